@@ -12,12 +12,13 @@ from contrastive.cli.console import prepare_streams, put
 
 COMMANDS = {
     "run": ("audit.run", "main", "audit models, or external predictions, with probes"),
+    "embed": ("audit.embed", "main", "fill the cache of an audit: on this machine, in parts or on a Ray cluster"),
     "compare": ("audit.compare", "main", "what changed between models on the same images"),
     "render": ("reports.render", "main", "draw the report of a finished audit or comparison again"),
     "pictures": ("reports.pictures", "main", "draw the figures of a finished audit as files"),
-    "cache": ("audit.cache", "main", "what kept embeddings take on the disk; remove the old, trust somebody else's"),
-    "probes": ("audit.catalogue", "main", "name the probes and their questions; show everything about one"),
-    "new-probe": ("audit.catalogue", "new_main", "write a probe of your own, with comments, that runs as it stands"),
+    "cache": ("audit.commands.cache", "main", "what kept embeddings take on the disk; remove the old, trust somebody else's"),
+    "probes": ("audit.commands.catalogue", "main", "name the probes and their questions; show everything about one"),
+    "new-probe": ("audit.commands.catalogue", "new_main", "write a probe of your own, with comments, that runs as it stands"),
 }
 USAGE = "\n".join([
     "usage: vlm-audit COMMAND …    (vlm-audit COMMAND --help says more)", "",

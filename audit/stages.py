@@ -8,6 +8,8 @@ EXTERNAL = ("reading", "testing", "evidence", "writing")
 """Stages of an audit of external predictions, in order."""
 MODELS = ("reading", "images", "texts", "testing", "evidence", "what-ifs", "writing")
 """Of an audit of models. A generative one has no `texts`, and `what-ifs` are only where they are asked for."""
+EMBEDDING = ("images", "texts")
+"""Of filling the cache alone."""
 DETAIL = 15
 """Level of the log lines that ``-v`` shows: above those that only run.log gets."""
 Stages = Callable[[str, int, int], object]

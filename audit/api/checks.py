@@ -66,6 +66,11 @@ def exclusions(value: Any) -> Path | tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+def cache_root(value: Any) -> Path | str:
+    """Check where embeddings are kept: a path, or a URL as it is."""
+    return value if isinstance(value, str) and "://" in value else path(value)
+
+
 def bins(value: Any) -> tuple[str, ...]:
     """Check how columns of numbers are cut."""
     from audit.predictions.bins import parse_bins

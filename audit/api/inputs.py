@@ -22,6 +22,7 @@ from audit.data.changed.subset import read_list, stratified, without
 from audit.data.table import DataLocation
 from audit.embedding.batch import PreparedEncoder
 from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
+from audit.embedding.folders import SharedRoot, root_of
 from audit.embedding.known import known_encoder
 from audit.engine.external import leave_out, sliced_columns
 from audit.engine.probe_audit import refuse_what_ifs
@@ -257,7 +258,7 @@ def loaded(
 
     The weights of unchanged files are read when they are needed; without `note` none are noted (`audit.embedding.known`).
     """
-    root = MemoryRoot() if request.no_cache else request.cache_root or default_root()
+    root = MemoryRoot() if request.no_cache else cache_of(request)
     if isinstance(model, str):
         setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
         read = lambda: _decoding(load(model, **setting), request.decode)  # noqa: E731
@@ -284,6 +285,14 @@ def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:
         why = "it does not say how many pixels it looks at, so how far an image may be reduced is not known"
         raise UsageError(f"--decode fast cannot be used with {encoder.record.name}", why=why, fix="leave --decode out")
     return encoder
+
+
+def cache_of(request: AuditRequest) -> Path | SharedRoot:
+    """Return where the embeddings are kept; UsageError if it is a URL that nothing here reads."""
+    root = root_of(request.cache_root) if request.cache_root else default_root()
+    if isinstance(root, SharedRoot):
+        root.check()
+    return root
 
 
 def args_by_model(request: AuditRequest) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ from audit.api.lookup import found_questions
 from audit.api.requests import AuditRequest
 from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
+from audit.embedding.engines.receipts import name_missing_parts
 from audit.engine import AuditedProbe
 from audit.engine import audit as audit_probe
 from audit.engine.drift import SampleAnswers, answer_sample, shortcut_of, with_drift
@@ -170,6 +171,7 @@ def _audit_model(
         directory.open()
         for probe, dataset in asked:
             LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
+            name_missing_parts(dataset, encoder.record, root)
             subject = (encoder, probe, dataset, request.settings)
             how: dict[str, Any] = {
                 "cache_root": root,

@@ -164,6 +164,10 @@ class AuditRequest(Request):
     max_skip: float = option(fraction, 0.01, HOW, "unreadable images that are tolerated", metavar="FRACTION", read=read_share)
     no_cache: bool = option(switch, False, HOW, "keep no embeddings: nothing is read from their cache, and nothing written")
     verify: bool = option(switch, False, HOW, "read weights and images again, also of files that are unchanged since they were last read")
+    cache_root: Path | str | None = option(
+        checks.cache_root, None, HOW, "where embeddings are kept: a folder, or a URL (s3://, gs://) that machines share (default: "
+        "AUDIT_CACHE_DIR, else ~/.cache/vlm-audit)", metavar="WHERE",
+    )  # fmt: skip
     seed: int = option(whole(), 0, HOW, "of the permutation tests and of --limit", metavar="N", read=int)
 
     alpha: float = option(error_rate, 0.05, RULES, "error rate of tests and intervals", read=read_share)
@@ -181,7 +185,6 @@ class AuditRequest(Request):
     junit: Path | None = option(path, None, GATES, "the gates as JUnit XML, for a build server", metavar="FILE")
 
     draws: int = option(whole(99), 9999, None, "Permutation draws; the smallest possible p is 1 / (draws + 1).")
-    cache_root: Path | None = option(path, None, None, "Folder of the embeddings; None: where the command keeps them.")
     progress: Progress | None = option(checks.progress, None, None, "Called with the images embedded so far, and their number.")
     stages: Stages | None = option(checks.stages, None, None, "Called with the stage of the run, how much of it is done, and of how much.")
     command: tuple[str, ...] = option(several(text), (), None, "What was typed, for the results.")
@@ -297,7 +300,7 @@ class CompareRequest(Request):
 
     no_cache: bool = option(switch, False, MODELS, options(AuditRequest)["no_cache"][0].help)
     verify: bool = option(switch, False, MODELS, options(AuditRequest)["verify"][0].help)
-    cache_root: Path | None = _as_in_audit("cache_root", None)
+    cache_root: Path | str | None = _as_in_audit("cache_root", MODELS)
     progress: Progress | None = _as_in_audit("progress", None)
     stages: Stages | None = _as_in_audit("stages", None)
     command: tuple[str, ...] = option(several(text), (), None, "What was typed, for the results.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,15 +37,21 @@ class AboutModel(argparse.Action):
         setattr(namespace, self.dest, [*given, (len(getattr(namespace, "model", None) or ()), values)])
 
 
-def request_parser(program: str, description: str | None, request: type[Request], positional: str | None = None) -> Parser:
-    """Return the parser of a command that makes a request; `positional` is the option that is given without a flag."""
-    epilog = MEANING if "fail_on" in options(request) else MEANING.replace(GATED, "")
+def request_parser(
+    program: str, description: str | None, request: type[Request], positional: str | None = None, leave_out: Collection[str] = ()
+) -> Parser:
+    """Return the parser of a command that makes a request; `positional` is the option that is given without a flag.
+
+    Options to `leave_out` belong to the request, and not to this command.
+    """
+    judges = "fail_on" in options(request) and "fail_on" not in leave_out
+    epilog = MEANING if judges else MEANING.replace(GATED, "")
     parse = Parser(
         program, description=description, epilog=epilog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     sections: dict[str, Any] = {}
     for name, (option, default) in options(request).items():
-        if option.section is None:
+        if option.section is None or name in leave_out:
             continue
         if option.section not in sections:
             sections[option.section] = parse.add_argument_group(option.section)
@@ -57,7 +63,7 @@ def request_parser(program: str, description: str | None, request: type[Request]
     about = parse.add_argument_group("about")
     about.add_argument("--debug", action="store_true", help="show a traceback for every error")
     how_much = about.add_mutually_exclusive_group()
-    if "fail_on" in options(request):
+    if judges:
         how_much.add_argument("-v", "--verbose", action="store_true", help="print the table of questions with n and what chance gives")
     how_much.add_argument("-q", "--quiet", action="store_true", help="print the path of the report alone; errors and warnings still show")
     about.add_argument("--version", action="version", version=f"vlm-audit {__version__}")

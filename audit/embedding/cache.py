@@ -5,10 +5,14 @@ a changed one can bring back another's embedding. Layout::
 
     <root>/<first 32 digits of the fingerprint>/<tower>/<first 32 digits of its sha256>.shard
                                                /name    what the model is called, for people
+                                               /receipts/   what each part of a data set has left (`audit.embedding.engines`)
 
 Rows and their manifest in one file (`audit.embedding.shard`) cannot be parted by a crash, and each file appears whole (written aside,
 flushed, renamed), so that any number of processes may fill one cache and any of them may be killed. Nothing here is ever unpickled. What
 the disk does not take stays in memory until the run ends: a cache saves time, and a run must not fail for the lack of it.
+
+A root may be a URL (`audit.embedding.folders.SharedRoot`): what stands there is fetched into a folder of this machine first, and each new
+shard is sent there before the next is begun. Where the store does not take one it waits on this machine as ``.pending``.
 """
 
 from __future__ import annotations
@@ -18,18 +22,18 @@ import hashlib
 import logging
 import os
 import shutil
-import stat
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from audit.embedding import shard
+from audit.embedding.folders import SharedFolder, SharedRoot, local_root, private_folder, root_of
 from audit.embedding.seal import user_key
-from audit.errors import MachineError, UnsafeError
+from audit.errors import MachineError
 from contrastive.files import remove_stale, replacing
 
 if TYPE_CHECKING:
@@ -43,14 +47,16 @@ class MemoryRoot(dict[tuple[str, str], dict[str, tuple[np.ndarray, tuple[str, ..
     """In the place of a folder: the embeddings of one run, by model and tower, which are gone with it."""
 
 
-CacheRoot = Path | MemoryRoot | None
-"""The folder of a cache; None: `default_root`."""
+CacheRoot = Path | SharedRoot | MemoryRoot | None
+"""The folder of a cache, on this machine or behind a URL; None: `default_root`."""
+PENDING = ".pending"
+"""The ending of a shard that a shared cache has not taken yet."""
 
 
-def default_root() -> Path:
-    """Return the folder of the cache: ``AUDIT_CACHE_DIR``, else ``~/.cache/vlm-audit``."""
+def default_root() -> Path | SharedRoot:
+    """Return where the cache is: the folder or the URL in ``AUDIT_CACHE_DIR``, else ``~/.cache/vlm-audit``."""
     named = os.environ.get("AUDIT_CACHE_DIR")
-    return Path(named) if named else Path.home() / ".cache" / "vlm-audit"
+    return root_of(named) if named else local_root()
 
 
 def image_key(content: bytes, policy: str) -> str:
@@ -75,24 +81,31 @@ class EmbeddingCache:
     Opening it reads every shard once. One that is damaged is renamed to ``.corrupt``; one that this user did not seal, that others could
     have written, or that is not a regular file, is left alone: the rows of both count as missing. UnsafeError if a folder is of another
     user or can be written by others; MachineError if more than a tenth of the shards (and at least three) are damaged. If the folder cannot
-    be used, or stops taking rows, a warning says so once and the rows are kept in memory.
+    be used, or stops taking rows, a warning says so once and the rows are kept in memory. A shared cache that does not answer is a warning
+    too: the rows stay on this machine, and are sent when it is opened again.
     """
 
     def __init__(self, root: CacheRoot, fingerprint: str, tower: Tower, dimensions: int, name: str = ""):
         self.dimensions, self.corrupt = dimensions, 0
         self._places: dict[str, _Place] = {}
         self._memory: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
-        self._writes = not isinstance(root, MemoryRoot)
+        self._writes, self._alone, self._pending = not isinstance(root, MemoryRoot), False, 0
+        self._shared: SharedFolder | None = None
+        self._name = name
         if isinstance(root, MemoryRoot):
             self._memory = root.setdefault((fingerprint, tower), {})
             return
         root = default_root() if root is None else root
+        if isinstance(root, SharedRoot):
+            self._shared, self._named = root.folder(fingerprint[:32], tower), root.folder(fingerprint[:32])
+            root = root.mirror
         self.folder = root / fingerprint[:32] / tower
         self._place = cache_place(self.folder)
         try:
             for folder in (root, root / fingerprint[:32], self.folder):
                 private_folder(folder)
             self._key = user_key()
+            self._fetch()
             self._open()
             _write_name(self.folder.parent / "name", name)
         except OSError as error:
@@ -103,6 +116,15 @@ class EmbeddingCache:
 
     def __contains__(self, key: object) -> bool:
         return key in self._places or key in self._memory
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row that was added is kept for a later run."""
+        return self._writes and not self._pending
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._memory
+        yield from self._places
 
     def conversions(self, key: str) -> tuple[str, ...]:
         """Return what was done to the image before it was embedded."""
@@ -139,9 +161,10 @@ class EmbeddingCache:
         if self._writes:
             try:
                 name, content = shard.write(vectors, conversions, self._key, self._place)
-                with replacing(self.folder / name, mode=0o600) as file:
+                path = self.folder / (name if self._sent(name, content) else f"{name}{PENDING}")
+                with replacing(path, mode=0o600) as file:
                     file.write(content)
-                self._enter(self.folder / name, [shard.ShardRow(key, conversions.get(key, ())) for key in vectors])
+                self._enter(path, [shard.ShardRow(key, conversions.get(key, ())) for key in vectors])
                 return
             except OSError as error:
                 self._go_without(error)
@@ -168,8 +191,64 @@ class EmbeddingCache:
             "may name a folder with more room", why,
         )  # fmt: skip
 
+    # ---- a shared cache --------------------------------------------------------------------------------------------------------------
+
+    def _fetch(self) -> None:
+        """Make the folder of this machine hold what the shared one holds; send what waits."""
+        if self._shared is None:
+            return
+        here = {path.name for path in self.folder.glob("*.shard")}  # listed first: each of them was sent before it got this name
+        try:
+            there = self._shared.names("*.shard")
+            for name, content in self._shared.read_all([name for name in there if name not in here]):
+                if self._is_own(name, content):
+                    with replacing(self.folder / name, mode=0o600) as file:
+                        file.write(content)
+            if self._name and not self._named.names("name"):
+                self._named.write("name", self._name.encode())
+        except OSError as error:
+            self._go_alone(error)
+        else:
+            for name in here - set(there):  # it was pruned there
+                (self.folder / name).unlink(missing_ok=True)
+        for path in sorted(self.folder.glob(f"*{PENDING}")):
+            if self._sent(path.stem, path.read_bytes()):
+                path.replace(path.with_suffix(""))
+
+    def _is_own(self, name: str, content: bytes) -> bool:
+        try:
+            shard.rows(content, self.dimensions)
+            shard.require_seal(content, self._key, self._place)
+        except shard.Rejected as error:
+            log.warning("shared cache: ignored %s (%s), its rows are computed again; see vlm-audit cache verify", name, error)
+            return False
+        return True
+
+    def _sent(self, name: str, content: bytes) -> bool:
+        """Send a shard, and tell whether it is where it belongs; of a cache on this machine it is."""
+        if self._shared is not None:
+            try:
+                self._shared.write(name, content)
+            except OSError as error:
+                self._go_alone(error)
+            else:
+                return True
+        elif not self._alone:
+            return True
+        self._pending += 1
+        return False
+
+    def _go_alone(self, error: OSError) -> None:
+        log.warning(
+            "the shared cache %s does not answer (%s): going on with what this machine has; what is new is sent when it is opened again",
+            self._shared, error,
+        )  # fmt: skip
+        self._shared, self._alone = None, True
+
+    # ---- shards ----------------------------------------------------------------------------------------------------------------------
+
     def _open(self) -> None:
-        paths = sorted(self.folder.glob("*.shard"))
+        paths = sorted([*self.folder.glob("*.shard"), *self.folder.glob(f"*{PENDING}")])
         remove_stale(self.folder)
         remove_stale(self.folder, ".tmp-*")  # of an earlier version
         ignored: Counter[str] = Counter()
@@ -210,22 +289,6 @@ class EmbeddingCache:
 def cache_place(folder: Path) -> str:
     """Return the name of a model's tower, with which its shards are sealed."""
     return f"{folder.parent.name}/{folder.name}"
-
-
-def private_folder(folder: Path) -> None:
-    """Make a folder that only this user can enter, or check one that is there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.stat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise UnsafeError(f"the embedding cache is not a folder: {folder}", fix="remove it, or set AUDIT_CACHE_DIR to another folder")
-    if found.st_uid != os.geteuid():
-        why, fix = "whoever owns it could plant embeddings", "set AUDIT_CACHE_DIR to a folder of your own"
-        raise UnsafeError(f"the embedding cache belongs to another user: {folder}", why=why, fix=fix)
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        why = f"its mode is {stat.S_IMODE(found.st_mode):04o}; whoever writes to it could plant embeddings"
-        raise UnsafeError(f"the embedding cache can be written by others: {folder}", why=why, fix=f"chmod 700 '{folder}'")
 
 
 def _write_name(path: Path, name: str) -> None:

@@ -12,7 +12,7 @@ import logging
 import unicodedata
 import warnings
 from collections import defaultdict, deque
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
@@ -54,6 +54,53 @@ def embed_images(
     at once: it changes results by rounding only, and is halved when memory runs out. `max_skip` is the largest share of unreadable images,
     0-1; with more (or only such) a DataError names the first ten.
     """
+    cache, kept = _keep_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress)
+    return Embeddings(
+        vectors=cache.read(list(kept.keys.values())),
+        contents=tuple(kept.keys.values()),
+        rows=np.array(list(kept.keys), dtype=np.int64),
+        exclusions=kept.exclusions,
+        conversions={kind: _by_group(dataset, rows) for kind, rows in kept.conversions.items()},
+        computed=kept.computed,
+    )
+
+
+class KeptImages(NamedTuple):
+    """What the cache holds of a data set once all of it was seen."""
+
+    keys: Mapping[int, str]
+    """row -> key of its embedding; of every image that can be read."""
+    unreadable: Mapping[int, str]
+    """row -> why it cannot be read."""
+    exclusions: tuple[Exclusion, ...]
+    """The same, by reason and group."""
+    conversions: Mapping[str, list[int]]
+    """normalisation -> its rows."""
+    computed: int
+    """Images that the model saw; the others were in the cache, or have the content of another."""
+    whole: bool
+    """Whether the cache took every row: else some are gone with this process."""
+
+
+def keep_images(
+    encoder: ImageEncoder,
+    dataset: Dataset,
+    cache_root: CacheRoot = None,
+    *,
+    batch_size: int = 32,
+    max_skip: float | None = 0.01,
+    progress: Progress | None = None,
+) -> KeptImages:
+    """Put every readable image of a data set into the cache, and read none back; all else as of `embed_images`.
+
+    `max_skip` None: all may be unreadable, as may be in a small part of a larger data set.
+    """
+    return _keep_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress)[1]
+
+
+def _keep_images(
+    encoder: ImageEncoder, dataset: Dataset, cache_root: CacheRoot, *, batch_size: int, max_skip: float | None, progress: Progress | None
+) -> tuple[EmbeddingCache, KeptImages]:
     total = len(dataset.images)
     if total == 0:
         raise DataError(f"{dataset.name} has no image", where=dataset.source)
@@ -71,20 +118,15 @@ def embed_images(
         ImageBatches(encoder, dataset, cache, batch_size, progress) as batches,
     ):
         log.log(DETAIL, "of %d cores: at most %d processes decode, %d threads compute", cores(), shares.decoders, threads)
-        readable, unreadable = _embed_missing(dataset, batches, source, max_skip)
-    _stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
+        readable, unreadable = _embed_missing(dataset, batches, source, 1.0 if max_skip is None else max_skip)
+    if max_skip is not None:
+        stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
     batches.report()
-    exclusions = _exclusions(dataset, unreadable)
+    exclusions = exclusions_of(dataset, unreadable)
     conversions = _gather((kind, row) for row, key in readable.items() for kind in cache.conversions(key))
-    _log_left_out(dataset, exclusions, unreadable)
-    return Embeddings(
-        vectors=cache.read(list(readable.values())),
-        contents=tuple(readable.values()),
-        rows=np.array(list(readable), dtype=np.int64),
-        exclusions=exclusions,
-        conversions={kind: _by_group(dataset, rows) for kind, rows in conversions.items()},
-        computed=batches.computed,
-    )
+    log_left_out(dataset, exclusions, unreadable)
+    reasons = {seen.row: seen.reason for seen in unreadable}
+    return cache, KeptImages(readable, reasons, exclusions, conversions, batches.computed, cache.whole)
 
 
 def embed_texts(
@@ -197,7 +239,8 @@ def _decode_row(images: Sequence[bytes], row: int, source: _Source, decoders: De
         return ImageRow(row, reason=error.reason)
 
 
-def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[ImageRow], max_skip: float) -> None:
+def stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[ImageRow], max_skip: float) -> None:
+    """Raise `DataError` if too many images, or all, cannot be read; it names the first ten."""
     total = len(dataset.images)
     if readable and len(unreadable) <= max_skip * total:
         return
@@ -209,7 +252,7 @@ def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[Im
     raise DataError(what, where=dataset.source, why=why, fix=fix)
 
 
-def _log_left_out(dataset: Dataset, exclusions: Sequence[Exclusion], unreadable: Sequence[ImageRow]) -> None:
+def log_left_out(dataset: Dataset, exclusions: Sequence[Exclusion], unreadable: Sequence[ImageRow]) -> None:
     """Name a few images a reason; run.log gets them all, so that they can be repaired."""
     for left_out in exclusions:
         images = "image" if left_out.count == 1 else "images"
@@ -221,7 +264,8 @@ def _log_left_out(dataset: Dataset, exclusions: Sequence[Exclusion], unreadable:
                 log.debug("left out %s: %s", dataset.attributes.index[seen.row], seen.reason)
 
 
-def _exclusions(dataset: Dataset, unreadable: Iterable[ImageRow]) -> tuple[Exclusion, ...]:
+def exclusions_of(dataset: Dataset, unreadable: Iterable[ImageRow]) -> tuple[Exclusion, ...]:
+    """Return the images that cannot be read, by reason."""
     by_reason = _gather((seen.reason, seen.row) for seen in unreadable)
     return tuple(
         Exclusion(

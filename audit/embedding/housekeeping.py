@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from audit.embedding import shard
-from audit.embedding.cache import cache_place, private_folder
+from audit.embedding.folders import LocalFolder, SharedFolder, SharedRoot, StoredFile, private_folder
 from audit.embedding.seal import user_key
 from audit.errors import MachineError, UsageError
-from contrastive.files import replacing
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+_PRUNED = (".shard", ".corrupt", ".pending", ".json")
+_MODEL = re.compile(r"(mirrors/[0-9a-f]{32}/)?[0-9a-f]{32}(?=/)")
 _SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -30,46 +34,79 @@ class ModelUse(NamedTuple):
     """When it was last of use, in seconds since 1970; 0 without files."""
 
 
-def usage(root: Path) -> list[ModelUse]:
+class Verified(NamedTuple):
+    """What was found of the shards of a cache."""
+
+    sound: int
+    """Whole, and sealed with this user's key."""
+    damaged: tuple[str, ...]
+    refused: tuple[str, ...]
+    """Whole or not: sealed with another key, or not private. They are ignored."""
+
+
+def usage(root: Path | SharedRoot) -> list[ModelUse]:
     """Return what each model takes, the largest first."""
+    by_model: dict[str, list[StoredFile]] = defaultdict(list)
+    for each in _files(root):
+        if (place := _MODEL.match(each.place)) is not None:
+            by_model[place[0]].append(each)
     found = []
-    for folder in _folders(root):
-        stats = [path.stat() for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-        note = folder / "name"
-        name = note.read_text("utf-8", "replace")[:200] if note.is_file() and not note.is_symlink() else folder.name[:12]
-        size, used = sum(each.st_size for each in stats), max((each.st_mtime for each in stats), default=0)
-        found.append(ModelUse(name, len(list(folder.rglob("*.shard"))), size, used))
+    for model, files in by_model.items():
+        shards = sum(each.place.endswith(".shard") for each in files)
+        found.append(ModelUse(_name(root, model), shards, sum(each.size for each in files), max(each.used for each in files)))
     return sorted(found, key=lambda each: (-each.size, each.name))
 
 
-def prune(root: Path, older_than_s: float | None, keep: int | None) -> tuple[int, int]:
-    """Remove what was not of use for a time, then the longest unused until no more than `keep` bytes are left; return files and bytes."""
-    files = [path for folder in _folders(root) for pattern in ("*.shard", "*.corrupt") for path in folder.rglob(pattern)]
-    aged = sorted((path.lstat().st_mtime, path.lstat().st_size, path) for path in files)
+def prune(root: Path | SharedRoot, older_than_s: float | None, keep: int | None, *, damaged: bool = False) -> tuple[int, int]:
+    """Remove what is `damaged`, what was not of use for a time, then the longest unused until no more than `keep` bytes are left.
+
+    Behind a URL the age is that of the file: nobody writes down there when it was read. Returns how many files, and how many bytes.
+    """
+    spoilt = set(verify(root).damaged) if damaged else set()
+    aged = sorted((each.used, each.size, each.place) for each in _files(root) if each.place.endswith(_PRUNED))
     left, limit = sum(size for _, size, _ in aged), time.time() - (older_than_s or 0)
     removed = freed = 0
-    for used, size, path in aged:
-        if (older_than_s is not None and used < limit) or (keep is not None and left > keep):
-            path.unlink(missing_ok=True)
+    for used, size, place in aged:
+        if place in spoilt or (older_than_s is not None and used < limit) or (keep is not None and left > keep):
+            with _answering(root):
+                _folder(root, place).remove(posixpath.basename(place))
             left, removed, freed = left - size, removed + 1, freed + size
     return removed, freed
 
 
-def trust(root: Path) -> tuple[int, int]:
+def verify(root: Path | SharedRoot) -> Verified:
+    """Read every shard, and say which are damaged or not this user's."""
+    key, sound = user_key(), 0
+    damaged, refused = list[str](), list[str]()
+    for place in _shards(root):
+        try:
+            with _answering(root):
+                content = _folder(root, place).read(posixpath.basename(place))
+            shard.require_seal(content, key, _sealed_as(place))
+            sound += 1
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        except shard.Rejected as error:
+            (damaged if error.damaged else refused).append(place)
+    return Verified(sound, tuple(damaged), tuple(refused))
+
+
+def trust(root: Path | SharedRoot) -> tuple[int, int]:
     """Seal the whole shards of a cache with this user's key; return how many were sealed, and how many files were not taken."""
     try:
         key, sealed, refused = user_key(), 0, 0
-        private_folder(root)
-        for path in sorted(path for folder in _folders(root) for path in folder.glob("*/*.shard")):
+        if isinstance(root, Path):
+            private_folder(root)
+        for place in _shards(root):
+            folder, name = _folder(root, place), posixpath.basename(place)
             try:
-                content = shard.read_file(path)
-                again = shard.resealed(content, key, cache_place(path.parent))
+                content = folder.read(name)
+                again = shard.resealed(content, key, _sealed_as(place))
             except shard.Rejected:
                 refused += 1
                 continue
             if again != content:
-                with replacing(path, mode=0o600) as file:
-                    file.write(again)
+                folder.write(name, again)
                 sealed += 1
     except OSError as error:
         what, why = "the embedding cache cannot be sealed", error.strerror or str(error)
@@ -105,8 +142,64 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
+# ---- files ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _files(root: Path | SharedRoot) -> list[StoredFile]:
+    """Return the files of models, which are named by 32 digits; not what else may stand in the folder."""
+    if isinstance(root, SharedRoot):
+        with _answering(root):
+            return [each for each in root.files() if _MODEL.match(each.place)]
+    found = []
+    for folder in _folders(root):
+        for path in folder.rglob("*"):
+            if (not path.is_symlink() and path.is_file()) or path.suffix in _PRUNED:
+                status = path.lstat()
+                found.append(StoredFile(path.relative_to(root).as_posix(), status.st_size, status.st_mtime))
+    return found
+
+
 def _folders(root: Path) -> Iterator[Path]:
-    """Give the folders of models: named by 32 digits, and nothing else that may stand in the folder."""
-    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+    """Give the folders of models, those fetched from shared caches last."""
+    for folder in sorted([*root.glob("*"), *root.glob("mirrors/*/*")]):
         if re.fullmatch(r"[0-9a-f]{32}", folder.name) and folder.is_dir() and not folder.is_symlink():
             yield folder
+
+
+def _shards(root: Path | SharedRoot) -> list[str]:
+    return sorted(each.place for each in _files(root) if each.place.endswith(".shard"))
+
+
+def _folder(root: Path | SharedRoot, place: str) -> LocalFolder | SharedFolder:
+    names = posixpath.dirname(place).split("/")
+    return root.folder(*names) if isinstance(root, SharedRoot) else LocalFolder(root, *names)
+
+
+def _sealed_as(place: str) -> str:
+    """Return model and tower, with which a shard is sealed."""
+    return "/".join(place.split("/")[-3:-1])
+
+
+def _name(root: Path | SharedRoot, model: str) -> str:
+    """Return what a model is called; the first digits of its fingerprint where no one has noted that."""
+    try:
+        with _answering(root):
+            name = _folder(root, f"{model}/name").read("name").decode("utf-8", "replace")[:200]
+    except (OSError, shard.Rejected):
+        name = model.rsplit("/", 1)[-1][:12]
+    return f"{name} (of a shared cache)" if "/" in model else name
+
+
+@contextmanager
+def _answering(root: Path | SharedRoot) -> Iterator[None]:
+    """Say which shared cache does not answer; MachineError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if isinstance(root, Path):
+            raise
+        raise MachineError(
+            f"the shared cache {root} does not answer", why=str(error), fix="check the URL, and who you are there"
+        ) from error

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from audit.embedding import shard
-from audit.embedding.cache import private_folder
+from audit.embedding.folders import private_folder
 from audit.embedding.seal import user_key
 from contrastive.files import replacing
 

@@ -19,6 +19,7 @@ from audit.data.decoding.decoders import Decoders
 from audit.data.images import UnreadableImage
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
 from audit.embedding.embed import decode_policy
+from audit.embedding.folders import SharedRoot
 from audit.types import Answerer, Dataset, Encoder, Group, Probe
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ def planned_model(encoder: Encoder | Answerer, root: CacheRoot, datasets: Sequen
     record = encoder.record
     if isinstance(encoder, Answerer):
         return PlannedModel(record.name, record.kind, record.parameters, tuple(0 for _ in datasets), None)
-    kept = isinstance(root, Path) and (root / record.fingerprint[:32] / "image").is_dir()  # looking makes no folder
+    here = isinstance(root, Path) and (root / record.fingerprint[:32] / "image").is_dir()  # looking makes no folder
+    kept = here or isinstance(root, SharedRoot)
     cache = EmbeddingCache(root, record.fingerprint, "image", record.dimensions) if kept else ()
     cached, missing = [], []
     for dataset in datasets:

@@ -29,19 +29,25 @@ def with_untrained_control(
 
     A kind of model whose architecture cannot be built anew gets a warning instead.
     """
-    draw = getattr(encoder, "untrained", None)
-    control: Encoder | None = draw(settings.seed) if draw else None
+    control = untrained(encoder, settings.seed)
     if control is None:
         warnings = (*audited.result.warnings, Note("no_untrained_control"))
         return replace(audited, result=replace(audited.result, warnings=warnings))
     how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "stages": stages, "verify": verify}
-    found = audit(control, _primary(probe), dataset, settings, **how).result
+    found = audit(control, primary(probe), dataset, settings, **how).result
     controls = map(_control, found.findings, planned_verdicts(found.findings))  # every question of it is planned
     record = UntrainedControl(settings.seed, tuple(controls), found.verdict)
     return replace(audited, result=replace(audited.result, untrained_control=record))
 
 
-def _primary(probe: Probe) -> Probe:
+def untrained(encoder: Encoder | Answerer, seed: int) -> Encoder | None:
+    """Return the same architecture with weights that were never trained; None where it cannot be built anew."""
+    draw = getattr(encoder, "untrained", None)
+    control: Encoder | None = draw(seed) if draw else None
+    return control
+
+
+def primary(probe: Probe) -> Probe:
     """Return the probe with its primary claims only."""
     counting = [replace(m, claims=claims) for m in probe.measurements if (claims := tuple(claim for claim in m.claims if claim.primary))]
     return replace(probe, measurements=tuple(counting), published=(), specifications=(), paired=(), analyses=())

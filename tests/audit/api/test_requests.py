@@ -121,7 +121,7 @@ AUDITS = {
     "limit": (MODEL, 40), "what_if": (MODEL, "neutral-label"), "include_examples": (MODEL, 2), "untrained_control": (MODEL, True),
     "out": (MODEL, "elsewhere"), "device": (MODEL, "cuda"), "dtype": (MODEL, "bfloat16"), "batch_size": (MODEL, 3),
     "decode": (MODEL, "fast"),
-    "max_skip": (MODEL, 0.2), "no_cache": (MODEL, True),
+    "max_skip": (MODEL, 0.2), "no_cache": (MODEL, True), "cache_root": (MODEL, "elsewhere"),
     "seed": (MODEL, 7), "alpha": (MODEL, 0.01), "tolerance": (MODEL, 0.2), "min_group_size": (MODEL, 30),
     "ratio_tolerance": ({**EXTERNAL, "attributes": "race", "outcome": "woman=Female"}, 1.5),
     "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "junit": (GATED, "gates.xml"),
@@ -148,6 +148,7 @@ COMPARISONS |= {
         "max_skip",
         "no_cache",
         "ratio_tolerance",
+        "cache_root",
         *READ,
     )
 }

@@ -29,7 +29,7 @@ def audited(tmp_path, checkpoint, faces, short, monkeypatch):
 
 
 def cache(*words):
-    return command(*words, module="audit.cache")
+    return command(*words, module="audit.commands.cache")
 
 
 def shards(tmp_path):
@@ -146,6 +146,7 @@ def test_pruning_removes_the_longest_unused_first_and_an_audit_is_a_use(audited,
         (["prune"], 2, "--older-than 30d"), (["--keep", "1GB"], 2, "belong to prune"), (["drop"], 2, "drop"),
         (["prune", "--keep", "much"], 2, "invalid size 'much'"),
         (["prune", "--older-than", "old"], 2, "invalid age 'old'"), (["trust", "nowhere"], 3, "no folder 'nowhere'"),
+        (["verify", "ftp4://x"], 2, "unknown kind of URL"), (["verify", "--damaged"], 2, "belong to prune"),
         (["size", "nowhere"], 3, "fix: name the folder that holds the cache, or none"),
     ],
 )  # fmt: skip
@@ -169,4 +170,4 @@ def test_it_is_one_of_the_commands():
     done = process("cache", "--help", module="audit")
     assert done.returncode == 0
     assert "prune" in done.stdout
-    assert Path("audit/cache.py").is_file()
+    assert Path("audit/commands/cache.py").is_file()

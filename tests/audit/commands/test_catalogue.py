@@ -6,8 +6,8 @@ import sys
 import pytest
 
 import probes
-from audit.catalogue import main, new_main
 from audit.cli.screen import Screen
+from audit.commands.catalogue import main, new_main
 from audit.probe.presence import presence
 from audit.types import ProbeData
 from reports.exports.terminal.catalogue import catalogue_lines, probe_lines
@@ -65,7 +65,7 @@ def test_presence_is_told_without_reading_data(monkeypatch, tmp_path):
 
 def test_listing_imports_neither_torch_nor_pandas():
     code = (
-        "import sys; from audit.catalogue import main; main([]); main(['show', 'emoji']); "
+        "import sys; from audit.commands.catalogue import main; main([]); main(['show', 'emoji']); "
         "print(sorted({'torch', 'pandas', 'fairlearn'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,57 @@
+"""The command: ``vlm-audit embed --model ckpt.pt --probe fairface``: fills the cache of an audit, and judges nothing.
+
+``vlm-audit run`` with the same arguments finds the embeddings there, whichever machine, part or engine put them in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from audit.api.embed_request import JUDGING, EmbedRequest
+from audit.cli.exit_codes import COMPLETE, ended
+from audit.cli.parser import Parser, given_options, request_parser, words_of
+from contrastive.cli.console import prepare_streams
+
+PROGRAM = "vlm-audit embed"
+DESCRIPTION = """Embeds what an audit would need, and judges nothing: on this machine, a part of the images, or a Ray cluster.
+
+vlm-audit run with the same arguments judges; it finds in the cache what is there."""
+
+
+def parser() -> Parser:
+    """Return the parser of the command."""
+    return request_parser(PROGRAM, DESCRIPTION, EmbedRequest, leave_out=JUDGING)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    prepare_streams()
+    words = words_of(argv)
+    arguments = parser().parse_args(words)
+    return ended(lambda: run(arguments), debug=arguments.debug)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fill the cache, and print what it holds."""
+    from dataclasses import replace
+
+    from audit.api.filling import fill_cache
+    from audit.cli import terminal
+    from audit.models.model_args import by_model
+    from audit.stages import EMBEDDING
+    from reports.exports.terminal.filled import filled_lines
+
+    options = given_options(arguments, EmbedRequest)
+    if "model_args" in options:
+        options["model_args"] = by_model(options["model_args"], len(options.get("model", ())))
+    request = EmbedRequest(**options)
+    with terminal.working(EMBEDDING, quiet=arguments.quiet) as stages:
+        done = fill_cache(replace(request, stages=stages))
+    print(filled_lines(done), flush=True)
+    return COMPLETE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,252 @@
+"""The engine that embeds on a Ray cluster: row numbers -> `Embedder` actors -> one sink, which is the cache of the process that asked.
+
+Ray places the actors, on GPUs where they need them, adds and removes them, gives the rows of a lost one to another, and spills what waits.
+Each actor reads its images itself: every node must see the data, and the model, under the same paths or URLs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from audit.embedding.batch import SHARD_ROWS, SHARD_S, ImageRow, Progress
+from audit.embedding.cache import CacheRoot, EmbeddingCache, MemoryRoot
+from audit.embedding.embed import exclusions_of, keep_images, log_left_out, stop_if_unreadable
+from audit.embedding.engines.local import KeptCounts
+from audit.errors import AuditError, DataError, MachineError
+from audit.models import load
+from audit.types import Dataset, ImageEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jaxtyping import Shaped
+
+BLOCK_ROWS = 512
+"""Rows that an actor is given at once, at least."""
+MOST_BLOCKS = 10_000
+"""Of larger data, blocks are larger: Ray keeps account of each."""
+
+
+class ModelSource(NamedTuple):
+    """What an actor loads."""
+
+    model: Any
+    """A model spec; or an object, which is sent to the actors as it is."""
+    device: str
+    dtype: str
+    model_args: Mapping[str, str]
+
+
+class RayCluster(NamedTuple):
+    """Where the actors are, and how many."""
+
+    address: str | None = None
+    """``local``, ``auto`` or ``ray://HOST:PORT``; None: ``RAY_ADDRESS``, else ``local``."""
+    actors: tuple[int, int] | None = None
+    """The fewest and the most; None: from one to one a GPU, or one a core."""
+
+
+class Embedder:
+    """An actor: a model, and the images that it is asked for by their rows."""
+
+    def __init__(self, encoder: ImageEncoder | ModelSource, fingerprint: str, work: ActorWork):
+        if Path(work.folder).is_dir():  # on another machine it need not be there
+            os.chdir(work.folder)
+        if isinstance(encoder, ModelSource):
+            device = "cuda" if encoder.device.startswith("cuda") else encoder.device  # Ray shows an actor its own GPU alone
+            encoder = load(encoder.model, device=device, dtype=encoder.dtype, model_args=encoder.model_args)  # type: ignore[assignment]
+        self._encoder: ImageEncoder = encoder  # type: ignore[assignment]
+        self._fingerprint, self._work = fingerprint, work
+        if self._encoder.record.fingerprint != fingerprint:
+            why = "its weights, or the versions of torch or Pillow, are not those of the machine that asked"
+            fix = "give every node the same files and the same environment"
+            raise DataError(f"{self._encoder.record.name} is another model on {os.uname().nodename}", why=why, fix=fix)
+
+    def __call__(self, batch: Mapping[str, Shaped[np.ndarray, "n"]]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
+        """Return for each row its key or why it cannot be read, and the embedding where the cache has none."""
+        numbers = batch["id"].tolist()
+        index = pd.Index([str(number) for number in numbers], dtype="str")
+        images = _Rows(self._work.images, numbers)
+        part = Dataset("a block", images, pd.DataFrame(index=index), {}, "", "a block", "")  # type: ignore[arg-type]
+        new = _NewRows(self._work.known)
+        root = MemoryRoot({(self._fingerprint, "image"): new})
+        kept = keep_images(self._encoder, part, root, batch_size=self._work.batch_size, max_skip=None)
+        vectors = np.zeros((len(numbers), self._encoder.record.dimensions), np.float32)
+        keys, conversions, fresh = [""] * len(numbers), ["[]"] * len(numbers), np.zeros(len(numbers), bool)
+        for row, key in kept.keys.items():
+            keys[row] = key
+            if (found := dict.get(new, key)) is not None:
+                vectors[row], conversions[row], fresh[row] = found[0], json.dumps(found[1]), True
+        reasons = [kept.unreadable.get(row, "") for row in range(len(numbers))]
+        return {
+            "row": batch["id"], "key": np.array(keys), "reason": np.array(reasons), "conversions": np.array(conversions), "fresh": fresh,
+            "vector": vectors,
+        }  # fmt: skip
+
+
+class ActorWork(NamedTuple):
+    """What every actor gets besides its model; Ray keeps one copy a node."""
+
+    images: Sequence[bytes]
+    known: Shaped[np.ndarray, "m"]
+    """Keys that the cache has, sorted; as bytes."""
+    batch_size: int
+    folder: str
+    """The working directory of the process that asked."""
+
+
+class _Rows:
+    """Some rows of a sequence of images."""
+
+    def __init__(self, images: Sequence[bytes], numbers: Sequence[int]):
+        self._images, self._numbers = images, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, row: int) -> bytes:
+        return self._images[self._numbers[row]]
+
+
+class _NewRows(dict[str, tuple[np.ndarray, tuple[str, ...]]]):
+    """The rows of one block, in the place of a cache: it says that it has the known ones too, and holds none of them."""
+
+    def __init__(self, known: Shaped[np.ndarray, "m"]):
+        super().__init__()
+        self._known = known
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or self._is_known(str(key).encode())
+
+    def __missing__(self, key: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        return np.empty(0, np.float32), ()
+
+    def _is_known(self, key: bytes) -> bool:
+        place = int(np.searchsorted(self._known, key))
+        return place < len(self._known) and self._known[place] == key
+
+
+def embed_on_ray(
+    source: ModelSource,
+    cluster: RayCluster,
+    encoder: ImageEncoder,
+    dataset: Dataset,
+    cache_root: CacheRoot,
+    *,
+    batch_size: int,
+    max_skip: float | None,
+    progress: Progress | None,
+) -> KeptCounts:
+    """Embed the images by actors on a Ray cluster; an `Engine` once source and cluster are given.
+
+    MachineError if Ray is not installed, has no cluster there, or cannot go on; errors of an actor's own as on this machine.
+    """
+    record = encoder.record
+    cache = EmbeddingCache(cache_root, record.fingerprint, "image", record.dimensions, record.name)
+    cache.expect(len(dataset.images) - len(cache))
+    known = np.sort(np.array([key.encode() for key in cache], dtype="S64"))
+    work = ActorWork(dataset.images, known, batch_size, str(Path.cwd()))
+    sent = source if isinstance(source.model, str) else encoder
+    sink = _Sink(cache, dataset, progress)
+    with _on_cluster(cluster) as ray:
+        rows = -(-max(BLOCK_ROWS, len(dataset.images) // MOST_BLOCKS) // batch_size) * batch_size
+        gpus = 1 if source.device.startswith("cuda") else 0
+        most = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1))
+        blocks = ray.data.range(len(dataset.images), override_num_blocks=-(-len(dataset.images) // rows))
+        seen = blocks.map_batches(
+            Embedder, fn_constructor_args=(sent, record.fingerprint, work), batch_size=rows, num_gpus=gpus, num_cpus=1,
+            concurrency=cluster.actors or (1, max(most, 1)),
+        )  # fmt: skip
+        for block in seen.iter_batches(batch_size=None, batch_format="numpy"):
+            sink.take(block)
+    return sink.finish(max_skip)
+
+
+class _Sink:
+    """Puts the embeddings of blocks into the cache as they come, a shard at a time, and counts."""
+
+    def __init__(self, cache: EmbeddingCache, dataset: Dataset, progress: Progress | None):
+        self._cache, self._dataset, self._progress = cache, dataset, progress
+        self._vectors: dict[str, np.ndarray] = {}
+        self._conversions: dict[str, tuple[str, ...]] = {}
+        self._unreadable: list[ImageRow] = []
+        self._done, self._computed, self._saved = 0, 0, time.monotonic()
+
+    def take(self, block: Mapping[str, Shaped[np.ndarray, "n ..."]]) -> None:
+        """Keep what is new in a block."""
+        columns = (block[name].tolist() for name in ("row", "key", "reason", "conversions", "fresh"))
+        for place, (row, key, reason, conversions, fresh) in enumerate(zip(*columns, strict=True)):
+            if reason:
+                self._unreadable.append(ImageRow(row, reason=reason))
+            elif fresh and key not in self._vectors and key not in self._cache:
+                self._vectors[key] = np.array(block["vector"][place])
+                self._conversions[key] = tuple(json.loads(conversions))
+        self._done += len(block["row"])
+        self._computed += int(block["fresh"].sum())
+        if len(self._vectors) >= SHARD_ROWS or time.monotonic() - self._saved > SHARD_S:
+            self._save()
+        if self._progress is not None:
+            self._progress(self._done, len(self._dataset.images))
+
+    def finish(self, max_skip: float | None) -> KeptCounts:
+        """Keep the rest, and return what was done; DataError if too many images cannot be read."""
+        self._save()
+        unreadable = sorted(self._unreadable, key=lambda seen: seen.row)
+        if max_skip is not None:
+            stop_if_unreadable(self._dataset, self._done - len(unreadable), unreadable, max_skip)
+        exclusions = exclusions_of(self._dataset, unreadable)
+        log_left_out(self._dataset, exclusions, unreadable)
+        return KeptCounts(self._done - len(unreadable), self._computed, exclusions, self._cache.whole)
+
+    def _save(self) -> None:
+        self._cache.add(self._vectors, self._conversions)
+        self._vectors, self._conversions, self._saved = {}, {}, time.monotonic()
+
+
+@contextmanager
+def _on_cluster(cluster: RayCluster) -> Iterator[Any]:
+    """Connect to a cluster, or start one on this machine, and leave it as it was; errors of Ray become errors of ours."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise MachineError("ray is not installed", why="--engine ray embeds on it", fix="pip install 'vlm-audit[ray]'") from error
+    began = not ray.is_initialized()
+    address = cluster.address or os.environ.get("RAY_ADDRESS") or "local"
+    try:
+        if began:
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = context.print_on_execution_start = False
+        yield ray
+    except ConnectionError as error:
+        what, fix = f"no Ray cluster at {address!r}", "start one with `ray start --head`, or give --ray-address local"
+        raise MachineError(what, why=str(error)[:200], fix=fix) from error
+    except ray.exceptions.RayError as error:
+        raise _as_ours(error) from error
+    finally:
+        if began:
+            ray.shutdown()
+
+
+def _as_ours(error: BaseException) -> AuditError:
+    """Return the error of ours that an actor ended with, or say that Ray could not go on."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, AuditError):
+            return found
+        found = getattr(found, "cause", None) or found.__cause__
+    first = ""
+    with suppress(IndexError):
+        first = str(error).strip().splitlines()[-1][:300]
+    return MachineError("the Ray cluster could not go on", why=first, fix="what was embedded is kept: the same command resumes")

@@ -1,0 +1,124 @@
+"""What each part has left beside the embeddings: one receipt a part, by which an audit can name the parts that are missing."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
+from audit.embedding.engines.parts import Part, numbers_of
+from audit.embedding.folders import LocalFolder, SharedFolder, SharedRoot
+from audit.embedding.shard import Rejected
+from audit.errors import MachineError
+from audit.types import Dataset, Exclusion, ModelRecord
+
+log = logging.getLogger("audit")
+FOLDER = "receipts"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What one part embedded. Strings and numbers only; no path of a machine."""
+
+    model: str
+    data: str
+    data_fingerprint: str
+    part: int
+    of: int
+    rows: int
+    """Images in the part."""
+    embedded: int
+    """Of these, those whose embedding is in the cache."""
+    computed: int
+    """Of these, those that the model saw now."""
+    exclusions: tuple[Mapping[str, Any], ...] = field(default=())
+    """Reason, count, and the count by attribute and level, of what cannot be read."""
+    version: int = VERSION
+
+    @property
+    def name(self) -> str:
+        """The name of its file: of the same part of the same data it is the same."""
+        return f"{self.data_fingerprint[:32]}-{self.part}-of-{self.of}.json"
+
+
+def excluded(exclusions: Iterable[Exclusion]) -> tuple[Mapping[str, Any], ...]:
+    """Return exclusions as a receipt holds them."""
+    return tuple({"reason": str(each.reason), "count": each.count, "by_group": each.by_group} for each in exclusions)
+
+
+def leave(receipt: Receipt, root: CacheRoot, record: ModelRecord) -> None:
+    """Write a receipt beside the embeddings of its model, in the place of an earlier one of the same part; MachineError if it cannot be."""
+    folder = _folder(root, record)
+    if folder is None:
+        return
+    try:
+        folder.write(receipt.name, json.dumps(asdict(receipt), sort_keys=True, indent=1).encode() + b"\n")
+    except OSError as error:
+        what = f"the receipt of part {receipt.part}/{receipt.of} cannot be written"
+        raise MachineError(what, why=error.strerror or str(error), fix="run the part again: what it embedded is kept") from error
+
+
+def found(root: CacheRoot, record: ModelRecord, data_fingerprint: str) -> list[Receipt]:
+    """Return the receipts about some data: none where a shared cache is out of reach, and not what is damaged or no receipt."""
+    folder, receipts = _folder(root, record), []
+    try:
+        for name in folder.names(f"{data_fingerprint[:32]}-*-of-*.json") if folder is not None else ():
+            receipt = _parsed(folder.read(name)) if folder is not None else None
+            if receipt is not None and receipt.name == name and receipt.data_fingerprint == data_fingerprint:
+                receipts.append(receipt)
+    except (OSError, Rejected) as error:
+        log.debug("receipts cannot be read: %s", error)
+    return receipts
+
+
+def _folder(root: CacheRoot, record: ModelRecord) -> LocalFolder | SharedFolder | None:
+    names = record.fingerprint[:32], FOLDER
+    if isinstance(root, MemoryRoot):
+        return None
+    root = default_root() if root is None else root
+    return root.folder(*names) if isinstance(root, SharedRoot) else LocalFolder(root, *names)
+
+
+def _parsed(content: bytes) -> Receipt | None:
+    try:
+        given = json.loads(content)
+        receipt = Receipt(**{**given, "exclusions": tuple(given["exclusions"])})
+        Part.parse(f"{receipt.part}/{receipt.of}")
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return receipt if receipt.version == VERSION else None
+
+
+def missing_parts(dataset: Dataset, receipts: Sequence[Receipt]) -> list[tuple[Part, int]]:
+    """Return the parts that left no receipt, each with its images that no other receipt covers; none where all are covered.
+
+    The number of parts may have changed: an image is covered by any receipt whose part it is in. Parts are named as of the most that were
+    used.
+    """
+    if not receipts:
+        return []
+    most = max(receipt.of for receipt in receipts)
+    numbers = numbers_of(dataset.attributes.index)
+    for receipt in receipts:
+        numbers = numbers[numbers % np.uint64(receipt.of) != receipt.part - 1]
+    places, counts = np.unique(numbers % np.uint64(most), return_counts=True)
+    return [(Part(int(place) + 1, most), int(count)) for place, count in zip(places, counts, strict=True)]
+
+
+def name_missing_parts(dataset: Dataset, record: ModelRecord, root: CacheRoot) -> None:
+    """Warn of parts that were begun elsewhere and have left no receipt, before their images are embedded here."""
+    missing = missing_parts(dataset, found(root, record, dataset.fingerprint))
+    for part, count in _shown(missing):
+        log.warning("part %s has left no receipt: %s of its images are embedded here, where the cache lacks them", part, f"{count:,}")
+
+
+def _shown(missing: Sequence[tuple[Part, int]], most: int = 20) -> Iterator[tuple[object, int]]:
+    yield from missing[:most]
+    if len(missing) > most:
+        yield f"{missing[most][0]} and {len(missing) - most - 1} more", sum(count for _, count in missing[most:])

@@ -1,0 +1,220 @@
+"""The folders of a cache, on this machine or behind a URL: whole files by name, in and out.
+
+A file behind a URL is written once, under its final name, by one request: stores of objects show it when all of it is there. Nothing is
+locked; whoever reads checks what was read. What was read is kept beside the local cache (`SharedRoot.mirror`), so that it is fetched once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import hashlib
+import os
+import posixpath
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from audit.embedding import shard
+from audit.errors import UnsafeError, UsageError, nearest
+from contrastive.files import replacing
+
+URLS = ("s3://BUCKET/PREFIX", "gs://BUCKET/PREFIX", "file:///FOLDER")
+_AT_ONCE = 16
+"""Files asked for in one go."""
+_Result = TypeVar("_Result")
+
+
+class StoredFile(NamedTuple):
+    """A file of a cache."""
+
+    place: str
+    """Its name below the root, such as ``<model>/image/<name>.shard``."""
+    size: int
+    used: float
+    """When it was last of use; of a file behind a URL when it was written. Seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class SharedRoot:
+    """A cache behind a URL that fsspec reads."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def mirror(self) -> Path:
+        """The folder of this machine that holds what was fetched."""
+        return local_root() / "mirrors" / hashlib.sha256(self.url.encode()).hexdigest()[:32]
+
+    def folder(self, *names: str) -> SharedFolder:
+        """Return a folder below the root."""
+        system, path = self._system()
+        return SharedFolder(system, posixpath.join(path, *names), posixpath.join(self.url, *names))
+
+    def check(self) -> None:
+        """Raise `UsageError` if nothing here reads such a URL; nothing is asked for."""
+        self._system()
+
+    def files(self) -> list[StoredFile]:
+        """Return every file below the root; OSError if the store does not answer."""
+        system, path = self._system()
+        system.invalidate_cache()
+        found = _answered(lambda: system.find(path, detail=True))
+        return [StoredFile(_below(path, name), int(each.get("size") or 0), _written(each)) for name, each in sorted(found.items())]
+
+    def _system(self) -> tuple[Any, str]:
+        import fsspec
+
+        scheme = self.url.partition("://")[0]
+        try:
+            system, path = fsspec.core.url_to_fs(self.url)
+        except ImportError as error:
+            packages = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+            what, fix = f"nothing here reads {scheme}://", f"python -m pip install {packages.get(scheme, scheme)}"
+            raise UsageError(what, where=self.url, why=str(error)[:200], fix=fix) from error
+        except ValueError as error:
+            what = f"unknown kind of URL: {scheme}://"
+            raise UsageError(what, where=self.url, fix=nearest(f"{scheme}://", URLS)) from error
+        return system, path.rstrip("/")
+
+
+class SharedFolder:
+    """One folder behind a URL. Every method raises OSError if the store does not answer, FileNotFoundError if a file is not there."""
+
+    def __init__(self, system: Any, path: str, shown: str):
+        self._system, self._path, self._shown = system, path, shown
+
+    def __str__(self) -> str:
+        return self._shown
+
+    def names(self, pattern: str) -> list[str]:
+        """Return the names of its files, sorted."""
+        self._system.invalidate_cache()  # others write
+        try:
+            found = _answered(lambda: self._system.ls(self._path, detail=False))
+        except FileNotFoundError:
+            return []
+        return sorted(name for each in found if fnmatch.fnmatch(name := posixpath.basename(each.rstrip("/")), pattern))
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file."""
+        content: bytes = _answered(lambda: self._system.cat_file(posixpath.join(self._path, name)))
+        return content
+
+    def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Give the bytes of files, several asked for at once; one that has gone meanwhile is left out."""
+        for start in range(0, len(names), _AT_ONCE):
+            places = {posixpath.join(self._path, name): name for name in names[start : start + _AT_ONCE]}
+            found = _answered(lambda places=places: self._system.cat(list(places), on_error="omit"))  # type: ignore[misc]
+            for place, content in found.items():
+                yield posixpath.basename(place), content
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, in one request."""
+
+        def put() -> None:
+            self._system.makedirs(self._path, exist_ok=True)  # stores of objects have no folders, others do
+            self._system.pipe_file(posixpath.join(self._path, name), content)
+
+        _answered(put)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            _answered(lambda: self._system.rm_file(posixpath.join(self._path, name)))
+
+
+class LocalFolder:
+    """One folder of this machine that only this user writes."""
+
+    def __init__(self, root: Path, *names: str):
+        self.root, self.path = root, root.joinpath(*names)
+
+    def names(self, pattern: str) -> list[str]:
+        """Return the names of its files, sorted."""
+        return sorted(path.name for path in self.path.glob(pattern))
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file; FileNotFoundError, or `shard.Rejected` if others could have written it."""
+        return shard.read_file(self.path / name)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, whole or not at all; OSError if it cannot be."""
+        for folder in (self.root, *reversed([each for each in self.path.parents if each.is_relative_to(self.root)][:-1]), self.path):
+            private_folder(folder)
+        with replacing(self.path / name, mode=0o600) as file:
+            file.write(content)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        (self.path / name).unlink(missing_ok=True)
+
+
+def local_root() -> Path:
+    """Return the folder of this machine that caches are in: ``AUDIT_CACHE_DIR`` if it is a folder, else ``~/.cache/vlm-audit``."""
+    named = os.environ.get("AUDIT_CACHE_DIR")
+    return Path(named) if named and "://" not in named else Path.home() / ".cache" / "vlm-audit"
+
+
+def root_of(where: str | Path) -> Path | SharedRoot:
+    """Return the cache that a path or a URL names; one that begins with ``file://`` is a folder.
+
+    Examples
+    --------
+    >>> root_of("s3://bucket/cache"), root_of("file:///data/cache").as_posix()
+    (SharedRoot(url='s3://bucket/cache'), '/data/cache')
+    """
+    text = str(where)
+    if "://" not in text:
+        return Path(text)
+    parts = urlsplit(text)
+    return Path(url2pathname(parts.path)) if parts.scheme in ("file", "local") else SharedRoot(text.rstrip("/"))
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder that only this user can enter, or check one that is there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise UnsafeError(f"the embedding cache is not a folder: {folder}", fix="remove it, or set AUDIT_CACHE_DIR to another folder")
+    if found.st_uid != os.geteuid():
+        why, fix = "whoever owns it could plant embeddings", "set AUDIT_CACHE_DIR to a folder of your own"
+        raise UnsafeError(f"the embedding cache belongs to another user: {folder}", why=why, fix=fix)
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        why = f"its mode is {stat.S_IMODE(found.st_mode):04o}; whoever writes to it could plant embeddings"
+        raise UnsafeError(f"the embedding cache can be written by others: {folder}", why=why, fix=f"chmod 700 '{folder}'")
+
+
+def _answered(ask: Callable[[], _Result]) -> _Result:
+    """Return what a store answers. Each has errors of its own, and none of them may end an audit."""
+    try:
+        return ask()
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {str(error)[:200]}") from error
+
+
+def _below(root: str, path: str) -> str:
+    return path.removeprefix(root).lstrip("/")
+
+
+def _written(info: dict[str, Any]) -> float:
+    """Return when a file was written; each store has its own word for it."""
+    found = next((info[word] for word in ("LastModified", "mtime", "updated", "last_modified", "created") if info.get(word)), 0.0)
+    if isinstance(found, str):
+        import datetime as dt
+
+        with contextlib.suppress(ValueError):
+            return dt.datetime.fromisoformat(found).timestamp()
+        return 0.0
+    return float(found.timestamp() if hasattr(found, "timestamp") else found)

@@ -1,0 +1,116 @@
+"""Everything of an audit that a model is needed for, and nothing that judges: data and a model in, a filled cache out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from audit.data.changed.subset import part_of
+from audit.embedding.cache import CacheRoot
+from audit.embedding.embed import embed_texts
+from audit.embedding.engines.local import Engine, KeptCounts, embed_here
+from audit.embedding.engines.parts import WHOLE, Part
+from audit.embedding.engines.receipts import Receipt, excluded, leave
+from audit.engine import analyses
+from audit.engine.probe_audit import refuse_what_ifs
+from audit.engine.texts import given_texts
+from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, texts_for
+from audit.errors import UsageError
+from audit.measure.asked.interview import interview
+from audit.measure.row_options import check_rows, embedded_texts
+from audit.stages import Stages, silent
+from audit.types import Answerer, Dataset, Encoder, Probe, Settings
+from audit.whatif.explore import chosen_methods
+
+
+@dataclass(frozen=True)
+class FillPlan:
+    """How a cache is filled."""
+
+    cache_root: CacheRoot = None
+    part: Part = WHOLE
+    engine: Engine = embed_here
+    batch_size: int = 32
+    what_ifs: tuple[str, ...] = ()
+    stages: Stages = silent
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What the cache holds of one model and one probe."""
+
+    probe: str
+    texts: int
+    """Texts that are embedded; the first part does those that no row asks for."""
+    whole: bool
+    """Whether the cache took everything."""
+    receipt: Receipt
+
+
+def embed_probe(encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, plan: FillPlan) -> Filled:
+    """Embed what an audit of `encoder` with `probe` would embed of a part of the data, and leave a receipt.
+
+    Pictures that an analysis changes after it has seen the answers are embedded when they are judged. Of a part any share may be
+    unreadable: whether it is too large is known of the whole. Errors as of `audit.engine.audit`; UsageError if an engine other than this
+    machine is given a model that is asked questions.
+    """
+    methods = chosen_methods(plan.what_ifs)
+    analyses.check(probe, dataset, settings)
+    check_rows(probe.measurements, dataset)
+    piece = dataset if plan.part == WHOLE else part_of(dataset, plan.part.rows(dataset.attributes.index).tolist())
+    if isinstance(encoder, Answerer):
+        if methods:
+            refuse_what_ifs()
+        kept, texts = _asked(encoder, probe, piece, settings, plan), 0
+    else:
+        refuse_a_dual_encoder(probe)
+        kept, texts = _images(encoder, piece, settings, plan), _texts(encoder, probe, piece, methods, plan)
+    receipt = Receipt(
+        encoder.record.name, dataset.name, dataset.fingerprint, plan.part.number, plan.part.of, len(piece.images), kept.embedded,
+        kept.computed, excluded(kept.exclusions),
+    )  # fmt: skip
+    if kept.whole and len(dataset.images):
+        leave(receipt, plan.cache_root, encoder.record)
+    return Filled(probe.name, texts, kept.whole, receipt)
+
+
+def _images(encoder: Encoder, piece: Dataset, settings: Settings, plan: FillPlan) -> KeptCounts:
+    if not len(piece.images):  # more parts than images, or a probe that looks at none
+        return KeptCounts(0, 0, (), True)
+    images = partial(plan.stages, "images")
+    images(0, len(piece.images))
+    how: dict[str, Any] = {"batch_size": plan.batch_size, "max_skip": None, "progress": images}
+    if plan.part == WHOLE:
+        how["max_skip"] = settings.max_skip
+    return plan.engine(encoder, piece, plan.cache_root, **how)
+
+
+def _texts(encoder: Encoder, probe: Probe, piece: Dataset, methods: Sequence[str], plan: FillPlan) -> int:
+    given = given_texts(probe, probe.what_ifs if methods else ()).texts if plan.part.number == 1 else ()
+    of_rows = embedded_texts(probe.measurements, piece.texts)
+    ordered, private = sorted({*given, *of_rows}), {text for text, hidden in of_rows.items() if hidden}
+    texts = partial(plan.stages, "texts")
+    texts(0, len(ordered))
+    embed_texts(encoder, ordered, plan.cache_root, progress=texts, private=private)
+    return len(ordered)
+
+
+def _asked(model: Answerer, probe: Probe, piece: Dataset, settings: Settings, plan: FillPlan) -> KeptCounts:
+    """Ask a generative model what a probe asks, and let it write what its analyses read."""
+    if plan.engine is not embed_here:
+        why = "one that is asked questions goes past one machine behind a server, or in parts"
+        raise UsageError(f"{model.record.name} is no encoder, which --engine ray embeds with", why=why, fix="--engine local --part 1/2")
+    if not len(piece.images):
+        return KeptCounts(0, 0, (), True)
+    how: dict[str, Any] = {"cache_root": plan.cache_root, "batch_size": plan.batch_size, "progress": partial(plan.stages, "images")}
+    if plan.part != WHOLE:
+        settings = replace(settings, max_skip=1.0)
+    plans, _ = analyses.split(probe.analyses, generative=True)
+    written = texts_for(model, probe, plans, piece, settings, **how)
+    if not probe.measurements and written is None:
+        refuse_a_generative_model(probe)
+    asked = [interview(model, probe, piece, settings, **how).scores] if probe.measurements else []
+    seen = [*([written.images] if written else []), *asked]
+    return KeptCounts(len(seen[-1].rows), sum(each.computed for each in seen), seen[-1].exclusions, True)

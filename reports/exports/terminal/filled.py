@@ -1,0 +1,21 @@
+"""What a cache was filled with, on a terminal: counts in, a line a model and probe out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from audit.engine.fill import Filled
+from reports.text.numbers import in_words
+
+
+def filled_lines(done: Iterable[Filled]) -> str:
+    """Return what is in the cache now, and what cannot be read."""
+    return "\n".join(_line(each) for each in done)
+
+
+def _line(filled: Filled) -> str:
+    receipt = filled.receipt
+    part = f" · part {receipt.part}/{receipt.of}" if receipt.of > 1 else ""
+    counted = f"{receipt.embedded:,} of {in_words(receipt.rows, 'image')} and {in_words(filled.texts, 'text')} in the cache"
+    unread = "".join(f", {each['count']:,} left out ({str(each['reason']).replace('_', ' ')})" for each in receipt.exclusions)
+    return f"{receipt.model} · {filled.probe}{part}: {counted} ({receipt.computed:,} new){unread}"
