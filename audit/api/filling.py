@@ -9,6 +9,7 @@ from functools import partial
 
 from audit.api.embed_request import EmbedRequest
 from audit.api.inputs import args_by_model, check_models, dataset_of, loaded, probes_of, refuse_misfit
+from audit.api.pipeline import notes_in_words
 from audit.embedding.cache import MemoryRoot
 from audit.embedding.engines.local import Engine, embed_here
 from audit.embedding.engines.parts import WHOLE, Part
@@ -24,6 +25,7 @@ def fill_cache(request: EmbedRequest) -> list[Filled]:
 
     AuditError as of an audit, before the first image where that can be; MachineError if the cache did not take everything.
     """
+    LOG.addFilter(notes_in_words)
     probes = probes_of(request)
     datasets = [dataset_of(probe, request) for probe in probes]
     part = WHOLE if request.engine == "ray" else request.part or Part.of_environment(os.environ)

@@ -63,7 +63,7 @@ def audit(model: Any = (), probe: Any = (), *, settings: Settings | None = None,
 
 def run_audit(request: AuditRequest) -> Audit:
     """Audit every model with every probe; write the directory if the request names one."""
-    LOG.addFilter(_notes_in_words)
+    LOG.addFilter(notes_in_words)
     clock = Clock()
     probes = probes_of(request)
     external = bool(request.predictions)
@@ -112,7 +112,7 @@ def _stages(request: AuditRequest) -> Stages:
     return tell
 
 
-def _notes_in_words(record: logging.LogRecord) -> bool:
+def notes_in_words(record: logging.LogRecord) -> bool:
     """Log notes as sentences: the packages that make them hold codes."""
     if isinstance(record.args, tuple):
         record.args = tuple(sentence(each) if isinstance(each, Note) else each for each in record.args)

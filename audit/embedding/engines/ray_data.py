@@ -7,16 +7,18 @@ Each actor reads its images itself: every node must see the data, and the model,
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from audit import errors
 from audit.embedding.batch import SHARD_ROWS, SHARD_S, ImageRow, Progress
 from audit.embedding.cache import CacheRoot, EmbeddingCache, MemoryRoot
 from audit.embedding.embed import exclusions_of, keep_images, log_left_out, stop_if_unreadable
@@ -61,26 +63,36 @@ class Embedder:
     def __init__(self, encoder: ImageEncoder | ModelSource, fingerprint: str, work: ActorWork):
         if Path(work.folder).is_dir():  # on another machine it need not be there
             os.chdir(work.folder)
-        if isinstance(encoder, ModelSource):
-            device = "cuda" if encoder.device.startswith("cuda") else encoder.device  # Ray shows an actor its own GPU alone
-            encoder = load(encoder.model, device=device, dtype=encoder.dtype, model_args=encoder.model_args)  # type: ignore[assignment]
-        self._encoder: ImageEncoder = encoder  # type: ignore[assignment]
         self._fingerprint, self._work = fingerprint, work
-        if self._encoder.record.fingerprint != fingerprint:
-            why = "its weights, or the versions of torch or Pillow, are not those of the machine that asked"
-            fix = "give every node the same files and the same environment"
-            raise DataError(f"{self._encoder.record.name} is another model on {os.uname().nodename}", why=why, fix=fix)
+        self._encoder: ImageEncoder | None = None
+        self._fault: AuditError | None = None
+        try:
+            self._encoder = _loaded(encoder, fingerprint) if isinstance(encoder, ModelSource) else encoder
+        except AuditError as error:
+            self._fault = error
 
     def __call__(self, batch: Mapping[str, Shaped[np.ndarray, "n"]]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
-        """Return for each row its key or why it cannot be read, and the embedding where the cache has none."""
+        """Return for each row its key or why it cannot be read, and the embedding where the cache has none.
+
+        An error of ours travels as a row: of what an actor raises Ray keeps nothing but text.
+        """
+        try:
+            if self._encoder is None:
+                raise self._fault or DataError("the actor has no model")
+            return {**self._embedded(self._encoder, batch), "fault": np.full(len(batch["id"]), "")}
+        except AuditError as error:
+            fault = [type(error).__name__, error.what, error.where, error.why, error.fix]
+            return {"fault": np.array([json.dumps(fault)])}
+
+    def _embedded(self, encoder: ImageEncoder, batch: Mapping[str, Shaped[np.ndarray, "n"]]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         numbers = batch["id"].tolist()
         index = pd.Index([str(number) for number in numbers], dtype="str")
         images = _Rows(self._work.images, numbers)
         part = Dataset("a block", images, pd.DataFrame(index=index), {}, "", "a block", "")  # type: ignore[arg-type]
         new = _NewRows(self._work.known)
         root = MemoryRoot({(self._fingerprint, "image"): new})
-        kept = keep_images(self._encoder, part, root, batch_size=self._work.batch_size, max_skip=None)
-        vectors = np.zeros((len(numbers), self._encoder.record.dimensions), np.float32)
+        kept = keep_images(encoder, part, root, batch_size=self._work.batch_size, max_skip=None)
+        vectors = np.zeros((len(numbers), encoder.record.dimensions), np.float32)
         keys, conversions, fresh = [""] * len(numbers), ["[]"] * len(numbers), np.zeros(len(numbers), bool)
         for row, key in kept.keys.items():
             keys[row] = key
@@ -91,6 +103,18 @@ class Embedder:
             "row": batch["id"], "key": np.array(keys), "reason": np.array(reasons), "conversions": np.array(conversions), "fresh": fresh,
             "vector": vectors,
         }  # fmt: skip
+
+
+def _loaded(source: ModelSource, fingerprint: str) -> ImageEncoder:
+    """Return the model that an actor embeds with; DataError if it is not the one that was asked for."""
+    device = "cuda" if source.device.startswith("cuda") else source.device  # Ray shows an actor its own GPU alone
+    encoder: Any = load(source.model, device=device, dtype=source.dtype, model_args=source.model_args)
+    if encoder.record.fingerprint != fingerprint:
+        why = "its weights, or the versions of torch or Pillow, are not those of the machine that asked"
+        fix = "give every node the same files and the same environment"
+        raise DataError(f"{encoder.record.name} is another model on {os.uname().nodename}", why=why, fix=fix)
+    found: ImageEncoder = encoder
+    return found
 
 
 class ActorWork(NamedTuple):
@@ -160,11 +184,11 @@ def embed_on_ray(
     with _on_cluster(cluster) as ray:
         rows = -(-max(BLOCK_ROWS, len(dataset.images) // MOST_BLOCKS) // batch_size) * batch_size
         gpus = 1 if source.device.startswith("cuda") else 0
-        most = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1))
+        fewest, most = cluster.actors or (1, max(int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)), 1))
         blocks = ray.data.range(len(dataset.images), override_num_blocks=-(-len(dataset.images) // rows))
         seen = blocks.map_batches(
             Embedder, fn_constructor_args=(sent, record.fingerprint, work), batch_size=rows, num_gpus=gpus, num_cpus=1,
-            concurrency=cluster.actors or (1, max(most, 1)),
+            compute=ray.data.ActorPoolStrategy(min_size=fewest, max_size=most),
         )  # fmt: skip
         for block in seen.iter_batches(batch_size=None, batch_format="numpy"):
             sink.take(block)
@@ -182,7 +206,10 @@ class _Sink:
         self._done, self._computed, self._saved = 0, 0, time.monotonic()
 
     def take(self, block: Mapping[str, Shaped[np.ndarray, "n ..."]]) -> None:
-        """Keep what is new in a block."""
+        """Keep what is new in a block; the error of an actor is raised."""
+        if fault := next(filter(None, block["fault"].tolist()), None):
+            name, what, where, why, fix = json.loads(fault)
+            raise getattr(errors, name)(what, where=where, why=why, fix=fix)
         columns = (block[name].tolist() for name in ("row", "key", "reason", "conversions", "fresh"))
         for place, (row, key, reason, conversions, fresh) in enumerate(zip(*columns, strict=True)):
             if reason:
@@ -226,6 +253,7 @@ def _on_cluster(cluster: RayCluster) -> Iterator[Any]:
     try:
         if began:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error")
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = context.print_on_execution_start = False
         yield ray
@@ -233,20 +261,8 @@ def _on_cluster(cluster: RayCluster) -> Iterator[Any]:
         what, fix = f"no Ray cluster at {address!r}", "start one with `ray start --head`, or give --ray-address local"
         raise MachineError(what, why=str(error)[:200], fix=fix) from error
     except ray.exceptions.RayError as error:
-        raise _as_ours(error) from error
+        why = (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
+        raise MachineError("the Ray cluster could not go on", why=why, fix="what was embedded is kept: the same command resumes") from error
     finally:
         if began:
             ray.shutdown()
-
-
-def _as_ours(error: BaseException) -> AuditError:
-    """Return the error of ours that an actor ended with, or say that Ray could not go on."""
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, AuditError):
-            return found
-        found = getattr(found, "cause", None) or found.__cause__
-    first = ""
-    with suppress(IndexError):
-        first = str(error).strip().splitlines()[-1][:300]
-    return MachineError("the Ray cluster could not go on", why=first, fix="what was embedded is kept: the same command resumes")
