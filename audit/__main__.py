@@ -15,6 +15,7 @@ COMMANDS = {
     "embed": ("audit.embed", "main", "fill the cache of an audit: on this machine, in parts or on a Ray cluster"),
     "compare": ("audit.compare", "main", "what changed between models on the same images"),
     "render": ("reports.render", "main", "draw the report of a finished audit or comparison again"),
+    "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
     "pictures": ("reports.pictures", "main", "draw the figures of a finished audit as files"),
     "cache": ("audit.commands.cache", "main", "what kept embeddings take on the disk; remove the old, trust somebody else's"),
     "probes": ("audit.commands.catalogue", "main", "name the probes and their questions; show everything about one"),

@@ -96,7 +96,7 @@ class Embedder:
         keys, conversions, fresh = [""] * len(numbers), ["[]"] * len(numbers), np.zeros(len(numbers), bool)
         for row, key in kept.keys.items():
             keys[row] = key
-            if (found := dict.get(new, key)) is not None:
+            if (found := new.pop(key, None)) is not None:  # equal content goes once
                 vectors[row], conversions[row], fresh[row] = found[0], json.dumps(found[1]), True
         reasons = [kept.unreadable.get(row, "") for row in range(len(numbers))]
         return {

@@ -1,0 +1,51 @@
+"""``vlm-audit index DIR``: one page over the audits in a folder, sortable, offline."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from audit.cli.exit_codes import print_result
+from audit.cli.parser import Parser, words_of
+from audit.errors import DataError, UsageError
+from contrastive.cli.console import prepare_streams
+
+NAME = "index.html"
+
+
+def parser() -> Parser:
+    """Return the parser of the command."""
+    parse = Parser("vlm-audit index", description="Draws one page over the audits in a folder and below it: a row an audit, sortable.")
+    parse.add_argument("directory", metavar="DIR", help="a folder with the output directories of audits")
+    parse.add_argument("--out", metavar="FILE", help=f"default: {NAME} in DIR")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw the index and print its path."""
+    prepare_streams()
+    arguments = parser().parse_args(words_of(argv))
+    return print_result(lambda: _drawn(arguments))
+
+
+def _drawn(arguments: Namespace) -> str:
+    from reports.index.page import MARK, found_audits, index_page
+    from reports.render import write
+
+    folder = Path(arguments.directory)
+    if not folder.is_dir():
+        raise DataError(f"no folder {arguments.directory!r}", fix="name the folder that holds the directories of audits")
+    out = Path(arguments.out) if arguments.out else folder / NAME
+    if out.is_file() and f'id="{MARK}"' not in out.read_text("utf-8", "replace"):
+        raise UsageError(f"{str(out)!r} is no index of audits", why="a file of yours is never replaced", fix="name another file with --out")
+    found = found_audits(folder)
+    if not found:
+        raise DataError(f"no audit in {arguments.directory!r}", why="there is no results.json", fix="name the folder that holds audits")
+    write(index_page(found, out.parent), out)
+    return str(out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

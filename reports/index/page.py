@@ -1,0 +1,104 @@
+"""The rows of an index: finished audits below a folder in, the page that `page.html` prints out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import quote
+
+from audit.errors import AuditError
+from audit.records.results import AuditResult, Finding, Results
+from audit.version import __version__
+from reports.environment import draw
+from reports.provenance import written_date
+from reports.read import RESULTS, read_results
+from reports.text import index as text
+from reports.text import phrases
+from reports.text.headline import headline_of, question
+from reports.text.order import by_severity
+
+SCRIPT = (files("reports.index") / "sort.js").read_text("utf-8")
+HASH = "sha256-" + base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+"""What the page's policy lets run: this script, to the byte, and no other."""
+MARK = "vlm-audit-index"
+"""The id of the table, by which a page of ours is told from somebody else's file."""
+_DEEPEST = 4
+"""Folders below the one that is named in which audits are looked for."""
+
+
+@dataclass(frozen=True)
+class FoundAudit:
+    """The directory of an audit, and what stands in it."""
+
+    directory: Path
+    results: Results | None
+    why: str = ""
+    """Why it cannot be read, where it cannot."""
+
+
+def found_audits(folder: Path) -> list[FoundAudit]:
+    """Return the audits in a folder and some levels below it, by their paths; one that cannot be read says why."""
+    return [_read(path) for path in sorted(_directories(folder))]
+
+
+def _directories(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        depth = len(Path(place).relative_to(folder).parts)
+        folders[:] = [name for name in folders if not name.startswith(".") and depth < _DEEPEST]
+        if RESULTS in names:
+            yield Path(place)
+
+
+def _read(directory: Path) -> FoundAudit:
+    try:
+        return FoundAudit(directory, read_results(directory, pages=False))
+    except AuditError as error:
+        return FoundAudit(directory, None, error.what if error.why is None else f"{error.what}: {error.why}")
+
+
+def index_page(found: Sequence[FoundAudit], start: Path) -> str:
+    """Return the index as HTML; links are relative to the folder `start`."""
+    rows = [row for each in found if each.results for row in _rows(each, each.results, start)]
+    broken = [SimpleNamespace(name=_name(each, start), why=each.why) for each in found if each.results is None]
+    about = SimpleNamespace(title=text.TITLE, tool=f"vlm-audit {__version__}", short_hashes="", pictures=False)
+    page = SimpleNamespace(
+        what="index", script=HASH, about=about, contents=[(text.TABLE, MARK, ""), *([(text.BROKEN, "broken", "")] if broken else [])],
+        deck=text.deck(len(rows), len([each for each in found if each.results])), columns=text.COLUMNS, rows=rows, broken=broken,
+        mark=MARK, closing=(), appendix=(), signed=False,
+    )  # fmt: skip
+    return draw("index/page.html", page=page, sort=text)
+
+
+def _rows(found: FoundAudit, results: Results, start: Path) -> Iterator[SimpleNamespace]:
+    for audit in results.audits:
+        worst = min((each for each in audit.findings if each.primary), key=by_severity, default=None)
+        gap, interval = phrases.gap_and_interval(worst) if worst is not None and worst.verdict != "not estimable" else ("", "")
+        yield SimpleNamespace(
+            model=audit.model.name, probe=audit.probe.name, data=audit.data.name, images=audit.data.used, verdict=audit.verdict,
+            word=headline_of(audit, results.settings).word, question=question(worst, audit) if worst is not None else text.NONE_PLANNED,
+            gap=gap, interval=interval, level=text.level(results.settings.alpha), date=written_date(results.timing.created),
+            link=_link(found.directory, start), keys=_keys(audit, worst, results),
+        )  # fmt: skip
+
+
+def _keys(audit: AuditResult, worst: Finding | None, results: Results) -> SimpleNamespace:
+    """Return what the columns are sorted by where it is not what they show."""
+    order = text.VERDICTS.index(audit.verdict) if audit.verdict in text.VERDICTS else len(text.VERDICTS)
+    gap = worst.gap.value if worst is not None and worst.gap is not None and worst.verdict != "not estimable" else -1.0
+    return SimpleNamespace(verdict=str(order), gap=f"{gap:.9f}", date=results.timing.created)
+
+
+def _link(directory: Path, start: Path) -> str:
+    """Return where the report is, from the index; empty where it is not."""
+    report = directory / "report.html"
+    return quote(Path(os.path.relpath(report, start)).as_posix()) if report.is_file() else ""
+
+
+def _name(found: FoundAudit, start: Path) -> str:
+    return Path(os.path.relpath(found.directory, start)).as_posix()

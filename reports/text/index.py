@@ -1,0 +1,23 @@
+"""What an index of audits says."""
+
+from __future__ import annotations
+
+from reports.text.numbers import in_words
+from reports.text.numbers import level as level
+
+TITLE = "Audits at a glance"
+TABLE, BROKEN = "All audits", "Cannot be read"
+COLUMNS = ("Model", "Probe", "Data", "Images", "Verdict", "Most severe planned question", "Gap, points", "Interval", "Date")
+VERDICTS = ("disparity", "inconclusive", "equivalent", "not estimable")
+"""In the order in which they are sorted: what asks for a reader first."""
+NONE_PLANNED = "no planned question"
+CAPTION = (
+    "An audit a row. The gap is that of its most severe pre-specified question, in points, with the interval at the level of its own "
+    "audit. Two intervals do not compare two models: vlm-audit compare does."
+)
+SORT = "Press the head of a column to sort by it, and again to turn the order around."
+
+
+def deck(audits: int, directories: int) -> str:
+    """Return how many there are."""
+    return f"{in_words(audits, 'audit')} in {in_words(directories, 'directory', 'directories')}"
