@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.cli.options import Check, flag, is_frame, names, path, several
-from audit.errors import UsageError
+from audit.errors import DataError, UsageError
 from audit.types import Dataset, Probe
 
 METHODS = (("encode_images", "encode_texts"), ("log_likelihoods",))
@@ -64,6 +64,25 @@ def exclusions(value: Any) -> Path | tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value or not all(isinstance(each, str) for each in value):
         raise ValueError("the path of a list, or a sequence of identifiers")
     return tuple(dict.fromkeys(value))
+
+
+def read_models(request: Any) -> None:
+    """Put the models of a file, each once, behind those that a request names; UsageError if it has no place there.
+
+    The file has a model a line, as ``--model`` takes it; ``#`` begins a comment. DataError if it cannot be read, or names none.
+    """
+    if request.predictions or request.model_args:
+        other = "--predictions" if request.predictions else "--model-args"
+        raise UsageError(f"--models cannot be used with {other}", fix="name the models with --model")
+    try:
+        lines = [line.partition("#")[0].strip() for line in request.models.read_text("utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise DataError(f"cannot read the models in {str(request.models)!r}", why=why, fix="give a text file, a model a line") from error
+    if not (found := tuple(dict.fromkeys(filter(None, lines)))):
+        raise DataError(f"{str(request.models)!r} names no model", fix="write a model on each line, as --model takes it")
+    object.__setattr__(request, "model", (*request.model, *found))  # a request is frozen once it is made
+    object.__setattr__(request, "models", None)
 
 
 def cache_root(value: Any) -> Path | str:

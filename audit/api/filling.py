@@ -8,7 +8,7 @@ import os
 from functools import partial
 
 from audit.api.embed_request import EmbedRequest
-from audit.api.inputs import args_by_model, check_models, dataset_of, loaded, probes_of, refuse_misfit
+from audit.api.inputs import check_models, dataset_of, loaded, models_in_turn, probes_of, refuse_misfit
 from audit.api.pipeline import notes_in_words
 from audit.embedding.cache import MemoryRoot
 from audit.embedding.engines.local import Engine, embed_here
@@ -31,7 +31,7 @@ def fill_cache(request: EmbedRequest) -> list[Filled]:
     part = WHOLE if request.engine == "ray" else request.part or Part.of_environment(os.environ)
     check_models(request)
     done: list[Filled] = []
-    for model, args in zip(request.model, args_by_model(request), strict=True):
+    for model, args in models_in_turn(request):
         with loaded(model, args, request) as (encoder, root):
             if isinstance(root, MemoryRoot):
                 what = f"the embeddings of {encoder.record.name} cannot be kept"

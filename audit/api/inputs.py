@@ -31,6 +31,7 @@ from audit.gates.gate_set import GateSet
 from audit.measure.slices import with_slices
 from audit.models import load, plugin
 from audit.models.model_args import by_model, parse_model_args
+from audit.models.prefetch import prefetch
 from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.nesting import check_nested
 from audit.predictions.pairs import parse_pairs
@@ -293,6 +294,15 @@ def cache_of(request: AuditRequest) -> Path | SharedRoot:
     if isinstance(root, SharedRoot):
         root.check()
     return root
+
+
+def models_in_turn(request: AuditRequest) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Give each model with what is stated about it, and have the weights of the next one read meanwhile."""
+    models = list(zip(request.model, args_by_model(request), strict=True))
+    for place, model in enumerate(models):
+        if place + 1 < len(models):
+            prefetch(models[place + 1][0])
+        yield model
 
 
 def args_by_model(request: AuditRequest) -> list[dict[str, str]]:

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from audit.api.audits import Audit
-from audit.api.inputs import args_by_model, beside, check_models, dataset_of, gates_of, loaded, predictions_of, probes_of, quiet_log
+from audit.api.inputs import (
+    beside,
+    check_models,
+    dataset_of,
+    gates_of,
+    loaded,
+    models_in_turn,
+    predictions_of,
+    probes_of,
+    quiet_log,
+)
 from audit.api.lookup import found_questions
 from audit.api.requests import AuditRequest
 from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
@@ -155,7 +165,7 @@ def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet
         gates.check(dataset)
     check_models(request)
     asked = list(zip(probes, datasets, strict=True))
-    for model, args in zip(request.model, args_by_model(request), strict=True):
+    for model, args in models_in_turn(request):
         yield model, _audit_model(model, args, request, asked, directory)
         gc.collect()  # one model at a time in memory
 

@@ -48,6 +48,10 @@ class AuditRequest(Request):
         metavar="SPEC", repeatable=True,
     )  # fmt: skip
     """Model specs, or objects with the methods of an `Encoder` or an `Answerer`."""
+    models: Path | None = option(
+        path, None, WHAT, "a text file with a model a line (# begins a comment), after those of --model", metavar="FILE"
+    )
+    """Read when the request is made: `model` holds what it names."""
     model_args: Any = option(
         checks.model_args, None, WHAT, "what a file of weights does not say: activation=gelu mean=0.5,0.5,0.5 …; about the --model before "
         "it, or before the first about all", metavar="NAME=VALUE",
@@ -191,6 +195,8 @@ class AuditRequest(Request):
 
     def check_together(self) -> None:
         """Refuse options that are missing, or say nothing about this kind of run."""
+        if self.models is not None:
+            checks.read_models(self)
         self._check_kind(external=bool(self.predictions))
         if self.as_replicates:
             self._check_replicates()

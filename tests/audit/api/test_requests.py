@@ -85,6 +85,7 @@ def place(tmp_path_factory):
     (folder / "asked.py").write_text(ASKED)
     (folder / "shifted.py").write_text(SHIFTED)
     (folder / "others.csv").write_text("model,standard,shifted\n" + "".join(f"m{i},0.{i + 5},0.{i + 4}\n" for i in range(5)))
+    (folder / "models.txt").write_text("# two of one kind\n\ncolours.py:Colours  # the first\ncolours.py:\n")
     (folder / "listed.txt").write_text("000.png\n001.png\n")
     for name, content in zip(faces.attributes.index, faces.images, strict=True):
         (folder / name).write_bytes(content)
@@ -110,6 +111,7 @@ AUDITS = {
     "truth_column": ({"predictions": "renamed.csv", "attributes": "race", "prediction_column": "said"}, "right"),
     "baseline_models": ({**MODEL, "probe": "shifted.py"}, "others.csv"),
     "tags": ({**EXTERNAL, "attributes": "race"}, "gender"), "texts": ({"predictions": "written.csv", "attributes": "race"}, "scene"),
+    "models": (MODEL, "models.txt"),
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),
@@ -351,3 +353,24 @@ def test_what_cannot_be_a_directory_or_a_name_is_a_usage_error(wrong):
     for use in (audit.load, audit.load_changes, found.save, found.finding, found.compare, by_place):
         with pytest.raises(UsageError):
             use(wrong)
+
+
+def test_models_of_a_file_come_after_those_of_the_command_line():
+    request = AuditRequest(model="x.pt", models="models.txt", probe="faces.py")
+    assert request.model == ("x.pt", "colours.py:Colours", "colours.py:")
+    assert replace(request, seed=3).model == request.model
+    assert request.words("run")[1:4] == ("--model=x.pt", "--model=colours.py:Colours", "--model=colours.py:")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"models": "nowhere.txt"}, "cannot read the models in 'nowhere.txt'"), ({"models": "empty.txt"}, "'empty.txt' names no model"),
+        ({"models": "models.txt", "model_args": "axis=x"}, "--models cannot be used with --model-args"),
+        ({"models": "models.txt", "predictions": "answers.csv", "probe": ()}, "--models cannot be used with --predictions"),
+    ],
+)  # fmt: skip
+def test_a_file_of_models_that_cannot_be_used_is_named(given, said, place):
+    (place / "empty.txt").write_text("# nothing\n\n")
+    with pytest.raises(AuditError, match=re.escape(said)):
+        AuditRequest(**{"probe": "faces.py", **given})
