@@ -98,6 +98,15 @@ def keep_images(
     return _keep_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress)[1]
 
 
+def left_out(dataset: Dataset, readable: int, reasons: Mapping[int, str], max_skip: float | None) -> tuple[Exclusion, ...]:
+    """Return and log the rows that cannot be read, by reason; DataError if they are more than `max_skip` allows (None: any number)."""
+    unreadable = [ImageRow(row, reason=reason) for row, reason in sorted(reasons.items())]
+    _stop_if_unreadable(dataset, readable, unreadable, max_skip)
+    exclusions = _exclusions(dataset, unreadable)
+    _log_left_out(dataset, exclusions, unreadable)
+    return exclusions
+
+
 def _keep_images(
     encoder: ImageEncoder, dataset: Dataset, cache_root: CacheRoot, *, batch_size: int, max_skip: float | None, progress: Progress | None
 ) -> tuple[EmbeddingCache, KeptImages]:
@@ -118,13 +127,12 @@ def _keep_images(
         ImageBatches(encoder, dataset, cache, batch_size, progress) as batches,
     ):
         log.log(DETAIL, "of %d cores: at most %d processes decode, %d threads compute", cores(), shares.decoders, threads)
-        readable, unreadable = _embed_missing(dataset, batches, source, 1.0 if max_skip is None else max_skip)
-    if max_skip is not None:
-        stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
+        readable, unreadable = _embed_missing(dataset, batches, source, max_skip)
+    _stop_if_unreadable(dataset, len(readable), unreadable, max_skip)
     batches.report()
-    exclusions = exclusions_of(dataset, unreadable)
+    exclusions = _exclusions(dataset, unreadable)
     conversions = _gather((kind, row) for row, key in readable.items() for kind in cache.conversions(key))
-    log_left_out(dataset, exclusions, unreadable)
+    _log_left_out(dataset, exclusions, unreadable)
     reasons = {seen.row: seen.reason for seen in unreadable}
     return cache, KeptImages(readable, reasons, exclusions, conversions, batches.computed, cache.whole)
 
@@ -193,9 +201,11 @@ class _Source(NamedTuple):
         return ImageRow(row, key, image, found.conversions)
 
 
-def _embed_missing(dataset: Dataset, batches: ImageBatches, source: _Source, max_skip: float) -> tuple[dict[int, str], list[ImageRow]]:
+def _embed_missing(
+    dataset: Dataset, batches: ImageBatches, source: _Source, max_skip: float | None
+) -> tuple[dict[int, str], list[ImageRow]]:
     """Return the key of every readable row, and the rows that cannot be read."""
-    allowed = max_skip * len(dataset.images)
+    allowed = len(dataset.images) if max_skip is None else max_skip * len(dataset.images)
     readable: dict[int, str] = {}
     unreadable: list[ImageRow] = []
     with closing(_decode_ahead(dataset.images, source, batches.batch_size)) as rows:
@@ -239,9 +249,10 @@ def _decode_row(images: Sequence[bytes], row: int, source: _Source, decoders: De
         return ImageRow(row, reason=error.reason)
 
 
-def stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[ImageRow], max_skip: float) -> None:
-    """Raise `DataError` if too many images, or all, cannot be read; it names the first ten."""
+def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[ImageRow], max_skip: float | None) -> None:
     total = len(dataset.images)
+    if max_skip is None:
+        return
     if readable and len(unreadable) <= max_skip * total:
         return
     what = f"at least {len(unreadable)} of {total} images of {dataset.name} cannot be read; at most {max_skip:.2%} may be skipped"
@@ -252,7 +263,7 @@ def stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[Ima
     raise DataError(what, where=dataset.source, why=why, fix=fix)
 
 
-def log_left_out(dataset: Dataset, exclusions: Sequence[Exclusion], unreadable: Sequence[ImageRow]) -> None:
+def _log_left_out(dataset: Dataset, exclusions: Sequence[Exclusion], unreadable: Sequence[ImageRow]) -> None:
     """Name a few images a reason; run.log gets them all, so that they can be repaired."""
     for left_out in exclusions:
         images = "image" if left_out.count == 1 else "images"
@@ -264,8 +275,7 @@ def log_left_out(dataset: Dataset, exclusions: Sequence[Exclusion], unreadable: 
                 log.debug("left out %s: %s", dataset.attributes.index[seen.row], seen.reason)
 
 
-def exclusions_of(dataset: Dataset, unreadable: Iterable[ImageRow]) -> tuple[Exclusion, ...]:
-    """Return the images that cannot be read, by reason."""
+def _exclusions(dataset: Dataset, unreadable: Iterable[ImageRow]) -> tuple[Exclusion, ...]:
     by_reason = _gather((seen.reason, seen.row) for seen in unreadable)
     return tuple(
         Exclusion(

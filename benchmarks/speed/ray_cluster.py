@@ -46,7 +46,7 @@ class Images:
 
 
 class Encoder(FakeEncoder):
-    """The mean colour, and as much arithmetic as a very small image tower does: about two milliseconds an image."""
+    """The mean colour, and as much arithmetic as a small image tower does: about two milliseconds an image."""
 
     def __init__(self):
         super().__init__()
@@ -55,7 +55,7 @@ class Encoder(FakeEncoder):
     def encode_images(self, images):
         torch.set_num_threads(1)
         x = torch.zeros(BATCH, 1024)
-        for _ in range(40):
+        for _ in range(100):
             x = x @ self.weights
         return super().encode_images(images)
 

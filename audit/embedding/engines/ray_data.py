@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from audit import errors
-from audit.embedding.batch import SHARD_ROWS, SHARD_S, ImageRow, Progress
+from audit.embedding.batch import SHARD_ROWS, SHARD_S, Progress
 from audit.embedding.cache import CacheRoot, EmbeddingCache, MemoryRoot
-from audit.embedding.embed import exclusions_of, keep_images, log_left_out, stop_if_unreadable
+from audit.embedding.embed import keep_images, left_out
 from audit.embedding.engines.local import KeptCounts
 from audit.errors import AuditError, DataError, MachineError
 from audit.models import load
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
     from jaxtyping import Shaped
 
-BLOCK_ROWS = 512
-"""Rows that an actor is given at once, at least."""
+BLOCK_ROWS = 2048
+"""Rows that an actor is given at once, and loses at most: as many as a shard has. Each time its decoders start anew."""
+BLOCKS_EACH = 4
+"""Blocks for each actor that there may be: of small data they are smaller."""
 MOST_BLOCKS = 10_000
 """Of larger data, blocks are larger: Ray keeps account of each."""
 
@@ -182,9 +184,10 @@ def embed_on_ray(
     sent = source if isinstance(source.model, str) else encoder
     sink = _Sink(cache, dataset, progress)
     with _on_cluster(cluster) as ray:
-        rows = -(-max(BLOCK_ROWS, len(dataset.images) // MOST_BLOCKS) // batch_size) * batch_size
         gpus = 1 if source.device.startswith("cuda") else 0
         fewest, most = cluster.actors or (1, max(int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)), 1))
+        rows = max(min(BLOCK_ROWS, len(dataset.images) // (BLOCKS_EACH * most)), len(dataset.images) // MOST_BLOCKS, 1)
+        rows = -(-rows // batch_size) * batch_size
         blocks = ray.data.range(len(dataset.images), override_num_blocks=-(-len(dataset.images) // rows))
         seen = blocks.map_batches(
             Embedder, fn_constructor_args=(sent, record.fingerprint, work), batch_size=rows, num_gpus=gpus, num_cpus=1,
@@ -202,7 +205,7 @@ class _Sink:
         self._cache, self._dataset, self._progress = cache, dataset, progress
         self._vectors: dict[str, np.ndarray] = {}
         self._conversions: dict[str, tuple[str, ...]] = {}
-        self._unreadable: list[ImageRow] = []
+        self._unreadable: dict[int, str] = {}
         self._done, self._computed, self._saved = 0, 0, time.monotonic()
 
     def take(self, block: Mapping[str, Shaped[np.ndarray, "n ..."]]) -> None:
@@ -213,7 +216,7 @@ class _Sink:
         columns = (block[name].tolist() for name in ("row", "key", "reason", "conversions", "fresh"))
         for place, (row, key, reason, conversions, fresh) in enumerate(zip(*columns, strict=True)):
             if reason:
-                self._unreadable.append(ImageRow(row, reason=reason))
+                self._unreadable[row] = reason
             elif fresh and key not in self._vectors and key not in self._cache:
                 self._vectors[key] = np.array(block["vector"][place])
                 self._conversions[key] = tuple(json.loads(conversions))
@@ -227,12 +230,9 @@ class _Sink:
     def finish(self, max_skip: float | None) -> KeptCounts:
         """Keep the rest, and return what was done; DataError if too many images cannot be read."""
         self._save()
-        unreadable = sorted(self._unreadable, key=lambda seen: seen.row)
-        if max_skip is not None:
-            stop_if_unreadable(self._dataset, self._done - len(unreadable), unreadable, max_skip)
-        exclusions = exclusions_of(self._dataset, unreadable)
-        log_left_out(self._dataset, exclusions, unreadable)
-        return KeptCounts(self._done - len(unreadable), self._computed, exclusions, self._cache.whole)
+        readable = self._done - len(self._unreadable)
+        exclusions = left_out(self._dataset, readable, self._unreadable, max_skip)
+        return KeptCounts(readable, self._computed, exclusions, self._cache.whole)
 
     def _save(self) -> None:
         self._cache.add(self._vectors, self._conversions)
