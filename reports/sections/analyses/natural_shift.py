@@ -11,7 +11,7 @@ from reports.charts.tracks import TrackRow, TrackTable, change_track
 from reports.sections.context import AuditContext
 from reports.text import phrases
 from reports.text.analyses import natural_shift as text
-from reports.text.numbers import count, difference, p_value, percent
+from reports.text.numbers import NOT_ESTIMABLE, count, difference, p_value, percent
 
 TITLE, PLACE = "Images of other conditions", 14
 
@@ -36,7 +36,13 @@ def _chart(each: NaturalShift) -> SimpleNamespace:
     ends = [min(1.0, end) for _, rate in rates for end in (rate.standard.value or 0.0, (rate.standard.value or 0.0) + (rate.high or 0.0))]
     ticks = axis(0.0, max(0.01, *ends)) if rates else (0.0, 1.0)
     estimated = any(rate.effective for _, rate in rates)
-    columns = (f"‘{each.standard}’", "Other condition", "Change, points", "Images", *(("Predicted", "Effective robustness") * estimated))
+    columns = (
+        f"‘{each.standard}’",
+        "Other condition",
+        "Change, points",
+        "Images",
+        *(("Predicted", "Effective robustness, points") * estimated),
+    )
     rows = tuple(_row(found, rate, ticks, estimated=estimated) for found, rate in rates)
     scale = ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%")
     title = text.shift_title(each)
@@ -48,7 +54,7 @@ def _row(found: ShiftResult, rate: ShiftedRate, ticks: tuple[float, ...], *, est
     low, high = (min(1.0, max(0.0, before + (end or 0.0))) for end in (rate.low, rate.high))
     hot = found.verdict == "signal" and bool(rate.group)
     effective = rate.effective
-    more = (percent(effective.predicted), difference(effective.value, effective.low, effective.high)) if effective else ("", "")
+    more = (percent(effective.predicted), difference(effective.value, effective.low, effective.high)) if effective else ("–", NOT_ESTIMABLE)
     cells = (
         phrases.cell_rate(rate.standard), phrases.cell_rate(rate.shifted), difference(rate.difference, rate.low, rate.high),
         f"{count(rate.standard.n)} and {count(rate.shifted.n)}", *(more * estimated),
