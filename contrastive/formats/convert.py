@@ -10,23 +10,25 @@ import gzip
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from contrastive.checkpoint.file import Checkpoint, load
 from contrastive.errors import DataError, MachineError, UsageError
 from contrastive.formats.activation import SAME, largest_difference, looks_like_openai
-from contrastive.formats.contents import Contents
+from contrastive.formats.contents import Contents, read_json
 from contrastive.formats.infer import CLIP_VOCABULARY, infer
 from contrastive.formats.unwrap import Weights
 from contrastive.formats.weight_names import from_hugging_face, without_text_prefix
 from contrastive.model.clip import ModelConfig, load_portable
 from contrastive.model.preprocess import Preprocess
-from contrastive.model.tokenizer import Tokenizer, clip_tokenizer
+from contrastive.model.tokenizer import END_OF_WORD, Tokenizer, clip_tokenizer
 from contrastive.overrides import ModelOverrides
 
 SIGLIP = "vision_model.head.probe"  # the weight by which a SigLIP under Hugging Face's names is known; it is not built here
 MAX_MERGES_BYTES = 16 * 2**20
+FOREIGN_VOCABULARY = "the folder's vocabulary does not follow from its merges, as CLIP's does"
 UNSUPPORTED = {  # beginning of a name -> why the weights need open_clip's own classes
     "visual.trunk.": "its image tower is one of timm's",
     "visual.head.": "its image tower has a head of its own",
@@ -132,12 +134,17 @@ def _tokenizer(config: ModelConfig, overrides: ModelOverrides, asked: dict[str, 
 
 
 def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
-    """Return the tokenizer in a list of merges (``merges.txt``, plain or gzip) or in a checkpoint of this project, or raise `DataError`."""
+    """Return the tokenizer in a file: a list of merges (``merges.txt``, plain or gzip), transformers' ``tokenizer.json``, our checkpoint.
+
+    Raises `DataError` if it cannot be read, or does not fit.
+    """
     try:
         with path.open("rb") as file:
             start = file.read(2)
         if start == b"PK":
             tokenizer = replace(load(path).tokenizer, context=context)
+        elif path.suffix == ".json":
+            tokenizer = _serialized(read_json(path), context)
         else:
             with gzip.open(path) if start == b"\x1f\x8b" else path.open("rb") as file:
                 lines = file.read(MAX_MERGES_BYTES).decode("utf-8").splitlines()
@@ -150,6 +157,21 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
         why = f"it has {tokenizer.vocab_size:,} entries, the model {vocab_size:,}"
         raise DataError("the tokenizer does not fit the model", where=str(path), why=why, fix="--model-args tokenizer=FILE of this model")
     return tokenizer
+
+
+def _serialized(content: Mapping[str, Any], context: int) -> Tokenizer:
+    """Return the tokenizer in transformers' ``tokenizer.json``; `DataError` if it is not of CLIP's kind."""
+    try:
+        model = content["model"]
+        pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model["merges"]]
+        added = {token["content"]: token["id"] for token in content["added_tokens"]}
+        found = Tokenizer(tuple(f"{left} {right}" for left, right in pairs), context)
+        same = {**model["vocab"], **added} == found.ids and model["end_of_word_suffix"] == END_OF_WORD
+    except (LookupError, TypeError, ValueError, AttributeError, UsageError) as error:
+        raise DataError("tokenizer.json is not a tokenizer of CLIP's kind", why=f"{type(error).__name__}: {str(error)[:200]}") from error
+    if not same:
+        raise DataError(FOREIGN_VOCABULARY, where="tokenizer.json")
+    return found
 
 
 def _preprocess(config: ModelConfig, overrides: ModelOverrides) -> tuple[Preprocess, list[str]]:

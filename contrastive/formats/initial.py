@@ -16,7 +16,7 @@ from contrastive.checkpoint.file import Checkpoint, from_archive, is_own
 from contrastive.errors import DataError, UsageError
 from contrastive.formats.adapter import refuse_beside
 from contrastive.formats.contents import read, read_json
-from contrastive.formats.convert import convert
+from contrastive.formats.convert import FOREIGN_VOCABULARY, convert
 from contrastive.formats.exports import tensors
 from contrastive.formats.unwrap import unwrap
 from contrastive.model.preprocess import RESAMPLING
@@ -25,6 +25,8 @@ from contrastive.overrides import ModelOverrides
 HUGGING_FACE, OPEN_CLIP = "config.json", "open_clip_config.json"
 FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 """Of weights in a folder, in order of preference."""
+PROCESSORS = ("processor_config.json", "preprocessor_config.json")  # transformers 5 writes the first, older ones the second
+TOKENIZERS = ("merges.txt", "tokenizer.json")  # the second alone is written by transformers 5
 
 
 def read_model(name: str, overrides: Mapping[str, str] | None = None) -> Checkpoint:
@@ -71,13 +73,13 @@ def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
     read, kind = readers[form]
     try:
         said = read(folder)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise DataError("the folder's configuration cannot be understood", where=form, why=why) from error
     found = _file(weights, ModelOverrides(**{**said, **facts.given()}), kind)
     vocabulary = folder / "vocab.json"
     if form == HUGGING_FACE and vocabulary.is_file() and read_json(vocabulary) != found.tokenizer.ids:
-        raise DataError("the folder's vocabulary does not follow from its merges, as CLIP's does", where=vocabulary.name)
+        raise DataError(FOREIGN_VOCABULARY, where=vocabulary.name)
     return found
 
 
@@ -96,15 +98,19 @@ def _hugging_face(folder: Path) -> dict[str, Any]:
         "activation": image.hidden_act, "layer_norm_eps": float(image.layer_norm_eps), "causal": True, "pooling": "eot",
         "image_head_width": image.hidden_size // image.num_attention_heads,
         "text_head_width": text.hidden_size // text.num_attention_heads,
-        **_processor(folder / "preprocessor_config.json"),
-        **({"tokenizer": str(folder / "merges.txt")} if (folder / "merges.txt").is_file() else {}),
+        **_processor(folder),
+        **next(({"tokenizer": str(folder / name)} for name in TOKENIZERS if (folder / name).is_file()), {}),
     }  # fmt: skip
 
 
-def _processor(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+def _processor(folder: Path) -> dict[str, Any]:
+    """Return how images are prepared. Where two files speak of it, the newer one counts, as in transformers."""
+    newer, older = (folder / name for name in PROCESSORS)
+    content = read_json(newer).get("image_processor") if newer.is_file() else None
+    if content is None:
+        content = read_json(older) if older.is_file() else None
+    if content is None:
         return {}
-    content = read_json(path)
     names = {number: name for name, number in RESAMPLING.items()}
     size = content.get("size", {"shortest_edge": 0})
     cropped = content.get("do_center_crop", True) and (isinstance(size, int) or "shortest_edge" in size)

@@ -11,6 +11,7 @@ from contrastive.checkpoint.file import Checkpoint, load, save
 from contrastive.config import read_config
 from contrastive.errors import DataError, UnsafeError, UsageError
 from contrastive.export import export
+from contrastive.export import main as export_main
 from contrastive.formats.initial import read_model
 from contrastive.model.clip import CLIP, ModelConfig, ResNetConfig, TextConfig, ViTConfig, portable_state
 from contrastive.model.preprocess import Preprocess
@@ -213,3 +214,35 @@ def test_a_folder_with_a_vocabulary_of_its_own(tmp_path):
     own = Checkpoint(random_clip(ModelConfig(16, ViTConfig(32, 16, 64, 1), text)), Preprocess(32), words)
     export(own, tmp_path / "out", "huggingface")
     assert read_model(str(tmp_path / "out")).tokenizer.sha256 == words.sha256
+
+
+def test_an_export_that_transformers_has_saved_again_is_the_same_model(tmp_path, capsys):
+    from transformers import AutoProcessor, CLIPModel
+
+    words = train_bpe(["one two three four"] * 3, vocab_size=560, context=16)
+    text = TextConfig(context=16, vocab_size=words.vocab_size, width=64, layers=1)
+    pixels = Preprocess(32, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3), interpolation="bilinear")
+    config = ModelConfig(16, ViTConfig(32, 16, 64, 1), text, activation="gelu")
+    save(tmp_path / "ckpt.pt", Checkpoint(random_clip(config), pixels, words))
+    assert export_main([str(tmp_path / "ckpt.pt"), str(tmp_path / "out"), "--to", "huggingface"]) == 0
+    for part in (CLIPModel, AutoProcessor):
+        part.from_pretrained(tmp_path / "out").save_pretrained(tmp_path / "again")
+    assert {path.name for path in (tmp_path / "again").iterdir()} >= {"processor_config.json", "tokenizer.json"}
+    assert not (tmp_path / "again" / "merges.txt").exists()
+    run = written_run(tmp_path, tmp_path / "again")
+    begun = loop.prepare(read_config(run))
+    assert (begun.model, begun.preprocess, begun.tokenizer) == (config, pixels, words)
+    expected = portable_state(random_clip(config))
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in portable_state(begun.initial.model).items())
+    capsys.readouterr()
+    assert main([run, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""  # nothing was guessed
+
+    saved = json.loads((tmp_path / "again" / "tokenizer.json").read_text())
+    saved["model"]["merges"].reverse()
+    (tmp_path / "again" / "tokenizer.json").write_text(json.dumps(saved))
+    assert main([run, "--quiet", "--fresh"]) == 3
+    assert "error: the folder's vocabulary does not follow from its merges, as CLIP's does (tokenizer.json)" in capsys.readouterr().err
+    (tmp_path / "again" / "tokenizer.json").write_text("{}")
+    assert main([run, "--quiet", "--fresh"]) == 3
+    assert "error: tokenizer.json is not a tokenizer of CLIP's kind" in capsys.readouterr().err
