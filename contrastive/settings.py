@@ -184,8 +184,9 @@ class ModelSource:
     init: StrictStr | None = None
     """A model to go on from: architecture, weights, tokenizer and preprocessing are its own. A ``ckpt.pt``; OpenAI's archive, open_clip's
     or Lightning's checkpoint, flat weights; a folder of a `CLIPModel` or in open_clip's layout."""
-    stated: Mapping[StrictStr, StrictStr] = field(default_factory=dict)
-    """What a file of another program does not say, by the names of `overrides.ModelOverrides`: ``stated.activation = "gelu"``."""
+    stated: Mapping[StrictStr, Any] = field(default_factory=dict)
+    """What a file of another program does not say, by the names of `overrides.ModelOverrides`: ``stated.activation = "gelu"``,
+    ``stated.text_head_width = 16``, ``stated.mean = [0.5, 0.5, 0.5]``."""
     changes: Mapping[StrictStr, Any] = field(default_factory=dict)
     """Settings of `contrastive.model.architecture.ModelConfig` laid over the preset, nested as there; checked when the model is made."""
 
@@ -193,6 +194,10 @@ class ModelSource:
         if (self.preset is None) == (self.init is None):
             found = "neither" if self.preset is None else "both"
             raise UsageError("model needs the setting 'preset' or 'init'", why=f"it has {found}", fix='write preset = "..." under [model]')
+        for name, value in self.stated.items():
+            parts = value if isinstance(value, list) else [value]
+            simple = all(isinstance(part, str | int | float) for part in parts)
+            _require(simple, f"model.stated.{name[:80]}", "a word, a number, true or false, or a list of numbers")
         if self.init is None and self.stated:
             raise UsageError("model has the setting 'stated' without 'init'", why="a preset leaves nothing to state", fix="leave it out")
         if self.init is not None and self.changes:
@@ -203,11 +208,27 @@ class ModelSource:
     def name(self) -> str:
         return self.preset or f"from {self.init}"
 
+    @property
+    def words(self) -> dict[str, str]:
+        """What was stated, as `ModelOverrides.from_words` reads it."""
+        return {name: _word(value) for name, value in self.stated.items()}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the table of the TOML file."""
         if self.preset:
             return {"preset": self.preset, **self.changes}
-        return {"init": self.init, **({"stated": dict(self.stated)} if self.stated else {})}
+        return {"init": self.init, **({"stated": self.words} if self.stated else {})}
+
+
+def _word(value: object) -> str:
+    """Return a value of TOML as a word.
+
+    >>> _word(True), _word(16), _word([0.5, 0.5, 0.5]), _word("gelu")
+    ('true', '16', '0.5,0.5,0.5', 'gelu')
+    """
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _is_name(text: str) -> bool:

@@ -7,7 +7,7 @@ or guessed with a note, or asked for: `contrastive.formats.convert` has the rule
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,17 +36,44 @@ def read_model(name: str, overrides: Mapping[str, str] | None = None) -> Checkpo
     or does not show what must be known; `UnsafeError` if it asks for code or could exhaust the machine; `UsageError` if `overrides` has an
     unknown name, or states what the checkpoint says itself.
     """
-    path, facts = Path(name), ModelOverrides.from_words(overrides or {})
+    path = Path(name)
     try:
-        return _folder(path, facts) if path.is_dir() else _file(path, facts)
+        facts = ModelOverrides.from_words(overrides or {})
+    except UsageError as error:
+        raise UsageError(error.what, where="model.stated", why=error.why, fix=error.fix) from error
+    try:
+        found = _folder(path, facts) if path.is_dir() else _file(path, facts)
     except DataError as error:
         error.where = error.where or name
-        error.fix = error.fix and re.sub(r"--model-args (?:'([^']*)'|(\w+=\w+))", _as_settings, error.fix)
+        error.fix = error.fix and in_settings(error.fix)
         raise
+    return replace(found, notes=tuple(map(in_settings, found.notes)))
 
 
-def _as_settings(words: re.Match[str]) -> str:
-    return " ".join(f"model.stated.{word}" for word in (words[1] or words[2]).split())
+def in_settings(text: str) -> str:
+    """Return advice in the words of a run's configuration: what the readers say is said in the audit's flags.
+
+    >>> in_settings("state it, for example --model-args 'activation=gelu tokenizer=merges.txt'")
+    'state it, for example model.stated.activation=gelu model.stated.tokenizer=merges.txt'
+    >>> in_settings("Guessed: heads are 64 wide (--model-args text_head_width=N).")
+    'Guessed: heads are 64 wide (model.stated.text_head_width=N).'
+    """
+    for flags, settings in ADVICE.items():
+        text = re.sub(flags, settings, text)
+    return text
+
+
+_TRAINABLE = "a CLIP whose image tower is OpenAI's vision transformer or ResNet can be trained here"
+ADVICE: dict[str, str | Callable[[re.Match[str]], str]] = {
+    r"--model-args '([^']*)'": lambda found: " ".join(f"model.stated.{word}" for word in found[1].split()),
+    r"--model-args causal=, pooling=": "model.stated.causal=false, model.stated.pooling=mean",
+    r"--model-args (?=\w+=)": "model.stated.",
+    r"--model-args": "model.stated",
+    r"; or name the architecture: --model open_clip:ARCH,FILE": "",
+    r"name the architecture if open_clip has it, --model open_clip:ARCH,FILE": _TRAINABLE,
+    r"--model open_clip:ARCH,FILE, with the architecture's name in open_clip": _TRAINABLE,
+}
+"""How the audit's flags are written in advice -> what stands for them here."""
 
 
 def _file(path: Path, facts: ModelOverrides, kind: str = "") -> Checkpoint:

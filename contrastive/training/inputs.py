@@ -87,7 +87,7 @@ def _named_models(config: Config) -> tuple[Checkpoint | None, Checkpoint | None]
         return None, None
     from contrastive.formats.initial import read_model  # other programs' files: only where a file is named
 
-    initial = read_model(config.model.init, config.model.stated) if config.model.init else None
+    initial = read_model(config.model.init, config.model.words) if config.model.init else None
     teacher = read_model(config.loss.teacher) if config.loss.teacher else None
     if teacher:
         require_both_towers(teacher)

@@ -18,6 +18,7 @@ from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import clip_tokenizer, train_bpe
 from contrastive.train import main
 from contrastive.training import loop
+from contrastive.training.step import batch_of, take_step
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -246,3 +247,59 @@ def test_an_export_that_transformers_has_saved_again_is_the_same_model(tmp_path,
     (tmp_path / "again" / "tokenizer.json").write_text("{}")
     assert main([run, "--quiet", "--fresh"]) == 3
     assert "error: tokenizer.json is not a tokenizer of CLIP's kind" in capsys.readouterr().err
+
+
+def open_clip_file(path, **cfg):
+    """Save a model of open_clip's own class as its trainer does."""
+    import open_clip
+
+    torch.manual_seed(0)
+    model = open_clip.CLIP(**OPEN_CLIP | cfg)
+    torch.save({"epoch": 1, "name": "run-model_tiny", "state_dict": {f"module.{name}": t for name, t in model.state_dict().items()}}, path)
+    return model.eval()
+
+
+OPEN_CLIP = {
+    "embed_dim": 16, "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "patch_size": 16, "width": 64, "layers": 1},
+    "text_cfg": {"context_length": 77, "vocab_size": 49_408, "width": 64, "heads": 4, "layers": 1},
+}  # fmt: skip
+
+
+def test_open_clips_own_checkpoint_begins_at_its_own_loss(tmp_path, capsys):
+    # 4 heads of 16 in a tower 64 wide: nothing in the file says so, and a guess of 64 begins at another loss.
+    from open_clip.loss import ClipLoss
+
+    peer = open_clip_file(tmp_path / "epoch_1.pt")
+    run = written_run(tmp_path, tmp_path / "epoch_1.pt")
+    stated = ["model.stated.activation=quick_gelu", "model.stated.text_head_width=16"]
+    assert main([run, "--quiet"]) == 3
+    asked = capsys.readouterr().err
+    assert "fix: state it, for example model.stated.activation=gelu\n" in asked
+    assert "--model" not in asked
+    assert main([run, "--quiet", *stated]) == 0
+    shown = capsys.readouterr().err
+    assert "warning: Guessed: attention heads of the image tower are 64 wide, 1 of them (model.stated.image_head_width=N)." in shown
+    assert "--model" not in shown
+    inputs = loop.prepare(read_config(run, stated))
+    images, ids = batch_of(inputs, 0, torch.device("cpu"))
+    full = torch.nn.functional.pad(ids, (0, 77 - ids.shape[1]))
+    with torch.no_grad():
+        expected = float(ClipLoss()(*peer(images, full)))
+    assert abs(take_step(loop.start(inputs), inputs)["loss"] - expected) < 1e-4
+
+
+def test_a_stated_fact_may_have_its_own_type(tmp_path, capsys):
+    open_clip_file(tmp_path / "epoch_1.pt")
+    run = written_run(tmp_path, tmp_path / "epoch_1.pt")
+    stated = ["model.stated.activation=quick_gelu", "model.stated.causal=true", "model.stated.mean=[0.5, 0.5, 0.5]"]
+    inputs = loop.prepare(read_config(run, stated))
+    assert inputs.preprocess.mean == (0.5, 0.5, 0.5)
+    assert inputs.config.identity()["model.stated.mean"] == "0.5,0.5,0.5"
+    for wrong, says in (
+        ("text_head_width=wide", "error: text_head_width must be a whole number, such as 64, not str (model.stated)"),
+        ("text_head_with=16", "error: unknown model override 'text_head_with' (model.stated)\nfix: did you mean text_head_width"),
+        ("mean={}", "error: model.stated.mean must be a word, a number, true or false, or a list of numbers"),
+    ):
+        assert main([run, "--quiet", f"model.stated.{wrong}"]) == 2
+        assert says in capsys.readouterr().err
