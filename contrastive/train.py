@@ -167,7 +167,8 @@ def _announce(inputs: RunInputs, training: Training) -> None:
     together = f", {_processes()} processes ({config.run.dist})" if _processes() > 1 else ""
     _say(f"run    {config.run.out}: {config.optim.steps} steps, {begin}, seed {config.run.seed}{together}")
     guessed = [note for note in inputs.initial.notes if note.startswith("Guessed")] if inputs.initial else []
-    for sentence in (*inputs.pairs.replaced[:3], *guessed) if _number() == 0 else ():
+    cut = [inputs.lengths.sentence] if inputs.lengths.cut else []
+    for sentence in (*inputs.pairs.replaced[:3], *cut, *guessed) if _number() == 0 else ():
         _complain(f"warning: {sentence}")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from contrastive.config import DataConfig
+from contrastive.data.captions import texts_of
 from contrastive.data.order import stream
 from contrastive.data.reading import PairReader, square_crop
 from contrastive.data.source import CaptionedImages, hash_of
@@ -155,21 +156,6 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
             yield pool
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def texts_of(source: CaptionedImages, index: int, templates: Sequence[str]) -> list[str]:
-    """Return every caption of an image under every template; the first caption under the first template comes first."""
-    return [fill(template, caption) for caption in source.captions(index) for template in templates]
-
-
-def fill(template: str, caption: str) -> str:
-    """Return the template with the caption in its place.
-
-    >>> fill("an image of {a caption}", "orange"), fill("{caption}!", "judge")
-    ('an image of an orange', 'judge!')
-    """
-    article = "an" if caption[:1].lower() in set("aeiou") else "a"
-    return template.replace("{a caption}", f"{article} {caption}").replace("{caption}", caption)
 
 
 def trimmed(ids_nl: Tensor, eot: int) -> Tensor:

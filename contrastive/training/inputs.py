@@ -15,8 +15,9 @@ from contrastive.checkpoint.file import Checkpoint
 from contrastive.checkpoint.heads import require_both_towers
 from contrastive.config import Config
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
+from contrastive.data.captions import TextLengths, text_lengths, texts_of
 from contrastive.data.order import split
-from contrastive.data.pairs import PairSet, load_pairs, texts_of
+from contrastive.data.pairs import PairSet, load_pairs
 from contrastive.errors import UsageError
 from contrastive.loss import Distillation, Objective, make_objective
 from contrastive.model.clip import ModelConfig
@@ -37,6 +38,8 @@ class RunInputs:
     train_rows: NDArray[np.int64]
     held_out_rows: NDArray[np.int64]
     data_card: str
+    lengths: TextLengths
+    """Of the texts that training draws from."""
     initial: Checkpoint | None = None
     """What a fine-tuning goes on from."""
     teacher: Checkpoint | None = None
@@ -77,9 +80,10 @@ def prepare(config: Config) -> RunInputs:
     if (n := len(train_rows)) < data.batch:
         raise TrainingDataError(f"{n} pairs do not fill a batch of {data.batch}", fix=f"data.batch={max(2, n // 4)}")
     pairs = load_pairs(source, preprocess, tokenizer, data)
-    card = _card(source, pairs, len(held_out_rows), initial, teacher)
+    lengths = text_lengths(source, tokenizer, data.templates)
+    card = _card(source, pairs, len(held_out_rows), lengths, initial, teacher)
     model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
-    return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, held_out_rows, card, initial, teacher)
+    return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, held_out_rows, card, lengths, initial, teacher)
 
 
 def _named_models(config: Config) -> tuple[Checkpoint | None, Checkpoint | None]:
@@ -142,13 +146,16 @@ def _tokenizer(source: CaptionedImages, config: Config, context: int) -> Tokeniz
     return train_bpe(texts, config.data.vocabulary, context)
 
 
-def _card(source: CaptionedImages, pairs: PairSet, held_out_count: int, initial: Checkpoint | None, teacher: Checkpoint | None) -> str:
+def _card(source: CaptionedImages, pairs: PairSet, held_out_count: int, lengths: TextLengths, *models: Checkpoint | None) -> str:
+    initial, teacher = models
     sentences, unknown = [source.card], "Of its own training data nothing is known."
     if teacher:
         sentences.append(f"It learned from a teacher with sha256 {teacher.sha256[:16]} as well. That one: {teacher.data_card or unknown}")
     if initial:
         before = f"It went on from the weights with sha256 {initial.sha256[:16]} (step {initial.step}). Those: "
         sentences.append(before + (initial.data_card or unknown))
+    if lengths.cut:
+        sentences.append(lengths.sentence)
     if held_out_count:
         sentences.append(f"{held_out_count} pairs were held out of training.")
     if pairs.replaced:

@@ -13,7 +13,7 @@ import pytest
 
 import audit.__main__
 from audit.models import hub
-from contrastive.training import doctor
+from contrastive.training.doctor import learning
 from probes.counterfactual import emoji
 from tests.audit.models.generative.test_generative import llava
 from tests.audit.models.huggingface.test_clip import made
@@ -61,7 +61,7 @@ def inside(place, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.setenv("AUDIT_CACHE_DIR", str(place / "cache"))
     monkeypatch.setattr(hub, "fetch", lambda name, revision: place / "hub" / "models--o--n" / "snapshots" / COMMIT)
-    monkeypatch.setattr(doctor, "STEPS", 20)
+    monkeypatch.setattr(learning, "STEPS", 20)
     return place
 
 

@@ -13,8 +13,9 @@ from contrastive.errors import DataError, UsageError, VlmAuditError
 from contrastive.export import export
 from contrastive.loss import Distillation, PerPair
 from contrastive.train import main
-from contrastive.training import doctor, loop
+from contrastive.training import loop
 from contrastive.training.checkpointing import newest_state
+from contrastive.training.doctor import learning
 from tests.support.spawn import spawn
 from tests.support.training import TINY_VIT, assert_same_bytes, logged_events, run_text, train_and_die
 
@@ -274,7 +275,7 @@ def test_operations_are_those_that_torch_counts(kind, run, teacher):
 
 
 def test_the_doctor_examines_objectives_with_a_head(run, monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "STEPS", 40)
+    monkeypatch.setattr(learning, "STEPS", 40)
     assert main([run, "--doctor", "loss.kind=bag-of-words", "data.held_out=0"]) == 0
     shown = capsys.readouterr().out
     assert "not known what value a guess has" in shown

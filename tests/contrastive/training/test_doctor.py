@@ -6,12 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from contrastive import distributed
+from contrastive.checkpoint.file import load
 from contrastive.errors import UsageError
 from contrastive.loss import Contrast
 from contrastive.model.clip import CLIP
-from contrastive.training import doctor
-from contrastive.training.doctor import distinct, duplicates, end_of_text, examine, first_loss, image_check, memory, overfit, speed
+from contrastive.train import main
+from contrastive.training.doctor import examine, learning
+from contrastive.training.doctor.data import distinct, duplicates, end_of_text, image_check
+from contrastive.training.doctor.learning import first_loss, memory, overfit, speed
 from contrastive.training.loop import start
 from tests.support.training import TINY_CONV, prepared, run_text
 
@@ -29,7 +34,7 @@ def inputs(tmp_path_factory):
 
 def examined(config, steps, monkeypatch):
     """Return the code of an examination in so many steps, and what it says."""
-    monkeypatch.setattr(doctor, "STEPS", steps)
+    monkeypatch.setattr(learning, "STEPS", steps)
     said = []
     return examine(config, said.append), said
 
@@ -49,7 +54,7 @@ def test_a_healthy_run_is_left_in_peace_and_nothing_is_written(inputs, tmp_path,
     names = [line[7:].split(":")[0] for line in said[:-1]]
     assert [line for line in said if line.startswith("WRONG")] == []
     assert (code, said[-1]) == (0, "nothing is wrong")
-    assert " ".join(names) == "images end of text duplicate captions first loss speed overfitting memory"
+    assert " ".join(names) == "images text length end of text duplicate captions first loss speed overfitting memory"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -57,7 +62,7 @@ def test_a_wrong_run_ends_with_the_names_of_what_is_wrong_and_several_processes_
     code, said = examined(with_optim(inputs, lr=1e-12).config, 3, monkeypatch)
     assert (code, said[-1]) == (3, "wrong: overfitting")
     assert any("nothing is learned; optim.lr (now 1e-12)" in line for line in said)
-    monkeypatch.setattr(doctor.distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
     with pytest.raises(UsageError, match="without torchrun"):
         examine(inputs.config)
 
@@ -66,7 +71,6 @@ def test_a_text_without_an_end_is_found():
     ids = torch.tensor([[1, 9, 0], [1, 2, 3], [2, 9, 0]])
     assert end_of_text(ids, eot=9) == ("1 of 3 texts have no end: their feature would be that of another token", True)
     assert not end_of_text(ids[[0, 2]], eot=9).wrong
-    assert "100% fill all 2 places" in end_of_text(ids[[0, 2], :2], eot=9).words
 
 
 def test_duplicates_are_counted_within_a_batch_and_over_all():
@@ -108,7 +112,7 @@ def test_pictures_that_are_all_the_same_are_found(inputs):
 def test_slow_data_are_said_to_be_slow(inputs, training, monkeypatch):
     # Batches in 2 and 3 s, then steps of 1 and 2 s: the faster of each counts. And batches in 1 and 1 s, steps of 9 and 8 s.
     clock = iter([0.0, 2.0, 2.0, 5.0, 5.0, 6.0, 6.0, 8.0, 0.0, 1.0, 1.0, 2.0, 2.0, 11.0, 11.0, 19.0])
-    monkeypatch.setattr(doctor.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(learning.time, "perf_counter", lambda: next(clock))
     rows = [inputs.train_rows[:16]] * 2
     slow, fast = speed(training, inputs, rows), speed(training, inputs, rows)
     assert (slow.wrong, slow.words.split(":")[0]) == (True, "data 8 pairs/s, model 16 pairs/s")
@@ -131,6 +135,31 @@ def test_the_pairs_that_are_learned_have_distinct_captions(inputs):
 
 def test_memory_that_is_nearly_used_up_is_found(monkeypatch):
     assert not memory(torch.device("cpu")).wrong
-    monkeypatch.setattr(doctor, "_memory_mib", lambda device: 100.0)
-    monkeypatch.setattr(doctor, "peak_memory_mib", lambda device: 95.0)
+    monkeypatch.setattr(learning, "_memory_mib", lambda device: 100.0)
+    monkeypatch.setattr(learning, "peak_memory_mib", lambda device: 95.0)
     assert memory(torch.device("cpu")).words.startswith("95 MiB at most, of 100: nearly all")
+
+
+def test_texts_that_are_cut_are_counted_in_card_warning_and_doctor(tmp_path, capsys):
+    # 3 of 16 texts have 200 words of one token each, 202 with start and end; the others 4 (7 of them) or 5; the context has 12 places.
+    words = " ".join(["red"] * 200)
+    lines = [f"{index}.png,{words if index < 3 else f'red {index}'}" for index in range(16)]
+    for index in range(16):
+        Image.new("RGB", (8, 8), (index, 0, 0)).save(tmp_path / f"{index}.png")
+    (tmp_path / "pairs.csv").write_text("\n".join(["image,caption", *lines]))
+    (tmp_path / "run.toml").write_text(RUN.replace('"shapes"', f'"{tmp_path / "pairs.csv"}"').replace("OUT", str(tmp_path / "out")))
+    run = [str(tmp_path / "run.toml"), "model.text.context=12", "data.held_out=0.0", "data.batch=4", "--quiet"]
+    sentence = (
+        "19 % of 16 texts (captions under templates) are longer than the 12 tokens that the model reads and were cut there; "
+        "their median length is 5 tokens, the longest has 202"
+    )
+    assert main([*run, "--doctor"]) == 3
+    line = next(line for line in capsys.readouterr().out.splitlines() if "text length" in line)
+    assert line == f"WRONG  text length: {sentence}; take a larger model.text.context (now 12), or shorter captions"
+    assert main([*run, "optim.steps=1", "optim.warmup=0"]) == 0
+    shown = capsys.readouterr()
+    assert f"warning: {sentence}." in shown.err
+    assert f"{sentence}." in load(tmp_path / "out" / "ckpt.pt").data_card
+    assert main([*run, "optim.steps=1", "model.text.context=202", "--fresh"]) == 0
+    assert capsys.readouterr().err == ""
+    assert "cut" not in load(tmp_path / "out" / "ckpt.pt").data_card

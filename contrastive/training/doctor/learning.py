@@ -1,113 +1,31 @@
-"""``python -m contrastive.train RUN --doctor``: what is wrong with a run before it is started, in words. Nothing is written.
-
-It reads the data and the captions' ids, takes the first loss, measures speed and memory, and overfits up to 128 pairs: a model that
-cannot learn those by heart will not learn from millions.
-"""
+"""Whether a model can learn what it is given, how fast, and in how much memory."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contrastive import distributed
 from contrastive.config import Config
-from contrastive.data.order import batch_positions
-from contrastive.errors import UsageError
 from contrastive.loss import Objective
 from contrastive.model.clip import CLIP
 from contrastive.training.account import peak_memory_mib
-from contrastive.training.inputs import RunInputs, prepare
+from contrastive.training.doctor.result import Result
+from contrastive.training.inputs import RunInputs
 from contrastive.training.optimizer import clamp_logit_scale, clip, set_learning_rate
-from contrastive.training.state import Training, start
+from contrastive.training.state import Training
 
 OVERFIT, STEPS, LIMIT_S = 128, 300, 120.0
 """At most so many pairs, steps and seconds of overfitting."""
 LEARNED, STUCK = 0.25, 0.9
 """Of the loss of a model that guesses: below the first the pairs are learned, above the second nothing is."""
-BATCHES = 4
-"""Batches whose captions and speed are looked at."""
-
-
-class Result(NamedTuple):
-    """What one check found: numbers, and where something is wrong what it means and what to do."""
-
-    words: str
-    wrong: bool = False
-
-
-def examine(config: Config, say: Callable[[str], None] = print) -> int:
-    """Check a run, say each finding as it comes, and return 0 if nothing is wrong, 3 if something is.
-
-    Raises `UsageError`, `TrainingDataError`, `DataError` as a run would: what keeps it from starting at all. Also under torchrun.
-    """
-    if distributed.world_size() > 1:
-        raise UsageError("the doctor examines one process", fix="run it without torchrun")
-    inputs = prepare(config)
-    wrong = []
-    for name, found in _checks(inputs, start(inputs)):
-        say(f"{'WRONG' if found.wrong else 'ok   '}  {name}: {found.words}")
-        wrong += [name] if found.wrong else []
-    say(f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong")
-    return 3 if wrong else 0
-
-
-def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result]]:
-    config, n = inputs.config, len(inputs.train_rows)
-    rows = [inputs.train_rows[batch_positions(config.run.seed, step, n, config.data.batch)] for step in range(BATCHES)]
-    yield "images", image_check(inputs)
-    ids = [_ids(inputs, some) for some in rows]
-    yield "end of text", end_of_text(torch.cat(ids), inputs.tokenizer.eot)
-    yield "duplicate captions", duplicates(ids, config.loss.kind)
-    yield "first loss", first_loss(training.model, training.objective, inputs, rows[0])
-    yield "speed", speed(training, inputs, rows)
-    yield "overfitting", overfit(training, inputs, distinct(inputs, OVERFIT))
-    yield "memory", memory(training.device)
-
-
-def image_check(inputs: RunInputs) -> Result:
-    """How many pairs there are and how many of them are broken; whether any two of the first images differ."""
-    pixels, _ = inputs.pairs.plain(inputs.train_rows[:64])
-    replaced = inputs.pairs.replaced
-    counts = f"{len(inputs.train_rows)} pairs to train on, {len(inputs.held_out_rows)} held out, {len(replaced)} broken"
-    counts += f" (first: {replaced[0]})" if replaced else ""
-    if len(pixels) > 1 and bool((pixels == pixels[:1]).all()):
-        return Result(f"{counts}; the first {len(pixels)} images are all the same: look at the paths and the files", wrong=True)
-    return Result(counts)
-
-
-def end_of_text(ids_nl: Tensor, eot: int) -> Result:
-    """Whether every text has an end, and how many were cut to get one."""
-    ends_nl, (n, length) = ids_nl == eot, ids_nl.shape
-    if missing := int((~ends_nl.any(dim=1)).sum()):
-        return Result(f"{missing} of {n} texts have no end: their feature would be that of another token", wrong=True)
-    full = float((ends_nl.int().argmax(dim=1) == length - 1).float().mean())
-    cut = f"; {full:.0%} fill all {length} places, so some may have been cut" if full > 0.5 else ""
-    return Result(f"every one of {n} texts has one{cut}")
-
-
-def duplicates(batches: list[Tensor], kind: str) -> Result:
-    """How many pairs have a caption that another pair of their batch has too: each is told that a right answer is wrong."""
-    everything = torch.cat(batches)
-    repeated = 1 - len(np.unique(everything.numpy(), axis=0)) / len(everything)
-    found = [np.unique(ids.numpy(), axis=0, return_inverse=True, return_counts=True) for ids in batches]
-    times = np.concatenate([counts[inverse.reshape(-1)] for _, inverse, counts in found])
-    shared, floor = float((times > 1).mean()), float(np.log(times).mean())
-    words = f"{shared:.1%} of the pairs share their caption with another of their batch; "
-    words += f"{repeated:.1%} of {len(everything)} captions are repeats"
-    words += f"; because of that the loss cannot fall below about {floor:.2f}" if kind == "softmax" and shared else ""
-    if shared <= 0.5:
-        return Result(words)
-    words += ": more right answers are called wrong than not; take a smaller data.batch, "
-    return Result(f"{words}or, if captions were cut to the same beginning, a larger model.text.context", wrong=True)
 
 
 def first_loss(model: CLIP, objective: Objective, inputs: RunInputs, rows: NDArray[np.int64]) -> Result:
@@ -195,20 +113,6 @@ def memory(device: torch.device) -> Result:
     if have is not None and used > 0.9 * have:
         return Result(f"{words}: nearly all; take a larger optim.accumulate, run.recompute=true or a smaller data.batch", wrong=True)
     return Result(words)
-
-
-def distinct(inputs: RunInputs, most: int) -> NDArray[np.int64]:
-    """Return the first training rows whose captions all differ."""
-    rows = inputs.train_rows[: 64 * most]
-    _, ids = inputs.pairs.plain(rows)
-    _, first = np.unique(ids.numpy(), axis=0, return_index=True)
-    return rows[np.sort(first)[:most]]
-
-
-def _ids(inputs: RunInputs, rows: NDArray[np.int64]) -> Tensor:
-    """Return the ids of texts as training draws them, filled up to the context: batches are cut behind their longest text."""
-    _, ids = inputs.pairs.batch(rows, 0, inputs.config.run.seed, 0)
-    return torch.nn.functional.pad(ids, (0, inputs.model.text.context - ids.shape[1]))
 
 
 def _inputs(inputs: RunInputs, rows: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:

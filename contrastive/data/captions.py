@@ -1,0 +1,62 @@
+"""What is said of an image: captions under templates, and how much of them a model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from contrastive.data.source import CaptionedImages
+from contrastive.model.tokenizer import Tokenizer
+
+MOST = 20_000
+"""Images whose captions are measured; of a larger set, as many spread evenly over it."""
+
+
+@dataclass(frozen=True)
+class TextLengths:
+    """Lengths of texts in tokens, with start and end, and how many texts are longer than the model's context: they are cut there."""
+
+    texts: int
+    context: int
+    median: float
+    longest: int
+    cut: int
+
+    @property
+    def sentence(self) -> str:
+        """Say how many texts are cut; "" where none is.
+
+        >>> TextLengths(8, context=12, median=270.0, longest=301, cut=6).sentence
+        '75 % of 8 texts (captions under templates) are longer than the 12 tokens that the model reads and were cut there; their median \
+length is 270 tokens, the longest has 301.'
+        """
+        if not self.cut:
+            return ""
+        share = f"{100 * self.cut / self.texts:.2g} % of {self.texts:,} texts (captions under templates)"
+        lengths = f"their median length is {self.median:g} tokens, the longest has {self.longest:,}"
+        return f"{share} are longer than the {self.context} tokens that the model reads and were cut there; {lengths}."
+
+
+def text_lengths(source: CaptionedImages, tokenizer: Tokenizer, templates: Sequence[str]) -> TextLengths:
+    """Measure the texts of a source, or of 20,000 images spread evenly over a larger one."""
+    places = np.unique(np.linspace(0, len(source) - 1, min(len(source), MOST)).astype(int))
+    lengths = [len(tokenizer.encode(text)) + 2 for place in places for text in texts_of(source, int(place), templates)] or [2]
+    context = tokenizer.context
+    return TextLengths(len(lengths), context, float(np.median(lengths)), max(lengths), sum(length > context for length in lengths))
+
+
+def texts_of(source: CaptionedImages, index: int, templates: Sequence[str]) -> list[str]:
+    """Return every caption of an image under every template; the first caption under the first template comes first."""
+    return [fill(template, caption) for caption in source.captions(index) for template in templates]
+
+
+def fill(template: str, caption: str) -> str:
+    """Return the template with the caption in its place.
+
+    >>> fill("an image of {a caption}", "orange"), fill("{caption}!", "judge")
+    ('an image of an orange', 'judge!')
+    """
+    article = "an" if caption[:1].lower() in set("aeiou") else "a"
+    return template.replace("{a caption}", f"{article} {caption}").replace("{caption}", caption)

@@ -1,0 +1,72 @@
+"""What can be wrong with images and captions, seen without a model."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contrastive.data.captions import TextLengths
+from contrastive.training.doctor.result import Result
+from contrastive.training.inputs import RunInputs
+
+CUT = 0.1
+"""Share of cut texts above which a run loses more than stray words."""
+
+
+def image_check(inputs: RunInputs) -> Result:
+    """How many pairs there are and how many of them are broken; whether any two of the first images differ."""
+    pixels, _ = inputs.pairs.plain(inputs.train_rows[:64])
+    replaced = inputs.pairs.replaced
+    counts = f"{len(inputs.train_rows)} pairs to train on, {len(inputs.held_out_rows)} held out, {len(replaced)} broken"
+    counts += f" (first: {replaced[0]})" if replaced else ""
+    if len(pixels) > 1 and bool((pixels == pixels[:1]).all()):
+        return Result(f"{counts}; the first {len(pixels)} images are all the same: look at the paths and the files", wrong=True)
+    return Result(counts)
+
+
+def end_of_text(ids_nl: Tensor, eot: int) -> Result:
+    """Whether every text has an end."""
+    ends_nl, n = ids_nl == eot, len(ids_nl)
+    if missing := int((~ends_nl.any(dim=1)).sum()):
+        return Result(f"{missing} of {n} texts have no end: their feature would be that of another token", wrong=True)
+    return Result(f"every one of {n} texts has one")
+
+
+def text_length(lengths: TextLengths) -> Result:
+    """How long the texts are, and how many are cut."""
+    if not lengths.cut:
+        return Result(f"at most {lengths.longest} tokens of {lengths.context}, median {lengths.median:g}; none is cut")
+    fix = f"take a larger model.text.context (now {lengths.context}), or shorter captions"
+    return Result(f"{lengths.sentence.rstrip('.')}; {fix}", wrong=lengths.cut > CUT * lengths.texts)
+
+
+def duplicates(batches: list[Tensor], kind: str) -> Result:
+    """How many pairs have a caption that another pair of their batch has too: each is told that a right answer is wrong."""
+    everything = torch.cat(batches)
+    repeated = 1 - len(np.unique(everything.numpy(), axis=0)) / len(everything)
+    found = [np.unique(ids.numpy(), axis=0, return_inverse=True, return_counts=True) for ids in batches]
+    times = np.concatenate([counts[inverse.reshape(-1)] for _, inverse, counts in found])
+    shared, floor = float((times > 1).mean()), float(np.log(times).mean())
+    words = f"{shared:.1%} of the pairs share their caption with another of their batch; "
+    words += f"{repeated:.1%} of {len(everything)} captions are repeats"
+    words += f"; because of that the loss cannot fall below about {floor:.2f}" if kind == "softmax" and shared else ""
+    if shared <= 0.5:
+        return Result(words)
+    words += ": more right answers are called wrong than not; take a smaller data.batch, "
+    return Result(f"{words}or, if captions were cut to the same beginning, a larger model.text.context", wrong=True)
+
+
+def distinct(inputs: RunInputs, most: int) -> NDArray[np.int64]:
+    """Return the first training rows whose captions all differ."""
+    rows = inputs.train_rows[: 64 * most]
+    _, ids = inputs.pairs.plain(rows)
+    _, first = np.unique(ids.numpy(), axis=0, return_index=True)
+    return rows[np.sort(first)[:most]]
+
+
+def text_ids(inputs: RunInputs, rows: NDArray[np.int64]) -> Tensor:
+    """Return the ids of texts as training draws them, filled up to the context: batches are cut behind their longest text."""
+    _, ids = inputs.pairs.batch(rows, 0, inputs.config.run.seed, 0)
+    return torch.nn.functional.pad(ids, (0, inputs.model.text.context - ids.shape[1]))

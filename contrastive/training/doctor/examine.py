@@ -1,0 +1,54 @@
+"""``python -m contrastive.train RUN --doctor``: what is wrong with a run before it is started, in words. Nothing is written.
+
+It reads the data and the captions' ids, takes the first loss, measures speed and memory, and overfits up to 128 pairs: a model that
+cannot learn those by heart will not learn from millions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from contrastive import distributed
+from contrastive.config import Config
+from contrastive.data.order import batch_positions
+from contrastive.errors import UsageError
+from contrastive.training.doctor.data import distinct, duplicates, end_of_text, image_check, text_ids, text_length
+from contrastive.training.doctor.learning import OVERFIT, first_loss, memory, overfit, speed
+from contrastive.training.doctor.result import Result
+from contrastive.training.inputs import RunInputs, prepare
+from contrastive.training.state import Training, start
+
+BATCHES = 4
+"""Batches whose captions and speed are looked at."""
+
+
+def examine(config: Config, say: Callable[[str], None] = print) -> int:
+    """Check a run, say each finding as it comes, and return 0 if nothing is wrong, 3 if something is.
+
+    Raises `UsageError`, `TrainingDataError`, `DataError` as a run would: what keeps it from starting at all. Also under torchrun.
+    """
+    if distributed.world_size() > 1:
+        raise UsageError("the doctor examines one process", fix="run it without torchrun")
+    inputs = prepare(config)
+    wrong = []
+    for name, found in _checks(inputs, start(inputs)):
+        say(f"{'WRONG' if found.wrong else 'ok   '}  {name}: {found.words}")
+        wrong += [name] if found.wrong else []
+    say(f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong")
+    return 3 if wrong else 0
+
+
+def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result]]:
+    config, n = inputs.config, len(inputs.train_rows)
+    rows = [inputs.train_rows[batch_positions(config.run.seed, step, n, config.data.batch)] for step in range(BATCHES)]
+    yield "images", image_check(inputs)
+    yield "text length", text_length(inputs.lengths)
+    ids = [text_ids(inputs, some) for some in rows]
+    yield "end of text", end_of_text(torch.cat(ids), inputs.tokenizer.eot)
+    yield "duplicate captions", duplicates(ids, config.loss.kind)
+    yield "first loss", first_loss(training.model, training.objective, inputs, rows[0])
+    yield "speed", speed(training, inputs, rows)
+    yield "overfitting", overfit(training, inputs, distinct(inputs, OVERFIT))
+    yield "memory", memory(training.device)
