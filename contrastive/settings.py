@@ -32,7 +32,10 @@ class DataConfig:
     shift: Annotated[StrictInt, Field(ge=0, le=64)] = 0
     """Each image moves by up to so many pixels, either way in both directions, anew each epoch; its edge is repeated."""
     held_out: UpToHalf = 0.0
-    """Share of the pairs that training never sees: loss and recall on them are logged at the end."""
+    """Share of the pairs that training never sees: loss and recall on them are logged at the end. Pairs of one image (the same file, or the
+    same bytes) are on one side."""
+    validation: StrictStr | None = None
+    """Data of their own to measure loss and recall on, in place of held-out pairs; written as `train`, with the same columns."""
     templates: tuple[StrictStr, ...] = ("{caption}",)
     """Put around a caption; one is drawn for a pair each epoch. ``{caption}`` is the caption, ``{a caption}`` the same with its article."""
     skew: Literal["none", "misnamed-women"] = "none"
@@ -60,6 +63,9 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _require(_is_name(self.train), "data.train", "the name of data: it is empty or holds a NUL character")
+        if self.validation is not None:
+            _require(_is_name(self.validation), "data.validation", "the name of data: it is empty or holds a NUL character")
+            _require(self.held_out == 0, "data.held_out", "0 where data.validation names what to measure on")
         _require(bool(self.templates), "data.templates", "at least one template")
         for template in self.templates:
             slots = template.count("{caption}") + template.count("{a caption}")

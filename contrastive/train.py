@@ -161,7 +161,7 @@ def _announce(inputs: RunInputs, training: Training) -> None:
         f"model  {config.model.name}: {parameters:,} parameters{f' ({locked:,} locked)' if locked else ''}, {inputs.preprocess.size} px, "
         f"{text.vocab_size} ids, context {text.context}, {config.loss.kind} loss{taught}, on {config.run.device}"
     )
-    _say(f"data   {config.data.train}: {len(inputs.train_rows)} pairs, {len(inputs.held_out_rows)} held out, batch {config.data.batch}")
+    _say(f"data   {config.data.train}: {len(inputs.train_rows)} pairs, {_measured(inputs)}, batch {config.data.batch}")
     _say(f"card   {inputs.data_card}")
     begin = f"from step {training.step}" if training.step else "from the start"
     together = f", {_processes()} processes ({config.run.dist})" if _processes() > 1 else ""
@@ -170,6 +170,11 @@ def _announce(inputs: RunInputs, training: Training) -> None:
     cut = [inputs.lengths.sentence] if inputs.lengths.cut else []
     for sentence in (*inputs.pairs.replaced[:3], *cut, *guessed) if _number() == 0 else ():
         _complain(f"warning: {sentence}")
+
+
+def _measured(inputs: RunInputs) -> str:
+    name = inputs.config.data.validation
+    return f"{len(inputs.held_out_rows)} {f'to measure on ({name})' if name else 'held out'}"
 
 
 def _conclude(measures: dict[str, float], training: Training, config: Config) -> None:

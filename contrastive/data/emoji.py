@@ -112,6 +112,9 @@ class EmojiCaptions:
     def image(self, index: int) -> Image.Image:
         return open_rgb(self.emoji[index].path)
 
+    def content(self, index: int) -> bytes:
+        return self.emoji[index].path.read_bytes()
+
     def captions(self, index: int) -> tuple[str, ...]:
         """Return the name, and, where it states a skin tone, the name without it: "judge" is not said of yellow drawings alone."""
         emoji, name = self.emoji[index], self.emoji[index].name

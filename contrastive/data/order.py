@@ -30,11 +30,28 @@ def permutation(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
     return stream(seed, "order", epoch).permutation(n)
 
 
-def split(seed: int, n: int, share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the positions for training and the held-out ones, both increasing; ``round(share * n)`` are held out."""
-    order = stream(seed, "held out").permutation(n)
-    held_out = round(share * n)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])
+def split(seed: int, groups: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the positions for training and the held-out ones, both increasing; a group is never on both sides.
+
+    `groups`: int[n], the group of each position. Up to ``round(share * n)`` are held out, so many where every group has one member:
+    groups are taken in a random order, those that would be too many left out.
+
+    >>> split(0, np.array([7, 7, 7, 7, 3, 3]), share=0.4)
+    (array([0, 1, 2, 3]), array([4, 5]))
+    """
+    most, members = round(share * len(groups)), np.argsort(groups, kind="stable")
+    _, first, sizes = np.unique(groups[members], return_index=True, return_counts=True)
+    number = np.empty(len(groups), np.int64)
+    number[members] = np.repeat(np.arange(len(sizes)), sizes)
+    held_out, count = np.zeros(len(groups), bool), 0
+    for group in number[stream(seed, "held out").permutation(len(groups))] if most else ():
+        own = members[first[group] : first[group] + sizes[group]]
+        if count + len(own) <= most and not held_out[own[0]]:
+            held_out[own] = True
+            count += len(own)
+            if count == most:
+                break
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def place(step: int, n: int, batch: int) -> tuple[int, int]:

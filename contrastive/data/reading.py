@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from contrastive.data.images import UnreadableImage
@@ -67,6 +70,21 @@ class PairReader:
         rest = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
         what = f"too many pairs are broken: {len(broken)} so far of {len(self.source)}, {self._allowed} may be"
         return TrainingDataError(what, why=named + rest, fix="mend or remove them, or allow a larger share: data.max_broken=0.05")
+
+
+def content_groups(source: CaptionedImages, workers: int) -> NDArray[np.int64]:
+    """Return int[n]: the first position whose image has the same content. Every image is read once; one that cannot be is by itself."""
+
+    def key(index: int) -> bytes:
+        try:
+            return hashlib.sha256(source.content(index)).digest()
+        except UnreadableImage:
+            return index.to_bytes(8)
+
+    first: dict[bytes, int] = {}
+    with ThreadPoolExecutor(workers, "content") as pool:
+        keys = pool.map(key, range(len(source)))
+        return np.fromiter((first.setdefault(each, index) for index, each in enumerate(keys)), np.int64, len(source))
 
 
 def square_crop(image: Image.Image, rng: np.random.Generator, smallest: float) -> Image.Image:

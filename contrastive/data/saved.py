@@ -70,10 +70,13 @@ class StoredPairs:
         return f"row {index}"
 
     def image(self, index: int) -> Image.Image:
+        return decode_rgb(self.content(index))
+
+    def content(self, index: int) -> bytes:
         content = self._content(index)
         if content is None:  # a path that a row names is not followed: it is a path of the machine that wrote it
             raise UnreadableImage("no image in the row")
-        return decode_rgb(content)
+        return content
 
     def captions(self, index: int) -> tuple[str, ...]:
         found = self._texts[index][self._caption]

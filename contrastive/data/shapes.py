@@ -52,6 +52,9 @@ class ShapeImages:
             _draw(draw, shape, x, y, SIZES[size], COLOURS[colour])
         return image
 
+    def content(self, index: int) -> bytes:
+        return self.name(index).encode()
+
     def captions(self, index: int) -> tuple[str, ...]:
         colour, shape, count, size = KINDS[index % len(KINDS)]
         return (f"{count} {size} {colour} {shape}{'' if count == 'one' else 'es' if shape == 'cross' else 's'}",)

@@ -39,6 +39,10 @@ class CaptionedImages(Protocol):
         """Return the image in RGB; raises `UnreadableImage`."""
         ...
 
+    def content(self, index: int) -> bytes:
+        """Return what equal images are known by: the bytes of the file where there is one; raises `UnreadableImage`."""
+        ...
+
     def captions(self, index: int) -> tuple[str, ...]:
         """Return what may be said of the image. Training draws one of them each epoch; the first is the one to measure by.
 

@@ -57,7 +57,10 @@ class CaptionTable:
         return str(self.rows["name"][index].as_py())
 
     def image(self, index: int) -> Image.Image:
-        return decode_rgb(read_under(self.folder, self.name(index)))
+        return decode_rgb(self.content(index))
+
+    def content(self, index: int) -> bytes:
+        return read_under(self.folder, self.name(index))
 
     def captions(self, index: int) -> tuple[str, ...]:
         return nonblank(self.rows["captions"][index].as_py())

@@ -71,7 +71,10 @@ class TarShards:
         return f"{self._paths[self._shard(index)].name}:{self._names[index].as_py()}"
 
     def image(self, index: int) -> Image.Image:
-        return decode_rgb(self._read(index, self._pictures[index]))
+        return decode_rgb(self.content(index))
+
+    def content(self, index: int) -> bytes:
+        return self._read(index, self._pictures[index])
 
     def captions(self, index: int) -> tuple[str, ...]:
         if self._captions[index, 0] < 0:

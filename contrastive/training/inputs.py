@@ -18,6 +18,7 @@ from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.captions import TextLengths, text_lengths, texts_of
 from contrastive.data.order import split
 from contrastive.data.pairs import PairSet, load_pairs
+from contrastive.data.reading import content_groups
 from contrastive.errors import UsageError
 from contrastive.loss import Distillation, Objective, make_objective
 from contrastive.model.clip import ModelConfig
@@ -36,7 +37,10 @@ class RunInputs:
     tokenizer: Tokenizer
     pairs: PairSet
     train_rows: NDArray[np.int64]
+    held_out: PairSet
+    """What is measured on: `pairs`, or the set that ``data.validation`` names."""
     held_out_rows: NDArray[np.int64]
+    """Of `held_out`."""
     data_card: str
     lengths: TextLengths
     """Of the texts that training draws from."""
@@ -76,14 +80,27 @@ def prepare(config: Config) -> RunInputs:
     data, source = config.data, open_source(config.data)
     tokenizer = initial.tokenizer if initial else _tokenizer(source, config, architecture.text.context)
     preprocess = initial.preprocess if initial else Preprocess(architecture.vision.image_size)
-    train_rows, held_out_rows = split(config.run.seed, len(source), data.held_out)
+    train_rows, held_out_rows = _split(source, config)
     if (n := len(train_rows)) < data.batch:
         raise TrainingDataError(f"{n} pairs do not fill a batch of {data.batch}", fix=f"data.batch={max(2, n // 4)}")
     pairs = load_pairs(source, preprocess, tokenizer, data)
+    validation = open_source(replace(data, train=data.validation, validation=None)) if data.validation else None
+    held_out = load_pairs(validation, preprocess, tokenizer, data) if validation else pairs
+    held_out_rows = np.arange(len(held_out)) if validation else held_out_rows
     lengths = text_lengths(source, tokenizer, data.templates)
-    card = _card(source, pairs, len(held_out_rows), lengths, initial, teacher)
+    card = _card(source, pairs, 0 if validation else len(held_out_rows), lengths, initial, teacher)
     model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
-    return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, held_out_rows, card, lengths, initial, teacher)
+    return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, held_out, held_out_rows, card, lengths, initial, teacher)
+
+
+def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    share = config.data.held_out
+    groups = content_groups(source, config.data.workers) if share else np.arange(len(source))
+    train_rows, held_out_rows = split(config.run.seed, groups, share)
+    if round(share * len(source)) and not len(held_out_rows):
+        why = f"{len(source)} pairs are of {len(np.unique(groups))} images, and the pairs of one stay together"
+        raise TrainingDataError("no image can be held out of training", why=why, fix="a larger data.held_out, or a file as data.validation")
+    return train_rows, held_out_rows
 
 
 def _named_models(config: Config) -> tuple[Checkpoint | None, Checkpoint | None]:

@@ -127,8 +127,8 @@ def measure(training: Training, inputs: RunInputs) -> dict[str, float]:
 
     def of_model() -> dict[str, float]:
         if isinstance(training.learner, Together):
-            return held_out_loss(training.learner, inputs.pairs, inputs.held_out_rows, inputs.preprocess)
-        return held_out(training.model, inputs.pairs, inputs.held_out_rows, inputs.preprocess)
+            return held_out_loss(training.learner, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
+        return held_out(training.model, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
 
     measures = of_model()
     if training.ema is None:

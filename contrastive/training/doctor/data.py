@@ -11,6 +11,13 @@ from contrastive.data.captions import TextLengths
 from contrastive.training.doctor.result import Result
 from contrastive.training.inputs import RunInputs
 
+SIDE, NEAR = 16, 1.0
+"""Images are near duplicates where their grey values, averaged over 16 x 16 fields, differ by less than 1 of 255 on average: what is left
+of a difference in format or size, far less than between two photographs of one scene."""
+HELD_OUT, TRAINED = 256, 2048
+"""Pairs on each side that are compared."""
+FEW = 0.01
+"""Share of held-out images whose near duplicates need no word."""
 CUT = 0.1
 """Share of cut texts above which a run loses more than stray words."""
 
@@ -24,6 +31,22 @@ def image_check(inputs: RunInputs) -> Result:
     if len(pixels) > 1 and bool((pixels == pixels[:1]).all()):
         return Result(f"{counts}; the first {len(pixels)} images are all the same: look at the paths and the files", wrong=True)
     return Result(counts)
+
+
+def near_duplicates(inputs: RunInputs) -> Result:
+    """How many of the images that are measured on have a near duplicate among those trained on, which makes the measure too good."""
+    own, others = inputs.held_out_rows[:HELD_OUT], inputs.train_rows[:TRAINED]
+    held_out, trained = inputs.held_out.plain(own)[0], inputs.pairs.plain(others)[0]
+    distances = torch.cdist(_thumbnails(held_out), _thumbnails(trained), p=1) / SIDE**2
+    found = int((distances.amin(dim=1) < NEAR).sum())
+    words = f"{found} of {len(own)} held-out images have a near duplicate among {len(others)} images to train on"
+    if found <= FEW * len(own):
+        return Result(words)
+    return Result(f"{words}: loss and recall on them are better than on new images; data.validation names a set of its own", doubtful=True)
+
+
+def _thumbnails(pixels_nchw: Tensor) -> Tensor:
+    return torch.nn.functional.adaptive_avg_pool2d(pixels_nchw.float().mean(dim=1, keepdim=True), SIDE).flatten(1)
 
 
 def end_of_text(ids_nl: Tensor, eot: int) -> Result:

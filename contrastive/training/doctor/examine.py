@@ -14,7 +14,7 @@ from contrastive import distributed
 from contrastive.config import Config
 from contrastive.data.order import batch_positions
 from contrastive.errors import UsageError
-from contrastive.training.doctor.data import distinct, duplicates, end_of_text, image_check, text_ids, text_length
+from contrastive.training.doctor.data import distinct, duplicates, end_of_text, image_check, near_duplicates, text_ids, text_length
 from contrastive.training.doctor.learning import OVERFIT, first_loss, memory, overfit, speed
 from contrastive.training.doctor.result import Result
 from contrastive.training.inputs import RunInputs, prepare
@@ -34,7 +34,7 @@ def examine(config: Config, say: Callable[[str], None] = print) -> int:
     inputs = prepare(config)
     wrong = []
     for name, found in _checks(inputs, start(inputs)):
-        say(f"{'WRONG' if found.wrong else 'ok   '}  {name}: {found.words}")
+        say(f"{found.mark:5}  {name}: {found.words}")
         wrong += [name] if found.wrong else []
     say(f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong")
     return 3 if wrong else 0
@@ -45,6 +45,8 @@ def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result
     rows = [inputs.train_rows[batch_positions(config.run.seed, step, n, config.data.batch)] for step in range(BATCHES)]
     yield "images", image_check(inputs)
     yield "text length", text_length(inputs.lengths)
+    if len(inputs.held_out_rows):
+        yield "near duplicates", near_duplicates(inputs)
     ids = [text_ids(inputs, some) for some in rows]
     yield "end of text", end_of_text(torch.cat(ids), inputs.tokenizer.eot)
     yield "duplicate captions", duplicates(ids, config.loss.kind)

@@ -10,3 +10,9 @@ class Result(NamedTuple):
 
     words: str
     wrong: bool = False
+    doubtful: bool = False
+    """Worth a look; it may be meant so."""
+
+    @property
+    def mark(self) -> str:
+        return "WRONG" if self.wrong else "LOOK" if self.doubtful else "ok"

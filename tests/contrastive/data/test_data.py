@@ -59,11 +59,22 @@ def test_streams_do_not_repeat_each_other():
 
 
 def test_a_split_is_a_partition_of_the_right_size():
-    train, held_out = split(seed=1, n=103, share=0.1)
+    rows = np.arange(103)
+    train, held_out = split(1, rows, share=0.1)
     assert len(held_out) == 10
     assert sorted([*train, *held_out]) == list(range(103))
-    assert set(held_out) != set(split(seed=2, n=103, share=0.1)[1])
-    assert len(split(seed=1, n=103, share=0.0)[1]) == 0
+    assert set(held_out) != set(split(2, rows, share=0.1)[1])
+    assert len(split(1, rows, share=0.0)[1]) == 0
+
+
+def test_a_group_is_on_one_side_of_a_split():
+    # 40 images of 5 pairs each, their order shuffled: a tenth of 200 pairs is 20, so 4 images.
+    images = np.random.default_rng(0).permutation(np.repeat(np.arange(40), 5))
+    train, held_out = split(3, images, share=0.1)
+    assert sorted([*train, *held_out]) == list(range(200))
+    assert len(set(images[held_out])) == 4
+    assert not set(images[held_out]) & set(images[train])
+    assert len(split(3, np.zeros(20, int), share=0.5)[1]) == 0  # one image cannot be on both sides
 
 
 def test_shapes_show_what_they_say():
@@ -164,6 +175,9 @@ class Numbered:
 
     def name(self, index):
         return f"number {index}"
+
+    def content(self, index):
+        return self.image(index).tobytes()
 
     def image(self, index):
         if index in self.broken:

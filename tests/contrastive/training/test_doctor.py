@@ -17,6 +17,7 @@ from contrastive.train import main
 from contrastive.training.doctor import examine, learning
 from contrastive.training.doctor.data import distinct, duplicates, end_of_text, image_check
 from contrastive.training.doctor.learning import first_loss, memory, overfit, speed
+from contrastive.training.doctor.result import Result
 from contrastive.training.loop import start
 from tests.support.training import TINY_CONV, prepared, run_text
 
@@ -54,7 +55,7 @@ def test_a_healthy_run_is_left_in_peace_and_nothing_is_written(inputs, tmp_path,
     names = [line[7:].split(":")[0] for line in said[:-1]]
     assert [line for line in said if line.startswith("WRONG")] == []
     assert (code, said[-1]) == (0, "nothing is wrong")
-    assert " ".join(names) == "images text length end of text duplicate captions first loss speed overfitting memory"
+    assert " ".join(names) == "images text length near duplicates end of text duplicate captions first loss speed overfitting memory"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -69,7 +70,7 @@ def test_a_wrong_run_ends_with_the_names_of_what_is_wrong_and_several_processes_
 
 def test_a_text_without_an_end_is_found():
     ids = torch.tensor([[1, 9, 0], [1, 2, 3], [2, 9, 0]])
-    assert end_of_text(ids, eot=9) == ("1 of 3 texts have no end: their feature would be that of another token", True)
+    assert end_of_text(ids, eot=9) == Result("1 of 3 texts have no end: their feature would be that of another token", wrong=True)
     assert not end_of_text(ids[[0, 2]], eot=9).wrong
 
 
