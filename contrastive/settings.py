@@ -20,6 +20,10 @@ UpToHalf = Annotated[StrictFloat, Field(ge=0, le=0.5)]
 BelowOne = Annotated[StrictFloat, Field(ge=0, lt=1)]
 
 
+_SEPARATORS = {"\\t": "\t", "tab": "\t"}
+"""What a tab is called where it cannot be typed: on a command line."""
+
+
 @record
 class DataConfig:
     """Images and captions, and how they are read and augmented."""
@@ -60,12 +64,22 @@ class DataConfig:
     """Share of its patches that a vision transformer does not see of each image, drawn anew each step; never its class token (FLIP)."""
     image_column: StrictStr = "image"
     caption_column: StrictStr = "caption"
+    images: StrictStr | None = None
+    """Folder of a table's images: relative paths begin there, absolute ones must lie in it. None: the table's own."""
+    separator: StrictStr | None = None
+    """Between the cells of a CSV file; None: what its header shows (a comma, a semicolon or a tab)."""
 
     def __post_init__(self) -> None:
         _require(_is_name(self.train), "data.train", "the name of data: it is empty or holds a NUL character")
         if self.validation is not None:
             _require(_is_name(self.validation), "data.validation", "the name of data: it is empty or holds a NUL character")
             _require(self.held_out == 0, "data.held_out", "0 where data.validation names what to measure on")
+        if self.images is not None:
+            _require(_is_name(self.images), "data.images", "the name of a folder: it is empty or holds a NUL character")
+        if self.separator is not None:
+            object.__setattr__(self, "separator", _SEPARATORS.get(self.separator, self.separator))
+            usable = len(self.separator) == 1 and self.separator not in '"\r\n\0'
+            _require(usable, "data.separator", 'one character, such as "," or "\\t"')
         _require(bool(self.templates), "data.templates", "at least one template")
         for template in self.templates:
             slots = template.count("{caption}") + template.count("{a caption}")

@@ -21,21 +21,37 @@ def open_source(config: DataConfig) -> CaptionedImages:
     `TrainingDataError` if the data cannot be read or do not fit.
     """
     if config.train == "emoji":
+        _refuse_for_tables(config)
         return load_emoji(config.skew, config.withhold)
     if config.skew != "none":
         raise UsageError(f"data.skew = {config.skew!r} is for the emoji only", fix='set data.skew = "none" or data.train = "emoji"')
     if config.withhold:
         raise UsageError("data.withhold is for the emoji only", fix='leave it out or set data.train = "emoji"')
-    return ShapeImages() if config.train == "shapes" else _open_stored(config.train, config.image_column, config.caption_column)
+    if config.train != "shapes":
+        return _open_stored(config)
+    _refuse_for_tables(config)
+    return ShapeImages()
 
 
-def _open_stored(name: str, *columns: str) -> CaptionedImages:
+def _refuse_for_tables(config: DataConfig) -> None:
+    """Raise `UsageError` if settings of a table are given for other data."""
+    for name, value in (("images", config.images), ("separator", config.separator)):
+        if value is not None:
+            why = f"data.train is {config.train!r}"
+            raise UsageError(f"data.{name} is for a table of images and captions", why=why, fix="leave it out")
+
+
+def _open_stored(config: DataConfig) -> CaptionedImages:
     """Return the pairs of a set on the hub, of a folder, known by what is in it, or of a file, known by its ending."""
     from contrastive.data.saved import load_hub, load_parquet, load_saved  # with Arrow, which built-in sets do not need
     from contrastive.data.table import load_folder, load_table
     from contrastive.data.tars import TarShards
 
+    name, columns = config.train, (config.image_column, config.caption_column)
     path, ending = Path(name), Path(name).suffix.lower()
+    if ending_of(path) in TEXT and not path.is_dir():
+        return load_table(path, config)
+    _refuse_for_tables(config)
     if name.startswith("hf:"):
         return load_hub(name, *columns)
     if path.is_dir():
@@ -49,7 +65,5 @@ def _open_stored(name: str, *columns: str) -> CaptionedImages:
         return TarShards(path.name, [path])
     if ending == ".parquet":
         return load_parquet(path, [path], *columns)
-    if ending_of(path) in TEXT:
-        return load_table(path, *columns)
     why = f"it is neither a folder, nor a table ({EXPECTED}), nor a .tar file, nor a built-in set, nor hf:ORG/NAME"
     raise UsageError(f"data.train cannot be {name!r}", why=why, fix=nearest(name, ("emoji", "shapes")))

@@ -15,7 +15,8 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 64 * 2**20
 
-_OUTSIDE = re.compile(r"[/\\]|[A-Za-z]:[/\\]|[A-Za-z][A-Za-z0-9+.-]*://|(data|file|javascript):", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"\\|[A-Za-z]:[/\\]|[A-Za-z][A-Za-z0-9+.-]*://|(data|file|javascript):", re.IGNORECASE)
+OUTSIDE, MISSING = "outside the folder of the data", "no such file"
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -31,15 +32,15 @@ def open_rgb(path: Path) -> Image.Image:
 def read_under(root: Path, name: str) -> bytes:
     """Return the content of the file that data call `name`: a regular file that stands under `root`, and nothing else.
 
-    Raises `UnreadableImage` if the name is absolute, a URL, or leads out of the folder (also by a link), or to no readable regular file of
-    at most 64 MiB. The file is judged once it is open, and opened without waiting: a FIFO would never return.
+    Raises `UnreadableImage` if the name is a URL or leads out of the folder (an absolute path or a link may), or to no readable regular
+    file of at most 64 MiB. The file is judged once it is open, and opened without waiting: a FIFO would never return.
     """
-    if _OUTSIDE.match(name) or "\0" in name or ".." in re.split(r"[/\\]", name):
-        raise UnreadableImage("outside the folder of the data")
+    if _ELSEWHERE.match(name) or "\0" in name or ".." in re.split(r"[/\\]", name):
+        raise UnreadableImage(OUTSIDE)
     real = os.path.realpath(root)
     path = os.path.realpath(os.path.join(real, name))  # noqa: PTH118  # joined a million times
     if not path.startswith(real.rstrip(os.sep) + os.sep):
-        raise UnreadableImage("outside the folder of the data")
+        raise UnreadableImage(OUTSIDE)
     return _read_regular(path)
 
 
@@ -51,7 +52,7 @@ def _read_regular(path: str) -> bytes:
         finally:
             os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UnreadableImage("no such file") from error
+        raise UnreadableImage(MISSING) from error
     except OSError as error:
         raise UnreadableImage(f"cannot be read: {error.strerror}") from error
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from contrastive.data.images import UnreadableImage
+from contrastive.data.images import MISSING, OUTSIDE, UnreadableImage
 from contrastive.data.source import CaptionedImages, TrainingDataError
 
 _NAMED = 20
@@ -69,7 +69,12 @@ class PairReader:
         named = "; ".join(f"{self._named(index)} ({reason})" for index, reason in broken[:_NAMED])
         rest = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
         what = f"too many pairs are broken: {len(broken)} so far of {len(self.source)}, {self._allowed} may be"
-        return TrainingDataError(what, why=named + rest, fix="mend or remove them, or allow a larger share: data.max_broken=0.05")
+        reasons = {reason for _, reason in broken}
+        if reasons <= {OUTSIDE, MISSING}:
+            fix = "name the folder that the paths begin in or lie in: data.images=DIR"
+        else:
+            fix = "mend or remove them, or allow a larger share: data.max_broken=0.05"
+        return TrainingDataError(what, why=named + rest, fix=fix)
 
 
 def content_groups(source: CaptionedImages, workers: int) -> NDArray[np.int64]:

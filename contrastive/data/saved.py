@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from contrastive.data.images import UnreadableImage, decode_rgb
-from contrastive.data.source import TrainingDataError, card_of, hash_of, nonblank
+from contrastive.data.source import TrainingDataError, card_of, hash_of, missing_column, nonblank
 from contrastive.errors import MachineError, UsageError, nearest
 from contrastive.hub import hub_fault, offline
 from contrastive.tables.arrow_stream import check_saved
@@ -36,9 +36,8 @@ class StoredPairs:
     def __init__(self, title: str, data: Any, image_column: str, caption_column: str):
         import datasets
 
-        for column in (image_column, caption_column):
-            if column not in data.column_names:
-                raise TrainingDataError(f"{title} has no column {column!r}", fix=nearest(column, data.column_names))
+        if error := missing_column(title, image_column, caption_column, data.column_names):
+            raise error
         if not len(data):
             raise TrainingDataError(f"{title} has no rows")
         image, caption = data.features[image_column], data.features[caption_column]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from PIL import Image
@@ -54,6 +56,26 @@ class CaptionedImages(Protocol):
 def card_of(source: CaptionedImages, title: str) -> str:
     """Return the card of data that the trainer takes as they are; `title` is what to call them: no path of the machine."""
     return f"Trained on the {len(source)} captioned images of {title}, captions as they stand there. The trainer planted nothing."
+
+
+_IMAGE = ("image", "filepath", "file_path", "image_path", "path", "file_name", "filename", "file", "img", "jpg", "png")
+_CAPTION = ("caption", "title", "text", "txt", "captions", "description", "alt", "label")
+"""What columns of images and of captions are called elsewhere, the likeliest first; open_clip's trainer has ``filepath`` and ``title``."""
+
+
+def missing_column(title: str, image_column: str, caption_column: str, known: Sequence[str]) -> TrainingDataError | None:
+    """Return the error about a column that data lack, None if they have both; it names the settings with the likeliest columns."""
+    fixes = []
+    for setting, column, usual in (("image_column", image_column, _IMAGE), ("caption_column", caption_column, _CAPTION)):
+        if column not in known:
+            close = difflib.get_close_matches(column, known, n=1, cutoff=0.6)
+            likely = [name for word in usual for name in known if name.lower() == word]
+            fixes.append((column, f"data.{setting}={shlex.quote([*likely, *close, 'COLUMN'][0])}"))
+    if not fixes:
+        return None
+    have = ", ".join(name[:80] for name in list(known)[:50]) or "none that can be read"
+    settings = " ".join(setting for _, setting in fixes)
+    return TrainingDataError(f"{title} has no column {fixes[0][0]!r}", why=f"its columns are {have}", fix=settings)
 
 
 def nonblank(captions: Iterable[str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,13 +19,13 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
+from contrastive.config import DataConfig
 from contrastive.data.images import ENDINGS, UnreadableImage, decode_rgb, read_under
-from contrastive.data.source import TrainingDataError, card_of, hash_of, nonblank
-from contrastive.errors import nearest
+from contrastive.data.source import TrainingDataError, card_of, hash_of, missing_column, nonblank
 from contrastive.tables import column_names, read_table
 
 _SCHEMA = pa.schema([("name", pa.large_string()), ("captions", pa.large_list(pa.large_string()))])
-_ROWS_AT_ONCE = 65_536
+_ROWS_AT_ONCE, _LOOKED = 65_536, 1000
 
 Row = tuple[str, list[str]]
 
@@ -101,17 +102,39 @@ def _as_bytes(lengths: Any) -> bytes:
     return content
 
 
-def load_table(path: Path, image_column: str, caption_column: str) -> CaptionTable:
+def load_table(path: Path, config: DataConfig) -> CaptionTable:
     """Read a table; captions and paths stay as they are written. In JSON a caption may be a list of several.
 
-    Raises `DataError` if the file cannot be read strictly, lacks a column, or has no rows.
+    Raises `DataError` if the file cannot be read strictly, lacks a column, has no rows, or names only images outside its folder (or that of
+    ``data.images``).
     """
-    columns = read_table(path, wanted=(image_column, caption_column), lists=(caption_column,)).columns
-    if missing := [name for name in (image_column, caption_column) if name not in columns.column_names]:
-        raise TrainingDataError(f"column {missing[0]!r} is not in {path}", fix=nearest(missing[0], column_names(path)))
+    names = image_column, caption_column = config.image_column, config.caption_column
+    known = column_names(path, separator=config.separator)
+    if known and (error := missing_column(str(path), *names, known)):
+        if len(known) == 1:
+            error.fix = "say what separates its cells, for example data.separator=';' or data.separator=tab"
+        raise error
+    columns = read_table(path, wanted=names, lists=(caption_column,), separator=config.separator).columns
+    if error := missing_column(str(path), *names, columns.column_names):
+        raise error
     if not columns.num_rows:
         raise TrainingDataError(f"{path} has no rows", why="a line for each image is needed")
-    return CaptionTable(path.name, path.parent, _as_pairs(columns[image_column], columns[caption_column]))
+    folder = Path(config.images) if config.images else path.parent
+    _check_inside(path, folder, columns[image_column])
+    return CaptionTable(path.name, folder, _as_pairs(columns[image_column], columns[caption_column]))
+
+
+def _check_inside(path: Path, folder: Path, names: pa.ChunkedArray) -> None:
+    """Raise `TrainingDataError` if the first images are all absolute paths outside a folder: it is another that was meant."""
+    first = [str(name) for name in names[:_LOOKED].to_pylist()]
+    if not all(Path(name).is_absolute() and "\0" not in name for name in first):
+        return
+    real = os.path.realpath(folder)
+    if any(os.path.realpath(name).startswith(real.rstrip(os.sep) + os.sep) for name in first):
+        return
+    common = os.path.commonpath([os.path.dirname(name) for name in first])  # noqa: PTH120  # as they are written
+    why = f"the first is {first[0][:200]}"
+    raise TrainingDataError(f"the images of {path.name} lie outside {real}", why=why, fix=f"data.images={shlex.quote(common)}")
 
 
 def _as_pairs(names: pa.ChunkedArray, captions: pa.ChunkedArray) -> pa.Table:

@@ -22,13 +22,13 @@ _BLOCK = 1 << 22
 _QUOTED = re.compile(r'"[^"]*"')
 
 
-def read_delimited(path: Path, encoding: str | None, wanted: Sequence[str] | None) -> TextTable:
+def read_delimited(path: Path, encoding: str | None, wanted: Sequence[str] | None, separator: str | None = None) -> TextTable:
     """Return the columns of a CSV file, or those that are `wanted` and there.
 
-    Its cells are separated by commas, or, where the header has no comma, by semicolons or tabs.
+    Its cells are separated by `separator`, else by commas, or, where the header has no comma, by semicolons or tabs.
     """
     plain = survey(path, encoding).plain
-    header, separator = read_header(path, encoding)
+    header, separator = read_header(path, encoding, separator)
     if header and not any(header):
         raise DataError(f"{path.name} has no header", where="line 1", fix="name the columns in the first line")
     places = named_columns(header, wanted, path.name)
@@ -37,22 +37,22 @@ def read_delimited(path: Path, encoding: str | None, wanted: Sequence[str] | Non
     return collect(_rows(path, encoding, separator, header), places, path.name)
 
 
-def read_header(path: Path, encoding: str | None) -> tuple[list[str], str]:
+def read_header(path: Path, encoding: str | None, separator: str | None = None) -> tuple[list[str], str]:
     """Return the column names, however long the header is, and the separator.
 
-    That is the first that the first line has outside quotation marks; where it has several, the first that the next row has as often. An
-    unreadable header is empty; DataError where its first line has more than 16 MB.
+    Unless it is given, that is the first that the first line has outside quotation marks; where it has several, the first that the next row
+    has as often. An unreadable header is empty; DataError where its first line has more than 16 MB.
     """
     with text_lines(path, encoding or UTF_8, errors="replace") as file:
         first = next((line for line in iter(lambda: file.readline(LONGEST_LINE), "") if line.strip("\r\n")), "")
     if len(first) == LONGEST_LINE:
         raise DataError(f"the first line of {path.name} has no end within 16 MB", fix="give a table with a header and one row a line")
     bare = _QUOTED.sub("", first)
-    separators = [mark for mark in SEPARATORS if mark in bare] or [","]
+    separators = [separator] if separator else [mark for mark in SEPARATORS if mark in bare] or [","]
     starts = {mark: _first_rows(path, encoding, mark) for mark in separators}
     even = [mark for mark, rows in starts.items() if len(rows) == 2 and len(rows[0]) == len(rows[1])]
-    separator = (even or separators)[0]
-    return next(iter(starts[separator]), []), separator
+    found = (even or separators)[0]
+    return next(iter(starts[found]), []), found
 
 
 def _first_rows(path: Path, encoding: str | None, separator: str) -> list[list[str]]:
@@ -108,6 +108,6 @@ def _rows(path: Path, encoding: str | None, separator: str, header: Sequence[str
 
 def _ragged(name: str, line: int, found: int, header: Sequence[str], separator: str) -> DataError:
     why = f"found {found} cells, expected {len(header)}: {', '.join(cell[:80] for cell in header[:50])}"
-    marks = SEPARATORS[separator]
+    marks = SEPARATORS.get(separator, repr(separator))
     fix = f"give each line one cell a column, separated by {marks}; quote cells that hold {marks}"
     return DataError(f"{name} is ragged", where=f"line {line}", why=why, fix=fix)

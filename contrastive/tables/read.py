@@ -41,10 +41,18 @@ def not_a_table(path: Path, more: str = "") -> DataError:
     return DataError(f"{str(path)!r} is not a table", why=f"its name ends in {path.suffix!r}", fix=f"give a {EXPECTED} file{more}")
 
 
-def read_table(path: Path, encoding: str | None = None, *, wanted: Sequence[str] | None = None, lists: Sequence[str] = ()) -> TextTable:
+def read_table(
+    path: Path,
+    encoding: str | None = None,
+    *,
+    wanted: Sequence[str] | None = None,
+    lists: Sequence[str] = (),
+    separator: str | None = None,
+) -> TextTable:
     """Return the columns of a table of text, or those that are `wanted` and there; its name says which kind it is.
 
-    `encoding`: of a file of lines; None is UTF-8. `lists`: columns that in JSON may hold a list of texts.
+    `encoding`: of a file of lines; None is UTF-8. `lists`: columns that in JSON may hold a list of texts. `separator`: of the cells of a
+    CSV file; None: what the header shows.
 
     DataError if it is not a table, or cannot be read strictly: UnsafeError if it would fill the memory, UsageError if it has an encoding of
     its own and another is asked for.
@@ -56,7 +64,7 @@ def read_table(path: Path, encoding: str | None = None, *, wanted: Sequence[str]
     kind = ending.removesuffix(".gz")
     if kind in _EXCEL:
         return read_workbook(path, wanted)
-    return read_json_lines(path, encoding, wanted, lists) if kind in _JSON else read_delimited(path, encoding, wanted)
+    return read_json_lines(path, encoding, wanted, lists) if kind in _JSON else read_delimited(path, encoding, wanted, separator)
 
 
 def check_encoding(path: Path, encoding: str | None) -> None:
@@ -65,14 +73,14 @@ def check_encoding(path: Path, encoding: str | None) -> None:
         raise UsageError(f"--encoding cannot be used with {path.name}", why="it is for CSV and JSON lines", fix="leave it out")
 
 
-def column_names(path: Path, encoding: str | None = None) -> list[str]:
+def column_names(path: Path, encoding: str | None = None, separator: str | None = None) -> list[str]:
     """Return the columns of a table without reading it; none if it cannot be read."""
     kind = ending_of(path).removesuffix(".gz")
     names: Callable[[], Sequence[str]] = {
         **dict.fromkeys(_EXCEL, lambda: workbook_header(path)),
         **dict.fromkeys(_JSON, lambda: first_keys(path, encoding)),
         **dict.fromkeys(PARQUET, lambda: parquet_schema(path).names),
-    }.get(kind, lambda: read_header(path, encoding)[0])
+    }.get(kind, lambda: read_header(path, encoding, separator)[0])
     try:
         return list(names())
     except (DataError, UnicodeError):

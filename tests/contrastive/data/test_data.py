@@ -113,13 +113,17 @@ def test_pictures_that_may_not_or_cannot_be_read(tmp_path, path):
     (home / "link.png").symlink_to(tmp_path / "secret.png")
     (home / "text.png").write_text("not a picture")
     with pytest.raises(UnreadableImage):
-        open_source(write_table(home, [(path, "x")])).image(0)
+        open_source(write_table(home, [(path, "x"), ("text.png", "y")])).image(0)
 
 
 @pytest.mark.parametrize(
     ("header", "rows", "words"),
     [
-        (("image", "text"), [("a", "b")], "column 'caption' is not in"),
+        (
+            ("image", "text"),
+            [("a", "b")],
+            "pairs.csv has no column 'caption'\nwhy: its columns are image, text\nfix: data.caption_column=text",
+        ),
         (("image", "caption", "caption"), [("a", "b", "c")], "pairs.csv has the column 'caption' twice"),
         (("image", "caption"), [], "has no rows"),
         (("image", "caption"), [("a", "b"), ("a",)], "ragged \\(line 3\\)\nwhy: found 1 cells, expected 2"),

@@ -301,7 +301,7 @@ def test_columns_that_do_not_fit_are_named():
     data = datasets.Dataset.from_dict({"image": ["a.png"], "caption": ["a"], "n": [1]})
     pictures = datasets.Dataset.from_dict({"image": [{"bytes": png(0), "path": None}], "n": [1]})
     for given, column, words in (
-        (data, "captoin", r"no column 'captoin'\nfix: did you mean caption\?"),
+        (data, "captoin", r"no column 'captoin'\nwhy: .*\nfix: data.caption_column=caption"),
         (data, "caption", "holds no encoded images"),
         (pictures, "n", "holds no text"),
     ):
