@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -70,6 +71,7 @@ class DataConfig:
     """Between the cells of a CSV file; None: what its header shows (a comma, a semicolon or a tab)."""
 
     def __post_init__(self) -> None:
+        _find_home(self, "train", "validation", "images")
         _require(_is_name(self.train), "data.train", "the name of data: it is empty or holds a NUL character")
         if self.validation is not None:
             _require(_is_name(self.validation), "data.validation", "the name of data: it is empty or holds a NUL character")
@@ -104,8 +106,8 @@ class OptimConfig:
     eps: Positive | None = None
     """None: the paper's, 1e-6, or 1e-8 with a ResNet."""
     weight_decay: NotNegative = 0.1
-    clip: Positive = 1.0
-    """Longest gradient; a longer one is scaled down to it."""
+    clip: NotNegative = 1.0
+    """Longest gradient; a longer one is scaled down to it. 0: none is."""
     accumulate: PositiveInt = 1
     """Parts that each process takes its share of a batch in. The gradient is that of the whole batch; memory is that of a part."""
     ema: BelowOne = 0.0
@@ -145,6 +147,7 @@ class LossConfig:
     """Rows of the matrix of logits that are held at a time; None: as many as the device takes easily. Never changes the result."""
 
     def __post_init__(self) -> None:
+        _find_home(self, "teacher")
         _require(0 < self.temperature < float("inf"), "loss.temperature", "above 0")
         usual = (self.weight, self.temperature) == (0.5, 1.0)
         _require(usual or self.teacher is not None, "loss.teacher", "given where loss.weight or loss.temperature is")
@@ -160,7 +163,7 @@ class RunConfig:
     """Where, on what, and how often the state is written."""
 
     out: StrictStr
-    """Folder for ``ckpt.pt`` and ``log.jsonl``."""
+    """Folder for ``ckpt.pt`` and ``log.jsonl``. Here, and wherever else a file or folder is named, ``~`` is the home folder."""
     seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
     device: StrictStr = "cpu"
     """``cpu``, ``cuda`` (each process takes its own GPU)."""
@@ -191,6 +194,7 @@ class RunConfig:
     """Of the electricity here. None: nothing is said of emissions, as where no counter measures the energy."""
 
     def __post_init__(self) -> None:
+        _find_home(self, "out", "resume")
         _require(_is_name(self.out), "run.out", "the name of a folder: it is empty or holds a NUL character")
         _require(re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device) is not None, "run.device", "cpu, cuda, cuda:N or mps")
 
@@ -214,6 +218,7 @@ class ModelSource:
         if (self.preset is None) == (self.init is None):
             found = "neither" if self.preset is None else "both"
             raise UsageError("model needs the setting 'preset' or 'init'", why=f"it has {found}", fix='write preset = "..." under [model]')
+        _find_home(self, "init")
         for name, value in self.stated.items():
             parts = value if isinstance(value, list) else [value]
             simple = all(isinstance(part, str | int | float) for part in parts)
@@ -249,6 +254,13 @@ def _word(value: object) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _find_home(settings: object, *names: str) -> None:
+    """Write out the home folder in settings that name a file; a shell does so only where a word begins with ``~``."""
+    for name in names:
+        if (value := getattr(settings, name)) is not None:
+            object.__setattr__(settings, name, os.path.expanduser(value))  # noqa: PTH111  # a name stays as it is written otherwise
 
 
 def _is_name(text: str) -> bool:

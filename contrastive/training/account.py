@@ -150,8 +150,8 @@ class Account:
         return _share(sums["model_flop"], sums["wall_s"] * self.peak * self.processes)
 
     def _no_energy(self) -> str:
-        if not self.complete:
-            return "an earlier part of the run had no counter"
+        if not self.complete and self.joules is not None:
+            return "this device has a counter, that of an earlier part of the run had none"
         missing = self.device.type == "cuda" and importlib.util.find_spec("pynvml") is None
         return "python -m pip install nvidia-ml-py" if missing else "no counter here"
 

@@ -121,9 +121,9 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def clip(model: nn.Module, limit: float) -> float:
-    """Scale the gradient down to length `limit` where it is longer; return its length before. Not finite: nothing is changed."""
+    """Scale the gradient down to length `limit` where it is longer (0: never); return its length before. Not finite: nothing is changed."""
     norm = nn.utils.get_total_norm(p.grad for p in model.parameters() if p.grad is not None)
-    if torch.isfinite(norm):
+    if limit and torch.isfinite(norm):
         nn.utils.clip_grads_with_norm_(model.parameters(), limit, norm)
     return float(norm)
 

@@ -208,3 +208,24 @@ def test_the_sigmoid_loss_makes_a_sigmoid_model(run, tmp_path):
     assert found.model.logit_bias.item() != -10.0
     (_, first), *_, (_, last) = losses(tmp_path / "out")
     assert last < first
+
+
+def test_the_home_folder_is_found_and_a_resumed_run_says_why_it_knows_no_energy(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    stop_at = loop.take_step
+
+    def stopping(training, *rest):
+        if training.step == 6:
+            raise KeyboardInterrupt
+        return stop_at(training, *rest)
+
+    monkeypatch.setattr(loop, "take_step", stopping)
+    assert main([run, "--quiet", "run.out=~/x"]) == 130
+    assert (tmp_path / "home" / "x" / "ckpt.pt").is_file()
+    monkeypatch.setattr(loop, "take_step", stop_at)
+    capsys.readouterr()
+    assert main([run, "--quiet", "run.out=~/x"]) == 0
+    shown = capsys.readouterr().out
+    assert "from step 5" in shown
+    assert "energy not measured: no counter here" in shown
+    assert str(tmp_path / "home" / "x" / "ckpt.pt") in shown

@@ -96,9 +96,9 @@ def _stop_training(folder: Path) -> None:
 def write_pictures(folder: Path) -> None:
     """Sixty pictures, half of them in either hand, all cups; and enough captions for a batch."""
     for i in range(60):
-        Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / f"{i}.png")
+        Image.new("RGB", (8, 8), (4 * i, 255 - 4 * i, 0)).save(folder / f"{i}.png")
     (folder / "cups.csv").write_text("\n".join(["image,thing,hand", *(f"{i}.png,cup,{('left', 'right')[i % 2]}" for i in range(60))]))
-    (folder / "pairs.csv").write_text("\n".join(["image,caption", *(f"{i % 60}.png,cup number {i}" for i in range(300))]))
+    (folder / "pairs.csv").write_text("\n".join(["image,caption", *(f"{i % 60}.png,cup number {i % 60} of {i}" for i in range(300))]))
 
 
 def _write_answers(path: Path) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contrastive.data.captions import TextLengths
+from contrastive.data.pairs import PairSet
 from contrastive.training.doctor.result import Result
 from contrastive.training.inputs import RunInputs
 
@@ -81,10 +82,10 @@ def duplicates(batches: list[Tensor], kind: str) -> Result:
     return Result(f"{words}or, if captions were cut to the same beginning, a larger model.text.context", wrong=True)
 
 
-def distinct(inputs: RunInputs, most: int) -> NDArray[np.int64]:
-    """Return the first training rows whose captions all differ."""
-    rows = inputs.train_rows[: 64 * most]
-    _, ids = inputs.pairs.plain(rows)
+def distinct(pairs: PairSet, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return the first rows whose captions all differ."""
+    rows = rows[: 64 * most]
+    _, ids = pairs.plain(rows)
     _, first = np.unique(ids.numpy(), axis=0, return_index=True)
     return rows[np.sort(first)[:most]]
 

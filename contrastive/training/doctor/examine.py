@@ -14,8 +14,9 @@ from contrastive import distributed
 from contrastive.config import Config
 from contrastive.data.order import batch_positions
 from contrastive.errors import UsageError
+from contrastive.loss import PerPair
 from contrastive.training.doctor.data import distinct, duplicates, end_of_text, image_check, near_duplicates, text_ids, text_length
-from contrastive.training.doctor.learning import OVERFIT, first_loss, memory, overfit, speed
+from contrastive.training.doctor.learning import OVERFIT, first_loss, generalise, memory, overfit, speed
 from contrastive.training.doctor.result import Result
 from contrastive.training.inputs import RunInputs, prepare
 from contrastive.training.state import Training, start
@@ -52,5 +53,7 @@ def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result
     yield "duplicate captions", duplicates(ids, config.loss.kind)
     yield "first loss", first_loss(training.model, training.objective, inputs, rows[0])
     yield "speed", speed(training, inputs, rows)
-    yield "overfitting", overfit(training, inputs, distinct(inputs, OVERFIT))
+    yield "overfitting", overfit(training, inputs, distinct(inputs.pairs, inputs.train_rows, OVERFIT))
+    if not isinstance(training.objective, PerPair):  # whose text tower is not taught
+        yield "new images", generalise(start(inputs), inputs)
     yield "memory", memory(training.device)

@@ -14,16 +14,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contrastive.config import Config
+from contrastive.data.order import split, stream
 from contrastive.loss import Objective
 from contrastive.model.clip import CLIP
 from contrastive.training.account import peak_memory_mib
+from contrastive.training.doctor.data import distinct
 from contrastive.training.doctor.result import Result
+from contrastive.training.evaluate import recall
 from contrastive.training.inputs import RunInputs
 from contrastive.training.optimizer import clamp_logit_scale, clip, set_learning_rate
 from contrastive.training.state import Training
 
 OVERFIT, STEPS, LIMIT_S = 128, 300, 120.0
 """At most so many pairs, steps and seconds of overfitting."""
+HUNDRED, WARMUP, LOOKED = 100, 10, 4096
+"""Steps after which something must hold for new pairs; steps of warm-up; pairs of which some are set aside where none is held out."""
+FIRST, FEWEST = 0.1, 16
+"""The right text is to be among so large a share of all; with fewer pairs that says nothing."""
 LEARNED, STUCK = 0.25, 0.9
 """Of the loss of a model that guesses: below the first the pairs are learned, above the second nothing is."""
 
@@ -78,21 +85,71 @@ def overfit(training: Training, inputs: RunInputs, rows: NDArray[np.int64]) -> R
     images, ids = _inputs(inputs, rows, training.device)
     first = float(objective(model, images, ids).detach())
     guess = math.log(n) if config.loss.kind == "softmax" and not inputs.teacher else first
-    began, value, steps, warmup = time.perf_counter(), math.inf, 0, 10
+    began, value, steps = time.perf_counter(), math.inf, 0
     for group in training.optimizer.param_groups:
         group["weight_decay"] = 0.0
     while steps < STEPS and value > LEARNED * guess and time.perf_counter() - began < LIMIT_S:
-        set_learning_rate(training.optimizer, config.optim.lr * min(1.0, (steps + 1) / warmup))
-        training.optimizer.zero_grad()
-        loss = objective(model, images, ids)
-        loss.backward()
-        clip(training.learner, config.optim.clip)
-        training.optimizer.step()
-        clamp_logit_scale(model.logit_scale)
-        value, steps = float(loss.detach()), steps + 1
+        value, steps = _learn(training, inputs, (images, ids), steps), steps + 1
         if not math.isfinite(value):
             break
     return _verdict(value, guess, f"{n} pairs, {steps} steps: loss from {first:.3f} to {value:.3f}, a guess has {guess:.3f}", config)
+
+
+def generalise(training: Training, inputs: RunInputs) -> Result:
+    """Learn from the pairs to train on for a hundred steps, without augmentation, and look at pairs that were not among them.
+
+    `training`: a run before its first step. The right text of a new image is looked for among those of all new images; a guess puts it
+    among the first tenth once in ten times. What was overfitted says nothing here: shuffled captions can be learned by heart.
+    """
+    own, others = _new_pairs(inputs)
+    if len(own) < FEWEST:
+        return Result(f"too few new images with distinct captions ({len(own)}) to tell what holds for them")
+    chance, sure = FIRST, FIRST + 3 * math.sqrt(FIRST * (1 - FIRST) / len(own))
+    before, began, steps = _among_first(training, inputs, own), time.perf_counter(), 0
+    rng, batch = stream(inputs.config.run.seed, "order"), min(len(others), inputs.config.data.batch, OVERFIT)
+    while steps < HUNDRED and time.perf_counter() - began < LIMIT_S:
+        _learn(training, inputs, _inputs(inputs, rng.choice(others, batch, replace=False), training.device), steps)
+        steps += 1
+    after = _among_first(training, inputs, own)
+    words = f"{steps} steps: the right one of {len(own)} new texts is among the first tenth for {after:.0%} of new images, "
+    words += f"{before:.0%} before training, {chance:.0%} by a guess"
+    if after > sure:
+        return Result(words)
+    why = f"nothing that holds for new images is learned (above {sure:.0%} would be more than chance)"
+    return Result(f"{words}: {why}; do the captions belong to these images? If so, it needs more steps or another optim.lr", wrong=True)
+
+
+def _new_pairs(inputs: RunInputs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows with distinct captions that are not trained on, and rows to train on."""
+    if len(inputs.held_out_rows) >= FEWEST:
+        return distinct(inputs.held_out, inputs.held_out_rows, OVERFIT), inputs.train_rows
+    looked = inputs.train_rows[:LOOKED]
+    pixels, _ = inputs.pairs.plain(looked)
+    _, image = np.unique(pixels.numpy().reshape(len(looked), -1), axis=0, return_inverse=True)
+    others, own = split(inputs.config.run.seed, image.reshape(-1), share=0.2)
+    return distinct(inputs.pairs, looked[own], OVERFIT), looked[others]
+
+
+@torch.no_grad()
+def _among_first(training: Training, inputs: RunInputs, rows: NDArray[np.int64]) -> float:
+    pairs = inputs.held_out if len(inputs.held_out_rows) >= FEWEST else inputs.pairs
+    pixels, ids = pairs.plain(rows)
+    model = training.model.eval()
+    image_nd, text_nd, _ = model(inputs.preprocess.normalise(pixels.to(training.device)), ids.to(training.device))
+    return recall(image_nd @ text_nd.T, max(1, round(FIRST * len(rows))))
+
+
+def _learn(training: Training, inputs: RunInputs, batch: tuple[Tensor, Tensor], step: int) -> float:
+    """Take one step at the run's own learning rate, reached in ten; return the loss before it."""
+    optim = inputs.config.optim
+    set_learning_rate(training.optimizer, optim.lr * min(1.0, (step + 1) / WARMUP))
+    training.optimizer.zero_grad()
+    loss = training.objective(training.model.train(), *batch)
+    loss.backward()
+    clip(training.learner, optim.clip)
+    training.optimizer.step()
+    clamp_logit_scale(training.model.logit_scale)
+    return float(loss.detach())
 
 
 def _verdict(value: float, guess: float, words: str, config: Config) -> Result:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from contrastive import distributed
 from contrastive.checkpoint.file import load
+from contrastive.data.shapes import ShapeImages
 from contrastive.errors import UsageError
 from contrastive.loss import Contrast
 from contrastive.model.clip import CLIP
@@ -55,13 +56,16 @@ def test_a_healthy_run_is_left_in_peace_and_nothing_is_written(inputs, tmp_path,
     names = [line[7:].split(":")[0] for line in said[:-1]]
     assert [line for line in said if line.startswith("WRONG")] == []
     assert (code, said[-1]) == (0, "nothing is wrong")
-    assert " ".join(names) == "images text length near duplicates end of text duplicate captions first loss speed overfitting memory"
+    assert names == [
+        *("images", "text length", "near duplicates", "end of text", "duplicate captions", "first loss", "speed", "overfitting"),
+        *("new images", "memory"),
+    ]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_wrong_run_ends_with_the_names_of_what_is_wrong_and_several_processes_are_refused(inputs, monkeypatch):
     code, said = examined(with_optim(inputs, lr=1e-12).config, 3, monkeypatch)
-    assert (code, said[-1]) == (3, "wrong: overfitting")
+    assert (code, said[-1]) == (3, "wrong: overfitting, new images")
     assert any("nothing is learned; optim.lr (now 1e-12)" in line for line in said)
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     with pytest.raises(UsageError, match="without torchrun"):
@@ -128,7 +132,7 @@ def test_a_rate_that_makes_it_diverge_and_too_few_captions_are_found(inputs, tra
 
 
 def test_the_pairs_that_are_learned_have_distinct_captions(inputs):
-    rows = distinct(inputs, 20)
+    rows = distinct(inputs.pairs, inputs.train_rows, 20)
     _, ids = inputs.pairs.plain(rows)
     assert len(rows) == len(np.unique(ids.numpy(), axis=0)) == 20
     assert set(rows) <= set(inputs.train_rows)
@@ -164,3 +168,25 @@ def test_texts_that_are_cut_are_counted_in_card_warning_and_doctor(tmp_path, cap
     assert main([*run, "optim.steps=1", "model.text.context=202", "--fresh"]) == 0
     assert capsys.readouterr().err == ""
     assert "cut" not in load(tmp_path / "out" / "ckpt.pt").data_card
+
+
+@pytest.mark.parametrize("held_out", ["0.1", "0.0"])
+def test_shuffled_captions_are_found_although_they_can_be_learned_by_heart(inputs, held_out, tmp_path, monkeypatch, capsys):
+    source = ShapeImages()
+    order = np.random.default_rng(0).permutation(288)
+    for name, texts in (("right", range(288)), ("shuffled", order)):
+        lines = [f"{index}.png,{source.captions(int(text))[0]}" for index, text in zip(range(288), texts, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["image,caption", *lines]))
+    for index in range(288):
+        source.image(index).save(tmp_path / f"{index}.png")
+    (tmp_path / "run.toml").write_text(RUN.replace('"shapes"', '"TABLE"'))
+    monkeypatch.setattr(learning, "STEPS", 5)
+    found = {}
+    for name in ("right", "shuffled"):
+        run = [str(tmp_path / "run.toml"), f"data.train={tmp_path / name}.csv", f"data.held_out={held_out}", "optim.lr=4e-3"]
+        main([*run, "--doctor"])
+        found[name] = next(line for line in capsys.readouterr().out.splitlines() if "new images:" in line)
+    assert found["right"].startswith("ok     new images: 100 steps: the right one of ")
+    assert found["shuffled"].startswith("WRONG  new images: 100 steps: the right one of ")
+    assert "10% by a guess: nothing that holds for new images is learned" in found["shuffled"]
+    assert "do the captions belong to these images?" in found["shuffled"]

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from contrastive.config import OptimConfig
+from contrastive.config import OptimConfig, read_config
 from contrastive.model.clip import CLIP
 from contrastive.model.presets import preset
 from contrastive.training.optimizer import (
@@ -83,6 +83,14 @@ def test_clipping_scales_the_whole_gradient_to_1_where_it_is_longer(before, leng
     model.weight.grad, model.bias.grad = torch.tensor([[before[0]]]), torch.tensor([before[1]])
     assert clip(model, 1.0) == pytest.approx(length, nan_ok=True)
     assert (model.weight.grad.item(), model.bias.grad.item()) == pytest.approx(after, rel=rel, nan_ok=True)
+
+
+def test_clipping_can_be_turned_off():
+    model = torch.nn.Linear(1, 1)
+    model.weight.grad, model.bias.grad = torch.tensor([[30.0]]), torch.tensor([40.0])
+    assert clip(model, 0.0) == pytest.approx(50.0)
+    assert (model.weight.grad.item(), model.bias.grad.item()) == (30.0, 40.0)
+    assert read_config("shapes", ["optim.clip=0.0"]).optim.clip == 0
 
 
 @pytest.mark.parametrize(("before", "after"), [(-0.5, 0.0), (2.659, 2.659), (5.0, LOGIT_SCALE_MAX)])
