@@ -41,6 +41,9 @@ class DataConfig:
     same bytes) are on one side."""
     validation: StrictStr | None = None
     """Data of their own to measure loss and recall on, in place of held-out pairs; written as `train`, with the same columns."""
+    zero_shot: StrictStr | None = None
+    """A TOML file: labelled images and the words of the labels, which the model is asked for when it is measured
+    (`contrastive.training.zero_shot`)."""
     templates: tuple[StrictStr, ...] = ("{caption}",)
     """Put around a caption; one is drawn for a pair each epoch. ``{caption}`` is the caption, ``{a caption}`` the same with its article."""
     skew: Literal["none", "misnamed-women"] = "none"
@@ -71,7 +74,7 @@ class DataConfig:
     """Between the cells of a CSV file; None: what its header shows (a comma, a semicolon or a tab)."""
 
     def __post_init__(self) -> None:
-        _find_home(self, "train", "validation", "images")
+        _find_home(self, "train", "validation", "zero_shot", "images")
         _require(_is_name(self.train), "data.train", "the name of data: it is empty or holds a NUL character")
         if self.validation is not None:
             _require(_is_name(self.validation), "data.validation", "the name of data: it is empty or holds a NUL character")
@@ -92,9 +95,12 @@ class DataConfig:
 class OptimConfig:
     """AdamW and its schedule."""
 
-    steps: PositiveInt
-    lr: Positive
+    steps: NotNegativeInt = 0
+    """This or `epochs`."""
+    lr: Positive = field(kw_only=True)
     """Peak learning rate."""
+    epochs: NotNegativeInt = 0
+    """Passes over the pairs to train on, in place of `steps`: so many times the batches that they fill."""
     warmup: NotNegativeInt = 0
     """Steps until the peak."""
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"
@@ -119,9 +125,13 @@ class OptimConfig:
     them: ``{"^visual" = 0}`` trains a text tower for a given image tower (LiT)."""
 
     def __post_init__(self) -> None:
-        _require(0 <= self.warmup <= self.steps, "optim.warmup", "between 0 and optim.steps")
+        if (self.steps > 0) == (self.epochs > 0):
+            found = "both" if self.steps else "neither"
+            raise UsageError("optim needs the setting 'steps' or 'epochs'", why=f"it has {found}", fix="for example optim.steps=300")
         _require(self.cooldown == 0 or self.schedule == "wsd", "optim.cooldown", '0 unless optim.schedule = "wsd"')
-        _require(0 <= self.cooldown <= self.steps - self.warmup, "optim.cooldown", "between 0 and optim.steps - optim.warmup")
+        if self.steps:  # of epochs, it is known once the data are
+            _require(0 <= self.warmup <= self.steps, "optim.warmup", "between 0 and optim.steps")
+            _require(0 <= self.cooldown <= self.steps - self.warmup, "optim.cooldown", "between 0 and optim.steps - optim.warmup")
         for pattern in self.multipliers:
             try:
                 re.compile(pattern)
@@ -169,8 +179,9 @@ class RunConfig:
     """``cpu``, ``cuda`` (each process takes its own GPU)."""
     dist: Literal["ddp", "fsdp2"] = "ddp"
     """How several processes (torchrun) share the model: each has all of it, or it is sharded. Alone it has no effect."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Of the towers' matrix products; weights, features and loss stay fp32. fp16 scales the loss so that gradients do not vanish."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Of the towers' matrix products; weights, features and loss stay fp32. fp16 scales the loss so that gradients do not vanish. ``auto``:
+    bf16 on a GPU that computes in it, else fp32."""
     recompute: StrictBool = False
     """Transformer blocks and ResNet bottlenecks keep their input only and run again backwards: less memory, a third more time."""
     compile: StrictBool = False
@@ -180,8 +191,14 @@ class RunConfig:
     keep_every: NotNegativeInt = 0
     """Steps between two checkpoints that stay, ``step-000100.pt`` beside ``ckpt.pt``, for `audit.compare --series`; 0: none. The first is
     the one before any step. With a stable phase (wsd, constant) they hold the optimiser's state too, three times the size."""
+    keep_last: NotNegativeInt = 0
+    """Most of those checkpoints that stay, the newest; 0: all."""
     eval_every: NotNegativeInt = 0
-    """Steps between two measurements of the held-out pairs, which are logged; 0: at the end only."""
+    """Steps between two measurements (held-out pairs, ``data.zero_shot``), which are logged; 0: at the end only."""
+    best_by: StrictStr | None = None
+    """A measure, such as ``loss``, ``image_to_text_recall@1`` or ``zero_shot_accuracy``: the best model so far stays as ``best.pt``."""
+    patience: NotNegativeInt = 0
+    """Measurements without a better one of `best_by` after which the run ends; 0: it goes on to its last step."""
     resume: StrictStr | None = None
     """A state of another run to go on from: a ``ckpt.pt`` of an unfinished one, a ``step-000100.pt`` of a wsd or constant run, a folder of
     shards. Only the end may be another (`optim.steps`, `optim.schedule`, `optim.cooldown`), such as a cooldown from an older step; the
@@ -196,6 +213,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         _find_home(self, "out", "resume")
         _require(_is_name(self.out), "run.out", "the name of a folder: it is empty or holds a NUL character")
+        _require(self.best_by is None or self.eval_every > 0, "run.eval_every", "above 0 where run.best_by names a measure")
+        _require(not self.patience or self.best_by is not None, "run.best_by", "given where run.patience is")
         _require(re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device) is not None, "run.device", "cpu, cuda, cuda:N or mps")
 
 

@@ -115,16 +115,20 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     if _number() == 0:
         log = loop.event_log(inputs)
         log.begin(training.step)
-        facts = {"config": config.to_dict(), "data_card": inputs.data_card, "replaced": inputs.pairs.replaced}
+        facts = {"config": inputs.config.to_dict(), "data_card": inputs.data_card, "replaced": inputs.pairs.replaced}
         log.write("start", step=training.step, **facts)
     with StopRequest(patient=_processes() > 1) as stop:
         loop.run_training(training, inputs, stop, quiet=options.quiet)
-    if training.step < config.optim.steps and stop.signal is not None:
+    steps = inputs.config.optim.steps
+    if training.step < steps and stop.signal is not None:
         if _number() == 0:
-            _complain(f"stopped after step {training.step} of {config.optim.steps}; the state is saved")
+            _complain(f"stopped after step {training.step} of {steps}; the state is saved")
             _complain(f"resume: {_command(arguments)}")
         return 128 + stop.signal
-    _conclude(loop.finish(training, inputs), training, config)
+    measures = loop.finish(training, inputs)
+    if training.step < steps:
+        _say(f"ended early: {inputs.config.run.best_by} was best {inputs.config.run.patience} measurements ago, in best.pt")
+    _conclude(measures, training)
     _say(str(path))
     return 0
 
@@ -159,7 +163,7 @@ def _announce(inputs: RunInputs, training: Training) -> None:
     taught = f" and a teacher ({config.loss.weight:g} of it)" if config.loss.teacher else ""
     _say(
         f"model  {config.model.name}: {parameters:,} parameters{f' ({locked:,} locked)' if locked else ''}, {inputs.preprocess.size} px, "
-        f"{text.vocab_size} ids, context {text.context}, {config.loss.kind} loss{taught}, on {config.run.device}"
+        f"{text.vocab_size} ids, context {text.context}, {config.loss.kind} loss{taught}, on {config.run.device} in {config.run.precision}"
     )
     _say(f"data   {config.data.train}: {len(inputs.train_rows)} pairs, {_measured(inputs)}, batch {config.data.batch}")
     _say(f"card   {inputs.data_card}")
@@ -177,11 +181,14 @@ def _measured(inputs: RunInputs) -> str:
     return f"{len(inputs.held_out_rows)} {f'to measure on ({name})' if name else 'held out'}"
 
 
-def _conclude(measures: dict[str, float], training: Training, config: Config) -> None:
-    if measures:
+def _conclude(measures: dict[str, float], training: Training) -> None:
+    if "pairs" in measures:
         recalls = [f", {name.replace('_', ' ')} {value:.2f}" for name, value in measures.items() if "recall" in name]
         _say(f"held out, {measures['pairs']} pairs: loss {measures['loss']:.3f}{''.join(recalls)}")
-    _say(f"took   {config.optim.steps} steps, {training.account.sentence()}")
+    if "zero_shot_accuracy" in measures:
+        by_label = measures["zero_shot_mean_per_label"]
+        _say(f"zero-shot: accuracy {measures['zero_shot_accuracy']:.3f}, mean over labels {by_label:.3f}")
+    _say(f"took   {training.step} steps, {training.account.sentence()}")
 
 
 def _explain(error: Exception) -> int:

@@ -25,6 +25,7 @@ from contrastive.model.clip import ModelConfig
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
 from contrastive.model.tokenizer import Tokenizer, clip_tokenizer, train_bpe
+from contrastive.training.zero_shot import LabelSet, read_label_set
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class RunInputs:
     """What a fine-tuning goes on from."""
     teacher: Checkpoint | None = None
     """Whose matrix of similarities the student's is to be like."""
+    zero_shot: LabelSet | None = None
+    """Labelled images that the model is asked about."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -83,6 +86,7 @@ def prepare(config: Config) -> RunInputs:
     train_rows, held_out_rows = _split(source, config)
     if (n := len(train_rows)) < data.batch:
         raise TrainingDataError(f"{n} pairs do not fill a batch of {data.batch}", fix=f"data.batch={max(2, n // 4)}")
+    config = _decided(config, n)
     pairs = load_pairs(source, preprocess, tokenizer, data)
     validation = open_source(replace(data, train=data.validation, validation=None)) if data.validation else None
     held_out = load_pairs(validation, preprocess, tokenizer, data) if validation else pairs
@@ -90,7 +94,9 @@ def prepare(config: Config) -> RunInputs:
     lengths = text_lengths(source, tokenizer, data.templates)
     card = _card(source, pairs, 0 if validation else len(held_out_rows), lengths, initial, teacher)
     model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
-    return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, held_out, held_out_rows, card, lengths, initial, teacher)
+    asked = read_label_set(data.zero_shot, preprocess, tokenizer, data) if data.zero_shot else None
+    measured_on = held_out, held_out_rows
+    return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, *measured_on, card, lengths, initial, teacher, asked)
 
 
 def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -101,6 +107,17 @@ def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], 
         why = f"{len(source)} pairs are of {len(np.unique(groups))} images, and the pairs of one stay together"
         raise TrainingDataError("no image can be held out of training", why=why, fix="a larger data.held_out, or a file as data.validation")
     return train_rows, held_out_rows
+
+
+def _decided(config: Config, n: int) -> Config:
+    """Return the run with what follows from the number of pairs and from the device written out."""
+    precision, optim = config.run.precision, config.optim
+    if precision == "auto":
+        half = distributed.own_device(config.run.device).type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = "bf16" if half else "fp32"
+    if optim.epochs:
+        optim = replace(optim, steps=optim.epochs * (n // config.data.batch), epochs=0)
+    return replace(config, optim=optim, run=replace(config.run, precision=precision))
 
 
 def _named_models(config: Config) -> tuple[Checkpoint | None, Checkpoint | None]:

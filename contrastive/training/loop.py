@@ -15,14 +15,12 @@ from tqdm import tqdm
 from contrastive import distributed
 from contrastive.data.prefetch import prefetched
 from contrastive.errors import VlmAuditError
-from contrastive.loss import Together
-from contrastive.training import average
 from contrastive.training.checkpointing import resume, save_run
-from contrastive.training.evaluate import held_out, held_out_loss
 from contrastive.training.inputs import RunInputs, prepare
 from contrastive.training.logs import EventLog, StopRequest, TensorBoard
 from contrastive.training.state import Training, account_record, save_file, start
 from contrastive.training.step import batch_of, take_step
+from contrastive.training.watch import check_best, drop_old, judge, measure, out_of_patience
 
 __all__ = ["RunInputs", "Training", "VlmAuditError", "finish", "prepare", "resume", "run_training", "save_run", "start", "take_step"]
 
@@ -32,6 +30,7 @@ def run_training(training: Training, inputs: RunInputs, stop: StopRequest, *, qu
 
     Raises `VlmAuditError` if too many steps in a row are not finite (the last state stays); `MachineError` if the disk does not take it.
     """
+    check_best(inputs)
     config, batch, steps = inputs.config, inputs.config.data.batch, inputs.config.optim.steps
     pause_s = 0.5 if sys.stderr.isatty() else 10.0  # a log file needs no animation
     begin, end = training.step * batch, steps * batch
@@ -39,7 +38,7 @@ def run_training(training: Training, inputs: RunInputs, stop: StopRequest, *, qu
     with tqdm(initial=begin, total=end, unit=" samples", unit_scale=True, disable=silent, mininterval=pause_s, maxinterval=pause_s) as bar:
         batches = prefetched(partial(batch_of, inputs, device=training.device), range(training.step, steps), config.data.prefetch)
         _keep(training, inputs)
-        while training.step < steps and not _stopped(stop):
+        while training.step < steps and not out_of_patience(training, inputs) and not _stopped(stop):
             began = time.perf_counter()
             given = next(batches)
             waited = time.perf_counter() - began
@@ -66,14 +65,17 @@ def _keep(training: Training, inputs: RunInputs) -> None:
     wanted = training.step < optim.steps or (optim.schedule != "cosine" and not optim.cooldown)
     if every and training.step % every == 0 and wanted and not training.skipped:
         save_file(f"step-{training.step:06d}.pt", training, inputs, resumable=optim.schedule != "cosine")
+        if distributed.rank0():
+            drop_old(inputs)
 
 
 def _watch(training: Training, inputs: RunInputs, tensorboard: TensorBoard) -> None:
-    """Measure the held-out pairs where that is due. Nothing that is trained is touched by it, nor is its time counted as the steps'."""
+    """Measure where that is due. Nothing that is trained is touched by it, nor is its time counted as the steps'."""
     every = inputs.config.run.eval_every
     if not every or training.step % every or training.step == inputs.config.optim.steps or training.skipped:
         return
     measures = measure(training, inputs)
+    judge(training, inputs, measures)
     if measures and distributed.rank0():
         event_log(inputs).write("held_out", step=training.step, **measures)
         tensorboard.write(training.step, measures, "held_out/")
@@ -103,8 +105,9 @@ def event_log(inputs: RunInputs) -> EventLog:
 
 
 def finish(training: Training, inputs: RunInputs) -> dict[str, float]:
-    """Measure the held-out pairs, write the last checkpoint, and return the measures. Every process must call it, to measure shards too."""
+    """Measure, write the last checkpoint, and return the measures. Every process must call it, to measure shards too."""
     measures = measure(training, inputs)
+    judge(training, inputs, measures)
     save_run(training, inputs, measures, finished=True)
     if distributed.rank0():
         log_end(inputs, training.step, account_record(training, inputs, measures))
@@ -118,20 +121,3 @@ def log_end(inputs: RunInputs, step: int, account: Mapping[str, Any]) -> None:
     """Log that the run has ended, with what its last checkpoint's account says."""
     shown = {name: account.get(name) for name in ("wall_s", "held_out", "compute", "kg_co2e")}
     event_log(inputs).write("end", step=step, **shown)
-
-
-def measure(training: Training, inputs: RunInputs) -> dict[str, float]:
-    """Return loss and recall on the held-out pairs, and, where there is one, of the average of the weights (``ema_...``); or nothing."""
-    if not len(inputs.held_out_rows):
-        return {}
-
-    def of_model() -> dict[str, float]:
-        if isinstance(training.learner, Together):
-            return held_out_loss(training.learner, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
-        return held_out(training.model, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
-
-    measures = of_model()
-    if training.ema is None:
-        return measures
-    with average.in_place(training.ema, training.model):
-        return measures | {f"ema_{name}": value for name, value in of_model().items() if name != "pairs"}

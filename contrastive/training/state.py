@@ -51,6 +51,8 @@ class Training:
     """Wall time of the steps so far, over all resumptions."""
     saved: int = 0
     """Steps taken when the state was last written."""
+    best: tuple[float, int] | None = None
+    """The best of the measure ``run.best_by`` so far, and the measurements since."""
 
 
 def start(inputs: RunInputs, found: Checkpoint | None = None) -> Training:
@@ -187,10 +189,13 @@ def _state(training: Training) -> dict[str, Any]:
 
 def counters(training: Training) -> dict[str, Any]:
     """Return what of a state is neither a tensor nor the number of steps."""
-    return {"skipped": training.skipped, "loss_scale": [training.scale.factor, training.scale.good]}
+    best = {} if training.best is None else {"best": list(training.best)}
+    return {"skipped": training.skipped, "loss_scale": [training.scale.factor, training.scale.good], **best}
 
 
 def restore_counters(training: Training, stored: Mapping[str, Any]) -> None:
     """Take over `counters` from an untrusted file; raises what Python raises where they do not fit."""
     training.skipped = int(stored["skipped"])
     training.scale = LossScale(float(stored["loss_scale"][0]), int(stored["loss_scale"][1]))
+    if (best := stored.get("best")) is not None:
+        training.best = float(best[0]), int(best[1])

@@ -79,7 +79,7 @@ def test_mistakes_are_named(run, override, words):
 @pytest.mark.parametrize(
     ("content", "overrides", "words"),
     [
-        (RUN.replace("steps = 10", ""), [], ["optim lacks the setting 'steps'"]),
+        (RUN.replace("steps = 10", ""), [], ["optim needs the setting 'steps' or 'epochs'"]),
         (
             '[data]\ntrain = "pairs.csv"\n[optim]\nsteps = 10\nlr = 1e-3\n', [],
             ["the configuration lacks the table [model]", """fix: for example [model] preset = "tiny-conv"; [run] out = "runs/mine\""""],

@@ -286,7 +286,7 @@ def test_fine_tuning_goes_on_from_given_weights(run, tmp_path, capsys):
 def test_moments_are_the_papers_unless_told(tower, paper):
     model = CLIP(ModelConfig(8, tower, TextConfig(4, 600, 16, 1, head_width=16)))
     for told, expected in (({}, paper), ({"betas": (0.5, 0.6), "eps": 1e-3}, [(0.5, 0.6), 1e-3])):
-        optimizer = make_optimizer(model, OptimConfig(1, 0.1, **told))
+        optimizer = make_optimizer(model, OptimConfig(1, lr=0.1, **told))
         assert [optimizer.defaults[name] for name in ("betas", "eps")] == expected
 
 

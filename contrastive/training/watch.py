@@ -1,0 +1,73 @@
+"""What is looked at while a run goes on: measures on what is not trained on, the best model so far, when to stop, which files stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from contrastive import distributed
+from contrastive.errors import UsageError, nearest
+from contrastive.loss import Together
+from contrastive.training import average
+from contrastive.training.evaluate import RECALL_AT, held_out, held_out_loss
+from contrastive.training.inputs import RunInputs
+from contrastive.training.state import Training, save_file
+from contrastive.training.zero_shot import ZERO_SHOT, zero_shot
+
+BEST = "best.pt"
+
+
+def measure(training: Training, inputs: RunInputs) -> dict[str, float]:
+    """Return loss and recall on the held-out pairs and zero-shot accuracy, also of the average of the weights (``ema_...``); or nothing."""
+
+    def of_model() -> dict[str, float]:
+        found: dict[str, float] = {}
+        if len(inputs.held_out_rows) and isinstance(training.learner, Together):
+            found = held_out_loss(training.learner, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
+        elif len(inputs.held_out_rows):
+            found = held_out(training.model, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
+        return found | (zero_shot(training.model, inputs.zero_shot) if inputs.zero_shot else {})
+
+    measures = of_model()
+    if training.ema is None:
+        return measures
+    with average.in_place(training.ema, training.model):
+        return measures | {f"ema_{name}": value for name, value in of_model().items() if name != "pairs"}
+
+
+def check_best(inputs: RunInputs) -> None:
+    """Raise `UsageError` if ``run.best_by`` names nothing that is measured."""
+    name, config = inputs.config.run.best_by, inputs.config
+    recalls = [f"{way}_recall@{k}" for way in ("image_to_text", "text_to_image") for k in RECALL_AT] if config.loss.contrastive else []
+    known = [*(["loss", *recalls] if len(inputs.held_out_rows) else []), *(ZERO_SHOT if inputs.zero_shot else [])]
+    known += [f"ema_{each}" for each in known] if config.optim.ema else []
+    if name is not None and name not in known:
+        fix = nearest(name[:80], known) if known else "set data.held_out, data.validation or data.zero_shot"
+        raise UsageError(f"run.best_by = {name[:80]!r} is not measured", fix=fix)
+
+
+def judge(training: Training, inputs: RunInputs, measures: Mapping[str, float]) -> None:
+    """Keep the model as ``best.pt`` if it is the best so far. Every process must call it."""
+    name = inputs.config.run.best_by
+    if name is None:
+        return
+    value = measures[name] if name.endswith("loss") else -measures[name]
+    before = training.best
+    better = bool(distributed.all_reduce_max(int(before is None or value < before[0])))
+    training.best = (value, 0) if better or before is None else (before[0], before[1] + 1)
+    if better:
+        save_file(BEST, training, inputs, measures, resumable=False)
+
+
+def out_of_patience(training: Training, inputs: RunInputs) -> bool:
+    """Tell whether as many measurements as ``run.patience`` allows have brought nothing better."""
+    patience = inputs.config.run.patience
+    return bool(patience) and training.best is not None and training.best[1] >= patience
+
+
+def drop_old(inputs: RunInputs) -> None:
+    """Remove all but the newest ``run.keep_last`` of the checkpoints that are kept on the way. The first process calls it."""
+    most = inputs.config.run.keep_last
+    kept = sorted(Path(inputs.config.run.out).glob("step-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
+    for path in kept[:-most] if most else ():
+        path.unlink(missing_ok=True)

@@ -1,0 +1,112 @@
+"""Zero-shot classification while a model is trained: labelled images, words for the labels, the share that is named rightly.
+
+``data.zero_shot`` names a TOML file::
+
+    images = "test.csv"  # as data.train: a table, a folder, tar shards, Parquet
+    label_column = "species"  # the label of each image stands where training has its caption
+    templates = ["a photo of a {label}."]  # the mean of their embeddings is a label's
+    [labels]  # label in the data -> its words; without it, the labels themselves
+    fcat = "female cat"
+
+Which groups of people a model treats differently is measured by the audit, on the checkpoints that a run keeps (`run.keep_every`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import StrictStr
+
+from contrastive.config import DataConfig
+from contrastive.data import open_source
+from contrastive.data.pairs import PairSet, load_pairs
+from contrastive.errors import UsageError
+from contrastive.model.clip import CLIP, unit_length
+from contrastive.model.preprocess import Preprocess
+from contrastive.model.tokenizer import Tokenizer
+from contrastive.schema import from_dict, record
+
+CHUNK = 512
+ZERO_SHOT = ("zero_shot_accuracy", "zero_shot_mean_per_label")
+
+
+@record
+class _File:
+    """What the TOML file says."""
+
+    images: StrictStr
+    image_column: StrictStr = "image"
+    label_column: StrictStr = "label"
+    templates: tuple[StrictStr, ...] = ("a photo of a {label}.",)
+    labels: Mapping[StrictStr, StrictStr] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """n images with one of k labels each."""
+
+    pairs: PairSet
+    label_n: NDArray[np.int64]
+    texts_kt: tuple[tuple[str, ...], ...]
+    """Each label's words under each template."""
+    preprocess: Preprocess
+    tokenizer: Tokenizer
+
+
+def read_label_set(name: str, preprocess: Preprocess, tokenizer: Tokenizer, data: DataConfig) -> LabelSet:
+    """Return what a TOML file names, prepared for a model.
+
+    Raises `UsageError` if the file is not of the form above, or the data have a label without words; as `open_source` and `load_pairs`.
+    """
+    try:
+        said = from_dict(_File, tomllib.loads(Path(name).read_text("utf-8")), "data.zero_shot")
+    except (OSError, ValueError) as error:
+        raise UsageError("data.zero_shot is not a readable TOML file", where=name, why=str(error)[:200]) from error
+    except UsageError as error:
+        raise UsageError(error.what, where=name, why=error.why, fix=error.fix) from error
+    if not said.templates or any(template.count("{label}") != 1 for template in said.templates):
+        raise UsageError("data.zero_shot.templates must each have {label} once", where=name)
+    plain = DataConfig(said.images, image_column=said.image_column, caption_column=said.label_column)
+    source = open_source(plain)
+    found = [source.captions(index)[0] for index in range(len(source)) if source.captions(index)]
+    words = dict(said.labels) or {label: label for label in sorted(set(found))}
+    if len(words) < 2 or (unknown := sorted(set(found) - words.keys())):
+        why = f"the data have the label {unknown[0][:80]!r}" if len(words) > 1 else f"it has {len(words)}"
+        raise UsageError("data.zero_shot needs words for every label, and two labels or more", where=name, why=why)
+    places = {label: place for place, label in enumerate(words)}
+    label_n = np.array([places[(source.captions(index) or ("",))[0]] if source.captions(index) else -1 for index in range(len(source))])
+    texts = tuple(tuple(template.replace("{label}", text) for template in said.templates) for text in words.values())
+    reading = replace(data, train=said.images, templates=("{caption}",), crop=None, validation=None)
+    return LabelSet(load_pairs(source, preprocess, tokenizer, reading), label_n, texts, preprocess, tokenizer)
+
+
+@torch.no_grad()
+def zero_shot(model: CLIP, asked: LabelSet) -> dict[str, float]:
+    """Return the share of images whose own label has the largest cosine, over all images and as a mean over labels. Left in eval mode.
+
+    Images without a label are left out.
+    """
+    model.eval()
+    device = model.logit_scale.device
+    rows = np.flatnonzero(asked.label_n >= 0)
+    label_kd = torch.stack([_embedding(model, texts, asked.tokenizer, device) for texts in asked.texts_kt])
+    found = []
+    for chunk in np.array_split(rows, -(-len(rows) // CHUNK)):
+        pixels, _ = asked.pairs.plain(chunk)
+        image_nd = unit_length(model.encode_image(asked.preprocess.normalise(pixels.to(device))))
+        found.append((image_nd @ label_kd.T).argmax(dim=1).cpu().numpy())
+    true = asked.label_n[rows]
+    right = np.concatenate(found) == true
+    by_label = [right[true == label].mean() for label in np.unique(true)]
+    return dict(zip(ZERO_SHOT, (float(right.mean()), float(np.mean(by_label))), strict=True))
+
+
+def _embedding(model: CLIP, texts: tuple[str, ...], tokenizer: Tokenizer, device: torch.device) -> torch.Tensor:
+    text_td = unit_length(model.encode_text(tokenizer(texts, truncate=True).to(device)))
+    return unit_length(text_td.mean(dim=0, keepdim=True))[0]
