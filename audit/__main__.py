@@ -17,6 +17,8 @@ COMMANDS = {
     "render": ("reports.render", "main", "draw the report of a finished audit or comparison again"),
     "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
     "pictures": ("reports.pictures", "main", "draw the figures of a finished audit as files"),
+    "train": ("contrastive.train", "main", "contrastive training of a CLIP-style model on captioned images"),
+    "export": ("contrastive.export", "main", "a trained model for transformers, open_clip or as safetensors"),
     "cache": ("audit.commands.cache", "main", "what kept embeddings take on the disk; remove the old, trust somebody else's"),
     "probes": ("audit.commands.catalogue", "main", "name the probes and their questions; show everything about one"),
     "new-probe": ("audit.commands.catalogue", "new_main", "write a probe of your own, with comments, that runs as it stands"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from audit.__main__ import COMMANDS, USAGE
 from audit.cli.options import Request, options
 
-OTHERS = tuple(f"contrastive.{name}" for name in ("train", "export", "release", "unshard", "foreign"))
+OTHERS = tuple(f"contrastive.{name}" for name in ("release", "unshard", "foreign"))
 """Commands that are modules only."""
 SHORT = {module: f"vlm-audit {name}" for name, (module, main, _) in COMMANDS.items() if main == "main"}
 
