@@ -1,7 +1,8 @@
-"""From the labels of a label set to its answers: which labels stand for an answer, and how probable an answer is. NumPy only."""
+"""From the labels of a label set to its answers: which labels stand for an answer, how probable it is, and what is none. NumPy only."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,14 @@ from audit.types import Group, LabelSet
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+
+REFUSALS = (
+    "i can't", "i cannot", "i'm unable", "i am unable", "i am not able", "i'm not able", "i won't", "i will not", "i'm sorry", "i am sorry",
+    "as an ai language model", "as an ai assistant",
+)  # fmt: skip
+"""A text that holds one of these is a refusal; words of this project, English only."""
+_REFUSED = re.compile(rf"\b(?:{'|'.join(map(re.escape, REFUSALS))})\b")
 
 
 def answers_of(label_set: LabelSet) -> Group:
@@ -57,3 +66,14 @@ def answer_probabilities(
             own = scores[:, columns].astype(float)
             found[:, place] = of_any(own, shares=shares) if label_set.combine == "sum" else own.max(axis=1)
     return found
+
+
+def is_refusal(text: str) -> bool:
+    """Tell whether a text says that its writer will not answer, by a list of phrases (`REFUSALS`).
+
+    Examples
+    --------
+    >>> is_refusal("I'm sorry, but no."), is_refusal("A man who cannot swim.")
+    (True, False)
+    """
+    return _REFUSED.search(text.casefold().replace("’", "'")) is not None

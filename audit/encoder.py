@@ -95,6 +95,33 @@ class Question:
     """Word for word, the options in the order in which it reads them."""
     options: Group
     """The answers whose likelihoods are wanted, in the order of the labels that they stand for."""
+    letters: Group = ()
+    """The letter under which each option is shown, where a letter is the answer."""
+    outcomes: Group = ()
+    """What may happen in the place of an answer, such as a refusal: a column each, after those of the options."""
+    stem: str = ""
+    """Words that all options begin with; they stand in the question, and an answer may repeat them."""
+    repeat: int = 0
+    """How often it was put before, with the same words."""
+
+    @property
+    def width(self) -> int:
+        """Columns of what is answered."""
+        return len(self.options) + len(self.outcomes)
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a generative model has to be asked; as it stands, one whose likelihoods are read."""
+
+    letters: bool = False
+    """Whether options are shown under letters, and a letter is the answer."""
+    outcomes: Group = ()
+    """What may happen in the place of an answer."""
+    repeats: int = 1
+    """How often each question is put."""
+    instructions: bool = False
+    """Whether every question is also put with the other instruction, not only those of a prompt curve."""
 
 
 @runtime_checkable
@@ -106,6 +133,63 @@ class Answerer(Protocol):
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
         """Return the mean log-likelihood (nats a token) of each option's tokens: the questions' options side by side, float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a server calls the model that answered."""
+
+    model: str
+    fingerprint: str
+    """Its ``system_fingerprint``; empty where it gives none."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a model behind an endpoint was sent, and what came back, whether in this run or, by its log, in earlier ones."""
+
+    host: str
+    local: bool
+    model: str
+    """As it was asked for."""
+    mode: str
+    notes: tuple[Note, ...]
+    """Why this mode, and what the server does not take."""
+    settings: Mapping[str, Value]
+    images: int
+    """Distinct ones that were sent."""
+    answers: int
+    """Requests that were answered."""
+    sent: int
+    """Tokens, as the server counts them; 0 where it does not say."""
+    answered: int
+    cost: float | None
+    currency: str
+    label_scores: int
+    bounded: int
+    """Scores of labels that are an upper bound: the server did not list the label."""
+    dates: tuple[str, str]
+    """Of the first and the last answer."""
+    versions: Mapping[Version, tuple[str, str]]
+    """version -> dates of its first and its last answer."""
+    answered_as: Mapping[tuple[Version, Question, str], int]
+    """version, question and what came of it (an option, or what came in the place of one) -> answers."""
+
+
+@runtime_checkable
+class Served(Answerer, Protocol):
+    """A generative model behind an endpoint: what it is asked leaves this process, it may refuse, and it may be another one tomorrow."""
+
+    @property
+    def manner(self) -> Manner: ...
+
+    def images_at_once(self, questions: int) -> int:
+        """Return how many images, with so many questions each, keep as many requests in flight as may be."""
+        ...
+
+    def account(self) -> Account:
+        """Return what was sent and answered since the last call."""
         ...
 
 

@@ -31,6 +31,20 @@ def order_name(measurement: str) -> str:
     return f"{measurement}: order"
 
 
+def instruction_name(measurement: str) -> str:
+    """Return the name of the measurement of whether the answers to another stay with another instruction."""
+    return f"{measurement}: instruction"
+
+
+def repeats_name(measurement: str) -> str:
+    """Return the name of the measurement of whether the answers to another stay when they are asked for again."""
+    return f"{measurement}: repeats"
+
+
+ASKINGS = (order_name, instruction_name, repeats_name)
+"""What compares two askings of one question is about the model's answers, not about the images."""
+
+
 def levels_of(attributes: Sequence[str], groups: Sequence[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """Return attribute -> its levels, in the order of the groups that the attributes make together."""
     return {name: tuple(dict.fromkeys(group[place] for group in groups)) for place, name in enumerate(attributes)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from audit.encoder import Answerer, Encoder, ImageEncoder, ModelRecord, Note, Question, Writer
+from audit.encoder import Account, Answerer, Encoder, ImageEncoder, Manner, ModelRecord, Note, Question, Served, Version, Writer
 from audit.plans import (
     AnalysisPlan,
     CellReference,
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 __all__ = [
-    "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "AnalysisPlan", "Answerer", "Better", "CellReference", "Claim", "CodedAnswers", "Dataset",
-    "Embeddings", "Encoder", "Exclusion", "Group", "ImageEncoder", "LabelSet", "LoadOptions", "Measurement", "ModelRecord", "Note",
-    "PairedClaim", "Predictions", "Probe", "ProbeData", "PublishedRow", "PublishedTable", "Question", "RowOptions", "ScoreBins",
-    "Settings", "Specification", "SpecificationPlan", "Writer",
+    "NO_ANSWER", "REFUSAL", "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "UNPARSED", "Account", "AnalysisPlan", "Answerer", "Better",
+    "CellReference", "Claim", "CodedAnswers", "Dataset", "Embeddings", "Encoder", "Exclusion", "Group", "ImageEncoder", "LabelSet",
+    "LoadOptions", "Manner", "Measurement", "ModelRecord", "Note", "PairedClaim", "Predictions", "Probe", "ProbeData", "PublishedRow",
+    "PublishedTable", "Question", "RowOptions", "ScoreBins", "Served", "Settings", "Specification", "SpecificationPlan", "Version",
+    "Writer",
 ]  # fmt: skip
 
 Better = Literal["high", "low", "neither"]
@@ -43,6 +44,12 @@ UNKNOWN = "unknown"
 """The level of a missing attribute value: shown and counted, outside every test."""
 UNCLEAR = "unclear"
 """The answer of a model that does not commit itself: an option of every question to a generative model."""
+REFUSAL = "refusal"
+"""What a model behind an endpoint did in the place of an answer: it said that it will not give one."""
+UNPARSED = "unparsed"
+"""Or it wrote what is none of the answers that it was offered."""
+NO_ANSWER = (UNCLEAR, REFUSAL, UNPARSED)
+"""Answers by which a model does not commit itself."""
 SAME_ANSWER = "same answer"
 """What a measurement of two orders of the options says of an image whose answer stays."""
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from audit.api.checks import is_given
+from audit.api.endpoint_options import is_served
 from audit.api.lookup import planned_questions
 from audit.api.requests import AuditRequest
 from audit.data.assemble import fingerprint
@@ -30,6 +31,7 @@ from audit.errors import DataError, UsageError, nearest
 from audit.gates.gate_set import GateSet
 from audit.measure.slices import with_slices
 from audit.models import load, plugin
+from audit.models.endpoint import model as endpoint
 from audit.models.model_args import by_model, parse_model_args
 from audit.models.prefetch import prefetch
 from audit.predictions.bins import bin_dataset, parse_bins
@@ -260,6 +262,13 @@ def loaded(
     The weights of unchanged files are read when they are needed; without `note` none are noted (`audit.embedding.known`).
     """
     root = MemoryRoot() if request.no_cache else cache_of(request)
+    if is_served(model):
+        if args:
+            raise UsageError("--model-args cannot be stated about a model behind an endpoint", fix="leave them out")
+        kept = request.cache_root if isinstance(request.cache_root, Path) else default_root()  # a shared cache has no log of answers
+        with endpoint.opened(model, request.endpoint_settings(model), kept) as asked:
+            yield asked, MemoryRoot()  # the answer log keeps what it was asked
+        return
     if isinstance(model, str):
         setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
         read = lambda: _decoding(load(model, **setting), request.decode)  # noqa: E731

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.api import checks
+from audit.api.endpoint_options import EndpointRequest
 from audit.cli.options import (
     Request,
     above_one,
@@ -40,11 +41,12 @@ Progress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True)
-class AuditRequest(Request):
+class AuditRequest(EndpointRequest):
     """Everything that an audit may be asked for. The options of ``vlm-audit run``, and what only Python can say."""
 
     model: tuple[Any, ...] = option(
-        several(checks.model), (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE or file.py:CLASS; repeatable",
+        several(checks.model), (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, file.py:CLASS "
+        "or api:NAME; repeatable",
         metavar="SPEC", repeatable=True,
     )  # fmt: skip
     """Model specs, or objects with the methods of an `Encoder` or an `Answerer`."""
@@ -201,6 +203,7 @@ class AuditRequest(Request):
         if self.as_replicates:
             self._check_replicates()
         self._check_columns()
+        self.check_endpoint(self.model)
         checks.gates(self.fail_on, self.junit, require_conclusive=self.require_conclusive, example="gap > 0.05")
 
     def _check_columns(self) -> None:

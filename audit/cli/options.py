@@ -49,8 +49,9 @@ def flag(name: str) -> str:
 
 
 def options(request: type[Request]) -> dict[str, tuple[Option, Any]]:
-    """Return the options of a request by name, with their defaults."""
-    found = {each.name: (each.metadata["option"], each.default) for each in fields(request)}
+    """Return the options of a request by name, with their defaults; inherited ones last."""
+    ordered = sorted(fields(request), key=lambda each: each.name not in request.__annotations__)
+    found = {each.name: (each.metadata["option"], each.default) for each in ordered}
     return {name: (each, None if default is MISSING else default) for name, (each, default) in found.items()}
 
 

@@ -104,4 +104,4 @@ def given_options(arguments: argparse.Namespace, request: type[Request]) -> dict
 def short_name(model: object) -> str:
     """Return a model's name for a folder: the last two parts of its path."""
     spec = str(model) if isinstance(model, str | Path) else getattr(getattr(model, "record", None), "name", type(model).__name__)
-    return "-".join(Path(spec.removeprefix("hf:")).parts[-2:]).removesuffix(".pt") or spec
+    return "-".join(Path(spec.removeprefix("hf:").removeprefix("api:")).parts[-2:]).removesuffix(".pt") or spec

@@ -27,7 +27,7 @@ from audit.predictions.texts import TEXTS, probe_of_texts
 from audit.records.analyses.tagging import Tagging
 from audit.records.analyses.word_rates import WordRates
 from audit.stages import Stages, silent
-from audit.types import UNCLEAR, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
+from audit.types import NO_ANSWER, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -240,7 +240,7 @@ def _named(probe: Probe, answers: MeasurementAnswers, place: str) -> Measurement
     by_name = {measurement.name: measurement for measurement in probe.measurements}
     if answers.measurement in by_name:
         return by_name[answers.measurement]
-    given = {*answers.predictions.y_pred} - {UNCLEAR}
+    given = {*answers.predictions.y_pred} - {*NO_ANSWER}
     fitting = [m for m in probe.measurements if given <= set(answers_of(m.label_set))]
     if answers.measurement == PLAIN and len(fitting) == 1:
         return fitting[0]
@@ -264,8 +264,7 @@ def _offered(measurement: Measurement, predictions: Predictions, place: str) -> 
         y_true = predictions.attributes[measurement.truth].to_numpy(dtype=object)
     offered = answers_of(measurement.label_set)
     given = {*predictions.y_pred}
-    if UNCLEAR in given:  # of a generative model, which may always answer so
-        offered = (*offered, UNCLEAR)
+    offered = (*offered, *(each for each in NO_ANSWER if each in given and each not in offered))  # a generative model may always do so
     unexpected = sorted((given | ({*y_true} if y_true is not None else set())) - {*offered, UNKNOWN})
     if unexpected:
         raise DataError(

@@ -17,6 +17,7 @@ from audit.embedding.known import embed_known_images, itself
 from audit.engine import analyses
 from audit.engine.analyses.inputs import AnalysisInputs
 from audit.engine.plan import counted_levels
+from audit.engine.served import with_endpoint
 from audit.engine.shares import check_shares, findings_by_share, without_shares
 from audit.engine.specified import specified
 from audit.engine.texts import given_texts
@@ -126,7 +127,8 @@ def audit(
     if isinstance(encoder, Answerer):
         if methods:
             refuse_what_ifs()
-        return _asked(encoder, probe, dataset, settings, stages, cache_root=cache_root, batch_size=batch_size)
+        done = _asked(encoder, probe, dataset, settings, stages, cache_root=cache_root, batch_size=batch_size)
+        return replace(done, result=with_endpoint(done.result, encoder))
     refuse_a_dual_encoder(probe)
     if probe.load is None:  # texts alone
         embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)

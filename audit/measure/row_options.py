@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import DataError, UsageError, nearest
-from audit.measure.asked.likelihood import build_question, with_unclear
+from audit.measure.asked.likelihood import PLAIN, build_question, with_unclear
 from audit.measure.zero_shot import cosine_scores, ensemble, has_truth, logits_of, predict_from_scores, probabilities
 from audit.plans import RowOptions
 from audit.records.inputs import RowTexts
-from audit.types import UNCLEAR, UNKNOWN, Dataset, LabelSet, Measurement, ModelRecord, Predictions, Question
+from audit.types import UNCLEAR, UNKNOWN, Dataset, LabelSet, Manner, Measurement, ModelRecord, Predictions, Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,7 +180,9 @@ def _encoded(measurement: Measurement, row_texts: pd.DataFrame) -> pd.DataFrame:
     return texts if stem is None else texts.assign(**{str(name): row_texts[stem].str.cat(texts[name], " ") for name in texts})
 
 
-def row_questions(measurement: Measurement, row_texts: pd.DataFrame, *, seed: int | None = None) -> list[Question | None]:
+def row_questions(
+    measurement: Measurement, row_texts: pd.DataFrame, *, seed: int | None = None, manner: Manner = PLAIN
+) -> list[Question | None]:
     """Return what a generative model is asked about each row, "unclear" among the options; None for a row that is not asked.
 
     Options stand in the order of their texts, as the order of roles may tell which is right; in declared order where all rows have the
@@ -197,9 +199,11 @@ def row_questions(measurement: Measurement, row_texts: pd.DataFrame, *, seed: in
             prompts = dict(zip(labels, texts, strict=False))
             shown = tuple(sorted(labels, key=lambda label: prompts[label])) if by_text else labels
             label_set = with_unclear(LabelSet(measurement.label_set.name, shown, {label: (text,) for label, text in prompts.items()}))
-            built = build_question(label_set, seed=seed, question=texts[-1] if options.question else None)
-            places = dict(zip(label_set.labels, built.options, strict=True))
-            made[texts] = replace(built, options=tuple(places[label] for label in with_unclear(measurement.label_set).labels))
+            built = build_question(label_set, seed=seed, question=texts[-1] if options.question else None, manner=manner)
+            declared = [label for label in with_unclear(measurement.label_set).labels if label not in manner.outcomes]
+            places = [label_set.labels.index(label) for label in declared]
+            letters = tuple(built.letters[i] for i in places) if built.letters else ()
+            made[texts] = replace(built, options=tuple(built.options[i] for i in places), letters=letters)
         found.append(made[texts] if wanted else None)
     return found
 

@@ -6,7 +6,6 @@ least; it counts once a text.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,12 +17,6 @@ import numpy as np
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Float64, Int
 
-REFUSALS = (
-    "i can't", "i cannot", "i'm unable", "i am unable", "i am not able", "i'm not able", "i won't", "i will not", "i'm sorry", "i am sorry",
-    "as an ai language model", "as an ai assistant",
-)  # fmt: skip
-"""A text that holds one of these is a refusal; words of this project, English only."""
-_REFUSED = re.compile(rf"\b(?:{'|'.join(map(re.escape, REFUSALS))})\b")
 _BLOCK = 1 << 22
 _SLACK = 1e-9
 
@@ -48,17 +41,6 @@ def word_count(text: str) -> int:
     (5, 0)
     """
     return len(_spelled(text))
-
-
-def is_refusal(text: str) -> bool:
-    """Tell whether a text says that its writer will not answer, by a list of phrases (`REFUSALS`).
-
-    Examples
-    --------
-    >>> is_refusal("I'm sorry, but no."), is_refusal("A man who cannot swim.")
-    (True, False)
-    """
-    return _REFUSED.search(text.casefold().replace("’", "'")) is not None
 
 
 def common_words(texts: Sequence[str], least: float) -> tuple[tuple[str, ...], Bool[np.ndarray, "n w"]]:

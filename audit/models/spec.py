@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 FORMS = (
     "a file of weights (ckpt.pt, .safetensors, ...), DIR (a folder in Hugging Face or open_clip layout), hf:ORG/NAME[@REV] or ORG/NAME "
-    "(the hub), open_clip:ARCH,FILE or open_clip:ARCH,TAG, FILE.py:CLASS or plugin:NAME (an encoder of your own)"
+    "(the hub), open_clip:ARCH,FILE or open_clip:ARCH,TAG, FILE.py:CLASS or plugin:NAME (an encoder of your own), "
+    "api:NAME (a model behind an endpoint)"
 )
-SCHEMES = ("hf", "open_clip", "plugin")
+SCHEMES = ("api", "hf", "open_clip", "plugin")
 SHOWN = 8
 """Names listed where a file does not exist and no name is similar."""
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
@@ -53,6 +54,10 @@ def _load(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] |
         return _load_open_clip(spec.removeprefix("open_clip:"), setting, model_args)
     if scheme == "hf":
         return _load_from_hub(spec, setting, model_args)
+    if scheme == "api":
+        raise UsageError(
+            f"{spec!r} is not loaded, but asked", why="it is behind an endpoint", fix="vlm-audit run --model api:NAME --base-url URL"
+        )
     own_file = _FILE.fullmatch(spec) is not None and not path.is_dir()
     if own_file or scheme == "plugin":
         from audit.models import plugin

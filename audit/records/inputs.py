@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from audit.encoder import Value
 from audit.records.base import record
 from audit.records.evidence import MeasurementEvidence
 from audit.types import Exclusion, Group, Note
@@ -153,3 +154,64 @@ class DataRecord:
     """The column that says how much each image counts for in a rate; None: every image counts once."""
     several: Group = ()
     """Attributes of which an image may have several values: it counts in each group with its share."""
+
+
+@record
+class EndpointVersion:
+    """Answers of one version of a model, as its server names it."""
+
+    model: str
+    fingerprint: str
+    """Its ``system_fingerprint``; empty where it gives none."""
+    first: str
+    """Date of its first answer, UTC, ISO 8601."""
+    last: str
+    answers: int
+    """Questions that it answered."""
+    without_answer: Mapping[str, int]
+    """"unclear", a refusal, what could not be parsed -> questions that ended so."""
+
+
+@record
+class VersionChange:
+    """The answers to one question by each version of a model that changed while it was asked."""
+
+    measurement: str
+    answers: tuple[Mapping[str, int], ...]
+    """answer -> images, one mapping a version."""
+    p: float | None
+    """Of equal shares of answers (chi-square); None where nothing can be compared. Each version saw other images."""
+
+
+@record
+class EndpointRecord:
+    """What was sent where, and what came back: of a model behind an endpoint."""
+
+    host: str
+    local: bool
+    """Whether it is the machine that the audit ran on."""
+    model: str
+    """As it was asked for."""
+    mode: Literal["likelihood", "letter", "schema", "text"]
+    notes: tuple[Note, ...]
+    settings: Mapping[str, Value]
+    images: int
+    """Distinct ones that were sent."""
+    answers: int
+    """Requests that were answered."""
+    sent: int
+    """Tokens, as the server counts them; 0 where it does not say."""
+    answered: int
+    cost: float | None
+    """By the user's table of prices."""
+    currency: str
+    label_scores: int
+    bounded: int
+    """Scores of labels that are an upper bound: the server did not list the label."""
+    first: str
+    """Date of the first answer, UTC, ISO 8601; earlier than the run where it was in the log."""
+    last: str
+    versions: tuple[EndpointVersion, ...]
+    """In the order of their first answers."""
+    changes: tuple[VersionChange, ...]
+    """What the versions answered, where there are several."""

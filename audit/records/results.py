@@ -25,7 +25,7 @@ from audit.records.evidence import AuditEvidence
 from audit.records.file import File
 from audit.records.finding import CellStatus, Contrast, Finding, Gap, PairedFinding, Rate, SpecificationCurve, SpecificationPoint
 from audit.records.gates import GateResult
-from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord, TextSet
+from audit.records.inputs import DataRecord, EndpointRecord, MeasurementRecord, ProbeRecord, TextSet
 from audit.records.replicates import Replicates
 from audit.records.schema_1 import upgrade_results
 from audit.records.what_if import WhatIfs
@@ -121,6 +121,8 @@ class AuditResult:
     """What a few labelled images of each class teach, and for whom; exploratory."""
     natural_shifts: tuple[NaturalShift, ...] = ()
     """Accuracy on images of other conditions of nature than the standard one; exploratory."""
+    endpoint: EndpointRecord | None = None
+    """What was sent where, and what came back, where the model was asked over a network."""
 
 
 @record

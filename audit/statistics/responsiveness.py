@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from audit.naming import order_name
+from audit.naming import ASKINGS, order_name
 from audit.records.counts import CountRecord
 from audit.records.finding import Composition, Finding
 from audit.records.inputs import AgainstConstant, Look, Responsiveness
@@ -41,9 +41,9 @@ _ROUNDING = 1e-9
 
 
 def responsiveness(predictions: Mapping[str, Predictions], settings: Settings) -> dict[str, Responsiveness]:
-    """Return how the answers to each measurement depend on the images; nothing for those that compare two orders of the options."""
-    orders = {order_name(name) for name in predictions}
-    asked = {name: each for name, each in predictions.items() if name not in orders and len(each.y_pred)}
+    """Return how the answers to each measurement depend on the images; nothing for those that compare two askings."""
+    aside = {named(name) for name in predictions for named in ASKINGS}
+    asked = {name: each for name, each in predictions.items() if name not in aside and len(each.y_pred)}
     return {name: _of_measurement(name, each, predictions.get(order_name(name)), settings) for name, each in asked.items()}
 
 

@@ -11,7 +11,7 @@ from audit.records.base import FindingVerdict
 from audit.records.finding import Unresponsive
 from audit.records.inputs import Look
 from audit.records.results import Finding, Verdict
-from audit.types import UNCLEAR
+from audit.types import NO_ANSWER
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -106,7 +106,7 @@ def unresponsive(finding: Finding, look: Look | None) -> Unresponsive | None:
         return None
     if finding.metric == "accuracy" and finding.outcome is None:
         return look
-    blind = look in ("constant", "unclear", "order") and finding.outcome != UNCLEAR
+    blind = look in ("constant", "unclear", "order") and finding.outcome not in NO_ANSWER
     return look if blind and finding.verdict != "disparity" else None
 
 

@@ -121,8 +121,26 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "asked_order": "Order: as declared, ‘{unclear}’ last. Shuffled order: one permutation of the options for all images, drawn "
         "with seed {seed}, in which the first option is not first and the last not last; the measurements named “: order” say how often "
         "the answer stays the same, by group.",
-        "asked_unclear": "Unclear: every question also offers ‘{unclear}’. Its rate by group is an outcome of its own, outside the "
-        "verdict. Where there is a true answer, ‘{unclear}’ counts against accuracy.",
+        "asked_unclear": "Unclear: every question also offers ‘{unclear}’. Its rate by group is a pre-specified question of its own. Where "
+        "there is a true answer, ‘{unclear}’ counts against accuracy.",
+        "asked_letters": "Options stand under letters, and a letter is the answer. In the instruction stands instead: {replies}.",
+        "asked_outcomes": "What may come in the place of an answer ({outcomes}) has a rate by group, a pre-specified question each, and "
+        "counts against accuracy: ‘refusal’ where the model says that it will not answer (English phrases, or the server’s own word), "
+        "‘unparsed’ where it wrote what is none of the options.",
+        "asked_repeats": "Each question was put {count} times, word for word; the measurements named “: repeats” say how often all answers "
+        "are the same, by group.",
+        "asked_by_likelihood": "Mode likelihood: the server gives the log-likelihood of each option’s tokens after image and question, "
+        "tried with two pictures before the first image. Nothing is generated.",
+        "asked_by_letter": "Mode letter: the model answers with a letter, and the server lists its likely first tokens. A letter that is "
+        "not listed has an upper bound, not 0: the probability of the least likely token that is listed, or what all listed ones leave.",
+        "asked_by_schema": "Mode schema: the server holds the answer to one of the options (JSON schema). Nothing is known of the others: "
+        "scores are 0 or 1.",
+        "asked_by_text": "Mode text: the model writes, and its text, its first line or its first sentence must be one of the options. "
+        "Nothing is known of the others: scores are 0 or 1.",
+        "mode_not_served": "The mode {mode} was tried and is not served: {why}.",
+        "no_temperature": "The server does not let itself be told a temperature: its answers may be drawn at random.",
+        "sent": "{answers:,} answers about {images:,} images from {host}",
+        "to_send": "up to {images:,} images, pixels alone, are sent to {host}, {where}",
         "asked_first_prompt": "Where a label has several prompts, only the first is its option: only embeddings can be averaged.",
         "asked_fewer_prompts": "{count} prompts were left out of the prompt curves: they need over {options} options, average several "
         "prompts, or are further templates of the kind that cost an encoder a line of text, and this model a pass over every image.",

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
+from audit.answers import is_refusal
 from audit.engine.analyses.gallery import Gallery, check_attributes, gallery_of, seeded_order
 from audit.engine.analyses.inputs import AnalysisInputs
 from audit.errors import UsageError
-from audit.measure.word_rates import GroupDifferences, common_words, group_differences, is_refusal, word_count
+from audit.measure.word_rates import GroupDifferences, common_words, group_differences, word_count
 from audit.plans import WordRatePlan
 from audit.records.analyses.similarity import ChanceBand
 from audit.records.analyses.word_rates import WordRate, WordRates

@@ -17,10 +17,10 @@ import numpy as np
 
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images
-from audit.measure.asked.likelihood import agreement, predict
+from audit.measure.asked.likelihood import PLAIN, agreement, predict
 from audit.measure.asked.questionnaire import questionnaire
 from audit.measure.asked.row_interview import RowInterview
-from audit.types import Answerer, Dataset, Embeddings, Measurement, ModelRecord, Predictions, Probe, Question, Settings
+from audit.types import Answerer, Dataset, Embeddings, Measurement, ModelRecord, Predictions, Probe, Question, Served, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,8 +59,11 @@ def interview(
     progress: Callable[[int, int], object] | None = None,
 ) -> Interview:
     """Ask a generative model the questions of a probe, whose options the seed of `settings` shuffles; the rest is as for `embed_images`."""
-    asked = questionnaire(probe, settings.seed)
-    questions, by_row = asked.questions, RowInterview(model, asked.probe.measurements, dataset, settings.seed)
+    manner = model.manner if isinstance(model, Served) else PLAIN
+    asked = questionnaire(probe, settings.seed, manner)
+    questions, by_row = asked.questions, RowInterview(model, asked.probe.measurements, dataset, settings.seed, manner)
+    if isinstance(model, Served):
+        batch_size = model.images_at_once(len(questions) or by_row.distinct_of_a_row)
     how: dict[str, Any] = {"batch_size": batch_size, "max_skip": settings.max_skip, "progress": progress}
     passes: list[Embeddings] = []
     if questions:
@@ -71,20 +74,21 @@ def interview(
         passes.append(embed_images(by_row, dataset, cache_root, **how))
     scores = passes[0]
     attributes = dataset.attributes.iloc[scores.rows]
-    ends = np.cumsum([len(question.options) for question in questions])
+    ends = np.cumsum([question.width for question in questions])
     columns: dict[Question | None, np.ndarray] = (
         dict(zip(questions, np.split(scores.vectors, ends[:-1], axis=1), strict=True)) if questions else {}
     )
 
     def answers(measurement: Measurement) -> Predictions:
-        """Return the answers to a measurement; of one that compares two orders, whether they agree."""
-        fixed = asked.compared.get(measurement.name)
-        if (fixed or measurement).options is not None:
-            each = [predict(fixed or measurement, *given) for given in by_row.answered(fixed or measurement, passes[-1], attributes)]
-            return each[0] if fixed is None else agreement(*each)
-        if fixed is None:
-            return predict(measurement, columns[measurement.asked], attributes)
-        return agreement(*(predict(fixed, columns[question], attributes) for question in (fixed.asked, measurement.asked)))
+        """Return the answers to a measurement; of one that compares askings, whether they agree."""
+        compared = asked.compared.get(measurement.name)
+        put = compared.fixed if compared else measurement
+        if put.options is not None:
+            each = [predict(put, *given) for given in by_row.answered(put, passes[-1], attributes)]
+            return agreement(each[0], *each[compared.askings]) if compared else each[0]
+        questions = (put.asked, *(compared.others if compared else ()))
+        each = [predict(put, columns[question], attributes) for question in questions]
+        return agreement(*each) if compared else each[0]
 
     return Interview(
         record=replace(model.record, asked=(*model.record.asked, *asked.asked)),
@@ -106,7 +110,7 @@ class _Questioned:
             for text in (question.text, *question.options):
                 digest.update(hashlib.sha256(text.encode()).digest())
             digest.update(len(question.options).to_bytes(4, "big"))
-        width = sum(len(question.options) for question in questions)
+        width = sum(question.width for question in questions)
         self.record = replace(model.record, fingerprint=digest.hexdigest(), dimensions=width)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n k"]:

@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.errors import UsageError
 from audit.measure.zero_shot import has_truth, predict_from_scores, softmax
-from audit.types import SAME_ANSWER, UNCLEAR, LabelSet, Measurement, Predictions, Question
+from audit.types import SAME_ANSWER, UNCLEAR, LabelSet, Manner, Measurement, Predictions, Question
 
 if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Float
 
 OTHER = "another answer"
+PLAIN = Manner()
+"""How a model is asked whose likelihoods are read."""
 DESCRIBE = "describes this image"
 COMPLETE = 'completes "{words} …" for this image'
 INSTRUCTIONS = {
@@ -31,6 +34,9 @@ INSTRUCTIONS = {
 """Version 1, words of this project; the first is the default. ``{task}`` is `DESCRIBE`, or `COMPLETE` where all options begin alike."""
 REPLY = "Reply with one option, word for word."
 """Follows a question that a row of the data brings itself."""
+LETTER_REPLIES = {REPLY: "Reply with the letter of one option only.", "and write that option only": "and write its letter only"}
+"""What takes the place of these words where options are shown under letters."""
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def with_unclear(label_set: LabelSet) -> LabelSet:
@@ -38,6 +44,14 @@ def with_unclear(label_set: LabelSet) -> LabelSet:
     if UNCLEAR in label_set.labels:
         return label_set
     return replace(label_set, labels=(*label_set.labels, UNCLEAR), prompts={**label_set.prompts, UNCLEAR: (UNCLEAR,)})
+
+
+def with_outcomes(label_set: LabelSet, outcomes: Sequence[str]) -> LabelSet:
+    """Return a label set with what may happen in the place of an answer: labels that have no prompt, as nobody offers them."""
+    if taken := [each for each in outcomes if each in label_set.labels]:
+        what = f"label set {label_set.name!r} has a label {taken[0]!r}, which a model behind an endpoint may do in the place of an answer"
+        raise UsageError(what, fix="call the label otherwise")
+    return replace(label_set, labels=(*label_set.labels, *outcomes), prompts={**label_set.prompts, **dict.fromkeys(outcomes, ())})
 
 
 def shared_words(texts: Sequence[str]) -> str:
@@ -54,12 +68,15 @@ def shared_words(texts: Sequence[str]) -> str:
     return " ".join(words[0] for words in takewhile(lambda words: len(set(words)) == 1, columns))
 
 
-def build_question(label_set: LabelSet, *, instruction: str = "which", seed: int | None = None, question: str | None = None) -> Question:
+def build_question(
+    label_set: LabelSet, *, instruction: str = "which", seed: int | None = None, question: str | None = None, manner: Manner = PLAIN
+) -> Question:
     """Return what is asked for a label set; its `options` stand in the order of the labels, whatever the order in which they are shown.
 
     Of several prompts of a label the first is its option. A `question` of the row's own stands in the place of the instruction, and its
     options are left whole. With a seed the options are shuffled, once for all images; equal seeds and labels
     give one order, in which the first option is not first and the last not last: a model that takes either end answers otherwise.
+    `manner` shows them under letters, if there are enough, and adds what may happen in the place of an answer.
 
     Examples
     --------
@@ -77,9 +94,15 @@ def build_question(label_set: LabelSet, *, instruction: str = "which", seed: int
     shared = shared_words(prompts or [""]) if question is None else ""
     options = tuple(text if label == UNCLEAR else text[len(shared) :].removeprefix(" ") for label, text in texts.items())
     task = COMPLETE.replace("{words}", shared) if shared else DESCRIBE
-    lines = [f"- {options[i]}" for i in _order(options, seed)]
+    order = _order(options, seed)
     asked = INSTRUCTIONS[instruction].replace("{task}", task) if question is None else f"{question} {REPLY}"
-    return Question("\n".join([asked, *lines]), options)
+    if not manner.letters or len(options) > len(LETTERS):
+        return Question("\n".join([asked, *(f"- {options[i]}" for i in order)]), options, outcomes=manner.outcomes, stem=shared)
+    for words, otherwise in LETTER_REPLIES.items():
+        asked = asked.replace(words, otherwise)
+    lines = [f"{letter}. {options[i]}" for letter, i in zip(LETTERS, order, strict=False)]
+    letters = tuple(LETTERS[order.index(i)] for i in range(len(options)))
+    return Question("\n".join([asked, *lines]), options, letters, manner.outcomes, shared)
 
 
 def predict(measurement: Measurement, log_likelihoods: Float[np.ndarray, "n k"], attributes: pd.DataFrame) -> Predictions:
@@ -92,9 +115,9 @@ def predict(measurement: Measurement, log_likelihoods: Float[np.ndarray, "n k"],
     return predict_from_scores(measurement, logits, softmax(logits), attributes[known])
 
 
-def agreement(fixed: Predictions, shuffled: Predictions) -> Predictions:
-    """Return whether each image gets the same answer in both orders of the options, as predictions of their own."""
-    same = fixed.y_pred == shuffled.y_pred
+def agreement(fixed: Predictions, *others: Predictions) -> Predictions:
+    """Return whether each image gets the same answer in all askings of a question, as predictions of their own."""
+    same = np.logical_and.reduce([fixed.y_pred == other.y_pred for other in others])
     return Predictions(
         labels=(SAME_ANSWER, OTHER),
         answers=(SAME_ANSWER, OTHER),
@@ -107,8 +130,9 @@ def agreement(fixed: Predictions, shuffled: Predictions) -> Predictions:
 
 
 def with_options(label_set: LabelSet, asked: Question) -> LabelSet:
-    """Return a label set whose prompts are the options that are scored."""
-    return replace(label_set, prompts={label: (words,) for label, words in zip(label_set.labels, asked.options, strict=True)})
+    """Return a label set whose prompts are the options that are scored, with what may happen in the place of an answer."""
+    offered = replace(label_set, prompts={label: (words,) for label, words in zip(label_set.labels, asked.options, strict=True)})
+    return with_outcomes(offered, asked.outcomes)
 
 
 def _order(options: Sequence[str], seed: int | None) -> list[int]:

@@ -5,13 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from audit.measure.asked.likelihood import COMPLETE, DESCRIBE, INSTRUCTIONS, OTHER, REPLY, build_question, with_options, with_unclear
-from audit.naming import order_name
+from audit.measure.asked.likelihood import (
+    COMPLETE,
+    DESCRIBE,
+    INSTRUCTIONS,
+    LETTER_REPLIES,
+    OTHER,
+    PLAIN,
+    REPLY,
+    build_question,
+    with_options,
+    with_outcomes,
+    with_unclear,
+)
+from audit.naming import instruction_name, order_name, repeats_name
 from audit.plans import WordRatePlan
-from audit.types import SAME_ANSWER, UNCLEAR, Claim, LabelSet, Measurement, Note, Probe, Question, Specification, SpecificationPlan
+from audit.types import SAME_ANSWER, UNCLEAR, Claim, LabelSet, Manner, Measurement, Note, Probe, Question, Specification, SpecificationPlan
 
+OTHER_INSTRUCTION = next(name for name in INSTRUCTIONS if name != "which")
 MAX_OPTIONS = 40
 """Prompts that need a longer list of options are left out of the curves."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a measurement of agreement compares."""
+
+    fixed: Measurement
+    """Asked in fixed order."""
+    others: tuple[Question, ...]
+    """The same, asked otherwise or again; none where each row brings its question."""
+    askings: slice
+    """Which askings of a row's question they are (`audit.measure.asked.row_interview`)."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +44,9 @@ class Questionnaire:
     """What is asked, and how it belongs together."""
 
     probe: Probe
-    """Its measurements carry their `Question`; one that compares two orders follows each of them."""
-    compared: Mapping[str, Measurement]
-    """measurement of agreement -> the measurement in fixed order; its own question is the shuffled one."""
+    """Its measurements carry their `Question`; those that compare askings of one follow it."""
+    compared: Mapping[str, Compared]
+    """measurement of agreement -> what it compares."""
     asked: tuple[Note, ...]
     """How it is asked, for the report."""
 
@@ -29,33 +54,34 @@ class Questionnaire:
     def questions(self) -> tuple[Question, ...]:
         """Every distinct question."""
         points = (point.measurement for plan in self.probe.specifications for point in plan.specifications)
-        return tuple(dict.fromkeys(each.asked for each in (*self.probe.measurements, *points) if each.asked))
+        asked = [each.asked for each in (*self.probe.measurements, *points) if each.asked]
+        return tuple(dict.fromkeys([*asked, *(question for each in self.compared.values() for question in each.others)]))
 
 
-def questionnaire(probe: Probe, seed: int) -> Questionnaire:
-    """Return what a generative model is asked; `seed` shuffles the options.
+def questionnaire(probe: Probe, seed: int, manner: Manner = PLAIN) -> Questionnaire:
+    """Return what a generative model is asked; `seed` shuffles the options, `manner` says how the model has to be asked.
 
-    Each measurement gets the outcome "unclear" with its rate by group, and is followed by a measurement of whether the answer stays the
-    same when the options are shuffled; both are exploratory. The default of every prompt curve is also asked with shuffled options and with
-    another instruction.
+    Each measurement gets the outcome "unclear", and what else the model may do in the place of an answer, with the rate of each by group:
+    planned questions. It is followed by a measurement of whether the answer stays the same when the options are shuffled, where they are
+    asked for also when another instruction is given or the same is asked again; these are exploratory. The default of every prompt curve is
+    also asked with shuffled options and with another instruction.
     """
     measurements: list[Measurement] = []
-    compared: dict[str, Measurement] = {}
+    compared: dict[str, Compared] = {}
     among_others = [each for each in probe.measurements if each.options and each.options.others]
     for measurement in probe.measurements:
         if measurement in among_others:
             continue
-        by_row = measurement.options is not None
-        fixed = _by_row(measurement) if by_row else _with_question(measurement)
-        order = _order_measurement(fixed, None if by_row else build_question(with_unclear(measurement.label_set), seed=seed))
-        compared[order.name] = fixed
-        measurements += [_unclear_claimed(fixed), order]
-    plans = tuple(_plan(plan, seed) for plan in probe.specifications)
+        fixed = _with_question(measurement, manner) if measurement.options is None else _by_row(measurement, manner)
+        again = _askings(fixed, measurement, seed, manner)
+        compared |= {name: each for name, (_, each) in again.items()}
+        measurements += [_no_answer_claimed(fixed, manner), *(_agreement(fixed, name, *each) for name, each in again.items())]
+    plans = tuple(_plan(plan, seed, manner) for plan in probe.specifications)
     dropped = sum(len(plan.specifications) for plan in probe.specifications) + 3 * len(plans) - sum(len(p.specifications) for p in plans)
     several = any(len(texts) > 1 for m in probe.measurements for texts in m.label_set.prompts.values())
     unasked = tuple(each.question for each in probe.analyses if not isinstance(each, WordRatePlan))
     notes = [
-        *_asking_notes(seed, dropped, several),
+        *_asking_notes(seed, dropped, several, manner),
         *([Note("no_embeddings", {"questions": unasked})] if unasked else []),
         *([Note("asked_rows", {"reply": REPLY})] if any(each.options for each in measurements) else []),
         *(Note("not_asked_among_others", {"measurement": each.name}) for each in among_others),
@@ -63,52 +89,70 @@ def questionnaire(probe: Probe, seed: int) -> Questionnaire:
     return Questionnaire(replace(probe, measurements=tuple(measurements), specifications=plans, analyses=()), compared, tuple(notes))
 
 
-def _with_question(measurement: Measurement, *, instruction: str = "which", seed: int | None = None) -> Measurement:
+def _with_question(measurement: Measurement, manner: Manner, *, instruction: str = "which", seed: int | None = None) -> Measurement:
     label_set = with_unclear(measurement.label_set)
-    asked = build_question(label_set, instruction=instruction, seed=seed)
+    asked = build_question(label_set, instruction=instruction, seed=seed, manner=manner)
     return replace(measurement, label_set=with_options(label_set, asked), asked=asked)
 
 
-def _by_row(measurement: Measurement) -> Measurement:
+def _by_row(measurement: Measurement, manner: Manner) -> Measurement:
     """Return a measurement whose question each row brings, with "unclear" among its roles."""
-    return replace(measurement, label_set=with_unclear(replace(measurement.label_set, prompts={})))
+    return replace(measurement, label_set=with_outcomes(with_unclear(replace(measurement.label_set, prompts={})), manner.outcomes))
 
 
-def _unclear_claimed(measurement: Measurement) -> Measurement:
+def _no_answer_claimed(measurement: Measurement, manner: Manner) -> Measurement:
+    """Return a measurement that is also asked how often no answer was given, each way by itself."""
+    ways = (UNCLEAR, *manner.outcomes)
     asked = {(claim.metric, claim.outcome, claim.by) for claim in measurement.claims}  # a probe may ask for "unclear" itself
-    added = (each for each in _exploratory(measurement, UNCLEAR) if (each.metric, each.outcome, each.by) not in asked)
-    claims = (*dict.fromkeys(measurement.claims), *added)
-    return replace(measurement, outcomes={**measurement.outcomes, UNCLEAR: (UNCLEAR,)}, claims=claims)
+    rates = [each for way in ways for each in _selection_rates(measurement, way, primary=True)]
+    claims = (*dict.fromkeys(measurement.claims), *(each for each in rates if (each.metric, each.outcome, each.by) not in asked))
+    return replace(measurement, outcomes={**measurement.outcomes, **{way: (way,) for way in ways}}, claims=claims)
 
 
-def _order_measurement(fixed: Measurement, shuffled: Question | None) -> Measurement:
-    """Return the measurement of whether the answer stays the same: asked is the shuffled question, the two answers are compared."""
+def _askings(fixed: Measurement, measurement: Measurement, seed: int, manner: Manner) -> dict[str, tuple[str, Compared]]:
+    """Return what else is asked of a measurement: name -> what is done, and what is compared."""
+    label_set, by_row = with_unclear(measurement.label_set), fixed.asked is None
+    shuffled = () if by_row else (build_question(label_set, seed=seed, manner=manner),)
+    found = {order_name(fixed.name): ("the options are shuffled", Compared(fixed, shuffled, slice(1, 2)))}
+    if manner.instructions and not by_row:
+        other = build_question(label_set, instruction=OTHER_INSTRUCTION, manner=manner)
+        found[instruction_name(fixed.name)] = ("the instruction is worded otherwise", Compared(fixed, (other,), slice(0)))
+    if manner.repeats > 1:
+        again = tuple(replace(fixed.asked, repeat=repeat) for repeat in range(1, manner.repeats)) if fixed.asked else ()
+        found[repeats_name(fixed.name)] = ("the same is asked again", Compared(fixed, again, slice(2, None)))
+    return found
+
+
+def _agreement(fixed: Measurement, name: str, what: str, compared: Compared) -> Measurement:
+    """Return the measurement of whether the answer stays the same: asked is the first other question, all answers are compared."""
     return Measurement(
-        name=order_name(fixed.name),
-        question=f"Does the answer to '{fixed.name}' stay the same when the options are shuffled?",
+        name=name,
+        question=f"Does the answer to '{fixed.name}' stay the same when {what}?",
         label_set=LabelSet("order", (SAME_ANSWER, OTHER), {SAME_ANSWER: (), OTHER: ()}),
         preset=fixed.preset,
-        claims=_exploratory(fixed, SAME_ANSWER),
+        claims=_selection_rates(fixed, SAME_ANSWER, primary=False),
         outcomes={SAME_ANSWER: (SAME_ANSWER,)},
-        asked=shuffled,
+        asked=compared.others[0] if compared.others else None,
     )
 
 
-def _exploratory(measurement: Measurement, outcome: str) -> tuple[Claim, ...]:
+def _selection_rates(measurement: Measurement, outcome: str, *, primary: bool) -> tuple[Claim, ...]:
     names = dict.fromkeys(name for claim in measurement.claims for name in claim.by)
-    return tuple(Claim("selection_rate", (name,), outcome, primary=False) for name in names)
+    return tuple(Claim("selection_rate", (name,), outcome, primary=primary) for name in names)
 
 
-def _plan(plan: SpecificationPlan, seed: int) -> SpecificationPlan:
+def _plan(plan: SpecificationPlan, seed: int, manner: Manner) -> SpecificationPlan:
     """Ask every prompt that can be asked, then the default in a shuffled order, with another instruction, and with both."""
     default = plan.specifications[plan.default]
     kept = [(i, point) for i, point in enumerate(plan.specifications) if i == plan.default or _can_be_asked(point, plan)]
-    points = [replace(point, measurement=_with_question(point.measurement)) for _, point in kept]
-    other = next(name for name in INSTRUCTIONS if name != "which")
-    manners = {"shuffled": ("which", seed), f"instruction '{other}'": (other, None), f"instruction '{other}', shuffled": (other, seed)}
+    points = [replace(point, measurement=_with_question(point.measurement, manner)) for _, point in kept]
+    other = OTHER_INSTRUCTION
+    variants = {"shuffled": ("which", seed), f"instruction '{other}'": (other, None), f"instruction '{other}', shuffled": (other, seed)}
     points += [
-        Specification(default.preset, f"{default.variant}, {words}", _with_question(default.measurement, instruction=name, seed=order))
-        for words, (name, order) in manners.items()
+        Specification(
+            default.preset, f"{default.variant}, {words}", _with_question(default.measurement, manner, instruction=name, seed=order)
+        )
+        for words, (name, order) in variants.items()
     ]
     return replace(plan, specifications=tuple(points), default=[i for i, _ in kept].index(plan.default))
 
@@ -119,13 +163,16 @@ def _can_be_asked(point: Specification, plan: SpecificationPlan) -> bool:
     return short and point.preset not in plan.embedded_only
 
 
-def _asking_notes(seed: int, dropped: int, several: bool) -> tuple[Note, ...]:
+def _asking_notes(seed: int, dropped: int, several: bool, manner: Manner) -> tuple[Note, ...]:
     instructions = tuple(f"‘{name}’ (v1): “{text}”" for name, text in INSTRUCTIONS.items())
     return (
         Note("asked_instruction", {"instructions": instructions, "describe": DESCRIBE, "complete": COMPLETE}),
-        Note("asked_likelihood"),
+        *([] if manner.outcomes else [Note("asked_likelihood")]),
+        *([Note("asked_letters", {"replies": tuple(f"“{new}”" for new in LETTER_REPLIES.values())})] if manner.letters else []),
         Note("asked_order", {"unclear": UNCLEAR, "seed": seed}),
         Note("asked_unclear", {"unclear": UNCLEAR}),
+        *([Note("asked_outcomes", {"outcomes": manner.outcomes})] if manner.outcomes else []),
+        *([Note("asked_repeats", {"count": manner.repeats})] if manner.repeats > 1 else []),
         *([Note("asked_first_prompt")] if several else []),
         *([Note("asked_fewer_prompts", {"count": dropped, "options": MAX_OPTIONS})] if dropped else []),
     )

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.measure.asked.likelihood import PLAIN
 from audit.measure.row_options import asked_rows, row_questions
-from audit.types import Answerer, Dataset, Embeddings, Measurement, Question
+from audit.types import Answerer, Dataset, Embeddings, Manner, Measurement, Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,15 +27,18 @@ class RowInterview:
     asked together.
     """
 
-    def __init__(self, model: Answerer, measurements: Sequence[Measurement], dataset: Dataset, seed: int):
+    def __init__(self, model: Answerer, measurements: Sequence[Measurement], dataset: Dataset, seed: int, manner: Manner = PLAIN):
         self._model, self._texts = model, dataset.texts
+        self._askings = 1 + manner.repeats
+        """The fixed order, the shuffled one, and the fixed one again."""
         self.measurements = tuple(each for each in measurements if each.options is not None)
         lists = [] if self._texts is None else [
-            row_questions(each, self._texts, seed=order) for each in self.measurements for order in (None, seed)
+            asked for each in self.measurements for asked in _askings(each, self._texts, seed, manner)
         ]  # fmt: skip
         self._questions = list(zip(*lists, strict=True))
-        self._widths = [len(each.label_set.labels) for each in self.measurements for _ in range(2)]
+        self._widths = [len(each.label_set.labels) for each in self.measurements for _ in range(self._askings)]
         self.distinct = len({question for each in set(self._questions) for question in each if question})
+        self.distinct_of_a_row = max((len(set(each) - {None}) for each in set(self._questions)), default=0)
         digest = hashlib.sha256(f"{model.record.fingerprint} rows {self._widths}".encode())
         self.record = replace(model.record, fingerprint=digest.hexdigest(), dimensions=sum(self._widths))
 
@@ -44,7 +48,7 @@ class RowInterview:
         for question in self._questions[row]:
             for text in (question.text, *question.options) if question else ():
                 digest.update(hashlib.sha256(text.encode()).digest())
-            digest.update(bytes([question is not None]))
+            digest.update(bytes([question is not None]))  # one put again has a place of its own among the row's questions
         return digest.hexdigest()
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n k"]:
@@ -52,7 +56,7 @@ class RowInterview:
         raise TypeError("rows are asked, not images")
 
     def encode_rows(self, seen: Sequence[tuple[Image.Image, int]]) -> Float[np.ndarray, "n k"]:
-        """Return the scores of the options of each row, measurement by measurement, fixed before shuffled; 0 where it is not asked."""
+        """Return the scores of the options of each row, measurement by measurement, asking by asking; 0 where it is not asked."""
         places: dict[tuple[Question | None, ...], list[int]] = defaultdict(list)
         for place, (_, row) in enumerate(seen):
             places[self._questions[row]].append(place)
@@ -67,10 +71,17 @@ class RowInterview:
     def answered(
         self, measurement: Measurement, scores: Embeddings, attributes: pd.DataFrame
     ) -> list[tuple[Float[np.ndarray, "n k"], pd.DataFrame]]:
-        """Return the scores of a measurement in fixed and in shuffled order, with the attributes of the rows that are asked it."""
+        """Return the scores of a measurement, a list entry an asking, with the attributes of the rows that are asked it."""
         texts = self._texts
         assert texts is not None  # noqa: S101  (`check_rows` has seen to it)
         asked = asked_rows(measurement, texts.iloc[scores.rows])
-        first = 2 * [each.name for each in self.measurements].index(measurement.name)
+        first = self._askings * [each.name for each in self.measurements].index(measurement.name)
         parts = np.split(scores.vectors, np.cumsum(self._widths)[:-1], axis=1)
-        return [(part[asked], attributes[asked]) for part in parts[first : first + 2]]
+        return [(part[asked], attributes[asked]) for part in parts[first : first + self._askings]]
+
+
+def _askings(measurement: Measurement, texts: pd.DataFrame, seed: int, manner: Manner) -> list[list[Question | None]]:
+    """Return what each row is asked: in fixed order, shuffled, and in fixed order again as often as questions are repeated."""
+    fixed, shuffled = (row_questions(measurement, texts, seed=order, manner=manner) for order in (None, seed))
+    again = [[each and replace(each, repeat=repeat) for each in fixed] for repeat in range(1, manner.repeats)]
+    return [fixed, shuffled, *again]

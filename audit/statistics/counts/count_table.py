@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import DataError, UsageError, nearest
-from audit.types import UNCLEAR, UNKNOWN, Group, Predictions
+from audit.types import NO_ANSWER, UNKNOWN, Group, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Shaped
@@ -108,8 +108,8 @@ class GroupedCounts:
         return self if keep.all() else GroupedCounts(self.table[keep], self.groups, self.codes[keep])
 
     def answered(self) -> GroupedCounts:
-        """Return the rows whose answer commits itself: that is not "unclear"."""
-        keep = (self.table["y_pred"] != UNCLEAR).to_numpy()
+        """Return the rows whose answer commits itself: that is not "unclear", and no refusal."""
+        keep = ~self.table["y_pred"].isin(NO_ANSWER).to_numpy()
         return GroupedCounts(self.table[keep], self.groups, self.codes[keep])
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from audit.statistics.counts.count_table import check_complete, group_codes
-from audit.types import UNCLEAR, UNKNOWN, CodedAnswers, Group
+from audit.types import NO_ANSWER, UNKNOWN, CodedAnswers, Group
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int
@@ -60,10 +60,16 @@ def events_of(truth: np.ndarray, answers: np.ndarray, metric: Metric, outcome: O
     if outcome is None:
         return RowEvents(known, known & (truth == answers))
     positive, selected = (np.isin(each, list(outcome)) for each in (truth, answers))
-    kinds = {"all": everything, "positive": positive, "negative": ~positive, "selected": selected, "answered": answers != UNCLEAR}
-    counted = known & kinds[metric.denominator]
+    kinds = {"all": everything, "positive": positive, "negative": ~positive, "selected": selected}
+    counted = known & (_answered(answers) if metric.denominator == "answered" else kinds[metric.denominator])
     event = {"correct": positive == selected, "selected": selected, "missed": ~selected, "positive": positive}[metric.event]
     return RowEvents(counted, counted & event)
+
+
+def _answered(answers: np.ndarray) -> Bool[np.ndarray, "n"]:
+    """Tell whose answer commits itself."""
+    commits: np.ndarray = np.logical_and.reduce([answers != each for each in NO_ANSWER])
+    return commits
 
 
 def row_codes(attributes: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[tuple[Group, ...], Int[np.ndarray, "n"]]:

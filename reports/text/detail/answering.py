@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audit.naming import instruction_name, repeats_name
 from audit.records.inputs import RowTexts
 from audit.records.results import MeasurementRecord, Results
 from audit.types import SAME_ANSWER, ModelRecord
@@ -42,6 +43,10 @@ def decision(record: MeasurementRecord, model: ModelRecord) -> str:
     """Return how an image gets its answer."""
     if record.near_ties is None:
         return "The answers have no scores."
+    if record.name.endswith(instruction_name("")):
+        return "Two answers are compared: the one to the question below, and the one to the other instruction."
+    if record.name.endswith(repeats_name("")):
+        return "All answers are compared that were given to the same question, word for word."
     if record.asked and not any(record.prompts.values()):
         return "Two answers are compared: the one to the question below, and the one to the same options in their declared order."
     if record.labels[0] == SAME_ANSWER:

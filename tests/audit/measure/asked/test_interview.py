@@ -74,8 +74,9 @@ def test_unclear_has_a_rate_by_group_and_is_no_right_answer(run):
     assert rates(audited, "gender/selection_rate[unclear]/race") == {"Black": (10, 20), "White": (0, 20)}
     assert rates(audited, "gender/accuracy/race") == {"Black": (10, 20), "White": (10, 20)}
     assert audited.result.measurements[0].answer_counts == {"Female": 30, "Male": 0, "unclear": 10}
-    # Neither order nor unclear counts for the verdict; orders and instructions are points of the curve.
-    assert [finding.id for finding in audited.result.findings if finding.primary] == ["gender/accuracy/race"]
+    # The order does not count for the verdict; orders and instructions are points of the curve.
+    planned = ["gender/accuracy/race", "gender/selection_rate[unclear]/race"]
+    assert [finding.id for finding in audited.result.findings if finding.primary] == planned
     (curve,) = audited.result.specifications
     other = "two, instruction 'choose'"
     assert [point.variant for point in curve.points] == ["two", "two, shuffled", other, f"{other}, shuffled"]

@@ -1,0 +1,168 @@
+"""The answer log: every answer on disk before it counts, so that a run goes on after anything and a finished one is replayed offline.
+
+One line an answer: a checksum, a blank, JSON. Lines are only ever added. A key is made of the model, the settings, the image and the
+question (`audit.models.endpoint.model`); of two lines with one key the first counts. A line whose checksum does not fit (the last one of a
+killed run, a damaged one) is left out, and its question is put again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from audit.errors import MachineError
+
+log = logging.getLogger("audit")
+_SUM = 16
+_FLUSH_S = 1.0
+"""Lines of a second may be lost where the machine itself stops; those of a process that is killed are not."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered to one request."""
+
+    text: str = ""
+    refused: bool = False
+    """Whether the server says itself that it refuses: a field of the answer, or a filter of content."""
+    top: tuple[tuple[str, float], ...] = ()
+    """The likeliest first tokens with their log-probabilities, where they were asked for."""
+    prompt: tuple[tuple[str, float], ...] = ()
+    """Tokens at the end of what was sent with their log-probabilities, where they were asked for."""
+    model: str = ""
+    """What the server calls the model that answered."""
+    version: str = ""
+    """Its ``system_fingerprint``."""
+    date: str = ""
+    """UTC, ISO 8601, by this machine's clock."""
+    sent: int = 0
+    """Tokens, as the server counts them; 0 where it does not say."""
+    answered: int = 0
+    cut: bool = False
+    """Whether the answer ended because it was long enough."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What else is to be remembered: of a trial, how it ended."""
+
+
+class AnswerLog:
+    """A file of answers, which this process alone adds to."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._places: dict[bytes, tuple[int, int]] = {}
+        """Where the line of each key begins, and how long it is: a million answers take little memory."""
+        self._end = 0
+        self._lock = FileLock(f"{path}.lock")
+        self._writing = threading.Lock()
+        self._file: int | None = None
+        self._flushed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock.acquire(blocking=False)
+            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            self._read(self._file)
+        except Timeout as error:
+            fix = "wait for it, or name another --answer-log"
+            raise MachineError("another run is asking the same model", where=self.path.name, fix=fix) from error
+        except OSError as error:
+            self.__exit__(None, None, None)
+            fix = "choose a file that you may write to: --answer-log FILE"
+            raise MachineError("the answer log cannot be opened", where=str(self.path), why=error.strerror, fix=fix) from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        self._lock.release()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def get(self, key: str) -> Answer | None:
+        """Return the answer of a key."""
+        place = self._places.get(bytes.fromhex(key))
+        if place is None or self._file is None:
+            return None
+        found = answer_of_line(os.pread(self._file, place[1], place[0]))
+        if found is None:
+            raise MachineError("the answer log was changed while it was read", where=str(self.path), fix="run the same command again")
+        return found[1]
+
+    def add(self, key: str, answer: Answer) -> Answer:
+        """Write an answer, then remember it; MachineError if the disk does not take it."""
+        line = line_of_answer(key, answer)
+        with self._writing:
+            if self._file is None:
+                raise MachineError("the answer log is closed")
+            try:
+                _write_all(self._file, line)
+                self._places.setdefault(bytes.fromhex(key), (self._end, len(line)))
+                self._end += len(line)
+                if time.monotonic() - self._flushed > _FLUSH_S:
+                    os.fsync(self._file)
+                    self._flushed = time.monotonic()
+            except OSError as error:
+                fix = "make room, then run the same command again"
+                raise MachineError("an answer cannot be kept", where=str(self.path), why=error.strerror, fix=fix) from error
+        return answer
+
+    def _read(self, file: int) -> None:
+        damaged, line = 0, b"\n"
+        with os.fdopen(os.dup(file), "rb") as lines:
+            lines.seek(0)
+            for line in lines:
+                found = answer_of_line(line)
+                damaged += found is None
+                if found is not None:
+                    self._places.setdefault(bytes.fromhex(found[0]), (self._end, len(line)))
+                self._end += len(line)
+        if not line.endswith(b"\n"):  # what a killed run began to write must not spoil the next line
+            _write_all(file, b"\n")
+            self._end += 1
+        if damaged:
+            log.warning("answer log: %d damaged lines in %s, their questions are put again", damaged, self.path.name)
+
+
+def line_of_answer(key: str, answer: Answer) -> bytes:
+    """Return an answer as a line; what is at its default is left out."""
+    given = {name: value for name, value in asdict(answer).items() if value != _DEFAULTS[name]}
+    content = json.dumps({"key": key, **given}, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
+    return _sum(content) + b" " + content + b"\n"
+
+
+def answer_of_line(line: bytes) -> tuple[str, Answer] | None:
+    """Return key and answer of a line; None if it is damaged."""
+    checksum, _, content = line.rstrip(b"\n").partition(b" ")
+    if checksum != _sum(content) or not line.endswith(b"\n"):
+        return None
+    given: dict[str, Any] = json.loads(content)
+    key = given.pop("key")
+    for name in ("top", "prompt"):
+        given[name] = tuple((str(token), float(value)) for token, value in given.get(name, ()))
+    return key, Answer(**given)
+
+
+_DEFAULTS = asdict(Answer())
+
+
+def _sum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest()[:_SUM].encode()
+
+
+def _write_all(file: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(file, content) :]

@@ -1,0 +1,45 @@
+"""What a run may still send: requests and money, counted before a request leaves."""
+
+from __future__ import annotations
+
+import threading
+
+from audit.errors import MachineError
+from audit.models.endpoint.prices import Prices
+
+
+class Budget:
+    """Counts what is sent and what it costs; shared by all requests in flight."""
+
+    def __init__(self, max_requests: int | None = None, max_cost: float | None = None, prices: Prices | None = None):
+        self._max_requests, self._max_cost, self._prices = max_requests, max_cost, prices
+        self._lock = threading.Lock()
+        self.requests = 0
+        self._waiting: dict[int, float] = {}
+        self.cost = 0.0
+
+    def reserve(self, expected: float) -> int:
+        """Count a request that is about to be sent, and what it is expected to cost; MachineError if that is more than a run may.
+
+        Requests that still wait for an answer count at what they are expected to cost: many at once do not go past the limit together.
+        """
+        with self._lock:
+            if self._max_requests is not None and self.requests >= self._max_requests:
+                raise _reached("--max-requests", f"{self.requests:,} requests were sent")
+            if self._max_cost is not None and self.cost + sum(self._waiting.values()) + expected > self._max_cost:
+                currency = self._prices.currency if self._prices else ""
+                raise _reached("--max-cost", f"{self.cost:.4g} {currency} were spent".replace("  ", " "))
+            self.requests += 1
+            self._waiting[self.requests] = expected
+            return self.requests
+
+    def settle(self, ticket: int, cost: float) -> None:
+        """Count what a request cost, now that it ended."""
+        with self._lock:
+            self._waiting.pop(ticket, None)
+            self.cost += cost
+
+
+def _reached(flag: str, why: str) -> MachineError:
+    fix = f"a larger {flag}: the same command goes on where this one stopped"
+    return MachineError(f"{flag} is reached before every question was answered", why=f"{why}; every answer is kept", fix=fix)

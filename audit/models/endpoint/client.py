@@ -1,0 +1,241 @@
+"""One request in, one answer out: waiting, trying again and giving up; by the client of the package `openai`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from audit.errors import AuditError, MachineError, UsageError
+from audit.models.endpoint.answer_log import Answer
+from audit.models.endpoint.budget import Budget
+from audit.models.endpoint.complaints import BusyError, FilteredError, cleaned, complaint, said_in
+from audit.models.endpoint.prices import text_tokens
+from audit.models.endpoint.settings import EndpointSettings
+
+log = logging.getLogger("audit")
+TIMEOUT_S = 120.0
+"""For one answer."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
+"""Between tries, doubled each time; a random part of it is waited, so that many requests do not come back at once."""
+SKEW_S = 300
+MOST_BYTES = 16 << 20
+Body = Mapping[str, Any]
+
+
+class Client:
+    """Sends requests to one server, from any number of threads."""
+
+    def __init__(self, settings: EndpointSettings, budget: Budget):
+        self._settings, self._budget = settings, budget
+        self._key = key_of(settings)
+        self._openai = _openai_client(settings, self._key)
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._not_before = 0.0
+        self._skewed = False
+
+    def ask(self, body: Body) -> Answer:
+        """Return the answer to a request in OpenAI's chat form.
+
+        MachineError if the server is out of reach, busy for longer than the patience of the settings, or answers what is no answer;
+        DataError if the model cannot be asked; `RefusedError` if the server does not take a request of this form.
+        """
+        began, tries = time.monotonic(), 0
+        while True:
+            self._wait_until(self._not_before)
+            try:
+                return self._once(body)
+            except BusyError as busy:
+                wait = _pause(tries) if busy.wait_s is None else busy.wait_s + random.uniform(0, 0.1 * busy.wait_s)  # noqa: S311
+                if time.monotonic() + wait - began > self._settings.patience_s:
+                    raise self._out_of_patience(busy, tries) from None
+                log.debug("trying again in %.1f s: %s", wait, busy.why)
+                if busy.wait_s is not None:  # the server means everybody
+                    with self._lock:
+                        self._not_before = max(self._not_before, time.monotonic() + wait)
+                self._wait_until(time.monotonic() + wait)
+                tries += 1
+
+    def stop(self) -> None:
+        """Let nothing more be sent, and nobody wait."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.stop()
+        self._openai.close()
+
+    def _wait_until(self, moment: float) -> None:
+        rest = moment - time.monotonic()
+        if self._stopped.wait(rest) if rest > 0 else self._stopped.is_set():
+            raise StoppedError
+
+    def _once(self, body: Body) -> Answer:
+        import openai
+
+        ticket, cost = self._budget.reserve(self._expected(body)), 0.0
+        try:
+            received = self._openai.chat.completions.with_raw_response.create(**body)
+            answer = self._read(received.content)
+            self._notice_skew(received.headers)
+            cost = self._cost(answer, body)
+            return answer
+        except openai.APIStatusError as error:
+            found = complaint(error.status_code, error.response.headers, error.response.content, self._key)
+            if isinstance(found, FilteredError):
+                return Answer(str(found), refused=True, date=now())
+            raise found from None  # the words of the server's own may hold the key
+        except openai.APITimeoutError:
+            raise BusyError(f"no answer within {self._timeout:.0f} s") from None
+        except openai.APIConnectionError as error:
+            raise BusyError(cleaned(f"{error.__cause__ or error}", self._key)) from None
+        except openai.APIError as error:
+            raise BusyError(cleaned(str(error), self._key)) from None
+        finally:
+            self._budget.settle(ticket, cost)
+
+    def _read(self, content: bytes) -> Answer:
+        """Return the answer in a body; `BusyError` if it is none: a proxy may have written it."""
+        try:
+            found: Any = json.loads(content[:MOST_BYTES])
+            choice = found["choices"][0]
+            message, usage = choice["message"], found.get("usage") or {}
+            text, refusal = message.get("content"), message.get("refusal")
+            return Answer(
+                text=(text if isinstance(text, str) else "") or (refusal if isinstance(refusal, str) else ""),
+                refused=bool(refusal) or choice.get("finish_reason") == "content_filter",
+                top=_first_tokens(choice.get("logprobs")),
+                prompt=_end_of_prompt(found.get("prompt_logprobs")),
+                model=cleaned(str(found.get("model") or "")),
+                version=cleaned(str(found.get("system_fingerprint") or "")),
+                date=now(),
+                sent=int(usage.get("prompt_tokens") or 0),
+                answered=int(usage.get("completion_tokens") or 0),
+                cut=choice.get("finish_reason") == "length",
+            )
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise BusyError(f"what is no answer: {said_in(content, self._key) or 'nothing'}") from None
+
+    def _out_of_patience(self, busy: BusyError, tries: int) -> AuditError:
+        what = f"no answer from {self._settings.host} after {tries + 1} tries"
+        fix = "the same command goes on where this one stopped, once the server answers"
+        return MachineError(what, where="--base-url", why=busy.why, fix=fix)
+
+    @property
+    def _timeout(self) -> float:
+        return min(TIMEOUT_S, self._settings.patience_s)
+
+    def _notice_skew(self, headers: Mapping[str, str]) -> None:
+        from email.utils import parsedate_to_datetime
+
+        if self._skewed or "date" not in headers:
+            return
+        try:
+            apart = (parsedate_to_datetime(headers["date"]) - dt.datetime.now(dt.UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return
+        if abs(apart) > SKEW_S:
+            self._skewed = True
+            log.warning("the clock of the server is %.0f min from this machine's: answers are dated by this machine's", apart / 60)
+
+    def _expected(self, body: Body) -> float:
+        prices = self._settings.prices
+        if prices is None:
+            return 0.0
+        return prices.cost(_tokens(body, prices.image_tokens), body.get("max_tokens") or body.get("max_completion_tokens") or 0)
+
+    def _cost(self, answer: Answer, body: Body) -> float:
+        prices = self._settings.prices
+        if prices is None:
+            return 0.0
+        return prices.cost(answer.sent or _tokens(body, prices.image_tokens), answer.answered or text_tokens(answer.text))
+
+
+class StoppedError(Exception):
+    """Another request ended the run."""
+
+
+def key_of(settings: EndpointSettings) -> str:
+    """Return the key, from the environment alone; UsageError if a host that is not local has none."""
+    found = os.environ.get(settings.key_variable, "").strip()
+    if found:
+        return found
+    if not settings.is_local:
+        fix = (
+            f"export {settings.key_variable}=…, name another variable with --api-key-from, or set it to none where the server needs no key"
+        )
+        raise UsageError(f"no key for {settings.host}", where=settings.key_variable, why="the variable is not set", fix=fix)
+    return "none"
+
+
+def now() -> str:
+    """Return the time, UTC, to the second."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _openai_client(settings: EndpointSettings, key: str) -> Any:
+    try:
+        import openai
+    except ImportError as error:
+        fix = "pip install 'vlm-audit[api]'"
+        raise MachineError("asking a model behind an endpoint needs the package openai", where="--model", fix=fix) from error
+    # A local server is not asked by way of a proxy, and no server sends images on to another one.
+    http = openai.DefaultHttpxClient(
+        trust_env=not settings.is_local,
+        follow_redirects=False,
+        timeout=min(TIMEOUT_S, settings.patience_s),
+        limits=_limits(openai, settings.in_flight),
+    )
+    return openai.OpenAI(base_url=settings.base_url, api_key=key, max_retries=0, http_client=http)
+
+
+def _limits(openai: Any, in_flight: int) -> Any:
+    kind = type(openai.DEFAULT_CONNECTION_LIMITS)
+    return kind(max_connections=in_flight, max_keepalive_connections=in_flight)
+
+
+def _pause(tries: int) -> float:
+    """Return how long to wait before the next try."""
+    longest: float = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(tries, 16))
+    return random.uniform(longest / 2, longest)  # noqa: S311 - nothing is measured by it
+
+
+def _tokens(body: Body, image_tokens: int) -> int:
+    """Return about how many tokens a request has."""
+    contents = [message["content"] for message in body["messages"]]
+    parts = [part for content in contents for part in ([{"text": content}] if isinstance(content, str) else content)]
+    return sum(text_tokens(part["text"]) if "text" in part else image_tokens for part in parts)
+
+
+def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
+    """Return the likeliest tokens in the first place of an answer."""
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not content:
+        return ()
+    return tuple((str(each["token"]), float(each["logprob"])) for each in content[0].get("top_logprobs") or ())
+
+
+MOST_PROMPT_TOKENS = 64
+"""At the end of a prompt: no option is longer."""
+
+
+def _end_of_prompt(places: Any) -> tuple[tuple[str, float], ...]:
+    """Return the last tokens that were sent with their log-probabilities, where the server gives one a place."""
+    if not isinstance(places, list):
+        return ()
+    found: list[tuple[str, float]] = []
+    for place in reversed(places[-MOST_PROMPT_TOKENS:]):
+        if not isinstance(place, dict) or len(place) != 1:
+            break
+        token = next(iter(place.values()))
+        if token.get("decoded_token") is None or token.get("logprob") is None:
+            break
+        found.append((str(token["decoded_token"]), float(token["logprob"])))
+    return tuple(reversed(found))

@@ -1,0 +1,169 @@
+"""What a server says when it does not answer: a status and a body in, what to do about it out; its words cut and cleaned."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+from audit.errors import AuditError, DataError, MachineError
+
+SHOWN = 200
+"""Letters of a server's words."""
+BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+"""Statuses after which the same request may be answered."""
+FILTERED = ("content_filter", "content_policy_violation", "responsibleai", "moderation_blocked")
+"""Codes by which a service says that it refuses to answer."""
+_SECRETS = re.compile(r"\b(?:sk|hf|gsk|xai|pk|key|AKIA|AIza)[-_]?[A-Za-z0-9*_-]{12,}")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+class BusyError(Exception):
+    """The server may answer the same request later."""
+
+    def __init__(self, why: str, wait_s: float | None = None):
+        super().__init__(why)
+        self.why, self.wait_s = why, wait_s
+
+
+class FilteredError(Exception):
+    """The server refuses to answer this request."""
+
+
+class RefusedError(Exception):
+    """The server does not take a request of this form."""
+
+    def __init__(self, why: str):
+        super().__init__(why)
+        self.why = why
+
+
+def cleaned(text: str, key: str | None = None) -> str:
+    r"""Return a server's words for a message: on one line, without markup, control characters and keys, cut.
+
+    Examples
+    --------
+    >>> cleaned("<html><head><title>502 Bad\nGateway</title></head>…</html>"), cleaned("no: sk-proj-abcdefghijkl1234 \x1b[2J")
+    ('a page of HTML: 502 Bad Gateway', 'no: [key] [2J')
+    """
+    if key and len(key) > 3:
+        text = text.replace(key, "[key]")
+    if re.match(r"\s*<(?:!doctype|html|head|body|\?xml)", text, re.IGNORECASE):
+        title = _TITLE.search(text[:10_000])
+        text = f"a page of HTML{f': {html.unescape(title[1])}' if title else ''}"
+    plain = "".join(letter if letter.isprintable() else " " for letter in _SECRETS.sub("[key]", text[:10_000]))
+    plain = " ".join(plain.split())
+    return plain if len(plain) <= SHOWN else f"{plain[: SHOWN - 1]}…"
+
+
+def said_in(body: bytes, key: str | None = None) -> str:
+    """Return what a body says: the message of an error in OpenAI's form, else the body itself."""
+    text = body.decode("utf-8", "replace")
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return cleaned(text, key)
+    for name in ("error", "detail", "message"):
+        if isinstance(content, dict) and name in content:
+            content = content[name]
+            if isinstance(content, dict) and isinstance(content.get("message"), str):
+                content = content["message"]
+            break
+    return cleaned(content if isinstance(content, str) else json.dumps(content, ensure_ascii=False), key)
+
+
+def complaint(status: int, headers: Mapping[str, str], body: bytes, key: str | None = None) -> Exception:
+    """Return the exception for an answer that is none: `BusyError`, `FilteredError`, `RefusedError`, or an `AuditError`."""
+    said = said_in(body, key)
+    if status in BUSY and not _is_out_of_money(body):
+        return BusyError(f"status {status}: {said}", wait_of(headers))
+    if 300 <= status < 400:
+        what = "the server sends the request on to another address"
+        return MachineError(what, where="--base-url", why="images are not sent where you did not send them", fix="name that address")
+    if status in (401, 403):
+        why = f"status {status}: {said}"
+        return MachineError("the server does not accept the key", where="--base-url", why=why, fix="set the variable of the key anew")
+    if status in (402, 429):
+        fix = "see your account; the same command goes on where it stopped"
+        return MachineError("the server asks for money", why=f"status {status}: {said}", fix=fix)
+    if any(code in body[:10_000].decode("utf-8", "replace").casefold() for code in FILTERED):
+        return FilteredError(said)
+    return _about_request(status, said)
+
+
+def _about_request(status: int, said: str) -> Exception:
+    """Return what is wrong with the model, or with the form of a request."""
+    why = f"status {status}: {said}"
+    for meant, what, fix in _MEANINGS:
+        if status == meant.status or meant.words.search(said.casefold()):
+            return DataError(what, where="--model", why=why, fix=fix)
+    return RefusedError(why)
+
+
+class _Meant(NamedTuple):
+    status: int | None
+    words: re.Pattern[str]
+
+
+_MEANINGS = (
+    (
+        _Meant(413, re.compile(r"context.{0,30}(length|window|size)|maximum.{0,20}(context|length|tokens)|too (long|large|many tokens)")),
+        "an image and a question are too long for this model",
+        "a model with a longer context, or --max-model-len of the server",
+    ),
+    (
+        _Meant(
+            None,
+            re.compile(
+                r"\bnot (support|accept|take|process|have|read).{0,40}(image|vision|multimodal|modalit)|"
+                r"not a (multimodal|vision)|text.only|"
+                r"\b(image|vision|multimodal).{0,40}not (supported|allowed|accepted)"
+            ),
+        ),
+        "the model does not take images",
+        "name a model that reads images",
+    ),
+    (
+        _Meant(404, re.compile(r"model.{0,80}(not found|not exist|unknown|not available)|(unknown|no such|invalid) model")),
+        "the server does not know this model",
+        "--model api:NAME, by a name that the server lists at its address /v1/models",
+    ),
+)
+"""What a refused request means, by its status or by words that servers use; the first that fits."""
+
+
+def final(error: RefusedError) -> AuditError:
+    """Return the error of a request whose form the server does not take."""
+    return DataError("the server does not take the question", why=error.why, fix="another --answer-mode, or another server")
+
+
+def wait_of(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds the server asks to wait; a date is read against the server's own clock, which may not be ours.
+
+    Examples
+    --------
+    >>> wait_of({"retry-after": "3"}), wait_of({"retry-after-ms": "250"})
+    (3.0, 0.25)
+    >>> wait_of({"retry-after": "Fri, 01 Jan 2021 00:00:09 GMT", "date": "Fri, 01 Jan 2021 00:00:05 GMT"})
+    4.0
+    """
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        given = headers.get(name)
+        if given is None:
+            continue
+        try:
+            return max(float(given) * scale, 0.0)
+        except ValueError:
+            pass
+        try:
+            return max((parsedate_to_datetime(given) - parsedate_to_datetime(headers["date"])).total_seconds(), 0.0)
+        except (KeyError, ValueError, TypeError):
+            continue
+    return None
+
+
+def _is_out_of_money(body: bytes) -> bool:
+    return b"insufficient_quota" in body[:10_000] or b"billing_hard_limit" in body[:10_000]

@@ -1,0 +1,161 @@
+"""A model behind an endpoint as something that can be asked (`log_likelihoods` of options, in one of the modes), and that writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audit.encoder import Value
+from audit.models.endpoint import modes
+from audit.models.endpoint.answer_log import AnswerLog
+from audit.models.endpoint.modes import Body
+from audit.models.endpoint.pictures import Picture
+from audit.models.endpoint.sending import ChatRequest, Sender, key_of_request
+from audit.models.endpoint.settings import EndpointSettings, model_name
+from audit.models.endpoint.trial import Terms, choose_terms
+from audit.models.endpoint.usage import Usage
+from audit.types import REFUSAL, UNPARSED, Account, Manner, ModelRecord, Note, Question
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from PIL import Image
+
+VERSION = "endpoint/1"
+"""Part of every key: to be raised whenever the same question would be sent otherwise."""
+UNKNOWN_FACT = "not known: the server does not say"
+WAVES = 8
+"""How often a batch of images fills the window of requests in flight: its last answers hold up an eighth of them, at most."""
+
+
+class EndpointModel:
+    """A model that is asked over a network. What it was asked and answered is in its log, and is not asked again."""
+
+    def __init__(self, name: str, settings: EndpointSettings, log: AnswerLog):
+        self.name, self.settings = name, settings
+        self._sender = Sender(settings, log)
+        self._usage = Usage()
+
+    @cached_property
+    def terms(self) -> Terms:
+        """What the server takes: tried at the first question, and kept in the log."""
+        return choose_terms(self.settings.mode, self._try)
+
+    @property
+    def record(self) -> ModelRecord:
+        """What the report says about the model: what its server does not tell is not known."""
+        taken = self._taken()
+        digest = hashlib.sha256(json.dumps([VERSION, self.settings.base_url, self.name, self.terms.mode, taken], sort_keys=True).encode())
+        return ModelRecord(
+            name=self.name, kind=f"endpoint at {self.settings.host} (OpenAI's chat form)", fingerprint=digest.hexdigest(), sha256="",
+            parameters=0, dimensions=0, dtype="", score_rule="softmax", logit_scale=1.0, logit_bias=None, architecture=UNKNOWN_FACT,
+            preprocessing="pixels as they were decoded, as PNG; further steps are the server's", tokenizer=UNKNOWN_FACT,
+            asked=(Note(f"asked_by_{self.terms.mode}"), *self.terms.notes),
+        )  # fmt: skip
+
+    @property
+    def manner(self) -> Manner:
+        """How the model has to be asked."""
+        outcomes = () if self.terms.mode == "likelihood" else (REFUSAL, UNPARSED)
+        return Manner(self.terms.mode == "letter", outcomes, self.settings.repeats, instructions=True)
+
+    def images_at_once(self, questions: int) -> int:
+        """Return how many images, with so many questions each, keep the window full."""
+        return -(-WAVES * self.settings.in_flight // max(questions, 1))
+
+    def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
+        """Return a number for each option and each outcome, the questions' side by side; what it is, the mode says."""
+        mode, top = self.terms.mode, self.terms.top
+        asked = [(picture, question) for picture in map(Picture, images) for question in questions]
+        bodies = [modes.requests(mode, question, top) for _, question in asked]
+        sent = [
+            [self._request(self.terms, picture, question, body, f"{mode} {i}") for i, body in enumerate(each)]
+            for (picture, question), each in zip(asked, bodies, strict=True)
+        ]
+        answers = iter(self._sender.answers([request for each in sent for request in each]))
+        rows: list[Float[np.ndarray, "w"]] = []
+        for (picture, question), each in zip(asked, sent, strict=True):
+            given = [next(answers) for _ in each]
+            found = modes.read(mode, question, given)
+            new = [self._usage.add(picture.key, request.key, answer) for request, answer in zip(each, given, strict=True)]
+            if any(new):
+                self._usage.came_of(question, given[0], found.outcome, found.bounded)
+            rows.append(found.row)
+        width = sum(question.width for question in questions)
+        return np.array(np.concatenate(rows) if rows else [], np.float32).reshape(len(images), width)
+
+    def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
+        """Return what the model writes about each image after each prompt."""
+        pictures, body = list(map(Picture, images)), {"tokens": self.settings.writing_tokens}
+        requests = [self._request(self.terms, each, Question(prompt, ()), body, "write") for each in pictures for prompt in prompts]
+        answers = self._sender.answers(requests)
+        for request, answer, place in zip(requests, answers, range(len(requests)), strict=True):
+            self._usage.add(pictures[place // len(prompts)].key, request.key, answer)
+        texts = [answer.text for answer in answers]
+        return [texts[start : start + len(prompts)] for start in range(0, len(texts), len(prompts))]
+
+    def prepare(self) -> None:
+        """Make ready to send; UsageError if images would leave this machine and nobody confirmed it, or there is no key."""
+        self._sender.open()
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self._sender.close()
+
+    def account(self) -> Account:
+        """Return what was sent and answered since the last call."""
+        usage, self._usage = self._usage, Usage()
+        return usage.account(self.name, self.settings, self.terms, self._taken())
+
+    def _taken(self) -> dict[str, Value]:
+        """Return the settings that an answer depends on."""
+        terms, most = self.terms, self.settings.max_new_tokens
+        return {
+            "temperature": "0" if terms.temperature else "the server's own",
+            "most tokens of an answer": most or "as the longest option asks for",
+            "most tokens of a text": self.settings.writing_tokens,
+            **({"likely tokens listed": terms.top} if terms.mode == "letter" else {}),
+        }
+
+    def _try(self, terms: Terms, picture: Picture, question: Question, body: Body) -> Any:
+        return self._sender.tried(self._request(terms, picture, question, body, f"trial {json.dumps(body, sort_keys=True)}"))
+
+    def _request(self, terms: Terms, picture: Picture, question: Question, body: Body, use: str) -> ChatRequest:
+        tokens = body["tokens"] if use.startswith("likelihood") else self.settings.max_new_tokens or body["tokens"]
+        settings = json.dumps([terms.room, terms.temperature, terms.top, tokens])
+        words = json.dumps([question.text, question.options, question.repeat], ensure_ascii=False)
+        key = key_of_request(VERSION, self.settings.base_url, self.name, use, settings, picture.key, words)
+        return ChatRequest(key, partial(self._body, terms, picture, question, {**body, "tokens": tokens}))
+
+    def _body(self, terms: Terms, picture: Picture, question: Question, extra: Body) -> Body:
+        given = {name: value for name, value in extra.items() if name not in ("tokens", "said")}
+        content = [{"type": "image_url", "image_url": {"url": picture.url}}, {"type": "text", "text": question.text}]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        if "said" in extra:
+            messages.append({"role": "assistant", "content": extra["said"]})
+        drawn = {"temperature": 0} if terms.temperature else {}
+        return {"model": self.name, "messages": messages, terms.room: extra["tokens"], **drawn, **given}
+
+
+@contextmanager
+def opened(spec: str, settings: EndpointSettings, cache: Path) -> Iterator[EndpointModel]:
+    """Give the model that a spec names, with its answer log; nothing is sent yet, but what would keep it from being sent is said.
+
+    `cache` is the folder in which a log is kept that the settings do not name.
+    """
+    name = model_name(spec)
+    digest = hashlib.sha256(json.dumps([settings.base_url, name]).encode()).hexdigest()[:32]
+    with AnswerLog(settings.log or cache / "answers" / f"{digest}.log") as log:
+        model = EndpointModel(name, settings, log)
+        try:
+            if not settings.replay and not len(log):
+                model.prepare()
+            yield model
+        finally:
+            model.close()

@@ -1,0 +1,130 @@
+"""How a question becomes requests, and their answers a row of numbers: one way a mode.
+
+Nats. A label that a server does not list has an upper bound; what was not answered at all has `FLOOR`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from audit.errors import DataError
+from audit.models.endpoint.answer_log import Answer
+from audit.models.endpoint.reply import chosen, in_its_place
+from audit.types import Question
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+FLOOR = -50.0
+"""Of what a model did not answer where only its answer is known."""
+ANSWER_TOKENS = 16
+"""Room for an answer beyond the words of the longest option."""
+SCHEMA_KEY = "answer"
+_BLANKS = "▁Ġ \t\n"
+_LETTER_ENDS = ".):"
+Body = Mapping[str, Any]
+
+
+class Read(NamedTuple):
+    """An answered question."""
+
+    row: Float64[np.ndarray, "w"]
+    """A number for each option and each outcome."""
+    outcome: str
+    """The option that was given, or what came in the place of one."""
+    bounded: int = 0
+    """Numbers of options that are upper bounds."""
+
+
+def requests(mode: str, question: Question, top: int = 20) -> list[Body]:
+    """Return what a mode adds to the request of a question: one request, or one for each option."""
+    room = {"tokens": ANSWER_TOKENS + max(map(len, question.options), default=0) // 2}
+    if mode == "likelihood":
+        reading = {"prompt_logprobs": 0, "add_generation_prompt": False, "continue_final_message": True}
+        return [{"tokens": 1, "said": option, "extra_body": reading} for option in question.options]
+    if mode == "letter" and question.letters:
+        return [{"tokens": ANSWER_TOKENS, "logprobs": True, "top_logprobs": top}]
+    if mode == "schema":
+        answers = {"type": "string", "enum": list(dict.fromkeys(question.options))}
+        schema = {"type": "object", "properties": {SCHEMA_KEY: answers}, "required": [SCHEMA_KEY], "additionalProperties": False}
+        form = {"type": "json_schema", "json_schema": {"name": SCHEMA_KEY, "strict": True, "schema": schema}}
+        return [{**room, "response_format": form}]
+    return [room]
+
+
+def read(mode: str, question: Question, answers: Sequence[Answer]) -> Read:
+    """Return the row of a question; DataError if the server stopped giving what the mode rests on."""
+    if mode == "likelihood":
+        row = np.array([option_likelihood(*each) for each in zip(question.options, answers, strict=True)])
+        return Read(np.append(row, np.full(len(question.outcomes), FLOOR)), question.options[int(row.argmax())])
+    answer = answers[0]
+    text = _from_json(answer.text) if mode == "schema" else answer.text
+    place = None if answer.refused else chosen(question, text)
+    if place is None:
+        return _instead(question, in_its_place(text, refused=answer.refused))
+    if mode == "letter" and question.letters and answer.top:
+        row, bounded = letter_chances(question, answer.top)
+        row[place] = row.max()  # it was written; several spellings of another letter may be likelier together, never alone
+        return Read(np.append(row, np.full(len(question.outcomes), FLOOR)), question.options[place], bounded)
+    return _instead(question, question.options[place], place)
+
+
+def option_likelihood(option: str, answer: Answer) -> float:
+    """Return the mean log-likelihood of an option's tokens, the last ones of what was sent; DataError if they are not there.
+
+    Examples
+    --------
+    >>> option_likelihood("a man", Answer(prompt=((">", -9.0), ("a", -1.0), (" man", -3.0))))
+    -2.0
+    """
+    written = ""
+    found: list[float] = []
+    for token, value in reversed(answer.prompt):
+        if written.strip() == option:
+            break
+        written, found = token.replace("▁", " ").replace("Ġ", " ") + written, [*found, value]
+    if written.strip() != option or not found:
+        why = f"its tokens end in {written[-80:]!r}" if written else "it lists none for what was sent"
+        raise DataError(f"the server gives no likelihood of the option {option!r}", why=why, fix="another --answer-mode")
+    return math.fsum(found) / len(found)
+
+
+def letter_chances(question: Question, top: Sequence[tuple[str, float]]) -> tuple[Float64[np.ndarray, "k"], int]:
+    """Return the log-probability of each option's letter, and how many are upper bounds.
+
+    A letter that is not listed has at most the probability of the least likely token that is, and at most what all listed ones leave.
+
+    Examples
+    --------
+    >>> asked = Question("Who?", ("woman", "man", "unclear"), letters=("A", "B", "C"))
+    >>> row, bounded = letter_chances(asked, [("A", np.log(0.75)), ("B", np.log(0.15)), (" B", np.log(0.05))])
+    >>> np.exp(row).round(2).tolist(), bounded
+    ([0.75, 0.2, 0.05], 1)
+    """
+    listed: dict[str, list[float]] = {}
+    for token, value in top:
+        listed.setdefault(token.strip(_BLANKS).rstrip(_LETTER_ENDS).upper(), []).append(value)
+    left = 1 - math.fsum(math.exp(value) for _, value in top)
+    bound = min(*(value for _, value in top), math.log(left) if left > 0 else FLOOR)
+    row = [np.logaddexp.reduce(listed[letter]) if letter in listed else bound for letter in question.letters]
+    return np.maximum(np.array(row, float), FLOOR), sum(letter not in listed for letter in question.letters)
+
+
+def _instead(question: Question, outcome: str, place: int | None = None) -> Read:
+    """Return the row of an answer of which nothing is known but that it was given."""
+    row = np.full(question.width, FLOOR)
+    row[len(question.options) + question.outcomes.index(outcome) if place is None else place] = 0.0
+    return Read(row, outcome)
+
+
+def _from_json(text: str) -> str:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return str(found.get(SCHEMA_KEY, text)) if isinstance(found, dict) else text

@@ -1,0 +1,60 @@
+"""What somebody wrote in the place of one of several options: which option that is, or what it is instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from audit.answers import is_refusal
+from audit.types import REFUSAL, UNPARSED, Question
+
+_MARKS = " \t\n\r\"'`*_#-–—:.,;!()[]{}<>“”‘’„«»"
+_LEAD = re.compile(r"(?:the |my )?(?:best |correct |final )?(?:answer|option|choice)(?: is|:)?\s+", re.IGNORECASE)
+
+
+def chosen(question: Question, text: str) -> int | None:
+    """Return the place of the option that a text names; None where it names none. Nothing is guessed from a part of the text.
+
+    The text, its first line or its first sentence must be the option, its letter, or both; words that all options begin with may stand
+    before it, and quotes or marks around it.
+
+    Examples
+    --------
+    >>> asked = Question("Who?", ("woman", "man"), stem="a photo of a")
+    >>> chosen(asked, "**Man**"), chosen(asked, "A photo of a woman. She smiles."), chosen(asked, "not a woman")
+    (1, 0, None)
+    >>> chosen(Question("Who?", ("woman", "man"), letters=("B", "A")), "A) man")
+    1
+    """
+    forms: dict[str, int] = {}
+    for place, option in enumerate(question.options):
+        for form in _forms(question, place, option):
+            forms.setdefault(form, place)
+    return next((forms[plain] for plain in map(_plain, _parts(text)) if plain in forms), None)
+
+
+def in_its_place(text: str, *, refused: bool = False) -> str:
+    """Return what a text is that names no option."""
+    return REFUSAL if refused or is_refusal(text) else UNPARSED
+
+
+def _forms(question: Question, place: int, option: str) -> Iterator[str]:
+    yield _plain(option)
+    if question.stem:
+        yield _plain(f"{question.stem} {option}")
+    if question.letters:
+        letter = question.letters[place]
+        yield _plain(letter)
+        yield from (_plain(f"{letter}{mark} {option}") for mark in (".", ")", ":"))
+
+
+def _parts(text: str) -> Iterator[str]:
+    yield text
+    yield text.strip().partition("\n")[0]
+    yield text.strip().partition(". ")[0]
+
+
+def _plain(text: str) -> str:
+    """Return a text without case, outer marks, doubled blanks and the words "the answer is"."""
+    plain = " ".join(text.casefold().replace("’", "'").split()).strip(_MARKS)
+    return _LEAD.sub("", plain, count=1).strip(_MARKS) if _LEAD.match(plain) else plain

@@ -1,0 +1,130 @@
+"""Requests in, answers out, in their order: from the log where it has them, else from the server, many in flight at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import NamedTuple
+
+from audit.errors import DataError, UsageError
+from audit.models.endpoint.answer_log import Answer, AnswerLog
+from audit.models.endpoint.budget import Budget
+from audit.models.endpoint.client import Client, StoppedError
+from audit.models.endpoint.complaints import RefusedError, final
+from audit.models.endpoint.modes import Body
+from audit.models.endpoint.settings import EndpointSettings
+
+LAST_S = 5.0
+"""How long a run that is interrupted waits for answers on their way."""
+
+
+class ChatRequest(NamedTuple):
+    """One request."""
+
+    key: str
+    """Of its answer in the log."""
+    body: Callable[[], Body]
+    """Made when it is sent: an image need not be coded for an answer that the log has."""
+
+
+class Sender:
+    """Asks a server what its log does not know."""
+
+    def __init__(self, settings: EndpointSettings, log: AnswerLog):
+        self._settings, self._log = settings, log
+        self._client: Client | None = None
+        self._pool: ThreadPoolExecutor | None = None
+
+    def answers(self, requests: Sequence[ChatRequest]) -> list[Answer]:
+        """Return the answer to each request; each is in the log before it counts.
+
+        UsageError if images would leave this machine and nobody confirmed it; otherwise raises as `Client.ask` does, and DataError if all
+        answers were to be in the log, or the server does not take a request.
+        """
+        missing = {request.key: request for request in requests if self._log.get(request.key) is None}
+        if missing:
+            self._send(list(missing.values()))
+        found = [self._log.get(request.key) for request in requests]
+        return [answer for answer in found if answer is not None]
+
+    def tried(self, request: ChatRequest) -> Answer | RefusedError:
+        """Return the answer to a request that the server may not take; that it does not is kept too."""
+        if (answer := self._log.get(request.key)) is None:
+            self._check([request])
+            try:
+                answer = self._opened().ask(request.body())
+            except RefusedError as error:
+                answer = Answer(facts={"refused": error.why})
+            self._log.add(request.key, answer)
+        return RefusedError(answer.facts["refused"]) if "refused" in answer.facts else answer
+
+    def close(self) -> None:
+        """Send nothing more."""
+        if self._client is not None:
+            self._client.close()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def check_upload(self) -> None:
+        """Raise `UsageError` where images would leave this machine, and nobody confirmed it."""
+        if not (self._settings.is_local or self._settings.confirm_upload):
+            fix = "--check says how many and what it costs; --confirm-upload, if they may"
+            raise UsageError(f"images would be sent to {self._settings.host}", where="--base-url", why="it is not this machine", fix=fix)
+
+    def open(self) -> None:
+        """Make ready to send: what keeps a run from it is said now."""
+        self.check_upload()
+        self._opened()
+
+    def _check(self, missing: Sequence[ChatRequest]) -> None:
+        if self._settings.replay:
+            what = f"the answer log lacks {len(missing):,} of the answers"
+            fix = "leave --replay out to ask for them, or name the log of the finished run with --answer-log"
+            raise DataError(what, where=self._log.path.name, why="with --replay nothing is sent", fix=fix)
+        self.check_upload()
+
+    def _opened(self) -> Client:
+        if self._client is None:
+            settings = self._settings
+            self._client = Client(settings, Budget(settings.max_requests, settings.max_cost, settings.prices))
+        return self._client
+
+    def _send(self, missing: Sequence[ChatRequest]) -> None:
+        self._check(missing)
+        client = self._opened()
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._settings.in_flight, thread_name_prefix="ask")
+        futures = [self._pool.submit(self._ask, client, request) for request in missing]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            self._end(futures, client)
+
+    def _ask(self, client: Client, request: ChatRequest) -> None:
+        try:
+            answer = client.ask(request.body())
+        except RefusedError as error:
+            raise final(error) from None
+        self._log.add(request.key, answer)
+
+    def _end(self, futures: Sequence[Future[None]], client: Client) -> None:
+        """Raise the first error, once the answers on their way have come in; interrupted, wait for them a little only."""
+        if all(future.done() and not future.cancelled() and future.exception() is None for future in futures):
+            return
+        client.stop()
+        for future in futures:
+            future.cancel()
+        with suppress(TimeoutError):
+            wait(futures, timeout=LAST_S)
+        client.close()
+        failed = [error for future in futures if future.done() and not future.cancelled() and (error := future.exception())]
+        if causes := [error for error in failed if not isinstance(error, StoppedError)]:
+            raise causes[0]
+
+
+def key_of_request(*parts: str) -> str:
+    """Return the key of an answer: a hash of everything that it depends on."""
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,99 @@
+"""How a model behind an endpoint is asked: the options of a run, checked before anything is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from audit.errors import UsageError
+from audit.models.endpoint.prices import Prices
+
+SCHEME = "api:"
+"""What a model spec begins with."""
+KEY_VARIABLE = "OPENAI_API_KEY"
+MODES = ("likelihood", "letter", "schema", "text")
+"""From what says most to what says least; `letter` and `schema` constrain the answer."""
+AUTO = "auto"
+WRITING_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class EndpointSettings:
+    """What a run says about endpoints."""
+
+    base_url: str
+    key_variable: str = KEY_VARIABLE
+    """Name of the environment variable that holds the key; the key itself is never an option."""
+    mode: str = AUTO
+    in_flight: int = 16
+    """Requests that may wait for an answer at the same time."""
+    repeats: int = 1
+    """How often each question is put."""
+    max_new_tokens: int | None = None
+    """Of what is answered or written; None: of a text `WRITING_TOKENS`, of an answer as many as its longest option asks for."""
+    patience_s: float = 600.0
+    """How long one request is tried again where the server is busy or out of reach."""
+    max_requests: int | None = None
+    max_cost: float | None = None
+    prices: Prices | None = None
+    confirm_upload: bool = False
+    """Whether images may go to a host that is not this machine."""
+    replay: bool = False
+    """Whether every answer must be in the log: nothing is sent."""
+    log: Path | None = None
+    """The answer log; None: in the folder of the cache."""
+
+    def __post_init__(self) -> None:
+        parts = _split(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(f"invalid base URL {self.base_url!r}", where="--base-url", fix="--base-url http://localhost:8000/v1")
+        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+            why = "a command line is seen by everybody on this machine, and is kept in the results"
+            raise UsageError("the base URL holds more than an address", where="--base-url", why=why, fix="name host and path alone")
+        if self.max_cost is not None and self.prices is None:
+            raise UsageError("--max-cost requires --prices", why="what a token costs is not known", fix="--prices prices.toml")
+
+    @property
+    def writing_tokens(self) -> int:
+        """The most tokens of a text."""
+        return self.max_new_tokens or WRITING_TOKENS
+
+    @property
+    def host(self) -> str:
+        """Host and port, as the page names them."""
+        return _split(self.base_url).netloc
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent stays on this machine."""
+        name = _split(self.base_url).hostname or ""
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return name == "localhost" or name.endswith(".localhost")
+
+
+def model_name(spec: str) -> str:
+    """Return the name by which the server knows the model; UsageError if the spec holds none.
+
+    Examples
+    --------
+    >>> model_name("api:qwen2.5vl:7b")
+    'qwen2.5vl:7b'
+    """
+    name = spec.removeprefix(SCHEME).strip()
+    if not name:
+        raise UsageError(f"unknown model spec: {spec!r}", fix="--model api:NAME, by the name that the server knows")
+    return name
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        fix = "--base-url http://localhost:8000/v1"
+        raise UsageError("invalid base URL", where="--base-url", why=str(error), fix=fix) from error
+    return parts

@@ -1,0 +1,69 @@
+"""What was sent and what came back, counted as answers are used: the same whether they came in now or in an earlier run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from audit.encoder import Value
+from audit.models.endpoint.answer_log import Answer
+from audit.models.endpoint.settings import EndpointSettings
+from audit.models.endpoint.trial import Terms
+from audit.types import Account, Question, Version
+
+
+class Usage:
+    """Counts answers, each once."""
+
+    def __init__(self) -> None:
+        self._images: set[bytes] = set()
+        self._seen: set[bytes] = set()
+        self._sent = self._answered = self._scores = self._bounded = 0
+        self._versions: dict[Version, tuple[str, str]] = {}
+        self._outcomes: Counter[tuple[Version, Question, str]] = Counter()
+
+    def add(self, image: str, key: str, answer: Answer) -> bool:
+        """Count an answer to a request about an image; tell whether it is new."""
+        self._images.add(bytes.fromhex(image))
+        if (digest := bytes.fromhex(key)) in self._seen:
+            return False
+        self._seen.add(digest)
+        self._sent, self._answered = self._sent + answer.sent, self._answered + answer.answered
+        version = version_of(answer)
+        first, last = self._versions.get(version, (answer.date, answer.date))
+        self._versions[version] = (min(first, answer.date), max(last, answer.date))
+        return True
+
+    def came_of(self, question: Question, answer: Answer, outcome: str, bounded: int = 0) -> None:
+        """Count what came of a question."""
+        self._outcomes[version_of(answer), question, outcome] += 1
+        self._scores, self._bounded = self._scores + len(question.options), self._bounded + bounded
+
+    def account(self, name: str, settings: EndpointSettings, terms: Terms, taken: Mapping[str, Value]) -> Account:
+        """Return what was counted."""
+        dates = [date for each in self._versions.values() for date in each]
+        prices = settings.prices
+        return Account(
+            host=settings.host,
+            local=settings.is_local,
+            model=name,
+            mode=terms.mode,
+            notes=terms.notes,
+            settings=taken,
+            images=len(self._images),
+            answers=len(self._seen),
+            sent=self._sent,
+            answered=self._answered,
+            cost=prices.cost(self._sent, self._answered) if prices and self._sent else None,
+            currency=prices.currency if prices else "",
+            label_scores=self._scores,
+            bounded=self._bounded,
+            dates=(min(dates, default=""), max(dates, default="")),
+            versions=dict(sorted(self._versions.items(), key=lambda each: (each[1], each[0].model, each[0].fingerprint))),
+            answered_as=dict(self._outcomes),
+        )
+
+
+def version_of(answer: Answer) -> Version:
+    """Return what the server called the model that answered."""
+    return Version(answer.model, answer.version)
