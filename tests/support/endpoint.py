@@ -108,7 +108,7 @@ class Stub:
             self.most_at_once = max(self.most_at_once, self._inside)
             if len(self.bodies) < 50:
                 self.bodies.append(body)
-                self.headers.append(headers)
+                self.headers.append({name.lower(): value for name, value in headers.items()})
         try:
             time.sleep(self.latency_s)
             return self.fault(count, asked) or self._refused(body) or self._answered(asked)

@@ -13,7 +13,7 @@ class Budget:
 
     def __init__(self, max_requests: int | None = None, max_cost: float | None = None, prices: Prices | None = None):
         self._max_requests, self._max_cost, self._prices = max_requests, max_cost, prices
-        self._lock = threading.Lock()
+        self._settled = threading.Condition()
         self.requests = 0
         self._waiting: dict[int, float] = {}
         self.cost = 0.0
@@ -21,12 +21,15 @@ class Budget:
     def reserve(self, expected: float) -> int:
         """Count a request that is about to be sent, and what it is expected to cost; MachineError if that is more than a run may.
 
-        Requests that still wait for an answer count at what they are expected to cost: many at once do not go past the limit together.
+        Requests that still wait for an answer count at what they are expected to cost, and a request waits for them where only they stand
+        between it and the limit: many at once do not go past it together.
         """
-        with self._lock:
+        with self._settled:
+            while self._waiting and self._is_above(expected):
+                self._settled.wait()
             if self._max_requests is not None and self.requests >= self._max_requests:
                 raise _reached("--max-requests", f"{self.requests:,} requests were sent")
-            if self._max_cost is not None and self.cost + sum(self._waiting.values()) + expected > self._max_cost:
+            if self._is_above(expected):
                 currency = self._prices.currency if self._prices else ""
                 raise _reached("--max-cost", f"{self.cost:.4g} {currency} were spent".replace("  ", " "))
             self.requests += 1
@@ -35,9 +38,13 @@ class Budget:
 
     def settle(self, ticket: int, cost: float) -> None:
         """Count what a request cost, now that it ended."""
-        with self._lock:
+        with self._settled:
             self._waiting.pop(ticket, None)
             self.cost += cost
+            self._settled.notify_all()
+
+    def _is_above(self, expected: float) -> bool:
+        return self._max_cost is not None and self.cost + sum(self._waiting.values()) + expected > self._max_cost
 
 
 def _reached(flag: str, why: str) -> MachineError:

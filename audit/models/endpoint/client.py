@@ -24,7 +24,10 @@ TIMEOUT_S = 120.0
 """For one answer."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 """Between tries, doubled each time; a random part of it is waited, so that many requests do not come back at once."""
+FIRST_PATIENCE_S = 10.0
+"""For an address that never gave an answer: it is wrong, or its server is not running."""
 SKEW_S = 300
+"""From here on two clocks are said to differ."""
 MOST_BYTES = 16 << 20
 Body = Mapping[str, Any]
 
@@ -39,7 +42,7 @@ class Client:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._not_before = 0.0
-        self._skewed = False
+        self._skewed = self._was_answered = False
 
     def ask(self, body: Body) -> Answer:
         """Return the answer to a request in OpenAI's chat form.
@@ -54,7 +57,10 @@ class Client:
                 return self._once(body)
             except BusyError as busy:
                 wait = _pause(tries) if busy.wait_s is None else busy.wait_s + random.uniform(0, 0.1 * busy.wait_s)  # noqa: S311
-                if time.monotonic() + wait - began > self._settings.patience_s:
+                patience = self._settings.patience_s
+                if not (self._was_answered or busy.said):
+                    patience = min(patience, FIRST_PATIENCE_S)
+                if time.monotonic() + wait - began > patience:
                     raise self._out_of_patience(busy, tries) from None
                 log.debug("trying again in %.1f s: %s", wait, busy.why)
                 if busy.wait_s is not None:  # the server means everybody
@@ -84,6 +90,7 @@ class Client:
         try:
             received = self._openai.chat.completions.with_raw_response.create(**body)
             answer = self._read(received.content)
+            self._was_answered = True
             self._notice_skew(received.headers)
             cost = self._cost(answer, body)
             return answer

@@ -24,9 +24,11 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 class BusyError(Exception):
     """The server may answer the same request later."""
 
-    def __init__(self, why: str, wait_s: float | None = None):
+    def __init__(self, why: str, wait_s: float | None = None, *, said: bool = False):
         super().__init__(why)
         self.why, self.wait_s = why, wait_s
+        self.said = said
+        """Whether the server itself says so: there is one, and it may have to load its model."""
 
 
 class FilteredError(Exception):
@@ -79,7 +81,7 @@ def complaint(status: int, headers: Mapping[str, str], body: bytes, key: str | N
     """Return the exception for an answer that is none: `BusyError`, `FilteredError`, `RefusedError`, or an `AuditError`."""
     said = said_in(body, key)
     if status in BUSY and not _is_out_of_money(body):
-        return BusyError(f"status {status}: {said}", wait_of(headers))
+        return BusyError(f"status {status}: {said}", wait_of(headers), said=True)
     if 300 <= status < 400:
         what = "the server sends the request on to another address"
         return MachineError(what, where="--base-url", why="images are not sent where you did not send them", fix="name that address")
