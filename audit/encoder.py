@@ -184,6 +184,11 @@ class Served(Answerer, Protocol):
     @property
     def manner(self) -> Manner: ...
 
+    @property
+    def place(self) -> Mapping[str, str]:
+        """Where it is: ``host``, and in words ``where`` that is."""
+        ...
+
     def images_at_once(self, questions: int) -> int:
         """Return how many images, with so many questions each, keep as many requests in flight as may be."""
         ...

@@ -265,7 +265,8 @@ def loaded(
     if is_served(model):
         if args:
             raise UsageError("--model-args cannot be stated about a model behind an endpoint", fix="leave them out")
-        kept = request.cache_root if isinstance(request.cache_root, Path) else default_root()  # a shared cache has no log of answers
+        if not isinstance(kept := cache_of(request), Path):
+            raise UsageError("a cache behind a URL keeps no answers of an endpoint", fix="--cache-root FOLDER, on this machine")
         with endpoint.opened(model, request.endpoint_settings(model), kept) as asked:
             yield asked, MemoryRoot()  # the answer log keeps what it was asked
         return

@@ -43,7 +43,7 @@ from audit.predictions.pairs import parse_pairs
 from audit.records.results import Results
 from audit.replicates.combine import replicates
 from audit.stages import Stages
-from audit.types import Dataset, Encoder, Note, Probe, Settings
+from audit.types import Dataset, Encoder, Note, Probe, Served, Settings
 from reports.exports.junit import junit_xml
 from reports.text.notes import sentence
 
@@ -181,6 +181,8 @@ def _audit_model(
         directory.open()
         for probe, dataset in asked:
             LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
+            if isinstance(encoder, Served):
+                LOG.info("%s", Note("to_send", {"images": len(dataset.images), **encoder.place}))
             name_missing_parts(dataset, encoder.record, root)
             subject = (encoder, probe, dataset, request.settings)
             how: dict[str, Any] = {
@@ -190,6 +192,8 @@ def _audit_model(
                 "verify": request.verify,
             }
             done = audit_probe(*subject, what_ifs=request.what_if, **how)
+            if (sent := done.result.endpoint) is not None:
+                LOG.info("%s", Note("sent", {"answers": sent.answers, "images": sent.images, "host": sent.host}))
             if request.untrained_control:
                 done = with_untrained_control(done, *subject, **how)
             audited.append(with_examples(done, dataset, request.include_examples) if request.include_examples else done)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 
+from audit.api.endpoint_options import is_served
 from audit.api.inputs import args_by_model, dataset_of, gates_of, loaded, predictions_of, probes_of, quiet_log, refuse_misfit
 from audit.api.requests import AuditRequest
+from audit.embedding.cache import default_root
 from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, counted_levels, planned_model, planned_probe
+from audit.engine.served import planned_upload
+from audit.models.endpoint.model import answers_kept
+from audit.models.endpoint.settings import EndpointSettings, model_name
 from audit.output.directory import check_regular
 from audit.output.run_directory import RunDirectory
-from audit.types import Probe
+from audit.types import Dataset, Probe
 
 
 def plan_audit(request: AuditRequest) -> AuditPlan:
@@ -29,6 +34,9 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
             gates.check(dataset)
         planned = [planned_probe(*each) for each in zip(probes, datasets, strict=True)]
         for model, args in zip(request.model, args_by_model(request), strict=True):
+            if is_served(model):
+                models.append(planned_endpoint(model, request.endpoint_settings(model), list(zip(probes, datasets, strict=True)), request))
+                continue
             with quiet_log(), loaded(model, args, request, note=False) as (encoder, root):
                 refuse_misfit(encoder, request)
                 models.append(planned_model(encoder, root, datasets))
@@ -47,3 +55,10 @@ def _of_predictions(request: AuditRequest, probes: Sequence[Probe]) -> list[Plan
             rows = given.images
             planned.append(PlannedProbe(answers.measurement, file.name, rows, 0, 0, counts, texts=texts))
     return planned
+
+
+def planned_endpoint(spec: str, settings: EndpointSettings, asked: Sequence[tuple[Probe, Dataset]], request: AuditRequest) -> PlannedModel:
+    """Return what a model behind an endpoint would be sent; nothing is."""
+    upload = planned_upload(settings, asked, request.seed, answers_kept(spec, settings, request.cache_root or default_root()))
+    kind = f"endpoint at {settings.host}"
+    return PlannedModel(model_name(spec), kind, 0, tuple(0 for _ in asked), None, upload)

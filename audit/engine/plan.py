@@ -40,6 +40,31 @@ class PlannedModel:
     """Images of each probe that need not be embedded; of large data an estimate."""
     seconds_per_image: float | None
     """None where no image was shown: all are in the cache, or it is asked questions."""
+    upload: PlannedUpload | None = None
+    """Of a model behind an endpoint, which is not asked anything for a plan."""
+
+
+@dataclass(frozen=True)
+class PlannedUpload:
+    """What a model behind an endpoint would be sent, for all probes together."""
+
+    host: str
+    local: bool
+    confirmed: bool
+    """Whether images may go to a host that is not this machine."""
+    mode: str
+    images: int
+    """At most: equal ones are sent once."""
+    requests: int
+    """At most: without those of repeated tries."""
+    kept: int
+    """Answers in the log."""
+    sent: int
+    """Tokens, about."""
+    answered: int
+    """Tokens, at most."""
+    cost: float | None
+    currency: str
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from scipy.stats import chi2_contingency
 
+from audit.engine import analyses
+from audit.engine.plan import PlannedUpload
+from audit.engine.texts import given_texts
+from audit.measure.asked.questionnaire import questionnaire
+from audit.measure.asked.row_interview import askings
+from audit.models.endpoint.modes import requests as endpoint_requests
+from audit.models.endpoint.prices import IMAGE_TOKENS, text_tokens
+from audit.models.endpoint.settings import AUTO, EndpointSettings
 from audit.records.inputs import EndpointRecord, EndpointVersion, VersionChange
 from audit.records.results import AuditResult
-from audit.types import NO_ANSWER, Account, Answerer, Served, Version
+from audit.types import NO_ANSWER, REFUSAL, SAME_ANSWER, UNPARSED, Account, Answerer, Dataset, Manner, Probe, Question, Served, Version
 
 ROWS = "questions of the rows"
 """What questions are called that belong to no measurement by their words."""
@@ -24,7 +32,9 @@ def with_endpoint(result: AuditResult, model: Answerer) -> AuditResult:
     if not isinstance(model, Served):
         return result
     account = model.account()
-    found = endpoint_record(account, {each.asked: each.name for each in result.measurements if each.asked})
+    names = dict.fromkeys(result.texts, "")
+    names |= {each.asked: each.name for each in result.measurements if each.asked and SAME_ANSWER not in each.labels}
+    found = endpoint_record(account, names)
     # Who answered is part of what the model is: next month the same address may be another one.
     seen = json.dumps([result.model.fingerprint, found.first, found.last, [[each.model, each.fingerprint] for each in found.versions]])
     fingerprint = hashlib.sha256(seen.encode()).hexdigest()
@@ -32,13 +42,14 @@ def with_endpoint(result: AuditResult, model: Answerer) -> AuditResult:
 
 
 def endpoint_record(account: Account, names: Mapping[str, str]) -> EndpointRecord:
-    """Return an account as facts; `names` says which measurement a question belongs to, by its words."""
+    """Return an account as facts; `names` says which measurement a question belongs to, by its words: "" for none of its own."""
     versions = tuple(account.versions)
     came = {version: Counter[str]() for version in versions}
     answers: dict[str, dict[Version, Counter[str]]] = defaultdict(lambda: {version: Counter() for version in versions})
     for (version, question, answer), count in account.answered_as.items():
         came[version][answer if answer in NO_ANSWER else ""] += count
-        answers[names.get(question.text, ROWS)][version][answer] += count
+        if (name := names.get(question.text, ROWS)) and question.repeat == 0:
+            answers[name][version][answer] += count
     return EndpointRecord(
         host=account.host, local=account.local, model=account.model, mode=account.mode, notes=account.notes,  # type: ignore[arg-type]
         settings=account.settings, images=account.images, answers=account.answers, sent=account.sent, answered=account.answered,
@@ -74,3 +85,36 @@ def equal_shares(lots: Iterable[Mapping[str, int]]) -> float | None:
         return None
     table = np.array([[each.get(answer, 0) for answer in answers] for each in counted])
     return float(chi2_contingency(table).pvalue)
+
+
+def planned_upload(settings: EndpointSettings, asked: Sequence[tuple[Probe, Dataset]], seed: int, kept: int) -> PlannedUpload:
+    """Return what these probes would send, at most; tokens of text are estimated by its letters, those of images by the price table."""
+    mode = settings.mode if settings.mode != AUTO else "text"
+    outcomes = () if mode == "likelihood" else (REFUSAL, UNPARSED)
+    manner = Manner(mode == "letter", outcomes, settings.repeats, instructions=True)
+    images = sent = answered = requests = 0
+    for probe, dataset in asked:
+        images += len(dataset.images)
+        for question, times in _questions(probe, dataset, seed, manner):
+            bodies = endpoint_requests(mode, question) if question.options else [{"tokens": settings.writing_tokens}]
+            requests += times * len(bodies)
+            sent += times * len(bodies) * (text_tokens(question.text) + (settings.prices.image_tokens if settings.prices else IMAGE_TOKENS))
+            answered += times * sum(settings.max_new_tokens or body["tokens"] for body in bodies)
+    money = settings.prices.cost(sent, answered) if settings.prices else None
+    currency = settings.prices.currency if settings.prices else ""
+    return PlannedUpload(
+        settings.host, settings.is_local, settings.confirm_upload, mode, images, requests, kept, sent, answered, money, currency
+    )
+
+
+def _questions(probe: Probe, dataset: Dataset, seed: int, manner: Manner) -> Iterator[tuple[Question, int]]:
+    """Give every question of a probe, and of how many images it is asked."""
+    found = questionnaire(probe, seed, manner)
+    yield from ((question, len(dataset.images)) for question in found.questions)
+    for measurement in found.probe.measurements:
+        if measurement.options is not None and measurement.name not in found.compared and dataset.texts is not None:
+            for each in askings(measurement, dataset.texts, seed, manner):
+                yield from Counter(question for question in each if question).items()
+    plans, _ = analyses.split(probe.analyses, generative=True)
+    prompts = given_texts(replace(probe, measurements=(), specifications=(), analyses=plans)).texts if plans else ()
+    yield from ((Question(prompt, ()), len(dataset.images)) for prompt in prompts)

@@ -16,7 +16,7 @@ from reports.section import Section, appendix_parts, contents, sections_in, show
 from reports.sections import analyses, evidence
 from reports.sections.context import AuditContext, audit_contexts
 from reports.sections.overview import overview
-from reports.sections.provenance import data, limits, prompts, requirements, slicer
+from reports.sections.provenance import data, endpoint, limits, prompts, requirements, slicer
 from reports.sections.results import (
     answer,
     details,
@@ -47,6 +47,7 @@ OF_AUDIT: Sequence[Section[AuditContext]] = (
     *sections_in(analyses),
     Section("Findings in detail", "sections/results/details", details.view),
     Section("Can it be trusted?", "sections/results/trust", trust.view),
+    Section("Asked over a network", "sections/provenance/endpoint", endpoint.view),
 )
 """Once an audit."""
 OF_PAGE: Sequence[Section[Results]] = (

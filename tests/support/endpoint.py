@@ -6,6 +6,7 @@ import json
 import math
 import re
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -154,6 +155,8 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request, client_address):
         """Say nothing of a client that went away: it may have been killed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -33,7 +33,7 @@ class RowInterview:
         """The fixed order, the shuffled one, and the fixed one again."""
         self.measurements = tuple(each for each in measurements if each.options is not None)
         lists = [] if self._texts is None else [
-            asked for each in self.measurements for asked in _askings(each, self._texts, seed, manner)
+            asked for each in self.measurements for asked in askings(each, self._texts, seed, manner)
         ]  # fmt: skip
         self._questions = list(zip(*lists, strict=True))
         self._widths = [len(each.label_set.labels) for each in self.measurements for _ in range(self._askings)]
@@ -80,7 +80,7 @@ class RowInterview:
         return [(part[asked], attributes[asked]) for part in parts[first : first + self._askings]]
 
 
-def _askings(measurement: Measurement, texts: pd.DataFrame, seed: int, manner: Manner) -> list[list[Question | None]]:
+def askings(measurement: Measurement, texts: pd.DataFrame, seed: int, manner: Manner) -> list[list[Question | None]]:
     """Return what each row is asked: in fixed order, shuffled, and in fixed order again as often as questions are repeated."""
     fixed, shuffled = (row_questions(measurement, texts, seed=order, manner=manner) for order in (None, seed))
     again = [[each and replace(each, repeat=repeat) for each in fixed] for repeat in range(1, manner.repeats)]

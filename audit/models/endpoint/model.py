@@ -60,6 +60,11 @@ class EndpointModel:
         )  # fmt: skip
 
     @property
+    def place(self) -> dict[str, str]:
+        """Where the model is."""
+        return {"host": self.settings.host, "where": "this machine" if self.settings.is_local else "which is not this machine"}
+
+    @property
     def manner(self) -> Manner:
         """How the model has to be asked."""
         outcomes = () if self.terms.mode == "likelihood" else (REFUSAL, UNPARSED)
@@ -150,8 +155,7 @@ def opened(spec: str, settings: EndpointSettings, cache: Path) -> Iterator[Endpo
     `cache` is the folder in which a log is kept that the settings do not name.
     """
     name = model_name(spec)
-    digest = hashlib.sha256(json.dumps([settings.base_url, name]).encode()).hexdigest()[:32]
-    with AnswerLog(settings.log or cache / "answers" / f"{digest}.log") as log:
+    with AnswerLog(_log_of(name, settings, cache)) as log:
         model = EndpointModel(name, settings, log)
         try:
             if not settings.replay and not len(log):
@@ -159,3 +163,17 @@ def opened(spec: str, settings: EndpointSettings, cache: Path) -> Iterator[Endpo
             yield model
         finally:
             model.close()
+
+
+def answers_kept(spec: str, settings: EndpointSettings, cache: Path) -> int:
+    """Return how many answers of a model the log has, or would find; the log is not made."""
+    path = _log_of(model_name(spec), settings, cache)
+    if not path.is_file():
+        return 0
+    with AnswerLog(path) as log:
+        return len(log)
+
+
+def _log_of(name: str, settings: EndpointSettings, cache: Path) -> Path:
+    digest = hashlib.sha256(json.dumps([settings.base_url, name]).encode()).hexdigest()[:32]
+    return settings.log or cache / "answers" / f"{digest}.log"

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from typing import NamedTuple
 
 from audit.errors import DataError, UsageError
@@ -100,8 +99,13 @@ class Sender:
         futures = [self._pool.submit(self._ask, client, request) for request in missing]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
-            self._end(futures, client)
+        except BaseException:  # Ctrl-C among them
+            self._stop(futures, client, LAST_S)
+            raise
+        if any(future.exception() for future in futures if future.done()):
+            self._stop(futures, client)
+            errors = [error for future in futures if not future.cancelled() and (error := future.exception())]
+            raise next((error for error in errors if not isinstance(error, StoppedError)), errors[0])
 
     def _ask(self, client: Client, request: ChatRequest) -> None:
         try:
@@ -110,19 +114,13 @@ class Sender:
             raise final(error) from None
         self._log.add(request.key, answer)
 
-    def _end(self, futures: Sequence[Future[None]], client: Client) -> None:
-        """Raise the first error, once the answers on their way have come in; interrupted, wait for them a little only."""
-        if all(future.done() and not future.cancelled() and future.exception() is None for future in futures):
-            return
+    def _stop(self, futures: Sequence[Future[None]], client: Client, timeout: float | None = None) -> None:
+        """Send nothing more, once the answers on their way have come in."""
         client.stop()
         for future in futures:
             future.cancel()
-        with suppress(TimeoutError):
-            wait(futures, timeout=LAST_S)
+        wait(futures, timeout=timeout)
         client.close()
-        failed = [error for future in futures if future.done() and not future.cancelled() and (error := future.exception())]
-        if causes := [error for error in failed if not isinstance(error, StoppedError)]:
-            raise causes[0]
 
 
 def key_of_request(*parts: str) -> str:

@@ -8,10 +8,11 @@ from audit.cli.progress import duration
 from audit.cli.screen import Screen
 from audit.engine.plan import AuditPlan, PlannedProbe
 from reports.exports.terminal.lines import lines_of, width
+from reports.text.detail.endpoint import planned_cost, planned_sentence
 from reports.text.numbers import in_words
 
 _MOST_LEVELS = 12
-_HEADS = ("model", "probe", "data", "gate", "time", "writes")
+_HEADS = ("model", "sends", "costs", "probe", "data", "gate", "time", "writes")
 _INDENT = max(map(width, _HEADS)) + 2
 
 
@@ -26,10 +27,14 @@ def plan_lines(plan: AuditPlan, screen: Screen) -> str:
 
 def _said(plan: AuditPlan) -> Iterator[tuple[str, str]]:
     for model in plan.models:
-        yield "model", f"{model.name} · {model.kind} · {in_words(model.parameters, 'parameter')}"
+        size = "" if model.upload else f" · {in_words(model.parameters, 'parameter')}"
+        yield "model", f"{model.name} · {model.kind}{size}"
+        if model.upload:
+            yield "sends", planned_sentence(model.upload)
+            yield "costs", planned_cost(model.upload)
     for place, probe in enumerate(plan.probes):
         yield from _of_probe(probe, external=not plan.models)
-        for model in plan.models:
+        for model in (each for each in plan.models if each.upload is None):
             yield "", f"{in_words(model.cached[place], 'image')} in the cache for {model.name}"
         for name, counts in probe.groups.items():
             shown = [f"{level} {n:,}" for level, n in counts.items()]

@@ -206,7 +206,7 @@ def test_two_runs_do_not_share_a_log(tmp_path):
 
 def test_an_interrupt_keeps_what_was_answered(tmp_path):
     with Stub(man, latency_s=0.05) as stub:
-        model = EndpointModel("tiny", settings(stub.url), AnswerLog(tmp_path / "a.log").__enter__())
+        model = EndpointModel("tiny", settings(stub.url, patience_s=20.0), AnswerLog(tmp_path / "a.log").__enter__())
         assert model.terms.mode == "text"
 
         def interrupt(count, asked):
@@ -218,6 +218,7 @@ def test_an_interrupt_keeps_what_was_answered(tmp_path):
         stub.fault = interrupt
         with pytest.raises(KeyboardInterrupt):
             model.log_likelihoods(FACES, [ASKED])
+        model.close()
         model._sender._log.__exit__(None, None, None)
         stub.fault = lambda count, asked: None
         ask(stub, tmp_path / "a.log")

@@ -1,0 +1,96 @@
+"""What is said of a model behind an endpoint: what was sent where, how it answered, what it cost, and whether it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audit.engine.plan import PlannedUpload
+from audit.records.inputs import EndpointRecord
+from audit.types import UNCLEAR
+from reports.text.numbers import count, decimal, in_words, percent
+
+HERE, ELSEWHERE = "this machine", "another machine"
+MODES = {
+    "likelihood": "likelihood (the server gives that of every option)",
+    "letter": "constrained: a letter, with the likely first tokens",
+    "schema": "constrained: a JSON schema",
+    "text": "text, read into the closed set of options",
+}
+CHANGED = (
+    "The server named several versions of the model while it was asked. Each version saw other images, so a difference between them may be "
+    "one of the images; rates and gaps of this report mix both."
+)
+UNCHANGED = "That the name of the version stayed does not show that the model did."
+
+
+def sent_sentence(found: EndpointRecord) -> str:
+    """Return what was sent where."""
+    where = HERE if found.local else ELSEWHERE
+    images = in_words(found.images, "image")
+    verb = "was" if found.images == 1 else "were"
+    requests = in_words(found.answers, "answered request")
+    what = "pixels alone, coded anew as PNG, without names, metadata or labels"
+    return f"{images} {verb} sent to {found.host} ({where}) in {requests}: {what}. {_dates(found)}"
+
+
+def endpoint_facts(found: EndpointRecord) -> Iterator[tuple[str, str]]:
+    """Give what the section lists: a term and its words."""
+    yield "Asked for", found.model
+    yield "Mode", MODES[found.mode]
+    yield "Settings", "; ".join(f"{name}: {value}" for name, value in sorted(found.settings.items()))
+    if found.bounded:
+        share = percent(found.bounded / found.label_scores, 1)
+        yield "Upper bounds", f"{share} of the scores of options: the server did not list them, so they are at most this, and not 0"
+    yield "Tokens", f"{count(found.sent)} sent, {count(found.answered)} answered" if found.sent else "the server does not count them"
+    yield "Cost", cost(found.cost, found.currency) if found.cost is not None else "not known (--prices)"
+
+
+def cost(amount: float, currency: str) -> str:
+    """Return money.
+
+    Examples
+    --------
+    >>> cost(12.3456, "USD"), cost(0.00123, "")
+    ('12.35 USD', '0.0012')
+    """
+    shown = f"{amount:,.2f}" if amount >= 1 else decimal(amount, 4)
+    return f"{shown} {currency}".strip()
+
+
+def ways(found: EndpointRecord) -> tuple[str, ...]:
+    """Return every way in which questions went without an answer, in their order."""
+    known = dict.fromkeys(way for version in found.versions for way in version.without_answer)
+    return (UNCLEAR, *(way for way in known if way != UNCLEAR))
+
+
+def planned_sentence(upload: PlannedUpload) -> str:
+    """Return what a run would send where."""
+    where = "this machine" if upload.local else "not this machine" + ("" if upload.confirmed else ": --confirm-upload is needed")
+    images, requests = in_words(upload.images, "image"), in_words(upload.requests, "request")
+    return f"{images} to {upload.host} ({where}), with up to {requests} in mode {upload.mode}"
+
+
+def planned_cost(upload: PlannedUpload) -> str:
+    """Return what a run would cost."""
+    tokens = f"about {count(upload.sent)} tokens sent and at most {count(upload.answered)} answered"
+    money = f", at most {cost(upload.cost, upload.currency)}" if upload.cost is not None else "; --prices says what they cost"
+    kept = f"; {in_words(upload.kept, 'answer')} of this model in the log, which are not asked for again" if upload.kept else ""
+    return f"{tokens}{money}{kept}"
+
+
+def written(date: str) -> str:
+    """Return a date as it is read.
+
+    Examples
+    --------
+    >>> written("2026-11-27T05:47:21Z")
+    '2026-11-27 05:47:21 UTC'
+    """
+    return date.replace("T", " ").replace("Z", " UTC")
+
+
+def _dates(found: EndpointRecord) -> str:
+    if not found.first:
+        return "Nothing was answered."
+    first, last = map(written, (found.first, found.last))
+    return f"The answers are of {first}." if first == last else f"The answers are of {first} to {last}."
