@@ -1,10 +1,13 @@
 """A small honest server of OpenAI's chat form on the standard library: it answers by a rule, counts what it answered, and fails as told."""
 
 import base64
+import hashlib
 import io
 import json
 import math
+import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -13,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from PIL import Image
 
@@ -196,3 +200,50 @@ def question_key(asked: Asked) -> tuple:
     """Return what makes two requests the same question."""
     modes = tuple(name for name in ("logprobs", "response_format", "prompt_logprobs") if name in asked.body)
     return asked.image.tobytes(), asked.text, asked.said, modes
+
+
+# ---- as processes that can be killed --------------------------------------------------------------------------------------------------
+
+SHOWN = ("woman", "man", "unclear")
+
+
+def by_noise(asked: Asked) -> str:
+    """Return an answer that the picture decides: an option, or a refusal."""
+    number = sum(asked.image.tobytes()) % 5
+    return SHOWN[number] if number < 3 else "I'm sorry, I cannot help with that."
+
+
+def serve(port: int, answers: int, paid: str) -> None:
+    """Answer on a port, write down what was answered, and end without a word at the request after so many answers."""
+
+    def fault(count, asked):
+        if count > answers:
+            os.kill(os.getpid(), signal.SIGKILL)
+        with Path(paid).open("a") as file:  # before it is sent: what a killed server wrote down need not have arrived
+            file.write(hashlib.sha256(repr(question_key(asked)).encode()).hexdigest() + "\n")
+
+    rule = Stub(by_noise, fault=fault, latency_s=0.005)
+    handler = type("Handler", (_Handler,), {"rule": rule})
+    _Server(("127.0.0.1", port), handler).serve_forever()
+
+
+def ask(url: str, log: str, images: int, out: str) -> None:
+    """Ask one question about pictures of noise, and save the rows of numbers: what an audit does of a network, without its statistics."""
+    import numpy as np
+
+    from audit.models.endpoint.model import opened
+    from audit.models.endpoint.settings import EndpointSettings
+    from audit.types import Question
+
+    pixels = np.random.default_rng(0).integers(0, 256, (images, 9, 9, 3), np.uint8)
+    asked = Question("Who?\n- woman\n- man\n- unclear", SHOWN, outcomes=("refusal", "unparsed"))
+    settings = EndpointSettings(url, mode="text", log=Path(log), in_flight=4, patience_s=120.0)
+    with opened("api:tiny", settings, Path(log).parent) as model:
+        np.save(out, model.log_likelihoods([Image.fromarray(each) for each in pixels], [asked]))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    else:
+        ask(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])

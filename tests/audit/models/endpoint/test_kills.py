@@ -1,0 +1,122 @@
+"""Kill the client, or the server, in the middle: the same command again gives equal results, and nothing in the log is paid twice."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.support.endpoint import Stub, by_noise
+from tests.support.house import ROOT
+
+KEY = "sk-proj-canary0123456789abcdef"
+IN_FLIGHT, IMAGES = 4, 120
+TOTAL = IMAGES + 1
+"""Answers: one an image, and that of the trial."""
+
+
+def process(*words):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENAI_API_KEY": KEY, "OMP_NUM_THREADS": "1"}
+    line = [sys.executable, "-m", "tests.support.endpoint", *map(str, words)]
+    return subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def client(url, folder, log="a.log"):
+    return process("ask", url, folder / log, IMAGES, folder / "rows.npy")
+
+
+def rows(url, folder, log="a.log"):
+    """Ask to the end, and return what was answered."""
+    asking = client(url, folder, log)
+    printed = asking.communicate(timeout=300)[0].decode()
+    assert asking.returncode == 0, printed
+    assert KEY not in printed
+    return np.load(folder / "rows.npy")
+
+
+def kept(folder):
+    """Return the answers in the log; a torn last line is none."""
+    path = folder / "a.log"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def without_key(folder):
+    return not any(KEY.encode() in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def kill_clients(folder, kills, seed):
+    rng = random.Random(seed)
+    with Stub(by_noise, latency_s=0.005) as stub:
+        unbroken = rows(stub.url, folder, "plain.log")
+        for _ in range(kills):
+            if kept(folder) > TOTAL - 20:  # nearly all is answered: begin again
+                assert np.array_equal(rows(stub.url, folder), unbroken)
+                (folder / "a.log").unlink()
+            before, known = sum(stub.answered.values()), kept(folder)
+            asking = client(stub.url, folder)
+            wanted = before + rng.randrange(0, 40)
+            while asking.poll() is None and sum(stub.answered.values()) < wanted:
+                time.sleep(0.001)
+            asking.send_signal(signal.SIGKILL)
+            asking.communicate()
+            time.sleep(0.05)  # answers on their way
+            # What was answered is in the log, but for what was on its way: nothing in the log was asked for again.
+            assert sum(stub.answered.values()) - before <= kept(folder) - known + IN_FLIGHT
+        before, known = sum(stub.answered.values()), kept(folder)
+        assert np.array_equal(rows(stub.url, folder), unbroken)
+        assert sum(stub.answered.values()) - before == TOTAL - known
+    assert without_key(folder)
+
+
+def kill_servers(folder, kills, seed):
+    rng = random.Random(seed)
+    with Stub(by_noise) as stub:
+        unbroken = rows(stub.url, folder, "plain.log")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    done = 0
+    while done < kills:
+        (folder / "a.log").unlink(missing_ok=True)
+        (folder / "paid").unlink(missing_ok=True)
+        server, asking = process("serve", port, rng.randrange(1, 25), folder / "paid"), client(f"http://127.0.0.1:{port}/v1", folder)
+        killed = 0
+        while asking.poll() is None:
+            if server.poll() is not None:
+                server.communicate()
+                killed += 1
+                server = process("serve", port, rng.randrange(1, 25), folder / "paid")
+            time.sleep(0.005)
+        server.kill()
+        server.communicate()
+        assert asking.returncode == 0, asking.communicate()[0].decode()
+        asking.communicate()
+        assert np.array_equal(np.load(folder / "rows.npy"), unbroken)
+        paid = (folder / "paid").read_text().split()
+        assert len(set(paid)) == TOTAL
+        assert len(paid) - TOTAL <= killed * IN_FLIGHT  # what a killed server wrote down need not have arrived
+        done += killed
+    assert without_key(folder)
+
+
+def test_a_killed_client_goes_on_where_it_stopped(tmp_path):
+    kill_clients(tmp_path, 3, seed=0)
+
+
+def test_a_client_outlives_its_server(tmp_path):
+    kill_servers(tmp_path, 2, seed=0)
+
+
+@pytest.mark.slow
+def test_a_client_killed_a_hundred_times(tmp_path):
+    kill_clients(tmp_path, 100, seed=1)
+
+
+@pytest.mark.slow
+def test_a_server_killed_fifty_times(tmp_path):
+    kill_servers(tmp_path, 50, seed=1)
