@@ -99,6 +99,11 @@ class Stub:
         self._server.server_close()
         self._thread.join()
 
+    def wait_until_idle(self) -> None:
+        """Wait for what is being answered."""
+        while self._inside:
+            time.sleep(0.01)
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/v1"
@@ -213,7 +218,7 @@ def by_noise(asked: Asked) -> str:
     return SHOWN[number] if number < 3 else "I'm sorry, I cannot help with that."
 
 
-def serve(port: int, answers: int, paid: str) -> None:
+def serve(port: int, answers: int, paid: str, latency_s: float = 0.005) -> None:
     """Answer on a port, write down what was answered, and end without a word at the request after so many answers."""
 
     def fault(count, asked):
@@ -222,7 +227,7 @@ def serve(port: int, answers: int, paid: str) -> None:
         with Path(paid).open("a") as file:  # before it is sent: what a killed server wrote down need not have arrived
             file.write(hashlib.sha256(repr(question_key(asked)).encode()).hexdigest() + "\n")
 
-    rule = Stub(by_noise, fault=fault, latency_s=0.005)
+    rule = Stub(by_noise, fault=fault, latency_s=latency_s)
     handler = type("Handler", (_Handler,), {"rule": rule})
     _Server(("127.0.0.1", port), handler).serve_forever()
 
@@ -244,6 +249,6 @@ def ask(url: str, log: str, images: int, out: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+        serve(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], *map(float, sys.argv[5:]))
     else:
         ask(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])

@@ -46,7 +46,7 @@ def requests(mode: str, question: Question, top: int = 20) -> list[Body]:
     room = {"tokens": ANSWER_TOKENS + max(map(len, question.options), default=0) // 2}
     if mode == "likelihood":
         reading = {"prompt_logprobs": 0, "add_generation_prompt": False, "continue_final_message": True}
-        return [{"tokens": 1, "said": option, "extra_body": reading} for option in question.options]
+        return [{"tokens": 1, "said": option, **reading} for option in question.options]
     if mode == "letter" and question.letters:
         return [{"tokens": ANSWER_TOKENS, "logprobs": True, "top_logprobs": top}]
     if mode == "schema":

@@ -85,7 +85,7 @@ def test_a_fault_from_the_start_and_one_in_mid_run_end_with_its_reason_and_keep_
         paid = sum(stub.answered.values())
         assert paid >= 11
         stub.fault = lambda count, asked: None
-        rows = ask(stub, tmp_path / "mid.log")
+        rows = ask(stub, tmp_path / "mid.log", patience_s=20.0)
         # 30 pictures and one trial; nothing that was answered is asked again.
         assert sum(stub.answered.values()) == 31
         assert set(stub.answered.values()) == {1}
@@ -113,7 +113,8 @@ def test_busy_servers_are_asked_again_when_they_say_and_no_answer_is_paid_twice(
     assert rows.argmax(axis=1).tolist() == [1] * 30
 
 
-def test_a_slow_server_is_given_up_on_after_the_patience(tmp_path):
+def test_a_slow_server_is_given_up_on_after_the_patience(tmp_path, monkeypatch):
+    monkeypatch.setattr(client, "TIMEOUT_S", 0.1)
     with Stub(man, latency_s=1.0) as stub, pytest.raises(MachineError, match="no answer within"):
         ask(stub, tmp_path / "a.log", patience_s=0.2)
 

@@ -64,7 +64,8 @@ def kill_clients(folder, kills, seed):
                 time.sleep(0.001)
             asking.send_signal(signal.SIGKILL)
             asking.communicate()
-            time.sleep(0.05)  # answers on their way
+            time.sleep(0.05)
+            stub.wait_until_idle()  # answers on their way
             # What was answered is in the log, but for what was on its way: nothing in the log was asked for again.
             assert sum(stub.answered.values()) - before <= kept(folder) - known + IN_FLIGHT
         before, known = sum(stub.answered.values()), kept(folder)
