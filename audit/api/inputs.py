@@ -265,14 +265,15 @@ def loaded(
     if is_served(model):
         if args:
             raise UsageError("--model-args cannot be stated about a model behind an endpoint", fix="leave them out")
-        if not isinstance(kept := cache_of(request), Path):
-            raise UsageError("a cache behind a URL keeps no answers of an endpoint", fix="--cache-root FOLDER, on this machine")
-        with endpoint.opened(model, request.endpoint_settings(model), kept) as asked:
+        with endpoint.opened(model, request.endpoint_settings(model), answer_folder(request)) as asked:
             yield asked, MemoryRoot()  # the answer log keeps what it was asked
         return
     if isinstance(model, str):
         setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
-        read = lambda: _decoding(load(model, **setting), request.decode)  # noqa: E731
+
+        def read() -> Encoder | Answerer:
+            return _decoding(load(model, **setting), request.decode)
+
         if request.decode == "fast":  # how far an image may be reduced, the loaded model says
             yield read(), root
         else:
@@ -304,6 +305,13 @@ def cache_of(request: AuditRequest) -> Path | SharedRoot:
     if isinstance(root, SharedRoot):
         root.check()
     return root
+
+
+def answer_folder(request: AuditRequest) -> Path:
+    """Return where the answers of an endpoint are kept; UsageError if the cache is behind a URL, where nothing is appended."""
+    if isinstance(root := cache_of(request), Path):
+        return root
+    raise UsageError("a cache behind a URL keeps no answers of an endpoint", fix="--cache-root FOLDER, on this machine")
 
 
 def models_in_turn(request: AuditRequest) -> Iterator[tuple[Any, dict[str, str]]]:

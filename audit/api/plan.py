@@ -6,9 +6,8 @@ import gc
 from collections.abc import Sequence
 
 from audit.api.endpoint_options import is_served
-from audit.api.inputs import args_by_model, dataset_of, gates_of, loaded, predictions_of, probes_of, quiet_log, refuse_misfit
+from audit.api.inputs import answer_folder, args_by_model, dataset_of, gates_of, loaded, predictions_of, probes_of, quiet_log, refuse_misfit
 from audit.api.requests import AuditRequest
-from audit.embedding.cache import default_root
 from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, counted_levels, planned_model, planned_probe
 from audit.engine.served import planned_upload
 from audit.models.endpoint.model import answers_kept
@@ -59,6 +58,6 @@ def _of_predictions(request: AuditRequest, probes: Sequence[Probe]) -> list[Plan
 
 def planned_endpoint(spec: str, settings: EndpointSettings, asked: Sequence[tuple[Probe, Dataset]], request: AuditRequest) -> PlannedModel:
     """Return what a model behind an endpoint would be sent; nothing is."""
-    upload = planned_upload(settings, asked, request.seed, answers_kept(spec, settings, request.cache_root or default_root()))
+    upload = planned_upload(settings, asked, request.seed, answers_kept(spec, settings, answer_folder(request)))
     kind = f"endpoint at {settings.host}"
     return PlannedModel(model_name(spec), kind, 0, tuple(0 for _ in asked), None, upload)
