@@ -27,10 +27,19 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     return SimpleNamespace(
         asked=text.what_was_asked(audit),
         result=text.result(audit),
-        charts=tuple(map(_view, audit.conditions)),
+        charts=_read_once(list(map(_view, audit.conditions))),
         without=tuple(filter(None, map(text.unjudged, audit.conditions))),
         method=text.method(audit),
     )
+
+
+def _read_once(charts: list[SimpleNamespace]) -> tuple[SimpleNamespace, ...]:
+    """Return the charts, each way to read one beside the first that needs it."""
+    for name in ("reading", "slopes_reading"):
+        told = [chart for chart in charts if getattr(chart, name)]
+        for chart in told[1:]:
+            setattr(chart, name, "")
+    return tuple(charts)
 
 
 def _view(each: Conditions) -> SimpleNamespace:

@@ -16,7 +16,7 @@ from reports.text.analyses import word_rates
 from reports.text.analyses.ranking import left_out_sentence
 from reports.text.numbers import count, in_words, p_value
 
-TITLE, PLACE = "Which words are used about whom", 4
+TITLE, PLACE = word_rates.HEADING, 4
 MOST_ROWS = 8
 """Words of a chart that are open; those beyond chance first."""
 MOST_FOLDED = 20

@@ -21,6 +21,8 @@ READING = (
 )
 _TRAITS = {"length": "words a text", "empty": "no word at all", "refusal": "a refusal"}
 
+HEADING = "Which words are used about whom"
+"""Of the section: a question in the same words is not repeated."""
 WHERE = "the words that are written"
 """Where differences are beyond chance, in a list of several such."""
 
@@ -106,8 +108,9 @@ def rates_caption(rates: WordRates) -> str:
     found = sum(each.verdict == "signal" for each in rates.rates)
     words = sum(each.kind == "word" for each in rates.rates)
     of = f"{count(found) if found else 'none'} of {in_words(len(rates.rates), 'rate')} beyond chance"
+    asked = "" if rates.question.rstrip("?") == HEADING else f"{phrases.stopped(rates.question)} "
     return (
-        f"{phrases.stopped(rates.question)} {rates_title(rates)}: {in_words(words, 'word')} in at least {percent(rates.least)} of "
+        f"{asked}{rates_title(rates)}: {in_words(words, 'word')} in at least {percent(rates.least)} of "
         f"{in_words(sum(rates.sizes), 'text')}; {of}."
     )
 
