@@ -60,6 +60,13 @@ def test_the_clearest_is_said_with_both_groups(found):
     assert "does every group of images lose alike" in page
 
 
+def test_how_a_chart_is_read_is_said_once(found):
+    again = replace(found[0], question="Who is lost again?")
+    page = words(report((*found, again)))
+    assert "Who is lost again? By thing" in page
+    assert page.count("Each line is a group, from the baseline") == page.count("Hollow: the baseline.") == 1
+
+
 def test_lines_and_slopes_have_their_numbers_in_a_table(found):
     html = render(report(found))
     section = html[html.index("The same images, other conditions</h3>") :]
