@@ -15,11 +15,14 @@ import numpy as np
 import pandas as pd
 
 from audit.data.cells.votes import level_counts
+from audit.data.changed.corruptions import STRENGTHS
 from audit.data.decoding.decoders import Decoders
 from audit.data.images import UnreadableImage
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
 from audit.embedding.embed import decode_policy
 from audit.embedding.folders import SharedRoot
+from audit.engine.analyses.conditions import MOST_IMAGES
+from audit.plans import AttackPlan, ImageConditionsPlan
 from audit.types import Answerer, Dataset, Encoder, Group, Probe
 
 if TYPE_CHECKING:
@@ -85,6 +88,10 @@ class PlannedProbe:
     """reason -> those of them that the audit will leave out."""
     texts: Group = ()
     """Names of the texts about each image, where texts were recorded and no answers."""
+    changed: int = 0
+    """Changed pictures (corrupted, or with a word printed on them) that are embedded besides, at most."""
+    attacked: int = 0
+    """Pictures of which gradients are taken, by a model that has them, each a few dozen times."""
 
 
 @dataclass(frozen=True)
@@ -102,15 +109,19 @@ class AuditPlan:
     @property
     def to_embed(self) -> int:
         """Images to be embedded, by all models together."""
-        return sum(probe.images - cached for model in self.models for probe, cached in zip(self.probes, model.cached, strict=True))
+        return sum(map(self._of, self.models))
 
     @property
     def seconds(self) -> float | None:
         """How long embedding would take; None where a pace is not known."""
-        paces = [each.seconds_per_image for each in self.models]
-        if any(pace is None and sum(model.cached) < self._images for pace, model in zip(paces, self.models, strict=True)):
+        if any(each.seconds_per_image is None and self._of(each) for each in self.models):
             return None
-        return sum((self._images - sum(model.cached)) * (pace or 0.0) for pace, model in zip(paces, self.models, strict=True))
+        return sum(self._of(each) * (each.seconds_per_image or 0.0) for each in self.models)
+
+    def _of(self, model: PlannedModel) -> int:
+        """Return how many images one model has to embed, or is asked about: such a model is shown no changed pictures."""
+        asked = model.seconds_per_image is None and not any(model.cached)
+        return self._images - sum(model.cached) + (0 if asked else sum(each.changed for each in self.probes))
 
     @property
     def _images(self) -> int:
@@ -121,13 +132,21 @@ def planned_probe(probe: Probe, dataset: Dataset) -> PlannedProbe:
     """Return what a probe asks, and of whom."""
     claims = [claim for measurement in probe.measurements for claim in measurement.claims]
     planned = sum(claim.primary for claim in claims)
-    names = dict.fromkeys(name for claim in claims for name in claim.by)
+    by = (*(claim.by for claim in claims), *(getattr(plan, "by", ()) for plan in probe.analyses))
+    names = dict.fromkeys(name for each in by for name in each if name in dataset.attributes)
     groups = {
         name: counted_levels(dataset.attributes[name], dataset.levels.get(name, ()), several=name in dataset.several) for name in names
     }
     places = _spread(len(dataset.images))
     reasons = Counter(filter(None, (_fault(dataset, place) for place in places)))
-    return PlannedProbe(probe.name, dataset.name, len(dataset.images), planned, len(claims) - planned, groups, len(places), reasons)
+    few = min(len(dataset.images), MOST_IMAGES)
+    conditions = [plan for plan in probe.analyses if isinstance(plan, ImageConditionsPlan)]
+    changed = few * sum(len(plan.corruptions) * STRENGTHS + bool(plan.words) for plan in conditions)
+    attacked = few * sum(isinstance(plan, AttackPlan) for plan in probe.analyses)
+    return PlannedProbe(
+        probe.name, dataset.name, len(dataset.images), planned, len(claims) - planned, groups, len(places), reasons, changed=changed,
+        attacked=attacked,
+    )  # fmt: skip
 
 
 def _fault(dataset: Dataset, place: int) -> str | None:

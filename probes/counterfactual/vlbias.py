@@ -1,6 +1,7 @@
 """VLBiasBench, closed questions: is a person who is drawn as one of a group said to be what a question asks, without any ground?
 
-Zhang, Wang, Cao et al. 2024, https://arxiv.org/abs/2406.14194. Layout after the authors' loader (evaluation/dataset/close_ended.py).
+Zhang, Wang, Cao et al. 2024, https://arxiv.org/abs/2406.14194. Layout after the authors' loader (evaluation/dataset/close_ended.py), which
+reads no label and no category: what these two mean is how two programs that score the data read them (an answer's number; the group shown).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ DATA = ProbeData(
     "VLBiasBench (closed questions)",
     (
         "close-ended/json/<format>/<axis>.json: a list of rows with context, question, ans0, ans1, ans2, condition, image_path;",
-        "  where they have them also label (0, 1 or 2: which answer is right) and category (the group that the picture shows)",
+        "  where they have them also label (0, 1 or 2: which answer is right) and category (the group that the picture shows, as “old”)",
         "close-ended/images/<image_path>",
     ),
     "The authors' address of the data is in https://github.com/Xiangkui-Cao/VLBiasBench; unpack the closed questions and name the folder "

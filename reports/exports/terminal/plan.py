@@ -61,6 +61,10 @@ def _of_probe(probe: PlannedProbe, *, external: bool) -> Iterator[tuple[str, str
     if probe.unreadable:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in probe.unreadable.items())
         yield "", f"{sum(probe.unreadable.values()):,} of {in_words(probe.looked_at, 'file')} looked at cannot be read: {reasons}"
+    if probe.changed:
+        yield "", f"{in_words(probe.changed, 'changed picture')} at most are embedded besides"
+    if probe.attacked:
+        yield "", f"{in_words(probe.attacked, 'picture')} at most are attacked, where the model gives gradients: some dozen passes each"
     yield "", "pictures are decoded by the run alone"
 
 
@@ -70,5 +74,6 @@ def _time(plan: AuditPlan) -> str:
     if not plan.to_embed:
         return "no image has to be embedded"
     if plan.seconds is None:
-        return f"not known: {in_words(plan.to_embed, 'image')} are put to a model as questions"
+        asked = any(model.seconds_per_image is None and not any(model.cached) for model in plan.models)
+        return f"not known: {in_words(plan.to_embed, 'image')} are {'put to a model as questions' if asked else 'embedded'}"
     return f"about {duration(plan.seconds)} to embed {in_words(plan.to_embed, 'image')}; then the statistics"

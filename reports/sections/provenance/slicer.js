@@ -19,7 +19,7 @@
     return [p1 - p2, p1 - p2 - Math.hypot(p1 - low1, high2 - p2), p1 - p2 + Math.hypot(high1 - p1, p2 - low2)];
   };
 
-  // Each metric: does it need the true answer, which images count, which of those are events.
+  // Each metric: does it need the true answer, which images count (the third argument: not answered "unclear"), which of those are events.
   const METRICS = {
     accuracy: [true, () => true, (truth, answer) => truth === answer],
     selection_rate: [false, () => true, (truth, answer) => answer],
@@ -28,6 +28,7 @@
     false_positive_rate: [true, truth => !truth, (truth, answer) => answer],
     true_negative_rate: [true, truth => !truth, (truth, answer) => !answer],
     precision: [true, (truth, answer) => answer, truth => truth],
+    rate_among_answered: [false, (truth, answer, answered) => answered, (truth, answer) => answer],
   };
 
   const known = attribute => attribute.levels.filter(level => level !== data.unknown);
@@ -61,7 +62,7 @@
       const here = cell(query.by.map(i => table.attributes[i].levels[row[i]]));
       here.images += n;
       if (needsTruth && table.answers[truth] === data.unknown) continue;
-      if (!counts(inside(truth), inside(answer))) continue;
+      if (!counts(inside(truth), inside(answer), answer !== table.unclear)) continue;
       here.n += n;
       if (happens(inside(truth), inside(answer))) here.events += n;
     }
@@ -213,7 +214,8 @@
       options(select, [["-1", data.words.all], ...attribute.levels.map((level, code) => [String(code), level])], "-1");
       at("only").append(make("label", {}, attribute.name + " ", select));
     });
-    const metrics = Object.keys(METRICS).filter(metric => chosen.truth || !METRICS[metric][0]);
+    const metrics = Object.keys(METRICS).filter(metric => (chosen.truth || !METRICS[metric][0])
+      && (metric !== "rate_among_answered" || chosen.unclear >= 0));
     options(at("metric"), metrics.map(metric => [metric, metric.replaceAll("_", " ")]), at("metric").value);
     offerLabels();
   };

@@ -12,7 +12,7 @@ from typing import Any
 from audit.naming import natural_order
 from audit.records.counts import CountRecord
 from audit.records.results import AuditResult, MeasurementRecord, Results
-from audit.types import UNKNOWN
+from audit.types import UNCLEAR, UNKNOWN
 from reports.text.numbers import NOT_ESTIMABLE, clean
 from reports.text.sentences import STATUSES
 
@@ -69,6 +69,7 @@ def _table(audit: AuditResult, record: CountRecord, several: bool) -> Mapping[st
         "answers": _distinct(record.answers),
         "outcomes": _outcomes(measurement, record),
         "truth": record.truth,
+        "unclear": record.answers.index(UNCLEAR) if UNCLEAR in record.answers else -1,
         "cells": list(record.cells),
         "n": list(record.n),
     }

@@ -20,7 +20,7 @@ from reports.sections.provenance.slicer import HASH
 from tests.support import report_samples as samples
 
 LEVELS = {"race": ("A", "B", "C", "D"), "gender": ("f", "m"), "age": ("old", "young", "never seen")}
-ANSWERS = ("thief", "animal", "person")
+ANSWERS = ("thief", "animal", "unclear")
 OUTCOMES = {"harm": ("thief", "animal"), "crime": ("thief",)}
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
@@ -168,7 +168,7 @@ def everybody(part):
 def queries(count):
     rng = np.random.default_rng(7)
     for _ in range(count):
-        metric = str(rng.choice([name for name in METRICS if name != "rate_among_answered"]))  # the page does not know who is unclear
+        metric = str(rng.choice(list(METRICS)))
         labels = [*OUTCOMES, *ANSWERS, *(["any: the right answer"] if metric == "accuracy" else [])]
         only = {name: str(rng.choice(LEVELS[name][:2])) for name in LEVELS if rng.random() < 0.2}
         by = [name for name in LEVELS if rng.random() < 0.5]

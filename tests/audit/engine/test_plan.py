@@ -1,0 +1,37 @@
+"""What a plan counts before an audit: groups of analyses, and the pictures that conditions change."""
+
+from dataclasses import replace
+
+from audit.engine.plan import AuditPlan, PlannedModel, planned_probe
+from audit.plans import AttackPlan, ImageConditionsPlan
+from audit.testing import gender_probe
+from reports.exports.terminal.plan import _time
+from tests.audit.engine.analyses.test_association import PLAN
+from tests.audit.engine.analyses.test_ranking import gallery
+from tests.support.analyses import probe_of
+
+
+def test_a_probe_of_analyses_alone_names_its_groups():
+    planned = planned_probe(probe_of(gallery(), [PLAN]), gallery())
+    assert (planned.planned, planned.exploratory, planned.changed, planned.attacked) == (0, 0, 0, 0)
+    assert planned.groups["gender"] == {"Female": 200, "Male": 200}
+    assert set(planned.groups) == {"gender", "race"}
+
+
+def test_changed_pictures_count_as_pictures_to_embed_but_not_of_a_model_that_is_asked():
+    """500 images, of which 400 are changed: two corruptions at five strengths and one printed word are 11 each."""
+    dataset = gallery(500)
+    shown = dict(question="?", measurement="gender", by=("race",))
+    plans = (ImageConditionsPlan(**shown, corruptions=("JPEG", "contrast"), words={"a": "b"}), AttackPlan(**shown))
+    planned = planned_probe(replace(gender_probe(dataset), analyses=plans), dataset)
+    assert (planned.changed, planned.attacked) == (400 * 11, 400)
+    embeds, cached, asked = (
+        PlannedModel(name, "?", 1, (found,), pace) for name, found, pace in (("a", 0, 0.1), ("b", 500, None), ("c", 0, None))
+    )
+    of = {model.name: AuditPlan((model,), (planned,), (), None, False, None) for model in (embeds, cached, asked)}
+    assert {name: plan.to_embed for name, plan in of.items()} == {"a": 4900, "b": 4400, "c": 500}
+    assert (of["a"].seconds, of["b"].seconds, of["c"].seconds) == (490.0, None, None)
+    assert (_time(of["b"]), _time(of["c"])) == (
+        "not known: 4,400 images are embedded",
+        "not known: 500 images are put to a model as questions",
+    )
