@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from audit.api.embed_request import JUDGING, EmbedRequest
+from audit.api.embedding import JUDGING, EmbedRequest
 from audit.cli.exit_codes import COMPLETE, ended
 from audit.cli.parser import Parser, given_options, request_parser, words_of
 from contrastive.cli.console import prepare_streams
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Fill the cache, and print what it holds."""
     from dataclasses import replace
 
-    from audit.api.filling import fill_cache
+    from audit.api.embedding import fill_cache
     from audit.cli import terminal
     from audit.models.model_args import by_model
     from audit.stages import EMBEDDING

@@ -195,3 +195,24 @@ def about_tags(request: Any) -> None:
         raise UsageError(
             f"--tags cannot be used with {flag(given[0])}", why="an image has several labels, none of them the answer", fix="leave it out"
         )
+
+
+def about_replicates(request: Any) -> None:
+    """Refuse replicates that are one thing twice, or one alone."""
+    given = [str(each) if isinstance(each, str | Path) else id(each) for each in (*request.model, *request.predictions)]
+    if twice := [each for each in given if given.count(each) > 1]:
+        named = "one object" if isinstance(twice[0], int) else repr(twice[0])
+        raise UsageError(f"{named} is given twice", where="--as-replicates", fix="give each replicate once: another seed, another step")
+    if len(request.model) == 1:
+        why = "how far replicates lie apart takes two of them"
+        raise UsageError("--as-replicates with one --model", why=why, fix="--model a.pt --model b.pt --as-replicates")
+
+
+def about_weights(request: Any) -> None:
+    """Refuse a column of weights that is asked for something else too."""
+    weights = request.weights
+    if weights == request.cluster or weights in {*(request.attributes or ()), *(name for by in request.by for name in by)}:
+        other = "--cluster" if weights == request.cluster else "--attributes" if request.attributes else "--by"
+        raise UsageError(f"--weights and {other} name one column: {weights!r}", fix="weights are numbers, the others names; give two")
+    if request.what_if:
+        raise UsageError("--what-if cannot be used with --weights", why="what-ifs count every image once", fix="leave one of them out")

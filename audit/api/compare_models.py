@@ -11,8 +11,8 @@ from typing import Any
 
 from audit.api.audits import Audit
 from audit.api.changes import Changes, compare_sides
-from audit.api.inputs import check_models
 from audit.api.lookup import found_questions, planned_questions
+from audit.api.models import check_models
 from audit.api.pipeline import run_audit
 from audit.api.requests import AuditRequest, CompareRequest
 from audit.cli.options import flag

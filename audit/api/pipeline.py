@@ -10,18 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from audit.api.audits import Audit
-from audit.api.inputs import (
-    beside,
-    check_models,
-    dataset_of,
-    gates_of,
-    loaded,
-    models_in_turn,
-    predictions_of,
-    probes_of,
-    quiet_log,
-)
+from audit.api.inputs import beside, dataset_of, gates_of, predictions_of, probes_of
 from audit.api.lookup import found_questions
+from audit.api.models import check_models, loaded, models_in_turn, quiet_log
 from audit.api.requests import AuditRequest
 from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models

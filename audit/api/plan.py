@@ -6,7 +6,8 @@ import gc
 from collections.abc import Sequence
 
 from audit.api.endpoint_options import is_served
-from audit.api.inputs import answer_folder, args_by_model, dataset_of, gates_of, loaded, predictions_of, probes_of, quiet_log, refuse_misfit
+from audit.api.inputs import dataset_of, gates_of, predictions_of, probes_of
+from audit.api.models import answer_folder, args_by_model, loaded, quiet_log, refuse_misfit
 from audit.api.requests import AuditRequest
 from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, counted_levels, planned_model, planned_probe
 from audit.engine.served import planned_upload

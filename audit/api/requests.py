@@ -201,7 +201,7 @@ class AuditRequest(EndpointRequest):
             checks.read_models(self)
         self._check_kind(external=bool(self.predictions))
         if self.as_replicates:
-            self._check_replicates()
+            checks.about_replicates(self)
         self._check_columns()
         self.check_endpoint(self.model)
         checks.gates(self.fail_on, self.junit, require_conclusive=self.require_conclusive, example="gap > 0.05")
@@ -215,7 +215,7 @@ class AuditRequest(EndpointRequest):
             what = "--probe: it says itself what its pairs are" if self.probe else "--weights: each pair counts once"
             raise UsageError(f"--pairs cannot be used with {what}", fix="leave one of them out")
         if self.weights:
-            self._check_weights(self.weights)
+            checks.about_weights(self)
         for name, column in (("cluster", self.cluster), ("weights", self.weights)):
             if column in {each.rpartition("=")[0].strip() for each in self.bins}:
                 raise UsageError(f"--bins and --{name} name one column: {column!r}", fix="leave one of them out")
@@ -238,22 +238,6 @@ class AuditRequest(EndpointRequest):
                 raise UsageError(what, why=why, fix="leave it out")
         if not external:
             checks.about_data(self)
-
-    def _check_replicates(self) -> None:
-        given = [str(each) if isinstance(each, str | Path) else id(each) for each in (*self.model, *self.predictions)]
-        if twice := [each for each in given if given.count(each) > 1]:
-            named = "one object" if isinstance(twice[0], int) else repr(twice[0])
-            raise UsageError(f"{named} is given twice", where="--as-replicates", fix="give each replicate once: another seed, another step")
-        if len(self.model) == 1:
-            why = "how far replicates lie apart takes two of them"
-            raise UsageError("--as-replicates with one --model", why=why, fix="--model a.pt --model b.pt --as-replicates")
-
-    def _check_weights(self, weights: str) -> None:
-        if weights == self.cluster or weights in {*(self.attributes or ()), *(name for by in self.by for name in by)}:
-            other = "--cluster" if weights == self.cluster else "--attributes" if self.attributes else "--by"
-            raise UsageError(f"--weights and {other} name one column: {weights!r}", fix="weights are numbers, the others names; give two")
-        if self.what_if:
-            raise UsageError("--what-if cannot be used with --weights", why="what-ifs count every image once", fix="leave one of them out")
 
     @property
     def settings(self) -> Settings:

@@ -98,7 +98,7 @@ def keep_images(
     return _keep_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress)[1]
 
 
-def left_out(dataset: Dataset, readable: int, reasons: Mapping[int, str], max_skip: float | None) -> tuple[Exclusion, ...]:
+def exclude_unreadable(dataset: Dataset, readable: int, reasons: Mapping[int, str], max_skip: float | None) -> tuple[Exclusion, ...]:
     """Return and log the rows that cannot be read, by reason; DataError if they are more than `max_skip` allows (None: any number)."""
     unreadable = [ImageRow(row, reason=reason) for row, reason in sorted(reasons.items())]
     _stop_if_unreadable(dataset, readable, unreadable, max_skip)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from audit.api.embed_request import JUDGING, EmbedRequest
+from audit.api.embedding import JUDGING, EmbedRequest
 from audit.cli.options import options
 from audit.embed import main, parser
 from tests.support.command import command

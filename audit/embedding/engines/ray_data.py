@@ -19,10 +19,11 @@ import numpy as np
 import pandas as pd
 
 from audit import errors
-from audit.embedding.batch import SHARD_ROWS, SHARD_S, Progress
+from audit.embedding.batch import SHARD_ROWS, SHARD_S, PreparedEncoder, Progress
 from audit.embedding.cache import CacheRoot, EmbeddingCache, MemoryRoot
-from audit.embedding.embed import keep_images, left_out
+from audit.embedding.embed import exclude_unreadable, keep_images
 from audit.embedding.engines.local import KeptCounts
+from audit.embedding.known import itself
 from audit.errors import AuditError, DataError, MachineError
 from audit.models import load
 from audit.types import Dataset, ImageEncoder
@@ -48,6 +49,8 @@ class ModelSource(NamedTuple):
     device: str
     dtype: str
     model_args: Mapping[str, str]
+    draft: int = 0
+    """How far JPEGs may be reduced while they are decoded (`PreparedEncoder`); that of the model that asks."""
 
 
 class RayCluster(NamedTuple):
@@ -115,6 +118,8 @@ def _loaded(source: ModelSource, fingerprint: str) -> ImageEncoder:
         why = "its weights, or the versions of torch or Pillow, are not those of the machine that asked"
         fix = "give every node the same files and the same environment"
         raise DataError(f"{encoder.record.name} is another model on {os.uname().nodename}", why=why, fix=fix)
+    if isinstance(encoder, PreparedEncoder):
+        encoder.draft = source.draft
     found: ImageEncoder = encoder
     return found
 
@@ -176,12 +181,13 @@ def embed_on_ray(
 
     MachineError if Ray is not installed, has no cluster there, or cannot go on; errors of an actor's own as on this machine.
     """
-    record = encoder.record
+    encoder, record = itself(encoder), encoder.record
     cache = EmbeddingCache(cache_root, record.fingerprint, "image", record.dimensions, record.name)
     cache.expect(len(dataset.images) - len(cache))
     known = np.sort(np.array([key.encode() for key in cache], dtype="S64"))
     work = ActorWork(dataset.images, known, batch_size, str(Path.cwd()))
-    sent = source if isinstance(source.model, str) else encoder
+    draft = encoder.draft if isinstance(encoder, PreparedEncoder) else 0
+    sent = source._replace(draft=draft) if isinstance(source.model, str) else encoder
     sink = _Sink(cache, dataset, progress)
     with _on_cluster(cluster) as ray:
         gpus = 1 if source.device.startswith("cuda") else 0
@@ -231,7 +237,7 @@ class _Sink:
         """Keep the rest, and return what was done; DataError if too many images cannot be read."""
         self._save()
         readable = self._done - len(self._unreadable)
-        exclusions = left_out(self._dataset, readable, self._unreadable, max_skip)
+        exclusions = exclude_unreadable(self._dataset, readable, self._unreadable, max_skip)
         return KeptCounts(readable, self._computed, exclusions, self._cache.whole)
 
     def _save(self) -> None:

@@ -1,10 +1,11 @@
 """Weights that are wanted next: the system is asked to read those files, and nothing else happens."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from audit.api import inputs
+from audit.api import models
 from audit.api.requests import AuditRequest
 from audit.models.prefetch import prefetch
 from audit.testing import FakeEncoder
@@ -40,6 +41,6 @@ def test_what_names_no_weights_here_asks_for_nothing(model, asked):
 
 def test_each_model_has_the_next_one_prefetched(monkeypatch):
     seen = []
-    monkeypatch.setattr(inputs, "prefetch", seen.append)
-    turns = inputs.models_in_turn(AuditRequest(model=("a.pt", "b.pt", "c.pt"), probe="emoji"))
+    monkeypatch.setattr(models, "prefetch", seen.append)
+    turns = models.models_in_turn(AuditRequest(model=("a.pt", "b.pt", "c.pt"), probe="emoji"))
     assert [(model, list(seen)) for model, _ in turns] == [("a.pt", ["b.pt"]), ("b.pt", ["b.pt", "c.pt"]), ("c.pt", ["b.pt", "c.pt"])]

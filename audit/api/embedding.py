@@ -1,0 +1,153 @@
+"""A request that judges nothing: `EmbedRequest` in, a filled cache out, and what each model has in it. Cheap to import."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from audit.api import checks
+from audit.api.endpoint_options import EndpointRequest
+from audit.api.requests import HOW, AuditRequest
+from audit.cli.options import flag, one_of, option, text
+from audit.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    from audit.embedding.engines.local import Engine
+    from audit.engine.fill import Filled
+
+LOG = logging.getLogger("audit")
+JUDGING = (
+    "predictions", "prediction_column", "truth_column", "tags", "texts", "as_replicates", "attributes", "outcome", "pairs", "depth",
+    "include_examples", "out", "no_cache", "alpha", "tolerance", "ratio_tolerance", "min_group_size", "fail_on", "require_conclusive",
+    "junit", "baseline_models", *(each.name for each in fields(EndpointRequest)),
+)  # fmt: skip
+"""Options of an audit that decide nothing about what is embedded, or that need a judgement."""
+ENGINES = ("local", "ray")
+
+
+def _part(value: Any) -> Any:
+    from audit.embedding.engines.parts import Part
+
+    return value if isinstance(value, Part) else Part.parse(text(value))
+
+
+def _actors(value: Any) -> tuple[int, int]:
+    """Check a number of actors, or the fewest and the most."""
+    given = value.split(",") if isinstance(value, str) else value if isinstance(value, tuple | list) else [value]
+    try:
+        numbers = [int(each) for each in given]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) not in (1, 2) or not 1 <= numbers[0] <= numbers[-1]:
+        raise ValueError("a number from 1 up, or the fewest and the most, such as 1,8")
+    return numbers[0], numbers[-1]
+
+
+@dataclass(frozen=True)
+class EmbedRequest(AuditRequest):
+    """Everything that filling the cache may be asked for."""
+
+    engine: str = option(
+        one_of(*ENGINES), "local", HOW, "local: this process; ray: a Ray cluster (pip install 'vlm-audit[ray]')", choices=ENGINES
+    )
+    part: Any = option(
+        _part, None, HOW, "embed part i of N alone, counted from 1 (default: what RANK and WORLD_SIZE, or the task of a SLURM array, say)",
+        metavar="i/N",
+    )  # fmt: skip
+    ray_address: str | None = option(
+        text, None, HOW, "with --engine ray: local (a cluster on this machine), auto (the one this machine is in), or ray://HOST:PORT "
+        "(default: RAY_ADDRESS, else local)", metavar="ADDRESS",
+    )  # fmt: skip
+    ray_actors: Any = option(
+        _actors, None, HOW, "with --engine ray: how many copies of the model, or the fewest and the most (default: 1 to one a GPU, or one "
+        "a core)", metavar="MIN,MAX",
+    )  # fmt: skip
+
+    def check_together(self) -> None:
+        """Refuse what judges, and options of another engine."""
+        for name in JUDGING:
+            if checks.is_given(getattr(self, name)) and getattr(self, name) != getattr(type(self), name, None):
+                raise UsageError(f"{flag(name)} cannot be used with embed", why="it judges nothing", fix="give it to vlm-audit run")
+        super().check_together()
+        for name in ("ray_address", "ray_actors") if self.engine != "ray" else ():
+            if getattr(self, name) is not None:
+                raise UsageError(f"{flag(name)} requires --engine ray", fix="leave it out")
+        if self.engine == "ray" and self.part is not None:
+            raise UsageError("--part cannot be used with --engine ray", why="Ray divides the work itself", fix="leave one of them out")
+
+
+def fill_cache(request: EmbedRequest) -> list[Filled]:
+    """Embed what an audit of the same arguments would; a model and a probe a row.
+
+    AuditError as of an audit, before the first image where that can be; MachineError if the cache did not take everything.
+    """
+    from audit.api import inputs, models
+    from audit.api.pipeline import notes_in_words
+    from audit.embedding.engines.parts import WHOLE, Part
+    from audit.engine.fill import FillPlan
+
+    LOG.addFilter(notes_in_words)
+    probes = inputs.probes_of(request)
+    datasets = [inputs.dataset_of(probe, request) for probe in probes]
+    part = WHOLE if request.engine == "ray" else request.part or Part.of_environment(os.environ)
+    models.check_models(request)
+    done: list[Filled] = []
+    for model, args in models.models_in_turn(request):
+        with models.loaded(model, args, request) as (encoder, root):
+            _check_kept(encoder, root)
+            models.refuse_misfit(encoder, request)
+            plan = FillPlan(
+                root, part, _engine(request, model, args), request.batch_size, request.what_if, request.stages or FillPlan.stages
+            )
+            for probe, dataset in zip(probes, datasets, strict=True):
+                LOG.info("model %s  probe %s  images %d  part %s", encoder.record.name, probe.name, len(dataset.images), part)
+                done += _filled(encoder, probe, dataset, plan, request)
+        del encoder
+        gc.collect()  # one model at a time in memory
+    if not all(each.whole for each in done):
+        why = "the log says which, and why"
+        raise MachineError("the cache did not take all embeddings", why=why, fix="make room, or wait for the store, and run again")
+    return done
+
+
+def _filled(encoder: Any, probe: Any, dataset: Any, plan: Any, request: EmbedRequest) -> list[Filled]:
+    """Return what the cache has of a model, and of its untrained control where one is asked for."""
+    from dataclasses import replace
+
+    from audit.embedding.engines.local import embed_here
+    from audit.engine.fill import embed_probe
+    from audit.engine.untrained_control import primary, untrained
+
+    done = [embed_probe(encoder, probe, dataset, request.settings, plan)]
+    control = untrained(encoder, request.seed) if request.untrained_control else None
+    if control is not None:  # no Ray actor can load what was drawn here
+        done.append(embed_probe(control, primary(probe), dataset, request.settings, replace(plan, engine=embed_here, what_ifs=())))
+    return done
+
+
+def _check_kept(encoder: Any, root: Any) -> None:
+    """Refuse a model of which a later run would find nothing."""
+    from audit.embedding.cache import MemoryRoot
+    from audit.models.endpoint.model import EndpointModel
+
+    if isinstance(encoder, EndpointModel):
+        what = f"{encoder.record.name} is behind an endpoint, and has no embeddings"
+        raise UsageError(what, why="its answers are kept in a log as it is audited", fix="vlm-audit run")
+    if isinstance(root, MemoryRoot):
+        what = f"the embeddings of {encoder.record.name} cannot be kept"
+        raise UsageError(what, why="the object states no fingerprint", fix="give it a fingerprint, or name a file.py:CLASS")
+
+
+def _engine(request: EmbedRequest, model: object, args: dict[str, str]) -> Engine:
+    if request.engine == "local":
+        from audit.embedding.engines.local import embed_here
+
+        return embed_here
+    from audit.embedding.engines.ray_data import ModelSource, RayCluster, embed_on_ray
+
+    source = ModelSource(model, request.device, request.dtype, args)
+    return partial(embed_on_ray, source, RayCluster(request.ray_address, request.ray_actors))

@@ -1,0 +1,135 @@
+"""The models that a request names, loaded one after another."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from audit.api.endpoint_options import is_served
+from audit.api.requests import AuditRequest
+from audit.embedding.batch import PreparedEncoder
+from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
+from audit.embedding.folders import SharedRoot, local_root, root_of
+from audit.embedding.known import known_encoder
+from audit.engine.probe_audit import refuse_what_ifs
+from audit.errors import UsageError
+from audit.models import load, plugin
+from audit.models.endpoint import model as endpoint
+from audit.models.model_args import by_model, parse_model_args
+from audit.models.prefetch import prefetch
+from audit.types import Answerer, Encoder, ModelRecord
+
+LOG = logging.getLogger("audit")
+
+
+def check_models(request: AuditRequest) -> None:
+    """Load each of several models once, and let go of it: that a later one is missing or damaged is said before the first is audited."""
+    if len(request.model) < 2:
+        return
+    LOG.info("looking at %d models", len(request.model))
+    for model, args in zip(request.model, args_by_model(request), strict=True):
+        if isinstance(model, str):
+            with quiet_log(), loaded(model, args, request) as (encoder, _):
+                refuse_misfit(encoder, request)
+            del encoder
+            gc.collect()  # one model at a time in memory
+
+
+def refuse_misfit(encoder: Encoder | Answerer, request: AuditRequest) -> None:
+    """Refuse what cannot be asked of a kind of model."""
+    if request.what_if and isinstance(encoder, Answerer):
+        refuse_what_ifs()
+
+
+@contextmanager
+def quiet_log() -> Iterator[None]:
+    """Log nothing meanwhile: what is noteworthy about a model is said when it is audited."""
+    before, LOG.disabled = LOG.disabled, True
+    try:
+        yield
+    finally:
+        LOG.disabled = before
+
+
+@contextmanager
+def loaded(
+    model: Any, args: Mapping[str, str], request: AuditRequest, *, note: bool = True
+) -> Iterator[tuple[Encoder | Answerer, CacheRoot]]:
+    """Load a model, and say where its embeddings are kept: those of an object that states no fingerprint only while it is audited.
+
+    The weights of unchanged files are read when they are needed; without `note` none are noted (`audit.embedding.known`).
+    """
+    root = MemoryRoot() if request.no_cache else cache_of(request)
+    if is_served(model):
+        if args:
+            raise UsageError("--model-args cannot be stated about a model behind an endpoint", fix="leave them out")
+        with endpoint.opened(model, request.endpoint_settings(model), answer_folder(request)) as asked:
+            yield asked, MemoryRoot()  # the answer log keeps what it was asked
+        return
+    if isinstance(model, str):
+        setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
+
+        def read() -> Encoder | Answerer:
+            return _decoding(load(model, **setting), request.decode)
+
+        if request.decode == "fast":  # how far an image may be reduced, the loaded model says
+            yield read(), root
+        else:
+            yield known_encoder(model, setting, root, read, verify=request.verify, note=note), root
+        return
+    if args:
+        raise UsageError("--model-args cannot be stated about an object", why="the model is loaded already", fix="leave them out")
+    if isinstance(getattr(model, "record", None), ModelRecord):
+        yield _decoding(model, request.decode), root
+    elif hasattr(model, "fingerprint"):
+        yield _decoding(plugin.wrap(model), request.decode), root
+    else:
+        yield _decoding(plugin.wrap(model), request.decode), MemoryRoot()
+
+
+def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:
+    """Return an encoder whose images are decoded as asked for; UsageError if it does not say how large they need be."""
+    if isinstance(encoder, PreparedEncoder):
+        encoder.draft = encoder.side if decode == "fast" else 0
+    elif decode == "fast":
+        why = "it does not say how many pixels it looks at, so how far an image may be reduced is not known"
+        raise UsageError(f"--decode fast cannot be used with {encoder.record.name}", why=why, fix="leave --decode out")
+    return encoder
+
+
+def cache_of(request: AuditRequest) -> Path | SharedRoot:
+    """Return where the embeddings are kept; UsageError if it is a URL that nothing here reads."""
+    root = root_of(request.cache_root) if request.cache_root else default_root()
+    if isinstance(root, SharedRoot):
+        root.check()
+    return root
+
+
+def answer_folder(request: AuditRequest) -> Path:
+    """Return where the answers of an endpoint are kept: on this machine, since nothing is appended behind a URL."""
+    return root if isinstance(root := cache_of(request), Path) else local_root()
+
+
+def models_in_turn(request: AuditRequest) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Give each model with what is stated about it, and have the weights of the next one read meanwhile."""
+    models = list(zip(request.model, args_by_model(request), strict=True))
+    for place, model in enumerate(models):
+        if place + 1 < len(models):
+            prefetch(models[place + 1][0])
+        yield model
+
+
+def args_by_model(request: AuditRequest) -> list[dict[str, str]]:
+    """Return what is stated about each model; UsageError if it cannot be read, or is stated about another number of models."""
+    given, models = request.model_args, len(request.model)
+    if given is None or isinstance(given, str):
+        return by_model([(0, given)] if given else [], models)
+    if isinstance(given, Mapping):
+        return [dict(given) for _ in request.model]
+    if len(given) != models:
+        raise UsageError(f"model_args are stated about {len(given)} models, and there are {models}", fix="one for each, None for nothing")
+    return [parse_model_args(each) if isinstance(each, str) else dict(each or {}) for each in given]
