@@ -2,7 +2,8 @@
 
 Each size is written as parts of a million rows and audited by a process of its own, start-up, tests and page included; reading the parts
 alone is timed in another, start-up left out. At the first size one file of the same rows is audited too: the findings must be equal. The
-goal: under 1 GB at 10⁸ rows, rows a second flat. ``--rows N [N …]`` changes the sizes (10⁸ rows take 200 MB of disk and some minutes).
+goal: under 1 GB at 10⁸ rows, rows a second flat. ``--rows N [N …]`` changes the sizes (10⁸ rows take 200 MB of disk and some minutes),
+``--scores`` adds five columns of scores; what is compared with one file are then the findings alone, since scores lie in bins.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ started = time.process_time()
 load_parts(Path(sys.argv[1]), ColumnOptions())
 Path(sys.argv[2]).write_text(str(time.process_time() - started))
 """
-EQUAL = ("findings", "measurements", "counts", "verdict")
+EQUAL = ("counts", "verdict", "findings", "measurements")
 
 
-def part(number: int, rows: int) -> pa.Table:
+def part(number: int, rows: int, *, scores: bool) -> pa.Table:
     """Return the rows of one part: women are right a little less often, 88 against 90 of 100."""
     rng = np.random.default_rng(number)
     gender, truth = rng.integers(2, size=rows), rng.integers(len(LABELS), size=rows)
@@ -44,9 +45,12 @@ def part(number: int, rows: int) -> pa.Table:
         "race": (rng.integers(len(RACES), size=rows), RACES), "gender": (gender, ("Female", "Male")),
         "age": (rng.integers(len(AGES), size=rows), AGES), "y_true": (truth, LABELS), "y_pred": (answer, LABELS),
     }  # fmt: skip
-    return pa.table(
-        {name: pa.DictionaryArray.from_arrays(pa.array(each.astype(np.int8)), list(names)) for name, (each, names) in codes.items()}
-    )
+    columns = {name: pa.DictionaryArray.from_arrays(pa.array(each.astype(np.int8)), list(names)) for name, (each, names) in codes.items()}
+    if scores:
+        given = rng.random((rows, len(LABELS)), np.float32) + 2 * (np.arange(len(LABELS), dtype=np.float32) == answer[:, None])
+        given /= given.sum(axis=1, keepdims=True)
+        columns |= {f"score:{label}": pa.array(given[:, place]) for place, label in enumerate(LABELS)}
+    return pa.table(columns)
 
 
 def audited(out: Path) -> dict[str, object]:
@@ -58,7 +62,9 @@ def audited(out: Path) -> dict[str, object]:
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
     parse.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    sizes = sorted(parse.parse_args().rows)
+    parse.add_argument("--scores", action="store_true", help="five columns of scores as well")
+    given = parse.parse_args()
+    sizes = sorted(given.rows)
     command = [sys.executable, "-m", "audit.run", "--quiet", "--predictions"]
     rates, peaks = [], []
     with tempfile.TemporaryDirectory() as place:
@@ -67,7 +73,7 @@ def main() -> None:
         for size in sizes:
             while written < size:
                 rows = min(PART, size - written)
-                pq.write_table(part(written // PART, rows), folder / f"part-{written // PART:05d}.parquet")
+                pq.write_table(part(written // PART, rows, scores=given.scores), folder / f"part-{written // PART:05d}.parquet")
                 written += rows
             whole = measured([*command, f"{folder}/*.parquet", "--out", f"{place}/out"])
             alone = measured([sys.executable, "-c", READ_ALONE, f"{folder}/*.parquet", f"{place}/seconds"])
@@ -84,7 +90,8 @@ def main() -> None:
                 pq.write_table(pa.concat_tables(map(pq.read_table, sorted(folder.iterdir()))), one)
                 measured([*command, str(one), "--out", f"{place}/one"])
                 first, second = audited(Path(place) / "out"), audited(Path(place) / "one")
-                print(f"equal to one file: {all(first[name] == second[name] for name in EQUAL)}")
+                compared = EQUAL[:-1] if given.scores else EQUAL
+                print(f"equal to one file ({', '.join(compared)}): {all(first[name] == second[name] for name in compared)}")
                 one.unlink()
     print(f"peak {max(peaks):.2f} GB (goal: under {MOST_GB:g}); rows/s at the last size {rates[-1] / rates[0]:.2f} x those at the first")
     if max(peaks) > MOST_GB or rates[-1] < SLOWEST * rates[0]:
