@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from made import LABELS, TEMPLATES, installed, jpegs, medians, model_folder, product_limit, say_setting
+from made import LABELS, installed, jpegs, medians, model_folder, product_limit, say_setting, templates
 
 from audit.data.images import decode
 from audit.embedding.cache import MemoryRoot
@@ -90,12 +90,12 @@ def from_start(kind: str, folder: Path, contents: list[bytes]) -> None:
         from clip_benchmark.metrics.zeroshot_classification import run_classification, zero_shot_classifier
 
         model, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
-        classifier = zero_shot_classifier(model.eval(), open_clip.get_tokenizer("ViT-B-32"), LABELS[:7], TEMPLATES, "cpu")
+        classifier = zero_shot_classifier(model.eval(), open_clip.get_tokenizer("ViT-B-32"), LABELS[:7], templates(), "cpu")
         loader = torch.utils.data.DataLoader(Pictures(contents, transform), batch_size=BATCH, num_workers=0)
         run_classification(model, classifier, loader, "cpu")
         return
     encoder = load(str(folder), dtype="bfloat16")
-    embed_texts(encoder, [template.format(c=label) for label in LABELS[:7] for template in TEMPLATES], MemoryRoot())
+    embed_texts(encoder, [template.format(c=label) for label in LABELS[:7] for template in templates()], MemoryRoot())
     embed_images(encoder, made_data(contents), MemoryRoot(), batch_size=BATCH)
 
 

@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import io
 import os
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +18,6 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenize
 
 GFLOP = 8.818
 """Of an image at 224 px in ViT-B/32's image tower: 4.409 billion multiply-adds."""
-TEMPLATES = [f"{kind} of {article} {{c}}{end}" for kind in (
-    "a photo", "a bad photo", "a good photo", "a drawing", "a sketch", "a painting", "a cartoon", "a picture", "a close-up photo",
-    "a blurry photo",
-) for article in ("a", "the", "one", "my") for end in (".", " in a street")]  # fmt: skip
-"""Eighty, of nine to twelve tokens with a class of one or two words: ImageNet's have 9.8."""
 LABELS = ["doctor", "nurse", "teacher", "cook", "firefighter", "judge", "farmer", "pilot", "scientist", "mechanic", "artist", "singer",
     "student", "office worker", "factory worker", "astronaut", "detective", "guard", "builder", "athlete", "baker", "barber", "driver",
     "engineer", "lawyer", "librarian", "painter", "photographer", "plumber", "postman", "reporter", "sailor", "soldier", "tailor", "waiter",
@@ -42,6 +38,13 @@ def say_setting(*packages: str) -> None:
     threads = f"torch {torch.get_num_threads()} threads, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'not set')}"
     load = f"load {os.getloadavg()[0]:.1f}"
     print(f"{', '.join(versions)}; {len(os.sched_getaffinity(0))} cores, {threads}, {load}", flush=True)
+
+
+def templates() -> list[str]:
+    """Return ImageNet's eighty templates, the label as ``{c}``, from open_clip."""
+    from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
+
+    return [template("{c}") for template in OPENAI_IMAGENET_TEMPLATES]
 
 
 def tokenizer() -> CLIPTokenizer:
@@ -109,4 +112,5 @@ def _median(rates: Sequence[tuple[float, float]], place: int) -> float:
 
 def cpu_s() -> float:
     """Return the CPU seconds of this process and of those that it started and that have ended."""
-    return sum(os.times()[:4])
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)

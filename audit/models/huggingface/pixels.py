@@ -75,7 +75,7 @@ class ClipPixels:
         return {"pixel_values": self.normalise(self.pixels(images))}
 
     def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """Return uint8[n, 3, size, size]: resized and cut, not normalised."""
+        """Return uint8[n, 3, size, size]: resized and cut, not normalised; one colour after the other, as a model's kernels expect it."""
         resized = self._with_pillow if self.pillow else self._with_torch
         return torch.stack([resized(image) for image in images])
 
@@ -91,17 +91,17 @@ class ClipPixels:
         return scaled.sub_(mean.to(place)[:, None, None]).div_(std.to(place)[:, None, None])
 
     def _with_torch(self, image: Image.Image) -> torch.Tensor:
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].contiguous()
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
         size = self._size(image)
         if size != (image.height, image.width):
             pixels = F.interpolate(pixels, list(size), mode="bicubic", align_corners=False, antialias=True)
         rows, columns = self._cut(size)
-        return pixels[0, :, rows, columns]
+        return pixels[0, :, rows, columns].contiguous()
 
     def _with_pillow(self, image: Image.Image) -> torch.Tensor:
         height, width = self._size(image)
         pixels = np.array(image.resize((width, height), Image.Resampling.BICUBIC))
-        return torch.from_numpy(pixels[self._cut((height, width))]).permute(2, 0, 1)
+        return torch.from_numpy(pixels[self._cut((height, width))]).permute(2, 0, 1).contiguous()
 
     def _size(self, image: Image.Image) -> tuple[int, int]:
         """Return height and width once the short side is as long as it should be."""

@@ -39,4 +39,4 @@ class OpenClipPixels:
             return whole
         for step in self._transform.transforms[:-2]:
             image = step(image)
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

@@ -36,6 +36,7 @@ def test_pixels_are_those_of_transformers(tmp_path, name, short, side):
     assert pixels.resize_library(ours) == pixels.resize_library(theirs)
     wanted = theirs(images=noise(*SIZES), return_tensors="pt")["pixel_values"]
     assert torch.equal(ours(images=noise(*SIZES))["pixel_values"], wanted)
+    assert ours.pixels(noise(*SIZES)).is_contiguous()  # colours beside each other would go to other kernels, which round otherwise
 
 
 def test_the_settings_of_openais_own_folder_are_understood(tmp_path):
