@@ -31,8 +31,14 @@ class DataConfig:
 
     train: StrictStr
     """``emoji``, ``shapes``; a table (CSV, JSON lines, Excel) whose image paths are relative to its own folder; a folder of images with
-    ``.txt`` beside them, of tar shards, of Parquet, or by ``save_to_disk``; a ``.tar`` or ``.parquet`` file; or ``hf:`` and a name on the
-    hub: ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#FIRST_N]`` (with ``#N`` only the first N rows are fetched)."""
+    ``.txt`` beside them, of tar shards, of Parquet, or by ``save_to_disk``; a ``.tar`` or ``.parquet`` file; several tar shards, here or at
+    URLs (``https://HOST/{000..127}.tar``; what fsspec opens); or ``hf:`` and a name on the hub:
+    ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#FIRST_N]`` (with ``#N`` only the first N rows are fetched)."""
+    shuffle_buffer: NotNegativeInt | None = None
+    """Of tar shards: pairs that are shuffled at a time while the shards are read one after another, in another order each epoch; 0: all
+    pairs are shuffled. None: 0 for files, 10,000 for URLs."""
+    spool_gib: Positive = 8.0
+    """Most disk for shards that were fetched from URLs; it must hold a few of them."""
     batch: Annotated[StrictInt, Field(ge=2)] = 256
     shift: Annotated[StrictInt, Field(ge=0, le=64)] = 0
     """Each image moves by up to so many pixels, either way in both directions, anew each epoch; its edge is repeated."""

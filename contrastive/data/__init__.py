@@ -43,6 +43,7 @@ def _refuse_for_tables(config: DataConfig) -> None:
 
 def _open_stored(config: DataConfig) -> CaptionedImages:
     """Return the pairs of a set on the hub, of a folder, known by what is in it, or of a file, known by its ending."""
+    from contrastive.data.remote import RemoteShards, expanded
     from contrastive.data.saved import load_hub, load_parquet, load_saved  # with Arrow, which built-in sets do not need
     from contrastive.data.table import load_folder, load_table
     from contrastive.data.tars import TarShards
@@ -52,6 +53,10 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
     if ending_of(path) in TEXT and not path.is_dir():
         return load_table(path, config)
     _refuse_for_tables(config)
+    if "://" in name:
+        return RemoteShards(name.partition("?")[0].rpartition("/")[2], expanded(name), int(config.spool_gib * 2**30))
+    if ending == ".tar" and len(several := expanded(name)) > 1 and not path.exists():
+        return TarShards(path.name, [Path(each) for each in several])
     if name.startswith("hf:"):
         return load_hub(name, *columns)
     if path.is_dir():

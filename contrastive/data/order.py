@@ -6,6 +6,8 @@ stopped: that is all of exact resume. Philox (Salmon et al. 2011) is a keyed fun
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -64,7 +66,40 @@ def place(step: int, n: int, batch: int) -> tuple[int, int]:
     return epoch, within * batch
 
 
-def batch_positions(seed: int, step: int, n: int, batch: int) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class Stream:
+    """Data that are read in the order in which they lie, block after block, and shuffled within a buffer."""
+
+    sizes: tuple[int, ...]
+    """Pairs of each block; together all that there are."""
+    buffer: int
+    """Pairs that wait for their turn."""
+
+
+@lru_cache(maxsize=2)
+def streamed(seed: int, epoch: int, stream_: Stream) -> NDArray[np.int64]:
+    """Return the order of one epoch as a shuffle buffer gives it: blocks in a random order, each read from its start.
+
+    The next pair takes the place of a random one in the buffer, which is seen. So it is known without reading what a step sees, and no pair
+    is seen more than `buffer` places before it is read.
+
+    >>> streamed(0, 0, Stream((3, 2), buffer=1)).tolist()
+    [3, 4, 0, 1, 2]
+    """
+    rng = stream(seed, "order", epoch)
+    starts = np.concatenate([[0], np.cumsum(stream_.sizes)])
+    read = np.concatenate([np.arange(starts[block], starts[block + 1]) for block in rng.permutation(len(stream_.sizes))])
+    buffer, rest = read[: stream_.buffer].tolist(), read[stream_.buffer :]
+    order = np.empty(len(read), np.int64)
+    for at, (slot, pair) in enumerate(zip(rng.integers(0, len(buffer), len(rest)).tolist(), rest.tolist(), strict=True)):
+        order[at], buffer[slot] = buffer[slot], pair
+    order[len(rest) :] = rng.permutation(buffer)
+    order.flags.writeable = False  # it is kept
+    return order
+
+
+def batch_positions(seed: int, step: int, n: int, batch: int, stream_: Stream | None = None) -> NDArray[np.int64]:
     """Return the positions in ``[0, n)`` that a step sees. Needs ``batch <= n``."""
     epoch, start = place(step, n, batch)
-    return permutation(seed, epoch, n)[start : start + batch]
+    order = permutation(seed, epoch, n) if stream_ is None else streamed(seed, epoch, stream_)
+    return order[start : start + batch]

@@ -52,13 +52,21 @@ class TarShards:
 
     def __init__(self, title: str, paths: Sequence[Path]):
         self.title, self._paths = title, tuple(paths)
-        parts = [_as_arrays(index_of(path)) for path in paths]  # the index of one shard at a time as Python objects
+        parts = [_as_arrays(self._index(shard)) for shard in range(len(paths))]  # the index of one shard at a time as Python objects
         names, pictures, captions, hashes = map(list, zip(*parts, strict=True))
         if not any(map(len, names)):
             raise TrainingDataError(f"{title} holds no pairs", why="no tar shard has an image in it", fix="members like 17.jpg and 17.txt")
         self._names, self._pictures, self._captions = pa.concat_arrays(names), np.concatenate(pictures), np.concatenate(captions)
         self._first = np.cumsum([0, *map(len, names)])
         self.identity = hash_of(*hashes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Pairs of each shard."""
+        return tuple(map(int, np.diff(self._first)))
+
+    def _index(self, shard: int) -> ShardIndex:
+        return index_of(self._paths[shard])
 
     @property
     def card(self) -> str:
@@ -155,13 +163,23 @@ def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
 def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:
     """Return what the sidecar says, None if it is missing, stale, damaged, or points out of the shard."""
     try:
-        index = ShardIndex(**json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8")))
-        fits = (index.version, index.bytes, index.modified_ns) == (_VERSION, status.st_size, status.st_mtime_ns)
+        said = json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    index = understood(said, status.st_size)
+    return index if index and index.modified_ns == status.st_mtime_ns else None
+
+
+def understood(said: Any, size: int) -> ShardIndex | None:
+    """Return the index that a sidecar of a shard of `size` bytes holds; None if it is damaged, or points out of the shard."""
+    try:
+        index = ShardIndex(**said)
+        fits = (index.version, index.bytes) == (_VERSION, size)
         whole = len(index.names) == len(index.pictures) == len(index.captions) and isinstance(index.sha256, str)
         places = np.concatenate([_places(index.pictures), _places(index.captions)])
-        inside = bool(((places[:, 1] >= 0) & (places[:, 0] >= -1) & (places.sum(axis=1) <= status.st_size)).all())
+        inside = bool(((places[:, 1] >= 0) & (places[:, 0] >= -1) & (places.sum(axis=1) <= size)).all())
         texts = all(isinstance(name, str) for name in index.names)
-    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return index if fits and whole and inside and texts else None
 

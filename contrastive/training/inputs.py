@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from contrastive import distributed
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.checkpoint.heads import require_both_towers
-from contrastive.config import Config
+from contrastive.config import Config, DataConfig
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.captions import TextLengths, text_lengths, texts_of
-from contrastive.data.order import split
+from contrastive.data.order import Stream, batch_positions, split
 from contrastive.data.pairs import PairSet, load_pairs
 from contrastive.data.reading import content_groups
+from contrastive.data.tars import TarShards
 from contrastive.errors import UsageError
 from contrastive.loss import Distillation, Objective, make_objective
 from contrastive.model.clip import ModelConfig
@@ -26,6 +27,9 @@ from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
 from contrastive.model.tokenizer import Tokenizer, clip_tokenizer, train_bpe
 from contrastive.training.zero_shot import LabelSet, read_label_set
+
+URL_BUFFER = 10_000
+"""Pairs that are shuffled at a time where data come over a network."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class RunInputs:
     """What a fine-tuning goes on from."""
     teacher: Checkpoint | None = None
     """Whose matrix of similarities the student's is to be like."""
+    stream: Stream | None = None
+    """In what order shards are read, where not all pairs are shuffled at once."""
     zero_shot: LabelSet | None = None
     """Labelled images that the model is asked about."""
 
@@ -58,6 +64,11 @@ class RunInputs:
         given = {"the initial weights (sha256)": self.initial.sha256} if self.initial else {}
         taught = {"the teacher (sha256)": self.teacher.sha256} if self.teacher else {}
         return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **given, **taught}
+
+    def rows(self, step: int) -> NDArray[np.int64]:
+        """Return the rows that a step sees."""
+        config, n = self.config, len(self.train_rows)
+        return self.train_rows[batch_positions(config.run.seed, step, n, config.data.batch, self.stream)]
 
     def objective(self, generator: torch.Generator | None = None) -> Objective:
         """Return what the model is taught by, its head (if any) drawn from `generator`; `UsageError` if the teacher saw other pixels."""
@@ -95,8 +106,9 @@ def prepare(config: Config) -> RunInputs:
     card = _card(source, pairs, 0 if validation else len(held_out_rows), lengths, initial, teacher)
     model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
     asked = read_label_set(data.zero_shot, preprocess, tokenizer, data) if data.zero_shot else None
+    order = _stream(source, train_rows, data)
     measured_on = held_out, held_out_rows
-    return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, *measured_on, card, lengths, initial, teacher, asked)
+    return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, *measured_on, card, lengths, initial, teacher, order, asked)
 
 
 def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -107,6 +119,17 @@ def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], 
         why = f"{len(source)} pairs are of {len(np.unique(groups))} images, and the pairs of one stay together"
         raise TrainingDataError("no image can be held out of training", why=why, fix="a larger data.held_out, or a file as data.validation")
     return train_rows, held_out_rows
+
+
+def _stream(source: CaptionedImages, rows: NDArray[np.int64], data: DataConfig) -> Stream | None:
+    """Return how shards are read one after another; None where all pairs are shuffled."""
+    buffer = data.shuffle_buffer if data.shuffle_buffer is not None else URL_BUFFER if "://" in data.train else 0
+    if not buffer:
+        return None
+    if not isinstance(source, TarShards):
+        raise UsageError("data.shuffle_buffer is for tar shards", why=f"data.train is {data.train!r}", fix="leave it out")
+    counts, _ = np.histogram(rows, np.concatenate([[0], np.cumsum(source.sizes)]))  # of the pairs to train on, which keep their order
+    return Stream(tuple(map(int, counts)), buffer)
 
 
 def _decided(config: Config, n: int) -> Config:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from contrastive import distributed
 from contrastive.checkpoint.shards import FOLDER
-from contrastive.data.order import batch_positions, place, stream
+from contrastive.data.order import place, stream
 from contrastive.errors import VlmAuditError
 from contrastive.loss import PerPair
 from contrastive.loss.grad_cache import accumulate, add_up, split_parts
@@ -62,10 +62,10 @@ def batch_of(inputs: RunInputs, step: int, device: torch.device) -> tuple[Tensor
 
     All of it is a function of (seed, step) and the row, not of the number of processes or parts.
     """
-    config, n = inputs.config, len(inputs.train_rows)
-    epoch, _ = place(step, n, config.data.batch)
+    config = inputs.config
+    epoch, _ = place(step, len(inputs.train_rows), config.data.batch)
     own = distributed.rank_slice(config.data.batch)
-    rows = inputs.train_rows[batch_positions(config.run.seed, step, n, config.data.batch)][own]
+    rows = inputs.rows(step)[own]
     pixels, ids = inputs.pairs.batch(rows, epoch, config.run.seed, config.data.shift)
     images = inputs.preprocess.normalise(pixels.to(device))
     vision = inputs.model.vision

@@ -12,7 +12,6 @@ import torch
 
 from contrastive import distributed
 from contrastive.config import Config
-from contrastive.data.order import batch_positions
 from contrastive.errors import UsageError
 from contrastive.loss import PerPair
 from contrastive.training.doctor.data import distinct, duplicates, end_of_text, image_check, near_duplicates, text_ids, text_length
@@ -42,8 +41,7 @@ def examine(config: Config, say: Callable[[str], None] = print) -> int:
 
 
 def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result]]:
-    config, n = inputs.config, len(inputs.train_rows)
-    rows = [inputs.train_rows[batch_positions(config.run.seed, step, n, config.data.batch)] for step in range(BATCHES)]
+    config, rows = inputs.config, [inputs.rows(step) for step in range(BATCHES)]
     yield "images", image_check(inputs)
     yield "text length", text_length(inputs.lengths)
     if len(inputs.held_out_rows):
