@@ -46,7 +46,7 @@ class Config:
 _INDIFFERENT = {
     *("run.out", "run.save_every", "run.keep_every", "run.log_every", "run.dist", "run.recompute", "run.compile", "run.kg_co2e_per_kwh"),
     *("run.resume", "optim.accumulate", "loss.tile", "data.memory_gib", "data.workers", "data.prefetch", "model.init", "loss.teacher"),
-    *("run.sharded", "run.eval_every", "run.keep_last", "data.validation", "data.zero_shot", "data.spool_gib"),
+    *("run.sharded", "run.eval_every", "run.keep_last", "data.validation", "data.zero_shot", "data.spool_gib", "run.wandb"),
 }
 """Settings that do not decide the parameters (``model.init`` and ``loss.teacher`` do: the hashes of their files are compared)."""
 

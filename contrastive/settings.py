@@ -213,6 +213,8 @@ class RunConfig:
     """Each process writes its own part of the state, a folder ``shards/step-...`` (the two newest are kept), so that none ever holds all of
     it; at the end they are put together as ``ckpt.pt``, as ``python -m contrastive.unshard`` does with those of any step."""
     log_every: PositiveInt = 10
+    wandb: StrictStr | None = None
+    """Project of Weights & Biases that gets the curves too (extra ``[wandb]``); TensorBoard's are always written where it is installed."""
     kg_co2e_per_kwh: NotNegative | None = None
     """Of the electricity here. None: nothing is said of emissions, as where no counter measures the energy."""
 

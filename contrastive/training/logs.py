@@ -1,10 +1,11 @@
-"""What a run leaves beside its checkpoint, a log of JSON lines and TensorBoard's curves; and how it is asked to stop."""
+"""What a run leaves beside its checkpoint, a log of JSON lines and curves on boards; and how it is asked to stop."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import math
+import secrets
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from contrastive.errors import MachineError
+from contrastive.errors import MachineError, UsageError
 from contrastive.files import replacing
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -78,13 +79,73 @@ class TensorBoard:
 
     def write(self, step: int, numbers: Mapping[str, float | None], prefix: str = "") -> None:
         """Add a point to each curve; what is unknown or no number has none."""
-        for name, value in numbers.items() if self.writer is not None else ():
-            if name not in ("step", "pairs") and value is not None and math.isfinite(value):
-                self.writer.add_scalar(f"{prefix}{name}", value, step)
+        for name, value in _drawn(numbers).items() if self.writer is not None else ():
+            self.writer.add_scalar(f"{prefix}{name}", value, step)
 
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
+
+
+@dataclass(frozen=True)
+class WeightsAndBiases:
+    """The same curves in Weights & Biases, where a run asks for it. With ``WANDB_MODE=offline`` nothing leaves the machine."""
+
+    run: Any = None
+    """What wandb calls a run; None: nothing is written."""
+
+    @classmethod
+    def open(cls, out: Path, project: str | None, config: Mapping[str, Any], step: int = 0) -> WeightsAndBiases:
+        """Return one that writes to a project, going on with the same run after `step`; nothing without a project.
+
+        Raises `UsageError` if wandb is not installed, `MachineError` if it cannot begin.
+        """
+        if project is None:
+            return cls()
+        try:
+            wandb = importlib.import_module("wandb")
+        except ImportError as error:
+            fix = "python -m pip install 'vlm-audit[wandb]', or leave out run.wandb"
+            raise UsageError("run.wandb needs the package wandb", why=str(error), fix=fix) from error
+        known = out / "wandb-id.txt"
+        name = known.read_text("utf-8").strip() if step and known.is_file() else secrets.token_hex(6)
+        settings = wandb.Settings(save_code=False, console="off", silent=True)
+        try:
+            run = wandb.init(project=project, dir=str(out), id=name, resume="allow", config=dict(config), settings=settings)
+        except wandb.errors.Error as error:
+            fix = "wandb login, or WANDB_MODE=offline, or leave out run.wandb"
+            raise MachineError("Weights & Biases cannot begin", why=str(error)[:200], fix=fix) from error
+        known.write_text(name + "\n", "utf-8")
+        return cls(run)
+
+    def write(self, step: int, numbers: Mapping[str, float | None], prefix: str = "") -> None:
+        """Add a point to each curve; what is unknown or no number has none."""
+        if self.run is not None:
+            self.run.log({f"{prefix}{name}": value for name, value in _drawn(numbers).items()}, step=step)
+
+    def close(self) -> None:
+        if self.run is not None:
+            self.run.finish()
+
+
+@dataclass(frozen=True)
+class Boards:
+    """Everything that draws curves."""
+
+    members: tuple[TensorBoard | WeightsAndBiases, ...] = ()
+
+    def write(self, step: int, numbers: Mapping[str, float | None], prefix: str = "") -> None:
+        for board in self.members:
+            board.write(step, numbers, prefix)
+
+    def close(self) -> None:
+        for board in self.members:
+            board.close()
+
+
+def _drawn(numbers: Mapping[str, float | None]) -> dict[str, float]:
+    """Return what can be a point of a curve."""
+    return {name: value for name, value in numbers.items() if name not in ("step", "pairs") and value is not None and math.isfinite(value)}
 
 
 @dataclass

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from contrastive.data.prefetch import prefetched
 from contrastive.errors import VlmAuditError
 from contrastive.training.checkpointing import resume, save_run
 from contrastive.training.inputs import RunInputs, prepare
-from contrastive.training.logs import EventLog, StopRequest, TensorBoard
+from contrastive.training.logs import Boards, EventLog, StopRequest, TensorBoard, WeightsAndBiases
 from contrastive.training.state import Training, account_record, save_file, start
 from contrastive.training.step import batch_of, take_step
 from contrastive.training.watch import check_best, drop_old, judge, measure, out_of_patience
@@ -34,8 +35,11 @@ def run_training(training: Training, inputs: RunInputs, stop: StopRequest, *, qu
     config, batch, steps = inputs.config, inputs.config.data.batch, inputs.config.optim.steps
     pause_s = 0.5 if sys.stderr.isatty() else 10.0  # a log file needs no animation
     begin, end = training.step * batch, steps * batch
-    tensorboard, silent = _tensorboard_of(inputs, training.step), quiet or not distributed.rank0()
-    with tqdm(initial=begin, total=end, unit=" samples", unit_scale=True, disable=silent, mininterval=pause_s, maxinterval=pause_s) as bar:
+    boards, silent = _open_boards(inputs, training.step), quiet or not distributed.rank0()
+    with (
+        closing(boards),
+        tqdm(initial=begin, total=end, unit=" samples", unit_scale=True, disable=silent, mininterval=pause_s, maxinterval=pause_s) as bar,
+    ):
         batches = prefetched(partial(batch_of, inputs, device=training.device), range(training.step, steps), config.data.prefetch)
         _keep(training, inputs)
         while training.step < steps and not out_of_patience(training, inputs) and not _stopped(stop):
@@ -48,13 +52,12 @@ def run_training(training: Training, inputs: RunInputs, stop: StopRequest, *, qu
             training.account.step(batch, tokens=given[1].shape[1], seconds=seconds, waited=waited)
             bar.set_postfix(loss=f"{numbers['loss']:.3f}", refresh=False)
             bar.update(batch)
-            _log(numbers, training, inputs, tensorboard)
+            _log(numbers, training, inputs, boards)
             _keep(training, inputs)
-            _watch(training, inputs, tensorboard)
+            _watch(training, inputs, boards)
             # Between steps that were left out the weights may be finite and still beyond use: the state before them is the good one.
             if training.step % config.run.save_every == 0 and training.step < steps and not training.skipped:
                 save_run(training, inputs)
-    tensorboard.close()
     if training.step < steps and not training.skipped:
         save_run(training, inputs)
 
@@ -69,7 +72,7 @@ def _keep(training: Training, inputs: RunInputs) -> None:
             drop_old(inputs)
 
 
-def _watch(training: Training, inputs: RunInputs, tensorboard: TensorBoard) -> None:
+def _watch(training: Training, inputs: RunInputs, boards: Boards) -> None:
     """Measure where that is due. Nothing that is trained is touched by it, nor is its time counted as the steps'."""
     every = inputs.config.run.eval_every
     if not every or training.step % every or training.step == inputs.config.optim.steps or training.skipped:
@@ -78,7 +81,7 @@ def _watch(training: Training, inputs: RunInputs, tensorboard: TensorBoard) -> N
     judge(training, inputs, measures)
     if measures and distributed.rank0():
         event_log(inputs).write("held_out", step=training.step, **measures)
-        tensorboard.write(training.step, measures, "held_out/")
+        boards.write(training.step, measures, "held_out/")
 
 
 def _stopped(stop: StopRequest) -> bool:
@@ -86,17 +89,20 @@ def _stopped(stop: StopRequest) -> bool:
     return stop.signal is not None
 
 
-def _log(numbers: dict[str, float], training: Training, inputs: RunInputs, tensorboard: TensorBoard) -> None:
+def _log(numbers: dict[str, float], training: Training, inputs: RunInputs, boards: Boards) -> None:
     due = training.step % inputs.config.run.log_every == 0 or training.step == inputs.config.optim.steps
     if distributed.rank0() and (due or numbers["skipped"]):
         plain = {name: value if math.isfinite(value) else None for name, value in numbers.items()}  # JSON has no NaN
         plain |= training.account.rates()
         event_log(inputs).write("step", **plain, wall_s=round(training.seconds, 3))
-        tensorboard.write(training.step, plain)
+        boards.write(training.step, plain)
 
 
-def _tensorboard_of(inputs: RunInputs, step: int) -> TensorBoard:
-    return TensorBoard.open(Path(inputs.config.run.out) / "tensorboard", step) if distributed.rank0() else TensorBoard()
+def _open_boards(inputs: RunInputs, step: int) -> Boards:
+    if not distributed.rank0():
+        return Boards()
+    run, out = inputs.config.run, Path(inputs.config.run.out)
+    return Boards((TensorBoard.open(out / "tensorboard", step), WeightsAndBiases.open(out, run.wandb, inputs.config.to_dict(), step)))
 
 
 def event_log(inputs: RunInputs) -> EventLog:
@@ -111,9 +117,9 @@ def finish(training: Training, inputs: RunInputs) -> dict[str, float]:
     save_run(training, inputs, measures, finished=True)
     if distributed.rank0():
         log_end(inputs, training.step, account_record(training, inputs, measures))
-        tensorboard = _tensorboard_of(inputs, training.step)
-        tensorboard.write(training.step, measures, "held_out/")
-        tensorboard.close()
+        boards = _open_boards(inputs, training.step)
+        boards.write(training.step, measures, "held_out/")
+        boards.close()
     return measures
 
 
