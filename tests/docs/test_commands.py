@@ -19,6 +19,7 @@ from tests.audit.models.generative.test_generative import llava
 from tests.audit.models.huggingface.test_clip import made
 from tests.support import documented
 from tests.support.command import command
+from tests.support.endpoint import Stub
 from tests.support.house import ROOT
 from tests.support.model_folders import edited, saved
 
@@ -56,9 +57,18 @@ def place(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def server():
+    """What stands behind the addresses of the docs: a model that says "unclear" of everything."""
+    with Stub(lambda asked: "unclear") as stub:
+        yield stub
+
+
 @pytest.fixture
-def inside(place, monkeypatch):
+def inside(place, server, monkeypatch):
     monkeypatch.chdir(place)
+    monkeypatch.setattr(documented, "ADDRESS", server.url)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setenv("AUDIT_CACHE_DIR", str(place / "cache"))
     monkeypatch.setattr(hub, "fetch", lambda name, revision: place / "hub" / "models--o--n" / "snapshots" / COMMIT)
     monkeypatch.setattr(learning, "STEPS", 20)
@@ -68,8 +78,9 @@ def inside(place, monkeypatch):
 def run(words: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command as it is written, short of long trainings."""
     if words[0] == "vlm-audit":
+        served = [documented.ADDRESS if word in documented.ADDRESSES else word for word in words[1:]]
         short = documented.FEW_STEPS if words[1] == "train" else ()
-        asked = [word for each in words[1:] for word in ([each] if f"'{each}'" in text else expanded(each))]  # in quotation marks
+        asked = [word for each in served for word in ([each] if f"'{each}'" in text else expanded(each))]  # in quotation marks
         return command(*asked, *short, module="audit.__main__")
     if words[0] == "torchrun":
         return torchrun(words[1:])

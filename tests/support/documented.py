@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from tests.probes.made import pairs
 from tests.support.command import command
 from tests.support.house import ROOT
 from tests.support.tiny import write_checkpoint, write_faces
@@ -20,6 +21,9 @@ from tests.support.web_datasets import benchmark_set, shard
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:vlm-audit|make|python -m|torchrun) [^`\n]+)`")
+ADDRESSES = ("http://localhost:8000/v1", "https://api.example.com/v1")
+ADDRESS = ""
+"""Of the server that takes their place while commands are run."""
 FEW_STEPS = ("optim.steps=4", "optim.warmup=1", "data.batch=8", "run.keep_every=2")
 
 
@@ -70,8 +74,9 @@ def make_place(folder: Path) -> Path:
     ages = itertools.cycle(("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"))
     table.write_text(re.sub("20-29", lambda _: next(ages), table.read_text()))
     shutil.copytree(ROOT / "docs" / "examples", folder / "docs" / "examples")
-    for name in ("cups.py", "colours.py", "my.toml"):
+    for name in ("cups.py", "colours.py", "my.toml", "prices.toml"):
         (folder / name).write_text(code(name))
+    pairs.make(folder / "path" / "to" / "pairs")
     write_pictures(folder)
     _write_answers(folder / "answers.csv")
     _write_tags_and_texts(folder)

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from audit.api import inputs
+from audit.api import models
 from audit.api.pipeline import run_audit
 from audit.api.requests import AuditRequest
 from audit.data import files
@@ -32,7 +32,7 @@ def _settled(monkeypatch):
 def loads(monkeypatch):
     """Every time that weights were read."""
     seen = []
-    monkeypatch.setattr(inputs, "load", lambda spec, **setting: seen.append(spec) or load(spec, **setting))
+    monkeypatch.setattr(models, "load", lambda spec, **setting: seen.append(spec) or load(spec, **setting))
     return seen
 
 
