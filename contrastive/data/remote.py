@@ -161,7 +161,7 @@ def _opened_http(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]
 
 @contextmanager
 def _opened_by_fsspec(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
-    import fsspec  # type: ignore[import-untyped]
+    import fsspec
 
     try:
         system, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
