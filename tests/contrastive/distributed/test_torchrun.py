@@ -5,6 +5,9 @@ import io
 import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -15,6 +18,7 @@ from contrastive.errors import DataError, VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
 from tests.support.spawn import spawn
+from tests.support.torchrun import ROOT
 from tests.support.training import SMALL_VIT, logged_events, run_text, train_and_die
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -131,3 +135,27 @@ def test_shares_of_a_batch_are_its_rows_in_order(monkeypatch):
         monkeypatch.setattr(distributed, "rank", lambda number=number: number)
         shares.append(list(range(12))[distributed.rank_slice(12)])
     assert shares == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+
+
+def test_two_machines_as_the_docs_have_them_are_one_run(run, tmp_path):
+    """Two launches of one process each, which find each other as two machines do; the words are the docs' own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    lines = [line for line in (ROOT / "docs" / "training.md").read_text("utf-8").splitlines() if line.startswith("torchrun --nnodes 2")]
+    assert len(lines) == 2
+    here = {"HOST": "127.0.0.1", "29500": port, "8": "1", "my.toml": run}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", *(here.get(word, word) for word in line.split()[1:]), "--quiet"],
+            env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for line in lines
+    ]  # fmt: skip
+    ended = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0, 0], ended
+    assert str(tmp_path / "out" / "ckpt.pt") in ended[0][0]
+    assert ended[1][0] == ""  # one machine speaks
+    assert main([run, "--quiet", f"run.out={tmp_path / 'alone'}"]) == 0
+    assert largest_difference(*(load(tmp_path / name / "ckpt.pt") for name in ("out", "alone"))) < 1e-5
