@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from audit.api.checks import is_given
+from audit.api.endpoint_options import is_served
 from audit.api.lookup import planned_questions
 from audit.api.requests import AuditRequest
 from audit.data.assemble import fingerprint
@@ -21,6 +22,7 @@ from audit.data.table import DataLocation
 from audit.engine.external import leave_out, sliced_columns
 from audit.errors import DataError, UsageError, nearest
 from audit.gates.gate_set import GateSet
+from audit.measure.asked.questionnaire import questionnaire
 from audit.measure.slices import with_slices
 from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.nesting import check_nested
@@ -34,7 +36,7 @@ from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of
 from audit.probe.inference import without_inference
-from audit.types import UNKNOWN, Dataset, Group, LoadOptions, Probe
+from audit.types import REFUSAL, UNKNOWN, UNPARSED, Dataset, Group, LoadOptions, Manner, Probe
 from audit.whatif.explore import chosen_methods, planned_claim
 from reports.text.numbers import in_words
 
@@ -76,6 +78,9 @@ def _fitted(probe: Probe, request: AuditRequest) -> Probe:
 
 def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
     """Return the gates of a request. Which questions external predictions can answer is known only from the file."""
+    if any(map(is_served, request.model)):  # asked more than the probe says: how often there is no answer
+        manner = Manner(outcomes=(REFUSAL, UNPARSED), repeats=request.repeats or 1, instructions=True)
+        probes = [questionnaire(probe, request.seed, manner).probe for probe in probes]
     planned = None if request.predictions else planned_questions(asked for probe in probes for asked in probe.measurements)
     return GateSet.of(request.fail_on, planned)
 

@@ -100,7 +100,8 @@ def test_each_mode_finds_the_same_answers_and_a_replay_is_byte_equal(serves, mod
 
 def test_a_refuser_is_found_and_its_refusals_are_no_answers(tmp_path):
     with Stub(refuser) as stub:
-        found = run(stub, tmp_path)
+        found = run(stub, tmp_path, fail_on="gap[gender.refusal by race] > 0.1")
+    assert found.exit_code == 1
     refused = rates(found, "gender/selection_rate[refusal]/race")
     assert refused["Black"][0] > 2 * refused["White"][0] > 0
     assert found.finding("gender/selection_rate[refusal]/race").verdict == "disparity"
