@@ -16,6 +16,7 @@ from audit.run import main
 from audit.testing import gender_probe
 from audit.types import Dataset
 from reports.render import render
+from tests.probes.made import captions, vlbias
 from tests.probes.made.pairs import make
 from tests.support.endpoint import Stub
 from tests.support.notes import sentences
@@ -183,3 +184,26 @@ def test_a_plan_says_what_would_be_sent_and_sends_nothing(tmp_path, capsys, scen
 def scenes(tmp_path):
     make(tmp_path / "pairs")
     return tmp_path / "pairs"
+
+
+@pytest.mark.parametrize("serves", [set(), {"letter"}], ids=["text", "letter"])
+def test_questions_that_rows_bring_are_asked_too(serves, tmp_path):
+    (tmp_path / "data").mkdir()
+    given = {"data": vlbias.make(tmp_path / "data")[1], "answer_log": tmp_path / "a.log", "draws": 99, "min_group_size": 2, "limit": 12}
+    with Stub(lambda asked: next(iter(asked.options), "A"), frozenset(serves)) as stub:
+        found = audit.audit("api:tiny", "vlbias", base_url=stub.url, **given)
+        assert set(stub.answered.values()) == {1}
+    planned = {each.outcome for each in found.findings if each.primary}
+    assert {"unclear", "refusal", "unparsed"} <= planned
+    # Each row in two orders, of which the first option is another.
+    assert found.results.audits[0].endpoint.answers == 2 * found.results.audits[0].data.used
+
+
+def test_texts_are_written_and_replayed(tmp_path):
+    (tmp_path / "data").mkdir()
+    given = {"data": captions.make(tmp_path / "data")[1], "answer_log": tmp_path / "a.log", "draws": 99, "min_group_size": 2, "limit": 6}
+    with Stub(lambda asked: "A nurse at work.") as stub:
+        found = audit.audit("api:tiny", "captions", base_url=stub.url, **given)
+    assert set(found.audited[0].texts["text:caption"]) == {"A nurse at work."}
+    again = audit.audit("api:tiny", "captions", base_url=stub.url, replay=True, **given)
+    assert again.results.audits == found.results.audits
