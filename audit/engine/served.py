@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import chi2_contingency
 
 from audit.engine import analyses
 from audit.engine.plan import PlannedUpload
@@ -83,6 +82,8 @@ def equal_shares(lots: Iterable[Mapping[str, int]]) -> float | None:
     answers = sorted({answer for each in counted for answer, count in each.items() if count})
     if len(counted) < 2 or len(answers) < 2:
         return None
+    from scipy.stats import chi2_contingency
+
     table = np.array([[each.get(answer, 0) for answer in answers] for each in counted])
     return float(chi2_contingency(table).pvalue)
 
