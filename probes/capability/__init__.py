@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audit.data.published.open_clip_prompts import imagenet_name
 from audit.errors import DataError
 from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, ProbeData
 
@@ -45,7 +46,7 @@ TEMPLATES = (
     "a bright photo of {}",
     "a drawing of {}",
 )
-"""Version 1, our own: what is installed beside this program decides no number."""
+"""Version 1, our own: what is installed beside this program decides no rate of a question, only what stands beside it (`zeroshot`)."""
 TEMPLATES_PRESET = "templates v1"
 MOST_LEVELS = 40
 """An attribute with more levels, such as a file's source, is nothing to compare groups by."""
@@ -168,7 +169,7 @@ def asked_of_classes(dataset: Dataset) -> tuple[Measurement, tuple[str, ...]]:
         prompts, preset = {label: own.prompts(label) for label in labels}, own.version
     else:
         labels = tuple(level for level in dataset.levels[truth] if level != UNKNOWN and (dataset.attributes[truth] == level).any())
-        prompts = {label: tuple(template.format(class_words(label)) for template in TEMPLATES) for label in labels}
+        prompts = {label: tuple(template.format(class_words(imagenet_name(label, labels))) for template in TEMPLATES) for label in labels}
         preset = TEMPLATES_PRESET
     return Measurement("class", question, LabelSet("classes", labels, prompts), preset, claims, truth=truth), by
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from audit.data.published.open_clip_prompts import has_templates, imagenet_name, templated, templates_version
 from audit.plans import PromptConditionsPlan
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe
-from probes.capability import BEFORE_DATA, LABELLED, asked_of_classes, brought_prompts, compared_by, load_labelled
+from probes.capability import BEFORE_DATA, LABELLED, TEMPLATES_PRESET, asked_of_classes, brought_prompts, compared_by, load_labelled
 
 if TYPE_CHECKING:
     from audit.data.published.clip_benchmark import ClassPrompts
@@ -35,12 +36,19 @@ def _of_attribute(dataset: Dataset, name: str, brought: ClassPrompts) -> Measure
 
 
 def _plan(asked: Measurement) -> PromptConditionsPlan:
-    prompts = asked.label_set.prompts
+    prompts, labels = asked.label_set.prompts, asked.label_set.labels
     most = max(map(len, prompts.values()))
     ensembles = {"one template": {label: texts[:1] for label, texts in prompts.items()}, f"all {most} templates": dict(prompts)}
+    preset = asked.preset
+    if asked.preset == TEMPLATES_PRESET and has_templates():
+        of_open_clip = {label: templated(imagenet_name(label, labels).replace("_", " ")) for label in labels}
+        for count in range(2):
+            texts = {label: given[count] for label, given in of_open_clip.items()}
+            ensembles[f"open_clip's {len(texts[labels[0]])} templates"] = texts
+        preset = f"{preset}, {templates_version()}"
     return PromptConditionsPlan(
         question="What does averaging several prompt templates gain, and for whom?", measurement=asked.name,
-        by=tuple(name for claim in asked.claims for name in claim.by), conditions=ensembles, preset=asked.preset,
+        by=tuple(name for claim in asked.claims for name in claim.by), conditions=ensembles, preset=preset,
     )  # fmt: skip
 
 
@@ -62,7 +70,10 @@ PROBE = Probe(
         "A class that the model knows by another word counts as not known: prompts use the class names of the data.",
         "Groups differ in which classes their pictures show; a gap may come from harder classes.",
     ),
-    not_tested=("other prompt templates than our eight", "classes that the data do not have"),
+    not_tested=(
+        "other prompt templates than our eight and, where open_clip_torch is installed, its 7 and 80",
+        "classes that the data do not have",
+    ),
     data=LABELLED,
     fitted=asked_of_data,
 )

@@ -6,6 +6,7 @@ import pytest
 import audit
 import probes
 from audit.data.images import decode
+from audit.data.published.open_clip_prompts import imagenet_name
 from audit.errors import DataError, UsageError
 from audit.plans import NaturalShiftPlan
 from audit.types import UNKNOWN, LoadOptions
@@ -52,6 +53,23 @@ def test_columns_of_conditions_are_natural_shifts_from_the_standard_or_the_commo
     probe = probes.get("robustness")
     plans = [plan for plan in probe.fitted(probe.load(LoadOptions(str(tmp_path)))).analyses if isinstance(plan, NaturalShiftPlan)]
     assert [(plan.column, plan.standard, plan.by) for plan in plans] == [("source", "standard", ("light",)), ("light", "day", ("source",))]
+
+
+def test_zero_shot_is_also_asked_in_the_templates_of_open_clip(tmp_path):
+    """Of 1,000 classes named by number the names are ImageNet's: 0 is a tench, 207 a golden retriever."""
+    metadata = pytest.importorskip("open_clip.zero_shot_metadata", reason="open_clip is not installed")
+    for kind in ("cup", "traffic_light"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "0.png").write_bytes(picture(len(kind)))
+    probe = probes.get("zeroshot")
+    (plan,) = probe.fitted(probe.load(LoadOptions(str(tmp_path)))).analyses
+    assert list(plan.conditions) == ["one template", "all 8 templates", "open_clip's 7 templates", "open_clip's 80 templates"]
+    expected = tuple(template("traffic light") for template in metadata.OPENAI_IMAGENET_TEMPLATES)
+    assert plan.conditions["open_clip's 80 templates"]["traffic_light"] == expected
+    numbers = tuple(map(str, range(1000)))
+    ids = tuple(f"n{7 * number:08d}" for number in range(1000))
+    assert (imagenet_name("0", numbers), imagenet_name(ids[207], ids[::-1])) == ("tench", "Golden Retriever")
+    assert (imagenet_name("0", numbers[:10]), imagenet_name(ids[0], ids[:999])) == ("0", ids[0])
 
 
 def test_data_without_classes_are_refused(tmp_path):
