@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from made import installed, model_folder, say_setting, templates, tokenizer
 
 from audit.embedding.cache import MemoryRoot
 from audit.embedding.embed import embed_texts
 from audit.models import load
+from benchmarks.speed.made import installed, model_folder, say_setting, templates, tokenizer
 
 CONTEXT, WANTED, TOLERANCE = 77, 10, 1e-5
 

@@ -27,7 +27,7 @@ from audit.embedding.identity import QUIET_S
 from audit.engine.texts import given_texts
 from audit.models import load
 from audit.types import Encoder
-from benchmarks.speed.embedding import model_folder
+from benchmarks.speed.made import model_folder
 from benchmarks.speed.many_images import embeddings, people
 
 COLD = 160
