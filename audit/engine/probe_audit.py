@@ -26,7 +26,7 @@ from audit.errors import UsageError
 from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
 from audit.measure.label_sets import answer_all
-from audit.measure.row_options import check_rows, embedded_texts, row_texts_record
+from audit.measure.row_options import check_rows, embedded_texts, questions_of_rows, row_texts_record
 from audit.plans import AttackPlan, WhatIfPlan
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
@@ -222,7 +222,8 @@ def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stag
     predictions = {name: weighing(clustered(each, cluster), weights, dataset.name) for name, each in answered.predictions.items()}
     tested = Stage("testing", sum(len(m.claims) for m in probe.measurements), stages).advance
     raw = [each for m in probe.measurements for each in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
-    found = responsiveness(predictions, settings)
+    questions = {m.name: questions_of_rows(m, dataset.texts, predictions[m.name].attributes.index) for m in probe.measurements}
+    found = responsiveness(predictions, settings, questions)
     decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited, looks={name: each.code for name, each in found.items()})
     # A count table has each image in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}

@@ -11,7 +11,7 @@ import numpy as np
 from audit.errors import DataError, UsageError, nearest
 from audit.measure.asked.likelihood import PLAIN, build_question, with_unclear
 from audit.measure.zero_shot import cosine_scores, ensemble, has_truth, logits_of, predict_from_scores, probabilities
-from audit.plans import RowOptions
+from audit.plans import RowOptions, RowQuestions
 from audit.records.inputs import RowTexts
 from audit.types import UNCLEAR, UNKNOWN, Dataset, LabelSet, Manner, Measurement, ModelRecord, Predictions, Question
 
@@ -206,6 +206,17 @@ def row_questions(
             made[texts] = replace(built, options=tuple(built.options[i] for i in places), letters=letters)
         found.append(made[texts] if wanted else None)
     return found
+
+
+def questions_of_rows(measurement: Measurement, row_texts: pd.DataFrame | None, asked: pd.Index) -> RowQuestions | None:
+    """Return which of the rows `asked` share their question; None where all are asked the same, or rows cannot be told apart."""
+    if measurement.options is None or row_texts is None or not row_texts.index.is_unique or not len(asked):
+        return None
+    options, texts = measurement.options, row_texts.loc[asked]
+    read = [*_columns(measurement), *([options.stem] if options.stem else [])]
+    columns = [read, *([[*read, options.question]] if options.question else [])]
+    readings = tuple(texts.groupby(names, sort=False).ngroup().to_numpy() for names in columns)
+    return RowQuestions(readings, 1 / (len(options.columns) if options.others is None else texts[read[0]].nunique()))
 
 
 def row_texts_record(measurement: Measurement, row_texts: pd.DataFrame | None) -> RowTexts | None:

@@ -5,7 +5,7 @@ from audit.plans.conditions import AttackPlan, ConditionsPlan, ImageConditionsPl
 from audit.plans.counterfactual import Choice, CounterfactualSetsPlan, PairedClaim
 from audit.plans.few_shot import FewShotPlan
 from audit.plans.published import CellReference, PublishedRow, PublishedTable
-from audit.plans.row_options import RowOptions
+from audit.plans.row_options import RowOptions, RowQuestions
 from audit.plans.similarity import AssociationPlan, RankingPlan
 from audit.plans.specification import Specification, SpecificationPlan
 from audit.plans.tagging import TaggingPlan
@@ -15,6 +15,6 @@ from audit.plans.words import TextAssociationPlan, WordRatePlan
 __all__ = [
     "AnalysisPlan", "AssociationPlan", "AttackPlan", "CellReference", "Choice", "Combined", "ConditionsPlan", "CounterfactualSetsPlan",
     "Direction", "FewShotPlan", "Group", "ImageConditionsPlan", "NaturalShiftPlan", "PairedClaim", "Pairs", "ProbeData",
-    "PromptConditionsPlan", "PublishedRow", "PublishedTable", "RankingPlan", "RightAnswer", "RowOptions", "Specification",
-    "SpecificationPlan", "TaggingPlan", "TextAssociationPlan", "WhatIfPlan", "WordRatePlan",
+    "PromptConditionsPlan", "PublishedRow", "PublishedTable", "RankingPlan", "RightAnswer", "RowOptions", "RowQuestions",
+    "Specification", "SpecificationPlan", "TaggingPlan", "TextAssociationPlan", "WhatIfPlan", "WordRatePlan",
 ]  # fmt: skip

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Int
 
 
 @dataclass(frozen=True)
@@ -20,3 +25,12 @@ class RowOptions:
     """The label of every option of another row: the row's own name among all names. `columns` then has one label. Dual encoders only."""
     private: bool = False
     """Whether the texts name people: they are counted and never written, shown or logged."""
+
+
+class RowQuestions(NamedTuple):
+    """Which rows were asked the same, whatever their images show."""
+
+    readings: tuple[Int[np.ndarray, "n"], ...]
+    """Number of each row's question: by the texts that a dual encoder reads and, where there is a question, by that as well."""
+    guessed: float
+    """Share of rows in which a guess names one role."""

@@ -12,9 +12,9 @@ from audit.types import Exclusion, Group, Note
 
 Look = Literal["looks", "constant", "unclear", "order", "no better", "varies"]
 """Whether the answers depend on the images. `looks`: they agree with the labels more often than the best constant answer. Of the others
-accuracy says nothing about groups: every image gets one answer (`constant`); nearly every image is "unclear"; nearly every image gets one
-answer, and another one in another order of the options (`order`); they are not shown to agree more often than the best constant answer, and
-do not follow the labels (`no better`) or do (`varies`)."""
+accuracy says nothing about groups: every image, or every question where rows have their own, gets one answer (`constant`); nearly every
+image is "unclear"; nearly every image gets one answer, and another one in another order of the options (`order`); they are not shown to
+agree more often than the best constant answer, and do not follow the labels (`no better`) or do (`varies`)."""
 
 
 @record
@@ -42,7 +42,7 @@ class Responsiveness:
     """Whether the answers to a measurement depend on the images."""
 
     code: Look | None
-    """None where it cannot be told: without true answers, or with a single one."""
+    """None where it cannot be told: without true answers, or with a single one that is not one role among others."""
     n: int
     """Images answered."""
     commonest: str

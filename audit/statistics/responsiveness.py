@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from audit.naming import ASKINGS, order_name
+from audit.plans import RowQuestions
 from audit.records.counts import CountRecord
 from audit.records.finding import Composition, Finding
 from audit.records.inputs import AgainstConstant, Look, Responsiveness
@@ -40,37 +41,93 @@ _ROUNDING = 1e-9
 # ---- answers against one answer ------------------------------------------------------------------------------------------------------
 
 
-def responsiveness(predictions: Mapping[str, Predictions], settings: Settings) -> dict[str, Responsiveness]:
-    """Return how the answers to each measurement depend on the images; nothing for those that compare two askings."""
+def responsiveness(
+    predictions: Mapping[str, Predictions], settings: Settings, questions: Mapping[str, RowQuestions | None] | None = None
+) -> dict[str, Responsiveness]:
+    """Return how the answers to each measurement depend on the images; nothing for those that compare two askings.
+
+    `questions` says of a measurement whose questions differ from row to row which rows share theirs.
+    """
+    of_rows = questions or {}
     aside = {named(name) for name in predictions for named in ASKINGS}
     asked = {name: each for name, each in predictions.items() if name not in aside and len(each.y_pred)}
-    return {name: _of_measurement(name, each, predictions.get(order_name(name)), settings) for name, each in asked.items()}
+    return {
+        name: _of_measurement(name, each, predictions.get(order_name(name)), settings, of_rows.get(name)) for name, each in asked.items()
+    }
 
 
-def _of_measurement(name: str, given: Predictions, order: Predictions | None, settings: Settings) -> Responsiveness:
+def _of_measurement(
+    name: str, given: Predictions, order: Predictions | None, settings: Settings, questions: RowQuestions | None
+) -> Responsiveness:
     images = given.images_of_rows
     commonest, share = _commonest(given.y_pred, given.answers, images)
     unclear = float(images[given.y_pred == UNCLEAR].sum() / images.sum()) if UNCLEAR in given.answers else None
     kept = None if order is None else float(np.mean(order.y_pred == SAME_ANSWER))
     against = against_constant(name, given, settings)
     found = Responsiveness(None, given.images, commonest, share, unclear, kept, against)
-    return replace(found, code=_code(found, settings.alpha))
+    return replace(found, code=_code(found, settings.alpha, questions and look_of_rows(given, questions, settings.alpha)))
 
 
-def _code(found: Responsiveness, alpha: float) -> Look | None:
+def _code(found: Responsiveness, alpha: float, by_rows: Look | None) -> Look | None:
     against, kept = found.against_constant, found.same_in_another_order
+    if by_rows in ("looks", "constant"):
+        return by_rows
     if (found.unclear or 0.0) >= MOSTLY:
         return "unclear"
     if found.commonest_share >= MOSTLY and kept is not None and kept < 0.5:
         return "order"
     if against is None:
         # Nothing tells a model that rightly gives everybody one answer from one that does not look.
-        return "constant" if found.commonest_share == 1 else None
+        return "constant" if found.commonest_share == 1 else by_rows
     if against.accuracy > against.constant_accuracy and against.p <= alpha:
         return "looks"
     if found.commonest_share == 1:
         return "constant"
     return "no better" if against.follows_truth_p is None or against.follows_truth_p > alpha else "varies"
+
+
+def look_of_rows(given: Predictions, questions: RowQuestions, alpha: float) -> Look | None:
+    """Return what answers to questions of rows tell of a look at the images; None where they tell nothing.
+
+    Where one role is right in every row, the texts do not tell which: who is right more often than a guess looks (the interval of the
+    rate lies above it), and who is not is "no better". Else, or if no better, the answers are "constant" where most rows share their
+    question with another, and every question that was put more than once got one answer, whatever the images show.
+
+    Examples
+    --------
+    Two questions, each about a picture of either kind; the answers follow the question.
+
+    >>> kinds, said = np.array(["a", "b", "a", "b"]), np.array(["a", "a", "b", "b"])
+    >>> rows = pd.DataFrame(index=range(4))
+    >>> given = Predictions(("a", "b"), ("a", "b"), np.zeros((4, 0), np.float32), said, kinds, rows, np.zeros(4, np.float32))
+    >>> look_of_rows(given, RowQuestions((np.array([0, 0, 1, 1]),), 0.5), 0.05)
+    'constant'
+    """
+    guessed = _better_than_a_guess(given, questions.guessed, alpha)
+    if guessed:
+        return "looks"
+    if any(_one_answer_each(reading, given.y_pred) for reading in questions.readings):
+        return "constant"
+    return None if guessed is None else "no better"
+
+
+def _one_answer_each(question: Int[np.ndarray, "n"], y_pred: np.ndarray) -> bool:
+    """Tell whether most rows share their question with another, and every shared question got one answer."""
+    rows = pd.DataFrame({"question": question, "answer": y_pred}).groupby("question")["answer"].agg(["size", "nunique"])
+    shared = rows[rows["size"] > 1]
+    return bool(2 * shared["size"].sum() >= len(y_pred) and (shared["nunique"] == 1).all())
+
+
+def _better_than_a_guess(given: Predictions, guessed: float, alpha: float) -> bool | None:
+    """Tell whether the only right role is named more often than by guessing; None where there is none, or several are right."""
+    known = np.zeros(len(given.y_pred), bool) if given.y_true is None else given.y_true != UNKNOWN
+    if given.y_true is None or len(pd.unique(given.y_true[known])) != 1:
+        return None
+    right = given.y_pred[known] == given.y_true[known]
+    units: ImageUnits | ClusterUnits = ImageUnits(np.array([right.sum()]), np.array([len(right)]))
+    if given.cluster is not None:
+        units = ClusterUnits(cluster_table(given.cluster[known], np.zeros(len(right), np.int64), right, 1))
+    return bool(units.intervals(alpha)[0][0] > guessed)
 
 
 def _commonest(answers: np.ndarray, declared: Group, images: Int[np.ndarray, "n"]) -> tuple[str, float]:

@@ -11,7 +11,7 @@ from audit.records.base import FindingVerdict
 from audit.records.finding import Unresponsive
 from audit.records.inputs import Look
 from audit.records.results import Finding, Verdict
-from audit.types import NO_ANSWER
+from audit.types import NO_ANSWER, UNCLEAR
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -100,13 +100,17 @@ def unresponsive(finding: Finding, look: Look | None) -> Unresponsive | None:
     """Return why a finding has no verdict though groups can be compared; None where it has one.
 
     Accuracy says nothing about groups where the answers are not shown to be better than one answer for every image. Another metric says
-    nothing where nearly all images get one answer whatever they show: that groups do not differ then follows from it.
+    nothing where nearly all images get one answer whatever they show: that groups do not differ then follows from it. That nobody is
+    left without an answer stays a fact of its own.
     """
     if look is None or look == "looks" or finding.verdict == "not estimable":
         return None
     if finding.metric == "accuracy" and finding.outcome is None:
         return look
-    blind = look in ("constant", "unclear", "order") and finding.outcome not in NO_ANSWER
+    rate = finding.overall.value or 0.0
+    # One answer for all, "unclear", is the look "unclear": a "constant" one that leaves some undecided goes by the questions of rows.
+    by_question = look == "constant" and (0 < rate < 1 or (rate == 1 and finding.outcome == UNCLEAR))
+    blind = look in ("constant", "unclear", "order") and (finding.outcome not in NO_ANSWER or by_question)
     return look if blind and finding.verdict != "disparity" else None
 
 

@@ -127,8 +127,7 @@ PROBE = Probe(
             "genderbias_vl v1",
             (
                 Claim("accuracy", ("gender",)),
-                # Exploratory: both genders have the same questions, so a model that looks at no picture has equal rates by design.
-                Claim("selection_rate", ("gender",), ROLES[0], primary=False),
+                Claim("selection_rate", ("gender",), ROLES[0]),
                 Claim("selection_rate", ("gender", "shown"), ROLES[0], primary=False),
                 Claim("accuracy", ("made",), primary=False),
             ),

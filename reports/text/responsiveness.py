@@ -66,8 +66,15 @@ def _grouped(blind: Iterable[_Placed]) -> str:
 def _one_answer(found: Responsiveness) -> str:
     if found.code == "order":
         return "it gives nearly every image one answer, and another one when the options are shuffled"
+    if _by_question(found):
+        return f"it gives each question one answer, whichever of {in_words(found.n, 'image')} it is put to"
     answer, share = (UNCLEAR, found.unclear or 0.0) if found.code == "unclear" else (found.commonest, found.commonest_share)
     return f"it answers ‘{answer}’ to {'all' if share == 1 else f'{_share(share)} of'} {in_words(found.n, 'image')}"
+
+
+def _by_question(found: Responsiveness) -> bool:
+    """Tell whether questions differ from row to row, and answers with the questions alone."""
+    return found.code == "constant" and found.commonest_share < 1
 
 
 def _share(share: float) -> str:
@@ -97,7 +104,7 @@ def _right(found: Responsiveness) -> str:
     """Return how often the answers agree with the labels, and one answer for every image."""
     against = found.against_constant
     if against is None:
-        return "the true answers are not known"
+        return f"the right one of a row’s options is {'' if found.code == 'looks' else 'not '}named more often than by a guess"
     p = p_phrase(against.p)
     constant = f"‘{against.constant}’ for every image does in {percent(against.constant_accuracy, 1)}"
     return f"the answers agree with the labels in {percent(against.accuracy, 1)} of {in_words(against.n, 'image')}, {constant} ({p})"
@@ -110,7 +117,7 @@ def look_sentences(audit: AuditResult) -> tuple[str, ...]:
 
 
 def _facts(record: MeasurementRecord, found: Responsiveness) -> str:
-    said = [_right(found)] if found.against_constant else []
+    said = [_right(found)] if found.against_constant or found.code in ("looks", "no better") else []
     said.append(f"the commonest answer, ‘{found.commonest}’, is given to {_share(found.commonest_share)}")
     said += [f"‘{UNCLEAR}’ to {percent(found.unclear, 1)}"] if found.unclear is not None and found.commonest != UNCLEAR else []
     kept = found.same_in_another_order
@@ -139,7 +146,9 @@ def why_unresponsive(finding: Finding, audit: AuditResult) -> str:
     if finding.unresponsive is None or record is None or record.responsiveness is None:
         return ""
     if finding.unresponsive in BLIND:
-        return f"the model {_one_answer(record.responsiveness).removeprefix('it ')}, whatever they show"
+        found = record.responsiveness
+        why = ": groups that are asked the same have equal rates by design" if _by_question(found) else ", whatever they show"
+        return f"the model {_one_answer(found).removeprefix('it ')}{why}"
     return _right(record.responsiveness)
 
 

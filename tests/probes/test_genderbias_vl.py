@@ -43,8 +43,8 @@ def test_a_pure_stereotyper_is_found_by_direction_where_accuracy_shows_nothing(m
     found = audit.audit(model=PureStereotyper(loaded(made)), probe="genderbias_vl", data=str(made), draws=199).results.audits[0]
     by_name = {each.id.partition("/")[2]: each for each in found.findings}
     direction, accuracy = by_name["selection_rate[men's work]/gender"], by_name["accuracy/gender"]
-    assert (direction.verdict, direction.gap.value, accuracy.verdict, accuracy.gap.value) == ("signal", 1.0, "not estimable", 0.0)
-    assert found.verdict == "not estimable"
+    assert (direction.verdict, direction.gap.value, accuracy.verdict, accuracy.gap.value) == ("disparity", 1.0, "not estimable", 0.0)
+    assert found.verdict == "disparity"
     (pairs,) = found.paired
     assert (pairs.only_first_correct, pairs.only_second_correct) == (80, 0)
 

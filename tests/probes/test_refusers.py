@@ -4,6 +4,7 @@ import pytest
 
 import audit
 import probes
+from reports.text.responsiveness import why_unresponsive
 from tests.support.command import command
 from tests.support.every_probe import asked_with_less, made_data
 from tests.support.planted import MODELS, Refuser
@@ -22,6 +23,20 @@ def test_who_answers_all_alike_is_not_called_fair(name, tmp_path):
     found = audit.audit(model=refuser, probe=name, data=data, draws=99).results.audits[0]
     assert found.verdict in ("inconclusive", "not estimable")
     assert not [each.id for each in found.findings if each.primary and each.verdict == "equivalent"]
+
+
+OF_ROWS = [name for name in probes.names() if any(each.options for each in probes.get(name).measurements)]
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_who_reads_the_question_and_sees_no_picture_is_not_called_fair(name, tmp_path):
+    """Within 60 points all groups would be equivalent; but nearly equal rates come with the questions, which all groups share."""
+    _, _, data = made_data(name, tmp_path / "data")
+    found = audit.audit(model=Refuser(), probe=name, data=data, draws=99, tolerance=0.6).results.audits[0]
+    assert {each.responsiveness.code for each in found.measurements} == {"constant"}
+    assert found.verdict == "not estimable"
+    said = why_unresponsive(next(each for each in found.findings if each.primary), found)
+    assert said.endswith(": groups that are asked the same have equal rates by design")
 
 
 def test_all_probes_of_faces_share_one_pass(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from audit.data.changed.subset import part_of
 from audit.engine import audit
 from audit.errors import DataError, UsageError
+from audit.measure.row_options import questions_of_rows
 from audit.probe.check import mistakes
 from audit.testing import FakeEncoder, png
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe, RowOptions, Settings
@@ -248,6 +249,20 @@ class Blind(FakeEncoder):
 
     def encode_texts(self, texts):
         return np.ones((len(texts), 3), np.float32)
+
+
+def test_rows_share_a_question_by_what_a_model_reads():
+    """Six rows have three distinct sets of options; with the question before them, of which one differs, four."""
+    data = rows()
+    texts = data.texts.assign(q=["What?"] * 5 + ["Which?"])
+    asked = questions_of_rows(MEASURED, texts, texts.index)
+    assert [reading.tolist() for reading in asked.readings] == [[0, 1, 2, 2, 0, 1], [0, 1, 2, 2, 0, 3]]
+    assert asked.guessed == 1 / 3
+    assert questions_of_rows(MEASURED, texts, texts.index[[5, 0]]).readings[0].tolist() == [0, 1]
+    assert questions_of_rows(NAMED, named().texts, named().texts.index).guessed == 1 / 3  # three names
+    assert questions_of_rows(replace(MEASURED, options=None), texts, texts.index) is None
+    assert questions_of_rows(MEASURED, texts, texts.index[:0]) is None
+    assert questions_of_rows(MEASURED, texts.set_axis(["same"] * 6), texts.index) is None
 
 
 def test_a_tie_goes_to_no_role_but_to_the_text_that_comes_first(root):

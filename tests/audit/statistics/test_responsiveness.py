@@ -9,9 +9,17 @@ from scipy.stats import binomtest
 from statsmodels.stats.contingency_tables import StratifiedTable, mcnemar
 
 from audit.naming import order_name
+from audit.plans import RowQuestions
 from audit.statistics.counts.cells import count_record
 from audit.statistics.findings import decide_verdicts, findings
-from audit.statistics.responsiveness import _shuffle_errors, against_constant, responsiveness, standardized_gap, with_composition
+from audit.statistics.responsiveness import (
+    _shuffle_errors,
+    against_constant,
+    look_of_rows,
+    responsiveness,
+    standardized_gap,
+    with_composition,
+)
 from audit.types import SAME_ANSWER, UNCLEAR, UNKNOWN, Claim, LabelSet, Measurement, Settings
 from tests.support.answered import answered
 
@@ -93,6 +101,50 @@ def test_one_answer_for_all_is_not_equal_treatment_where_nothing_is_true():
     assert look(mixed).code is None
 
 
+QUESTION = np.repeat([0, 1, 2, 3], 25)
+"""Of 100 rows, four questions of 25 rows each."""
+
+
+def look_at_rows(y_pred, y_true=None, question=QUESTION, guessed=0.5, **changes):
+    given = answered(np.asarray(y_pred), pd.DataFrame({"group": ["a"] * len(y_pred)}), y_true, (*LABELS, UNCLEAR), **changes)
+    return look_of_rows(given, RowQuestions((question,), guessed), 0.05)
+
+
+def test_one_answer_a_question_is_a_constant_one():
+    """Questions 0 and 2 are answered "Female", the others "Male", whatever the image; one other answer among the hundred is a look."""
+    constant = np.repeat(["Female", "Male", "Female", "Male"], 25)
+    assert look_at_rows(constant) == "constant"
+    assert look_at_rows(np.where(np.arange(100) == 7, "Male", constant)) is None
+    # Right about half of either sex, as the questions are put to both: no better than always "Male", and worse, constant.
+    assert look_at_rows(constant, np.tile(LABELS, 50)) == "constant"
+    # Read from the question alone: always right, and better than any constant answer; that it looks is not shown by it.
+    assert look_at_rows(constant, constant) == "constant"
+    asked = {"gender": RowQuestions((QUESTION,), 0.5)}
+    (found,) = responsiveness({"gender": people(MIXED)}, SETTINGS, asked).values()
+    assert found.code == "looks"  # 55 of 100 are "Male", in rows 30 to 84: questions 1 and 3 get both answers
+
+
+def test_questions_that_are_put_once_tell_nothing():
+    """50 of 100 rows share their question with another: enough; 48 of 100: not."""
+    constant = np.repeat(["Female", "Male", "Female", "Male"], 25)
+    alone = np.r_[np.repeat([0, 1], 25), 2 + np.arange(50)]
+    assert look_at_rows(constant, question=alone) == "constant"
+    assert look_at_rows(constant, question=np.r_[np.repeat([0, 1], 24), 2 + np.arange(52)]) is None
+    assert look_at_rows(constant, question=np.arange(100)) is None
+
+
+def test_where_one_role_is_always_right_a_look_is_better_than_a_guess():
+    """Wilson's interval of 26 of 100 starts at .184, of 25 at .175, of 40 at .309: above one in six, and one in three is not below .309."""
+    right = {n: np.repeat(["Female", "Male"], [n, 100 - n]) for n in (24, 25, 40)}
+    truth, alone = np.repeat("Female", 100), np.arange(100)
+    codes = {(n, k): look_at_rows(right[n], truth, alone, 1 / k) for n, k in ((24, 6), (25, 6), (40, 6), (40, 3))}
+    assert codes == {(24, 6): "looks", (25, 6): "looks", (40, 6): "looks", (40, 3): "no better"}
+    # In ten scenes of ten frames, four right in all of theirs: the interval is that of ten scenes.
+    assert look_at_rows(right[40], truth, alone, 1 / 6, cluster=np.repeat(np.arange(10), 10)) == "no better"
+    # Always right, and each question with one answer: a look all the same, as the texts do not tell which role is right.
+    assert look_at_rows(truth, truth) == "looks"
+
+
 def test_whole_clusters_change_sign_together():
     """Of four persons, three have five women that only the answers are right about: of eight flips of 5, 5 and 5 two reach 15, p = .25."""
     cells = {("a", "Female", "Female"): 15, ("a", "Male", "Male"): 25}
@@ -147,10 +199,11 @@ ASKED = Measurement(
 )  # fmt: skip
 
 
-def decided(cells, *, limited=False, claims=ASKED.claims):
+def decided(cells, *, limited=False, claims=ASKED.claims, question=None):
     given = people(cells, (*LABELS, UNCLEAR))
     asked = replace(ASKED, claims=claims)
-    looks = {name: found.code for name, found in responsiveness({"gender": given}, SETTINGS).items()}
+    of_rows = {"gender": None if question is None else RowQuestions((question,), 0.5)}
+    looks = {name: found.code for name, found in responsiveness({"gender": given}, SETTINGS, of_rows).items()}
     levels = {"group": ("a", "b")}
     found, verdict = decide_verdicts(findings(asked, given, levels, SETTINGS), SETTINGS, limited=limited, looks=looks)
     return with_composition(found, [count_record(asked, given, levels)], SETTINGS), verdict
@@ -166,6 +219,20 @@ def test_what_one_answer_for_every_image_says_about_groups_is_not_estimable():
     assert (accuracy.composition.gap, accuracy.composition.p, accuracy.composition.explains) == (0.0, 1.0, True)
     assert (share.verdict, share.unresponsive) == ("not estimable", "constant")
     assert (unclear.unresponsive, unclear.verdict == "not estimable") == (None, False)  # nobody is refused
+
+
+def test_groups_that_are_asked_the_same_are_not_equivalent_where_only_the_question_counts():
+    """Of 1,000 images in either group half are asked each question, whose one answer is "unclear" or "Male": half "unclear" in both."""
+    answers = ("Male", UNCLEAR)
+    cells = {(group, truth, given): 250 for group in "ab" for given in answers for truth in LABELS}
+    (_, share, unclear), verdict = decided(cells, question=np.tile(np.repeat([0, 1], 500), 2))
+    assert {(each.verdict, each.unresponsive, each.gap.value) for each in (share, unclear)} == {("not estimable", "constant", 0.0)}
+    assert verdict == "not estimable"
+    (_, share, unclear), _ = decided(cells)  # as one question put to all, of which the answers vary
+    assert {each.verdict for each in (share, unclear)} == {"equivalent"}
+    everyone = {(group, truth, UNCLEAR): 500 for group in "ab" for truth in LABELS}
+    (*_, unclear), _ = decided(everyone, question=np.tile(np.repeat([0, 1], 500), 2))
+    assert (unclear.verdict, unclear.unresponsive, unclear.overall.value) == ("not estimable", "constant", 1.0)
 
 
 def test_a_sample_stays_inconclusive_and_a_model_that_looks_keeps_its_verdict():
