@@ -11,6 +11,7 @@ from typing import Any
 
 from audit.api.audits import Audit
 from audit.api.changes import Changes, compare_sides
+from audit.api.endpoint_options import is_served
 from audit.api.lookup import found_questions, planned_questions
 from audit.api.models import check_models
 from audit.api.pipeline import run_audit
@@ -90,6 +91,9 @@ def _is_finished(side: Any) -> bool:
 
 
 def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
+    if served := next(filter(is_served, models), None):
+        fix = f"vlm-audit run --model {served} --base-url URL --probe NAME --out AFTER, then: vlm-audit compare BEFORE AFTER"
+        raise UsageError(f"{served!r} has to be audited first", why="it is behind an endpoint, which compare does not ask", fix=fix)
     if models and not request.probe:
         folder = isinstance(models[0], str) and Path(models[0]).is_dir()
         why = "it holds no results.json, so it is taken for a model" if folder else "it is taken for a model"

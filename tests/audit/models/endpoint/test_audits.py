@@ -11,6 +11,7 @@ from PIL import Image
 
 import audit
 from audit.engine.served import equal_shares
+from audit.errors import UsageError
 from audit.records.results import from_json, to_json
 from audit.run import main
 from audit.testing import gender_probe
@@ -77,31 +78,32 @@ def test_each_mode_finds_the_same_answers_and_a_replay_is_byte_equal(serves, mod
         return [("<image>", -9.0), *((token, value) for token in (asked.said[:1], asked.said[1:]))]
 
     with Stub(lambda asked: right(asked) if asked.options else "A", frozenset(serves), likelihood=likelihood) as stub:
-        found = run(stub, tmp_path, dataset=faces(40), repeats=2)
+        found = run(stub, tmp_path, dataset=faces(24), repeats=2, no_inference=True)
         assert set(stub.answered.values()) <= {1, 2}  # each question twice, as it was asked for
-        asked = sum(stub.answered.values())
-        again = run(stub, tmp_path, dataset=faces(40), repeats=2)
-        assert sum(stub.answered.values()) == asked
-    replayed = run(stub, tmp_path, dataset=faces(40), repeats=2, replay=True)  # the server is gone
+    replayed = run(stub, tmp_path, dataset=faces(24), repeats=2, no_inference=True, replay=True)  # the server is gone
 
     assert found.results.audits[0].endpoint.mode == mode
-    assert rates(found, "gender/accuracy/race") == {"Black": (20, 20), "White": (20, 20)}
+    assert rates(found, "gender/accuracy/race") == {"Black": (12, 12), "White": (12, 12)}
     planned = [each.id for each in found.findings if each.primary]
     ways = ["unclear"] if mode == "likelihood" else ["unclear", "refusal", "unparsed"]
     assert planned == ["gender/accuracy/race", *(f"gender/selection_rate[{way}]/race" for way in ways)]
     kept = [each.id for each in found.findings if "same answer" in each.id]
     assert kept == [f"gender: {what}/selection_rate[same answer]/race" for what in ("order", "instruction", "repeats")]
-    for other in (again, replayed):
-        assert json.loads(to_json(other.results))["audits"] == json.loads(to_json(found.results))["audits"]
+    assert json.loads(to_json(replayed.results))["audits"] == json.loads(to_json(found.results))["audits"]
     assert from_json(to_json(found.results)) == found.results
     page = render(found.results)
-    assert "40 images were sent to 127.0.0.1" in page
+    assert "24 images were sent to 127.0.0.1" in page
     assert "(this machine)" in page
 
 
 def test_a_refuser_is_found_and_its_refusals_are_no_answers(tmp_path):
     with Stub(refuser) as stub:
-        found = run(stub, tmp_path, fail_on="gap[gender.refusal by race] > 0.1")
+        given = {"fail_on": "gap[gender.refusal by race] > 0.1"}
+        found = run(stub, tmp_path, **given)
+        asked = sum(stub.answered.values())
+        again = run(stub, tmp_path, **given)  # the log has every answer
+        assert sum(stub.answered.values()) == asked
+    assert again.results.audits == found.results.audits
     assert found.exit_code == 1
     refused = rates(found, "gender/selection_rate[refusal]/race")
     assert refused["Black"][0] > 2 * refused["White"][0] > 0
@@ -114,7 +116,7 @@ def test_a_refuser_is_found_and_its_refusals_are_no_answers(tmp_path):
 def test_labels_that_the_server_does_not_list_have_an_upper_bound(tmp_path):
     with Stub(lambda asked: right(asked) if asked.options else "A", frozenset({"letter"})) as stub:
         stub._likely = lambda asked, text: [{"token": text, "logprob": np.log(0.75)}, {"token": "The", "logprob": np.log(0.05)}]
-        found = run(stub, tmp_path)
+        found = run(stub, tmp_path, dataset=faces(40), no_inference=True)
     endpoint = found.results.audits[0].endpoint
     assert endpoint.bounded == endpoint.label_scores * 2 / 3  # two of three options
     scores = found.predictions().filter(like="score:").to_numpy()
@@ -140,6 +142,14 @@ def test_a_change_in_mid_run_is_a_fact_with_both_parts_compared(tmp_path):
     assert "fp_2" in page
 
 
+@pytest.mark.parametrize("sides", [("api:tiny", "api:other"), ("before.pt", "api:tiny")])
+def test_a_comparison_says_that_a_model_behind_an_endpoint_is_audited_first(sides):
+    with pytest.raises(UsageError, match="'api:tiny' has to be audited first") as caught:
+        audit.compare(*sides, probe="pairs")
+    assert "vlm-audit run --model api:tiny --base-url URL" in str(caught.value)
+    assert "vlm-audit compare BEFORE AFTER" in str(caught.value)
+
+
 def test_equal_shares_are_those_of_a_chi_square_test():
     # 2 x 2 with Yates' correction, by hand: 40 (|10 x 10 - 30 x 30| - 40)^2 80 / (40 40 40 40) = 18.05.
     from scipy.stats import chi2
@@ -159,8 +169,8 @@ def test_repeats_that_disagree_have_a_rate_by_group(tmp_path):
             return right(asked) if black or times[key] % 2 else "unclear"
 
     with Stub(fickle) as stub:
-        found = run(stub, tmp_path, dataset=faces(40), repeats=2)
-    assert rates(found, "gender: repeats/selection_rate[same answer]/race") == {"Black": (20, 20), "White": (0, 20)}
+        found = run(stub, tmp_path, dataset=faces(24), repeats=2, no_inference=True)
+    assert rates(found, "gender: repeats/selection_rate[same answer]/race") == {"Black": (12, 12), "White": (0, 12)}
     assert "All answers are compared that were given to the same question" in render(found.results)
 
 
