@@ -35,9 +35,9 @@ def rule(name):
     return answer
 
 
-def verdicts(name, seed, folder):
+def verdicts(name, seed, folder, n=400):
     """Return the verdict of each planned question."""
-    dataset = faces(400, seed)
+    dataset = faces(n, seed)
     probe = Probe("planted", "Who?", lambda options: dataset, (ROLE,), "made", "none", (), ("all else",))
     with Stub(rule(name)) as stub:
         settings = EndpointSettings(stub.url, mode="text", log=folder / f"{name}{seed}")
@@ -48,7 +48,7 @@ def verdicts(name, seed, folder):
 
 @pytest.mark.parametrize("name", SHARES)
 def test_what_is_planted_is_found_and_nothing_else(name, tmp_path):
-    found = verdicts(name, 0, tmp_path)
+    found = verdicts(name, 0, tmp_path, n=200)
     assert set(found) == {"thief", "unclear", "refusal", "unparsed"}
     assert {outcome for outcome, verdict in found.items() if verdict == "disparity"} == {*filter(None, [PLANTED.get(name)])}
 
