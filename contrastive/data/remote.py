@@ -60,6 +60,7 @@ class RemoteShards(TarShards):
 
     def __init__(self, title: str, urls: Sequence[str], most: int):
         self._urls, self._most, self._lock = tuple(urls), most, threading.Lock()
+        self._fetching = [threading.Lock() for _ in urls]  # two threads may fetch two shards, never the same one
         self._folder = Path(tempfile.mkdtemp(prefix="vlm-audit-shards-"))
         self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # also at the end of the program
         self._kept: OrderedDict[int, int] = OrderedDict()
@@ -86,14 +87,18 @@ class RemoteShards(TarShards):
     def _local(self, shard: int) -> Path:
         """Return where a shard lies here, fetching it if it does not; those used longest ago make room."""
         path = self._paths[shard]
-        with self._lock:
-            if shard not in self._kept:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._kept[shard] = fetch(self._urls[shard], path)
+        with self._fetching[shard]:
+            with self._lock:
+                if shard in self._kept:
+                    self._kept.move_to_end(shard)
+                    return path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            size = fetch(self._urls[shard], path)
+            with self._lock:
+                self._kept[shard] = size
                 while len(self._kept) > 1 and sum(self._kept.values()) > self._most:
                     old, _ = self._kept.popitem(last=False)
                     self._paths[old].unlink(missing_ok=True)
-            self._kept.move_to_end(shard)
         return path
 
     def _read(self, index: int, place: Any) -> bytes:

@@ -3,6 +3,7 @@
 import io
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -73,6 +74,11 @@ class Failing(SimpleHTTPRequestHandler):
         pass
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
 @contextmanager
 def served(folder, handler=Failing):
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
@@ -116,13 +122,10 @@ def test_a_sidecar_saves_fetching_a_shard_for_its_index(shards, monkeypatch):
     open_source(DataConfig(f"{shards}/{{000..003}}.tar"))  # leaves the sidecars
     asked = []
 
-    class Counting(SimpleHTTPRequestHandler):
+    class Counting(Quiet):
         def do_GET(self):
             asked.append(self.path)
             super().do_GET()
-
-        def log_message(self, *_):
-            pass
 
     fetched = []
     fetch = remote.fetch
@@ -133,6 +136,25 @@ def test_a_sidecar_saves_fetching_a_shard_for_its_index(shards, monkeypatch):
         assert source.captions(25) == ("number 25",)
         assert [url for url in fetched if not url.endswith(SIDECAR)] == [f"{address}/002.tar"]
         assert source.identity == open_source(DataConfig(f"{shards}/{{000..003}}.tar")).identity
+
+
+def test_two_threads_fetch_two_shards_at_once_and_one_shard_once(shards, monkeypatch):
+    open_source(DataConfig(f"{shards}/{{000..003}}.tar"))  # leaves the sidecars
+    fetched, both = [], threading.Barrier(2, timeout=60)
+    fetch = remote.fetch
+
+    def slow(url, target):
+        fetched.append(url.rpartition("/")[2])
+        both.wait()  # breaks if the second waits for the first
+        return fetch(url, target)
+
+    with served(shards, Quiet) as address:
+        source = open_source(DataConfig(f"{address}/{{000..003}}.tar"))
+        monkeypatch.setattr(remote, "fetch", slow)
+        with ThreadPoolExecutor(4) as pool:
+            said = list(pool.map(source.captions, (5, 6, 15, 16)))
+    assert said == [("number 5",), ("number 6",), ("number 15",), ("number 16",)]
+    assert sorted(fetched) == ["000.tar", "001.tar"]
 
 
 def test_what_is_not_there_and_a_server_that_never_answers_are_told(address, shards, monkeypatch):
