@@ -25,6 +25,7 @@ class Contents:
     sha256: str
     unknown: tuple[str, ...] = ()  # harmless foreign classes that the file names
     archive: Archive | None = None  # where it is a torch file
+    configured: frozenset[str] = frozenset()  # facts that the configuration beside it states
 
 
 def read(path: Path) -> Contents:

@@ -71,9 +71,11 @@ def _build_checkpoint(weights: Weights, contents: Contents, overrides: ModelOver
     preprocess, pixels = _preprocess(config, overrides)
     if tokenizer is None or asked:
         raise _ask(asked, weights.run)
+    by = {name: "the folder's configuration" if name in contents.configured else "the user" for name in overrides.given()}
+    words = [note.replace("by the user", f"by {by['tokenizer']}") for note in words] if "tokenizer" in by else words
     guesses = (OPENAI,) if weights.from_openai and not overrides.given() else (*reason, *guesses, *pixels, *words)
     foreign = [f"The file names {name}, which was not looked up." for name in contents.unknown]
-    facts = [f"Stated by the user: {name} is {value}." for name, value in overrides.given().items() if name != "tokenizer"]
+    facts = [f"Stated by {by[name]}: {name} is {value}." for name, value in overrides.given().items() if name != "tokenizer"]
     notes = (*facts, *guesses, *weights.notes, *renamed, *foreign)
     return Checkpoint(model, preprocess, tokenizer, sha256=contents.sha256, format=f"{contents.kind} of a {family}", notes=notes)
 

@@ -76,7 +76,7 @@ ADVICE: dict[str, str | Callable[[re.Match[str]], str]] = {
 """How the audit's flags are written in advice -> what stands for them here."""
 
 
-def _file(path: Path, facts: ModelOverrides, kind: str = "") -> Checkpoint:
+def _file(path: Path, facts: ModelOverrides, kind: str = "", configured: frozenset[str] = frozenset()) -> Checkpoint:
     contents = read(path)
     if contents.archive is not None and is_own(contents.archive):
         if facts.given():
@@ -84,7 +84,8 @@ def _file(path: Path, facts: ModelOverrides, kind: str = "") -> Checkpoint:
             raise UsageError(f"model.stated has {given}, but the checkpoint says itself what it is", where=str(path), fix="leave it out")
         return from_archive(contents.archive, path)
     refuse_beside(path.parent, facts.adapter is not None)
-    return convert(unwrap(contents.data, facts.weights, facts.adapter), replace(contents, kind=kind or contents.kind), facts)
+    contents = replace(contents, kind=kind or contents.kind, configured=configured)
+    return convert(unwrap(contents.data, facts.weights, facts.adapter), contents, facts)
 
 
 def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
@@ -103,7 +104,7 @@ def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise DataError("the folder's configuration cannot be understood", where=form, why=why) from error
-    found = _file(weights, ModelOverrides(**{**said, **facts.given()}), kind)
+    found = _file(weights, ModelOverrides(**{**said, **facts.given()}), kind, frozenset(said) - set(facts.given()))
     vocabulary = folder / "vocab.json"
     if form == HUGGING_FACE and vocabulary.is_file() and read_json(vocabulary) != found.tokenizer.ids:
         raise DataError(FOREIGN_VOCABULARY, where=vocabulary.name)
@@ -138,6 +139,7 @@ def _processor(folder: Path) -> dict[str, Any]:
         content = read_json(older) if older.is_file() else None
     if content is None:
         return {}
+    _check_sides(content)
     names = {number: name for name, number in RESAMPLING.items()}
     size = content.get("size", {"shortest_edge": 0})
     cropped = content.get("do_center_crop", True) and (isinstance(size, int) or "shortest_edge" in size)
@@ -146,6 +148,19 @@ def _processor(folder: Path) -> dict[str, Any]:
         "interpolation": names[content.get("resample", RESAMPLING["bicubic"])],
         "resize_mode": "shortest" if cropped else "squash",
     }
+
+
+def _check_sides(content: Mapping[str, Any]) -> None:
+    """Raise `DataError` if images are cut to another size than they are resized to: here they are resized to the side of the cut."""
+    resized, cut = content.get("size"), content.get("crop_size") if content.get("do_center_crop", True) else None
+    side = resized.get("shortest_edge", resized.get("height")) if isinstance(resized, Mapping) else resized
+    for edge in ("height", "width"):
+        kept = cut.get(edge) if isinstance(cut, Mapping) else cut
+        if side is not None and kept is not None and kept != side:
+            what = f"the folder's processor resizes images to {side} and cuts out {kept}, which cannot be done here"
+            why = "a model here sees images that are resized to the side that is cut out"
+            fix = f"train with that: write {kept} for {side} under size in the processor's file"
+            raise DataError(what, why=why, fix=fix)
 
 
 def _open_clip(folder: Path) -> dict[str, Any]:

@@ -233,11 +233,24 @@ def test_an_export_that_transformers_has_saved_again_is_the_same_model(tmp_path,
     run = written_run(tmp_path, tmp_path / "again")
     begun = loop.prepare(read_config(run))
     assert (begun.model, begun.preprocess, begun.tokenizer) == (config, pixels, words)
+    stated = [note for note in read_model(str(tmp_path / "again"), {"activation": "gelu"}).notes if note.startswith("Stated by")]
+    assert "Stated by the user: activation is gelu." in stated
+    assert "Stated by the folder's configuration: interpolation is bilinear." in stated
+    assert sum("by the user" in note for note in stated) == 1
     expected = portable_state(random_clip(config))
     assert all(torch.equal(tensor, expected[name]) for name, tensor in portable_state(begun.initial.model).items())
     capsys.readouterr()
     assert main([run, "--quiet"]) == 0
     assert capsys.readouterr().err == ""  # nothing was guessed
+
+    processor = tmp_path / "again" / "processor_config.json"
+    whole = processor.read_text()
+    content = json.loads(whole)
+    content["image_processor"]["size"] = {"shortest_edge": 36}
+    processor.write_text(json.dumps(content))
+    assert main([run, "--quiet", "--fresh"]) == 3
+    assert "error: the folder's processor resizes images to 36 and cuts out 32, which cannot be done here" in capsys.readouterr().err
+    processor.write_text(whole)
 
     saved = json.loads((tmp_path / "again" / "tokenizer.json").read_text())
     saved["model"]["merges"].reverse()
