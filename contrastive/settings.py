@@ -19,6 +19,8 @@ Positive = Annotated[StrictFloat, Field(gt=0)]
 NotNegative = Annotated[StrictFloat, Field(ge=0)]
 UpToHalf = Annotated[StrictFloat, Field(ge=0, le=0.5)]
 BelowOne = Annotated[StrictFloat, Field(ge=0, lt=1)]
+Transform = StrictStr | Mapping[StrictStr, Any]
+"""The name of a transform of torchvision's v2, or a table with `name` and its parameters."""
 
 
 _SEPARATORS = {"\\t": "\t", "tab": "\t"}
@@ -58,6 +60,10 @@ class DataConfig:
     """Leave out 60 of the 300 combinations of occupation, gender and tone, to ask for unseen ones (`contrastive.data.emoji.withheld`)."""
     crop: Annotated[StrictFloat, Field(gt=0, le=1)] | None = None
     """A random square crop (the paper's): the smallest share of the largest square's area that it may keep; None: the centre, always."""
+    augment: tuple[Transform, ...] = ()
+    """Transforms of ``torchvision.transforms.v2``, in their order and after `crop`: ``["RandAugment"]``, or with their own parameters
+    ``[{name = "RandomResizedCrop", scale = [0.9, 1.0], interpolation = "bicubic"}, {name = "ColorJitter", brightness = 0.4}]``. What they
+    draw is decided by seed, epoch and pair. Such images are decoded anew each time."""
     max_broken: UpToHalf = 0.01
     """Largest share of broken pairs that a neighbour may stand in for; with more the run stops and names them."""
     memory_gib: NotNegative = 8.0
@@ -91,6 +97,9 @@ class DataConfig:
             object.__setattr__(self, "separator", _SEPARATORS.get(self.separator, self.separator))
             usable = len(self.separator) == 1 and self.separator not in '"\r\n\0'
             _require(usable, "data.separator", 'one character, such as "," or "\\t"')
+        for entry in self.augment:
+            named = isinstance(entry, str) or isinstance(entry.get("name"), str)
+            _require(named, "data.augment", 'names of transforms, or tables such as {name = "RandAugment", num_ops = 2}')
         _require(bool(self.templates), "data.templates", "at least one template")
         for template in self.templates:
             slots = template.count("{caption}") + template.count("{a caption}")

@@ -6,6 +6,7 @@ A set that fits is held in memory, decoded and tokenised once; a larger one is r
 from __future__ import annotations
 
 import hashlib
+import json
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from contrastive.config import DataConfig
+from contrastive.data.augment import Augmentation
 from contrastive.data.captions import texts_of
 from contrastive.data.order import stream
 from contrastive.data.reading import PairReader, square_crop
@@ -78,6 +80,8 @@ class LazyPairs:
     preprocess: Preprocess
     tokenizer: Tokenizer
     config: DataConfig
+    augmentation: Augmentation | None = None
+    """Of what training sees."""
 
     def __len__(self) -> int:
         return len(self.reader.source)
@@ -89,7 +93,8 @@ class LazyPairs:
     @property
     def sha256(self) -> str:
         """Hash of the source's identity and of all that is made of it; images are not opened for it."""
-        made = (self.preprocess.sha256, self.tokenizer.sha256, *self.config.templates, self.config.crop)
+        augment = (json.dumps(self.config.augment),) if self.config.augment else ()  # without it, the hash is what it was
+        made = (self.preprocess.sha256, self.tokenizer.sha256, *self.config.templates, self.config.crop, *augment)
         return hash_of(self.reader.source.identity, *made)
 
     def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
@@ -100,6 +105,8 @@ class LazyPairs:
             offset = rng.integers(-shift, shift + 1, 2)
             if self.config.crop is not None:
                 image = square_crop(image, rng, self.config.crop)
+            if self.augmentation is not None:
+                image = self.augmentation(image, int(rng.integers(2**63)))
             return _shifted(self.preprocess.pixels([image])[0], *offset), text
 
         return self._assembled(seen, rows)
@@ -125,12 +132,15 @@ PairSet: TypeAlias = Pairs | LazyPairs
 
 
 def load_pairs(source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, config: DataConfig) -> PairSet:
-    """Return the pairs of a source, in memory if they fit and are not cropped. Over-long captions are cut at the context.
+    """Return the pairs of a source, in memory if they fit and are not augmented. Over-long captions are cut at the context.
 
-    A random crop is cut out of the image as it is in its file, so cropped images are decoded anew each time. Raises `TrainingDataError` if
+    A random crop is cut out of the image as it is in its file, so such images are decoded anew each time. Raises `TrainingDataError` if
     more pairs than `config.max_broken` allows are broken; a set that is not held in memory does so when it meets the one too many.
+    Raises `UsageError` if `config.augment` cannot be done.
     """
     reader = PairReader(source, config.max_broken)
+    if config.augment:
+        return LazyPairs(reader, preprocess, tokenizer, config, Augmentation(config.augment, preprocess.size))
     if config.crop is not None or len(source) * 3 * preprocess.size**2 > config.memory_gib * 2**30:
         return LazyPairs(reader, preprocess, tokenizer, config)
     pixels = torch.empty((len(source), 3, preprocess.size, preprocess.size), dtype=torch.uint8)

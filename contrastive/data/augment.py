@@ -1,0 +1,78 @@
+"""Augmentation by the transforms of torchvision's v2, under their own names and with their own parameters.
+
+torchvision draws from torch's one generator. A transform's draws here are decided by a seed of the pair's own, whoever decodes it: the
+generator is set for the time of a transform, by one thread at a time, and put back.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+
+from contrastive.errors import UsageError, nearest
+from contrastive.settings import Transform
+
+NAMES = (
+    "AugMix", "AutoAugment", "CenterCrop", "ColorJitter", "GaussianBlur", "Pad", "RandAugment", "RandomAdjustSharpness",
+    "RandomAffine", "RandomApply", "RandomAutocontrast", "RandomChannelPermutation", "RandomChoice", "RandomCrop", "RandomEqualize",
+    "RandomGrayscale", "RandomHorizontalFlip", "RandomInvert", "RandomOrder", "RandomPerspective", "RandomPhotometricDistort",
+    "RandomPosterize", "RandomResizedCrop", "RandomRotation", "RandomShortestSize", "RandomSolarize", "RandomVerticalFlip",
+    "RandomZoomOut", "Resize", "ScaleJitter", "TrivialAugmentWide",
+)  # fmt: skip
+"""Those of torchvision's v2 that make a picture of a picture; of `RandomApply`, `RandomChoice` and `RandomOrder` the `transforms` are
+written as `data.augment` is."""
+_SIZED = ("CenterCrop", "RandomCrop", "RandomResizedCrop", "Resize")
+"""Whose `size` is the model's unless it is given."""
+_ONE_AT_A_TIME = threading.Lock()
+
+
+class Augmentation:
+    """Transforms, one after another.
+
+    `entries`: as `settings.DataConfig.augment` has them; `size`: pixels of the model's side. Raises `UsageError` if torchvision is not
+    installed, has no such transform, or does not take the parameters.
+    """
+
+    def __init__(self, entries: Sequence[Transform], size: int):
+        self._transforms = [_made(entry, size) for entry in entries]
+
+    def __call__(self, image: Image.Image, seed: int) -> Image.Image:
+        """Return the image as `seed` decides; on one machine the same each time."""
+        generator = torch.default_generator
+        with _ONE_AT_A_TIME:
+            before = generator.get_state()
+            generator.manual_seed(seed)
+            try:
+                for transform in self._transforms:
+                    image = transform(image)
+            finally:
+                generator.set_state(before)
+        return image
+
+
+def _made(entry: Transform, size: int) -> Any:
+    name, parameters = (entry, {}) if isinstance(entry, str) else (entry["name"], {key: entry[key] for key in entry if key != "name"})
+    if name not in NAMES:
+        raise UsageError(f"data.augment: no transform {str(name)[:80]!r}", fix=nearest(str(name)[:80], NAMES))
+    try:
+        v2 = importlib.import_module("torchvision.transforms.v2")
+    except ImportError as error:
+        fix = "python -m pip install 'vlm-audit[open_clip]', which brings it, or leave out data.augment"
+        raise UsageError("data.augment needs the package torchvision", why=str(error)[:200], fix=fix) from error
+    defaults: Mapping[str, Any] = {"size": (size, size)} if name in _SIZED else {}
+    try:
+        return getattr(v2, name)(**defaults | {key: _value(key, value, size, v2) for key, value in parameters.items()})
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"data.augment: {name} does not take these parameters", why=str(error)[:200]) from error
+
+
+def _value(name: str, value: object, size: int, v2: Any) -> object:
+    """Return a parameter as torchvision takes it: what TOML cannot write has a name there."""
+    if name == "transforms" and isinstance(value, Sequence) and not isinstance(value, str):
+        return [_made(entry, size) for entry in value]
+    return v2.InterpolationMode(value) if name == "interpolation" else value
