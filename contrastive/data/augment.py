@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -64,9 +64,9 @@ def _made(entry: Transform, size: int) -> Any:
     except ImportError as error:
         fix = "python -m pip install 'vlm-audit[open_clip]', which brings it, or leave out data.augment"
         raise UsageError("data.augment needs the package torchvision", why=str(error)[:200], fix=fix) from error
-    defaults: Mapping[str, Any] = {"size": (size, size)} if name in _SIZED else {}
+    defaults: dict[str, Any] = {"size": (size, size)} if name in _SIZED else {}
     try:
-        return getattr(v2, name)(**defaults | {key: _value(key, value, size, v2) for key, value in parameters.items()})
+        return getattr(v2, name)(**(defaults | {key: _value(key, value, size, v2) for key, value in parameters.items()}))
     except (TypeError, ValueError) as error:
         raise UsageError(f"data.augment: {name} does not take these parameters", why=str(error)[:200]) from error
 

@@ -173,7 +173,7 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
     if not undecided:
         return f"Too few images to tell{where}{beside}.", "", (equal_too,)
     first = undecided[0]
-    return f"{_undecided(undecided, where)}{beside}.", _widest(first, audit, settings), (*ratio_sentences(first), equal_too)
+    return f"{_undecided(undecided, where)}{beside}.", _widest(first, audit, settings, undecided), (*ratio_sentences(first), equal_too)
 
 
 def _undecided(undecided: Sequence[Finding], where: str) -> str:
@@ -207,7 +207,7 @@ def _unresponsive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
 def _limited(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     sample = f"A sample of {in_words(audit.data.used, 'image')} settles nothing: its verdict is always “inconclusive”."
     leading = next((each for each in primary if each.gap), None)
-    return sample, _widest(leading, audit, settings) if leading else "", ("Run it without --limit for a verdict.",)
+    return sample, _widest(leading, audit, settings, primary) if leading else "", ("Run it without --limit for a verdict.",)
 
 
 def _exploratory(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
@@ -232,13 +232,14 @@ def _within(equal: Sequence[Finding], audit: AuditResult) -> str:
     return f"every two groups compared differ by less than {less} in {'; '.join([*rates[:_MOST_RATES], *more])}"
 
 
-def _widest(finding: Finding, audit: AuditResult, settings: Settings) -> str:
-    """Name a gap that decides nothing."""
+def _widest(finding: Finding, audit: AuditResult, settings: Settings, among: Sequence[Finding] = ()) -> str:
+    """Name a gap that decides nothing: the widest, or the least likely by chance of several."""
     gap = finding.gap
     if gap is None:
         return ""
+    what = "clearest" if any(each.gap and each.gap.value > gap.value for each in among) else "widest"
     found = size_in_words(gap.value, gap.low, gap.high, settings)
-    return f"The widest gap is {found}: {rate_name(finding, audit)} by {phrases.attributes(finding.attributes)}."
+    return f"The {what} gap is {found}: {rate_name(finding, audit)} by {phrases.attributes(finding.attributes)}."
 
 
 def _all(questions: int) -> str:

@@ -222,7 +222,10 @@ def _whom(cell: Rate, finding: Finding, audit: AuditResult, *, once: bool = Fals
     if noun:
         return " ".join([*plain, noun, *(["of", " and ".join(others)] if others else [])])
     of = [name for name, level in speaking if name.lower() not in level.lower()] if once else []
-    return " × ".join([*plain, *others]) + (f" ({' × '.join(of)})" if of else "")
+    if others:  # each name beside its own level, lest the one in brackets seem to be of all
+        plain = [f"{group} ({name})" if name in of else group for group, (name, _) in zip(plain, speaking, strict=True)]
+        return " × ".join([*plain, *others])
+    return " × ".join(plain) + (f" ({' × '.join(of)})" if of else "")
 
 
 def _words(attribute: str) -> str:

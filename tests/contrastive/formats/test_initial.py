@@ -241,7 +241,8 @@ def test_an_export_that_transformers_has_saved_again_is_the_same_model(tmp_path,
     assert all(torch.equal(tensor, expected[name]) for name, tensor in portable_state(begun.initial.model).items())
     capsys.readouterr()
     assert main([run, "--quiet"]) == 0
-    assert capsys.readouterr().err == ""  # nothing was guessed
+    said = [line for line in capsys.readouterr().err.splitlines() if "longer than the 16 tokens" not in line]
+    assert said == []  # nothing was guessed
 
     processor = tmp_path / "again" / "processor_config.json"
     whole = processor.read_text()
