@@ -28,13 +28,15 @@ def expanded_names(text: str) -> list[str]:
 
 
 def _first_expanded(name: str, text: str) -> list[str]:
-    if found := _RANGE.search(name):
+    both = [match for match in (_RANGE.search(name), _LIST.search(name)) if match]
+    found = min(both, key=lambda match: match.start(), default=None)  # the leftmost, as a shell does
+    if found is not None and found.re is _RANGE:
         first, last = int(found[1]), int(found[2])
         if last < first or last - first >= MOST:
             raise UsageError(f"malformed range {found[0]!r} in {text!r}", fix="write the first and the last shard: {000000..000127}.tar")
         width = len(found[1]) if found[1].startswith("0") else 0
         values = [f"{number:0{width}d}" for number in range(first, last + 1)]
-    elif found := _LIST.search(name):
+    elif found is not None:
         values = found[1].split(",")
     else:
         raise UsageError(f"malformed braces in {text!r}", fix="write {000000..000127}.tar, or {a,b}.tar")

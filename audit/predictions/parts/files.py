@@ -46,8 +46,8 @@ def parts_name(path: Path) -> str:
 
     Examples
     --------
-    >>> parts_name(Path("here/answers/*.parquet")), parts_name(Path("here/answers"))
-    ('answers/*.parquet', 'answers')
+    >>> parts_name(Path("here/answers/*.parquet"))
+    'answers/*.parquet'
     """
     folder = "" if path.is_dir() or not path.parent.name else f"{path.parent.name}/"
     return f"{folder}{path.resolve().name if path.is_dir() else path.name}"

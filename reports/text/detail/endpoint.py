@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from audit.engine.plan import PlannedUpload
 from audit.records.inputs import EndpointRecord
 from audit.types import UNCLEAR
 from reports.text.numbers import count, decimal, in_words, percent
+
+if TYPE_CHECKING:
+    from audit.engine.plan import PlannedUpload
 
 HERE, ELSEWHERE = "this machine", "another machine"
 MODES = {
