@@ -23,6 +23,9 @@ class Parser(argparse.ArgumentParser):
         unknown = [word for word in message.split() if word.startswith("-")] if "unrecognized" in message else []
         flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
         hint = nearest(unknown[0].split("=")[0], flags) if unknown else f"{self.prog} --help"
+        words = message.partition(": ")[2].split() if "unrecognized" in message else []
+        if words and all(Path(word).exists() for word in words):
+            hint = "put a pattern that names several files in quotation marks: 'folder/*.parquet'"
         put(f"error[E2] {message}\nfix: {hint}", sys.stderr)
         self.exit(2)
 

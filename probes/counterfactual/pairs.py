@@ -33,8 +33,12 @@ _FILE = re.compile(r"(black|white)_(man|woman)\d?\.png")
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return the images with part, scene, gender and race; a scene is named with its part. DataError of another layout."""
+    """Return the images with part, scene, gender and race; of a limit whole scenes. A scene is named with its part.
+
+    DataError of another layout.
+    """
     from audit.data.assemble import Origin, assemble
+    from audit.data.changed.subset import whole_sets
     from audit.data.files import image_files
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
     from audit.data.schema import Cells, Column, Schema
@@ -57,7 +61,8 @@ def load(options: LoadOptions) -> Dataset:
     known = {"part": PARTS, "gender": GENDERS, "race": RACES, "person": PERSONS}
     schema = Schema(tuple(Column(name, known.get(name)) for name in columns))
     cells = Cells(columns, range(1, len(rows) + 1), "the folder of PAIRS", "file")
-    return assemble(image_files(root, names), names, cells, schema, Origin("PAIRS", "the folders of PAIRS", LICENCE))
+    found = assemble(image_files(root, names), names, cells, schema, Origin("PAIRS", "the folders of PAIRS", LICENCE))
+    return found if options.limit is None else whole_sets(found, "scene", options.limit, options.seed)
 
 
 def scene_of(path: Path) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from audit.plans import Choice, CounterfactualSetsPlan
-from audit.types import UNKNOWN, Dataset, Group, LoadOptions, Note, PairedClaim, Probe, ProbeData
+from audit.types import UNKNOWN, Dataset, Group, LoadOptions, PairedClaim, Probe, ProbeData
 from probes.counterfactual import CRIME, CRIME_WORDS, LOW, STATUS_WORDS, given_words, photo_of
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _KINDS = {"gender": "gender", "race": "race", "physical": "trait"}
 def load(options: LoadOptions) -> Dataset:
     """Return the images with set, occupation, race, gender and trait; of a limit whole sets. DataError of another layout."""
     from audit.data.assemble import fingerprint
+    from audit.data.changed.subset import whole_sets
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
     from audit.data.load import load_dataset
     from audit.data.schema import Column, Schema
@@ -60,7 +61,7 @@ def load(options: LoadOptions) -> Dataset:
     attributes = _attributes(dataset.attributes)
     levels = {name: _levels(name, attributes) for name in map(str, attributes.columns)}
     found = replace(dataset, attributes=attributes, levels=levels, fingerprint=fingerprint(attributes))
-    return found if options.limit is None or options.limit >= len(attributes) else whole_sets(found, options.limit, options.seed)
+    return found if options.limit is None else whole_sets(found, "set", options.limit, options.seed)
 
 
 def _attributes(rows: pd.DataFrame) -> pd.DataFrame:
@@ -116,22 +117,6 @@ def _levels(name: str, attributes: pd.DataFrame) -> Group:
     there = set(attributes[name]) - {UNKNOWN}
     first = {"race": ETHNICITIES, "gender": ("male", "female")}.get(name, ())
     return (*(level for level in first if level in there), *sorted(there - set(first)))
-
-
-def whole_sets(dataset: Dataset, limit: int, seed: int) -> Dataset:
-    """Return at most `limit` images in whole sets, at least one set; which are drawn depends on their names and the seed."""
-    import numpy as np
-
-    from audit.data.changed.subset import part_of
-
-    names = dataset.attributes["set"].to_numpy(object)
-    sizes = dataset.attributes["set"].value_counts()
-    order = [str(each) for each in np.random.default_rng(seed).permutation(sorted(set(names)))]
-    fitting = int(np.searchsorted(np.cumsum([sizes[each] for each in order]), limit, side="right"))
-    chosen = set(order[: max(1, fitting)])
-    rows = [row for row, name in enumerate(names) if name in chosen]
-    note = Note("limited_sets", {"sets": len(chosen), "count": len(rows), "total": len(names), "seed": seed})
-    return replace(part_of(dataset, rows), notes=(*dataset.notes, note), limited=True)
 
 
 # ---- what is asked -------------------------------------------------------------------------------------------------------------------

@@ -82,7 +82,8 @@ def _rows(found: FoundAudit, results: Results, start: Path) -> Iterator[SimpleNa
         yield SimpleNamespace(
             model=audit.model.name, probe=audit.probe.name, data=audit.data.name, images=audit.data.used, verdict=audit.verdict,
             word=headline_of(audit, results.settings).word, question=question(worst, audit) if worst is not None else text.NONE_PLANNED,
-            gap=gap, interval=interval, level=text.level(results.settings.alpha), date=written_date(results.timing.created),
+            gap=gap, interval=interval, level=text.level(results.settings.alpha),
+            date=written_date(results.timing.created), day=results.timing.created[:10],
             link=_link(found.directory, start), keys=_keys(audit, worst, results),
         )  # fmt: skip
 

@@ -30,6 +30,17 @@ def test_scenes_and_people_are_read_off_the_folders(tmp_path):
     assert load(tmp_path / "data").fingerprint == load(tmp_path).fingerprint
 
 
+def test_a_limit_takes_whole_scenes(tmp_path):
+    """Without them no set would be whole, and nothing could be told."""
+    _, folder = make(tmp_path)
+    probe = probes.get("pairs")
+    whole, part = (probe.load(LoadOptions(folder, limit=limit)) for limit in (None, 9))
+    assert part.limited
+    assert part.attributes["scene"].value_counts().tolist() == [4, 4]
+    assert len(whole.images) > 9
+    assert probe.load(LoadOptions(folder, limit=len(whole.images))).limited is False
+
+
 def test_another_layout_is_described(tmp_path):
     with pytest.raises(UsageError, match="no location for the data of PAIRS"):
         load(None)

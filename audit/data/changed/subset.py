@@ -83,6 +83,23 @@ def stratified(dataset: Dataset, limit: int, seed: int, by: Sequence[str] | None
     return replace(part_of(dataset, rows), notes=(*dataset.notes, note), limited=True)
 
 
+def whole_sets(dataset: Dataset, of: str, limit: int, seed: int) -> Dataset:
+    """Return at most `limit` images in whole sets (images of one level of the attribute `of`), at least one set, marked `limited`.
+
+    Which are drawn depends on their names and the seed. The same data if they have no more images.
+    """
+    names = dataset.attributes[of].to_numpy(object)
+    if limit >= len(names):
+        return dataset
+    sizes = dataset.attributes[of].value_counts()
+    order = [str(each) for each in np.random.default_rng(seed).permutation(sorted(set(names)))]
+    fitting = int(np.searchsorted(np.cumsum([sizes[each] for each in order]), limit, side="right"))
+    chosen = set(order[: max(1, fitting)])
+    rows = [row for row, name in enumerate(names) if name in chosen]
+    note = Note("limited_sets", {"sets": len(chosen), "count": len(rows), "total": len(names), "seed": seed})
+    return replace(part_of(dataset, rows), notes=(*dataset.notes, note), limited=True)
+
+
 def _draw(dataset: Dataset, names: list[str], limit: int, rng: np.random.Generator) -> list[int]:
     """Return the rows to keep, in increasing order."""
     strata: dict[tuple[str, ...], list[int]] = {}

@@ -38,6 +38,15 @@ def test_it_says_what_there_is_and_an_unknown_command_gets_its_nearest(capsys):
     assert "did you mean run?" in capsys.readouterr().err
 
 
+def test_a_pattern_that_the_shell_filled_in_is_named_as_what_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.parquet", "b.parquet", "c.parquet"):
+        (tmp_path / name).touch()
+    with pytest.raises(SystemExit):
+        main(["run", "--predictions", "a.parquet", "b.parquet", "c.parquet"])
+    assert "in quotation marks: 'folder/*.parquet'" in capsys.readouterr().err
+
+
 def test_every_command_is_reached(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, wrong in (("skewed", 60), ("plain", 6)):
