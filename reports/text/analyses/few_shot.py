@@ -82,8 +82,8 @@ def shots_heading(shots: Shots) -> str:
 
 
 def interval_over_draws(rate: DrawnRate) -> str:
-    """Return the interval of a mean over draws; empty of one draw."""
-    return "" if rate.low is None or rate.high is None else f"{percent(rate.low)} to {percent(rate.high)}"
+    """Return the interval of a mean over draws; empty of one draw, and where all agree, which a few draws may do by chance."""
+    return "" if rate.low is None or rate.high is None or rate.lowest == rate.highest else f"{percent(rate.low)} to {percent(rate.high)}"
 
 
 def fewer_sentence(each: FewShot) -> str:
