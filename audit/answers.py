@@ -1,4 +1,4 @@
-"""From the labels of a label set to its answers: which labels stand for an answer, how probable it is, and what is none. NumPy only."""
+"""From the labels of a label set to its answers: which labels stand for an answer, how probable it is, which count as none. NumPy only."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _fitted(probe: Probe, request: AuditRequest) -> Probe:
 
 def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
     """Return the gates of a request. Which questions external predictions can answer is known only from the file."""
-    if any(map(is_served, request.model)):  # asked more than the probe says: how often there is no answer
+    if any(map(is_served, request.model)):  # asked more than the probe says: how often no answer is given
         manner = Manner(outcomes=(REFUSAL, UNPARSED), repeats=request.repeats or 1, instructions=True)
         probes = [questionnaire(probe, request.seed, manner).probe for probe in probes]
     planned = None if request.predictions else planned_questions(asked for probe in probes for asked in probe.measurements)

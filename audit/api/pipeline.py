@@ -91,7 +91,7 @@ def run_audit(request: AuditRequest) -> Audit:
 
 
 def _beside_other_models(audited: list[AuditedProbe], given: Sequence[ModelPoint], request: AuditRequest) -> list[AuditedProbe]:
-    """Return the audits with the effective robustness of their natural shifts; replicates of one model are no other models."""
+    """Return the audits with the effective robustness of their natural shifts; replicates of one model do not count as other models."""
     if not any(each.result.natural_shifts for each in audited):
         if request.baseline_models is not None:
             LOG.warning("no probe asks about a natural shift: --baseline-models is not used")

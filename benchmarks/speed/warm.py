@@ -27,8 +27,8 @@ from audit.embedding.identity import QUIET_S
 from audit.engine.texts import given_texts
 from audit.models import load
 from audit.types import Encoder
+from benchmarks.scale.many_images import embeddings, people
 from benchmarks.speed.made import model_folder
-from benchmarks.speed.many_images import embeddings, people
 
 COLD = 160
 COLUMNS = ["age", "gender", "race"]

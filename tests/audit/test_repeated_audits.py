@@ -9,7 +9,7 @@ import pytest
 
 def held(rounds):
     """Return (MiB, handles, threads, handlers and filters, temporary files) after a tenth, a half and all of the rounds."""
-    run = [sys.executable, "-m", "benchmarks.speed.repeated_audits", str(rounds)]
+    run = [sys.executable, "-m", "benchmarks.scale.repeated_audits", str(rounds)]
     done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=3600)
     assert done.returncode == 0, done.stderr[-2000:]
     return [list(map(int, re.findall(r"\d+", line)))[1:] for line in done.stdout.splitlines()]

@@ -233,11 +233,11 @@ def _within(equal: Sequence[Finding], audit: AuditResult) -> str:
 
 
 def _widest(finding: Finding, audit: AuditResult, settings: Settings, among: Sequence[Finding] = ()) -> str:
-    """Name a gap that decides nothing: the widest, or the least likely by chance of several."""
+    """Name a gap that decides nothing: the widest, or the most significant of several."""
     gap = finding.gap
     if gap is None:
         return ""
-    what = "clearest" if any(each.gap and each.gap.value > gap.value for each in among) else "widest"
+    what = "most significant" if any(each.gap and each.gap.value > gap.value for each in among) else "widest"
     found = size_in_words(gap.value, gap.low, gap.high, settings)
     return f"The {what} gap is {found}: {rate_name(finding, audit)} by {phrases.attributes(finding.attributes)}."
 

@@ -1,7 +1,7 @@
 """100,000 synthetic images on a Ray cluster of three simulated nodes, one of which is killed in the middle, against one process.
 
 The embeddings must be equal bit for bit, and what is found with them; the cluster that loses no node may take at most 15 % more CPU time.
-CPU seconds are those of every process that was started, from /proc. `python benchmarks/speed/ray_cluster.py [IMAGES]`; minutes.
+CPU seconds are those of every process that was started, from /proc. `python benchmarks/scale/ray_cluster.py [IMAGES]`; minutes.
 """
 
 import contextlib

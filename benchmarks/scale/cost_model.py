@@ -5,7 +5,7 @@ measured is everything around the model; of CPU time the median of three. They m
 for) within 20 %. Then the model is written out for 8 and 64 GPUs at the rate of one GPU that is given; the table of
 `docs/guides/scale.md` was printed so:
 
-`python benchmarks/speed/cost_model.py [--check 100000 1000000] [--rate 1500]`
+`python benchmarks/scale/cost_model.py [--check 100000 1000000] [--rate 1500]`
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The whole FairFace probe on made-up embeddings: seconds, seconds an image, and peak memory at 10^4, 10^5 and 10^6 images.
 
-``python -m benchmarks.speed.many_images [N …]``, a process each. 512 dimensions; the groups of the images are as common as in FairFace and
+``python -m benchmarks.scale.many_images [N …]``, a process each. 512 dimensions; the groups of the images are as common as in FairFace and
 their embeddings lie a little apart. Everything between the embeddings and the results: answers to every measurement and specification,
 tests, evidence. No image, no model, no page.
 """
@@ -85,4 +85,4 @@ if __name__ == "__main__":
         main(int(os.environ["MANY_IMAGES"]))
     else:
         for size in map(int, sys.argv[1:] or SIZES):
-            subprocess.run([sys.executable, "-m", "benchmarks.speed.many_images"], env={**os.environ, "MANY_IMAGES": str(size)}, check=True)
+            subprocess.run([sys.executable, "-m", "benchmarks.scale.many_images"], env={**os.environ, "MANY_IMAGES": str(size)}, check=True)

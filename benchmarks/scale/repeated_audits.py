@@ -1,6 +1,6 @@
 """Many audits in one process: resident memory, open handles and threads after some of them. They stay flat.
 
-``python -m benchmarks.speed.repeated_audits [N]`` runs N (200) rounds of three audits: of a model, of a model whose embeddings are kept
+``python -m benchmarks.scale.repeated_audits [N]`` runs N (200) rounds of three audits: of a model, of a model whose embeddings are kept
 only while it is audited, and of predictions.
 """
 
