@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from predictions import measured
+
+from benchmarks.speed.predictions import measured
 
 SIDE, SHARD = 64, 5000
 MOST_BYTES = 4096

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from predictions import AGES, LABELS, RACES, measured
+
+from benchmarks.speed.predictions import AGES, LABELS, RACES, measured
 
 PART = 1_000_000
 MOST_GB = 1.0
