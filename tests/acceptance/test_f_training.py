@@ -16,6 +16,7 @@ from contrastive.checkpoint.file import load
 from contrastive.train import main
 from contrastive.training import loop
 from tests.support.bench import ROOT
+from tests.support.forked import Forked
 from tests.support.torchrun import die_in_torchrun, finish_in_torchrun
 from tests.support.training import COLOURED_SHAPES, SMALL_VIT, assert_same_bytes, logged_events, run_text
 
@@ -78,7 +79,7 @@ def test_f18_killed_while_saving_and_run_again_it_ends_as_an_unbroken_run(run, t
     assert main([run, *options, f"run.out={whole}"]) == 0
     line = [sys.executable, "-m", "contrastive.train", run, *options]
     for _ in range(kills):
-        process = subprocess.Popen(line, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+        process = Forked(line, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
         before = saved = (out / "ckpt.pt").stat().st_mtime_ns if (out / "ckpt.pt").exists() else 0
         while saved == before and process.poll() is None:  # every step is saved: from the first one on, any moment may be within a save
             time.sleep(0.002)

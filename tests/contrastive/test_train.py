@@ -17,6 +17,7 @@ from contrastive.data.shapes import COLOURS, COUNTS, KINDS, ShapeImages
 from contrastive.errors import VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
+from tests.support.forked import Forked
 from tests.support.spawn import spawn
 from tests.support.training import COLOURED_SHAPES, assert_same_bytes, logged_events, train_and_die
 
@@ -29,7 +30,7 @@ def started(*arguments, **options):
     """Start the command in a process of its own."""
     line = [sys.executable, "-m", "contrastive.train", *map(str, arguments)]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
-    return subprocess.Popen(line, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=Path(__file__).parents[2], **options)
+    return Forked(line, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=Path(__file__).parents[2], **options)
 
 
 def command(*arguments, **options):

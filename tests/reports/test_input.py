@@ -12,6 +12,7 @@ from audit.errors import MachineError, UsageError
 from audit.records.results import to_json
 from reports.environment import _printable
 from reports.render import main, render, write
+from tests.support import forked
 from tests.support import report_samples as samples
 from tests.support.house import ROOT
 from tests.support.page_text import Walk
@@ -113,7 +114,7 @@ def test_what_is_no_json_is_bad_data(tmp_path, content):
 
 
 def test_a_missing_directory_is_bad_data_in_a_process_of_its_own(tmp_path):
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-m", "reports.render", "absent"], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
     )
 

@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support import forked
 from tests.support.command import command
+from tests.support.forked import Forked
 
 ROOT = Path(__file__).parents[2]
 ABOUT_THE_RUN = ("STATUS", "run.log", ".lock")
@@ -62,18 +64,16 @@ class Bench:
         return self.held(done, before, code, said)
 
     def process(self, *words, code=0, said=(), module="audit.run", out=True, env=None, under=(), **options):
-        """The same in an interpreter of its own; `under`: a command that starts it, such as one that sets limits."""
+        """The same in a process of its own; `under`: a command that starts it, such as one that sets limits."""
         before = self._outside()
         options = {"capture_output": True, "text": True, "timeout": 120} | options
-        done = subprocess.run(
-            [*under, *self.line(*words, module=module, out=out)], env=self.env(env), cwd=self.folder, check=False, **options
-        )
+        done = forked.run([*under, *self.line(*words, module=module, out=out)], env=self.env(env), cwd=self.folder, check=False, **options)
         return self.held(done, before, code, said)
 
     def start(self, *words, module="audit.run", out=True, env=None, **options):
         """Start the same and return the process; `held` judges how it ended."""
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
-        return subprocess.Popen(self.line(*words, module=module, out=out), env=self.env(env), cwd=self.folder, **options)
+        return Forked(self.line(*words, module=module, out=out), env=self.env(env), cwd=self.folder, **options)
 
     def line(self, *words, module="audit.run", out=True):
         return [sys.executable, "-m", module, *map(str, words), *(["--out", str(self.out)] if out else [])]

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from importlib import import_module
 
+from tests.support import forked
+
 
 def command(*arguments, module="audit.run", cwd="."):
     """Return what a command gives, as `subprocess.run` would."""
@@ -19,6 +21,6 @@ def command(*arguments, module="audit.run", cwd="."):
 
 
 def process(*arguments, module="audit.run", cwd=None, env=None):
-    """Run a command in an interpreter of its own."""
+    """Run a command in a process of its own."""
     run = [sys.executable, "-m", module, *map(str, arguments)]
-    return subprocess.run(run, capture_output=True, text=True, cwd=cwd, env=env, timeout=120, check=False)
+    return forked.run(run, capture_output=True, text=True, cwd=cwd, env=env, timeout=120, check=False)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.support import forked
 from tests.support.command import command
 
 MODULES = ("audit", "audit.run", "audit.compare", "reports.render", "reports.pictures", *(
@@ -25,7 +26,7 @@ def table(folder, columns=("skin", "sex"), levels=("light", "dark"), name="answe
 
 def process(folder, *words, module="audit.run", stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment):
     run = [sys.executable, "-m", module, *map(str, words)]
-    return subprocess.run(run, cwd=folder, env={**os.environ, **environment}, stdout=stdout, stderr=stderr, timeout=120, check=False)
+    return forked.run(run, cwd=folder, env={**os.environ, **environment}, stdout=stdout, stderr=stderr, timeout=120, check=False)
 
 
 def status(folder):

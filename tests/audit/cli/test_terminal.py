@@ -17,8 +17,9 @@ import pytest
 from audit.cli.progress import StageBars
 from audit.cli.screen import Screen
 from reports.exports.terminal.changes import comparison_lines
-from tests.support import comparison_samples
+from tests.support import comparison_samples, forked
 from tests.support.command import command
+from tests.support.forked import Forked
 
 WORDS = ("--predictions", "answers.csv", "--attributes", "skin,sex", "--out", "out")
 LED = "Less accurate for dark (skin):"
@@ -51,7 +52,7 @@ def in_terminal(place, columns, *words, **changes):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     run = [sys.executable, "-m", "audit.run", *WORDS, *words]
-    with subprocess.Popen(run, cwd=place, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(**changes)) as running:
+    with Forked(run, cwd=place, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(**changes)) as running:
         os.close(theirs)
         printed = b"".join(iter(lambda: _read(ours), b""))
         os.close(ours)
@@ -117,7 +118,7 @@ def test_the_locale_c_gets_ascii(place):
 
 def test_a_pipe_gets_plain_lines_and_results_alone_on_stdout(place):
     run = [sys.executable, "-m", "audit.run", *WORDS]
-    done = subprocess.run(run, cwd=place, env=environment(), capture_output=True, text=True, encoding="utf-8", timeout=120, check=True)
+    done = forked.run(run, cwd=place, env=environment(), capture_output=True, text=True, encoding="utf-8", timeout=120, check=True)
 
     assert "\x1b" not in done.stdout + done.stderr
     assert "\r" not in done.stdout + done.stderr
@@ -193,7 +194,7 @@ def unwritable(request):
 def test_a_finished_audit_stays_complete_where_its_words_cannot_be_printed(place, unwritable):
     stdout, code = unwritable
     words = [sys.executable, "-m", "audit.run", *WORDS]
-    done = subprocess.run(words, cwd=place, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    done = forked.run(words, cwd=place, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == code
     assert (place / "out" / "STATUS").read_text() == "complete\n"
     assert "internal error" not in done.stderr

@@ -18,6 +18,7 @@ from audit.embedding.housekeeping import trust
 from audit.embedding.seal import user_key
 from audit.embedding.shard import resealed
 from audit.errors import MachineError, UnsafeError
+from tests.support.forked import Forked
 
 FINGERPRINT = "ab" * 32
 
@@ -316,7 +317,7 @@ for shard in range(int(sys.argv[3])):
 
 def start_writer(root, name, shards):
     command = [sys.executable, "-c", WRITER, str(root), name, str(shards)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])
+    process = Forked(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])
     process.stdout.readline()
     return process
 

@@ -23,6 +23,7 @@ from audit.embedding.embed import embed_images, embed_texts
 from audit.errors import DataError, MachineError
 from audit.testing import four_faces, png
 from audit.types import Dataset
+from tests.support.forked import Forked
 
 
 def rotated_jpeg():
@@ -259,7 +260,7 @@ print(found.computed, found.vectors.tobytes().hex())
 
 def start(folder, pause_s):
     command = [sys.executable, "-c", KILLED, str(folder), str(pause_s)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+    return Forked(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_numbers_of_an_unbroken_one(tmp_path):

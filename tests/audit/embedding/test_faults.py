@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from audit.embedding.embed import embed_images, embed_texts
 from audit.errors import MachineError
 from audit.testing import FakeEncoder, png
 from tests.audit.embedding.test_embed import dataset
+from tests.support import forked
 
 ROOT = Path(__file__).parents[3]
 CALLS = ("fsync", "replace", "open", "mkdir", "chmod", "link", "unlink", "fdopen")
@@ -186,7 +186,7 @@ def test_f1_killed_at_random_moments_and_run_again_an_audit_has_the_same_bytes(t
     (tmp_path / "counting.py").write_text(COUNTING)
     (tmp_path / "faces.py").write_text(FACES)
     command = [sys.executable, "-c", KILLED, str(tmp_path), str(kills)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    done = forked.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
     assert done.returncode == 0, done.stderr
     killed, codes = json.loads(done.stdout)
     assert sum(killed) == kills

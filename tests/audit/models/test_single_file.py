@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import json
 import logging
-import subprocess
 import sys
 import warnings
 from dataclasses import replace
@@ -22,6 +21,7 @@ from contrastive.formats.weight_names import to_hugging_face
 from contrastive.model.clip import CLIP, ModelConfig, ResNetConfig, TextConfig, ViTConfig, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import clip_tokenizer, train_bpe
+from tests.support import forked
 from tests.support.model_folders import noise, refused, saved
 from tests.support.notes import sentences
 from tests.support.tiny import write_faces
@@ -379,7 +379,7 @@ def test_an_openai_archive_goes_from_file_to_report_without_a_flag(tmp_path, vit
     (tmp_path / "faces").mkdir()
     write_faces(tmp_path / "faces")
     command = [sys.executable, "-m", "audit.run", "--model", path.name, "--probe", "fairface", "--data", "faces", "--out", "out"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240, check=False)
+    done = forked.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     model = json.loads((tmp_path / "out" / "results.json").read_text())["audits"][0]["model"]
     assert model["kind"] == "TorchScript archive of a CLIP"

@@ -14,7 +14,9 @@ from contrastive.cli import command as commands
 from contrastive.config import read_config
 from contrastive.errors import DataError
 from contrastive.training import loop
+from tests.support import forked
 from tests.support.command import command
+from tests.support.forked import Forked
 from tests.support.hostile import Evil
 from tests.support.made_once import made_once
 from tests.support.tiny import write_checkpoint
@@ -76,7 +78,7 @@ def words(kind, sources, out):
 def limited(program, amount, kind, sources, out):
     module, *rest = words(kind, sources, out)
     run = [sys.executable, "-c", program, str(amount), module, *map(str, rest)]
-    return subprocess.run(run, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
+    return forked.run(run, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -145,7 +147,7 @@ def test_a_signal_ends_it_with_words_and_without_a_rest(tmp_path, number, code):
     )
     (tmp_path / "out").write_bytes(b"old")
     run = [sys.executable, "-c", program, tmp_path / "out"]
-    with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as running:
+    with Forked(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as running:
         assert running.stdout.readline() == "ready\n"
         running.send_signal(number)
         out, err = running.communicate(timeout=60)
@@ -156,7 +158,7 @@ def test_a_signal_ends_it_with_words_and_without_a_rest(tmp_path, number, code):
 
 def test_a_closed_pipe_and_a_full_one_leave_the_file(sources, tmp_path):
     run = [sys.executable, "-m", "contrastive.release", str(sources / "small.pt"), str(tmp_path / "a.pt")]
-    with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as running:
+    with Forked(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as running:
         running.stdout.close()
         running.stdout = None
         _, err = running.communicate(timeout=60)
@@ -164,7 +166,7 @@ def test_a_closed_pipe_and_a_full_one_leave_the_file(sources, tmp_path):
     assert (tmp_path / "a.pt").exists()
     if Path("/dev/full").exists():
         with Path("/dev/full").open("wb") as full:
-            done = subprocess.run([*run[:-1], str(tmp_path / "b.pt")], stdout=full, stderr=subprocess.PIPE, cwd=ROOT, check=False)
+            done = forked.run([*run[:-1], str(tmp_path / "b.pt")], stdout=full, stderr=subprocess.PIPE, cwd=ROOT, check=False)
         assert done.returncode == 0
         assert done.stderr.startswith(b"warning: the result cannot be printed: No space left")
         assert (tmp_path / "b.pt").exists()

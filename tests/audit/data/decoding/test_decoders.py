@@ -23,6 +23,7 @@ from audit.testing import FakeEncoder, gender_probe, png
 from audit.types import Dataset
 from tests.audit.data.decoding.test_jpeg import jpeg, picture
 from tests.support.command import command
+from tests.support.forked import Forked
 from tests.support.tiny import write_probe
 
 ROOT = Path(__file__).parents[4]
@@ -173,7 +174,7 @@ pool.decode(png("red"))
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_process_that_is_ended_leaves_no_decoder_behind_even_one_that_hangs(monkeypatch, how):
     fault(monkeypatch, "hang", png("red"))
-    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT) as parent:
+    with Forked([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT) as parent:
         decoder = int(parent.stdout.readline())
         time.sleep(0.2)
         parent.send_signal(how)

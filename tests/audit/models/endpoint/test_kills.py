@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support.endpoint import Stub, ask, by_noise
+from tests.support.forked import Forked
 from tests.support.house import ROOT
 
 KEY = "sk-proj-canary0123456789abcdef"
@@ -23,7 +24,7 @@ TOTAL = IMAGES + 1
 def process(*words):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENAI_API_KEY": KEY, "OMP_NUM_THREADS": "1"}
     line = [sys.executable, "-m", "tests.support.endpoint", *map(str, words)]
-    return subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return Forked(line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def client(url, folder):

@@ -1,0 +1,170 @@
+"""``python -m MODULE …`` and ``python -c …`` as processes of their own, in tenths of a second: forked from a Python that has the libraries.
+
+A new interpreter takes two seconds to import what an audit or a training needs. Here one is started for all tests of a worker; it runs
+nothing and imports no command, so each begins as it would by itself. What an interpreter reads only as it begins (its encodings, how many
+threads libraries use, where a hub's files lie) `env` cannot change any more: such a process gets a new interpreter, as all do where the
+system is not Linux.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import ctypes
+import gc
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "OPENBLAS_", "HF_", "TRANSFORMERS_", "TORCH")
+OPTIONS = {"stdin", "stdout", "stderr", "text", "encoding", "errors", "bufsize", "cwd", "env"}
+IMPORTED = (
+    "audit.api.pipeline", "audit.models.native", "contrastive.training.loop", "fairlearn.metrics", "jinja2", "pandas", "pyarrow.parquet",
+    "reports.sections", "scipy.stats", "torch", "transformers",
+)  # fmt: skip
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Forked(subprocess.Popen):
+    """What `subprocess.Popen` is, forked where that makes no difference."""
+
+    def __init__(self, line, **options):
+        python, how, *_ = line = list(map(str, line))
+        ours = python == sys.executable and how in ("-m", "-c") and options.keys() <= OPTIONS
+        self._forked = sys.platform == "linux" and ours and not _begins_otherwise(options.get("env") or os.environ)
+        super().__init__(line, **options)
+
+    def _execute_child(self, args, *rest):
+        if not self._forked:
+            super()._execute_child(args, *rest)
+            return
+        cwd, env, pipes = rest[4], rest[5], rest[9:15]  # of CPython 3.11 to 3.14; were they elsewhere, every test would fail
+        streams = [pipe if pipe != -1 else number for number, pipe in enumerate((pipes[0], pipes[3], pipes[5]))]
+        self.pid = _fork({"line": args, "cwd": os.fspath(cwd or Path.cwd()), "env": dict(env or os.environ)}, streams)
+        self._child_created = True
+        self._close_pipe_fds(*pipes)
+
+
+def run(line, *, capture_output=False, timeout=None, check=False, **options):
+    """Return what `subprocess.run` would."""
+    if capture_output:
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with Forked(line, **options) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    if check:
+        done.check_returncode()
+    return done
+
+
+def _begins_otherwise(env):
+    """Return whether `env` says something else of what is read as an interpreter begins."""
+    mine = _server()[1]
+    names = {name for name in (*env, *mine) if name.startswith(READ_AT_THE_START) and name != "PYTHONPATH"}
+    return any(env.get(name) != mine.get(name) for name in names)
+
+
+@cache
+def _server():
+    """Start the interpreter that is forked; return the way to it, and its environment."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen([sys.executable, "-m", __name__, str(its.fileno())], pass_fds=[its.fileno()], env=env, cwd=ROOT)
+    its.close()
+    atexit.register(server.wait)
+    atexit.register(ours.close)
+    return ours, env
+
+
+@contextmanager
+def _orphans_are_ours():
+    """Whose parent ends meanwhile becomes a child of this process, which can then wait for it."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    yield
+    prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def _fork(what, streams):
+    """Return the number of a new process, which is a child of this one."""
+    server, _ = _server()
+    with _orphans_are_ours():
+        server.sendmsg([json.dumps(what).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams))])
+        return int(server.recv(64))
+
+
+def _serve(asking):
+    """Fork for each request; return, in the new process, what it is to run and its streams."""
+    while True:
+        what, streams, _, _ = socket.recv_fds(asking, 2**20, 3)
+        if not what:  # whoever asked has ended
+            os._exit(0)
+        reading, writing = os.pipe()
+        between = os.fork()
+        if not between:
+            if os.fork():
+                os._exit(0)
+            asking.close()
+            os.close(reading)
+            os.write(writing, str(os.getpid()).encode())
+            os.close(writing)
+            return json.loads(what), streams
+        os.waitpid(between, 0)  # from here on the new process is a child of whoever asked
+        asking.send(os.read(reading, 64))
+        for number in (reading, writing, *streams):
+            os.close(number)
+
+
+def _begin(cwd, env, streams):
+    """Make this process what one is that has just begun."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    for stream in set(streams) - {0, 1, 2}:
+        os.close(stream)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    tempfile.tempdir = None
+    sys.path[0] = cwd
+    sys.path[1:1] = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place and place not in sys.path]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        errors, buffering = ("backslashreplace", 1) if name == "stderr" else ("strict", -1)
+        with suppress(OSError):
+            stream = open(number, "w" if number else "r", encoding="utf-8", errors=errors, buffering=buffering, closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
+def _run(how, what, *words):
+    """Run the words behind ``python``."""
+    sys.argv = [what if how == "-m" else how, *words]
+    if how == "-m":
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        sys.modules["__main__"] = ModuleType("__main__")
+        exec(compile(what, "<string>", "exec"), sys.modules["__main__"].__dict__)
+
+
+if __name__ == "__main__":
+    for each in IMPORTED:
+        import_module(each)
+    gc.freeze()
+    asked, its_streams = _serve(socket.socket(fileno=int(sys.argv[1])))
+    _begin(asked["cwd"], asked["env"], its_streams)
+    _run(*asked["line"][1:])
