@@ -18,14 +18,13 @@ from contrastive.formats.adapter import refuse_beside
 from contrastive.formats.contents import read, read_json
 from contrastive.formats.convert import FOREIGN_VOCABULARY, convert
 from contrastive.formats.exports import tensors
+from contrastive.formats.image_processor import read_processor
 from contrastive.formats.unwrap import unwrap
-from contrastive.model.preprocess import RESAMPLING
 from contrastive.overrides import ModelOverrides
 
 HUGGING_FACE, OPEN_CLIP = "config.json", "open_clip_config.json"
 FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 """Of weights in a folder, in order of preference."""
-PROCESSORS = ("processor_config.json", "preprocessor_config.json")  # transformers 5 writes the first, older ones the second
 TOKENIZERS = ("merges.txt", "tokenizer.json")  # the second alone is written by transformers 5
 
 
@@ -126,41 +125,9 @@ def _hugging_face(folder: Path) -> dict[str, Any]:
         "activation": image.hidden_act, "layer_norm_eps": float(image.layer_norm_eps), "causal": True, "pooling": "eot",
         "image_head_width": image.hidden_size // image.num_attention_heads,
         "text_head_width": text.hidden_size // text.num_attention_heads,
-        **_processor(folder),
+        **read_processor(folder, image.image_size),
         **next(({"tokenizer": str(folder / name)} for name in TOKENIZERS if (folder / name).is_file()), {}),
     }  # fmt: skip
-
-
-def _processor(folder: Path) -> dict[str, Any]:
-    """Return how images are prepared. Where two files speak of it, the newer one counts, as in transformers."""
-    newer, older = (folder / name for name in PROCESSORS)
-    content = read_json(newer).get("image_processor") if newer.is_file() else None
-    if content is None:
-        content = read_json(older) if older.is_file() else None
-    if content is None:
-        return {}
-    _check_sides(content)
-    names = {number: name for name, number in RESAMPLING.items()}
-    size = content.get("size", {"shortest_edge": 0})
-    cropped = content.get("do_center_crop", True) and (isinstance(size, int) or "shortest_edge" in size)
-    return {
-        **{fact: tuple(map(float, content[f"image_{fact}"])) for fact in ("mean", "std") if f"image_{fact}" in content},
-        "interpolation": names[content.get("resample", RESAMPLING["bicubic"])],
-        "resize_mode": "shortest" if cropped else "squash",
-    }
-
-
-def _check_sides(content: Mapping[str, Any]) -> None:
-    """Raise `DataError` if images are cut to another size than they are resized to: here they are resized to the side of the cut."""
-    resized, cut = content.get("size"), content.get("crop_size") if content.get("do_center_crop", True) else None
-    side = resized.get("shortest_edge", resized.get("height")) if isinstance(resized, Mapping) else resized
-    for edge in ("height", "width"):
-        kept = cut.get(edge) if isinstance(cut, Mapping) else cut
-        if side is not None and kept is not None and kept != side:
-            what = f"the folder's processor resizes images to {side} and cuts out {kept}, which cannot be done here"
-            why = "a model here sees images that are resized to the side that is cut out"
-            fix = f"train with that: write {kept} for {side} under size in the processor's file"
-            raise DataError(what, why=why, fix=fix)
 
 
 def _open_clip(folder: Path) -> dict[str, Any]:
