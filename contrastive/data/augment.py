@@ -1,18 +1,18 @@
 """Augmentation by the transforms of torchvision's v2, under their own names and with their own parameters.
 
-torchvision draws from torch's one generator. A transform's draws here are decided by a seed of the pair's own, whoever decodes it: the
-generator is set for the time of a transform, by one thread at a time, and put back.
+torchvision draws from torch's one generator, which threads would share. Here each picture has a generator of its own, seeded for the pair,
+whoever decodes it: torch's functions that draw are given it for the time of the transforms, in this thread alone.
 """
 
 from __future__ import annotations
 
 import importlib
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from PIL import Image
+from torch.overrides import TorchFunctionMode
 
 from contrastive.errors import UsageError, nearest
 from contrastive.settings import Transform
@@ -28,7 +28,12 @@ NAMES = (
 written as `data.augment` is."""
 _SIZED = ("CenterCrop", "RandomCrop", "RandomResizedCrop", "Resize")
 """Whose `size` is the model's unless it is given."""
-_ONE_AT_A_TIME = threading.Lock()
+_DRAWING = frozenset(
+    {
+        torch.rand, torch.randint, torch.randperm, torch.multinomial, torch._sample_dirichlet, torch.Tensor.uniform_, torch.Tensor.normal_,
+    }
+)  # fmt: skip
+"""Functions by which torchvision's transforms draw; each takes the generator to draw from."""
 
 
 class Augmentation:
@@ -42,17 +47,25 @@ class Augmentation:
         self._transforms = [_made(entry, size) for entry in entries]
 
     def __call__(self, image: Image.Image, seed: int) -> Image.Image:
-        """Return the image as `seed` decides; on one machine the same each time."""
-        generator = torch.default_generator
-        with _ONE_AT_A_TIME:
-            before = generator.get_state()
-            generator.manual_seed(seed)
-            try:
-                for transform in self._transforms:
-                    image = transform(image)
-            finally:
-                generator.set_state(before)
+        """Return the image as `seed` decides; on one machine the same each time. Threads may call it at once."""
+        with _DrawFrom(torch.Generator().manual_seed(seed)):
+            for transform in self._transforms:
+                image = transform(image)
         return image
+
+
+class _DrawFrom(TorchFunctionMode):
+    """Within it, this thread's draws come from one generator."""
+
+    def __init__(self, generator: torch.Generator):
+        super().__init__()
+        self._generator = generator
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        own = {"generator": self._generator} if function in _DRAWING else {}
+        return function(*args, **own, **(kwargs or {}))
 
 
 def _made(entry: Transform, size: int) -> Any:

@@ -24,17 +24,19 @@ RUN = run_text(TINY_CONV, data=f"batch = 8; {AUGMENT}", optim="steps = 6; lr = 1
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8))
 
 
+def seeded(transform, seed):
+    """Return what a transform makes with torch's own generator at that seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return transform(PICTURE)
+
+
 def test_the_pictures_are_torchvisions_own():
     entries = ({"name": "RandomResizedCrop", "scale": [0.5, 1.0], "interpolation": "bicubic"}, {"name": "ColorJitter", "hue": 0.2})
     theirs = v2.Compose([v2.RandomResizedCrop((16, 16), (0.5, 1.0), interpolation=v2.InterpolationMode.BICUBIC), v2.ColorJitter(hue=0.2)])
     ours = Augmentation(entries, 16)
     for seed in range(5):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            expected = theirs(PICTURE)
-        before = torch.default_generator.get_state()
-        assert ours(PICTURE, seed).tobytes() == expected.tobytes()
-        assert torch.equal(torch.default_generator.get_state(), before)  # nobody else's draws change
+        assert ours(PICTURE, seed).tobytes() == seeded(theirs, seed).tobytes()
     assert ours(PICTURE, 0).tobytes() != ours(PICTURE, 1).tobytes()
 
 
@@ -46,8 +48,12 @@ def test_every_name_is_a_transform_of_torchvision_that_gives_a_picture(name):
         "RandomShortestSize": {"min_size": 20}, "RandomSolarize": {"threshold": 100.0}, "ScaleJitter": {"target_size": [20, 20]},
         **{several: {"transforms": ["RandomInvert", "RandomGrayscale"]} for several in ("RandomApply", "RandomChoice", "RandomOrder")},
     }  # fmt: skip
-    made = Augmentation([{"name": name, **needed.get(name, {})}], 16)(PICTURE, 3)
+    augment = Augmentation([{"name": name, **needed.get(name, {})}], 16)
+    before = torch.default_generator.get_state()
+    made = augment(PICTURE, 3)
     assert (isinstance(made, Image.Image), made.mode) == (True, "RGB")
+    assert torch.equal(torch.default_generator.get_state(), before)  # nothing was drawn from anywhere else
+    assert made.tobytes() == seeded(augment._transforms[0], 3).tobytes()
 
 
 def test_workers_and_a_resume_never_change_a_batch(run):
