@@ -69,13 +69,14 @@ def model_folder(folder: Path) -> CLIPModel:
     return model
 
 
-def jpegs(count: int, side: int) -> list[bytes]:
-    """Return smooth colours with noise, of some 90 kB at 448 px, as photographs have them."""
+def jpegs(count: int, width: int, height: int | None = None) -> list[bytes]:
+    """Return smooth colours with noise, of some 90 kB at 448 px, as photographs have them; square unless `height` is given."""
+    height = height or width
     rng = np.random.default_rng(0)
     contents = []
     for _ in range(count):
-        image = Image.fromarray(rng.integers(0, 256, (14, 14, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
-        noisy = np.asarray(image, np.int16) + rng.normal(0, 9, (side, side, 3)).astype(np.int16)
+        image = Image.fromarray(rng.integers(0, 256, (14, 14, 3), np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+        noisy = np.asarray(image, np.int16) + rng.normal(0, 9, (height, width, 3)).astype(np.int16)
         buffer = io.BytesIO()
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)
         contents.append(buffer.getvalue())

@@ -75,7 +75,8 @@ def decode_rgb(content: bytes) -> Image.Image:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImage("larger than 50 megapixels")
-            return to_rgb(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)  # which decodes it
+            return to_rgb(image)
     except (UnreadableImage, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # Pillow's own, higher limits
@@ -85,10 +86,10 @@ def decode_rgb(content: bytes) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return RGB: what is transparent becomes white, 16-bit grey becomes 8-bit grey."""
+    """Return RGB: what is transparent becomes white, 16-bit grey becomes 8-bit grey. An image that is RGB is returned itself."""
     if image.mode.startswith("I;16") or image.mode == "I":
         return image.convert("I").point(lambda value: value / 257).convert("L").convert("RGB")
     if image.has_transparency_data:
         layered = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

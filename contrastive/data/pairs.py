@@ -107,7 +107,8 @@ class LazyPairs:
                 image = square_crop(image, rng, self.config.crop)
             if self.augmentation is not None:
                 image = self.augmentation(image, int(rng.integers(2**63)))
-            return _shifted(self.preprocess.pixels([image])[0], *offset), text
+            pixels = self.preprocess.pixels([image])[0]
+            return (_shifted(pixels, *offset) if offset.any() else pixels), text
 
         return self._assembled(seen, rows)
 

@@ -66,7 +66,7 @@ class Preprocess(Stored):
     def normalise(self, pixels_nchw: Tensor) -> Tensor:
         """Return float32 of the same shape, on the same device: (x / 255 - mean) / std."""
         mean, std = (torch.tensor(values, device=pixels_nchw.device).view(1, 3, 1, 1) for values in (self.mean, self.std))
-        return (pixels_nchw.float() / 255 - mean) / std
+        return pixels_nchw.to(torch.float32, copy=True).div_(255).sub_(mean).div_(std)  # in place: new memory costs more than the sums
 
     @property
     def sha256(self) -> str:
