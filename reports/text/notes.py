@@ -112,6 +112,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "model's own chat template.",
         "asked_plainly": "Around the question, word for word (the image stands where its mark is, ⏎ ends a line): “{frame}”. The model has "
         "no chat template, so it was asked plainly, in words of this project.",
+        "asked_decoder": "An encoder reads image and question; each option is scored as the answer of a decoder, begun with {start}.",
+        "task_model": "This model was trained on tasks (captions, detection, reading), not on questions with options: which option it "
+        "finds likeliest is a property of its weights, and it may not follow the instruction. What it writes about an image is its task.",
         "asked_instruction": "Instruction, word for word: {instructions}. ‘which’ is the default. “{{task}}” is “{describe}”, or "
         "“{complete}” where all prompts of a label set begin with the same words. The options follow, one a line; the prompts below show "
         "every question whole.",

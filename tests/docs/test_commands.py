@@ -15,11 +15,11 @@ import audit.__main__
 from audit.models import hub
 from contrastive.training.doctor import learning
 from probes.counterfactual import emoji
-from tests.audit.models.generative.test_generative import llava
 from tests.audit.models.huggingface.test_clip import made
 from tests.support import documented
 from tests.support.command import command
 from tests.support.endpoint import Stub
+from tests.support.generative_models import llava
 from tests.support.house import ROOT
 from tests.support.model_folders import edited, saved
 

@@ -8,7 +8,7 @@ sandbox does not bound is bounded here: time, memory and length.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ class Frame:
         return f"{self.before}{question}{self.after}"
 
 
-def frames(processor: Any, where: str) -> tuple[Frame, ...]:
-    """Return the frame of a model; where it has no chat template, two to try: with and without a placeholder for the image.
+def frames(processor: Any, where: str, plain: Sequence[str] = ()) -> tuple[Frame, ...]:
+    """Return the frame of a model; where it has no chat template, those to try: `plain`, or else with and without a placeholder.
 
     `where` names the folder in errors: DataError if the template fails, loses the question or the image, or repeats the question;
     UnsafeError if it does not end within seconds, or needs more memory or length than any chat.
@@ -53,8 +53,9 @@ def frames(processor: Any, where: str) -> tuple[Frame, ...]:
     # The text that stands for an image, or "" where the processor needs none.
     placeholder = str(getattr(processor, "boi_token", None) or getattr(processor, "image_token", None) or "")
     if not template:
-        plain = (f"{placeholder}\nQuestion: {MARK}\nAnswer:", f"Question: {MARK} Answer:")
-        return tuple(_split(words, where, own=True) for words in (plain if placeholder else plain[1:]))
+        with_and_without = (f"{placeholder}\nQuestion: {MARK}\nAnswer:", f"Question: {MARK} Answer:")
+        plain = plain or (with_and_without if placeholder else with_and_without[1:])
+        return tuple(_split(words, where, own=True) for words in plain)
     text = template.get("default", next(iter(template.values()), "")) if isinstance(template, dict) else template
     if len(str(text)) > MAX_TEMPLATE:
         raise UnsafeError(f"the chat template has more than {MAX_TEMPLATE:,} characters", where=where)

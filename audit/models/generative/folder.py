@@ -1,7 +1,7 @@
 """Generative models of the Hugging Face kind: a folder with configuration, weights, tokenizer, image processor and chat template.
 
-The class is one that transformers has built in as `AutoModelForImageTextToText`. It is asked, not listened to: nothing is generated, the
-options of a question are scored by their likelihood.
+The class is one that transformers has built in as `AutoModelForImageTextToText`: causal, or with an encoder that reads image and question.
+It is asked, not listened to: nothing is generated, the options of a question are scored by their likelihood.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from audit.errors import DataError
 from audit.models.generative.chat_template import Frame, frames
+from audit.models.generative.encoder_decoder import PLAIN, TASK_MODELS, answered_apart, is_encoder_decoder, require_family
 from audit.models.generative.model import GenerativeModel
 from audit.models.generative.self_check import choose_reuse
 from audit.models.huggingface.opened import OpenedFolder, image_settings, open_folder, without_origin
@@ -53,7 +54,7 @@ def load(folder: Path, **options: Any) -> GenerativeModel:
         model = build_model(folder, config, opened.weights, opened.dtype, architecture)
         model = call_transformers(folder, lambda _: model.to(opened.device).eval())
         failures: list[DataError] = []
-        for frame in frames(processor, str(folder)):
+        for frame in frames(processor, str(folder), PLAIN.get(config.model_type, ()) if is_encoder_decoder(config) else ()):
             asked = GenerativeModel(model, processor, frame, _record(opened, model, processor, frame), str(folder))
             try:
                 note = call_transformers(folder, partial(_settled, asked))
@@ -70,17 +71,12 @@ def _settled(asked: GenerativeModel, _: Any) -> Note:
 
 
 def _architecture(config: Any, folder: Path) -> Any:
-    """Return the built-in class of a configuration, if it continues a text after an image."""
+    """Return the built-in class of a configuration, if it answers a question about an image."""
     import transformers
 
     found = call_transformers(folder, lambda auto: built_in_class(auto.AutoModelForImageTextToText, config))
-    if config.get_text_config().is_encoder_decoder or config.is_encoder_decoder:
-        raise DataError(
-            f"{found.__name__} reads a question with one network and answers with another; such a class is not asked yet",
-            where=str(folder),
-            why="the likelihood of an answer is taken from a causal model, which reads image, question and answer in one line",
-            fix="give a causal model: LLaVA, Qwen-VL, SmolVLM, Idefics, InternVL, Gemma 3, ...",
-        )
+    if is_encoder_decoder(config):
+        require_family(config, found.__name__, folder)
     if not issubclass(found, transformers.GenerationMixin):
         raise DataError(f"{found.__name__} does not continue a text", where=str(folder), why="its options would have no likelihood")
     return found
@@ -116,6 +112,6 @@ def _record(opened: OpenedFolder, model: Any, processor: Any, frame: Frame) -> M
         score_rule="softmax",
         logit_scale=1.0,
         logit_bias=None,
-        notes=(*opened.weights.notes, *frame.notes),
-        asked=(Note("asked_plainly" if frame.own else "asked_by_template", {"frame": shown}),),
+        notes=(*opened.weights.notes, *frame.notes, *([Note("task_model")] if model.config.model_type in TASK_MODELS else [])),
+        asked=(Note("asked_plainly" if frame.own else "asked_by_template", {"frame": shown}), *answered_apart(model, processor.tokenizer)),
     )

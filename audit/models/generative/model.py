@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from audit.models.generative.chat_template import Frame
+from audit.models.generative.encoder_decoder import EncoderDecoderScorer, is_encoder_decoder
 from audit.models.generative.prompts import InputBuilder, Inputs, Prompt, build_prompt, shared_length, without_tail
 from audit.models.generative.scoring import Scorer
 from audit.models.generative.writing import MAX_NEW_TOKENS, TextWriter
@@ -32,17 +33,18 @@ class _Prepared(NamedTuple):
 
 
 class GenerativeModel:
-    """A causal image-text-to-text model of transformers. One image at a time: what else is in a batch never changes a number."""
+    """An image-text-to-text model of transformers. One image at a time: what else is in a batch never changes a number."""
 
     def __init__(self, model: Any, processor: Any, frame: Frame, record: ModelRecord, where: str):
         self.record = record
         self.reuse: Reuse = "all"
         """Whether and how far the cache serves is decided by `audit.models.generative.self_check`."""
-        self.scorer = Scorer(model)
-        self._reader = InputBuilder(model, processor, where)
+        apart = is_encoder_decoder(model.config)
+        self.scorer = EncoderDecoderScorer(model, processor.tokenizer) if apart else Scorer(model)
+        self._reader = InputBuilder(model, processor, where, one_text=self.scorer.one_text)
         self._tokenizer, self._frame = processor.tokenizer, frame
         self._asked: _Prepared | None = None
-        self._writer = TextWriter(model, processor.tokenizer)
+        self._writer = TextWriter(model, processor.tokenizer, self.scorer.start if isinstance(self.scorer, EncoderDecoderScorer) else ())
 
     def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
         """Return what the model writes about each image after each prompt, decoded greedily (`audit.models.generative.writing`)."""
@@ -52,7 +54,7 @@ class GenerativeModel:
 
     def _longer(self, image: Image.Image, each: Prompt) -> Inputs:
         inputs = self._reader.read(image, each.text)
-        self._reader.check_length(inputs["input_ids"].shape[1] + MAX_NEW_TOKENS)
+        self._reader.check_length(inputs["input_ids"].shape[1], MAX_NEW_TOKENS)
         return inputs
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
@@ -71,12 +73,12 @@ class GenerativeModel:
 
     def prompt(self, question: Question) -> Prompt:
         """Return a question as this model reads it."""
-        return build_prompt(self._tokenizer, self._frame, question)
+        return build_prompt(self._tokenizer, self._frame, question, one_text=self.scorer.one_text)
 
     def read(self, image: Image.Image, each: Prompt) -> Inputs:
         """Return what the model takes for an image and a question."""
         inputs = self._reader.read(image, each.text)
-        self._reader.check_length(inputs["input_ids"].shape[1] + max(map(len, each.options), default=0))
+        self._reader.check_length(inputs["input_ids"].shape[1], max(map(len, each.options), default=0))
         return inputs
 
     def _made_ready(self, questions: tuple[Question, ...], image: Image.Image) -> _Prepared:
@@ -87,6 +89,8 @@ class GenerativeModel:
 
     def _shared(self, prompts: Sequence[Prompt], image: Image.Image) -> int | None:
         """Tell what all questions share, if the processor puts each as that part and then the ids of the question's own words."""
+        if not self.scorer.one_text:
+            return None
         length = shared_length(prompts)
         starts = [without_tail(self._reader.read(image, each.text), each.ids[length:]) for each in prompts]
         ids = [start["input_ids"] for start in starts if start is not None]
@@ -101,6 +105,6 @@ class GenerativeModel:
         if start is None or shared is None:
             return [self.scorer.score(self.scorer.read(self.read(image, each)), each.options) for each in asked.prompts]
         longest = max(len(each.ids) + max(map(len, each.options)) for each in asked.prompts)
-        self._reader.check_length(start["input_ids"].shape[1] - shared + longest)
+        self._reader.check_length(start["input_ids"].shape[1] - shared, longest)
         reached = self.scorer.read(start)
         return [self.scorer.score(self.scorer.go_on(reached, each.ids[shared:]), each.options) for each in asked.prompts]

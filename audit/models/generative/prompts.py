@@ -32,15 +32,20 @@ class Prompt:
     """The tokens of each option, as they follow the text."""
 
 
-def build_prompt(tokenizer: Any, frame: Frame, question: Question) -> Prompt:
-    """Return a question as ids; DataError if it holds one of the model's own special tokens, or an option has no token."""
+def build_prompt(tokenizer: Any, frame: Frame, question: Question, *, one_text: bool = True) -> Prompt:
+    """Return a question as ids, its options as they go on from it (`one_text`) or as texts of their own.
+
+    DataError if it holds one of the model's own special tokens, or an option has no token.
+    """
     if marks := [mark for mark in _special_tokens(tokenizer) if mark in question.text]:
         what = f"a question holds {max(marks, key=len)!r}, which this model reads as a special token"
         why, fix = "it would be read as an image or as the end of a turn", "word the label otherwise, or leave this model out"
         raise DataError(what, where=repr(question.text[:200]), why=why, fix=fix)
     text = frame.around(question.text)
     ids = _ids(tokenizer, text)
-    return Prompt(text, ids, tuple(_option_ids(tokenizer, text, ids, option) for option in question.options))
+    return Prompt(
+        text, ids, tuple(_option_ids(tokenizer, text if one_text else "", ids if one_text else (), option) for option in question.options)
+    )
 
 
 def shared_length(prompts: Sequence[Prompt]) -> int:
@@ -53,8 +58,8 @@ def shared_length(prompts: Sequence[Prompt]) -> int:
 class InputBuilder:
     """Puts an image and a text into what the model takes."""
 
-    def __init__(self, model: Any, processor: Any, where: str):
-        self._processor, self._where = processor, where
+    def __init__(self, model: Any, processor: Any, where: str, *, one_text: bool = True):
+        self._processor, self._where, self._one_text = processor, where, one_text
         self._known = set(inspect.signature(model.forward).parameters)
         self._device, self._dtype = model.device, model.dtype
         text_config = model.config.get_text_config()
@@ -69,15 +74,18 @@ class InputBuilder:
             if name in self._known and name != "labels" and hasattr(value, "is_floating_point")
         }
 
-    def check_length(self, length: int) -> None:
-        """Refuse what the model was not built to read."""
+    def check_length(self, read: int, answered: int) -> None:
+        """Refuse what the model was not built to read: tokens of image and question, and of an answer."""
+        length = read + answered if self._one_text else max(read, answered)
         if length > self._context:
             why = f"together they have {length} tokens and the model reads {self._context}; cutting them would ask another question"
             what, fix = "an image and a question are too long for this model", "shorten the label set, or leave this model out"
             raise DataError(what, where=self._where, why=why, fix=fix)
 
     def _special(self, text: str) -> Mapping[str, bool]:
-        """Keep the tokenizer from a second start of text, and from an end of text after the question."""
+        """Keep the tokenizer from a second start of text, and from an end of text after a question that its answer goes on from."""
+        if not self._one_text:
+            return {}
         tokenizer = self._processor.tokenizer
         ids = tuple(tokenizer(text)["input_ids"])
         raw = _ids(tokenizer, text)
@@ -127,8 +135,8 @@ def _ids(tokenizer: Any, text: str) -> tuple[int, ...]:
 
 
 def _option_ids(tokenizer: Any, text: str, ids: tuple[int, ...], option: str) -> tuple[int, ...]:
-    """Return the tokens by which an option continues a text, parted from it by a blank unless the text ends in one or in a mark."""
-    ends_apart = text[-1:].isspace() or any(text.endswith(mark) for mark in _special_tokens(tokenizer))
+    """Return the tokens by which an option continues a text, after a blank unless the text is empty or ends in one or in a mark."""
+    ends_apart = not text or text[-1:].isspace() or any(text.endswith(mark) for mark in _special_tokens(tokenizer))
     words = option if ends_apart else f" {option}"
     joint = _ids(tokenizer, text + words)
     # Where text and option melt into one token, the option is tokenized by itself.

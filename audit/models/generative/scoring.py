@@ -27,14 +27,21 @@ class TextState(NamedTuple):
     chances: torch.Tensor
     """float32[v]: log-probability of every next token."""
     cache: Any
+    along: Inputs = {}  # noqa: RUF012  (never changed)
+    """What else the model takes with every further text."""
 
 
 class Scorer:
     """Asks a causal model for the mean log-likelihood of options, in nats a token."""
 
-    def __init__(self, model: Any):
+    one_text = True
+    """Whether question and answer are one text, of which the beginning can be read once for several questions."""
+
+    def __init__(self, model: Any, network: Any = None):
         self._model = model
-        parameters = inspect.signature(model.forward).parameters
+        self._network = model if network is None else network
+        """What goes on from a cache."""
+        parameters = inspect.signature(self._network.forward).parameters
         self._cache_name = "cache" if "cache" in parameters else "past_key_values"
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
         self.rows = 64
@@ -48,7 +55,7 @@ class Scorer:
 
     def go_on(self, reached: TextState, ids: Sequence[int]) -> TextState:
         """Read more text. `reached` is left as it is; nothing is padded, so positions follow from the cache."""
-        return self._reached(self._ids([ids]), copy.deepcopy(reached.cache))
+        return self._reached({"input_ids": self._tensor([ids])}, copy.deepcopy(reached.cache))
 
     def score(self, reached: TextState, options: Options) -> Float64[np.ndarray, "k"]:
         """Score options: each costs the forward pass of its own tokens but the last. `reached` is left as it is."""
@@ -57,7 +64,7 @@ class Scorer:
         while longer:
             part = longer[: self.rows]
             try:
-                sums[part] += self._rest(reached.cache, [options[i] for i in part])
+                sums[part] += self._rest(reached, [options[i] for i in part])
             except (RuntimeError, MemoryError) as error:
                 self._shrink(error, len(part))
             else:
@@ -72,31 +79,37 @@ class Scorer:
     def chances_along(self, inputs: Inputs, option: Sequence[int]) -> torch.Tensor:
         """Return float32[tokens of the option, v]: log-probability of every token in each place of the option, by one full pass."""
         logits = self._model(**with_more_text(inputs, option[:-1], self.answer_type), use_cache=False).logits
-        return _log_softmax(logits[0, -len(option) :])
+        return log_softmax(logits[0, -len(option) :])
 
-    def _rest(self, cache: Any, options: Options) -> torch.Tensor:
+    def _rest(self, reached: TextState, options: Options) -> torch.Tensor:
         """Return the summed log-likelihood of all tokens of each option but its first, options side by side over copies of the cache.
 
         Options are padded on the right with tokens of their own, which no token before them sees.
         """
         longest = max(map(len, options)) - 1
         read = [(option[:-1] + option[-2:-1] * longest)[:longest] for option in options]
-        wanted = self._ids([(option[1:] + option[-1:] * longest)[:longest] for option in options])["input_ids"]
-        copies = copy.deepcopy(cache)
+        wanted = self._tensor([(option[1:] + option[-1:] * longest)[:longest] for option in options])
+        copies = copy.deepcopy(reached.cache)
         copies.reorder_cache(torch.zeros(len(options), dtype=torch.long, device=wanted.device))
-        output = self._model(**self._ids(read), **{self._cache_name: copies}, use_cache=True)
-        chances = _log_softmax(output.logits).gather(2, wanted[:, :, None])[:, :, 0].double()
+        chances = log_softmax(self._logits(read, reached, copies)).gather(2, wanted[:, :, None])[:, :, 0].double()
         lengths = torch.tensor([len(option) - 1 for option in options], device=chances.device)
         own = torch.arange(longest, device=chances.device)[None] < lengths[:, None]
         return torch.where(own, chances, 0.0).sum(dim=1)
 
+    def _logits(self, rows: Sequence[Sequence[int]], reached: TextState, cache: Any) -> torch.Tensor:
+        """Return float[rows, tokens, v] of texts that go on from a state; `cache` is its own, once for each row."""
+        logits: torch.Tensor = self._network(
+            input_ids=self._tensor(rows), **reached.along, **{self._cache_name: cache}, use_cache=True
+        ).logits
+        return logits
+
     def _reached(self, inputs: Inputs, cache: Any) -> TextState:
         given = {} if cache is None else {self._cache_name: cache}
         output = self._model(**inputs, **given, **self._last_only, use_cache=True)
-        return TextState(_log_softmax(output.logits[0, -1]), getattr(output, self._cache_name))
+        return TextState(log_softmax(output.logits[0, -1]), getattr(output, self._cache_name))
 
-    def _ids(self, rows: Sequence[Sequence[int]]) -> Inputs:
-        return {"input_ids": torch.tensor(rows, device=self._model.device)}
+    def _tensor(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        return torch.tensor(rows, device=self._model.device)
 
     def _shrink(self, error: RuntimeError | MemoryError, tried: int) -> None:
         if not out_of_memory(error) or tried == 1:
@@ -105,7 +118,8 @@ class Scorer:
         log.warning("out of memory at %d options: going on with %d at once", tried, self.rows)
 
 
-def _log_softmax(logits: torch.Tensor) -> torch.Tensor:
+def log_softmax(logits: torch.Tensor) -> torch.Tensor:
+    """Return log-probabilities in single precision."""
     return logits.float().log_softmax(-1)
 
 

@@ -23,8 +23,8 @@ from audit.models.endpoint.model import opened
 from audit.models.endpoint.settings import EndpointSettings
 from audit.types import REFUSAL, UNPARSED, Manner
 from probes.faces.fairface import PROBE
-from tests.audit.models.generative.test_generative import llava
 from tests.probes.made import fairface, pairs
+from tests.support.generative_models import llava
 from tests.support.model_folders import noise, saved
 
 pytest.importorskip("fastapi", reason="the server is not installed (pip install 'transformers[serving]')")
