@@ -83,29 +83,29 @@ class EncoderDecoderScorer(Scorer):
         self.start = answer_start(model, tokenizer)
 
     def read(self, inputs: Inputs) -> TextState:
-        """Encode an image and a question, and begin an answer."""
-        output = self._model(**inputs, decoder_input_ids=self._tensor([self.start]), use_cache=True)
+        """Encode images and a question, and begin an answer about each."""
+        output = self._model(**inputs, decoder_input_ids=self._tensor([self.start] * len(inputs["input_ids"])), use_cache=True)
         # BLIP-2 and InstructBLIP wrap what their language model gives.
         output = getattr(output, "language_model_outputs", output)
         encoded = output.encoder_last_hidden_state
         mask = inputs.get("attention_mask", torch.ones(encoded.shape[:2], dtype=torch.long, device=encoded.device))
         along = {"encoder_outputs": encoded, "attention_mask": mask}
-        return TextState(log_softmax(output.logits[0, -1]), getattr(output, self._cache_name), along)
+        return TextState(log_softmax(output.logits[:, -1]), getattr(output, self._cache_name), along)
 
     def go_on(self, reached: TextState, ids: Sequence[int]) -> TextState:
         """Refuse: the encoder has read the whole question."""
         raise TypeError("an encoder reads a question in one piece")
 
     def chances_along(self, inputs: Inputs, option: Sequence[int]) -> torch.Tensor:
-        """Return float32[tokens of the option, v]: log-probability of every token in each place of the option, by one full pass."""
-        read = self._tensor([(*self.start, *option[:-1])])
-        return log_softmax(self._model(**inputs, decoder_input_ids=read, use_cache=False).logits[0, -len(option) :])
+        """Return float32[n, tokens of the option, v]: log-probability of every token in each place of the option, by one full pass."""
+        read = self._tensor([(*self.start, *option[:-1])] * len(inputs["input_ids"]))
+        return log_softmax(self._model(**inputs, decoder_input_ids=read, use_cache=False).logits[:, -len(option) :])
 
     def _logits(self, rows: Sequence[Sequence[int]], reached: TextState, cache: Any) -> torch.Tensor:
         from transformers.modeling_outputs import BaseModelOutput
 
-        # The cache holds what of the encoder's states is looked at: they themselves only go along, once for each row and not copied.
-        along = {name: value.expand(len(rows), *value.shape[1:]) for name, value in reached.along.items()}
+        # The cache holds what of the encoder's states is looked at: they themselves only go along, once for each row.
+        along = {name: value.repeat_interleave(len(rows) // len(value), dim=0) for name, value in reached.along.items()}
         along["encoder_outputs"] = BaseModelOutput(last_hidden_state=along["encoder_outputs"])
         logits: torch.Tensor = self._network(
             decoder_input_ids=self._tensor(rows), **along, **{self._cache_name: cache}, use_cache=True

@@ -17,7 +17,7 @@ from audit.errors import DataError
 from audit.models.generative.chat_template import Frame, frames
 from audit.models.generative.encoder_decoder import PLAIN, TASK_MODELS, answered_apart, is_encoder_decoder, require_family
 from audit.models.generative.model import GenerativeModel
-from audit.models.generative.self_check import choose_reuse
+from audit.models.generative.self_check import choose_batches, choose_reuse
 from audit.models.huggingface.opened import OpenedFolder, image_settings, open_folder, without_origin
 from audit.models.huggingface.pixels import resize_library
 from audit.models.huggingface.pretrained import build_model, built_in_class, call_transformers, configuration, offline, pretrained, quiet
@@ -67,7 +67,9 @@ def load(folder: Path, **options: Any) -> GenerativeModel:
 
 
 def _settled(asked: GenerativeModel, _: Any) -> Note:
-    return choose_reuse(asked)
+    note = choose_reuse(asked)
+    choose_batches(asked)
+    return note
 
 
 def _architecture(config: Any, folder: Path) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from audit.models.generative.chat_template import Frame
 from audit.models.generative.encoder_decoder import EncoderDecoderScorer, is_encoder_decoder
-from audit.models.generative.prompts import InputBuilder, Inputs, Prompt, build_prompt, shared_length, without_tail
+from audit.models.generative.prompts import InputBuilder, Inputs, Prompt, build_prompt, in_batches, shared_length, without_tail
 from audit.models.generative.scoring import Scorer
 from audit.models.generative.writing import MAX_NEW_TOKENS, TextWriter
 from audit.types import ModelRecord, Question
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 Reuse = Literal["all", "question", "nothing"]
 """What is read once: an image for all questions, image and question for all options, or nothing."""
+
+TOKENS_AT_ONCE = 8192
+"""Tokens that are read at once, of all images of a batch together: what their keys and values take is under a gigabyte for most models of
+a few billion weights in half precision. Fewer images fit when memory runs out (`audit.embedding.batch`)."""
 
 
 class _Prepared(NamedTuple):
@@ -33,12 +38,17 @@ class _Prepared(NamedTuple):
 
 
 class GenerativeModel:
-    """An image-text-to-text model of transformers. One image at a time: what else is in a batch never changes a number."""
+    """An image-text-to-text model of transformers.
+
+    Images whose inputs have one length are read together: nothing is padded, and what else is in a batch changes at most the last digits.
+    """
 
     def __init__(self, model: Any, processor: Any, frame: Frame, record: ModelRecord, where: str):
         self.record = record
         self.reuse: Reuse = "all"
         """Whether and how far the cache serves is decided by `audit.models.generative.self_check`."""
+        self.tokens_at_once = TOKENS_AT_ONCE
+        """0 where images that are read together do not have the numbers of each alone: also decided there."""
         apart = is_encoder_decoder(model.config)
         self.scorer = EncoderDecoderScorer(model, processor.tokenizer) if apart else Scorer(model)
         self._reader = InputBuilder(model, processor, where, one_text=self.scorer.one_text)
@@ -48,23 +58,28 @@ class GenerativeModel:
 
     def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
         """Return what the model writes about each image after each prompt, decoded greedily (`audit.models.generative.writing`)."""
-        asked = [self.prompt(Question(prompt, ())) for prompt in prompts]
+        if not images:
+            return []
         with torch.inference_mode():
-            return [[self._writer.text_after(self._longer(image, each)) for each in asked] for image in images]
+            by_prompt = [self._written(images, self.prompt(Question(prompt, ()))) for prompt in prompts]
+        return list(map(list, zip(*by_prompt, strict=True)))
 
-    def _longer(self, image: Image.Image, each: Prompt) -> Inputs:
-        inputs = self._reader.read(image, each.text)
-        self._reader.check_length(inputs["input_ids"].shape[1], MAX_NEW_TOKENS)
-        return inputs
+    def _written(self, images: Sequence[Image.Image], prompt: Prompt) -> list[str]:
+        each = [self._reader.read(image, prompt.text) for image in images]
+        for inputs in each:
+            self._reader.check_length(inputs["input_ids"].shape[1], MAX_NEW_TOKENS)
+        texts: dict[int, str] = {}
+        for places, together in in_batches(each, self.tokens_at_once):
+            texts |= zip(places, self._writer.texts_after(together), strict=True)
+        return [texts[place] for place in range(len(images))]
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
         """Return the mean log-likelihood of each option's tokens; the questions' options stand side by side."""
         if not images:
             return np.empty((0, sum(len(question.options) for question in questions)), dtype=np.float32)
         with torch.inference_mode():
-            asked = self._made_ready(tuple(questions), images[0])
-            rows = [np.concatenate(self._about(image, asked)) for image in images]
-        return np.array(rows, dtype=np.float32)
+            rows = self._about(images, self._made_ready(tuple(questions), images[0]))
+        return rows.astype(np.float32)
 
     @property
     def shares_image(self) -> bool:
@@ -96,15 +111,31 @@ class GenerativeModel:
         ids = [start["input_ids"] for start in starts if start is not None]
         return length if len(ids) == len(prompts) and all(ids[0].equal(each) for each in ids) else None
 
-    def _about(self, image: Image.Image, asked: _Prepared) -> list[Float64[np.ndarray, "k"]]:
-        """Ask every question about one image, which is read once where that serves."""
-        if self.reuse == "nothing":
-            return [self.scorer.in_full(self.read(image, each), each.options) for each in asked.prompts]
+    def _about(self, images: Sequence[Image.Image], asked: _Prepared) -> Float64[np.ndarray, "n k"]:
+        """Ask every question about images, each of which is read once where that serves."""
         shared, first = asked.shared, asked.prompts[0]
-        start = without_tail(self.read(image, first), first.ids[shared:]) if self.reuse == "all" and shared is not None else None
-        if start is None or shared is None:
-            return [self.scorer.score(self.scorer.read(self.read(image, each)), each.options) for each in asked.prompts]
-        longest = max(len(each.ids) + max(map(len, each.options)) for each in asked.prompts)
+        if self.reuse == "all" and shared is not None:
+            starts = [without_tail(self.read(image, first), first.ids[shared:]) for image in images]
+            if len(found := [start for start in starts if start is not None]) == len(images):
+                return self._in_batches(found, partial(self._from_start, asked.prompts, shared))
+        each = [self._in_batches([self.read(image, prompt) for image in images], partial(self._scored, prompt)) for prompt in asked.prompts]
+        return np.concatenate(each, axis=1)
+
+    def _in_batches(self, each: Sequence[Inputs], score: Callable[[Inputs], Float64[np.ndarray, "b k"]]) -> Float64[np.ndarray, "n k"]:
+        """Score images of equal shapes together, and return their rows in order."""
+        scored = [(places, score(together)) for places, together in in_batches(each, self.tokens_at_once)]
+        order = np.argsort(np.concatenate([places for places, _ in scored]))
+        return np.concatenate([rows for _, rows in scored])[order]
+
+    def _from_start(self, prompts: Sequence[Prompt], shared: int, start: Inputs) -> Float64[np.ndarray, "n k"]:
+        """Score the options of all questions, of which `start` holds the first `shared` ids and the images."""
+        longest = max(len(each.ids) + max(map(len, each.options)) for each in prompts)
         self._reader.check_length(start["input_ids"].shape[1] - shared, longest)
         reached = self.scorer.read(start)
-        return [self.scorer.score(self.scorer.go_on(reached, each.ids[shared:]), each.options) for each in asked.prompts]
+        return np.concatenate([self.scorer.score(self.scorer.go_on(reached, each.ids[shared:]), each.options) for each in prompts], axis=1)
+
+    def _scored(self, prompt: Prompt, inputs: Inputs) -> Float64[np.ndarray, "n k"]:
+        """Score the options of one question."""
+        if self.reuse == "nothing":
+            return self.scorer.in_full(inputs, prompt.options)
+        return self.scorer.score(self.scorer.read(inputs), prompt.options)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -111,13 +112,25 @@ def with_more_text(inputs: Inputs, ids: Sequence[int], answer_type: int | None =
 
     def longer(name: str, value: torch.Tensor) -> torch.Tensor:
         if name == "input_ids":
-            return torch.cat([value, torch.tensor([ids], dtype=value.dtype, device=value.device)], dim=1)
+            return torch.cat([value, torch.tensor([ids] * len(value), dtype=value.dtype, device=value.device)], dim=1)
         more = torch.cat([value[:, -1:]] * len(ids), dim=1) if ids else value[:, :0]
         if name.endswith("token_type_ids") and answer_type is not None:
             more = torch.full_like(more, answer_type)
         return torch.cat([value, more], dim=1)
 
     return {name: longer(name, value) if is_per_token(name) else value for name, value in inputs.items()}
+
+
+def in_batches(each: Sequence[Inputs], tokens: int) -> Iterator[tuple[list[int], Inputs]]:
+    """Put inputs of equal shapes together, up to so many tokens (and one at least), with the places that they came from."""
+    alike: dict[tuple[tuple[str | int, ...], ...], list[int]] = defaultdict(list)
+    for place, inputs in enumerate(each):
+        alike[tuple((name, *value.shape) for name, value in inputs.items())].append(place)
+    for places in alike.values():
+        size = max(1, tokens // each[places[0]]["input_ids"].shape[1])
+        for start in range(0, len(places), size):
+            part = places[start : start + size]
+            yield part, {name: torch.cat([each[place][name] for place in part]) for name in each[part[0]]}
 
 
 def is_per_token(name: str) -> bool:

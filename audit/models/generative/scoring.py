@@ -1,4 +1,7 @@
-"""The likelihood of an option after an image and a question: by the cache of keys and values, or by full forward passes."""
+"""The likelihood of an option after an image and a question: by the cache of keys and values, or by full forward passes.
+
+Inputs are those of n images with the same text, of one length: nothing is padded on the left, so positions are those of an image alone.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ class TextState(NamedTuple):
     """Where a model stands after some text."""
 
     chances: torch.Tensor
-    """float32[v]: log-probability of every next token."""
+    """float32[n, v]: log-probability of every next token."""
     cache: Any
     along: Inputs = {}  # noqa: RUF012  (never changed)
     """What else the model takes with every further text."""
@@ -50,54 +53,54 @@ class Scorer:
         """Token type of an answer in a full pass; None: as the question's last token."""
 
     def read(self, inputs: Inputs) -> TextState:
-        """Read an image and a text."""
+        """Read images and a text."""
         return self._reached(inputs, None)
 
     def go_on(self, reached: TextState, ids: Sequence[int]) -> TextState:
         """Read more text. `reached` is left as it is; nothing is padded, so positions follow from the cache."""
-        return self._reached({"input_ids": self._tensor([ids])}, copy.deepcopy(reached.cache))
+        return self._reached({"input_ids": self._tensor([ids] * len(reached.chances))}, copy.deepcopy(reached.cache))
 
-    def score(self, reached: TextState, options: Options) -> Float64[np.ndarray, "k"]:
+    def score(self, reached: TextState, options: Options) -> Float64[np.ndarray, "n k"]:
         """Score options: each costs the forward pass of its own tokens but the last. `reached` is left as it is."""
-        sums = reached.chances[[option[0] for option in options]].double()
+        sums = reached.chances[:, [option[0] for option in options]].double()
         longer = [i for i, option in enumerate(options) if len(option) > 1]
         while longer:
-            part = longer[: self.rows]
+            part = longer[: max(1, self.rows // len(reached.chances))]
             try:
-                sums[part] += self._rest(reached, [options[i] for i in part])
+                sums[:, part] += self._rest(reached, [options[i] for i in part])
             except (RuntimeError, MemoryError) as error:
                 self._shrink(error, len(part))
             else:
                 longer = longer[len(part) :]
         return _means(sums, options)
 
-    def in_full(self, inputs: Inputs, options: Options) -> Float64[np.ndarray, "k"]:
+    def in_full(self, inputs: Inputs, options: Options) -> Float64[np.ndarray, "n k"]:
         """Score options by a full forward pass for each: for models whose cache cannot be reused."""
-        sums = [self.chances_along(inputs, option)[range(len(option)), list(option)].double().sum() for option in options]
-        return _means(torch.stack(sums), options)
+        sums = [self.chances_along(inputs, option)[:, range(len(option)), list(option)].double().sum(dim=1) for option in options]
+        return _means(torch.stack(sums, dim=1), options)
 
     def chances_along(self, inputs: Inputs, option: Sequence[int]) -> torch.Tensor:
-        """Return float32[tokens of the option, v]: log-probability of every token in each place of the option, by one full pass."""
+        """Return float32[n, tokens of the option, v]: log-probability of every token in each place of the option, by one full pass."""
         logits = self._model(**with_more_text(inputs, option[:-1], self.answer_type), use_cache=False).logits
-        return log_softmax(logits[0, -len(option) :])
+        return log_softmax(logits[:, -len(option) :])
 
     def _rest(self, reached: TextState, options: Options) -> torch.Tensor:
-        """Return the summed log-likelihood of all tokens of each option but its first, options side by side over copies of the cache.
+        """Return float64[n, k]: the summed log-likelihood of all tokens of each option but its first, over copies of the cache.
 
         Options are padded on the right with tokens of their own, which no token before them sees.
         """
-        longest = max(map(len, options)) - 1
-        read = [(option[:-1] + option[-2:-1] * longest)[:longest] for option in options]
-        wanted = self._tensor([(option[1:] + option[-1:] * longest)[:longest] for option in options])
+        longest, images = max(map(len, options)) - 1, len(reached.chances)
+        read = images * [(option[:-1] + option[-2:-1] * longest)[:longest] for option in options]
+        wanted = self._tensor(images * [(option[1:] + option[-1:] * longest)[:longest] for option in options])
         copies = copy.deepcopy(reached.cache)
-        copies.reorder_cache(torch.zeros(len(options), dtype=torch.long, device=wanted.device))
+        copies.reorder_cache(torch.arange(images, device=wanted.device).repeat_interleave(len(options)))
         chances = log_softmax(self._logits(read, reached, copies)).gather(2, wanted[:, :, None])[:, :, 0].double()
         lengths = torch.tensor([len(option) - 1 for option in options], device=chances.device)
         own = torch.arange(longest, device=chances.device)[None] < lengths[:, None]
-        return torch.where(own, chances, 0.0).sum(dim=1)
+        return torch.where(own, chances.view(images, len(options), longest), 0.0).sum(dim=2)
 
     def _logits(self, rows: Sequence[Sequence[int]], reached: TextState, cache: Any) -> torch.Tensor:
-        """Return float[rows, tokens, v] of texts that go on from a state; `cache` is its own, once for each row."""
+        """Return float[rows, tokens, v] of texts that go on from a state, as many for each image; `cache` is its own, once for each row."""
         logits: torch.Tensor = self._network(
             input_ids=self._tensor(rows), **reached.along, **{self._cache_name: cache}, use_cache=True
         ).logits
@@ -106,7 +109,7 @@ class Scorer:
     def _reached(self, inputs: Inputs, cache: Any) -> TextState:
         given = {} if cache is None else {self._cache_name: cache}
         output = self._model(**inputs, **given, **self._last_only, use_cache=True)
-        return TextState(log_softmax(output.logits[0, -1]), getattr(output, self._cache_name))
+        return TextState(log_softmax(output.logits[:, -1]), getattr(output, self._cache_name))
 
     def _tensor(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         return torch.tensor(rows, device=self._model.device)
@@ -123,6 +126,6 @@ def log_softmax(logits: torch.Tensor) -> torch.Tensor:
     return logits.float().log_softmax(-1)
 
 
-def _means(sums: torch.Tensor, options: Options) -> Float64[np.ndarray, "k"]:
+def _means(sums: torch.Tensor, options: Options) -> Float64[np.ndarray, "n k"]:
     means: np.ndarray = sums.cpu().numpy() / [len(option) for option in options]
     return means

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from audit.errors import AuditError, DataError
-from audit.models.generative.model import GenerativeModel, Reuse
+from audit.models.generative.model import TOKENS_AT_ONCE, GenerativeModel, Reuse
 from audit.models.runtime import out_of_memory
 from audit.types import Note, Question
 
@@ -26,12 +26,13 @@ SAMPLE_QUESTIONS = (
 def choose_reuse(model: GenerativeModel) -> Note:
     """Try a model out and set how it is asked; return the note that says so. DataError if its answers ignore the image or read ahead."""
     light, wide = _picture((112, 84), 0), _picture((300, 100), 40)
+    model.tokens_at_once = 0  # each alone
     with torch.inference_mode():
         _require_image_use(model, light, _picture((112, 84), 120))
         _choose_answer_type(model, light)
         prompts = list(map(model.prompt, SAMPLE_QUESTIONS))
         full = [
-            np.concatenate([model.scorer.in_full(model.read(image, each), each.options) for each in prompts]) for image in (light, wide)
+            np.concatenate([model.scorer.in_full(model.read(image, each), each.options)[0] for each in prompts]) for image in (light, wide)
         ]
     tolerance, reasons = TOLERANCE[model.record.dtype], []
     reuses: tuple[Reuse, ...] = ("all", "question")
@@ -57,6 +58,26 @@ def choose_reuse(model: GenerativeModel) -> Note:
     return Note("cache_not_reused", {"reasons": tuple(reasons)})
 
 
+def choose_batches(model: GenerativeModel) -> None:
+    """Let images be read together, if that gives the numbers of each alone."""
+    pictures = [_picture((112, 84), 0), _picture((112, 84), 120), _picture((300, 100), 40)]
+    alone = np.concatenate([model.log_likelihoods([picture], SAMPLE_QUESTIONS) for picture in pictures])
+    model.tokens_at_once, reason = TOKENS_AT_ONCE, ""
+    try:
+        worst = float(np.abs(model.log_likelihoods(pictures, SAMPLE_QUESTIONS) - alone).max())
+    except AuditError:
+        raise
+    except Exception as error:  # as above: a class that takes one image at a time may raise what it likes
+        if out_of_memory(error):
+            raise
+        reason = type(error).__name__
+    else:
+        reason = f"off by {worst:.1g} nats a token" if worst > TOLERANCE[model.record.dtype] else ""
+    if reason:
+        model.tokens_at_once = 0
+        log.warning("%s: images cannot be read together (%s): each is read alone", model.record.name, reason)
+
+
 def _require_image_use(model: GenerativeModel, first: Image.Image, second: Image.Image) -> None:
     each = model.prompt(SAMPLE_QUESTIONS[0])
     seen = [model.scorer.chances_along(model.read(image, each), each.options[0][:1]) for image in (first, second)]
@@ -70,10 +91,10 @@ def _choose_answer_type(model: GenerativeModel, image: Image.Image) -> None:
     """Find the token type with which an answer sees only what stands before it."""
     each = model.prompt(SAMPLE_QUESTIONS[1])
     inputs, option = model.read(image, each), each.options[0]
-    alone = model.scorer.chances_along(inputs, option[:1])[0]
+    alone = model.scorer.chances_along(inputs, option[:1])[0, 0]
     for kind in (None, 1):
         model.scorer.answer_type = kind
-        if float((model.scorer.chances_along(inputs, option)[0] - alone).abs().max()) <= TOLERANCE[model.record.dtype]:
+        if float((model.scorer.chances_along(inputs, option)[0, 0] - alone).abs().max()) <= TOLERANCE[model.record.dtype]:
             return
     why = "the likelihood of an option's first token depends on the tokens after it: this is not a causal model"
     raise DataError(f"{model.record.name} reads an answer before it gives it", why=why, fix="leave this model out")

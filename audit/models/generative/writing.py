@@ -20,9 +20,8 @@ class TextWriter:
         """Take what a decoder begins with as `start`; a causal model goes on from its input."""
         from transformers import GenerationConfig
 
-        self._begun: Inputs = {"decoder_input_ids": torch.tensor([start], device=model.device)} if start else {}
-        self._model, self._tokenizer = model, tokenizer
-        ends = _ends(model, tokenizer)
+        self._model, self._tokenizer, self._start = model, tokenizer, tuple(start)
+        self._ends = ends = _ends(model, tokenizer)
         padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(ends), None)
         # A configuration of its own: that of the folder may draw at random, or search beams.
         self._how = GenerationConfig(
@@ -30,13 +29,21 @@ class TextWriter:
             decoder_start_token_id=next(iter(start), None),
         )  # fmt: skip
 
-    def text_after(self, inputs: Inputs) -> str:
-        """Return what is written after these inputs, without special tokens and outer blanks."""
-        given = (self._begun or inputs)["decoder_input_ids" if self._begun else "input_ids"][0]
-        written = self._model.generate(**inputs, **self._begun, generation_config=self._how)[0]
+    def texts_after(self, inputs: Inputs) -> list[str]:
+        """Return what is written after each of these inputs, without special tokens and outer blanks."""
+        begun: Inputs = {}
+        if self._start:
+            begun["decoder_input_ids"] = torch.tensor([self._start] * len(inputs["input_ids"]), device=self._model.device)
+        given = {**inputs, **begun}["decoder_input_ids" if begun else "input_ids"]
+        written = self._model.generate(**inputs, **begun, generation_config=self._how)
         # Some classes give the prompt back, some do not.
-        own = written[len(given) :] if written[: len(given)].equal(given) else written
-        return str(self._tokenizer.decode(own, skip_special_tokens=True)).strip()
+        length = given.shape[1]
+        own = written[:, length:] if written[:, :length].equal(given) else written
+        return [self._tokenizer.decode(self._up_to_end(row), skip_special_tokens=True).strip() for row in own.tolist()]
+
+    def _up_to_end(self, ids: list[int]) -> list[int]:
+        """Leave out what pads a text that ended before others of its batch."""
+        return ids[: next((place for place, token in enumerate(ids) if token in self._ends), len(ids))]
 
 
 def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:

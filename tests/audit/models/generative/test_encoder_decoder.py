@@ -66,7 +66,7 @@ def test_what_is_written_is_the_most_likely_token_again_and_again(models, name, 
     inputs, ids = model.read(image, model.prompt(Question("What does the image describe?", ()))), []
     with torch.inference_mode():
         while len(ids) < 6 and model._tokenizer.eos_token_id not in ids:
-            ids.append(int(model.scorer.chances_along(inputs, [*ids, 0])[-1].argmax()))
+            ids.append(int(model.scorer.chances_along(inputs, [*ids, 0])[0, -1].argmax()))
     assert text == model._tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 

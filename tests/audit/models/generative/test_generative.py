@@ -19,10 +19,11 @@ from audit.measure.asked.questionnaire import questionnaire
 from audit.models import load
 from audit.models.generative import chat_template as frames
 from audit.models.generative import folder as generative
+from audit.models.generative.self_check import choose_batches
 from audit.run import main
 from audit.types import Question, Writer
 from probes.faces.fairface import PROBE
-from tests.support.generative_models import CAUSAL, TEXT, chat, tokenizer
+from tests.support.generative_models import CAUSAL, ENCODER_DECODER, TEXT, chat, tokenizer
 from tests.support.model_folders import edited, noise, refused, saved
 from tests.support.notes import sentences
 
@@ -31,6 +32,7 @@ SHORT = Question("Who is this?\n- man\n- a suspicious person", ("man", "a suspic
 LOOK = Question("Look. Is it an animal?", ("an animal", "unclear"))
 
 
+CLASSES = (*CAUSAL, *ENCODER_DECODER)
 NAMED = ("llava", "qwen2_5_vl", "idefics3")
 """The three that run the whole probe."""
 
@@ -127,12 +129,65 @@ def test_a_label_costs_its_own_tokens_only(models, monkeypatch):
     assert tokens == steps
 
 
-def test_an_image_has_the_same_numbers_alone_and_among_others_and_none_gives_no_row(models):
-    model = models("qwen2_5_vl")
-    together = model.log_likelihoods(pictures(), [HARM])
-    assert model.log_likelihoods([], [SHORT, HARM]).shape == (0, 24)
-    for image, row in zip(pictures(), together, strict=True):
-        np.testing.assert_array_equal(model.log_likelihoods([image], [HARM])[0], row)
+@pytest.mark.parametrize("name", CLASSES)
+def test_images_are_read_together_and_each_has_the_numbers_that_it_has_alone(models, name, monkeypatch):
+    model, images = models(name), noise((40, 40), (50, 70), (90, 30), (40, 40), (50, 70), seed=5)
+    sizes = []
+    read = model.scorer.in_full if model.reuse == "nothing" else model.scorer.read
+    monkeypatch.setattr(model.scorer, read.__name__, lambda inputs, *rest: sizes.append(len(inputs["input_ids"])) or read(inputs, *rest))
+    together = model.log_likelihoods(images, [SHORT, LOOK])
+    assert max(sizes) >= 2  # those of one size at least; where every image becomes one size, all five
+    sizes.clear()
+    alone = np.concatenate([model.log_likelihoods([image], [SHORT, LOOK]) for image in images])
+    assert set(sizes) == {1}
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert np.abs(together[0] - together[3]).max() > 1e-4  # and two of one size are two images
+    assert model.log_likelihoods([], [SHORT, LOOK]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("name", [*NAMED, "instructblip_t5"])
+def test_what_is_written_about_images_together_is_what_is_written_about_each(models, name, monkeypatch):
+    model, images = models(name), noise((40, 40), (50, 70), (40, 40), seed=5)
+    monkeypatch.setattr(model._writer._how, "max_new_tokens", 8)
+    together = model.write(images, ["Describe it.", "a photo of"])
+    assert together == [model.write([image], ["Describe it.", "a photo of"])[0] for image in images]
+    assert together[0] != together[2]
+    assert model.write([], ["a photo of"]) == []
+
+
+def test_a_text_that_ends_before_another_is_not_continued_by_what_pads_it(models):
+    writer = models("llava")._writer
+    end, word, other = models("llava")._tokenizer.convert_tokens_to_ids(["<end>", "Ġman", "Ġwoman"])
+    assert writer._up_to_end([word, end, other, end]) == [word]
+    assert writer._up_to_end([word, other]) == [word, other]
+
+
+def test_fewer_tokens_at_once_read_fewer_images_at_once(models, monkeypatch):
+    model, images = models("llava"), noise(*[(40, 40)] * 5, seed=5)
+    whole = model.log_likelihoods(images, [SHORT])
+    monkeypatch.setattr(model, "tokens_at_once", 2 * model.read(images[0], model.prompt(SHORT))["input_ids"].shape[1] + 1)
+    read, sizes = model.scorer.read, []
+    monkeypatch.setattr(model.scorer, "read", lambda inputs: sizes.append(len(inputs["input_ids"])) or read(inputs))
+    np.testing.assert_allclose(model.log_likelihoods(images, [SHORT]), whole, atol=1e-5)
+    assert sizes == [2, 2, 1]
+
+
+def test_a_class_whose_images_change_one_another_reads_each_alone(folders, monkeypatch):
+    """As one would that does not tell whose pixels are whose: every image of a batch gets the first one's."""
+    model, (first, second) = load(str(folders("llava"))), noise((40, 40), (40, 40), seed=5)
+    alone = model.log_likelihoods([second], [SHORT])
+    network, forward = model.scorer._model, model.scorer._model.forward
+
+    @functools.wraps(forward)
+    def mixing(**inputs):
+        if "pixel_values" in inputs:
+            inputs["pixel_values"] = inputs["pixel_values"][:1].expand_as(inputs["pixel_values"])
+        return forward(**inputs)
+
+    monkeypatch.setattr(network, "forward", mixing)
+    choose_batches(model)
+    assert model.tokens_at_once == 0
+    np.testing.assert_array_equal(model.log_likelihoods([first, second], [SHORT])[1:], alone)
 
 
 def test_less_memory_takes_options_in_parts_and_changes_nothing(models, monkeypatch):
@@ -140,10 +195,10 @@ def test_less_memory_takes_options_in_parts_and_changes_nothing(models, monkeypa
     whole = model.log_likelihoods(pictures()[:1], [HARM])
     rest, rows = model.scorer._rest, model.scorer.rows
 
-    def small(cache, options):
+    def small(reached, options):
         if len(options) > 5:
             raise RuntimeError("CUDA out of memory")
-        return rest(cache, options)
+        return rest(reached, options)
 
     monkeypatch.setattr(model.scorer, "_rest", small)
     np.testing.assert_allclose(model.log_likelihoods(pictures()[:1], [HARM]), whole, atol=1e-6)
@@ -162,7 +217,7 @@ def test_what_is_written_is_the_most_likely_token_again_and_again(models, name, 
     inputs, ids = model.read(image, model.prompt(Question(prompt, ()))), []
     with torch.inference_mode():
         for _ in range(8):
-            ids.append(int(model.scorer.chances_along(inputs, [*ids, 0])[-1].argmax()))
+            ids.append(int(model.scorer.chances_along(inputs, [*ids, 0])[0, -1].argmax()))
     assert text == model._tokenizer.decode(ids, skip_special_tokens=True).strip()
 
 
