@@ -208,3 +208,10 @@ class Writer(Protocol):
     def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
         """Return what is written about each image, a text for each prompt; equal images and prompts give equal texts."""
         ...
+
+
+@runtime_checkable
+class LimitedWriter(Writer, Protocol):
+    """A writer whose texts end after so many tokens, whether or not they are at their end."""
+
+    max_new_tokens: int

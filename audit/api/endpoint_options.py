@@ -12,6 +12,7 @@ from audit.errors import UsageError
 from audit.models.endpoint.prices import read_prices
 from audit.models.endpoint.settings import AUTO, KEY_VARIABLE, MODES, SCHEME, EndpointSettings, model_name
 
+HOW = "how to run it"
 ENDPOINT = "for a model behind an endpoint (--model api:NAME)"
 above_zero = between(5e-324, float("inf"), "a number above 0")
 
@@ -48,14 +49,15 @@ class EndpointRequest(Request):
     answer_log: Path | None = option(path, None, ENDPOINT, "where answers are kept and looked up (default: in the cache)", metavar="FILE")
     replay: bool = option(switch, False, ENDPOINT, "send nothing: every answer must be in the log")
     max_new_tokens: int | None = option(
-        whole(1), None, ENDPOINT, "the most tokens of an answer (default: as its longest option asks for; 64 where a text is written)",
+        whole(1), None, HOW, "the most tokens of a text that a generative model writes (default: 64); of an answer of api:NAME too",
         metavar="N", read=int,
     )  # fmt: skip
 
     def check_endpoint(self, models: tuple[Any, ...]) -> None:
         """Refuse options of an endpoint where no model is behind one, and such a model without an address; UsageError."""
         served = [each for each in models if is_served(each)]
-        given = [name for name in EndpointRequest.__annotations__ if checks.is_given(getattr(self, name))]
+        own = [name for name in EndpointRequest.__annotations__ if name != "max_new_tokens"]  # which local models that write take too
+        given = [name for name in own if checks.is_given(getattr(self, name))]
         if given and not served:
             raise UsageError(f"{flag(given[0])} requires --model api:NAME", fix="leave it out")
         if served and self.base_url is None:

@@ -15,6 +15,7 @@ from audit.embedding.batch import PreparedEncoder
 from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
 from audit.embedding.folders import SharedRoot, local_root, root_of
 from audit.embedding.known import known_encoder
+from audit.encoder import LimitedWriter
 from audit.engine.probe_audit import refuse_what_ifs
 from audit.errors import UsageError
 from audit.models import load, plugin
@@ -74,7 +75,7 @@ def loaded(
         setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
 
         def read() -> Encoder | Answerer:
-            return _decoding(load(model, **setting), request.decode)
+            return _limited(_decoding(load(model, **setting), request.decode), request.max_new_tokens)
 
         if request.decode == "fast":  # how far an image may be reduced, the loaded model says
             yield read(), root
@@ -84,11 +85,11 @@ def loaded(
     if args:
         raise UsageError("--model-args cannot be stated about an object", why="the model is loaded already", fix="leave them out")
     if isinstance(getattr(model, "record", None), ModelRecord):
-        yield _decoding(model, request.decode), root
+        yield _limited(_decoding(model, request.decode), request.max_new_tokens), root
     elif hasattr(model, "fingerprint"):
-        yield _decoding(plugin.wrap(model), request.decode), root
+        yield _limited(_decoding(plugin.wrap(model), request.decode), request.max_new_tokens), root
     else:
-        yield _decoding(plugin.wrap(model), request.decode), MemoryRoot()
+        yield _limited(_decoding(plugin.wrap(model), request.decode), request.max_new_tokens), MemoryRoot()
 
 
 def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:
@@ -98,6 +99,17 @@ def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:
     elif decode == "fast":
         why = "it does not say how many pixels it looks at, so how far an image may be reduced is not known"
         raise UsageError(f"--decode fast cannot be used with {encoder.record.name}", why=why, fix="leave --decode out")
+    return encoder
+
+
+def _limited(encoder: Encoder | Answerer, tokens: int | None) -> Encoder | Answerer:
+    """Return a model that writes no more than so many tokens; UsageError if it has no such limit."""
+    if tokens is None:
+        return encoder
+    if not isinstance(encoder, LimitedWriter):
+        why = "it writes no text, or does not say how its texts are limited (max_new_tokens)"
+        raise UsageError(f"--max-new-tokens cannot be used with {encoder.record.name}", why=why, fix="leave it out")
+    encoder.max_new_tokens = tokens
     return encoder
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.api import checks
-from audit.api.endpoint_options import EndpointRequest
+from audit.api.endpoint_options import HOW, EndpointRequest
 from audit.cli.options import (
     Request,
     above_one,
@@ -33,7 +33,7 @@ from audit.errors import UsageError
 from audit.stages import Stages
 from audit.types import Probe, Settings
 
-WHAT, HOW, RULES, GATES = "what to audit", "how to run it", "what counts", "gates"
+WHAT, RULES, GATES = "what to audit", "what counts", "gates"
 MODELS, AS_FIRST, SIDES = "for models, which are audited first", "what counts (default: as in the first audit)", "what to compare"
 DTYPES, DECODE = ("float32", "bfloat16", "float16"), ("exact", "fast")
 Progress = Callable[[int, int], object]
@@ -228,7 +228,7 @@ class AuditRequest(EndpointRequest):
             raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
         with_a_model = (
             "model", "model_args", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples", "what_if",
-            "untrained_control", "baseline_models",
+            "untrained_control", "baseline_models", "max_new_tokens",
         )  # fmt: skip
         of_answers = ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
         for name in with_a_model if external else of_answers:

@@ -21,7 +21,7 @@ from audit.engine.served import with_endpoint
 from audit.engine.shares import check_shares, findings_by_share, without_shares
 from audit.engine.specified import specified
 from audit.engine.texts import given_texts
-from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, table_of_texts, texts_for, with_left_out
+from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, table_of_texts, texts_for, with_left_out, writing_note
 from audit.errors import UsageError
 from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
@@ -196,7 +196,7 @@ def _asked(
     else:
         refuse_a_generative_model(probe)
     seen = (held.scores.exclusions, held.scores.conversions)
-    notes = (Note("asked_to_write"),) if written else ()
+    notes = (writing_note(model),) if written else ()
     record = replace(held.record, asked=(*held.record.asked, *notes))
     answered = AnsweredProbe(record, dataset, held.attributes, held.predictions, held.specifications, *seen)
     audited = build_result(answered, held.probe, settings, stages)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from audit.encoder import LimitedWriter
 from audit.engine import analyses
 from audit.engine.texts import given_texts
 from audit.errors import UsageError
-from audit.measure.asked.writing import Written, write_texts
+from audit.measure.asked.writing import USUAL_TOKENS, Written, kept_bytes, write_texts
 from audit.plans import AnalysisPlan, WordRatePlan
 from audit.types import Answerer, Dataset, ModelRecord, Note, Probe, Settings, Writer
 
@@ -28,6 +29,13 @@ def texts_for(
         raise UsageError(what, fix="give the model a method write(images, prompts), or choose another model or probe")
     prompts = given_texts(replace(probe, measurements=(), specifications=(), analyses=tuple(plans))).texts
     return write_texts(model, prompts, dataset, settings, **how)
+
+
+def writing_note(model: Answerer) -> Note:
+    """Return the note of how texts were written."""
+    if not isinstance(model, LimitedWriter) or model.max_new_tokens == USUAL_TOKENS:
+        return Note("asked_to_write")
+    return Note("asked_to_write_up_to", {"tokens": model.max_new_tokens, "bytes": kept_bytes(model)})
 
 
 def table_of_texts(plans: Sequence[AnalysisPlan], written: Written, attributes: pd.DataFrame) -> pd.DataFrame:

@@ -153,6 +153,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         # ---- rankings and associations
         "asked_to_write": "It wrote a text about each image after each prompt: the most likely token each time (greedy decoding), nothing "
         "drawn; a folder of weights writes up to 64 tokens, and of a text 1,536 bytes are kept.",
+        "asked_to_write_up_to": "It wrote a text about each image after each prompt: the most likely token each time (greedy decoding), "
+        "nothing drawn; up to {tokens:,} tokens a text (--max-new-tokens), of which {bytes:,} bytes are kept.",
         "no_texts_written": "Left out, since they read what a generative model writes, and a dual encoder writes nothing: {questions}.",
         "no_embeddings": "Left out, since they read embeddings, and a generative model has none: {questions}.",
         "no_rankings": "The rankings and associations of the probe were left out: they are read off embeddings, and there are none.",

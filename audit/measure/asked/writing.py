@@ -15,6 +15,7 @@ import numpy as np
 
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images
+from audit.encoder import LimitedWriter
 from audit.types import Dataset, Embeddings, Settings, Writer
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 LONGEST = 1536
 """Bytes of a text (UTF-8) that are kept; what is written beyond them is cut off at a whole letter."""
+USUAL_TOKENS = 64
+"""Tokens that a folder of weights writes unless it is told otherwise: as many as `LONGEST` has room for."""
 _TOGETHER = 3
 """Bytes in one number: single precision holds whole numbers below 2²⁴ exactly."""
-_WIDTH = LONGEST // _TOGETHER
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,21 @@ def write_texts(
     return Written(images, {prompt: tuple(map(text_of_numbers, part)) for prompt, part in zip(prompts, parts, strict=True)})
 
 
-def numbers_of_text(text: str) -> Float[np.ndarray, "w"]:
-    """Return a text as numbers that single precision holds exactly: its first `LONGEST` bytes, three a number, and zeros.
+def kept_bytes(model: Writer) -> int:
+    """Return how many bytes of a text are kept: `LONGEST`, and as many more as the model may write more tokens than usual."""
+    return LONGEST * max(model.max_new_tokens, USUAL_TOKENS) // USUAL_TOKENS if isinstance(model, LimitedWriter) else LONGEST
+
+
+def numbers_of_text(text: str, longest: int = LONGEST) -> Float[np.ndarray, "w"]:
+    """Return a text as numbers that single precision holds exactly: its first `longest` bytes, three a number, and zeros.
 
     Examples
     --------
     >>> numbers_of_text("ab")[:2].tolist(), text_of_numbers(numbers_of_text("naïve 走"))
     ([6382080.0, 0.0], 'naïve 走')
     """
-    content = text.replace("\0", "").encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore").encode()
-    columns = np.frombuffer(content.ljust(LONGEST, b"\0"), np.uint8).reshape(_WIDTH, _TOGETHER)
+    content = text.replace("\0", "").encode("utf-8", "replace")[:longest].decode("utf-8", "ignore").encode()
+    columns = np.frombuffer(content.ljust(longest, b"\0"), np.uint8).reshape(-1, _TOGETHER)
     return np.asarray(columns @ (1 << np.array([16, 8, 0])), np.float32)
 
 
@@ -79,12 +86,15 @@ class _Prompted:
     """A model and its prompts, as what turns images into rows."""
 
     def __init__(self, model: Writer, prompts: Sequence[str]):
-        self._model, self._prompts = model, tuple(prompts)
+        self._model, self._prompts, self._kept = model, tuple(prompts), kept_bytes(model)
+        tokens = model.max_new_tokens if isinstance(model, LimitedWriter) else USUAL_TOKENS
         digest = hashlib.sha256(f"texts/1/{model.record.fingerprint}".encode())
+        if tokens != USUAL_TOKENS:
+            digest.update(f"{tokens} tokens".encode())
         for prompt in prompts:
             digest.update(hashlib.sha256(prompt.encode()).digest())
-        self.record = replace(model.record, fingerprint=digest.hexdigest(), dimensions=_WIDTH * len(self._prompts))
+        self.record = replace(model.record, fingerprint=digest.hexdigest(), dimensions=self._kept // _TOGETHER * len(self._prompts))
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
         texts = self._model.write(images, self._prompts)
-        return np.stack([np.concatenate([numbers_of_text(text) for text in row]) for row in texts])
+        return np.stack([np.concatenate([numbers_of_text(text, self._kept) for text in row]) for row in texts])

@@ -47,6 +47,8 @@ class GenerativeModel:
         self.record = record
         self.reuse: Reuse = "all"
         """Whether and how far the cache serves is decided by `audit.models.generative.self_check`."""
+        self.max_new_tokens = MAX_NEW_TOKENS
+        """Of a text that it writes."""
         self.tokens_at_once = TOKENS_AT_ONCE
         """0 where images that are read together do not have the numbers of each alone: also decided there."""
         apart = is_encoder_decoder(model.config)
@@ -67,10 +69,10 @@ class GenerativeModel:
     def _written(self, images: Sequence[Image.Image], prompt: Prompt) -> list[str]:
         each = [self._reader.read(image, prompt.text) for image in images]
         for inputs in each:
-            self._reader.check_length(inputs["input_ids"].shape[1], MAX_NEW_TOKENS)
+            self._reader.check_length(inputs["input_ids"].shape[1], self.max_new_tokens)
         texts: dict[int, str] = {}
         for places, together in in_batches(each, self.tokens_at_once):
-            texts |= zip(places, self._writer.texts_after(together), strict=True)
+            texts |= zip(places, self._writer.texts_after(together, self.max_new_tokens), strict=True)
         return [texts[place] for place in range(len(images))]
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:

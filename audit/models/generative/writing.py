@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from audit.models.generative.prompts import Inputs
 
 MAX_NEW_TOKENS = 64
-"""Of a text; one that is not at its end by then is cut off."""
+"""Of a text, where nothing else is asked for; one that is not at its end by then is cut off."""
 
 
 class TextWriter:
@@ -25,17 +26,19 @@ class TextWriter:
         padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(ends), None)
         # A configuration of its own: that of the folder may draw at random, or search beams.
         self._how = GenerationConfig(
-            do_sample=False, num_beams=1, max_new_tokens=MAX_NEW_TOKENS, eos_token_id=list(ends) or None, pad_token_id=padding,
+            do_sample=False, num_beams=1, eos_token_id=list(ends) or None, pad_token_id=padding,
             decoder_start_token_id=next(iter(start), None),
         )  # fmt: skip
 
-    def texts_after(self, inputs: Inputs) -> list[str]:
+    def texts_after(self, inputs: Inputs, max_new_tokens: int) -> list[str]:
         """Return what is written after each of these inputs, without special tokens and outer blanks."""
         begun: Inputs = {}
         if self._start:
             begun["decoder_input_ids"] = torch.tensor([self._start] * len(inputs["input_ids"]), device=self._model.device)
         given = {**inputs, **begun}["decoder_input_ids" if begun else "input_ids"]
-        written = self._model.generate(**inputs, **begun, generation_config=self._how)
+        how = copy.copy(self._how)
+        how.max_new_tokens = max_new_tokens
+        written = self._model.generate(**inputs, **begun, generation_config=how)
         # Some classes give the prompt back, some do not.
         length = given.shape[1]
         own = written[:, length:] if written[:, :length].equal(given) else written

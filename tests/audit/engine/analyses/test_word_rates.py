@@ -12,7 +12,7 @@ from audit.errors import UsageError
 from audit.measure.asked.writing import LONGEST, numbers_of_text, text_of_numbers
 from audit.records.results import from_json, to_json
 from audit.testing import FakeEncoder
-from audit.types import Claim, LabelSet, Measurement, Settings, Writer
+from audit.types import Claim, LabelSet, Measurement, Note, Settings, Writer
 from reports.text.notes import sentence
 from tests.support.writers import PLAN, RandomWriter, Refuser, Stereotyper, pictures, word_probe
 
@@ -88,6 +88,43 @@ def test_a_text_survives_as_numbers_and_a_long_one_is_cut_at_a_letter():
         assert text_of_numbers(numbers_of_text(text)) == text
     assert text_of_numbers(numbers_of_text("走" * LONGEST)) == "走" * (LONGEST // 3)
     assert text_of_numbers(numbers_of_text("é" * LONGEST + "x")) == "é" * (LONGEST // 2)
+
+
+class LongWriter(Stereotyper):
+    """Writes 24 letters a token, as many as it may."""
+
+    max_new_tokens = 64
+
+    def write(self, images, prompts):
+        self.calls.append((len(images), len(prompts)))
+        return [["z" * 24 * self.max_new_tokens for _ in prompts] for _ in images]
+
+
+def test_a_writer_writes_as_many_tokens_as_it_may_and_results_and_page_say_how_many(dataset, tmp_path):
+    writer = LongWriter()
+    options = {"no_cache": False, "cache_root": tmp_path / "cache"}
+
+    def longest(**more):
+        done = put_to(writer, dataset, out=tmp_path / "out", **options, **more)
+        asked, page = done.results.audits[0].model.asked, (tmp_path / "out" / "report.html").read_text()
+        return {len(text) for text in done.audited[0].texts["text:caption"]}, asked[-1], page
+
+    lengths, note, _ = longest()
+    assert (lengths, note) == ({LONGEST}, Note("asked_to_write"))
+    written = len(writer.calls)
+    lengths, note, page = longest(max_new_tokens=100)
+    assert (lengths, note) == ({2400}, Note("asked_to_write_up_to", {"tokens": 100, "bytes": 2400}))
+    assert "up to 100 tokens a text (--max-new-tokens), of which 2,400 bytes are kept" in page
+    assert len(writer.calls) == 2 * written  # texts of another length are others
+    assert longest(max_new_tokens=10)[0] == {240}
+
+
+def test_what_writes_nothing_has_no_most_tokens(dataset):
+    for model in (FakeEncoder(), Stereotyper()):  # the second does not say how its texts are limited
+        with pytest.raises(UsageError, match="--max-new-tokens cannot be used with"):
+            put_to(model, dataset, max_new_tokens=8)
+    with pytest.raises(UsageError, match="--max-new-tokens cannot be used with --predictions"):
+        audit(predictions="answers.csv", max_new_tokens=8)
 
 
 class Silent:

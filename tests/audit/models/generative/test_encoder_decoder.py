@@ -61,7 +61,7 @@ def test_image_and_question_are_encoded_once_and_each_option_costs_its_own_token
 @pytest.mark.parametrize("name", ENCODER_DECODER)
 def test_what_is_written_is_the_most_likely_token_again_and_again(models, name, monkeypatch):
     model, (image,) = models(name), noise((50, 70), seed=5)
-    monkeypatch.setattr(model._writer._how, "max_new_tokens", 6)
+    monkeypatch.setattr(model, "max_new_tokens", 6)
     ((text,),) = model.write([image], ["What does the image describe?"])
     inputs, ids = model.read(image, model.prompt(Question("What does the image describe?", ()))), []
     with torch.inference_mode():

@@ -148,7 +148,7 @@ def test_images_are_read_together_and_each_has_the_numbers_that_it_has_alone(mod
 @pytest.mark.parametrize("name", [*NAMED, "instructblip_t5"])
 def test_what_is_written_about_images_together_is_what_is_written_about_each(models, name, monkeypatch):
     model, images = models(name), noise((40, 40), (50, 70), (40, 40), seed=5)
-    monkeypatch.setattr(model._writer._how, "max_new_tokens", 8)
+    monkeypatch.setattr(model, "max_new_tokens", 8)
     together = model.write(images, ["Describe it.", "a photo of"])
     assert together == [model.write([image], ["Describe it.", "a photo of"])[0] for image in images]
     assert together[0] != together[2]
@@ -211,7 +211,7 @@ def test_what_is_written_is_the_most_likely_token_again_and_again(models, name, 
     """Compared with full forward passes over the image, the prompt and what was written so far."""
     model, image, prompt = models(name), pictures()[1], "Describe this picture in one sentence."
     assert isinstance(model, Writer)
-    monkeypatch.setattr(model._writer._how, "max_new_tokens", 8)
+    monkeypatch.setattr(model, "max_new_tokens", 8)
     ((text, other),) = model.write([image], [prompt, "a photo of"])
     assert text != other
     inputs, ids = model.read(image, model.prompt(Question(prompt, ()))), []
