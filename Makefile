@@ -10,6 +10,8 @@ SECONDS ?= 900
 .PHONY: demo test check fix docs gallery pictures bench fuzz lock audit-dependencies clean
 .DEFAULT_GOAL := demo
 
+# What is imported is compiled then: to compile every file of every package takes a minute and a half.
+$(READY): export PIP_NO_COMPILE = 1
 $(READY): pyproject.toml $(LOCK)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(if $(LOCK),$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(LOCK))
@@ -21,8 +23,9 @@ demo: $(READY)  ## train the small emoji model (with a planted skew) and its bal
 	$(BIN)/python -m contrastive.train emoji_balanced
 	$(BIN)/vlm-audit run --model runs/emoji/ckpt.pt --model runs/emoji-balanced/ckpt.pt --probe emoji --out runs/emoji-audit
 
+# One worker more than there are cores: a quarter of the time a test waits, for a browser, a signal or a clock.
 test: $(READY)  ## every test, doctests included
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $$($(BIN)/python -c 'from audit.embedding.cores import cores; print(cores() + 1)') --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## lint, format, types, layers
 	$(BIN)/ruff check .
