@@ -104,21 +104,39 @@ def test_the_checkpoint_describes_itself(run, tmp_path, capsys):
     assert logged_events(tmp_path / "out")[-1]["held_out"] == measures
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_request_saves_and_says_how_to_go_on(run, tmp_path, number, code):
+def test_a_stop_request_saves_and_says_how_to_go_on(run, tmp_path):
     process = started(run, "--quiet", "optim.steps=5000")
     deadline = time.monotonic() + 60
     while not (tmp_path / "out" / "ckpt.pt").exists():  # the loop runs
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, shown = process.communicate(timeout=60)
-    assert process.returncode == code
+    assert process.returncode == 130
+    assert_stopped(run, tmp_path, shown)
+
+
+def test_so_does_one_to_terminate(run, tmp_path, monkeypatch, capsys):
+    take = loop.take_step
+
+    def signalled(training, *rest):
+        if training.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)  # the command's own handler hears it
+        return take(training, *rest)
+
+    monkeypatch.setattr(loop, "take_step", signalled)
+    assert main([run, "--quiet", "optim.steps=5000"]) == 143
+    assert assert_stopped(run, tmp_path, capsys.readouterr().err) == 3  # after the step that it came in
+
+
+def assert_stopped(run, tmp_path, shown):
+    """Return the step after which the state was saved, as is said."""
     step = load(tmp_path / "out" / "ckpt.pt").step
     assert f"stopped after step {step} of 5000; the state is saved" in shown
     assert f"resume: python -m contrastive.train {run} --quiet optim.steps=5000" in shown
     assert "Traceback" not in shown
+    return step
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
