@@ -210,6 +210,10 @@ class Writer(Protocol):
         ...
 
 
+USUAL_TOKENS = 64
+"""Of a text that a model of a folder writes, unless another number is asked for."""
+
+
 @runtime_checkable
 class LimitedWriter(Writer, Protocol):
     """A writer whose texts end after so many tokens, whether or not they are at their end."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from audit.api import checks
-from audit.api.endpoint_options import HOW, EndpointRequest
+from audit.api.endpoint_options import ENDPOINT_OPTIONS, HOW
 from audit.api.requests import AuditRequest
 from audit.cli.options import flag, one_of, option, text
 from audit.errors import MachineError, UsageError
@@ -23,7 +23,7 @@ LOG = logging.getLogger("audit")
 JUDGING = (
     "predictions", "prediction_column", "truth_column", "tags", "texts", "as_replicates", "attributes", "outcome", "pairs", "depth",
     "include_examples", "out", "no_cache", "alpha", "tolerance", "ratio_tolerance", "min_group_size", "fail_on", "require_conclusive",
-    "junit", "baseline_models", *(each.name for each in fields(EndpointRequest) if each.name != "max_new_tokens"),
+    "junit", "baseline_models", *ENDPOINT_OPTIONS,
 )  # fmt: skip
 """Options of an audit that decide nothing about what is embedded, or that need a judgement."""
 ENGINES = ("local", "ray")

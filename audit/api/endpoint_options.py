@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.api import checks
-from audit.cli.options import Request, between, flag, one_of, option, path, switch, text, whole
+from audit.cli.options import Request, between, flag, one_of, option, options, path, switch, text, whole
 from audit.errors import UsageError
 from audit.models.endpoint.prices import read_prices
 from audit.models.endpoint.settings import AUTO, KEY_VARIABLE, MODES, SCHEME, EndpointSettings, model_name
@@ -56,8 +56,7 @@ class EndpointRequest(Request):
     def check_endpoint(self, models: tuple[Any, ...]) -> None:
         """Refuse options of an endpoint where no model is behind one, and such a model without an address; UsageError."""
         served = [each for each in models if is_served(each)]
-        own = [name for name in EndpointRequest.__annotations__ if name != "max_new_tokens"]  # which local models that write take too
-        given = [name for name in own if checks.is_given(getattr(self, name))]
+        given = [name for name in ENDPOINT_OPTIONS if checks.is_given(getattr(self, name))]
         if given and not served:
             raise UsageError(f"{flag(given[0])} requires --model api:NAME", fix="leave it out")
         if served and self.base_url is None:
@@ -76,6 +75,10 @@ class EndpointRequest(Request):
         }  # fmt: skip
         stated: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         return EndpointSettings(self.base_url or "", confirm_upload=self.confirm_upload, replay=self.replay, **stated)
+
+
+ENDPOINT_OPTIONS = tuple(name for name, (each, _) in options(EndpointRequest).items() if each.section == ENDPOINT)
+"""Those that mean nothing of a local model."""
 
 
 def is_served(model: object) -> bool:

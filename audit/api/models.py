@@ -75,7 +75,7 @@ def loaded(
         setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
 
         def read() -> Encoder | Answerer:
-            return _limited(_decoding(load(model, **setting), request.decode), request.max_new_tokens)
+            return _as_asked(load(model, **setting), request)
 
         if request.decode == "fast":  # how far an image may be reduced, the loaded model says
             yield read(), root
@@ -85,11 +85,21 @@ def loaded(
     if args:
         raise UsageError("--model-args cannot be stated about an object", why="the model is loaded already", fix="leave them out")
     if isinstance(getattr(model, "record", None), ModelRecord):
-        yield _limited(_decoding(model, request.decode), request.max_new_tokens), root
+        before = getattr(model, "max_new_tokens", None)
+        try:
+            yield _as_asked(model, request), root
+        finally:
+            if before is not None:
+                model.max_new_tokens = before  # the object is the caller's
     elif hasattr(model, "fingerprint"):
-        yield _limited(_decoding(plugin.wrap(model), request.decode), request.max_new_tokens), root
+        yield _as_asked(plugin.wrap(model), request), root
     else:
-        yield _limited(_decoding(plugin.wrap(model), request.decode), request.max_new_tokens), MemoryRoot()
+        yield _as_asked(plugin.wrap(model), request), MemoryRoot()
+
+
+def _as_asked(encoder: Encoder | Answerer, request: AuditRequest) -> Encoder | Answerer:
+    """Return a model that decodes and writes as the request says."""
+    return _limited(_decoding(encoder, request.decode), request.max_new_tokens)
 
 
 def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:

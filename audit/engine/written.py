@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from audit.encoder import LimitedWriter
+from audit.encoder import USUAL_TOKENS, LimitedWriter
 from audit.engine import analyses
 from audit.engine.texts import given_texts
 from audit.errors import UsageError
-from audit.measure.asked.writing import USUAL_TOKENS, Written, kept_bytes, write_texts
+from audit.measure.asked.writing import Written, kept_bytes, write_texts
 from audit.plans import AnalysisPlan, WordRatePlan
 from audit.types import Answerer, Dataset, ModelRecord, Note, Probe, Settings, Writer
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images
-from audit.encoder import LimitedWriter
+from audit.encoder import USUAL_TOKENS, LimitedWriter
 from audit.types import Dataset, Embeddings, Settings, Writer
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LONGEST = 1536
-"""Bytes of a text (UTF-8) that are kept; what is written beyond them is cut off at a whole letter."""
-USUAL_TOKENS = 64
-"""Tokens that a folder of weights writes unless it is told otherwise: as many as `LONGEST` has room for."""
+"""Bytes of a text (UTF-8) that are kept, enough for `USUAL_TOKENS`; what is written beyond them is cut off at a whole letter."""
 _TOGETHER = 3
 """Bytes in one number: single precision holds whole numbers below 2²⁴ exactly."""
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import torch
 
+from audit.encoder import USUAL_TOKENS
 from audit.models.generative.chat_template import Frame
 from audit.models.generative.encoder_decoder import EncoderDecoderScorer, is_encoder_decoder
 from audit.models.generative.prompts import InputBuilder, Inputs, Prompt, build_prompt, in_batches, shared_length, without_tail
 from audit.models.generative.scoring import Scorer
-from audit.models.generative.writing import MAX_NEW_TOKENS, TextWriter
+from audit.models.generative.writing import TextWriter
 from audit.types import ModelRecord, Question
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class GenerativeModel:
         self.record = record
         self.reuse: Reuse = "all"
         """Whether and how far the cache serves is decided by `audit.models.generative.self_check`."""
-        self.max_new_tokens = MAX_NEW_TOKENS
-        """Of a text that it writes."""
+        self.max_new_tokens = USUAL_TOKENS
+        """Of a text that it writes; one that is not at its end by then is cut off."""
         self.tokens_at_once = TOKENS_AT_ONCE
         """0 where images that are read together do not have the numbers of each alone: also decided there."""
         apart = is_encoder_decoder(model.config)

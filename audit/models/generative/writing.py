@@ -10,9 +10,6 @@ import torch
 
 from audit.models.generative.prompts import Inputs
 
-MAX_NEW_TOKENS = 64
-"""Of a text, where nothing else is asked for; one that is not at its end by then is cut off."""
-
 
 class TextWriter:
     """Goes on from an image and a prompt with the most likely token, again and again."""

@@ -117,6 +117,7 @@ def test_a_writer_writes_as_many_tokens_as_it_may_and_results_and_page_say_how_m
     assert "up to 100 tokens a text (--max-new-tokens), of which 2,400 bytes are kept" in page
     assert len(writer.calls) == 2 * written  # texts of another length are others
     assert longest(max_new_tokens=10)[0] == {240}
+    assert writer.max_new_tokens == 64  # the caller's object is as it was
 
 
 def test_what_writes_nothing_has_no_most_tokens(dataset):
