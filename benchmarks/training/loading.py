@@ -118,7 +118,7 @@ def check_batches(loaders: dict[str, Load]) -> None:
 def drain(load: Load) -> None:
     """Take every batch of an epoch."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # theirs asks for pinned memory, of which there is none without a GPU
+        warnings.simplefilter("ignore")  # theirs asks for pinned memory, which needs a GPU
         for _ in load():
             pass
 

@@ -12,6 +12,7 @@ import array
 import atexit
 import ctypes
 import gc
+import inspect
 import json
 import os
 import runpy
@@ -20,7 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -49,9 +50,11 @@ class Forked(subprocess.Popen):
         if not self._forked:
             super()._execute_child(args, *rest)
             return
-        cwd, env, pipes = rest[4], rest[5], rest[9:15]  # of CPython 3.11 to 3.14; were they elsewhere, every test would fail
+        given = inspect.signature(super()._execute_child).bind(args, *rest).arguments
+        pipes = [given[f"{name}{end}"] for name in ("p2c", "c2p", "err") for end in ("read", "write")]
         streams = [pipe if pipe != -1 else number for number, pipe in enumerate((pipes[0], pipes[3], pipes[5]))]
-        self.pid = _fork({"line": args, "cwd": os.fspath(cwd or Path.cwd()), "env": dict(env or os.environ)}, streams)
+        what = {"line": args, "cwd": os.fspath(given["cwd"] or Path.cwd()), "env": dict(given["env"] or os.environ)}
+        self.pid = _fork(what, streams)
         self._child_created = True
         self._close_pipe_fds(*pipes)
 
@@ -145,10 +148,9 @@ def _begin(cwd, env, streams):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         errors, buffering = ("backslashreplace", 1) if name == "stderr" else ("strict", -1)
-        with suppress(OSError):
-            stream = open(number, "w" if number else "r", encoding="utf-8", errors=errors, buffering=buffering, closefd=False)  # noqa: SIM115
-            setattr(sys, name, stream)
-            setattr(sys, f"__{name}__", stream)
+        stream = open(number, "w" if number else "r", encoding="utf-8", errors=errors, buffering=buffering, closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def _run(how, what, *words):
