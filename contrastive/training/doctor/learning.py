@@ -33,6 +33,8 @@ FIRST, FEWEST = 0.1, 16
 """The right text is to be among so large a share of all; with fewer pairs that says nothing."""
 LEARNED, STUCK = 0.25, 0.9
 """Of the loss of a model that guesses: below the first the pairs are learned, above the second nothing is."""
+WAITS = 0.2
+"""A model that waits for data so large a share of its time or more is bound by them; less is within what two measurements differ by."""
 
 
 def first_loss(model: CLIP, objective: Objective, inputs: RunInputs, rows: NDArray[np.int64]) -> Result:
@@ -66,7 +68,7 @@ def speed(training: Training, inputs: RunInputs, rows: list[NDArray[np.int64]]) 
     model = n / min(_seconds(step) for _ in range(2))
     training.optimizer.zero_grad()
     words = f"data {data:,.0f} pairs/s, model {model:,.0f} pairs/s"
-    if data < model:
+    if data <= (1 - WAITS) * model:
         return Result(f"{words}: data-bound, the model waits; store smaller images or take more data.workers", wrong=True)
     return Result(words)
 
