@@ -17,8 +17,8 @@ from contrastive.train import main
 from contrastive.training import loop
 from tests.support.bench import ROOT
 from tests.support.forked import Forked
-from tests.support.torchrun import die_in_torchrun, finish_in_torchrun
-from tests.support.training import COLOURED_SHAPES, SMALL_VIT, assert_same_bytes, logged_events, run_text
+from tests.support.torchrun import die_in_torchrun
+from tests.support.training import COLOURED_SHAPES, SMALL_VIT, assert_same_bytes, finish_in_a_group, logged_events, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -41,7 +41,7 @@ def test_f16_a_killed_process_ends_the_run_by_name_and_the_resumed_one_has_the_u
     assert (status["process"], status["processes"], status["exit_code"]) == (0, 2, 5)
     assert "another process of this run has ended" in status["reason"]
     assert 0 < load(out / "ckpt.pt").step < 30
-    assert "2 processes (ddp)" in finish_in_torchrun(str(run), out)
+    assert "2 processes (ddp)" in finish_in_a_group(str(run), out)
     assert main([str(run), "--quiet", f"run.out={whole}"]) == 0
     # Two processes sum in another order than one: equal up to float32's rounding, which AdamW does not forget.
     (steps, found), (same, expected) = (zip(*losses(folder), strict=True) for folder in (out, whole))
@@ -75,7 +75,7 @@ def test_f17_a_loss_that_is_no_number_ends_the_run_and_the_last_good_checkpoint_
 @pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.slow)])
 def test_f18_killed_while_saving_and_run_again_it_ends_as_an_unbroken_run(run, tmp_path, kills):
     out, whole, moments = tmp_path / "out", tmp_path / "whole", random.Random(1)
-    options = ["--quiet", "run.save_every=1", f"optim.steps={40 * kills}"]
+    options = ["--quiet", "run.save_every=1", f"optim.steps={20 * kills}"]
     assert main([run, *options, f"run.out={whole}"]) == 0
     line = [sys.executable, "-m", "contrastive.train", run, *options]
     for _ in range(kills):

@@ -1,22 +1,12 @@
 """Tables of many attributes: memory follows the columns, not the product of their levels."""
 
-import resource
-import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
-GIB = 2**30
-CHILD = """
-import pathlib, re, sys
-from audit.run import main
-code = main(sys.argv[1:])
-status = pathlib.Path("/proc/self/status").read_text()  # what getrusage calls a peak begins with the parent's
-print("peak", re.search("VmHWM:[ \\t]+([0-9]+)", status)[1])
-sys.exit(code)
-"""
+from tests.support.limits import GIB, limited
 
 
 def wide(rows, columns):
@@ -28,15 +18,11 @@ def wide(rows, columns):
 
 
 def peak_of_an_audit(folder, table, *flags):
-    """Audit a table in a process that may address 2 GiB; return the most bytes that were resident."""
+    """Audit a table within a GiB of address space besides the libraries; return the most bytes that were resident."""
     table.to_csv(folder / "wide.csv", index=False)
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, "--predictions", folder / "wide.csv", "--out", folder / "out", *flags],
-        capture_output=True, text=True, check=False, timeout=1800,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 * GIB, 2 * GIB)),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    return int(done.stdout.rpartition("peak ")[2]) * 1024
+    done = limited([sys.executable, "-m", "audit.run", "--predictions", "wide.csv", "--out", "out", *flags], folder, GIB)
+    assert done.code == 0, done.err[-2000:]
+    return done.peak_mib * 2**20
 
 
 def test_30_attributes_of_two_levels_fit_in_memory(tmp_path):

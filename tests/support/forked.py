@@ -29,6 +29,8 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "OPENBLAS_", "HF_", "TRANSFORMERS_", "TORCH")
+READ_HERE = {"PYTHONPATH", "PYTHONIOENCODING", "TORCHINDUCTOR_CACHE_DIR"}
+"""Of these, what a forked process heeds as an interpreter does; torch sets the last when its compiler is imported."""
 OPTIONS = {"stdin", "stdout", "stderr", "text", "encoding", "errors", "bufsize", "cwd", "env"}
 IMPORTED = (
     "audit.api.pipeline", "audit.models.native", "contrastive.training.loop", "fairlearn.metrics", "jinja2", "pandas", "pyarrow.parquet",
@@ -78,7 +80,7 @@ def run(line, *, capture_output=False, timeout=None, check=False, **options):
 def _begins_otherwise(env):
     """Return whether `env` says something else of what is read as an interpreter begins."""
     mine = _server()[1]
-    names = {name for name in (*env, *mine) if name.startswith(READ_AT_THE_START) and name != "PYTHONPATH"}
+    names = {name for name in (*env, *mine) if name.startswith(READ_AT_THE_START)} - READ_HERE
     return any(env.get(name) != mine.get(name) for name in names)
 
 
@@ -146,15 +148,17 @@ def _begin(cwd, env, streams):
     sys.path[0] = cwd
     sys.path[1:1] = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place and place not in sys.path]
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    encoding, _, given = env.get("PYTHONIOENCODING", "").partition(":")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        errors, buffering = ("backslashreplace", 1) if name == "stderr" else ("strict", -1)
-        stream = open(number, "w" if number else "r", encoding="utf-8", errors=errors, buffering=buffering, closefd=False)  # noqa: SIM115
+        errors, buffering = ("backslashreplace", 1) if name == "stderr" else (given or "strict", -1)
+        how = {"encoding": encoding or "utf-8", "errors": errors, "buffering": buffering}
+        stream = open(number, "w" if number else "r", closefd=False, **how)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
 
-def _run(how, what, *words):
-    """Run the words behind ``python``."""
+def begin(how, what, *words):
+    """Run the words behind ``python`` in this process."""
     sys.argv = [what if how == "-m" else how, *words]
     if how == "-m":
         runpy.run_module(what, run_name="__main__", alter_sys=True)
@@ -169,4 +173,4 @@ if __name__ == "__main__":
     gc.freeze()
     asked, its_streams = _serve(socket.socket(fileno=int(sys.argv[1])))
     _begin(asked["cwd"], asked["env"], its_streams)
-    _run(*asked["line"][1:])
+    begin(*asked["line"][1:])

@@ -1,25 +1,18 @@
-"""A command within limits of memory and file size, and what it took."""
+"""A command within limits of memory and file size: how it ended, and what it took."""
+
+from __future__ import annotations
 
 import json
+import os
+import resource
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-# A child's peak memory starts at its parent's: the command is the child of a small process, not of the whole test run. The limits are set
-# there, not by preexec_fn, which runs between fork and exec, where a thread may have left a lock taken.
-SHIM = """
-import json, os, resource, subprocess, sys
-usage, memory, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-for kind, limit in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, size)):
-    if limit:
-        resource.setrlimit(kind, (limit, limit))
-child = subprocess.Popen(sys.argv[4:])
-_, status, used = os.wait4(child.pid, 0)
-code = os.waitstatus_to_exitcode(status)
-with open(usage, "w") as file:
-    json.dump([used.ru_utime + used.ru_stime, used.ru_maxrss // 1024], file)
-sys.exit(code if code >= 0 else 128 - code)
-"""
+from tests.support import forked
+
+GIB = 2**30
 
 
 class Usage(NamedTuple):
@@ -27,12 +20,67 @@ class Usage(NamedTuple):
 
     cpu_s: float
     peak_mib: int
+    """Of memory, beyond what the libraries take."""
+
+
+class Done(NamedTuple):
+    """How a process ended, and what it took."""
+
+    code: int
+    out: str
+    err: str
+    cpu_s: float
+    peak_mib: int
+    """Of memory, beyond what the libraries take."""
 
 
 def limited_line(usage: Path, memory: int = 0, file_size: int = 0) -> list[str]:
-    """Return the words that stand before a command to limit it; `usage` is a file for what it took, 0 no limit."""
-    return [sys.executable, "-S", "-c", SHIM, str(usage), str(memory), str(file_size)]
+    """Return the words that stand before a command to limit it.
+
+    `usage` is a file for what it took; `memory` limits the bytes of address space beyond what the libraries take; 0 is no limit.
+    """
+    return [sys.executable, "-m", __name__, str(usage), str(memory), str(file_size)]
 
 
 def read_usage(path: Path) -> Usage:
     return Usage(*json.loads(path.read_text()))
+
+
+def limited(command, folder, memory=3 * GIB, file_size=0) -> Done:
+    """Run a command of Python in `folder` within limits."""
+    with tempfile.NamedTemporaryFile("r") as report:
+        line = [*limited_line(Path(report.name), memory, file_size), *command]
+        done = forked.run(
+            line, capture_output=True, text=True, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(forked.ROOT)}
+        )
+        return Done(done.returncode, done.stdout, done.stderr, *read_usage(Path(report.name)))
+
+
+def _taken() -> tuple[int, int]:
+    """Return the bytes of address space and of memory that this process takes."""
+    addresses, resident, *_ = Path("/proc/self/statm").read_text().split()
+    return int(addresses) * resource.getpagesize(), int(resident) * resource.getpagesize()
+
+
+def _limit(memory: int, file_size: int) -> None:
+    if memory:
+        taken, _ = _taken()
+        resource.setrlimit(resource.RLIMIT_AS, (taken + memory, taken + memory))
+    if file_size:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+
+
+def _main(usage: str, memory: str, file_size: str, _python: str, how: str, *words: str) -> None:
+    """Run a command in a process of its own, so that its peak is counted from its start."""
+    if child := os.fork():
+        _, status, used = os.wait4(child, 0)
+        _, libraries = _taken()
+        Path(usage).write_text(json.dumps([used.ru_utime + used.ru_stime, (used.ru_maxrss - libraries // 1024) // 1024]))
+        code = os.waitstatus_to_exitcode(status)
+        sys.exit(code if code >= 0 else 128 - code)
+    _limit(int(memory), int(file_size))
+    forked.begin(how, *words)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -10,12 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def start_in_torchrun(run, out, *overrides):
+def _start(run, out, options):
     # The loopback address and a free port: nothing is heard from outside, and two tests do not meet.
     line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0"]
     line += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "contrastive.train", run, "--quiet", f"run.out={out}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.Popen([*line, *overrides], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([*line, *options], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def workers(parent):
@@ -33,7 +33,7 @@ def workers(parent):
 
 def die_in_torchrun(run, out, *options):
     """Start two processes by torchrun and kill the second once a state is saved."""
-    process = start_in_torchrun(run, out, *options)
+    process = _start(run, out, options)
     deadline = time.monotonic() + 120
     while not (out / "ckpt.pt").exists():
         assert process.poll() is None, process.communicate()
@@ -42,10 +42,3 @@ def die_in_torchrun(run, out, *options):
     os.kill(workers(process.pid)["1"], signal.SIGKILL)
     process.communicate(timeout=120)
     assert process.returncode != 0
-
-
-def finish_in_torchrun(run, out, *options):
-    process = start_in_torchrun(run, out, *options)
-    said, complained = process.communicate(timeout=120)
-    assert process.returncode == 0, complained
-    return said

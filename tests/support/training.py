@@ -1,5 +1,7 @@
 """Small runs that tests start, kill and compare."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -11,6 +13,7 @@ from contrastive.checkpoint.file import load
 from contrastive.config import read_config
 from contrastive.train import main
 from contrastive.training import loop
+from tests.support.spawn import spawn
 
 TINY_CONV = 'preset = "tiny-conv"\nvision.channels = [8, 16]\ntext = {width = 24, layers = 1, head_width = 24}'
 TINY_VIT = 'preset = "tiny-vit"\nvision = {width = 16, layers = 1}\ntext = {width = 16, layers = 1}'
@@ -62,6 +65,21 @@ def train_and_die(step, run, *options):
 
     loop.take_step = deadly
     return main([run, "--quiet", *options])
+
+
+def train_and_tell(run, *options):
+    """In a process of its own: train, and return the exit code and what was printed."""
+    written = io.StringIO()
+    with contextlib.redirect_stdout(written):
+        code = main([run, "--quiet", *options])
+    return code, written.getvalue()
+
+
+def finish_in_a_group(run, out, *options):
+    """Train to the end in two forked processes, which start in no time; return what was printed."""
+    (code, said), other = spawn(train_and_tell, 2, run, f"run.out={out}", *options)
+    assert (code, *other) == (0, 0, "")
+    return said
 
 
 def assert_same_bytes(first, second):

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from contrastive.cli.signals import Stopped, stopping
+from tests.support.forked import Forked
 
 SLOW = """
 import time
@@ -41,13 +42,10 @@ def started(folder, faces, short, *words, stubborn=False, module="audit.run", ig
     """Start an audit with a model that takes a minute a batch, and return it once it embeds."""
     (folder / "slow.py").write_text(f"STUBBORN = {stubborn}\n{SLOW}")
 
-    def ignore():
-        for each in ignored:
-            signal.signal(each, signal.SIG_IGN)
-
-    run = [sys.executable, "-m", module, *words, "--probe", short, "--data", faces, "--out", "out"]
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    running = subprocess.Popen(list(map(str, run)), cwd=folder, text=True, preexec_fn=ignore, start_new_session=True, **pipe)
+    begin = f"import os, runpy, signal\nos.setsid()\nfor each in {list(map(int, ignored))}: signal.signal(each, signal.SIG_IGN)\n"
+    run = [sys.executable, "-c", f"{begin}runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"]
+    run += [*words, "--probe", short, "--data", faces, "--out", "out"]
+    running = Forked(run, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert running.stdout.readline() == "ready\n", running.communicate()[1]
     return running
 
@@ -95,7 +93,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path, faces, short):
 def test_while_the_program_is_imported_nothing_is_begun(tmp_path, faces, short):
     (tmp_path / "late.py").write_text("print('importing', flush=True)\nimport time\ntime.sleep(60)\n")
     run = [sys.executable, "-m", "audit.run", "--model", "slow.py:Slow", "--probe", "late.py", "--out", "out"]
-    running = subprocess.Popen(run, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    running = Forked(run, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert running.stdout.readline() == "importing\n"
     running.terminate()
     _, said = running.communicate(timeout=30)

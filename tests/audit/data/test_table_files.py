@@ -19,9 +19,8 @@ from audit.testing import four_faces
 from contrastive.config import DataConfig
 from contrastive.data import open_source
 from tests.support.command import command
-from tests.support.limited import limited
+from tests.support.limits import GIB, limited
 
-REPOSITORY = Path(__file__).parents[3]
 PROBE = """from dataclasses import replace
 from audit.data import load_dataset
 from audit.data.schema import Schema
@@ -226,7 +225,7 @@ def test_metadata_that_are_damaged_are_said(faces, tmp_path):
 @pytest.fixture(scope="module")
 def started_s(faces):
     """CPU seconds until a file that is not there is named: imports."""
-    done = limited([sys.executable, "-m", "audit.run", "--predictions", "missing.csv"], faces, 2 * 2**30, PYTHONPATH=str(REPOSITORY))
+    done = limited([sys.executable, "-m", "audit.run", "--predictions", "missing.csv"], faces, GIB)
     assert "missing.csv" in done.err
     return done.cpu_s
 
@@ -249,21 +248,21 @@ def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path, started_s,
     content = bomb(name)
     assert len(content) < 600_000
     (tmp_path / file).write_bytes(content)
-    done = limited([sys.executable, "-m", "audit.run", "--predictions", file], tmp_path, 2 * 2**30, PYTHONPATH=str(REPOSITORY))
+    done = limited([sys.executable, "-m", "audit.run", "--predictions", file], tmp_path, GIB)
     assert done.code == 4, done.err
     assert f"error[E4] {file} would fill the memory" in done.err
     assert done.cpu_s < started_s + 5
-    assert done.peak_mib < 1024
+    assert done.peak_mib < 800
     assert [path.name for path in tmp_path.iterdir()] == [file]
 
 
 def test_images_that_would_fill_the_memory_are_refused(faces):
     (faces / "images.parquet").write_bytes(bomb("images"))
     arguments = ["--model", "model.py:Faces", "--probe", "probe.py", "--data", "images.parquet", "--out", "bomb"]
-    done = limited([sys.executable, "-m", "audit.run", *arguments], faces, PYTHONPATH=str(REPOSITORY))
+    done = limited([sys.executable, "-m", "audit.run", *arguments], faces)
     assert done.code == 4, done.err
     assert "error[E4] images.parquet would fill the memory" in done.err
-    assert done.peak_mib < 1024
+    assert done.peak_mib < 800
 
 
 # ---- names of columns, and where the images are ----------------------------------------------------------------------------------------

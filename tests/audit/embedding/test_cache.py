@@ -248,7 +248,7 @@ def test_a_lost_key_costs_time_only_and_one_that_others_may_read_is_refused(tmp_
 def test_many_processes_that_make_the_key_at_once_have_one(tmp_path):
     command = [sys.executable, "-c", "from audit.embedding.seal import user_key; print(user_key().hex())"]
     environment = {**os.environ, "AUDIT_CACHE_KEY": str(tmp_path / "key")}
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=Path(__file__).parents[3]) for _ in range(6)]
+    started = [Forked(command, stdout=subprocess.PIPE, env=environment) for _ in range(6)]
     assert len({each.communicate(timeout=60)[0] for each in started}) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
 

@@ -13,17 +13,13 @@ import pytest
 
 import audit
 from tests.support.command import command
+from tests.support.limits import limited
 
 
 def answers(path, n):
     rows, source = np.arange(n), np.random.default_rng(0)
     frame = pd.DataFrame({"id": [f"image-{source.integers(2**60)}-{row}" for row in rows], "group": np.where(rows % 2, "b", "a")})
     frame.assign(y_true="cat", y_pred=np.where(rows % 5, "cat", "dog")).to_csv(path, index=False)
-
-
-def limited(folder, *words, limit):
-    line = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "bash", sys.executable, "-m", "audit.run", *words]
-    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
 def contents(folder):
@@ -63,8 +59,9 @@ def test_a_limit_on_files_is_the_machines_fault_too(tmp_path):
     answers(tmp_path / "few.csv", 100)
     assert command("--predictions", "few.csv", "--out", "out", cwd=tmp_path).returncode == 0
     before = contents(tmp_path / "out")
-    done = limited(tmp_path, "--predictions", "few.csv", "--out", "out", limit=20)
-    assert (done.returncode, "File too large" in done.stderr, "Traceback" in done.stderr) == (5, True, False), done.stderr
+    words = [sys.executable, "-m", "audit.run", "--predictions", "few.csv", "--out", "out"]
+    done = limited(words, tmp_path, file_size=20 * 1024)
+    assert (done.code, "File too large" in done.err, "Traceback" in done.err) == (5, True, False), done.err
     assert contents(tmp_path / "out") == before
 
 

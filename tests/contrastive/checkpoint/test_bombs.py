@@ -15,9 +15,8 @@ import torch
 
 from contrastive.checkpoint.torch_file import read_archive
 from contrastive.errors import UnsafeError
-from tests.support.limited import limited
+from tests.support.limits import GIB, limited
 
-REPOSITORY = Path(__file__).parents[3]
 LIMIT = 2 * 2**30
 READER = """
 import json, resource, sys, time
@@ -102,7 +101,7 @@ def answers(tmp_path_factory):
     """Read them all in one process."""
     folder = tmp_path_factory.mktemp("floods")
     paths = [made(folder / f"{name}.pt", b"\x80\x02" + program() + b".") for name, (program, _, _) in FLOODS.items()]
-    done = limited([sys.executable, "-c", READER, *map(str, paths)], folder, LIMIT, PYTHONPATH=str(REPOSITORY))
+    done = limited([sys.executable, "-c", READER, *map(str, paths)], folder, LIMIT)
     assert done.code == 0, done.err[-2000:]
     return {name: rest for name, *rest in map(json.loads, done.out.splitlines())}
 
@@ -162,11 +161,11 @@ def test_tensors_that_repeat_one_storage_are_refused_before_they_are_copied(tmp_
     for name in ("alias", "overlap", "turned"):
         path, out = str(tmp_path / f"{name}.pt"), str(tmp_path / "out.safetensors")
         words = ["-c", READER, path] if module == "reader" else ["-m", module, path, out]
-        done = limited([sys.executable, *words], tmp_path, LIMIT, PYTHONPATH=str(REPOSITORY))
+        done = limited([sys.executable, *words], tmp_path, LIMIT)
         said = done.out if module == "reader" else done.err
         assert "repeated or large beyond reason" in said, done.err
         assert done.code == (0 if module == "reader" else 4)
-        assert done.peak_mib < 700
+        assert done.peak_mib < 400
         assert done.cpu_s < 12
         assert not Path(out).exists()
 
@@ -178,7 +177,7 @@ def test_a_storage_that_is_cut_in_many_lengths_is_copied_once(tmp_path):
     if start_of_storage(path) % 2 == 0:
         made(path, program[:2] + b"K\x000" + program[2:], weights)
     assert start_of_storage(path) % 2
-    done = limited([sys.executable, "-c", READER, str(tmp_path / "x.pt")], tmp_path, LIMIT, PYTHONPATH=str(REPOSITORY))
+    done = limited([sys.executable, "-c", READER, str(tmp_path / "x.pt")], tmp_path, LIMIT)
     _, code, said, seconds, mebibytes = json.loads(done.out)
     assert (code, said) == (0, "")
     assert seconds < 5
@@ -203,10 +202,10 @@ def test_the_audit_refuses_them_too(tmp_path, name, said):
         aliases(tmp_path)
     command = [sys.executable, "-m", "audit.run", "--model", f"{name}.pt", "--probe", "emoji", "--out", "out"]
     # One gigabyte more: pyarrow reserves so many addresses, without using them, for the tables of an audit.
-    done = limited(command, tmp_path, LIMIT + 2**30, PYTHONPATH=str(REPOSITORY))
+    done = limited(command, tmp_path, LIMIT + GIB)
     assert done.code == 4, done.err
     assert f"error[E4] {'its tables or tensors are nested, ' if name == 'alias' else ''}{said} ({name}.pt)" in done.err
     assert "Traceback" not in done.err
     assert done.cpu_s < 15  # most of it imports
-    assert done.peak_mib < 1024
+    assert done.peak_mib < 700
     assert not (tmp_path / "out").exists()

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 import time
 import warnings
@@ -24,6 +23,7 @@ from contrastive.model.clip import CLIP, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
 from contrastive.model.tokenizer import train_bpe
+from tests.support import forked
 from tests.support.hostile import Evil
 
 torch.set_num_threads(1)
@@ -241,7 +241,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file_and_its_rest_is_swep
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "write_checkpoint(Path(sys.argv[1]), half)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, path], check=False, cwd=pathlib.Path(__file__).parents[3])
+    done = forked.run([sys.executable, "-c", program, path])
     assert done.returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
     rest = next(file for file in tmp_path.iterdir() if file.name.endswith(".tmp"))

@@ -8,9 +8,7 @@ import os
 import pathlib
 import pickle
 import re
-import resource
 import struct
-import subprocess
 import sys
 import time
 import warnings
@@ -26,7 +24,9 @@ from hypothesis import strategies as st
 from contrastive import foreign as command
 from contrastive.checkpoint.torch_file import read_archive
 from contrastive.errors import DataError, UnsafeError, VlmAuditError
+from tests.support import forked
 from tests.support.hostile import Evil, hostile_checkpoints
+from tests.support.limits import limited
 
 torch.set_num_threads(1)
 REPOSITORY = Path(__file__).parents[3]
@@ -172,7 +172,7 @@ def test_checking_a_file_gives_its_pages_back(tmp_path):
         "archive = read_archive(sys.argv[1])\n"
         "print(mebibytes('VmHWM') - before, sum(float(tensor.sum()) for tensor in archive.tensors.values()) == 8 * 2**22)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    done = forked.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
     grown, right = done.stdout.split()
     assert int(grown) < 64
     assert right == "True"
@@ -515,13 +515,7 @@ def test_bombs_take_little_memory(tmp_path):
         "    except UnsafeError:\n"
         "        print('refused', (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
     )
-    limit = 4 * 2**30
-    done = subprocess.run(
-        [sys.executable, "-c", program, *bombs],
-        capture_output=True, text=True, check=True, cwd=REPOSITORY,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-    )  # fmt: skip
-    refused = [line.split() for line in done.stdout.splitlines()]
+    refused = [line.split() for line in limited([sys.executable, "-c", program, *bombs], tmp_path).out.splitlines()]
     assert [word for word, _ in refused] == ["refused", "refused"]
     assert all(int(mebibytes) < 50 for _, mebibytes in refused)
 

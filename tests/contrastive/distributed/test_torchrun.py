@@ -1,7 +1,6 @@
 """Two real processes: one is killed, the run is resumed by two and by one, and the model is audited."""
 
 import contextlib
-import io
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from contrastive.train import main
 from contrastive.training import loop
 from tests.support.spawn import spawn
 from tests.support.torchrun import ROOT
-from tests.support.training import SMALL_VIT, logged_events, run_text, train_and_die
+from tests.support.training import SMALL_VIT, finish_in_a_group, logged_events, run_text, train_and_die
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -49,19 +48,6 @@ def die_in_a_group(run, out, *options):
     """The same by two forked processes, which start in no time."""
     with pytest.raises(VlmAuditError, match="process 1 of 2 ended with -9"):
         spawn(train_until_the_second_dies, 2, run, f"run.out={out}", *options, grace_s=30.0)
-
-
-def train_and_tell(run, *options):
-    written = io.StringIO()
-    with contextlib.redirect_stdout(written):
-        code = main([run, "--quiet", *options])
-    return code, written.getvalue()
-
-
-def finish_in_a_group(run, out, *options):
-    (code, said), other = spawn(train_and_tell, 2, run, f"run.out={out}", *options)
-    assert (code, *other) == (0, 0, "")
-    return said
 
 
 def test_two_processes_are_killed_resumed_and_audited(run, tmp_path, capsys):
