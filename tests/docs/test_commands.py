@@ -9,14 +9,17 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import audit.__main__
+from audit.data.lazy import image_subset
 from audit.models import hub
+from audit.types import UNKNOWN
 from contrastive.training.doctor import learning
 from probes.counterfactual import emoji
 from tests.audit.models.huggingface.test_clip import made
-from tests.support import documented
+from tests.support import documented, forked
 from tests.support.command import command
 from tests.support.endpoint import Stub
 from tests.support.generative_models import llava
@@ -35,12 +38,22 @@ INSTALLS = (
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_templates():
-    """Ask the emoji with four of 34 prompt templates and one of two what-ifs: what commands do does not depend on how many there are."""
-    few = tuple(replace(plan, specifications=plan.specifications[:4], embedded_only=()) for plan in emoji.PROBE.specifications)
+def _few_drawings():
+    """Ask 10 of 66 roles with four of 34 prompt templates and one of two what-ifs: what commands do does not depend on how many there are."""
+    plans = tuple(replace(plan, specifications=plan.specifications[:4], embedded_only=()) for plan in emoji.PROBE.specifications)
+    few = replace(emoji.PROBE, load=ten_roles, specifications=plans, what_ifs=emoji.PROBE.what_ifs[:1])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(emoji, "PROBE", replace(emoji.PROBE, specifications=few, what_ifs=emoji.PROBE.what_ifs[:1]))
+        patch.setattr(emoji, "PROBE", few)
         yield
+
+
+def ten_roles(options):
+    whole = emoji.load(options)
+    roles = (*emoji.ROLES[:10], UNKNOWN)
+    rows = np.flatnonzero(whole.attributes["role"].isin(roles))
+    return replace(
+        whole, images=image_subset(whole.images, rows), attributes=whole.attributes.iloc[rows], levels={**whole.levels, "role": roles}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +85,8 @@ def inside(place, server, monkeypatch):
     monkeypatch.setenv("AUDIT_CACHE_DIR", str(place / "cache"))
     monkeypatch.setattr(hub, "fetch", lambda name, revision: place / "hub" / "models--o--n" / "snapshots" / COMMIT)
     monkeypatch.setattr(learning, "STEPS", 20)
+    monkeypatch.setattr(learning, "HUNDRED", 40)
+    monkeypatch.setattr(learning, "OVERFIT", 64)
     return place
 
 
@@ -98,7 +113,7 @@ def torchrun(words: list[str]) -> subprocess.CompletedProcess[str]:
     local = ["--master-addr", "127.0.0.1", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
     line = [sys.executable, "-m", "torch.distributed.run", *local, *words, *documented.FEW_STEPS, "--fresh"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return forked.run(line, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def recipe(target: str) -> str:

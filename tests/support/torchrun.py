@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.forked import Forked
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -15,7 +17,7 @@ def _start(run, out, options):
     line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0"]
     line += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "contrastive.train", run, "--quiet", f"run.out={out}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.Popen([*line, *options], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Forked([*line, *options], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def workers(parent):
