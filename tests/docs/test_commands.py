@@ -39,7 +39,7 @@ INSTALLS = (
 
 @pytest.fixture(scope="module", autouse=True)
 def _few_drawings():
-    """Ask 10 of 66 roles with four of 34 prompt templates and one of two what-ifs: what commands do does not depend on how many there are."""
+    """Ask 10 of 66 roles with four of 34 templates and one of two what-ifs: what commands do does not depend on how many there are."""
     plans = tuple(replace(plan, specifications=plan.specifications[:4], embedded_only=()) for plan in emoji.PROBE.specifications)
     few = replace(emoji.PROBE, load=ten_roles, specifications=plans, what_ifs=emoji.PROBE.what_ifs[:1])
     with pytest.MonkeyPatch.context() as patch:

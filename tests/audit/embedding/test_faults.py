@@ -85,7 +85,7 @@ def faulty(monkeypatch, root, fail, code):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_nth_write_fsync_or_rename_fails_until_none_does(monkeypatch, tmp_path, code, step):
     """After each fault the vectors are those of an unbroken run, or the run ended with 5; a plain rerun over what is left gives them."""
     whole = run(tmp_path / "whole")

@@ -128,10 +128,15 @@ def fails_with(code):
     return fail
 
 
+each_third = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
+"""Of the places where something can fail, every third one, or with ``-m slow`` every one."""
+
+
+@each_third
 @pytest.mark.parametrize(("code", "stays"), [(errno.EIO, False), (errno.ENOSPC, True)])
-def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replaces_it(tmp_path, both, base, code, stays):
+def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replaces_it(tmp_path, both, base, code, stays, step):
     outcomes = []
-    for number in count(1):
+    for number in count(1, step):
         directory = saved(tmp_path / str(number), base)
         with pytest.MonkeyPatch.context() as patch:
             fault = Fault(patch, number, fails_with(code), stays)
@@ -147,7 +152,7 @@ def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replac
             assert "vlm-audit render" in str(error)
             settle(directory)  # as `vlm-audit render` does
             assert (accepted(directory, both), (directory / NEW).exists()) == ("new", False)
-        if number % OFTEN == 0:
+        if len(outcomes) % OFTEN == 0:
             save(directory, both["new"])
             assert (accepted(directory, both), is_left(directory, both)) == ("new", True)
             assert (directory / "STATUS").read_text() == "complete\n"
@@ -158,9 +163,10 @@ def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replac
     assert {("old", False), ("new", False)} <= set(outcomes)
 
 
-def test_wherever_a_run_is_killed_an_old_or_the_new_audit_is_whole(tmp_path, both, base):
+@each_third
+def test_wherever_a_run_is_killed_an_old_or_the_new_audit_is_whole(tmp_path, both, base, step):
     found = []
-    for number in count(1):
+    for number in count(1, step):
         directory = saved(tmp_path / str(number), base)
         child = os.fork()
         if child == 0:
@@ -173,7 +179,7 @@ def test_wherever_a_run_is_killed_an_old_or_the_new_audit_is_whole(tmp_path, bot
         settle(directory)
         assert accepted(directory, both) == found[-1]
         assert not (directory / NEW).exists()
-        if number % OFTEN == 0:
+        if len(found) % OFTEN == 0:
             save(directory, both["new"])
             assert (accepted(directory, both), is_left(directory, both)) == ("new", True)
         if ended == 0:
