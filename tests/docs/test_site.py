@@ -10,6 +10,7 @@ import pytest
 
 import audit
 from docs.tools import pictures, terminal
+from tests.support.accessibility import SCHEMES, faults
 from tests.support.house import ROOT
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed (pip install 'vlm-audit[docs]')")
@@ -65,15 +66,12 @@ def test_pages_open_from_the_disk_without_requests_messages_or_sideways_scroll(s
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_pages_have_no_accessibility_faults(site, browser, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (pip install 'vlm-audit[dev]')")
     page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
     for name in ("index", "reading", "probes", "training", "reference"):
         page.goto((site / f"{name}.html").as_uri())
-        only = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}  # all that the scheme changes
-        # To describe what it does not find takes axe as long as to look.
-        found = axe.Axe().run(page, options={"resultTypes": ["violations"], **only}).response["violations"]
+        found = faults(page, scheme).response["violations"]
         # The theme's copy buttons and lists of contents are landmarks without a name each.
         assert [fault["id"] for fault in found if fault["id"] != "landmark-unique"] == [], name
     page.close()

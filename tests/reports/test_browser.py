@@ -9,6 +9,7 @@ import pytest
 
 from reports.render import render
 from tests.support import report_samples as samples
+from tests.support.accessibility import SCHEMES, faults
 
 pytestmark = pytest.mark.browser
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -34,12 +35,9 @@ def test_the_policy_stops_a_script_that_somebody_might_smuggle_in(visit):
 
 
 def test_axe_finds_nothing_in_light_or_dark(unfolded, name):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     page = unfolded(name)
-    # The same elements in either scheme: only their colours differ. To describe what it does not find takes axe as long as to look.
-    for scheme, rules in (("light", WCAG), ("dark", ["color-contrast"])):
-        page.emulate_media(color_scheme=scheme)
-        found = axe.Axe().run(page, options={"runOnly": rules, "resultTypes": ["violations"]})
+    for scheme in SCHEMES:
+        found = faults(page, scheme, WCAG)
         assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
 
 

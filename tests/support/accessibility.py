@@ -1,0 +1,24 @@
+"""What axe finds wrong with a page in a browser, looking at six of a kind."""
+
+import pytest
+
+SCHEMES = ("light", "dark")
+_SIX_OF_A_KIND = """document.querySelectorAll("main, main *").forEach(parent => {
+    const seen = {};
+    for (const child of [...parent.children]) {
+        const kind = child.tagName + "." + child.className;
+        seen[kind] = (seen[kind] || 0) + 1;
+        if (seen[kind] > 6 && !/^(TD|TH|COL|H\\d|SVG|G|RECT|PATH|TEXT|LINE|OPTION)$/i.test(child.tagName)) child.remove();
+    }
+})"""
+"""Rows of a table and cards of a list are alike: axe takes a tenth of a second for each, and pages have hundreds."""
+
+
+def faults(page, scheme, rules=None):
+    """Return what axe finds in one colour scheme: all of `rules` (None: all there are) in light, in dark what colours can change."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (pip install 'vlm-audit[dev]')")
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(_SIX_OF_A_KIND)
+    only = ["color-contrast"] if scheme == "dark" else rules
+    # To describe what it does not find takes axe as long as to look.
+    return axe.Axe().run(page, options={"resultTypes": ["violations"], **({"runOnly": only} if only else {})})
