@@ -12,6 +12,7 @@ from typing import Any
 from audit.api.audits import Audit
 from audit.api.changes import Changes, compare_sides
 from audit.api.endpoint_options import is_served
+from audit.api.inputs import dataset_of, probes_of
 from audit.api.lookup import found_questions, planned_questions
 from audit.api.models import check_models
 from audit.api.pipeline import run_audit
@@ -47,7 +48,8 @@ def run_comparison(request: CompareRequest) -> Changes:
     models = {_key(side): side for side in request.sides if not _is_finished(side)}
     _check_options(request, list(models.values()))
     if len(models) > 1:
-        check_models(AuditRequest.of({"model": tuple(models.values()), **request.audit_options()}))
+        asked = AuditRequest.of({"model": tuple(models.values()), **request.audit_options()})
+        check_models(asked, [(probe, dataset_of(probe, asked)) for probe in probes_of(asked)])
     finished = [side for side in request.sides if _key(side) not in models]
     sides = {_key(side): side.sides() if isinstance(side, Audit) else read(Path(side)) for side in finished}
     gates = ChangeGates.of(request.fail_on, _questions([each for found in sides.values() for each in found], request))

@@ -94,16 +94,17 @@ def fill_cache(request: EmbedRequest) -> list[Filled]:
     probes = inputs.probes_of(request)
     datasets = [inputs.dataset_of(probe, request) for probe in probes]
     part = WHOLE if request.engine == "ray" else request.part or Part.of_environment(os.environ)
-    models.check_models(request)
+    asked = list(zip(probes, datasets, strict=True))
+    models.check_models(request, asked)
     done: list[Filled] = []
     for model, args in models.models_in_turn(request):
         with models.loaded(model, args, request) as (encoder, root):
             _check_kept(encoder, root)
-            models.refuse_misfit(encoder, request)
+            models.check_fit(encoder, asked, request, root)
             plan = FillPlan(
                 root, part, _engine(request, model, args), request.batch_size, request.what_if, request.stages or FillPlan.stages
             )
-            for probe, dataset in zip(probes, datasets, strict=True):
+            for probe, dataset in asked:
                 LOG.info("model %s  probe %s  images %d  part %s", encoder.record.name, probe.name, len(dataset.images), part)
                 done += _filled(encoder, probe, dataset, plan, request)
         del encoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,34 +16,40 @@ from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
 from audit.embedding.folders import SharedRoot, local_root, root_of
 from audit.embedding.known import known_encoder
 from audit.encoder import LimitedWriter
-from audit.engine.probe_audit import refuse_what_ifs
+from audit.engine.askable import check_askable, check_texts
 from audit.errors import UsageError
 from audit.models import load, plugin
 from audit.models.endpoint import model as endpoint
 from audit.models.model_args import by_model, parse_model_args
 from audit.models.prefetch import prefetch
-from audit.types import Answerer, Encoder, ModelRecord
+from audit.types import Answerer, Dataset, Encoder, ModelRecord, Probe
 
 LOG = logging.getLogger("audit")
 
 
-def check_models(request: AuditRequest) -> None:
-    """Load each of several models once, and let go of it: that a later one is missing or damaged is said before the first is audited."""
+Asked = Sequence[tuple[Probe, Dataset]]
+"""What models are asked, and about which data."""
+
+
+def check_models(request: AuditRequest, asked: Asked) -> None:
+    """Load each of several models once, and let go of it: what is wrong with a later one is said before the first is audited."""
     if len(request.model) < 2:
         return
     LOG.info("looking at %d models", len(request.model))
     for model, args in zip(request.model, args_by_model(request), strict=True):
         if isinstance(model, str):
-            with quiet_log(), loaded(model, args, request) as (encoder, _):
-                refuse_misfit(encoder, request)
+            with quiet_log(), loaded(model, args, request) as (encoder, root):
+                check_fit(encoder, asked, request, root)
             del encoder
             gc.collect()  # one model at a time in memory
 
 
-def refuse_misfit(encoder: Encoder | Answerer, request: AuditRequest) -> None:
-    """Refuse what cannot be asked of a kind of model."""
-    if request.what_if and isinstance(encoder, Answerer):
-        refuse_what_ifs()
+def check_fit(encoder: Encoder | Answerer, asked: Asked, request: AuditRequest, root: CacheRoot) -> None:
+    """Refuse what cannot be asked of a model about these data, before it sees an image: errors as of an audit."""
+    for probe, dataset in asked:
+        check_askable(encoder, probe, dataset, request.settings, request.what_if)
+        if isinstance(encoder, Encoder):
+            check_texts(encoder, probe, dataset, request.what_if, root)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from audit.api.audits import Audit
 from audit.api.inputs import beside, dataset_of, gates_of, predictions_of, probes_of
 from audit.api.lookup import found_questions
-from audit.api.models import check_models, loaded, models_in_turn, quiet_log
+from audit.api.models import check_fit, check_models, loaded, models_in_turn, quiet_log
 from audit.api.requests import AuditRequest
 from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
@@ -154,8 +154,8 @@ def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet
     datasets = [dataset_of(probe, request) for probe in probes]
     for dataset in datasets:
         gates.check(dataset)
-    check_models(request)
     asked = list(zip(probes, datasets, strict=True))
+    check_models(request, asked)
     for model, args in models_in_turn(request):
         yield model, _audit_model(model, args, request, asked, directory)
         gc.collect()  # one model at a time in memory
@@ -169,6 +169,7 @@ def _audit_model(
     with loaded(model, args, request) as (encoder, root):
         # An object of the caller's cannot be loaded again in full, and a generative model takes too long to ask twice.
         shortcut = shortcut_of(encoder.record.dtype, request.decode) if isinstance(model, str) and isinstance(encoder, Encoder) else ""
+        check_fit(encoder, asked, request, root)
         directory.open()
         for probe, dataset in asked:
             LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from audit.api.endpoint_options import is_served
 from audit.api.inputs import dataset_of, gates_of, predictions_of, probes_of
-from audit.api.models import answer_folder, args_by_model, loaded, quiet_log, refuse_misfit
+from audit.api.models import answer_folder, args_by_model, check_fit, loaded, quiet_log
 from audit.api.requests import AuditRequest
 from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, counted_levels, planned_model, planned_probe
 from audit.engine.served import planned_upload
@@ -32,13 +32,14 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
         datasets = [dataset_of(probe, request) for probe in probes]
         for dataset in datasets:
             gates.check(dataset)
-        planned = [planned_probe(*each) for each in zip(probes, datasets, strict=True)]
+        asked = list(zip(probes, datasets, strict=True))
+        planned = [planned_probe(*each) for each in asked]
         for model, args in zip(request.model, args_by_model(request), strict=True):
             if is_served(model):
-                models.append(planned_endpoint(model, request.endpoint_settings(model), list(zip(probes, datasets, strict=True)), request))
+                models.append(planned_endpoint(model, request.endpoint_settings(model), asked, request))
                 continue
             with quiet_log(), loaded(model, args, request, note=False) as (encoder, root):
-                refuse_misfit(encoder, request)
+                check_fit(encoder, asked, request, root)
                 models.append(planned_model(encoder, root, datasets))
             del encoder
             gc.collect()  # one model at a time in memory

@@ -14,9 +14,8 @@ from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
 from audit.encoder import Value
 from audit.engine.probe_audit import AuditedProbe
-from audit.engine.texts import given_texts
+from audit.engine.texts import given_texts, texts_to_embed
 from audit.measure import predict
-from audit.measure.row_options import embedded_texts
 from audit.types import UNKNOWN, Dataset, Encoder, Note, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
@@ -46,10 +45,8 @@ def answer_sample(
     size = min(count, max(LEAST, min(MOST, count // SHARE)))
     sample = stratified(dataset, size, settings.seed) if size < count else dataset
     found = embed_images(encoder, sample, cache_root, batch_size=batch_size, max_skip=max(settings.max_skip, 0.5))
-    of_rows = embedded_texts(probe.measurements, sample.texts)
     asked = replace(probe, specifications=(), analyses=())
-    ordered = sorted({*given_texts(asked).texts, *of_rows})
-    private = {text for text, hidden in of_rows.items() if hidden}
+    ordered, private = texts_to_embed(given_texts(asked).texts, probe.measurements, sample.texts)
     texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, private=private), strict=True))
     attributes, row_texts = sample.attributes.iloc[found.rows], None if sample.texts is None else sample.texts.iloc[found.rows]
     answers = {m.name: predict(m, encoder.record, found.vectors, texts, attributes, row_texts) for m in probe.measurements}

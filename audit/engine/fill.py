@@ -14,15 +14,13 @@ from audit.embedding.engines.local import Engine, KeptCounts, embed_here
 from audit.embedding.engines.parts import WHOLE, Part
 from audit.embedding.engines.receipts import Receipt, excluded, leave
 from audit.engine import analyses
-from audit.engine.probe_audit import refuse_what_ifs
-from audit.engine.texts import given_texts
-from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, texts_for
+from audit.engine.askable import check_askable
+from audit.engine.texts import given_texts, texts_to_embed
+from audit.engine.written import texts_for
 from audit.errors import UsageError
 from audit.measure.asked.interview import interview
-from audit.measure.row_options import check_rows, embedded_texts
 from audit.stages import Stages, silent
 from audit.types import Answerer, Dataset, Encoder, Probe, Settings
-from audit.whatif.explore import chosen_methods
 
 
 @dataclass(frozen=True)
@@ -56,16 +54,11 @@ def embed_probe(encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, set
     unreadable: whether it is too large is known of the whole. Errors as of `audit.engine.audit`; UsageError if an engine other than this
     machine is given a model that is asked questions.
     """
-    methods = chosen_methods(plan.what_ifs)
-    analyses.check(probe, dataset, settings)
-    check_rows(probe.measurements, dataset)
+    methods = check_askable(encoder, probe, dataset, settings, plan.what_ifs)
     piece = dataset if plan.part == WHOLE else part_of(dataset, plan.part.rows(dataset.attributes.index).tolist())
     if isinstance(encoder, Answerer):
-        if methods:
-            refuse_what_ifs()
         kept, texts = _asked(encoder, probe, piece, settings, plan), 0
     else:
-        refuse_a_dual_encoder(probe)
         kept, texts = _images(encoder, piece, settings, plan), _texts(encoder, probe, piece, methods, plan)
     receipt = Receipt(
         encoder.record.name, dataset.name, dataset.fingerprint, plan.part.number, plan.part.of, len(piece.images), kept.embedded,
@@ -89,8 +82,7 @@ def _images(encoder: Encoder, piece: Dataset, settings: Settings, plan: FillPlan
 
 def _texts(encoder: Encoder, probe: Probe, piece: Dataset, methods: Sequence[str], plan: FillPlan) -> int:
     given = given_texts(probe, probe.what_ifs if methods else ()).texts if plan.part.number == 1 else ()
-    of_rows = embedded_texts(probe.measurements, piece.texts)
-    ordered, private = sorted({*given, *of_rows}), {text for text, hidden in of_rows.items() if hidden}
+    ordered, private = texts_to_embed(given, probe.measurements, piece.texts)
     texts = partial(plan.stages, "texts")
     texts(0, len(ordered))
     embed_texts(encoder, ordered, plan.cache_root, progress=texts, private=private)
@@ -109,8 +101,6 @@ def _asked(model: Answerer, probe: Probe, piece: Dataset, settings: Settings, pl
         settings = replace(settings, max_skip=1.0)
     plans, _ = analyses.split(probe.analyses, generative=True)
     written = texts_for(model, probe, plans, piece, settings, **how)
-    if not probe.measurements and written is None:
-        refuse_a_generative_model(probe)
     asked = [interview(model, probe, piece, settings, **how).scores] if probe.measurements else []
     seen = [*([written.images] if written else []), *asked]
     return KeptCounts(len(seen[-1].rows), sum(each.computed for each in seen), seen[-1].exclusions, True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,17 +16,17 @@ from audit.embedding.embed import embed_images, embed_texts
 from audit.embedding.known import embed_known_images, itself
 from audit.engine import analyses
 from audit.engine.analyses.inputs import AnalysisInputs
+from audit.engine.askable import check_askable
 from audit.engine.plan import counted_levels
 from audit.engine.served import with_endpoint
-from audit.engine.shares import check_shares, findings_by_share, without_shares
+from audit.engine.shares import findings_by_share, without_shares
 from audit.engine.specified import specified
-from audit.engine.texts import given_texts
-from audit.engine.written import refuse_a_dual_encoder, refuse_a_generative_model, table_of_texts, texts_for, with_left_out, writing_note
-from audit.errors import UsageError
+from audit.engine.texts import given_texts, texts_to_embed
+from audit.engine.written import table_of_texts, texts_for, with_left_out, writing_note
 from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
 from audit.measure.label_sets import answer_all
-from audit.measure.row_options import check_rows, embedded_texts, questions_of_rows, row_texts_record
+from audit.measure.row_options import questions_of_rows, row_texts_record
 from audit.plans import AttackPlan, WhatIfPlan
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
@@ -53,7 +53,7 @@ from audit.types import (
     Probe,
     Settings,
 )
-from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
+from audit.whatif.explore import WhatIfInputs, explore
 
 NEAR_TIE_MARGIN = 0.01
 """A decision whose two best answers are closer than this in probability is a near-tie: the prompt or rounding could turn it."""
@@ -118,18 +118,12 @@ def audit(
     DataError if too many images are unreadable, or no group can be compared; UsageError if `what_ifs` names no method, or the model has
     no embeddings to change.
     """
-    methods = chosen_methods(what_ifs)
-    analyses.check(probe, dataset, settings)
-    check_rows(probe.measurements, dataset)
-    check_shares(probe, dataset, what_ifs=bool(methods))
+    methods = check_askable(encoder, probe, dataset, settings, what_ifs)
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
-        if methods:
-            refuse_what_ifs()
         done = _asked(encoder, probe, dataset, settings, stages, cache_root=cache_root, batch_size=batch_size)
         return replace(done, result=with_endpoint(done.result, encoder))
-    refuse_a_dual_encoder(probe)
     if probe.load is None:  # texts alone
         embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)
     else:
@@ -139,9 +133,7 @@ def audit(
     attributes = dataset.attributes.iloc[embeddings.rows]
     plans = probe.what_ifs if methods else ()
     given = given_texts(probe, plans)
-    of_rows = embedded_texts(probe.measurements, dataset.texts)
-    # Sorted: the order of a batch does not depend on what is asked with a text.
-    ordered, private = sorted({*given.texts, *of_rows}), {text for text, hidden in of_rows.items() if hidden}
+    ordered, private = texts_to_embed(given.texts, probe.measurements, dataset.texts)
     texts_of(0, len(ordered))
     texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, progress=texts_of, private=private), strict=True))
     row_texts = None if dataset.texts is None else dataset.texts.iloc[embeddings.rows]
@@ -191,10 +183,9 @@ def _asked(
     written = texts_for(model, probe, plans, dataset, settings, **how)
     if probe.measurements:
         held = interview(model, probe, dataset, settings, **how)
-    elif written is not None:
-        held = Interview(model.record, probe, written.images, dataset.attributes.iloc[written.images.rows], {}, ())
     else:
-        refuse_a_generative_model(probe)
+        assert written is not None  # noqa: S101 (`check_askable`)
+        held = Interview(model.record, probe, written.images, dataset.attributes.iloc[written.images.rows], {}, ())
     seen = (held.scores.exclusions, held.scores.conversions)
     notes = (writing_note(model),) if written else ()
     record = replace(held.record, asked=(*held.record.asked, *notes))
@@ -209,11 +200,6 @@ def _asked(
     )  # fmt: skip
     found: dict[str, Any] = analyses.analyse(inputs, generative=True)
     return replace(audited, result=replace(audited.result, **found), texts=table_of_texts(plans, written, held.attributes))
-
-
-def refuse_what_ifs() -> NoReturn:
-    """Say that a model that is asked questions has no what-ifs."""
-    raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
 
 
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from audit.engine import analyses
+from audit.measure.row_options import embedded_texts
 from audit.plans import WhatIfPlan
 from audit.records.inputs import TextSet
 from audit.records.results import AuditResult
 from audit.types import Measurement, Probe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,21 @@ def given_texts(probe: Probe, what_ifs: Sequence[WhatIfPlan] = ()) -> GivenTexts
         for method, given in asked.texts().items():
             sets.append(TextSet(method, (asked.question,), "", "", placed(iter(given))))
     return GivenTexts(tuple(places), _merged(sets))
+
+
+class TextsToEmbed(NamedTuple):
+    """What a dual encoder is given."""
+
+    ordered: list[str]
+    """Each text once, sorted: the order of a batch does not depend on what is asked with a text."""
+    private: set[str]
+    """Those that no message may name."""
+
+
+def texts_to_embed(given: Iterable[str], measurements: Iterable[Measurement], row_texts: pd.DataFrame | None) -> TextsToEmbed:
+    """Return the texts that a probe gives, and those of the rows of its data."""
+    of_rows = embedded_texts(measurements, row_texts)
+    return TextsToEmbed(sorted({*given, *of_rows}), {text for text, hidden in of_rows.items() if hidden})
 
 
 def _of_measurement(measurement: Measurement) -> Iterator[str]:

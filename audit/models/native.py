@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from audit.errors import DataError
 from audit.models.attack import LEVELS, attacked_rows
-from audit.models.runtime import located, model_record, scoring, to_rows, torch_setting, untrained_record
+from audit.models.runtime import located, model_record, require_length, scoring, to_rows, torch_setting, untrained_record
 from audit.models.tower import ImageTower, OnTower, StartedBatch
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.checkpoint.heads import require_both_towers
@@ -47,16 +46,22 @@ class NativeEncoder(OnTower):
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Return one row for each text; a text that is too long raises DataError."""
-        try:
-            ids = self._tokenizer(texts)
-        except ValueError as error:
-            why, fix = f"{error}; cutting it would ask another question", "shorten the prompt, or train with a longer context"
-            raise DataError(f"a prompt is too long for {self.record.name}", why=why, fix=fix) from error
+        require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
+        ids = self._tokenizer(texts)
         # What follows the end of a text never reaches its feature, so the batch is cut at its longest text: most prompts are short.
         longest = int((ids == self._tokenizer.eot).int().argmax(dim=1).max()) + 1
         self._enter("text")
         with torch.inference_mode():
             return to_rows(self._model.encode_text(ids[:, :longest].to(self._device)))
+
+    @property
+    def context(self) -> int:
+        """Tokens that it reads."""
+        return self._tokenizer.context
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the tokens of each text, uncut, with those that begin and end it."""
+        return [len(self._tokenizer.encode(text)) + 2 for text in texts]
 
     def attacked(
         self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("audit")
 SCHEMA = 1
 """Part of every fingerprint. To be raised when an encoder makes other embeddings of the same model."""
+SHOWN = 120
+"""Characters of a text that a message shows."""
 DEFAULT_FIX = {
     DataError: "fetch or save the file again; --model reads CLIP and SigLIP, and others by name: open_clip:ARCH,FILE",
     UnsafeError: "ask its author for safetensors; no option reads it as it is",
@@ -119,12 +121,14 @@ def untrained_record(record: ModelRecord, seed: int, scores: Mapping[str, Any]) 
     return replace(record, **{**stated, **scores})
 
 
-def require_length(record: ModelRecord, text: str, tokens: int, context: int) -> None:
-    """Refuse a text of more tokens than a model reads."""
-    if tokens > context:
-        why = f"it has {tokens} tokens and the model reads {context}; cutting it would ask another question"
-        what = f"a prompt is too long for {record.name}: {text!r}"
-        raise DataError(what, why=why, fix="shorten the prompt, or leave this model out")
+def require_length(record: ModelRecord, shown: Sequence[str], tokens: Sequence[int], context: int) -> None:
+    """Refuse texts, given as they are shown, of which one has more tokens than a model reads."""
+    longest = max(range(len(tokens)), key=tokens.__getitem__)
+    if tokens[longest] > context:
+        why = f"it has {tokens[longest]} tokens and the model reads {context}; cutting it would ask another question"
+        text = shown[longest] if len(shown[longest]) <= SHOWN else f"{shown[longest][:SHOWN]}…"
+        what = f"a prompt is too long for {record.name}: {text}"
+        raise DataError(what, why=why, fix="shorten the prompt, or choose a model with a longer context")
 
 
 def canonical(value: object) -> bytes:

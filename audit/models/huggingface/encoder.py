@@ -44,7 +44,8 @@ class HuggingFaceEncoder:
         self.tokenizer = tokenizer
         self._model, self._processor, self._device = model, processor, device
         self._sigmoid = record.score_rule == "sigmoid"
-        self._context = _context(model.config, tokenizer)
+        self.context = _context(model.config, tokenizer)
+        """Tokens that it reads."""
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
         return self._features(self._model.get_image_features, self.image_inputs(images))
@@ -91,13 +92,16 @@ class HuggingFaceEncoder:
 
     def text_inputs(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
         """Return what the model takes for these texts."""
-        counts = [len(ids) for ids in self.tokenizer(list(texts), verbose=False)["input_ids"]]
-        require_length(self.record, texts[counts.index(max(counts))], max(counts), self._context)
+        require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
         if not self._sigmoid:
             return dict(self.tokenizer(list(texts), padding=True, return_tensors="pt"))
         # SigLIP was trained on texts padded to the full context, padding visible, and reads the feature at the last position.
-        padded = self.tokenizer(list(texts), padding="max_length", max_length=self._context, return_tensors="pt")
+        padded = self.tokenizer(list(texts), padding="max_length", max_length=self.context, return_tensors="pt")
         return {"input_ids": padded["input_ids"]}
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the tokens of each text, uncut, with those that begin and end it."""
+        return [len(ids) for ids in self.tokenizer(list(texts), verbose=False)["input_ids"]]
 
     def logits(self, images: Sequence[Image.Image], texts: Sequence[str]) -> Float[np.ndarray, "n k"]:
         """Return the logits of the model's own forward pass."""

@@ -49,10 +49,18 @@ class OpenClipEncoder(OnTower):
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Return one row for each text; a text that is too long raises DataError."""
-        for text in texts:
-            require_length(self.record, text, _length(self._tokenizer, text), self._tokenizer.context_length)
+        require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
         with torch.inference_mode():
             return to_rows(text_features(self._model, self._tokenizer(list(texts)).to(self._device)))
+
+    @property
+    def context(self) -> int:
+        """Tokens that it reads."""
+        return int(self._tokenizer.context_length)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the tokens of each text, uncut, with those that begin and end it."""
+        return [_length(self._tokenizer, text) for text in texts]
 
     def attacked(
         self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int

@@ -7,6 +7,7 @@ import pytest
 import torch
 import transformers
 
+from audit.embedding.context import CountingEncoder
 from audit.errors import DataError
 from audit.measure.zero_shot import cosine_scores, probabilities
 from audit.models import load
@@ -204,6 +205,7 @@ def test_the_longest_text_that_fits_is_read_and_the_next_refused(name, tokens, t
     encoder = load(str(saved(tmp_path / name, model.eval(), processor)))
     count = next(n for n in range(1, 99) if len(encoder.tokenizer("x " * n)["input_ids"]) == tokens)
     assert np.isfinite(encoder.encode_texts(["x " * count])).all()
+    assert (isinstance(encoder, CountingEncoder), encoder.count_tokens(["x " * count]), encoder.context) == (True, [tokens], tokens)
     with pytest.raises(DataError, match="too long"):
         encoder.encode_texts(["x " * (count + 1)])
 

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 open_clip = pytest.importorskip("open_clip", reason="needs the extra [open_clip]")
 
+from audit.embedding.context import CountingEncoder  # noqa: E402
 from audit.errors import DataError, MachineError, UnsafeError, UsageError  # noqa: E402
 from audit.models import hub  # noqa: E402
 from audit.models.open_clip import spec as openclip_plan  # noqa: E402
@@ -236,6 +237,7 @@ def test_a_prompt_that_does_not_fit_is_refused_not_cut(saved):
     encoder = load(f"open_clip:small,{saved('small')[0]}")
     fits = "cook " * 75  # 75 tokens, start and end: 77
     assert encoder.encode_texts([fits]).shape == (1, 48)
+    assert (isinstance(encoder, CountingEncoder), encoder.count_tokens([fits]), encoder.context) == (True, [77], 77)
     with pytest.raises(DataError, match="too long"):
         encoder.encode_texts([fits + "cook"])
 

@@ -1,0 +1,60 @@
+"""A model, a probe and data in: whether one can be asked the other, as far as that shows before the model sees an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audit.embedding.cache import CacheRoot
+from audit.embedding.context import require_context
+from audit.engine import analyses
+from audit.engine.shares import check_shares
+from audit.engine.texts import given_texts, texts_to_embed
+from audit.errors import UsageError
+from audit.measure.row_options import check_rows
+from audit.types import Answerer, Dataset, Encoder, Probe, Settings, Writer
+from audit.whatif.explore import chosen_methods
+
+
+def check_askable(
+    encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, what_ifs: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the methods that `what_ifs` names.
+
+    DataError if rows of the data cannot be asked; UsageError if the probe does not fit the data or this kind of model, or a what-if is
+    unknown.
+    """
+    methods = tuple(chosen_methods(what_ifs))
+    analyses.check(probe, dataset, settings)
+    check_rows(probe.measurements, dataset)
+    check_shares(probe, dataset, what_ifs=bool(methods))
+    if isinstance(encoder, Answerer):
+        _check_generative(encoder, probe, what_ifs=bool(methods))
+    else:
+        _check_dual(probe)
+    return methods
+
+
+def check_texts(encoder: Encoder, probe: Probe, dataset: Dataset, what_ifs: Sequence[str] = (), cache_root: CacheRoot = None) -> None:
+    """Raise `DataError` if a text that the encoder would be given is longer than it reads."""
+    given = given_texts(probe, probe.what_ifs if chosen_methods(what_ifs) else ()).texts
+    texts = texts_to_embed(given, probe.measurements, dataset.texts)
+    require_context(encoder, texts.ordered, cache_root, texts.private)
+
+
+def _check_generative(model: Answerer, probe: Probe, *, what_ifs: bool) -> None:
+    if what_ifs:
+        raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
+    written, _ = analyses.split(probe.analyses, generative=True)
+    if written and not isinstance(model, Writer):
+        what = f"{model.record.name} writes no text, and the probe {probe.name!r} reads texts"
+        raise UsageError(what, fix="give the model a method write(images, prompts), or choose another model or probe")
+    if not written and not probe.measurements:
+        what, why = f"the probe {probe.name!r} asks nothing of a generative model", "its analyses read embeddings, and there are none"
+        raise UsageError(what, why=why, fix="choose a dual encoder, such as CLIP or SigLIP")
+
+
+def _check_dual(probe: Probe) -> None:
+    able, others = analyses.split(probe.analyses, generative=False)
+    if others and not able and not probe.measurements:
+        what = f"the probe {probe.name!r} asks nothing of a dual encoder"
+        raise UsageError(what, why="it reads what a generative model writes", fix="choose a generative model: a folder, or hf:ORG/NAME")
