@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contrastive.cli.command import command_parser, require_place, run_command
+from contrastive.cli.console import put
 from contrastive.errors import MachineError, VlmAuditError, of_machine
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ def _export(path: str, out: Path, kind: str, ema: bool) -> str:
     from contrastive.checkpoint.file import averaged, load
 
     require_place(out)
-    difference = export(averaged(load(path)) if ema else load(path), out, kind)
+    checkpoint = averaged(load(path)) if ema else load(path)
+    difference = export(checkpoint, out, kind)
+    if warning := _lost_vocabulary(checkpoint, kind):
+        put(f"warning: {warning}", sys.stderr)
     return f"verified: features of random inputs differ by {difference:.1e} at most (allowed: {TOLERANCE:g})\n{out}"
 
 
@@ -89,6 +93,20 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return difference
+
+
+def _lost_vocabulary(checkpoint: Checkpoint, kind: str) -> str | None:
+    """Return what to say of a model whose texts open_clip would tokenize otherwise, None where it tokenizes them as the model does."""
+    from contrastive.model.tokenizer import clip_tokenizer
+
+    own = checkpoint.tokenizer
+    if kind != "open_clip" or own.merges == clip_tokenizer(own.context).merges:
+        return None
+    return (
+        f"open_clip gives texts the ids of CLIP's own vocabulary, and this model has another one, of {own.vocab_size:,} entries: what "
+        "open_clip.get_tokenizer makes of a text means nothing to it\nfix: make ids by tokenizer_of_this_model.json, or export --to "
+        "huggingface, which brings the tokenizer"
+    )
 
 
 def compare_features(checkpoint: Checkpoint, read: Features) -> float:

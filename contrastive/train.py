@@ -20,6 +20,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contrastive.cli.command import typed_as
 from contrastive.cli.console import prepare_streams, put
 from contrastive.config import Config, read_config, recipes
 from contrastive.errors import MachineError, VlmAuditError, of_machine
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     parse = argparse.ArgumentParser(
-        prog="python -m contrastive.train",
+        prog=typed_as("train"),
         description="Train a CLIP-style model on captioned images and write <run.out>/ckpt.pt and log.jsonl. "
         "The same command again resumes an interrupted run.",
     )
@@ -135,7 +136,8 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
 
 def _command(arguments: Sequence[str]) -> str:
     words = shlex.join(item for item in arguments if item != "--fresh")
-    return f"{'python' if _processes() == 1 else f'torchrun --nproc-per-node {_processes()}'} -m contrastive.train {words}"
+    several = f"torchrun --nproc-per-node {_processes()} -m contrastive.train"
+    return f"{typed_as('train') if _processes() == 1 else several} {words}"
 
 
 @contextmanager

@@ -16,9 +16,17 @@ from contrastive.errors import MachineError, VlmAuditError, of_machine
 _INTERRUPTED, _CLOSED_PIPE = 130, 141
 
 
+def typed_as(name: str) -> str:
+    """Return a command as it was typed: ``vlm-audit NAME``, ``python -m audit NAME`` or ``python -m contrastive.NAME``."""
+    script = Path(sys.argv[0])
+    if script.stem == "vlm-audit":
+        return f"vlm-audit {name}"
+    return f"python -m audit {name}" if script.parts[-2:] == ("audit", "__main__.py") else f"python -m contrastive.{name}"
+
+
 def command_parser(name: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of ``python -m contrastive.NAME``, with the flag that all of them have."""
-    parse = argparse.ArgumentParser(prog=f"python -m contrastive.{name}", description=description, epilog=epilog)
+    """Return the parser of a command, with the flag that all of them have."""
+    parse = argparse.ArgumentParser(prog=typed_as(name), description=description, epilog=epilog)
     parse.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parse
 

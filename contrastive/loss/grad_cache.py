@@ -91,7 +91,7 @@ def freeze_batch_norm(model: nn.Module) -> None:
 def refuse_batch_statistics(model: nn.Module) -> None:
     """Raise `UsageError` if a batch norm is in train mode: more than one micro-batch would not be exact."""
     if any(isinstance(module, _BatchNorm) and module.training for module in model.modules()):
-        fix = "accumulate over 1 part, freeze the batch norms (loss.grad_cache.freeze_batch_norm), or take a vision transformer"
+        fix = "optim.accumulate=1, or a vision transformer; in Python also contrastive.loss.grad_cache.freeze_batch_norm"
         why = "each micro-batch would be normalised by its own mean and variance, not by the batch's"
         raise UsageError("accumulation is not exact with batch norm in train mode", why=why, fix=fix)
 

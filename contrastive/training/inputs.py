@@ -78,6 +78,15 @@ class RunInputs:
         return Distillation(self.teacher, self.tokenizer, self.preprocess, weight=loss.weight, temperature=loss.temperature)
 
 
+class SmallTableError(TrainingDataError):
+    """There are fewer pairs to train on than a batch takes; `batch` is a size that they fill a few times, None for a single pair."""
+
+    def __init__(self, pairs: int, asked: int):
+        self.batch = max(2, pairs // 4) if pairs > 1 else None
+        fix = f"data.batch={self.batch}" if self.batch else "name a table with more pairs"
+        super().__init__(f"{pairs} pairs do not fill a batch of {asked}", fix=fix)
+
+
 def prepare(config: Config) -> RunInputs:
     """Open the data, train or read the tokenizer, decide the architecture. Every process of a run does the same.
 
@@ -96,7 +105,7 @@ def prepare(config: Config) -> RunInputs:
     preprocess = initial.preprocess if initial else Preprocess(architecture.vision.image_size)
     train_rows, held_out_rows = _split(source, config)
     if (n := len(train_rows)) < data.batch:
-        raise TrainingDataError(f"{n} pairs do not fill a batch of {data.batch}", fix=f"data.batch={max(2, n // 4)}")
+        raise SmallTableError(n, data.batch)
     config = _decided(config, n)
     pairs = load_pairs(source, preprocess, tokenizer, data)
     validation = open_source(replace(data, train=data.validation, validation=None)) if data.validation else None

@@ -19,6 +19,8 @@ HELD_OUT, TRAINED = 256, 2048
 """Pairs on each side that are compared."""
 FEW = 0.01
 """Share of held-out images whose near duplicates need no word."""
+ENOUGH = 8
+"""Distinct captions of which something can be learned: with fewer, a guess is nearly right."""
 CUT = 0.1
 """Share of cut texts above which a run loses more than stray words."""
 
@@ -80,6 +82,12 @@ def duplicates(batches: list[Tensor], kind: str) -> Result:
         return Result(words)
     words += ": more right answers are called wrong than not; take a smaller data.batch, "
     return Result(f"{words}or, if captions were cut to the same beginning, a larger model.text.context", wrong=True)
+
+
+def too_few(found: NDArray[np.int64], rows: NDArray[np.int64]) -> Result:
+    """Say that the pairs to train on have fewer distinct captions (rows `found`) than anything can be learned of."""
+    words = f"only {len(found)} among {len(rows)} pairs to train on, and a model learns by telling captions apart"
+    return Result(f"{words}; take captions of which at least {ENOUGH} differ, or a larger model.text.context if they were cut", wrong=True)
 
 
 def distinct(pairs: PairSet, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:

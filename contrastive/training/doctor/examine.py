@@ -7,6 +7,8 @@ cannot learn those by heart will not learn from millions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain
 
 import torch
 
@@ -14,10 +16,20 @@ from contrastive import distributed
 from contrastive.config import Config
 from contrastive.errors import UsageError
 from contrastive.loss import PerPair
-from contrastive.training.doctor.data import distinct, duplicates, end_of_text, image_check, near_duplicates, text_ids, text_length
+from contrastive.training.doctor.data import (
+    ENOUGH,
+    distinct,
+    duplicates,
+    end_of_text,
+    image_check,
+    near_duplicates,
+    text_ids,
+    text_length,
+    too_few,
+)
 from contrastive.training.doctor.learning import OVERFIT, first_loss, generalise, memory, overfit, speed
 from contrastive.training.doctor.result import Result
-from contrastive.training.inputs import RunInputs, prepare
+from contrastive.training.inputs import RunInputs, SmallTableError, prepare
 from contrastive.training.state import Training, start
 
 BATCHES = 4
@@ -31,13 +43,26 @@ def examine(config: Config, say: Callable[[str], None] = print) -> int:
     """
     if distributed.world_size() > 1:
         raise UsageError("the doctor examines one process", fix="run it without torchrun")
-    inputs = prepare(config)
+    inputs, first = _prepared(config)
     wrong = []
-    for name, found in _checks(inputs, start(inputs)):
+    for name, found in chain(first, _checks(inputs, start(inputs))):
         say(f"{found.mark:5}  {name}: {found.words}")
         wrong += [name] if found.wrong else []
     say(f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong")
     return 3 if wrong else 0
+
+
+def _prepared(config: Config) -> tuple[RunInputs, list[tuple[str, Result]]]:
+    """Return the run's inputs; of a table that fills no batch those of a smaller batch, and what is wrong."""
+    try:
+        return prepare(config), []
+    except SmallTableError as error:
+        if error.batch is None:
+            raise
+        batch = error.batch
+        found = Result(f"{error.what}; set data.batch={batch}, with which the rest was examined", wrong=True)
+    optim = replace(config.optim, accumulate=min(config.optim.accumulate, batch))
+    return prepare(replace(config, data=replace(config.data, batch=batch), optim=optim)), [("batch size", found)]
 
 
 def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result]]:
@@ -51,7 +76,11 @@ def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result
     yield "duplicate captions", duplicates(ids, config.loss.kind)
     yield "first loss", first_loss(training.model, training.objective, inputs, rows[0])
     yield "speed", speed(training, inputs, rows)
-    yield "overfitting", overfit(training, inputs, distinct(inputs.pairs, inputs.train_rows, OVERFIT))
+    by_heart = distinct(inputs.pairs, inputs.train_rows, OVERFIT)
+    if len(by_heart) < ENOUGH:
+        yield "distinct captions", too_few(by_heart, inputs.train_rows)
+    else:
+        yield "overfitting", overfit(training, inputs, by_heart)
     if not isinstance(training.objective, PerPair):  # whose text tower is not taught
         yield "new images", generalise(start(inputs), inputs)
     yield "memory", memory(training.device)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from contrastive import export, foreign, release, train, unshard
 from contrastive.checkpoint.file import save
 from contrastive.cli import command as commands
 from contrastive.config import read_config
@@ -206,3 +207,19 @@ def test_handlers_of_signals_are_given_back_and_threads_may_run_a_command(capsys
     with ThreadPoolExecutor() as pool:
         assert pool.submit(commands.run_command, lambda: "y").result() == 0
     assert capsys.readouterr().out == "x\ny\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "typed"),
+    [
+        ("/usr/local/bin/vlm-audit", "vlm-audit {}"),
+        ("C:/Scripts/vlm-audit.exe", "vlm-audit {}"),
+        ("/here/audit/__main__.py", "python -m audit {}"),
+        ("/here/contrastive/{}.py", "python -m contrastive.{}"),
+    ],
+)
+def test_help_shows_the_command_that_was_typed(script, typed, monkeypatch):
+    for module in (train, export, release, unshard, foreign):
+        name = module.__name__.rpartition(".")[2]
+        monkeypatch.setattr(sys, "argv", [script.format(name), "--help"])
+        assert module.parser().format_usage().startswith(f"usage: {typed.format(name)} ")

@@ -141,6 +141,26 @@ def test_clips_own_vocabulary_is_exported(open_clip, tmp_path):
     assert (vocabulary["hello</w>"], vocabulary["<|endoftext|>"]) == (3306, 49407)  # OpenAI's
 
 
+def test_a_vocabulary_that_open_clip_does_not_read_is_named_on_the_terminal(open_clip, tmp_path, capsys):
+    from contrastive.model.tokenizer import clip_tokenizer
+
+    own = clip_tokenizer(12)
+    config = replace(VIT, text=replace(TEXT, context=12, vocab_size=own.vocab_size))
+    save(tmp_path / "own.pt", Checkpoint(CLIP(config, torch.Generator().manual_seed(0)).eval(), Preprocess(32), own))
+    save(tmp_path / "other.pt", checkpoint(VIT))
+    said = {}
+    for name, kind in (("own", "open_clip"), ("other", "open_clip"), ("other", "safetensors")):
+        assert main([f"{tmp_path / name}.pt", str(tmp_path / f"{name}-{kind}"), "--to", kind]) == 0
+        said[name, kind] = capsys.readouterr().err
+    assert (said["own", "open_clip"], said["other", "safetensors"]) == ("", "")
+    assert (
+        f"warning: open_clip gives texts the ids of CLIP's own vocabulary, and this model has another one, of {TOKENIZER.vocab_size}"
+        in (said["other", "open_clip"])
+    )
+    assert "fix: make ids by tokenizer_of_this_model.json, or export --to huggingface" in said["other", "open_clip"]
+    assert (tmp_path / "other-open_clip" / "tokenizer_of_this_model.json").is_file()
+
+
 def mixed_up(state, names=hugging_face.to_hugging_face):
     renamed = names(state)
     q, k = (f"text_model.encoder.layers.0.self_attn.{part}_proj.weight" for part in "qv")

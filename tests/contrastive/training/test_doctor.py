@@ -20,7 +20,7 @@ from contrastive.training.doctor.data import distinct, duplicates, end_of_text, 
 from contrastive.training.doctor.learning import first_loss, memory, overfit, speed
 from contrastive.training.doctor.result import Result
 from contrastive.training.loop import start
-from tests.support.training import TINY_CONV, prepared, run_text
+from tests.support.training import TINY_CONV, TINY_VIT, prepared, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -126,8 +126,7 @@ def test_slow_data_are_said_to_be_slow(inputs, training, monkeypatch):
     assert (bound.wrong, near.wrong) == (True, False)
 
 
-def test_a_rate_that_makes_it_diverge_and_too_few_captions_are_found(inputs, training):
-    assert "too few captions are distinct (3)" in overfit(training, inputs, inputs.train_rows[:3]).words
+def test_a_rate_that_makes_it_diverge_is_found(inputs, training):
     result = overfit(training, with_optim(inputs, lr=1e30), inputs.train_rows[:16])
     assert result.wrong
     assert "diverged" in result.words or "nothing is learned" in result.words
@@ -138,6 +137,26 @@ def test_the_pairs_that_are_learned_have_distinct_captions(inputs):
     _, ids = inputs.pairs.plain(rows)
     assert len(rows) == len(np.unique(ids.numpy(), axis=0)) == 20
     assert set(rows) <= set(inputs.train_rows)
+
+
+def test_a_table_that_fills_no_batch_and_has_few_captions_is_examined_with_a_smaller_one(tmp_path, capsys):
+    """16 pairs of four captions: a batch of 64 is too large, one of four fits, and overfitting would say nothing."""
+    for index in range(16):
+        Image.new("RGB", (8, 8), (index, 0, 0)).save(tmp_path / f"{index}.png")
+    lines = [f"{index}.png,{('red', 'green', 'blue', 'grey')[index % 4]}" for index in range(16)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["image,caption", *lines]))
+    text = run_text(TINY_VIT, data="batch = 16", optim="steps = 12; lr = 3e-3", out=tmp_path / "out")
+    (tmp_path / "run.toml").write_text(text.replace('"shapes"', f'"{tmp_path / "pairs.csv"}"'))
+    run = [str(tmp_path / "run.toml"), "--doctor"]
+    assert main([*run, "data.batch=64", "optim.accumulate=8"]) == 3
+    shown = capsys.readouterr()
+    lines = {line[7:].split(":")[0]: line for line in shown.out.splitlines()}
+    fix = "set data.batch=4, with which the rest was examined"
+    assert (shown.err, lines["batch size"]) == ("", f"WRONG  batch size: 16 pairs do not fill a batch of 64; {fix}")
+    assert lines["distinct captions"].startswith("WRONG  distinct captions: only 4 among 16 pairs to train on")
+    assert ("overfitting" in lines, "batch size" in list(lines)[-1], "distinct captions" in list(lines)[-1]) == (False, True, True)
+    assert main([*run, "data.batch=4"]) == 3
+    assert "batch size" not in capsys.readouterr().out
 
 
 def test_memory_that_is_nearly_used_up_is_found(monkeypatch):
