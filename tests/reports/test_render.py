@@ -103,6 +103,7 @@ def test_every_number_of_a_finding_stands_on_its_card(everything, said):
         for contrast in finding.contrasts:
             shown = phrases.signed_change(contrast), numbers.p_value(contrast.p_adjusted)
             assert " ".join(shown).replace("\u00a0", " ") in said
+    assert "Each number on this page is rounded by itself" in said  # 88 − 33 may be 54
 
 
 def test_what_always_giving_the_most_common_answer_would_score_stands_beside_every_accuracy(said):

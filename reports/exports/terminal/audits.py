@@ -10,7 +10,7 @@ from audit.types import Group, Settings
 from contrastive.cli.console import visible
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.changes import paired_lines
-from reports.exports.terminal.lines import fitted, lines_of, width, wrapped
+from reports.exports.terminal.lines import lines_of, row_of, width, wrapped
 from reports.text import analyses, evidence, phrases, replicates, sentences
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.headline import headline_of, left_out_by_rule
@@ -113,17 +113,19 @@ def _name(audit: AuditResult) -> str:
 def _rows(findings: Sequence[Finding], audit: AuditResult, screen: Screen) -> list[str]:
     """Return a line for each question: its mark, what was asked, the gap with its interval, and the rates at its ends.
 
-    Where that leaves no room for the ends, gap and ends have a line of their own.
+    Where that leaves no room for the ends, gap and ends have a line of their own; what is longer than its columns goes on below.
     """
     cells = [_HEAD, *((groups_title(each, audit), _size(each), _ends(each)) for each in findings)]
     asked, gap = (max(width(screen.characters(visible(cell[place]))) for cell in cells) for place in (0, 1))
-    narrow = screen.columns - 2 - asked - gap - 4 < _ENDS
+    room = screen.columns - 2
+    narrow = room - asked - gap - 4 < _ENDS
+    ends_room = room - gap - 2 - (0 if narrow else asked + 2)
     lines = []
     for finding, (title, size, ends) in zip([None, *findings] if findings else [], cells, strict=bool(findings)):
         mark = _mark(finding.verdict, screen) if finding else " "
-        second = f"{fitted(size, gap, screen)}  {ends}"
-        whole = [title, second] if narrow else [f"{fitted(title, asked, screen)}  {second}"]
-        first, *others = (fitted(text, screen.columns - 2, screen).rstrip() for text in whole)
+        beside = [(size, gap), (ends, ends_room)]
+        titled = row_of([(title, room)], screen) if narrow else []
+        first, *others = [*titled, *row_of(beside if narrow else [(title, asked), *beside], screen, 2)]
         lines += [f"{mark} {first}", *(f"  {line}" for line in others), *(_beside(finding, screen) if finding else [])]
     return lines
 
@@ -168,10 +170,9 @@ def _row(finding: Finding, audit: AuditResult, screen: Screen) -> list[str]:
 
 
 def _two_lines(first: tuple[str, str], second: tuple[str, ...], screen: Screen) -> list[str]:
-    lines = [f"{fitted(first[0], screen.columns - 14, screen)} {fitted(first[1], 13, screen)}"]
+    lines = row_of([(first[0], screen.columns - 14), (first[1], 13)], screen)
     columns = (screen.columns - 29, 18, 7)
-    lines += ["  " + " ".join(fitted(text, room, screen) for text, room in zip(second, columns, strict=True))] if second else []
-    return [line.rstrip() for line in lines]
+    return [*lines, *(f"  {line}" for line in (row_of(list(zip(second, columns, strict=True)), screen) if second else []))]
 
 
 # ---- lines ---------------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from audit.cli.screen import Screen
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
 from audit.records.results import Results
 from reports.exports.markdown import ordinary_spaces
-from reports.exports.terminal.lines import fitted, lines_of
+from reports.exports.terminal.lines import lines_of, row_of
 from reports.text import changes, phrases
 from reports.text import comparison as comparison_text
 from reports.text.gates import change_gate_rows, gates_sentence
@@ -50,8 +50,8 @@ def paired_lines(results: Results, screen: Screen) -> list[list[str]]:
     for each in paired.comparisons if paired else ():
         verdict, leading = comparison_sentence(each), sorted(each.changes, key=comparison_text.by_weight)[:1]
         texts = [f"{verdict.word}. {verdict.sentence} {changes.comparison_reason(each)}", *map(comparison_text.headline, leading)]
-        named = fitted(comparison_text.which(each), screen.columns, screen).rstrip()
-        blocks.append([named, *(line for text in texts for line in lines_of(text, screen))])
+        named = lines_of(comparison_text.which(each), screen)
+        blocks.append([*named, *(line for text in texts for line in lines_of(text, screen))])
     notes = [line for note in (paired.notes if paired else ()) for line in lines_of(f"note: {sentence(note)}", screen)]
     return [*blocks, notes] if notes else blocks
 
@@ -59,9 +59,9 @@ def paired_lines(results: Results, screen: Screen) -> list[list[str]]:
 def _comparison(comparison: Comparison, screen: Screen) -> list[str]:
     primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
     named = f"{comparison_text.which(comparison)} · {in_words(comparison.images, 'image')}"
-    lines = [fitted(named, screen.columns, screen).rstrip(), ""]
-    head = fitted("  gap before -> after, change [interval]", screen.columns, screen).rstrip()
-    lines += [_question("metric by attribute", "verdict", screen), head, "-" * screen.columns]
+    lines = [*lines_of(named, screen), ""]
+    head = lines_of("gap before -> after, change [interval]", screen, indent=2)
+    lines += [*_question("metric by attribute", "verdict", screen), *head, "-" * screen.columns]
     lines += [line for change in primary[:_MOST_ROWS] for line in _change(change, screen)]
     hidden = _hidden(len(primary) - _MOST_ROWS, len(comparison.changes) - len(primary))
     lines += [line for text in hidden for line in lines_of(text, screen)]
@@ -75,20 +75,19 @@ def _change(change: Change, screen: Screen) -> list[str]:
     first = _question(comparison_text.title(change), comparison_text.outcome(change), screen)
     gap = change.gap
     if gap is None:
-        return [first]
+        return first
     values = f"{phrases.size(gap.before)} -> {phrases.size(gap.after)}, {comparison_text.gap_change_text(change)}"
-    return [first, f"  {fitted(values, screen.columns - 2, screen)}".rstrip()]
+    return [*first, *lines_of(values, screen, indent=2)]
 
 
 def _series(series: Series, screen: Screen) -> list[str]:
-    lines = [fitted(f"step by step · {series.probe} · {in_words(series.images, 'image')}", screen.columns, screen).rstrip(), ""]
+    lines = [*lines_of(f"step by step · {series.probe} · {in_words(series.images, 'image')}", screen), ""]
     return [*lines, *(line for each in series.trajectories if each.primary for line in _trajectory(each, series, screen))]
 
 
 def _trajectory(trajectory: Trajectory, series: Series, screen: Screen) -> list[str]:
-    lines = [comparison_text.title(trajectory), f"{'step':>9}  {'gap [band]':<30} p"]
-    lines += [f"{point.step:>9,}  {phrases.size(point.gap):<30} {p_value(point.p)}" for point in trajectory.points]
-    lines = [fitted(line, screen.columns, screen).rstrip() for line in lines]
+    lines = [*lines_of(comparison_text.title(trajectory), screen), *_point("step", "gap [band]", "p", screen)]
+    lines += [line for point in trajectory.points for line in _point(f"{point.step:,}", phrases.size(point.gap), p_value(point.p), screen)]
     return [*lines, *lines_of(changes.trajectory_reason(trajectory, series), screen), ""]
 
 
@@ -97,5 +96,11 @@ def _hidden(questions: int, others: int) -> Sequence[str]:
     return [*lines, *([f"and {in_words(others, 'exploratory comparison')}: see the page"] if others else [])]
 
 
-def _question(question: str, status: str, screen: Screen) -> str:
-    return f"{fitted(question, screen.columns - _OUTCOME - 1, screen)} {fitted(status, _OUTCOME, screen)}".rstrip()
+def _question(question: str, status: str, screen: Screen) -> list[str]:
+    room = screen.columns - _OUTCOME - 1
+    return row_of([(question, room), (status, _OUTCOME)], screen)
+
+
+def _point(step: str, gap: str, p: str, screen: Screen) -> list[str]:
+    first, *others = row_of([(gap, min(30, screen.columns - 20)), (p, 8)], screen)
+    return [f"{step:>9}  {first}", *(" " * 11 + line for line in others)]

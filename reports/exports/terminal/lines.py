@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from itertools import zip_longest
 
 from audit.cli.screen import Screen
 from contrastive.cli.console import visible
@@ -49,6 +51,9 @@ def lines_of(text: str, screen: Screen, indent: int = 0) -> list[str]:
     return [" " * indent + line for line in wrapped(screen.characters(visible(text)), screen.columns - indent, screen.more)]
 
 
-def fitted(text: str, columns: int, screen: Screen) -> str:
-    """Return text in the characters of a screen, cut or padded."""
-    return fit(screen.characters(visible(text)), columns, screen.more)
+def row_of(cells: Sequence[tuple[str, int]], screen: Screen, apart: int = 1) -> list[str]:
+    """Return lines of cells, texts with their columns, `apart` blanks between them; what does not fit goes on below, in its columns."""
+    parts = [(wrapped(screen.characters(visible(text)), room, screen.more), room) for text, room in cells]
+    lines = zip_longest(*(([fit(line, room, screen.more) for line in part]) for part, room in parts))
+    blank = [" " * room for _, room in parts]
+    return [(" " * apart).join(cell or empty for cell, empty in zip(line, blank, strict=True)).rstrip() for line in lines]

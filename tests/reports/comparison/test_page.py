@@ -114,6 +114,7 @@ def test_every_group_stands_in_a_table_with_both_rates(facts, said):
         for cell in change.by_group:
             assert comparison_text.change_text(cell).replace("\xa0", " ") in said
             assert f"{cell.gained} {cell.lost} " in said
+    assert "Each is rounded by itself" in said
 
 
 def test_a_series_says_when_the_gap_appears_and_has_the_numbers_behind_its_curves(steps):

@@ -9,7 +9,7 @@ import pytest
 from audit.cli.screen import Screen
 from audit.types import Note, Settings
 from reports.exports.terminal.audits import audit_lines
-from reports.exports.terminal.lines import fit, wrapped
+from reports.exports.terminal.lines import fit, row_of, wrapped
 from reports.text.headline import headline_of
 from tests.support import report_samples as samples
 from tests.support import what_if_samples as tried
@@ -73,6 +73,25 @@ def test_no_line_is_wider_than_the_screen(width, ascii_only, verbose):
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert text.isascii() is ascii_only
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_long_question_is_wrapped_not_cut(width, verbose):
+    """Names of groups, attributes and questions with eight words more, at any width."""
+    audit = samples.emoji()
+    more = "and of those who are seen beside them"
+    text = joined(audit_lines(samples.mapped(samples.results(audit), lambda text: f"{text} {more}"), Screen(width), verbose=verbose))
+    assert "…" not in text
+    plain = printed(audit, verbose=verbose)
+    assert len([word for word in text.split() if word == "beside"]) > 5 > len([word for word in plain.split() if word == "beside"])
+
+
+def test_cells_go_on_below_in_their_own_columns():
+    cells = [("who is seen beside whom", 10), ("26 [14, 38]", 11), ("woman 72\u00a0%, man 98\u00a0%", 12)]
+    lines = row_of(cells, PLAIN, 2)
+    assert lines[:2] == ["who is      26 [14, 38]  woman 72\u00a0%,", "seen                     man 98\u00a0%"]
+    assert lines[2:] == ["beside", "whom"]
 
 
 def test_a_number_stays_with_its_unit():
