@@ -104,8 +104,8 @@ def _lost_vocabulary(checkpoint: Checkpoint, kind: str) -> str | None:
         return None
     return (
         f"open_clip gives texts the ids of CLIP's own vocabulary, and this model has another one, of {own.vocab_size:,} entries: what "
-        "open_clip.get_tokenizer makes of a text means nothing to it\nfix: make ids by tokenizer_of_this_model.json, or export --to "
-        "huggingface, which brings the tokenizer"
+        "open_clip.get_tokenizer makes of a text means nothing to it\nfix: train with data.tokenizer=clip, export --to huggingface, "
+        "which brings the tokenizer, or make ids by tokenizer_of_this_model.json"
     )
 
 

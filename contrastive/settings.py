@@ -145,7 +145,9 @@ class OptimConfig:
             raise UsageError("optim needs the setting 'steps' or 'epochs'", why=f"it has {found}", fix="for example optim.steps=300")
         _require(self.cooldown == 0 or self.schedule == "wsd", "optim.cooldown", '0 unless optim.schedule = "wsd"')
         if self.steps:  # of epochs, it is known once the data are
-            _require(0 <= self.warmup <= self.steps, "optim.warmup", "between 0 and optim.steps")
+            if self.warmup > self.steps:
+                why = f"it is {self.warmup:,}, and the run takes {self.steps:,} steps"
+                raise UsageError("optim.warmup must be between 0 and optim.steps", why=why, fix=f"optim.warmup={self.steps // 10}")
             _require(0 <= self.cooldown <= self.steps - self.warmup, "optim.cooldown", "between 0 and optim.steps - optim.warmup")
         for pattern in self.multipliers:
             try:

@@ -128,7 +128,8 @@ def require_length(record: ModelRecord, shown: Sequence[str], tokens: Sequence[i
         why = f"it has {tokens[longest]} tokens and the model reads {context}; cutting it would ask another question"
         text = shown[longest] if len(shown[longest]) <= SHOWN else f"{shown[longest][:SHOWN]}…"
         what = f"a prompt is too long for {record.name}: {text}"
-        raise DataError(what, why=why, fix="shorten the prompt, or choose a model with a longer context")
+        longer = f"train with model.text.context={tokens[longest]} or more" if record.step is not None else "choose a model that reads more"
+        raise DataError(what, why=why, fix=f"shorten the prompt, or {longer}")
 
 
 def canonical(value: object) -> bytes:

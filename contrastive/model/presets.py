@@ -23,7 +23,7 @@ PRESETS: dict[str, ModelConfig] = {
     "ViT-B/16": _openai(512, ViTConfig(224, 16, 768, 12), 512),
     "ViT-L/14": _openai(768, ViTConfig(224, 14, 1024, 24), 768),
     "ViT-L/14@336": _openai(768, ViTConfig(336, 14, 1024, 24), 768),
-    "tiny-vit": ModelConfig(64, ViTConfig(32, 8, 64, 3, head_width=16), TextConfig(12, 1024, 64, 3, head_width=16)),
+    "tiny-vit": ModelConfig(64, ViTConfig(32, 8, 64, 3, head_width=16), TextConfig(77, 1024, 64, 3, head_width=16)),
     "tiny-conv": ModelConfig(
         96, ConvConfig(32, (32, 64, 128, 192)), TextConfig(48, 1024, 96, 2, head_width=24, causal=False, pooling="mean")
     ),

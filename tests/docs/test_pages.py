@@ -94,6 +94,14 @@ def test_the_smallest_configuration_of_the_docs_is_one(tmp_path):
     assert read_config(str(path)).data.train == "pairs.csv"
 
 
+def test_so_is_that_of_open_clips_flags(tmp_path):
+    path = tmp_path / "clip.toml"
+    path.write_text(documented.code("clip.toml"))
+
+    found = read_config(str(path))
+    assert (found.data.image_column, found.data.batch, found.data.tokenizer, found.optim.epochs) == ("filepath", 128, "clip", 30)
+
+
 def test_the_gallery_says_what_was_not_made_and_links_what_was(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "FOLDER", tmp_path)
     listed = gallery.listing()

@@ -45,7 +45,9 @@ def near_duplicates(inputs: RunInputs) -> Result:
     words = f"{found} of {len(own)} held-out images have a near duplicate among {len(others)} images to train on"
     if found <= FEW * len(own):
         return Result(words)
-    return Result(f"{words}: loss and recall on them are better than on new images; data.validation names a set of its own", doubtful=True)
+    validation = inputs.config.data.validation
+    fix = f"leave these out of {validation}" if validation else "data.validation names a set of its own"
+    return Result(f"{words}: loss and recall on them are better than on new images; {fix}", doubtful=True)
 
 
 def _thumbnails(pixels_nchw: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def test_a_run_and_its_check_end_the_same_way_before_the_first_image(tmp_path, m
             assert done.returncode == 3
             assert f"a prompt is too long for {tmp_path.name}/ckpt.pt: 'a photo of a person" in done.stderr
             assert "tokens and the model reads 77; cutting it would ask another question" in done.stderr
-            assert "fix: shorten the prompt, or choose a model with a longer context" in done.stderr
+            assert "fix: shorten the prompt, or train with model.text.context=" in done.stderr
             assert (done.stderr.count("a photo of a person") < 10, (tmp_path / "out" / "results.json").exists()) == (True, known)
             assert len(seen) == (80 if more else 0)  # a plan reads the files of each probe, to say which cannot be read
             assert "embedded" not in done.stderr
@@ -57,6 +57,7 @@ def test_a_text_is_refused_where_it_has_a_token_more_and_a_private_one_is_not_na
         with pytest.raises(DataError, match="too long") as caught:
             require_context(encoder, ["one", text])
         assert (text.split()[1] in str(caught.value), "it has 5 tokens and the model reads 4" in caught.value.why) == (True, True)
+        assert caught.value.fix == "shorten the prompt, or choose a model that reads more"
         with pytest.raises(DataError, match="too long") as caught:
             require_context(encoder, ["one", text], private={text})
         assert text.split()[1] not in str(caught.value)

@@ -157,7 +157,7 @@ def test_a_vocabulary_that_open_clip_does_not_read_is_named_on_the_terminal(open
         f"warning: open_clip gives texts the ids of CLIP's own vocabulary, and this model has another one, of {TOKENIZER.vocab_size}"
         in (said["other", "open_clip"])
     )
-    assert "fix: make ids by tokenizer_of_this_model.json, or export --to huggingface" in said["other", "open_clip"]
+    assert "fix: train with data.tokenizer=clip, export --to huggingface, which brings the tokenizer" in said["other", "open_clip"]
     assert (tmp_path / "other-open_clip" / "tokenizer_of_this_model.json").is_file()
 
 

@@ -128,7 +128,7 @@ def test_parts_precision_and_recomputation(run):
 def test_a_finished_run_keeps_its_head_and_says_what_it_measured(kind, run, tmp_path, capsys):
     assert main([run, "--quiet", f"loss.kind={kind}"]) == 0
     shown = capsys.readouterr().out
-    assert f"context 12, {kind} loss, on cpu" in shown
+    assert f"context 77, {kind} loss, on cpu" in shown
     assert "held out, 29 pairs: loss " in shown
     assert "recall" not in shown
     found = load(tmp_path / "out" / "ckpt.pt")

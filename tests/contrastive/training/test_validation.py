@@ -88,6 +88,7 @@ def test_a_validation_set_of_its_own_is_measured(ready, tmp_path, monkeypatch, c
     assert "LOOK   near duplicates: 6 of 6 held-out images have a near duplicate among 100 images to train on: loss and recall on them" in (
         next(line for line in said if "near duplicates" in line)
     )
+    assert any("better than on new images; leave these out of " in line for line in said)
     main([ready, "--doctor", "data.held_out=0.2"])
     line = next(line for line in capsys.readouterr().out.splitlines() if "near duplicates" in line)
     assert line == "ok     near duplicates: 0 of 20 held-out images have a near duplicate among 80 images to train on"

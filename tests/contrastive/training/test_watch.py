@@ -43,7 +43,8 @@ def test_epochs_are_steps_that_the_number_of_pairs_decides(run, tmp_path, capsys
     assert main([run, "--quiet", "optim.epochs=1"]) == 2
     assert "error: optim needs the setting 'steps' or 'epochs'" in capsys.readouterr().err
     assert main([run, "--quiet", "optim.steps=0", "optim.epochs=1", "optim.warmup=28", "--fresh"]) == 2
-    assert "optim.warmup must be between 0 and optim.steps" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "optim.warmup must be between 0 and optim.steps\nwhy: it is 28, and the run takes 27 steps\nfix: optim.warmup=2" in said
 
 
 def test_a_label_set_is_asked_every_so_many_steps_and_logged(run, tmp_path, colours, capsys):
