@@ -16,7 +16,7 @@ from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
 from audit.embedding.folders import SharedRoot, local_root, root_of
 from audit.embedding.known import known_encoder
 from audit.encoder import LimitedWriter
-from audit.engine.askable import check_askable, check_texts
+from audit.engine.askable import check_askable, check_questions, check_texts
 from audit.errors import UsageError
 from audit.models import load, plugin
 from audit.models.endpoint import model as endpoint
@@ -48,7 +48,9 @@ def check_fit(encoder: Encoder | Answerer, asked: Asked, request: AuditRequest, 
     """Refuse what cannot be asked of a model about these data, before it sees an image: errors as of an audit."""
     for probe, dataset in asked:
         check_askable(encoder, probe, dataset, request.settings, request.what_if)
-        if isinstance(encoder, Encoder):
+        if isinstance(encoder, Answerer):
+            check_questions(encoder, probe, dataset, request.settings)
+        else:
             check_texts(encoder, probe, dataset, request.what_if, root)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 from audit.embedding.cache import CacheRoot
 from audit.embedding.context import require_context
@@ -10,8 +12,9 @@ from audit.engine import analyses
 from audit.engine.shares import check_shares
 from audit.engine.texts import given_texts, texts_to_embed
 from audit.errors import UsageError
+from audit.measure.asked.interview import questions_of
 from audit.measure.row_options import check_rows
-from audit.types import Answerer, Dataset, Encoder, Probe, Settings, Writer
+from audit.types import Answerer, Dataset, Encoder, Probe, Question, Settings, Writer
 from audit.whatif.explore import chosen_methods
 
 
@@ -32,6 +35,23 @@ def check_askable(
     else:
         _check_dual(probe)
     return methods
+
+
+@runtime_checkable
+class CheckingAnswerer(Protocol):
+    """An `Answerer` that says before the first image what it cannot be asked."""
+
+    def check_questions(self, questions: Sequence[Question], prompts: Sequence[str]) -> None:
+        """Raise `DataError` if a question, with an image and its options, is longer than the model reads, or a text after a prompt is."""
+        ...
+
+
+def check_questions(model: Answerer, probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Raise `DataError` if a generative model cannot be asked a question of the probe, or write after one of its prompts."""
+    if isinstance(model, CheckingAnswerer):
+        plans, _ = analyses.split(probe.analyses, generative=True)
+        written = given_texts(replace(probe, measurements=(), specifications=(), analyses=plans)).texts
+        model.check_questions(questions_of(probe, dataset, settings.seed) if probe.measurements else (), written)
 
 
 def check_texts(encoder: Encoder, probe: Probe, dataset: Dataset, what_ifs: Sequence[str] = (), cache_root: CacheRoot = None) -> None:

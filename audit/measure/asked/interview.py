@@ -19,7 +19,7 @@ from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images
 from audit.measure.asked.likelihood import PLAIN, agreement, predict
 from audit.measure.asked.questionnaire import questionnaire
-from audit.measure.asked.row_interview import RowInterview
+from audit.measure.asked.row_interview import RowInterview, askings
 from audit.types import Answerer, Dataset, Embeddings, Measurement, ModelRecord, Predictions, Probe, Question, Served, Settings
 
 if TYPE_CHECKING:
@@ -98,6 +98,16 @@ def interview(
         predictions={measurement.name: answers(measurement) for measurement in asked.probe.measurements},
         specifications=[[answers(point.measurement) for point in plan.specifications] for plan in asked.probe.specifications],
     )
+
+
+def questions_of(probe: Probe, dataset: Dataset, seed: int) -> list[Question]:
+    """Return every question, each once, that a generative model whose likelihoods are read is asked about any image of the data."""
+    asked = questionnaire(probe, seed, PLAIN)
+    own = [] if dataset.texts is None else [
+        question for each in asked.probe.measurements if each.options is not None
+        for asking in askings(each, dataset.texts, seed, PLAIN) for question in asking if question
+    ]  # fmt: skip
+    return list(dict.fromkeys([*asked.questions, *own]))
 
 
 class _Questioned:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 
 from audit.encoder import USUAL_TOKENS
 from audit.models.generative.chat_template import Frame
@@ -19,7 +20,6 @@ from audit.types import ModelRecord, Question
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float64
-    from PIL import Image
 
 Reuse = Literal["all", "question", "nothing"]
 """What is read once: an image for all questions, image and question for all options, or nothing."""
@@ -75,6 +75,15 @@ class GenerativeModel:
         for places, together in in_batches(each, self.tokens_at_once):
             texts |= zip(places, self._writer.texts_after(together, self.max_new_tokens), strict=True)
         return [texts[place] for place in range(len(images))]
+
+    def check_questions(self, questions: Sequence[Question], prompts: Sequence[str]) -> None:
+        """Raise `DataError` as asking `questions`, or writing after `prompts`, would, as far as it shows with a plain small image."""
+        plain = Image.new("RGB", (64, 64), (127, 127, 127))
+        if questions:
+            self.read(plain, max(map(self.prompt, questions), key=lambda each: len(each.ids) + max(map(len, each.options), default=0)))
+        if prompts:
+            longest = max((self.prompt(Question(prompt, ())) for prompt in prompts), key=lambda each: len(each.ids))
+            self._reader.check_length(self._reader.read(plain, longest.text)["input_ids"].shape[1], self.max_new_tokens)
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
         """Return the mean log-likelihood of each option's tokens; the questions' options stand side by side."""

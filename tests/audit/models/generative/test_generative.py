@@ -384,6 +384,11 @@ def test_a_question_that_is_too_long_or_has_the_models_own_marks_is_refused(mode
     for text, says in wrong:
         with pytest.raises(DataError, match=says):
             models("llava").log_likelihoods(pictures()[:1], [Question(text, ("man", "woman"))])
+        with pytest.raises(DataError, match=says):  # before the first image, by the check of a run
+            models("llava").check_questions([Question("Who?", ("man", "woman")), Question(text, ("man", "woman"))], ())
+        with pytest.raises(DataError, match=says):
+            models("llava").check_questions((), ["Who is it?", text])
+    models("llava").check_questions([Question("Who is it?", ("man", "woman"))], ["Describe."])
 
 
 @pytest.mark.parametrize(
