@@ -100,9 +100,12 @@ class Stub:
         self._thread.join()
 
     def wait_until_idle(self) -> None:
-        """Wait for what is being answered."""
-        while self._inside:
-            time.sleep(0.01)
+        """Wait until every connection made so far has ended: also one of a killed client that was not yet accepted."""
+        with socket.create_connection(self._server.server_address) as last:  # connections are accepted in their order
+            while last.getsockname() not in self._server.connected:
+                time.sleep(0.001)
+        while self._server.connected:
+            time.sleep(0.001)
 
     @property
     def url(self) -> str:
@@ -161,6 +164,21 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 512
     daemon_threads = True
     block_on_close = False
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.connected = set()
+        """Addresses of the clients whose connections are open."""
+
+    def process_request(self, request, client_address):
+        self.connected.add(client_address)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.connected.discard(client_address)
 
     def handle_error(self, request, client_address):
         """Say nothing of a client that went away: it may have been killed."""
