@@ -89,7 +89,7 @@ def option_likelihood(option: str, answer: Answer) -> float:
             break
         written, found = token.replace("▁", " ").replace("Ġ", " ") + written, [*found, value]
     if written.strip() != option or not found:
-        why = f"its tokens end in {written[-80:]!r}" if written else "it lists none for what was sent"
+        why = f"its tokens end in {written[-80:]!r}" if written else "it gives no log-probabilities of what is sent to it"
         raise DataError(f"the server gives no likelihood of the option {option!r}", why=why, fix="another --answer-mode")
     return math.fsum(found) / len(found)
 

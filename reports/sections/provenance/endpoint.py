@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
+from audit.records.finding import Rate
 from audit.records.inputs import EndpointRecord
 from reports.sections.context import AuditContext
 from reports.table import Row, Table
+from reports.text import phrases
 from reports.text.detail import endpoint as words
 from reports.text.numbers import count, p_value, percent
+
+MOST_GROUPS = 12
 
 
 def view(context: AuditContext) -> SimpleNamespace | None:
@@ -22,10 +27,33 @@ def view(context: AuditContext) -> SimpleNamespace | None:
         facts=tuple(words.endpoint_facts(found)),
         notes=found.notes,
         versions=_versions(found),
-        remark=words.CHANGED if several else words.UNCHANGED,
+        by_group=_by_group(context, words.ways(found)),
+        remark=words.remark(found),
         changed=several,
         changes=_changes(found) if several else None,
     )
+
+
+def _by_group(context: AuditContext, ways: Sequence[str]) -> Table | None:
+    """Return the share of each group that got no answer, for each planned question; None where none of these was planned."""
+    shares: dict[tuple[str, str], dict[str, Rate]] = {}
+    planned = (placed.finding for placed in context.primary)
+    for each in (finding for finding in planned if finding.metric == "selection_rate" and finding.outcome in ways):
+        by = f"{each.measurement}, by {phrases.attributes(each.attributes)}"
+        for rate in each.by_group:
+            shares.setdefault((by, phrases.group(rate.group)), {})[each.outcome or ""] = rate
+    ordered = sorted(shares.items(), key=lambda each: -sum(rate.value or 0.0 for rate in each[1].values()))
+    rows = tuple(
+        Row((f"{by}: {group}", count(max(rate.n for rate in found.values())), *(_rate(found.get(way)) for way in ways)))
+        for (by, group), found in ordered[:MOST_GROUPS]
+    )
+    of = f": the {len(rows)} most of {len(ordered)}" if len(rows) < len(ordered) else ""
+    caption = f"Share of each group whose questions ended without an answer{of}; the tests are among the questions above"
+    return Table("Without an answer, by group", caption, ("Group", "n", *ways), rows) if rows else None
+
+
+def _rate(rate: Rate | None) -> str:
+    return "–" if rate is None or rate.value is None else percent(rate.value, 1)
 
 
 def _versions(found: EndpointRecord) -> Table:

@@ -23,7 +23,8 @@ CHANGED = (
     "The server named several versions of the model while it was asked. Each version saw other images, so a difference between them may be "
     "one of the images; rates and gaps of this report mix both."
 )
-UNCHANGED = "That the name of the version stayed does not show that the model did."
+UNCHANGED = "One version was named throughout. A service may change a model without a new name."
+UNNAMED = "The server names no version, so a change of the model would not be seen."
 
 
 def sent_sentence(found: EndpointRecord) -> str:
@@ -31,7 +32,7 @@ def sent_sentence(found: EndpointRecord) -> str:
     where = HERE if found.local else ELSEWHERE
     images = in_words(found.images, "image")
     verb = "was" if found.images == 1 else "were"
-    requests = in_words(found.answers, "answered request")
+    requests = in_words(found.answers, "request")
     what = "pixels alone, coded anew as PNG, without names, metadata or labels"
     return f"{images} {verb} sent to {found.host} ({where}) in {requests}: {what}. {_dates(found)}"
 
@@ -44,7 +45,7 @@ def endpoint_facts(found: EndpointRecord) -> Iterator[tuple[str, str]]:
     if found.bounded:
         share = percent(found.bounded / found.label_scores, 1)
         yield "Upper bounds", f"{share} of the scores of options: the server did not list them, so they are at most this, and not 0"
-    yield "Tokens", f"{count(found.sent)} sent, {count(found.answered)} answered" if found.sent else "the server does not count them"
+    yield "Tokens", f"{count(found.sent)} sent, {count(found.answered)} received" if found.sent else "the server does not count them"
     yield "Cost", cost(found.cost, found.currency) if found.cost is not None else "not known (--prices)"
 
 
@@ -58,6 +59,13 @@ def cost(amount: float, currency: str) -> str:
     """
     shown = f"{amount:,.2f}" if amount >= 1 else decimal(amount, 4)
     return f"{shown} {currency}".strip()
+
+
+def remark(found: EndpointRecord) -> str:
+    """Return what the names of versions tell of the model, and what they do not."""
+    if len(found.versions) > 1:
+        return CHANGED
+    return UNCHANGED if any(each.model or each.fingerprint for each in found.versions) else UNNAMED
 
 
 def ways(found: EndpointRecord) -> tuple[str, ...]:
@@ -96,4 +104,4 @@ def _dates(found: EndpointRecord) -> str:
     if not found.first:
         return "Nothing was answered."
     first, last = map(written, (found.first, found.last))
-    return f"The answers are of {first}." if first == last else f"The answers are of {first} to {last}."
+    return f"The replies are of {first}." if first == last else f"The replies are of {first} to {last}."

@@ -14,12 +14,13 @@ from reports.text.analyses import beyond_chance
 from reports.text.evidence import shift_sentence
 from reports.text.headline.differences import affected, caution, rate_name, size_in_words, size_sentence, statement
 from reports.text.headline.left_out import without_columns
+from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
 from reports.text.numbers import exact_tolerances, in_words, points
 from reports.text.order import by_severity, reversed_at_equal, strongest_signals
 from reports.text.reasons import beyond_sentence, ratio_sentences, rule_sentence
 from reports.text.responsiveness import brief_lead, composition_sentence, lead
 
-Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "limited", "exploratory"]
+Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
 _Said = tuple[str, str, Sequence[str]]
 _MOST_RATES, _MOST_TURNED = 3, 2
 _ASKED_AGAIN = "Not planned: a reason to ask again with new images, not a verdict."
@@ -30,7 +31,8 @@ class Headline:
     """What a reader must know first."""
 
     kind: Kind
-    """How the audit ended; `unresponsive`: the model does not look at the images; `limited`: a sample; `exploratory`: nothing planned."""
+    """How the audit ended; `unresponsive`: the model does not look at the images; `unanswered`: no question that was sent got an answer;
+    `limited`: a sample; `exploratory`: nothing planned."""
     verdict: Verdict
     """Of the audit: it decides icon and colour."""
     word: str
@@ -73,13 +75,13 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
     visible = _visible(audit, kind)
     said = _SAID[kind](audit, primary, settings)
     sentence, size, details = _beside(visible, said, audit, settings) if visible else said
-    leading = next((finding for finding in primary if finding.gap), None)
+    leading = commonest(audit, primary) if kind == "unanswered" else next((finding for finding in primary if finding.gap), None)
     return Headline(
         kind,
         audit.verdict,
         "No verdict" if kind == "exploratory" else sentences.VERDICTS[audit.verdict].word,
         ", ".join(filter(None, (_scope(audit, kind), without_columns(audit)))),
-        "" if kind == "unresponsive" else brief_lead(audit),
+        "" if kind in ("unresponsive", "unanswered") else brief_lead(audit),
         sentence,
         size,
         _cautions(audit, primary) if kind == "disparity" else (),
@@ -92,6 +94,8 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
 
 
 def _kind(audit: AuditResult, primary: Sequence[Finding]) -> Kind:
+    if audit.verdict != "disparity" and instead_of_answers(audit):
+        return "unanswered"
     if not primary:
         return "exploratory"
     if audit.data.limited:
@@ -216,7 +220,8 @@ def _exploratory(audit: AuditResult, primary: Sequence[Finding], settings: Setti
 
 _SAID = {
     "disparity": _disparity, "equivalent": _equivalent, "inconclusive": _inconclusive, "not estimable": _not_estimable,
-    "unresponsive": _unresponsive, "limited": _limited, "exploratory": _exploratory,
+    "unresponsive": _unresponsive, "unanswered": unanswered, "limited": _limited,
+    "exploratory": _exploratory,
 }  # fmt: skip
 
 

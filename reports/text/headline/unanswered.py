@@ -1,0 +1,45 @@
+"""The headline of an audit over a network in which no question got an answer: what came instead, and from which groups."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from audit.records.results import AuditResult, Finding
+from audit.types import REFUSAL, UNCLEAR, UNPARSED, Settings
+from reports.text import phrases
+from reports.text.headline.differences import rate_name, size_in_words
+from reports.text.numbers import in_words, percent
+
+INSTEAD = {REFUSAL: "were refused", UNPARSED: "got a text that is none of the options", UNCLEAR: f"got ‘{UNCLEAR}’"}
+
+
+def instead_of_answers(audit: AuditResult) -> Counter[str]:
+    """Return what came instead of answers and how often; empty where any question got one, or the model was loaded."""
+    versions = audit.endpoint.versions if audit.endpoint else ()
+    came = sum((Counter(each.without_answer) for each in versions), Counter[str]())
+    return came if came.total() == sum(each.answers for each in versions) else Counter()
+
+
+def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> tuple[str, str, Sequence[str]]:
+    """Return headline, size and details."""
+    came = instead_of_answers(audit)
+    total = came.total()
+    if len(came) > 1:
+        instead = ", ".join(f"{percent(many / total, 1)} {INSTEAD[way]}" for way, many in came.most_common())
+    else:
+        instead = "all " + INSTEAD[next(iter(came))]
+    leading = commonest(audit, primary)
+    size = ""
+    if leading is not None and leading.gap is not None:
+        found = size_in_words(leading.gap.value, leading.gap.low, leading.gap.high, settings)
+        size = f"The gap in {rate_name(leading, audit)} by {phrases.attributes(leading.attributes)} is {found}."
+    advice = "No answers can be compared, only what came instead. The exact prompts are in the appendix; the answer log has every text."
+    return f"None of {in_words(total, 'question')} got an answer: {instead}.", size, (advice,)
+
+
+def commonest(audit: AuditResult, primary: Sequence[Finding]) -> Finding | None:
+    """Return the first planned question about what came most often instead of answers."""
+    ways = [way for way, _ in instead_of_answers(audit).most_common()]
+    asked = [each for each in primary if each.gap and each.outcome in ways]
+    return min(asked, key=lambda each: ways.index(each.outcome or ""), default=None)

@@ -1,0 +1,70 @@
+"""A model that was asked over a network: what was sent where, who got no answer, and the headline where nobody got one."""
+
+from dataclasses import replace
+
+import pytest
+
+from audit.records.inputs import EndpointRecord, EndpointVersion
+from audit.types import Settings
+from reports.sections.context import audit_contexts
+from reports.sections.provenance.endpoint import view
+from reports.text.headline import headline_of
+from tests.reports.text.test_verdicts import audit_of
+from tests.support import report_samples as samples
+
+
+def asked(*verdicts, answers=1000, name="fp_1", **without):
+    """An audit by an endpoint; its questions are about refusals, then about texts that could not be read."""
+    base = audit_of(*verdicts)
+    ways = zip(base.findings[: len(verdicts)], ("refusal", "unparsed"), strict=False)
+    primary = [replace(each, metric="selection_rate", better="neither", outcome=way) for each, way in ways]
+    version = EndpointVersion("tiny" if name else "", name, "2026-11-27T05:00:00Z", "2026-11-27T06:00:00Z", answers, without)
+    record = EndpointRecord(
+        host="localhost:8000", local=True, model="tiny", mode="text", notes=(), settings={"temperature": "0"}, images=500,
+        answers=answers, sent=0, answered=0, cost=None, currency="", label_scores=0, bounded=0,
+        first=version.first, last=version.last, versions=(version,), changes=(),
+    )  # fmt: skip
+    return replace(base, findings=(*primary, *base.findings[len(verdicts) :]), endpoint=record)
+
+
+def plain(text):
+    return text.replace("\xa0", " ")
+
+
+@pytest.mark.parametrize(
+    ("without", "sentence"),
+    [
+        ({"refusal": 1000}, "None of 1,000 questions got an answer: all were refused."),
+        (
+            {"unparsed": 253, "refusal": 747},
+            "None of 1,000 questions got an answer: 74.7 % were refused, 25.3 % got a text that is none of the options.",
+        ),
+    ],
+)
+def test_where_nothing_got_an_answer_the_headline_says_what_came_instead(without, sentence):
+    said = headline_of(asked("inconclusive", "inconclusive", **without), Settings())
+    assert said.kind == "unanswered"
+    assert plain(said.sentence) == sentence
+    assert said.finding.outcome == "refusal"  # the chart shows what came most often
+    assert plain(said.size).startswith("The gap in share given ‘refusal’")
+
+
+def test_one_answer_or_a_disparity_of_refusals_keeps_the_headline():
+    assert headline_of(asked("inconclusive", refusal=999), Settings()).kind == "inconclusive"
+    assert headline_of(asked("disparity", "inconclusive", refusal=1000), Settings()).kind == "disparity"
+    assert headline_of(audit_of("inconclusive"), Settings()).kind == "inconclusive"  # a model that was loaded
+
+
+def test_the_section_says_what_was_sent_and_who_got_no_answer():
+    audit = asked("inconclusive", "inconclusive", refusal=600, unparsed=400)
+    (context,) = audit_contexts(samples.results(audit))
+    shown = view(context)
+    assert shown.sent.startswith("500 images were sent to localhost:8000 (this machine) in 1,000 requests")
+    # Woman 72 of 100, man 98, person 97: the most first; the sample has one table of counts for both questions.
+    assert [plain(cell) for row in shown.by_group.rows for cell in row.cells] == [
+        "role, by gender: man", "100", "–", "98.0 %", "98.0 %",
+        "role, by gender: person", "100", "–", "97.0 %", "97.0 %",
+        "role, by gender: woman", "100", "–", "72.0 %", "72.0 %",
+    ]  # fmt: skip
+    assert shown.remark.startswith("One version was named")
+    assert "names no version" in view(replace(context, audit=asked("inconclusive", name="", refusal=1000))).remark
