@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,13 +33,14 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
     """Return the encoder, or the generative model, that a model spec names; its forms are `FORMS`.
 
     ``ORG/NAME`` alone is a folder if it exists, else the hub's; a class of your own is run. `device` is as torch names it, or several GPUs
-    (``cuda:0,cuda:1``); `dtype` float32, bfloat16 or float16; `model_args` set by name what a file of weights does not say
+    (``cuda:0,cuda:1``), which share the batches of a dual encoder and the layers of a generative model; `dtype` float32, bfloat16 or
+    float16; `model_args` set by name what a file of weights does not say
     (``{"activation": "gelu"}``), or are what a class of your own is made with. UsageError if the spec is malformed, DataError if the model
     is missing or damaged, UnsafeError if it could run code, MachineError if the hub or the device is missing.
     """
     first, *others = devices(device)
-    model = _load(spec, {"device": first, "dtype": dtype}, model_args)
-    if others:
+    model = _load(spec, {"device": first, "dtype": dtype}, model_args, others)
+    if others and not getattr(model, "spans", ()):
         if not hasattr(model, "spread"):
             what = f"{model.record.name} cannot run on several devices"
             raise UsageError(what, why="its images are not prepared apart from the model", fix=f"--device {first}")
@@ -46,14 +48,15 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
     return model
 
 
-def _load(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder | Answerer:
+def _load(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None, others: Sequence[str]) -> Encoder | Answerer:
+    """Load a model on one device; one that is asked takes `others` as well."""
     match = _SCHEME.match(spec)
     scheme = match["scheme"] if match else None
     path = Path(spec)
     if scheme == "open_clip":
         return _load_open_clip(spec.removeprefix("open_clip:"), setting, model_args)
     if scheme == "hf":
-        return _load_from_hub(spec, setting, model_args)
+        return _load_from_hub(spec, setting, model_args, others)
     if scheme == "api":
         raise UsageError(
             f"{spec!r} is not loaded, but asked", why="it is behind an endpoint", fix="vlm-audit run --model api:NAME --base-url URL"
@@ -66,7 +69,7 @@ def _load(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] |
             return plugin.load_file(spec, model_args, **setting)
         return plugin.load_installed(spec.removeprefix("plugin:"), model_args, **setting)
     if spec and path.is_dir():
-        return _load_folder(path, setting, model_args)
+        return _load_folder(path, setting, model_args, others)
     if spec and path.exists():
         from audit.models import single_file
 
@@ -77,7 +80,7 @@ def _load(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] |
     start = Path(path.parts[0] if spec else "-")
     if path.suffix in WEIGHT_FILES or spec.startswith(("/", ".", "~")) or spec.count("/") > 1 or start.is_dir():
         raise _missing(path)
-    return _load_from_hub(spec, setting, model_args)
+    return _load_from_hub(spec, setting, model_args, others)
 
 
 def local_path(spec: str) -> Path | None:
@@ -89,7 +92,9 @@ def local_path(spec: str) -> Path | None:
     return path
 
 
-def _load_from_hub(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder | Answerer:
+def _load_from_hub(
+    spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None, others: Sequence[str]
+) -> Encoder | Answerer:
     options = folder_options(model_args, "a model of the hub")
     match = _HUB.fullmatch(spec.removeprefix("hf:"))
     if match is None or ".." in spec:
@@ -100,10 +105,10 @@ def _load_from_hub(spec: str, setting: Mapping[str, str], model_args: Mapping[st
 
     folder = hub.fetch(match["name"], match["revision"])
     # The hub's cache keeps a model's files in one place and links to them from each revision's folder, two levels down.
-    return _reader(folder)(folder, name=match["name"], revision=folder.name, inside=folder.parents[1], **options, **setting)
+    return _reader(folder, others)(folder, name=match["name"], revision=folder.name, inside=folder.parents[1], **options, **setting)
 
 
-def _load_folder(path: Path, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder | Answerer:
+def _load_folder(path: Path, setting: Mapping[str, str], model_args: Mapping[str, str] | None, others: Sequence[str]) -> Encoder | Answerer:
     if (path / "open_clip_config.json").is_file() and not (path / "config.json").is_file():
         return _load_open_clip(str(path), setting, model_args)
     if (file := _only_file(path)) is not None:
@@ -111,7 +116,7 @@ def _load_folder(path: Path, setting: Mapping[str, str], model_args: Mapping[str
 
         return single_file.load(file, name=_name(path), model_args=model_args, **setting)
     options = folder_options(model_args, "a folder in Hugging Face layout")
-    return _reader(path)(path, name=_name(path), **options, **setting)
+    return _reader(path, others)(path, name=_name(path), **options, **setting)
 
 
 def _only_file(folder: Path) -> Path | None:
@@ -134,13 +139,15 @@ def _only_file(folder: Path) -> Path | None:
     return folder / found.pop()
 
 
-def _reader(folder: Path) -> Callable[..., Encoder | Answerer]:
+def _reader(folder: Path, others: Sequence[str]) -> Callable[..., Encoder | Answerer]:
     """Return what loads a folder in Hugging Face layout: a dual encoder, or a model that is asked."""
     from audit.models.generative import folder as generative_folder
     from audit.models.huggingface import encoder as huggingface_encoder
 
     plain = (folder / "config.json").is_file()  # a pipe of that name would be waited for
-    return generative_folder.load if plain and generative_folder.is_generative(folder) else huggingface_encoder.load
+    if plain and generative_folder.is_generative(folder):
+        return partial(generative_folder.load, others=others)
+    return huggingface_encoder.load
 
 
 def _load_open_clip(text: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder:

@@ -110,7 +110,7 @@ class EncoderDecoderScorer(Scorer):
         logits: torch.Tensor = self._network(
             decoder_input_ids=self._tensor(rows), **along, **{self._cache_name: cache}, use_cache=True
         ).logits
-        return logits
+        return logits.to(self._model.device)  # a part of a model that is spread answers where its last layer lies
 
 
 def _answering(model: Any) -> Any:

@@ -7,6 +7,7 @@ It is asked, not listened to: nothing is generated, the options of a question ar
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from audit.errors import DataError
 from audit.models.generative.chat_template import Frame, frames
 from audit.models.generative.encoder_decoder import PLAIN, TASK_MODELS, answered_apart, is_encoder_decoder, require_family
 from audit.models.generative.model import GenerativeModel
+from audit.models.generative.placement import placement, require_placed
 from audit.models.generative.self_check import choose_batches, choose_reuse
 from audit.models.huggingface.opened import OpenedFolder, image_settings, open_folder, without_origin
 from audit.models.huggingface.pixels import resize_library
@@ -41,21 +43,26 @@ def is_generative(folder: Path) -> bool:
     return kind in GENERATIVE and (kind != "blip" or content.get("architectures") == [GENERATIVE[kind]])
 
 
-def load(folder: Path, **options: Any) -> GenerativeModel:
-    """Load a model folder (`options`: those of `open_folder`).
+def load(folder: Path, *, others: Sequence[str] = (), **options: Any) -> GenerativeModel:
+    """Load a model folder (`options`: those of `open_folder`); with `others`, GPUs over which its layers are spread as well.
 
     Of its files only the chat template is run, in transformers' sandbox; no socket is opened.
     """
+    placing = placement((options["device"], *others), options["dtype"])
     opened = open_folder(folder, **options)
     with offline(), quiet():
         config = configuration(folder)
         architecture = _architecture(config, folder)
         processor = _processor(folder)
-        model = build_model(folder, config, opened.weights, opened.dtype, architecture)
-        model = call_transformers(folder, lambda _: model.to(opened.device).eval())
+        model = build_model(folder, config, opened.weights, opened.dtype, architecture, **placing).eval()
+        if placing:
+            require_placed(getattr(model, "hf_device_map", {}), opened.stated["name"] or "the model")
+        else:
+            call_transformers(folder, lambda _: model.to(opened.device))
         failures: list[DataError] = []
         for frame in frames(processor, str(folder), PLAIN.get(config.model_type, ()) if is_encoder_decoder(config) else ()):
             asked = GenerativeModel(model, processor, frame, _record(opened, model, processor, frame), str(folder))
+            asked.spans = (options["device"], *others)
             try:
                 note = call_transformers(folder, partial(_settled, asked))
             except DataError as error:

@@ -50,6 +50,8 @@ class GenerativeModel:
         """Whether and how far the cache serves is decided by `audit.models.generative.self_check`."""
         self.max_new_tokens = USUAL_TOKENS
         """Of a text that it writes; one that is not at its end by then is cut off."""
+        self.spans: tuple[str, ...] = ()
+        """Devices over which its layers are spread."""
         self.tokens_at_once = TOKENS_AT_ONCE
         """0 where images that are read together do not have the numbers of each alone: also decided there."""
         apart = is_encoder_decoder(model.config)

@@ -62,13 +62,16 @@ def configuration(folder: Path) -> Any:
     return config
 
 
-def build_model(folder: Path, config: Any, weights: Weights, dtype: torch.dtype, architecture: Any = None) -> Any:
-    """Build the architecture (None: a dual encoder) and fill it, strictly: every tensor of the one has its place in the other."""
+def build_model(folder: Path, config: Any, weights: Weights, dtype: torch.dtype, architecture: Any = None, **placing: Any) -> Any:
+    """Build the architecture (None: a dual encoder) and fill it, strictly: every tensor of the one has its place in the other.
+
+    `placing` says where its layers lie, as `from_pretrained` takes it; without it they are on the CPU.
+    """
     architecture = architecture or _architecture(config, folder)
     with torch.device("meta"), skip_init():
         outline = call_transformers(folder, lambda _: architecture(config))
     check_size(folder, sum(tensor.numel() for tensor in outline.parameters()), weights)
-    options = {"config": config, "dtype": dtype, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    options = {"config": config, "dtype": dtype, "output_loading_info": True, "ignore_mismatched_sizes": True, **placing}
     model, report = call_transformers(folder, lambda _: architecture.from_pretrained(None, state_dict=dict(weights.tensors), **options))
     kinds = ("missing", "unexpected", "mismatched")
     found = {kind: [str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"]] for kind in kinds}

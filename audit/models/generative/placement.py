@@ -1,0 +1,42 @@
+"""Where the layers of a model lie: all on one device, or spread over several GPUs of this machine, by the package accelerate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from audit.errors import MachineError
+from audit.models.runtime import torch_setting
+
+WEIGHTS_SHARE = 0.8
+"""Of what is free on a GPU: the rest is for keys, values and activations."""
+NOT_A_GPU = ("cpu", "disk")
+
+
+def placement(devices: Sequence[str], dtype: str) -> dict[str, Any]:
+    """Return what `from_pretrained` takes to spread a model over GPUs, nothing for one device.
+
+    MachineError if a GPU is missing, or the package accelerate.
+    """
+    if len(devices) < 2:
+        return {}
+    if find_spec("accelerate") is None:
+        what = "spreading a model over several GPUs needs the package accelerate"
+        raise MachineError(what, where="--device", fix=f"pip install accelerate, or --device {devices[0]}")
+    numbers = [torch_setting(each, dtype)[0].index for each in devices]
+    return {"device_map": "auto", "max_memory": {each: int(WEIGHTS_SHARE * torch.cuda.mem_get_info(each)[0]) for each in numbers}}
+
+
+def require_placed(places: Mapping[str, int | str | torch.device], name: str) -> None:
+    """Refuse a model of which a part was left for the CPU or the disk (`places`: part -> where it lies); MachineError."""
+    left = [part for part, place in places.items() if str(place) in NOT_A_GPU]
+    if left:
+        raise MachineError(
+            f"the GPUs have no room for {name}",
+            where="--device",
+            why=f"{len(left)} of its {len(places)} parts are left over, {left[0]} is the first",
+            fix="name more GPUs, or try --dtype bfloat16",
+        )
