@@ -62,4 +62,4 @@ def planned_endpoint(spec: str, settings: EndpointSettings, asked: Sequence[tupl
     """Return what a model behind an endpoint would be sent; nothing is."""
     upload = planned_upload(settings, asked, request.seed, answers_kept(spec, settings, answer_folder(request)))
     kind = f"endpoint at {settings.host}"
-    return PlannedModel(model_name(spec), kind, 0, tuple(0 for _ in asked), None, upload)
+    return PlannedModel(model_name(spec), kind, 0, (), None, upload)

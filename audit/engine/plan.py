@@ -40,7 +40,7 @@ class PlannedModel:
     kind: str
     parameters: int
     cached: tuple[int, ...]
-    """Images of each probe that need not be embedded; of large data an estimate."""
+    """Images of each probe that need not be embedded; of large data an estimate. Empty of a model that is asked: it embeds nothing."""
     seconds_per_image: float | None
     """None where no image was shown: all are in the cache, or it is asked questions."""
     upload: PlannedUpload | None = None
@@ -120,8 +120,7 @@ class AuditPlan:
 
     def _of(self, model: PlannedModel) -> int:
         """Return how many images one model has to embed, or is asked about: such a model is shown no changed pictures."""
-        asked = model.seconds_per_image is None and not any(model.cached)
-        return self._images - sum(model.cached) + (0 if asked else sum(each.changed for each in self.probes))
+        return self._images - sum(model.cached) + (sum(each.changed for each in self.probes) if model.cached else 0)
 
     @property
     def _images(self) -> int:
@@ -179,7 +178,7 @@ def planned_model(encoder: Encoder | Answerer, root: CacheRoot, datasets: Sequen
     """Return what a model has to do for these data, and its pace."""
     record = encoder.record
     if isinstance(encoder, Answerer):
-        return PlannedModel(record.name, record.kind, record.parameters, tuple(0 for _ in datasets), None)
+        return PlannedModel(record.name, record.kind, record.parameters, (), None)
     here = isinstance(root, Path) and (root / record.fingerprint[:32] / "image").is_dir()  # looking makes no folder
     kept = here or isinstance(root, SharedRoot)
     cache = EmbeddingCache(root, record.fingerprint, "image", record.dimensions) if kept else ()

@@ -34,7 +34,7 @@ def _said(plan: AuditPlan) -> Iterator[tuple[str, str]]:
             yield "costs", planned_cost(model.upload)
     for place, probe in enumerate(plan.probes):
         yield from _of_probe(probe, external=not plan.models)
-        for model in (each for each in plan.models if each.upload is None):
+        for model in (each for each in plan.models if each.cached):
             yield "", f"{in_words(model.cached[place], 'image')} in the cache for {model.name}"
         for name, counts in probe.groups.items():
             shown = [f"{level} {n:,}" for level, n in counts.items()]
@@ -74,6 +74,6 @@ def _time(plan: AuditPlan) -> str:
     if not plan.to_embed:
         return "no image has to be embedded"
     if plan.seconds is None:
-        asked = any(model.seconds_per_image is None and not any(model.cached) for model in plan.models)
+        asked = any(not model.cached for model in plan.models)
         return f"not known: {in_words(plan.to_embed, 'image')} are {'put to a model as questions' if asked else 'embedded'}"
     return f"about {duration(plan.seconds)} to embed {in_words(plan.to_embed, 'image')}; then the statistics"

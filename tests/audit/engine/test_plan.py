@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from audit.cli.screen import Screen
 from audit.engine.plan import AuditPlan, PlannedModel, planned_probe
 from audit.plans import AttackPlan, ImageConditionsPlan
 from audit.testing import gender_probe
-from reports.exports.terminal.plan import _time
+from reports.exports.terminal.plan import _time, plan_lines
 from tests.audit.engine.analyses.test_association import PLAN
 from tests.audit.engine.analyses.test_ranking import gallery
 from tests.support.analyses import probe_of
@@ -26,7 +27,7 @@ def test_changed_pictures_count_as_pictures_to_embed_but_not_of_a_model_that_is_
     planned = planned_probe(replace(gender_probe(dataset), analyses=plans), dataset)
     assert (planned.changed, planned.attacked) == (400 * 11, 400)
     embeds, cached, asked = (
-        PlannedModel(name, "?", 1, (found,), pace) for name, found, pace in (("a", 0, 0.1), ("b", 500, None), ("c", 0, None))
+        PlannedModel(name, "?", 1, found, pace) for name, found, pace in (("a", (0,), 0.1), ("b", (500,), None), ("c", (), None))
     )
     of = {model.name: AuditPlan((model,), (planned,), (), None, False, None) for model in (embeds, cached, asked)}
     assert {name: plan.to_embed for name, plan in of.items()} == {"a": 4900, "b": 4400, "c": 500}
@@ -35,3 +36,6 @@ def test_changed_pictures_count_as_pictures_to_embed_but_not_of_a_model_that_is_
         "not known: 4,400 images are embedded",
         "not known: 500 images are put to a model as questions",
     )
+    lines = {name: plan_lines(plan, Screen(100)) for name, plan in of.items()}
+    assert "0 images in the cache for a" in lines["a"]
+    assert "in the cache" not in lines["c"]
