@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -191,6 +191,10 @@ class Served(Answerer, Protocol):
 
     def images_at_once(self, questions: int) -> int:
         """Return how many images, with so many questions each, keep as many requests in flight as may be."""
+        ...
+
+    def begin(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Callable[[], Float[np.ndarray, "n k"]]:
+        """Send questions, and return what waits for their answers: it gives what `log_likelihoods` does."""
         ...
 
     def account(self) -> Account:

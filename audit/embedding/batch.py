@@ -92,6 +92,15 @@ class RowEncoder(Protocol):
         ...
 
 
+@runtime_checkable
+class SendingEncoder(Protocol):
+    """An `ImageEncoder` whose batches are worked on elsewhere: the next one is begun before the last one is waited for."""
+
+    def begin(self, seen: Sequence[tuple[Image.Image, int]]) -> Callable[[], Float[np.ndarray, "n d"]]:
+        """Begin with a batch of images, each with its row; return what waits for their rows."""
+        ...
+
+
 class Started(Protocol):
     """A batch under way."""
 
@@ -140,6 +149,12 @@ class _Finished(NamedTuple):
 
     def rows(self) -> np.ndarray:
         return self.vectors
+
+
+class _Sent(NamedTuple):
+    """A batch of a `SendingEncoder`."""
+
+    rows: Callable[[], np.ndarray]
 
 
 class ImageRow(NamedTuple):
@@ -210,12 +225,15 @@ class ImageBatches:
             return
         for part, started in self._batch.parts(self._start, waiting):
             self._under_way.append((part, started))
-            self._finish(self._encoder.in_flight if isinstance(self._encoder, PreparedEncoder) else 0)
+            ahead = self._encoder.in_flight if isinstance(self._encoder, PreparedEncoder) else isinstance(self._encoder, SendingEncoder)
+            self._finish(ahead)
 
     def _start(self, seen: Sequence[ImageRow]) -> Started:
         images: list[Any] = [each.image for each in seen]
         if isinstance(self._encoder, PreparedEncoder):
             return self._encoder.start(images, self._batch.size)
+        if isinstance(self._encoder, SendingEncoder):
+            return _Sent(self._encoder.begin([(image, each.row) for image, each in zip(images, seen, strict=True)]))
         if isinstance(self._encoder, RowEncoder):
             rows = self._encoder.encode_rows([(image, each.row) for image, each in zip(images, seen, strict=True)])
         else:

@@ -19,7 +19,7 @@ from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images
 from audit.measure.asked.likelihood import PLAIN, agreement, predict
 from audit.measure.asked.questionnaire import questionnaire
-from audit.measure.asked.row_interview import RowInterview, askings
+from audit.measure.asked.row_interview import RowInterview, SentRowInterview, askings
 from audit.types import Answerer, Dataset, Embeddings, Measurement, ModelRecord, Predictions, Probe, Question, Served, Settings
 
 if TYPE_CHECKING:
@@ -61,14 +61,17 @@ def interview(
     """Ask a generative model the questions of a probe, whose options the seed of `settings` shuffles; the rest is as for `embed_images`."""
     manner = model.manner if isinstance(model, Served) else PLAIN
     asked = questionnaire(probe, settings.seed, manner)
-    questions, by_row = asked.questions, RowInterview(model, asked.probe.measurements, dataset, settings.seed, manner)
+    questions = asked.questions
+    rows = SentRowInterview if isinstance(model, Served) else RowInterview
+    by_row = rows(model, asked.probe.measurements, dataset, settings.seed, manner)
     if isinstance(model, Served):
         batch_size = model.images_at_once(len(questions) or by_row.distinct_of_a_row)
     how: dict[str, Any] = {"batch_size": batch_size, "max_skip": settings.max_skip, "progress": progress}
     passes: list[Embeddings] = []
     if questions:
+        questioned = _Sent(model, questions) if isinstance(model, Served) else _Questioned(model, questions)
         log.info("asking %d questions with %d options of each image", len(questions), sum(len(question.options) for question in questions))
-        passes.append(embed_images(_Questioned(model, questions), dataset, cache_root, **how))
+        passes.append(embed_images(questioned, dataset, cache_root, **how))
     if by_row.measurements:
         log.info("asking each row its own questions: %d in all", by_row.distinct)
         passes.append(embed_images(by_row, dataset, cache_root, **how))
@@ -125,3 +128,14 @@ class _Questioned:
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n k"]:
         return self._model.log_likelihoods(images, self._questions)
+
+
+class _Sent(_Questioned):
+    """The same of a model behind an endpoint."""
+
+    def __init__(self, model: Served, questions: Sequence[Question]):
+        super().__init__(model, questions)
+        self._begin = model.begin
+
+    def begin(self, seen: Sequence[tuple[Image.Image, int]]) -> Callable[[], Float[np.ndarray, "n k"]]:
+        return self._begin([image for image, _ in seen], self._questions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,14 @@ import numpy as np
 
 from audit.measure.asked.likelihood import PLAIN
 from audit.measure.row_options import asked_rows, row_questions
-from audit.types import Answerer, Dataset, Embeddings, Manner, Measurement, Question
+from audit.types import Answerer, Dataset, Embeddings, Manner, Measurement, Question, Served
 
 if TYPE_CHECKING:
     import pandas as pd
     from jaxtyping import Float
     from PIL import Image
+
+_Where = tuple[np.ndarray, ...]
 
 
 class RowInterview:
@@ -57,15 +59,22 @@ class RowInterview:
 
     def encode_rows(self, seen: Sequence[tuple[Image.Image, int]]) -> Float[np.ndarray, "n k"]:
         """Return the scores of the options of each row, measurement by measurement, asking by asking; 0 where it is not asked."""
+        return self._filled(len(seen), [(where, self._model.log_likelihoods(*asked)) for where, asked in self._together(seen)])
+
+    def _together(self, seen: Sequence[tuple[Image.Image, int]]) -> Iterator[tuple[_Where, tuple[list[Image.Image], list[Question]]]]:
+        """Give the images of rows that share their questions with these, and where in the scores of a batch the answers stand."""
         places: dict[tuple[Question | None, ...], list[int]] = defaultdict(list)
         for place, (_, row) in enumerate(seen):
             places[self._questions[row]].append(place)
-        scores = np.zeros((len(seen), sum(self._widths)), np.float32)
         for questions, rows in places.items():
-            asked = [question for question in questions if question is not None]
-            if asked:
+            if asked := [question for question in questions if question is not None]:
                 columns = np.repeat([question is not None for question in questions], self._widths)
-                scores[np.ix_(np.array(rows), np.flatnonzero(columns))] = self._model.log_likelihoods([seen[row][0] for row in rows], asked)
+                yield np.ix_(np.array(rows), np.flatnonzero(columns)), ([seen[row][0] for row in rows], asked)
+
+    def _filled(self, rows: int, found: Iterable[tuple[_Where, Float[np.ndarray, "m j"]]]) -> Float[np.ndarray, "n k"]:
+        scores = np.zeros((rows, sum(self._widths)), np.float32)
+        for where, values in found:
+            scores[where] = values
         return scores
 
     def answered(
@@ -78,6 +87,17 @@ class RowInterview:
         first = self._askings * [each.name for each in self.measurements].index(measurement.name)
         parts = np.split(scores.vectors, np.cumsum(self._widths)[:-1], axis=1)
         return [(part[asked], attributes[asked]) for part in parts[first : first + self._askings]]
+
+
+class SentRowInterview(RowInterview):
+    """The same of a model behind an endpoint: all rows of a batch are sent before the first is waited for."""
+
+    _model: Served
+
+    def begin(self, seen: Sequence[tuple[Image.Image, int]]) -> Callable[[], Float[np.ndarray, "n k"]]:
+        """Send the questions of rows; return what waits for their scores."""
+        begun = [(where, self._model.begin(*asked)) for where, asked in self._together(seen)]
+        return lambda: self._filled(len(seen), [(where, wait()) for where, wait in begun])
 
 
 def askings(measurement: Measurement, texts: pd.DataFrame, seed: int, manner: Manner) -> list[list[Question | None]]:

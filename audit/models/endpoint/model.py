@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,16 @@ if TYPE_CHECKING:
 VERSION = "endpoint/1"
 """Part of every key: to be raised whenever the same question would be sent otherwise."""
 UNKNOWN_FACT = "not known: the server does not say"
-WAVES = 8
-"""How often a batch of images fills the window of requests in flight: its last answers hold up an eighth of them, at most."""
+WAVES = 4
+"""How often a batch of images fills the window of requests in flight; the next batch is begun before its last answers are there."""
+
+
+class _Asked(NamedTuple):
+    """A question about a picture, and the requests that it takes."""
+
+    picture: Picture
+    question: Question
+    requests: Sequence[ChatRequest]
 
 
 class EndpointModel:
@@ -76,24 +84,32 @@ class EndpointModel:
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
         """Return a number for each option and each outcome, the questions' side by side; what it is, the mode says."""
+        return self.begin(images, questions)()
+
+    def begin(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Callable[[], Float[np.ndarray, "n k"]]:
+        """Send questions, and return what waits for their answers and returns their numbers, as `log_likelihoods` does."""
         mode, top = self.terms.mode, self.terms.top
         asked = [(picture, question) for picture in map(Picture, images) for question in questions]
         bodies = [modes.requests(mode, question, top) for _, question in asked]
         sent = [
-            [self._request(self.terms, picture, question, body, f"{mode} {i}") for i, body in enumerate(each)]
+            _Asked(picture, question, [self._request(self.terms, picture, question, body, f"{mode} {i}") for i, body in enumerate(each)])
             for (picture, question), each in zip(asked, bodies, strict=True)
         ]
-        answers = iter(self._sender.answers([request for each in sent for request in each]))
+        self._sender.send([request for each in sent for request in each.requests])
+        return lambda: self._answered(sent).reshape(len(images), sum(question.width for question in questions))
+
+    def _answered(self, sent: Sequence[_Asked]) -> Float[np.ndarray, "w"]:
+        """Wait for answers, count them, and return their numbers side by side."""
+        answers = iter(self._sender.answers([request for each in sent for request in each.requests]))
         rows: list[Float[np.ndarray, "w"]] = []
-        for (picture, question), each in zip(asked, sent, strict=True):
-            given = [next(answers) for _ in each]
-            found = modes.read(mode, question, given)
-            new = [self._usage.add(picture.key, request.key, answer) for request, answer in zip(each, given, strict=True)]
+        for picture, question, requests in sent:
+            given = [next(answers) for _ in requests]
+            found = modes.read(self.terms.mode, question, given)
+            new = [self._usage.add(picture.key, request.key, answer) for request, answer in zip(requests, given, strict=True)]
             if any(new):
                 self._usage.came_of(question, given[0], found.outcome, found.bounded)
             rows.append(found.row)
-        width = sum(question.width for question in questions)
-        return np.array(np.concatenate(rows) if rows else [], np.float32).reshape(len(images), width)
+        return np.array(np.concatenate(rows) if rows else [], np.float32)
 
     def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
         """Return what the model writes about each image after each prompt."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
@@ -36,6 +36,19 @@ class Sender:
         self._settings, self._log = settings, log
         self._client: Client | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._under_way: dict[str, Future[None]] = {}
+        """Key -> a request that nobody has waited for yet; changed by the thread alone that sends and waits."""
+
+    def send(self, requests: Sequence[ChatRequest]) -> None:
+        """Send what the log does not have and what is not on its way, without waiting; raises as `answers` does, but for the server."""
+        missing = {each.key: each for each in requests if each.key not in self._under_way and self._log.get(each.key) is None}
+        if not missing:
+            return
+        self._check(list(missing.values()))
+        client = self._opened()
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._settings.in_flight, thread_name_prefix="ask")
+        self._under_way |= {key: self._pool.submit(self._ask, client, request) for key, request in missing.items()}
 
     def answers(self, requests: Sequence[ChatRequest]) -> list[Answer]:
         """Return the answer to each request; each is in the log before it counts.
@@ -43,9 +56,8 @@ class Sender:
         UsageError if images would leave this machine and nobody confirmed it; otherwise raises as `Client.ask` does, and DataError if all
         answers were to be in the log, or the server does not take a request.
         """
-        missing = {request.key: request for request in requests if self._log.get(request.key) is None}
-        if missing:
-            self._send(list(missing.values()))
+        self.send(requests)
+        self._wait_for({each.key for each in requests} & self._under_way.keys())
         found = [self._log.get(request.key) for request in requests]
         return [answer for answer in found if answer is not None]
 
@@ -63,7 +75,7 @@ class Sender:
     def close(self) -> None:
         """Send nothing more."""
         if self._client is not None:
-            self._client.close()
+            self._stop(self._client, LAST_S)
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
@@ -91,21 +103,23 @@ class Sender:
             self._client = Client(settings, Budget(settings.max_requests, settings.max_cost, settings.prices))
         return self._client
 
-    def _send(self, missing: Sequence[ChatRequest]) -> None:
-        self._check(missing)
-        client = self._opened()
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._settings.in_flight, thread_name_prefix="ask")
-        futures = [self._pool.submit(self._ask, client, request) for request in missing]
+    def _wait_for(self, keys: Collection[str]) -> None:
+        """Wait for requests; if one of them fails, nothing more is sent, and its error is raised once the others have come in."""
+        if not keys:
+            return
+        futures, client = [self._under_way[key] for key in keys], self._opened()
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
         except BaseException:  # Ctrl-C among them
-            self._stop(futures, client, LAST_S)
+            self._stop(client, LAST_S)
             raise
-        if any(future.exception() for future in futures if future.done()):
-            self._stop(futures, client)
-            errors = [error for future in futures if not future.cancelled() and (error := future.exception())]
+        if any(future.cancelled() or future.exception() for future in futures if future.done()):
+            self._stop(client)
+            everything = self._under_way.values()
+            errors = [error for future in everything if not future.cancelled() and (error := future.exception())]
             raise next((error for error in errors if not isinstance(error, StoppedError)), errors[0])
+        for key in keys:
+            del self._under_way[key]
 
     def _ask(self, client: Client, request: ChatRequest) -> None:
         try:
@@ -114,12 +128,12 @@ class Sender:
             raise final(error) from None
         self._log.add(request.key, answer)
 
-    def _stop(self, futures: Sequence[Future[None]], client: Client, timeout: float | None = None) -> None:
+    def _stop(self, client: Client, timeout: float | None = None) -> None:
         """Send nothing more, once the answers on their way have come in."""
         client.stop()
-        for future in futures:
+        for future in self._under_way.values():
             future.cancel()
-        wait(futures, timeout=timeout)
+        wait(self._under_way.values(), timeout=timeout)
         client.close()
 
 

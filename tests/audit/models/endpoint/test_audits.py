@@ -200,8 +200,15 @@ def scenes(tmp_path):
 def test_questions_that_rows_bring_are_asked_too(serves, tmp_path):
     (tmp_path / "data").mkdir()
     given = {"data": vlbias.make(tmp_path / "data")[1], "answer_log": tmp_path / "a.log", "draws": 99, "min_group_size": 2, "limit": 12}
-    with Stub(lambda asked: next(iter(asked.options), "A"), frozenset(serves)) as stub:
-        found = audit.audit("api:tiny", "vlbias", base_url=stub.url, **given)
+    together, left = threading.Barrier(12), iter(range(12))
+
+    def first(asked):
+        if "light" not in asked.text and next(left, None) is not None:  # all but the trial's own question
+            together.wait(20)  # rows are asked together, though each brings its own question
+        return next(iter(asked.options), "A")
+
+    with Stub(first, frozenset(serves)) as stub:
+        found = audit.audit("api:tiny", "vlbias", base_url=stub.url, in_flight=12, **given)
         assert set(stub.answered.values()) == {1}
     planned = {each.outcome for each in found.findings if each.primary}
     assert {"unclear", "refusal", "unparsed"} <= planned

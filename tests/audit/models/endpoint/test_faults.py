@@ -205,6 +205,30 @@ def test_two_runs_do_not_share_a_log(tmp_path):
         pass
 
 
+def test_a_batch_is_sent_before_the_last_one_is_answered_and_an_image_of_both_once(tmp_path):
+    together = threading.Barrier(4)
+
+    def man_of_four(asked):
+        if "light" not in asked.text:  # the trial's own question
+            together.wait(20)
+        return "man"
+
+    with Stub(man_of_four) as stub, opened("api:tiny", settings(stub.url, log=tmp_path / "a.log"), tmp_path) as model:
+        begun = [model.begin(images, [ASKED]) for images in (FACES[:2], FACES[1:4])]
+        assert [rows().argmax(axis=1).tolist() for rows in begun] == [[1, 1], [1, 1, 1]]
+        assert sum(stub.answered.values()) == 1 + 4
+
+
+def test_a_failure_in_a_batch_that_nobody_waits_for_yet_ends_the_run_with_its_reason(tmp_path):
+    with Stub(man, fault=later(ROWS["wrong key"][0], after=3)) as stub:
+        with opened("api:tiny", settings(stub.url, log=tmp_path / "a.log", in_flight=1), tmp_path) as model:
+            begun = [model.begin(images, [ASKED]) for images in (FACES[:2], FACES[2:4])]
+            assert begun[0]().shape == (2, 5)
+            with pytest.raises(MachineError, match="does not accept the key"):
+                begun[1]()
+        assert sum(stub.answered.values()) == 3  # trial and two images
+
+
 def test_an_interrupt_keeps_what_was_answered(tmp_path):
     with Stub(man, latency_s=0.05) as stub:
         model = EndpointModel("tiny", settings(stub.url, patience_s=20.0), AnswerLog(tmp_path / "a.log").__enter__())
