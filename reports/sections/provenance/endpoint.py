@@ -47,7 +47,7 @@ def _by_group(context: AuditContext, ways: Sequence[str]) -> Table | None:
         Row((f"{by}: {group}", count(max(rate.n for rate in found.values())), *(_rate(found.get(way)) for way in ways)))
         for (by, group), found in ordered[:MOST_GROUPS]
     )
-    of = f": the {len(rows)} most of {len(ordered)}" if len(rows) < len(ordered) else ""
+    of = f": the {len(rows)} highest of {len(ordered)}" if len(rows) < len(ordered) else ""
     caption = f"Share of each group whose questions ended without an answer{of}; the tests are among the questions above"
     return Table("Without an answer, by group", caption, ("Group", "n", *ways), rows) if rows else None
 
