@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
-from audit.statistics.resampling import exceedance_p, shuffled_tables, spread_of_rates
+from audit.statistics.resampling import dealt_one_by_one, exceedance_p, shuffled_labels, shuffled_tables, spread_of_rates
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -122,32 +122,80 @@ def median_gap_p(found: Patterns, default: int, fewest: int, draws: int, rng: np
     if compared.sum() < 2:
         return None
 
-    def median(tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b"]:
-        rates = _rates(found, tables)[..., compared]
-        chosen = rates[:, default]
-        undefined = np.isnan(chosen)
-        # As `metrics.extremes`: of equals the first and the last.
-        highest = np.where(undefined, -1.0, chosen).argmax(axis=1)
-        lowest = chosen.shape[1] - 1 - np.where(undefined, 2.0, chosen)[:, ::-1].argmin(axis=1)
-        pair = np.stack([highest, lowest], axis=1)
-        ends = np.take_along_axis(rates, pair[:, None], axis=2)
-        differences = ends[..., 0] - ends[..., 1]
-        differences[~np.isfinite(differences).any(axis=1)] = 0.0
-        return np.asarray(np.nanmedian(differences, axis=1))
+    groups = np.flatnonzero(compared)
 
-    observed = float(median(found.table[None])[0])
-    return observed, exceedance_p(_shuffled(found, median, draws, rng), observed)
+    def of_tables(tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b"]:
+        rates = _rates(found, tables)[..., groups]
+        ends = np.take_along_axis(rates, _extremes(rates[:, default])[:, None], axis=2)
+        return _medians(ends[..., 0] - ends[..., 1])
+
+    observed = float(of_tables(found.table[None])[0])
+    margins = found.table.sum(axis=1), found.table.sum(axis=0)
+    if not dealt_one_by_one(*margins):
+        return observed, exceedance_p(_shuffled(found, of_tables, draws, rng), observed)
+    dealt = _Dealt.of(found)
+    parts = (shuffled_labels(margins[1], part, rng) for part in _parts(found, draws))
+    return observed, exceedance_p(np.concatenate([dealt.medians(part, default, groups) for part in parts]), observed)
+
+
+def _extremes(rates: Float[np.ndarray, "b g"]) -> Int[np.ndarray, "b 2"]:
+    """Return the groups with the highest and the lowest rate; as `metrics.extremes` of equals the first and the last."""
+    undefined = np.isnan(rates)
+    highest = np.where(undefined, -1.0, rates).argmax(axis=1)
+    lowest = rates.shape[1] - 1 - np.where(undefined, 2.0, rates)[:, ::-1].argmin(axis=1)
+    return np.stack([highest, lowest], axis=1)
+
+
+def _medians(differences: Float[np.ndarray, "b m"]) -> Float[np.ndarray, "b"]:
+    """Return the median of the rates that both groups have; 0 without any."""
+    differences[~np.isfinite(differences).any(axis=1)] = 0.0
+    return np.asarray(np.nanmedian(differences, axis=1))
+
+
+@dataclass(frozen=True)
+class _Dealt:
+    """Images one by one, in the order of their patterns: what labels are dealt to where nearly each image is a pattern of its own."""
+
+    events: Float[np.ndarray, "n m"]
+    counted: Float[np.ndarray, "n m"]
+    sizes: Int[np.ndarray, "g"] | None
+    """Of the groups, where every image counts for every rate."""
+
+    @classmethod
+    def of(cls, found: Patterns) -> _Dealt:
+        often, exact = found.table.sum(axis=1), _exact(found)
+        events, counted = (np.repeat(each, often, axis=0).astype(exact) for each in (found.events, found.counted))
+        return cls(events, counted, found.table.sum(axis=0) if found.counted.all() else None)
+
+    def medians(self, labels: Int[np.ndarray, "b n"], default: int, groups: Int[np.ndarray, "h"]) -> Float[np.ndarray, "b"]:
+        """Return the median difference of each shuffle: only the two groups that it picks by `default` meet every rate."""
+        one = slice(default, default + 1)
+        pair = groups[_extremes(np.stack([self._rates(labels, group, one)[:, 0] for group in groups], axis=1))]
+        high, low = (self._rates(labels, ends[:, None], slice(None)) for ends in pair.T)
+        return _medians(high - low)
+
+    def _rates(self, labels: Int[np.ndarray, "b n"], group: Int[np.ndarray, "*b"], rates: slice) -> Float[np.ndarray, "b m"]:
+        """Return some rates of one group of each shuffle."""
+        inside = (labels == group).astype(self.events.dtype)
+        n = inside @ self.counted[:, rates] if self.sizes is None else self.sizes[group]
+        return _ratio(inside @ self.events[:, rates], n)
+
+
+def _exact(found: Patterns) -> type[np.floating]:
+    """Return the number format of sums: whole numbers below 2^24 are exact in single precision, which takes half the time."""
+    return np.float32 if found.table.sum() < _EXACT else np.float64
+
+
+def _ratio(events: np.ndarray, n: np.ndarray) -> Float[np.ndarray, "*b"]:
+    return np.asarray(np.where(n > 0, events.astype(float) / np.maximum(n, 1), np.nan))
 
 
 def _rates(found: Patterns, tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b m g"]:
     """Return the rates of some tables; NaN where a shuffle leaves a group without a counted image."""
-    # Whole numbers below 2^24 are exact in single precision, which takes half the time.
-    exact = tables.astype(np.float32 if found.table.sum() < _EXACT else np.float64)
+    exact = tables.astype(_exact(found))
     events = found.events.T.astype(exact.dtype) @ exact
     # Where every image counts for every rate, a shuffle leaves the groups' sizes as they are.
-    n = found.table.sum(axis=0) if found.counted.all() else found.counted.T.astype(exact.dtype) @ exact
-    rates: np.ndarray = np.where(n > 0, events.astype(float) / np.maximum(n, 1), np.nan)
-    return rates
+    return _ratio(events, found.table.sum(axis=0) if found.counted.all() else found.counted.T.astype(exact.dtype) @ exact)
 
 
 def _shuffled(
@@ -155,9 +203,13 @@ def _shuffled(
 ) -> np.ndarray:
     """Return a statistic of shuffled tables: images of each pattern dealt to groups of the same sizes."""
     margins = found.table.sum(axis=1), found.table.sum(axis=0)
+    return np.concatenate([statistic(shuffled_tables(*margins, part, rng)) for part in _parts(found, draws)])
+
+
+def _parts(found: Patterns, draws: int) -> list[int]:
+    """Return how many shuffles are held at once; the stream depends on it."""
     at_once = max(1, _CELLS // found.table.size)
-    parts = [min(at_once, draws - start) for start in range(0, draws, at_once)]
-    return np.concatenate([statistic(shuffled_tables(*margins, part, rng)) for part in parts])
+    return [min(at_once, draws - start) for start in range(0, draws, at_once)]
 
 
 def _step_down(t: Float[np.ndarray, "m"], t_star: Float[np.ndarray, "b m"]) -> Float[np.ndarray, "m"]:

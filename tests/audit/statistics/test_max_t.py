@@ -143,6 +143,16 @@ def test_the_median_gap_by_enumeration():
     assert median_gap_p(patterns(extreme, None, np.array([0, 0, 0, 1, 1, 1]), 2), 0, 2, 9999, rng())[1] == pytest.approx(0.1, abs=0.01)
 
 
+def test_the_median_gap_is_the_same_from_labels_as_from_tables(monkeypatch):
+    """40 images in 16 patterns are dealt one by one; not all count for every rate, and of the third none does in some shuffles."""
+    events, counted = (rng(seed).random((40, 4)) < share for seed, share in ((1, 0.5), (2, [0.9, 0.8, 0.05, 1.0])))
+    found = patterns(events, counted, rng(3).integers(3, size=40), 3)
+    from_labels = median_gap_p(found, 0, 2, 500, rng())
+    monkeypatch.setattr("audit.statistics.max_t.dealt_one_by_one", lambda *margins: False)
+    assert from_labels == median_gap_p(found, 0, 2, 500, rng())
+    assert 0.01 < from_labels[1] < 0.99
+
+
 def test_median_gap_of_all_specifications():
     """Twelve specifications of one question, each a noisy reading of the same difference of 30 points between b and a."""
     source, codes = rng(3), np.repeat([0, 1, 2], 150)

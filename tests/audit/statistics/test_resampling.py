@@ -2,8 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy.stats import random_table
 
-from audit.statistics.resampling import exceedance_p, hull, resample_counts, shuffled_tables, spread_of_rates
+from audit.statistics.resampling import (
+    dealt_one_by_one,
+    exceedance_p,
+    hull,
+    resample_counts,
+    shuffled_labels,
+    shuffled_tables,
+    spread_of_rates,
+)
 
 
 def test_every_replicate_keeps_the_size_of_each_group():
@@ -56,3 +65,15 @@ def test_shuffled_tables_have_hypergeometric_cells():
     """Of 20 images, 8 of one kind, ten are dealt to either group: mean 4, variance 10 x .4 x .6 x 10 / 19 = 24 / 19."""
     cell = shuffled_tables(np.array([8, 12]), np.array([10, 10]), 40_000, np.random.default_rng(0))[:, 0, 0]
     assert (cell.mean(), cell.var()) == pytest.approx((4, 24 / 19), abs=0.03)
+
+
+def test_labels_are_shuffled_as_scipy_shuffles_them():
+    """Of a row an image the table has a one at the image's label. Rows and columns without images change nothing."""
+    rows, columns = np.array([1] * 20 + [0]), np.array([9, 0, 7, 4])
+    theirs, ours, tables = (np.random.default_rng(5) for _ in range(3))
+    expected = random_table(rows[:20], columns[[0, 2, 3]]).rvs(size=6, random_state=theirs, method="boyett")
+    labels = shuffled_labels(columns, 6, ours)
+    assert dealt_one_by_one(rows, columns)
+    assert (np.eye(4, dtype=int)[labels][..., [0, 2, 3]] == expected).all()
+    assert (shuffled_tables(rows, columns, 6, tables)[:, :20, [0, 2, 3]] == expected).all()
+    assert theirs.random() == ours.random() == tables.random()
