@@ -1,9 +1,12 @@
 """Resampled counts: their moments, what stays fixed, and the interval made from them."""
 
+import sys
+
 import numpy as np
 import pytest
 from scipy.stats import random_table
 
+from audit.statistics import resampling
 from audit.statistics.resampling import (
     dealt_one_by_one,
     exceedance_p,
@@ -77,3 +80,17 @@ def test_labels_are_shuffled_as_scipy_shuffles_them():
     assert (np.eye(4, dtype=int)[labels][..., [0, 2, 3]] == expected).all()
     assert (shuffled_tables(rows, columns, 6, tables)[:, :20, [0, 2, 3]] == expected).all()
     assert theirs.random() == ours.random() == tables.random()
+
+
+def test_tables_are_those_of_scipy_with_and_without_its_compiled_function(monkeypatch):
+    rows, columns = np.array([300, 200, 0, 54]), np.array([154, 400])
+    expected = random_table(rows[[0, 1, 3]], columns).rvs(size=50, random_state=np.random.default_rng(2))
+    assert not dealt_one_by_one(rows, columns)
+    monkeypatch.delitem(sys.modules, "scipy.stats._rcont.rcont")
+    resampling._compiled_tables.cache_clear()
+    assert resampling._compiled_tables() is not None  # this release of scipy still has it where it is looked for
+    compiled = shuffled_tables(rows, columns, 50, np.random.default_rng(2))
+    monkeypatch.setattr(resampling, "_compiled_tables", lambda: None)
+    assert (compiled == shuffled_tables(rows, columns, 50, np.random.default_rng(2))).all()
+    assert (compiled[:, [0, 1, 3]] == expected).all()
+    assert not compiled[:, 2].any()
