@@ -79,11 +79,11 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
     if total in (0, int(n.sum())):
         return GapNull(gap, 1.0, (0, len(n) - 1), 0.0, 0.0, None, None, 1.0)
     drawn = rng.multivariate_hypergeometric(n, total, size=draws, method="marginals")
-    rates, errors = drawn / n, sampling_errors(n)
-    by_group = np.ascontiguousarray(rates.T)  # numpy reduces over a short last axis ten times as slowly
-    null = by_group.max(axis=0) - by_group.min(axis=0)
+    drawn, errors = np.ascontiguousarray(drawn.T), sampling_errors(n)  # numpy reduces over a short last axis ten times as slowly
+    rates = drawn / n[:, None]
+    null = rates.max(axis=0) - rates.min(axis=0)
     chi2 = float(_chi_square(events, n))
-    shuffled = np.stack([max_standardized_difference(rates, errors), _chi_square(drawn, n)], axis=1)
+    shuffled = np.stack([max_standardized_difference(rates.T, errors), _chi_square(drawn, n[:, None])]).T
     p, (pair_p, chi2_p) = ShuffledNull(shuffled).p(np.array([max_standardized_difference(events / n, errors), chi2]))
     if _fewest_expected(events, n) >= FEWEST_EXPECTED:
         chi2_p = float(chdtrc(len(n) - 1, chi2))
@@ -100,19 +100,22 @@ class ShuffledNull:
     """
 
     def __init__(self, drawn: Float[np.ndarray, "b s"]):
-        columns = np.ascontiguousarray(drawn.T)
-        order = np.argsort(columns, axis=1)
-        self.ordered = np.take_along_axis(columns, order, axis=1)
+        self._columns = np.ascontiguousarray(drawn.T)
+        self.ordered = np.sort(self._columns, axis=1)
         """Each statistic's values, ascending."""
-        # In ascending order: looking up a hundred thousand values as they come is five times as slow.
-        reaching = np.empty(columns.shape, np.int64)
-        np.put_along_axis(reaching, order, np.stack(list(map(self._at_least, self.ordered, self.ordered))), axis=1)
-        self.ranks = reaching.T
+
+    @property
+    def ranks(self) -> Int[np.ndarray, "b s"]:
         """For each shuffle and statistic the shuffles, itself included, that reach it."""
+        # In ascending order: looking up a hundred thousand values as they come is five times as slow.
+        reaching = np.empty(self._columns.shape, np.int64)
+        order = np.argsort(self._columns, axis=1)
+        np.put_along_axis(reaching, order, np.stack(list(map(self._at_least, self.ordered, self.ordered))), axis=1)
+        return reaching.T
 
     @staticmethod
     def _at_least(column: Float[np.ndarray, "b"], values: Float[np.ndarray, "*o"]) -> Int[np.ndarray, "*o"]:
-        return np.asarray(len(column) - np.searchsorted(column, values - _SLACK * np.abs(values)))
+        return np.asarray(len(column) - np.searchsorted(column, _less_rounding(values)))
 
     def _reaching(self, values: Float[np.ndarray, "*o s"]) -> Int[np.ndarray, "*o s"]:
         return np.stack([self._at_least(column, values[..., place]) for place, column in enumerate(self.ordered)], axis=-1)
@@ -131,26 +134,33 @@ class ShuffledNull:
         reaching = self._reaching(observed)
         # A shuffle is as extreme if one of its own p, counted with the observed table, is at most the observed table's smallest.
         extreme = np.minimum(reaching, 1 + reaching.min(axis=-1, keepdims=True)).reshape(-1, observed.shape[-1])
-        parts = np.array_split(extreme, max(1, extreme.size * len(self.ranks) >> 24))
+        draws = self.ordered.shape[1]
+        parts = np.array_split(extreme, max(1, extreme.size * draws >> 24))
         count = np.concatenate([self._as_extreme(part) for part in parts])
-        size = len(self.ranks) + 1
-        return (1 + count.reshape(observed.shape[:-1])) / size, (1 + reaching) / size
+        return (1 + count.reshape(observed.shape[:-1])) / (draws + 1), (1 + reaching) / (draws + 1)
 
     def _as_extreme(self, extreme: Int[np.ndarray, "o s"]) -> Int[np.ndarray, "o"]:
+        """Count the shuffles of which any statistic is reached by at most so many: that lie above all but the `extreme` largest."""
+        draws = self.ordered.shape[1]
         # Statistic by statistic: numpy reduces over an axis of two far more slowly.
-        reached = np.zeros((len(extreme), len(self.ranks)), bool)
-        for ranks, limits in zip(self.ranks.T, extreme.T, strict=True):
-            reached |= ranks <= limits[:, None]
-        return np.asarray(reached.sum(axis=1))
+        reached = np.zeros((len(extreme), draws), bool)
+        for column, ordered, limits in zip(self._columns, self.ordered, extreme.T, strict=True):
+            next_largest = np.where(limits < draws, ordered[draws - 1 - np.minimum(limits, draws - 1)], -np.inf)
+            reached |= _less_rounding(column) > next_largest[:, None]
+        return np.asarray(np.count_nonzero(reached, axis=1))
+
+
+def _less_rounding(values: Float[np.ndarray, "*o"]) -> Float[np.ndarray, "*o"]:
+    return np.asarray(values - _SLACK * np.abs(values))
 
 
 def _exceedance(reached: np.ndarray) -> float:
     return float((1 + np.count_nonzero(reached)) / (len(reached) + 1))
 
 
-def _chi_square(events: Int[np.ndarray, "*b g"], n: Int[np.ndarray, "g"]) -> Float[np.ndarray, "*b"]:
-    rate = events.sum(axis=-1, keepdims=True) / n.sum()
-    return np.asarray(((events - n * rate) ** 2 / (n * rate * (1 - rate))).sum(axis=-1))
+def _chi_square(events: Int[np.ndarray, "g *b"], n: Int[np.ndarray, "g *b"]) -> Float[np.ndarray, "*b"]:
+    rate = events.sum(axis=0) / n.sum()
+    return np.asarray(((events - n * rate) ** 2 / (n * rate * (1 - rate))).sum(axis=0))
 
 
 def _fewest_expected(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"]) -> float:

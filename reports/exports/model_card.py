@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
+
+import yaml
 
 from audit.records.results import AuditResult, Finding, Results
 from audit.types import Settings
@@ -13,17 +15,14 @@ from reports.text import phrases, sentences
 from reports.text.numbers import clean, count, exact_points, in_words
 from reports.text.order import by_severity
 
-if TYPE_CHECKING:
-    from huggingface_hub import EvalResult
-
 TASK, ASKED_TASK, UNKNOWN_TASK = "zero-shot-image-classification", "image-text-to-text", "other"
 
 
 def model_cards(results: Results) -> dict[str, str]:
     """Return file name -> card, one a model: ``model_card.md``, and numbered where several models were audited.
 
-    Written with huggingface_hub's `ModelCard` and `EvalResult`, so that the metadata (`model-index`) is what the hub validates. A card
-    has no field for an interval: it stands in the name of the metric, and the findings below have it in words.
+    Written as huggingface_hub writes a `ModelCard` with its `EvalResult` (`model-index`), without the tenth of a second that importing it
+    takes. A card has no field for an interval: it stands in the name of the metric, and the findings below have it in words.
     """
     models: dict[str, list[AuditResult]] = {}
     for audit in results.audits:
@@ -33,31 +32,33 @@ def model_cards(results: Results) -> dict[str, str]:
 
 
 def _card(results: Results, audits: Sequence[AuditResult]) -> str:
-    from huggingface_hub import ModelCard, ModelCardData
+    name, found = _named(audits[0].model.name), [each for audit in audits for each in _gaps(audit)]
+    data = {
+        **({} if found else {"model_name": name}),
+        **({} if phrases.answers_only(audits[0].model) else {"pipeline_tag": _task(audits[0])}),
+        "tags": ["vlm-audit", "bias-evaluation"],
+        **({"model-index": [{"name": name, "results": _by_data(found)}]} if found else {}),
+    }
+    written = yaml.safe_dump(data, allow_unicode=True, sort_keys=False).strip()
+    return ordinary_spaces(f"---\n{written}\n---\n\n{_body(results, audits)}")
 
-    data = ModelCardData(
-        model_name=_named(audits[0].model.name),
-        pipeline_tag=None if phrases.answers_only(audits[0].model) else _task(audits[0]),
-        tags=["vlm-audit", "bias-evaluation"],
-        eval_results=[result for audit in audits for result in _eval_results(audit)] or None,
-    )
-    return ordinary_spaces(str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{_body(results, audits)}")))
 
-
-def _eval_results(audit: AuditResult) -> Iterator[EvalResult]:
-    """Return one entry for each gap of a pre-specified question."""
-    from huggingface_hub import EvalResult
-
+def _gaps(audit: AuditResult) -> Iterator[tuple[AuditResult, dict[str, Any]]]:
+    """Return the metric of each gap of a pre-specified question, with its audit."""
     for finding in sorted((finding for finding in audit.findings if finding.primary), key=by_severity):
         if finding.gap:
-            yield EvalResult(
-                task_type=_task(audit),
-                dataset_type=_named(audit.data.name),
-                dataset_name=_named(audit.data.source),
-                metric_type=f"{finding.metric}_gap",
-                metric_value=round(finding.gap.value, 6),
-                metric_name=_named(_metric_name(finding, audit)),
-            )
+            value = round(finding.gap.value, 6)
+            yield audit, {"type": f"{finding.metric}_gap", "value": value, "name": _named(_metric_name(finding, audit))}
+
+
+def _by_data(found: Sequence[tuple[AuditResult, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return one entry for each task and data set, by which the hub tells results apart."""
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
+    for audit, metric in found:
+        task, data = _task(audit), _named(audit.data.name)
+        new = {"task": {"type": task}, "dataset": {"name": _named(audit.data.source), "type": data}, "metrics": []}
+        entries.setdefault((task, data), new)["metrics"].append(metric)
+    return list(entries.values())
 
 
 def _task(audit: AuditResult) -> str:

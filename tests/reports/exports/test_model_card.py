@@ -12,6 +12,7 @@ def test_the_hub_reads_every_gap_that_counts(everything):
     card = ModelCard(model_cards(everything)["model_card.md"], ignore_metadata_errors=False)
     gaps = [finding.gap.value for audit in everything.audits for finding in audit.findings if finding.primary and finding.gap]
 
+    assert str(card) == model_cards(everything)["model_card.md"]  # as the hub's own library writes it
     assert sorted(result.metric_value for result in card.data.eval_results) == pytest.approx(sorted(gaps), abs=1e-6)
     assert {result.task_type for result in card.data.eval_results} == {"zero-shot-image-classification"}
     assert all("[" in result.metric_name and "points" in result.metric_name for result in card.data.eval_results)
