@@ -8,6 +8,8 @@ import numpy as np
 from scipy.special import ndtri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jaxtyping import Float, Int
 
     Counts = Int[np.ndarray, "*shape"] | int
@@ -127,47 +129,48 @@ def score_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, al
     >>> round(float(low), 3), round(float(high), 3)
     (1.007, 4.024)
     """
-    one, two = (np.asarray(events_1), np.asarray(n_1)), (np.asarray(events_2), np.asarray(n_2))
-    z = float(ndtri(1 - alpha / 2))
-    upper, inverse = _upper_ratio(*one, *two, z, skewness), _upper_ratio(*two, *one, z, skewness)
-    return np.asarray(1 / inverse), upper
+    # Both limits are looked for at once: the lower one is the inverse of the other ratio's upper one.
+    sides = np.stack(np.broadcast_arrays(events_1, n_1, events_2, n_2))
+    one, n_one, two, n_two = np.stack([sides, sides[[2, 3, 0, 1]]], axis=1)
+    upper, inverse = _upper_ratio(one, n_one, two, n_two, float(ndtri(1 - alpha / 2)), skewness)
+    return np.asarray(1 / inverse), np.asarray(upper)
 
 
 def _upper_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, z: float, skewness: bool) -> Float[np.ndarray, "*shape"]:
     """Return the ratio above which the score is below ``-z``; infinite where the second rate has no event."""
     some = np.maximum(events_2, 1)
     p_1, p_2 = np.asarray(events_1 / np.asarray(n_1)), np.asarray(some / n_2)
+    score = _ratio_score(p_1, n_1, p_2, n_2, z if skewness else None)
     # The score falls with the ratio, from above -z just below the observed ratio. Halving needs no derivative and cannot leave the bracket.
     low = np.log(np.maximum(events_1, 1e-3) / n_1) - np.log(p_2) - 1e-9
     high = low + _WIDEST
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        above = _ratio_score(p_1, n_1, p_2, n_2, np.exp(middle), z if skewness else None) > -z
+        above = score(np.exp(middle)) > -z
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return np.where(np.equal(events_2, 0), np.inf, np.exp(low))
 
 
 def _ratio_score(
-    p_1: Float[np.ndarray, "*shape"],
-    n_1: Counts,
-    p_2: Float[np.ndarray, "*shape"],
-    n_2: Counts,
-    ratio: Float[np.ndarray, "*shape"],
-    z: float | None,
-) -> Float[np.ndarray, "*shape"]:
-    """Return the standardised difference ``p_1 - ratio p_2`` under the likeliest rates of that ratio; with `z`, less its skewness there."""
-    a, b = (n_1 + n_2) * ratio, n_1 * (ratio + p_1) + n_2 * (1 + ratio * p_2)
-    c = n_1 * p_1 + n_2 * p_2
-    # The smaller root of a q^2 - b q + c, in the form that loses no digits where c is small.
-    second = np.minimum(2 * c / (b + np.sqrt(np.maximum(b**2 - 4 * a * c, 0.0))), np.minimum(1.0, 1 / ratio))
-    first = second * ratio
-    parts = first * (1 - first) / n_1, ratio**2 * second * (1 - second) / n_2
-    variance = np.maximum(parts[0] + parts[1], _SMALLEST)
-    score = (p_1 - ratio * p_2) / np.sqrt(variance)
-    if z is None:
-        return np.asarray(score)
-    third = parts[0] * (1 - 2 * first) / n_1 - parts[1] * ratio * (1 - 2 * second) / n_2
-    return np.asarray(score - third / variance**1.5 * (z**2 - 1) / 6)
+    p_1: Float[np.ndarray, "*shape"], n_1: Counts, p_2: Float[np.ndarray, "*shape"], n_2: Counts, z: float | None
+) -> Callable[[Float[np.ndarray, "*shape"]], Float[np.ndarray, "*shape"]]:
+    """Return the standardised difference ``p_1 - ratio p_2`` under the likeliest rates of a ratio; with `z`, less its skewness there."""
+    both, c = n_1 + n_2, n_1 * p_1 + n_2 * p_2
+
+    def score(ratio: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        a, b = both * ratio, n_1 * (ratio + p_1) + n_2 * (1 + ratio * p_2)
+        # The smaller root of a q^2 - b q + c, in the form that loses no digits where c is small.
+        second = np.minimum(2 * c / (b + np.sqrt(np.maximum(b**2 - 4 * a * c, 0.0))), np.minimum(1.0, 1 / ratio))
+        first = second * ratio
+        parts = first * (1 - first) / n_1, ratio**2 * second * (1 - second) / n_2
+        variance = np.maximum(parts[0] + parts[1], _SMALLEST)
+        standardized = (p_1 - ratio * p_2) / np.sqrt(variance)
+        if z is None:
+            return np.asarray(standardized)
+        third = parts[0] * (1 - 2 * first) / n_1 - parts[1] * ratio * (1 - 2 * second) / n_2
+        return np.asarray(standardized - third / variance**1.5 * (z**2 - 1) / 6)
+
+    return score
 
 
 def agresti_min(only_first: float, only_second: float, n: float, alpha: float) -> tuple[float, float]:

@@ -44,11 +44,17 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Verdict]:
     close, p = np.zeros(len(found), bool), np.full(len(found), np.nan)
     for i in tested:
         close[i] = _within(found[i], counts[i], inputs.settings.alpha)
-        # The same shuffles as those of the finding.
-        p[i] = gap_test(*counts[i], inputs.settings.draws, generator(inputs.settings.seed, found[i].id)).p
+        p[i] = _p(found[i], counts[i], inputs)
     p[tested] = holm(p[tested])
     ruled = verdicts(close, p, inputs.settings.alpha, np.array([len(n) for _, n in counts])).tolist()
     return {finding.id: verdict for finding, verdict in zip(found, ruled, strict=True) if not finding.unresponsive}
+
+
+def _p(finding: Finding, counts: Counts, inputs: EvidenceInputs) -> float:
+    if finding.gap and finding.measurement in inputs.measurements and all(map(np.array_equal, counts, compared_counts(finding)[1:])):
+        return finding.gap.p  # no image of a compared group was turned
+    # The same shuffles as those of the finding.
+    return gap_test(*counts, inputs.settings.draws, generator(inputs.settings.seed, finding.id)).p
 
 
 def _within(finding: Finding, counts: Counts, alpha: float) -> bool:
