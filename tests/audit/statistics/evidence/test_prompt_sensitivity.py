@@ -27,9 +27,9 @@ def answered(**cells):
     return selected(cells)
 
 
-def curve(*answers, default=0):
+def curve(*answers, default=0, settings=SETTINGS):
     plan = SpecificationPlan("Does it matter?", CLAIM, tuple(specification(f"p{i}") for i in range(len(answers))), default)
-    return specification_curve(plan, dict(enumerate(answers)), LEVELS, SETTINGS)
+    return specification_curve(plan, dict(enumerate(answers)), LEVELS, settings)
 
 
 DEFAULT = answered(a=(30, 100), b=(60, 100), c=(50, 100))
@@ -81,6 +81,8 @@ def test_the_point_of_the_default_is_its_finding():
         assert found.points[i].gap == finding.gap.value
         by_group = {rate.group: rate.value for rate in finding.by_group}
         assert found.points[i].difference == by_group["b",] - by_group["a",]
+    default, other = curve(STRONG, STRONG, settings=Settings(draws=9999)).points
+    assert (default.p, other.p) == (0.0001, 0.0005)  # of templates that are not the default at most 1,999 shuffles
 
 
 def test_what_cannot_be_estimated_is_none_and_outside_the_summary():
