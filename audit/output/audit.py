@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,11 +44,14 @@ def assemble_results(
 
     The command is as typed, without the machine's folders; `ran_on` holds device and dtype.
     """
-    environment = {package: version(package) for package in PACKAGES} | {"python": sys.version.split()[0], **ran_on}
+    environment = {package: _version(package) for package in PACKAGES} | {"python": sys.version.split()[0], **ran_on}
     return Results(
         schema_version=SCHEMA_VERSION, status="complete", tool=f"vlm-audit {__version__}", command=tuple(command), settings=settings,
         environment=environment, audits=tuple(each.result for each in audited), timing=timing,
     )  # fmt: skip
+
+
+_version = cache(version)  # reads a package's metadata, as slowly as nine templates are filled
 
 
 def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) -> None:
