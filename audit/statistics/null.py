@@ -135,19 +135,25 @@ class ShuffledNull:
         # A shuffle is as extreme if one of its own p, counted with the observed table, is at most the observed table's smallest.
         extreme = np.minimum(reaching, 1 + reaching.min(axis=-1, keepdims=True)).reshape(-1, observed.shape[-1])
         draws = self.ordered.shape[1]
-        parts = np.array_split(extreme, max(1, extreme.size * draws >> 24))
-        count = np.concatenate([self._as_extreme(part) for part in parts])
+        count = (self._count_one if len(extreme) == 1 else self._count_many)(extreme)
         return (1 + count.reshape(observed.shape[:-1])) / (draws + 1), (1 + reaching) / (draws + 1)
 
-    def _as_extreme(self, extreme: Int[np.ndarray, "o s"]) -> Int[np.ndarray, "o"]:
+    def _count_one(self, extreme: Int[np.ndarray, "1 s"]) -> Int[np.ndarray, "1"]:
         """Count the shuffles of which any statistic is reached by at most so many: that lie above all but the `extreme` largest."""
         draws = self.ordered.shape[1]
-        # Statistic by statistic: numpy reduces over an axis of two far more slowly.
-        reached = np.zeros((len(extreme), draws), bool)
-        for column, ordered, limits in zip(self._columns, self.ordered, extreme.T, strict=True):
-            next_largest = np.where(limits < draws, ordered[draws - 1 - np.minimum(limits, draws - 1)], -np.inf)
-            reached |= _less_rounding(column) > next_largest[:, None]
-        return np.asarray(np.count_nonzero(reached, axis=1))
+        reached = np.zeros(draws, bool)
+        for column, ordered, limit in zip(self._columns, self.ordered, extreme[0], strict=True):
+            reached |= _less_rounding(column) > (ordered[draws - 1 - limit] if limit < draws else -np.inf)
+        return np.array([np.count_nonzero(reached)])
+
+    def _count_many(self, extreme: Int[np.ndarray, "o s"]) -> Int[np.ndarray, "o"]:
+        """Count as `_count_one`: statistics' limits differ by one at most, in few ways, and each way needs the ranks in order once."""
+        fewest, ranks, count = extreme.min(axis=1), self.ranks, np.zeros(len(extreme), np.int64)
+        ways, way = np.unique(extreme - fewest[:, None], axis=0, return_inverse=True)
+        for place, more in enumerate(ways):
+            these = way.ravel() == place
+            count[these] = np.searchsorted(np.sort((ranks - more).min(axis=1)), fewest[these], side="right")
+        return count
 
 
 def _less_rounding(values: Float[np.ndarray, "*o"]) -> Float[np.ndarray, "*o"]:

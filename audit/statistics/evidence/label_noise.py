@@ -217,20 +217,21 @@ def label_noise_curve(
     A wrong label is another group's, in proportion to the images of the others; whether it is wrong depends on nothing else. Of two
     equal groups with a share eps of wrong labels the expected gap is (1 - 2 eps) times the gap.
     """
-    observed = _verdicts(events[None], n[None], rules, rng)[0]
-    relabelled = ((share, _verdicts(*relabel(events, n, share, REPEATS, rng), rules, rng)) for share in shares)
-    return tuple(NoisePoint(share, float(np.mean(verdicts == observed))) for share, verdicts in relabelled)
+    tables = [(events[None], n[None])]
+    p = [_p_values(*tables[0], rules, rng)]
+    for share in shares:
+        tables.append(relabel(events, n, share, REPEATS, rng))
+        p.append(_p_values(*tables[-1], rules, rng))
+    all_events, all_n = (np.concatenate(each) for each in zip(*tables, strict=True))
+    found = _verdicts(all_events, all_n, np.concatenate(p), rules)
+    relabelled = found[1:].reshape(len(shares), REPEATS)
+    return tuple(NoisePoint(share, float(np.mean(each == found[0]))) for share, each in zip(shares, relabelled, strict=True))
 
 
-def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], rules: Rules, rng: np.random.Generator) -> np.ndarray:
-    """Apply `verdict_on` to many tables of one total at once: str[b].
-
-    All of them are held against one null, drawn at their mean group sizes: relabelling moves the sizes by a few images, and
-    the null with them by far less than 1,000 draws can tell (200 tables with a null of their own each would take a hundred times as long).
-    """
+def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], p: Float[np.ndarray, "b"], rules: Rules) -> np.ndarray:
+    """Apply `verdict_on` to many tables at once: str[b]."""
     ok = n >= max(rules.fewest, 2)
     groups, rates = ok.sum(axis=1), np.where(ok, events / np.maximum(n, 1), np.nan)
-    p = _p_values(rates, np.rint(n.mean(axis=0)).astype(int), events.sum(axis=1).mean(), rules, rng)
     close = np.zeros(len(n), bool)
     # A gap of the tolerance or more is never within it: only the others need every pair.
     narrow = np.flatnonzero((spread_of_rates(rates) < rules.tolerance) & (groups > 1))
@@ -254,11 +255,16 @@ def _within(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[
 
 
 def _p_values(
-    rates: Float[np.ndarray, "b g"], n: Int[np.ndarray, "g"], total: float, rules: Rules, rng: np.random.Generator
+    events_of: Int[np.ndarray, "b g"], n_of: Int[np.ndarray, "b g"], rules: Rules, rng: np.random.Generator
 ) -> Float[np.ndarray, "b"]:
-    """Return the share of shuffles whose most significant pair is as significant as each table's, the observed one included."""
+    """Return the share of shuffles whose most significant pair is as significant as that of each table of one total, itself included.
+
+    All of them are held against one null, drawn at their mean group sizes: relabelling moves the sizes by a few images, and
+    the null with them by far less than 1,000 draws can tell (200 tables with a null of their own each would take a hundred times as long).
+    """
+    known, n, total = n_of >= max(rules.fewest, 2), np.rint(n_of.mean(axis=0)).astype(int), events_of.sum(axis=1).mean()
     ok = n >= max(rules.fewest, 2)
-    compared, rates = n[ok], rates[:, ok]
+    compared, rates = n[ok], np.where(known, events_of / np.maximum(n_of, 1), np.nan)[:, ok]
     # Rounded mean sizes may hold an image fewer than there are: no more events than images.
     events = min(round(total * compared.sum() / max(n.sum(), 1)), int(compared.sum()))
     if len(compared) < 2 or events in (0, int(compared.sum())):
