@@ -33,8 +33,8 @@ READ_HERE = {"PYTHONPATH", "PYTHONIOENCODING", "TORCHINDUCTOR_CACHE_DIR"}
 """Of these, what a forked process heeds as an interpreter does; torch sets the last when its compiler is imported."""
 OPTIONS = {"stdin", "stdout", "stderr", "text", "encoding", "errors", "bufsize", "cwd", "env"}
 IMPORTED = (
-    "audit.api.pipeline", "audit.models.native", "contrastive.training.loop", "fairlearn.metrics", "jinja2", "pandas", "pyarrow.parquet",
-    "reports.sections", "scipy.stats", "torch", "transformers",
+    "audit.api.pipeline", "audit.models.native", "contrastive.training.loop", "fairlearn.metrics", "jinja2", "pandas", "pyarrow.csv",
+    "pyarrow.parquet", "reports.exports.model_card", "reports.render", "scipy.stats", "torch", "transformers",
 )  # fmt: skip
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -170,6 +170,9 @@ def begin(how, what, *words):
 if __name__ == "__main__":
     for each in IMPORTED:
         import_module(each)
+    templates = import_module("reports.environment").environment()
+    for each in templates.list_templates(extensions=["html"]):
+        templates.get_template(each)  # compiled once: a fifth of a second for each command that writes a page
     gc.freeze()
     asked, its_streams = _serve(socket.socket(fileno=int(sys.argv[1])))
     _begin(asked["cwd"], asked["env"], its_streams)
