@@ -160,25 +160,31 @@ class _Dealt:
     counted: Float[np.ndarray, "n m"]
     sizes: Int[np.ndarray, "g"] | None
     """Of the groups, where every image counts for every rate."""
+    width: int
+    """Groups."""
 
     @classmethod
     def of(cls, found: Patterns) -> _Dealt:
         often, exact = found.table.sum(axis=1), _exact(found)
         events, counted = (np.repeat(each, often, axis=0).astype(exact) for each in (found.events, found.counted))
-        return cls(events, counted, found.table.sum(axis=0) if found.counted.all() else None)
+        return cls(events, counted, found.table.sum(axis=0) if found.counted.all() else None, found.table.shape[1])
 
     def medians(self, labels: Int[np.ndarray, "b n"], default: int, groups: Int[np.ndarray, "h"]) -> Float[np.ndarray, "b"]:
         """Return the median difference of each shuffle: only the two groups that it picks by `default` meet every rate."""
-        one = slice(default, default + 1)
-        pair = groups[_extremes(np.stack([self._rates(labels, group, one)[:, 0] for group in groups], axis=1))]
-        high, low = (self._rates(labels, ends[:, None], slice(None)) for ends in pair.T)
+        n = self._by_group(labels, self.counted[:, default]) if self.sizes is None else self.sizes
+        pair = groups[_extremes(_ratio(self._by_group(labels, self.events[:, default]), n)[:, groups])]
+        high, low = (self._rates_of(labels, ends[:, None]) for ends in pair.T)
         return _medians(high - low)
 
-    def _rates(self, labels: Int[np.ndarray, "b n"], group: Int[np.ndarray, "*b"], rates: slice) -> Float[np.ndarray, "b m"]:
-        """Return some rates of one group of each shuffle."""
+    def _by_group(self, labels: Int[np.ndarray, "b n"], which: Float[np.ndarray, "n"]) -> Int[np.ndarray, "b g"]:
+        """Count some of the images by group, in each shuffle."""
+        place = labels[:, np.flatnonzero(which)] + np.arange(0, len(labels) * self.width, self.width)[:, None]
+        return np.bincount(place.ravel(), minlength=len(labels) * self.width).reshape(-1, self.width)
+
+    def _rates_of(self, labels: Int[np.ndarray, "b n"], group: Int[np.ndarray, "b 1"]) -> Float[np.ndarray, "b m"]:
+        """Return all rates of one group of each shuffle."""
         inside = (labels == group).astype(self.events.dtype)
-        n = inside @ self.counted[:, rates] if self.sizes is None else self.sizes[group]
-        return _ratio(inside @ self.events[:, rates], n)
+        return _ratio(inside @ self.events, inside @ self.counted if self.sizes is None else self.sizes[group])
 
 
 def _exact(found: Patterns) -> type[np.floating]:
