@@ -120,10 +120,13 @@ def _power_of_many(sizes: tuple[int, ...], rate: float, level: float) -> Callabl
     events = np.stack([_events(order, size, rate) for order, size in zip(orders, sizes, strict=True)])
     # Only the first group is drawn anew for each difference: the others lie as far apart as before.
     others = max_standardized_difference((events[1:] / n[1:, None]).T, sampling_errors(n[1:]))
+    rates, of_others, errors = events / n[:, None], events[1:].sum(axis=0), sampling_errors(n)[1:, [0]]
 
     def power(difference: float) -> float:
-        events[0] = _events(orders[0], sizes[0], rate + difference)
-        return float(np.mean((_statistics(events, n, others) > critical[:, None]).any(axis=0)))
+        first = _events(orders[0], sizes[0], rate + difference)
+        rates[0] = first / n[0]
+        largest = np.maximum(others, (np.abs(rates[1:] - rates[0]) / errors).max(axis=0))
+        return float(np.mean((_statistics(rates, (of_others + first) / n.sum(), n, largest) > critical[:, None]).any(axis=0)))
 
     return power
 
@@ -134,7 +137,9 @@ def _critical(sizes: tuple[int, ...], rate: float, level: float) -> Float[np.nda
     n = np.array(sizes)
     draws = min(40_000, max(20_000, _CELLS * 4 // len(sizes) ** 2))
     orders = _orders(len(sizes), draws)
-    drawn = _statistics(np.stack([_events(order, size, rate) for order, size in zip(orders, sizes, strict=True)]), n)
+    events = np.stack([_events(order, size, rate) for order, size in zip(orders, sizes, strict=True)])
+    rates = events / n[:, None]
+    drawn = _statistics(rates, events.sum(axis=0) / n.sum(), n, max_standardized_difference(rates.T, sampling_errors(n)))
     # Of tables that are not among the most extreme by either statistic nothing depends.
     place = int(level * draws)
     extreme = drawn >= np.partition(drawn, draws - place - 1, axis=1)[:, [draws - place - 1]]
@@ -158,14 +163,8 @@ def _events(order: Int[np.ndarray, "b"], n: int, rate: float) -> Int[np.ndarray,
 
 
 def _statistics(
-    events: Int[np.ndarray, "g b"], n: Int[np.ndarray, "g"], others: Float[np.ndarray, "b"] | None = None
+    rates: Float[np.ndarray, "g b"], pooled: Float[np.ndarray, "b"], n: Int[np.ndarray, "g"], largest: Float[np.ndarray, "b"]
 ) -> Float[np.ndarray, "2 b"]:
-    """Return both statistics of each table; `others` is the largest difference, in standard errors, without the first group."""
-    rates, pooled, errors = events / n[:, None], events.sum(axis=0) / n.sum(), sampling_errors(n)
+    """Return both statistics of each table; `largest` is the largest difference in standard errors."""
     variance = np.maximum(pooled * (1 - pooled), 1e-12)
-    squares = n @ (rates - pooled) ** 2
-    if others is None:
-        largest = max_standardized_difference(rates.T, errors)
-    else:
-        largest = np.maximum(others, (np.abs(rates[1:] - rates[0]) / errors[1:, [0]]).max(axis=0))
-    return np.stack([largest / np.sqrt(variance), squares / variance])
+    return np.stack([largest / np.sqrt(variance), n @ (rates - pooled) ** 2 / variance])
