@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
@@ -204,6 +205,12 @@ def _asked(
 
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:
     """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
+    # Tables are small: a second thread of the matrix library mostly waits, which takes as much CPU time as computing does.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _build_result(answered, probe, settings, stages)
+
+
+def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages) -> AuditedProbe:
     dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
     predictions = {name: weighing(clustered(each, cluster), weights, dataset.name) for name, each in answered.predictions.items()}
     tested = Stage("testing", sum(len(m.claims) for m in probe.measurements), stages).advance
