@@ -94,3 +94,11 @@ def test_tables_are_those_of_scipy_with_and_without_its_compiled_function(monkey
     assert (compiled == shuffled_tables(rows, columns, 50, np.random.default_rng(2))).all()
     assert (compiled[:, [0, 1, 3]] == expected).all()
     assert not compiled[:, 2].any()
+
+
+def test_a_function_of_scipy_that_has_changed_is_not_taken():
+    right = np.array([[1, 1], [0, 1]])
+    assert resampling._draws_tables(lambda rows, columns, n, size, rng: np.tile(right, (size, 1, 1)))
+    assert not resampling._draws_tables(lambda rows, columns, n, size, rng: np.tile(right.T, (size, 1, 1)))
+    assert not resampling._draws_tables(lambda rows, columns, size, rng: np.tile(right, (size, 1, 1)))
+    assert not resampling._draws_tables(lambda rows, columns, n, size, rng: right)
