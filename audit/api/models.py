@@ -16,7 +16,7 @@ from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
 from audit.embedding.folders import SharedRoot, local_root, root_of
 from audit.embedding.known import known_encoder
 from audit.encoder import LimitedWriter
-from audit.engine.askable import check_askable, check_questions, check_texts
+from audit.engine.askable import check_answerer, check_askable, check_texts
 from audit.errors import UsageError
 from audit.models import load, plugin
 from audit.models.endpoint import model as endpoint
@@ -49,7 +49,7 @@ def check_fit(encoder: Encoder | Answerer, asked: Asked, request: AuditRequest, 
     for probe, dataset in asked:
         check_askable(encoder, probe, dataset, request.settings, request.what_if)
         if isinstance(encoder, Answerer):
-            check_questions(encoder, probe, dataset, request.settings)
+            check_answerer(encoder, probe, dataset, request.settings)
         else:
             check_texts(encoder, probe, dataset, request.what_if, root)
 

@@ -46,7 +46,7 @@ class CheckingAnswerer(Protocol):
         ...
 
 
-def check_questions(model: Answerer, probe: Probe, dataset: Dataset, settings: Settings) -> None:
+def check_answerer(model: Answerer, probe: Probe, dataset: Dataset, settings: Settings) -> None:
     """Raise `DataError` if a generative model cannot be asked a question of the probe, or write after one of its prompts."""
     if isinstance(model, CheckingAnswerer):
         plans, _ = analyses.split(probe.analyses, generative=True)

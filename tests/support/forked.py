@@ -161,6 +161,7 @@ def begin(how, what, *words):
     """Run the words behind ``python`` in this process."""
     sys.argv = [what if how == "-m" else how, *words]
     if how == "-m":
+        sys.modules.pop(what, None)  # a new interpreter has not imported it before
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     else:
         sys.modules["__main__"] = ModuleType("__main__")

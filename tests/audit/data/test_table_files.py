@@ -225,7 +225,7 @@ def test_metadata_that_are_damaged_are_said(faces, tmp_path):
 @pytest.fixture(scope="module")
 def started_s(faces):
     """CPU seconds until a file that is not there is named: imports."""
-    done = limited([sys.executable, "-m", "audit.run", "--predictions", "missing.csv"], faces, GIB)
+    done = limited([sys.executable, "-m", "audit.run", "--predictions", "missing.csv"], faces, 2 * GIB)
     assert "missing.csv" in done.err
     return done.cpu_s
 
@@ -248,7 +248,7 @@ def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path, started_s,
     content = bomb(name)
     assert len(content) < 600_000
     (tmp_path / file).write_bytes(content)
-    done = limited([sys.executable, "-m", "audit.run", "--predictions", file], tmp_path, GIB)
+    done = limited([sys.executable, "-m", "audit.run", "--predictions", file], tmp_path, 2 * GIB)
     assert done.code == 4, done.err
     assert f"error[E4] {file} would fill the memory" in done.err
     assert done.cpu_s < started_s + 5
