@@ -18,7 +18,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "text": "{text}",
         # ---- audits
         "near_ties": "'{measurement}': {share:.0%} of the decisions are near-ties; the model hardly tells these labels apart.",
-        "not_scored": "'{measurement}': {count:,} images whose true answer is unknown were not scored.",
+        "not_scored": "'{measurement}': images that were not scored, because their true answer is unknown: {count:,}.",
         "no_untrained_control": "This kind of model has no untrained control: its architecture cannot be built anew here.",
         "few_shot_classes": "images of fewer than two classes could be learned from, or none was left to test on",
         # ---- data
