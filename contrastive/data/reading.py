@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
+from collections.abc import Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,10 +88,27 @@ def content_groups(source: CaptionedImages, workers: int) -> NDArray[np.int64]:
         except UnreadableImage:
             return index.to_bytes(8)
 
-    first: dict[bytes, int] = {}
     with ThreadPoolExecutor(workers, "content") as pool:
-        keys = pool.map(key, range(len(source)))
-        return np.fromiter((first.setdefault(each, index) for index, each in enumerate(keys)), np.int64, len(source))
+        return _first_places(pool.map(key, range(len(source))))
+
+
+class Identities(NamedTuple):
+    """Which of n pairs are of one picture and which have one caption: equal numbers, whatever they are."""
+
+    image_n: NDArray[np.int64]
+    text_n: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, source: CaptionedImages, rows: NDArray[np.int64], content: NDArray[np.int64]) -> Identities:
+        """Return those of `rows`, by the caption to measure by; `content`: the `content_groups` of the source."""
+        captions = ((source.captions(row) or (None,))[0] for row in rows.tolist())
+        return cls(content[rows], _first_places((index, None) if text is None else text for index, text in enumerate(captions)))
+
+
+def _first_places(keys: Iterable[Hashable]) -> NDArray[np.int64]:
+    """Return int[n]: the first place with an equal key."""
+    first: dict[Hashable, int] = {}
+    return np.array([first.setdefault(key, index) for index, key in enumerate(keys)], np.int64)
 
 
 def square_crop(image: Image.Image, rng: np.random.Generator, smallest: float) -> Image.Image:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contrastive.data.pairs import PairSet
+from contrastive.data.reading import Identities
 from contrastive.distributed import local_tensor
 from contrastive.loss import Together
 from contrastive.loss.dense import LOSSES
@@ -23,22 +24,25 @@ RECALL_AT = (1, 5, 10)
 
 
 @torch.no_grad()
-def held_out(model: CLIP, pairs: PairSet, rows: NDArray[np.int64], preprocess: Preprocess) -> dict[str, float]:
-    """Return loss and recall@1, 5 and 10 in both directions over the pairs of `rows`, as one batch. The model is left in eval mode.
+def held_out(
+    model: CLIP, pairs: PairSet, rows: NDArray[np.int64], preprocess: Preprocess, same: Identities | None = None
+) -> dict[str, float]:
+    """Return the loss over the pairs of `rows`, as one batch, and `recalls` over them. The model is left in eval mode.
+
+    `same`: which of the rows are of one picture or have one caption; None: all differ.
 
     Of more than 8,192 rows the first are taken. The loss grows with the number of pairs (there is more to confuse), and recall falls;
     compare them only where that is the same.
     """
     rows = rows[:MOST]
+    same = Identities(*(each[: len(rows)] for each in same)) if same else Identities(np.arange(len(rows)), np.arange(len(rows)))
     features = [model.eval()(*batch)[:2] for batch in _batches(pairs, rows, preprocess, model.logit_scale.device)]
     image_nd, text_nd = (torch.cat(side) for side in zip(*features, strict=True))
-    similarity_nn = image_nd @ text_nd.T
     bias = None if model.logit_bias is None else local_tensor(model.logit_bias)
     return {
         "pairs": len(rows),
         "loss": float(LOSSES[model.config.score_rule](image_nd, text_nd, local_tensor(model.logit_scale.exp()), bias)),
-        **{f"image_to_text_recall@{k}": recall(similarity_nn, k) for k in RECALL_AT},
-        **{f"text_to_image_recall@{k}": recall(similarity_nn.T, k) for k in RECALL_AT},
+        **recalls(image_nd, text_nd, same),
     }
 
 
@@ -56,8 +60,32 @@ def _batches(pairs: PairSet, rows: NDArray[np.int64], preprocess: Preprocess, de
         yield preprocess.normalise(pixels.to(device)), ids.to(device)
 
 
-def recall(similarity_nn: Tensor, k: int) -> float:
-    """Return the share of rows whose own column (the diagonal) is among the `k` largest. A tie counts against it."""
-    own_n = similarity_nn.diagonal()[:, None]
-    better_n = (similarity_nn >= own_n).sum(dim=1) - 1
-    return float((better_n < k).float().mean())
+def recalls(image_nd: Tensor, text_nd: Tensor, same: Identities) -> dict[str, float]:
+    """Return recall@1, 5 and 10 in both directions over the pictures and the captions of n pairs, each picture and each caption once.
+
+    A caption belongs to a picture if any pair says so. Image to text: the share of pictures of whose captions any is among the first k
+    captions; text to image: the share of captions of whose pictures any is among the first k pictures. That is how retrieval with several
+    captions a picture is measured (Karpathy & Fei-Fei 2015, https://arxiv.org/abs/1412.2306; ``recall_at_k(...) > 0`` in
+    https://github.com/LAION-AI/CLIP_benchmark/blob/main/clip_benchmark/metrics/zeroshot_retrieval.py), where pictures and captions are
+    taken to differ; here equal ones are one. So what they are tied with is another picture or another caption, and counts against.
+    """
+    (image_u, image_n), (text_u, text_n) = (np.unique(each, return_index=True, return_inverse=True)[1:] for each in same)
+    similarity_it = image_nd[torch.from_numpy(image_u)] @ text_nd[torch.from_numpy(text_u)].T
+    own_it = torch.zeros_like(similarity_it, dtype=torch.bool)
+    own_it[torch.from_numpy(image_n), torch.from_numpy(text_n)] = True
+    return {
+        **{f"image_to_text_recall@{k}": recall(similarity_it, k, own_it) for k in RECALL_AT},
+        **{f"text_to_image_recall@{k}": recall(similarity_it.T, k, own_it.T) for k in RECALL_AT},
+    }
+
+
+def recall(similarity_nm: Tensor, k: int, own_nm: Tensor | None = None) -> float:
+    """Return the share of rows of whose own columns any is among the `k` largest. A column of another row that ties with it is larger.
+
+    `own_nm`: bool[n, m], at least one true in each row; without it, the diagonal. What is not a number is never found.
+    """
+    if own_nm is None:
+        own_nm = torch.eye(*similarity_nm.shape, dtype=torch.bool, device=similarity_nm.device)
+    best_n1 = similarity_nm.masked_fill(~own_nm, -torch.inf).amax(dim=1, keepdim=True)
+    before_n = (~(similarity_nm < best_n1) & ~own_nm).sum(dim=1)
+    return float(((before_n < k) & ~best_n1[:, 0].isnan()).float().mean())

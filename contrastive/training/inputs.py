@@ -18,7 +18,7 @@ from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.captions import TextLengths, text_lengths, texts_of
 from contrastive.data.order import Stream, batch_positions, split
 from contrastive.data.pairs import PairSet, load_pairs
-from contrastive.data.reading import content_groups
+from contrastive.data.reading import Identities, content_groups
 from contrastive.data.tars import TarShards
 from contrastive.errors import UsageError
 from contrastive.loss import Distillation, Objective, make_objective
@@ -46,6 +46,8 @@ class RunInputs:
     """What is measured on: `pairs`, or the set that ``data.validation`` names."""
     held_out_rows: NDArray[np.int64]
     """Of `held_out`."""
+    held_out_same: Identities
+    """Which of the `held_out_rows` are of one picture or have one caption."""
     data_card: str
     lengths: TextLengths
     """Of the texts that training draws from."""
@@ -103,31 +105,34 @@ def prepare(config: Config) -> RunInputs:
     data, source = config.data, open_source(config.data)
     tokenizer = initial.tokenizer if initial else _tokenizer(source, config, architecture.text.context)
     preprocess = initial.preprocess if initial else Preprocess(architecture.vision.image_size)
-    train_rows, held_out_rows = _split(source, config)
+    train_rows, held_out_rows, content = _split(source, config)
     if (n := len(train_rows)) < data.batch:
         raise SmallTableError(n, data.batch)
     config = _decided(config, n)
     pairs = load_pairs(source, preprocess, tokenizer, data)
     validation = open_source(replace(data, train=data.validation, validation=None)) if data.validation else None
     held_out = load_pairs(validation, preprocess, tokenizer, data) if validation else pairs
-    held_out_rows = np.arange(len(held_out)) if validation else held_out_rows
+    if validation:
+        held_out_rows, content = np.arange(len(held_out)), content_groups(validation, data.workers)
+    same = Identities.of(validation or source, held_out_rows, content)
     lengths = text_lengths(source, tokenizer, data.templates)
     card = _card(source, pairs, 0 if validation else len(held_out_rows), lengths, initial, teacher)
     model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
     asked = read_label_set(data.zero_shot, preprocess, tokenizer, data) if data.zero_shot else None
     order = _stream(source, train_rows, data)
-    measured_on = held_out, held_out_rows
+    measured_on = held_out, held_out_rows, same
     return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, *measured_on, card, lengths, initial, teacher, order, asked)
 
 
-def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows to train on, those held out, and the groups that were kept together."""
     share = config.data.held_out
     groups = content_groups(source, config.data.workers) if share else np.arange(len(source))
     train_rows, held_out_rows = split(config.run.seed, groups, share)
     if round(share * len(source)) and not len(held_out_rows):
         why = f"{len(source)} pairs are of {len(np.unique(groups))} images, and the pairs of one stay together"
         raise TrainingDataError("no image can be held out of training", why=why, fix="a larger data.held_out, or a file as data.validation")
-    return train_rows, held_out_rows
+    return train_rows, held_out_rows, groups
 
 
 def _stream(source: CaptionedImages, rows: NDArray[np.int64], data: DataConfig) -> Stream | None:

@@ -25,7 +25,8 @@ def measure(training: Training, inputs: RunInputs) -> dict[str, float]:
         if len(inputs.held_out_rows) and isinstance(training.learner, Together):
             found = held_out_loss(training.learner, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
         elif len(inputs.held_out_rows):
-            found = held_out(training.model, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
+            measured = inputs.held_out, inputs.held_out_rows, inputs.preprocess, inputs.held_out_same
+            found = held_out(training.model, *measured)
         return found | (zero_shot(training.model, inputs.zero_shot) if inputs.zero_shot else {})
 
     measures = of_model()

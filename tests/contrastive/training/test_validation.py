@@ -97,3 +97,16 @@ def test_a_validation_set_of_its_own_is_measured(ready, tmp_path, monkeypatch, c
 def test_a_share_and_a_set_at_once_are_refused(ready, capsys):
     assert main([ready, "--quiet", "data.held_out=0.2", "data.validation=x.csv"]) == 2
     assert "error: data.held_out must be 0 where data.validation names what to measure on" in capsys.readouterr().err
+
+
+def test_a_picture_and_a_caption_are_each_known_once(ready, tmp_path):
+    # 5 captions of each of 20 pictures, under two file names, and the words of picture 0 once more beside picture 1.
+    table = tmp_path / "pairs.csv"
+    (tmp_path / "validation.csv").write_text(table.read_text() + f"1.png,{WORDS[0]} {WORDS[0]} 0\n")
+    inputs = loop.prepare(read_config(ready, [f"data.validation={tmp_path / 'validation.csv'}"]))
+    image, text = inputs.held_out_same
+    assert [len(set(each)) for each in (image, text)] == [20, 100]
+    assert (image[100], text[100]) == (image[5], text[0])
+    split = loop.prepare(read_config(ready, ["data.held_out=0.2"]))
+    assert [len(each) for each in split.held_out_same] == [20, 20]
+    assert [len(set(each)) for each in split.held_out_same] == [4, 20]
