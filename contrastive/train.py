@@ -116,7 +116,12 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     if _number() == 0:
         log = loop.event_log(inputs)
         log.begin(training.step)
-        facts = {"config": inputs.config.to_dict(), "data_card": inputs.data_card, "replaced": inputs.pairs.replaced}
+        facts = {
+            "config": inputs.config.to_dict(),
+            "data_card": inputs.data_card,
+            "replaced": inputs.pairs.replaced,
+            "left_out": inputs.left_out,
+        }
         log.write("start", step=training.step, **facts)
     with StopRequest(patient=_processes() > 1) as stop:
         loop.run_training(training, inputs, stop, quiet=options.quiet)
@@ -174,7 +179,7 @@ def _announce(inputs: RunInputs, training: Training) -> None:
     _say(f"run    {config.run.out}: {config.optim.steps} steps, {begin}, seed {config.run.seed}{together}")
     guessed = [note for note in inputs.initial.notes if note.startswith("Guessed")] if inputs.initial else []
     cut = [inputs.lengths.sentence] if inputs.lengths.cut else []
-    for sentence in (*inputs.pairs.replaced[:3], *cut, *guessed) if _number() == 0 else ():
+    for sentence in (*inputs.pairs.replaced[:3], *inputs.left_out, *cut, *guessed) if _number() == 0 else ():
         _complain(f"warning: {sentence}")
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -24,8 +24,8 @@ from contrastive.config import DataConfig
 from contrastive.data.augment import Augmentation
 from contrastive.data.captions import texts_of
 from contrastive.data.order import stream
-from contrastive.data.reading import PairReader, square_crop
-from contrastive.data.source import CaptionedImages, hash_of
+from contrastive.data.reading import PairReader, shown_name, square_crop
+from contrastive.data.source import CaptionedImages, TrainingDataError, hash_of
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
 
@@ -42,7 +42,9 @@ class Pairs:
     """Row in `ids_ml` of each image's first text, and at last m: length n + 1."""
     eot: int
     replaced: tuple[str, ...] = ()
-    """A sentence for each broken pair met so far, whose place a neighbouring pair took."""
+    """A sentence for each picture of a broken pair met so far, whose place a neighbouring pair took."""
+    broken: Mapping[int, str] = field(default_factory=dict)
+    """Row -> what is wrong with it."""
 
     def __len__(self) -> int:
         return len(self.pixels_nchw)
@@ -55,6 +57,10 @@ class Pairs:
             digest.update(str(array.shape).encode())
             digest.update(array.data)  # not .tobytes(): no second copy of the data
         return digest.hexdigest()
+
+    def faults(self, rows: NDArray[np.int64]) -> dict[int, str]:
+        """Return row -> what is wrong with it, of those of `rows` that cannot be read or have no caption."""
+        return {row: self.broken[row] for row in rows.tolist() if row in self.broken}
 
     def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
         """Return the pairs of `rows` as training sees them: pixels uint8[n, 3, h, w], ids int64[n, l].
@@ -91,11 +97,21 @@ class LazyPairs:
         return self.reader.replaced
 
     @property
+    def broken(self) -> Mapping[int, str]:
+        return self.reader.broken
+
+    @property
     def sha256(self) -> str:
         """Hash of the source's identity and of all that is made of it; images are not opened for it."""
         augment = (json.dumps(self.config.augment),) if self.config.augment else ()  # without it, the hash is what it was
         made = (self.preprocess.sha256, self.tokenizer.sha256, *self.config.templates, self.config.crop, *augment)
         return hash_of(self.reader.source.identity, *made)
+
+    def faults(self, rows: NDArray[np.int64]) -> dict[int, str]:
+        """As of `Pairs`; every image is decoded for it."""
+        with _threads(self.config.workers) as pool:
+            found = zip(rows.tolist(), pool.map(self.reader.fault, rows.tolist()), strict=True)
+            return {row: fault for row, fault in found if fault is not None}
 
     def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
         def seen(row: int) -> tuple[Tensor, str]:
@@ -132,14 +148,17 @@ class LazyPairs:
 PairSet: TypeAlias = Pairs | LazyPairs
 
 
-def load_pairs(source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, config: DataConfig) -> PairSet:
+def load_pairs(
+    source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, config: DataConfig, max_broken: float | None = None
+) -> PairSet:
     """Return the pairs of a source, in memory if they fit and are not augmented. Over-long captions are cut at the context.
 
     A random crop is cut out of the image as it is in its file, so such images are decoded anew each time. Raises `TrainingDataError` if
-    more pairs than `config.max_broken` allows are broken; a set that is not held in memory does so when it meets the one too many.
+    more pairs than `max_broken` (without it `config.max_broken`) allows are broken; a set that is not held in memory does so when it meets
+    the one too many.
     Raises `UsageError` if `config.augment` cannot be done.
     """
-    reader = PairReader(source, config.max_broken)
+    reader = PairReader(source, config.max_broken if max_broken is None else max_broken)
     if config.augment:
         return LazyPairs(reader, preprocess, tokenizer, config, Augmentation(config.augment, preprocess.size))
     if config.crop is not None or len(source) * 3 * preprocess.size**2 > config.memory_gib * 2**30:
@@ -154,7 +173,31 @@ def load_pairs(source: CaptionedImages, preprocess: Preprocess, tokenizer: Token
     with _threads(config.workers) as pool:
         texts = list(pool.map(read, range(len(source))))
     ids = tokenizer([text for group in texts for text in group], truncate=True).int()
-    return Pairs(pixels, ids, np.cumsum([0, *map(len, texts)]), tokenizer.eot, reader.replaced)
+    return Pairs(pixels, ids, np.cumsum([0, *map(len, texts)]), tokenizer.eot, reader.replaced, reader.broken)
+
+
+def load_whole(
+    what: str, source: CaptionedImages, given: tuple[Preprocess, Tokenizer], config: DataConfig, rows: NDArray[np.int64]
+) -> tuple[PairSet, NDArray[np.int64], tuple[str, ...]]:
+    """Return the pairs of a source, as `load_pairs`; which of `rows` can be measured on; and a sentence about the others, if any.
+
+    None of them takes another's place. `what`: what the data are for, as in "validation". Raises `TrainingDataError` if all are broken.
+    """
+    try:
+        pairs = load_pairs(source, *given, config, max_broken=1.0)
+        faults = pairs.faults(rows)
+    except TrainingDataError as error:  # the one too many: all of them
+        raise TrainingDataError(f"no {what} image can be read", where=config.train, why=error.why, fix=error.fix) from error
+    if len(faults) == len(rows):
+        why = "; ".join(f"{shown_name(source, row)} ({fault})" for row, fault in [*faults.items()][:3]) or "no image has a caption or label"
+        raise TrainingDataError(f"no {what} image can be read", where=config.train, why=why)
+    if not faults:
+        return pairs, rows, ()
+    (first, fault), pictures = next(iter(faults.items())), len({source.name(row) for row in rows.tolist()})
+    kind = "images" if pictures == len(rows) else "pairs"
+    words = f"{'first: ' if len(faults) > 1 else ''}{fault}"
+    sentence = f"left out {len(faults)} of {len(rows)} {what} {kind} ({words}): {shown_name(source, first)}"
+    return pairs, rows[~np.isin(rows, list(faults))], (sentence,)
 
 
 @contextmanager

@@ -30,10 +30,25 @@ class PairReader:
         self._lock = threading.Lock()
 
     @property
-    def replaced(self) -> tuple[str, ...]:
+    def broken(self) -> dict[int, str]:
+        """Place -> what is wrong with each broken pair met so far, in order."""
         with self._lock:
-            broken = sorted(self._broken.items())
-        return tuple(f"{self._named(index)}: {reason}; the next whole pair takes its place" for index, reason in broken)
+            return dict(sorted(self._broken.items()))
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """A sentence for each picture of them: the rows of one have one name."""
+        sentences = (f"{self._named(index)}: {reason}; the next whole pair takes its place" for index, reason in self.broken.items())
+        return tuple(dict.fromkeys(sentences))
+
+    def fault(self, index: int) -> str | None:
+        """Return what is wrong with a pair; None if it is whole. It is counted as broken, and may be one too many."""
+        try:
+            self._whole(index)
+        except UnreadableImage as error:
+            self._count(index, str(error))
+            return str(error)
+        return None
 
     def read(self, index: int) -> tuple[Image.Image, int]:
         """Return the image of a pair, or of the next whole one, and its place; `TrainingDataError` if too many were found broken."""
@@ -46,8 +61,7 @@ class PairReader:
         raise self._too_many()
 
     def _named(self, index: int) -> str:
-        """Return the pair's name as a terminal may show it: a file can be called by an escape sequence."""
-        return "".join(character if character.isprintable() else "\ufffd" for character in self.source.name(index)[:200])
+        return shown_name(self.source, index)
 
     def _whole(self, index: int) -> Image.Image:
         with self._lock:
@@ -66,8 +80,7 @@ class PairReader:
             raise self._too_many()
 
     def _too_many(self) -> TrainingDataError:
-        with self._lock:
-            broken = sorted(self._broken.items())
+        broken = list(self.broken.items())
         named = "; ".join(f"{self._named(index)} ({reason})" for index, reason in broken[:_NAMED])
         rest = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
         what = f"too many pairs are broken: {len(broken)} so far of {len(self.source)}, {self._allowed} may be"
@@ -77,6 +90,11 @@ class PairReader:
         else:
             fix = "mend or remove them, or allow a larger share: data.max_broken=0.05"
         return TrainingDataError(what, why=named + rest, fix=fix)
+
+
+def shown_name(source: CaptionedImages, index: int) -> str:
+    """Return the pair's name as a terminal may show it: a file can be called by an escape sequence."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in source.name(index)[:200])
 
 
 def content_groups(source: CaptionedImages, workers: int) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from contrastive.config import Config, DataConfig
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.captions import TextLengths, text_lengths, texts_of
 from contrastive.data.order import Stream, batch_positions, split
-from contrastive.data.pairs import PairSet, load_pairs
+from contrastive.data.pairs import PairSet, load_pairs, load_whole
 from contrastive.data.reading import Identities, content_groups
 from contrastive.data.tars import TarShards
 from contrastive.errors import UsageError
@@ -59,6 +59,8 @@ class RunInputs:
     """In what order shards are read, where not all pairs are shuffled at once."""
     zero_shot: LabelSet | None = None
     """Labelled images that the model is asked about."""
+    left_out: tuple[str, ...] = ()
+    """Sentences about broken images, of ``data.validation`` and of `zero_shot`, that are not measured."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -110,18 +112,29 @@ def prepare(config: Config) -> RunInputs:
         raise SmallTableError(n, data.batch)
     config = _decided(config, n)
     pairs = load_pairs(source, preprocess, tokenizer, data)
-    validation = open_source(replace(data, train=data.validation, validation=None)) if data.validation else None
-    held_out = load_pairs(validation, preprocess, tokenizer, data) if validation else pairs
-    if validation:
-        held_out_rows, content = np.arange(len(held_out)), content_groups(validation, data.workers)
-    same = Identities.of(validation or source, held_out_rows, content)
-    lengths = text_lengths(source, tokenizer, data.templates)
-    card = _card(source, pairs, 0 if validation else len(held_out_rows), lengths, initial, teacher)
-    model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
+    left_out: tuple[str, ...] = ()
+    measured_on = pairs, held_out_rows, Identities.of(source, held_out_rows, content)
+    if data.validation:
+        measured_on, left_out = _validation(data.validation, (preprocess, tokenizer), data)
     asked = read_label_set(data.zero_shot, preprocess, tokenizer, data) if data.zero_shot else None
+    left_out += asked.left_out if asked else ()
+    lengths = text_lengths(source, tokenizer, data.templates)
+    card = _card(source, pairs, 0 if data.validation else len(held_out_rows), lengths, initial, teacher)
+    card = " ".join([card, *(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in left_out)])
+    model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
     order = _stream(source, train_rows, data)
-    measured_on = held_out, held_out_rows, same
-    return RunInputs(config, model, preprocess, tokenizer, pairs, train_rows, *measured_on, card, lengths, initial, teacher, order, asked)
+    given = config, model, preprocess, tokenizer, pairs, train_rows
+    return RunInputs(*given, *measured_on, card, lengths, initial, teacher, order, asked, left_out)
+
+
+def _validation(
+    name: str, given: tuple[Preprocess, Tokenizer], data: DataConfig
+) -> tuple[tuple[PairSet, NDArray[np.int64], Identities], tuple[str, ...]]:
+    """Return what ``data.validation`` names, the rows of it that can be measured on and which of these are alike; what is left out."""
+    data = replace(data, train=name, validation=None)
+    source = open_source(data)
+    pairs, rows, left_out = load_whole("validation", source, given, data, np.arange(len(source)))
+    return (pairs, rows, Identities.of(source, rows, content_groups(source, data.workers))), left_out
 
 
 def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -25,7 +25,7 @@ from pydantic import StrictStr
 
 from contrastive.config import DataConfig
 from contrastive.data import open_source
-from contrastive.data.pairs import PairSet, load_pairs
+from contrastive.data.pairs import PairSet, load_whole
 from contrastive.errors import UsageError
 from contrastive.model.clip import CLIP, unit_length
 from contrastive.model.preprocess import Preprocess
@@ -52,17 +52,21 @@ class LabelSet:
     """n images with one of k labels each."""
 
     pairs: PairSet
+    rows: NDArray[np.int64]
+    """Of `pairs`: those with a label and an image that can be read."""
     label_n: NDArray[np.int64]
     texts_kt: tuple[tuple[str, ...], ...]
     """Each label's words under each template."""
     preprocess: Preprocess
     tokenizer: Tokenizer
+    left_out: tuple[str, ...]
+    """A sentence about labelled images that cannot be read, if any."""
 
 
 def read_label_set(name: str, preprocess: Preprocess, tokenizer: Tokenizer, data: DataConfig) -> LabelSet:
     """Return what a TOML file names, prepared for a model.
 
-    Raises `UsageError` if the file is not of the form above, or the data have a label without words; as `open_source` and `load_pairs`.
+    Raises `UsageError` if the file is not of the form above, or the data have a label without words; as `open_source` and `load_whole`.
     """
     try:
         said = from_dict(_File, tomllib.loads(Path(name).read_text("utf-8")), "data.zero_shot")
@@ -83,18 +87,19 @@ def read_label_set(name: str, preprocess: Preprocess, tokenizer: Tokenizer, data
     label_n = np.array([places[(source.captions(index) or ("",))[0]] if source.captions(index) else -1 for index in range(len(source))])
     texts = tuple(tuple(template.replace("{label}", text) for template in said.templates) for text in words.values())
     reading = replace(data, train=said.images, templates=("{caption}",), crop=None, validation=None)
-    return LabelSet(load_pairs(source, preprocess, tokenizer, reading), label_n, texts, preprocess, tokenizer)
+    pairs, rows, left_out = load_whole("zero-shot", source, (preprocess, tokenizer), reading, np.flatnonzero(label_n >= 0))
+    return LabelSet(pairs, rows, label_n, texts, preprocess, tokenizer, left_out)
 
 
 @torch.no_grad()
 def zero_shot(model: CLIP, asked: LabelSet) -> dict[str, float]:
     """Return the share of images whose own label has the largest cosine, over all images and as a mean over labels. Left in eval mode.
 
-    Images without a label are left out.
+    Images without a label, or that cannot be read, are left out.
     """
     model.eval()
     device = model.logit_scale.device
-    rows = np.flatnonzero(asked.label_n >= 0)
+    rows = asked.rows
     label_kd = torch.stack([_embedding(model, texts, asked.tokenizer, device) for texts in asked.texts_kt])
     found = []
     for chunk in np.array_split(rows, -(-len(rows) // CHUNK)):

@@ -29,8 +29,9 @@ def image_check(inputs: RunInputs) -> Result:
     """How many pairs there are and how many of them are broken; whether any two of the first images differ."""
     pixels, _ = inputs.pairs.plain(inputs.train_rows[:64])
     replaced = inputs.pairs.replaced
-    counts = f"{len(inputs.train_rows)} pairs to train on, {len(inputs.held_out_rows)} held out, {len(replaced)} broken"
+    counts = f"{len(inputs.train_rows)} pairs to train on, {len(inputs.held_out_rows)} held out, {len(inputs.pairs.broken)} broken"
     counts += f" (first: {replaced[0]})" if replaced else ""
+    counts += "".join(f"; {sentence}" for sentence in inputs.left_out)
     if len(pixels) > 1 and bool((pixels == pixels[:1]).all()):
         return Result(f"{counts}; the first {len(pixels)} images are all the same: look at the paths and the files", wrong=True)
     return Result(counts)

@@ -110,7 +110,8 @@ def test_a_first_loss_that_is_not_of_a_guess_and_cannot_be_is_found(inputs, trai
 
 
 def test_pictures_that_are_all_the_same_are_found(inputs):
-    same = replace(inputs.pairs, pixels_nchw=torch.zeros_like(inputs.pairs.pixels_nchw), replaced=("one",))
+    blank = torch.zeros_like(inputs.pairs.pixels_nchw)
+    same = replace(inputs.pairs, pixels_nchw=blank, replaced=("one",), broken={3: "torn"})
     assert not image_check(inputs).wrong
     assert "1 broken (first: one); the first 64 images are all the same" in image_check(replace(inputs, pairs=same)).words
 

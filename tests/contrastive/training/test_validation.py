@@ -110,3 +110,42 @@ def test_a_picture_and_a_caption_are_each_known_once(ready, tmp_path):
     split = loop.prepare(read_config(ready, ["data.held_out=0.2"]))
     assert [len(each) for each in split.held_out_same] == [20, 20]
     assert [len(set(each)) for each in split.held_out_same] == [4, 20]
+
+
+def test_a_missing_validation_image_is_left_out_and_named(ready, tmp_path, capsys):
+    # Six pictures, of which the third is missing, the fourth torn: what is measured is what the other four give, with a warning and no
+    # neighbour in their places. Of two rows of a missing picture, pairs are counted.
+    rows = ["image,caption", *(f"v{index}.png,{WORDS[index]}" for index in range(6))]
+    for index in (0, 1, 4, 5):
+        smooth(50 + index).save(tmp_path / f"v{index}.png")
+    (tmp_path / "v3.png").write_bytes((tmp_path / "v0.png").read_bytes()[:60])
+    whole, torn, twice, none = (tmp_path / f"{name}.csv" for name in ("whole", "torn", "twice", "none"))
+    whole.write_text("\n".join([*rows[:3], *rows[5:]]))
+    torn.write_text("\n".join(rows))
+    twice.write_text("\n".join([*rows[:3], "v2.png,a", "v2.png,b"]))
+    none.write_text("\n".join([rows[0], rows[3], rows[4]]))
+    sentence = "left out 2 of 6 validation images (first: no such file): v2.png"
+    for memory in ("8.0", "0.0"):
+        found = []
+        for table in (whole, torn):
+            out = tmp_path / f"{table.stem}{memory}"
+            assert main([ready, "--quiet", f"data.validation={table}", f"run.out={out}", f"data.memory_gib={memory}"]) == 0
+            assert (sentence in capsys.readouterr().err) == (table is torn)
+            events = logged_events(out)
+            assert events[0]["left_out"] == ([sentence] if table is torn else [])
+            assert ("Left out 2 of 6 validation images" in events[0]["data_card"]) == (table is torn)
+            found.append(events[-1]["held_out"])
+        assert found[0] == found[1]
+        assert found[0]["pairs"] == 4
+        options = [f"data.memory_gib={memory}"]
+        left_out = loop.prepare(read_config(ready, [*options, f"data.validation={twice}"])).left_out
+        assert left_out == ("left out 2 of 4 validation pairs (first: no such file): v2.png",)
+        assert main([ready, "--quiet", f"data.validation={none}", *options]) == 3
+        assert re.match(r"error: no validation image can be read \(.*none.csv\)\nwhy: v2.png \(no such file\)", capsys.readouterr().err)
+
+
+def test_a_missing_image_to_train_on_is_named_once(ready, tmp_path, capsys):
+    (tmp_path / "4.png").unlink()
+    inputs = loop.prepare(read_config(ready, ["data.max_broken=0.1"]))
+    assert inputs.pairs.replaced == ("4.png: no such file; the next whole pair takes its place",)
+    assert list(inputs.pairs.broken) == [20, 22, 24]

@@ -67,6 +67,29 @@ def test_a_label_set_is_asked_every_so_many_steps_and_logged(run, tmp_path, colo
     assert zero_shot(found.model, inputs.zero_shot) == pytest.approx(last)
 
 
+@pytest.mark.parametrize("memory_gib", [8.0, 0.0])
+def test_a_missing_image_of_a_label_set_is_left_out_and_named(run, colours, capsys, memory_gib):
+    missing = colours.with_name(f"{SMALL_CIRCLES[1]}.png")
+    missing.unlink()
+    options = [f"data.zero_shot={colours}", f"data.memory_gib={memory_gib}"]
+    inputs = loop.prepare(read_config(run, options))
+    assert inputs.left_out == (f"left out 1 of 12 zero-shot images (no such file): {missing.name}",)
+    assert inputs.zero_shot.rows.tolist() == [0, *range(2, 12)]
+    # By hand: eleven pictures; a colour's mean is over those that are there.
+    model = loop.start(inputs).model.eval()
+    accuracy, by_label = zero_shot(model, inputs.zero_shot).values()
+    with torch.no_grad():
+        images = inputs.preprocess([ShapeImages(seed=1).image(row) for row in SMALL_CIRCLES])
+        image_nd, text_kd, _ = model(images, inputs.tokenizer([f"one small {colour} circle" for colour in COLOURS]))
+    right = np.delete((image_nd @ text_kd.T).argmax(1).numpy() == np.repeat(np.arange(6), 2), 1).astype(float)
+    assert accuracy == pytest.approx(right.sum() / 11)
+    assert by_label == pytest.approx((right[0] + right[1:].reshape(5, 2).mean(1).sum()) / 6)
+    for row in (SMALL_CIRCLES[0], *SMALL_CIRCLES[2:]):
+        colours.with_name(f"{row}.png").unlink()
+    assert main([run, "--quiet", *options]) == 3
+    assert "error: no zero-shot image can be read" in capsys.readouterr().err
+
+
 def test_label_sets_that_do_not_fit_are_named(run, colours, capsys):
     whole = colours.read_text()
     for text, says in (
