@@ -172,7 +172,7 @@ def _announce(inputs: RunInputs, training: Training) -> None:
         f"model  {config.model.name}: {parameters:,} parameters{f' ({locked:,} locked)' if locked else ''}, {inputs.preprocess.size} px, "
         f"{text.vocab_size} ids, context {text.context}, {config.loss.kind} loss{taught}, on {config.run.device} in {config.run.precision}"
     )
-    _say(f"data   {config.data.train}: {len(inputs.train_rows)} pairs, {_measured(inputs)}, batch {config.data.batch}")
+    _say(f"data   {config.data.train}: {inputs.counts[0]}, {_measured(inputs)}, batch {config.data.batch}")
     _say(f"card   {inputs.data_card}")
     begin = f"from step {training.step}" if training.step else "from the start"
     together = f", {_processes()} processes ({config.run.dist})" if _processes() > 1 else ""
@@ -185,7 +185,7 @@ def _announce(inputs: RunInputs, training: Training) -> None:
 
 def _measured(inputs: RunInputs) -> str:
     name = inputs.config.data.validation
-    return f"{len(inputs.held_out_rows)} {f'to measure on ({name})' if name else 'held out'}"
+    return f"{inputs.counts[1]} {f'to measure on ({name})' if name else 'held out'}"
 
 
 def _conclude(measures: dict[str, float], training: Training) -> None:

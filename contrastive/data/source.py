@@ -53,9 +53,18 @@ class CaptionedImages(Protocol):
         ...
 
 
-def card_of(source: CaptionedImages, title: str) -> str:
+def card_of(source: CaptionedImages, title: str, pictures: int | None = None) -> str:
     """Return the card of data that the trainer takes as they are; `title` is what to call them: no path of the machine."""
-    return f"Trained on the {len(source)} captioned images of {title}, captions as they stand there. The trainer planted nothing."
+    return f"Trained on the {counted(len(source), pictures)} in {title}, captions as they stand there. The trainer planted nothing."
+
+
+def counted(pairs: int, pictures: int | None) -> str:
+    """Return how many pairs of image and caption there are, and of how many pictures where that is known and differs.
+
+    >>> counted(800, 400), counted(800, 800), counted(800, None)
+    ('800 pairs of 400 pictures', '800 pairs', '800 pairs')
+    """
+    return f"{pairs} pairs" if pictures in (pairs, None) else f"{pairs} pairs of {pictures} pictures"
 
 
 _IMAGE = ("image", "filepath", "file_path", "image_path", "path", "file_name", "filename", "file", "img", "jpg", "png")

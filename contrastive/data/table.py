@@ -41,7 +41,14 @@ class CaptionTable:
 
     @property
     def card(self) -> str:
-        return card_of(self, f"{self.title} (sha256 of names and captions {self._sha256[:12]})")
+        return card_of(self, f"{self.title} (sha256 of names and captions {self._sha256[:12]})", self.pictures)
+
+    @cached_property
+    def pictures(self) -> int:
+        """Files that the rows name."""
+        import pyarrow.compute as pc
+
+        return int(pc.count_distinct(self.rows["name"]).as_py())
 
     @cached_property
     def _sha256(self) -> str:

@@ -19,6 +19,7 @@ from contrastive.data.captions import TextLengths, text_lengths, texts_of
 from contrastive.data.order import Stream, batch_positions, split
 from contrastive.data.pairs import PairSet, load_pairs, load_whole
 from contrastive.data.reading import Identities, content_groups
+from contrastive.data.source import counted
 from contrastive.data.tars import TarShards
 from contrastive.errors import UsageError
 from contrastive.loss import Distillation, Objective, make_objective
@@ -59,8 +60,16 @@ class RunInputs:
     """In what order shards are read, where not all pairs are shuffled at once."""
     zero_shot: LabelSet | None = None
     """Labelled images that the model is asked about."""
+    train_pictures: int | None = None
+    """Pictures of the `train_rows`, where that is known: by content, else by name."""
     left_out: tuple[str, ...] = ()
     """Sentences about broken images, of ``data.validation`` and of `zero_shot`, that are not measured."""
+
+    @property
+    def counts(self) -> tuple[str, str]:
+        """How many pairs are trained on and how many are measured on, in words."""
+        held_out = counted(len(self.held_out_rows), len(np.unique(self.held_out_same.image_n)))
+        return counted(len(self.train_rows), self.train_pictures), held_out
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -119,12 +128,14 @@ def prepare(config: Config) -> RunInputs:
     asked = read_label_set(data.zero_shot, preprocess, tokenizer, data) if data.zero_shot else None
     left_out += asked.left_out if asked else ()
     lengths = text_lengths(source, tokenizer, data.templates)
-    card = _card(source, pairs, 0 if data.validation else len(held_out_rows), lengths, initial, teacher)
+    held_out = "" if data.validation or not len(held_out_rows) else counted(len(held_out_rows), len(np.unique(content[held_out_rows])))
+    card = _card(source, pairs, held_out, lengths, initial, teacher)
     card = " ".join([card, *(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in left_out)])
     model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
     order = _stream(source, train_rows, data)
+    pictures = len(np.unique(content[train_rows])) if data.held_out else getattr(source, "pictures", None)
     given = config, model, preprocess, tokenizer, pairs, train_rows
-    return RunInputs(*given, *measured_on, card, lengths, initial, teacher, order, asked, left_out)
+    return RunInputs(*given, *measured_on, card, lengths, initial, teacher, order, asked, pictures, left_out)
 
 
 def _validation(
@@ -230,7 +241,7 @@ def _tokenizer(source: CaptionedImages, config: Config, context: int) -> Tokeniz
     return train_bpe(texts, config.data.vocabulary, context)
 
 
-def _card(source: CaptionedImages, pairs: PairSet, held_out_count: int, lengths: TextLengths, *models: Checkpoint | None) -> str:
+def _card(source: CaptionedImages, pairs: PairSet, held_out: str, lengths: TextLengths, *models: Checkpoint | None) -> str:
     initial, teacher = models
     sentences, unknown = [source.card], "Of its own training data nothing is known."
     if teacher:
@@ -240,8 +251,8 @@ def _card(source: CaptionedImages, pairs: PairSet, held_out_count: int, lengths:
         sentences.append(before + (initial.data_card or unknown))
     if lengths.cut:
         sentences.append(lengths.sentence)
-    if held_out_count:
-        sentences.append(f"{held_out_count} pairs were held out of training.")
+    if held_out:
+        sentences.append(f"{held_out} were held out of training.")
     if pairs.replaced:
         sentences.append(f"{len(pairs.replaced)} unreadable images were replaced by a neighbouring pair.")
     return " ".join(sentences)

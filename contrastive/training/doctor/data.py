@@ -29,7 +29,8 @@ def image_check(inputs: RunInputs) -> Result:
     """How many pairs there are and how many of them are broken; whether any two of the first images differ."""
     pixels, _ = inputs.pairs.plain(inputs.train_rows[:64])
     replaced = inputs.pairs.replaced
-    counts = f"{len(inputs.train_rows)} pairs to train on, {len(inputs.held_out_rows)} held out, {len(inputs.pairs.broken)} broken"
+    to_train, held_out = inputs.counts
+    counts = f"{to_train} to train on, {held_out} held out, {len(inputs.pairs.broken)} broken"
     counts += f" (first: {replaced[0]})" if replaced else ""
     counts += "".join(f"; {sentence}" for sentence in inputs.left_out)
     if len(pixels) > 1 and bool((pixels == pixels[:1]).all()):
@@ -38,12 +39,12 @@ def image_check(inputs: RunInputs) -> Result:
 
 
 def near_duplicates(inputs: RunInputs) -> Result:
-    """How many of the images that are measured on have a near duplicate among those trained on, which makes the measure too good."""
+    """How many of the pairs that are measured on show a near duplicate of one trained on, which makes the measure too good."""
     own, others = inputs.held_out_rows[:HELD_OUT], inputs.train_rows[:TRAINED]
     held_out, trained = inputs.held_out.plain(own)[0], inputs.pairs.plain(others)[0]
     distances = torch.cdist(_thumbnails(held_out), _thumbnails(trained), p=1) / SIDE**2
     found = int((distances.amin(dim=1) < NEAR).sum())
-    words = f"{found} of {len(own)} held-out images have a near duplicate among {len(others)} images to train on"
+    words = f"{found} of {len(own)} held-out pairs have a near duplicate of their picture among {len(others)} pairs to train on"
     if found <= FEW * len(own):
         return Result(words)
     validation = inputs.config.data.validation

@@ -135,7 +135,7 @@ def opened(path):
 def test_a_card_and_an_error_name_no_path_of_the_machine(tmp_path, kind):
     source = opened(KINDS[kind](tmp_path / "mine"))
     assert str(tmp_path) not in source.card
-    assert "24 captioned images" in source.card
+    assert "the 24 pairs in " in source.card
     assert str(tmp_path) not in source.name(3)
     assert source.captions(4) == ("number 4", "caf\u00e9 4")
     assert source.identity == source.identity
