@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Path]) -> int:
     config = read_config(options.run, options.overrides)  # before torch is imported: a mistake is told at once
+    _wait_asleep()
     from contrastive import distributed
 
     out = Path(config.run.out)
@@ -92,6 +93,16 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
         code = _train(config, options, arguments)
         distributed.close()
         return code
+
+
+def _wait_asleep() -> None:
+    """Let torch's threads sleep while they wait for each other, unless the environment says how they wait.
+
+    OpenMP's own choice is to spin for milliseconds as long as it counts no more threads than processors. Where other programs want these,
+    it spins away the time in which the thread that it waits for could have run: one step takes as long as thirty.
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(os.environ):  # read once, when torch is loaded
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from contrastive.config import Config
 from contrastive.data.order import split, stream
+from contrastive.data.prefetch import prefetched
 from contrastive.loss import Objective
 from contrastive.model.clip import CLIP
 from contrastive.training.account import peak_memory_mib
@@ -24,6 +26,7 @@ from contrastive.training.evaluate import recall
 from contrastive.training.inputs import RunInputs
 from contrastive.training.optimizer import clamp_logit_scale, clip, set_learning_rate
 from contrastive.training.state import Training
+from contrastive.training.step import batch_of
 
 OVERFIT, STEPS, LIMIT_S = 128, 300, 120.0
 """At most so many pairs, steps and seconds of overfitting."""
@@ -55,8 +58,8 @@ def first_loss(model: CLIP, objective: Objective, inputs: RunInputs, rows: NDArr
 
 
 def speed(training: Training, inputs: RunInputs, rows: list[NDArray[np.int64]]) -> Result:
-    """How fast batches are made, and how fast the model takes them: the fastest of each, because others may use the machine too."""
-    config, n = inputs.config, len(rows[0])
+    """How fast batches come, made as a run has them made, and how fast the model takes them: the fastest of each, as others may use the machine."""
+    data, n = inputs.config.data, len(rows[0])
     images, ids = _inputs(inputs, rows[0], training.device)
 
     def step() -> None:
@@ -64,11 +67,12 @@ def speed(training: Training, inputs: RunInputs, rows: list[NDArray[np.int64]]) 
         if training.device.type == "cuda":
             torch.cuda.synchronize()
 
-    data = n / min(_seconds(partial(inputs.pairs.batch, some, 0, config.run.seed, config.data.shift)) for some in rows)
+    with closing(prefetched(partial(batch_of, inputs, device=training.device), range(len(rows)), data.prefetch)) as batches:
+        loaded = n / min(_seconds(partial(next, batches)) for _ in rows)
     model = n / min(_seconds(step) for _ in range(2))
     training.optimizer.zero_grad()
-    words = f"data {data:,.0f} pairs/s, model {model:,.0f} pairs/s"
-    if data <= (1 - WAITS) * model:
+    words = f"data {loaded:,.0f} pairs/s, model {model:,.0f} pairs/s"
+    if loaded <= (1 - WAITS) * model:
         return Result(f"{words}: data-bound, the model waits; store smaller images or take more data.workers", wrong=True)
     return Result(words)
 

@@ -1,6 +1,7 @@
 """The doctor: each thing that can be wrong is found and said, and a healthy run is left in peace."""
 
 import math
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -212,3 +213,16 @@ def test_shuffled_captions_are_found_although_they_can_be_learned_by_heart(input
     assert found["shuffled"].startswith("WRONG  new images: 100 steps: the right one of ")
     assert "10% by a guess: nothing that holds for new images is learned" in found["shuffled"]
     assert "do the captions belong to these images?" in found["shuffled"]
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"), ({"GOMP_SPINCOUNT": "9"}, None)])
+def test_threads_that_wait_sleep_unless_the_environment_says_otherwise(given, used, tmp_path, monkeypatch):
+    """Spinning ones took thirty times as long on a machine with other work (five processes on two cores)."""
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.setenv(name, "")  # put back afterwards, also where the command sets it
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "run.toml").write_text(RUN.replace("OUT", str(tmp_path / "out")))
+    assert main([str(tmp_path / "run.toml"), "--doctor", "run.device=cuda:99"]) == 2  # goes no further
+    assert os.environ.get("OMP_WAIT_POLICY") == used
