@@ -84,6 +84,8 @@ class DataConfig:
     """Folder of a table's images: relative paths begin there, absolute ones must lie in it. None: the table's own."""
     separator: StrictStr | None = None
     """Between the cells of a CSV file; None: what its header shows (a comma, a semicolon or a tab)."""
+    encoding: StrictStr | None = None
+    """Of a table of lines (CSV, JSON lines), such as ``latin-1``, ``cp1252`` or ``utf-16``; None: UTF-8."""
 
     def __post_init__(self) -> None:
         _find_home(self, "train", "validation", "zero_shot", "images")
@@ -97,6 +99,7 @@ class DataConfig:
             object.__setattr__(self, "separator", _SEPARATORS.get(self.separator, self.separator))
             usable = len(self.separator) == 1 and self.separator not in '"\r\n\0'
             _require(usable, "data.separator", 'one character, such as "," or "\\t"')
+        _require(self.encoding is None or _is_encoding(self.encoding), "data.encoding", "that of a text, such as latin-1, cp1252 or utf-16")
         for entry in self.augment:
             named = isinstance(entry, str) or isinstance(entry.get("name"), str)
             _require(named, "data.augment", 'names of transforms, or tables such as {name = "RandAugment", num_ops = 2}')
@@ -303,6 +306,13 @@ def _find_home(settings: object, *names: str) -> None:
 
 def _is_name(text: str) -> bool:
     return bool(text.strip()) and "\0" not in text
+
+
+def _is_encoding(name: str) -> bool:
+    try:
+        return isinstance("a".encode(name), bytes)
+    except (LookupError, ValueError):  # unknown, or not of text: hex, rot13
+        return False
 
 
 def _require(holds: bool, name: str, expected: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from glob import glob, has_magic
 from pathlib import Path
 
 from contrastive.config import DataConfig
@@ -35,7 +38,7 @@ def open_source(config: DataConfig) -> CaptionedImages:
 
 def _refuse_for_tables(config: DataConfig) -> None:
     """Raise `UsageError` if settings of a table are given for other data."""
-    for name, value in (("images", config.images), ("separator", config.separator)):
+    for name, value in (("images", config.images), ("separator", config.separator), ("encoding", config.encoding)):
         if value is not None:
             why = f"data.train is {config.train!r}"
             raise UsageError(f"data.{name} is for a table of images and captions", why=why, fix="leave it out")
@@ -55,15 +58,15 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
     _refuse_for_tables(config)
     if "://" in name:
         return RemoteShards(name.partition("?")[0].rpartition("/")[2], expanded(name), int(config.spool_gib * 2**30))
-    if ending == ".tar" and len(several := expanded(name)) > 1 and not path.exists():
-        return TarShards(path.name, [Path(each) for each in several])
+    if not os.path.exists(name) and (shards := _shard_files(expanded(name), name)):  # noqa: PTH110  # a long list is no error
+        return TarShards("::".join(Path(part).name for part in name.split("::")), shards)
     if name.startswith("hf:"):
         return load_hub(name, *columns)
     if path.is_dir():
         if any((path / part).is_file() for part in ("state.json", "dataset_dict.json")):  # as save_to_disk leaves them
             return load_saved(path, *columns)
-        if shards := sorted(file for file in path.iterdir() if file.suffix.lower() == ".tar" and file.is_file()):
-            return TarShards(path.resolve().name, shards)
+        if found := sorted(file for file in path.iterdir() if file.suffix.lower() == ".tar" and file.is_file()):
+            return TarShards(path.resolve().name, found)
         files = sorted((*path.glob("*.parquet"), *path.glob("*/*.parquet")))
         return load_parquet(path, files, *columns) if files else load_folder(path)
     if ending == ".tar":
@@ -72,3 +75,21 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
         return load_parquet(path, [path], *columns)
     why = f"it is neither a folder, nor a table ({EXPECTED}), nor a .tar file, nor a built-in set, nor hf:ORG/NAME"
     raise UsageError(f"data.train cannot be {name!r}", why=why, fix=nearest(name, ("emoji", "shapes")))
+
+
+def _shard_files(names: Sequence[str], given: str) -> list[Path]:
+    """Return the tar files that names stand for, of patterns (``*``, ``?``, ``[``) in their order; none if one file was named.
+
+    Raises `UsageError` if no file fits a pattern.
+    """
+    if not all(name.lower().endswith(".tar") for name in names) or (names == [given] and not has_magic(given)):
+        return []
+    found: list[Path] = []
+    for name in names:
+        files = sorted(map(Path, glob(name))) if has_magic(name) else [Path(name)]  # noqa: PTH207  # a pattern may begin anywhere
+        if not files:
+            raise UsageError(
+                f"data.train: no file fits {name!r}", fix="name shards as in shards/*.tar, shards/{000..127}.tar or {000,003}.tar"
+            )
+        found += files
+    return found

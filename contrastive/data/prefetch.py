@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def prefetched(make: Callable[[int], T], steps: Iterable[int], depth: int) -> Iterator[T]:
+def prefetched(make: Callable[[int], T], steps: Iterable[int], depth: int) -> Generator[T, None, None]:
     """Yield ``make(step)`` for each step in order, up to `depth` of them made in advance by a thread; 0 makes each when it is asked for.
 
     `make` is called once for each step, never twice at a time; what it raises is raised at its step. Closing it ends the thread.

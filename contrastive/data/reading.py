@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from contrastive.data.images import MISSING, OUTSIDE, UnreadableImage
-from contrastive.data.source import CaptionedImages, TrainingDataError
+from contrastive.data.source import CaptionedImages, ImageFiles, TrainingDataError
 
 _NAMED = 20
 """Broken pairs that a message names."""
+_MOST_BROKEN = 0.5
+"""Of ``data.max_broken``."""
+_FOLDER = "name the folder that the paths begin in or lie in: data.images=DIR"
 
 
 class PairReader:
@@ -83,10 +86,14 @@ class PairReader:
         broken = list(self.broken.items())
         named = "; ".join(f"{self._named(index)} ({reason})" for index, reason in broken[:_NAMED])
         rest = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
-        what = f"too many pairs are broken: {len(broken)} so far of {len(self.source)}, {self._allowed} may be"
-        reasons = {reason for _, reason in broken}
-        if reasons <= {OUTSIDE, MISSING}:
-            fix = "name the folder that the paths begin in or lie in: data.images=DIR"
+        n, reasons = len(self.source), {reason for _, reason in broken}
+        what = f"too many pairs are broken: {len(broken)} so far of {n}, {self._allowed} may be"
+        if reasons == {MISSING} and isinstance(self.source, ImageFiles):
+            absent = self.source.absent()
+            what = f"too many pairs are broken: the image files of {absent} of {n} are missing, {self._allowed} may be broken"
+            fix = _where_missing(absent, n)
+        elif reasons <= {OUTSIDE, MISSING}:
+            fix = _FOLDER
         else:
             fix = "mend or remove them, or allow a larger share: data.max_broken=0.05"
         return TrainingDataError(what, why=named + rest, fix=fix)
@@ -95,6 +102,20 @@ class PairReader:
 def shown_name(source: CaptionedImages, index: int) -> str:
     """Return the pair's name as a terminal may show it: a file can be called by an escape sequence."""
     return "".join(character if character.isprintable() else "\ufffd" for character in source.name(index)[:200])
+
+
+def _where_missing(absent: int, n: int) -> str:
+    """Return what to do where so many of n image files are missing.
+
+    >>> _where_missing(1, 51)
+    'remove these rows, or let their neighbours stand in: data.max_broken=0.02'
+    """
+    if absent == n:
+        return _FOLDER
+    share = math.ceil(100 * absent / n) / 100
+    if share > _MOST_BROKEN:
+        return f"remove these rows, or, where they lie elsewhere, {_FOLDER}"
+    return f"remove these rows, or let their neighbours stand in: data.max_broken={share:g}"
 
 
 def content_groups(source: CaptionedImages, workers: int) -> NDArray[np.int64]:

@@ -32,16 +32,24 @@ ATTEMPTS, FIRST_WAIT_S = 6, 0.1
 """Attempts without a byte gained before a fetch is given up; the wait before the second, which doubles."""
 TIMEOUT_S = 60.0
 _CHUNK = 1 << 20
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_RANGE, _CHOICE = re.compile(r"\{(\d+)\.\.(\d+)\}"), re.compile(r"\{([^{}]*,[^{}]*)\}")
 _MOST_SHARDS = 100_000
+_UNREACHED = "look at the address, and whether its server runs and can be reached from here (network, proxy); then the same command again"
 
 
 def expanded(name: str) -> list[str]:
-    """Return the names that a range in braces stands for; `UsageError` if it runs backwards or has too many.
+    """Return the names of shards that braces, or ``::`` between names, stand for; `UsageError` if a range runs backwards or has too many.
 
     >>> expanded("shards/{08..10}.tar"), expanded("one.tar")
     (['shards/08.tar', 'shards/09.tar', 'shards/10.tar'], ['one.tar'])
+    >>> expanded("{a,b}.tar::c.tar"), expanded("simplecache::s3://a.tar")
+    (['a.tar', 'b.tar', 'c.tar'], ['simplecache::s3://a.tar'])
     """
+    several = name.split("::")
+    if len(several) > 1 and all(part.partition("?")[0].endswith((".tar", "}")) and not part.startswith("tar://") for part in several):
+        return [each for part in several for each in expanded(part)]
+    if choice := _CHOICE.search(name):
+        return [each for part in choice[1].split(",") for each in expanded(f"{name[: choice.start()]}{part}{name[choice.end() :]}")]
     if (found := _RANGE.search(name)) is None:
         return [name]
     first, last = int(found[1]), int(found[2])
@@ -128,7 +136,7 @@ def fetch(url: str, target: Path) -> int:
                         file.write(block)
                         done += len(block)
             except FileNotFoundError as error:
-                fix = "look at the address and the numbers in braces"
+                fix = "look at the address and the numbers in braces: {000..127} or {000,003}; * is for files on this machine"
                 raise TrainingDataError(f"there is nothing to read at {url}", why=str(error)[:200], fix=fix) from error
             except (OSError, HTTPException) as error:
                 problem = f"{type(error).__name__}: {str(error)[:200]}"
@@ -136,7 +144,8 @@ def fetch(url: str, target: Path) -> int:
                 return done
             failed = failed + 1 if done == before else 0
             if failed == ATTEMPTS:
-                raise MachineError(f"{url} cannot be fetched", why=f"{done:,} bytes came; {problem}", fix="the same command again resumes")
+                fix = "the same command again resumes" if done else _UNREACHED
+                raise MachineError(f"{url} cannot be fetched", why=f"{done:,} bytes came; {problem}", fix=fix)
             time.sleep(FIRST_WAIT_S * 2**failed)
 
 

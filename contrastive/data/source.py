@@ -53,6 +53,15 @@ class CaptionedImages(Protocol):
         ...
 
 
+@runtime_checkable
+class ImageFiles(Protocol):
+    """Data whose images are files of their own."""
+
+    def absent(self) -> int:
+        """Return how many pairs name a file that is not there; no file is opened."""
+        ...
+
+
 def card_of(source: CaptionedImages, title: str, pictures: int | None = None) -> str:
     """Return the card of data that the trainer takes as they are; `title` is what to call them: no path of the machine."""
     return f"Trained on the {counted(len(source), pictures)} in {title}, captions as they stand there. The trainer planted nothing."

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shlex
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
@@ -22,7 +23,8 @@ from PIL import Image
 from contrastive.config import DataConfig
 from contrastive.data.images import ENDINGS, UnreadableImage, decode_rgb, read_under
 from contrastive.data.source import TrainingDataError, card_of, hash_of, missing_column, nonblank
-from contrastive.tables import column_names, read_table
+from contrastive.errors import VlmAuditError
+from contrastive.tables import check_text, column_names, read_table
 
 _SCHEMA = pa.schema([("name", pa.large_string()), ("captions", pa.large_list(pa.large_string()))])
 _ROWS_AT_ONCE, _LOOKED = 65_536, 1000
@@ -70,6 +72,9 @@ class CaptionTable:
     def content(self, index: int) -> bytes:
         return read_under(self.folder, self.name(index))
 
+    def absent(self) -> int:
+        return sum(_size(self.folder / str(name)) < 0 for name in self.rows["name"])
+
     def captions(self, index: int) -> tuple[str, ...]:
         return nonblank(self.rows["captions"][index].as_py())
 
@@ -116,12 +121,14 @@ def load_table(path: Path, config: DataConfig) -> CaptionTable:
     ``data.images``).
     """
     names = image_column, caption_column = config.image_column, config.caption_column
-    known = column_names(path, separator=config.separator)
-    if known and (error := missing_column(str(path), *names, known)):
-        if len(known) == 1:
-            error.fix = "say what separates its cells, for example data.separator=';' or data.separator=tab"
-        raise error
-    columns = read_table(path, wanted=names, lists=(caption_column,), separator=config.separator).columns
+    with _settings_named():
+        known = column_names(path, config.encoding, config.separator)
+        if known and (error := missing_column(str(path), *names, known)):
+            check_text(path, config.encoding)  # in another encoding, a column's name would be another too
+            if len(known) == 1:
+                error.fix = "say what separates its cells, for example data.separator=';' or data.separator=tab"
+            raise error
+        columns = read_table(path, config.encoding, wanted=names, lists=(caption_column,), separator=config.separator).columns
     if error := missing_column(str(path), *names, columns.column_names):
         raise error
     if not columns.num_rows:
@@ -129,6 +136,17 @@ def load_table(path: Path, config: DataConfig) -> CaptionTable:
     folder = Path(config.images) if config.images else path.parent
     _check_inside(path, folder, columns[image_column])
     return CaptionTable(path.name, folder, _as_pairs(columns[image_column], columns[caption_column]))
+
+
+@contextmanager
+def _settings_named() -> Iterator[None]:
+    """Name the setting of the trainer where an error of the reader names the flag of the audit."""
+    try:
+        yield
+    except VlmAuditError as error:
+        error.what = error.what.replace("--encoding", "data.encoding")
+        error.fix = error.fix and error.fix.replace("--encoding ", "data.encoding=")
+        raise
 
 
 def _check_inside(path: Path, folder: Path, names: pa.ChunkedArray) -> None:

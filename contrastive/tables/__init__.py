@@ -9,10 +9,21 @@ Nothing is guessed, dropped or renamed. A file that cannot be read is a `DataErr
 it has on the disk is an `UnsafeError`.
 """
 
-from contrastive.tables.read import EXPECTED, PARQUET, TEXT, check_encoding, column_names, ending_of, is_table, not_a_table, read_table
+from contrastive.tables.read import (
+    EXPECTED,
+    PARQUET,
+    TEXT,
+    check_encoding,
+    check_text,
+    column_names,
+    ending_of,
+    is_table,
+    not_a_table,
+    read_table,
+)
 from contrastive.tables.text_table import TextTable, check_distinct, found_columns, quoted
 
 __all__ = [
-    "EXPECTED", "PARQUET", "TEXT", "TextTable", "check_distinct", "check_encoding", "column_names", "ending_of", "found_columns",
-    "is_table", "not_a_table", "quoted", "read_table",
+    "EXPECTED", "PARQUET", "TEXT", "TextTable", "check_distinct", "check_encoding", "check_text", "column_names", "ending_of",
+    "found_columns", "is_table", "not_a_table", "quoted", "read_table",
 ]  # fmt: skip

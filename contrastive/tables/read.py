@@ -9,6 +9,7 @@ from contrastive.errors import DataError, UsageError
 from contrastive.tables.delimited import read_delimited, read_header
 from contrastive.tables.json_lines import first_keys, read_json_lines
 from contrastive.tables.parquet import parquet_schema
+from contrastive.tables.stream import survey
 from contrastive.tables.text_table import TextTable
 from contrastive.tables.workbook import read_workbook, workbook_header
 
@@ -71,6 +72,12 @@ def check_encoding(path: Path, encoding: str | None) -> None:
     """Raise `UsageError` if an encoding is named for a file that has its own."""
     if encoding is not None and ending_of(path) not in _LINES:
         raise UsageError(f"--encoding cannot be used with {path.name}", why="it is for CSV and JSON lines", fix="leave it out")
+
+
+def check_text(path: Path, encoding: str | None = None) -> None:
+    """Read through a file of lines and raise `DataError` if it is not of its encoding, empty or damaged; other tables are not read."""
+    if ending_of(path) in _LINES:
+        survey(path, encoding)
 
 
 def column_names(path: Path, encoding: str | None = None, separator: str | None = None) -> list[str]:

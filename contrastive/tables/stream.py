@@ -101,7 +101,7 @@ def survey(path: Path, encoding: str | None) -> Survey:
             _decode(decoder, block, found, path.name, encoding)
         _decode(decoder, b"", found, path.name, encoding)
     if found.controls and codecs.lookup(encoding or UTF_8).name in _LATIN:
-        LOG.warning("%s holds control characters: it looks like cp1252 (Windows): --encoding cp1252", path.name)
+        LOG.warning("%s holds control characters: it looks like cp1252 (Windows): --encoding cp1252 (in training data.encoding)", path.name)
     if found.blank:
         raise DataError(f"{path.name} is empty", why=f"it has {found.size} bytes", fix="give a table with one row an image")
     return found

@@ -58,7 +58,7 @@ def first_loss(model: CLIP, objective: Objective, inputs: RunInputs, rows: NDArr
 
 
 def speed(training: Training, inputs: RunInputs, rows: list[NDArray[np.int64]]) -> Result:
-    """How fast batches come, made as a run has them made, and how fast the model takes them: the fastest of each, as others may use the machine."""
+    """How fast batches come, loaded as in a run, and how fast the model takes them: the fastest of each, as others may use the machine."""
     data, n = inputs.config.data, len(rows[0])
     images, ids = _inputs(inputs, rows[0], training.device)
 

@@ -414,3 +414,58 @@ def test_no_python_list_of_strings_is_kept(tmp_path):
     source = opened(write_jsonl(tmp_path))
     assert not any(isinstance(value, (list, tuple)) for value in vars(source).values())
     assert source.folder == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("gone", "share", "fix"),
+    [
+        ((3,), 0.0, "remove these rows, or let their neighbours stand in: data.max_broken=0.05"),  # 1 of 24: 4.2 %
+        (range(13), 0.01, "remove these rows, or, where they lie elsewhere, name the folder"),  # more than the largest share
+        (range(24), 0.01, "name the folder that the paths begin in or lie in: data.images=DIR"),
+    ],
+)
+def test_missing_image_files_are_counted_in_the_whole_table(tmp_path, gone, share, fix):
+    table = write_jsonl(tmp_path)
+    for i in gone:
+        (tmp_path / f"{i // 10:03d}" / f"{i:04d}.png").unlink()
+    with pytest.raises(TrainingDataError, match=f"the image files of {len(gone)} of 24 are missing, 0 may be broken") as caught:
+        pairs_of(table, max_broken=share)
+    assert caught.value.fix.startswith(fix)
+    if len(gone) == 1:
+        assert len(pairs_of(table, max_broken=0.05).replaced) == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize(("encoding", "words"), [("latin-1", "is not UTF-8 (line 2)"), ("utf-16", "is UTF-16 (line 1)")])
+def test_an_encoding_is_named_by_the_setting_that_reads_it(tmp_path, kind, encoding, words):
+    path, line = tmp_path / f"x.{kind}", {"csv": "image,caption\n1.png,café\n", "jsonl": '{"image": "1.png", "caption": ""}\n' * 2}[kind]
+    path.write_text(line.replace('""', '"café"'), encoding)
+    if kind == "jsonl" and encoding == "latin-1":
+        words = "is not UTF-8 (line 1)"
+    with pytest.raises(DataError) as caught:
+        open_source(DataConfig(str(path)))
+    assert str(caught.value).startswith(f"x.{kind} {words}")
+    assert caught.value.fix == f"data.encoding={encoding}, or save it as 'CSV UTF-8'"
+    assert open_source(DataConfig(str(path), encoding=encoding)).captions(0) == ("café",)
+
+
+def test_an_encoding_that_does_not_fit_is_refused(tmp_path):
+    for name in ("nosuch", "hex", ""):
+        with pytest.raises(UsageError, match=r"data\.encoding must be that of a text, such as latin-1"):
+            DataConfig("x.csv", encoding=name)
+    for name, words in (("x.xlsx", r"data\.encoding cannot be used with x\.xlsx"), ("shapes", r"data\.encoding is for a table")):
+        with pytest.raises(UsageError, match=words):
+            open_source(DataConfig(str(tmp_path / name) if "." in name else name, encoding="latin-1"))
+
+
+def test_shards_are_named_as_webdataset_has_them(tmp_path):
+    write_shards(tmp_path)
+    both = [open_source(DataConfig(f"{tmp_path}/{name}")) for name in ("*.tar", "{00000,00001}.tar", f"00000.tar::{tmp_path}/00001.tar")]
+    assert {source.identity for source in both} == {open_source(DataConfig(str(tmp_path))).identity}
+    assert open_source(DataConfig(f"{tmp_path}/{{00001,00000}}.tar")).captions(0) == (CAPTIONS[10][0],)
+    (tmp_path / "00000.tar").rename(tmp_path / "[x].tar")
+    assert len(open_source(DataConfig(f"{tmp_path}/[x].tar"))) == 10  # a file of that name, not a pattern
+    with pytest.raises(UsageError, match=r"no file fits '.*y\*\.tar'"):
+        open_source(DataConfig(f"{tmp_path}/y*.tar"))
+    with pytest.raises(TrainingDataError, match=r"cannot read .*00007\.tar"):
+        open_source(DataConfig(f"{tmp_path}/{{00001,00007}}.tar"))
