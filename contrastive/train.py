@@ -80,7 +80,9 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
     config = read_config(options.run, options.overrides)  # before torch is imported: a mistake is told at once
     _wait_asleep()
     from contrastive import distributed
+    from contrastive.training.watch import check_best
 
+    check_best(config, held_out=bool(config.data.held_out or config.data.validation))  # before minutes of reading data
     out = Path(config.run.out)
     distributed.init(config.run.device)
     if options.doctor:

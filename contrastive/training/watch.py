@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from contrastive import distributed
+from contrastive.config import Config
 from contrastive.errors import UsageError, nearest
 from contrastive.loss import Together
 from contrastive.training import average
@@ -36,11 +37,11 @@ def measure(training: Training, inputs: RunInputs) -> dict[str, float]:
         return measures | {f"ema_{name}": value for name, value in of_model().items() if name != "pairs"}
 
 
-def check_best(inputs: RunInputs) -> None:
-    """Raise `UsageError` if ``run.best_by`` names nothing that is measured."""
-    name, config = inputs.config.run.best_by, inputs.config
+def check_best(config: Config, *, held_out: bool) -> None:
+    """Raise `UsageError` if ``run.best_by`` names nothing that is measured; `held_out`: whether there are pairs to measure on."""
+    name = config.run.best_by
     recalls = [f"{way}_recall@{k}" for way in ("image_to_text", "text_to_image") for k in RECALL_AT] if config.loss.contrastive else []
-    known = [*(["loss", *recalls] if len(inputs.held_out_rows) else []), *(ZERO_SHOT if inputs.zero_shot else [])]
+    known = [*(["loss", *recalls] if held_out else []), *(ZERO_SHOT if config.data.zero_shot else [])]
     known += [f"ema_{each}" for each in known] if config.optim.ema else []
     if name is not None and name not in known:
         fix = nearest(name[:80], known) if known else "set data.held_out, data.validation or data.zero_shot"

@@ -6,9 +6,11 @@ cannot learn those by heart will not learn from millions.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 import torch
 
@@ -43,13 +45,26 @@ def examine(config: Config, say: Callable[[str], None] = print) -> int:
     """
     if distributed.world_size() > 1:
         raise UsageError("the doctor examines one process", fix="run it without torchrun")
+    place = _output_folder(Path(config.run.out))
     inputs, first = _prepared(config)
     wrong = []
-    for name, found in chain(first, _checks(inputs, start(inputs))):
+    for name, found in chain(place, first, _checks(inputs, start(inputs))):
         say(f"{found.mark:5}  {name}: {found.words}")
         wrong += [name] if found.wrong else []
     say(f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong")
     return 3 if wrong else 0
+
+
+def _output_folder(out: Path) -> list[tuple[str, Result]]:
+    """Return what keeps a run from writing; nothing is made for it."""
+    known = next(path for path in (out, *out.parents, Path()) if path.exists())
+    if not known.is_dir():
+        return [("output folder", Result(f"run.out cannot be {out}: {known} is a file; name another folder", wrong=True))]
+    if not os.access(known, os.W_OK | os.X_OK):
+        return [
+            ("output folder", Result(f"run.out={out}: {known} cannot be written to; name another, or change its permissions", wrong=True))
+        ]
+    return []
 
 
 def _prepared(config: Config) -> tuple[RunInputs, list[tuple[str, Result]]]:

@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from contrastive.model.clip import CLIP
 from contrastive.train import main
 from contrastive.training.doctor import examine, learning
 from contrastive.training.doctor.data import distinct, duplicates, end_of_text, image_check
+from contrastive.training.doctor.examine import _output_folder
 from contrastive.training.doctor.learning import first_loss, memory, overfit, speed
 from contrastive.training.doctor.result import Result
 from contrastive.training.loop import start
@@ -226,3 +228,14 @@ def test_threads_that_wait_sleep_unless_the_environment_says_otherwise(given, us
     (tmp_path / "run.toml").write_text(RUN.replace("OUT", str(tmp_path / "out")))
     assert main([str(tmp_path / "run.toml"), "--doctor", "run.device=cuda:99"]) == 2  # goes no further
     assert os.environ.get("OMP_WAIT_POLICY") == used
+
+
+def test_an_output_folder_that_cannot_be_made_is_found(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    assert _output_folder(tmp_path / "new" / "deep") == []
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        ((name, found),) = _output_folder(out)
+        assert (name, found.wrong, f"{tmp_path / 'file'} is a file" in found.words) == ("output folder", True, True)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert "cannot be written to" in _output_folder(tmp_path / "new")[0][1].words
+    assert "cannot be written to" in _output_folder(Path("new"))[0][1].words

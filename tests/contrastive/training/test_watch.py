@@ -126,7 +126,8 @@ def test_the_best_model_stays_and_patience_ends_a_run_also_after_a_kill(tmp_path
     assert "already finished" in capsys.readouterr().out
 
 
-def test_settings_of_the_best_model_that_do_not_fit_are_refused(run, capsys):
+def test_settings_of_the_best_model_that_do_not_fit_are_refused_before_data_are_read(run, capsys, monkeypatch):
+    monkeypatch.setattr(loop, "prepare", None)
     for settings, says in (
         (["run.best_by=loss"], "error: run.eval_every must be above 0 where run.best_by names a measure"),
         (["run.patience=2"], "error: run.best_by must be given where run.patience is"),
