@@ -61,6 +61,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
+class _ListSettings(argparse.Action):
+    """Print the settings and leave, as ``--help`` does: no run is named."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from contrastive.cli.settings_list import list_settings
+
+        for line in list_settings().splitlines():  # a message of so many would be cut
+            if put(line, sys.stdout) is not None:
+                break
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     parse = argparse.ArgumentParser(
@@ -68,9 +80,11 @@ def parser() -> argparse.ArgumentParser:
         description="Train a CLIP-style model on captioned images and write <run.out>/ckpt.pt and log.jsonl. "
         "The same command again resumes an interrupted run.",
     )
+    parse.epilog = f"Every setting with its type and default: {parse.prog} --settings; with examples: docs/training.md"
     named = ", ".join(sorted(recipes()))
     parse.add_argument("run", metavar="RUN", help=f"a TOML file, or the name of a recipe that comes with the package ({named})")
     parse.add_argument("overrides", metavar="section.key=value", nargs="*", help="replaces a setting, for example optim.lr=1e-3")
+    parse.add_argument("--settings", action=_ListSettings, nargs=0, help="list every setting and exit")
     for flag, what in _FLAGS.items():
         parse.add_argument(flag, action="store_true", help=what)
     return parse
