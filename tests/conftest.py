@@ -11,6 +11,7 @@ from pathlib import Path
 # run beside each other, one to a core: threads of small sums would only wait for one another, which takes twice the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the trainer sets it: what changed meanwhile a forked process would not heed
 
 import pytest
 from hypothesis import settings
