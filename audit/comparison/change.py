@@ -193,11 +193,15 @@ def gap_change(joint: JointCounts, settings: Settings, rng: np.random.Generator)
     Notes
     -----
     A gap is biased upwards by chance, before and after by unequal amounts; `hull` says why its interval holds all the same. p is the
-    smallest alpha at which that interval leaves out 0. Half an image in each cell keeps "no answer changed" from being a certainty.
+    smallest alpha at which that interval leaves out 0. Half an image in each cell keeps "no answer changed" from being a certainty; where
+    no draw of clusters differs, the interval is as wide as that of the pair of groups whose change is known least.
     """
     value = float(_gap_difference(joint.cells))
     deviations = _deviations(joint, settings.draws, rng) if joint.kinds is None else _cluster_deviations(joint, settings.draws, rng)
     low, high = hull(value, deviations, settings.alpha)
+    if not deviations.any():
+        furthest = change_bound(joint, settings.alpha / 2)
+        low, high = value - furthest, value + furthest
     p = min(1.0, 2 * max(exceedance_p(deviations, abs(value)), exceedance_p(-deviations, abs(value))))
     before, after = (gap_ends(joint.groups, joint.units(after=after), settings.alpha) for after in (False, True))
     return GapChange(before, after, value, low, high, p, p_adjusted=p, minimum_detectable=_detectable(joint, settings.alpha))

@@ -296,6 +296,17 @@ def test_a_change_in_every_cluster_is_shown():
     assert judged(clustered([[rises, stays] for _ in range(14)])).verdict == "not estimable"  # too few clusters to judge
 
 
+def test_clusters_whose_answers_are_all_equal_do_not_make_the_gaps_change_a_certainty():
+    """30 clusters of two images a group, none of which is answered otherwise; of ten times as many, less is left open."""
+    few, many = (
+        gap_change(clustered(np.tile([[[2, 0, 0, 0], [1, 0, 0, 1]]], (n, 1, 1))), SETTINGS, np.random.default_rng(0)) for n in (30, 300)
+    )
+    assert (few.difference, few.p) == (0.0, 1.0)
+    assert few.low == -few.high
+    assert 0.05 < few.high < 0.3
+    assert few.high > 3 * many.high > 0
+
+
 def test_clusters_of_one_image_are_images():
     rng = np.random.default_rng(1)
     cells = np.zeros((200, 2, 4), int)
