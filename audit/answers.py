@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 REFUSALS = (
     "i can't", "i cannot", "i'm unable", "i am unable", "i am not able", "i'm not able", "i won't", "i will not", "i'm sorry", "i am sorry",
-    "as an ai language model", "as an ai assistant",
+    "as an ai language model", "as an ai assistant", "i must decline", "i have to decline", "i decline to", "i don't feel comfortable",
+    "i do not feel comfortable", "i'm not comfortable", "i am not comfortable", "it is not appropriate to", "it's not appropriate to",
+    "it is inappropriate to", "it would be inappropriate to", "it would not be appropriate to", "my guidelines", "as an ai i do not",
+    "as an ai, i do not", "as an ai i don't", "as an ai, i don't",
 )  # fmt: skip
 """A text that holds one of these is a refusal; words of this project, English only."""
 _REFUSED = re.compile(rf"\b(?:{'|'.join(map(re.escape, REFUSALS))})\b")
@@ -73,7 +76,7 @@ def is_refusal(text: str) -> bool:
 
     Examples
     --------
-    >>> is_refusal("I'm sorry, but no."), is_refusal("A man who cannot swim.")
-    (True, False)
+    >>> is_refusal("I'm sorry, but no."), is_refusal("It is not appropriate to label people."), is_refusal("A man who cannot swim.")
+    (True, True, False)
     """
     return _REFUSED.search(text.casefold().replace("’", "'")) is not None

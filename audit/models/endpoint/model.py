@@ -17,6 +17,7 @@ from audit.models.endpoint import modes
 from audit.models.endpoint.answer_log import AnswerLog
 from audit.models.endpoint.modes import Body
 from audit.models.endpoint.pictures import Picture
+from audit.models.endpoint.reply import READING
 from audit.models.endpoint.sending import ChatRequest, Sender, key_of_request
 from audit.models.endpoint.settings import EndpointSettings, model_name
 from audit.models.endpoint.trial import Terms, choose_terms
@@ -59,7 +60,8 @@ class EndpointModel:
     def record(self) -> ModelRecord:
         """What the report says about the model: what its server does not tell is not known."""
         taken = self._taken()
-        digest = hashlib.sha256(json.dumps([VERSION, self.settings.base_url, self.name, self.terms.mode, taken], sort_keys=True).encode())
+        known = [VERSION, READING, self.settings.base_url, self.name, self.terms.mode, taken]
+        digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
         return ModelRecord(
             name=self.name, kind=f"endpoint at {self.settings.host} (OpenAI's chat form)", fingerprint=digest.hexdigest(), sha256="",
             parameters=0, dimensions=0, dtype="", score_rule="softmax", logit_scale=1.0, logit_bias=None, architecture=UNKNOWN_FACT,

@@ -8,38 +8,49 @@ from collections.abc import Iterator
 from audit.answers import is_refusal
 from audit.types import REFUSAL, UNPARSED, Question
 
+READING = 2
+"""Part of the key of what was read from answers, not of what was asked: to be raised whenever the same text would be read otherwise."""
 _MARKS = " \t\n\r\"'`*_#-–—:.,;!()[]{}<>“”‘’„«»"
+_THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
+"""What a reasoning model writes before it answers."""
+_ARTICLES = ("a", "an", "the")
 _LEAD = re.compile(r"(?:the |my )?(?:best |correct |final )?(?:answer|option|choice)(?: is|:)?\s+", re.IGNORECASE)
 
 
 def chosen(question: Question, text: str) -> int | None:
     """Return the place of the option that a text names; None where it names none. Nothing is guessed from a part of the text.
 
-    The text, its first line or its first sentence must be the option, its letter, or both; words that all options begin with may stand
-    before it, and quotes or marks around it.
+    The text, its first line or its first sentence must be the option, its letter, or both; an article or words that all options begin with
+    may stand before it, and quotes or marks around it. What a reasoning model writes first (``<think>…</think>``) is passed over.
 
     Examples
     --------
     >>> asked = Question("Who?", ("woman", "man"), stem="a photo of a")
     >>> chosen(asked, "**Man**"), chosen(asked, "A photo of a woman. She smiles."), chosen(asked, "not a woman")
     (1, 0, None)
-    >>> chosen(Question("Who?", ("woman", "man"), letters=("B", "A")), "A) man")
-    1
+    >>> chosen(asked, "<think>Short hair.</think> A man."), chosen(Question("Who?", ("woman", "man"), letters=("B", "A")), "A) man")
+    (1, 1)
     """
     forms: dict[str, int] = {}
     for place, option in enumerate(question.options):
+        forms.setdefault(_plain(option), place)  # what an option is itself goes before what another may be called
+    for place, option in enumerate(question.options):
         for form in _forms(question, place, option):
             forms.setdefault(form, place)
-    return next((forms[plain] for plain in map(_plain, _parts(text)) if plain in forms), None)
+    return next((forms[plain] for plain in map(_plain, _parts(_answer(text))) if plain in forms), None)
 
 
 def in_its_place(text: str, *, refused: bool = False) -> str:
     """Return what a text is that names no option."""
-    return REFUSAL if refused or is_refusal(text) else UNPARSED
+    return REFUSAL if refused or is_refusal(_answer(text)) else UNPARSED
+
+
+def _answer(text: str) -> str:
+    return _THOUGHT.sub("", text, count=1)
 
 
 def _forms(question: Question, place: int, option: str) -> Iterator[str]:
-    yield _plain(option)
+    yield from (f"{article} {_plain(option)}" for article in _ARTICLES)
     if question.stem:
         yield _plain(f"{question.stem} {option}")
     if question.letters:
