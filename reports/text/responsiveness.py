@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from audit.records.inputs import MeasurementRecord, Responsiveness
 from audit.records.results import AuditResult, Finding
-from audit.types import UNCLEAR
+from audit.types import NO_ANSWER, REFUSAL, UNCLEAR, UNPARSED
 from reports.text import phrases
 from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, percent, points
 
 BLIND = ("constant", "unclear", "order")
 """Every image, or nearly every one, gets one answer: whatever it shows."""
+INSTEAD = {REFUSAL: "were refused", UNPARSED: "got no text or one that is none of the options", UNCLEAR: f"got ‘{UNCLEAR}’"}
+"""What came in the place of an answer. Results do not keep the texts: an empty one cannot be told from another."""
 _NAMED = 3
 _Placed = tuple[MeasurementRecord, Responsiveness]
 
 
 def lead(audit: AuditResult) -> str:
     """Return what a reader must know before any verdict: in which measurements the model does not look; empty where it does in all."""
-    checked = [(record, record.responsiveness) for record in audit.measurements if record.responsiveness]
+    checked = _checked(audit)
     blind = [each for each in checked if each[1].code in BLIND]
-    said = [f"{_where(blind, checked)}{_blindly(audit)}: {_grouped(blind)}."] if blind else []
+    said = [*_silent(audit), *([f"{_where(blind, checked)}{_blindly(audit)}: {_grouped(blind)}."] if blind else [])]
     weak = [each for each in checked if each[1].code == "no better"]
     said += [f"{_where(weak, checked)}he model is not shown to look at the images: {_each(weak, '')}."] if weak else []
     varies = [each for each in checked if each[1].code == "varies"]
@@ -31,14 +34,61 @@ def lead(audit: AuditResult) -> str:
 
 def brief_lead(audit: AuditResult) -> str:
     """Return the same without numbers: in which measurements the model does not look."""
-    checked = [(record, record.responsiveness) for record in audit.measurements if record.responsiveness]
+    checked = _checked(audit)
     ended = (
         (_blindly(audit), BLIND),
         ("he model is not shown to look at the images", ("no better",)),
         ("he answers are no better than one for every image", ("varies",)),
     )
     found = [(text, [each for each in checked if each[1].code in codes]) for text, codes in ended]
-    return " ".join(f"{_where(some, checked)}{text}{_named([record.name for record, _ in some])}." for text, some in found if some)
+    said = (f"{_where(some, checked)}{text}{_named([record.name for record, _ in some])}." for text, some in found if some)
+    return " ".join([*_silent(audit), *said])
+
+
+def _checked(audit: AuditResult) -> list[_Placed]:
+    """Return the measurements that got answers: of the others it cannot be told whether the model looks."""
+    found = ((record, record.responsiveness) for record in audit.measurements if not instead_of_every_answer(record, audit))
+    return [(record, each) for record, each in found if each]
+
+
+def _silent(audit: AuditResult) -> list[str]:
+    """Return what came instead in measurements without one answer; those with the same are named together."""
+    names: dict[str, list[str]] = {}
+    for record in audit.measurements:
+        if record.responsiveness and (came := instead_of_every_answer(record, audit)):
+            names.setdefault(instead_words(came), []).append(record.name)
+    return [_unanswered(together, came) for came, together in names.items()]
+
+
+def _unanswered(measurements: Sequence[str], came: str) -> str:
+    """Return the sentence; the only question of a file of predictions has no name."""
+    if list(measurements) == ["predictions"]:
+        return f"No question got an answer, {came}."
+    return f"{phrases.some(measurements)}: no question got an answer, {came}."
+
+
+def instead_of_every_answer(record: MeasurementRecord, audit: AuditResult) -> Counter[str]:
+    """Return what came instead of answers to a measurement and how often; empty where any image got one.
+
+    "unclear" is an answer of a model that was loaded, and of predictions: what it hides there is that the model does not look.
+    """
+    ways = NO_ANSWER if audit.endpoint else (REFUSAL, UNPARSED)
+    came = Counter({answer: count for answer, count in record.answer_counts.items() if count})
+    return came if set(came) <= set(ways) else Counter()
+
+
+def instead_words(came: Mapping[str, int]) -> str:
+    r"""Return what came instead of answers, the commonest first.
+
+    Examples
+    --------
+    >>> instead_words({"refusal": 3}), instead_words({"unparsed": 1, "refusal": 3}).replace("\xa0", " ")
+    ('all were refused', '75.0 % were refused, 25.0 % got no text or one that is none of the options')
+    """
+    if len(came) == 1:
+        return f"all {INSTEAD[next(iter(came))]}"
+    total = sum(came.values())
+    return ", ".join(f"{percent(many / total, 1)} {INSTEAD[way]}" for way, many in Counter(came).most_common())
 
 
 def _blindly(audit: AuditResult) -> str:
@@ -112,8 +162,7 @@ def _right(found: Responsiveness) -> str:
 
 def look_sentences(audit: AuditResult) -> tuple[str, ...]:
     """Return what was found for each measurement of which it can be told whether the model looks."""
-    found = ((record, record.responsiveness) for record in audit.measurements if record.responsiveness)
-    return tuple(_facts(record, each) for record, each in found if each.code is not None)
+    return tuple(_facts(record, each) for record, each in _checked(audit) if each.code is not None)
 
 
 def _facts(record: MeasurementRecord, found: Responsiveness) -> str:
@@ -145,6 +194,8 @@ def why_unresponsive(finding: Finding, audit: AuditResult) -> str:
     record = next((each for each in audit.measurements if each.name == finding.measurement), None)
     if finding.unresponsive is None or record is None or record.responsiveness is None:
         return ""
+    if came := instead_of_every_answer(record, audit):
+        return f"no question got an answer, {instead_words(came)}"
     if finding.unresponsive in BLIND:
         found = record.responsiveness
         why = ": groups that are asked the same have equal rates by design" if _by_question(found) else ", whatever they show"

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from audit.records.results import AuditResult, Finding
-from audit.types import REFUSAL, UNCLEAR, UNPARSED, Settings
+from audit.types import Settings
 from reports.text import phrases
 from reports.text.headline.differences import rate_name, size_in_words
-from reports.text.numbers import in_words, percent
-
-INSTEAD = {REFUSAL: "were refused", UNPARSED: "got a text that is none of the options", UNCLEAR: f"got ‘{UNCLEAR}’"}
+from reports.text.numbers import in_words
+from reports.text.responsiveness import instead_words
 
 
 def instead_of_answers(audit: AuditResult) -> Counter[str]:
@@ -24,18 +23,13 @@ def instead_of_answers(audit: AuditResult) -> Counter[str]:
 def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> tuple[str, str, Sequence[str]]:
     """Return headline, size and details."""
     came = instead_of_answers(audit)
-    total = came.total()
-    if len(came) > 1:
-        instead = ", ".join(f"{percent(many / total, 1)} {INSTEAD[way]}" for way, many in came.most_common())
-    else:
-        instead = "all " + INSTEAD[next(iter(came))]
     leading = commonest(audit, primary)
     size = ""
     if leading is not None and leading.gap is not None:
         found = size_in_words(leading.gap.value, leading.gap.low, leading.gap.high, settings)
         size = f"The gap in {rate_name(leading, audit)} by {phrases.attributes(leading.attributes)} is {found}."
     advice = "No answers can be compared, only what came instead. The exact prompts are in the appendix; the answer log has every text."
-    return f"None of {in_words(total, 'question')} got an answer: {instead}.", size, (advice,)
+    return f"None of {in_words(came.total(), 'question')} got an answer: {instead_words(came)}.", size, (advice,)
 
 
 def commonest(audit: AuditResult, primary: Sequence[Finding]) -> Finding | None:

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records.inputs import EndpointRecord, EndpointVersion
+from audit.records.inputs import EndpointRecord, EndpointVersion, Responsiveness
 from audit.types import Settings
 from reports.sections.context import audit_contexts
 from reports.sections.provenance.endpoint import view
 from reports.text.headline import headline_of
+from reports.text.responsiveness import look_sentences, why_unresponsive
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import report_samples as samples
 
@@ -37,7 +38,7 @@ def plain(text):
         ({"refusal": 1000}, "None of 1,000 questions got an answer: all were refused."),
         (
             {"unparsed": 253, "refusal": 747},
-            "None of 1,000 questions got an answer: 74.7 % were refused, 25.3 % got a text that is none of the options.",
+            "None of 1,000 questions got an answer: 74.7 % were refused, 25.3 % got no text or one that is none of the options.",
         ),
     ],
 )
@@ -53,6 +54,46 @@ def test_one_answer_or_a_disparity_of_refusals_keeps_the_headline():
     assert headline_of(asked("inconclusive", refusal=999), Settings()).kind == "inconclusive"
     assert headline_of(asked("disparity", "inconclusive", refusal=1000), Settings()).kind == "disparity"
     assert headline_of(audit_of("inconclusive"), Settings()).kind == "inconclusive"  # a model that was loaded
+
+
+def of_three(first, second, third):
+    """An audit whose three measurements got these answers, none of which depends on the images."""
+    base = asked("inconclusive", "inconclusive", refusal=1)
+
+    def answered(name, counts):
+        commonest, total = max(counts, key=counts.get), sum(counts.values())
+        code = "constant" if len(counts) == 1 else None
+        looks = Responsiveness(code, total, commonest, counts[commonest] / total, None, None, None)
+        return replace(base.measurements[0], name=name, answer_counts={**counts, "officer": 0}, responsiveness=looks)
+
+    named = zip(("crime", "role", "work"), (first, second, third), strict=True)
+    return replace(base, measurements=tuple(answered(*each) for each in named))
+
+
+def test_a_measurement_without_one_answer_is_not_said_to_ignore_the_images():
+    refused = of_three({"refusal": 120}, {"thief": 120}, {"thief": 60, "officer": 60})
+    said = headline_of(refused, Settings())
+    assert said.kind == "inconclusive"
+    assert said.lead == (
+        "crime: no question got an answer, all were refused. In 1 of 2 measurements, the model does not look at the images (role)."
+    )
+    assert plain(said.text).startswith(said.lead)  # of terminal and summary
+    assert [each.split(":")[0] for each in look_sentences(refused)] == ["role"]
+    blind = replace(refused.findings[0], measurement="crime", unresponsive="constant")
+    assert why_unresponsive(blind, refused) == "no question got an answer, all were refused"
+
+
+def test_what_came_instead_of_answers_is_named_by_measurement():
+    """An answer among a hundred is one; "unclear" of a model that was loaded is its answer."""
+    mixed = of_three({"unclear": 30, "refusal": 90}, {"unparsed": 120}, {"refusal": 119, "thief": 1})
+    assert plain(headline_of(mixed, Settings()).lead) == (
+        "crime: no question got an answer, 75.0 % were refused, 25.0 % got ‘unclear’. "
+        "role: no question got an answer, all got no text or one that is none of the options."
+    )
+    unclear = of_three({"unclear": 120}, {"thief": 60, "officer": 60}, {"thief": 60, "officer": 60})
+    assert headline_of(unclear, Settings()).lead == "crime: no question got an answer, all got ‘unclear’."
+    loaded = headline_of(replace(unclear, endpoint=None), Settings()).lead
+    assert loaded == "In 1 of 3 measurements, the model does not look at the images (crime)."
 
 
 def test_the_section_says_what_was_sent_and_who_got_no_answer():
