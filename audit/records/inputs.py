@@ -180,7 +180,7 @@ class VersionChange:
     answers: tuple[Mapping[str, int], ...]
     """answer -> images, one mapping a version."""
     p: float | None
-    """Of equal shares of answers (chi-square); None where nothing can be compared. Each version saw other images."""
+    """Of equal shares of answers (chi-square); None where nothing can be compared. The versions need not have seen the same images."""
 
 
 @record

@@ -61,7 +61,7 @@ def _versions(found: EndpointRecord) -> Table:
     rows = tuple(
         Row(
             (
-                f"{place}: {' · '.join(filter(None, (each.model, each.fingerprint))) or 'not named'}",
+                f"{place}: {words.version_name(each)}",
                 words.written(each.first),
                 words.written(each.last),
                 count(each.answers),

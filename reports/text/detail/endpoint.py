@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from audit.records.inputs import EndpointRecord
+from audit.records.inputs import EndpointRecord, EndpointVersion
 from audit.types import UNCLEAR
 from reports.text.numbers import count, decimal, in_words, percent
 
@@ -20,11 +20,12 @@ MODES = {
     "text": "text, read into the closed set of options",
 }
 CHANGED = (
-    "The server named several versions of the model while it was asked. Each version saw other images, so a difference between them may be "
-    "one of the images; rates and gaps of this report mix both."
+    "The server named several versions of the model while it was asked. They need not have seen the same images, so a difference between "
+    "them may be one of the images; rates and gaps of this report mix them."
 )
 UNCHANGED = "One version was named throughout. A service may change a model without a new name."
 UNNAMED = "The server names no version, so a change of the model would not be seen."
+_NAMED = 2
 
 
 def sent_sentence(found: EndpointRecord) -> str:
@@ -66,6 +67,22 @@ def remark(found: EndpointRecord) -> str:
     if len(found.versions) > 1:
         return CHANGED
     return UNCHANGED if any(each.model or each.fingerprint for each in found.versions) else UNNAMED
+
+
+def versions_sentence(found: EndpointRecord | None) -> str:
+    """Return which versions of the model answered; empty where one did, or the model was loaded."""
+    versions = found.versions if found else ()
+    if len(versions) < _NAMED:
+        return ""
+    many = "Two" if len(versions) == _NAMED else count(len(versions))
+    names = list(map(version_name, versions[:_NAMED]))
+    shown = f"{', '.join(names)} and {len(versions) - _NAMED} more" if len(versions) > _NAMED else " and ".join(names)
+    return f"{many} versions of the model answered: {shown}."
+
+
+def version_name(version: EndpointVersion) -> str:
+    """Return a version as its server names it."""
+    return " · ".join(filter(None, (version.model, version.fingerprint))) or "not named"
 
 
 def ways(found: EndpointRecord) -> tuple[str, ...]:

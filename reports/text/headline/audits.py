@@ -11,6 +11,7 @@ from audit.records.results import AuditResult, Finding, Verdict
 from audit.types import Group, Settings
 from reports.text import phrases, sentences
 from reports.text.analyses import beyond_chance
+from reports.text.detail.endpoint import versions_sentence
 from reports.text.evidence import shift_sentence
 from reports.text.headline.differences import affected, caution, rate_name, size_in_words, size_sentence, statement
 from reports.text.headline.left_out import without_columns
@@ -45,7 +46,8 @@ class Headline:
     size: str
     """Its uncertainty: ``The gap is 8 points (95 % interval 5 to 11).``"""
     cautions: tuple[str, ...]
-    """What equal other attributes or group composition make of a disparity: its verdict must not stand alone."""
+    """What equal other attributes or group composition make of a disparity: its verdict must not stand alone. Last, that several versions
+    of the model answered."""
     details: tuple[str, ...]
     """What else belongs beside it."""
     signal: str
@@ -84,7 +86,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         "" if kind in ("unresponsive", "unanswered") else brief_lead(audit),
         sentence,
         size,
-        _cautions(audit, primary) if kind == "disparity" else (),
+        tuple(filter(None, (*(_cautions(audit, primary) if kind == "disparity" else ()), versions_sentence(audit.endpoint)))),
         tuple(filter(None, details)),
         _ASKED_AGAIN if visible else _signal(audit) or _beyond_chance(audit, kind, settings),
         leading,

@@ -6,8 +6,11 @@ import pytest
 
 from audit.records.inputs import EndpointRecord, EndpointVersion, Responsiveness
 from audit.types import Settings
+from reports.exports.markdown import summary_markdown
+from reports.exports.terminal.audits import audit_lines
 from reports.sections.context import audit_contexts
 from reports.sections.provenance.endpoint import view
+from reports.sections.results import answer
 from reports.text.headline import headline_of
 from reports.text.responsiveness import look_sentences, why_unresponsive
 from tests.reports.text.test_verdicts import audit_of
@@ -94,6 +97,27 @@ def test_what_came_instead_of_answers_is_named_by_measurement():
     assert headline_of(unclear, Settings()).lead == "crime: no question got an answer, all got ‘unclear’."
     loaded = headline_of(replace(unclear, endpoint=None), Settings()).lead
     assert loaded == "In 1 of 3 measurements, the model does not look at the images (crime)."
+
+
+def of_versions(*names):
+    audit = asked("disparity", "inconclusive", refusal=1)
+    (version,) = audit.endpoint.versions
+    return replace(audit, endpoint=replace(audit.endpoint, versions=tuple(replace(version, fingerprint=each) for each in names)))
+
+
+def test_several_versions_are_named_beside_the_headline_of_page_terminal_and_summary():
+    two = of_versions("may", "june")
+    caution = "Two versions of the model answered: tiny · may and tiny · june."
+    results = samples.results(two)
+    for text in (audit_lines(results), summary_markdown(results)):
+        assert caution in " ".join(plain(text).split())
+    (context,) = audit_contexts(results)
+    assert answer.view(context).headline.cautions[-1] == caution  # the page lists them below its headline
+    five = headline_of(of_versions(*"abcde"), Settings()).cautions
+    assert five[-1] == "5 versions of the model answered: tiny · a, tiny · b and 3 more."
+    assert not any("versions" in each for each in headline_of(of_versions("may"), Settings()).cautions)
+    unanswered = headline_of(replace(two, verdict="not estimable", findings=()), Settings())
+    assert unanswered.cautions == (caution,)
 
 
 def test_the_section_says_what_was_sent_and_who_got_no_answer():
