@@ -10,12 +10,13 @@ from audit.api.inputs import dataset_of, gates_of, predictions_of, probes_of
 from audit.api.models import answer_folder, args_by_model, check_fit, loaded, quiet_log
 from audit.api.requests import AuditRequest
 from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, counted_levels, planned_model, planned_probe
-from audit.engine.served import planned_upload
+from audit.engine.served import planned_manner, planned_upload
+from audit.measure.asked.likelihood import PLAIN
 from audit.models.endpoint.model import answers_kept
 from audit.models.endpoint.settings import EndpointSettings, model_name
 from audit.output.directory import check_regular
 from audit.output.run_directory import RunDirectory
-from audit.types import Dataset, Probe
+from audit.types import Answerer, Dataset, Manner, Probe
 
 
 def plan_audit(request: AuditRequest) -> AuditPlan:
@@ -33,16 +34,20 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
         for dataset in datasets:
             gates.check(dataset)
         asked = list(zip(probes, datasets, strict=True))
-        planned = [planned_probe(*each) for each in asked]
+        manners: list[Manner | None] = []
         for model, args in zip(request.model, args_by_model(request), strict=True):
             if is_served(model):
-                models.append(planned_endpoint(model, request.endpoint_settings(model), asked, request))
+                settings = request.endpoint_settings(model)
+                models.append(planned_endpoint(model, settings, asked, request))
+                manners.append(planned_manner(settings))
                 continue
             with quiet_log(), loaded(model, args, request, note=False) as (encoder, root):
                 check_fit(encoder, asked, request, root)
                 models.append(planned_model(encoder, root, datasets))
+                manners.append(PLAIN if isinstance(encoder, Answerer) else None)
             del encoder
             gc.collect()  # one model at a time in memory
+        planned = [planned_probe(*each, manners, request.seed) for each in asked]
     replaces = request.out is not None and (request.out / "report.html").exists()
     return AuditPlan(tuple(models), tuple(planned), request.fail_on, request.out, replaces, request.junit)
 

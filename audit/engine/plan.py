@@ -22,8 +22,9 @@ from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
 from audit.embedding.embed import decode_policy
 from audit.embedding.folders import SharedRoot
 from audit.engine.analyses.conditions import MOST_IMAGES
+from audit.measure.asked.questionnaire import questionnaire
 from audit.plans import AttackPlan, ImageConditionsPlan
-from audit.types import Answerer, Dataset, Encoder, Group, Probe
+from audit.types import Answerer, Dataset, Encoder, Group, Manner, Probe
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -78,8 +79,9 @@ class PlannedProbe:
     data: str
     images: int
     planned: int
-    """Pre-specified questions."""
+    """Pre-specified questions to the first model."""
     exploratory: int
+    """Exploratory comparisons of its answers."""
     groups: Mapping[str, Mapping[str, int]]
     """attribute -> level -> images."""
     looked_at: int = 0
@@ -92,6 +94,8 @@ class PlannedProbe:
     """Changed pictures (corrupted, or with a word printed on them) that are embedded besides, at most."""
     attacked: int = 0
     """Pictures of which gradients are taken, by a model that has them, each a few dozen times."""
+    otherwise: tuple[tuple[int, int], ...] = ()
+    """The same two counts of further models, where they are asked in another way and the counts differ."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +131,10 @@ class AuditPlan:
         return sum(each.images for each in self.probes)
 
 
-def planned_probe(probe: Probe, dataset: Dataset) -> PlannedProbe:
-    """Return what a probe asks, and of whom."""
+def planned_probe(probe: Probe, dataset: Dataset, manners: Sequence[Manner | None] = (None,), seed: int = 0) -> PlannedProbe:
+    """Return what a probe asks, and of whom; `manners`: how each model has to be asked, None of one that embeds images."""
     claims = [claim for measurement in probe.measurements for claim in measurement.claims]
-    planned = sum(claim.primary for claim in claims)
+    (planned, exploratory), *otherwise = dict.fromkeys(counted_questions(probe, seed, manner) for manner in manners)
     by = (*(claim.by for claim in claims), *(getattr(plan, "by", ()) for plan in probe.analyses))
     names = dict.fromkeys(name for each in by for name in each if name in dataset.attributes)
     groups = {
@@ -143,9 +147,16 @@ def planned_probe(probe: Probe, dataset: Dataset) -> PlannedProbe:
     changed = few * sum(len(plan.corruptions) * STRENGTHS + bool(plan.words) for plan in conditions)
     attacked = few * sum(isinstance(plan, AttackPlan) for plan in probe.analyses)
     return PlannedProbe(
-        probe.name, dataset.name, len(dataset.images), planned, len(claims) - planned, groups, len(places), reasons, changed=changed,
-        attacked=attacked,
+        probe.name, dataset.name, len(dataset.images), planned, exploratory, groups, len(places), reasons, changed=changed,
+        attacked=attacked, otherwise=tuple(otherwise),
     )  # fmt: skip
+
+
+def counted_questions(probe: Probe, seed: int, manner: Manner | None) -> tuple[int, int]:
+    """Return how many pre-specified questions a probe has, as a model is asked it, and how many exploratory comparisons."""
+    asked = probe if manner is None else questionnaire(probe, seed, manner).probe
+    claims = [claim.primary for measurement in asked.measurements for claim in measurement.claims]
+    return sum(claims), len(claims) - sum(claims)
 
 
 def _fault(dataset: Dataset, place: int) -> str | None:

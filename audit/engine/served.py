@@ -88,11 +88,20 @@ def equal_shares(lots: Iterable[Mapping[str, int]]) -> float | None:
     return float(chi2_contingency(table).pvalue)
 
 
+def _planned_mode(settings: EndpointSettings) -> str:
+    """Return the mode that a plan reckons with: what a server is able to do only a question tells."""
+    return settings.mode if settings.mode != AUTO else "text"
+
+
+def planned_manner(settings: EndpointSettings) -> Manner:
+    """Return how a plan reckons that a model behind an endpoint has to be asked."""
+    mode = _planned_mode(settings)
+    return Manner(mode == "letter", () if mode == "likelihood" else (REFUSAL, UNPARSED), settings.repeats, instructions=True)
+
+
 def planned_upload(settings: EndpointSettings, asked: Sequence[tuple[Probe, Dataset]], seed: int, kept: int) -> PlannedUpload:
     """Return what these probes would send, at most; tokens of text are estimated by its letters, those of images by the price table."""
-    mode = settings.mode if settings.mode != AUTO else "text"
-    outcomes = () if mode == "likelihood" else (REFUSAL, UNPARSED)
-    manner = Manner(mode == "letter", outcomes, settings.repeats, instructions=True)
+    mode, manner = _planned_mode(settings), planned_manner(settings)
     images = sent = answered = requests = 0
     for probe, dataset in asked:
         images += len(dataset.images)

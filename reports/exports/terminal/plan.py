@@ -57,7 +57,8 @@ def _of_probe(probe: PlannedProbe, *, external: bool) -> Iterator[tuple[str, str
         yield "data", f"{probe.data}: {in_words(probe.images, 'answer')} to {probe.name!r}"
         return
     asked = f"{in_words(probe.planned, 'pre-specified question')}, {in_words(probe.exploratory, 'exploratory comparison')}"
-    yield "probe", f"{probe.name} · {probe.data} · {in_words(probe.images, 'image')} · {asked}"
+    others = "".join(f"; {count} and {explored} of a model that is asked in another way" for count, explored in probe.otherwise)
+    yield "probe", f"{probe.name} · {probe.data} · {in_words(probe.images, 'image')} · {asked}{others}"
     if probe.unreadable:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in probe.unreadable.items())
         yield "", f"{sum(probe.unreadable.values()):,} of {in_words(probe.looked_at, 'file')} looked at cannot be read: {reasons}"

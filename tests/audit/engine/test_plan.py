@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from audit.cli.screen import Screen
 from audit.engine.plan import AuditPlan, PlannedModel, planned_probe
+from audit.measure.asked.likelihood import PLAIN
 from audit.plans import AttackPlan, ImageConditionsPlan
 from audit.testing import gender_probe
+from audit.types import Manner
 from reports.exports.terminal.plan import _time, plan_lines
 from tests.audit.engine.analyses.test_association import PLAN
 from tests.audit.engine.analyses.test_ranking import gallery
@@ -17,6 +19,19 @@ def test_a_probe_of_analyses_alone_names_its_groups():
     assert (planned.planned, planned.exploratory, planned.changed, planned.attacked) == (0, 0, 0, 0)
     assert planned.groups["gender"] == {"Female": 200, "Male": 200}
     assert set(planned.groups) == {"gender", "race"}
+
+
+def test_questions_are_counted_as_each_model_is_asked_them():
+    """Accuracy, and an exploratory rate. Asked in words: three ways without an answer; another order and another instruction."""
+    dataset = gallery()
+    sent = Manner(outcomes=("refusal", "unparsed"), instructions=True)
+    counts = {1: (None, None), 2: (PLAIN, None), 4: (sent, PLAIN, None)}
+    found = {first: planned_probe(gender_probe(dataset), dataset, manners) for first, manners in counts.items()}
+    assert {first: (each.planned, each.exploratory) for first, each in found.items()} == {1: (1, 1), 2: (2, 2), 4: (4, 3)}
+    assert [each.otherwise for each in found.values()] == [(), ((1, 1),), ((2, 2), (1, 1))]
+    model = PlannedModel("a", "?", 1, (), None)
+    lines = plan_lines(AuditPlan((model,), (found[2],), (), None, False, None), Screen(200))
+    assert "2 pre-specified questions, 2 exploratory comparisons; 1 and 1 of a model that is asked in another way" in lines
 
 
 def test_changed_pictures_count_as_pictures_to_embed_but_not_of_a_model_that_is_asked():

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 import audit
-from audit.engine.served import equal_shares
+from audit.engine.plan import counted_questions
+from audit.engine.served import equal_shares, planned_manner
 from audit.errors import UsageError
 from audit.models.endpoint.reply import chosen, in_its_place
+from audit.models.endpoint.settings import EndpointSettings
 from audit.records.results import from_json, to_json
 from audit.run import main
 from audit.testing import gender_probe
@@ -88,6 +90,8 @@ def test_each_mode_finds_the_same_answers_and_a_replay_is_byte_equal(serves, mod
     planned = [each.id for each in found.findings if each.primary]
     ways = ["unclear"] if mode == "likelihood" else ["unclear", "refusal", "unparsed"]
     assert planned == ["gender/accuracy/race", *(f"gender/selection_rate[{way}]/race" for way in ways)]
+    settings = EndpointSettings(stub.url, mode=mode, repeats=2)
+    assert counted_questions(gender_probe(faces(24)), 0, planned_manner(settings)) == (len(planned), len(found.findings) - len(planned))
     kept = [each.id for each in found.findings if "same answer" in each.id]
     assert kept == [f"gender: {what}/selection_rate[same answer]/race" for what in ("order", "instruction", "repeats")]
     assert json.loads(to_json(replayed.results))["audits"] == json.loads(to_json(found.results))["audits"]
@@ -187,6 +191,8 @@ def test_a_plan_says_what_would_be_sent_and_sends_nothing(tmp_path, capsys, scen
     there = capsys.readouterr().out
     assert "this machine" in here
     assert "EUR" in here
+    # As many as a run on these scenes has findings.
+    assert "24 pre-specified questions, 15 exploratory comparisons" in " ".join(here.split())
     assert "vision.example.org (not this machine: --confirm-upload is needed)" in " ".join(there.split())
     assert not (tmp_path / "a.log").exists()
 
