@@ -265,8 +265,8 @@ def _complain(message: str) -> None:
 
 
 def _leave(code: int) -> None:
-    """End the program. With gloo, threads that outlive the interpreter abort it; there is nothing left to do."""
-    if code == 0 or _processes() == 1:
+    """End the program. With gloo, threads that outlive the interpreter now and then abort it; there is nothing left to do."""
+    if _processes() == 1:
         sys.exit(code)
     sys.stdout.flush()
     sys.stderr.flush()
