@@ -16,7 +16,7 @@ from typing import Any
 from audit.errors import AuditError, MachineError, UsageError
 from audit.models.endpoint.answer_log import Answer
 from audit.models.endpoint.budget import Budget
-from audit.models.endpoint.complaints import BusyError, FilteredError, cleaned, complaint, said_in
+from audit.models.endpoint.complaints import BusyError, FilteredError, cleaned, complaint, masked, said_in
 from audit.models.endpoint.prices import text_tokens
 from audit.models.endpoint.settings import EndpointSettings
 
@@ -30,6 +30,10 @@ FIRST_PATIENCE_S = 10.0
 SKEW_S = 300
 """From here on two clocks are said to differ."""
 MOST_BYTES = 16 << 20
+MOST_LETTERS, TOKEN_MOST = 4096, 16
+"""Letters of an answer that are kept, or so many for each token that it may have: a server may ignore how long an answer may be."""
+MOST_TOKEN, MOST_LISTED = 256, 64
+"""Letters of a token that are kept, and likely tokens."""
 PATH = "/chat/completions"
 Body = Mapping[str, Any]
 
@@ -97,7 +101,7 @@ class Client:
                 if isinstance(found, FilteredError):
                     return Answer(str(found), refused=True, date=now())
                 raise found
-            answer = self._read(received.content)
+            answer = self._read(received.content, _room_of(body))
             self._was_answered = True
             self._notice_skew(received.headers)
             cost = self._cost(answer, body)
@@ -109,27 +113,32 @@ class Client:
         finally:
             self._budget.settle(ticket, cost)
 
-    def _read(self, content: bytes) -> Answer:
+    def _read(self, content: bytes, room: int) -> Answer:
         """Return the answer in a body; `BusyError` if it is none: a proxy may have written it."""
         try:
             found: Any = json.loads(content[:MOST_BYTES])
             choice = found["choices"][0]
             message, usage = choice["message"], found.get("usage") or {}
             text, refusal = message.get("content"), message.get("refusal")
+            written = masked((text if isinstance(text, str) else "") or (refusal if isinstance(refusal, str) else ""), self._key)
+            most = max(MOST_LETTERS, TOKEN_MOST * room)
             return Answer(
-                text=(text if isinstance(text, str) else "") or (refusal if isinstance(refusal, str) else ""),
+                text=written[:most],
                 refused=bool(refusal) or choice.get("finish_reason") == "content_filter",
-                top=_first_tokens(choice.get("logprobs")),
-                prompt=_end_of_prompt(found.get("prompt_logprobs")),
-                model=cleaned(str(found.get("model") or "")),
-                version=cleaned(str(found.get("system_fingerprint") or "")),
+                top=self._without_key(_first_tokens(choice.get("logprobs"))),
+                prompt=self._without_key(_end_of_prompt(found.get("prompt_logprobs"))),
+                model=cleaned(str(found.get("model") or ""), self._key),
+                version=cleaned(str(found.get("system_fingerprint") or ""), self._key),
                 date=now(),
                 sent=int(usage.get("prompt_tokens") or 0),
                 answered=int(usage.get("completion_tokens") or 0),
-                cut=choice.get("finish_reason") == "length",
+                cut=choice.get("finish_reason") == "length" or len(written) > most,
             )
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise BusyError(f"what is no answer: {said_in(content, self._key) or 'nothing'}") from None
+
+    def _without_key(self, tokens: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+        return tuple((masked(token, self._key)[:MOST_TOKEN], value) for token, value in tokens)
 
     def _out_of_patience(self, busy: BusyError, tries: int) -> AuditError:
         what = f"no answer from {self._settings.host} after {tries + 1} tries"
@@ -153,7 +162,7 @@ class Client:
         prices = self._settings.prices
         if prices is None:
             return 0.0
-        return prices.cost(_tokens(body, prices.image_tokens), body.get("max_tokens") or body.get("max_completion_tokens") or 0)
+        return prices.cost(_tokens(body, prices.image_tokens), _room_of(body))
 
     def _cost(self, answer: Answer, body: Body) -> float:
         prices = self._settings.prices
@@ -217,12 +226,17 @@ def _tokens(body: Body, image_tokens: int) -> int:
     return sum(text_tokens(part["text"]) if "text" in part else image_tokens for part in parts)
 
 
+def _room_of(body: Body) -> int:
+    """Return the most tokens that an answer to a request may have."""
+    return int(body.get("max_tokens") or body.get("max_completion_tokens") or 0)
+
+
 def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
     """Return the likeliest tokens in the first place of an answer."""
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not content:
         return ()
-    return tuple((str(each["token"]), float(each["logprob"])) for each in content[0].get("top_logprobs") or ())
+    return tuple((str(each["token"]), float(each["logprob"])) for each in (content[0].get("top_logprobs") or ())[:MOST_LISTED])
 
 
 MOST_PROMPT_TOKENS = 64

@@ -17,6 +17,8 @@ BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 52
 """Statuses after which the same request may be answered."""
 FILTERED = ("content_filter", "content_policy_violation", "responsibleai", "moderation_blocked")
 """Codes by which a service says that it refuses to answer."""
+LEAST_KEY = 8
+"""Letters of a key that is a secret: local servers are given "none", "EMPTY" or "test"."""
 _SECRETS = re.compile(r"\b(?:sk|hf|gsk|xai|pk|key|AKIA|AIza)[-_]?[A-Za-z0-9*_-]{12,}")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -41,6 +43,17 @@ class RefusedError(Exception):
     def __init__(self, why: str):
         super().__init__(why)
         self.why = why
+
+
+def masked(text: str, key: str | None) -> str:
+    """Return a text that is kept, without the key; one of fewer than `LEAST_KEY` letters is a placeholder, which an answer may hold.
+
+    Examples
+    --------
+    >>> masked("you sent abcd-1234-efgh", "abcd-1234-efgh"), masked("none of them", "none")
+    ('you sent [key]', 'none of them')
+    """
+    return text.replace(key, "[key]") if key and len(key) >= LEAST_KEY else text
 
 
 def cleaned(text: str, key: str | None = None) -> str:

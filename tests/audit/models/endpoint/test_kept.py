@@ -1,0 +1,66 @@
+"""What the answer log keeps of a reply, what counts as paid, and what a start says about its limits and its way to the server."""
+
+import json
+
+import pytest
+
+from audit.models.endpoint import client
+from audit.models.endpoint.model import opened
+from audit.models.endpoint.settings import EndpointSettings
+from audit.types import Question
+from tests.support.endpoint import Fault, Stub
+from tests.support.model_folders import noise
+
+KEY = "canary-0123-of-no-known-form"
+ASKED = Question("Who?\n- woman\n- man\n- unclear", ("woman", "man", "unclear"), outcomes=("refusal", "unparsed"))
+FACES = noise(*[(12, 12)] * 5)
+UNPARSED, MAN = 4, 1
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(client, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def ask(url, path, images=FACES, **more):
+    """Ask one question about pictures; return what was answered for each, and the account."""
+    with opened("api:tiny", EndpointSettings(url, **{"mode": "text", "patience_s": 0.6, "log": path, **more}), path.parent) as model:
+        found = model.log_likelihoods(images, [ASKED]).argmax(axis=1).tolist()
+        return found, model.account()
+
+
+def man(asked):
+    return "man"
+
+
+def reply(text="man", **more):
+    """Return a reply of status 200."""
+    choice = {"index": 0, "finish_reason": "stop", "message": {"content": text}, **more.pop("choice", {})}
+    return Fault(body=json.dumps({"choices": [choice], **more}).encode())
+
+
+def test_a_key_that_the_server_gives_back_is_not_kept_and_a_placeholder_changes_no_answer(tmp_path, monkeypatch):
+    likely = {"logprobs": {"content": [{"top_logprobs": [{"token": KEY, "logprob": -0.1}]}]}}
+    echo = reply(f"Bearer {KEY}!", model=f"m {KEY}", system_fingerprint=KEY, choice=likely, prompt_logprobs=[
+        {"1": {"logprob": -1.0, "decoded_token": KEY}}
+    ])  # fmt: skip
+    with Stub(man, fault=lambda count, asked: echo) as stub:
+        ask(stub.url, tmp_path / "a.log")
+        kept = (tmp_path / "a.log").read_text()
+        assert KEY not in kept
+        assert kept.count("[key]") == 5 * (1 + len(FACES))
+        monkeypatch.setenv("OPENAI_API_KEY", "man")
+        stub.fault = lambda count, asked: None
+        assert ask(stub.url, tmp_path / "b.log")[0] == [MAN] * 5
+
+
+def test_an_answer_is_kept_up_to_what_it_may_be_long(tmp_path):
+    with Stub(lambda asked: "man. " + "x" * 100_000) as stub:
+        assert ask(stub.url, tmp_path / "a.log")[0] == [MAN] * 5
+        ask(stub.url, tmp_path / "b.log", max_new_tokens=1000)
+    first, longer = ((tmp_path / name).stat().st_size for name in ("a.log", "b.log"))
+    assert 6 * client.MOST_LETTERS < first < 6 * 5000
+    assert 6 * 16_000 < longer < 6 * 17_000
+    assert '"cut": true' in (tmp_path / "a.log").read_text()
