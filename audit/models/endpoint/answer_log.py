@@ -1,7 +1,8 @@
 """The answer log: every answer on disk before it counts, so that a run goes on after anything and a finished one is replayed offline.
 
 One line an answer: a checksum, a blank, JSON. Lines are only ever added. A key is made of the model, the settings, the image and the
-question (`audit.models.endpoint.model`); of two lines with one key the first counts. A line whose checksum does not fit (the last one of a
+question (`audit.models.endpoint.model`); of two lines with one key the first counts, but for a request that the server did not take (of the
+trial, kept for a replay): an answer takes its place, and a later refusal. A line whose checksum does not fit (the last one of a
 killed run, a damaged one) is left out, and its question is put again.
 """
 
@@ -54,6 +55,11 @@ class Answer:
     facts: Mapping[str, str] = field(default_factory=dict)
     """What else is to be remembered: of a trial, how it ended."""
 
+    @property
+    def is_none(self) -> bool:
+        """Whether the server did not take the request."""
+        return "refused" in self.facts
+
 
 class AnswerLog:
     """A file of answers, which this process alone adds to."""
@@ -62,6 +68,8 @@ class AnswerLog:
         self.path = path
         self._places: dict[bytes, tuple[int, int]] = {}
         """Where the line of each key begins, and how long it is: a million answers take little memory."""
+        self._none: set[bytes] = set()
+        """Keys of requests that the server did not take."""
         self._end = 0
         self._lock = FileLock(f"{path}.lock")
         self._writing = threading.Lock()
@@ -110,7 +118,7 @@ class AnswerLog:
                 raise MachineError("the answer log is closed")
             try:
                 _write_all(self._file, line)
-                self._places.setdefault(bytes.fromhex(key), (self._end, len(line)))
+                self._remember(key, answer, len(line))
                 self._end += len(line)
                 if time.monotonic() - self._flushed > _FLUSH_S:
                     os.fsync(self._file)
@@ -120,6 +128,13 @@ class AnswerLog:
                 raise MachineError("an answer cannot be kept", where=str(self.path), why=error.strerror, fix=fix) from error
         return answer
 
+    def _remember(self, key: str, answer: Answer, length: int) -> None:
+        """Remember where the line that begins at the end has its place."""
+        digest = bytes.fromhex(key)
+        if digest not in self._places or digest in self._none:
+            self._places[digest] = (self._end, length)
+            (self._none.add if answer.is_none else self._none.discard)(digest)
+
     def _read(self, file: int) -> None:
         damaged, line = 0, b"\n"
         with os.fdopen(os.dup(file), "rb") as lines:
@@ -128,7 +143,7 @@ class AnswerLog:
                 found = answer_of_line(line)
                 damaged += found is None
                 if found is not None:
-                    self._places.setdefault(bytes.fromhex(found[0]), (self._end, len(line)))
+                    self._remember(*found, len(line))
                 self._end += len(line)
         if not line.endswith(b"\n"):  # what a killed run began to write must not spoil the next line
             _write_all(file, b"\n")

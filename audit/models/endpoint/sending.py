@@ -36,6 +36,8 @@ class Sender:
         self._settings, self._log = settings, log
         self._client: Client | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._refused: dict[str, Answer] = {}
+        """Key -> a request of the trial that the server did not take, while it is not known how it is asked."""
         self._under_way: dict[str, Future[None]] = {}
         """Key -> a request that nobody has waited for yet; changed by the thread alone that sends and waits."""
 
@@ -62,15 +64,21 @@ class Sender:
         return [answer for answer in found if answer is not None]
 
     def tried(self, request: ChatRequest) -> Answer | RefusedError:
-        """Return the answer to a request that the server may not take; that it does not is kept too."""
-        if (answer := self._log.get(request.key)) is None:
+        """Return the answer to a request that the server may not take; an answer is kept now, a refusal by `keep_refusals`."""
+        answer = self._log.get(request.key)
+        if answer is None or (answer.is_none and not self._settings.replay):
             self._check([request])
             try:
-                answer = self._opened().ask(request.body())
+                answer = self._log.add(request.key, self._opened().ask(request.body()))
             except RefusedError as error:
-                answer = Answer(facts={"refused": error.why})
-            self._log.add(request.key, answer)
-        return RefusedError(answer.facts["refused"]) if "refused" in answer.facts else answer
+                answer = self._refused[request.key] = Answer(facts={"refused": error.why})
+        return RefusedError(answer.facts["refused"]) if answer.is_none else answer
+
+    def keep_refusals(self) -> None:
+        """Keep what the server did not take, for a replay alone, once it is known how it is asked: the next start tries again."""
+        for key, answer in self._refused.items():
+            self._log.add(key, answer)
+        self._refused.clear()
 
     def close(self) -> None:
         """Send nothing more."""

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from audit.errors import DataError
 from audit.models.endpoint import client
 from audit.models.endpoint.model import opened
 from audit.models.endpoint.settings import EndpointSettings
 from audit.types import Question
-from tests.support.endpoint import Fault, Stub
+from tests.support.endpoint import Fault, Stub, error
 from tests.support.model_folders import noise
 
 KEY = "canary-0123-of-no-known-form"
@@ -64,3 +65,34 @@ def test_an_answer_is_kept_up_to_what_it_may_be_long(tmp_path):
     assert 6 * client.MOST_LETTERS < first < 6 * 5000
     assert 6 * 16_000 < longer < 6 * 17_000
     assert '"cut": true' in (tmp_path / "a.log").read_text()
+
+
+def terms(url, path, **more):
+    """Return what a server takes."""
+    with opened("api:tiny", EndpointSettings(url, patience_s=0.6, log=path, **more), path.parent) as model:
+        return model.terms
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_trial_that_failed_is_tried_again_at_the_next_start(status, tmp_path):
+    with Stub(man, fault=lambda count, asked: error(status, "model is still loading")) as stub:
+        with pytest.raises(DataError, match="still loading"):
+            ask(stub.url, tmp_path / "a.log")
+        stub.fault = lambda count, asked: None
+        assert (tmp_path / "a.log").read_bytes() == b""
+        assert ask(stub.url, tmp_path / "a.log")[0] == [MAN] * 5
+
+
+def test_a_mode_that_was_refused_is_tried_again_and_a_replay_has_the_last_trial(tmp_path):
+    path = tmp_path / "a.log"
+    with Stub(man) as stub:
+        for why in ("no schema 1", "no schema 2"):
+            stub.fault = lambda count, asked, why=why: error(422, why) if "response_format" in asked.body else None
+            last = terms(stub.url, path)
+        assert last.notes[-1].values == {"mode": "schema", "why": "status 422: no schema 2"}
+        sent = stub.requests
+        assert terms(stub.url, path, replay=True) == last
+        assert stub.requests == sent
+        stub.fault, stub.serves = lambda count, asked: None, frozenset({"schema"})
+        assert terms(stub.url, path).mode == terms(stub.url, path, replay=True).mode == "schema"
+        assert set(stub.answered.values()) == {1}
