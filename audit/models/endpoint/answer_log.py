@@ -53,7 +53,7 @@ class Answer:
     cut: bool = False
     """Whether the answer ended because it was long enough."""
     facts: Mapping[str, str] = field(default_factory=dict)
-    """What else is to be remembered: of a trial, how it ended."""
+    """What else is to be remembered: of a trial, how it ended; of no answer, what came instead."""
 
     @property
     def is_none(self) -> bool:

@@ -30,11 +30,16 @@ class Budget:
             if self._max_requests is not None and self.requests >= self._max_requests:
                 raise _reached("--max-requests", f"{self.requests:,} requests were sent")
             if self._is_above(expected):
-                currency = self._prices.currency if self._prices else ""
-                raise _reached("--max-cost", f"{self.cost:.4g} {currency} were spent".replace("  ", " "))
+                raise _reached("--max-cost", self.spent() or "nothing was spent")
             self.requests += 1
             self._waiting[self.requests] = expected
             return self.requests
+
+    def spent(self) -> str:
+        """Return what was spent, in words; "" where that is not known, or nothing."""
+        if self._prices is None or not self.cost:
+            return ""
+        return " ".join(filter(None, (f"{self.cost:.4g}", self._prices.currency, "were spent")))
 
     def settle(self, ticket: int, cost: float) -> None:
         """Count what a request cost, now that it ended."""

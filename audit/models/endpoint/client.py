@@ -9,14 +9,15 @@ import os
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from audit.errors import AuditError, MachineError, UsageError
 from audit.models.endpoint.answer_log import Answer
 from audit.models.endpoint.budget import Budget
-from audit.models.endpoint.complaints import BusyError, FilteredError, cleaned, complaint, masked, said_in
+from audit.models.endpoint.complaints import BusyError, EmptyError, FilteredError, cleaned, complaint, masked, said_in
 from audit.models.endpoint.prices import text_tokens
 from audit.models.endpoint.settings import EndpointSettings
 
@@ -30,6 +31,10 @@ FIRST_PATIENCE_S = 10.0
 SKEW_S = 300
 """From here on two clocks are said to differ."""
 MOST_BYTES = 16 << 20
+MOST_EMPTY = 3
+"""Replies without an answer to one question: the last of them is its answer, without text."""
+MOST_TOKENS = 1e9
+"""A server that counts more, or less than none, is taken to give no number."""
 MOST_LETTERS, TOKEN_MOST = 4096, 16
 """Letters of an answer that are kept, or so many for each token that it may have: a server may ignore how long an answer may be."""
 MOST_TOKEN, MOST_LISTED = 256, 64
@@ -54,27 +59,37 @@ class Client:
     def ask(self, body: Body) -> Answer:
         """Return the answer to a request in OpenAI's chat form.
 
-        MachineError if the server is out of reach, busy for longer than the patience of the settings, or answers what is no answer;
-        DataError if the model cannot be asked; `RefusedError` if the server does not take a request of this form.
+        Of `MOST_EMPTY` replies that hold none, the last is the answer, without text and with the fact "empty"; tokens are those of all
+        replies. MachineError if the server is out of reach, busy for longer than the patience of the settings, or answers what is no
+        answer; DataError if the model cannot be asked; `RefusedError` if the server does not take a request of this form.
         """
         began, tries = time.monotonic(), 0
+        empty: list[Answer] = []
         while True:
             self._wait_until(self._not_before)
             try:
-                return self._once(body)
+                return _with_tokens_of(empty, self._once(body))
             except BusyError as busy:
-                wait = _pause(tries) if busy.wait_s is None else busy.wait_s + random.uniform(0, 0.1 * busy.wait_s)  # noqa: S311
-                patience = self._settings.patience_s
-                if not (self._was_answered or busy.said):
-                    patience = min(patience, FIRST_PATIENCE_S)
-                if time.monotonic() + wait - began > patience:
-                    raise self._out_of_patience(busy, tries) from None
-                log.debug("trying again in %.1f s: %s", wait, busy.why)
-                if busy.wait_s is not None:  # the server means everybody
-                    with self._lock:
-                        self._not_before = max(self._not_before, time.monotonic() + wait)
-                self._wait_until(time.monotonic() + wait)
+                if isinstance(busy, EmptyError):
+                    empty.append(busy.empty)
+                if len(empty) == MOST_EMPTY:
+                    return _with_tokens_of(empty[:-1], replace(empty[-1], facts={"empty": busy.why}))
+                self._wait_after(busy, began, tries)
                 tries += 1
+
+    def _wait_after(self, busy: BusyError, began: float, tries: int) -> None:
+        """Wait before the next try; MachineError if the patience of the settings is at its end."""
+        wait = _pause(tries) if busy.wait_s is None else busy.wait_s + random.uniform(0, 0.1 * busy.wait_s)  # noqa: S311
+        patience = self._settings.patience_s
+        if not (self._was_answered or busy.said):
+            patience = min(patience, FIRST_PATIENCE_S)
+        if time.monotonic() + wait - began > patience:
+            raise self._out_of_patience(busy, tries) from None
+        log.debug("trying again in %.1f s: %s", wait, busy.why)
+        if busy.wait_s is not None:  # the server means everybody
+            with self._lock:
+                self._not_before = max(self._not_before, time.monotonic() + wait)
+        self._wait_until(time.monotonic() + wait)
 
     def stop(self) -> None:
         """Let nothing more be sent, and nobody wait."""
@@ -106,6 +121,10 @@ class Client:
             self._notice_skew(received.headers)
             cost = self._cost(answer, body)
             return answer
+        except EmptyError as paid:
+            prices = self._settings.prices
+            cost = prices.cost(paid.empty.sent, paid.empty.answered) if prices else 0.0
+            raise
         except self._errors.TimeoutException:
             raise BusyError(f"no answer within {TIMEOUT_S:g} s", said=True) from None
         except self._errors.HTTPError as error:
@@ -114,28 +133,40 @@ class Client:
             self._budget.settle(ticket, cost)
 
     def _read(self, content: bytes, room: int) -> Answer:
-        """Return the answer in a body; `BusyError` if it is none: a proxy may have written it."""
+        """Return the answer in a body; `EmptyError` if it holds none, `BusyError` if it is none: a proxy may have written it."""
+        paid = Answer()
         try:
             found: Any = json.loads(content[:MOST_BYTES])
+            paid = self._named(found)
             choice = found["choices"][0]
-            message, usage = choice["message"], found.get("usage") or {}
+            message = choice["message"]
             text, refusal = message.get("content"), message.get("refusal")
             written = masked((text if isinstance(text, str) else "") or (refusal if isinstance(refusal, str) else ""), self._key)
             most = max(MOST_LETTERS, TOKEN_MOST * room)
-            return Answer(
+            return replace(
+                paid,
                 text=written[:most],
                 refused=bool(refusal) or choice.get("finish_reason") == "content_filter",
                 top=self._without_key(_first_tokens(choice.get("logprobs"))),
                 prompt=self._without_key(_end_of_prompt(found.get("prompt_logprobs"))),
-                model=cleaned(str(found.get("model") or ""), self._key),
-                version=cleaned(str(found.get("system_fingerprint") or ""), self._key),
-                date=now(),
-                sent=int(usage.get("prompt_tokens") or 0),
-                answered=int(usage.get("completion_tokens") or 0),
                 cut=choice.get("finish_reason") == "length" or len(written) > most,
             )
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise BusyError(f"what is no answer: {said_in(content, self._key) or 'nothing'}") from None
+            why = f"what is no answer: {said_in(content, self._key) or 'nothing'}"
+            if paid.sent or paid.answered or (paid.date and found.get("choices") == []):
+                raise EmptyError(why, paid) from None
+            raise BusyError(why) from None
+
+    def _named(self, reply: Mapping[str, Any]) -> Answer:
+        """Return a reply without what was answered: its tokens, and what the server calls itself."""
+        usage = reply.get("usage")
+        return Answer(
+            model=cleaned(str(reply.get("model") or ""), self._key),
+            version=cleaned(str(reply.get("system_fingerprint") or ""), self._key),
+            date=now(),
+            sent=_number(usage, "prompt_tokens"),
+            answered=_number(usage, "completion_tokens"),
+        )
 
     def _without_key(self, tokens: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
         return tuple((masked(token, self._key)[:MOST_TOKEN], value) for token, value in tokens)
@@ -143,7 +174,8 @@ class Client:
     def _out_of_patience(self, busy: BusyError, tries: int) -> AuditError:
         what = f"no answer from {self._settings.host} after {tries + 1} tries"
         fix = "the same command goes on where this one stopped, once the server answers"
-        return MachineError(what, where="--base-url", why=busy.why, fix=fix)
+        spent = self._budget.spent()
+        return MachineError(what, where="--base-url", why=f"{busy.why}{spent and f'; {spent}'}", fix=fix)
 
     def _notice_skew(self, headers: Mapping[str, str]) -> None:
         from email.utils import parsedate_to_datetime
@@ -224,6 +256,21 @@ def _tokens(body: Body, image_tokens: int) -> int:
     contents = [message["content"] for message in body["messages"]]
     parts = [part for content in contents for part in ([{"text": content}] if isinstance(content, str) else content)]
     return sum(text_tokens(part["text"]) if "text" in part else image_tokens for part in parts)
+
+
+def _with_tokens_of(empty: Sequence[Answer], answer: Answer) -> Answer:
+    """Return an answer with the tokens of the replies before it, which were paid as well."""
+    if not empty:
+        return answer
+    return replace(
+        answer, sent=answer.sent + sum(each.sent for each in empty), answered=answer.answered + sum(each.answered for each in empty)
+    )
+
+
+def _number(usage: Any, name: str) -> int:
+    """Return how many tokens a server counts; 0 where it gives no number that can be one."""
+    given = usage.get(name) if isinstance(usage, dict) else None
+    return int(given) if isinstance(given, int | float) and 0 <= given < MOST_TOKENS else 0
 
 
 def _room_of(body: Body) -> int:

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from audit.errors import AuditError, DataError, MachineError
+from audit.models.endpoint.answer_log import Answer
 
 SHOWN = 200
 """Letters of a server's words."""
@@ -31,6 +32,15 @@ class BusyError(Exception):
         self.why, self.wait_s = why, wait_s
         self.said = said
         """Whether the server itself says so: there is one, and it may have to load its model."""
+
+
+class EmptyError(BusyError):
+    """A reply that was paid, or is whole, and holds no answer."""
+
+    def __init__(self, why: str, empty: Answer):
+        super().__init__(why, said=True)
+        self.empty = empty
+        """An answer without text: its tokens, and what the server calls itself."""
 
 
 class FilteredError(Exception):

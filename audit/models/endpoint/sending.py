@@ -69,7 +69,10 @@ class Sender:
         if answer is None or (answer.is_none and not self._settings.replay):
             self._check([request])
             try:
-                answer = self._log.add(request.key, self._opened().ask(request.body()))
+                answer = self._opened().ask(request.body())
+                if "empty" in answer.facts:
+                    raise RefusedError(answer.facts["empty"])
+                self._log.add(request.key, answer)
             except RefusedError as error:
                 answer = self._refused[request.key] = Answer(facts={"refused": error.why})
         return RefusedError(answer.facts["refused"]) if answer.is_none else answer

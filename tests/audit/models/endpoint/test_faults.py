@@ -57,7 +57,7 @@ ROWS = {
     "other form": (error(422, "field required: prompt"), DataError, "does not take the question"),
     "HTML": (HTML, MachineError, "a page of HTML: Sign in"),
     "malformed JSON": (Fault(body=b'{"choices": [{"mess'), MachineError, "what is no answer"),
-    "no choice": (Fault(body=b'{"choices": []}'), MachineError, "what is no answer"),
+    "no choices": (Fault(body=b'{"id": 1}'), MachineError, "what is no answer"),
     "half-closed": (Fault(body=b'{"choices": [{"message": {"content": "man"}}]}' * 50, half=True), MachineError, "no answer from"),
     "429 without end": (BUSY, MachineError, "status 429"),
     "500 without end": (error(500, "Internal error"), MachineError, "status 500"),

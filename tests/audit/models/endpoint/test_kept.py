@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from audit.errors import DataError
+from audit.errors import DataError, MachineError
 from audit.models.endpoint import client
 from audit.models.endpoint.model import opened
+from audit.models.endpoint.prices import Prices
 from audit.models.endpoint.settings import EndpointSettings
 from audit.types import Question
 from tests.support.endpoint import Fault, Stub, error
@@ -96,3 +97,31 @@ def test_a_mode_that_was_refused_is_tried_again_and_a_replay_has_the_last_trial(
         stub.fault, stub.serves = lambda count, asked: None, frozenset({"schema"})
         assert terms(stub.url, path).mode == terms(stub.url, path, replay=True).mode == "schema"
         assert set(stub.answered.values()) == {1}
+
+
+EMPTY = Fault(body=json.dumps({"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 20}}).encode())
+PRICES = Prices("EUR", input=1000.0, output=10_000.0, image_tokens=90)
+"""100 tokens that are sent cost 0.10, 20 that are answered 0.20."""
+
+
+def test_replies_without_an_answer_end_as_an_outcome_and_all_their_tokens_are_counted(tmp_path):
+    with Stub(man, fault=lambda count, asked: EMPTY if 1 < count <= 4 or count == 5 else None) as stub:
+        found, account = ask(stub.url, tmp_path / "a.log", prices=PRICES, in_flight=1)
+        assert found == [UNPARSED] + [MAN] * 4  # three replies to the first picture, then one of two to the second
+        assert stub.requests == 1 + 3 + 2 + 3
+        assert account.sent >= 800
+        stub.fault = lambda count, asked: EMPTY
+        assert ask(stub.url, tmp_path / "a.log", prices=PRICES)[0] == found
+        with pytest.raises(DataError, match="what is no answer"):  # not even the trial
+            ask(stub.url, tmp_path / "b.log")
+
+
+def test_limits_see_replies_without_an_answer_and_errors_say_what_was_spent(tmp_path):
+    with Stub(man, fault=lambda count, asked: EMPTY if count > 1 else None) as stub:
+        with pytest.raises(MachineError, match=r"--max-cost is reached.*\nwhy: 1\.\d+ EUR were spent"):
+            ask(stub.url, tmp_path / "a.log", in_flight=1, max_cost=1.5, prices=PRICES)
+        # The trial 0.12, each empty reply 0.30, and one is expected to cost 0.3: 0.12 + 4 x 0.30 = 1.32 is the last below.
+        assert stub.requests == 5
+        stub.fault = lambda count, asked: error(503, "busy") if count > 7 else None
+        with pytest.raises(MachineError, match=r"no answer from .*\nwhy: status 503: busy; 0\.\d+ EUR were spent"):
+            ask(stub.url, tmp_path / "b.log", in_flight=1, prices=PRICES)
