@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from filelock import FileLock, Timeout
 
@@ -61,6 +61,15 @@ class Answer:
         return "refused" in self.facts
 
 
+class Held(NamedTuple):
+    """What a log holds of all starts."""
+
+    answers: int
+    sent: int
+    """Tokens, as the server counted them."""
+    answered: int
+
+
 class AnswerLog:
     """A file of answers, which this process alone adds to."""
 
@@ -70,6 +79,7 @@ class AnswerLog:
         """Where the line of each key begins, and how long it is: a million answers take little memory."""
         self._none: set[bytes] = set()
         """Keys of requests that the server did not take."""
+        self._sent = self._answered = 0
         self._end = 0
         self._lock = FileLock(f"{path}.lock")
         self._writing = threading.Lock()
@@ -99,6 +109,11 @@ class AnswerLog:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    @property
+    def held(self) -> Held:
+        """What the log holds."""
+        return Held(len(self._places) - len(self._none), self._sent, self._answered)
 
     def get(self, key: str) -> Answer | None:
         """Return the answer of a key."""
@@ -131,6 +146,7 @@ class AnswerLog:
     def _remember(self, key: str, answer: Answer, length: int) -> None:
         """Remember where the line that begins at the end has its place."""
         digest = bytes.fromhex(key)
+        self._sent, self._answered = self._sent + answer.sent, self._answered + answer.answered
         if digest not in self._places or digest in self._none:
             self._places[digest] = (self._end, length)
             (self._none.add if answer.is_none else self._none.discard)(digest)

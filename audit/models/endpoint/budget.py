@@ -1,18 +1,20 @@
-"""What a run may still send: requests and money, counted before a request leaves."""
+"""What a run may still send: requests and money, counted before a request leaves and from each start anew."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from audit.errors import MachineError
+from audit.models.endpoint.answer_log import Held
 from audit.models.endpoint.prices import Prices
 
 
 class Budget:
     """Counts what is sent and what it costs; shared by all requests in flight."""
 
-    def __init__(self, max_requests: int | None = None, max_cost: float | None = None, prices: Prices | None = None):
-        self._max_requests, self._max_cost, self._prices = max_requests, max_cost, prices
+    def __init__(self, max_requests: int | None, max_cost: float | None, prices: Prices | None, held: Callable[[], Held]):
+        self._max_requests, self._max_cost, self._prices, self._held = max_requests, max_cost, prices, held
         self._settled = threading.Condition()
         self.requests = 0
         self._waiting: dict[int, float] = {}
@@ -28,18 +30,25 @@ class Budget:
             while self._waiting and self._is_above(expected):
                 self._settled.wait()
             if self._max_requests is not None and self.requests >= self._max_requests:
-                raise _reached("--max-requests", f"{self.requests:,} requests were sent")
+                raise _reached("--max-requests", f"{self.requests:,} requests were sent in this start; {self._kept()}")
             if self._is_above(expected):
-                raise _reached("--max-cost", self.spent() or "nothing was spent")
+                raise _reached("--max-cost", self.spent() or f"nothing was spent in this start; {self._kept()}")
             self.requests += 1
             self._waiting[self.requests] = expected
             return self.requests
 
     def spent(self) -> str:
-        """Return what was spent, in words; "" where that is not known, or nothing."""
-        if self._prices is None or not self.cost:
-            return ""
-        return " ".join(filter(None, (f"{self.cost:.4g}", self._prices.currency, "were spent")))
+        """Return what was spent since the start, in words, and what the log says of all starts; "" where that is not known, or nothing."""
+        return f"{self._money(self.cost)} were spent in this start; {self._kept()}" if self._prices and self.cost else ""
+
+    def _kept(self) -> str:
+        """Return what the log holds of all starts, in words."""
+        held = self._held()
+        cost = self._prices.cost(held.sent, held.answered) if self._prices else 0.0
+        return f"the log holds {held.answers:,} answers" + (f" for {self._money(cost)}" if cost else "")
+
+    def _money(self, amount: float) -> str:
+        return f"{amount:.4g} {self._prices.currency if self._prices else ''}".strip()
 
     def settle(self, ticket: int, cost: float) -> None:
         """Count what a request cost, now that it ended."""

@@ -111,7 +111,8 @@ class Sender:
     def _opened(self) -> Client:
         if self._client is None:
             settings = self._settings
-            self._client = Client(settings, Budget(settings.max_requests, settings.max_cost, settings.prices))
+            budget = Budget(settings.max_requests, settings.max_cost, settings.prices, lambda: self._log.held)
+            self._client = Client(settings, budget)
         return self._client
 
     def _wait_for(self, keys: Collection[str]) -> None:

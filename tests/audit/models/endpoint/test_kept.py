@@ -125,3 +125,13 @@ def test_limits_see_replies_without_an_answer_and_errors_say_what_was_spent(tmp_
         stub.fault = lambda count, asked: error(503, "busy") if count > 7 else None
         with pytest.raises(MachineError, match=r"no answer from .*\nwhy: status 503: busy; 0\.\d+ EUR were spent"):
             ask(stub.url, tmp_path / "b.log", in_flight=1, prices=PRICES)
+
+
+def test_a_limit_is_one_of_this_start_and_its_error_says_what_all_starts_paid(tmp_path):
+    with Stub(man) as stub:
+        for sent, holds in ((2, "2 answers for 0.24 EUR"), (2, "4 answers for 0.48 EUR")):
+            with pytest.raises(MachineError, match=f"why: {sent} requests were sent in this start; the log holds {holds}"):
+                ask(stub.url, tmp_path / "a.log", in_flight=1, max_requests=2, prices=PRICES)
+        with pytest.raises(MachineError, match=r"why: 0\.12 EUR were spent in this start; the log holds 5 answers for 0\.6 EUR"):
+            ask(stub.url, tmp_path / "a.log", in_flight=1, max_cost=0.4, prices=PRICES)
+        assert stub.requests == 5
