@@ -270,7 +270,7 @@ def _with_tokens_of(empty: Sequence[Answer], answer: Answer) -> Answer:
 def _number(usage: Any, name: str) -> int:
     """Return how many tokens a server counts; 0 where it gives no number that can be one."""
     given = usage.get(name) if isinstance(usage, dict) else None
-    return int(given) if isinstance(given, int | float) and 0 <= given < MOST_TOKENS else 0
+    return int(given) if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < MOST_TOKENS else 0
 
 
 def _room_of(body: Body) -> int:

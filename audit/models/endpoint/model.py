@@ -14,7 +14,8 @@ import numpy as np
 
 from audit.encoder import Value
 from audit.models.endpoint import modes
-from audit.models.endpoint.answer_log import AnswerLog
+from audit.models.endpoint.answer_log import Answer, AnswerLog
+from audit.models.endpoint.complaints import RefusedError
 from audit.models.endpoint.modes import Body
 from audit.models.endpoint.pictures import Picture
 from audit.models.endpoint.reply import READING
@@ -148,8 +149,12 @@ class EndpointModel:
             **({"likely tokens listed": terms.top} if terms.mode == "letter" else {}),
         }
 
-    def _try(self, terms: Terms, picture: Picture, question: Question, body: Body) -> Any:
-        return self._sender.tried(self._request(terms, picture, question, body, f"trial {json.dumps(body, sort_keys=True)}"))
+    def _try(self, terms: Terms, picture: Picture, question: Question, body: Body) -> Answer | RefusedError:
+        request = self._request(terms, picture, question, body, f"trial {json.dumps(body, sort_keys=True)}")
+        found = self._sender.tried(request)
+        if isinstance(found, Answer):
+            self._usage.add_trial(found)
+        return found
 
     def _request(self, terms: Terms, picture: Picture, question: Question, body: Body, use: str) -> ChatRequest:
         tokens = body["tokens"] if use.startswith("likelihood") else self.settings.max_new_tokens or body["tokens"]

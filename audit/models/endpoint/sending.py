@@ -103,9 +103,10 @@ class Sender:
 
     def _check(self, missing: Sequence[ChatRequest]) -> None:
         if self._settings.replay:
-            what = f"the answer log lacks {len(missing):,} of the answers"
+            what = f"the answer log lacks at least {len(missing):,} of the answers"  # later questions are not yet known
+            why = f"with --replay nothing is sent; the log holds {self._log.held.answers:,} answers"
             fix = "leave --replay out to ask for them, or name the log of the finished run with --answer-log"
-            raise DataError(what, where=self._log.path.name, why="with --replay nothing is sent", fix=fix)
+            raise DataError(what, where=self._log.path.name, why=why, fix=fix)
         self.check_upload()
 
     def _opened(self) -> Client:

@@ -34,6 +34,10 @@ class Usage:
         self._versions[version] = (min(first, answer.date), max(last, answer.date))
         return True
 
+    def add_trial(self, answer: Answer) -> None:
+        """Count the tokens of an answer about a made-up picture: they are paid, and nothing else of it is part of an audit."""
+        self._sent, self._answered = self._sent + answer.sent, self._answered + answer.answered
+
     def came_of(self, question: Question, answer: Answer, outcome: str, bounded: int = 0) -> None:
         """Count what came of a question."""
         self._outcomes[version_of(answer), question, outcome] += 1

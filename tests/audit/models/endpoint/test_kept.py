@@ -135,3 +135,27 @@ def test_a_limit_is_one_of_this_start_and_its_error_says_what_all_starts_paid(tm
         with pytest.raises(MachineError, match=r"why: 0\.12 EUR were spent in this start; the log holds 5 answers for 0\.6 EUR"):
             ask(stub.url, tmp_path / "a.log", in_flight=1, max_cost=0.4, prices=PRICES)
         assert stub.requests == 5
+
+
+def test_a_replay_says_that_what_is_known_to_be_missing_is_the_least(tmp_path):
+    with Stub(man) as stub:
+        ask(stub.url, tmp_path / "a.log", FACES[:2])
+        with pytest.raises(DataError, match=r"lacks at least 3 of the answers(.|\n)*the log holds 3 answers"):
+            ask(stub.url, tmp_path / "a.log", replay=True)
+
+
+@pytest.mark.parametrize("sent", [-7, True, "many", None, 1e300, float("nan")])
+def test_numbers_of_tokens_that_cannot_be_are_not_given(sent, tmp_path):
+    given = reply(usage={"prompt_tokens": sent, "completion_tokens": 2})
+    with Stub(man, fault=lambda count, asked: given) as stub:
+        found, account = ask(stub.url, tmp_path / "a.log", prices=PRICES)
+    assert found == [MAN] * 5
+    assert (account.sent, account.answered, account.cost) == (0, 2 * (1 + 5), None)
+
+
+def test_the_trial_is_paid_too(tmp_path):
+    with Stub(man) as stub:
+        for more in ({}, {"replay": True}):
+            account = ask(stub.url, tmp_path / "a.log", prices=PRICES, **more)[1]
+            assert (account.images, account.answers, account.sent, account.answered) == (5, 5, 600, 12)
+            assert account.cost == pytest.approx(0.6 + 0.12)
