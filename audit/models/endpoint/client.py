@@ -19,7 +19,7 @@ from audit.models.endpoint.answer_log import Answer
 from audit.models.endpoint.budget import Budget
 from audit.models.endpoint.complaints import BusyError, EmptyError, FilteredError, cleaned, complaint, masked, said_in
 from audit.models.endpoint.prices import text_tokens
-from audit.models.endpoint.settings import EndpointSettings
+from audit.models.endpoint.settings import EndpointSettings, say_the_way
 
 log = logging.getLogger("audit")
 TIMEOUT_S = 120.0
@@ -50,6 +50,7 @@ class Client:
         self._settings, self._budget = settings, budget
         self._key = key_of(settings)
         self._http, self._headers, self._errors = _http_client(settings, self._key)
+        say_the_way(settings)
         self._url = settings.base_url.rstrip("/") + PATH
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -208,8 +209,11 @@ class StoppedError(Exception):
 
 
 def key_of(settings: EndpointSettings) -> str:
-    """Return the key, from the environment alone; UsageError if a host that is not local has none."""
+    """Return the key, from the environment alone; UsageError if a host that is not local has none, or it cannot be sent."""
     found = os.environ.get(settings.key_variable, "").strip()
+    if not (found.isascii() and found.isprintable()):
+        why = "it holds a character that no key has, as a typographic dash, a quotation mark or a line break"
+        raise UsageError("the key cannot be sent", where=settings.key_variable, why=why, fix="copy the key anew into this variable")
     if found:
         return found
     if not settings.is_local:

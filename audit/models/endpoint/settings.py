@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from audit.errors import UsageError
 from audit.models.endpoint.prices import Prices
 
+log = logging.getLogger("audit")
 SCHEME = "api:"
 """What a model spec begins with."""
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -87,6 +90,30 @@ def model_name(spec: str) -> str:
     if not name:
         raise UsageError(f"unknown model spec: {spec!r}", fix="--model api:NAME, by the name that the server knows")
     return name
+
+
+def say_the_way(settings: EndpointSettings) -> None:
+    """Say what of the way to a server its user may not expect: no encryption, and a proxy that the environment names."""
+    parts = _split(settings.base_url)
+    if settings.is_local:  # no proxy either
+        return
+    if parts.scheme == "http":
+        log.warning("pictures and key travel unencrypted to %s: its address begins with http://", settings.host)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if proxy and not proxy_bypass(settings.host):
+        log.info("requests to %s go by way of the proxy %s, which the environment names", settings.host, _host_of(proxy))
+
+
+def _host_of(proxy: str) -> str:
+    """Return host and port of a proxy, without the name and password that its address may hold.
+
+    Examples
+    --------
+    >>> _host_of("http://me:secret@proxy.example:3128/"), _host_of("me:se/cr@et@proxy.example:3128")
+    ('proxy.example:3128', 'proxy.example:3128')
+    """
+    return proxy.rpartition("@")[2].rpartition("//")[2].partition("/")[0]
 
 
 def _split(url: str) -> SplitResult:

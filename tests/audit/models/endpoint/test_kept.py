@@ -1,10 +1,11 @@
 """What the answer log keeps of a reply, what counts as paid, and what a start says about its limits and its way to the server."""
 
 import json
+import logging
 
 import pytest
 
-from audit.errors import DataError, MachineError
+from audit.errors import DataError, MachineError, UsageError
 from audit.models.endpoint import client
 from audit.models.endpoint.model import opened
 from audit.models.endpoint.prices import Prices
@@ -159,3 +160,44 @@ def test_the_trial_is_paid_too(tmp_path):
             account = ask(stub.url, tmp_path / "a.log", prices=PRICES, **more)[1]
             assert (account.images, account.answers, account.sent, account.answered) == (5, 5, 600, 12)
             assert account.cost == pytest.approx(0.6 + 0.12)
+
+
+@pytest.mark.parametrize("key", ["sk-secret\u2013dash", "sk-secret\u00e9", "sk-secret\nline"])
+def test_a_key_that_cannot_be_sent_is_said_without_it(key, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UsageError, match="the key cannot be sent") as caught:
+        ask("http://127.0.0.1:9/v1", tmp_path / "a.log")
+    assert "OPENAI_API_KEY" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def said_of_the_way(url, path, caplog):
+    """Return what is said when a model is opened, before anything is sent."""
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "audit"), opened("api:tiny", EndpointSettings(url, confirm_upload=True, log=path), path.parent):
+        return [(each.levelname, each.getMessage()) for each in caplog.records]
+
+
+def test_what_travels_unencrypted_or_by_a_proxy_is_said(tmp_path, monkeypatch, caplog):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    path = tmp_path / "a.log"
+    plain, coded = "http://vision.example.org:8000/v1", "https://vision.example.org/v1"
+    ((level, words),) = said_of_the_way(plain, path, caplog)
+    assert level == "WARNING"
+    assert words.startswith("pictures and key travel unencrypted to vision.example.org:8000")
+    assert said_of_the_way(coded, path, caplog) == []
+    for name in ("HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://me:secret@proxy.example:3128")
+        ((level, words),) = said_of_the_way(coded, path, caplog)
+        assert level == "INFO"
+        assert "proxy proxy.example:3128" in words
+        assert "secret" not in words
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    assert len(said_of_the_way(plain, path, caplog)) == 2
+    assert said_of_the_way("http://127.0.0.1:8000/v1", path, caplog) == []
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    assert len(said_of_the_way(plain, path, caplog)) == 1
