@@ -170,6 +170,9 @@ class Client:
         )
 
     def _without_key(self, tokens: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+        whole = "".join(token for token, _ in tokens)
+        if masked(whole, self._key) != "".join(masked(token, self._key) for token, _ in tokens):
+            return ()  # it is cut into several tokens
         return tuple((masked(token, self._key)[:MOST_TOKEN], value) for token, value in tokens)
 
     def _out_of_patience(self, busy: BusyError, tries: int) -> AuditError:

@@ -54,6 +54,10 @@ def test_a_key_that_the_server_gives_back_is_not_kept_and_a_placeholder_changes_
         kept = (tmp_path / "a.log").read_text()
         assert KEY not in kept
         assert kept.count("[key]") == 5 * (1 + len(FACES))
+        halves = [{"1": {"logprob": -1.0, "decoded_token": half}} for half in (KEY[:9], KEY[9:])]
+        stub.fault = lambda count, asked: reply(prompt_logprobs=halves)
+        ask(stub.url, tmp_path / "c.log")
+        assert KEY[9:] not in (tmp_path / "c.log").read_text()
         monkeypatch.setenv("OPENAI_API_KEY", "man")
         stub.fault = lambda count, asked: None
         assert ask(stub.url, tmp_path / "b.log")[0] == [MAN] * 5
