@@ -10,6 +10,14 @@ from audit.models.endpoint.answer_log import Held
 from audit.models.endpoint.prices import Prices
 
 
+class EndedError(Exception):
+    """A run cannot go on: the parts of a `MachineError`, which `Budget.error` makes of them."""
+
+    def __init__(self, what: str, fix: str, *, where: str | None = None, why: str = ""):
+        super().__init__(what)
+        self.what, self.fix, self.where, self.why = what, fix, where, why
+
+
 class Budget:
     """Counts what is sent and what it costs; shared by all requests in flight."""
 
@@ -21,7 +29,7 @@ class Budget:
         self.cost = 0.0
 
     def reserve(self, expected: float) -> int:
-        """Count a request that is about to be sent, and what it is expected to cost; MachineError if that is more than a run may.
+        """Count a request that is about to be sent, and what it is expected to cost; EndedError if that is more than a run may.
 
         Requests that still wait for an answer count at what they are expected to cost, and a request waits for them where only they stand
         between it and the limit: many at once do not go past it together.
@@ -30,22 +38,24 @@ class Budget:
             while self._waiting and self._is_above(expected):
                 self._settled.wait()
             if self._max_requests is not None and self.requests >= self._max_requests:
-                raise _reached("--max-requests", f"{self.requests:,} requests were sent in this start; {self._kept()}")
+                raise _reached("--max-requests")
             if self._is_above(expected):
-                raise _reached("--max-cost", self.spent() or f"nothing was spent in this start; {self._kept()}")
+                raise _reached("--max-cost")
             self.requests += 1
             self._waiting[self.requests] = expected
             return self.requests
 
-    def spent(self) -> str:
-        """Return what was spent since the start, in words, and what the log says of all starts; "" where that is not known, or nothing."""
-        return f"{self._money(self.cost)} were spent in this start; {self._kept()}" if self._prices and self.cost else ""
+    def error(self, ended: EndedError) -> MachineError:
+        """Return the error of a run that ended, with what was sent and spent since its start and what the log holds of all starts.
 
-    def _kept(self) -> str:
-        """Return what the log holds of all starts, in words."""
+        To be called once every request has come in: the log has their answers then.
+        """
         held = self._held()
-        cost = self._prices.cost(held.sent, held.answered) if self._prices else 0.0
-        return f"the log holds {held.answers:,} answers" + (f" for {self._money(cost)}" if cost else "")
+        paid = self._prices.cost(held.sent, held.answered) if self._prices else 0.0
+        counted = f"{self.requests:,} requests were sent" + (f" and {self._money(self.cost)} were spent" if self._prices else "")
+        kept = f"the log holds {held.answers:,} answers" + (f" for {self._money(paid)}" if paid else "")
+        why = "; ".join(filter(None, (ended.why, f"{counted} in this start", kept)))
+        return MachineError(ended.what, where=ended.where, why=why, fix=ended.fix)
 
     def _money(self, amount: float) -> str:
         return f"{amount:.4g} {self._prices.currency if self._prices else ''}".strip()
@@ -61,6 +71,6 @@ class Budget:
         return self._max_cost is not None and self.cost + sum(self._waiting.values()) + expected > self._max_cost
 
 
-def _reached(flag: str, why: str) -> MachineError:
-    fix = f"a larger {flag}: the same command goes on where this one stopped"
-    return MachineError(f"{flag} is reached before every question was answered", why=f"{why}; every answer is kept", fix=fix)
+def _reached(limit: str) -> EndedError:
+    fix = f"a larger {limit}: the same command goes on where this one stopped"
+    return EndedError(f"{limit} is reached before every question was answered", fix)

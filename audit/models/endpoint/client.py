@@ -14,9 +14,9 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from audit.errors import AuditError, MachineError, UsageError
+from audit.errors import MachineError, UsageError
 from audit.models.endpoint.answer_log import Answer
-from audit.models.endpoint.budget import Budget
+from audit.models.endpoint.budget import Budget, EndedError
 from audit.models.endpoint.complaints import BusyError, EmptyError, FilteredError, cleaned, complaint, masked, said_in
 from audit.models.endpoint.prices import text_tokens
 from audit.models.endpoint.settings import EndpointSettings, say_the_way
@@ -61,8 +61,8 @@ class Client:
         """Return the answer to a request in OpenAI's chat form.
 
         Of `MOST_EMPTY` replies that hold none, the last is the answer, without text and with the fact "empty"; tokens are those of all
-        replies. MachineError if the server is out of reach, busy for longer than the patience of the settings, or answers what is no
-        answer; DataError if the model cannot be asked; `RefusedError` if the server does not take a request of this form.
+        replies. EndedError if a limit is reached, or the server is out of reach, busy for longer than the patience of the settings, or
+        answers what is no answer; an AuditError if the model cannot be asked; RefusedError if the server does not take the request.
         """
         began, tries = time.monotonic(), 0
         empty: list[Answer] = []
@@ -79,7 +79,7 @@ class Client:
                 tries += 1
 
     def _wait_after(self, busy: BusyError, began: float, tries: int) -> None:
-        """Wait before the next try; MachineError if the patience of the settings is at its end."""
+        """Wait before the next try; EndedError if the patience of the settings is at its end."""
         wait = _pause(tries) if busy.wait_s is None else busy.wait_s + random.uniform(0, 0.1 * busy.wait_s)  # noqa: S311
         patience = self._settings.patience_s
         if not (self._was_answered or busy.said):
@@ -175,11 +175,10 @@ class Client:
             return ()  # it is cut into several tokens
         return tuple((masked(token, self._key)[:MOST_TOKEN], value) for token, value in tokens)
 
-    def _out_of_patience(self, busy: BusyError, tries: int) -> AuditError:
+    def _out_of_patience(self, busy: BusyError, tries: int) -> EndedError:
         what = f"no answer from {self._settings.host} after {tries + 1} tries"
         fix = "the same command goes on where this one stopped, once the server answers"
-        spent = self._budget.spent()
-        return MachineError(what, where="--base-url", why=f"{busy.why}{spent and f'; {spent}'}", fix=fix)
+        return EndedError(what, fix, where="--base-url", why=busy.why)
 
     def _notice_skew(self, headers: Mapping[str, str]) -> None:
         from email.utils import parsedate_to_datetime

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from audit.errors import DataError, UsageError
 from audit.models.endpoint.answer_log import Answer, AnswerLog
-from audit.models.endpoint.budget import Budget
+from audit.models.endpoint.budget import Budget, EndedError
 from audit.models.endpoint.client import Client, StoppedError
 from audit.models.endpoint.complaints import RefusedError, final
 from audit.models.endpoint.modes import Body
@@ -34,6 +34,7 @@ class Sender:
 
     def __init__(self, settings: EndpointSettings, log: AnswerLog):
         self._settings, self._log = settings, log
+        self._budget = Budget(settings.max_requests, settings.max_cost, settings.prices, lambda: log.held)
         self._client: Client | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._refused: dict[str, Answer] = {}
@@ -75,6 +76,8 @@ class Sender:
                 self._log.add(request.key, answer)
             except RefusedError as error:
                 answer = self._refused[request.key] = Answer(facts={"refused": error.why})
+            except EndedError as ended:
+                raise self._budget.error(ended) from None
         return RefusedError(answer.facts["refused"]) if answer.is_none else answer
 
     def keep_refusals(self) -> None:
@@ -111,9 +114,7 @@ class Sender:
 
     def _opened(self) -> Client:
         if self._client is None:
-            settings = self._settings
-            budget = Budget(settings.max_requests, settings.max_cost, settings.prices, lambda: self._log.held)
-            self._client = Client(settings, budget)
+            self._client = Client(self._settings, self._budget)
         return self._client
 
     def _wait_for(self, keys: Collection[str]) -> None:
@@ -130,7 +131,10 @@ class Sender:
             self._stop(client)
             everything = self._under_way.values()
             errors = [error for future in everything if not future.cancelled() and (error := future.exception())]
-            raise next((error for error in errors if not isinstance(error, StoppedError)), errors[0])
+            first = next((error for error in errors if not isinstance(error, StoppedError)), errors[0])
+            if isinstance(first, EndedError):
+                raise self._budget.error(first) from None
+            raise first
         for key in keys:
             del self._under_way[key]
 

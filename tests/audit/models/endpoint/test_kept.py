@@ -123,21 +123,26 @@ def test_replies_without_an_answer_end_as_an_outcome_and_all_their_tokens_are_co
 
 def test_limits_see_replies_without_an_answer_and_errors_say_what_was_spent(tmp_path):
     with Stub(man, fault=lambda count, asked: EMPTY if count > 1 else None) as stub:
-        with pytest.raises(MachineError, match=r"--max-cost is reached.*\nwhy: 1\.\d+ EUR were spent"):
+        with pytest.raises(MachineError, match=r"--max-cost is reached.*\nwhy: 5 requests were sent and 1\.32 EUR were spent"):
             ask(stub.url, tmp_path / "a.log", in_flight=1, max_cost=1.5, prices=PRICES)
         # The trial 0.12, each empty reply 0.30, and one is expected to cost 0.3: 0.12 + 4 x 0.30 = 1.32 is the last below.
         assert stub.requests == 5
         stub.fault = lambda count, asked: error(503, "busy") if count > 7 else None
-        with pytest.raises(MachineError, match=r"no answer from .*\nwhy: status 503: busy; 0\.\d+ EUR were spent"):
+        with pytest.raises(
+            MachineError, match=r"no answer from .*\nwhy: status 503: busy; \d+ requests were sent and 0\.\d+ EUR were spent"
+        ):
             ask(stub.url, tmp_path / "b.log", in_flight=1, prices=PRICES)
 
 
 def test_a_limit_is_one_of_this_start_and_its_error_says_what_all_starts_paid(tmp_path):
-    with Stub(man) as stub:
-        for sent, holds in ((2, "2 answers for 0.24 EUR"), (2, "4 answers for 0.48 EUR")):
-            with pytest.raises(MachineError, match=f"why: {sent} requests were sent in this start; the log holds {holds}"):
-                ask(stub.url, tmp_path / "a.log", in_flight=1, max_requests=2, prices=PRICES)
-        with pytest.raises(MachineError, match=r"why: 0\.12 EUR were spent in this start; the log holds 5 answers for 0\.6 EUR"):
+    with Stub(man, latency_s=0.05) as stub:
+        for holds in (2, 4):  # what was on its way when the limit was reached is counted too
+            with pytest.raises(MachineError, match=f"why: 2 requests were sent in this start; the log holds {holds} answers"):
+                ask(stub.url, tmp_path / "a.log", in_flight=4, max_requests=2)
+        stub.latency_s = 0.0
+        with pytest.raises(
+            MachineError, match=r"why: 1 requests were sent and 0\.12 EUR were spent in this start; the log holds 5 answers for 0\.6 EUR"
+        ):
             ask(stub.url, tmp_path / "a.log", in_flight=1, max_cost=0.4, prices=PRICES)
         assert stub.requests == 5
 
