@@ -36,7 +36,8 @@ MOST_EMPTY = 3
 MOST_TOKENS = 1e9
 """A server that counts more, or less than none, is taken to give no number."""
 MOST_LETTERS, TOKEN_MOST = 4096, 16
-"""Letters of an answer that are kept, or so many for each token that it may have: a server may ignore how long an answer may be."""
+"""Letters of an answer that are kept, or so many for each token that it may have: a server may ignore how long an
+answer may be. The middle of a longer one is left out: an answer may come first, or last after its reasons."""
 MOST_TOKEN, MOST_LISTED = 256, 64
 """Letters of a token that are kept, and likely tokens."""
 PATH = "/chat/completions"
@@ -146,7 +147,7 @@ class Client:
             most = max(MOST_LETTERS, TOKEN_MOST * room)
             return replace(
                 paid,
-                text=written[:most],
+                text=written if len(written) <= most else f"{written[: most // 2]}…{written[-most // 2 :]}",
                 refused=bool(refusal) or choice.get("finish_reason") == "content_filter",
                 top=self._without_key(_first_tokens(choice.get("logprobs"))),
                 prompt=self._without_key(_end_of_prompt(found.get("prompt_logprobs"))),

@@ -64,8 +64,10 @@ def test_a_key_that_the_server_gives_back_is_not_kept_and_a_placeholder_changes_
 
 
 def test_an_answer_is_kept_up_to_what_it_may_be_long(tmp_path):
-    with Stub(lambda asked: "man. " + "x" * 100_000) as stub:
+    with Stub(lambda asked: "<think>" + "x" * 100_000 + "</think>man") as stub:
         assert ask(stub.url, tmp_path / "a.log")[0] == [MAN] * 5
+        stub.answer = lambda asked: "man. " + "x" * 100_000
+        assert ask(stub.url, tmp_path / "c.log")[0] == [MAN] * 5
         ask(stub.url, tmp_path / "b.log", max_new_tokens=1000)
     first, longer = ((tmp_path / name).stat().st_size for name in ("a.log", "b.log"))
     assert 6 * client.MOST_LETTERS < first < 6 * 5000
