@@ -1,8 +1,8 @@
 """The answer log: every answer on disk before it counts, so that a run goes on after anything and a finished one is replayed offline.
 
 One line an answer: a checksum, a blank, JSON. Lines are only ever added. A key is made of the model, the settings, the image and the
-question (`audit.models.endpoint.model`); of two lines with one key the first counts, but for a request that the server did not take (of the
-trial, kept for a replay): an answer takes its place, and a later refusal. A line whose checksum does not fit (the last one of a
+question (`audit.models.endpoint.model`); of two lines with one key the first counts, but for a request of the trial that the server did not
+take: an answer takes its place, and a later refusal. A line whose checksum does not fit (the last one of a
 killed run, a damaged one) is left out, and its question is put again.
 """
 

@@ -54,7 +54,7 @@ class EndpointModel:
 
     @cached_property
     def terms(self) -> Terms:
-        """What the server takes: tried at the first question; the log keeps what was answered, and for a replay what was not."""
+        """What the server takes: tried at the first question, and kept in the log."""
         found = choose_terms(self.settings.mode, self._try)
         self._sender.keep_refusals()
         return found

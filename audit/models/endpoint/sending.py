@@ -67,7 +67,7 @@ class Sender:
     def tried(self, request: ChatRequest) -> Answer | RefusedError:
         """Return the answer to a request that the server may not take; an answer is kept now, a refusal by `keep_refusals`."""
         answer = self._log.get(request.key)
-        if answer is None or (answer.is_none and not self._settings.replay):
+        if answer is None:
             self._check([request])
             try:
                 answer = self._opened().ask(request.body())
@@ -81,7 +81,10 @@ class Sender:
         return RefusedError(answer.facts["refused"]) if answer.is_none else answer
 
     def keep_refusals(self) -> None:
-        """Keep what the server did not take, for a replay alone, once it is known how it is asked: the next start tries again."""
+        """Keep what the server did not take, once it is known how it is asked: a rerun asks in the same mode and pays nothing again.
+
+        Of a trial that ends in an error nothing is kept: the next start tries again.
+        """
         for key, answer in self._refused.items():
             self._log.add(key, answer)
         self._refused.clear()
