@@ -18,8 +18,8 @@ REFUSALS = (
     "i can't", "i cannot", "i'm unable", "i am unable", "i am not able", "i'm not able", "i won't", "i will not", "i'm sorry", "i am sorry",
     "as an ai language model", "as an ai assistant", "i must decline", "i have to decline", "i decline to", "i don't feel comfortable",
     "i do not feel comfortable", "i'm not comfortable", "i am not comfortable", "it is not appropriate to", "it's not appropriate to",
-    "it is inappropriate to", "it would be inappropriate to", "it would not be appropriate to", "my guidelines", "as an ai i do not",
-    "as an ai, i do not", "as an ai i don't", "as an ai, i don't",
+    "it is inappropriate to", "it would be inappropriate to", "it would not be appropriate to", "violates my guidelines",
+    "against my guidelines", "as an ai i do not", "as an ai, i do not", "as an ai i don't", "as an ai, i don't",
 )  # fmt: skip
 """A text that holds one of these is a refusal; words of this project, English only."""
 _REFUSED = re.compile(rf"\b(?:{'|'.join(map(re.escape, REFUSALS))})\b")

@@ -139,6 +139,14 @@ def change_bound(joint: JointCounts, alpha: float) -> float:
     return float(max((-low).max(), high.max()))
 
 
+def _widest_half(joint: JointCounts, alpha: float) -> float:
+    """Return how far the 1 - alpha interval of a pair's change reaches from it, of the pair whose change is known least."""
+    pairs = _pairs(joint)
+    low, high = _intervals(joint, pairs, alpha)
+    change = pairs.after - pairs.before
+    return float(max((change - low).max(), (high - change).max()))
+
+
 def _turned(joint: JointCounts, pairs: _Pairs, alpha: float) -> np.ndarray:
     """Return which pairs are shown to have changed places: intervals of both differences on opposite sides of 0."""
     sides = []
@@ -200,8 +208,8 @@ def gap_change(joint: JointCounts, settings: Settings, rng: np.random.Generator)
     deviations = _deviations(joint, settings.draws, rng) if joint.kinds is None else _cluster_deviations(joint, settings.draws, rng)
     low, high = hull(value, deviations, settings.alpha)
     if not deviations.any():
-        furthest = change_bound(joint, settings.alpha / 2)
-        low, high = value - furthest, value + furthest
+        known_least = _widest_half(joint, settings.alpha)
+        low, high = max(value - known_least, -1.0), min(value + known_least, 1.0)
     p = min(1.0, 2 * max(exceedance_p(deviations, abs(value)), exceedance_p(-deviations, abs(value))))
     before, after = (gap_ends(joint.groups, joint.units(after=after), settings.alpha) for after in (False, True))
     return GapChange(before, after, value, low, high, p, p_adjusted=p, minimum_detectable=_detectable(joint, settings.alpha))

@@ -58,7 +58,7 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
     _refuse_for_tables(config)
     if "://" in name:
         return RemoteShards(name.partition("?")[0].rpartition("/")[2], expanded(name), int(config.spool_gib * 2**30))
-    if not os.path.exists(name) and (shards := _shard_files(expanded(name), name)):  # noqa: PTH110  # a long list is no error
+    if not os.path.exists(name) and (shards := _shard_files(expanded(name), name)):  # noqa: PTH110  # `Path.exists` raises where a list of shards is longer than a name may be
         return TarShards("::".join(Path(part).name for part in name.split("::")), shards)
     if name.startswith("hf:"):
         return load_hub(name, *columns)

@@ -63,7 +63,8 @@ class Client:
 
         Of `MOST_EMPTY` replies that hold none, the last is the answer, without text and with the fact "empty"; tokens are those of all
         replies. EndedError if a limit is reached, or the server is out of reach, busy for longer than the patience of the settings, or
-        answers what is no answer; an AuditError if the model cannot be asked; RefusedError if the server does not take the request.
+        sends something else than an answer; an AuditError if the model cannot be asked; RefusedError if the server does not take a request
+        of this form.
         """
         began, tries = time.monotonic(), 0
         empty: list[Answer] = []
@@ -135,7 +136,7 @@ class Client:
             self._budget.settle(ticket, cost)
 
     def _read(self, content: bytes, room: int) -> Answer:
-        """Return the answer in a body; `EmptyError` if it holds none, `BusyError` if it is none: a proxy may have written it."""
+        """Return the answer in a body; `EmptyError` if it holds none, `BusyError` if something else came, such as the page of a proxy."""
         paid = Answer()
         try:
             found: Any = json.loads(content[:MOST_BYTES])
@@ -154,7 +155,7 @@ class Client:
                 cut=choice.get("finish_reason") == "length" or len(written) > most,
             )
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            why = f"what is no answer: {said_in(content, self._key) or 'nothing'}"
+            why = f"not an answer: {said_in(content, self._key) or 'nothing'}"
             if paid.sent or paid.answered or (paid.date and found.get("choices") == []):
                 raise EmptyError(why, paid) from None
             raise BusyError(why) from None

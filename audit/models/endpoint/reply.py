@@ -11,7 +11,7 @@ from audit.types import REFUSAL, UNPARSED, Question
 READING = 2
 """Part of the key of what was read from answers, not of what was asked: to be raised whenever the same text would be read otherwise."""
 _MARKS = " \t\n\r\"'`*_#-–—:.,;!()[]{}<>“”‘’„«»"
-_THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
+_THOUGHT = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
 """What a reasoning model writes before it answers."""
 _ARTICLES = ("a", "an", "the")
 _LEAD = re.compile(r"(?:the |my )?(?:best |correct |final )?(?:answer|option|choice)(?: is|:)?\s+", re.IGNORECASE)

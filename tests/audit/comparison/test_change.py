@@ -307,6 +307,14 @@ def test_clusters_whose_answers_are_all_equal_do_not_make_the_gaps_change_a_cert
     assert few.high > 3 * many.high > 0
 
 
+def test_clusters_that_all_change_alike_have_an_interval_around_the_change_that_leaves_out_none():
+    """Before, both groups are right; after, the second is wrong in each of 30 clusters: the gap grows from 0 to 1, and no draw differs."""
+    found = gap_change(clustered(np.tile([[[2, 0, 0, 0], [0, 2, 0, 0]]], (30, 1, 1))), SETTINGS, np.random.default_rng(0))
+    assert (found.difference, found.high) == (1.0, 1.0)
+    assert 0.6 < found.low < 1
+    assert found.p < 0.01
+
+
 def test_clusters_of_one_image_are_images():
     rng = np.random.default_rng(1)
     cells = np.zeros((200, 2, 4), int)

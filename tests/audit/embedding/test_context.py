@@ -48,6 +48,7 @@ def test_a_run_and_its_check_end_the_same_way_before_the_first_image(tmp_path, m
             assert seen == []
             assert "embedded" not in done.stderr
         assert command(*words, "--probe", short).returncode in (0, 1)
+        assert len(seen) == (0 if known else 40)  # what is counted above is how every image is read; the second time none is
 
 
 def test_a_text_is_refused_where_it_has_a_token_more_and_a_private_one_is_not_named():

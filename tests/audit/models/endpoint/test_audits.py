@@ -240,6 +240,8 @@ def test_texts_are_written_and_replayed(tmp_path):
         ("The thief.", 1),
         ("<think>A mask, so\nperhaps a colleague.</think>\n\nthief", 1),
         ("<think>never closed thief", UNPARSED),
+        ("I see <think>a mask</think> thief", UNPARSED),
+        ("My guidelines let me say: somebody.", UNPARSED),
         ("thieves", UNPARSED),
         ("not a thief", UNPARSED),
         ("I must decline.", REFUSAL),

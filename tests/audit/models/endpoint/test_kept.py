@@ -116,7 +116,7 @@ def test_replies_without_an_answer_end_as_an_outcome_and_all_their_tokens_are_co
         assert account.sent >= 800
         stub.fault = lambda count, asked: EMPTY
         assert ask(stub.url, tmp_path / "a.log", prices=PRICES)[0] == found
-        with pytest.raises(DataError, match="what is no answer"):  # not even the trial
+        with pytest.raises(DataError, match="not an answer"):  # not even the trial
             ask(stub.url, tmp_path / "b.log")
 
 
