@@ -47,7 +47,7 @@ pictures: $(READY)  ## the pictures of README and site; needs Chromium
 	$(BIN)/python -m docs.tools.pictures
 
 bench: $(READY)  ## one ratio a script, against a peer in the same run
-	for script in benchmarks/*/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in benchmarks/*/*.py; do $(BIN)/python -m $$(echo $${script%.py} | tr / .) || exit 1; done
 
 fuzz: $(READY)  ## spoiled files for each reader, or for READER=csv alone, for SECONDS each; finds go to tests/fuzz/corpus
 	$(BIN)/python -m tests.fuzz.campaign $(READER) --seconds $(SECONDS)

@@ -33,12 +33,13 @@ ASKED = Question("Who?\n- woman\n- man\n- unclear", SHOWN, outcomes=("refusal", 
 
 def started(port: int) -> subprocess.Popen[bytes]:
     """Start the server, and wait until it listens."""
-    server = subprocess.Popen([sys.executable, __file__, "serve", str(port)])
-    while True:
+    server = subprocess.Popen([sys.executable, "-m", "benchmarks.scale.endpoint", "serve", str(port)])
+    while server.poll() is None:
         with socket.socket() as tried:
             if tried.connect_ex(("127.0.0.1", port)) == 0:
                 return server
         time.sleep(0.05)
+    raise SystemExit("the server did not start")
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
