@@ -62,8 +62,8 @@ class MachineError(VlmAuditError):
     exit_code = 5
 
 
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "without exception set")
-"""The last is Python's own: a part of it written in C got no memory, and forgot to say so."""
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "without exception set", "without setting an exception")
+"""The last two are Python's own: a part of it written in C got no memory, and forgot to say so."""
 _OF_SYSTEM = re.compile(r"\(os error (\d+)\)")  # how libraries written in Rust (safetensors, tokenizers) say it
 _GONE = ("Connection closed by peer", "Connection reset by peer", "Socket closed", "remote process exited")
 
@@ -72,6 +72,8 @@ def of_machine(error: BaseException) -> MachineError | None:
     """Return what to say of an error that is the machine's, in which of its ways torch may say so; None for any other error.
 
     >>> of_machine(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 384000 bytes. Error code 12")).what
+    'out of memory'
+    >>> of_machine(SystemError("<function _find_and_load at 0x7f2f8575bce0> returned NULL without setting an exception")).what
     'out of memory'
     >>> of_machine(RuntimeError("Read error [127.0.0.1]:11180: Connection reset by peer")).what
     'another process of this run has ended'
