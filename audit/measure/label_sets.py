@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 COMMON_KIND = "zero_shot"
 """The kind of measurement that is answered here."""
-_CHUNK = 2048
+_CHUNK = 1024
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,7 @@ def test_images_that_would_fill_the_memory_are_refused(faces):
     done = limited([sys.executable, "-m", "audit.run", *arguments], faces)
     assert done.code == 4, done.err
     assert "error[E4] images.parquet would fill the memory" in done.err
-    assert done.peak_mib < 800
+    assert done.peak_mib < 1100  # 256 MiB are held three times: as Arrow's batches, as it joins them, in its pool; not 7 GB
 
 
 # ---- names of columns, and where the images are ----------------------------------------------------------------------------------------
