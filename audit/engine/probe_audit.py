@@ -39,6 +39,8 @@ from audit.statistics.counts.cells import count_record
 from audit.statistics.evidence.collect import add_evidence
 from audit.statistics.evidence.prompt_sensitivity import Answered, specification_curve
 from audit.statistics.findings import decide_verdicts
+from audit.statistics.max_t import LabelShuffles
+from audit.statistics.null import generator
 from audit.statistics.paired.findings import paired_findings
 from audit.statistics.responsiveness import responsiveness, with_composition
 from audit.types import (
@@ -58,6 +60,8 @@ from audit.whatif.explore import WhatIfInputs, explore
 
 NEAR_TIE_MARGIN = 0.01
 """A decision whose two best answers are closer than this in probability is a near-tie: the prompt or rounding could turn it."""
+# What is multiplied here is small: a second thread of the matrix library mostly waits, which takes as much CPU time as computing does.
+one_thread = partial(threadpool_limits, limits=1, user_api="blas")
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,9 @@ def audit(
     def answer(measurement: Measurement) -> Predictions:
         return predict(measurement, encoder.record, embeddings.vectors, texts, attributes, row_texts)
 
-    predictions = {measurement.name: answer(measurement) for measurement in probe.measurements}
-    specifications = specified(probe, answer, lambda alike: answer_all(alike, encoder.record, embeddings.vectors, texts, attributes))
+    with one_thread():
+        predictions = {measurement.name: answer(measurement) for measurement in probe.measurements}
+        specifications = specified(probe, answer, lambda alike: answer_all(alike, encoder.record, embeddings.vectors, texts, attributes))
     seen = (embeddings.exclusions, embeddings.conversions)
     record = with_left_out(encoder.record, probe)
     audited = build_result(AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen), probe, settings, stages)
@@ -205,8 +210,7 @@ def _asked(
 
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:
     """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
-    # Tables are small: a second thread of the matrix library mostly waits, which takes as much CPU time as computing does.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         return _build_result(answered, probe, settings, stages)
 
 
@@ -221,8 +225,9 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
     # A count table has each image in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
     counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)
+    shuffles = LabelShuffles(partial(generator, settings.seed))
     curves = [
-        specification_curve(plan, answers, dataset.levels, settings)
+        specification_curve(plan, answers, dataset.levels, settings, shuffles)
         for plan, answers in zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
         # They count each image once, in one group: the default's pair of groups would have other rates than in the finding.
         if weights is None and not set(plan.claim.by) & set(dataset.several)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _CELLS = 1 << 22
 """Cells of shuffled tables that are held at once: 32 MB."""
 _EXACT = 1 << 24
+_MOST_KEPT = 1 << 26
+"""Labels of all shuffles that are kept for the next question: 64 MB."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,37 @@ def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) ->
     return MaxT(np.where(testable, gap, np.nan), p, p_adjusted, null.mean(axis=0), np.quantile(null, 0.95, axis=0))
 
 
-def median_gap_p(found: Patterns, default: int, fewest: int, draws: int, rng: np.random.Generator) -> tuple[float, float] | None:
+class LabelShuffles:
+    """Shuffled group labels, which questions about groups of the same sizes share.
+
+    `source` returns a generator that depends on what it is for: `audit.statistics.null.generator` with a seed.
+    """
+
+    def __init__(self, source: Callable[[str], np.random.Generator]):
+        self._source = source
+        self._kept: dict[tuple[tuple[int, ...], int], Int[np.ndarray, "b n"]] = {}
+
+    def parts(self, sizes: Int[np.ndarray, "g"], counts: list[int]) -> Iterator[Int[np.ndarray, "b n"]]:
+        """Give so many shuffles at a time. They depend on sizes and source, not on who asked before; too many to keep, on the parts too."""
+        names, draws = tuple(sizes.tolist()), sum(counts)
+        rng = self._source(f"labels of {names}")
+        if draws * sum(names) > _MOST_KEPT:
+            yield from (shuffled_labels(sizes, count, rng) for count in counts)
+            return
+        if (names, draws) not in self._kept:
+            self._kept[names, draws] = shuffled_labels(sizes, draws, rng)
+        yield from np.split(self._kept[names, draws], np.cumsum(counts)[:-1])
+
+
+def median_gap_p(
+    found: Patterns, default: int, fewest: int, draws: int, rng: np.random.Generator, shuffles: LabelShuffles
+) -> tuple[float, float] | None:
     """Return median and p, over the rates, of the difference between the extreme groups of the rate `default`.
 
     Each shuffle of the group labels is put through every specification and picks its own two groups: groups picked for their distance
     are always some distance apart, and the null must be allowed the same. A rate that one of the two groups lacks takes no part. None
-    where fewer than two groups have `fewest` counted images.
+    where fewer than two groups have `fewest` counted images. Where nearly each image is a pattern of its own the labels are taken from
+    `shuffles`, else tables are drawn from `rng`.
     """
     compared = found.counted[:, default].astype(int) @ found.table >= max(fewest, 2)
     if compared.sum() < 2:
@@ -134,7 +161,7 @@ def median_gap_p(found: Patterns, default: int, fewest: int, draws: int, rng: np
     if not dealt_one_by_one(*margins):
         return observed, exceedance_p(_shuffled(found, of_tables, draws, rng), observed)
     dealt = _Dealt.of(found)
-    parts = (shuffled_labels(margins[1], part, rng) for part in _parts(found, draws))
+    parts = shuffles.parts(margins[1], _parts(found, draws))
     return observed, exceedance_p(np.concatenate([dealt.medians(part, default, groups) for part in parts]), observed)
 
 

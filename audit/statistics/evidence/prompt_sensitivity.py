@@ -13,7 +13,7 @@ from audit.records.finding import VarianceShares
 from audit.records.results import SpecificationCurve, SpecificationPoint
 from audit.statistics.counts.rows import RowEvents, row_codes, row_events
 from audit.statistics.intervals import newcombe
-from audit.statistics.max_t import median_gap_p, patterns
+from audit.statistics.max_t import LabelShuffles, median_gap_p, patterns
 from audit.statistics.metrics import Tally, extremes, resolve
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import gap_test, generator
@@ -53,11 +53,13 @@ def specification_curve(
     predictions: Mapping[int, Answered] | Sequence[Answered],
     levels: Mapping[str, Group],
     settings: Settings,
+    shuffles: LabelShuffles,
 ) -> SpecificationCurve:
     """Follow the default's extreme pair of groups through every specification.
 
-    `predictions` holds what was answered under each specification, by its index. What cannot be estimated under a specification is None
-    there and outside every summary; without two estimable groups under the default the pair is empty and so is every difference.
+    `predictions` holds what was answered under each specification, by its index; curves of one audit share `shuffles`. What cannot be
+    estimated under a specification is None there and outside every summary; without two estimable groups under the default the pair is
+    empty and so is every difference.
 
     The rates are events over images: bit for bit the point estimates of record, without the cost of a frame for each prompt.
     """
@@ -82,7 +84,7 @@ def specification_curve(
         share_same_sign=sum(each * default > 0 for each in differences) / len(differences) if default else None,
         share_detected=float(np.mean(benjamini_hochberg(p) <= settings.alpha)) if len(p) else None,
         shares=_shares(points),
-        joint_p=_joint_p(plan, answered, settings) if first else None,
+        joint_p=_joint_p(plan, answered, settings, shuffles) if first else None,
     )
 
 
@@ -176,7 +178,7 @@ def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tup
     return tuple(presets), tuple(dict.fromkeys(variant for _, variant in met if variant in each))
 
 
-def _joint_p(plan: SpecificationPlan, answered: Sequence[_Answered], settings: Settings) -> float | None:
+def _joint_p(plan: SpecificationPlan, answered: Sequence[_Answered], settings: Settings, shuffles: LabelShuffles) -> float | None:
     """Test all specifications together; None where they were not answered for the same images."""
     default = answered[plan.default]
     images = default.attributes
@@ -187,7 +189,7 @@ def _joint_p(plan: SpecificationPlan, answered: Sequence[_Answered], settings: S
     events, counted = (np.stack([getattr(each.rows, name)[known] for each in answered], axis=1) for name in ("event", "counted"))
     found = patterns(events, counted, codes, int(codes.max(initial=0)) + 1)
     rng = generator(settings.seed, f"{plan.question}/all wordings")
-    tested = median_gap_p(found, plan.default, settings.min_group_size, min(settings.draws, JOINT_DRAWS), rng)
+    tested = median_gap_p(found, plan.default, settings.min_group_size, min(settings.draws, JOINT_DRAWS), rng, shuffles)
     return tested[1] if tested else None
 
 

@@ -1,13 +1,18 @@
 """Many gaps at once: by enumeration, against the single test, its error rate, and what dependence saves."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
 
-from audit.statistics.max_t import max_t, median_gap_p, patterns
+from audit.statistics.max_t import LabelShuffles, max_t, median_gap_p, patterns
 from audit.statistics.multiplicity import holm
-from audit.statistics.null import gap_test
+from audit.statistics.null import gap_test, generator
+
+
+def shuffles(seed=0):
+    return LabelShuffles(partial(generator, seed))
 
 
 def rng(seed=0):
@@ -137,20 +142,40 @@ def test_family_wise_error_is_kept_and_planted_gaps_are_found():
 def test_the_median_gap_by_enumeration():
     """Three events among six images in two groups of three: of 20 labellings 2 have a gap of 1, all others one of 1/3."""
     events = np.array([True, True, False, False, False, True])[:, None]
-    median, p = median_gap_p(patterns(events, None, np.array([0, 0, 0, 1, 1, 1]), 2), 0, 2, 999, rng())
+    median, p = median_gap_p(patterns(events, None, np.array([0, 0, 0, 1, 1, 1]), 2), 0, 2, 999, rng(), shuffles())
     assert (median, p) == (pytest.approx(1 / 3), 1.0)
     extreme = np.array([True, True, True, False, False, False])[:, None]
-    assert median_gap_p(patterns(extreme, None, np.array([0, 0, 0, 1, 1, 1]), 2), 0, 2, 9999, rng())[1] == pytest.approx(0.1, abs=0.01)
+    assert median_gap_p(patterns(extreme, None, np.array([0, 0, 0, 1, 1, 1]), 2), 0, 2, 9999, rng(), shuffles())[1] == pytest.approx(
+        0.1, abs=0.01
+    )
 
 
 def test_the_median_gap_is_the_same_from_labels_as_from_tables(monkeypatch):
     """40 images in 16 patterns are dealt one by one; not all count for every rate, and of the third none does in some shuffles."""
     events, counted = (rng(seed).random((40, 4)) < share for seed, share in ((1, 0.5), (2, [0.9, 0.8, 0.05, 1.0])))
     found = patterns(events, counted, rng(3).integers(3, size=40), 3)
-    from_labels = median_gap_p(found, 0, 2, 500, rng())
+    from_labels = median_gap_p(found, 0, 2, 500, rng(), shuffles())
     monkeypatch.setattr("audit.statistics.max_t.dealt_one_by_one", lambda *margins: False)
-    assert from_labels == median_gap_p(found, 0, 2, 500, rng())
+    same_stream = generator(0, f"labels of {tuple(found.table.sum(axis=0).tolist())}")
+    assert from_labels == median_gap_p(found, 0, 2, 500, same_stream, shuffles())
     assert 0.01 < from_labels[1] < 0.99
+
+
+def test_shuffles_of_one_audit_are_those_of_each_question_alone(monkeypatch):
+    """In whatever parts, and whoever asked before; too many to keep are shuffled anew."""
+    sizes, shared = np.array([3, 1, 2]), shuffles(7)
+    first = np.concatenate(list(shared.parts(sizes, [4, 2])))
+    list(shared.parts(sizes[::-1], [6]))
+    one, five = shared.parts(sizes, [1, 5])
+    assert (len(one), len(five)) == (1, 5)
+    assert (np.concatenate([one, five]) == first).all()
+    assert np.shares_memory(one, next(shared.parts(sizes, [6])))
+    assert sorted(first[0].tolist()) == [0, 0, 0, 1, 2, 2]
+    assert (next(shuffles(8).parts(sizes, [6])) != first).any()
+    monkeypatch.setattr("audit.statistics.max_t._MOST_KEPT", 35)
+    anew = [next(shuffles(7).parts(sizes, [6])) for _ in range(2)]
+    assert (anew[0] == first).all()
+    assert not np.shares_memory(*anew)
 
 
 def test_median_gap_of_all_specifications():
@@ -158,20 +183,20 @@ def test_median_gap_of_all_specifications():
     source, codes = rng(3), np.repeat([0, 1, 2], 150)
     latent = source.random(450) + np.array([0.0, 0.3, 0.15])[codes]
     events = np.stack([latent + 0.1 * source.standard_normal(450) > 0.5 for _ in range(12)], axis=1)
-    median, p = median_gap_p(patterns(events, None, codes, 3), 0, 30, 999, source)
+    median, p = median_gap_p(patterns(events, None, codes, 3), 0, 30, 999, source, shuffles())
     assert median == pytest.approx(np.median(events[codes == 1].mean(axis=0) - events[codes == 0].mean(axis=0)))
     assert p <= 0.02
     # None without two groups.
     events, codes = independent(20, [[0.5]] * 2, 2, 0)
-    assert median_gap_p(patterns(events, None, codes, 2), 0, 30, 99, rng()) is None
+    assert median_gap_p(patterns(events, None, codes, 2), 0, 30, 99, rng(), shuffles()) is None
 
 
 def test_the_groups_are_picked_anew_in_each_shuffle():
     """Seven groups that do not differ: the two that lie farthest apart always look different, and the null allows for it."""
     source, alarms = rng(4), []
     codes = np.repeat(np.arange(7), 60)
-    for _ in range(300):
+    for run in range(300):
         latent = source.random((420, 1))
         events = (0.7 * latent + 0.3 * source.random((420, 5))) < 0.5
-        alarms.append(median_gap_p(patterns(events, None, codes, 7), 0, 30, 99, source)[1] <= 0.05)
+        alarms.append(median_gap_p(patterns(events, None, codes, 7), 0, 30, 99, source, shuffles(run))[1] <= 0.05)
     assert np.mean(alarms) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)

@@ -1,5 +1,7 @@
 """The specification curve: the default's extreme pair, followed through every wording."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +11,19 @@ from statsmodels.stats.anova import anova_lm
 from audit.statistics.evidence.prompt_sensitivity import largest_layout, specification_curve, variance_shares
 from audit.statistics.findings import findings
 from audit.statistics.intervals import newcombe
+from audit.statistics.max_t import LabelShuffles
 from audit.statistics.metrics import METRICS
+from audit.statistics.null import generator
 from audit.types import Claim, LabelSet, Measurement, Settings, Specification, SpecificationPlan
 from tests.support.answered import LABELS, selected
 
 CLAIM = Claim("selection_rate", ("group",), "harm")
 SETTINGS = Settings(draws=999)
 LEVELS = {"group": ("a", "b", "c")}
+
+
+def shuffles(seed=0):
+    return LabelShuffles(partial(generator, seed))
 
 
 def specification(name):
@@ -29,7 +37,7 @@ def answered(**cells):
 
 def curve(*answers, default=0, settings=SETTINGS):
     plan = SpecificationPlan("Does it matter?", CLAIM, tuple(specification(f"p{i}") for i in range(len(answers))), default)
-    return specification_curve(plan, dict(enumerate(answers)), LEVELS, settings)
+    return specification_curve(plan, dict(enumerate(answers)), LEVELS, settings, shuffles())
 
 
 DEFAULT = answered(a=(30, 100), b=(60, 100), c=(50, 100))
@@ -114,8 +122,8 @@ def test_each_measurement_brings_its_own_outcome():
     """A variant in which the harm is called "no"."""
     other = Measurement("p1", "?", LabelSet("l", LABELS, {}), "p1", (CLAIM,), outcomes={"harm": ("no",)})
     plan = SpecificationPlan("?", CLAIM, (specification("p0"), Specification("p1", "no", other)), 0)
-    found = specification_curve(plan, [DEFAULT, DEFAULT], LEVELS, SETTINGS)
-    assert found == specification_curve(plan, {0: DEFAULT, 1: DEFAULT}, LEVELS, SETTINGS)  # a list of predictions will do
+    found = specification_curve(plan, [DEFAULT, DEFAULT], LEVELS, SETTINGS, shuffles())
+    assert found == specification_curve(plan, {0: DEFAULT, 1: DEFAULT}, LEVELS, SETTINGS, shuffles())  # a list of predictions will do
     assert [point.difference for point in found.points] == [pytest.approx(0.3), pytest.approx(-0.3)]
     assert CLAIM.metric in METRICS
 
@@ -124,7 +132,7 @@ def layout(**met):
     """A curve over presets: each with its variants and b's share of 100 (a's is 0), so that the difference is that share."""
     points = [(preset, variant, share) for preset, shares in met.items() for variant, share in shares.items()]
     plan = SpecificationPlan("?", CLAIM, tuple(Specification(p, v, specification(p).measurement) for p, v, _ in points), 0)
-    return specification_curve(plan, [answered(a=(0, 100), b=(share, 100)) for *_, share in points], LEVELS, SETTINGS).shares
+    return specification_curve(plan, [answered(a=(0, 100), b=(share, 100)) for *_, share in points], LEVELS, SETTINGS, shuffles()).shares
 
 
 def test_the_shares_are_of_the_whole_layout_with_the_most_points():
@@ -165,7 +173,7 @@ def test_a_wording_without_an_effect_is_outside_the_layout():
     names = [(preset, variant) for preset in ("p", "q", "r") for variant in ("x", "y")]
     plan = SpecificationPlan("?", CLAIM, tuple(Specification(p, v, specification(p).measurement) for p, v in names), 0)
     answers = [answered(a=(0, 100), b=(share, 100)) for share in (10, 10, 30, 30, 50)]
-    found = specification_curve(plan, [*answers, answered(a=(0, 100), b=(1, 3))], LEVELS, SETTINGS)
+    found = specification_curve(plan, [*answers, answered(a=(0, 100), b=(1, 3))], LEVELS, SETTINGS, shuffles())
     assert found.shares.presets == ("p", "q")
     assert (found.shares.prompts, found.shares.label_set) == (pytest.approx(1), pytest.approx(0))
 
