@@ -101,6 +101,15 @@ class SendingEncoder(Protocol):
         ...
 
 
+@runtime_checkable
+class TokenCounter(Protocol):
+    """An `Encoder` whose tokenizer says how long a text is."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the tokens of each text, uncut, with those that begin and end it."""
+        ...
+
+
 class Started(Protocol):
     """A batch under way."""
 

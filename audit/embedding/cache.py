@@ -23,10 +23,10 @@ import logging
 import os
 import shutil
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -69,10 +69,9 @@ def text_key(text: str) -> str:
     return hashlib.sha256(b"text\0" + unicodedata.normalize("NFC", text).encode()).hexdigest()
 
 
-class _Place(NamedTuple):
-    shard: Path
-    row: int
-    conversions: tuple[str, ...]
+_ROW_BITS = 32
+"""A place is one number, shard and row: an object for each of a million rows would take ten times the memory, and ever longer."""
+_ROW = (1 << _ROW_BITS) - 1
 
 
 class EmbeddingCache:
@@ -87,7 +86,9 @@ class EmbeddingCache:
 
     def __init__(self, root: CacheRoot, fingerprint: str, tower: Tower, dimensions: int, name: str = ""):
         self.dimensions, self.corrupt = dimensions, 0
-        self._places: dict[str, _Place] = {}
+        self._shards: list[Path] = []
+        self._places: dict[str, int] = {}
+        self._conversions: dict[str, tuple[str, ...]] = {}
         self._memory: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {}
         self._writes, self._alone, self._pending = not isinstance(root, MemoryRoot), False, 0
         self._shared: SharedFolder | None = None
@@ -128,20 +129,22 @@ class EmbeddingCache:
 
     def conversions(self, key: str) -> tuple[str, ...]:
         """Return what was done to the image before it was embedded."""
-        return self._memory[key][1] if key in self._memory else self._places[key].conversions
+        return self._memory[key][1] if key in self._memory else self._conversions.get(key, ())
 
     def read(self, keys: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """Return the rows of `keys`, in their order, bit for bit as they were added; KeyError if one is missing."""
         vectors = np.empty((len(keys), self.dimensions), np.float32)
-        by_shard: dict[Path, list[tuple[int, int]]] = defaultdict(list)
+        places = np.full(len(keys), -1)
         for position, key in enumerate(keys):
             if key in self._memory:
                 vectors[position] = self._memory[key][0]
             else:
-                place = self._places[key]
-                by_shard[place.shard].append((position, place.row))
-        for path, pairs in by_shard.items():
-            positions, rows = np.array(pairs).T
+                places[position] = self._places[key]
+        by_shard = np.argsort(places, kind="stable")[np.count_nonzero(places < 0) :]
+        for positions in np.split(by_shard, np.flatnonzero(np.diff(places[by_shard] >> _ROW_BITS)) + 1):
+            if not len(positions):
+                continue
+            path, rows = self._shards[places[positions[0]] >> _ROW_BITS], places[positions] & _ROW
             try:
                 vectors[positions] = shard.payload(shard.read_file(path), self.dimensions)[rows]
             except (OSError, shard.Rejected) as error:
@@ -275,9 +278,12 @@ class EmbeddingCache:
             raise MachineError(what, why=why, fix="check the disk, then run again, or set AUDIT_CACHE_DIR to a folder elsewhere")
 
     def _enter(self, path: Path, rows: Sequence[shard.ShardRow]) -> None:
-        for row, (key, conversions) in enumerate(rows):
+        first = len(self._shards) << _ROW_BITS
+        self._shards.append(path)
+        for place, (key, conversions) in enumerate(rows, first):
             # The first in the order of names wins, so that equal caches give equal rows.
-            self._places.setdefault(key, _Place(path, row, conversions))
+            if self._places.setdefault(key, place) == place and conversions:
+                self._conversions[key] = conversions
 
     def _set_aside(self, path: Path) -> None:
         with contextlib.suppress(PermissionError):  # where others may only read

@@ -7,6 +7,7 @@ from collections.abc import Collection, Container, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from audit.embedding.batch import TokenCounter
 from audit.embedding.cache import CacheRoot, EmbeddingCache, default_root, text_key
 from audit.embedding.known import DeferredEncoder
 from audit.models.runtime import require_length
@@ -16,16 +17,12 @@ PRIVATE = "a text of the data, which is private"
 
 
 @runtime_checkable
-class CountingEncoder(Protocol):
-    """An `Encoder` whose tokenizer says how long a text is."""
+class CountingEncoder(TokenCounter, Protocol):
+    """A `TokenCounter` that says how long a text may be."""
 
     @property
     def context(self) -> int:
         """Tokens that the model reads, with those that begin and end a text."""
-        ...
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return the tokens of each text, uncut, with those that begin and end it."""
         ...
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from audit.data.cells.votes import level_counts
 from audit.data.decoding.decoders import Decoders
 from audit.data.images import UnreadableImage, explained
-from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, PreparedEncoder, Progress, RowEncoder, pixels
+from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, PreparedEncoder, Progress, RowEncoder, TokenCounter, pixels
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key, text_key
 from audit.embedding.cores import Shares, computing_with, cores, shared
 from audit.errors import DataError
@@ -154,7 +154,7 @@ def embed_texts(
     # The key is that of the composed form, so the composed form is what the model must see.
     composed = [unicodedata.normalize("NFC", text) for text in texts]
     hidden = {unicodedata.normalize("NFC", text) for text in private}
-    missing = sorted({text for text in composed if text_key(text) not in cache}, key=lambda text: (len(text), text))
+    missing = _by_length(encoder, sorted({text for text in composed if text_key(text) not in cache}))
     batch = Batch(batch_size)
     finished: dict[str, np.ndarray] = {}
     for start in range(0, len(missing), batch_size):
@@ -168,6 +168,12 @@ def embed_texts(
     cache.add(finished)
     log.info("embedded %d texts, %d from the cache", len(missing), len(set(composed)) - len(missing))
     return cache.read([text_key(text) for text in composed])
+
+
+def _by_length(encoder: Encoder, texts: list[str]) -> list[str]:
+    """Return texts by their tokens, or by their letters where the encoder does not count tokens."""
+    lengths = encoder.count_tokens(texts) if isinstance(encoder, TokenCounter) and texts else [len(text) for text in texts]
+    return [text for _, text in sorted(zip(lengths, texts, strict=True))]
 
 
 def decode_policy(encoder: object) -> str:

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from audit.data.cells.votes import level_counts
 from audit.data.lazy import LazyImages
+from audit.embedding.batch import TokenCounter
 from audit.embedding.cache import CacheRoot, EmbeddingCache, default_root
 from audit.embedding.embed import decode_policy, embed_images
 from audit.embedding.identity import FileIdentity, Notes, identities, identity
@@ -71,6 +72,12 @@ class DeferredEncoder:
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Return one row for each text."""
         return self.itself().encode_texts(texts)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the tokens of each text: whatever is noted counts them."""
+        counter = self.itself()
+        assert isinstance(counter, TokenCounter)  # noqa: S101  (what is noted is no code of the user's)
+        return counter.count_tokens(texts)
 
     def untrained(self, seed: int) -> Encoder | None:
         """Return the same architecture untrained; None where the kind of model cannot be built anew."""

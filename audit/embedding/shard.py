@@ -72,8 +72,10 @@ def rows(content: bytes, dimensions: int) -> list[ShardRow]:
 
 
 def require_seal(content: bytes, key: bytes, place: str) -> None:
-    """Raise `Rejected` if a whole shard was not sealed with `key` for this place."""
-    if not hmac.compare_digest(content, _sealed(_whole_body(content), key, place)):
+    """Raise `Rejected` if a shard is damaged, or was not sealed with `key` for this place."""
+    body = _whole_body(content)
+    seal = content[: -len(body) - 1].rpartition(_END)[2]
+    if not hmac.compare_digest(seal, _seal(body, key, place)):
         raise Rejected("not sealed with your key")
 
 
@@ -104,8 +106,12 @@ def read_file(path: Path) -> bytes:
         os.close(descriptor)
 
 
+def _seal(body: bytes, key: bytes, place: str) -> bytes:
+    return hmac.digest(key, f"{place}\n{hashlib.sha256(body).hexdigest()}".encode(), "sha256").hex().encode()
+
+
 def _sealed(body: bytes, key: bytes, place: str) -> bytes:
-    seal = hmac.digest(key, f"{place}\n{hashlib.sha256(body).hexdigest()}".encode(), "sha256").hex().encode()
+    seal = _seal(body, key, place)
     return b"\n".join([f"{FORMAT} {VERSION} {hashlib.sha256(seal + _END + body).hexdigest()}".encode(), seal, body])
 
 

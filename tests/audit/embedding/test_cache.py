@@ -82,7 +82,7 @@ def test_a_damaged_shard_is_set_aside_and_its_rows_are_missing(tmp_path, caplog,
     cache = open_cache(tmp_path)
     cache.add(rows("a", "b"))
     cache.add(rows("c"))
-    shard = cache._places["a"].shard
+    shard, _ = cache._shards
     content = bytearray(shard.read_bytes())
     at = {"first": 0, "middle": len(content) // 2, "last": -1}.get(damage)
     if at is None:
@@ -345,3 +345,19 @@ def test_a_killed_writer_leaves_only_whole_shards(tmp_path):
         assert cache.corrupt == 0
         assert len(cache) % 50 == 0
     assert len(cache) > 0
+
+
+def test_rows_of_many_shards_and_of_memory_come_in_the_order_asked_for(tmp_path):
+    """Three shards of unequal size that overlap, and two rows that the disk did not take."""
+    cache = open_cache(tmp_path)
+    for part in ("abcde", "f", "gabh"):
+        cache.add(rows(*part))
+    cache._go_without("no room")
+    cache.add(rows("x", "y"))
+    wanted = {**rows(*"abcdefgh"), **rows("x", "y")}
+    asked = list("yhagbxfaedch")
+    np.testing.assert_array_equal(cache.read(asked), np.stack([wanted[name] for name in asked]))
+    again = open_cache(tmp_path)
+    np.testing.assert_array_equal(again.read(list("hgfedcba")), np.stack([wanted[name] for name in "hgfedcba"]))
+    with pytest.raises(KeyError):
+        again.read(["a", "x"])

@@ -11,6 +11,7 @@ from audit.api.requests import AuditRequest
 from audit.data import files
 from audit.embedding import identity as module
 from audit.embedding.cache import MemoryRoot
+from audit.embedding.embed import embed_texts
 from audit.embedding.known import DeferredEncoder, embed_known_images, known_encoder
 from audit.errors import DataError
 from audit.models import load
@@ -144,3 +145,20 @@ def test_images_that_are_known_but_not_of_this_model_are_embedded(tmp_path):
     other = FakeEncoder(logit_scale=1.0)
     other.record = other.record.__class__(**{**vars(other.record), "fingerprint": "e" * 64})
     assert embed_known_images(other, dataset, tmp_path / "cache").computed == 40
+
+
+def test_a_known_model_counts_the_tokens_of_a_text_that_is_new_and_of_no_other(model, tmp_path):
+    root, reads = tmp_path / "cache", []
+
+    def opened():
+        return known_encoder(str(model), SETTING, root, lambda: reads.append(model) or load(str(model), **SETTING))
+
+    texts, loaded = ["a photo of a woman", "a man"], opened()
+    known, again = opened(), opened()
+    assert isinstance(known, DeferredEncoder)
+    rows = embed_texts(known, texts, root)
+    assert len(reads) == 2
+    assert known.count_tokens(texts) == loaded.count_tokens(texts)
+    np.testing.assert_array_equal(rows, embed_texts(loaded, texts, tmp_path / "other"))
+    np.testing.assert_array_equal(rows, embed_texts(again, texts, root))
+    assert len(reads) == 2
