@@ -16,17 +16,17 @@ WHERE = "associations with words"
 ASKED = (
     "Every image is compared with two lists of words. d compares a group with all other images, in standard deviations: above 0 its images "
     "are nearer to the first list, below 0 to the second. It says what the model connects with a group, not what is true of the people "
-    "shown; a d that shuffled groups reach too shows neither a difference nor that there is none."
+    "shown; a d that shuffled groups reach too shows neither a difference nor its absence."
 )
 CONCEPTS_ASKED = (
     "Every image is compared with each of many words by itself. d (C-ASC) says how much nearer to a word a group’s images are than all "
     "others, in standard deviations: above 0 nearer, below 0 farther. It says what the model connects with a group, not what is true of "
-    "the people shown; a d that shuffled groups reach too shows neither a difference nor that there is none."
+    "the people shown; a d that shuffled groups reach too shows neither a difference nor its absence."
 )
 IMAGES_ASKED = (
     "Every image is compared with two sets of images (iEAT). d compares a group with all other images, in standard deviations: above 0 its "
     "images are nearer to the first set, below 0 to the second. It says what looks alike to the model, style and background too, not what "
-    "is true of the people shown; a d that shuffled groups reach too shows neither a difference nor that there is none."
+    "is true of the people shown; a d that shuffled groups reach too shows neither a difference nor its absence."
 )
 METHOD = (
     "d: WEAT’s effect size, with the images as targets: the difference of the mean associations of a group and of all other images, in "

@@ -50,7 +50,7 @@ def measured(each: Conditions) -> str:
 
 
 def result(audit: AuditResult) -> str:
-    """Return under how many conditions groups change unequally, and the clearest; or that nothing is judged."""
+    """Return under how many conditions groups change unequally, and the most significant; or that nothing is judged."""
     tests = max((each.tests for each in audit.conditions), default=0)
     if not tests:
         return "Nothing is judged here: fewer than two groups are large enough; the numbers are shown with their n."
@@ -59,7 +59,7 @@ def result(audit: AuditResult) -> str:
         limited = " A limited run signals nothing." if audit.data.limited else ""
         return f"In none of {in_words(tests, 'comparison')} groups are shown to change unequally: whether they do is undecided.{limited}"
     of = f"In {count(len(found))} of {in_words(tests, 'comparison')} groups change unequally (Benjamini and Hochberg)."
-    return f"{of} The clearest: {found[0][1]}"
+    return f"{of} Most significant: {found[0][1]}"
 
 
 def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:

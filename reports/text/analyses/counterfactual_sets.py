@@ -35,7 +35,7 @@ METHOD = (
 
 
 def sets_result(audit: AuditResult, settings: Settings) -> str:
-    """Return how many tests of the sets are beyond chance, and the clearest; or that too few sets are judged."""
+    """Return how many tests of the sets are beyond chance, and the most significant; or that too few sets are judged."""
     found = list(signals(audit))
     tests = max((each.tests for each in audit.counterfactual_sets), default=0)
     if not tests:
@@ -43,10 +43,8 @@ def sets_result(audit: AuditResult, settings: Settings) -> str:
     if not found:
         limited = " A limited run signals nothing." if audit.data.limited else ""
         return f"None of {in_words(tests, 'test')} is beyond chance: whether the changed attribute matters is undecided.{limited}"
-    first = min(found, key=lambda each: each[0])[1]
-    return (
-        f"{count(len(found))} of {in_words(tests, 'test')} {'is' if len(found) == 1 else 'are'} beyond chance (Holm). The clearest: {first}"
-    )
+    first, be = min(found, key=lambda each: each[0])[1], "is" if len(found) == 1 else "are"
+    return f"{count(len(found))} of {in_words(tests, 'test')} {be} beyond chance (Holm). Most significant: {first}"
 
 
 def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:

@@ -52,7 +52,7 @@ def _estimated(audit: AuditResult) -> bool:
 
 
 def result(audit: AuditResult) -> str:
-    """Return the largest drop over all images, and how many shifts change groups unequally, with the clearest."""
+    """Return the largest drop over all images, and how many shifts change groups unequally, with the most significant."""
     shifts = {(each.column, found.condition): found.overall for each in audit.natural_shifts for found in each.results}
     known = [(place, rate) for place, rate in shifts.items() if rate.difference is not None]
     said = []
@@ -84,7 +84,7 @@ def _unequal(audit: AuditResult) -> tuple[str, ...]:
         where = "Groups are not" if tests == 1 else f"In none of {in_words(tests, 'comparison')} groups are"
         return (f"{where} shown to change unequally: whether they do is undecided.{limited}",)
     where = "Groups" if tests == 1 else f"In {count(len(found))} of {in_words(tests, 'comparison')} groups"
-    return (f"{where} change unequally. The clearest: {_signal(*found[0])}",)
+    return (f"{where} change unequally. Most significant: {_signal(*found[0])}",)
 
 
 def signals(audit: AuditResult) -> list[tuple[NaturalShift, ShiftResult]]:

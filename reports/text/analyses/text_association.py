@@ -13,7 +13,7 @@ WHERE = "associations of texts"
 ASKED = (
     "No image was looked at: two sets of texts are compared by how near the model's text tower puts them to two lists of words. d is the "
     "difference in standard deviations: it says what the tower connects with a text, not what is true of anybody; a d that random sets of "
-    "neutral texts reach too shows neither a difference nor that there is none."
+    "neutral texts reach too shows neither a difference nor its absence."
 )
 READING = "Dot: d, filled where it is beyond chance. Line and bar: the mean, and 19 of 20, of random sets of neutral texts."
 METHOD = (

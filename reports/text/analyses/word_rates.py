@@ -13,7 +13,7 @@ _WRITTEN, _RECORDED = "The model wrote a text about every image after each promp
 _ASKED = (
     "{}; each word was counted once a text, and no model judges what a text says. "
     "A word in more of the texts about one group than shuffled groups explain says what the model connects with that group, not what is "
-    "true of the people shown; any other word shows neither a difference nor that there is none."
+    "true of the people shown; any other word shows neither a difference nor its absence."
 )
 READING = (
     "Each row shows the group that stands out most. Dot: the share of its texts that use the word, filled where it is beyond chance. Line: "

@@ -31,7 +31,7 @@ def introduction(replicates: Replicates, results: Results) -> str:
     alike, of = sum(len(set(each.verdicts)) == 1 for each in replicates.findings), len(replicates.findings)
     start = f"{in_words(len(replicates.audits), 'replicate')} of one model: {names(replicates, results)}."
     if not of:
-        return f"{start} Only pre-specified questions are taken together, and there is none."
+        return f"{start} Only pre-specified questions are taken together; these are exploratory."
     return f"{start} They reach the same verdict in {alike} of {in_words(of, 'pre-specified question')}."
 
 

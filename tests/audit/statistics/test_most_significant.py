@@ -1,4 +1,4 @@
-"""The clearest pair of groups: by hand, its test's promise, and what it finds that the widest pair hides."""
+"""The most significant pair of groups: by hand, its test's promise, and what it finds that the widest pair hides."""
 
 import numpy as np
 import pytest

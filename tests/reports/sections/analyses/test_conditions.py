@@ -53,7 +53,7 @@ def words(results):
 
 def test_the_clearest_is_said_with_both_groups(found):
     page, summary = words(report(found)), " ".join(summary_markdown(report(found)).split())
-    clearest = "The clearest: with noise 2, accuracy of tree <i> goes from 90 % to 20 %, and of boat goes from 90 % to 85 %;"
+    clearest = "Most significant: with noise 2, accuracy of tree <i> goes from 90 % to 20 %, and of boat goes from 90 % to 85 %;"
     for text in (page, summary):
         assert "In 1 of 3 comparisons groups change unequally (Benjamini and Hochberg)." in text
     assert clearest in page

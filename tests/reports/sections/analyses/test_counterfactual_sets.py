@@ -49,7 +49,8 @@ def words(results):
 def test_the_clearest_is_said_beside_harmless_changes():
     page = words(report(FOUND))
     assert (
-        "2 of 3 tests are beyond chance (Holm). The clearest: When only gender changes (“Who is a boss?”), 35 % [20, 50] of image" in page
+        "2 of 3 tests are beyond chance (Holm). Most significant: When only gender changes (“Who is a boss?”), 35 % [20, 50] of image"
+        in page
     )
     assert "pairs in 40 sets are answered differently; a harmless change turns 5.0 % [2.0, 11.0] of answers (adjusted p = .0012)." in page
     assert "2 of 3 tests are beyond chance" in " ".join(summary_markdown(report(FOUND)).split())

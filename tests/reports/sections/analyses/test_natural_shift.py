@@ -43,8 +43,8 @@ def test_without_other_models_the_page_says_why_it_is_not_estimable():
 def test_groups_that_lose_unequally_are_not_planned_but_said():
     found = samples.results(replace(RUN[0], natural_shifts=(judged(rows(PLANTED)),)))
     said = (
-        "Accuracy on images of ‘night’ goes from 84 % to 55 %, −29 [−37, −20] points. Groups change unequally. The clearest: on images of "
-        "‘night’, b goes from 80 % to 30 %, and a goes from 90 % to 80 %; +40 [24, 54] points apart (adjusted p = .0010)."
+        "Accuracy on images of ‘night’ goes from 84 % to 55 %, −29 [−37, −20] points. Groups change unequally. Most significant: on "
+        "images of ‘night’, b goes from 80 % to 30 %, and a goes from 90 % to 80 %; +40 [24, 54] points apart (adjusted p = .0010)."
     )
     assert said in words(found)
     assert "Not planned: Accuracy on images of" in summary_markdown(found)
