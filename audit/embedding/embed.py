@@ -15,7 +15,7 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -90,12 +90,15 @@ def keep_images(
     batch_size: int = 32,
     max_skip: float | None = 0.01,
     progress: Progress | None = None,
+    decoders: Decoders | None = None,
 ) -> KeptImages:
     """Put every readable image of a data set into the cache, and read none back; all else as of `embed_images`.
 
-    `max_skip` None: all may be unreadable, as may be in a small part of a larger data set.
+    `max_skip` None: all may be unreadable, as may be in a small part of a larger data set. `decoders` are left open (None: as many as the
+    cores allow, for this call).
     """
-    return _keep_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress)[1]
+    how: dict[str, Any] = {"batch_size": batch_size, "max_skip": max_skip, "progress": progress, "decoders": decoders}
+    return _keep_images(encoder, dataset, cache_root, **how)[1]
 
 
 def exclude_unreadable(dataset: Dataset, readable: int, reasons: Mapping[int, str], max_skip: float | None) -> tuple[Exclusion, ...]:
@@ -108,8 +111,9 @@ def exclude_unreadable(dataset: Dataset, readable: int, reasons: Mapping[int, st
 
 
 def _keep_images(
-    encoder: ImageEncoder, dataset: Dataset, cache_root: CacheRoot, *, batch_size: int, max_skip: float | None, progress: Progress | None
-) -> tuple[EmbeddingCache, KeptImages]:
+    encoder: ImageEncoder, dataset: Dataset, cache_root: CacheRoot, *, batch_size: int, max_skip: float | None, progress: Progress | None,
+    decoders: Decoders | None = None,
+) -> tuple[EmbeddingCache, KeptImages]:  # fmt: skip
     total = len(dataset.images)
     if total == 0:
         raise DataError(f"{dataset.name} has no image", where=dataset.source)
@@ -119,7 +123,7 @@ def _keep_images(
     if prepared is not None:
         prepared.expect(total - len(cache))
     shares = shared(cores(), accelerator=prepared is not None and prepared.in_flight > 0)
-    source = _Source(cache, shares, decode_policy(encoder), prepared, encoder if isinstance(encoder, RowEncoder) else None)
+    source = _Source(cache, shares, decode_policy(encoder), prepared, encoder if isinstance(encoder, RowEncoder) else None, decoders)
     # Pillow's warnings are silenced for all decoding threads here: `catch_warnings` inside each would mix up their saved filters.
     with (
         warnings.catch_warnings(action="ignore"),
@@ -191,6 +195,8 @@ class _Source(NamedTuple):
     """`decode_policy`; once for all rows, like the next two: asking what an encoder can do takes longer than looking into the cache."""
     prepared: PreparedEncoder | None
     by_row: RowEncoder | None
+    decoders: Decoders | None
+    """Of the caller, who closes them; None: new ones."""
 
     def key_of(self, row: int, content: bytes) -> str:
         """Return the key of what the encoder makes of a row."""
@@ -232,7 +238,7 @@ def _decode_ahead(images: Sequence[bytes], source: _Source, batch_size: int) -> 
     workers = source.shares.decoders
     waiting: deque[Future[ImageRow]] = deque()
     ahead = workers
-    pool, decoders = ThreadPoolExecutor(workers, thread_name_prefix="decode"), Decoders(workers)
+    pool, decoders = ThreadPoolExecutor(workers, thread_name_prefix="decode"), source.decoders or Decoders(workers)
     try:
         for row in range(len(images)):
             waiting.append(pool.submit(_decode_row, images, row, source, decoders))
@@ -244,7 +250,8 @@ def _decode_ahead(images: Sequence[bytes], source: _Source, batch_size: int) -> 
         while waiting:
             yield waiting.popleft().result()
     finally:
-        decoders.close()  # first: a thread may be waiting for one that hangs
+        if source.decoders is None:
+            decoders.close()  # first: a thread may be waiting for one that hangs
         pool.shutdown(cancel_futures=True)
 
 

@@ -19,8 +19,10 @@ import numpy as np
 import pandas as pd
 
 from audit import errors
+from audit.data.decoding.decoders import Decoders
 from audit.embedding.batch import SHARD_ROWS, SHARD_S, PreparedEncoder, Progress
 from audit.embedding.cache import CacheRoot, EmbeddingCache, MemoryRoot
+from audit.embedding.cores import cores
 from audit.embedding.embed import exclude_unreadable, keep_images
 from audit.embedding.engines.local import KeptCounts
 from audit.embedding.known import itself
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 BLOCK_ROWS = 2048
-"""Rows that an actor is given at once, and loses at most: as many as a shard has. Each time its decoders start anew."""
+"""Rows that an actor is given at once, and loses at most: as many as a shard has."""
 BLOCKS_EACH = 4
 """Blocks for each actor that there may be: of small data they are smaller."""
 MOST_BLOCKS = 10_000
@@ -70,11 +72,16 @@ class Embedder:
             os.chdir(work.folder)
         self._fingerprint, self._work = fingerprint, work
         self._encoder: ImageEncoder | None = None
+        self._decoders = Decoders(cores())  # kept from block to block: to start one takes as long as to decode hundreds of images
         self._fault: AuditError | None = None
         try:
             self._encoder = _loaded(encoder, fingerprint) if isinstance(encoder, ModelSource) else encoder
         except AuditError as error:
             self._fault = error
+
+    def __del__(self) -> None:
+        if decoders := self.__dict__.get("_decoders"):
+            decoders.close()
 
     def __call__(self, batch: Mapping[str, Shaped[np.ndarray, "n"]]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
         """Return for each row its key or why it cannot be read, and the embedding where the cache has none.
@@ -96,7 +103,7 @@ class Embedder:
         part = Dataset("a block", images, pd.DataFrame(index=index), {}, "", "a block", "")  # type: ignore[arg-type]
         new = _NewRows(self._work.known)
         root = MemoryRoot({(self._fingerprint, "image"): new})
-        kept = keep_images(encoder, part, root, batch_size=self._work.batch_size, max_skip=None)
+        kept = keep_images(encoder, part, root, batch_size=self._work.batch_size, max_skip=None, decoders=self._decoders)
         vectors = np.zeros((len(numbers), encoder.record.dimensions), np.float32)
         keys, conversions, fresh = [""] * len(numbers), ["[]"] * len(numbers), np.zeros(len(numbers), bool)
         for row, key in kept.keys.items():
