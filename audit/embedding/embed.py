@@ -15,7 +15,7 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -97,8 +97,9 @@ def keep_images(
     `max_skip` None: all may be unreadable, as may be in a small part of a larger data set. `decoders` are left open (None: as many as the
     cores allow, for this call).
     """
-    how: dict[str, Any] = {"batch_size": batch_size, "max_skip": max_skip, "progress": progress, "decoders": decoders}
-    return _keep_images(encoder, dataset, cache_root, **how)[1]
+    return _keep_images(
+        encoder, dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress, decoders=decoders
+    )[1]  # fmt: skip
 
 
 def exclude_unreadable(dataset: Dataset, readable: int, reasons: Mapping[int, str], max_skip: float | None) -> tuple[Exclusion, ...]:

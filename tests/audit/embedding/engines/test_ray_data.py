@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audit.data.decoding.decoders import Decoders
 from audit.embedding.cache import EmbeddingCache, image_key
+from audit.embedding.cores import cores
 from audit.embedding.embed import DECODE_POLICY
 from audit.embedding.engines.ray_data import ActorWork, Embedder, ModelSource, _Sink
 from audit.errors import DataError
@@ -37,6 +39,18 @@ def test_an_actor_gives_each_content_once_and_nothing_that_the_cache_has():
     assert block["fresh"].tolist() == [True, False, True, False, False]
     np.testing.assert_array_equal(block["vector"][block["fresh"]], [[0, 0, 1], [1, 0, 0]])
     assert set(block["fault"]) == {""}
+
+
+def test_an_actor_keeps_its_decoders_from_block_to_block_and_ends_them_with_itself(monkeypatch):
+    started, begin = [], Decoders._started
+    monkeypatch.setattr(Decoders, "_started", lambda self: started.append(begin(self)) or started[-1])
+    embed = actor([png((value, 0, 0)) for value in range(24)])
+    for first in range(0, 24, 4):
+        assert embed({"id": np.arange(first, first + 4)})["fresh"].all()
+    assert 1 <= len(started) <= cores()
+    assert [decoder._process.poll() for decoder in started] == [None] * len(started)
+    del embed
+    assert None not in [decoder._process.poll() for decoder in started]
 
 
 def test_the_sink_keeps_a_block_that_comes_twice_once_and_counts_what_cannot_be_read(tmp_path):
