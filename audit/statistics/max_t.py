@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import tee
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.statistics.most_significant import max_standardized_difference, sampling_errors
-from audit.statistics.resampling import dealt_one_by_one, exceedance_p, shuffled_labels, shuffled_tables, spread_of_rates
+from audit.statistics.most_significant import difference_chance, max_standardized_difference, sampling_errors
+from audit.statistics.resampling import exceedance_p, sequential_p, shuffled_labels, shuffled_tables, spread_of_rates
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 _CELLS = 1 << 22
 """Cells of shuffled tables that are held at once: 32 MB."""
 _EXACT = 1 << 24
+_AT_ONCE = 64
+"""At most as many shuffles of labels are held at once."""
 _MOST_KEPT = 1 << 26
-"""Labels of all shuffles that are kept for the next question: 64 MB."""
+"""Labels that are held at once, and labels of all shuffles that are kept for the next question: 64 MB each."""
+_ROWS = 1 << 16
+"""Images that meet every rate at once, as numbers."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +110,30 @@ def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) ->
     (gap, clear), drawn = gaps_and_differences(found.table[None])[0], _shuffled(found, gaps_and_differences, draws, rng)
     null, clear_null = drawn[:, 0], drawn[:, 1]
     testable = compared.sum(axis=1) > 1
-    scale = clear_null.std(axis=0)
-    t, t_star = ((values - clear_null.mean(axis=0)) / np.where(scale > 0, scale, 1.0) for values in (clear, clear_null))
+    mean, scale = _null_moments(clear_null, found, compared)
+    t, t_star = ((values - mean) / np.where(scale > 0, scale, 1.0) for values in (clear, clear_null))
     p, p_adjusted = np.ones(len(gap)), np.ones(len(gap))
     p[testable] = [exceedance_p(clear_null[:, j], clear[j]) for j in np.flatnonzero(testable)]
     p_adjusted[testable] = _step_down(t[testable], t_star[:, testable])
     return MaxT(np.where(testable, gap, np.nan), p, p_adjusted, null.mean(axis=0), np.quantile(null, 0.95, axis=0))
+
+
+def _null_moments(
+    null: Float[np.ndarray, "b m"], found: Patterns, compared: Bool[np.ndarray, "m g"]
+) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
+    """Return mean and standard deviation under the null; of rates with one null those of all their draws together.
+
+    The draws of each alone would differ a little, and so break ties between shuffles that are equally extreme.
+    """
+    counted, events = (found.table.sum(axis=1) @ each for each in (found.counted, found.events))
+    margins = np.column_stack([counted, np.minimum(events, counted - events), compared])
+    alike = np.unique(margins, axis=0, return_inverse=True)[1].ravel()
+
+    def together(values: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+        return np.asarray((np.bincount(alike, values) / np.bincount(alike))[alike])
+
+    mean = together(null.mean(axis=0))
+    return mean, np.sqrt(together(((null - mean) ** 2).mean(axis=0)))
 
 
 class LabelShuffles:
@@ -121,48 +144,100 @@ class LabelShuffles:
 
     def __init__(self, source: Callable[[str], np.random.Generator]):
         self._source = source
-        self._kept: dict[tuple[tuple[int, ...], int], Int[np.ndarray, "b n"]] = {}
+        self._kept: dict[tuple[int, ...], Iterator[Int[np.ndarray, "b n"]]] = {}
 
-    def parts(self, sizes: Int[np.ndarray, "g"], counts: list[int]) -> Iterator[Int[np.ndarray, "b n"]]:
-        """Give so many shuffles at a time. They depend on sizes and source, not on who asked before; too many to keep, on the parts too."""
-        names, draws = tuple(sizes.tolist()), sum(counts)
-        rng = self._source(f"labels of {names}")
-        if draws * sum(names) > _MOST_KEPT:
-            yield from (shuffled_labels(sizes, count, rng) for count in counts)
-            return
-        if (names, draws) not in self._kept:
-            self._kept[names, draws] = shuffled_labels(sizes, draws, rng)
-        yield from np.split(self._kept[names, draws], np.cumsum(counts)[:-1])
+    def parts(self, sizes: Int[np.ndarray, "g"], draws: int) -> Iterator[Int[np.ndarray, "b n"]]:
+        """Give the first so many shuffles, some at a time, as they are asked for: the same ones to everyone with groups of these sizes."""
+        names, images = tuple(sizes.tolist()), int(sizes.sum())
+        at_once = min(_AT_ONCE, max(1, _MOST_KEPT // max(images, 1)))
+
+        def made() -> Iterator[Int[np.ndarray, "b n"]]:
+            rng = self._source(f"labels of {names}")
+            while True:
+                yield shuffled_labels(sizes, at_once, rng)
+
+        parts = made()
+        if draws * images <= _MOST_KEPT:  # what is kept stays at the first one, and so has all that anyone has asked for
+            self._kept[names], parts = tee(self._kept.get(names, parts))
+        for start, part in zip(range(0, draws, at_once), parts):  # noqa: B905  (the parts never end)
+            yield part[: draws - start]
 
 
-def median_gap_p(
-    found: Patterns, default: int, fewest: int, draws: int, rng: np.random.Generator, shuffles: LabelShuffles
-) -> tuple[float, float] | None:
+class Wordings:
+    """What each image is to the same rate under several specifications, and its group.
+
+    `events` says whether image `i` is an event of rate `j`, `counted` whether it counts for it, `codes` its group.
+    """
+
+    def __init__(self, events: Bool[np.ndarray, "n m"], counted: Bool[np.ndarray, "n m"], codes: Int[np.ndarray, "n"]):
+        always = bool(counted.all())
+        # In the order of what they are, so that the order in which images are given changes nothing.
+        order = np.lexsort(_words(events if always else np.hstack([counted, events & counted])))
+        self.events = (events if always else events & counted)[order]
+        self.counted = None if always else counted[order]
+        """None where every image counts for every rate."""
+        self.codes = codes[order]
+        self.sizes = np.bincount(codes)
+        """Of the groups."""
+
+    def medians(self, labels: Int[np.ndarray, "b n"], default: int, groups: Int[np.ndarray, "h"]) -> Float[np.ndarray, "b"]:
+        """Return the median difference under each labelling: only the two of `groups` that it picks by `default` meet every rate."""
+        rates = _ratio(self._by_group(labels, self.events[:, default]), self.counted_in(labels, default))
+        pair = groups[_extremes(rates[:, groups])]
+        events = self._in_pair(labels, pair, self.events)
+        of = self.sizes[pair][:, :, None] if self.counted is None else self._in_pair(labels, pair, self.counted)
+        ends = _ratio(events, of)
+        return _medians(ends[:, 0] - ends[:, 1])
+
+    def counted_in(self, labels: Int[np.ndarray, "b n"], rate: int) -> Int[np.ndarray, "b g"]:
+        """Count the images of each group that count for a rate, under each labelling."""
+        return np.tile(self.sizes, (len(labels), 1)) if self.counted is None else self._by_group(labels, self.counted[:, rate])
+
+    def _by_group(self, labels: Int[np.ndarray, "b n"], which: Bool[np.ndarray, "n"]) -> Int[np.ndarray, "b g"]:
+        """Count some of the images by group, under each labelling."""
+        return np.stack([np.bincount(each, minlength=len(self.sizes)) for each in labels[:, np.flatnonzero(which)]])
+
+    @staticmethod
+    def _in_pair(
+        labels: Int[np.ndarray, "b n"], pair: Int[np.ndarray, "b 2"], which: Bool[np.ndarray, "n m"]
+    ) -> Float[np.ndarray, "b 2 m"]:
+        """Count, for every rate, some of the images in two groups of each labelling."""
+        counts = np.zeros((len(labels), 2, which.shape[1]))
+        for start in range(0, len(which), _ROWS):  # whole numbers below 2^24 are exact in single precision
+            rows = slice(start, start + _ROWS)
+            inside = (labels[:, None, rows] == pair[:, :, None]).reshape(2 * len(labels), -1).astype(np.float32)
+            counts += (inside @ which[rows].astype(np.float32)).reshape(counts.shape)
+        return counts
+
+
+def median_gap_p(answers: Wordings, default: int, fewest: int, draws: int, shuffles: LabelShuffles) -> tuple[float, float] | None:
     """Return median and p, over the rates, of the difference between the extreme groups of the rate `default`.
 
     Each shuffle of the group labels is put through every specification and picks its own two groups: groups picked for their distance
     are always some distance apart, and the null must be allowed the same. A rate that one of the two groups lacks takes no part. None
-    where fewer than two groups have `fewest` counted images. Where nearly each image is a pattern of its own the labels are taken from
-    `shuffles`, else tables are drawn from `rng`.
+    where fewer than two groups have `fewest` counted images. Of at most `draws` shuffles as many are made as `sequential_p` needs; none
+    where a bound of the chance (`_median_chance`) is below the smallest p that so many can give: that is p.
     """
-    compared = found.counted[:, default].astype(int) @ found.table >= max(fewest, 2)
-    if compared.sum() < 2:
+    as_given = answers.codes[None]
+    groups = np.flatnonzero(answers.counted_in(as_given, default)[0] >= max(fewest, 2))
+    if len(groups) < 2:
         return None
+    observed = float(answers.medians(as_given, default, groups)[0])
+    if _median_chance(answers, observed, groups) <= 1 / (draws + 1):
+        return observed, 1 / (draws + 1)
+    parts = shuffles.parts(answers.sizes, draws)
+    return observed, sequential_p((answers.medians(part, default, groups) for part in parts), observed)
 
-    groups = np.flatnonzero(compared)
 
-    def of_tables(tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b"]:
-        rates = _rates(found, tables)[..., groups]
-        ends = np.take_along_axis(rates, _extremes(rates[:, default])[:, None], axis=2)
-        return _medians(ends[..., 0] - ends[..., 1])
+def _median_chance(answers: Wordings, observed: float, groups: Int[np.ndarray, "h"]) -> float:
+    """Bound the chance that shuffles give this median or more: at least half of the rates then differ as much between some two groups.
 
-    observed = float(of_tables(found.table[None])[0])
-    margins = found.table.sum(axis=1), found.table.sum(axis=0)
-    if not dealt_one_by_one(*margins):
-        return observed, exceedance_p(_shuffled(found, of_tables, draws, rng), observed)
-    dealt = _Dealt.of(found)
-    parts = shuffles.parts(margins[1], _parts(found, draws))
-    return observed, exceedance_p(np.concatenate([dealt.medians(part, default, groups) for part in parts]), observed)
+    So the chance is at most twice the mean, over the rates, of theirs (Markov). 1 where some image does not count for some rate.
+    """
+    if observed <= 0 or answers.counted is not None:
+        return 1.0
+    chance = difference_chance(observed, answers.events.sum(axis=0), answers.sizes[groups], len(answers.codes))
+    return 2 * float(np.minimum(chance, 1.0).mean())
 
 
 def _extremes(rates: Float[np.ndarray, "b g"]) -> Int[np.ndarray, "b 2"]:
@@ -179,39 +254,10 @@ def _medians(differences: Float[np.ndarray, "b m"]) -> Float[np.ndarray, "b"]:
     return np.asarray(np.nanmedian(differences, axis=1))
 
 
-@dataclass(frozen=True)
-class _Dealt:
-    """Images one by one, in the order of their patterns: what labels are dealt to where nearly each image is a pattern of its own."""
-
-    events: Float[np.ndarray, "n m"]
-    counted: Float[np.ndarray, "n m"]
-    sizes: Int[np.ndarray, "g"] | None
-    """Of the groups, where every image counts for every rate."""
-    width: int
-    """Groups."""
-
-    @classmethod
-    def of(cls, found: Patterns) -> _Dealt:
-        often, exact = found.table.sum(axis=1), _exact(found)
-        events, counted = (np.repeat(each, often, axis=0).astype(exact) for each in (found.events, found.counted))
-        return cls(events, counted, found.table.sum(axis=0) if found.counted.all() else None, found.table.shape[1])
-
-    def medians(self, labels: Int[np.ndarray, "b n"], default: int, groups: Int[np.ndarray, "h"]) -> Float[np.ndarray, "b"]:
-        """Return the median difference of each shuffle: only the two groups that it picks by `default` meet every rate."""
-        n = self._by_group(labels, self.counted[:, default]) if self.sizes is None else self.sizes
-        pair = groups[_extremes(_ratio(self._by_group(labels, self.events[:, default]), n)[:, groups])]
-        high, low = (self._rates_of(labels, ends[:, None]) for ends in pair.T)
-        return _medians(high - low)
-
-    def _by_group(self, labels: Int[np.ndarray, "b n"], which: Float[np.ndarray, "n"]) -> Int[np.ndarray, "b g"]:
-        """Count some of the images by group, in each shuffle."""
-        place = labels[:, np.flatnonzero(which)] + np.arange(0, len(labels) * self.width, self.width)[:, None]
-        return np.bincount(place.ravel(), minlength=len(labels) * self.width).reshape(-1, self.width)
-
-    def _rates_of(self, labels: Int[np.ndarray, "b n"], group: Int[np.ndarray, "b 1"]) -> Float[np.ndarray, "b m"]:
-        """Return all rates of one group of each shuffle."""
-        inside = (labels == group).astype(self.events.dtype)
-        return _ratio(inside @ self.events, inside @ self.counted if self.sizes is None else self.sizes[group])
+def _words(flags: Bool[np.ndarray, "n m"]) -> Int[np.ndarray, "w n"]:
+    """Return the flags of each row as whole numbers of 64 bits, which sort far faster than rows."""
+    packed = np.packbits(flags, axis=1)
+    return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64).T
 
 
 def _exact(found: Patterns) -> type[np.floating]:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import bdtr, chdtrc, gammaln
 
-from audit.statistics.most_significant import max_standardized_difference, most_significant_pair, sampling_errors
+from audit.statistics.most_significant import difference_chance, max_standardized_difference, most_significant_pair, sampling_errors
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 FEWEST_EXPECTED = 5
 """Below this expected count chi-square alarms too often (8 % at 126 cells); an exact or drawn null replaces it."""
+EXPECTED_DRAWS = 3999
+"""At most as many shuffles where only the gap expected by chance is asked of them."""
 EXACT_CLUSTERS = 14
 """Up to this many clusters all sign flips are enumerated."""
 _SLACK = 1e-12
@@ -59,7 +61,8 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
         Events out of images for each estimable group, at least two groups, every `n` at least 1.
     draws : int
         Shuffles; ``p = (1 + #{t* >= t}) / (draws + 1)`` is never 0. t is the largest difference of any two groups in its own standard
-        errors (`max_standardized_difference`); of groups of one size its test is that of the gap.
+        errors (`max_standardized_difference`); of groups of one size its test is that of the gap. Where `is_beyond_draws`, p is
+        ``1 / (draws + 1)``, and `EXPECTED_DRAWS` shuffles show the gap expected by chance.
     rng : Generator
         Source of the shuffles.
 
@@ -78,17 +81,44 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
     gap = float(np.ptp(events / n))
     if total in (0, int(n.sum())):
         return GapNull(gap, 1.0, (0, len(n) - 1), 0.0, 0.0, None, None, 1.0)
-    drawn = rng.multivariate_hypergeometric(n, total, size=draws, method="marginals")
+    beyond = is_beyond_draws(events, n, draws)
+    drawn = rng.multivariate_hypergeometric(n, total, size=min(draws, EXPECTED_DRAWS) if beyond else draws, method="marginals")
     drawn, errors = np.ascontiguousarray(drawn.T), sampling_errors(n)  # numpy reduces over a short last axis ten times as slowly
     rates = drawn / n[:, None]
     null = rates.max(axis=0) - rates.min(axis=0)
     chi2 = float(_chi_square(events, n))
-    shuffled = np.stack([max_standardized_difference(rates.T, errors), _chi_square(drawn, n[:, None])]).T
-    p, (pair_p, chi2_p) = ShuffledNull(shuffled).p(np.array([max_standardized_difference(events / n, errors), chi2]))
+    p = pair_p = chi2_p = 1 / (draws + 1)
+    if not beyond:
+        shuffled = np.stack([max_standardized_difference(rates.T, errors), _chi_square(drawn, n[:, None])]).T
+        combined, each = ShuffledNull(shuffled).p(np.array([max_standardized_difference(events / n, errors), chi2]))
+        p, (pair_p, chi2_p) = float(combined), map(float, each)
     if _fewest_expected(events, n) >= FEWEST_EXPECTED:
         chi2_p = float(chdtrc(len(n) - 1, chi2))
     ends = most_significant_pair(events / n, errors)
-    return GapNull(gap, float(p), ends, float(null.mean()), float(np.quantile(null, 0.95)), chi2, float(chi2_p), float(pair_p))
+    return GapNull(gap, p, ends, float(null.mean()), float(np.quantile(null, 0.95)), chi2, chi2_p, pair_p)
+
+
+def gap_p(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator) -> float:
+    """Return the p of `gap_test`, without a shuffle where `is_beyond_draws`."""
+    return 1 / (draws + 1) if is_beyond_draws(events, n, draws) else gap_test(events, n, draws, rng).p
+
+
+def is_beyond_draws(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int) -> bool:
+    """Whether the smallest p that so many shuffles can give is already too large for the most significant pair.
+
+    By `difference_chance`. The p of `gap_test` is the smaller of two, and the smaller of two p is at most twice as often that small. Not
+    where an expected count is too small for chi-square, whose own p is then drawn.
+
+    Examples
+    --------
+    >>> [is_beyond_draws(np.array([90, 50]), np.array([100, 100]), draws) for draws in (9999, 999_999)]
+    [True, False]
+    """
+    t = max_standardized_difference(events / n, sampling_errors(n))
+    if not t or _fewest_expected(events, n) < FEWEST_EXPECTED:
+        return False
+    least = t * (1 - _SLACK) * sampling_errors(n)[np.triu_indices(len(n), 1)]
+    return bool(2 * difference_chance(least, events.sum(keepdims=True), n, int(n.sum()))[0] <= 1 / (draws + 1))
 
 
 class ShuffledNull:

@@ -13,12 +13,15 @@ import numpy as np
 import scipy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
+ENOUGH = 50
+"""Draws that reach what was observed, after which `sequential_p` needs no more: of 999, all are drawn where p is below .05."""
 _SLACK = 1e-12
 """Values that differ by rounding count as equal."""
+_STEPS = 1 << 16
 
 
 def resample_counts(
@@ -56,7 +59,37 @@ def resample_counts(
 
 def exceedance_p(null: Float[np.ndarray, "b"], observed: float) -> float:
     """Share of draws, the observed one included, that reach what was observed: ``(1 + #{null >= observed}) / (b + 1)``, never 0."""
-    return float((1 + np.count_nonzero(null >= observed - _SLACK * max(1.0, abs(observed)))) / (len(null) + 1))
+    return float((1 + np.count_nonzero(_reaching(null, observed))) / (len(null) + 1))
+
+
+def sequential_p(null: Iterable[Float[np.ndarray, "b"]], observed: float) -> float:
+    """Return `exceedance_p` of draws that come in parts, and end as soon as `ENOUGH` of them reach what was observed.
+
+    p is then `ENOUGH` over the draws up to that one: no p above .05 takes many draws, and one below is what all draws say.
+
+    References
+    ----------
+    Besag and Clifford 1991, https://doi.org/10.1093/biomet/78.2.301
+
+    Examples
+    --------
+    Every second draw reaches 1: the 50th is draw 100. Of 98 draws only 49 do.
+
+    >>> half = np.tile([0.0, 1.0], 40)
+    >>> sequential_p([half, half, half], 1.0), sequential_p([half, half[:18]], 1.0)
+    (0.5, 0.5050505050505051)
+    """
+    reached = seen = 0
+    for part in null:
+        places = np.flatnonzero(_reaching(part, observed))
+        if reached + len(places) >= ENOUGH:
+            return float(ENOUGH / (seen + places[ENOUGH - reached - 1] + 1))
+        reached, seen = reached + len(places), seen + len(part)
+    return (1 + reached) / (1 + seen)
+
+
+def _reaching(null: Float[np.ndarray, "b"], observed: float) -> Bool[np.ndarray, "b"]:
+    return np.asarray(null >= observed - _SLACK * max(1.0, abs(observed)))
 
 
 def spread_of_rates(rates: Float[np.ndarray, "*b g"]) -> Float[np.ndarray, "*b"]:
@@ -91,22 +124,29 @@ def dealt_one_by_one(rows: Int[np.ndarray, "r"], columns: Int[np.ndarray, "g"]) 
 
 
 def shuffled_labels(columns: Int[np.ndarray, "g"], size: int, rng: np.random.Generator) -> Int[np.ndarray, "b n"]:
-    """Return shuffled group labels of so many images in each group; each shuffle begins where the one before it ended.
+    """Return shuffled group labels of so many images in each group.
 
-    The stream is that of `scipy.stats.random_table` (Boyett 1979, https://doi.org/10.2307/2346824), which makes a table of each shuffle:
-    of a table with nearly a row an image the labels take a fifth of the time and an eighth of the memory.
+    Labels are drawn independently, and of each group that got too many, images chosen at random are given to those that got too few.
+    Whatever happens to an image is as likely to happen to any other, so every arrangement of these sizes is equally likely; a swap of
+    every image (Fisher and Yates) takes twice as long.
 
     Examples
     --------
     >>> shuffled_labels(np.array([2, 1]), 3, np.random.default_rng(0)).tolist()
-    [[1, 0, 0], [0, 0, 1], [1, 0, 0]]
+    [[0, 1, 0], [1, 0, 0], [1, 0, 0]]
     """
-    labels = np.repeat(np.arange(len(columns)), columns)
-    shuffle = np.random.RandomState(rng.bit_generator).shuffle
-    shuffled = np.empty((size, len(labels)), np.min_scalar_type(len(columns)))
-    for row in shuffled:
-        shuffle(labels)
-        row[:] = labels
+    groups, images = len(columns), int(columns.sum())
+    steps = np.rint(np.cumsum(columns) / max(images, 1) * _STEPS).astype(int)
+    group_of = np.repeat(np.arange(groups, dtype=np.min_scalar_type(groups)), np.diff(steps, prepend=0))
+    shuffled = np.empty((size, images), group_of.dtype)
+    for labels in shuffled if images else ():
+        bits = rng.bit_generator.random_raw(images // 4 + 1).view(np.uint16)[:images]  # a quarter of the time of `rng.integers`
+        np.take(group_of, bits, out=labels, mode="clip")
+        missing = columns - np.bincount(labels, minlength=groups)
+        many = [(np.flatnonzero(labels == group), -missing[group]) for group in np.flatnonzero(missing < 0)]
+        if many:
+            moved = np.concatenate([rng.choice(*places, replace=False, shuffle=False) for places in many])
+            labels[moved] = rng.permutation(np.repeat(np.arange(groups), np.maximum(missing, 0)))
     return shuffled
 
 

@@ -14,7 +14,7 @@ from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, r
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
 from audit.statistics.metrics import METRICS
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
-from audit.statistics.null import ShuffledNull, gap_test, generator, two_proportion_p
+from audit.statistics.null import ShuffledNull, gap_p, generator, two_proportion_p
 from audit.statistics.resampling import spread_of_rates
 from audit.statistics.verdict import verdicts, within
 from audit.types import Group, Settings
@@ -174,7 +174,7 @@ def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rul
     bound = equivalence_bound(events, n, rules.alpha) if enough else np.inf
     ratio = equivalence_ratio(events, n, rules.alpha) if enough and rules.ratio_tolerance is not None else None
     close = within(bound, rules.tolerance, ratio, rules.ratio_tolerance)
-    p = gap_test(events, n, rules.draws, rng).p if enough and not close else np.nan
+    p = gap_p(events, n, rules.draws, rng) if enough and not close else np.nan
     found: Verdict = verdicts(close, p, rules.level, len(n)).item()
     return found
 

@@ -13,7 +13,7 @@ from audit.statistics.equivalence import equivalence_bound, equivalence_ratio
 from audit.statistics.evidence.inputs import EvidenceInputs, claim_of, compared_counts, has_confidence, runner_up
 from audit.statistics.metrics import resolve, tally
 from audit.statistics.multiplicity import holm
-from audit.statistics.null import gap_test, generator
+from audit.statistics.null import gap_p, generator
 from audit.statistics.verdict import verdicts, within
 from audit.types import LabelSet, Predictions
 
@@ -54,7 +54,7 @@ def _p(finding: Finding, counts: Counts, inputs: EvidenceInputs) -> float:
     if finding.gap and finding.measurement in inputs.measurements and all(map(np.array_equal, counts, compared_counts(finding)[1:])):
         return finding.gap.p  # no image of a compared group was turned
     # The same shuffles as those of the finding.
-    return gap_test(*counts, inputs.settings.draws, generator(inputs.settings.seed, finding.id)).p
+    return gap_p(*counts, inputs.settings.draws, generator(inputs.settings.seed, finding.id))
 
 
 def _within(finding: Finding, counts: Counts, alpha: float) -> bool:

@@ -13,10 +13,10 @@ from audit.records.finding import VarianceShares
 from audit.records.results import SpecificationCurve, SpecificationPoint
 from audit.statistics.counts.rows import RowEvents, row_codes, row_events
 from audit.statistics.intervals import newcombe
-from audit.statistics.max_t import LabelShuffles, median_gap_p, patterns
+from audit.statistics.max_t import LabelShuffles, Wordings, median_gap_p
 from audit.statistics.metrics import Tally, extremes, resolve
 from audit.statistics.multiplicity import benjamini_hochberg
-from audit.statistics.null import gap_test, generator
+from audit.statistics.null import gap_p, generator
 from audit.types import UNKNOWN, CodedAnswers, Group, Predictions, Settings, SpecificationPlan
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ def _point(plan: SpecificationPlan, index: int, tallied: Tally, pair: tuple[Grou
     if len(groups) > 1:
         # The default is shuffled like the finding of the same measurement and claim, so that both print the same p.
         draws = settings.draws if point.default else min(settings.draws, POINT_DRAWS)
-        null = gap_test(events, n, draws, generator(settings.seed, finding_id(specification.measurement.name, plan.claim)))
-        point = replace(point, p=null.p, gap=null.gap)
+        p = gap_p(events, n, draws, generator(settings.seed, finding_id(specification.measurement.name, plan.claim)))
+        point = replace(point, p=p, gap=float(np.ptp(events / n)))
     if pair[0] in groups and pair[1] in groups:
         i, j = groups.index(pair[0]), groups.index(pair[1])
         # The pair was chosen for being the widest: simultaneous over all pairs, as the same pair's interval in its finding.
@@ -185,11 +185,9 @@ def _joint_p(plan: SpecificationPlan, answered: Sequence[_Answered], settings: S
     if any(each.attributes is not images and not each.attributes.index.equals(images.index) for each in answered):
         return None
     known = np.array([UNKNOWN not in group for group in default.groups])[default.codes]
-    codes = default.codes[known]
     events, counted = (np.stack([getattr(each.rows, name)[known] for each in answered], axis=1) for name in ("event", "counted"))
-    found = patterns(events, counted, codes, int(codes.max(initial=0)) + 1)
-    rng = generator(settings.seed, f"{plan.question}/all wordings")
-    tested = median_gap_p(found, plan.default, settings.min_group_size, min(settings.draws, JOINT_DRAWS), rng, shuffles)
+    answers = Wordings(events, counted, default.codes[known])
+    tested = median_gap_p(answers, plan.default, settings.min_group_size, min(settings.draws, JOINT_DRAWS), shuffles)
     return tested[1] if tested else None
 
 

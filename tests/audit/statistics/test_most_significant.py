@@ -2,9 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.stats import hypergeom
 
-from audit.statistics.most_significant import max_standardized_difference, most_significant_pair, sampling_errors, stratified_errors
-from audit.statistics.null import gap_test
+from audit.statistics.most_significant import (
+    difference_chance,
+    max_standardized_difference,
+    most_significant_pair,
+    sampling_errors,
+    stratified_errors,
+)
+from audit.statistics.null import gap_p, gap_test, is_beyond_draws
 from audit.statistics.units.cluster_null import clustered_gap_test
 from audit.statistics.units.clusters import cluster_table
 
@@ -28,6 +35,57 @@ def test_by_hand():
     errors = sampling_errors(np.array([100, 100, 100]))
     found = max_standardized_difference(np.array([[0.9, np.nan, 0.7], [np.nan, np.nan, 0.7]]), errors)
     np.testing.assert_allclose(found, [0.2 / 0.02**0.5, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "events"), [(100, 100, 140), (100, 100, 30), (50, 400, 20), (50, 400, 430), (2, 900, 5), (1000, 1200, 300)]
+)
+def test_the_bound_is_never_below_the_exact_chance(small, large, events):
+    """Nor far above it. Two groups, every table."""
+    k = np.arange(max(0, events - large), min(small, events) + 1)
+    difference, chance = np.abs(k / small - (events - k) / large), hypergeom(small + large, events, small).pmf(k)
+    gaps = np.unique(difference[difference > 0])
+    exact = np.array([chance[difference >= gap - 1e-12].sum() for gap in gaps])
+    bound = np.array([difference_chance(gap, np.array([events]), np.array([small, large]), small + large)[0] for gap in gaps])
+    assert (bound >= exact).all()
+    # The normal tail of p in place of p (1 - p) has at least half the exponent; a group of two images is not near a normal one.
+    seen = (exact > 1e-60) & (exact < 1e-3) & (small > 2)
+    assert (np.log(bound[seen]) < np.log(exact[seen]) / 2.5 + 1).all()
+
+
+def test_a_third_group_counts_for_the_bound_whether_it_is_compared_or_not():
+    n, events = np.array([60, 300, 40]), 80
+    drawn = np.random.default_rng(0).multivariate_hypergeometric(n, events, size=50_000) / n
+    for gap in (0.15, 0.2, 0.25):
+        widest = difference_chance(gap, np.array([events]), n, 400)[0]
+        of_two = difference_chance(gap, np.array([events]), n[:2], 400)[0]
+        assert widest >= np.mean(np.ptp(drawn, axis=1) >= gap)
+        assert widest > of_two >= np.mean(np.abs(drawn[:, 0] - drawn[:, 1]) >= gap)
+
+
+def test_the_bound_gives_the_p_that_all_shuffles_give(monkeypatch):
+    """Groups of unequal sizes, from no difference to a large one: p is that of the shuffles, and of as many as were asked for."""
+    source, beyond = np.random.default_rng(5), []
+    for shift in np.linspace(0, 0.4, 25):
+        n = np.array([400, 150, 90, 60])
+        k = source.binomial(n, 0.2 + shift * np.array([1, 0, 0, 0]))
+        beyond.append(is_beyond_draws(k, n, 1999))
+        found, alone = gap_test(k, n, 1999, np.random.default_rng(1)), gap_p(k, n, 1999, np.random.default_rng(1))
+        with monkeypatch.context() as patched:
+            patched.setattr("audit.statistics.null.is_beyond_draws", lambda *given: False)
+            drawn = gap_test(k, n, 1999, np.random.default_rng(1))
+        assert (found.p, found.pair_p, found.chi2_p, found.mean, found.upper) == (
+            drawn.p,
+            drawn.pair_p,
+            drawn.chi2_p,
+            drawn.mean,
+            drawn.upper,
+        )
+        assert alone == found.p
+    assert 5 < sum(beyond) < 20
+    # Where the expected count of a group is below 5 the p of chi-square is drawn, and nothing is left out.
+    assert not is_beyond_draws(np.array([40, 0]), np.array([400, 40]), 99)
+    assert not is_beyond_draws(np.array([0, 0]), np.array([400, 40]), 99)
 
 
 def test_of_groups_of_one_size_it_is_the_test_of_the_gap():
