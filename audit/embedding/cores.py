@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,13 @@ def cores() -> int:
         return max(1, min(seen, math.ceil(int(quota) / int(period))))
     except (OSError, ValueError):  # another system, or "max": no limit
         return seen
+
+
+def by_pieces(work: Callable[[slice], None], total: int, size: int) -> None:
+    """Let `work` see `total` rows, `size` at a time, on all cores: its products should keep to one thread. Raises the first error."""
+    with ThreadPoolExecutor(min(cores(), total // size + 1)) as threads:
+        for _ in threads.map(work, (slice(start, start + size) for start in range(0, total, size))):
+            pass
 
 
 def shared(free: int, *, accelerator: bool) -> Shares:

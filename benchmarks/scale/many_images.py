@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 import probes
-from audit.engine.probe_audit import AnsweredProbe, build_result
+from audit.engine.probe_audit import AnsweredProbe, build_result, one_thread
 from audit.engine.specified import specified
 from audit.engine.texts import given_texts
 from audit.measure import predict
@@ -67,8 +67,9 @@ def main(n: int) -> None:
     def answer(measurement: Measurement) -> Predictions:
         return predict(measurement, RECORD, vectors, texts, attributes)
 
-    answers = {measurement.name: answer(measurement) for measurement in probe.measurements}
-    specifications = specified(probe, answer, lambda alike: answer_all(alike, RECORD, vectors, texts, attributes))
+    with one_thread():
+        answers = {measurement.name: answer(measurement) for measurement in probe.measurements}
+        specifications = specified(probe, answer, lambda alike: answer_all(alike, RECORD, vectors, texts, attributes))
     answered = time.perf_counter() - began
     done = build_result(AnsweredProbe(RECORD, dataset, attributes, answers, specifications), probe, Settings()).result
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from audit.embedding import cores
-from audit.embedding.cores import computing_with, shared
+from audit.embedding.cores import by_pieces, computing_with, shared
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,18 @@ def test_torch_gets_fewer_threads_and_has_its_own_again_afterwards():
             assert (threads, torch.get_num_threads()) == (4, 4)
     finally:
         torch.set_num_threads(before)
+
+
+def test_every_piece_is_worked_on_and_the_first_error_is_raised(monkeypatch):
+    monkeypatch.setattr(cores, "cores", lambda: 3)
+    seen = [0] * 10
+
+    def work(piece):
+        for row in range(10)[piece]:
+            seen[row] += 1
+
+    by_pieces(work, 10, 4)
+    assert seen == [1] * 10
+    by_pieces(work, 0, 4)
+    with pytest.raises(ValueError, match="piece 4"):
+        by_pieces(lambda piece: int(f"piece {piece.start}") if piece.start else None, 10, 4)
