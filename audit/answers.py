@@ -55,14 +55,16 @@ def of_any(scores: Float[np.ndarray, "n m"], *, shares: bool) -> Float[np.ndarra
 
 
 def answer_probabilities(
-    scores: Float[np.ndarray, "n k"], labels: Sequence[str], answers: Sequence[str], label_set: LabelSet
+    scores: Float[np.ndarray, "n k"], labels: Sequence[str], answers: Sequence[str], label_set: LabelSet, *, shares: bool | None = None
 ) -> Float[np.ndarray, "n a"]:
     """Return the probability of every answer: that of the best of its labels, or of any of them, as the label set combines them.
 
-    Softmax probabilities depend on the label set and on the logit scale of the model: print both with any number made from them.
+    `shares`: whether scores are shares of one; None: what `are_shares` finds. Softmax probabilities depend on the label set and on the
+    logit scale of the model: print both with any number made from them.
     """
     answer_of = [label_set.answers.get(label, label) for label in labels]
-    shares, found = are_shares(scores), np.zeros((len(scores), len(answers)))
+    shares = are_shares(scores) if shares is None else shares
+    found = np.zeros((len(scores), len(answers)))
     for place, wanted in enumerate(answers):
         columns = [k for k, answer in enumerate(answer_of) if answer == wanted]
         if columns:  # a true answer that no label stands for can never be given

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """What a container may take of the processor (cgroup v2): microseconds, or max, of a period."""
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 MOST_DECODERS, MOST_FOR_ACCELERATOR = 8, 32
 
 
@@ -38,11 +41,20 @@ def cores() -> int:
         return seen
 
 
-def by_pieces(work: Callable[[slice], None], total: int, size: int) -> None:
-    """Let `work` see `total` rows, `size` at a time, on all cores: its products should keep to one thread. Raises the first error."""
-    with ThreadPoolExecutor(min(cores(), total // size + 1)) as threads:
-        for _ in threads.map(work, (slice(start, start + size) for start in range(0, total, size))):
-            pass
+def on_all_cores(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
+    """Give what `work` makes of each item, in their order; as many are worked on, and taken, ahead as there are cores.
+
+    For work that numpy does without Python's lock. Its products should keep to one thread.
+    """
+    waiting: deque[Future[Done]] = deque()
+    ahead = cores()
+    with ThreadPoolExecutor(ahead) as threads:
+        for item in items:
+            waiting.append(threads.submit(work, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def shared(free: int, *, accelerator: bool) -> Shares:

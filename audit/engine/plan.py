@@ -177,7 +177,7 @@ def counted_levels(
 ) -> dict[str, int]:
     """Return the images of each level, declared ones first; an image with several values is one of each. `images`: how many a row is."""
     if images is None:
-        counted: Mapping[str, int] = level_counts(map(str, column), several=several)
+        counted: Mapping[str, int] = level_counts(column, several=several)
     else:
         sums = pd.Series(images).groupby(column.to_numpy(object)).sum()
         counted = {str(level): int(n) for level, n in sums.items()}

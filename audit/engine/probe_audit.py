@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
@@ -32,7 +33,7 @@ from audit.plans import AttackPlan, WhatIfPlan
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
 from audit.records.inputs import Responsiveness
-from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord
+from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord, SpecificationCurve
 from audit.records.what_if import WhatIfs
 from audit.stages import Stage, Stages, silent
 from audit.statistics.counts.cells import count_record
@@ -210,8 +211,24 @@ def _asked(
 
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:
     """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
-    with one_thread():
-        return _build_result(answered, probe, settings, stages)
+    with one_thread(), ThreadPoolExecutor(1) as beside:
+        curves = beside.submit(_curves, answered, probe, settings)
+        audited = _build_result(answered, probe, settings, stages)
+        return replace(audited, result=replace(audited.result, specifications=curves.result()))
+
+
+def _curves(answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[SpecificationCurve, ...]:
+    """Return the specification curves. They count each image once, in one group: other rates than a finding by weights or by shares."""
+    if answered.weights or probe.weights:
+        return ()
+    shuffles = LabelShuffles(partial(generator, settings.seed))
+    plans = zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
+    of = answered.dataset
+    return tuple(
+        specification_curve(plan, answers, of.levels, settings, shuffles)
+        for plan, answers in plans
+        if not set(plan.claim.by) & set(of.several)
+    )
 
 
 def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages) -> AuditedProbe:
@@ -225,13 +242,6 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
     # A count table has each image in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
     counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)
-    shuffles = LabelShuffles(partial(generator, settings.seed))
-    curves = [
-        specification_curve(plan, answers, dataset.levels, settings, shuffles)
-        for plan, answers in zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
-        # They count each image once, in one group: the default's pair of groups would have other rates than in the finding.
-        if weights is None and not set(plan.claim.by) & set(dataset.several)
-    ]
     measurements = tuple(_measurement_record(m, predictions[m.name], dataset, found.get(m.name)) for m in probe.measurements)
     result = AuditResult(
         model=replace(answered.model, notes=tuple(map(Note.of, answered.model.notes)), asked=tuple(map(Note.of, answered.model.asked))),
@@ -241,7 +251,7 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
         paired=paired_findings(  # pairs count once each
             () if weights else probe.paired, predictions, settings, {each.name: each.outcomes for each in probe.measurements}
         ),
-        specifications=tuple(curves), published=probe.published,
+        specifications=(), published=probe.published,
         verdict=verdict, warnings=tuple(_warnings(measurements, predictions, answered.used)),
         counts=counts,
     )  # fmt: skip

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from audit.answers import answer_probabilities, answers_of, are_shares
-from audit.embedding.cores import by_pieces
+from audit.answers import answer_probabilities, answers_of
+from audit.embedding.cores import on_all_cores
 from audit.measure.zero_shot import (
     check_answers,
     check_truth,
     chosen_answers,
     ensemble,
+    gives_shares,
     has_truth,
     logits_of,
     probabilities_of_logits,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 COMMON_KIND = "zero_shot"
 """The kind of measurement that is answered here."""
-_CHUNK = 1024
+_CHUNK = 2048
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,20 @@ class _Asked:
     answers: Group
     columns: Int[np.ndarray, "k"]
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What decides which answer an image gets."""
+        answer_of = tuple(self.label_set.answers.get(label, label) for label in self.label_set.labels)
+        return tuple(self.columns.tolist()), answer_of, self.label_set.combine
+
     def chosen(self, logits: Float64[np.ndarray, "all n"], record: ModelRecord) -> Int[np.ndarray, "n"]:
         """Return the index of each image's answer."""
         own = logits[self.columns].T
         shares = None
         if self.label_set.combine == "sum":
-            scores = probabilities_of_logits(own, record)
-            by_answer = answer_probabilities(scores, self.label_set.labels, self.answers, self.label_set)
-            shares = by_answer if are_shares(scores) else None
+            scores, of_one = probabilities_of_logits(own, record), gives_shares(record)
+            by_answer = answer_probabilities(scores, self.label_set.labels, self.answers, self.label_set, shares=of_one)
+            shares = by_answer if of_one else None
         return chosen_answers(self.label_set, self.answers, own, shares)
 
 
@@ -67,25 +74,29 @@ def answer_all(
     """
     directions, columns = _directions(measurements, text_embeddings)
     asked = [_Asked(each.label_set, check_answers(each.label_set), places) for each, places in zip(measurements, columns, strict=True)]
-    chosen = [np.zeros(len(image_embeddings), np.min_scalar_type(len(each.answers))) for each in asked]
+    distinct = {each.key: each for each in asked}  # one label set may be asked about several attributes
+    chosen = {key: np.zeros(len(image_embeddings), np.min_scalar_type(len(each.answers))) for key, each in distinct.items()}
     known = {each.truth: has_truth(each, attributes) for each in measurements}
     rows = np.flatnonzero(np.any(list(known.values()), axis=0)) if known else np.empty(0, np.int64)
 
-    def answer(piece: slice) -> None:
-        part = rows[piece]
+    def answer(start: int) -> None:
+        part = rows[start : start + _CHUNK]
         logits = logits_of(unit_vectors(image_embeddings[part]) @ directions.T, record)
         by_direction = np.ascontiguousarray(logits.T)  # whole rows of it are copied and compared in a third of the time
-        for each, answers in zip(asked, chosen, strict=True):
-            answers[part] = each.chosen(by_direction, record)
+        for key, each in distinct.items():
+            chosen[key][part] = each.chosen(by_direction, record)
 
-    by_pieces(answer, len(rows), _CHUNK)
+    for _ in on_all_cores(answer, range(0, len(rows), _CHUNK)):
+        pass  # `chosen` is filled in
     truths = {name: _truth(name, attributes[kept]) for name, kept in known.items()}
     found = []
-    for measurement, answers in zip(measurements, chosen, strict=True):
+    for measurement, each in zip(measurements, asked, strict=True):
         kept, (shown, names, codes) = known[measurement.truth], truths[measurement.truth]
         if names is not None:
             check_truth(names, answers_of(measurement.label_set), measurement)
-        found.append(CodedAnswers(answers_of(measurement.label_set), answers[kept], names, codes, shown))
+        found.append(
+            CodedAnswers(answers_of(measurement.label_set), chosen[each.key] if kept.all() else chosen[each.key][kept], names, codes, shown)
+        )
     return found
 
 

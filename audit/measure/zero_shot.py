@@ -9,18 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from audit.answers import answer_probabilities, answers_of, are_shares
-from audit.embedding.cores import by_pieces
+from audit.embedding.cores import on_all_cores
 from audit.errors import DataError, UsageError
 from audit.types import UNKNOWN, Group, LabelSet, Measurement, ModelRecord, Predictions
 
 if TYPE_CHECKING:
-    import pandas as pd
     from jaxtyping import Bool, Float, Float64, Int
 
 QUESTION = "Which label's text lies nearest to the image?"
-_CHUNK = 1024
+_CHUNK, _ROWS = 512, 64
 """Images at once: what is worked on stays in the processor's cache."""
 
 
@@ -38,11 +38,13 @@ def cosine_scores(image_embeddings: Float[np.ndarray, "n d"], text_embeddings: F
     texts = _normalised(text_embeddings, "text", 0)
     scores = np.empty((len(image_embeddings), len(texts)))
 
-    def compare(part: slice) -> None:
+    def compare(start: int) -> None:
+        part = slice(start, start + _CHUNK)
         # In double precision: single precision times a scale of 100 shows in scores.
-        scores[part] = _normalised(image_embeddings[part], "image", part.start) @ texts.T
+        scores[part] = _normalised(image_embeddings[part], "image", start) @ texts.T
 
-    by_pieces(compare, len(image_embeddings), _CHUNK)
+    for _ in on_all_cores(compare, range(0, len(image_embeddings), _CHUNK)):
+        pass  # `scores` are filled in
     return scores
 
 
@@ -90,9 +92,14 @@ def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Fl
     return probabilities_of_logits(logits_of(cosine, record), record)
 
 
+def gives_shares(record: ModelRecord) -> bool:
+    """Whether a model's probabilities of the labels are shares of one, rather than one of each label by itself."""
+    return record.score_rule != "sigmoid"
+
+
 def probabilities_of_logits(logits: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
     """Return what `probabilities` makes of `logits_of` the cosines."""
-    if record.score_rule == "sigmoid":
+    if not gives_shares(record):
         # By way of the logarithm: 1 / (1 + exp(-x)) overflows at a large negative logit.
         return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))
     return softmax(logits)
@@ -123,10 +130,22 @@ def predict(
     they cannot be scored. DataError if a true answer is not among the possible answers, or an embedding has no direction.
     """
     label_set = measurement.label_set
-    known = has_truth(measurement, attributes)
-    texts = np.stack([ensemble(np.stack([text_embeddings[prompt] for prompt in label_set.prompts[label]])) for label in label_set.labels])
-    cosine = cosine_scores(image_embeddings if known.all() else image_embeddings[known], texts)  # a copy would be as large again
-    return predict_from_scores(measurement, logits_of(cosine, record), probabilities(cosine, record), attributes[known])
+    rows = np.flatnonzero(has_truth(measurement, attributes))
+    prompts = (np.stack([text_embeddings[prompt] for prompt in label_set.prompts[label]]) for label in label_set.labels)
+    texts = _normalised(np.stack([ensemble(each) for each in prompts]), "text", 0)
+    scores, margin = np.empty((len(rows), len(label_set.labels)), np.float32), np.empty(len(rows), np.float32)
+    chosen = np.empty(len(rows), np.int32)
+
+    def answer(start: int) -> None:
+        part = slice(start, start + _CHUNK)
+        logits = logits_of(_normalised(image_embeddings[rows[part]], "image", start) @ texts.T, record)
+        probable = probabilities_of_logits(logits, record)
+        scores[part] = probable
+        chosen[part], margin[part] = _decided(label_set, logits, probable, shares=gives_shares(record))
+
+    for _ in on_all_cores(answer, range(0, len(rows), _CHUNK)):
+        pass  # what was answered is filled in
+    return _predictions(measurement, scores, chosen, margin, attributes.iloc[rows])
 
 
 def has_truth(measurement: Measurement, attributes: pd.DataFrame) -> Bool[np.ndarray, "n"]:
@@ -143,24 +162,31 @@ def predict_from_scores(
 
     `logits` order the labels: probabilities do so too, but far from zero different logits round to one probability.
     """
-    label_set = measurement.label_set
+    chosen, margin = _decided(measurement.label_set, logits, scores, shares=are_shares(scores))
+    return _predictions(measurement, scores.astype(np.float32), chosen, margin.astype(np.float32), attributes)
+
+
+def _decided(
+    label_set: LabelSet, logits: Float64[np.ndarray, "n k"], scores: Float64[np.ndarray, "n k"], *, shares: bool
+) -> tuple[Int[np.ndarray, "n"], Float64[np.ndarray, "n"]]:
+    """Return the place of each image's answer, and by how much it is more probable than the second."""
     answers = check_answers(label_set)
-    y_true = None
-    if measurement.truth is not None:
-        y_true = attributes[measurement.truth].to_numpy(dtype=object).astype(str)
-        check_truth(y_true, answers, measurement)
-    by_answer = answer_probabilities(scores, label_set.labels, answers, label_set)
-    chosen = chosen_answers(label_set, answers, logits, by_answer if are_shares(scores) else None)
+    by_answer = answer_probabilities(scores, label_set.labels, answers, label_set, shares=shares)
     best_two = np.partition(by_answer, -2, axis=1)[:, -2:]
-    return Predictions(
-        labels=label_set.labels,
-        answers=answers,
-        scores=scores.astype(np.float32),
-        y_pred=np.array(answers)[chosen],
-        y_true=y_true,
-        attributes=attributes,
-        margin=(best_two[:, 1] - best_two[:, 0]).astype(np.float32),
-    )
+    return chosen_answers(label_set, answers, logits, by_answer if shares else None), best_two[:, 1] - best_two[:, 0]
+
+
+def _predictions(
+    measurement: Measurement, scores: Float[np.ndarray, "n k"], chosen: Int[np.ndarray, "n"], margin: Float[np.ndarray, "n"],
+    attributes: pd.DataFrame,
+) -> Predictions:  # fmt: skip
+    """Return what was answered, beside what is true: one object for each answer, however many images got it."""
+    label_set, answers, y_true = measurement.label_set, check_answers(measurement.label_set), None
+    if measurement.truth is not None:
+        codes, truths = pd.factorize(attributes[measurement.truth])
+        check_truth(map(str, truths), answers, measurement)
+        y_true = np.array(truths, object)[codes]
+    return Predictions(label_set.labels, answers, scores, np.array(answers, object)[chosen], y_true, attributes, margin)
 
 
 def check_answers(label_set: LabelSet) -> Group:
@@ -209,7 +235,9 @@ def logits_of(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float6
 
 def _normalised(embeddings: Float[np.ndarray, "n d"], kind: str, start: int) -> Float64[np.ndarray, "n d"]:
     double = embeddings.astype(np.float64)
-    lengths = np.linalg.norm(double, axis=1, keepdims=True)
+    # Some rows at a time: memory for all squares would go back to the system and be asked for again, which takes seven times as long.
+    squares = [np.square(double[row : row + _ROWS]).sum(axis=1) for row in range(0, len(double), _ROWS)]
+    lengths = np.sqrt(np.concatenate([*squares, np.empty(0)]))[:, None]
     bad = np.flatnonzero(~(np.isfinite(lengths[:, 0]) & (lengths[:, 0] > 0)))
     if bad.size:
         raise DataError(

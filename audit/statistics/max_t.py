@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.embedding.cores import on_all_cores
 from audit.statistics.most_significant import difference_chance, max_standardized_difference, sampling_errors
 from audit.statistics.resampling import exceedance_p, sequential_p, shuffled_labels, shuffled_tables, spread_of_rates
 
@@ -20,8 +21,10 @@ _CELLS = 1 << 22
 _EXACT = 1 << 24
 _AT_ONCE = 64
 """At most as many shuffles of labels are held at once."""
+_MOST_HELD = 1 << 24
+"""Labels that are held at once, of as many shuffles as that is: 16 MB."""
 _MOST_KEPT = 1 << 26
-"""Labels that are held at once, and labels of all shuffles that are kept for the next question: 64 MB each."""
+"""Labels of all shuffles that are kept for the next question: 64 MB."""
 _ROWS = 1 << 16
 """Images that meet every rate at once, as numbers."""
 
@@ -149,7 +152,7 @@ class LabelShuffles:
     def parts(self, sizes: Int[np.ndarray, "g"], draws: int) -> Iterator[Int[np.ndarray, "b n"]]:
         """Give the first so many shuffles, some at a time, as they are asked for: the same ones to everyone with groups of these sizes."""
         names, images = tuple(sizes.tolist()), int(sizes.sum())
-        at_once = min(_AT_ONCE, max(1, _MOST_KEPT // max(images, 1)))
+        at_once = min(_AT_ONCE, max(1, _MOST_HELD // max(images, 1)))
 
         def made() -> Iterator[Int[np.ndarray, "b n"]]:
             rng = self._source(f"labels of {names}")
@@ -225,8 +228,8 @@ def median_gap_p(answers: Wordings, default: int, fewest: int, draws: int, shuff
     observed = float(answers.medians(as_given, default, groups)[0])
     if _median_chance(answers, observed, groups) <= 1 / (draws + 1):
         return observed, 1 / (draws + 1)
-    parts = shuffles.parts(answers.sizes, draws)
-    return observed, sequential_p((answers.medians(part, default, groups) for part in parts), observed)
+    medians = on_all_cores(lambda labels: answers.medians(labels, default, groups), shuffles.parts(answers.sizes, draws))
+    return observed, sequential_p(medians, observed)
 
 
 def _median_chance(answers: Wordings, observed: float, groups: Int[np.ndarray, "h"]) -> float:

@@ -9,6 +9,9 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
+import pandas as pd
+
 from audit.errors import DataError
 from contrastive.tables import quoted
 
@@ -32,9 +35,10 @@ def level_counts(texts: Iterable[str], *, several: bool) -> dict[str, int]:
     >>> level_counts(["3|3|4", "4"], several=True)
     {'3': 1, '4': 2}
     """
-    counted = Counter(texts)
+    codes, levels = pd.factorize(texts if isinstance(texts, pd.Series) else np.array([*texts, ""], object)[:-1])
+    counted = dict(zip(map(str, levels), np.bincount(codes, minlength=len(levels)).tolist(), strict=True))
     if not several:
-        return dict(counted)
+        return counted
     each: Counter[str] = Counter()
     for text, images in counted.items():
         each.update(dict.fromkeys(votes(text), images))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -46,20 +46,20 @@ def count_table(
     [['A', '', 'cat', 1], ['B', '', 'cat', 2]]
     """
     _check_names(attributes, by)
-    rows = attributes[list(by)].reset_index(drop=True)
-    rows["y_true"] = "" if y_true is None else y_true
-    rows["y_pred"] = y_pred
+    truth = np.full(len(y_pred), "") if y_true is None else y_true
+    columns: dict[str, Any] = {**{name: attributes[name] for name in by}, "y_true": truth, "y_pred": y_pred}
+    rows = pd.DataFrame({name: pd.Categorical(values) for name, values in columns.items()})  # numbers group faster than strings
     check_complete(rows)
-    groups = [*by, "y_true", "y_pred"]
+    groups = list(columns)
     if count is not None:
-        return rows.assign(**{IMAGES: count}).groupby(groups, observed=True, dropna=False)[IMAGES].sum().reset_index()
-    if weight is None:
-        # Not as_index=False, whose count is a column called "size": an attribute may be called so.
-        return rows.groupby(groups, observed=True, dropna=False).size().reset_index(name=IMAGES)
-    # By weight: sums of fractions depend on their order in the last digit.
-    rows = rows.assign(**{WEIGHT: weight}).iloc[np.argsort(weight, kind="stable")]
-    sums = rows.groupby(groups, observed=True, dropna=False)[WEIGHT].agg(["size", "sum"])
-    return sums.set_axis([IMAGES, WEIGHT], axis=1).reset_index()
+        sums = rows.assign(**{IMAGES: count}).groupby(groups, observed=True)[IMAGES].sum().to_frame()
+    elif weight is None:
+        sums = rows.groupby(groups, observed=True).size().to_frame(IMAGES)
+    else:
+        # By weight: sums of fractions depend on their order in the last digit.
+        rows = rows.assign(**{WEIGHT: weight}).iloc[np.argsort(weight, kind="stable")]
+        sums = rows.groupby(groups, observed=True)[WEIGHT].agg(["size", "sum"]).set_axis([IMAGES, WEIGHT], axis=1)
+    return sums.reset_index().astype(dict.fromkeys(groups, "str"))
 
 
 def check_complete(rows: pd.DataFrame) -> None:

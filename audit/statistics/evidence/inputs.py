@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,24 +28,33 @@ _SMALLEST = 1e-30
 
 def given(predictions: Predictions) -> Int[np.ndarray, "n"]:
     """Return the place of each given answer among the possible answers; DataError for an unexpected one."""
-    places = pd.Index(predictions.answers).get_indexer(pd.Index(predictions.y_pred))
+    codes, names = pd.factorize(predictions.y_pred)
+    places = pd.Index(predictions.answers).get_indexer(pd.Index(names))
     if (places < 0).any():
-        raise DataError(f"the answer {str(predictions.y_pred[places < 0][0])!r} is not among the possible answers")
-    return np.asarray(places)
+        raise DataError(f"the answer {str(names[places < 0][0])!r} is not among the possible answers")
+    return np.asarray(places[codes])
 
 
-def runner_up(predictions: Predictions, label_set: LabelSet) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-    """Return the second choice, a place among the possible answers, and by how much it was missed.
+class Choice(NamedTuple):
+    """How sure the model was of each answer, and what it would have answered otherwise."""
 
-    That is the difference of their logits: the logarithm of the ratio of their probabilities.
-    """
+    confidence: Float[np.ndarray, "n"]
+    """Probability of the answer that was given."""
+    second: Int[np.ndarray, "n"]
+    """The second choice, a place among the possible answers."""
+    distance: Float[np.ndarray, "n"]
+    """By how much that was missed: the difference of their logits, which is the logarithm of the ratio of their probabilities."""
+
+
+def choice(predictions: Predictions, label_set: LabelSet) -> Choice:
+    """Return the first and the second choice about every image; DataError for an answer that is not possible."""
     probabilities = answer_probabilities(predictions.scores, predictions.labels, predictions.answers, label_set)
     rows, first = np.arange(len(probabilities)), given(predictions)
-    others = probabilities.copy()
-    others[rows, first] = -1.0
-    second = others.argmax(axis=1)
-    best, next_best = (np.log(np.maximum(probabilities[rows, place], _SMALLEST)) for place in (first, second))
-    return second, best - next_best
+    confidence = probabilities[rows, first]
+    probabilities[rows, first] = -1.0
+    second = probabilities.argmax(axis=1)
+    best, next_best = (np.log(np.maximum(each, _SMALLEST)) for each in (confidence, probabilities[rows, second]))
+    return Choice(confidence, second, best - next_best)
 
 
 @dataclass(frozen=True)
@@ -87,11 +96,14 @@ class Scored:
         return has_confidence(self.predictions) or bool(self.predictions.binned)
 
     @cached_property
+    def choice(self) -> Choice:
+        """What was answered about each image, and what nearly was."""
+        return choice(self.predictions, self.measurement.label_set)
+
+    @cached_property
     def confidence(self) -> Float[np.ndarray, "n"]:
         """Probability of the answer that was given; DataError where it is not between 0 and 1."""
-        answered = self.predictions
-        probabilities = answer_probabilities(answered.scores, answered.labels, answered.answers, self.measurement.label_set)
-        sure = probabilities[np.arange(len(probabilities)), given(answered)]
+        sure = self.choice.confidence
         if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():  # NaN fails both
             raise DataError("a confidence lies outside [0, 1]", why="it must be the probability of the answer that was given")
         return np.asarray(np.clip(sure, 0.0, 1.0))

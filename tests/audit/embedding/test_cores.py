@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from audit.embedding import cores
-from audit.embedding.cores import by_pieces, computing_with, shared
+from audit.embedding.cores import computing_with, on_all_cores, shared
 
 
 @pytest.mark.parametrize(
@@ -43,16 +43,20 @@ def test_torch_gets_fewer_threads_and_has_its_own_again_afterwards():
         torch.set_num_threads(before)
 
 
-def test_every_piece_is_worked_on_and_the_first_error_is_raised(monkeypatch):
+def test_work_is_given_in_order_and_no_more_items_are_taken_than_cores_can_work_on(monkeypatch):
     monkeypatch.setattr(cores, "cores", lambda: 3)
-    seen = [0] * 10
+    taken = []
 
-    def work(piece):
-        for row in range(10)[piece]:
-            seen[row] += 1
+    def items():
+        for number in range(100):
+            taken.append(number)
+            yield number
 
-    by_pieces(work, 10, 4)
-    assert seen == [1] * 10
-    by_pieces(work, 0, 4)
-    with pytest.raises(ValueError, match="piece 4"):
-        by_pieces(lambda piece: int(f"piece {piece.start}") if piece.start else None, 10, 4)
+    assert list(on_all_cores(lambda number: number * 2, items())) == list(range(0, 200, 2))
+    assert list(on_all_cores(str, [])) == []
+    taken.clear()
+    found = on_all_cores(lambda number: 1 // (7 - number), items())
+    assert [next(found) for _ in range(6)] == [0] * 6
+    assert len(taken) == 9
+    with pytest.raises(ZeroDivisionError):
+        [next(found) for _ in range(2)]

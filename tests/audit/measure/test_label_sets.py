@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError, UsageError
-from audit.measure import label_sets
+from audit.measure import label_sets, zero_shot
 from audit.measure.label_sets import answer_all
 from audit.measure.zero_shot import predict
 from audit.statistics.counts.rows import row_events
@@ -72,3 +72,20 @@ def test_mistakes_are_those_of_one_label_set(given):
     with pytest.raises(DataError, match="no direction"):
         answer_all(MEASUREMENTS[:1], record, 0 * images, texts, attributes)
     assert answer_all([], record, images, texts, attributes) == []
+
+
+def test_probabilities_that_happen_to_add_up_to_one_are_still_independent(monkeypatch):
+    """Sigmoid: of .2, .2, .3 and .3 one of the last two applies with .51, one of the first with .36, also where the image is alone."""
+    wanted = np.array([0.2, 0.2, 0.3, 0.3])
+    logits = np.log(wanted / (1 - wanted))
+    record = replace(FakeEncoder().record, dimensions=4, score_rule="sigmoid", logit_scale=float(np.linalg.norm(logits)), logit_bias=0.0)
+    texts = {f"a photo of {label}": row for label, row in zip(LABELS, np.eye(4), strict=True)}
+    images = np.array([[1.0, 1.0, -1.0, -1.0], logits])
+    measurement, attributes = asked("sum", PLAIN, answers=TWO, combine="sum"), pd.DataFrame(index=["first", "last"])
+    for size in (1, 2):
+        monkeypatch.setattr(label_sets, "_CHUNK", size)
+        monkeypatch.setattr(zero_shot, "_CHUNK", size)
+        alone = predict(measurement, record, images, texts, attributes)
+        assert alone.scores[1] == pytest.approx(wanted, abs=1e-6)
+        assert alone.margin[1] == pytest.approx(0.51 - 0.36, abs=1e-6)  # sums would give .2
+        assert answer_all([measurement], record, images, texts, attributes)[0].y_pred.tolist() == alone.y_pred.tolist() == ["x", "y"]
