@@ -37,7 +37,7 @@ from audit.errors import MachineError
 from contrastive.files import remove_stale, replacing
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 log = logging.getLogger("audit")
 Tower = Literal["image", "text"]
@@ -146,7 +146,8 @@ class EmbeddingCache:
                 continue
             path, rows = self._shards[places[positions[0]] >> _ROW_BITS], places[positions] & _ROW
             try:
-                vectors[positions] = shard.payload(shard.read_file(path), self.dimensions)[rows]
+                found = shard.payload(shard.read_file(path), self.dimensions, self._key, self._place)
+                vectors[_stretch(positions)] = found[_stretch(rows)]
             except (OSError, shard.Rejected) as error:
                 what = f"the embedding cache has lost a file during the run: {path.name}"
                 raise MachineError(what, why=str(error), fix="run again") from error
@@ -220,8 +221,7 @@ class EmbeddingCache:
 
     def _is_own(self, name: str, content: bytes) -> bool:
         try:
-            shard.rows(content, self.dimensions)
-            shard.require_seal(content, self._key, self._place)
+            shard.rows(content, self.dimensions, self._key, self._place)
         except shard.Rejected as error:
             log.warning("shared cache: ignored %s (%s), its rows are computed again; see vlm-audit cache verify", name, error)
             return False
@@ -259,10 +259,7 @@ class EmbeddingCache:
             # Another process may set a damaged shard aside between the listing and here.
             with contextlib.suppress(FileNotFoundError):
                 try:
-                    content = shard.read_file(path)
-                    rows = shard.rows(content, self.dimensions)
-                    shard.require_seal(content, self._key, self._place)
-                    self._enter(path, rows)
+                    self._enter(path, shard.rows(shard.read_file(path), self.dimensions, self._key, self._place))
                 except shard.Rejected as error:
                     ignored[str(error)] += not error.damaged
                     if error.damaged:
@@ -290,6 +287,13 @@ class EmbeddingCache:
             path.replace(path.with_suffix(".corrupt"))
         self.corrupt += 1
         log.warning("embedding cache: %s is damaged; set aside as .corrupt, its rows are computed again", path.name)
+
+
+def _stretch(numbers: Int[np.ndarray, "n"]) -> slice | Int[np.ndarray, "n"]:
+    """Return numbers that follow each other as a slice, whose rows are copied once and not twice."""
+    first, last = int(numbers[0]), int(numbers[-1])
+    follow = last - first == len(numbers) - 1 and bool((np.diff(numbers) == 1).all())
+    return slice(first, last + 1) if follow else numbers
 
 
 def cache_place(folder: Path) -> str:

@@ -25,7 +25,8 @@ FORMAT = "vlm-audit-embeddings"
 VERSION = "2"
 """Of version 1, which had no seal, one cannot tell who wrote it."""
 FLOAT = np.dtype("<f4")
-_END = b"\n"
+_END, _DIGITS = b"\n", 64
+_NOT_YOURS = "not sealed with your key"
 
 
 class ShardRow(NamedTuple):
@@ -54,34 +55,38 @@ def write(vectors: Mapping[str, np.ndarray], conversions: Mapping[str, tuple[str
 
 def resealed(content: bytes, key: bytes, place: str) -> bytes:
     """Return a whole shard of any version, sealed with another key."""
-    return _sealed(_whole_body(content), key, place)
+    return _sealed(content[_whole_body(content) :], key, place)
 
 
-def rows(content: bytes, dimensions: int) -> list[ShardRow]:
-    """Return what a shard holds, or raise `Rejected` if it is damaged."""
-    body = _whole_body(content)
+def rows(content: bytes, dimensions: int, key: bytes, place: str) -> list[ShardRow]:
+    """Return what a shard holds; `Rejected` if it is damaged, or was not sealed with `key` for this place."""
+    body = _sealed_body(content, key, place)
+    start = _whole_body(content) if body is None else body
     try:
-        manifest = json.loads(body[: body.index(_END)])
+        manifest = json.loads(content[start : content.index(_END, start)])
         found = [ShardRow(str(name), tuple(map(str, done))) for name, done in manifest["rows"]]
-        fits = manifest["dimensions"] == dimensions and _rows_of(body, dimensions).shape == (len(found), dimensions)
+        fits = manifest["dimensions"] == dimensions and _rows_of(content, start, dimensions).shape == (len(found), dimensions)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise Rejected("malformed", damaged=True) from error
     if not fits:
         raise Rejected("of another shape", damaged=True)
+    if body is None:
+        raise Rejected(_NOT_YOURS)
     return found
 
 
-def require_seal(content: bytes, key: bytes, place: str) -> None:
-    """Raise `Rejected` if a shard is damaged, or was not sealed with `key` for this place."""
-    body = _whole_body(content)
-    seal = content[: -len(body) - 1].rpartition(_END)[2]
-    if not hmac.compare_digest(seal, _seal(body, key, place)):
-        raise Rejected("not sealed with your key")
+def require_seal(content: bytes, key: bytes, place: str) -> int:
+    """Return where the body of a shard begins; `Rejected` if it is damaged, or was not sealed with `key` for this place."""
+    body = _sealed_body(content, key, place)
+    if body is None:
+        _whole_body(content)
+        raise Rejected(_NOT_YOURS)
+    return body
 
 
-def payload(content: bytes, dimensions: int) -> Float[np.ndarray, "n d"]:
-    """Return the embeddings of a shard that `rows` has accepted."""
-    return _rows_of(_whole_body(content), dimensions)
+def payload(content: bytes, dimensions: int, key: bytes, place: str) -> Float[np.ndarray, "n d"]:
+    """Return the embeddings of a shard that `rows` has accepted; `Rejected` if it is another since."""
+    return _rows_of(content, require_seal(content, key, place), dimensions)
 
 
 def read_file(path: Path) -> bytes:
@@ -106,7 +111,7 @@ def read_file(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def _seal(body: bytes, key: bytes, place: str) -> bytes:
+def _seal(body: bytes | memoryview, key: bytes, place: str) -> bytes:
     return hmac.digest(key, f"{place}\n{hashlib.sha256(body).hexdigest()}".encode(), "sha256").hex().encode()
 
 
@@ -115,13 +120,35 @@ def _sealed(body: bytes, key: bytes, place: str) -> bytes:
     return b"\n".join([f"{FORMAT} {VERSION} {hashlib.sha256(seal + _END + body).hexdigest()}".encode(), seal, body])
 
 
-def _whole_body(content: bytes) -> bytes:
-    head, _, rest = content.partition(_END)
-    version = head[:-64].decode("latin-1")
-    if version not in (f"{FORMAT} 1 ", f"{FORMAT} {VERSION} ") or head[-64:] != hashlib.sha256(rest).hexdigest().encode():
+# ---- what is where in a file, without copies of megabytes --------------------------------------------------------------------------------
+
+
+def _body(content: bytes) -> int:
+    """Return where the body begins: after the first line, or of version 2 after the second. `Rejected` where that is no shard."""
+    end = content.find(_END)
+    version = content[: max(end - _DIGITS, 0)]
+    if version == f"{FORMAT} 1 ".encode():
+        return end + 1
+    seal_end = content.find(_END, end + 1)
+    if version != f"{FORMAT} {VERSION} ".encode() or seal_end < 0:
         raise Rejected("damaged", damaged=True)
-    return rest if version == f"{FORMAT} 1 " else rest.partition(_END)[2]
+    return seal_end + 1
 
 
-def _rows_of(body: bytes, dimensions: int) -> Float[np.ndarray, "n d"]:
-    return np.frombuffer(body, FLOAT, offset=body.index(_END) + 1).reshape(-1, dimensions)
+def _whole_body(content: bytes) -> int:
+    """Return where the body begins; `Rejected` if what follows the first line is not what was written."""
+    start, end = _body(content), content.find(_END)
+    if content[end - _DIGITS : end] != hashlib.sha256(memoryview(content)[end + 1 :]).hexdigest().encode():
+        raise Rejected("damaged", damaged=True)
+    return start
+
+
+def _sealed_body(content: bytes, key: bytes, place: str) -> int | None:
+    """Return where the body begins if the seal is its own: it is then whole, and its hash need not be looked at; else None."""
+    start = _body(content)
+    seal = content[:start].split(_END)[1]
+    return start if hmac.compare_digest(seal, _seal(memoryview(content)[start:], key, place)) else None
+
+
+def _rows_of(content: bytes, start: int, dimensions: int) -> Float[np.ndarray, "n d"]:
+    return np.frombuffer(content, FLOAT, offset=content.index(_END, start) + 1).reshape(-1, dimensions)
