@@ -35,7 +35,7 @@ def given(predictions: Predictions) -> Int[np.ndarray, "n"]:
     return np.asarray(places[codes])
 
 
-class Choice(NamedTuple):
+class BestTwo(NamedTuple):
     """How sure the model was of each answer, and what it would have answered otherwise."""
 
     confidence: Float[np.ndarray, "n"]
@@ -46,7 +46,7 @@ class Choice(NamedTuple):
     """By how much that was missed: the difference of their logits, which is the logarithm of the ratio of their probabilities."""
 
 
-def choice(predictions: Predictions, label_set: LabelSet) -> Choice:
+def best_two(predictions: Predictions, label_set: LabelSet) -> BestTwo:
     """Return the first and the second choice about every image; DataError for an answer that is not possible."""
     probabilities = answer_probabilities(predictions.scores, predictions.labels, predictions.answers, label_set)
     rows, first = np.arange(len(probabilities)), given(predictions)
@@ -54,7 +54,7 @@ def choice(predictions: Predictions, label_set: LabelSet) -> Choice:
     probabilities[rows, first] = -1.0
     second = probabilities.argmax(axis=1)
     best, next_best = (np.log(np.maximum(each, _SMALLEST)) for each in (confidence, probabilities[rows, second]))
-    return Choice(confidence, second, best - next_best)
+    return BestTwo(confidence, second, best - next_best)
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,14 @@ class Scored:
         return has_confidence(self.predictions) or bool(self.predictions.binned)
 
     @cached_property
-    def choice(self) -> Choice:
+    def best_two(self) -> BestTwo:
         """What was answered about each image, and what nearly was."""
-        return choice(self.predictions, self.measurement.label_set)
+        return best_two(self.predictions, self.measurement.label_set)
 
     @cached_property
     def confidence(self) -> Float[np.ndarray, "n"]:
         """Probability of the answer that was given; DataError where it is not between 0 and 1."""
-        sure = self.choice.confidence
+        sure = self.best_two.confidence
         if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():  # NaN fails both
             raise DataError("a confidence lies outside [0, 1]", why="it must be the probability of the answer that was given")
         return np.asarray(np.clip(sure, 0.0, 1.0))

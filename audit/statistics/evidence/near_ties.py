@@ -10,7 +10,7 @@ import numpy as np
 from audit.records.results import Finding, Verdict
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio
-from audit.statistics.evidence.inputs import Choice, EvidenceInputs, claim_of, compared_counts, has_confidence
+from audit.statistics.evidence.inputs import BestTwo, EvidenceInputs, claim_of, compared_counts, has_confidence
 from audit.statistics.metrics import resolve, tally
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import gap_p, generator
@@ -65,7 +65,7 @@ def _within(finding: Finding, counts: Counts, alpha: float) -> bool:
 def _flipped(inputs: EvidenceInputs) -> dict[str, tuple[Predictions, int]]:
     dtype = inputs.result.model.dtype
     usable = {name: each for name, each in inputs.scored.items() if dtype in LOGIT_TOLERANCE and has_confidence(each.predictions)}
-    return {name: flip_near_ties(each.predictions, each.choice, dtype) for name, each in usable.items()}
+    return {name: flip_near_ties(each.predictions, each.best_two, dtype) for name, each in usable.items()}
 
 
 def _counts(finding: Finding, flipped: tuple[Predictions, int] | None, inputs: EvidenceInputs) -> Counts:
@@ -78,15 +78,15 @@ def _counts(finding: Finding, flipped: tuple[Predictions, int] | None, inputs: E
     return tallied.events[ok], tallied.n[ok]
 
 
-def flip_near_ties(predictions: Predictions, choice: Choice, dtype: str) -> tuple[Predictions, int]:
+def flip_near_ties(predictions: Predictions, best_two: BestTwo, dtype: str) -> tuple[Predictions, int]:
     """Give every image whose decision rounding could turn its second choice: a verdict that changes rests on rounding.
 
     A decision is a near-tie where the two best logits differ by less than ten times what a logit of the number format `dtype` moves by.
     Returns also how many decisions were turned.
     """
-    near = choice.distance < SAFETY * LOGIT_TOLERANCE[dtype]
+    near = best_two.distance < SAFETY * LOGIT_TOLERANCE[dtype]
     if not near.any():
         return predictions, 0
     answers = np.array(predictions.y_pred, object)
-    answers[near] = np.array(predictions.answers, object)[choice.second[near]]
+    answers[near] = np.array(predictions.answers, object)[best_two.second[near]]
     return replace(predictions, y_pred=answers), int(near.sum())

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError
-from audit.statistics.evidence.inputs import Scored, choice, given
+from audit.statistics.evidence.inputs import Scored, best_two, given
 from audit.types import LabelSet, Measurement, Predictions
 
 LABELS = ("white man", "white woman", "black man", "black woman")
@@ -29,11 +29,11 @@ def test_confidence_is_the_probability_of_the_answer_that_was_given():
 
 
 def test_the_second_choice_is_never_the_answer_given_and_one_that_cannot_be_given_is_refused():
-    _, second, distance = choice(predictions(["White", "Black"]), label_set("argmax"))
+    _, second, distance = best_two(predictions(["White", "Black"]), label_set("argmax"))
     assert second.tolist() == [1, 0]
     assert distance == pytest.approx([np.log(0.40 / 0.30), np.log(0.60 / 0.20)], rel=1e-5)
     # A tie is broken by the answer that was given, not by the order of answers.
-    _, second, distance = choice(predictions(["Black", "White"]), label_set("argmax"))
+    _, second, distance = best_two(predictions(["Black", "White"]), label_set("argmax"))
     assert second.tolist() == [0, 1]
     assert (distance < 0).all()
     with pytest.raises(DataError, match="'Green'"):

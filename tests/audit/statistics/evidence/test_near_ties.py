@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.statistics.evidence.inputs import choice
+from audit.statistics.evidence.inputs import best_two
 from audit.statistics.evidence.near_ties import flip_near_ties
 from audit.types import LabelSet, Predictions
 
@@ -29,7 +29,7 @@ CLOSE = [[25.0, 25.0 + 1e-4, 20.0], [25.0, 25.5, 20.0], [3.0, 1.0, 2.95], [9.0, 
 def test_only_what_rounding_could_turn_is_turned(dtype, expected):
     """Distances 1e-4, .5, .05, 1.4; ten tolerances are 1.2e-4 in fp32, .1 in fp16, 1.5 in bf16."""
     answered = predictions(CLOSE)
-    flipped, count = flip_near_ties(answered, choice(answered, LABEL_SET), dtype)
+    flipped, count = flip_near_ties(answered, best_two(answered, LABEL_SET), dtype)
     assert flipped.y_pred.tolist() == expected
     assert count == sum(one != two for one, two in zip(expected, ["b", "b", "a", "a"], strict=True))
-    assert flip_near_ties(flipped, choice(flipped, LABEL_SET), dtype)[0].y_pred.tolist() == answered.y_pred.tolist()  # twice is back
+    assert flip_near_ties(flipped, best_two(flipped, LABEL_SET), dtype)[0].y_pred.tolist() == answered.y_pred.tolist()  # twice is back
