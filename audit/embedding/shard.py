@@ -124,7 +124,7 @@ def _sealed(body: bytes, key: bytes, place: str) -> bytes:
 
 
 def _body(content: bytes) -> int:
-    """Return where the body begins: after the first line, or of version 2 after the second. `Rejected` where that is no shard."""
+    """Return where the body begins: after the first line, or of version 2 after the second. `Rejected` if neither is there."""
     end = content.find(_END)
     version = content[: max(end - _DIGITS, 0)]
     if version == f"{FORMAT} 1 ".encode():

@@ -223,11 +223,9 @@ def _curves(answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[
         return ()
     shuffles = LabelShuffles(partial(generator, settings.seed))
     plans = zip(probe.specifications, answered.specifications, strict=bool(answered.specifications))
-    of = answered.dataset
+    levels, several = answered.dataset.levels, set(answered.dataset.several)
     return tuple(
-        specification_curve(plan, answers, of.levels, settings, shuffles)
-        for plan, answers in plans
-        if not set(plan.claim.by) & set(of.several)
+        specification_curve(plan, answers, levels, settings, shuffles) for plan, answers in plans if several.isdisjoint(plan.claim.by)
     )
 
 

@@ -35,7 +35,7 @@ def level_counts(texts: Iterable[str], *, several: bool) -> dict[str, int]:
     >>> level_counts(["3|3|4", "4"], several=True)
     {'3': 1, '4': 2}
     """
-    codes, levels = pd.factorize(texts if isinstance(texts, pd.Series) else np.array([*texts, ""], object)[:-1])
+    codes, levels = pd.factorize(texts if isinstance(texts, pd.Series) else np.array(list(texts), object))
     counted = dict(zip(map(str, levels), np.bincount(codes, minlength=len(levels)).tolist(), strict=True))
     if not several:
         return counted
