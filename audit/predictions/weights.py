@@ -16,15 +16,18 @@ from audit.errors import DataError, UsageError, nearest
 from audit.types import UNKNOWN, Dataset, Exclusion, Note, Predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+_SMALLEST, _LARGEST, _WIDEST_RATIO = 1e-50, 1e50, 1e15
+"""Weights are summed and squared, and variances square that again: within these bounds no step overflows or vanishes. A weight of less than
+the largest over the last is lost to rounding when both are summed, so that its row would count as an image and say nothing."""
 
 
 def sample_weights(column: pa.ChunkedArray, name: str, place: str, where: Callable[[int], str] | None = None) -> Float[np.ndarray, "n"]:
-    """Return a column of weights as numbers; DataError naming the first row whose weight is missing, no number, infinite or negative.
+    """Return a column of weights as numbers; DataError naming the first row whose weight is not a number, is negative or cannot be summed.
 
     `where` names a row (by default its place in the file). A weight of 0 is allowed: such rows are left out.
     """
@@ -40,18 +43,32 @@ def sample_weights(column: pa.ChunkedArray, name: str, place: str, where: Callab
         numbers = np.array([_number(text) for text in texts.to_pylist()])
     else:
         raise DataError(f"{place}: the column of weights {quoted(name)} holds {kind}", fix="give one number a row, 0 or above")
-    for bad, what in ((~np.isfinite(numbers), None), (numbers < 0, "is negative")):
+    for bad, what, why, fix in _unusable(numbers):
         if bad.any():
             row = int(bad.argmax())
             raise DataError(
-                f"{place}: {counted(int(bad.sum()), 'row')} with a weight that {what or 'is missing or not a finite number'}",
+                f"{place}: {counted(int(bad.sum()), 'row')} with a weight that {what}",
                 where=f"column {quoted(name)}, first in {where(row)}",
-                why=f"found {_found(texts[row].as_py())}",
-                fix="give each row a number, 0 or above, with a decimal point; 0 leaves a row out",
-            )
+                why=f"found {_found(texts[row].as_py())}{why}", fix=fix,
+            )  # fmt: skip
     if not numbers.any():
         raise DataError(f"{place}: every weight in the column {quoted(name)} is 0", fix="name the column that holds the weights")
     return np.asarray(numbers)
+
+
+def _unusable(numbers: Float[np.ndarray, "n"]) -> Iterator[tuple[Bool[np.ndarray, "n"], str, str, str]]:
+    """Yield which rows have a weight that cannot be used, what is wrong with it, why that matters and what to do."""
+    write = "give each row a number, 0 or above, with a decimal point; 0 leaves a row out"
+    yield ~np.isfinite(numbers), "is missing or not a finite number", "", write
+    yield numbers < 0, "is negative", "", write
+    divide = "divide the whole column by one number: only the ratios of weights count"
+    limits = f"; sums of squares hold {_SMALLEST:g} to {_LARGEST:g}"
+    yield numbers > _LARGEST, "is too large to be squared and summed", limits, divide
+    yield (numbers > 0) & (numbers < _SMALLEST), "is too small to be squared and summed", limits, divide
+    largest = float(numbers.max(initial=0.0))
+    lost = f", beside a largest weight of {largest:g}: over {_WIDEST_RATIO:g} times as much, which rounding loses"
+    check = "check the largest; 0 leaves a row out"
+    yield (numbers > 0) & (numbers * _WIDEST_RATIO < largest), "is too small beside the largest", lost, check
 
 
 def _number(text: str | None) -> float:

@@ -1,6 +1,7 @@
 """A column of weights: what is wrong with it, rows of weight 0, and what an audit that took it says of itself."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -66,6 +67,33 @@ def test_a_weight_that_is_none_names_its_row(value, what, found, tmp_path, capsy
     command = ["--predictions", str(path), "--attributes", "race", "--weights", "w", "--out", str(tmp_path / "out")]
     assert main(command) == 3
     assert "row 7 after the header" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "what", "found"),
+    [
+        ("1e308", "too large to be squared", "'1e308'; sums of squares hold 1e-50 to 1e\\+50"), ("1e200", "too large", "'1e200'"),
+        ("5e-324", "too small to be squared", "'5e-324'"), ("1e-60", "too small to be squared", "'1e-60'"),
+        ("1e-20", "too small beside the largest", "'1e-20', beside a largest weight of"),
+    ],
+)  # fmt: skip
+def test_a_weight_that_no_sum_of_squares_holds_names_its_row(value, what, found, tmp_path, capsys):
+    path = tmp_path / "answers.csv"
+    with_cell(value).to_csv(path, index=False)
+    assert main(["--predictions", str(path), "--attributes", "race", "--weights", "w", "--out", str(tmp_path / "out")]) == 3
+    message = capsys.readouterr().err
+    assert f"1 row with a weight that is {what}" in message
+    assert "column 'w', first in row 7 after the header" in message
+    assert re.search(f"found {found}", message)
+    assert "fix: " in message
+
+
+@pytest.mark.parametrize("factor", [1e-45, 1e45])
+def test_weights_near_the_bounds_say_the_same_as_in_another_unit(factor):
+    """Only the ratios of weights count: a number in the table may differ by rounding alone."""
+    one, other = (of_race(audited(table().assign(w=table()["w"] * times))) for times in (1.0, factor))
+    for column in ("rate", "low", "high", "effective_n"):
+        np.testing.assert_allclose(one[column], other[column], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
