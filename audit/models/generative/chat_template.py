@@ -1,31 +1,47 @@
 """How a model is spoken to: the words around a question, by its own chat template where it has one.
 
-A chat template is a Jinja program by whoever made the model. It is applied by transformers, in its sandbox (which reaches no Python object,
-file or socket), once when the model is loaded, with a mark in the place of the question; it never sees a label or an image. What the
-sandbox does not bound is bounded here: time, memory and length.
+A chat template is a Jinja program by whoever made the model. It is rendered once, when the model is loaded, with a mark in place of the
+question, by `template_sandbox`: in a process with limits, which gets the template, a chat of one question and the special tokens. It never
+sees a label, an image, the model or the environment.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import Any
 
-from audit.errors import DataError, UnsafeError
+import jinja2
+import markupsafe
+
+from audit.errors import DataError, MachineError, UnsafeError
+from audit.models.generative import template_sandbox
 from audit.types import Note
 
 MARK = "QUESTION7f3a"
 """Stands for the question while the template is applied."""
 REPAIR = "repair chat_template.jinja, or remove it: without one the model is asked plainly"
-DEADLINE_S = 5.0
+CPU_S, DEADLINE_S = 2, 20.0
+"""Time that a template may compute; time that its process may take, also on a machine that is busy with something else."""
 MAX_TEMPLATE, MAX_FRAME = 200_000, 20_000
 """Characters."""
-HEADROOM = 512 * 1024**2
-"""Bytes of address space that a template may add to what the process has."""
+_BOOTSTRAP = "import sys, runpy; sys.path += sys.argv[2:]; runpy.run_path(sys.argv[1], run_name='__main__')"
+_PATHS = sorted({str(Path(module.__path__[0]).parent) for module in (jinja2, markupsafe)})
+_INHERITED = ("TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""The environment of the process: a template may print the local time, and Python may need its libraries."""
+_REFUSALS = {
+    "size": "the chat template computes with larger numbers or texts than any chat",
+    "length": f"the chat template puts more than {MAX_FRAME:,} characters around a question",
+    "memory": "the chat template needs more memory than any chat",
+    "time": "the chat template does not end",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,7 @@ def frames(processor: Any, where: str, plain: Sequence[str] = ()) -> tuple[Frame
     """Return the frame of a model; where it has no chat template, those to try: `plain`, or else with and without a placeholder.
 
     `where` names the folder in errors: DataError if the template fails, loses the question or the image, or repeats the question;
-    UnsafeError if it does not end within seconds, or needs more memory or length than any chat.
+    UnsafeError if it exceeds a limit of time, memory, length or arithmetic.
     """
     template = getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
     # The text that stands for an image, or "" where the processor needs none.
@@ -57,85 +73,77 @@ def frames(processor: Any, where: str, plain: Sequence[str] = ()) -> tuple[Frame
         plain = plain or (with_and_without if placeholder else with_and_without[1:])
         return tuple(_split(words, where, own=True) for words in plain)
     text = template.get("default", next(iter(template.values()), "")) if isinstance(template, dict) else template
-    if len(str(text)) > MAX_TEMPLATE:
+    if not isinstance(text, str):
+        raise DataError("the chat template is not a text", where=where, fix=REPAIR)
+    if len(text) > MAX_TEMPLATE:
         raise UnsafeError(f"the chat template has more than {MAX_TEMPLATE:,} characters", where=where)
-    words = _rendered(processor, text, placeholder, where)
+    words = _asking(processor, text, placeholder, where)
     notes = (Note("template_with_date"),) if "strftime_now" in text else ()
     return (_split(words, where, own=False, notes=notes),)
 
 
-def _rendered(processor: Any, template: str, placeholder: str, where: str) -> str:
+def _asking(processor: Any, template: str, placeholder: str, where: str) -> str:
     """Apply the template to a question with an image; templates that know only text get the placeholder as text."""
     rich: list[dict[str, str]] = [{"type": "image"}, {"type": "text", "text": MARK}]
     reasons = []
     for content in (rich, f"{placeholder}\n{MARK}"):
-        chat = [{"role": "user", "content": content}]
-        try:
-            words = _within_limits(partial(_apply, processor, template, chat), where)
-        except UnsafeError:
-            raise
-        except Exception as error:  # whatever an untrusted template raises is a fault of the template
-            reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
-            continue
+        outcome = _rendered(template, _variables(processor, content), where)
+        words = outcome.get("words", "")
         lost = "type" in words and "'image'" in words  # the list itself was printed
         if words.count(MARK) == 1 and not lost and (content is rich or placeholder in words):
             return words
-        reasons.append("it does not show the question exactly once")
+        reasons.append(outcome.get("failed", "it does not show the question exactly once"))
     why = "; then, with plain text: ".join(reasons)
     raise DataError("the chat template cannot ask a question about an image", where=where, why=why, fix=REPAIR)
 
 
-def _apply(processor: Any, template: str, chat: list[dict[str, Any]]) -> str:
+def _variables(processor: Any, content: Any) -> dict[str, Any]:
+    """Return what a template is rendered with by the processors of transformers."""
+    chat = [{"role": "user", "content": content}]
     # Models that think aloud first would have to be read to the end of it: they are asked to answer at once, where the template can say so.
-    options = {"add_generation_prompt": True, "tokenize": False, "enable_thinking": False}
-    return str(processor.apply_chat_template(chat, chat_template=template, **options))
+    options = {"messages": chat, "tools": None, "documents": None, "add_generation_prompt": True, "enable_thinking": False}
+    return {**getattr(processor.tokenizer, "special_tokens_map", {}), **options}
 
 
 def _split(words: str, where: str, *, own: bool, notes: tuple[Note, ...] = ()) -> Frame:
     if len(words) > MAX_FRAME:
-        raise UnsafeError(f"the chat template puts {len(words):,} characters around a question", where=where)
+        raise UnsafeError(f"the placeholder of an image has {len(words):,} characters", where=where)
     before, _, after = words.partition(MARK)
     return Frame(before, after, own, notes)
 
 
-def _within_limits(work: Callable[[], str], where: str) -> str:
-    """Return what `work` returns, within bounds of time and memory."""
-    answer: Future[str] = Future()
-
-    def attempt() -> None:
-        try:
-            answer.set_result(work())
-        except BaseException as error:  # handed on to the caller's thread below
-            answer.set_exception(error)
-
-    # A daemon: a template that never ends does not keep the process from ending.
-    thread = threading.Thread(target=attempt, name="chat template", daemon=True)
-    with _limited_memory():
-        thread.start()
-        thread.join(DEADLINE_S)
-    if thread.is_alive() or isinstance(answer.exception(), MemoryError | OverflowError):
-        what = "the chat template does not end" if thread.is_alive() else "the chat template needs more memory than any chat"
-        why = "it is a program by whoever made the model; it ran in a sandbox and reached nothing"
+def _rendered(template: str, variables: Mapping[str, Any], where: str) -> Mapping[str, str]:
+    """Return ``words``, or why there are none as ``failed``; UnsafeError if the template passes a bound or ends its process."""
+    request = {"template": template, "variables": variables, "most": MAX_FRAME, "cpu_s": CPU_S}
+    code, reply = _run(json.dumps(request, default=str).encode())
+    try:
+        outcome: dict[str, str] = json.loads(reply)
+    except ValueError:
+        ended = code is None or -code in (signal.SIGKILL, signal.SIGXCPU)
+        outcome = {"refused": "time"} if ended else {"refused": "crash"}
+    if "refused" in outcome:
+        what = _REFUSALS.get(outcome["refused"], "the chat template ends the process that renders it")
+        why = "it is a program by whoever made the model; it ran in a sandbox, in a process without files and network"
         raise UnsafeError(what, where=where, why=why, fix=REPAIR)
-    return answer.result()
+    return outcome
 
 
-@contextmanager
-def _limited_memory() -> Iterator[None]:
-    """Lower the process's limit of address space for a moment; where the system has no such limit, time alone is bounded."""
+def _run(request: bytes) -> tuple[int | None, bytes]:
+    """Return the exit code of the sandbox (None: it was ended after `DEADLINE_S`) and what it replied."""
+    command = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, template_sandbox.__file__, *_PATHS]
+    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     try:
-        import resource
-        from pathlib import Path
-
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    except (ImportError, OSError):
-        yield
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = pages * resource.getpagesize() + HEADROOM
-    if soft == resource.RLIM_INFINITY or limit < soft:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        with tempfile.TemporaryFile() as reply:  # a file, because the system bounds its size
+            pipes: dict[str, Any] = {"input": request, "stdout": reply, "stderr": subprocess.DEVNULL}
+            try:
+                # In a process group of its own: Ctrl-C reaches this process alone, which then ends it.
+                done = subprocess.run(command, env=environment, process_group=0, timeout=DEADLINE_S, **pipes)  # noqa: S603, PLW1510
+            except subprocess.TimeoutExpired:
+                return None, b""
+            reply.seek(0)
+            return done.returncode, reply.read(template_sandbox.MOST_REPLY)
+    except (OSError, TypeError) as error:  # TypeError: an embedded interpreter has no executable
+        what = "no process to render a chat template can be started"
+        raise MachineError(
+            what, why=str(error), fix="allow this user more processes (ulimit -u), and make room for temporary files"
+        ) from error

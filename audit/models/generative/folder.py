@@ -46,7 +46,7 @@ def is_generative(folder: Path) -> bool:
 def load(folder: Path, *, others: Sequence[str] = (), **options: Any) -> GenerativeModel:
     """Load a model folder (`options`: those of `open_folder`); with `others`, GPUs over which its layers are spread as well.
 
-    Of its files only the chat template is run, in transformers' sandbox; no socket is opened.
+    Of its files only the chat template is run, by `template_sandbox`; no socket is opened.
     """
     placing = placement((options["device"], *others), options["dtype"])
     opened = open_folder(folder, **options)

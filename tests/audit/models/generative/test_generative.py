@@ -5,7 +5,6 @@ import functools
 import json
 import shutil
 import struct
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from PIL import Image
 from audit.errors import DataError, UnsafeError
 from audit.measure.asked.questionnaire import questionnaire
 from audit.models import load
-from audit.models.generative import chat_template as frames
 from audit.models.generative import folder as generative
 from audit.models.generative.self_check import choose_batches
 from audit.run import main
@@ -296,43 +294,6 @@ def test_the_harm_labels_run_on_the_fairface_images(audited, fairface_dir, name)
 # ---- strangers' folders ---------------------------------------------------------------------------------------------------------------
 
 
-def template(folder: Path, text: str) -> None:
-    (folder / "chat_template.jinja").write_text(text)
-
-
-def test_a_template_that_does_not_end_is_stopped(copy, monkeypatch):
-    # Three times ten thousand nested loops would take an hour; one that waits for the test to end spares the machine.
-    over = threading.Event()
-    monkeypatch.setattr(frames, "DEADLINE_S", 0.1)
-    monkeypatch.setattr(frames, "_apply", lambda *_: str(over.wait(60)))
-    refused(copy, UnsafeError, "does not end")
-    over.set()
-
-
-MUCH_MEMORY, NO_QUESTION = (UnsafeError, "more memory than any chat"), (DataError, "cannot ask a question about an image")
-
-
-@pytest.mark.parametrize(
-    ("text", "refusal"),
-    [
-        ("{{ 'a' * (10 ** 10) }}", MUCH_MEMORY),
-        ("{{ '%9999999999d' % 1 }}", MUCH_MEMORY),
-        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", NO_QUESTION),
-        ("{{ cycler.__init__.__globals__.os.system('touch CANARY') }}", NO_QUESTION),
-        ("{% for m in messages %}{{ m['content'][1]['text'] * 2 }}<image>{% endfor %}", NO_QUESTION),
-        ("hello", NO_QUESTION),
-        ("{% broken", NO_QUESTION),
-        ("{% for m in messages %}{{ m['content'][1]['text'] }}{% endfor %}", (DataError, None)),
-    ],
-)
-def test_a_template_that_takes_all_memory_reaches_out_or_loses_question_or_image_is_refused(copy, text, refusal, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    template(copy, text)
-    error = refused(copy, *refusal)
-    assert refusal != NO_QUESTION or "chat_template.jinja" in str(error)
-    assert not (tmp_path / "CANARY").exists()
-
-
 def test_a_model_that_does_not_look_is_refused(copy):
     from safetensors.torch import load_file, save_file
 
@@ -350,13 +311,13 @@ def test_without_a_template_the_model_is_asked_plainly_and_the_record_says_so(co
     # The frame ends in a word, so an option begins with a blank: " man" is one token of this tokenizer, "man" is three.
     assert list(map(len, model.prompt(Question("Who?", ("man", "a man"))).options)) == [1, 2]
     # A template for text alone gets the placeholder as text.
-    template(copy, "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}{{ '\\n' }}me:")
+    (copy / "chat_template.jinja").write_text("{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}{{ '\\n' }}me:")
     assert "“user: <image>⏎{question}⏎me:”" in sentences(load(str(copy)).record.asked)[0]
 
 
 def test_the_same_model_elsewhere_is_the_same_model_and_with_another_template_another_one(copy, models):
     assert load(str(copy)).record.fingerprint == models("llava").record.fingerprint
-    template(copy, chat("<image>").replace("<assistant>", "<assistant>Answer: "))
+    (copy / "chat_template.jinja").write_text(chat("<image>").replace("<assistant>", "<assistant>Answer: "))
     assert load(str(copy)).record.fingerprint != models("llava").record.fingerprint
 
 
