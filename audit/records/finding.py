@@ -45,7 +45,7 @@ class Rate:
 
 @record
 class Contrast:
-    """Difference of two rates, first minus second, with its Newcombe interval."""
+    """Difference of two rates, first minus second, with its Newcombe interval (in thin groups a wider one: `difference_limits`)."""
 
     first: Group
     second: Group

@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from audit.records.evidence import Estimate
 from audit.statistics.equivalence import equivalence_bound
-from audit.statistics.intervals import newcombe, wilson
+from audit.statistics.intervals import difference_limits, wilson
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -44,7 +44,7 @@ def gap_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Esti
     """
     first, second = np.triu_indices(len(n), 1)
     sides = events[first], n[first], events[second], n[second]
-    low, high = newcombe(*sides, alpha / (len(first) * family))
+    low, high = difference_limits(*sides, alpha / (len(first) * family))
     return Estimate(float(np.ptp(events / n)), float(max(0.0, np.maximum(low, -high).max())), equivalence_bound(events, n, alpha))
 
 

@@ -1,4 +1,4 @@
-"""Intervals of a rate, of a difference and of a ratio of rates, and of a paired difference. All are vectorised; none is a Wald interval."""
+"""Intervals of a rate, of a difference and of a ratio of rates. All are vectorised; none is a Wald interval."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Counts = Int[np.ndarray, "*shape"] | int
     Interval = tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]
 
+FEWEST_EXPECTED = 5
+"""Below this expected count chi-square alarms too often (8 % at 126 cells), and an interval of a difference that takes it for symmetric."""
 _WIDEST, _HALVINGS = 60.0, 56
 """The logarithm of a ratio's upper limit is looked for up to so far above the observed one, to 1e-15."""
 _SMALLEST = 1e-200
@@ -100,6 +102,94 @@ def newcombe(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha
     return difference - np.hypot(p_1 - low_1, high_2 - p_2), difference + np.hypot(high_1 - p_1, p_2 - low_2)
 
 
+def score_difference(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: float) -> Interval:
+    """Skewness-corrected score interval of the difference of two independent rates, first minus second.
+
+    Parameters
+    ----------
+    events_1, n_1, events_2, n_2 : int[...]
+        Events out of trials on disjoint images; every `n` at least 1.
+    alpha : float
+        One minus the level, two-sided.
+
+    References
+    ----------
+    Miettinen and Nurminen 1985, https://doi.org/10.1002/sim.4780040211; the correction: Gart and Nam 1990,
+    https://doi.org/10.2307/2532084
+
+    Examples
+    --------
+    >>> low, high = score_difference(56, 70, 48, 80, 0.05)
+    >>> round(float(low), 4), round(float(high), 4)
+    (0.0539, 0.3393)
+    """
+    one, n_one, two, n_two = (np.asarray(counts, float) for counts in np.broadcast_arrays(events_1, n_1, events_2, n_2))
+    z = float(ndtri(1 - alpha / 2))
+    return _lower_difference(one, n_one, two, n_two, z), -_lower_difference(two, n_two, one, n_one, z)
+
+
+def _lower_difference(
+    events_1: Float[np.ndarray, "*shape"],
+    n_1: Float[np.ndarray, "*shape"],
+    events_2: Float[np.ndarray, "*shape"],
+    n_2: Float[np.ndarray, "*shape"],
+    z: float,
+) -> Float[np.ndarray, "*shape"]:
+    """Return the difference below which the score is above `z`."""
+    observed = events_1 / n_1 - events_2 / n_2
+    low, high = np.full(observed.shape, -1.0), observed.copy()
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        first, second = _likeliest(events_1 / n_1, events_2 / n_2, n_2 / n_1, middle)
+        parts = first * (1 - first) / n_1, second * (1 - second) / n_2
+        variance = np.maximum(parts[0] + parts[1], _SMALLEST)
+        third = parts[0] * (1 - 2 * first) / n_1 - parts[1] * (1 - 2 * second) / n_2
+        rejected = (observed - middle) / np.sqrt(variance) - third / variance**1.5 * (z**2 - 1) / 6 > z
+        low, high = np.where(rejected, middle, low), np.where(rejected, high, middle)
+    return low
+
+
+def _likeliest(
+    p_1: Float[np.ndarray, "*shape"], p_2: Float[np.ndarray, "*shape"], sizes: Float[np.ndarray, "*shape"], d: Float[np.ndarray, "*shape"]
+) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
+    """Return the likeliest two rates that differ by `d`: a root of a cubic; `sizes` is n_2 / n_1 (Farrington and Manning 1990)."""
+    a, b = 1 + sizes, -(1 + sizes + p_1 + sizes * p_2 + d * (sizes + 2))
+    c, constant = d**2 + d * (2 * p_1 + sizes + 1) + p_1 + sizes * p_2, -p_1 * d * (1 + d)
+    turn = (b / (3 * a)) ** 3 - b * c / (6 * a**2) + constant / (2 * a)
+    scale = np.copysign(np.sqrt(np.maximum((b / (3 * a)) ** 2 - c / (3 * a), _SMALLEST)), turn)
+    angle = (np.pi + np.arccos(np.clip(turn / scale**3, -1, 1))) / 3
+    first = np.clip(2 * scale * np.cos(angle) - b / (3 * a), np.maximum(d, 0.0), np.minimum(1 + d, 1.0))
+    return first, np.clip(first - d, 0.0, 1.0)
+
+
+def difference_limits(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: float) -> Interval:
+    """Newcombe's interval of a difference, and where either group expects under 5 events (or other images) the wider of two.
+
+    Newcombe's adds up two groups' limits as if the difference were symmetric. In thin groups near 0 or 100 % it is skewed: at the level of
+    190 pairs, that of 30 and 3,000 images at .998 leaves out 0 forty times as often as it says. There each limit is the farther of his and
+    that of the score interval corrected for skewness. Elsewhere nothing changes.
+
+    Examples
+    --------
+    1 of 40 against 16 of 4,000: Newcombe's lower limit is just above 0.
+
+    >>> [round(float(end), 4) for end in newcombe(1, 40, 16, 4000, 0.05)]
+    [0.0003, 0.1248]
+    >>> [round(float(end), 4) for end in difference_limits(1, 40, 16, 4000, 0.05)]
+    [-0.0031, 0.1248]
+    """
+    one, n_one, two, n_two = (np.asarray(counts, float) for counts in np.broadcast_arrays(events_1, n_1, events_2, n_2))
+    low, high = newcombe(events_1, n_1, events_2, n_2, alpha)
+    events, trials = one + two, n_one + n_two
+    thin = np.minimum(n_one, n_two) * np.minimum(events, trials - events) / trials < FEWEST_EXPECTED
+    if not thin.any():
+        return low, high
+    lower, upper = np.array(low, float), np.array(high, float)
+    ends = score_difference(one[thin], n_one[thin], two[thin], n_two[thin], alpha)
+    lower[thin], upper[thin] = np.minimum(lower[thin], ends[0]), np.maximum(upper[thin], ends[1])
+    return lower, upper
+
+
 def score_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: float, skewness: bool = False) -> Interval:
     """Score interval of the ratio of two independent rates, first over second: the ratios that a score test does not reject.
 
@@ -171,36 +261,3 @@ def _ratio_score(
         return np.asarray(standardized - third / variance**1.5 * (z**2 - 1) / 6)
 
     return score
-
-
-def agresti_min(only_first: float, only_second: float, n: float, alpha: float) -> tuple[float, float]:
-    """Agresti and Min's interval of a paired difference of rates, ``(only_first - only_second) / n``.
-
-    Parameters
-    ----------
-    only_first, only_second : int
-        Pairs in which only the first, only the second member is an event.
-    n : int
-        Pairs.
-    alpha : float
-        One minus the level, two-sided.
-
-    Returns
-    -------
-    low, high : float
-        Within [-1, 1].
-
-    References
-    ----------
-    Agresti and Min 2005, https://doi.org/10.1002/sim.1781
-
-    Examples
-    --------
-    >>> low, high = agresti_min(25, 10, 1556, 0.05)
-    >>> round(low, 5), round(high, 5)
-    (0.00209, 0.01716)
-    """
-    total = n + 2
-    net = only_first - only_second
-    error = float(ndtri(1 - alpha / 2)) * float(np.sqrt(only_first + only_second + 1 - net**2 / total)) / total
-    return max(-1.0, net / total - error), min(1.0, net / total + error)

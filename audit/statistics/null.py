@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import bdtr, chdtrc, gammaln
 
+from audit.statistics.intervals import FEWEST_EXPECTED
 from audit.statistics.most_significant import difference_chance, max_standardized_difference, most_significant_pair, sampling_errors
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-FEWEST_EXPECTED = 5
-"""Below this expected count chi-square alarms too often (8 % at 126 cells); an exact or drawn null replaces it."""
 EXPECTED_DRAWS = 3999
 """At most as many shuffles where only the gap expected by chance is asked of them."""
 EXACT_CLUSTERS = 14

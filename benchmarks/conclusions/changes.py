@@ -2,7 +2,7 @@
 
 For each scenario: how often a gap is said to have changed, to be reversed, or not to have changed by more than the tolerance, and how
 often the interval of the change holds the truth. An alarm is wrong where the gap did not change (at most 7 %); "no change that matters"
-is wrong where a difference changed by the tolerance or more (at most 8 %). The last lines show that the cost depends on groups and draws
+is wrong where a difference changed by the tolerance or more (at most 5.5 %). The last lines show that the cost depends on groups and draws
 and not on images.
 """
 
@@ -61,6 +61,8 @@ SCENARIOS = (
     Scenario("the gap halves from .1, FairFace's races", (0.9,) * 6 + (0.8,), (0.9,) * 6 + (0.85,), 0.02, FACES),
     Scenario("changed places, 2 x 200", (0.9, 0.7), (0.7, 0.9), 0.05, (200,) * 2),
     Scenario("a difference changes by the tolerance, 2 x 1000", (0.8, 0.8), (0.8, 0.75), 0.05, (1000,) * 2),
+    Scenario("the same, few answers change, 300 and 3000", (0.8, 0.8), (0.775, 0.825), 0.001, (300, 3000)),
+    Scenario("the same, few answers change, 2 x 300", (0.8, 0.8), (0.825, 0.775), 0.001, (300,) * 2),
 )
 
 
@@ -77,7 +79,7 @@ def measured(scenario: Scenario, runs: int, settings: Settings, rng: np.random.G
         turned += any(pair.reversed for pair in pair_changes(counts, settings.alpha))
     shares = [count / runs for count in (alarms, same, turned, covered)]
     false_alarm = scenario.truth == 0 and shares[0] > 0.07
-    false_peace = scenario.farthest >= TOLERANCE - 1e-9 and shares[1] > 0.08
+    false_peace = scenario.farthest >= TOLERANCE - 1e-9 and shares[1] > 0.055
     word = "NOT MET" if false_alarm or false_peace else "met"
     print(f"  {scenario.name:<50} {scenario.truth:+.3f}  " + "  ".join(f"{share:8.3f}" for share in shares) + f"   {word}", flush=True)
     return word == "met"

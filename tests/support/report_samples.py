@@ -21,9 +21,10 @@ from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.evidence.shrinkage import shrink
 from audit.statistics.evidence.threshold_curves import threshold_curve, thresholds_at
 from audit.statistics.findings import decide_verdicts
-from audit.statistics.intervals import agresti_min, newcombe, wilson
+from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import Tally
 from audit.statistics.null import mcnemar_p, two_proportion_p
+from audit.statistics.paired.intervals import agresti_min
 from audit.statistics.units.sampling_unit import ImageUnits
 from audit.types import Exclusion, Measurement, ModelRecord, Note, Settings
 from probes.counterfactual import emoji as emoji_probe

@@ -18,7 +18,7 @@ from audit.plans import WordRatePlan
 from audit.records.analyses.similarity import ChanceBand
 from audit.records.analyses.word_rates import WordRate, WordRates
 from audit.records.inputs import TextSet
-from audit.statistics.intervals import newcombe
+from audit.statistics.intervals import difference_limits
 from audit.statistics.null import generator
 from audit.types import Dataset, Probe, Settings
 
@@ -152,5 +152,5 @@ class _Rated:
             difference = first.mean() - second.mean()
             return float(difference - half), float(difference + half)
         events, n = ([np.array(round(each(part))) for part in (first, second)] for each in (np.sum, len))
-        low, high = newcombe(events[0], n[0], events[1], n[1], self.settings.alpha)
+        low, high = difference_limits(events[0], n[0], events[1], n[1], self.settings.alpha)
         return float(low), float(high)

@@ -7,7 +7,7 @@ from scipy.special import ndtri
 
 from audit.records.evidence import EffectSize, Estimate
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
-from audit.statistics.intervals import newcombe
+from audit.statistics.intervals import difference_limits
 from audit.types import Group
 
 
@@ -82,6 +82,6 @@ def effect_size(groups: tuple[Group, Group], events: tuple[int, int], n: tuple[i
     """Return difference, ratio, odds ratio and Cohen's h of two groups, first against second; each with its interval."""
     counts = (events[0], n[0], events[1], n[1])
     rates = events[0] / n[0], events[1] / n[1]
-    low, high = newcombe(*counts, alpha)
+    low, high = difference_limits(*counts, alpha)
     difference = Estimate(rates[0] - rates[1], float(low), float(high))
     return EffectSize(*groups, difference, ratio(*counts, alpha), odds_ratio(*counts, alpha), cohens_h(*rates))

@@ -12,7 +12,7 @@ from audit.naming import finding_id
 from audit.records.finding import VarianceShares
 from audit.records.results import SpecificationCurve, SpecificationPoint
 from audit.statistics.counts.rows import RowEvents, row_codes, row_events
-from audit.statistics.intervals import newcombe
+from audit.statistics.intervals import difference_limits
 from audit.statistics.max_t import LabelShuffles, Wordings, median_gap_p
 from audit.statistics.metrics import Tally, extremes, resolve
 from audit.statistics.multiplicity import benjamini_hochberg
@@ -135,7 +135,7 @@ def _point(plan: SpecificationPlan, index: int, tallied: Tally, pair: tuple[Grou
         i, j = groups.index(pair[0]), groups.index(pair[1])
         # The pair was chosen for being the widest: simultaneous over all pairs, as the same pair's interval in its finding.
         pairs = len(groups) * (len(groups) - 1) // 2
-        low, high = newcombe(events[i], n[i], events[j], n[j], settings.alpha / pairs)
+        low, high = difference_limits(events[i], n[i], events[j], n[j], settings.alpha / pairs)
         point = replace(point, difference=float(events[i] / n[i] - events[j] / n[j]), low=float(low), high=float(high))
     return point
 

@@ -11,9 +11,9 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from audit.records.results import CellStatus
-from audit.statistics.intervals import agresti_min
 from audit.statistics.metrics import Tally
 from audit.statistics.null import EXACT_CLUSTERS, generator, mcnemar_p, sign_flip_p
+from audit.statistics.paired.intervals import agresti_min, tango
 from audit.statistics.resampling import exceedance_p
 from audit.statistics.units.clusters import ClusterTable, covariance
 from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits, SamplingUnits
@@ -122,6 +122,12 @@ def change_ends(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"
     ends = [agresti_min(*row, alpha) for row in zip(gained.tolist(), lost.tolist(), n.tolist(), strict=True)]
     low, high = np.array(ends).reshape(-1, 2).T
     return low, high
+
+
+def score_ends(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
+    """Return Tango's interval of each group's change with the correction for continuity, at its effective number of images."""
+    gained, lost, n = effective(joint, alpha)
+    return tango(gained, lost, n, alpha, continuity=True)
 
 
 def effective(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"], ...]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import chdtrc
 
-from audit.statistics.intervals import newcombe
-from audit.statistics.null import FEWEST_EXPECTED, two_proportion_p
+from audit.statistics.intervals import FEWEST_EXPECTED, newcombe
+from audit.statistics.null import two_proportion_p
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int

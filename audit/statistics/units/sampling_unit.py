@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, farther_end
-from audit.statistics.intervals import newcombe, score_ratio, wilson
+from audit.statistics.intervals import difference_limits, score_ratio, wilson
 from audit.statistics.null import GapNull, between_group_variance, gap_test, two_proportion_p
 from audit.statistics.units.cluster_intervals import RateLimits, difference_intervals, rate_intervals, rate_limits, ratio_intervals
 from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p
@@ -113,7 +113,7 @@ class ImageUnits:
         return wilson(self.events, self.n, alpha)
 
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
-        return newcombe(self.events[first], self.n[first], self.events[second], self.n[second], alpha)
+        return difference_limits(self.events[first], self.n[first], self.events[second], self.n[second], alpha)
 
     def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         return score_ratio(self.events[first], self.n[first], self.events[second], self.n[second], alpha, skewness=True)

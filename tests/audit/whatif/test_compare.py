@@ -8,9 +8,10 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 
 from audit.errors import DataError, UsageError
-from audit.statistics.intervals import agresti_min, newcombe
+from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test
+from audit.statistics.paired.intervals import agresti_min
 from audit.types import UNKNOWN, Note, Settings
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, utility, what_if
 from audit.whatif.counted import Judge

@@ -9,8 +9,9 @@ from scipy.stats import fisher_exact
 from statsmodels.stats.contingency_tables import mcnemar
 
 from audit.errors import DataError
-from audit.statistics.intervals import agresti_min, newcombe
+from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
+from audit.statistics.paired.intervals import agresti_min
 from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS
 from audit.types import UNKNOWN, Note, Settings
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if

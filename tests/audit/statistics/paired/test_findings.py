@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError, UsageError
-from audit.statistics.intervals import agresti_min, wilson
+from audit.statistics.intervals import wilson
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import mcnemar_p
 from audit.statistics.paired.findings import paired_findings
+from audit.statistics.paired.intervals import agresti_min
 from audit.types import UNKNOWN, PairedClaim, Settings
 from tests.support.answered import answered as made_up
 

@@ -9,8 +9,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 import audit
 from audit.errors import UsageError
-from audit.statistics.intervals import agresti_min
 from audit.statistics.paired.findings import paired_findings
+from audit.statistics.paired.intervals import agresti_min
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import UNKNOWN, Dataset, PairedClaim, Settings
 from tests.support.answered import answered as made_up
