@@ -65,6 +65,23 @@ class Contrast:
 
 
 @record
+class LeadingPair:
+    """Two groups and the difference of their rates: the one pair that pages, exports and gates tell of."""
+
+    higher: Group
+    """With the higher rate."""
+    lower: Group
+    difference: float
+    """Not below 0."""
+    low: float
+    high: float
+    """Simultaneous interval: at 1 - alpha / m for the m pairs, as in `Contrast`; `low` is below 0 where the order of the two is open."""
+    chance: float
+    """How far apart chance sets these two (95 %): the 95 % point of the largest standardised difference of any two groups under shuffled
+    labels, times the standard error of this pair."""
+
+
+@record
 class Gap:
     """The largest minus the smallest rate over the estimable groups, and what is expected by chance."""
 
@@ -107,6 +124,18 @@ class Gap:
     """The pair whose difference is largest in standard errors, the higher rate first. Thin groups may lie farther apart by chance."""
     pair_p: float | None = None
     """Of that pair, by itself. Where only `p` is significant, groups differ although no single pair stands out."""
+    leading: LeadingPair | None = None
+    """The pair that the finding tells of. Of a disparity or a signal the one that is shown to differ most: of the pairs beyond their
+    `chance` whose interval leaves out 0, that with the largest `low`; None where there is none: `diffuse`. Of any other the `open_pair`."""
+    open_pair: LeadingPair | None = None
+    """The pair that leaves most open: whose `high` is largest."""
+
+
+def pair_of(gap: Gap) -> tuple[Group, Group]:
+    """Return the pair that is told of, the higher rate first; of a diffuse finding the most significant, which no sentence names."""
+    if gap.leading is not None:
+        return gap.leading.higher, gap.leading.lower
+    return gap.most_significant or (gap.highest, gap.lowest)
 
 
 @record
@@ -153,7 +182,7 @@ class Finding:
     composition: Composition | None = None
     """Of primary accuracy; None where a group lacks one of the true answers."""
     diffuse: bool = False
-    """Whether groups are shown to differ although no single pair stands out."""
+    """Whether groups are shown to differ although no single pair is: no simultaneous interval leaves out 0."""
 
 
 def planned_verdicts(findings: Iterable[Finding]) -> list[Verdict]:

@@ -23,7 +23,17 @@ from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord
 from audit.records.evidence import AuditEvidence
 from audit.records.file import File
-from audit.records.finding import CellStatus, Contrast, Finding, Gap, PairedFinding, Rate, SpecificationCurve, SpecificationPoint
+from audit.records.finding import (
+    CellStatus,
+    Contrast,
+    Finding,
+    Gap,
+    LeadingPair,
+    PairedFinding,
+    Rate,
+    SpecificationCurve,
+    SpecificationPoint,
+)
 from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, EndpointRecord, MeasurementRecord, ProbeRecord, TextSet
 from audit.records.replicates import Replicates
@@ -32,9 +42,9 @@ from audit.records.what_if import WhatIfs
 from audit.types import ModelRecord, Note, PublishedTable, Settings
 
 __all__ = [
-    "AuditResult", "CellStatus", "Contrast", "ControlFinding", "DataRecord", "Example", "Finding", "Gap", "MeasurementRecord",
-    "PairedFinding", "ProbeRecord", "Rate", "Results", "SpecificationCurve", "SpecificationPoint", "TextSet", "Timing", "UntrainedControl",
-    "Verdict",
+    "AuditResult", "CellStatus", "Contrast", "ControlFinding", "DataRecord", "Example", "Finding", "Gap", "LeadingPair",
+    "MeasurementRecord", "PairedFinding", "ProbeRecord", "Rate", "Results", "SpecificationCurve", "SpecificationPoint", "TextSet",
+    "Timing", "UntrainedControl", "Verdict",
 ]  # fmt: skip
 
 SCHEMA_VERSION = "2"

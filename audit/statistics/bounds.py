@@ -18,9 +18,9 @@ from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.intervals import difference_limits, wilson
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
-    Counts = Int[np.ndarray, "g"] | Float[np.ndarray, "g"]
+    Counts = Int[np.ndarray, "*b g"] | Float[np.ndarray, "*b g"]
     Bounded = Callable[[Counts, Counts], Estimate | None]
 
 MOST_IMAGES = 1e9
@@ -46,6 +46,19 @@ def gap_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Esti
     sides = events[first], n[first], events[second], n[second]
     low, high = difference_limits(*sides, alpha / (len(first) * family))
     return Estimate(float(np.ptp(events / n)), float(max(0.0, np.maximum(low, -high).max())), equivalence_bound(events, n, alpha))
+
+
+def two_apart(events: Counts, n: Counts, alpha: float) -> Bool[np.ndarray, "*b"]:
+    """Whether the interval of the difference of the first two groups leaves out 0, in each table.
+
+    Examples
+    --------
+    >>> two_apart(np.array([[56, 48], [56, 60]]), np.array([70, 80]), 0.05).tolist()
+    [True, False]
+    """
+    n = np.maximum(n, 1)
+    low, high = difference_limits(events[..., 0], n[..., 0], events[..., 1], n[..., 1], alpha)
+    return (low > 0) | (high < 0)
 
 
 def rate_bounds(events: Counts, n: Counts, alpha: float, end: Literal["highest", "lowest"], family: int = 1) -> Estimate:

@@ -29,7 +29,7 @@ from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
 from audit.statistics.power import detectable_difference
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
-from audit.statistics.verdict import decide_finding, is_diffuse, ratio_tolerance, unresponsive, worst
+from audit.statistics.verdict import decide_finding, ratio_tolerance, unresponsive, worst
 from audit.types import Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -241,13 +241,20 @@ def _decided(finding: Finding, p_adjusted: float | None, settings: Settings, *, 
         finding = replace(finding, gap=gap, pairs=finding.pairs if gap.p_adjusted <= settings.alpha else ())
     verdict, exceeds = decide_finding(finding, settings, limited=limited)
     pairs = finding.pairs if finding.primary else _most_significant(finding.pairs)
-    diffuse = verdict in ("disparity", "signal") and is_diffuse(finding, settings)
-    return replace(finding, pairs=pairs, verdict=verdict, exceeds_tolerance=exceeds, diffuse=diffuse)
+    decided = replace(finding, pairs=pairs, verdict=verdict, exceeds_tolerance=exceeds)
+    if verdict not in ("disparity", "signal"):
+        return _open(decided)
+    return replace(decided, diffuse=finding.gap is not None and finding.gap.leading is None)
+
+
+def _open(finding: Finding) -> Finding:
+    """Let the pair lead that leaves most open: nothing is shown to differ."""
+    return replace(finding, gap=finding.gap and replace(finding.gap, leading=finding.gap.open_pair))
 
 
 def _responsive(finding: Finding, look: Look | None) -> Finding:
     why = unresponsive(finding, look)
-    return replace(finding, verdict="not estimable", exceeds_tolerance=False, diffuse=False, unresponsive=why) if why else finding
+    return _open(replace(finding, verdict="not estimable", exceeds_tolerance=False, diffuse=False, unresponsive=why)) if why else finding
 
 
 def _most_significant(pairs: tuple[Contrast, ...]) -> tuple[Contrast, ...]:

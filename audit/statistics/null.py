@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +47,9 @@ class GapNull:
     chi2_p: float | None
     pair_p: float
     """Of the most significant pair alone; where only p is small, groups differ although no single pair stands out."""
+    chance: Float[np.ndarray, "g g"] = field(compare=False)
+    """How far apart chance sets any two groups, picked among all pairs: the 95 % point of the largest standardised difference of a shuffle,
+    times the standard error of the pair. A pair of large groups has its own, however thin the others are."""
 
 
 def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator) -> GapNull:
@@ -77,9 +80,9 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
     (0.4, 0.001, 38.1)
     """
     total = int(events.sum())
-    gap = float(np.ptp(events / n))
     if total in (0, int(n.sum())):
-        return GapNull(gap, 1.0, (0, len(n) - 1), 0.0, 0.0, None, None, 1.0)
+        return no_events(len(n))
+    gap = float(np.ptp(events / n))
     beyond = is_beyond_draws(events, n, draws)
     drawn = rng.multivariate_hypergeometric(n, total, size=min(draws, EXPECTED_DRAWS) if beyond else draws, method="marginals")
     drawn, errors = np.ascontiguousarray(drawn.T), sampling_errors(n)  # numpy reduces over a short last axis ten times as slowly
@@ -87,14 +90,21 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
     null = rates.max(axis=0) - rates.min(axis=0)
     chi2 = float(_chi_square(events, n))
     p = pair_p = chi2_p = 1 / (draws + 1)
+    largest = max_standardized_difference(rates.T, errors)
     if not beyond:
-        shuffled = np.stack([max_standardized_difference(rates.T, errors), _chi_square(drawn, n[:, None])]).T
+        shuffled = np.stack([largest, _chi_square(drawn, n[:, None])]).T
         combined, each = ShuffledNull(shuffled).p(np.array([max_standardized_difference(events / n, errors), chi2]))
         p, (pair_p, chi2_p) = float(combined), map(float, each)
     if _fewest_expected(events, n) >= FEWEST_EXPECTED:
         chi2_p = float(chdtrc(len(n) - 1, chi2))
     ends = most_significant_pair(events / n, errors)
-    return GapNull(gap, p, ends, float(null.mean()), float(np.quantile(null, 0.95)), chi2, chi2_p, pair_p)
+    upper, chance = float(np.quantile(null, 0.95)), np.quantile(largest, 0.95) * errors
+    return GapNull(gap, p, ends, float(null.mean()), upper, chi2, chi2_p, pair_p, chance)
+
+
+def no_events(groups: int) -> GapNull:
+    """Return the null of groups in which no image, or every image, is an event: no shuffle differs."""
+    return GapNull(0.0, 1.0, (0, groups - 1), 0.0, 0.0, None, None, 1.0, np.zeros((groups, groups)))
 
 
 def gap_p(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator) -> float:

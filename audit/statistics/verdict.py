@@ -63,11 +63,14 @@ def verdicts(
     groups: int | Int[np.ndarray, "b"],
     *,
     limited: bool | Bool[np.ndarray, "b"] = False,
+    apart: bool | Bool[np.ndarray, "b"] = True,
 ) -> np.ndarray:
     """Apply the ordered rules: a limited run is inconclusive; then not estimable, equivalent, disparity, inconclusive.
 
     `close` is whether every pair is shown to be `within` its tolerance, `p` the adjusted p of the test that no two groups differ
-    (NaN without a test), `groups` how many can be compared. Returns a `Verdict` each: str[b].
+    (NaN without a test), `groups` how many can be compared, `apart` whether the interval of the difference leaves out 0. A disparity of two
+    groups needs both p and interval: where whole clusters fail in one group, shuffles do not know how many fail that were not sampled.
+    Of more groups p alone decides, since both would cost up to 40 points of power. Returns a `Verdict` each: str[b].
 
     Examples
     --------
@@ -75,19 +78,22 @@ def verdicts(
     >>> verdicts(within(bound, 0.05), p, 0.05, np.array([2, 2, 2, 1])).tolist()
     ['disparity', 'equivalent', 'inconclusive', 'not estimable']
     """
-    conditions = np.broadcast_arrays(limited, np.less(groups, 2), close, np.less_equal(p, alpha))
+    differ = np.less_equal(p, alpha) & (np.asarray(apart) | np.greater(groups, 2))
+    conditions = np.broadcast_arrays(limited, np.less(groups, 2), close, differ)
     return np.select(conditions, ["inconclusive", "not estimable", "equivalent", "disparity"], "inconclusive")
 
 
 def decide_finding(finding: Finding, settings: Settings, *, limited: bool) -> tuple[FindingVerdict, bool]:
     """Return a finding's verdict, and whether it is a disparity beyond the tolerance; the finding carries its adjusted p."""
     gap, groups = finding.gap, sum(rate.status == "ok" for rate in finding.by_group)
+    apart = gap is not None and gap.low > 0
     if not finding.primary:
-        found = gap is not None and gap.p_adjusted <= settings.alpha and not limited
+        found = gap is not None and gap.p_adjusted <= settings.alpha and (apart or groups > 2) and not limited
         return ("not estimable" if gap is None else "signal" if found else "no signal"), False
     bound = np.inf if gap is None or gap.equivalence_bound is None else gap.equivalence_bound
     close = within(bound, finding.tolerance, gap.equivalence_ratio if gap else None, finding.ratio_tolerance)
-    verdict: Verdict = verdicts(close, gap.p_adjusted if gap else np.nan, settings.alpha, groups, limited=limited).item()
+    p = gap.p_adjusted if gap else np.nan
+    verdict: Verdict = verdicts(close, p, settings.alpha, groups, limited=limited, apart=apart).item()
     return verdict, verdict == "disparity" and (any(pair.beyond_tolerance for pair in finding.pairs) or _beyond_ratio(finding))
 
 
@@ -112,12 +118,6 @@ def unresponsive(finding: Finding, look: Look | None) -> Unresponsive | None:
     by_question = look == "constant" and (0 < rate < 1 or (rate == 1 and finding.outcome == UNCLEAR))
     blind = look in ("constant", "unclear", "order") and (finding.outcome not in NO_ANSWER or by_question)
     return look if blind and finding.verdict != "disparity" else None
-
-
-def is_diffuse(finding: Finding, settings: Settings) -> bool:
-    """Whether only all groups together are shown to differ: the most significant pair, corrected like the finding, is not."""
-    gap = finding.gap
-    return gap is not None and gap.pair_p is not None and gap.pair_p * gap.p_adjusted > settings.alpha * gap.p
 
 
 def worst(found: Sequence[Verdict]) -> Verdict:

@@ -26,10 +26,12 @@ from scipy.special import stdtr
 from scipy.stats import beta
 
 from audit.run import main as audit_run
+from audit.statistics.contrasts import ComparedGroups, gap_of
 from audit.statistics.null import generator
 from audit.statistics.units.clusters import ClusterTable, cluster_table
-from audit.statistics.units.sampling_unit import ClusterUnits
+from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits, SamplingUnits
 from audit.statistics.verdict import verdicts
+from audit.types import Settings
 
 ALPHA, TOLERANCE, DRAWS, FILES = 0.05, 0.05, 999, 400
 GEOMETRIC = tuple(np.round(np.geomspace(1, 300, 60)).astype(int).tolist())
@@ -71,6 +73,8 @@ class Found:
     contrasts: tuple[bool, ...]
     t: bool
     """Whether the cluster-robust t test of the first two groups rejects."""
+    contradicts: bool = False
+    """Whether it is a disparity whose leading pair differs by no more than chance or has an interval that includes 0."""
 
 
 def _expected(part: Part) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +141,7 @@ def by_counts(design: Design, number: int) -> Found:
     """Put the counts of file `number` through the statistics."""
     cluster, group, event = rows(design, number)
     table, truth = cluster_table(cluster, group, event, len(design.truth)), design.truth
-    units = ClusterUnits(table)
+    units: SamplingUnits = ImageUnits(*table.totals) if cluster.size == len(np.unique(cluster)) else ClusterUnits(table)
     judged = np.flatnonzero(units.enough() & (units.n >= 30))
     low, high = units.intervals(ALPHA)
     held = tuple(bool(low[i] <= truth[i] <= high[i]) for i in judged)
@@ -146,10 +150,14 @@ def by_counts(design: Design, number: int) -> Found:
     units, rates = units.of(judged), truth[judged]
     first, second = np.triu_indices(len(judged), 1)
     low, high = units.differences(first, second, ALPHA)
-    p = units.null(DRAWS, generator(0, f"{design.name} {number}")).p
-    verdict = verdicts(units.equivalence_bound(ALPHA) < TOLERANCE, p, ALPHA, len(judged)).item()
-    differences = rates[first] - rates[second]
-    return Found(verdict, held, tuple(((low <= differences) & (differences <= high)).tolist()), robust_t(table))
+    groups = ComparedGroups(tuple((str(place),) for place in judged), units)
+    gap = gap_of(groups, generator(0, f"{design.name} {number}"), Settings(draws=DRAWS))
+    close = gap.equivalence_bound is not None and gap.equivalence_bound < TOLERANCE
+    verdict = verdicts(close, gap.p, ALPHA, len(judged), apart=gap.low > 0).item()
+    held_differences = ((low <= rates[first] - rates[second]) & (rates[first] - rates[second] <= high)).tolist()
+    pair = gap.leading if verdict == "disparity" else None
+    contradicts = pair is not None and (pair.difference <= pair.chance or pair.low <= 0)
+    return Found(verdict, held, tuple(held_differences), robust_t(table), contradicts)
 
 
 def by_file(design: Design, number: int) -> Found:
@@ -173,10 +181,13 @@ def by_file(design: Design, number: int) -> Found:
         one = finding["contrasts"][0]
         difference = truth[tuple(one["first"])] - next(rate for group, rate in truth.items() if group != tuple(one["first"]))
         contrasts = (bool(one["low"] <= difference <= one["high"]),)
-    return Found(finding["verdict"], held, contrasts, robust_t(cluster_table(cluster, group, event, len(truth))))
+    pair = finding["gap"]["leading"] if finding["verdict"] == "disparity" else None
+    contradicts = pair is not None and (pair["difference"] <= pair["chance"] or pair["low"] <= 0)
+    return Found(finding["verdict"], held, contrasts, robust_t(cluster_table(cluster, group, event, len(truth))), contradicts)
 
 
 FIFTY, ONE = (50,), (1,)
+UNEQUAL = tuple(np.geomspace(30, 3000, 20).astype(int).tolist())
 DESIGNS = [
     # Reported by an independent check.
     Design("20 x 50 r .9 | 200 x 50 r .05", nested((FIFTY * 20, 0.8, 0.9), (FIFTY * 200, 0.8, 0.05)), "disparity"),
@@ -225,6 +236,16 @@ DESIGNS = [
         "mixed, .7 | .8",
         (crossed(60, (5, 5), (0.7, 0.8), 0.4), *nested((ONE * 300, 0.7, 0), ((10,) * 40, 0.8, 0.7))),
     ),
+    # One pair on the first screen: with its own chance, and led only where it is shown.
+    Design("20 x 20 r .02 .5 | 300 single .65", nested(((20,) * 20, 0.5, 0.02), (ONE * 300, 0.65, 0))),
+    Design("20 x 20 r .1 .5 | 300 single .5", nested(((20,) * 20, 0.5, 0.1), (ONE * 300, 0.5, 0)), "disparity"),
+    Design("singles: 5,000 | 5,000 | 40, .6", nested((ONE * 5000, 0.6, 0), (ONE * 5000, 0.6, 0), (ONE * 40, 0.6, 0)), "disparity"),
+    Design("singles: 5,000 | 5,000 | 40, .6 .63 .6", nested((ONE * 5000, 0.6, 0), (ONE * 5000, 0.63, 0), (ONE * 40, 0.6, 0))),
+    Design("singles: 7 x 300, .8", nested(*[(ONE * 300, 0.8, 0)] * 7), "disparity"),
+    Design("singles: 20 of 30 to 3,000, .7", nested(*[(ONE * n, 0.7, 0) for n in UNEQUAL]), "disparity"),
+    # Whole persons fail in one group: in a fifth of the files none of 30 is sampled.
+    Design("30 x 20, .05 wholly | 900 single .05", nested(((20,) * 30, 0.05, 1), (ONE * 900, 0.05, 0)), "disparity"),
+    Design("60 x 20, .05 wholly | 900 single .05", nested(((20,) * 60, 0.05, 1), (ONE * 900, 0.05, 0)), "disparity"),
     Design("300 x 20 r .1, .10 | .15", nested(((20,) * 300, 0.1, 0.1), ((20,) * 300, 0.15, 0.1)), "equivalent"),
     Design("100 x 10 r .5, .05 | .15", nested(((10,) * 100, 0.05, 0.5), ((10,) * 100, 0.15, 0.5)), "equivalent", 0.02),
 ]
@@ -243,6 +264,8 @@ def judge(design: Design, found: Sequence[Found]) -> list[str]:
     else:
         share = float(np.mean(verdict == "disparity"))
         words.append(_line(f'"disparity" (t test: {t:.3f})', share, share >= 0.9 * t or not estimable.all(), f">= {0.9 * t:.3f}"))
+    contradicts = float(np.mean([each.contradicts for each in found]))
+    words.append(_line("leads with a pair within chance or 0", contradicts, contradicts == 0, "<= 0"))
     for name, held in (
         ("rates", [x for each in found for x in each.rates]),
         ("differences", [x for each in found for x in each.contrasts]),

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import chdtrc, ndtri
 
 from audit.records.evidence import Adjusted, AdjustedGap, Adjustment, Estimate, Shift
+from audit.records.finding import pair_of
 from audit.records.results import Finding
 from audit.statistics.counts.cells import CellTable
 from audit.statistics.counts.rows import row_events
@@ -49,7 +50,7 @@ def _of_finding(finding: Finding, inputs: EvidenceInputs) -> Adjustment | None:
     gap, cells, alpha = finding.gap, inputs.cells[finding.measurement], inputs.settings.alpha
     assert gap is not None  # noqa: S101  (only findings with a gap are tested)
     metric, outcome = resolve(inputs.measurements[finding.measurement], claim_of(finding), cells.answered)
-    high, low = gap.most_significant or (gap.highest, gap.lowest)
+    high, low = pair_of(gap)
     significant = gap.p_adjusted <= alpha
 
     def within(others: tuple[str, ...]) -> tuple[Strata, Adjusted | None]:

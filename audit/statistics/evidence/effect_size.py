@@ -6,20 +6,22 @@ import numpy as np
 from scipy.special import ndtri
 
 from audit.records.evidence import EffectSize, Estimate
+from audit.records.finding import pair_of
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
 from audit.statistics.intervals import difference_limits
 from audit.types import Group
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, EffectSize]:
-    """Return the sizes of effect of the highest against the lowest group of each finding."""
+    """Return the sizes of effect of the pair that each finding tells of."""
     found = {}
     for finding in inputs.findings:
         if finding.gap:
             groups, events, n = compared_counts(finding)
-            ends = [groups.index(group) for group in (finding.gap.highest, finding.gap.lowest)]
+            pair = pair_of(finding.gap)
+            ends = [groups.index(group) for group in pair]
             k, m = ((int(counts[ends[0]]), int(counts[ends[1]])) for counts in (events, n))
-            found[finding.id] = effect_size((finding.gap.highest, finding.gap.lowest), k, m, inputs.settings.alpha)
+            found[finding.id] = effect_size(pair, k, m, inputs.settings.alpha)
     return found
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from audit.records.finding import pair_of
 from audit.records.label_noise import LabelErrors, LabelNoise, NoisePoint, TippingPoint
 from audit.records.results import Finding, Verdict
+from audit.statistics.bounds import two_apart
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, ratio_reach, reach
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
 from audit.statistics.metrics import METRICS
@@ -64,7 +66,7 @@ def _of_finding(finding: Finding, settings: Settings) -> LabelNoise:
     points = label_noise_curve(events, n, rules, generator(settings.seed, f"{finding.id}/noise"))
     if finding.verdict != "disparity":
         return LabelNoise(None, points)
-    high, low = gap.most_significant or (gap.highest, gap.lowest)
+    high, low = pair_of(gap)
     worst, other = _worst_first(finding, high, low)
     ends = groups.index(worst), groups.index(other)
     k, m = ((int(counts[ends[0]]), int(counts[ends[1]])) for counts in (events, n))
@@ -80,7 +82,7 @@ def _of_truth(finding: Finding, answers: int) -> LabelErrors | None:
     if not metric.needs_truth or gap is None or finding.verdict != "disparity":
         return None
     groups, events, n = compared_counts(finding)
-    ends = _worst_first(finding, gap.highest, gap.lowest)
+    ends = _worst_first(finding, *pair_of(gap))
     places = [groups.index(group) for group in ends]
     wrong = (n - events if metric.better == "high" else events)[places]
     (w, w_other), (of, of_other) = wrong.tolist(), n[places].tolist()
@@ -175,7 +177,8 @@ def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rul
     ratio = equivalence_ratio(events, n, rules.alpha) if enough and rules.ratio_tolerance is not None else None
     close = within(bound, rules.tolerance, ratio, rules.ratio_tolerance)
     p = gap_p(events, n, rules.draws, rng) if enough and not close else np.nan
-    found: Verdict = verdicts(close, p, rules.level, len(n)).item()
+    apart = enough and two_apart(events, n, rules.alpha)
+    found: Verdict = verdicts(close, p, rules.level, len(n), apart=apart).item()
     return found
 
 
@@ -237,7 +240,9 @@ def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], p: Floa
     narrow = np.flatnonzero((spread_of_rates(rates) < rules.tolerance) & (groups > 1))
     for part in np.array_split(narrow, max(1, len(narrow) * n.shape[1] ** 2 // _BLOCK)):
         close[part] = _within(events[part], n[part], ok[part], rules)
-    return verdicts(close, p, rules.level, groups)
+    first_two = np.argsort(~ok, axis=1, kind="stable")[:, :2]
+    apart = two_apart(np.take_along_axis(events, first_two, axis=1), np.take_along_axis(n, first_two, axis=1), rules.alpha)
+    return verdicts(close, p, rules.level, groups, apart=apart)
 
 
 def _within(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[np.ndarray, "b g"], rules: Rules) -> Bool[np.ndarray, "b"]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.records.results import Finding, Verdict
+from audit.statistics.bounds import two_apart
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio
 from audit.statistics.evidence.inputs import BestTwo, EvidenceInputs, claim_of, compared_counts, has_confidence
@@ -41,12 +42,13 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Verdict]:
     found = [finding for finding in inputs.findings if finding.primary]
     counts = [_counts(finding, flipped.get(finding.measurement), inputs) for finding in found]
     tested = [i for i, (_, n) in enumerate(counts) if len(n) > 1]
-    close, p = np.zeros(len(found), bool), np.full(len(found), np.nan)
+    close, apart, p = np.zeros(len(found), bool), np.zeros(len(found), bool), np.full(len(found), np.nan)
     for i in tested:
+        apart[i] = two_apart(*counts[i], inputs.settings.alpha)
         close[i] = _within(found[i], counts[i], inputs.settings.alpha)
         p[i] = _p(found[i], counts[i], inputs)
     p[tested] = holm(p[tested])
-    ruled = verdicts(close, p, inputs.settings.alpha, np.array([len(n) for _, n in counts])).tolist()
+    ruled = verdicts(close, p, inputs.settings.alpha, np.array([len(n) for _, n in counts]), apart=apart).tolist()
     return {finding.id: verdict for finding, verdict in zip(found, ruled, strict=True) if not finding.unresponsive}
 
 

@@ -10,7 +10,7 @@ from scipy.special import stdtr
 from audit.statistics.null import GapNull, ShuffledNull
 from audit.statistics.resampling import spread_of_rates
 from audit.statistics.units.cluster_shuffles import shuffles
-from audit.statistics.units.cluster_sums import Sums, as_normal, standardized_differences
+from audit.statistics.units.cluster_sums import Sums, as_normal, as_student, difference_errors, standardized_differences
 from audit.statistics.units.clusters import ClusterTable
 
 if TYPE_CHECKING:
@@ -43,8 +43,18 @@ def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator
     at = int(np.abs(standardized_differences(sums, pooled, first, second)[0]).argmax())
     ends = (int(first[at]), int(second[at]))
     ends = ends if sums.rates[ends[0]] >= sums.rates[ends[1]] else ends[::-1]
-    upper = float(np.quantile(gaps, 0.95))
-    return GapNull(float(np.ptp(sums.rates)), float(p), ends, float(gaps.mean()), upper, None, float(any_p), float(pair_p))
+    upper, critical = float(np.quantile(gaps, 0.95)), max(float(np.quantile(null[:, 0], 0.95)) for null in nulls)
+    chance = _chance(sums, pooled, critical)
+    return GapNull(float(np.ptp(sums.rates)), float(p), ends, float(gaps.mean()), upper, None, float(any_p), float(pair_p), chance)
+
+
+def _chance(sums: Sums, pooled: float, critical: float) -> Float[np.ndarray, "g g"]:
+    """Put the 95 % point of the largest standardised difference back on the scale of each pair, by its own error and freedom."""
+    first, second = np.triu_indices(len(sums.n), 1)
+    error, freedom = difference_errors(sums, pooled, first, second)
+    chance = np.zeros((len(sums.n), len(sums.n)))
+    chance[first, second] = chance[second, first] = np.minimum(as_student(critical, freedom) * error, 1.0)
+    return chance
 
 
 def _statistics(sums: Sums, pooled: float) -> Float[np.ndarray, "*b 2"]:

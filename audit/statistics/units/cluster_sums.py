@@ -113,10 +113,10 @@ class Sums:
         return np.clip(np.where(scale > _TINY, self.residuals[..., first, second] / np.maximum(scale, _TINY), 0.0), -1, 1)
 
 
-def standardized_differences(
+def difference_errors(
     sums: Sums, pooled: Float[np.ndarray, "*b m"] | float, first: Pairs, second: Pairs
 ) -> tuple[Float[np.ndarray, "*b m"], Float[np.ndarray, "*b m"]]:
-    """Differences of two groups' rates in standard errors, and the degrees of freedom of these (Satterthwaite's).
+    """Standard errors of the differences of two groups' rates, and the degrees of freedom of these (Satterthwaite's).
 
     The rates of groups with common clusters are correlated, and so are the estimates of their errors.
     """
@@ -127,8 +127,15 @@ def standardized_differences(
     parts = one / np.sqrt(sums.freedom[..., first]), two / np.sqrt(sums.freedom[..., second])
     spread = parts[0] ** 2 + parts[1] ** 2 + 2 * common * parts[0] * parts[1]
     freedom = np.where(spread > 0, (one + two) ** 2 / np.where(spread > 0, spread, 1.0), 1.0)
-    difference = sums.rates[..., first] - sums.rates[..., second]
-    return difference / np.sqrt(np.maximum(error, _TINY)), np.maximum(freedom, 0.5)
+    return np.sqrt(np.maximum(error, _TINY)), np.maximum(freedom, 0.5)
+
+
+def standardized_differences(
+    sums: Sums, pooled: Float[np.ndarray, "*b m"] | float, first: Pairs, second: Pairs
+) -> tuple[Float[np.ndarray, "*b m"], Float[np.ndarray, "*b m"]]:
+    """Differences of two groups' rates in standard errors, and the degrees of freedom of these."""
+    error, freedom = difference_errors(sums, pooled, first, second)
+    return (sums.rates[..., first] - sums.rates[..., second]) / error, freedom
 
 
 def as_normal(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
@@ -144,6 +151,17 @@ def as_normal(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
     [1.96]
     """
     return np.asarray(np.sign(t) * (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(t**2 / freedom)))
+
+
+def as_student(z: float, freedom: np.ndarray) -> np.ndarray:
+    """Turn a value of the standard normal into Student's t: the inverse of `as_normal`.
+
+    Examples
+    --------
+    >>> as_student(1.96, np.array([19.0])).round(2).tolist()
+    [2.09]
+    """
+    return np.asarray(np.sqrt(freedom * np.expm1((z * (8 * freedom + 3) / (8 * freedom + 1)) ** 2 / freedom)))
 
 
 def _or_one(total: Float[np.ndarray, "*b m"]) -> Float[np.ndarray, "*b m"]:

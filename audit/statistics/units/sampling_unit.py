@@ -11,7 +11,7 @@ import numpy as np
 from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, farther_end
 from audit.statistics.intervals import difference_limits, score_ratio, wilson
-from audit.statistics.null import GapNull, between_group_variance, gap_test, two_proportion_p
+from audit.statistics.null import GapNull, between_group_variance, gap_test, no_events, two_proportion_p
 from audit.statistics.units.cluster_intervals import RateLimits, difference_intervals, rate_intervals, rate_limits, ratio_intervals
 from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p
 from audit.statistics.units.clusters import ClusterTable, cluster_table, covariance, weighted_table
@@ -191,7 +191,7 @@ class ClusterUnits:
 
     def null(self, draws: int, rng: np.random.Generator) -> GapNull:
         if not self.events.any() or np.array_equal(self.events, self.n):
-            return GapNull(0.0, 1.0, (0, len(self.n) - 1), 0.0, 0.0, None, None, 1.0)
+            return no_events(len(self.n))
         return clustered_gap_test(self.table, draws, rng, self.dealt())
 
     def dealt(self) -> ClusterTable:

@@ -67,13 +67,15 @@ def test_disparity():
     assert "Whether any two groups differ by more than the tolerance of 5 points is undecided." in why(undecided)
 
 
-def test_a_disparity_whose_interval_includes_zero_says_so():
-    # Few clusters give such intervals: they hold for all pairs at once, and the test of shuffled labels is the sharper one.
+def test_a_disparity_of_two_groups_needs_an_interval_that_leaves_out_zero():
+    """Of more groups the joint p is enough: what differs may be no single pair."""
     concluded, _, _ = rule(WIDE)
-    vague = replace(concluded, gap=replace(concluded.gap, low=-0.01))
-    assert decide_finding(vague, Settings(), limited=False)[0] == concluded.verdict == "disparity"
-    assert "includes 0: the groups differ, by how much is undecided." in why(vague)
-    assert "includes 0" not in why(concluded)
+    open_pair = replace(concluded, gap=replace(concluded.gap, low=0.0))
+    assert (concluded.verdict, decide_finding(open_pair, Settings(), limited=False)[0]) == ("disparity", "inconclusive")
+    explored = replace(open_pair, primary=False)
+    assert decide_finding(explored, Settings(), limited=False)[0] == "no signal"
+    three, _, _ = rule(WIDE | {"c": (800, 1000)})
+    assert decide_finding(replace(three, gap=replace(three.gap, low=0.0)), Settings(), limited=False)[0] == "disparity"
 
 
 def test_equivalent_comes_before_disparity():

@@ -92,7 +92,7 @@ def test_images_that_come_in_clusters_get_nothing_that_counts_them_one_by_one():
     assert len(result.counts[0].n) == 4
 
 
-def test_of_three_groups_the_most_significant_pair_is_overturned_and_adjusted():
+def test_of_three_groups_the_leading_pair_is_overturned_and_adjusted():
     """C lies farthest from A, with 40 images; the verdict rests on A and B."""
     each = {"A": (400, 2000), "B": (200, 2000), "C": (2, 40)}
     cells = {
@@ -106,7 +106,7 @@ def test_of_three_groups_the_most_significant_pair_is_overturned_and_adjusted():
     assert finding.evidence.label_noise.tipping_point == tipping_point((("A",), ("B",)), (400, 200), (2000, 2000), 0.05 / 3)
     assert (finding.evidence.adjustment.pairs[0].first, finding.evidence.adjustment.pairs[0].second) == (("A",), ("B",))
     assert finding.evidence.adjustment.pairs[0].difference.value == pytest.approx(0.1)
-    assert finding.evidence.effect_size.difference.value == finding.gap.value == pytest.approx(0.15)  # the size shown is that of the gap
+    assert finding.evidence.effect_size.difference.value == finding.gap.leading.difference == pytest.approx(0.1)  # one pair, one number
 
 
 def test_an_equal_pair_has_no_tipping_point_but_a_noise_curve():
