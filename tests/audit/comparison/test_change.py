@@ -427,8 +427,9 @@ def verdicts(runs, *planted):
     ],
 )
 def test_without_a_change_of_the_gap_at_most_seven_percent_alarm(planted):
-    found = verdicts(300, *planted)
-    assert sum(each in ("grew", "shrank", "reversed") for each in found) / 300 <= 0.07
+    # Of 1,000 files a true 5 % passes 7 % in 2 of 1,000 tries; of 300 it did in one of fifteen.
+    found = verdicts(1000, *planted)
+    assert sum(each in ("grew", "shrank", "reversed") for each in found) / 1000 <= 0.07
 
 
 def test_the_interval_of_the_change_knows_that_a_gap_is_biased_upwards():

@@ -73,7 +73,8 @@ def test_table_6_of_the_clip_paper(events, highest, value, null, chi2, spread, r
     gap = finding.gap
     assert (gap.highest, gap.lowest) == ((highest,), ("East Asian",))
     assert gap.value == pytest.approx(value, abs=5e-5)
-    assert (gap.null_mean, gap.null_95) == (pytest.approx(null[0], abs=2e-4), pytest.approx(null[1], abs=4e-4))
+    # Five Monte-Carlo errors of 9,999 shuffles: .00008 of the mean, .0002 of the 95 % point.
+    assert (gap.null_mean, gap.null_95) == (pytest.approx(null[0], abs=4e-4), pytest.approx(null[1], abs=1e-3))
     assert gap.chi2 == pytest.approx(chi2, abs=5e-3)
     assert gap.p == 1 / 10_000
     assert gap.spread == pytest.approx(spread, abs=5e-6)
@@ -298,6 +299,7 @@ sys.stdout.buffer.write(module.as_json(module.find_faces()))
 """
 
 
+@pytest.mark.own_stream
 def test_another_process_with_another_hash_seed_finds_the_same():
     """Also: importing the statistics does not import fairlearn."""
     script = SCRIPT.format(folder=str(Path.cwd()), file=__file__)

@@ -154,6 +154,7 @@ def test_drawn_sign_flips_agree_with_the_binomial():
     assert sign_flip_p(np.ones(40), 99, rng()) == 1 / 100  # never 0
 
 
+@pytest.mark.own_stream
 def test_a_generator_depends_on_seed_and_purpose_only():
     assert generator(0, "a").integers(1 << 60) == generator(0, "a").integers(1 << 60)
     assert len({int(generator(seed, name).integers(1 << 60)) for seed in (0, 1, -1) for name in ("a", "b")}) == 6

@@ -138,4 +138,4 @@ def test_an_image_of_no_known_cluster_is_a_case_of_its_own():
         each.attributes["cluster"] = UNKNOWN
     found, alone = (what_if(tried(before, after), PAIR, replace(by, cluster=cluster)) for cluster in ("cluster", None))
     assert [each.clusters for each in found.by_group] == [200, 200]
-    assert found.null_95 == pytest.approx(alone.null_95, abs=0.01)
+    assert found.null_95 == pytest.approx(alone.null_95, abs=0.0201)  # of gaps that move in steps of .005 to .01

@@ -85,7 +85,8 @@ def test_the_larger_gap_is_as_uncertain_as_the_less_certain_of_the_two():
     """1,000 images of one truth and 30 of the other, gaps of .01 and .1: the interval is that of the 30."""
     found = odds({"a": (500, 500, 3, 27), "b": (510, 490, 6, 24)}, Settings(draws=1999))
     assert found.equalized_odds.value == pytest.approx(0.1)
-    assert found.equalized_odds.high >= found.false_positive.high > 0.25
+    # Of draws, with a Monte-Carlo error of .005; the interval of the 30 is a formula.
+    assert found.equalized_odds.high >= found.false_positive.high - 0.02 > 0.25
     assert found.equal_opportunity.high < 0.1
     turned = odds({"a": (3, 27, 500, 500), "b": (6, 24, 510, 490)}, Settings(draws=1999))
     assert turned.equalized_odds.high > 0.25
