@@ -17,6 +17,7 @@ from typing import Any
 from audit.api.requests import CompareRequest
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
+from audit.output.junit import junit_of_errors, junit_of_usage
 from contrastive.cli.console import prepare_streams
 
 PROGRAM = "vlm-audit compare"
@@ -34,8 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     prepare_streams()
     words = words_of(argv)
-    arguments = parser().parse_intermixed_args(words)
-    return ended(lambda: run(arguments, words), debug=arguments.debug)
+    with junit_of_usage(words):
+        arguments = parser().parse_intermixed_args(words)
+    return ended(lambda: run(arguments, words), debug=arguments.debug, within=junit_of_errors(arguments.junit, arguments.fail_on))
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from audit.api.requests import AuditRequest
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
+from audit.output.junit import junit_of_errors, junit_of_usage
 from contrastive.cli.console import prepare_streams
 
 PROGRAM = "vlm-audit run"
@@ -34,8 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     prepare_streams()
     words = words_of(argv)
-    arguments = parser().parse_args(words)
-    return ended(lambda: list_probes() if arguments.list_probes else run(arguments, words), debug=arguments.debug)
+    with junit_of_usage(words):
+        arguments = parser().parse_args(words)
+    if arguments.list_probes:
+        return ended(list_probes, debug=arguments.debug)
+    junit = None if arguments.check else junit_of_errors(arguments.junit, arguments.fail_on)
+    return ended(lambda: run(arguments, words), debug=arguments.debug, within=junit)
 
 
 def list_probes() -> int:

@@ -19,7 +19,7 @@ from audit.comparison.sides import AGAIN
 from audit.comparison.sides import FinishedAudit as Side
 from audit.engine import AuditedProbe
 from audit.errors import DataError, UsageError
-from audit.gates.decide import is_breach
+from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.output.audit import Clock, write
 from audit.output.manifest import checked_folder
 from audit.output.predictions import SCORE, column_of, predictions_table
@@ -47,8 +47,8 @@ class Audit:
     """What was made in this process; empty for an audit that was loaded."""
     directory: Path | None = None
     """Where its files are; None: nowhere yet."""
-    require_conclusive: bool = False
-    """Whether a gate that is neither breached nor held counts for the exit code."""
+    gate_policy: GatePolicy = FAIL_CLOSED
+    """Which outcomes of gates count for the exit code."""
 
     @property
     def gates(self) -> tuple[GateResult, ...]:
@@ -58,7 +58,7 @@ class Audit:
     @property
     def exit_code(self) -> int:
         """What the command ends with: 1 if a gate is breached, or could not be decided and had to be."""
-        return int(is_breach(self.results.gates, require_conclusive=self.require_conclusive))
+        return int(self.gate_policy.is_breach(self.results.gates))
 
     @property
     def verdict(self) -> Verdict:
@@ -206,4 +206,4 @@ def load(directory: str | Path) -> Audit:
     """Return the finished audit in a directory; DataError if it has no readable results.json."""
     path = path_of(directory, "directory")
     results = read_results(path)
-    return Audit(results, directory=path, require_conclusive="--require-conclusive" in results.command)
+    return Audit(results, directory=path, gate_policy=GatePolicy.of(results.command))

@@ -13,7 +13,7 @@ from audit.cli.options import path_of
 from audit.comparison.engine import compare
 from audit.comparison.sides import FinishedAudit
 from audit.errors import UsageError
-from audit.gates.decide import is_breach
+from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.output.audit import Clock
 from audit.output.comparison import assemble_comparisons, write
 from audit.output.directory import COMPARISON
@@ -36,8 +36,8 @@ class Changes:
 
     facts: Comparisons
     """As `comparison.json` holds them."""
-    require_conclusive: bool = False
-    """Whether a gate that is neither breached nor held counts for the exit code."""
+    gate_policy: GatePolicy = FAIL_CLOSED
+    """Which outcomes of gates count for the exit code."""
 
     @property
     def gates(self) -> tuple[GateResult, ...]:
@@ -47,7 +47,7 @@ class Changes:
     @property
     def exit_code(self) -> int:
         """What the command ends with: 1 if a gate is breached, or could not be decided and had to be."""
-        return int(is_breach(self.facts.gates, require_conclusive=self.require_conclusive))
+        return int(self.gate_policy.is_breach(self.facts.gates))
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -103,4 +103,4 @@ def compare_sides(sides: Sequence[FinishedAudit], request: CompareRequest, clock
 def load_changes(directory: str | Path) -> Changes:
     """Return the finished comparison that `audit.compare` or `Changes.save` left; DataError without a readable comparison.json."""
     facts = read_comparisons(path_of(directory, "directory"))
-    return Changes(facts, require_conclusive="--require-conclusive" in facts.command)
+    return Changes(facts, gate_policy=GatePolicy.of(facts.command))

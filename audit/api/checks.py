@@ -150,16 +150,6 @@ def stages(value: Any) -> Any:
     return value
 
 
-def gates(given: tuple[str, ...], junit: Path | None, *, require_conclusive: bool, example: str) -> None:
-    """Refuse options about gates where no gate is given, and a file for them that cannot be written."""
-    if (junit or require_conclusive) and not given:
-        raise UsageError("no gate is given", where="--junit, --require-conclusive", fix=f"--fail-on {example!r}")
-    if junit and not junit.parent.is_dir():
-        raise UsageError(f"no folder {str(junit.parent)!r} for --junit", fix="make it, or name another file")
-    if junit and junit.is_dir():
-        raise UsageError(f"--junit {str(junit)!r} is a folder", fix="name a file")
-
-
 def encoding(value: Any) -> str:
     """Check the name of a text encoding."""
     try:

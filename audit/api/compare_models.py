@@ -26,6 +26,7 @@ from audit.gates.parse import GateQuestion
 from audit.output.audit import Clock
 from audit.output.comparison import write
 from audit.output.directory import AUDIT, COMPARISON, STATUS, scrub, write_text
+from audit.output.junit import junit_of_errors
 from audit.output.run_directory import RunDirectory
 from reports.exports.junit import junit_xml
 from reports.exports.terminal.audits import audit_lines
@@ -39,7 +40,8 @@ def compare(*sides: Any, **options: Any) -> Changes:
     A side is the directory of a finished audit, an `Audit`, or a model as `audit` takes it, which is audited first; an option any field of
     `CompareRequest`: `probe`, `series`, `tolerance`, `out`, …, as the flags of the same names.
     """
-    return run_comparison(CompareRequest.of({"sides": sides, **options}))
+    with junit_of_errors(options.get("junit"), options.get("fail_on")):
+        return run_comparison(CompareRequest.of({"sides": sides, **options}))
 
 
 def run_comparison(request: CompareRequest) -> Changes:
@@ -64,12 +66,12 @@ def run_comparison(request: CompareRequest) -> Changes:
         distinct_names(together)
         changes = compare_sides(together, request, clock)
         facts = gates.decide(changes.facts, _questions(together, request))
-        changes = replace(changes, facts=facts, require_conclusive=request.require_conclusive)
+        changes = replace(changes, facts=facts, gate_policy=request.gate_policy)
         LOG.info("compared %s", ", ".join(each.name for each in changes.facts.sides))
         if request.out is not None:
             write(request.out, changes.facts)
         if request.junit is not None:
-            write_text(request.junit, junit_xml(changes.facts, require_conclusive=request.require_conclusive))
+            write_text(request.junit, junit_xml(changes.facts, request.gate_policy))
     return changes
 
 

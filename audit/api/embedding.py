@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from audit.api import checks
 from audit.api.endpoint_options import ENDPOINT_OPTIONS, HOW
 from audit.api.requests import AuditRequest
-from audit.cli.options import flag, one_of, option, text
+from audit.cli.options import flag, one_of, option, options, text
 from audit.errors import MachineError, UsageError
+from audit.gates.options import GatedRequest
 
 if TYPE_CHECKING:
     from audit.embedding.engines.local import Engine
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("audit")
 JUDGING = (
     "predictions", "prediction_column", "truth_column", "tags", "texts", "as_replicates", "attributes", "outcome", "pairs", "depth",
-    "include_examples", "out", "no_cache", "alpha", "tolerance", "ratio_tolerance", "min_group_size", "fail_on", "require_conclusive",
-    "junit", "baseline_models", *ENDPOINT_OPTIONS,
+    "include_examples", "out", "no_cache", "alpha", "tolerance", "ratio_tolerance", "min_group_size", "fail_on", "baseline_models",
+    *options(GatedRequest), *ENDPOINT_OPTIONS,
 )  # fmt: skip
 """Options of an audit that decide nothing about what is embedded, or that need a judgement."""
 ENGINES = ("local", "ray")

@@ -22,6 +22,7 @@ from audit.data.table import DataLocation
 from audit.engine.external import leave_out, sliced_columns
 from audit.errors import DataError, UsageError, nearest
 from audit.gates.gate_set import GateSet
+from audit.gates.parse import parse, refuse_ratio
 from audit.measure.asked.questionnaire import questionnaire
 from audit.measure.slices import with_slices
 from audit.predictions.bins import bin_dataset, parse_bins
@@ -81,8 +82,15 @@ def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
     if any(map(is_served, request.model)):  # asked more than the probe says: how often no answer is given
         manner = Manner(outcomes=(REFUSAL, UNPARSED), repeats=request.repeats or 1, instructions=True)
         probes = [questionnaire(probe, request.seed, manner).probe for probe in probes]
-    planned = None if request.predictions else planned_questions(asked for probe in probes for asked in probe.measurements)
-    return GateSet.of(request.fail_on, planned)
+    if request.predictions:
+        return GateSet.of(request.fail_on, None)
+    gates = GateSet.of(request.fail_on, planned_questions(asked for probe in probes for asked in probe.measurements))
+    for probe in probes:
+        own = {question.id for question in planned_questions(probe.measurements)}
+        for resolved in gates.resolved or ():
+            if resolved.finding is None or resolved.finding in own:
+                refuse_ratio(resolved.gate, probe.cluster, probe.weights)
+    return gates
 
 
 # ---- data ----------------------------------------------------------------------------------------------------------------------------
@@ -187,6 +195,8 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         files.append(load_parts(source, wanted) if source in parts else load_predictions(source, wanted))
         wanted = replace(wanted, bins=files[0].bins)  # of several files the first says where quantiles lie
     for name, answers in ((file.name, each) for file in files for each in file.answers):
+        for gate in map(parse, request.fail_on):
+            refuse_ratio(gate, answers.cluster, answers.weights)
         if request.nested:
             check_nested(answers.predictions.cluster, answers.predictions.attributes, request.nested, name, answers.row)
     if request.exclude:

@@ -28,6 +28,7 @@ from audit.gates.gate_set import GateSet
 from audit.naming import told_apart
 from audit.output.audit import Clock, assemble_results, write
 from audit.output.directory import check_regular, write_text
+from audit.output.junit import junit_of_errors
 from audit.output.run_directory import RunDirectory
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
 from audit.predictions.pairs import parse_pairs
@@ -59,7 +60,8 @@ def audit(model: Any = (), probe: Any = (), *, settings: Settings | None = None,
         raise UsageError("what-ifs are given twice", where="what_ifs, what_if", fix="give what_if alone")
     if what_ifs:
         options["what_if"] = what_ifs
-    return run_audit(AuditRequest.of({"model": model, "probe": probe, **from_settings, **options}))
+    with junit_of_errors(options.get("junit"), options.get("fail_on")):
+        return run_audit(AuditRequest.of({"model": model, "probe": probe, **from_settings, **options}))
 
 
 def run_audit(request: AuditRequest) -> Audit:
@@ -86,8 +88,8 @@ def run_audit(request: AuditRequest) -> Audit:
             write(request.out, results, audited)
             stages("writing", 1, 1)
         if request.junit is not None:
-            write_text(request.junit, junit_xml(results, require_conclusive=request.require_conclusive))
-    return Audit(results, tuple(audited), request.out, request.require_conclusive)
+            write_text(request.junit, junit_xml(results, request.gate_policy))
+    return Audit(results, tuple(audited), request.out, request.gate_policy)
 
 
 def _beside_other_models(audited: list[AuditedProbe], given: Sequence[ModelPoint], request: AuditRequest) -> list[AuditedProbe]:

@@ -13,7 +13,6 @@ from typing import Any
 from audit.api import checks
 from audit.api.endpoint_options import HOW, EndpointRequest
 from audit.cli.options import (
-    Request,
     above_one,
     error_rate,
     flag,
@@ -30,10 +29,11 @@ from audit.cli.options import (
     whole,
 )
 from audit.errors import UsageError
+from audit.gates.options import GATES, GatedRequest
 from audit.stages import Stages
 from audit.types import Probe, Settings
 
-WHAT, RULES, GATES = "what to audit", "what counts", "gates"
+WHAT, RULES = "what to audit", "what counts"
 MODELS, AS_FIRST, SIDES = "for models, which are audited first", "what counts (default: as in the first audit)", "what to compare"
 DTYPES, DECODE = ("float32", "bfloat16", "float16"), ("exact", "fast")
 Progress = Callable[[int, int], object]
@@ -41,7 +41,7 @@ Progress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True)
-class AuditRequest(EndpointRequest):
+class AuditRequest(EndpointRequest, GatedRequest):
     """Everything that an audit may be asked for. The options of ``vlm-audit run``, and what only Python can say."""
 
     model: tuple[Any, ...] = option(
@@ -187,8 +187,6 @@ class AuditRequest(EndpointRequest):
         several(text), (), GATES, "exit with 1 if this is shown: 'gap[role.accuracy by gender] > 0.05'; repeatable", metavar="GATE",
         repeatable=True,
     )  # fmt: skip
-    require_conclusive: bool = option(switch, False, GATES, "exit with 1 if a gate can be neither breached nor held")
-    junit: Path | None = option(path, None, GATES, "the gates as JUnit XML, for a build server", metavar="FILE")
 
     draws: int = option(whole(99), 9999, None, "Permutation draws; the smallest possible p is 1 / (draws + 1).")
     progress: Progress | None = option(checks.progress, None, None, "Called with the images embedded so far, and their number.")
@@ -204,7 +202,7 @@ class AuditRequest(EndpointRequest):
             checks.about_replicates(self)
         self._check_columns()
         self.check_endpoint(self.model)
-        checks.gates(self.fail_on, self.junit, require_conclusive=self.require_conclusive, example="gap > 0.05")
+        self.check_gates(self.fail_on, "gap > 0.05")
 
     def _check_columns(self) -> None:
         if self.tags:
@@ -252,7 +250,7 @@ def _as_in_audit(name: str, section: str | None, help: str | None = None) -> Any
 
 
 @dataclass(frozen=True)
-class CompareRequest(Request):
+class CompareRequest(GatedRequest):
     """Everything that a comparison may be asked for. The options of ``vlm-audit compare``, and what only Python can say."""
 
     sides: tuple[Any, ...] = option(
@@ -288,8 +286,6 @@ class CompareRequest(Request):
     fail_on: tuple[str, ...] = _as_in_audit(
         "fail_on", GATES, "exit with 1 if this is shown: 'change[role.accuracy by gender] > 0.02'; repeatable"
     )
-    require_conclusive: bool = option(switch, False, GATES, "exit with 1 if a gate can be neither breached nor held")
-    junit: Path | None = _as_in_audit("junit", GATES)
 
     no_cache: bool = option(switch, False, MODELS, options(AuditRequest)["no_cache"][0].help)
     verify: bool = option(switch, False, MODELS, options(AuditRequest)["verify"][0].help)
@@ -300,11 +296,11 @@ class CompareRequest(Request):
 
     def check_together(self) -> None:
         """Refuse options about gates without a gate."""
-        checks.gates(self.fail_on, self.junit, require_conclusive=self.require_conclusive, example="change > 0.02")
+        self.check_gates(self.fail_on, "change > 0.02")
 
     def audit_options(self) -> dict[str, Any]:
         """Return the options that an audit of a model gets, as they were given."""
-        own = ("out", "command", "fail_on", "require_conclusive", "junit")
+        own = ("out", "command", "fail_on", *options(GatedRequest))
         shared = [name for name in options(CompareRequest) if name in options(AuditRequest) and name not in own]
         return {name: value for name in shared if checks.is_given(value := getattr(self, name))}
 

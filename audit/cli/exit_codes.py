@@ -6,6 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from audit.cli.packages import refuse_namesakes
 from audit.errors import AuditError
@@ -18,10 +19,13 @@ ENDS = "70 defect, 130 interrupted (129 SIGHUP, 143 SIGTERM)"
 MEANING = f"exit codes: 0 complete, {GATED}2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, {ENDS}"
 
 
-def ended(work: Callable[[], int], *, debug: bool = False) -> int:
-    """Do the work of a command and return its exit code; nothing but `AuditError` is shown to a person as their own mistake."""
+def ended(work: Callable[[], int], *, debug: bool = False, within: AbstractContextManager[None] | None = None) -> int:
+    """Do the work of a command and return its exit code; nothing but `AuditError` is shown to a person as their own mistake.
+
+    `within` sees every end, the exceptions included.
+    """
     try:
-        with stopping():
+        with stopping(), within or nullcontext():
             refuse_namesakes()
             return work()
     except BrokenPipeError:  # ``| head -1``: nobody reads any more, which is nobody's mistake

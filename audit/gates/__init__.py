@@ -1,1 +1,1 @@
-"""Gates as words and results in, breached, held or inconclusive out: `parse.parse`, `parse.resolve_gate`, `decide.decide`."""
+"""Gates as words and results in, how each ended out: `parse.parse`, `parse.resolve_gate`, `decide.decide`."""

@@ -1,6 +1,6 @@
 """Gates on what changed between models: ``change[gender.accuracy by race] > 0.02`` is breached where the gap is shown to grow by more.
 
-Held, breached and inconclusive as in `audit.gates.decide`. A change of a gap, and of a group's rate, is after minus before.
+Held, breached, inconclusive and not estimable as in `audit.gates.decide`. A change of a gap, and of a group's rate, is after minus before.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from audit.gates.decide import UNDECIDED, outcome_of
+from audit.gates.decide import outcome_of, verdict_outcome
 from audit.gates.direction import warn_if_turned
 from audit.gates.parse import CHANGE_SUBJECTS, COMPARE, Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate, same_group
 from audit.naming import levels_of
@@ -62,14 +62,12 @@ def _without_change(resolved: ResolvedGate, comparison: Comparison) -> list[Gate
     """Return that a gate cannot be decided, and why its question was not paired."""
     why = [note for note in comparison.not_compared if note.values.get("finding") == resolved.finding]
     reasons = tuple(why) or (Note("not_asked" if resolved.finding else "no_primary"),)
-    return [GateCheck(comparison.after, comparison.probe, resolved.finding, "inconclusive", reasons, limited=comparison.limited)]
+    return [GateCheck(comparison.after, comparison.probe, resolved.finding, "not estimable", reasons, limited=comparison.limited)]
 
 
 def _verdict_check(resolved: ResolvedGate, comparison: Comparison, change: Change | None) -> GateCheck:
     verdict = comparison.verdict if change is None else change.verdict
-    breached = (verdict == resolved.gate.verdict) == (resolved.gate.operator == "==")
-    outcome: GateOutcome = "breached" if breached else "inconclusive" if verdict in UNDECIDED else "held"
-    outcome = "inconclusive" if comparison.limited else outcome
+    outcome = verdict_outcome(resolved.gate, verdict, limited=comparison.limited)
     finding = None if change is None else change.id
     reasons = (Note("verdict_on_change", {"verdict": verdict}),)
     return GateCheck(comparison.after, comparison.probe, finding, outcome, reasons, limited=comparison.limited)
@@ -104,7 +102,7 @@ class _Put:
         if bounds is None:
             groups = 2 if self.resolved.group is None else 1
             why = Note("too_few_groups", {"groups": groups, "images": max(self.settings.min_group_size, 2)})
-            return GateCheck(*place, "inconclusive", (why, *self._not_compared()), limited=self.comparison.limited)
+            return GateCheck(*place, "not estimable", (why, *self._not_compared()), limited=self.comparison.limited)
         beyond, within = (all(self._holds(end) is wanted for end in (bounds.low, bounds.high)) for wanted in (True, False))
         blocked = beyond and not self._holds(0.0) and not self._is_significant()  # a breach by no change at all needs no test of it
         settled: GateOutcome = "breached" if beyond else "held" if within else "inconclusive"

@@ -1,7 +1,8 @@
-"""Gates, decided on the interval's bound: breached, held or inconclusive. How they are written: `audit.gates.parse`.
+"""Gates, decided on the interval's bound: breached, held, inconclusive or not estimable. How they are written: `audit.gates.parse`.
 
 A gate states what must not be: ``gap[...] > 0.05``. It is *breached* where that is shown, *held* where the contrary is shown of every group
-that is compared, *inconclusive* anywhere else, which is neither. Nothing that a limited run finds settles a gate, nor does it pass one.
+that is compared, *not estimable* where its question has no answer, *inconclusive* anywhere else. What lets a build fail is the business of
+`audit.records.gates.GatePolicy`. Nothing that a limited run finds settles a gate, nor does it pass one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.gates.parse import COMPARE, Gate, ResolvedGate, same_group
+from audit.records.base import FindingVerdict
 from audit.records.evidence import Estimate
 from audit.records.gates import GateCheck, GateOutcome, GateResult
 from audit.records.results import AuditResult, Finding, Rate
@@ -24,33 +26,36 @@ if TYPE_CHECKING:
 
     from audit.statistics.bounds import Bounded
 
-UNDECIDED = ("inconclusive", "not estimable")
+_WORST_FIRST: Sequence[GateOutcome] = ("breached", "not estimable", "inconclusive", "held")
 _MARGIN = 1.01
 
 
 def decide(resolved: ResolvedGate, audits: Sequence[AuditResult], settings: Settings) -> GateResult:
     """Put a gate to every audit that has its question; `settings.alpha` is the error rate of the bounds.
 
-    Breached if any check is, held if every one is, else inconclusive.
+    It ends as the worst of its checks: held only if every one is.
     """
     checks = [check for audit in audits for check in _checks(resolved, audit, settings)]
     if not checks:
         code = "not_asked" if resolved.finding else "no_primary"
-        checks = [GateCheck(audit.model.name, audit.probe.name, resolved.finding, "inconclusive", (Note(code),)) for audit in audits]
+        checks = [GateCheck(audit.model.name, audit.probe.name, resolved.finding, "not estimable", (Note(code),)) for audit in audits]
     limited = {(audit.model.name, audit.probe.name) for audit in audits if audit.data.limited}
     checks = [replace(check, limited=(check.model, check.probe) in limited) for check in checks]
     return GateResult(resolved.gate.expression, outcome_of(checks), tuple(checks))
 
 
 def outcome_of(checks: Sequence[GateCheck]) -> GateOutcome:
-    """Return how a gate ended: breached if any check is, held if every one is, else inconclusive."""
-    outcomes = {check.outcome for check in checks}
-    return "breached" if "breached" in outcomes else "held" if outcomes == {"held"} else "inconclusive"
+    """Return how a gate ended: as the worst of its checks."""
+    return min((check.outcome for check in checks), key=_WORST_FIRST.index)
 
 
-def is_breach(gates: Sequence[GateResult], *, require_conclusive: bool) -> bool:
-    """Whether the command ends with exit code 1."""
-    return any(check.fails(require_conclusive=require_conclusive) for gate in gates for check in gate.checks)
+def verdict_outcome(gate: Gate, verdict: FindingVerdict, *, limited: bool) -> GateOutcome:
+    """Return how a gate on a verdict ends: breached by the verdict it names; undecided by one that decides nothing, or of a sample."""
+    if limited:
+        return "inconclusive"
+    if (verdict == gate.verdict) == (gate.operator == "=="):
+        return "breached"
+    return verdict if verdict == "inconclusive" or verdict == "not estimable" else "held"
 
 
 def _checks(resolved: ResolvedGate, audit: AuditResult, settings: Settings) -> list[GateCheck]:
@@ -62,10 +67,8 @@ def _checks(resolved: ResolvedGate, audit: AuditResult, settings: Settings) -> l
     return [_Bound(resolved, audit, finding, settings, len(asked)).check() for finding in asked]
 
 
-def _verdict_check(resolved: ResolvedGate, audit: AuditResult, finding: str | None, verdict: str) -> GateCheck:
-    breached = (verdict == resolved.gate.verdict) == (resolved.gate.operator == "==")
-    outcome: GateOutcome = "breached" if breached else "inconclusive" if verdict in UNDECIDED else "held"
-    outcome = "inconclusive" if audit.data.limited else outcome
+def _verdict_check(resolved: ResolvedGate, audit: AuditResult, finding: str | None, verdict: FindingVerdict) -> GateCheck:
+    outcome = verdict_outcome(resolved.gate, verdict, limited=audit.data.limited)
     return GateCheck(audit.model.name, audit.probe.name, finding, outcome, (Note("verdict", {"verdict": verdict}),))
 
 
@@ -111,11 +114,11 @@ class _Bound:
         """Decide it."""
         place = (self.audit.model.name, self.audit.probe.name, self.finding.id)
         if self.finding.unresponsive and self.gate.subject != "rate":
-            return GateCheck(*place, "inconclusive", (Note("unresponsive"),))
+            return GateCheck(*place, "not estimable", (Note("unresponsive"),))
         enough = len(self.compared) >= (1 if self.gate.subject == "rate" else 2)
         bounds = None if not enough else self.by_cluster() if self.clustered else self.bounded()(*self.counts)
         if bounds is None:
-            return GateCheck(*place, "inconclusive", (self.why_not_estimable(), *self.not_compared()))
+            return GateCheck(*place, "not estimable", (self.why_not_estimable(), *self.not_compared()))
         blocked = self.blocked(bounds)
         settled: GateOutcome = "breached" if self.beyond(bounds) else "held" if self.within(bounds) else "inconclusive"
         outcome: GateOutcome = "inconclusive" if self.audit.data.limited or blocked else settled

@@ -179,6 +179,14 @@ def _fail(text: str, place: int, what: str, fix: str) -> NoReturn:
     raise UsageError(f"{FLAG}: {what}", where=f"position {place + 1} of {where!r}", fix=fix)
 
 
+def refuse_ratio(gate: Gate, cluster: str | None, weights: str | None) -> None:
+    """Refuse a gate that can never be decided: of clusters and of weights no ratio is bounded. UsageError before any work."""
+    if gate.subject == "ratio" and (cluster or weights):
+        why = f"images {f'have weights (column {weights!r})' if weights else f'come in clusters (column {cluster!r})'}: no ratio is bounded"
+        fix = "put it to the gap: gap[role.accuracy by gender] > 0.05"
+        raise UsageError(f"{FLAG} {gate.expression!r} can never be decided", why=why, fix=fix)
+
+
 # ---- names -----------------------------------------------------------------------------------------------------------------------
 
 

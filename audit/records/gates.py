@@ -10,7 +10,8 @@ from typing import Literal
 from audit.records.base import record
 from audit.types import Note
 
-GateOutcome = Literal["breached", "held", "inconclusive"]
+GateOutcome = Literal["breached", "held", "inconclusive", "not estimable"]
+"""Not estimable: the question has no answer, as of a model that always says the same. Inconclusive: too few images to be sure of it."""
 
 
 @record
@@ -34,14 +35,10 @@ class GateCheck:
     limited: bool = False
     """Whether it was put to a sample (`--limit`)."""
 
-    def fails(self, *, require_conclusive: bool) -> bool:
-        """Whether the command ends with exit code 1 because of it: a sample never lets a build pass."""
-        return self.outcome == "breached" or (self.outcome == "inconclusive" and (require_conclusive or self.limited))
-
 
 @record
 class GateResult:
-    """A gate of the command line and how it ended: breached if any check is, held if all are."""
+    """A gate of the command line and how it ended: as the worst of its checks, held if all are."""
 
     expression: str
     outcome: GateOutcome

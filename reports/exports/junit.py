@@ -1,18 +1,19 @@
 """Gates as JUnit XML, the form that pytest writes: one test case for each gate and finding.
 
-A breach is a failure, and so is a gate that was put to a sample (`--limit`); what no gate decided is skipped, with the verdict as its
-message, never shown as done well.
+A breach is a failure, and so is a gate that cannot be estimated (but under `--allow-undecided`) or was put to a sample (`--limit`). What no
+gate decided is skipped, with the verdict as its message, never shown as passed. A run that ends early has an error for each gate.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.records.comparison import Comparisons
 from audit.records.gates import GateCheck
-from audit.records.results import AuditResult, Finding, Results
+from audit.records.results import AuditResult, Finding, Results, Timing
 from audit.types import Settings
 from reports.text.gates import change_check_reason, check_reason
 from reports.text.phrases import intervals
@@ -25,31 +26,40 @@ _UNPRINTABLE = re.compile(
 )
 
 
-def junit_xml(results: Results | Comparisons, *, require_conclusive: bool = False) -> str:
-    """Return the gates of a run, or of a comparison, as JUnit XML; equal results give equal text.
-
-    `require_conclusive`: whether an inconclusive gate is a failure; else it is skipped, unless it was put to a sample.
-    """
+def junit_xml(results: Results | Comparisons, policy: GatePolicy = FAIL_CLOSED) -> str:
+    """Return the gates of a run, or of a comparison, as JUnit XML; equal results give equal text. `policy` says which outcomes fail."""
     others = _other_cases(results) if isinstance(results, Results) else _other_changes(results)
-    cases = [*_gate_cases(results, require_conclusive), *others]
-    counts = {kind: sum(case.find(kind) is not None for case in cases) for kind in ("failure", "skipped")}
+    properties = Element("properties")
+    SubElement(properties, "property", name="intervals", value=intervals(results.settings.alpha))
+    return _document([*_gate_cases(results, policy), *others], results.timing, properties)
+
+
+def error_xml(gates: Sequence[str], message: str, timing: Timing) -> str:
+    """Return the JUnit XML of a run that ended before its gates could be decided: an error for each gate."""
+    cases = []
+    for gate in gates or ("the whole run",):
+        cases.append(Element("testcase", classname=SUITE, name=_printable(gate), time="0.000"))
+        SubElement(cases[-1], "error", message=_printable(message)).text = _printable(message)
+    return _document(cases, timing)
+
+
+def _document(cases: Sequence[Element], timing: Timing, properties: Element | None = None) -> str:
+    errors, failures, skipped = (str(sum(case.find(kind) is not None for case in cases)) for kind in ("error", "failure", "skipped"))
     suites = Element("testsuites", name=f"{SUITE} tests")
     suite = SubElement(
-        suites, "testsuite", name=SUITE, errors="0", failures=str(counts["failure"]), skipped=str(counts["skipped"]),
-        tests=str(len(cases)), time=f"{results.timing.wall_s:.3f}", timestamp=_printable(results.timing.created),
+        suites, "testsuite", name=SUITE, errors=errors, failures=failures, skipped=skipped, tests=str(len(cases)),
+        time=f"{timing.wall_s:.3f}", timestamp=_printable(timing.created),
     )  # fmt: skip
-    properties = SubElement(suite, "properties")
-    SubElement(properties, "property", name="intervals", value=intervals(results.settings.alpha))
-    suite.extend(cases)
+    suite.extend([*([] if properties is None else [properties]), *cases])
     indent(suites)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(suites, encoding="unicode")}\n'
 
 
-def _gate_cases(results: Results | Comparisons, require_conclusive: bool) -> Iterator[Element]:
+def _gate_cases(results: Results | Comparisons, policy: GatePolicy) -> Iterator[Element]:
     for gate in results.gates:
         for check in gate.checks:
             case = _case(check.model, check.probe, f"{gate.expression} :: {check.finding or 'the whole audit'}")
-            _end(case, check, f"{check.outcome}: {_why(check, results)}", require_conclusive)
+            _end(case, check, f"{check.outcome}: {_why(check, results)}", fails=policy.fails(check))
             yield case
 
 
@@ -59,13 +69,13 @@ def _why(check: GateCheck, results: Results | Comparisons) -> str:
     return next(change_check_reason(check, each) for each in results.comparisons if (each.after, each.probe) == (check.model, check.probe))
 
 
-def _end(case: Element, check: GateCheck, why: str, require_conclusive: bool) -> None:
-    if check.fails(require_conclusive=require_conclusive):
+def _end(case: Element, check: GateCheck, why: str, *, fails: bool) -> None:
+    if fails:
         SubElement(case, "failure", message=_printable(why)).text = _printable(why)
-    elif check.outcome == "inconclusive":
-        SubElement(case, "skipped", type="inconclusive", message=_printable(why))
-    else:
+    elif check.outcome == "held":
         SubElement(case, "system-out").text = _printable(why)
+    else:
+        SubElement(case, "skipped", type=check.outcome, message=_printable(why))
 
 
 def _other_cases(results: Results) -> Iterator[Element]:

@@ -69,7 +69,7 @@ def _common(note: Note) -> str:
     values: Mapping[str, Any] = note.values
     if note.code == "too_few_groups":
         needs = "one group" if values["groups"] == 1 else "two groups"
-        return f"Not estimable: it takes {needs} with at least {values['images']} images that count."
+        return f"It takes {needs} with at least {values['images']} images that count."
     if note.code == "not_compared":
         named = [f"{group} (n = {n:,})" for group, n in zip(values["groups"], values["n"], strict=True)]
         return f"Not compared: {phrases.some(named)}."
@@ -166,10 +166,15 @@ def _change_in_words(note: Note, comparison: Comparison, *, limited: bool) -> st
 # ---- all gates of an audit -----------------------------------------------------------------------------------------------------------
 
 
-WORDS: Mapping[GateOutcome, str] = {"breached": "Breached", "held": "Held", "inconclusive": "Inconclusive"}
-LOOKS_LIKE: Mapping[GateOutcome, Verdict] = {"breached": "disparity", "held": "equivalent", "inconclusive": "inconclusive"}
+WORDS: Mapping[GateOutcome, str] = {
+    "breached": "Breached", "not estimable": "Not estimable", "inconclusive": "Inconclusive", "held": "Held",
+}  # fmt: skip
+LOOKS_LIKE: Mapping[GateOutcome, Verdict] = {
+    "breached": "disparity", "not estimable": "not estimable", "inconclusive": "inconclusive", "held": "equivalent",
+}  # fmt: skip
 """The verdict whose icon and colour an outcome has."""
-_ORDER: Sequence[GateOutcome] = ("breached", "inconclusive", "held")
+_ORDER: Sequence[GateOutcome] = tuple(WORDS)
+_FAILS = "A gate that cannot be estimated fails, unless the command has --allow-undecided."
 _MOST_CHIPS = 4
 
 
@@ -230,7 +235,8 @@ def gate_chips(results: Results, audit: AuditResult) -> tuple[GateChip, ...]:
 
 def gates_sentence(gates: Sequence[GateResult | GateRow]) -> str:
     """Return how many gates ended in which way: of a run, or as they were put to one audit."""
-    return f"{in_words(len(gates), 'gate')}: {_counted(gates)}."
+    fails = f" {_FAILS}" if any(each.outcome == "not estimable" for each in gates) else ""
+    return f"{in_words(len(gates), 'gate')}: {_counted(gates)}.{fails}"
 
 
 def _counted(ended: Sequence[GateResult | GateRow | GateCheck]) -> str:

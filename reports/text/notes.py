@@ -227,9 +227,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "not_asked": "Not asked by this audit.",
         "no_primary": "This audit has no primary question.",
         "ratio_of_clusters": "A ratio is not bounded where images come in clusters.",
-        "unresponsive": "Not estimable: the answers are not shown to depend on the images.",
+        "unresponsive": "We found no evidence that the answers depend on the images.",
         "ratio_of_weights": "A ratio is not bounded where images have weights.",
-        "ratio_without_events": "A ratio is not estimable: a group has no event.",
+        "ratio_without_events": "A ratio cannot be bounded: a group has no event.",
     }
 )
 

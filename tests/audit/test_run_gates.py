@@ -7,6 +7,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+import audit
+from audit.errors import DataError
+from audit.output.junit import junit_of_errors
 from tests.support.command import command
 
 
@@ -56,6 +59,84 @@ def test_too_few_images_are_inconclusive_and_say_how_many_would_do(tmp_path, pre
     assert gated(tmp_path, name, "gap>0.05", flags=("--require-conclusive",))[0].returncode == 1
 
 
+def one_answer(tmp_path, n=400):
+    """A model that answers "yes" to every image, whose truth is "yes" in 60 % of group a and 40 % of group b."""
+    truth = {"a": 0.6, "b": 0.4}
+    rows = [(f"{g}{i}", g, "yes" if i < share * n else "no", "yes") for g, share in truth.items() for i in range(n)]
+    with (tmp_path / "constant.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("id", "group", "y_true", "y_pred"), *rows])
+    return "constant.csv"
+
+
+def suite_of(tmp_path):
+    return ET.parse(tmp_path / "gates.xml").getroot().find("testsuite")
+
+
+def test_a_model_that_gives_one_answer_passes_no_gate(tmp_path):
+    name = one_answer(tmp_path)
+    done, results = gated(tmp_path, name, "gap > 0.1", flags=("--junit", "gates.xml"))
+    assert (done.returncode, [gate["outcome"] for gate in results["gates"]]) == (1, ["not estimable"]), done.stderr
+    assert "A gate that cannot be estimated fails, unless the command has --allow-undecided." in " ".join(done.stdout.split())
+    suite = suite_of(tmp_path)
+    assert int(suite.get("failures")) == len(results["gates"][0]["checks"]) > 0
+    assert all(failure.get("message").startswith("not estimable: ") for failure in suite.iter("failure"))
+    done, _ = gated(tmp_path, name, "gap > 0.1", flags=("--junit", "gates.xml", "--allow-undecided"))
+    assert (done.returncode, suite_of(tmp_path).get("failures")) == (0, "0"), done.stderr
+    both = gated(tmp_path, name, "gap > 0.1", flags=("--allow-undecided", "--require-conclusive"))[0]
+    assert (both.returncode, "cannot be used with --allow-undecided" in both.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("--model absent.pt --probe emoji", 3, "absent.pt"),
+        ("--model absent.pt --probe emojy", 2, "emojy"),
+        ("--model absent.pt --prob emoji", 2, "the command line cannot be read"),
+        ("--predictions absent.csv", 3, "absent.csv"),
+    ],
+)
+def test_a_run_that_fails_leaves_an_error_for_each_gate_in_place_of_an_older_file(tmp_path, words, code, said):
+    (tmp_path / "gates.xml").write_text('<testsuites><testsuite failures="0"/></testsuites>')
+    gates = ("--fail-on", "gap > 0.1", "--fail-on=verdict == disparity", "--junit", "gates.xml")
+    done = command(*words.split(), *gates, "--out", "out", cwd=tmp_path)
+    suite = suite_of(tmp_path)
+    assert (done.returncode, suite.get("errors"), suite.get("tests")) == (code, "2", "2"), done.stderr
+    assert [case.get("name") for case in suite.iter("testcase")] == ["gap > 0.1", "verdict == disparity"]
+    assert all(said in error.get("message") for error in suite.iter("error"))
+
+
+def test_the_file_says_that_a_run_did_not_end_until_it_has(tmp_path):
+    """What a killed run leaves: the file is written before the work, and by its end."""
+    with junit_of_errors(tmp_path / "gates.xml", "gap > 0.1"):
+        assert "did not end" in suite_of(tmp_path).find(".//error").get("message")
+    with pytest.raises(DataError), junit_of_errors(str(tmp_path / "gates.xml"), None):
+        raise DataError("no rows")
+    assert [(case.get("name"), case.find("error").get("message")) for case in suite_of(tmp_path)] == [("the whole run", "no rows")]
+
+
+def test_an_audit_from_python_leaves_an_error_too(tmp_path):
+    with pytest.raises(DataError):
+        audit.audit(predictions=tmp_path / "absent.csv", fail_on="gap > 0.1", junit=tmp_path / "gates.xml")
+    assert suite_of(tmp_path).get("errors") == "1"
+
+
+def test_a_check_writes_no_file_of_gates(tmp_path, predictions):
+    done = gated(tmp_path, predictions(0.8, 0.7, 60), "gap > 0.1", flags=("--junit", "gates.xml", "--check"))[0]
+    assert (done.returncode, (tmp_path / "gates.xml").exists()) == (0, False), done.stderr
+
+
+@pytest.mark.parametrize("flags", [("--cluster", "person"), ("--weights", "w")])
+def test_a_ratio_that_can_never_be_decided_is_refused_before_any_work(tmp_path, flags):
+    rows = "".join(f"{i},{i // 2},{1 + i % 2},{'ab'[i % 4 // 2]},{'yes' if i % 3 else 'no'},yes\n" for i in range(400))
+    (tmp_path / "rows.csv").write_text(f"id,person,w,group,y_pred,y_true\n{rows}")
+    for gate in ("ratio < 0.8", "ratio[predictions.accuracy by group] < 0.8"):
+        done, results = gated(tmp_path, "rows.csv", gate, flags=(*flags, "--check"))
+        assert (done.returncode, results) == (2, None), done.stderr
+        assert "can never be decided" in done.stderr
+        assert flags[1] in done.stderr
+    assert gated(tmp_path, "rows.csv", "ratio < 0.8", flags=("--check",))[0].returncode == 0
+
+
 def test_a_name_that_is_not_there_leaves_no_report_and_names_the_nearest(tmp_path, predictions):
     done, results = gated(tmp_path, predictions(0.9, 0.7, 100), "gap[accuracy by grup] > 0.05")
     assert (done.returncode, results) == (2, None)
@@ -69,6 +150,8 @@ REFUSED = [
     (["--fail-on", "rate[gender.accuracy by race] < 90"], "outside 0 to 1"),
     (["--require-conclusive"], "no gate is given"),
     (["--junit", "x.xml"], "no gate is given"),
+    (["--allow-undecided"], "no gate is given"),
+    (["--fail-on", "ratio[gender.accuracy by race] < 0.8", "--cluster", "person"], "can never be decided"),
     (["--fail-on", "gap > 0.1", "--junit", "."], "is a folder"),
     (["--fail-on", "gap > 0.1", "--junit", "nowhere/x.xml"], "no folder 'nowhere'"),
 ]

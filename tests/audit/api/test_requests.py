@@ -18,6 +18,7 @@ from audit.compare import parser as compare_parser
 from audit.data import load_dataset
 from audit.data.schema import Schema
 from audit.errors import AuditError, UsageError
+from audit.gates.options import FAIL_CLOSED
 from audit.records.comparison import to_json as comparison_json
 from audit.records.results import to_json
 from audit.run import main, parser
@@ -133,14 +134,14 @@ AUDITS = {
     "seed": (MODEL, 7), "alpha": (MODEL, 0.01), "tolerance": (MODEL, 0.2), "min_group_size": (MODEL, 30),
     "ratio_tolerance": ({**EXTERNAL, "attributes": "race", "outcome": "woman=Female"}, 1.5),
     **{name: (MODEL, value) for name, value in ENDPOINT.items()},
-    "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "junit": (GATED, "gates.xml"),
+    "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "allow_undecided": (GATED, True), "junit": (GATED, "gates.xml"),
 }  # fmt: skip
 BOTH = {"sides": ["skewed", "plain"]}
 GATED_BOTH = {**BOTH, "fail_on": "change > 0.05"}
 COMPARISONS = {
     "sides": (BOTH, ["plain", "skewed"]), "series": (BOTH, True), "out": (BOTH, "elsewhere"), "seed": (BOTH, 3), "alpha": (BOTH, 0.01),
     "tolerance": (BOTH, 0.5), "min_group_size": (BOTH, 200), "fail_on": (GATED_BOTH, "change > -0.5"),
-    "require_conclusive": (GATED_BOTH, True), "junit": (GATED_BOTH, "gates.xml"),
+    "require_conclusive": (GATED_BOTH, True), "allow_undecided": (GATED_BOTH, True), "junit": (GATED_BOTH, "gates.xml"),
 }  # fmt: skip
 TWICE = {"sides": ["colours.py:Colours", "colours.py:Colours"], "probe": "faces.py", "min_group_size": 5}
 COMPARISONS |= {
@@ -276,9 +277,9 @@ def test_what_python_alone_can_say(tmp_path):
     from_frame, from_file = (audit.audit(predictions=given, attributes="race") for given in (table, "answers.csv"))
     assert from_frame.by_group().rate.tolist() == from_file.by_group().rate.tolist()
     assert audit.compare(first, listed).facts.comparisons[0].images == 46
-    gated = audit.audit(predictions=table, attributes=["race"], fail_on="gap > 0.05", require_conclusive=True)
-    assert (gated.exit_code, gated.gates[0].outcome, from_file.exit_code) == (1, "inconclusive", 0)
-    assert replace(gated, require_conclusive=False).exit_code == 0
+    gated = audit.audit(predictions=table, attributes=["race"], fail_on="gap > 0.05", allow_undecided=True)
+    assert (gated.exit_code, gated.gates[0].outcome, from_file.exit_code) == (0, "not estimable", 0)
+    assert replace(gated, gate_policy=FAIL_CLOSED).exit_code == 1
 
 
 class NoTexts:

@@ -8,7 +8,8 @@ import pytest
 
 from audit.api.lookup import planned_questions
 from audit.errors import UsageError
-from audit.gates.decide import decide, is_breach
+from audit.gates.decide import decide
+from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.gates.parse import parse, require_group, resolve_gate
 from audit.records.results import Finding, Gap, Rate
 from audit.statistics.intervals import newcombe, wilson
@@ -51,6 +52,10 @@ def audited(*findings, limited=False, exclusions=(), verdict="disparity"):
         model=named, probe=SimpleNamespace(name="p"), data=SimpleNamespace(limited=limited, exclusions=exclusions, weights=None),
         findings=findings, verdict=verdict,
     )  # fmt: skip
+
+
+def replaced(audit, **values):
+    return SimpleNamespace(**{**vars(audit), **values})
 
 
 def why(check, *audits):
@@ -277,14 +282,15 @@ def test_a_limited_run_passes_no_gate():
         audits = [audited(finding(cells), limited=limited) for cells in (LARGE, SMALL)]
         ended = [decided(GATE, each) for each in audits]
         ended += [decided(gate, audits[0]) for gate in ("verdict == disparity", "gap[role.accuracy by gender] > 0.1")]
-        # Of all images: shown to be larger; shown to be no larger; a disparity; not asked, which is inconclusive.
-        assert [is_breach([each], require_conclusive=False) for each in ended] == ([True] * 4 if limited else [True, False, True, False])
+        # Of all images: shown to be larger; shown to be no larger; a disparity; not asked, which is not estimable.
+        assert [FAIL_CLOSED.is_breach([each]) for each in ended] == ([True] * 4 if limited else [True, False, True, True])
+        assert [GatePolicy(allow_undecided=True).is_breach([each]) for each in ended] == [True, limited, True, limited]
         assert all(why(each.checks[0], *audits).startswith("LIMITED RUN") == limited for each in ended)
 
 
 def test_one_limited_audit_among_several_passes_nothing():
     gated = decided(GATE, audited(finding(SMALL)), audited(finding(SMALL), limited=True))
-    assert (gated.outcome, is_breach([gated], require_conclusive=False)) == ("inconclusive", True)
+    assert (gated.outcome, FAIL_CLOSED.is_breach([gated])) == ("inconclusive", True)
 
 
 def test_what_is_not_covered_is_named():
@@ -323,10 +329,28 @@ def test_images_in_clusters_are_not_as_many_cases():
     assert "clusters" in why(of(f"ratio[{NAME}] < 0.8"))
 
 
-def test_too_few_groups_are_inconclusive():
+def test_too_few_groups_are_not_estimable():
     found = ended(GATE, {"Female": (30, 300), "Male": (1, 5, "small")})
-    assert (found.outcome, found.value, found.low, found.images_needed) == ("inconclusive", None, None, None)
-    assert "Not estimable: it takes two groups with at least 30 images" in why(found)
+    assert (found.outcome, found.value, found.low, found.images_needed) == ("not estimable", None, None, None)
+    assert "It takes two groups with at least 30 images" in why(found)
+
+
+def test_a_gate_that_cannot_be_estimated_fails_but_where_that_is_allowed():
+    """A model that always gives one answer has no gap; before, it passed every gate on a gap that a good model has to prove."""
+    blind = audited(replace(finding(LARGE, verdict="not estimable"), unresponsive="constant"))
+    for gate in (GATE, "gap > 0.05", "ratio < 0.8", "verdict == disparity", f"verdict[{NAME}] == disparity"):
+        gated = decided(gate, replaced(blind, verdict="not estimable"))
+        assert gated.outcome == gated.checks[0].outcome == "not estimable"
+        policies = FAIL_CLOSED, GatePolicy(allow_undecided=True), GatePolicy(require_conclusive=True)
+        assert [policy.is_breach([gated]) for policy in policies] == [True, False, True]
+
+
+def test_a_gate_ends_as_its_worst_check():
+    """Held by one question, not estimable of another: the second decides, and only a breach would be worse."""
+    held, few = finding(SMALL), finding({"Female": (30, 300), "Male": (1, 5, "small")}, "role/accuracy/gender")
+    assert decided("gap > 0.05", audited(held, few)).outcome == "not estimable"
+    assert decided("gap > 0.05", audited(finding(LARGE), few)).outcome == "breached"
+    assert decided("gap > 0.05", audited(finding(FEW), few)).outcome == "not estimable"
 
 
 @pytest.mark.parametrize(
@@ -349,12 +373,12 @@ def test_the_rate_of_one_group_and_a_ratio_without_events():
     assert (one.value, one.low, one.images) == (0.2, pytest.approx(wilson(200, 1000, 0.05)[0]), 1000)
     assert "The rate of Male is 20.0 %" in why(one)
     nothing = ended(f"ratio[{NAME}] < 0.8", {"Female": (0, 1000), "Male": (200, 1000)})
-    assert (nothing.outcome, "no event" in why(nothing)) == ("inconclusive", True)
+    assert (nothing.outcome, "no event" in why(nothing)) == ("not estimable", True)
 
 
 ON_VERDICTS = [
     ("== disparity", "disparity", "breached"), ("== disparity", "equivalent", "held"), ("== disparity", "inconclusive", "inconclusive"),
-    ("== disparity", "not estimable", "inconclusive"), ("!= equivalent", "equivalent", "held"),
+    ("== disparity", "not estimable", "not estimable"), ("!= equivalent", "equivalent", "held"),
     ("!= equivalent", "inconclusive", "breached"), ("== inconclusive", "inconclusive", "breached"),
     ("== inconclusive", "disparity", "held"),
 ]  # fmt: skip
@@ -375,17 +399,18 @@ def test_a_gate_without_a_name_asks_every_question_that_counts_and_corrects_for_
     several = decided("gap > 0.06", audited(finding(LARGE), *others, context))
     assert [each.outcome for each in (several, *several.checks)] == ["inconclusive", "inconclusive", "held", "held", "held"]
     nothing = decided("gap > 0.06", audited(context))
-    assert (nothing.outcome, why(nothing.checks[0])) == ("inconclusive", "This audit has no primary question.")
+    assert (nothing.outcome, why(nothing.checks[0])) == ("not estimable", "This audit has no primary question.")
     elsewhere = decided("gap[role.accuracy by gender] > 0.1", audited(context))
-    assert (elsewhere.outcome, why(elsewhere.checks[0])) == ("inconclusive", "Not asked by this audit.")
+    assert (elsewhere.outcome, why(elsewhere.checks[0])) == ("not estimable", "Not asked by this audit.")
 
 
 def test_one_breach_among_models_is_a_breach_and_inconclusive_is_fatal_only_where_that_is_asked_for():
     gated = decided(GATE, audited(finding(SMALL)), audited(finding(LARGE)))
     assert (gated.outcome, [each.outcome for each in gated.checks]) == ("breached", ["held", "breached"])
-    assert is_breach([gated], require_conclusive=False)
+    assert FAIL_CLOSED.is_breach([gated])
     open_ = decided(GATE, audited(finding(FEW)))
-    assert (open_.outcome, *(is_breach([open_], require_conclusive=fatal) for fatal in (False, True))) == ("inconclusive", False, True)
+    ends = [GatePolicy(require_conclusive=fatal).is_breach([open_]) for fatal in (False, True)]
+    assert (open_.outcome, *ends) == ("inconclusive", False, True)
 
 
 def test_a_gate_rarely_breaches_where_the_gap_lies_on_the_limit():

@@ -9,12 +9,13 @@ import pytest
 
 from audit.api.lookup import planned_questions
 from audit.gates.decide import decide
+from audit.gates.options import GatePolicy
 from audit.gates.parse import parse, resolve_gate
 from audit.records.gates import GateCheck, GateResult
 from audit.records.results import Timing
 from audit.types import Note, Settings
 from probes.counterfactual.emoji import PROBE
-from reports.exports.junit import junit_xml
+from reports.exports.junit import error_xml, junit_xml
 
 HOSTILE = ["<script>&]]>\"'", "a\x00b\x1b[31m\x85", "\u202emoc.live\ufffe", "\ud800", "]]>--><!--", "%s{{7*7}}\n\t\r", "🙂é×"]
 
@@ -47,12 +48,29 @@ def test_how_each_outcome_is_written(everything):
     bare = replace(everything, audits=(), gates=gates)
     kinds = [[child.tag for child in case] for case in read(junit_xml(bare)).iter("testcase")]
     assert kinds == [["failure"], ["system-out"], ["skipped"]]
-    strict = read(junit_xml(bare, require_conclusive=True))
+    strict = read(junit_xml(bare, GatePolicy(require_conclusive=True)))
     assert [[child.tag for child in case] for case in strict.iter("testcase")] == [["failure"], ["system-out"], ["failure"]]
     suite = read(junit_xml(bare)).find("testsuite")
     assert (suite.get("failures"), suite.get("skipped"), suite.get("tests"), suite.get("errors")) == ("1", "1", "3", "0")
     failure = read(junit_xml(bare)).find(".//failure")
     assert failure.get("message") == failure.text == "breached: too large"
+
+
+def test_what_cannot_be_estimated_is_a_failure_with_its_reason_or_skipped_where_that_is_allowed(everything):
+    check = replace(gated("not estimable").checks[0], reasons=(Note("unresponsive"),))
+    bare = replace(everything, audits=(), gates=(GateResult("gap > 0.05", "not estimable", (check,)),))
+    failure = read(junit_xml(bare)).find(".//failure")
+    assert failure.get("message") == "not estimable: We found no evidence that the answers depend on the images."
+    allowed = read(junit_xml(bare, GatePolicy(allow_undecided=True)))
+    assert [(child.tag, child.get("type")) for child in allowed.find(".//testcase")] == [("skipped", "not estimable")]
+
+
+def test_a_run_that_ended_early_has_an_error_for_each_gate():
+    text = error_xml(["gap > 0.05", "rate[x by y] < 0.9"], "no file 'a\x00.pt'\nfix: name one", Timing("2026-01-02T00:00:00+00:00", 0.5))
+    suite = read(text).find("testsuite")
+    assert [suite.get(name) for name in ("tests", "errors", "failures", "skipped")] == ["2", "2", "0", "0"]
+    assert [case.get("name") for case in suite.iter("testcase")] == ["gap > 0.05", "rate[x by y] < 0.9"]
+    assert {error.get("message").splitlines()[0] for error in suite.iter("error")} == {"no file 'a#x00.pt'"}
 
 
 def test_a_gate_that_was_put_to_a_sample_is_a_failure(everything):

@@ -1,0 +1,65 @@
+"""The JUnit file that every end of a command leaves, also an early one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from audit.errors import AuditError
+from audit.output.directory import write_text
+
+LOG = logging.getLogger("audit")
+
+
+@contextmanager
+def junit_of_errors(file: Path | str | None, gates: str | Sequence[str] | None) -> Iterator[None]:
+    """Leave a JUnit file with an error for each gate where the work inside fails, or is killed.
+
+    Without it a build server would read the file of an earlier run, or none, and show a build that passed.
+    """
+    _write_error(file, gates, "the command did not end: it was killed, or is still running")
+    try:
+        yield
+    except BaseException as error:
+        _write_error(file, gates, str(error) if isinstance(error, AuditError) else f"{type(error).__name__}: {error}")
+        raise
+
+
+@contextmanager
+def junit_of_usage(words: Sequence[str]) -> Iterator[None]:
+    """Leave a JUnit file with an error for each gate where a command line cannot be read, as far as it can."""
+    try:
+        yield
+    except SystemExit as end:
+        if end.code:
+            file, gates = ([each for each in map(_value_of(words, flag), range(len(words))) if each] for flag in ("--junit", "--fail-on"))
+            _write_error(file[-1] if file else None, gates, "the command line cannot be read; standard error says why")
+        raise
+
+
+def _value_of(words: Sequence[str], flag: str) -> Callable[[int], str]:
+    """Return what finds the value of a flag that stands at a place of a command line; "" where another word stands there."""
+
+    def value(place: int) -> str:
+        name, equals, given = words[place].partition("=")
+        return "" if name != flag else given if equals else " ".join(words[place + 1 : place + 2])
+
+    return value
+
+
+def _write_error(file: Path | str | None, gates: str | Sequence[str] | None, message: str) -> None:
+    path = Path(file) if isinstance(file, str | Path) and str(file) else None
+    if path is None or path.is_dir() or not path.parent.is_dir() or (path.exists() and not path.is_file()):
+        return  # nothing was asked for, or the checks of the request refuse it
+    from audit.records.results import Timing
+    from reports.exports.junit import error_xml
+
+    timing = Timing(dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), 0.0)
+    gates = (gates,) if isinstance(gates, str) else tuple(map(str, gates or ()))
+    try:
+        write_text(path, error_xml(gates, message, timing))
+    except AuditError as error:  # what ended the command counts, not that it cannot be written down
+        LOG.warning("%s", error)
