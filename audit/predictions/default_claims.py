@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import prod
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from audit.encoder import Value
 from audit.errors import DataError, UsageError, nearest
 from audit.predictions.answers import distinct
+from audit.predictions.nesting import copies, disagreeing
 from audit.predictions.pairs import PairColumns, paired_claims
 from audit.predictions.rows import MeasurementAnswers
 from audit.types import UNKNOWN, Better, Claim, Dataset, Group, LabelSet, Measurement, Note, Predictions, Probe
@@ -21,11 +23,15 @@ from audit.types import UNKNOWN, Better, Claim, Dataset, Group, LabelSet, Measur
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
+    from jaxtyping import Bool, Int
+
 LOG = logging.getLogger("audit")
 MAX_GROUPS = 150
 """An intersection with more groups is not asked about by rule."""
 MAX_ASKED = 30
 """With more labels than this, only outcomes that were named are asked about."""
+_NAMED = 10
+"""So many rows are named where a column contradicts another one."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +160,10 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str)
             fix="name the labels to test: --outcome NAME=label,label",
         )
     asked_by = predictions.attributes.drop(columns=list(asking.beside))
+    same = copies(asked_by, predictions.images_of_rows)
     single = tuple((str(name),) for name in asked_by.columns)
-    crossed, left_out = _intersections(asked_by, asking.depth)
+    crossed, left_out = _intersections(asked_by.drop(columns=list(same)), asking.depth)
+    left_out += [*_copied(same, answers), *_contradicting_truth(answers, asked_by)]
     claims = [Claim("accuracy", by, primary=by in single) for by in (*single, *crossed) if predictions.y_true is not None]
     claims += [
         claim
@@ -164,6 +172,7 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str)
     ]
     rates = _error_rates(predictions, asking.outcomes)
     claims += _error_claims(rates, replace(predictions, attributes=asked_by))
+    claims = [replace(claim, primary=claim.primary and not {*claim.by} & {*same}) for claim in claims]
     question = "Are the answers equally right, and equally often given, for every group?"
     labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))
     truth = None if predictions.y_true is None else "y_true"
@@ -210,12 +219,46 @@ def _outcome_claims(
 
 
 def _stating_truth(predictions: Predictions) -> frozenset[str]:
-    """Return the attributes whose every level has one true answer: who is right gives their groups other answers, which tells nothing."""
-    if predictions.y_true is None or len({*predictions.y_true} - {UNKNOWN}) < 2:
+    """Return the attributes whose every level has one true answer, but for label errors: a model that is right gives their groups other
+    answers, which tells nothing.
+    """
+    truth = predictions.y_true
+    if truth is None:
         return frozenset()
-    truth = pd.Series(predictions.y_true).where(predictions.y_true != UNKNOWN)
-    by_level = {str(name): truth.groupby(column.to_numpy()).nunique() for name, column in predictions.attributes.items()}
-    return frozenset(name for name, answers in by_level.items() if len(answers) > 1 and (answers <= 1).all())
+    columns = ((str(name), column.to_numpy(object)) for name, column in predictions.attributes.items())
+    return frozenset(name for name, column in columns if disagreeing(column, truth, predictions.images_of_rows) is not None)
+
+
+def _label_errors(column: np.ndarray, truth: np.ndarray, images: Int[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
+    """Return the rows that contradict the rest, where a column determines the true answer or, being coarser, follows from it."""
+    for one, other in ((column, truth), (truth, column)):
+        if (rows := disagreeing(one, other, images)) is not None:
+            return rows
+    return np.zeros(len(column), bool)
+
+
+def _contradicting_truth(answers: MeasurementAnswers, attributes: pd.DataFrame) -> list[Note]:
+    """Return a note for each column that says the truth, or follows from it, in all rows but a few."""
+    truth, images = answers.predictions.y_true, answers.predictions.images_of_rows
+    if truth is None:
+        return []
+    errors = {str(name): _label_errors(column.to_numpy(object), truth, images) for name, column in attributes.items()}
+    return [Note("nearly_true", {"column": name, **_rows(rows, answers)}) for name, rows in errors.items() if rows.any()]
+
+
+def _copied(same: Mapping[str, tuple[str, Bool[np.ndarray, "n"]]], answers: MeasurementAnswers) -> list[Note]:
+    return [
+        Note("nearly_copied" if rows.any() else "copied", {"column": name, "of": of, **_rows(rows, answers)})
+        for name, (of, rows) in same.items()
+    ]
+
+
+def _rows(rows: Bool[np.ndarray, "n"], answers: MeasurementAnswers) -> dict[str, Value]:
+    """Return how many images these rows are, of how many, and the first of them by name, where rows are not counts."""
+    images = answers.predictions.images_of_rows
+    named = [] if answers.predictions.count is not None else list(map(str, answers.predictions.attributes.index[rows][:_NAMED]))
+    more = ["…"] if named and rows.sum() > _NAMED else []
+    return {"count": int(images[rows].sum()), "total": int(images.sum()), "rows": (*named, *more)}
 
 
 @dataclass(frozen=True)
@@ -254,15 +297,19 @@ def _both(outcome: Outcome, known: AbstractSet[str]) -> list[_ErrorRate]:
 
 
 def _error_claims(rates: Sequence[_ErrorRate], predictions: Predictions) -> list[Claim]:
-    """Return a claim for each rate and attribute; none by an attribute that says the truth, whose groups cannot be compared."""
+    """Return a claim for each rate and attribute; none by an attribute that says the truth, whose groups cannot be compared.
+
+    A few label errors give such an attribute groups to compare, of mislabelled rows alone: they count for nothing here.
+    """
     claims: list[Claim] = []
     if not rates or predictions.y_true is None:
         return claims
     truth, truths = pd.factorize(predictions.y_true)
     for name in map(str, predictions.attributes.columns):
         group, groups = pd.factorize(predictions.attributes[name])
+        errors = _label_errors(predictions.attributes[name].to_numpy(object), predictions.y_true, predictions.images_of_rows)
         seen = np.zeros((len(truths), len(groups)), bool)
-        seen[truth, group] = True
+        seen[truth[~errors], group[~errors]] = True
         seen[:, groups == UNKNOWN] = False
         compared = [rate for rate in rates if seen[np.isin(truths, list(rate.truths))].any(axis=0).sum() > 1]
         claims += [Claim(rate.metric, (name,), rate.outcome.name, rate.primary) for rate in compared]

@@ -66,6 +66,11 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "rows_without_truth": "Rows without a true answer: {count:,}; left out where one is needed, counted where not.",
         "pairs_without_cluster": "Pairs of one {columns} count as one sampling unit, those of two as independent. If they are not "
         "(several show one person, say), --cluster names the column that tells.",
+        "nearly_true": "‘{column}’ says what the true answer is, or follows from it, in all but {count:,} of {total:,} rows. These look "
+        "like label errors and make no question: no rate of one true answer is compared by ‘{column}’. The rows: {rows}.",
+        "copied": "‘{column}’ says the same as ‘{of}’ in every row: its questions are exploratory.",
+        "nearly_copied": "‘{column}’ says the same as ‘{of}’ in all but {count:,} of {total:,} rows. These look like label errors, so the "
+        "questions by ‘{column}’ are exploratory. The rows: {rows}.",
         "large_intersections": "Intersections of more than {groups} groups were not tested: {intersections}.",
         # ---- models
         "override": "Set with --model-args: {name} is {value}.",

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from fairlearn.metrics import false_positive_rate, true_positive_rate
@@ -10,9 +11,12 @@ from sklearn.metrics import recall_score
 
 import audit
 from audit.predictions.default_claims import DefaultClaims, default_claims, parse_outcome
+from audit.predictions.nesting import disagreeing
 from audit.predictions.read import load_predictions
 from audit.predictions.rows import ColumnOptions
 from audit.run import main
+from reports.text.notes import sentence
+from tests.support.commands import TABLES
 from tests.support.page_text import text_of
 
 TWO_SIDED = {
@@ -178,8 +182,8 @@ def test_shares_by_an_attribute_that_says_the_truth_are_asked_only_where_they_we
                  ("gender", "race", "y_true", "y_pred"))  # fmt: skip
     assert shares(rows) == {("race",)}
     assert shares(rows, "man=M") == {("gender",), ("race",), ("gender", "race")}
-    mixed = pd.concat([rows, table({("f", "A", "M", "M"): 1}, ("gender", "race", "y_true", "y_pred"))])
-    assert shares(mixed) == {("gender",), ("race",), ("gender", "race")}
+    one, ten = (pd.concat([rows, table({("f", "A", "M", "M"): n}, ("gender", "race", "y_true", "y_pred"))]) for n in (1, 10))
+    assert (shares(one), shares(ten)) == (shares(rows), {("gender",), ("race",), ("gender", "race")})
 
 
 def test_a_truth_with_one_side_adds_nothing_to_accuracy_and_an_unknown_truth_or_group_is_no_side():
@@ -214,3 +218,99 @@ def test_rates_of_images_in_clusters_count_clusters(tmp_path):
     assert [r.clusters for r in rate.by_group] == [60, 60]
     assert rate.gap.value == single.gap.value
     assert rate.gap.p == pytest.approx(single.gap.p, abs=0.02)
+
+
+# ---- columns that say the truth, or one another, but for label errors ----------------------------------------------------------------
+
+
+def people(n=400, seed=0):
+    """`n` rows of two genders, of which the truth is the gender, three races and five ages."""
+    source = np.random.default_rng(seed)
+    gender = np.repeat(["f", "m"], n // 2)
+    answer = np.where(source.random(n) < 0.9, gender, np.where(gender == "f", "m", "f"))
+    columns = {"race": source.choice(list("ABC"), n), "age": source.choice(list("abcde"), n)}
+    return pd.DataFrame({"id": [f"i{row}" for row in range(n)], "gender": gender, **columns, "y_true": gender, "y_pred": answer})
+
+
+def asked_of(rows, **options):
+    """Return every claim as a tuple, and the notes as sentences."""
+    read = load_predictions(rows, ColumnOptions(**options))
+    probe, notes = default_claims(read.answers, DefaultClaims(), "rows")
+    return {(c.metric, c.outcome, c.by, c.primary) for c in probe.measurements[0].claims}, [sentence(note) for note in notes]
+
+
+def flipped(rows, column, places):
+    other = {"f": "m", "m": "f"}
+    return rows.assign(**{column: [other[value] if place in places else value for place, value in enumerate(rows[column])]})
+
+
+@pytest.mark.parametrize("column", ["y_true", "gender"])
+@pytest.mark.parametrize("places", [{0, 399}, set(range(0, 400, 100)), set(range(0, 400, 21))])
+def test_label_errors_do_not_change_the_questions(column, places):
+    """One swapped pair, 1 % and 5 % of wrong labels: the questions of the clean table, and the rows that disagree are counted and named."""
+    clean, none = asked_of(people())
+    noisy, notes = asked_of(flipped(people(), column, places))
+    assert (noisy, none) == (clean, [])
+    assert sum(primary for *_, primary in clean) == 7  # accuracy by three columns, both error rates by race and by age
+    assert len(notes) == 1
+    assert f"‘gender’ says what the true answer is, or follows from it, in all but {len(places)} of 400 rows." in notes[0]
+    assert f"The rows: {', '.join(f'i{place}' for place in sorted(places)[:10])}{', …' if len(places) > 10 else ''}." in notes[0]
+
+
+def test_a_column_that_only_goes_with_the_truth_is_asked_about():
+    """6 % of rows that disagree are people, not errors: a table of which 94 % of the nurses are women may show how it treats the men."""
+    asked, notes = asked_of(flipped(people(), "y_true", set(range(0, 400, 16))))
+    assert ("true_positive_rate", "m", ("gender",), True) in asked
+    assert notes == []
+
+
+def test_a_rare_level_is_not_an_error():
+    """A flag that 8 of 400 rows have, and a truth that is rare in another 8: neither says anything of the other."""
+    rows = people().assign(flag=np.where(np.arange(400) < 8, "yes", "no"), y_true=np.where(np.arange(400) >= 392, "m", "f"))
+    asked, notes = asked_of(rows, attributes=("flag",))
+    assert ("accuracy", None, ("flag",), True) in asked
+    assert notes == []
+    assert not disagreeing(*(np.array(list(each), object) for each in ("ab" * 2, "ab" * 2)), np.ones(4, int)).any()
+    assert disagreeing(*(np.array(list(each), object) for each in ("abab", "abba")), np.ones(4, int)) is None  # two of four: chance
+
+
+def test_a_finer_or_a_coarser_column_than_the_truth_is_as_without_errors():
+    """The truth has four jobs, `field` has two of them each, `person` 40 levels of one job each; a doctor and a waiter are swapped."""
+    rows = people().drop(columns=["gender", "race", "age"])
+    job = np.repeat(["doctor", "nurse", "cook", "waiter"], 100)
+    rows = rows.assign(y_true=job, y_pred=np.roll(job, 1), field=np.repeat(["care", "food"], 200), person=np.arange(400) // 10)
+    rows["person"] = "p" + rows.person.astype(str)
+    clean, none = asked_of(rows)
+    job[[3, 397]] = job[[397, 3]]
+    noisy, notes = asked_of(rows.assign(y_true=job))
+    assert (noisy, none, len(notes)) == (clean, [], 2)
+    assert not any(metric == "true_positive_rate" and by == ("field",) for metric, _, by, _ in clean)
+
+
+def test_a_copy_of_another_column_adds_no_planned_question():
+    rows = people()
+    clean, _ = asked_of(rows)
+    for places, said in ((set(), "in every row"), ({1, 300}, "in all but 2 of 400 rows")):
+        copy = flipped(rows, "gender", places).gender.map({"f": "woman", "m": "man"})
+        asked, notes = asked_of(rows.assign(sex=copy))
+        assert {each for each in asked if each[3]} == {each for each in clean if each[3]}
+        assert not any("sex" in by and len(by) > 1 for _, _, by, _ in asked)  # gender x race says it
+        assert f"‘sex’ says the same as ‘gender’ {said}" in notes[0]
+
+
+def test_counted_parts_count_their_images():
+    """A row that stands for 200 images is no label error of one row."""
+    column, other = (np.array(list(each), object) for each in ("aabb", "xyyy"))
+    assert disagreeing(column, other, np.array([900, 1, 900, 1])).tolist() == [False, True, False, False]
+    assert disagreeing(column, other, np.array([900, 200, 900, 1])) is None
+
+
+@pytest.mark.skipif(not TABLES.is_dir(), reason="the tables of ../shared/clip_fairface are not beside this checkout")
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.03])
+def test_one_per_cent_of_wrong_labels_leaves_a_real_table_its_seven_questions(share):
+    rows = pd.read_csv(TABLES / "vit-l-14-laion2b.gender.csv", dtype=str)
+    wrong = np.random.default_rng(0).choice(len(rows), int(share * len(rows)), replace=False)
+    rows.loc[wrong, "y_true"] = rows.loc[wrong, "y_true"].map({"Male": "Female", "Female": "Male"})
+    asked, notes = asked_of(rows)
+    assert sum(primary for *_, primary in asked) == 7
+    assert len(notes) == bool(share)
