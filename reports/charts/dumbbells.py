@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from audit.records.comparison import Change, RateChange
 from reports.charts.forest import Mark, Scale, bars, dots, percent_texts, px, rate_axis, rows_frame, short, signed_forest
 from reports.text import phrases, sentences
-from reports.text.comparison import change_interval
+from reports.text.comparison import cell_ends, change_interval
 
 
 def rate_dumbbell(change: Change) -> SimpleNamespace:
@@ -51,7 +51,7 @@ def _inside(cell: RateChange, ticks: Sequence[float]) -> bool:
 def _remark(cell: RateChange) -> str:
     if cell.before.value is None:
         return sentences.STATUSES[cell.before.status]
-    return f"{phrases.cell_value(cell.before)} to {phrases.cell_value(cell.after)}, off this scale"
+    return f"{' to '.join(cell_ends(cell))}, off this scale"
 
 
 def changes_forest(change: Change) -> SimpleNamespace:

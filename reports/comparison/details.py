@@ -15,8 +15,8 @@ from reports.text.numbers import count, p_value
 _GROUPS: Columns[RateChange] = (
     ("Group", lambda cell: phrases.group(cell.before.group)),
     ("n", lambda cell: count(cell.before.n)),
-    ("Before [interval]", lambda cell: phrases.cell_rate(cell.before)),
-    ("After [interval]", lambda cell: phrases.cell_rate(cell.after)),
+    ("Before [interval]", lambda cell: phrases.cell_rate(cell.before, text.cell_places(cell))),
+    ("After [interval]", lambda cell: phrases.cell_rate(cell.after, text.cell_places(cell))),
     ("Only after", lambda cell: count(cell.gained)),
     ("Only before", lambda cell: count(cell.lost)),
     ("Change, points", text.change_text),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from audit.records.comparison import Change, Comparison, Comparisons, PairChange, RateChange, Series, Trajectory
 from reports.text import phrases, sentences
 from reports.text.notes import sentence
-from reports.text.numbers import NOT_ESTIMABLE, count, decimals, difference, exact_points, in_words, number, p_phrase, points, rate
+from reports.text.numbers import NOT_ESTIMABLE, count, decimals, difference, exact_points, in_words, number, p_phrase, percent, points
 from reports.text.sentences import VerdictWords
 
 VERDICTS: dict[str, VerdictWords] = {
@@ -93,10 +93,11 @@ def headline(change: Change, *, p: bool = True) -> str:
     gap = change.gap
     if gap is None:
         return f"{title(change)} is not estimable: fewer than two groups have enough images that count."
+    before, after = gap_ends_text(change)
     certainty = f", {p_phrase(gap.p_adjusted, 'adjusted p' if change.primary else 'p')}" if p else ""
     return (
-        f"{title(change)}: the gap goes from {phrases.size(gap.before)} to {phrases.size(gap.after)}, a change of "
-        f"{difference(gap.difference, gap.low, gap.high)} points{certainty}. {_moved(change)}"
+        f"{title(change)}: the gap goes from {before} to {after}, a change of "
+        f"{difference(gap.difference, gap.low, gap.high, gap_places(change))} points{certainty}. {_moved(change)}"
     ).rstrip()
 
 
@@ -114,19 +115,50 @@ def change_interval(cell: RateChange) -> tuple[float | None, float | None]:
     return (cell.low_adjusted, cell.high_adjusted) if corrected else (cell.low, cell.high)
 
 
+def _most_places(*intervals: tuple[float | None, float | None]) -> int:
+    """Return the decimals of numbers that are compared: all with the most that one interval carries.
+
+    With decimals of their own two equal gaps would read as 2.5 and 3, and their change as 0.0.
+    """
+    return max((decimals(low, high) for low, high in intervals if low is not None and high is not None), default=0)
+
+
+def gap_places(change: Change) -> int:
+    """Return the decimals of the gap before, of the gap after, and of its change."""
+    gap = change.gap
+    return 0 if gap is None else _most_places(*((each.low, each.high) for each in (gap.before, gap.after, gap)))
+
+
+def cell_places(cell: RateChange) -> int:
+    """Return the decimals of a rate before, of the rate after, and of its change."""
+    return _most_places((cell.before.low, cell.before.high), (cell.after.low, cell.after.high), change_interval(cell))
+
+
+def cell_ends(cell: RateChange) -> tuple[str, str]:
+    """Return a rate before and after, without intervals."""
+    before, after = (percent(each.value, cell_places(cell)) for each in (cell.before, cell.after))
+    return before, after
+
+
 def change_text(cell: RateChange) -> str:
     """Return the change of a rate with its interval."""
-    return difference(cell.difference, *change_interval(cell))
+    return difference(cell.difference, *change_interval(cell), cell_places(cell))
+
+
+def gap_ends_text(change: Change) -> tuple[str, str]:
+    """Return the gap before and after, each with its interval."""
+    gap, places = change.gap, gap_places(change)
+    return (phrases.size(gap.before, places), phrases.size(gap.after, places)) if gap else (NOT_ESTIMABLE, NOT_ESTIMABLE)
 
 
 def gap_change_text(change: Change) -> str:
     """Return the change of the gap; where it is equivalent, what decides is given in place of the interval."""
     if change.gap is None:
         return NOT_ESTIMABLE
+    places = gap_places(change)
     if change.verdict == "equivalent":
-        places = decimals(change.gap.low, change.gap.high)
         return f"{number(change.gap.difference, places, signed=True)}, every pair within ±{exact_points(change.tolerance).split()[0]}"
-    return difference(change.gap.difference, change.gap.low, change.gap.high)
+    return difference(change.gap.difference, change.gap.low, change.gap.high, places)
 
 
 def end_text(change: Change, *, after: bool) -> str:
@@ -134,29 +166,31 @@ def end_text(change: Change, *, after: bool) -> str:
     if change.gap is None:
         return NOT_ESTIMABLE
     ends = change.gap.after if after else change.gap.before
-    cells = {each.before.group: each.after if after else each.before for each in change.by_group}
+    cells = {each.before.group: each for each in change.by_group}
     named = ", ".join(
-        f"{phrases.group(group)} {phrases.cell_value(cells[group])} ({count(cells[group].n)})" for group in (ends.lowest, ends.highest)
+        f"{phrases.group(group)} {cell_ends(cells[group])[after]} ({count((cells[group].after if after else cells[group].before).n)})"
+        for group in (ends.lowest, ends.highest)
     )
-    return f"{points(ends.value, decimals(ends.low, ends.high))}: {named}"
+    return f"{points(ends.value, gap_places(change))}: {named}"
 
 
 def facts(change: Change) -> tuple[tuple[str, str], ...]:
     """Return what a statistician looks for under a change, as term and value."""
     overall = change.overall
     trade = (
-        ("All images", f"{rate(overall.before.value, overall.before.low, overall.before.high)} to {phrases.cell_value(overall.after)}"),
+        ("All images", f"{phrases.cell_rate(overall.before, cell_places(overall))} to {cell_ends(overall)[1]}"),
         ("Their change", f"{change_text(overall)}, {p_phrase(overall.p)}"),
     )
     gap = change.gap
     if gap is None:
         return (("Tolerance", exact_points(change.tolerance)), *trade)
+    before, after = gap_ends_text(change)
     return (
-        ("Gap before", phrases.size(gap.before)),
-        ("Gap after", phrases.size(gap.after)),
-        ("Change", f"{difference(gap.difference, gap.low, gap.high)} points"),
+        ("Gap before", before),
+        ("Gap after", after),
+        ("Change", f"{difference(gap.difference, gap.low, gap.high, gap_places(change))} points"),
         ("Adjusted p" if change.primary else "p (not adjusted)", p_phrase(gap.p_adjusted).split("\u00a0", 1)[-1].removeprefix("=\u00a0")),
-        ("Detectable change", points(gap.minimum_detectable, decimals(gap.low, gap.high))),
+        ("Detectable change", points(gap.minimum_detectable, gap_places(change))),
         ("Tolerance", exact_points(change.tolerance)),
         ("Audit before / after", f"{change.verdict_before} / {change.verdict_after}"),
         *trade,
@@ -195,9 +229,7 @@ def not_compared_sentence(comparison: Comparison) -> str:
 def dumbbell_alt(change: Change) -> str:
     """Return what the chart of rates before and after shows."""
     rows = [cell for cell in change.by_group if cell.before.value is not None]
-    named = [
-        f"{phrases.group(cell.before.group)} from {phrases.cell_value(cell.before)} to {phrases.cell_value(cell.after)}" for cell in rows
-    ]
+    named = [f"{phrases.group(cell.before.group)} from {' to '.join(cell_ends(cell))}" for cell in rows]
     return f"The rate of each group before and after: {phrases.some(named)}. The table below has every number."
 
 

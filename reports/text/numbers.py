@@ -119,7 +119,7 @@ def rate(value: float | None, low: float | None, high: float | None, places: int
     return f"{percent(value, places)} {span(low, high, places)}"
 
 
-def difference(value: float | None, low: float | None, high: float | None) -> str:
+def difference(value: float | None, low: float | None, high: float | None, places: int | None = None) -> str:
     r"""Return a signed difference with its interval, in percentage points.
 
     Examples
@@ -129,7 +129,7 @@ def difference(value: float | None, low: float | None, high: float | None) -> st
     """
     if value is None or low is None or high is None:
         return NOT_ESTIMABLE
-    places = decimals(low, high)
+    places = decimals(low, high) if places is None else places
     return f"{number(value, places, signed=True)} {span(low, high, places)}"
 
 

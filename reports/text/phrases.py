@@ -53,11 +53,11 @@ Corrected = Contrast | PairChange
 """A difference with its simultaneous interval."""
 
 
-def size(found: Interval | None) -> str:
-    """Return a size in points with its interval: ``26 points [12, 39]``."""
+def size(found: Interval | None, places: int | None = None) -> str:
+    """Return a size in points with its interval: ``26 points [12, 39]``; with its own decimals where none are said."""
     if found is None:
         return NOT_ESTIMABLE
-    places = decimals(found.low, found.high)
+    places = decimals(found.low, found.high) if places is None else places
     return f"{points(found.value, places)} {span(found.low, found.high, places)}"
 
 
@@ -209,9 +209,9 @@ def cell_interval(cell: Rate) -> str:
     return span(cell.low, cell.high, decimals(cell.low, cell.high))
 
 
-def cell_rate(cell: Rate) -> str:
+def cell_rate(cell: Rate, places: int | None = None) -> str:
     """Return a rate with its interval."""
-    return rate(cell.value, cell.low, cell.high)
+    return rate(cell.value, cell.low, cell.high, places)
 
 
 def baseline(cell: Rate) -> str:

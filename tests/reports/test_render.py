@@ -119,7 +119,8 @@ def test_a_finding_can_be_cited_in_words_and_in_bibtex(everything, page, said):
 
     assert f"72 %, against 98.0 % for man ({numbers_}). Audit of emoji/ckpt.pt (sha256 9c41d2aa7e03) with the emoji probe" in said
     assert f"vlm-audit 0.1.0, 2 January 2026, 12:00 UTC; sha256 of results.json {sha256}." in said
-    assert f"@misc{{vlm-audit-{sha256[:12]}," in page
+    keys = re.findall(rf"@misc{{vlm-audit-{sha256[:12]}-([0-9a-f]{{8}}),", page)
+    assert len(keys) == page.count("@misc{") == len({*keys}) == 10
     assert "gap 26 points, 95 \\% interval 14 to 38, n = 300; finding role/accuracy/gender" in said
     assert "year = {2026}," in said
 

@@ -73,10 +73,9 @@ def _comparison(comparison: Comparison, screen: Screen) -> list[str]:
 
 def _change(change: Change, screen: Screen) -> list[str]:
     first = _question(comparison_text.title(change), comparison_text.outcome(change), screen)
-    gap = change.gap
-    if gap is None:
+    if change.gap is None:
         return first
-    values = f"{phrases.size(gap.before)} -> {phrases.size(gap.after)}, {comparison_text.gap_change_text(change)}"
+    values = f"{' -> '.join(comparison_text.gap_ends_text(change))}, {comparison_text.gap_change_text(change)}"
     return [*first, *lines_of(values, screen, indent=2)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Protocol
 
 from audit.records.results import AuditResult, Finding
@@ -29,16 +30,16 @@ def cite_sentence(finding: Finding, audit: AuditResult, settings: Settings, sour
 
 
 def bibtex(finding: Finding, audit: AuditResult, settings: Settings, source: Source) -> str:
-    """Return the same for BibTeX."""
+    """Return the same for BibTeX; the key is another one for each finding of each audit of a page."""
     fields = {
         "title": found_title(finding, audit),
         "howpublished": _source(audit, source),
         "year": source.created.partition(",")[0].rpartition(" ")[2],
         "note": f"{_numbers(finding, settings)}; finding {finding.id}; sha256 of results.json {source.sha256}",
     }
-    return "\n".join(
-        [f"@misc{{vlm-audit-{short_hash(source.sha256)},", *(f"  {name} = {{{_latex(value)}}}," for name, value in fields.items()), "}"]
-    )
+    which = hashlib.sha256("\0".join([audit.model.name, audit.probe.name, finding.id]).encode("utf-8", "surrogatepass")).hexdigest()
+    key = f"vlm-audit-{short_hash(source.sha256)}-{which[:8]}"
+    return "\n".join([f"@misc{{{key},", *(f"  {name} = {{{_latex(value)}}}," for name, value in fields.items()), "}"])
 
 
 def _numbers(finding: Finding, settings: Settings) -> str:

@@ -165,7 +165,7 @@ def test_markdown_is_short_and_has_a_row_for_every_question_that_counts(facts):
     rows = [line for line in text.splitlines() if line.startswith("| ")]
 
     assert len(rows) == 1 + 3
-    assert any(row.startswith("| gap shrank | Animal accuracy by group | 50 points: b 50 % (120), a 100.0 % (120) |") for row in rows)
+    assert any(row.startswith("| gap shrank | Animal accuracy by group | 50 points: b 50.0 % (120), a 100.0 % (120) |") for row in rows)
     assert "**Gap shrank.**" in text
     assert len(text.splitlines()) < 40
 
@@ -211,3 +211,24 @@ def test_curves_rise_with_the_gap_and_mark_where_it_appears(steps):
     assert [line.label.text for line in rates.lines] == ["a", "b", "c"]
     heights = [int(line.label.y) for line in rates.lines]
     assert min(abs(a - b) for i, a in enumerate(heights) for b in heights[i + 1 :]) >= 14
+
+
+def test_two_equal_gaps_read_alike_and_so_do_the_rates_and_the_change(facts):
+    """2.538 points with an interval of 5 points carries one decimal, with one of 12 none: side by side both have one."""
+    change = next(each for each in facts.comparisons[0].changes if each.gap)
+    cell = change.by_group[0]
+    before = replace(change.gap.before, value=0.02538, low=0.0, high=0.051)
+    after = replace(change.gap.after, value=0.02538, low=0.0, high=0.12)
+    gap = replace(change.gap, before=before, after=after, difference=0.0, low=-0.061, high=0.061)
+    narrow = replace(cell.before, value=0.62538, low=0.6, high=0.65)
+    wide = replace(cell.after, value=0.62538, low=0.5, high=0.75)
+    moved = replace(cell, before=narrow, after=wide, difference=0.0, low=-0.1, high=0.1, low_adjusted=-0.12, high_adjusted=0.12)
+    same = replace(change, gap=gap, by_group=(moved, *change.by_group[1:]), verdict="inconclusive")
+    said = comparison_text.headline(same).replace("\u00a0", " ")
+    assert "the gap goes from 2.5 points [0.0, 5.1] to 2.5 points [0.0, 12.0], a change of 0.0 [−6.1, 6.1] points" in said
+    ends = [comparison_text.end_text(same, after=after).replace("\u00a0", " ") for after in (False, True)]
+    assert all(end.startswith("2.5 points: ") for end in ends)
+    assert comparison_text.cell_ends(moved) == ("62.5\u00a0%", "62.5\u00a0%")
+    assert dict(comparison_text.facts(same))["Gap after"].startswith("2.5")
+    page = text_of(render_comparisons(replace(facts, comparisons=(replace(facts.comparisons[0], changes=(same,)),))))
+    assert "62.5 % [60.0, 65.0] 62.5 % [50.0, 75.0]" in page
