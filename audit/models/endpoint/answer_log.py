@@ -3,7 +3,7 @@
 One line an answer: a checksum, a blank, JSON. Lines are only ever added. A key is made of the model, the settings, the image and the
 question (`audit.models.endpoint.model`); of two lines with one key the first counts, but for a request of the trial that the server did not
 take: an answer takes its place, and a later refusal. A line whose checksum does not fit (the last one of a
-killed run, a damaged one) is left out, and its question is put again.
+killed run, a damaged one), or that holds what no answer can hold, is left out, and its question is put again.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import hashlib
 import json
 import logging
 import os
+import re
+import stat
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from filelock import FileLock, Timeout
 
@@ -26,6 +28,13 @@ from audit.errors import MachineError
 
 log = logging.getLogger("audit")
 _SUM = 16
+_KEY = re.compile(r"[0-9a-f]{64}")
+MOST_LINE = 64 << 20
+"""Bytes of a line."""
+MOST_TOKENS = 1e9
+"""A server that counts more, or less than none, is taken to give no number."""
+LOG_PROBABILITIES = (-1e6, 0.01)
+"""Between these a number can be a log-probability: services write -9999 for none, and rounding puts some above 0."""
 _FLUSH_S = 1.0
 """Lines of a second may be lost where the machine itself stops; those of a process that is killed are not."""
 
@@ -90,7 +99,10 @@ class AnswerLog:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock.acquire(blocking=False)
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
+            self._file = os.open(self.path, flags, 0o600)
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                raise OSError(0, "it is a device or a pipe")
             self._read(self._file)
         except Timeout as error:
             fix = "wait for it, or name another --answer-log"
@@ -152,16 +164,16 @@ class AnswerLog:
             (self._none.add if answer.is_none else self._none.discard)(digest)
 
     def _read(self, file: int) -> None:
-        damaged, line = 0, b"\n"
+        damaged, last = 0, b"\n"
         with os.fdopen(os.dup(file), "rb") as lines:
             lines.seek(0)
-            for line in lines:
+            while line := lines.readline(MOST_LINE):
                 found = answer_of_line(line)
                 damaged += found is None
                 if found is not None:
                     self._remember(*found, len(line))
-                self._end += len(line)
-        if not line.endswith(b"\n"):  # what a killed run began to write must not spoil the next line
+                self._end, last = self._end + len(line), line
+        if not last.endswith(b"\n"):  # what a killed run began to write must not spoil the next line
             _write_all(file, b"\n")
             self._end += 1
         if damaged:
@@ -180,11 +192,41 @@ def answer_of_line(line: bytes) -> tuple[str, Answer] | None:
     checksum, _, content = line.rstrip(b"\n").partition(b" ")
     if checksum != _sum(content) or not line.endswith(b"\n"):
         return None
-    given: dict[str, Any] = json.loads(content)
-    key = given.pop("key")
-    for name in ("top", "prompt"):
-        given[name] = tuple((str(token), float(value)) for token, value in given.get(name, ()))
-    return key, Answer(**given)
+    try:
+        stated = json.loads(content)
+        key = stated.pop("key")
+        for name in ("top", "prompt"):
+            stated[name] = tuple((token, value) for token, value in stated.get(name, ()))
+        answer = Answer(**stated)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    return (key, answer) if isinstance(key, str) and _KEY.fullmatch(key) and _is_sound(answer) else None
+
+
+def _is_sound(answer: Answer) -> bool:
+    """Tell whether every value is one that a server's answer can have."""
+    tokens = (*answer.top, *answer.prompt)
+    texts = [answer.text, answer.model, answer.version, answer.date, *(token for token, _ in tokens)]
+    facts = answer.facts if isinstance(answer.facts, dict) else {"": None}
+    return (
+        all(isinstance(text, str) for text in (*texts, *facts, *facts.values()))
+        and isinstance(answer.refused, bool)
+        and isinstance(answer.cut, bool)
+        and is_count(answer.sent)
+        and is_count(answer.answered)
+        and all(is_log_probability(value) for _, value in tokens)
+    )
+
+
+def is_count(value: object) -> bool:
+    """Tell whether a value can be a number of tokens."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS
+
+
+def is_log_probability(value: object) -> bool:
+    """Tell whether a value can be a log-probability."""
+    least, most = LOG_PROBABILITIES
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
 _DEFAULTS = asdict(Answer())

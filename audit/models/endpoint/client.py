@@ -1,4 +1,4 @@
-"""One request in, one answer out: waiting, trying again and giving up; by the client of the package `openai`."""
+"""One request in, one answer out: waiting, trying again and giving up; what of a reply is kept."""
 
 from __future__ import annotations
 
@@ -11,36 +11,33 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
-from audit.errors import MachineError, UsageError
-from audit.models.endpoint.answer_log import Answer
+from audit.errors import UsageError
+from audit.models.endpoint.answer_log import Answer, is_count, is_log_probability
 from audit.models.endpoint.budget import Budget, EndedError
 from audit.models.endpoint.complaints import BusyError, EmptyError, FilteredError, cleaned, complaint, masked, said_in
+from audit.models.endpoint.connections import Connections, StoppedError
 from audit.models.endpoint.prices import text_tokens
 from audit.models.endpoint.settings import EndpointSettings, say_the_way
 
 log = logging.getLogger("audit")
-TIMEOUT_S = 120.0
-"""For one answer."""
+TIMEOUT_S, LEAST_TRY_S = 120.0, 1.0
+"""For one answer, of the patience that is left; a try that is made has at least the second."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
-"""Between tries, doubled each time; a random part of it is waited, so that many requests do not come back at once."""
+"""Between tries, doubled each time; a random part of it is waited, so that many requests do not come back at once. A server that asks for a
+shorter wait than the first gets the first."""
 FIRST_PATIENCE_S = 10.0
 """For an address that never gave an answer: it is wrong, or its server is not running."""
 SKEW_S = 300
 """From here on two clocks are said to differ."""
-MOST_BYTES = 16 << 20
 MOST_EMPTY = 3
 """Replies without an answer to one question: the last of them is its answer, without text."""
-MOST_TOKENS = 1e9
-"""A server that counts more, or less than none, is taken to give no number."""
 MOST_LETTERS, TOKEN_MOST = 4096, 16
 """Letters of an answer that are kept, or so many for each token that it may have: a server may ignore how long an
 answer may be. The middle of a longer one is left out: an answer may come first, or last after its reasons."""
 MOST_TOKEN, MOST_LISTED = 256, 64
 """Letters of a token that are kept, and likely tokens."""
-PATH = "/chat/completions"
 Body = Mapping[str, Any]
 
 
@@ -50,9 +47,8 @@ class Client:
     def __init__(self, settings: EndpointSettings, budget: Budget):
         self._settings, self._budget = settings, budget
         self._key = key_of(settings)
-        self._http, self._headers, self._errors = _http_client(settings, self._key)
+        self._connections = Connections(settings, self._key)
         say_the_way(settings)
-        self._url = settings.base_url.rstrip("/") + PATH
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._not_before = 0.0
@@ -71,7 +67,7 @@ class Client:
         while True:
             self._wait_until(self._not_before)
             try:
-                return _with_tokens_of(empty, self._once(body))
+                return _with_tokens_of(empty, self._once(body, began + self._settings.patience_s - time.monotonic()))
             except BusyError as busy:
                 if isinstance(busy, EmptyError):
                     empty.append(busy.empty)
@@ -82,7 +78,7 @@ class Client:
 
     def _wait_after(self, busy: BusyError, began: float, tries: int) -> None:
         """Wait before the next try; EndedError if the patience of the settings is at its end."""
-        wait = _pause(tries) if busy.wait_s is None else busy.wait_s + random.uniform(0, 0.1 * busy.wait_s)  # noqa: S311
+        wait = _pause(tries) if busy.wait_s is None else max(busy.wait_s, FIRST_WAIT_S) * random.uniform(1, 1.1)  # noqa: S311
         patience = self._settings.patience_s
         if not (self._was_answered or busy.said):
             patience = min(patience, FIRST_PATIENCE_S)
@@ -101,37 +97,31 @@ class Client:
     def close(self) -> None:
         """Close every connection."""
         self.stop()
-        self._http.close()
+        self._connections.close()
 
     def _wait_until(self, moment: float) -> None:
         rest = moment - time.monotonic()
         if self._stopped.wait(rest) if rest > 0 else self._stopped.is_set():
             raise StoppedError
 
-    def _once(self, body: Body) -> Answer:
+    def _once(self, body: Body, patience_s: float) -> Answer:
         ticket, cost = self._budget.reserve(self._expected(body)), 0.0
         try:
-            # By the connections of the package openai, not by its methods: they turn each value into its type and back, a third of the
-            # work of a request.
-            received = self._http.post(self._url, content=json.dumps(body).encode(), headers=self._headers)
-            if not received.is_success:
-                found = complaint(received.status_code, received.headers, received.content, self._key)
+            reply = self._connections.post(json.dumps(body).encode(), min(TIMEOUT_S, max(patience_s, LEAST_TRY_S)))
+            if not 200 <= reply.status < 300:
+                found = complaint(reply.status, reply.headers, reply.content, self._key)
                 if isinstance(found, FilteredError):
                     return Answer(str(found), refused=True, date=now())
                 raise found
-            answer = self._read(received.content, _room_of(body))
+            answer = self._read(reply.content, _room_of(body))
             self._was_answered = True
-            self._notice_skew(received.headers)
+            self._notice_skew(reply.headers)
             cost = self._cost(answer, body)
             return answer
         except EmptyError as paid:
             prices = self._settings.prices
             cost = prices.cost(paid.empty.sent, paid.empty.answered) if prices else 0.0
             raise
-        except self._errors.TimeoutException:
-            raise BusyError(f"no answer within {TIMEOUT_S:g} s", said=True) from None
-        except self._errors.HTTPError as error:
-            raise BusyError(cleaned(f"{error or type(error).__name__}", self._key)) from None
         finally:
             self._budget.settle(ticket, cost)
 
@@ -139,7 +129,7 @@ class Client:
         """Return the answer in a body; `EmptyError` if it holds none, `BusyError` if something else came, such as the page of a proxy."""
         paid = Answer()
         try:
-            found: Any = json.loads(content[:MOST_BYTES])
+            found: Any = json.loads(content)
             paid = self._named(found)
             choice = found["choices"][0]
             message = choice["message"]
@@ -173,9 +163,11 @@ class Client:
 
     def _without_key(self, tokens: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
         whole = "".join(token for token, _ in tokens)
-        if masked(whole, self._key) != "".join(masked(token, self._key) for token, _ in tokens):
-            return ()  # it is cut into several tokens
-        return tuple((masked(token, self._key)[:MOST_TOKEN], value) for token, value in tokens)
+        if (safe := masked(whole, self._key)) != whole:
+            tokens = tuple((masked(token, self._key), value) for token, value in tokens)
+            if "".join(token for token, _ in tokens) != safe:
+                return ()  # the key is cut into several tokens
+        return tuple((token[:MOST_TOKEN], value) for token, value in tokens)
 
     def _out_of_patience(self, busy: BusyError, tries: int) -> EndedError:
         what = f"no answer from {self._settings.host} after {tries + 1} tries"
@@ -208,10 +200,6 @@ class Client:
         return prices.cost(answer.sent or _tokens(body, prices.image_tokens), answer.answered or text_tokens(answer.text))
 
 
-class StoppedError(Exception):
-    """Another request ended the run."""
-
-
 def key_of(settings: EndpointSettings) -> str:
     """Return the key, from the environment alone; UsageError if a host that is not local has none, or it cannot be sent."""
     found = os.environ.get(settings.key_variable, "").strip()
@@ -231,26 +219,6 @@ def key_of(settings: EndpointSettings) -> str:
 def now() -> str:
     """Return the time, UTC, to the second."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _http_client(settings: EndpointSettings, key: str) -> tuple[Any, dict[str, str], Any]:
-    """Return connections, the headers of every request, and the library that has the errors of the connections."""
-    try:
-        import openai
-    except ImportError as error:
-        fix = "pip install 'vlm-audit[api]'"
-        raise MachineError("asking a model behind an endpoint needs the package openai", where="--model", fix=fix) from error
-    # A local server is not asked by way of a proxy, and no server sends images on to another one.
-    library = import_module(type(openai.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0])  # httpx, or what took its place
-    http = openai.DefaultHttpxClient(
-        trust_env=not settings.is_local,
-        follow_redirects=False,
-        timeout=TIMEOUT_S,
-        limits=library.Limits(max_connections=settings.in_flight, max_keepalive_connections=settings.in_flight),
-    )
-    client = openai.OpenAI(base_url=settings.base_url, api_key=key, http_client=http)
-    stated = {**client.default_headers, **client.auth_headers}  # organisation and project from the environment among them
-    return http, {name: value for name, value in stated.items() if isinstance(value, str)}, library
 
 
 def _pause(tries: int) -> float:
@@ -277,8 +245,8 @@ def _with_tokens_of(empty: Sequence[Answer], answer: Answer) -> Answer:
 
 def _number(usage: Any, name: str) -> int:
     """Return how many tokens a server counts; 0 where it gives no number that can be one."""
-    given = usage.get(name) if isinstance(usage, dict) else None
-    return int(given) if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < MOST_TOKENS else 0
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return int(count) if is_count(count) else 0  # type: ignore[arg-type]
 
 
 def _room_of(body: Body) -> int:
@@ -291,7 +259,8 @@ def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not content:
         return ()
-    return tuple((str(each["token"]), float(each["logprob"])) for each in (content[0].get("top_logprobs") or ())[:MOST_LISTED])
+    listed = [(str(each["token"]), each["logprob"]) for each in (content[0].get("top_logprobs") or ())[:MOST_LISTED]]
+    return tuple((token, float(value)) for token, value in listed if is_log_probability(value))
 
 
 MOST_PROMPT_TOKENS = 64
@@ -307,7 +276,7 @@ def _end_of_prompt(places: Any) -> tuple[tuple[str, float], ...]:
         if not isinstance(place, dict) or len(place) != 1:
             break
         token = next(iter(place.values()))
-        if token.get("decoded_token") is None or token.get("logprob") is None:
+        if token.get("decoded_token") is None or not is_log_probability(token.get("logprob")):
             break
         found.append((str(token["decoded_token"]), float(token["logprob"])))
     return tuple(reversed(found))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from audit.errors import AuditError, DataError, MachineError
 from audit.models.endpoint.answer_log import Answer
@@ -21,6 +25,14 @@ FILTERED = ("content_filter", "content_policy_violation", "responsibleai", "mode
 LEAST_KEY = 8
 """Letters of a key that is a secret: local servers are given "none", "EMPTY" or "test"."""
 _SECRETS = re.compile(r"\b(?:sk|hf|gsk|xai|pk|key|AKIA|AIza)[-_]?[A-Za-z0-9*_-]{12,}")
+_UNPRINTED = re.compile(r"[^!-~]+")
+"""What may stand between the characters of a key, which is printable ASCII: a line break, a soft hyphen, a blank."""
+_NESTED, _MOST_CODES = 3, 10
+"""How often one code may be coded by another; in how many ways a text may hold the key before nothing of it is shown."""
+_MOST_SEARCHED = 1 << 19
+"""Characters of a text in which a key is looked for, a second's work; of a longer one only the length is shown."""
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([^ux]))")
+_BLANK_ESCAPES = frozenset("0abfnrtv")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
@@ -63,7 +75,7 @@ def masked(text: str, key: str | None) -> str:
     >>> masked("you sent abcd-1234-efgh", "abcd-1234-efgh"), masked("none of them", "none")
     ('you sent [key]', 'none of them')
     """
-    return text.replace(key, "[key]") if key and len(key) >= LEAST_KEY else text
+    return _without(text, key) if key and len(key) >= LEAST_KEY else text
 
 
 def cleaned(text: str, key: str | None = None) -> str:
@@ -74,14 +86,74 @@ def cleaned(text: str, key: str | None = None) -> str:
     >>> cleaned("<html><head><title>502 Bad\nGateway</title></head>…</html>"), cleaned("no: sk-proj-abcdefghijkl1234 \x1b[2J")
     ('a page of HTML: 502 Bad Gateway', 'no: [key] [2J')
     """
-    if key and len(key) > 3:
-        text = text.replace(key, "[key]")
-    if re.match(r"\s*<(?:!doctype|html|head|body|\?xml)", text, re.IGNORECASE):
+    page = re.match(r"\s*<(?:!doctype|html|head|body|\?xml)", text, re.IGNORECASE)
+    if page:
         title = _TITLE.search(text[:10_000])
-        text = f"a page of HTML{f': {html.unescape(title[1])}' if title else ''}"
+        text = title[1] if title else ""
+    if key and len(key) > 3:
+        text = _without(text, key)
+    if page:
+        text = f"a page of HTML: {html.unescape(text)}" if text else "a page of HTML"
     plain = "".join(letter if letter.isprintable() else " " for letter in _SECRETS.sub("[key]", text[:10_000]))
     plain = " ".join(plain.split())
     return plain if len(plain) <= SHOWN else f"{plain[: SHOWN - 1]}…"
+
+
+def _without(text: str, key: str) -> str:
+    r"""Return a text without a key: as it is, or, where the key appears only in what the text stands for, decoded.
+
+    Examples
+    --------
+    >>> _without("a &#97;bcd%2D1234 b", "abcd-1234"), _without("a &lt; b", "abcd-1234")
+    ('a [key] b', 'a &lt; b')
+    >>> _without('{"k": "ab\\"c\\u002d12\\\\34"}', 'ab"c-12\\34'), _without("Basic bWU6YWJjZC0xMjM0", "abcd-1234")
+    ('{"k": "[key]"}', 'Basic bWU6[key]')
+    """
+    if len(text) > _MOST_SEARCHED:
+        return f"[{len(text):,} characters]"
+    forms, pattern = _forms_of(key)
+    for _ in range(_MOST_CODES):
+        shown = next((each for each in _readings(text) if any(form in _UNPRINTED.sub("", each).casefold() for form in forms)), None)
+        if shown is None:
+            return text
+        text = pattern.sub("[key]", shown)
+    return "[key]"
+
+
+def _readings(text: str) -> Iterator[str]:
+    """Give a text and what it may stand for: the codes of `_DECODINGS` undone in every order, up to `_NESTED` of them."""
+    readings = {text: None}
+    for _ in range(_NESTED + 1):
+        yield from readings
+        readings = dict.fromkeys(decoded for each in readings for decode in _DECODINGS if (decoded := decode(each)) != each)
+
+
+@lru_cache(maxsize=4)
+def _forms_of(key: str) -> tuple[tuple[str, ...], re.Pattern[str]]:
+    """Return what a key may look like, in small letters, and the pattern of all that: in whatever case, and with gaps."""
+    forms = {key}
+    for before in range(3 if len(key) >= LEAST_KEY else 0):  # in base64, what a key looks like depends on how many bytes stand before it
+        whole = base64.b64encode(bytes(before) + key.encode()).rstrip(b"=").decode()
+        part = whole[-(-8 * before // 6) : 8 * (before + len(key)) // 6]  # the characters that hold nothing but the key
+        forms |= {part, part.replace("+", "-").replace("/", "_"), key.encode().hex()}
+    longest_first = sorted(forms, key=len, reverse=True)
+    gap = _UNPRINTED.pattern.replace("+", "*")
+    pattern = "|".join(gap.join(map(re.escape, form)) for form in longest_first)
+    return tuple(form.casefold() for form in longest_first), re.compile(pattern, re.IGNORECASE)
+
+
+def _unescaped(text: str) -> str:
+    """Return a text without the backslashes of JSON and of programming languages."""
+
+    def character(escape: re.Match[str]) -> str:
+        number, letter = escape[1] or escape[2], escape[3]
+        return chr(int(number, 16)) if number else " " if letter in _BLANK_ESCAPES else letter
+
+    return _ESCAPED.sub(character, text)
+
+
+_DECODINGS: tuple[Callable[[str], str], ...] = (html.unescape, unquote, _unescaped, lambda text: re.sub(r"<[^<>]*>", "", text))
+"""What a text may stand for: HTML, a URL, JSON, and HTML without its tags."""
 
 
 def said_in(body: bytes, key: str | None = None) -> str:
@@ -89,15 +161,16 @@ def said_in(body: bytes, key: str | None = None) -> str:
     text = body.decode("utf-8", "replace")
     try:
         content: Any = json.loads(text)
+        for name in ("error", "detail", "message"):
+            if isinstance(content, dict) and name in content:
+                content = content[name]
+                if isinstance(content, dict) and isinstance(content.get("message"), str):
+                    content = content["message"]
+                break
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     except (ValueError, RecursionError):
-        return cleaned(text, key)
-    for name in ("error", "detail", "message"):
-        if isinstance(content, dict) and name in content:
-            content = content[name]
-            if isinstance(content, dict) and isinstance(content.get("message"), str):
-                content = content["message"]
-            break
-    return cleaned(content if isinstance(content, str) else json.dumps(content, ensure_ascii=False), key)
+        pass  # it is not JSON, or not of a depth that can be read
+    return cleaned(text, key)
 
 
 def complaint(status: int, headers: Mapping[str, str], body: bytes, key: str | None = None) -> Exception:
@@ -166,28 +239,35 @@ def final(error: RefusedError) -> AuditError:
 
 
 def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds the server asks to wait; a date is read against the server's own clock, which may not be ours.
+    """Return how many seconds the server asks to wait; None where it names no time that can be waited.
+
+    A date is read against the server's own clock, which may not be ours.
 
     Examples
     --------
-    >>> wait_of({"retry-after": "3"}), wait_of({"retry-after-ms": "250"})
-    (3.0, 0.25)
+    >>> wait_of({"retry-after": "3"}), wait_of({"retry-after-ms": "250"}), wait_of({"retry-after": "nan"}), wait_of({"retry-after": "-1"})
+    (3.0, 0.25, None, None)
     >>> wait_of({"retry-after": "Fri, 01 Jan 2021 00:00:09 GMT", "date": "Fri, 01 Jan 2021 00:00:05 GMT"})
     4.0
     """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        given = headers.get(name)
-        if given is None:
-            continue
         try:
-            return max(float(given) * scale, 0.0)
+            wait_s = float(headers[name]) * scale
+        except KeyError:
+            continue
         except ValueError:
-            pass
-        try:
-            return max((parsedate_to_datetime(given) - parsedate_to_datetime(headers["date"])).total_seconds(), 0.0)
-        except (KeyError, ValueError, TypeError):
-            continue
+            wait_s = _seconds_between(headers.get("date"), headers[name])
+        if math.isfinite(wait_s) and wait_s >= 0:
+            return wait_s
     return None
+
+
+def _seconds_between(now: str | None, then: str) -> float:
+    """Return the seconds from one date of HTTP to another; NaN if one of them is none."""
+    try:
+        return (parsedate_to_datetime(then) - parsedate_to_datetime(now or "")).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
 
 
 def _is_out_of_money(body: bytes) -> bool:

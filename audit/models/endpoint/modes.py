@@ -127,4 +127,5 @@ def _from_json(text: str) -> str:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return str(found.get(SCHEMA_KEY, text)) if isinstance(found, dict) else text
+    answer = found.get(SCHEMA_KEY) if isinstance(found, dict) else None
+    return answer if isinstance(answer, str) else text

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from audit.errors import DataError, UsageError
 from audit.models.endpoint.answer_log import Answer, AnswerLog
 from audit.models.endpoint.budget import Budget, EndedError
-from audit.models.endpoint.client import Client, StoppedError
+from audit.models.endpoint.client import Client
 from audit.models.endpoint.complaints import RefusedError, final
+from audit.models.endpoint.connections import StoppedError
 from audit.models.endpoint.modes import Body
 from audit.models.endpoint.settings import EndpointSettings
 
