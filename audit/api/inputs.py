@@ -22,7 +22,7 @@ from audit.data.table import DataLocation
 from audit.engine.external import leave_out, sliced_columns
 from audit.errors import DataError, UsageError, nearest
 from audit.gates.gate_set import GateSet
-from audit.gates.parse import parse, refuse_ratio
+from audit.gates.parse import FLAG, parse, refuse_ratio
 from audit.measure.asked.questionnaire import questionnaire
 from audit.measure.slices import with_slices
 from audit.predictions.bins import bin_dataset, parse_bins
@@ -79,6 +79,9 @@ def _fitted(probe: Probe, request: AuditRequest) -> Probe:
 
 def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
     """Return the gates of a request. Which questions external predictions can answer is known only from the file."""
+    if not request.as_replicates and (means := [each for each in request.fail_on if parse(each).subject == "gap_mean"]):
+        what = f"{FLAG} {means[0]!r} requires --as-replicates"
+        raise UsageError(what, why="it is about the mean of several seeds or checkpoints", fix="gap[…] is about each model")
     if any(map(is_served, request.model)):  # asked more than the probe says: how often no answer is given
         manner = Manner(outcomes=(REFUSAL, UNPARSED), repeats=request.repeats or 1, instructions=True)
         probes = [questionnaire(probe, request.seed, manner).probe for probe in probes]

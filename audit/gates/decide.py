@@ -16,8 +16,9 @@ import numpy as np
 from audit.gates.parse import COMPARE, Gate, ResolvedGate, same_group
 from audit.records.base import FindingVerdict
 from audit.records.evidence import Estimate
-from audit.records.gates import GateCheck, GateOutcome, GateResult
-from audit.records.results import AuditResult, Finding, Rate
+from audit.records.gates import REPLICATES, GateCheck, GateOutcome, GateResult
+from audit.records.replicates import ReplicatedGap
+from audit.records.results import AuditResult, Finding, Rate, Results
 from audit.statistics.bounds import MOST_IMAGES, gap_bounds, images_needed, rate_bounds, ratio_bounds, rounded, stretched
 from audit.types import Note, Settings
 
@@ -42,6 +43,33 @@ def decide(resolved: ResolvedGate, audits: Sequence[AuditResult], settings: Sett
     limited = {(audit.model.name, audit.probe.name) for audit in audits if audit.data.limited}
     checks = [replace(check, limited=(check.model, check.probe) in limited) for check in checks]
     return GateResult(resolved.gate.expression, outcome_of(checks), tuple(checks))
+
+
+def decide_mean(resolved: ResolvedGate, results: Results) -> GateResult:
+    """Put a gate to the gaps of the mean rates of replicates: both ends of their intervals over images and replicates decide."""
+    checks = []
+    for together in results.replicates:
+        limited = any(results.audits[place].data.limited for place in together.audits)
+        asked = [each for each in together.findings if resolved.finding in (None, each.finding)]
+        checks += [_mean_check(resolved.gate, each, together.probe, family=len(asked), limited=limited) for each in asked]
+    checks = checks or [
+        GateCheck(REPLICATES, each.probe, resolved.finding, "not estimable", (Note("not_asked"),)) for each in results.replicates
+    ]
+    return GateResult(resolved.gate.expression, outcome_of(checks), tuple(checks))
+
+
+def _mean_check(gate: Gate, asked: ReplicatedGap, probe: str, *, family: int, limited: bool) -> GateCheck:
+    place, mean = (REPLICATES, probe, asked.finding), asked.mean
+    if mean is None or "not estimable" in asked.verdicts:
+        return GateCheck(*place, "not estimable", (Note("mean_not_estimable"),), limited=limited)
+    low = mean.low if family == 1 or mean.low_adjusted is None else mean.low_adjusted
+    over = {COMPARE[gate.operator](end, gate.limit) for end in (low, mean.high)}
+    outcome: GateOutcome = "inconclusive" if limited or len(over) > 1 else "breached" if over == {True} else "held"
+    reason = Note("bounded", {
+        "subject": gate.subject, "operator": gate.operator, "limit": gate.limit, "replicates": len(asked.gaps),
+        "value": mean.value, "low": low, "high": mean.high, "ended": outcome,
+    })  # fmt: skip
+    return GateCheck(*place, outcome, (reason,), mean.value, low, mean.high, limited=limited)
 
 
 def outcome_of(checks: Sequence[GateCheck]) -> GateOutcome:

@@ -9,7 +9,7 @@ from audit.gates.parse import FLAG, Gate, ResolvedGate
 from audit.types import Better
 
 LOG = logging.getLogger("audit")
-_WORSE: Mapping[str, str] = {"gap": ">", "change": ">", "ratio": "<"}
+_WORSE: Mapping[str, str] = {"gap": ">", "gap_mean": ">", "change": ">", "ratio": "<"}
 """Which way a gate is meant that ends with what is worse."""
 _WORSE_RATE: Mapping[Better, str] = {"high": "<", "low": ">"}
 """The same of a rate, and of the change of a group's, by which side of it is better."""

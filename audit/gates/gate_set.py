@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from audit.gates.decide import decide
+from audit.gates.decide import decide, decide_mean
 from audit.gates.direction import warn_if_turned
 from audit.gates.parse import Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate
 from audit.naming import levels_of
@@ -46,4 +46,10 @@ class GateSet:
                     warn_if_turned(each.gate, each)
                 every = [finding for audit in results.audits for finding in audit.findings if finding.id == each.finding]
                 require_group(each, levels_of(each.attributes, [rate.group for finding in every for rate in finding.by_group]))
-        return replace(results, gates=tuple(decide(each, results.audits, results.settings) for each in resolved))
+        return replace(
+            results,
+            gates=tuple(
+                decide_mean(each, results) if each.gate.subject == "gap_mean" else decide(each, results.audits, results.settings)
+                for each in resolved
+            ),
+        )

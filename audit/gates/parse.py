@@ -3,7 +3,7 @@
 ::
 
     gate     = subject operator value
-    subject  = ("gap" | "ratio" | "rate" | "verdict") [ "[" name [" for " group] "]" ]        of a comparison "change" | "verdict"
+    subject  = ("gap" | "gap_mean" | "ratio" | "rate" | "verdict") [ "[" name [" for " group] "]" ]    of a comparison "change" | "verdict"
     operator = ">" | ">=" | "<" | "<="        of a verdict "==" | "!="
     value    = 0.05 | 5 % | 5 points          of a verdict disparity | equivalent | inconclusive | not estimable
 
@@ -28,8 +28,8 @@ from audit.records.comparison import ComparedClaim
 from audit.records.results import Finding, Verdict
 from audit.types import Better, Group
 
-Subject = Literal["gap", "ratio", "rate", "change", "verdict"]
-SUBJECTS: tuple[Subject, ...] = ("gap", "ratio", "rate", "verdict")
+Subject = Literal["gap", "gap_mean", "ratio", "rate", "change", "verdict"]
+SUBJECTS: tuple[Subject, ...] = ("gap", "gap_mean", "ratio", "rate", "verdict")
 CHANGE_SUBJECTS: tuple[Subject, ...] = ("change", "verdict")
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 COMPARE: Mapping[str, Callable[[float, float], bool]] = MappingProxyType(
@@ -213,9 +213,10 @@ def resolve_gate(gate: Gate, known: Sequence[GateQuestion], number: Subject = "g
         if question is not None:
             if group is not None and gate.subject not in ("rate", "change"):
                 raise UsageError(f"{FLAG}: a {gate.subject} is of all groups", where=repr(gate.expression), fix="leave out 'for …'")
-            if gate.subject == "verdict" and not question.primary:
+            if gate.subject in ("verdict", "gap_mean") and not question.primary:
+                what = "verdict" if gate.subject == "verdict" else "mean over replicates"
                 raise UsageError(
-                    f"{FLAG}: {gate.name!r} is exploratory, so it has no verdict", where=repr(gate.expression),
+                    f"{FLAG}: {gate.name!r} is exploratory, so it has no {what}", where=repr(gate.expression),
                     fix=f"put the gate to its {number}: {number}[{gate.name}] > 0.05",
                 )  # fmt: skip
             return ResolvedGate(gate, question.id, question.attributes, group, question.better)

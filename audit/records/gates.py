@@ -12,11 +12,13 @@ from audit.types import Note
 
 GateOutcome = Literal["breached", "held", "inconclusive", "not estimable"]
 """Not estimable: the question has no answer, as of a model that always says the same. Inconclusive: too few images to be sure of it."""
+REPLICATES = "the mean of the replicates"
+"""What stands in place of a model where a gate is put to several replicates together."""
 
 
 @record
 class GateCheck:
-    """A gate put to one finding of one audit."""
+    """A gate put to one finding of one audit, or of the replicates of a probe."""
 
     model: str
     probe: str

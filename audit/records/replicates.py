@@ -19,6 +19,8 @@ class MeanGap:
     wider one than of any single replicate, which knows nothing of the others. Within [0, 1]."""
     differences: tuple[float, ...]
     """Highest minus lowest in each replicate; below 0 where the two groups change places."""
+    low_adjusted: float | None = None
+    """The lower end, corrected for all pre-specified questions: a gate on all of them is breached by any. None in older files."""
 
 
 @record

@@ -29,12 +29,11 @@ def replicates(audited: Sequence[AuditedProbe], settings: Settings) -> tuple[Rep
 def _findings(group: Sequence[AuditedProbe], settings: Settings) -> tuple[ReplicatedGap, ...]:
     check_questions(group)
     first = group[0]
+    planned = [finding for finding in first.result.findings if finding.primary]
     stacked = {name: _Stacked.of(group, name) for name in first.predictions}
     own = [{finding.id: finding for finding in each.result.findings} for each in group]
     return tuple(
-        _gap([found[finding.id] for found in own], stacked[finding.measurement], settings)
-        for finding in first.result.findings
-        if finding.primary
+        _gap([found[finding.id] for found in own], stacked[finding.measurement], settings.alpha, len(planned)) for finding in planned
     )
 
 
@@ -78,20 +77,22 @@ def _stack(first: Predictions, answers: Sequence[np.ndarray]) -> Predictions:
     )
 
 
-def _gap(found: Sequence[Finding], stacked: _Stacked, settings: Settings) -> ReplicatedGap:
+def _gap(found: Sequence[Finding], stacked: _Stacked, alpha: float, questions: int) -> ReplicatedGap:
     gaps = tuple(finding.gap.value if finding.gap else None for finding in found)
     known = sorted(gap for gap in gaps if gap is not None)
     spread = float(np.std(known, ddof=1)) if len(known) > 1 else None
-    return ReplicatedGap(found[0].id, tuple(each.verdict for each in found), gaps, spread, _mean_gap(found, stacked, settings.alpha))
+    return ReplicatedGap(found[0].id, tuple(each.verdict for each in found), gaps, spread, _mean_gap(found, stacked, alpha, questions))
 
 
-def _mean_gap(found: Sequence[Finding], stacked: _Stacked, alpha: float) -> MeanGap | None:
+def _mean_gap(found: Sequence[Finding], stacked: _Stacked, alpha: float, questions: int) -> MeanGap | None:
     groups = tuple(rate.group for rate in found[0].by_group)
     ok = np.array([[rate.status == "ok" for rate in finding.by_group] for finding in found]).all(axis=0)
     places = np.flatnonzero(ok)
     if len(places) < 2:
         return None
     rates = np.array([[finding.by_group[place].value for place in places] for finding in found], float)
-    gap = gap_over_replicates(rates, stacked.of_question(found).of(places), alpha)
+    units = stacked.of_question(found).of(places)
+    gap, corrected = (gap_over_replicates(rates, units, level) for level in (alpha, alpha / questions))
     high, low = (groups[places[end]] for end in (gap.highest, gap.lowest))
-    return MeanGap(high, low, gap.value, gap.low, gap.high, tuple((rates[:, gap.highest] - rates[:, gap.lowest]).tolist()))
+    differences = tuple((rates[:, gap.highest] - rates[:, gap.lowest]).tolist())
+    return MeanGap(high, low, gap.value, gap.low, gap.high, differences, corrected.low)

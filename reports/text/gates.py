@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from audit.gates.parse import COMPARE
 from audit.records.comparison import Comparison, Comparisons
-from audit.records.gates import GateCheck, GateOutcome, GateResult
+from audit.records.gates import REPLICATES, GateCheck, GateOutcome, GateResult
 from audit.records.results import AuditResult, Gap, Results, Verdict
 from audit.types import Note
 from reports.text import phrases
@@ -115,8 +115,10 @@ def _ended(values: Mapping[str, Any], limit: str) -> str:
 
 
 def _bounded(values: Mapping[str, Any], *, limited: bool) -> str:
-    subject, groups, above = values["subject"], values["groups"], values["operator"] in (">", ">=")
-    if subject == "rate":
+    subject, groups, above = values["subject"], values.get("groups", 0), values["operator"] in (">", ">=")
+    if subject == "gap_mean":
+        what = f"The gap of the mean rates of {in_words(values['replicates'], 'replicate')}"
+    elif subject == "rate":
         what = f"The rate of {values['group']}" if "group" in values else f"The {'highest' if above else 'lowest'} rate of {groups} groups"
     else:
         what = f"The {'largest gap' if subject == 'gap' else 'lowest rate over the highest'}{_over(groups)}"
@@ -129,7 +131,7 @@ def _shown(subject: str, value: float) -> str:
     """Return a number in the unit of the gate."""
     if subject == "ratio":
         return f"{value:.2f}"
-    return f"{number(value, 1)} {'points' if subject == 'gap' else '%'}"
+    return f"{number(value, 1)} {'%' if subject == 'rate' else 'points'}"
 
 
 # ---- on a comparison -----------------------------------------------------------------------------------------------------------------
@@ -192,21 +194,24 @@ class GateRow:
 def gate_rows(results: Results, audit: AuditResult) -> tuple[GateRow, ...]:
     """Return the gates that were put to an audit, each with the check that decided it."""
     titles = {finding.id: title(finding, audit) for finding in audit.findings}
-    return _rows(results.gates, (audit.model.name, audit.probe.name), titles, lambda check: check_reason(check, results))
+    whose = {(audit.model.name, audit.probe.name)}
+    if any(results.audits[each.audits[0]] is audit for each in results.replicates):  # of all replicates, said with the first
+        whose.add((REPLICATES, audit.probe.name))
+    return _rows(results.gates, whose, titles, lambda check: check_reason(check, results))
 
 
 def change_gate_rows(comparisons: Comparisons, comparison: Comparison) -> tuple[GateRow, ...]:
     """Return the gates that were put to a comparison, each with the check that decided it."""
     titles = {change.id: change_title(change) for change in comparison.changes}
-    return _rows(comparisons.gates, (comparison.after, comparison.probe), titles, lambda check: change_check_reason(check, comparison))
+    return _rows(comparisons.gates, {(comparison.after, comparison.probe)}, titles, lambda check: change_check_reason(check, comparison))
 
 
 def _rows(
-    gates: Sequence[GateResult], whose: tuple[str, str], titles: Mapping[str, str], reason_of: Callable[[GateCheck], str]
+    gates: Sequence[GateResult], whose: Container[tuple[str, str]], titles: Mapping[str, str], reason_of: Callable[[GateCheck], str]
 ) -> tuple[GateRow, ...]:
     rows = []
     for gate in gates:
-        if checks := [check for check in gate.checks if (check.model, check.probe) == whose]:
+        if checks := [check for check in gate.checks if (check.model, check.probe) in whose]:
             decisive = min(checks, key=lambda check: _ORDER.index(check.outcome))
             why = reason_of(decisive)
             if len(checks) > 1:

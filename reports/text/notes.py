@@ -231,6 +231,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         # ---- gates
         "not_asked": "Not asked by this audit.",
         "no_primary": "This audit has no primary question.",
+        "mean_not_estimable": "The question cannot be estimated in every replicate.",
         "ratio_of_clusters": "A ratio is not bounded where images come in clusters.",
         "unresponsive": "We found no evidence that the answers depend on the images.",
         "ratio_of_weights": "A ratio is not bounded where images have weights.",

@@ -11,6 +11,10 @@ from audit.errors import AuditError
 from audit.run import main
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Claim, LabelSet, Measurement, Probe
+from reports.exports.junit import junit_xml
+from reports.exports.markdown import summary_markdown
+from reports.exports.terminal.audits import audit_lines
+from tests.support.page_text import text_of
 
 N = 600
 RACE = np.array(["A", "B", "C"])[np.arange(N) % 3]
@@ -225,3 +229,62 @@ def test_several_files_without_the_flag_are_several_models():
     found = audit.audit(predictions=SEEDS[:2], attributes="race", draws=199).results
     assert [each.model.name for each in found.audits] == ["data frame #1", "data frame #2"]
     assert found.replicates == ()
+
+
+# ---- gates ---------------------------------------------------------------------------------------------------------------------------
+
+
+STEADY = [seed(number, spread=0.01) for number in range(3)]
+MEANS = together(STEADY)
+
+
+def gated(*gates, seeds=STEADY, **options):
+    found = audit.audit(predictions=seeds, as_replicates=True, attributes="race", draws=199, fail_on=gates, **options)
+    return found, [(each.outcome, each.checks) for each in found.gates]
+
+
+def test_the_mean_over_seeds_is_gated_on_both_ends_of_its_interval():
+    """A limit below the lower end is breached, between the ends inconclusive, above the upper end held, whatever each seed says."""
+    mean = MEANS[2]["predictions/accuracy/race"].mean
+    limits = [mean.low - 0.001, mean.low + 0.001, mean.high - 0.001, mean.high + 0.001]
+    found, ended = gated(*(f"gap_mean[predictions.accuracy by race] > {limit}" for limit in limits))
+    assert [outcome for outcome, _ in ended] == ["breached", "inconclusive", "inconclusive", "held"]
+    [check] = ended[0][1]
+    assert (check.model, check.value, check.low, check.high) == ("the mean of the replicates", mean.value, mean.low, mean.high)
+    page = text_of(found.to_html())
+    assert f"gap_mean[predictions.accuracy by race] > {limits[0]} The gap of the mean rates of 3 replicates is " in page
+    assert page.count("The gap of the mean rates of 3 replicates") == len(limits)  # with the first audit alone
+    assert "gap\\_mean" in summary_markdown(found.results)
+    assert f"BREACHED gap_mean[predictions.accuracy by race] > {limits[0]}"[:60] in " ".join(audit_lines(found.results).split())
+    assert "the mean of the replicates" in junit_xml(found.results)
+
+
+def test_a_gate_on_every_mean_is_corrected_for_them():
+    """Three planned questions: breached only where a lower end at a third of the error rate lies above the limit."""
+    planned = MEANS[1].findings
+    assert len(planned) == 3
+    assert all(each.mean.low_adjusted <= each.mean.low for each in planned)
+    limit = max(each.mean.low_adjusted for each in planned)
+    (_, below), (_, above) = gated(f"gap_mean > {limit - 0.001}", f"gap_mean > {limit + 0.001}")[1]
+    assert [[each.outcome for each in checks].count("breached") for checks in (below, above)] == [1, 0]
+
+
+def test_a_mean_that_one_seed_cannot_estimate_fails():
+    constant = SEEDS[2].assign(y_pred="m")
+    found, [(outcome, checks)] = gated("gap_mean[predictions.accuracy by race] > 0.99", seeds=[*STEADY[:2], constant])
+    assert (outcome, found.exit_code, checks[0].reasons[0].code) == ("not estimable", 1, "mean_not_estimable")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (dict(predictions=SEEDS, fail_on="gap_mean > 0.1"), "requires --as-replicates"),
+        (dict(predictions=SEEDS, as_replicates=True, fail_on="gap_mean[predictions.accuracy by race for A] > 0.1"), "of all groups"),
+        (dict(predictions=[each.assign(side=np.where(np.arange(N) % 2, "l", "r")) for each in SEEDS], as_replicates=True,
+              attributes=("race", "side"), fail_on="gap_mean[predictions.accuracy by race x side] > 0.1"), "no mean over replicates"),
+    ],
+)  # fmt: skip
+def test_a_gate_on_a_mean_that_there_is_none_of_is_refused(options, said):
+    with pytest.raises(AuditError, match=said) as raised:
+        audit.audit(**{"attributes": "race", "draws": 199, **options})
+    assert raised.value.exit_code == 2
