@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from audit.models.folder import check_folder
+from audit.models.folder.check import check_folder
 from audit.models.huggingface.encoder import HuggingFaceEncoder, encoder_of
-from audit.models.huggingface.pretrained import call_transformers, has_tokenizer, offline, pretrained, quiet, tokenizer_sha256
+from audit.models.huggingface.outline import build_outline
+from audit.models.huggingface.parts import load_tokenizer
+from audit.models.huggingface.pretrained import call_transformers, has_tokenizer, tokenizer_sha256
+from audit.models.huggingface.sealed import sealed
 from audit.models.model_args import override_notes
 from audit.models.runtime import located, model_record, scoring, torch_setting
 from audit.types import ModelRecord, Note
@@ -24,7 +27,6 @@ from contrastive.errors import DataError
 from contrastive.model.architecture import LIMIT, MAX_LAYERS
 from contrastive.model.clip import check_fit
 from contrastive.model.preprocess import Preprocess
-from contrastive.model.skip_init import skip_init
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,7 +53,7 @@ def load(path: Path, file: SiglipFile, overrides: ModelOverrides, *, name: str, 
     import transformers
 
     place, kind = torch_setting(device, dtype)
-    with offline(), quiet(), located(str(path)):
+    with sealed(), located(str(path)):
         config, guesses = _config(file, overrides)
         tokenizer = _tokenizer(overrides, config.text_config.vocab_size)
         model = _fill(transformers.SiglipModel, config, file.state, path).to(place, kind).eval()
@@ -143,7 +145,7 @@ def _tokenizer(overrides: ModelOverrides, vocab_size: int) -> Any:
         why = "a tokenizer.json or spiece.model is expected"
         raise DataError("no tokenizer in this folder", where=str(folder), why=why, fix="--model-args tokenizer=DIR")
     check_folder(folder, folder, required=None)
-    tokenizer = pretrained("AutoTokenizer", folder)
+    tokenizer = load_tokenizer(folder)
     if len(tokenizer) > vocab_size:
         why = f"it has {len(tokenizer):,} entries, the model {vocab_size:,}"
         raise DataError("the tokenizer does not fit the model", where=str(folder), why=why, fix="--model-args tokenizer=DIR of this model")
@@ -152,8 +154,7 @@ def _tokenizer(overrides: ModelOverrides, vocab_size: int) -> Any:
 
 def _fill(architecture: Any, config: Any, state: Mapping[str, torch.Tensor], path: Path) -> Any:
     """Build the architecture and fill it, strictly."""
-    with torch.device("meta"), skip_init():
-        outline = call_transformers(path, lambda _: architecture(config))
+    outline = call_transformers(path, lambda _: build_outline(lambda: architecture(config), state, str(path)))
     check_fit(outline.state_dict(), state)
     return call_transformers(path, lambda _: architecture.from_pretrained(None, config=config, state_dict=dict(state), dtype=torch.float32))
 

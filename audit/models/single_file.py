@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.models.folder import adapter_notes, foreign_class_notes
+from audit.models.folder.weights import adapter_notes, foreign_class_notes
 from audit.models.model_args import read_overrides, refuse_overrides
 from audit.models.runtime import located, log_notes
 from audit.types import Note

@@ -61,6 +61,21 @@ def clip_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def llava_folder(tmp_path_factory):
+    """A folder of a tiny LLaVA. Only read."""
+
+    def make(folder):
+        import torch
+
+        from tests.support.generative_models import llava
+
+        torch.manual_seed(0)
+        saved(folder, *llava())
+
+    return made_once(tmp_path_factory, "llava-folder", make)
+
+
+@pytest.fixture(scope="session")
 def earlier(tmp_path_factory) -> Path:
     """A finished audit, which a failed one must leave alone."""
 

@@ -4,22 +4,6 @@ import shutil
 import time
 
 import pytest
-import torch
-
-from tests.support.generative_models import llava
-from tests.support.made_once import made_once
-from tests.support.model_folders import saved
-
-
-@pytest.fixture(scope="session")
-def llava_folder(tmp_path_factory):
-    """A folder of a tiny LLaVA. Only read."""
-
-    def make(folder):
-        torch.manual_seed(0)
-        saved(folder, *llava())
-
-    return made_once(tmp_path_factory, "llava-folder", make)
 
 
 @pytest.mark.parametrize(

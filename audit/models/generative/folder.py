@@ -21,8 +21,10 @@ from audit.models.generative.model import GenerativeModel
 from audit.models.generative.placement import placement, require_placed
 from audit.models.generative.self_check import choose_batches, choose_reuse
 from audit.models.huggingface.opened import OpenedFolder, image_settings, open_folder, without_origin
+from audit.models.huggingface.parts import load_processor
 from audit.models.huggingface.pixels import resize_library
-from audit.models.huggingface.pretrained import build_model, built_in_class, call_transformers, configuration, offline, pretrained, quiet
+from audit.models.huggingface.pretrained import build_model, built_in_class, call_transformers, configuration
+from audit.models.huggingface.sealed import sealed
 from audit.types import ModelRecord, Note
 
 DUAL_ENCODERS = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip")
@@ -50,10 +52,10 @@ def load(folder: Path, *, others: Sequence[str] = (), **options: Any) -> Generat
     """
     placing = placement((options["device"], *others), options["dtype"])
     opened = open_folder(folder, **options)
-    with offline(), quiet():
+    with sealed():
         config = configuration(folder)
         architecture = _architecture(config, folder)
-        processor = _processor(folder)
+        processor = load_processor(folder, config)
         model = build_model(folder, config, opened.weights, opened.dtype, architecture, **placing).eval()
         if placing:
             require_placed(getattr(model, "hf_device_map", {}), opened.stated["name"] or "the model")
@@ -89,17 +91,6 @@ def _architecture(config: Any, folder: Path) -> Any:
     if not issubclass(found, transformers.GenerationMixin):
         raise DataError(f"{found.__name__} does not continue a text", where=str(folder), why="its options would have no likelihood")
     return found
-
-
-def _processor(folder: Path) -> Any:
-    processor = pretrained("AutoProcessor", folder)
-    if not (hasattr(processor, "image_processor") and hasattr(processor, "tokenizer")):
-        what, why = (
-            "the folder's processor does not read images and text together",
-            f"transformers makes a {type(processor).__name__} of it",
-        )
-        raise DataError(what, where=str(folder), why=why, fix="save the model's own processor there: processor.save_pretrained(DIR)")
-    return processor
 
 
 def _record(opened: OpenedFolder, model: Any, processor: Any, frame: Frame) -> ModelRecord:

@@ -16,8 +16,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from audit.errors import DataError
-from audit.models.folder import Weights
-from audit.models.huggingface.pretrained import DOWNLOAD, call_transformers, check_size, require_complete
+from audit.models.folder.weights import Weights
+from audit.models.huggingface.outline import DOWNLOAD, require_size
+from audit.models.huggingface.pretrained import call_transformers, require_complete
 from contrastive.model.architecture import LIMIT, MAX_LAYERS
 from contrastive.model.blocks import split_heads
 
@@ -78,7 +79,7 @@ def expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
 def build_clip(folder: Path, config: Any, weights: Weights, setting: tuple[torch.device, torch.dtype]) -> CLIPModel:
     """Return the model of a configuration that `is_plain_clip`; DataError if a weight is missing, unexpected or of another shape."""
     shapes = expected_shapes(config)
-    check_size(folder, sum(map(prod, shapes.values())), weights)
+    require_size(sum(map(prod, shapes.values())), weights.tensors, str(folder))
     # Older files hold the numbers 0 to 76, which follow from the sizes; the scale has an axis in some.
     tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.endswith(".position_ids")}
     tensors |= {name: tensor.reshape(()) for name, tensor in tensors.items() if name == "logit_scale" and tensor.numel() == 1}

@@ -18,8 +18,10 @@ import torch
 from audit.errors import DataError
 from audit.models.attack import PixelScale, attacked_rows
 from audit.models.huggingface.opened import OpenedFolder, image_settings, open_folder
+from audit.models.huggingface.parts import load_tokenizer
 from audit.models.huggingface.pixels import ClipPixels, image_processor, resize_library
-from audit.models.huggingface.pretrained import build_model, call_transformers, configuration, offline, pretrained, quiet
+from audit.models.huggingface.pretrained import build_model, call_transformers, configuration
+from audit.models.huggingface.sealed import sealed
 from audit.models.huggingface.self_check import PLUGIN_FIX, check_scores
 from audit.models.runtime import log_notes, projected, require_length, scoring, to_rows, untrained_record
 from audit.models.tower import ImageTower, OnTower, Pixels
@@ -75,7 +77,7 @@ class HuggingFaceEncoder:
         """Return the same architecture, processor and tokenizer with weights that transformers drew; None where it builds no such model."""
         import transformers
 
-        with torch.random.fork_rng(devices=()):
+        with sealed(), torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             try:
                 model: Any = transformers.AutoModel.from_config(self._model.config)
@@ -139,8 +141,8 @@ def encoder_of(model: Any, tokenizer: Any, processor: Pixels | Any, record: Mode
 def load(folder: Path, **options: Any) -> HuggingFaceEncoder:
     """Load a model folder (`options`: those of `open_folder`). Nothing in it is run, no socket is opened."""
     opened = open_folder(folder, **options)
-    with offline(), quiet():
-        config, tokenizer, processor = configuration(folder), pretrained("AutoTokenizer", folder), image_processor(folder)
+    with sealed():
+        config, tokenizer, processor = configuration(folder), load_tokenizer(folder), image_processor(folder)
         model = _model(opened, config, tokenizer)
         encoder = encoder_of(model, tokenizer, processor, _record(opened, model, tokenizer, processor), opened.device)
         encoder.record = replace(encoder.record, dimensions=_dimensions(folder, model, encoder, processor))

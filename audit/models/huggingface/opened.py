@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict, Unpac
 
 import torch
 
-from audit.models.folder import Weights, check_folder, read_weights
+from audit.models.folder.check import check_folder
+from audit.models.folder.weights import Weights, read_weights
 from audit.models.huggingface.pretrained import require_files, tokenizer_sha256
 from audit.models.runtime import canonical, model_record, torch_setting
 

@@ -19,14 +19,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 
-from audit.errors import UnsafeError
-from audit.models.folder import is_three_numbers
+from audit.models.folder.configurations import is_three_numbers
 from audit.models.huggingface.pretrained import PROCESSORS, pretrained
 
 CLIP_NAMES = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
 BICUBIC = 3
-MAX_SIDE = 2048
-"""Pixels a side. The largest dual encoders take 500."""
 CLIP_DEFAULTS = {
     "do_resize": True, "size": {"shortest_edge": 224}, "resample": BICUBIC, "do_center_crop": True,
     "crop_size": {"height": 224, "width": 224}, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
@@ -40,7 +37,6 @@ IGNORED = ("image_processor_type", "feature_extractor_type", "processor_class", 
 def image_processor(folder: Path) -> Any:
     """Return what prepares a folder's images: its class in transformers, or `ClipPixels` where that does the same."""
     settings = _settings(folder)
-    _check_sizes(folder, settings)
     name = str(settings.get("image_processor_type") or settings.get("feature_extractor_type"))
     if name in CLIP_NAMES and (plain := _clip_settings(settings)) is not None:
         return ClipPixels(plain, pillow=name.endswith("Pil") or find_spec("torchvision") is None)
@@ -123,17 +119,6 @@ def _settings(folder: Path) -> dict[str, Any]:
             inner = content.get("image_processor", content)
             return inner if isinstance(inner, dict) else {}
     return {}
-
-
-def _check_sizes(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Refuse sizes that no dual encoder has: ten thousand pixels a side, from a file of a few bytes, would take the machine's memory."""
-    for key in ("size", "crop_size", "pad_size"):
-        value = settings.get(key)
-        sizes = value.values() if isinstance(value, dict) else [value]
-        if large := [size for size in sizes if isinstance(size, int | float) and size > MAX_SIDE]:
-            what = f"the image processor asks for images of {large[0]:,} px"
-            why = f"{key} in its settings; {MAX_SIDE:,} is the most that is accepted"
-            raise UnsafeError(what, where=str(folder), why=why, fix="mend the settings, if you trust the rest of the folder")
 
 
 def _clip_settings(settings: Mapping[str, Any]) -> dict[str, Any] | None:

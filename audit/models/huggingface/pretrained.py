@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from audit.errors import AuditError, DataError, MachineError
-from audit.models.folder import Weights, entries, file_sha256
+from audit.models.folder.weights import Weights, file_sha256
+from audit.models.huggingface.outline import DOWNLOAD, build_outline
 from audit.models.runtime import canonical, out_of_memory
-from contrastive.model.architecture import MAX_LAYERS
-from contrastive.model.skip_init import skip_init
 
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("sentencepiece.bpe.model",), ("vocab.txt",))
 """Any one of these sets of files holds a vocabulary."""
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
-DOWNLOAD = "download the folder again, or save the model again with save_pretrained"
 READS_BOTH = "give the folder of a model that reads both images and text"
 
 
@@ -53,12 +50,11 @@ def _refuse_language_model(folder: Path) -> None:
 
 
 def configuration(folder: Path) -> Any:
-    """Return what transformers makes of ``config.json``; DataError if it asks for more layers than could be built in minutes."""
+    """Return what transformers makes of ``config.json``."""
     config = pretrained("AutoConfig", folder)
-    numbers = [(place + name, count) for place, name, count in entries(config.to_dict()) if type(count) is int and "layers" in name]
-    if deep := [f"{name} is {count:,}" for name, count in numbers if count > MAX_LAYERS]:
-        what = f"the configuration asks for more than {MAX_LAYERS} layers"
-        raise DataError(what, where=str(folder), why=", ".join(deep[:3]), fix=DOWNLOAD)
+    if getattr(config, "quantization_config", None) is not None:
+        fix = "name the model's folder with its weights in full or half precision"
+        raise DataError("quantised weights are not read", where=str(folder), why="the configuration has a quantization_config", fix=fix)
     return config
 
 
@@ -68,23 +64,13 @@ def build_model(folder: Path, config: Any, weights: Weights, dtype: torch.dtype,
     `placing` says where its layers lie, as `from_pretrained` takes it; without it they are on the CPU.
     """
     architecture = architecture or _architecture(config, folder)
-    with torch.device("meta"), skip_init():
-        outline = call_transformers(folder, lambda _: architecture(config))
-    check_size(folder, sum(tensor.numel() for tensor in outline.parameters()), weights)
+    call_transformers(folder, lambda _: build_outline(lambda: architecture(config), weights.tensors, str(folder)))
     options = {"config": config, "dtype": dtype, "output_loading_info": True, "ignore_mismatched_sizes": True, **placing}
     model, report = call_transformers(folder, lambda _: architecture.from_pretrained(None, state_dict=dict(weights.tensors), **options))
     kinds = ("missing", "unexpected", "mismatched")
     found = {kind: [str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"]] for kind in kinds}
     require_complete(folder, found, report["error_msgs"])
     return model
-
-
-def check_size(folder: Path, need: int, weights: Weights) -> None:
-    """Refuse a configuration that asks for far more memory than the files hold."""
-    have = sum(tensor.numel() for tensor in weights.tensors.values())
-    if need > 2 * have + 10**6:
-        why = f"it asks for {need:,} numbers, the files hold {have:,}"
-        raise DataError("the weights do not fit the configuration", where=str(folder), why=why, fix=DOWNLOAD)
 
 
 def require_complete(folder: Path, found: Mapping[str, Sequence[str]], errors: Sequence[object] = ()) -> None:
@@ -147,32 +133,3 @@ def tokenizer_sha256(tokenizer: Any, folder: Path) -> str:
     content = backend.to_str() if backend is not None else file_sha256(files)
     special = {name: str(value) for name, value in tokenizer.special_tokens_map.items()}
     return hashlib.sha256(canonical([type(tokenizer).__name__, content, special, tokenizer.padding_side])).hexdigest()
-
-
-@contextmanager
-def offline() -> Iterator[None]:
-    """Forbid every request of huggingface_hub while files of a model are read: whatever they name is not fetched."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers' own bars and reports off the terminal; what they report is checked here and raised."""
-    from transformers.utils import logging
-
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()

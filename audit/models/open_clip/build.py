@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from audit.errors import DataError
+from audit.models.huggingface.outline import build_outline
 from audit.models.open_clip.spec import OpenClipSpec, import_open_clip
 from contrastive.formats.weight_names import from_hugging_face, without_text_prefix
 from contrastive.model.clip import SCALARS, check_fit
@@ -24,19 +24,9 @@ def build_architecture(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) 
         settings["vision_cfg"]["timm_model_pretrained"] = False
     cls = (open_clip.CoCa if "multimodal_cfg" in settings else open_clip.CustomTextCLIP) if custom else open_clip.CLIP
     if not plan.trusted:
-        _check_size(cls, settings, tensors)
+        build_outline(lambda: cls(**deepcopy(settings)), tensors)
     with skip_init():
         return cls(**settings)
-
-
-def _check_size(cls: Any, settings: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
-    """Refuse a configuration that asks for far more memory than the file holds; an outline takes none."""
-    with torch.device("meta"):
-        outline = cls(**deepcopy(settings))
-    need, have = (sum(tensor.numel() for tensor in group) for group in (outline.parameters(), tensors.values()))
-    if need > 2 * have + 10**6:
-        why = f"it asks for {need:,} numbers, the file holds {have:,}"
-        raise DataError("the weights do not fit the configuration", why=why, fix="download the folder again")
 
 
 def fill_weights(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -17,8 +17,11 @@ from PIL import Image
 from audit.errors import DataError, UsageError
 from audit.models import single_file
 from audit.models.attack import PixelScale, attacked_rows
-from audit.models.folder import adapter_notes, check_folder, file_sha256, foreign_class_notes
-from audit.models.huggingface.pretrained import call_transformers, offline, quiet, tokenizer_sha256
+from audit.models.folder.check import check_folder
+from audit.models.folder.weights import adapter_notes, file_sha256, foreign_class_notes
+from audit.models.huggingface.pretrained import call_transformers, tokenizer_sha256
+from audit.models.huggingface.sealed import sealed
+from audit.models.huggingface.texts import bounded_tokenizer
 from audit.models.model_args import override_notes, read_overrides
 from audit.models.open_clip.build import build_architecture, fill_weights
 from audit.models.open_clip.pixels import OpenClipPixels
@@ -118,7 +121,7 @@ def _encoder(plan: OpenClipSpec, path: Path, overrides: ModelOverrides, setting:
     _check_activation(plan, weights.from_openai, path)
     place = torch_setting(setting["device"], setting["dtype"])
     plan = fetch_parts(replace(plan, tokenizer=_tokenizer_folder(overrides, plan.tokenizer)))
-    with located(str(path)), offline(), quiet():
+    with located(str(path)), sealed():
         tokenizer = call_transformers(path, lambda _: _tokenizer(plan))
         _check_vocabulary(plan, tokenizer, path)
         model = call_transformers(path, lambda _: build_architecture(plan, weights.tensors))
@@ -163,7 +166,9 @@ def _tokenizer(plan: OpenClipSpec) -> Any:
     if plan.tokenizer is None:
         return open_clip.SimpleTokenizer(context_length=context, **options)
     options |= {"context_length": context, "tokenizer_mode": text.get("tokenizer_mode"), "local_files_only": True}
-    return open_clip.tokenizer.HFTokenizer(str(plan.tokenizer), **options)
+    made = open_clip.tokenizer.HFTokenizer(str(plan.tokenizer), **options)
+    made.tokenizer = bounded_tokenizer(made.tokenizer, plan.tokenizer)
+    return made
 
 
 def _check_vocabulary(plan: OpenClipSpec, tokenizer: Any, path: Path) -> None:

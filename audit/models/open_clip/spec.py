@@ -14,13 +14,15 @@ from typing import Any
 
 from audit.errors import DataError, MachineError, UsageError, nearest
 from audit.models import hub
-from audit.models.folder import check_folder, entries, is_three_numbers
+from audit.models.folder.check import check_folder
+from audit.models.folder.configurations import is_three_numbers
 from audit.types import Note
-from contrastive.model.architecture import LIMIT, MAX_LAYERS
 
 CONFIGURATION = "open_clip_config.json"
 WEIGHT_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 TOKENIZER_FILES = tuple(name for name in hub.FILES if "safetensors" not in name and "adapter" not in name)
+TOKENIZER_SETTINGS = frozenset({"clean", "language", "reduction_mask", "strip_sep_token"})
+"""What a folder may say of how texts become tokens; the rest would go to transformers."""
 IMAGE_SETTINGS = ("mean", "std", "interpolation", "resize_mode")
 """How an image is prepared, besides its size."""
 
@@ -168,9 +170,8 @@ def _configuration_fault(config: Any, preprocess: Any) -> str | None:
             return f"unknown settings {', '.join(unknown[:5])}"
     if text.get("hf_model_name"):
         return "its text tower is one of transformers', whose configuration is not in the folder"
-    layers = _numbers(vision.get("layers", 1), text.get("layers", 1))
-    if max(layers, default=1) > MAX_LAYERS or any(abs(number) > LIMIT for number in _numbers(config, preprocess)):
-        return f"a size is larger than {LIMIT:,}, or there are more than {MAX_LAYERS} layers"
+    if unknown := sorted(set(text.get("tokenizer_kwargs") or {}) - TOKENIZER_SETTINGS):
+        return f"unknown settings of the tokenizer {', '.join(unknown[:5])}"
     return _image_fault(vision, preprocess)
 
 
@@ -185,7 +186,3 @@ def _image_fault(vision: Mapping[str, Any], preprocess: Mapping[str, Any]) -> st
     words = {"interpolation": ("bicubic", "bilinear"), "resize_mode": ("shortest", "longest", "squash")}
     wrong = [part for part, known in words.items() if preprocess.get(part, known[0]) not in known]
     return f"preprocess_cfg's {wrong[0]} is unknown" if wrong else None
-
-
-def _numbers(*values: object) -> list[float]:
-    return [value for _, _, value in entries(values) if isinstance(value, int | float)]

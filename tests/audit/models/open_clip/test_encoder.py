@@ -406,23 +406,35 @@ def test_a_folder_brings_its_tokenizer(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"model_cfg.vision_cfg.timm_model_name": "hf-hub:evil/model"}, "timm has no built-in model"),
+        ({"model_cfg.vision_cfg.timm_model_name": "no_such_model"}, "timm has no built-in model"),
         ({"model_cfg.text_cfg.hf_model_name": "evil/model"}, "its text tower is one of transformers'"),
-        ({"model_cfg.vision_cfg.layers": 10**7}, "more than 1000 layers"),
-        ({"model_cfg.vision_cfg.width": 10**9}, "larger than 1,000,000"),
         ({"model_cfg.vision_cfg.width": 64 * 500}, "it asks for"),
         ({"model_cfg.vision_cfg.surprise": 1}, "unknown settings surprise"),
         ({"model_cfg": "ViT-B-32"}, "no model_cfg"),
         ({"preprocess_cfg.mean": [0.5]}, "mean is not three numbers"),
         ({"preprocess_cfg.resize_mode": "stretch"}, "resize_mode is unknown"),
-        ({"model_cfg.vision_cfg.patch_size": 0}, "working model"),
         ({"model_cfg.embed_dim": "many"}, "embed_dim"),
+        ({"model_cfg.text_cfg.tokenizer_kwargs": {"subfolder_": "../up"}}, "unknown settings of the tokenizer subfolder_"),
         ({"model_cfg.text_cfg.vocab_size": 532}, "it has 532 entries, the tokenizer 49,408"),
     ],
 )
 def test_a_configuration_is_untrusted(folder, changes, said):
     edited(folder[0] / "open_clip_config.json", changes)
     assert said in str(refused(folder[0], DataError))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model_cfg.vision_cfg.timm_model_name": "hf-hub:evil/model"}, "model_cfg.vision_cfg.timm_model_name"),
+        ({"model_cfg.vision_cfg.layers": 10**7}, "layers is 10,000,000, and 1,000 is the most"),
+        ({"model_cfg.vision_cfg.width": 10**9}, "width is 1,000,000,000, and 1,000,000 is the most"),
+        ({"model_cfg.vision_cfg.patch_size": 0}, "patch_size is 0, and 1 is the least"),
+    ],
+)
+def test_what_an_unsafe_configuration_names_or_states_is_refused_before_anything_is_built(folder, changes, said):
+    edited(folder[0] / "open_clip_config.json", changes)
+    assert said in str(refused(folder[0], UnsafeError))
 
 
 def test_a_folder_that_asks_for_code_or_has_no_weights_is_refused(folder, tmp_path):

@@ -1,0 +1,150 @@
+"""What the configurations of a model folder may say: no code, no class foreign to transformers, nothing else to open, no absurd size.
+
+transformers follows what these files name: `audio_tokenizer` loads a model from any path, `auto_map` imports a file, `model_args` of a timm
+model take a pickle. Everything that is followed is listed here; ``make compat`` looks for what a new release follows as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from audit.errors import DataError, UnsafeError
+from audit.models.folder.sizes import oversized
+
+SAVE_AGAIN = "download or save it again"
+MAX_BYTES = 8 * 2**20
+"""Of one configuration; the longest on the hub have a megabyte."""
+CODE_KEYS = ("auto_map", "trust_remote_code", "attn_implementation", "experts_implementation", "custom_generate", "kernel_config")
+"""Keys (or parts of them) by which a configuration has transformers fetch or run code."""
+_OF_ADAPTERS = "auto_mapping"
+"""In peft's `adapter_config.json`: names of classes. Adapters are never applied."""
+CLASS_KEYS = {
+    "processor_class": ("Processor",),
+    "image_processor_type": ("ImageProcessor",),
+    "feature_extractor_type": ("ImageProcessor", "FeatureExtractor"),
+    "video_processor_type": ("VideoProcessor",),
+    "tokenizer_class": ("Tokenizer", "Backend"),
+}
+"""Key -> how the names of its classes end, without the suffixes of their variants (Fast, Pil)."""
+OPENED_KEYS = (
+    "audio_tokenizer", "audio_tokenizer_class", "audio_tokenizer_name_or_path",  # a model of its own
+    "configuration_files", "fast_tokenizer_files",  # other files instead of those that were checked
+    "gguf_file", "model_file", "model_proto", "tokenizer_object", "init_inputs", "checkpoint_path", "pretrained_cfg_overlay",
+    "class_info_file", "repo_path", "font_path", "index_path", "passages_path", "cache_dir", "subfolder",
+    "mecab_kwargs", "sudachi_kwargs", "jumanpp_kwargs",  # dictionaries of other libraries
+)  # fmt: skip
+"""Keys whose value is opened, and which no model that is audited here needs: refused unless they are empty."""
+NAME_KEYS = ("backbone", "architecture", "timm_model_name", "font")
+"""Keys whose value is looked up: a name, never a path or a repository."""
+TEXT_KEYS = ("vocab", "merges")
+"""Keys of a tokenizer that hold its content, or as a text the path of a file with it."""
+_NAME = re.compile(r"[\w.-]+", re.ASCII)
+
+
+def configuration_files(folder: Path) -> Iterator[Path]:
+    """Yield every configuration of a folder and its sub-folders. Vocabularies are not: their pieces may read like keys or paths."""
+    for place, _, files in os.walk(folder):
+        for name in sorted(files):
+            if name.endswith("config.json") or name in ("special_tokens_map.json", "added_tokens.json"):
+                yield Path(place, name)
+
+
+def check_configurations(folder: Path) -> DataError | None:
+    """Refuse what no configuration may say, by file and key; return, not raise, that one of them cannot be read.
+
+    Raises UnsafeError.
+    """
+    unreadable = None
+    for path in configuration_files(folder):
+        if not path.is_file():
+            continue  # refused with the other irregular files
+        if path.name == "audio_tokenizer_config.json":
+            raise _refusal(path, "names a model of its own for sound", "the file", "")
+        try:
+            content = read_json(path)
+        except DataError as error:
+            unreadable = unreadable or error
+            continue
+        check_content(path, content)
+    return unreadable
+
+
+def check_content(path: Path, content: Mapping[str, Any]) -> None:
+    """Refuse code, foreign classes, files to open and absurd sizes in what a configuration says; UnsafeError names file and key."""
+    for place, key, value in entries(content) if path.name != "added_tokens.json" else ():
+        _check_entry(path, place + key, key, value)
+    if large := oversized(content, path.name):
+        fix = f"correct {large.key!r}, if you trust the rest of the folder"
+        raise UnsafeError("the configuration states a size that no model has", where=str(path), why=large.why, fix=fix)
+
+
+def _check_entry(path: Path, shown: str, key: str, value: object) -> None:
+    if key != _OF_ADAPTERS and any(part in key for part in CODE_KEYS):
+        raise _refusal(
+            path, "asks for code", f"key {shown!r}", f"if the architecture is one that transformers has built in, remove {key!r}"
+        )
+    if key in OPENED_KEYS and value not in (None, "", [], {}):
+        raise _refusal(path, "names something else to open", f"key {shown!r}", f"remove {key!r}, if the model needs nothing of it")
+    if key in NAME_KEYS and isinstance(value, str) and not _NAME.fullmatch(value):
+        raise _refusal(path, "names a path where a built-in name belongs", f"key {shown!r}: {value[:80]!r}", "save the model again")
+    if key in TEXT_KEYS and isinstance(value, str) and path.name.endswith("config.json"):
+        raise _refusal(path, "names a file of a vocabulary", f"key {shown!r}: {value[:80]!r}", f"remove {key!r}")
+    if key in CLASS_KEYS and value is not None and not _is_built_in(value, CLASS_KEYS[key]):
+        what = "names a class that transformers does not have built in"
+        raise _refusal(path, what, f"key {shown!r}: {str(value)[:80]!r}", "save the model again with the installed transformers")
+
+
+def _refusal(path: Path, what: str, key: str, fix: str) -> UnsafeError:
+    why = "here a configuration is data: what it names is not fetched, opened or run, and no option changes that"
+    return UnsafeError(f"the configuration {what}: {key}", where=str(path), why=why, fix=fix or f"remove {path.name}")
+
+
+def _is_built_in(name: object, ends: tuple[str, ...]) -> bool:
+    """Tell whether a name is that of a class of transformers, of the right kind, under its name of today or an older one."""
+    if not isinstance(name, str):
+        return False
+    plain = name.removesuffix("Fast").removesuffix("Pil")
+    today = {plain, plain.replace("FeatureExtractor", "ImageProcessor")}
+    others = ("ImageProcessor", "VideoProcessor") if ends == ("Processor",) else ()
+    return any(each.endswith(ends) and not each.endswith(others) and each in _built_in_names() for each in today)
+
+
+@cache
+def _built_in_names() -> frozenset[str]:
+    import transformers
+
+    return frozenset(dir(transformers))
+
+
+def read_json(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
+    """Return a JSON object; DataError if it is something else, UnsafeError if it has more than `most` bytes."""
+    try:
+        if (size := path.stat().st_size) > most:
+            why = f"it has {size:,} bytes, and {most:,} is the most that is read"
+            raise UnsafeError(f"{path.name} is too long", where=str(path), why=why, fix=SAVE_AGAIN)
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        why = str(error) or "nested too deeply"
+        raise DataError(f"{path.name} is not readable JSON", where=str(path), why=why, fix=SAVE_AGAIN) from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path.name} is not a JSON object", where=str(path), why=f"found {type(content).__name__}", fix=SAVE_AGAIN)
+    return content
+
+
+def entries(content: object, place: str = "") -> Iterator[tuple[str, str, object]]:
+    """Yield place, key and value of everything in a configuration's tables and lists, at every depth (which json.loads has bounded)."""
+    pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list | tuple) else ()
+    for key, value in pairs:
+        yield place, str(key), value
+        yield from entries(value, f"{place}{key}.")
+
+
+def is_three_numbers(value: object) -> bool:
+    """Tell whether a value can be a mean or a standard deviation of an image's channels."""
+    return isinstance(value, list) and len(value) == 3 and all(type(number) in (int, float) for number in value)

@@ -1,0 +1,103 @@
+"""The weights of a model folder, read without running anything."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.errors import DataError
+from audit.models.folder.configurations import SAVE_AGAIN, read_json
+from audit.models.runtime import located
+from audit.types import Note
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_INDEX = 64 * 2**20
+"""Bytes of the table of files that hold the weights; the longest on the hub have ten megabytes."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The tensors of a folder."""
+
+    tensors: Mapping[str, Tensor]
+    sha256: str
+    """Of the files, one after the other in the order of their names."""
+    notes: tuple[Note, ...] = ()
+
+
+def read_weights(folder: Path, adapter: str | None = None) -> Weights:
+    """Return the tensors of a folder: safetensors where there are any, else one `pytorch_model.bin` by the restricted reader.
+
+    An adapter (LoRA) beside them or among them raises DataError, unless `adapter` is ``"ignore"``.
+    """
+    from contrastive.formats.adapter import refuse_beside, without_adapter
+
+    with located(str(folder)):
+        files = refuse_beside(folder, adapter is not None)
+        weights = _read_all(folder)
+        tensors, left = without_adapter(weights.tensors, adapter is not None)
+    found = adapter_notes(files, left)
+    return replace(weights, tensors=tensors, notes=(*weights.notes, *found)) if found else weights
+
+
+def adapter_notes(files: Sequence[str], tensors: Sequence[str] = ()) -> list[Note]:
+    """Return the note that an adapter was ignored: files beside the weights, tensors among them; none without one."""
+    where = [*files, *([f"{len(tensors)} of the tensors, such as {tensors[0][:80]!r}"] if tensors else [])]
+    return [Note("adapter_ignored", {"where": ", ".join(where)})] if where else []
+
+
+def _read_all(folder: Path) -> Weights:
+    names = sorted(path.name for path in folder.iterdir())
+    if "model.safetensors.index.json" in names:
+        files = _indexed(folder)
+    elif "model.safetensors" in names:
+        files = [folder / "model.safetensors"]
+    elif "pytorch_model.bin" in names:
+        return _read_pickled(folder / "pytorch_model.bin")
+    else:
+        what = "this folder has a configuration but no weights: no model.safetensors"
+        raise DataError(what, where=str(folder), why=f"found: {', '.join(names[:20])}", fix="download or save the model again")
+    from contrastive.formats.readers.safetensors_file import read_tensors
+
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        tensors |= read_tensors(file)
+    return Weights(tensors, file_sha256(files))
+
+
+def file_sha256(paths: Sequence[Path]) -> str:
+    """Return the sha256 of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
+
+
+def _indexed(folder: Path) -> list[Path]:
+    mapping = read_json(folder / "model.safetensors.index.json", MAX_INDEX).get("weight_map")
+    files = sorted(set(mapping.values())) if isinstance(mapping, dict) and all(isinstance(v, str) for v in mapping.values()) else []
+    wrong = [name for name in files if Path(name).name != name or not name.endswith(".safetensors") or not (folder / name).is_file()]
+    if wrong or not files:
+        why = f"not a safetensors file in this folder: {', '.join(map(repr, wrong[:5]))}" if wrong else "it has no weight_map"
+        raise DataError("model.safetensors.index.json does not lead to the weights", where=str(folder), why=why, fix=SAVE_AGAIN)
+    return [folder / name for name in files]
+
+
+def _read_pickled(path: Path) -> Weights:
+    """Read a torch file by the project's one restricted reader; transformers would use its own."""
+    from contrastive.checkpoint.torch_file import read_archive
+
+    with located(str(path)):
+        archive = read_archive(path)
+    return Weights(archive.tensors, archive.sha256, (Note("pickled_weights"), *foreign_class_notes(archive.unknown)))
+
+
+def foreign_class_notes(names: Iterable[str]) -> list[Note]:
+    """Return a note for each harmless foreign class that a file names."""
+    return [Note("foreign_class", {"name": name}) for name in names]

@@ -1,0 +1,97 @@
+"""What reads images and text: every part is loaded by itself, and the processor is put together here.
+
+A folder decides the settings of these parts, and which of transformers' own classes they are. `AutoProcessor` would load whatever else a
+folder names: a model for sound from any path, for one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from audit.errors import DataError, UnsafeError
+from audit.models.folder.configurations import read_json
+from audit.models.huggingface.pretrained import call_transformers, pretrained
+from audit.models.huggingface.texts import bounded_tokenizer
+
+PARTS = {
+    "image_processor": "AutoImageProcessor",
+    "video_processor": "AutoVideoProcessor",
+    "feature_extractor": "AutoFeatureExtractor",
+    "tokenizer": "AutoTokenizer",
+    "qformer_tokenizer": "AutoTokenizer",
+}
+"""Parts that a processor may have (`qformer_tokenizer` in a sub-folder of that name), and what loads them."""
+NAMED_IN = ("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json", "tokenizer_config.json", "config.json")
+"""Where the class of a processor may be named; the first that does decides."""
+SAVE = "save the model's own processor there: processor.save_pretrained(DIR)"
+
+
+def load_tokenizer(folder: Path, **options: Any) -> Any:
+    """Return a folder's tokenizer, which takes no more time and memory than texts need; UnsafeError if it could."""
+    return bounded_tokenizer(pretrained("AutoTokenizer", folder, **options), folder)
+
+
+def load_processor(folder: Path, config: Any) -> Any:
+    """Return what prepares images and texts for a generative model: one of transformers' own classes, with the parts of a folder.
+
+    DataError if it does not read images and text; UnsafeError if it has a part that is not loaded here.
+    """
+    cls = call_transformers(folder, lambda _: _processor_class(folder, config))
+    names = [] if cls is None else call_transformers(folder, lambda _: cls.get_attributes())
+    if foreign := [name for name in names if name not in PARTS]:
+        what = f"{cls.__name__} has a part that is not loaded: {foreign[0]}"
+        raise UnsafeError(what, where=str(folder), why=f"the parts that are loaded are {', '.join(PARTS)}", fix="leave this model out")
+    if not {"image_processor", "tokenizer"} <= {*names}:
+        why = f"its class is {'unknown' if cls is None else cls.__name__}"
+        raise DataError("the folder's processor does not read images and text together", where=str(folder), why=why, fix=SAVE)
+    parts = [_part(name, folder, cls) for name in names]
+    return call_transformers(folder, lambda _: cls.from_args_and_dict(parts, _settings(folder)))
+
+
+def _part(name: str, folder: Path, cls: Any) -> Any:
+    if name == "qformer_tokenizer" and (folder / name).is_dir():
+        return load_tokenizer(folder, subfolder=name)
+    if not name.endswith("tokenizer"):
+        return pretrained(PARTS[name], folder)
+    if "PixtralProcessor" in cls.__name__:  # their files name a class that does not fit them; transformers does the same
+        return bounded_tokenizer(pretrained("TokenizersBackend", folder), folder)
+    return load_tokenizer(folder)
+
+
+def _processor_class(folder: Path, config: Any) -> Any:
+    """Return the class that a folder names, or that belongs to its model; None without either."""
+    import transformers
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+    from transformers.processing_utils import ProcessorMixin
+
+    named = ((name, read_json(folder / name).get("processor_class")) for name in NAMED_IN if (folder / name).is_file())
+    where, name = next(((where, name) for where, name in named if name), ("", None))
+    if name is None:
+        return PROCESSOR_MAPPING.get(type(config), None)
+    found = getattr(transformers, name, None)
+    if not (isinstance(found, type) and issubclass(found, ProcessorMixin)):
+        why = f"processor_class is {name[:80]!r}"
+        raise UnsafeError("the configuration names no processor of transformers", where=str(folder / where), why=why, fix=SAVE)
+    return found
+
+
+def _settings(folder: Path) -> Mapping[str, Any]:
+    """Return the settings of the processor itself, its chat template among them: that of its configuration, else of files of their own."""
+    path = folder / "processor_config.json"
+    settings = read_json(path) if path.is_file() else {}
+    if settings.get("chat_template") is None and (templates := _chat_templates(folder)):
+        settings["chat_template"] = templates["default"] if [*templates] == ["default"] else templates
+    return settings
+
+
+def _chat_templates(folder: Path) -> dict[str, str]:
+    """Return the chat templates of a folder by their names, of its older JSON file if it has one."""
+    if (old := folder / "chat_template.json").is_file():
+        return {"default": str(json.loads(old.read_text(encoding="utf-8"))["chat_template"])}
+    files = {path.stem: path for path in sorted((folder / "additional_chat_templates").glob("*.jinja"))}
+    if (own := folder / "chat_template.jinja").is_file():
+        files["default"] = own
+    return {name: path.read_text(encoding="utf-8") for name, path in files.items()}

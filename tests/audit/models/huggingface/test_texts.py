@@ -1,0 +1,111 @@
+"""A tokenizer of a stranger: what it makes of a text is bounded, and so is the time that it takes."""
+
+import base64
+import struct
+import time
+
+import pytest
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from audit.errors import UnsafeError
+from audit.models.huggingface import texts
+from audit.models.huggingface.texts import bounded_tokenizer
+
+LETTERS = {letter: number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz ?")}
+
+
+def tokenizer(**parts):
+    backend = Tokenizer(models.WordLevel(LETTERS, unk_token="?"))
+    for name, part in parts.items():
+        setattr(backend, name, part)
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="?", pad_token="?")
+
+
+def charsmap(longest):
+    """SentencePiece's format: the size of a table, the table, texts that end in 0."""
+    return struct.pack("<I", 4) + bytes(4) + b"a\0" + b"b" * longest + b"\0"
+
+
+def replacing(times, steps):
+    return normalizers.Sequence([normalizers.Replace("a", "a" * times)] * steps)
+
+
+def test_a_bounded_tokenizer_is_the_same_tokenizer(tmp_path):
+    plain, made = tokenizer(), bounded_tokenizer(tokenizer(), tmp_path)
+    assert type(made).__name__ == type(plain).__name__
+    assert isinstance(made, PreTrainedTokenizerFast)
+    text = ["a b", "c"]
+    assert made(text, padding=True)["input_ids"] == plain(text, padding=True)["input_ids"]
+    assert made("a b")["input_ids"] == plain("a b")["input_ids"]
+    made.save_pretrained(tmp_path / "saved")
+    assert AutoTokenizer.from_pretrained(tmp_path / "saved")("a b")["input_ids"] == plain("a b")["input_ids"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ({"normalizer": replacing(10, 9)}, "normalizer that multiplies texts"),
+        ({"normalizer": normalizers.Replace("a", "b" * 50_000)}, "normalizer that multiplies texts"),
+        ({"normalizer": normalizers.Replace(Regex(""), "b" * 50_000)}, "normalizer that multiplies texts"),
+        ({"normalizer": normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(" ", "\ufdfa")] * 8)}, "multiplies texts"),
+        ({"normalizer": normalizers.Sequence([replacing(10, 3), normalizers.Sequence([replacing(10, 3)])])}, "multiplies texts"),
+        ({"decoder": decoders.Sequence([decoders.Replace("a", "a" * 10)] * 9)}, "decoder that multiplies texts"),
+        ({"normalizer": normalizers.Replace("a", "b" * 200_000)}, "normalizer that is too long"),
+        (
+            {"post_processor": processors.TemplateProcessing(single="?:0 " * 20_000 + "$A", special_tokens=[("?", 27)])},
+            "post_processor that is too long",
+        ),
+    ],
+)
+def test_what_could_multiply_a_text_is_refused_when_it_is_loaded(tmp_path, parts, says):
+    with pytest.raises(UnsafeError, match=says) as caught:
+        bounded_tokenizer(tokenizer(**parts), tmp_path)
+    assert caught.value.where == str(tmp_path)
+    assert caught.value.exit_code == 4
+
+
+def test_a_precompiled_map_is_bounded_by_its_longest_text(tmp_path):
+    step = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap(18)).decode()}
+    texts._check_part("normalizer", {"type": "Sequence", "normalizers": [step, {"type": "NFKC"}]}, tmp_path)
+    step["precompiled_charsmap"] = base64.b64encode(charsmap(30_000)).decode()
+    with pytest.raises(UnsafeError, match="can lengthen a text 30,000 times"):
+        texts._check_part("normalizer", step, tmp_path)
+
+
+def test_a_sentencepiece_file_is_looked_into(tmp_path):
+    from transformers.convert_slow_tokenizer import import_protobuf
+
+    proto = import_protobuf().ModelProto()
+    proto.normalizer_spec.precompiled_charsmap = charsmap(77)
+    (tmp_path / "spiece.model").write_bytes(proto.SerializeToString())
+    assert texts._charsmap_growth(texts._charsmap_of(tmp_path / "spiece.model")) == 77
+
+
+def test_a_text_that_grows_too_much_is_refused_and_an_ordinary_one_is_read(tmp_path):
+    """Nine times is let through for a word, and not for a page."""
+    made = bounded_tokenizer(tokenizer(normalizer=replacing(9, 1)), tmp_path)
+    assert len(made("aa")["input_ids"]) == 1
+    with pytest.raises(UnsafeError, match="normalizer multiplies texts") as caught:
+        made(["b", "a" * 2000])
+    assert "18,000 characters of the 2,000" in caught.value.why
+
+
+def test_a_pattern_without_end_is_refused_and_not_waited_for(tmp_path, monkeypatch, capfd):
+    """It tries a million ways from every letter of a text; Oniguruma gives up after ten million, by a panic that is no Exception."""
+    monkeypatch.setattr(texts, "DEADLINE_S", 0.5)
+    slow = pre_tokenizers.Split(Regex(r"(?:.|.){0,19}(?:\d|Z)"), "isolated")
+    made, began = bounded_tokenizer(tokenizer(pre_tokenizer=slow), tmp_path), time.monotonic()
+    with pytest.raises(UnsafeError, match="does not end"):
+        made(["a photo of a b c f g aifjaei fja " * 20])
+    assert time.monotonic() - began < 10
+    monkeypatch.setattr(texts, "DEADLINE_S", 60.0)
+    panics = bounded_tokenizer(tokenizer(pre_tokenizer=pre_tokenizers.Split(Regex(r"(?:.|.)*(?:\d|Z)"), "isolated")), tmp_path)
+    with pytest.raises(UnsafeError, match="a pattern that does not end"):
+        panics("a photo of a person at work in a kitchen")
+    capfd.readouterr()  # what Rust prints of its panic
+
+
+def test_an_error_of_a_tokenizer_is_its_own(tmp_path):
+    with pytest.raises((TypeError, ValueError)):
+        bounded_tokenizer(tokenizer(), tmp_path)(3.5)
