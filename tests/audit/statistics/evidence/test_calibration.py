@@ -91,7 +91,7 @@ def test_the_interval_of_the_error_holds(shift):
         confidence = source.uniform(0.2, 1.0, 300)
         (group,) = calibration(judged(confidence, source.random(300) < confidence - shift), Settings(draws=199), "m")
         held.append(group.error.low <= shift <= group.error.high)
-    assert np.mean(held) >= 0.90
+    assert np.mean(held) >= 0.87  # .93 less three errors of 200 draws
 
 
 def scored(attributes, levels, confidence):
