@@ -214,7 +214,7 @@ def case_of(design: Design, done) -> Case:
         terminal=audit_lines(done.results),
         summary=summary_markdown(done.results),
         card=next(iter(model_cards(done.results).values())),
-        junit=junit_xml(done.results, require_conclusive=requires) if design.gates else "",
+        junit=junit_xml(done.results, done.gate_policy) if design.gates else "",
         exit_code=done.exit_code,
         requires_conclusive=requires,
         columns=tuple(columns),
