@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from audit.records.results import Finding
 from reports.charts.forest import Scale, axis, tick_texts
 from reports.charts.groups import placed_ticks, plot_scale, share
+from reports.text.phrases import leading_pair
 
 _SHORTEST = 0.02
 """An axis reaches at least this far: equal rates have no gap to scale by."""
@@ -23,14 +24,14 @@ def gaps_axis(findings: Sequence[Finding]) -> SimpleNamespace:
 
 def gap_marks(finding: Finding, scale: Scale) -> SimpleNamespace | None:
     """Place one gap; None without."""
-    gap = finding.gap
-    if gap is None:
+    pair = leading_pair(finding)
+    if pair is None:
         return None
     start = scale(0.0)
     return SimpleNamespace(
         band_x=share(start),
         band_width=share(scale(finding.tolerance) - start),
-        x=share(scale(gap.value)),
-        low=share(scale(max(gap.low, 0.0))),
-        high=share(scale(gap.high)),
+        x=share(scale(pair.difference)),
+        low=share(scale(max(pair.low, 0.0))),
+        high=share(scale(pair.high)),
     )

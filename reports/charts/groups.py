@@ -73,7 +73,7 @@ def placed_ticks(scale: Scale, ticks: Sequence[float], texts: Sequence[str]) -> 
 
 
 def groups_chart(finding: Finding, hot: Sequence[Group]) -> SimpleNamespace | None:
-    """Place every compared group, the affected end first, with the spread that random groups would have; None without a gap.
+    """Place every compared group, the affected end first, with a band as wide as the chance of the leading pair; None without a gap.
 
     Groups too small to be compared are not drawn: theirs are the widest intervals and the least certain rates.
     """
@@ -83,7 +83,8 @@ def groups_chart(finding: Finding, hot: Sequence[Group]) -> SimpleNamespace | No
     cells.sort(key=lambda cell: cell.value or 0.0, reverse=finding.better != "high")
     ticks = rate_axis(cells)
     scale = plot_scale(ticks)
-    band = [scale(finding.overall.value + side * finding.gap.null_95 / 2) for side in (-1, 1)]
+    pair = None if finding.diffuse else phrases.leading_pair(finding)
+    band = [scale(finding.overall.value + side * (pair.chance if pair else 0.0) / 2) for side in (-1, 1)]
     return SimpleNamespace(
         rows=tuple(_rows(cells, {*hot}, {each.first: each for each in finding.contrasts}, scale)),
         ticks=placed_ticks(scale, ticks, percent_texts(ticks)),

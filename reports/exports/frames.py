@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _NOT_FRACTIONS = frozenset({
     "model", "probe", "finding", "measurement", "metric", "outcome", "attributes", "group", "status", "primary", "verdict",
-    "exceeds_tolerance", "highest", "lowest", "question", "first", "second", "preset", "variant", "default", "method", "setting",
+    "exceeds_tolerance", "highest", "lowest", "leading_higher", "leading_lower", "question", "first", "second", "preset",
+    "variant", "default", "method", "setting",
     "target", "efficient", "ending", "before", "after", "verdict_before", "verdict_after", "direction",
     "beyond_tolerance", "levelled_down", "side", "replicates",
     "n", "events", "gained", "lost", "step",

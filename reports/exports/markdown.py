@@ -19,7 +19,7 @@ from reports.text.headline.captions import is_judged, unjudged_sentences
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
-from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, weighted
+from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
 from reports.text.responsiveness import composition_sentence
 from reports.text.verdicts import VerdictSentence, comparison_sentence
 
@@ -27,7 +27,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": 
 _MOST_CHANGES, _MOST_REPLICATED = 15, 3
 _MARKDOWN = re.compile(r"[\\`*_\[\]|~$]|^[#+=>-]|(?:(?<=^\d)|(?<=^\d\d))[.)]")
 """What Markdown reads as markup anywhere, and what it reads as a heading, a list or a quotation at the start of a line."""
-_FINDINGS = ("verdict", "question", "highest (n)", "lowest (n)", "gap [interval]", "expected by chance (95 %): up to")
+_FINDINGS = ("verdict", "question", "higher (n)", "lower (n)", "gap [interval]", "expected by chance (95 %): up to")
 _MOST_ROWS = {1: 10, 2: 5, 3: 4}
 """Rows of an audit by the number of audits, so that the whole stays short; of more, none."""
 _CHANGES = ("verdict", "question", "gap before", "gap after", "change [interval]", "adjusted p")
@@ -112,16 +112,22 @@ def questions_markdown(audit: AuditResult, settings: Settings, rows: int | None 
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     judged = [finding for finding in primary if is_judged(finding)]
     shown = leading(judged, len(judged) if rows is None else rows)
-    table = [_table(_FINDINGS, (_finding(finding, audit) for finding in shown), len(shown), len(judged))] if shown else []
+    table = [_table(_FINDINGS, (_finding(finding, audit, settings) for finding in shown), len(shown), len(judged))] if shown else []
     rest = [escaped(f"{text}.") for text in unjudged_sentences(primary, settings)]
     return "\n\n".join([*table, *(["  \n".join(rest)] if rest else [])])
 
 
-def _finding(finding: Finding, audit: AuditResult) -> tuple[str, ...]:
+def _finding(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[str, ...]:
     words = [sentences.VERDICTS[finding.verdict].word.lower(), evidence.shift_tag(finding)]
     words += ["group composition"] if composition_sentence(finding) else []
-    ends = [] if finding.gap is None else [phrases.short_rate(finding, group) for group in (finding.gap.highest, finding.gap.lowest)]
-    beside = " ".join(filter(None, [phrases.gap_text(finding), *ratio_sentences(finding), rule_sentence(finding)]))
+    pair = phrases.leading_pair(finding)
+    ends = [] if pair is None else [phrases.short_rate(finding, group) for group in (pair.higher, pair.lower)]
+    beside = " ".join(
+        filter(
+            None,
+            [phrases.gap_text(finding), undecided_sentence(finding, audit, settings), *ratio_sentences(finding), rule_sentence(finding)],
+        )
+    )
     return (", ".join(filter(None, words)), sentences.title(finding, audit), *ends, beside, phrases.chance_text(finding))
 
 

@@ -68,11 +68,11 @@ def _task(audit: AuditResult) -> str:
 
 
 def _metric_name(finding: Finding, audit: AuditResult) -> str:
-    gap = finding.gap
-    if gap is None:
+    pair = phrases.leading_pair(finding)
+    if pair is None:
         return sentences.title(finding, audit)
-    pair = f"{phrases.group(gap.highest)} minus {phrases.group(gap.lowest)}"
-    return f"{sentences.title(finding, audit)}: {pair}, {phrases.size(gap)}, {finding.verdict}"
+    named = f"{phrases.group(pair.higher)} minus {phrases.group(pair.lower)}"
+    return f"{sentences.title(finding, audit)}: {named}, {phrases.gap_text(finding)}, {finding.verdict}"
 
 
 def _named(text: str) -> str:

@@ -35,15 +35,16 @@ _SHADES = ("#74a6d8", "#fdfcf9", "#e7954b")
 
 
 def rates(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = None) -> Axes:
-    """Draw the rate of every group with its interval, the rate of all images as a line, and the noise floor of the gap as a band.
+    """Draw the rate of every group with its interval, the rate of all images as a line, and the chance of the leading pair as a band.
 
-    The band is as wide as the gap expected by chance (95 % of shuffles), and lies about the rate of all images.
+    The band is as wide as chance sets those two groups apart (95 % of shuffles), and lies about the rate of all images.
     """
     cells = [cell for cell in finding.by_group if cell.value is not None]
     axes = axes_of(ax, _ROW * len(cells) + _FRAME)
     overall = finding.overall.value
-    if finding.gap and overall is not None:
-        ends = 100 * (overall - finding.gap.null_95 / 2), 100 * (overall + finding.gap.null_95 / 2)
+    pair = None if finding.diffuse else phrases.leading_pair(finding)
+    if pair and overall is not None:
+        ends = 100 * (overall - pair.chance / 2), 100 * (overall + pair.chance / 2)
         axes.axvspan(*ends, color=BAND, linewidth=0, zorder=0, label="expected by chance (95 %)")
     for y, cell in enumerate(cells):
         compared = cell.status == "ok"
@@ -87,25 +88,28 @@ def _difference(axes: Axes, y: int, contrast: Contrast) -> None:
 
 
 def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: bool = True) -> Axes:
-    """Draw the largest gap of every question with its interval, and below it as a bar the gap expected by chance (95 % of shuffles).
+    """Draw the leading pair of every question with its interval, and below it as a bar what is expected by chance (95 % of shuffles).
 
     `primary`: only the pre-specified questions.
     """
     shown = sorted((each for each in audit.findings if each.primary or not primary), key=by_severity)
     axes = axes_of(ax, 1.4 * _ROW * len(shown) + _FRAME)
     for y, finding in enumerate(shown):
-        gap = finding.gap
-        if gap is None:
+        pair = phrases.leading_pair(finding)
+        if pair is None:
             axes.text(0.5, y, "not estimable", color=FAINT, fontsize=8, ha="center", va="center", transform=axes.get_yaxis_transform())
             continue
-        axes.barh(y, 100 * gap.null_95, height=0.7, color=BAND, zorder=0, label="expected by chance (95 %)")
-        axes.plot([100 * gap.low, 100 * gap.high], [y, y], color=INK)
-        axes.plot([100 * gap.value], [y], "o", color=INK, markerfacecolor=INK if finding.verdict in ("disparity", "signal") else "white")
+        if not finding.diffuse:
+            axes.barh(y, 100 * pair.chance, height=0.7, color=BAND, zorder=0, label="expected by chance (95 %)")
+        axes.plot([100 * max(pair.low, 0.0), 100 * pair.high], [y, y], color=INK)
+        axes.plot(
+            [100 * pair.difference], [y], "o", color=INK, markerfacecolor=INK if finding.verdict in ("disparity", "signal") else "white"
+        )
     for tolerance in sorted({finding.tolerance for finding in shown}):
         axes.axvline(100 * tolerance, color=LINE, linestyle=":", linewidth=1, label=f"tolerance: {exact_points(tolerance)}")
     _rows(axes, [_asked(finding, audit) for finding in shown], ())
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"largest gap between groups\n{POINTS}, with {level(alpha)} intervals")
+    axes.set_xlabel(f"gap between two groups\n{POINTS}, with {level(alpha)} intervals")
     legend(axes)
     return axes
 

@@ -25,6 +25,8 @@ RATE: Columns = {"group": "group or all images", "n": "n", "events": "events", "
 _WEIGHTED: Columns = {name: name for name in ("effective_n", "standard_error")}
 _GAP: Columns = {
     **{name: name for name in ("primary", "verdict", "exceeds_tolerance", "tolerance", "ratio_tolerance")},
+    "leading_higher": "gap.leading.higher", "leading_lower": "gap.leading.lower", "leading": "gap.leading.difference",
+    **{f"leading_{name}": f"gap.leading.{name}" for name in ("low", "high", "chance")},
     "highest": "gap.highest", "lowest": "gap.lowest", "gap": "gap.value",
     **{name: f"gap.{name}" for name in ("low", "high", "ratio", "p", "p_adjusted", "null_mean", "null_95", "minimum_detectable")},
     **{name: f"gap.{name}" for name in ("equivalence_bound", "equivalence_ratio", "ratio_low")},

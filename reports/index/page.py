@@ -91,8 +91,8 @@ def _rows(found: FoundAudit, results: Results, start: Path) -> Iterator[SimpleNa
 def _keys(audit: AuditResult, worst: Finding | None, results: Results) -> SimpleNamespace:
     """Return what the columns are sorted by where it is not what they show."""
     order = text.VERDICTS.index(audit.verdict) if audit.verdict in text.VERDICTS else len(text.VERDICTS)
-    gap = worst.gap.value if worst is not None and worst.gap is not None and worst.verdict != "not estimable" else -1.0
-    return SimpleNamespace(verdict=str(order), gap=f"{gap:.9f}", date=results.timing.created)
+    pair = phrases.leading_pair(worst) if worst is not None and worst.verdict != "not estimable" else None
+    return SimpleNamespace(verdict=str(order), gap=f"{pair.difference if pair else -1.0:.9f}", date=results.timing.created)
 
 
 def _link(directory: Path, start: Path) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 NOT_ESTIMABLE = "not estimable"
 _MOST_DECIMALS = 3
 _MOST_HASHES = 4
+_ROUNDING = 1e-9
+"""Of a percentage: what is closer to 0 is 0."""
 _MARKS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u2028\u2029")
 _UNCLEAN = re.compile(f"[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff{''.join(sorted(_MARKS_OF_DIRECTION))}]")
 """Every character that `clean` changes."""
@@ -95,9 +97,23 @@ def number(fraction: float, places: int, *, signed: bool = False) -> str:
     return ("−" if fraction < 0 else "+" if signed else "") + text
 
 
+def end(fraction: float, places: int, *, signed: bool = False) -> str:
+    """Return an end of an interval in hundredths; one that is not 0 has as many decimals as show it.
+
+    Examples
+    --------
+    >>> end(0.0024, 0), end(-0.00031, 1), end(0.16, 0), end(0.0, 1)
+    ('0.2', '−0.03', '16', '0.0')
+    """
+    size = abs(100 * fraction)
+    if size > _ROUNDING and not f"{size:.{places}f}".strip("0."):
+        places = -math.floor(math.log10(size))
+    return number(fraction, places, signed=signed)
+
+
 def span(low: float, high: float, places: int, *, signed: bool = False) -> str:
-    """Return an interval: ``[62, 80]``; of a share, never a minus zero."""
-    return f"[{number(low, places, signed=signed)},{_SPACE}{number(high, places, signed=signed)}]"
+    """Return an interval: ``[62, 80]``."""
+    return f"[{end(low, places, signed=signed)},{_SPACE}{end(high, places, signed=signed)}]"
 
 
 def percent(value: float | None, places: int = 0) -> str:

@@ -24,7 +24,8 @@ def by_severity(finding: Finding) -> tuple[float, ...]:
     if gap is None:
         return (_WORST_FIRST[finding.verdict],)
     at_least = gap.low if finding.verdict in ("disparity", "signal") else 0.0
-    return (_WORST_FIRST[finding.verdict], not finding.exceeds_tolerance, -at_least, gap.p_adjusted, -gap.value)
+    size = gap.value if gap.leading is None else gap.leading.difference
+    return (_WORST_FIRST[finding.verdict], not finding.exceeds_tolerance, -at_least, gap.p_adjusted, -size)
 
 
 def reversed_at_equal(finding: Finding) -> bool:

@@ -8,7 +8,7 @@ from audit.errors import DataError
 from audit.records.comparison import GapEnds, PairChange
 from audit.records.evidence import Estimate
 from audit.records.replicates import MeanGap
-from audit.records.results import Contrast, Finding, Gap, PairedFinding, Rate
+from audit.records.results import Contrast, Finding, Gap, LeadingPair, PairedFinding, Rate
 from audit.types import Group, ModelRecord
 from reports.text.numbers import (
     NOT_ESTIMABLE,
@@ -16,6 +16,7 @@ from reports.text.numbers import (
     decimal,
     decimals,
     difference,
+    end,
     exact_tolerances,
     factor_bounds,
     level,
@@ -33,8 +34,6 @@ NOT_PLANNED = "Not planned: "
 
 _NAMED = 5
 """Groups that a sentence names before it only counts."""
-WITHIN_CHANCE = "Chance gives so much only between groups with larger standard errors; these two differ significantly."
-"""Of a gap within what is expected by chance whose pair is the most significant one."""
 _LONGEST_NAME = 120
 """Characters of a level's name; results.json has it whole."""
 LEFT_OUT_OF_CLUSTERS = (
@@ -112,14 +111,29 @@ def rate_of(finding: Finding, levels: Group) -> Rate:
     raise DataError(f"results.json contradicts itself: {finding.id} has no rate for {group(levels)!r}", fix="run the audit again")
 
 
+def leading_pair(finding: Finding) -> LeadingPair | None:
+    """Return the two groups and the one difference that every sentence, table and chart tells of; None without a gap.
+
+    The leading pair; of a diffuse finding, and in a file of an earlier version, the groups with the highest and the lowest rate.
+    """
+    gap = finding.gap
+    if gap is None:
+        return None
+    return gap.leading or LeadingPair(gap.highest, gap.lowest, gap.value, max(gap.low, 0.0), gap.high, gap.null_95)
+
+
 def gap_text(finding: Finding) -> str:
-    """Return the gap with its interval: ``26 points [12, 39]``."""
-    return size(finding.gap)
+    """Return the difference of the leading pair with its interval: ``26 points [12, 39]``."""
+    pair, places = leading_pair(finding), gap_places(finding)
+    return NOT_ESTIMABLE if pair is None else f"{points(pair.difference, places)} {span(pair.low, pair.high, places)}"
 
 
 def chance_text(finding: Finding) -> str:
-    """Return the noise floor of the gap: its 95 % point when group labels are shuffled."""
-    return NOT_ESTIMABLE if finding.gap is None else points(finding.gap.null_95, gap_places(finding))
+    """Return how far apart chance sets the leading pair (95 %); of a diffuse finding, which has none, so much."""
+    pair = leading_pair(finding)
+    if pair is None:
+        return NOT_ESTIMABLE
+    return "no single pair" if finding.diffuse else points(pair.chance, gap_places(finding))
 
 
 def diffuse(finding: Finding) -> str:
@@ -150,7 +164,9 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     else:
         chi2 = f"{decimal(gap.chi2, 1)}, {p_phrase(gap.chi2_p)}"
     return (
-        ("Gap expected by chance, on average", points(gap.null_mean, places)),
+        ("Highest minus lowest rate", f"{points(gap.value, places)} ({group(gap.highest)} − {group(gap.lowest)})"),
+        ("That by chance, on average", points(gap.null_mean, places)),
+        ("p", p_value(gap.p)),
         ("Adjusted p", p_value(gap.p_adjusted)),
         *_listed(finding),
         ("Chi-square", chi2),
@@ -177,14 +193,26 @@ def signed_change(found: Corrected) -> str:
 
 
 def gap_places(finding: Finding) -> int:
-    """Return the decimals that the interval of a gap carries."""
-    return decimals(finding.gap.low, finding.gap.high) if finding.gap else 0
+    """Return the decimals that the interval of the leading pair carries."""
+    pair = leading_pair(finding)
+    return decimals(pair.low, pair.high) if pair else 0
 
 
 def gap_and_interval(finding: Finding) -> tuple[str, str]:
-    """Return a gap and its interval in points without units, for two cells: ``7.9`` and ``5.1 to 10.7``."""
-    gap, places = finding.gap, gap_places(finding)
-    return (number(gap.value, places), f"{number(max(gap.low, 0.0), places)} to {number(gap.high, places)}") if gap else ("", "")
+    """Return the difference of the leading pair and its interval in points without units, for two cells: ``7.9`` and ``5.1 to 10.7``."""
+    pair, places = leading_pair(finding), gap_places(finding)
+    return (number(pair.difference, places), f"{end(pair.low, places)} to {end(pair.high, places)}") if pair else ("", "")
+
+
+def compared_groups(finding: Finding) -> int:
+    """Return how many groups have enough images to be compared."""
+    return sum(cell.status == "ok" for cell in finding.by_group)
+
+
+def leading_groups(finding: Finding) -> tuple[Group, ...]:
+    """Return the groups of the leading pair, the worse one first; of a metric without a better side the higher one. Empty without a gap."""
+    pair = leading_pair(finding)
+    return () if pair is None else (pair.lower, pair.higher) if finding.better == "high" else (pair.higher, pair.lower)
 
 
 def short_rate(finding: Finding, levels: Group) -> str:

@@ -11,7 +11,7 @@ from audit.types import Exclusion, Settings
 from reports.text import phrases
 from reports.text.evidence import shift_sentence
 from reports.text.notes import sentence
-from reports.text.numbers import exact_points, exact_tolerances, in_words, p_phrase, percent, points, times
+from reports.text.numbers import count, exact_points, exact_tolerances, in_words, p_phrase, p_value, percent, points, times
 from reports.text.responsiveness import composition_sentence, why_unresponsive
 
 LIMITED = "LIMITED RUN: a sample of the images settles nothing."
@@ -27,7 +27,7 @@ _COUNTED: tuple[tuple[Verdict, str, str], ...] = (
 
 def reason(finding: Finding, audit: AuditResult, settings: Settings) -> str:
     """Return why a finding has its verdict, with the groups and images that the verdict does not cover."""
-    limited, measured = [LIMITED] * audit.data.limited, [_measured(finding, finding.gap)] if finding.gap else []
+    limited, measured = [LIMITED] * audit.data.limited, [_measured(finding, audit, finding.gap)] if finding.gap else []
     covered = not_covered(audit.data.exclusions) if finding.verdict == "equivalent" else []
     return " ".join([*limited, *measured, *explanation(finding, audit, settings), *not_compared(finding.by_group), *covered])
 
@@ -38,7 +38,7 @@ def explanation(finding: Finding, audit: AuditResult, settings: Settings) -> lis
         return [_why_not_estimable(finding, settings)]
     unresponsive = [_unresponsive(finding, audit)] if finding.unresponsive else []
     return [
-        *_explained(finding, finding.gap, settings),
+        *_explained(finding, audit, settings),
         *unresponsive,
         *filter(None, [shift_sentence(finding), composition_sentence(finding)]),
     ]
@@ -102,33 +102,68 @@ def _unresponsive(finding: Finding, audit: AuditResult) -> str:
     return f"This tells nothing about groups: {why_unresponsive(finding, audit)}."
 
 
-def _measured(finding: Finding, gap: Gap) -> str:
-    lowest, highest = (_rate(phrases.rate_of(finding, group)) for group in (gap.lowest, gap.highest))
+def _measured(finding: Finding, audit: AuditResult, gap: Gap) -> str:
+    pair = phrases.leading_pair(finding)
+    first, second = (_rate(phrases.rate_of(finding, group)) for group in (pair.higher, pair.lower)) if pair else ("", "")
     subject = _subject(finding)
-    p = p_phrase(gap.p_adjusted, "adjusted p")
-    return (
-        f"{subject[0].upper()}{subject[1:]} runs from {lowest} to {highest}: a gap of {phrases.size(gap)} "
-        f"({p}; expected by chance (95 %): up to {points(gap.null_95, 1)})."
-    )
+    chance = "" if finding.diffuse or pair is None else f"; expected by chance (95 %): up to {points(pair.chance, 1)}"
+    rates = f"runs from {second} to {first}: a gap" if finding.diffuse else f"is {first} against {second}: a difference"
+    return f"{subject[0].upper()}{subject[1:]} {rates} of {phrases.gap_text(finding)} ({p_words(finding, audit, gap)}{chance})."
 
 
-def _explained(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
+def p_words(finding: Finding, audit: AuditResult, gap: Gap) -> str:
+    """Return the p of a question and what correction makes of it: ``p = .027 for this question, .37 after correction for 16 questions``."""
+    family = sum(each.gap is not None for each in audit.findings if each.primary == finding.primary)
+    if family < 2 or p_value(gap.p) == p_value(gap.p_adjusted):
+        return p_phrase(gap.p_adjusted, "adjusted p" if family > 1 else "p")
+    what = "questions" if finding.primary else "exploratory comparisons"
+    return f"{p_phrase(gap.p)} for this question, {p_value(gap.p_adjusted)} after correction for {count(family)} {what}"
+
+
+def undecided_sentence(finding: Finding, audit: AuditResult, settings: Settings) -> str:
+    """Return why a difference is not decided though its p, its interval or its chance alone look as if it were; empty where none does."""
+    gap, pair = finding.gap, phrases.leading_pair(finding)
+    if gap is None or pair is None or audit.data.limited or finding.verdict not in ("inconclusive", "no signal"):
+        return ""
+    if gap.p_adjusted <= settings.alpha:
+        return f"Undecided: {p_words(finding, audit, gap)}, but the interval of the difference includes 0; of two groups it takes both."
+    if gap.p <= settings.alpha:
+        return f"Undecided: {p_words(finding, audit, gap)}."
+    if pair.low > 0 or pair.difference > pair.chance:
+        what = "the interval leaves out 0" if pair.low > 0 else "the difference exceeds what is expected by chance"
+        return f"Undecided: {what}, but the test of all groups does not reject ({p_words(finding, audit, gap)})."
+    return ""
+
+
+def undecided_tag(finding: Finding, audit: AuditResult, settings: Settings) -> str:
+    """Return the same in a few words, for a list: ``p = .027, corrected .37``."""
+    if not finding.gap or not undecided_sentence(finding, audit, settings):
+        return ""
+    corrected = "" if p_value(finding.gap.p) == p_value(finding.gap.p_adjusted) else f", corrected {p_value(finding.gap.p_adjusted)}"
+    return f"{p_phrase(finding.gap.p)}{corrected}"
+
+
+def _explained(finding: Finding, audit: AuditResult, settings: Settings) -> list[str]:
     """Return what the verdict adds to the measured gap; a limited run adds nothing."""
+    gap = finding.gap
+    if gap is None:
+        return []
     if finding.verdict == "signal":
-        return [*_most_significant(finding, gap), "It was not planned: a reason to ask again with new images, not a verdict."]
+        planned = "It was not planned: a reason to ask again with new images, not a verdict."
+        return [*[phrases.diffuse(finding)] * finding.diffuse, planned]
     if finding.verdict == "equivalent":
         return _why_equivalent(finding, gap, settings)
     if finding.verdict == "disparity":
-        # The test asks one question, the interval holds for all pairs.
-        open_size = ["Its interval holds for every pair of groups at once and includes 0: the groups differ, by how much is undecided."]
-        return [*_most_significant(finding, gap), beyond_sentence(finding), *open_size * (gap.low <= 0)]
-    if finding.verdict == "inconclusive" and gap.p_adjusted > settings.alpha:
+        return [*[phrases.diffuse(finding)] * finding.diffuse, beyond_sentence(finding)]
+    why = undecided_sentence(finding, audit, settings)
+    if finding.verdict == "inconclusive" and not audit.data.limited:
         return [
+            *filter(None, [why]),
             f"Too few images to tell: neither a difference in {_subject(finding)} nor its absence within {_tolerances(finding)} shows; of "
             f"the smallest group they could reliably detect only differences above {points(gap.minimum_detectable, 1)}.",
             *ratio_sentences(finding),
         ]
-    return []
+    return [why] if why else []
 
 
 def beyond_sentence(finding: Finding) -> str:
@@ -194,18 +229,6 @@ def ratio_sentences(finding: Finding) -> list[str]:
         return [f"{inside}; rates may differ by a factor of up to {times(gap.equivalence_ratio)}."]
     empty = [phrases.group(rate.group) for rate in finding.by_group if rate.status == "ok" and not rate.events]
     return [f"{inside}; nothing bounds the ratio of the rates{f': no event in {phrases.some(empty)}' if empty else ''}."]
-
-
-def _most_significant(finding: Finding, gap: Gap) -> list[str]:
-    """Name the most significant pair where it is another than the widest: thin groups may lie farther apart by chance."""
-    if finding.diffuse:
-        return [phrases.diffuse(finding)]
-    if gap.most_significant is None:
-        return []
-    if gap.most_significant == (gap.highest, gap.lowest):
-        return [phrases.WITHIN_CHANCE] if gap.value <= gap.null_95 else []
-    high, low = (_rate(phrases.rate_of(finding, group)) for group in gap.most_significant)
-    return [f"The most significant pair: {high} and {low}."]
 
 
 def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]:

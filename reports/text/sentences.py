@@ -14,23 +14,23 @@ from audit.records.finding import VarianceShares
 from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve
 from audit.types import Group, Settings
 from reports.text.evidence import shift_sentence
-from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, points, rate
+from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, rate
 from reports.text.order import MOST_SIGNALS, signals_of
 from reports.text.phrases import (
-    WITHIN_CHANCE,
     answers_only,
     attributes,
+    chance_text,
     detectable_text,
     diffuse,
-    gap_places,
     gap_text,
     group,
+    leading_groups,
     paired_title,
     rate_of,
     sized,
     some,
 )
-from reports.text.reasons import ratio_sentences
+from reports.text.reasons import p_words, ratio_sentences
 from reports.text.responsiveness import composition_sentence, why_unresponsive
 
 SAME_SIGN_SHARE = 0.8
@@ -160,35 +160,17 @@ def headline(finding: Finding, audit: AuditResult) -> str:
     """Return a finding as a sentence: both ends of the gap with n and interval, its size, its p, and what is expected by chance."""
     if finding.gap is None:
         return f"{title(finding, audit)} is not estimable: fewer than two groups have enough images that count."
-    gap = finding.gap
-    order = (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
-    first, second = (rate_of(finding, levels) for levels in order)
-    p = p_phrase(gap.p_adjusted, "adjusted p")
-    return (
-        f"{subject(finding, audit)} is {_rate_for(first)} against {_rate_for(second)}: gap {gap_text(finding)}, "
-        f"{p}; expected by chance (95\u00a0%): up to {points(gap.null_95, gap_places(finding))}."
-        f"{_most_significant(finding)}{_after(finding, metric_of(finding, truth_of(finding, audit)))}{_looked(finding, audit)} "
-        f"{shift_sentence(finding)}"
-    ).rstrip()
+    first, second = (rate_of(finding, levels) for levels in leading_groups(finding))
+    chance = diffuse(finding) if finding.diffuse else f"Expected by chance (95\u00a0%): up to {chance_text(finding)}."
+    gap = f"{'widest gap' if finding.diffuse else 'gap'} {gap_text(finding)}, {p_words(finding, audit, finding.gap)}. {chance}"
+    beside = f"{_after(finding, metric_of(finding, truth_of(finding, audit)))}{_looked(finding, audit)} {shift_sentence(finding)}"
+    return f"{subject(finding, audit)} is {_rate_for(first)} against {_rate_for(second)}: {gap}{beside}".rstrip()
 
 
 def _looked(finding: Finding, audit: AuditResult) -> str:
     """Return that the answers do not depend on the images, and that group composition explains a gap."""
     why, composed = why_unresponsive(finding, audit), composition_sentence(finding)
     return "".join(f" {text}" for text in (f"This tells nothing about groups: {why}." if why else "", composed) if text)
-
-
-def _most_significant(finding: Finding) -> str:
-    """Name the most significant pair, where the test rejects and the widest pair is another, or within what is expected by chance."""
-    if finding.diffuse:
-        return f" {diffuse(finding)}"
-    ends = finding.gap and finding.gap.most_significant
-    if not finding.pairs or not finding.gap or not ends:
-        return ""
-    if ends == (finding.gap.highest, finding.gap.lowest):
-        return f" {WITHIN_CHANCE}" if finding.gap.value <= finding.gap.null_95 else ""
-    first, second = (rate_of(finding, levels) for levels in (ends[::-1] if finding.better == "high" else ends))
-    return f" Most significant pair: {_rate_for(first)} against {_rate_for(second)}."
 
 
 def _rate_for(cell: Rate) -> str:

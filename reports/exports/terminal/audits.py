@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from audit.cli.screen import Screen
 from audit.records.results import AuditResult, Finding, Results
-from audit.types import Group, Settings
+from audit.types import Settings
 from contrastive.cli.console import visible
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.changes import paired_lines
@@ -17,7 +17,7 @@ from reports.text.headline import headline_of, left_out_by_rule
 from reports.text.headline.captions import groups_title, is_judged, unjudged_sentences
 from reports.text.numbers import in_words, number, span
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
-from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, weighted
+from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
 from reports.text.responsiveness import composition_sentence, equal_gap, look_line
 
 _MARKS = {"disparity": "▲", "signal": "◆", "equivalent": "≈", "inconclusive": "?", "no signal": "–", "not estimable": "○"}
@@ -25,7 +25,7 @@ _COLOURS = {"disparity": "red", "signal": "amber", "equivalent": "teal", "inconc
 _MOST_ROWS, _MOST_REPLICATED = 15, 3
 _ENDS = 20
 """Columns that the groups of a question have at least, in its line."""
-_HEAD = ("question", "gap, points", "rates at its ends")
+_HEAD = ("question", "gap, points", "between")
 _PIPE = Screen()
 
 
@@ -50,7 +50,7 @@ def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: b
         beside.insert(0, sentences.paired_headline(pair))
     beside += [f"and what-ifs to {in_words(len(audit.what_ifs), 'question')}: see the report"] if audit.what_ifs else []
     rest = [line for text in beside if text for line in lines_of(text, screen)]
-    return [head, _planned(audit, settings, screen, verbose=verbose), _not_planned(audit, screen), rest]
+    return [head, _planned(audit, settings, screen, verbose=verbose), _not_planned(audit, settings, screen), rest]
 
 
 def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[str]:
@@ -59,19 +59,20 @@ def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose:
     judged = [each for each in primary if is_judged(each)]
     shown = leading(judged, _MOST_ROWS)
     more = len(judged) - len(shown)
-    lines = _table(shown, audit, screen) if verbose else _rows(shown, audit, screen)
+    lines = _table(shown, audit, settings, screen) if verbose else _rows(shown, audit, settings, screen)
     lines += lines_of(f"and {in_words(more, 'more question')}: see the report", screen) if more else []
     return [*lines, *(line for text in unjudged_sentences(primary, settings) for line in _marked("not estimable", text, screen))]
 
 
-def _not_planned(audit: AuditResult, screen: Screen) -> list[str]:
+def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
     """Return the strongest signals, marked as not planned, and how much more was explored."""
     signals = strongest_signals(audit.findings)
     if not signals:
         return lines_of(sentences.no_signal_sentence(audit), screen) if any(not each.primary for each in audit.findings) else []
     others = sum(not each.primary for each in audit.findings) - len(signals)
     more = f"and {in_words(others, 'more exploratory comparison')}: see the report" if others else ""
-    return [*lines_of(sentences.signals_sentence(audit), screen), *_rows(signals, audit, screen), *(lines_of(more, screen) if more else [])]
+    rows = _rows(signals, audit, settings, screen)
+    return [*lines_of(sentences.signals_sentence(audit), screen), *rows, *(lines_of(more, screen) if more else [])]
 
 
 def _last(audit: AuditResult, results: Results, screen: Screen) -> list[str]:
@@ -110,7 +111,7 @@ def _name(audit: AuditResult) -> str:
 # ---- questions -----------------------------------------------------------------------------------------------------------------------
 
 
-def _rows(findings: Sequence[Finding], audit: AuditResult, screen: Screen) -> list[str]:
+def _rows(findings: Sequence[Finding], audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
     """Return a line for each question: its mark, what was asked, the gap with its interval, and the rates at its ends.
 
     Where that leaves no room for the ends, gap and ends have a line of their own; what is longer than its columns goes on below.
@@ -126,29 +127,28 @@ def _rows(findings: Sequence[Finding], audit: AuditResult, screen: Screen) -> li
         beside = [(size, gap), (ends, ends_room)]
         titled = row_of([(title, room)], screen) if narrow else []
         first, *others = [*titled, *row_of(beside if narrow else [(title, asked), *beside], screen, 2)]
-        lines += [f"{mark} {first}", *(f"  {line}" for line in others), *(_beside(finding, screen) if finding else [])]
+        lines += [f"{mark} {first}", *(f"  {line}" for line in others), *(_beside(finding, audit, settings, screen) if finding else [])]
     return lines
 
 
 def _size(finding: Finding) -> str:
-    gap, places = finding.gap, phrases.gap_places(finding)
-    return f"{number(gap.value, places)} {span(gap.low, gap.high, places)}" if gap else ""
-
-
-def _ordered(finding: Finding) -> tuple[Group, ...]:
-    """Return the groups at the ends of a gap, the worse one first."""
-    gap = finding.gap
-    return () if gap is None else (gap.lowest, gap.highest) if finding.better == "high" else (gap.highest, gap.lowest)
+    pair, places = phrases.leading_pair(finding), phrases.gap_places(finding)
+    return f"{number(pair.difference, places)} {span(pair.low, pair.high, places)}" if pair else ""
 
 
 def _ends(finding: Finding) -> str:
-    ends = [phrases.rate_of(finding, group) for group in _ordered(finding)]
+    ends = [phrases.rate_of(finding, group) for group in phrases.leading_groups(finding)]
     return ", ".join(f"{phrases.group(each.group)} {phrases.cell_value(each, *ends)}" for each in ends)
 
 
-def _beside(finding: Finding, screen: Screen) -> list[str]:
-    """Return what must not be left out beside a gap: its ratio, and what other attributes or the composition of groups make of it."""
-    said = [*ratio_sentences(finding), rule_sentence(finding), evidence.shift_sentence(finding)]
+def _beside(finding: Finding, audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
+    """Return what must not be left out beside a gap: why it is undecided, its ratio, and what explains it."""
+    said = [
+        undecided_sentence(finding, audit, settings),
+        *ratio_sentences(finding),
+        rule_sentence(finding),
+        evidence.shift_sentence(finding),
+    ]
     said += [f"explained by group composition: {equal_gap(finding)} at equal shares of true answers"] * bool(composition_sentence(finding))
     return [line for text in said if text for line in lines_of(text, screen, indent=4)]
 
@@ -156,17 +156,17 @@ def _beside(finding: Finding, screen: Screen) -> list[str]:
 # ---- as a table ----------------------------------------------------------------------------------------------------------------------
 
 
-def _table(findings: Sequence[Finding], audit: AuditResult, screen: Screen) -> list[str]:
+def _table(findings: Sequence[Finding], audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
     """Return two lines for each question: its verdict; both groups with n, the gap with its interval, and what chance gives."""
     head = [*_two_lines(("metric by attribute", "verdict"), ("groups (n)", "gap [interval]", "chance"), screen), "-" * screen.columns]
-    return [*head * bool(findings), *(line for each in findings for line in _row(each, audit, screen))]
+    return [*head * bool(findings), *(line for each in findings for line in _row(each, audit, settings, screen))]
 
 
-def _row(finding: Finding, audit: AuditResult, screen: Screen) -> list[str]:
-    gap, places = finding.gap, phrases.gap_places(finding)
-    groups = ", ".join(phrases.short_rate(finding, group) for group in _ordered(finding))
-    second = (groups, _size(finding), number(gap.null_95, places)) if gap else ()
-    return [*_two_lines((groups_title(finding, audit), finding.verdict), second, screen), *_beside(finding, screen)]
+def _row(finding: Finding, audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
+    pair, places = phrases.leading_pair(finding), phrases.gap_places(finding)
+    groups = ", ".join(phrases.short_rate(finding, group) for group in phrases.leading_groups(finding))
+    second = (groups, _size(finding), "" if finding.diffuse else number(pair.chance, places)) if pair else ()
+    return [*_two_lines((groups_title(finding, audit), finding.verdict), second, screen), *_beside(finding, audit, settings, screen)]
 
 
 def _two_lines(first: tuple[str, str], second: tuple[str, ...], screen: Screen) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.results import AuditResult, Finding
+from audit.records.results import Finding
 from audit.types import Group
 from reports.charts.gaps import gap_marks, gaps_axis
 from reports.sections.context import AuditContext, PlacedFinding
@@ -13,6 +13,7 @@ from reports.text import phrases
 from reports.text.evidence import shift_tag
 from reports.text.headline import affected, captions, question
 from reports.text.order import reversed_at_equal
+from reports.text.reasons import undecided_tag
 
 
 def view(context: AuditContext) -> SimpleNamespace | None:
@@ -23,7 +24,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     findings = [each.finding for each in judged]
     axis = gaps_axis(findings)
     return SimpleNamespace(
-        rows=tuple(_row(each, context.audit, axis) for each in judged),
+        rows=tuple(_row(each, context, axis) for each in judged),
         rest=_rest(context),
         ticks=axis.ticks,
         caption=captions.questions_caption(findings, settings, axis.ticks[-1][1]),
@@ -31,18 +32,19 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
 
 
-def _row(placed: PlacedFinding, audit: AuditResult, axis: SimpleNamespace) -> SimpleNamespace:
-    finding, gap = placed.finding, placed.finding.gap
+def _row(placed: PlacedFinding, context: AuditContext, axis: SimpleNamespace) -> SimpleNamespace:
+    finding, pair = placed.finding, phrases.leading_pair(placed.finding)
     value, interval = phrases.gap_and_interval(finding)
+    undecided = undecided_tag(finding, context.audit, context.results.settings)
     return SimpleNamespace(
         key=placed.key,
         finding=finding,
-        question=question(finding, audit),
-        tags=captions.tags(finding, shift_tag(finding)),
+        question=question(finding, context.audit),
+        tags=tuple(filter(None, (*captions.tags(finding, shift_tag(finding)), undecided))),
         gap=value,
         interval=interval,
         marks=gap_marks(finding, axis.scale),
-        ends=tuple(_end(finding, levels) for levels in (gap.lowest, gap.highest)) if gap else (),
+        ends=tuple(_end(finding, levels) for levels in (pair.lower, pair.higher)) if pair else (),
     )
 
 

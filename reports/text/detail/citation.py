@@ -7,9 +7,10 @@ from typing import Protocol
 
 from audit.records.results import AuditResult, Finding
 from audit.types import Settings
+from reports.text import phrases
 from reports.text.detail.found import found_title
 from reports.text.headline import interval_level
-from reports.text.numbers import count, decimals, number, points, short_hash
+from reports.text.numbers import count, end, points, short_hash
 
 _LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", **{each: f"\\{each}" for each in "%&#$_"}, "~": r"\~{}", "^": r"\^{}"}
 
@@ -43,13 +44,15 @@ def bibtex(finding: Finding, audit: AuditResult, settings: Settings, source: Sou
 
 
 def _numbers(finding: Finding, settings: Settings) -> str:
-    gap, n = finding.gap, f"n = {count(finding.overall.n)}"
-    if gap is None:
+    pair, n = phrases.leading_pair(finding), f"n = {count(finding.overall.n)}"
+    if pair is None:
         return f"not estimable, {n}"
-    places, low = decimals(gap.low, gap.high), max(gap.low, 0.0)
-    return (
-        f"gap {points(gap.value, places)}, {interval_level(settings)} % interval {number(low, places)} to {number(gap.high, places)}, {n}"
-    )
+    what = "widest gap" if finding.diffuse else "gap"
+    if finding.verdict not in ("disparity", "signal") and phrases.compared_groups(finding) > 2:
+        what = " and ".join(phrases.group(group) for group in phrases.leading_groups(finding)) + ": gap"
+    places = phrases.gap_places(finding)
+    interval = f"{interval_level(settings)} % interval {end(pair.low, places)} to {end(pair.high, places)}"
+    return f"{what} {points(pair.difference, places)}, {interval}, {n}"
 
 
 def _source(audit: AuditResult, source: Source) -> str:

@@ -6,7 +6,7 @@ from audit.records.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases, sentences
 from reports.text.headline import interval_level, statement
-from reports.text.numbers import count, exact_tolerances, points
+from reports.text.numbers import count, exact_tolerances
 
 
 def appendix_note(file: str, *, has_tables: bool) -> str:
@@ -39,8 +39,8 @@ def three_numbers(finding: Finding, settings: Settings) -> tuple[tuple[str, str]
         else ("Tolerance, set before the run", exact_tolerances(finding.tolerance, finding.ratio_tolerance))
     )
     return (
-        (f"Gap [{level} interval]", phrases.size(gap)),
-        (f"Expected by chance ({level})", f"up to {points(gap.null_95, phrases.gap_places(finding))}"),
+        (f"{'Widest gap' if finding.diffuse else 'Gap'} [{level} interval]", phrases.gap_text(finding)),
+        *(() if finding.diffuse else ((f"Expected by chance ({level})", f"up to {phrases.chance_text(finding)}"),)),
         third,
     )
 

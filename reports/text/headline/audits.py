@@ -18,7 +18,7 @@ from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
 from reports.text.numbers import exact_tolerances, in_words, points
 from reports.text.order import by_severity, reversed_at_equal, strongest_signals
-from reports.text.reasons import beyond_sentence, ratio_sentences, rule_sentence
+from reports.text.reasons import beyond_sentence, ratio_sentences, rule_sentence, undecided_sentence
 from reports.text.responsiveness import brief_lead, composition_sentence, lead
 
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
@@ -46,8 +46,8 @@ class Headline:
     size: str
     """Its uncertainty: ``The gap is 8 points (95 % interval 5 to 11).``"""
     cautions: tuple[str, ...]
-    """What equal other attributes or group composition make of a disparity: its verdict must not stand alone. Last, that several versions
-    of the model answered."""
+    """What equal other attributes or group composition make of a disparity, and why a difference that looks like one is undecided: the
+    verdict must not stand alone. Last, that several versions of the model answered."""
     details: tuple[str, ...]
     """What else belongs beside it."""
     signal: str
@@ -86,7 +86,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         "" if kind in ("unresponsive", "unanswered") else brief_lead(audit),
         sentence,
         size,
-        tuple(filter(None, (*(_cautions(audit, primary) if kind == "disparity" else ()), versions_sentence(audit.endpoint)))),
+        tuple(filter(None, (*_cautions(audit, primary, kind, settings), versions_sentence(audit.endpoint)))),
         tuple(filter(None, details)),
         _ASKED_AGAIN if visible else _signal(audit) or _beyond_chance(audit, kind, settings),
         leading,
@@ -129,11 +129,12 @@ def _beside(signal: Finding, said: _Said, audit: AuditResult, settings: Settings
 
 
 def _signal(audit: AuditResult) -> str:
-    strongest = strongest_signals(audit.findings)
-    if not strongest or strongest[0].gap is None:
+    strongest = next(iter(strongest_signals(audit.findings)), None)
+    pair = None if strongest is None else phrases.leading_pair(strongest)
+    if strongest is None or pair is None:
         return ""
-    gap = points(strongest[0].gap.value, phrases.gap_places(strongest[0]))
-    return f"Not planned, but visible: {_lower(statement(strongest[0], audit))}. The gap is {gap}."
+    size = f"The {'widest gap' if strongest.diffuse else 'gap'} is {points(pair.difference, phrases.gap_places(strongest))}."
+    return f"Not planned, but visible: {_lower(statement(strongest, audit))}. {size}"
 
 
 def _beyond_chance(audit: AuditResult, kind: Kind, settings: Settings) -> str:
@@ -145,7 +146,12 @@ def _beyond_chance(audit: AuditResult, kind: Kind, settings: Settings) -> str:
     return f"Not planned, but visible: differences beyond chance in {named}."
 
 
-def _cautions(audit: AuditResult, primary: Sequence[Finding]) -> tuple[str, ...]:
+def _cautions(audit: AuditResult, primary: Sequence[Finding], kind: Kind, settings: Settings) -> tuple[str, ...]:
+    """Return what must stand beside a disparity, and why a difference that looks like one is undecided."""
+    if kind == "inconclusive":
+        return (undecided_sentence(primary[0], audit, settings),)
+    if kind != "disparity":
+        return ()
     turned = [_turned(each, audit) for each in primary[1:] if reversed_at_equal(each)][:_MOST_TURNED]
     return tuple(filter(None, (shift_sentence(primary[0]), composition_sentence(primary[0]), *turned)))
 
@@ -167,8 +173,8 @@ def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Setting
 
 def _equivalent(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     where = "" if len(primary) == 1 else f" in {_all(len(primary))}"
-    widest = max((each for each in primary if each.gap), key=lambda each: each.gap.value if each.gap else 0.0)
-    return f"No difference that matters{where}: {_within(primary, audit)}.", _widest(widest, audit, settings), (rule_sentence(widest),)
+    widest = max((each for each in primary if each.gap), key=lambda each: each.gap.high if each.gap else 0.0)
+    return f"No difference that matters{where}: {_within(primary, audit)}.", _most_open(widest, audit, settings), (rule_sentence(widest),)
 
 
 def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
@@ -179,7 +185,7 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
     if not undecided:
         return f"Too few images to tell{where}{beside}.", "", (equal_too,)
     first = undecided[0]
-    return f"{_undecided(undecided, where)}{beside}.", _widest(first, audit, settings, undecided), (*ratio_sentences(first), equal_too)
+    return f"{_undecided(undecided, where)}{beside}.", _most_open(first, audit, settings), (*ratio_sentences(first), equal_too)
 
 
 def _undecided(undecided: Sequence[Finding], where: str) -> str:
@@ -213,7 +219,7 @@ def _unresponsive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
 def _limited(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     sample = f"A sample of {in_words(audit.data.used, 'image')} settles nothing: its verdict is always “inconclusive”."
     leading = next((each for each in primary if each.gap), None)
-    return sample, _widest(leading, audit, settings, primary) if leading else "", ("Run it without --limit for a verdict.",)
+    return sample, _most_open(leading, audit, settings) if leading else "", ("Run it without --limit for a verdict.",)
 
 
 def _exploratory(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
@@ -239,14 +245,17 @@ def _within(equal: Sequence[Finding], audit: AuditResult) -> str:
     return f"every two groups compared differ by less than {less} in {'; '.join([*rates[:_MOST_RATES], *more])}"
 
 
-def _widest(finding: Finding, audit: AuditResult, settings: Settings, among: Sequence[Finding] = ()) -> str:
-    """Name a gap that decides nothing: the widest, or the most significant of several."""
-    gap = finding.gap
-    if gap is None:
+def _most_open(finding: Finding, audit: AuditResult, settings: Settings) -> str:
+    """Name the pair that leaves most open: ``In role accuracy by race, White and Black may differ most: 5 points (95 % interval …).``"""
+    pair = phrases.leading_pair(finding)
+    if pair is None:
         return ""
-    what = "most significant" if any(each.gap and each.gap.value > gap.value for each in among) else "widest"
-    found = size_in_words(gap.value, gap.low, gap.high, settings)
-    return f"The {what} gap is {found}: {rate_name(finding, audit)} by {phrases.attributes(finding.attributes)}."
+    size = size_in_words(pair.difference, pair.low, pair.high, settings)
+    rate = f"{rate_name(finding, audit)} by {phrases.attributes(finding.attributes)}"
+    if phrases.compared_groups(finding) == 2:
+        return f"The gap in {rate} is {size}."
+    first, second = (phrases.group(group) for group in phrases.leading_groups(finding))
+    return f"In {rate}, {first} and {second} may differ most: {size}."
 
 
 def _all(questions: int) -> str:

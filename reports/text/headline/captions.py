@@ -28,11 +28,19 @@ def groups_caption(finding: Finding, settings: Settings) -> str:
     """Return how to read the chart of groups, with the images that count and the groups too small to be drawn."""
     tolerance = exact_tolerances(finding.tolerance, None)
     said = [
-        f"n\u00a0=\u00a0{count(finding.overall.n)}; {interval_level(settings)}\u00a0% intervals. Grey band: where random groups would lie. "
+        f"n\u00a0=\u00a0{count(finding.overall.n)}; {interval_level(settings)}\u00a0% intervals. {_band(finding)}"
         f"Filled: above or below the other groups together; ringed: by more than {tolerance}.",
         *not_compared(finding.by_group),
     ]
     return " ".join(said)
+
+
+def _band(finding: Finding) -> str:
+    """Return what the grey band is: as wide as chance sets the two groups apart that are told of."""
+    if finding.diffuse:
+        return ""
+    named = " and ".join(phrases.group(group) for group in phrases.leading_groups(finding))
+    return f"Grey band: as far as chance alone may set {named} apart. "
 
 
 def questions_title(questions: int) -> str:
@@ -55,7 +63,8 @@ def questions_caption(findings: Sequence[Finding], settings: Settings, last: str
     interval = f"{interval_level(settings)}\u00a0% interval over all pairs of groups"
     ratios = {each.ratio_tolerance for each in findings if each.ratio_tolerance}
     rare = f"; low rates must not differ {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))} times either" if ratios else ""
-    return f"Gap: highest minus lowest rate, with its {interval}. Axis from 0 to {last} points; shaded: {shaded}{rare}."
+    which = "Gap: between the two groups that are shown to differ most or, where none are, that leave most open"
+    return f"{which}, with its {interval}. Axis from 0 to {last} points; shaded: {shaded}{rare}."
 
 
 def is_judged(finding: Finding) -> bool:

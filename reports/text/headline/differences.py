@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from audit.records.results import AuditResult, Contrast, Finding, Rate
+from audit.records.results import AuditResult, Finding, LeadingPair, Rate
 from audit.types import Group, Settings
 from reports.text import phrases
 from reports.text.evidence import lost_words, shifted
-from reports.text.numbers import decimals, number, points
+from reports.text.numbers import decimals, end, points
 from reports.text.responsiveness import composition_sentence
 from reports.text.sentences import metric_of, subject_of, truth_of
 
@@ -44,39 +44,17 @@ class Ends:
     first: Rate
     """The worse side; where no side is better, the higher rate."""
     second: Rate
-    value: float
-    low: float
-    """Not below 0: it is the size of a difference."""
-    high: float
-    widest: bool
-    """Whether they are the ends of the gap; else they are the most significant pair."""
+    pair: LeadingPair
+    """Their difference, with its interval and what is expected by chance."""
 
 
 def ends(finding: Finding) -> Ends | None:
-    """Return the two groups to name: those of the widest gap; where that is thin, or another pair is adjusted, the most significant."""
-    gap = finding.gap
-    if gap is None:
+    """Return the two groups to name and their difference."""
+    pair = phrases.leading_pair(finding)
+    if pair is None:
         return None
-    widest, significant = (gap.highest, gap.lowest), gap.most_significant
-    pair = _pair(finding, significant) if significant else None
-    if pair and significant and significant != widest and not finding.diffuse and (shifted(finding) or not _stands(_pair(finding, widest))):
-        low, high = sorted((abs(pair.low_adjusted), abs(pair.high_adjusted)))
-        return Ends(*_ordered(finding, significant), abs(pair.difference), low if _stands(pair) else 0.0, high, widest=False)
-    return Ends(*_ordered(finding, widest), gap.value, max(gap.low, 0.0), gap.high, widest=True)
-
-
-def _pair(finding: Finding, groups: tuple[Group, Group]) -> Contrast | None:
-    return next((each for each in finding.pairs if {each.first, each.second} == set(groups)), None)
-
-
-def _stands(pair: Contrast | None) -> bool:
-    """Whether the simultaneous interval of a pair excludes 0."""
-    return pair is not None and (pair.low_adjusted > 0 or pair.high_adjusted < 0)
-
-
-def _ordered(finding: Finding, high_low: tuple[Group, Group]) -> tuple[Rate, Rate]:
-    first, second = (phrases.rate_of(finding, levels) for levels in (high_low[::-1] if finding.better == "high" else high_low))
-    return first, second
+    first, second = (phrases.rate_of(finding, group) for group in phrases.leading_groups(finding))
+    return Ends(first, second, pair)
 
 
 def affected(finding: Finding) -> tuple[Group, ...]:
@@ -132,17 +110,16 @@ def rate_name(finding: Finding, audit: AuditResult) -> str:
 
 def size_sentence(finding: Finding, settings: Settings) -> str:
     """Return how large the difference is that `statement` names: ``The gap is 8 points (95 % interval 5 to 11).``"""
-    found = ends(finding)
-    if found is None:
+    pair = phrases.leading_pair(finding)
+    if pair is None:
         return ""
-    what = "widest gap" if finding.diffuse else "gap" if found.widest else "difference"
-    return f"The {what} is {size_in_words(found.value, found.low, found.high, settings)}."
+    return f"The {'widest gap' if finding.diffuse else 'gap'} is {size_in_words(pair.difference, pair.low, pair.high, settings)}."
 
 
 def size_in_words(value: float, low: float, high: float, settings: Settings) -> str:
     """Return a size in points with its interval in words: ``8 points (95 % interval 5 to 11)``."""
-    places, low = decimals(max(low, 0.0), high), max(low, 0.0)
-    return f"{points(value, places)} ({interval_level(settings)}\u00a0% interval {number(low, places)} to {number(high, places)})"
+    places = decimals(low, high)
+    return f"{points(value, places)} ({interval_level(settings)}\u00a0% interval {end(low, places)} to {end(high, places)})"
 
 
 def interval_level(settings: Settings) -> str:

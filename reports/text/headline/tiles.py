@@ -8,8 +8,8 @@ from audit.types import Settings
 from reports.text import phrases
 from reports.text.evidence import shift_tag
 from reports.text.headline.audits import Headline
-from reports.text.headline.differences import ends, interval_level, rate_name
-from reports.text.numbers import decimals, exact_points, number, percent, points, times
+from reports.text.headline.differences import interval_level, rate_name
+from reports.text.numbers import end, exact_points, percent, points, times
 from reports.text.order import by_severity
 from reports.text.reasons import beyond_in_ratio_alone
 
@@ -18,7 +18,7 @@ _WHOLE_SCALE = 1.0
 
 
 def tiles_of(headline: Headline, audit: AuditResult, settings: Settings) -> tuple[Tile, ...]:
-    """Return at most three tiles: the gap, what random groups would give, and what else places it."""
+    """Return at most three tiles: the gap, what is expected by chance, and what else places it."""
     if headline.kind == "unresponsive":
         return _constant_tiles(audit)
     finding, level = headline.finding, interval_level(settings)
@@ -28,35 +28,36 @@ def tiles_of(headline: Headline, audit: AuditResult, settings: Settings) -> tupl
         seen, planned = headline.visible, phrases.attributes(finding.attributes)
         gap = _gap(seen, f"gap by {phrases.attributes(seen.attributes)}, not planned", level)
         return gap, _chance(seen, level), _gap(finding, f"planned: gap by {planned}", level)
-    return _leading(finding, level), _chance(finding, level), _third(headline, finding, audit, level)
+    gap = _gap(finding, f"gap by {phrases.attributes(finding.attributes)}", level)
+    return gap, _chance(finding, level), _third(headline, finding, audit, level)
 
 
 def _chance(finding: Finding, level: str) -> Tile:
-    return phrases.chance_text(finding), f"what random groups would give, at most ({level}\u00a0%)"
+    """Return how far apart chance sets the leading pair; of a diffuse finding, which has none, how far the groups lie from each other."""
+    if finding.diffuse and finding.gap:
+        spread = points(finding.gap.spread, max(phrases.gap_places(finding), 1))
+        return spread, "spread between the groups (standard deviation), less what sampling adds"
+    return phrases.chance_text(finding), f"expected by chance{_between(finding)}, at most ({level}\u00a0%)"
 
 
-def _leading(finding: Finding, level: str) -> Tile:
-    """Return the difference of the headline: the gap, or that of the pair that it names."""
-    found = ends(finding)
-    if found is None or found.widest:
-        return _gap(finding, f"gap by {phrases.attributes(finding.attributes)}", level)
-    places = decimals(found.low, found.high)
-    interval = f"{level}\u00a0% interval {number(found.low, places)} to {number(found.high, places)}"
-    return points(
-        found.value, places
-    ), f"between these two, {interval}; widest gap {points(finding.gap.value if finding.gap else 0.0, places)}"
+def _between(finding: Finding) -> str:
+    return " between these two" if phrases.compared_groups(finding) > 2 else ""
 
 
 def _gap(finding: Finding, what: str, level: str) -> Tile:
-    gap, places = finding.gap, phrases.gap_places(finding)
-    if gap is None:
+    """Return the difference of the leading pair; of several groups those two are named."""
+    pair, places = phrases.leading_pair(finding), phrases.gap_places(finding)
+    if pair is None:
         return phrases.size(None), what
-    low, high = number(max(gap.low, 0.0), places), number(gap.high, places)
-    return points(gap.value, places), f"{what}, {level}\u00a0% interval {low} to {high}"
+    first, second = (phrases.group(group) for group in phrases.leading_groups(finding))
+    named = f": {first} against {second}" if phrases.compared_groups(finding) > 2 and not finding.diffuse else ""
+    return points(pair.difference, places), (
+        f"{'widest ' * finding.diffuse}{what}{named}, {level}\u00a0% interval {end(pair.low, places)} to {end(pair.high, places)}"
+    )
 
 
 def _third(headline: Headline, finding: Finding, audit: AuditResult, level: str) -> Tile:
-    """Return the widest gap of another attribute where that is a disparity too; what an open question could find; else the tolerance."""
+    """Return the gap of another attribute where that is a disparity too; what an open question could find; else the tolerance."""
     if headline.kind in ("inconclusive", "limited"):
         return _detectable(finding)
     others = sorted((each for each in audit.findings if each.primary and each.verdict == "disparity"), key=by_severity)

@@ -25,8 +25,9 @@ def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Setting
     came = instead_of_answers(audit)
     leading = commonest(audit, primary)
     size = ""
-    if leading is not None and leading.gap is not None:
-        found = size_in_words(leading.gap.value, leading.gap.low, leading.gap.high, settings)
+    pair = None if leading is None else phrases.leading_pair(leading)
+    if leading is not None and pair is not None:
+        found = size_in_words(pair.difference, pair.low, pair.high, settings)
         size = f"The gap in {rate_name(leading, audit)} by {phrases.attributes(leading.attributes)} is {found}."
     advice = "No answers can be compared, only what came instead. The exact prompts are in the appendix; the answer log has every text."
     return f"None of {in_words(came.total(), 'question')} got an answer: {instead_words(came)}.", size, (advice,)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from audit.cli.screen import Screen
+from audit.records.results import LeadingPair
 from audit.types import Note, Settings
 from reports.exports.terminal.audits import audit_lines
 from reports.exports.terminal.lines import fit, row_of, wrapped
@@ -168,10 +169,11 @@ def test_a_limited_run_says_so_and_nothing_is_called_fair_or_passed():
 def test_an_equivalence_whose_interval_reaches_beyond_the_tolerance_says_by_which_rule():
     audit = samples.emoji()
     close = replace(audit.findings[0], verdict="equivalent")
-    close = replace(close, gap=replace(close.gap, value=0.01, low=0.0, high=0.052, equivalence_bound=0.049))
+    pair = LeadingPair(("woman",), ("man",), 0.01, -0.021, 0.052, 0.03)
+    close = replace(close, gap=replace(close.gap, value=0.01, low=0.0, high=0.052, equivalence_bound=0.049, leading=pair))
     text = joined(printed(replace(audit, findings=(close, *audit.findings[1:]))))
 
-    assert "≈ Role accuracy by gender 1.0 [0.0, 5.2]" in text
+    assert "≈ Role accuracy by gender 1.0 [−2.1, 5.2]" in text
     assert "Every pair lies within ±5 points by the rule of “equivalent”, which asks less than the interval of the gap." in text
     inside = replace(close, gap=replace(close.gap, high=0.049))
     assert "by the rule" not in printed(replace(audit, findings=(inside, *audit.findings[1:])))

@@ -7,9 +7,11 @@ import pytest
 from audit.records.evidence import Adjustment
 from audit.records.finding import Composition
 from audit.records.inputs import AgainstConstant, Responsiveness
+from audit.records.results import LeadingPair
 from audit.types import Note, Settings
-from reports.text.headline import headline_of, left_out_by_rule, question, statement
-from reports.text.headline.differences import ends
+from reports.text import phrases
+from reports.text.headline import headline_of, left_out_by_rule, question, statement, tiles_of
+from reports.text.headline.differences import ends, size_sentence
 from tests.reports.sections.analyses.test_association import FOUND, NONE
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import report_samples as samples
@@ -79,7 +81,7 @@ def test_groups_are_called_what_they_are():
     by_id = {each.id: each for each in faces.findings}
 
     race, age = by_id["gender/accuracy/race"], by_id["gender/accuracy/age"]
-    assert "for Middle Eastern faces: 91.0 %, against 96.0 % for Black faces" in plain(statement(race, faces))
+    assert "for Middle Eastern faces: 91.0 %, against 96.0 % for Latino_Hispanic faces" in plain(statement(race, faces))
     assert "for faces of age 0-2: " in statement(age, faces)
     plainly = replace(faces, probe=replace(faces.probe, name="predictions"))
     assert "for Middle Eastern (race): " in statement(race, plainly)
@@ -94,21 +96,48 @@ def test_several_measurements_are_told_apart():
     assert question(gender, faces) == "Gender answers equally accurate whatever the race?"
 
 
-def test_where_the_widest_gap_is_thin_the_pair_that_stands_out_is_named_with_its_own_interval():
-    """Of three groups the widest pair is 14 images wide of its interval; another pair is not."""
-    first, second = (("man",), ("woman",))
-    thin = replace(
-        BY_GENDER, gap=replace(BY_GENDER.gap, lowest=("person",), value=0.30, low=0.05, high=0.55, most_significant=(first, second))
-    )
-    pairs = tuple(
-        replace(each, low_adjusted=-0.1, high_adjusted=0.6) if {each.first, each.second} == {("man",), ("person",)} else each
-        for each in BY_GENDER.pairs
-    )
-    named = ends(replace(thin, pairs=pairs))
+def test_the_leading_pair_is_named_with_its_own_number_interval_and_chance():
+    """Man against person is wider, by a thin group; the sentence, the tile and the table tell of man against woman."""
+    pair = LeadingPair(("man",), ("woman",), 0.26, 0.14, 0.38, 0.11)
+    thin = replace(BY_GENDER, gap=replace(BY_GENDER.gap, lowest=("person",), value=0.30, low=0.14, high=0.55, leading=pair))
+    named = ends(thin)
 
-    assert (named.first.group, named.second.group, named.widest) == (("woman",), ("man",), False)
-    assert named.low > 0
-    assert ends(BY_GENDER).widest
+    assert (named.first.group, named.second.group, named.pair) == (("woman",), ("man",), pair)
+    assert plain(size_sentence(thin, Settings())) == "The gap is 26 points (95 % interval 14 to 38)."
+    assert plain(phrases.gap_text(thin)) == "26 points [14, 38]"
+    assert plain(phrases.chance_text(thin)) == "11 points"
+    (size, what), (chance, of_what), _ = tiles_of(
+        headline(with_first(audit_of("disparity"), gap=thin.gap)), audit_of("disparity"), Settings()
+    )
+    assert (plain(size), plain(chance)) == ("26 points", "11 points")
+    assert plain(what) == "gap by gender: woman against man, 95 % interval 14 to 38"
+    assert plain(of_what) == "expected by chance between these two, at most (95 %)"
+
+
+def test_a_file_of_an_earlier_version_leads_with_its_widest_gap():
+    old = replace(BY_GENDER, gap=replace(BY_GENDER.gap, leading=None, open_pair=None))
+    pair = phrases.leading_pair(old)
+
+    assert (pair.higher, pair.lower, pair.difference, pair.chance) == (("man",), ("woman",), old.gap.value, old.gap.null_95)
+
+
+def test_an_undecided_question_that_looks_decided_says_why():
+    """p .027 alone, .37 after correction; an interval without 0 and a test that does not reject; two groups with p and no interval."""
+    pair = LeadingPair(("man",), ("woman",), 0.11, 0.02, 0.20, 0.09)
+    audit = audit_of("inconclusive", "equivalent")
+    raw = replace(BY_GENDER.gap, p=0.027, p_adjusted=0.37, leading=pair)
+    said = headline(with_first(audit, gap=raw))
+    why = "Undecided: p = .027 for this question, .37 after correction for 2 questions."
+    assert [plain(each) for each in said.cautions] == [why]
+    assert why in plain(said.text)
+    open_test = with_first(audit, gap=replace(raw, p=0.06, p_adjusted=0.06))
+    assert plain(headline(open_test).cautions[0]) == (
+        "Undecided: the interval leaves out 0, but the test of all groups does not reject (adjusted p = .060)."
+    )
+    two = with_first(audit, gap=replace(raw, p=0.01, p_adjusted=0.02, leading=replace(pair, low=-0.01)))
+    assert "the interval of the difference includes 0; of two groups it takes both" in plain(headline(two).cautions[0])
+    clear = with_first(audit, gap=replace(raw, p=0.4, p_adjusted=0.8, leading=replace(pair, difference=0.05, low=-0.04)))
+    assert headline(clear).cautions == ()
 
 
 def test_where_no_pair_stands_out_the_groups_farthest_from_the_rest_are_named():
@@ -149,7 +178,7 @@ def test_equivalent_claims_no_more_than_was_tested():
         "No difference that matters: every two groups compared differ by less than 5 points in role accuracy by gender."
     )
     assert two.sentence.startswith("No difference that matters in either question: every two groups compared differ by less than 5")
-    assert plain(two.size).startswith("The widest gap is 26 points (95 % interval 14 to 38)")
+    assert plain(two.size) == "In role accuracy by gender, woman and man may differ most: 26 points (95 % interval 14 to 38)."
     assert two.affected == ()
 
 

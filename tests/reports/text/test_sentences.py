@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from audit.errors import DataError
+from audit.records.results import LeadingPair
 from audit.types import Claim
 from reports.text import numbers, order, phrases, sentences
 from tests.support import report_samples as samples
@@ -35,7 +36,7 @@ def test_a_headline_names_both_ends_with_n_the_gap_its_p_and_what_is_expected_by
 
     assert re.fullmatch(
         r"Role accuracy is 72 % \[63, 80\] for woman \(n = 100\) against 98\.0 % \[93\.0, 99\.4\] for man \(n = 100\): "
-        r"gap 26 points \[14, 38\], adjusted p < \.001; expected by chance \(95 %\): up to 1[01] points\.",
+        r"gap 26 points \[14, 38\], adjusted p < \.001\. Expected by chance \(95 %\): up to 1[01] points\.",
         sentence,
     )
 
@@ -51,16 +52,16 @@ def test_a_better_low_accuracy_comes_first_and_a_selection_rate_has_no_better_si
     )
 
 
-def test_a_headline_names_the_pair_that_the_test_is_of_where_another_is_wider(faces):
+def test_a_headline_tells_of_the_leading_pair_and_of_no_pair_where_the_difference_is_diffuse(faces):
     crime = by_id(faces, "harm-21/selection_rate[crime-related]/race")
-    assert "Most significant" not in sentences.headline(crime, faces)
-    thin = replace(crime, gap=replace(crime.gap, most_significant=(crime.gap.highest, crime.gap.lowest), null_95=0.5))
-    assert sentences.headline(thin, faces).endswith("only between groups with larger standard errors; these two differ significantly.")
-    other = replace(crime, gap=replace(crime.gap, most_significant=(("White",), ("Black",))))
-    assert re.search(
-        r"up to [\d.]+ points\. Most significant pair: 24\.9 % .* for White \(n = 2,085\) against .* for Black",
-        plain(sentences.headline(other, faces)),
-    )
+    pair = LeadingPair(("White",), ("Black",), 0.085, 0.05, 0.12, 0.04)
+    other = plain(sentences.headline(replace(crime, gap=replace(crime.gap, leading=pair)), faces))
+    assert re.search(r"is 24\.9 % .* for White \(n = 2,085\) against .* for Black .*: gap 8\.5 points \[5\.0, 12\.0\], p", other)
+    assert "up to 4.0 points." in other
+    diffuse = plain(sentences.headline(replace(crime, diffuse=True, gap=replace(crime.gap, leading=None)), faces))
+    assert "widest gap" in diffuse
+    assert "no single pair stands out" in diffuse
+    assert "Expected by chance" not in diffuse
 
 
 def test_a_headline_says_what_was_missed_or_within_what_and_of_a_context_finding_its_adjusted_p(emoji, faces):
@@ -71,7 +72,7 @@ def test_a_headline_says_what_was_missed_or_within_what_and_of_a_context_finding
 
     assert "With this many images, a difference of less than about 21 points would often be missed." in inconclusive
     assert equivalent.endswith("In age accuracy, every two groups compared are shown to differ by less than 5 points.")
-    assert ", adjusted p < .001;" in context
+    assert ", adjusted p < .001. Expected" in context
 
 
 def test_what_cannot_be_estimated_is_said_in_words(emoji):
@@ -130,7 +131,7 @@ def test_groups_outside_a_comparison_are_counted_and_named_primary_ones_first(fa
 
 def test_a_finding_that_names_a_group_without_a_rate_is_refused(emoji):
     finding = by_id(emoji, "role/accuracy/gender")
-    broken = replace(finding, gap=replace(finding.gap, highest=("nobody",)))
+    broken = replace(finding, gap=replace(finding.gap, leading=replace(finding.gap.leading, higher=("nobody",))))
 
     with pytest.raises(DataError, match="has no rate for 'nobody'"):
         sentences.headline(broken, emoji)

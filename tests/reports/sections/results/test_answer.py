@@ -59,7 +59,7 @@ def test_without_better_or_worse_both_groups_are_marked_and_none_is_bold():
     hot = re.findall(r'<tr class="hot"><th scope="row">([^<]+)<', section(page, "answer"))
     assert hot == ["White", "East Asian"]
     assert '<span class="end-of">East Asian 1.3\xa0%</span> → <span class="end-of">White 24.9\xa0%</span>' in page
-    assert '<b>0-2</b> 84\xa0%</span> → <span class="end-of">10-19' in page
+    assert '<b>0-2</b> 84\xa0%</span> → <span class="end-of">20-29' in page
 
 
 def test_small_groups_are_one_line_of_text():
