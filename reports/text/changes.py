@@ -6,7 +6,7 @@ from audit.records.comparison import Change, Comparison, GapChange, GapEnds, Ser
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.comparison import outcome
-from reports.text.numbers import exact_points, in_words, number, p_phrase, percent, points, span
+from reports.text.numbers import exact_points, in_words, number, p_phrase, p_value, percent, points, span
 from reports.text.reasons import LIMITED, not_compared, pairs_phrase, too_few_groups
 
 _COUNTED: tuple[tuple[str, str, str], ...] = (
@@ -73,6 +73,8 @@ def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
 
 def _measured(change: Change, gap: GapChange) -> str:
     p = p_phrase(gap.p_adjusted, "adjusted p" if change.primary else "uncorrected p")
+    if change.primary and p_value(gap.p) != p_value(gap.p_adjusted):
+        p = f"{p_phrase(gap.p)} for this question, {p_value(gap.p_adjusted)} after correction"
     return (
         f"The gap of {_subject(change)} went from {_ends(change, gap.before, after=False)} to {_ends(change, gap.after, after=True)}: "
         f"{_signed(gap.difference)} {span(gap.low, gap.high, 1, signed=True)} ({p})."

@@ -5,10 +5,22 @@ Never "fixed", never "fair": a gap that shrank is smaller, and one that did not 
 
 from __future__ import annotations
 
-from audit.records.comparison import Change, Comparison, Comparisons, PairChange, RateChange, Series, Trajectory
+from audit.records.comparison import Change, Comparison, Comparisons, GapChange, PairChange, RateChange, Series, Trajectory
 from reports.text import phrases, sentences
 from reports.text.notes import sentence
-from reports.text.numbers import NOT_ESTIMABLE, count, decimals, difference, exact_points, in_words, number, p_phrase, percent, points
+from reports.text.numbers import (
+    NOT_ESTIMABLE,
+    count,
+    decimals,
+    difference,
+    exact_points,
+    in_words,
+    number,
+    p_phrase,
+    p_value,
+    percent,
+    points,
+)
 from reports.text.sentences import VerdictWords
 
 VERDICTS: dict[str, VerdictWords] = {
@@ -99,6 +111,12 @@ def headline(change: Change, *, p: bool = True) -> str:
         f"{title(change)}: the gap goes from {before} to {after}, a change of "
         f"{difference(gap.difference, gap.low, gap.high, gap_places(change))} points{certainty}. {_moved(change)}"
     ).rstrip()
+
+
+def change_size(gap: GapChange) -> str:
+    """Return a change of a gap with its interval, p and corrected p: ``+13 [1, 25] points (p = .03, corrected .09)``."""
+    corrected = "" if p_value(gap.p) == p_value(gap.p_adjusted) else f", corrected {p_value(gap.p_adjusted)}"
+    return f"{difference(gap.difference, gap.low, gap.high)} points ({p_phrase(gap.p)}{corrected})"
 
 
 def _moved(change: Change) -> str:

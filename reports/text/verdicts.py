@@ -63,7 +63,25 @@ def comparison_sentence(comparison: Comparison) -> VerdictSentence:
         return VerdictSentence(
             word, f"No pre-specified gap is shown to have changed by more than the tolerance. {unchanged}. The rest is open."
         )
-    return VerdictSentence(word, _open_or_settled(ended, "inconclusive", asked, clauses))
+    grown = _may_have_grown(primary) if ended == "gap shrank" else []
+    counted = f"{word}; {len(grown)} may have grown" if grown else word
+    return VerdictSentence(counted, " ".join([_open_or_settled(ended, "inconclusive", asked, clauses), *_grown_sentence(grown)]))
+
+
+def _may_have_grown(changes: Sequence[Change]) -> list[Change]:
+    """Return the undecided gaps that are larger after, and may be by more than their tolerance; the surest first."""
+    undecided = [(each, each.gap) for each in changes if each.verdict == "inconclusive" and each.gap]
+    larger = [(each, gap) for each, gap in undecided if gap.difference > 0 and gap.high > each.tolerance]
+    return [each for each, _ in sorted(larger, key=lambda one: -one[1].low)]
+
+
+def _grown_sentence(grown: Sequence[Change]) -> list[str]:
+    """Name the first of the gaps that may have grown: it must not hide behind one that shrank."""
+    if not grown or grown[0].gap is None:
+        return []
+    many = "1 undecided gap may" if len(grown) == 1 else f"{len(grown)} undecided gaps may"
+    first = f"{'' if len(grown) == 1 else 'first '}{comparison_text.title(grown[0])}"
+    return [f"{many} have grown: {first}, {comparison_text.change_size(grown[0].gap)}."]
 
 
 def _asked(questions: Sequence[tuple[Finding | Change, str, str | None]]) -> list[_Asked]:

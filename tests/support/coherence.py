@@ -233,10 +233,15 @@ def of_two_groups_a_disparity_leaves_out_0(case: Case) -> Iterator[str]:
 
 @rule
 def a_pair_that_stands_out_is_led(case: Case) -> Iterator[str]:
-    """Diffuse means that no pair's simultaneous interval leaves out 0; a disparity that is not diffuse has such a pair."""
+    """A disparity leads with a pair beyond its chance whose simultaneous interval leaves out 0; a diffuse one with none."""
     for finding in findings_of(case):
-        if finding["verdict"] == "disparity" and finding["diffuse"] == (finding["gap"]["low"] > 0):
-            yield f"{finding['id']}: diffuse is {finding['diffuse']}, the gap's interval begins at {finding['gap']['low']}"
+        if finding["verdict"] != "disparity":
+            continue
+        gap, led = finding["gap"], finding["gap"]["leading"]
+        if finding["diffuse"] != (led is None) or (gap["low"] <= 0 and led is not None):
+            yield f"{finding['id']}: diffuse is {finding['diffuse']}, the gap's interval begins at {gap['low']}, led {led}"
+        if led and (led["low"] <= 0 or led["difference"] <= led["chance"]):
+            yield f"{finding['id']}: leads with {led}"
 
 
 @rule
@@ -371,7 +376,7 @@ def an_open_question_says_why_its_interval_does_not_decide(case: Case) -> Iterat
         for value, what in screen.tiles:
             interval = re.search(rf"interval ({NUMBER}) to", what)
             shown = interval and value_of(interval[1]) > 0 and "not planned" not in what
-            if shown and "correct" not in screen.text:
+            if shown and "correct" not in screen.text and "the test of all groups does not reject" not in screen.text:
                 yield f"inconclusive beside {value}, {what!r}, and no word of a correction"
 
 

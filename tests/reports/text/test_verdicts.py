@@ -112,6 +112,22 @@ def test_the_verdict_of_a_comparison_in_words(facts):
     assert comparison_sentence(comparison_of(facts)).word == "No verdict"
 
 
+def test_a_gap_that_shrank_hides_none_that_may_have_grown(facts):
+    """+13 points, 1 to 25: undecided after correction. "Gap shrank" alone would be read as good news."""
+    compared = comparison_of(facts, "gap shrank", "inconclusive", "inconclusive")
+    shrank, grew, little = compared.changes
+    grew = replace(grew, gap=replace(grew.gap, difference=0.13, low=0.01, high=0.25, p=0.03, p_adjusted=0.09))
+    little = replace(little, gap=replace(little.gap, difference=0.0, low=-0.03, high=0.03, p=0.9, p_adjusted=0.9))
+    said = comparison_sentence(replace(compared, changes=(shrank, little, grew)))
+
+    assert said.word == "Gap shrank; 1 may have grown"
+    assert said.sentence.replace("\u00a0", " ").endswith(
+        "1 undecided gap may have grown: Animal accuracy by group, +13 [1, 25] points (p = .030, corrected .090)."
+    )
+    alone = comparison_sentence(replace(compared, changes=(shrank, little)))
+    assert (alone.word, "may have grown" in alone.sentence) == ("Gap shrank", False)
+
+
 def test_a_sample_is_not_said_to_show_nothing(facts):
     """A sample may show a difference; what it cannot do is conclude."""
     assert comparison_sentence(comparison_of(facts, "inconclusive", limited=True)).sentence == "Only a sample of the images was compared."
