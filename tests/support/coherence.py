@@ -384,7 +384,8 @@ def an_open_question_says_why_its_interval_does_not_decide(case: Case) -> Iterat
 def an_end_that_is_not_0_is_not_printed_as_0(case: Case) -> Iterator[str]:
     """In the table of the summary, row by row."""
     for audit in case.results["audits"] if len(case.results["audits"]) == 1 else ():
-        lows = {(round(f["gap"]["value"], 9), round(f["gap"]["high"], 9)): f["gap"]["low"] for f in planned(audit) if f["gap"]}
+        led = [f["gap"]["leading"] for f in planned(audit) if f["gap"] and f["gap"]["leading"]]
+        lows = {(round(pair["difference"], 9), round(pair["high"], 9)): pair["low"] for pair in led}
         for row in re.findall(rf"({NUMBER}) points \\?\[({NUMBER}), ({NUMBER})\\?\]", plain(case.summary)):
             gap, low, high = row
             near = [
