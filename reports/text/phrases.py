@@ -164,7 +164,7 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     else:
         chi2 = f"{decimal(gap.chi2, 1)}, {p_phrase(gap.chi2_p)}"
     return (
-        ("Highest minus lowest rate", f"{points(gap.value, places)} ({group(gap.highest)} − {group(gap.lowest)})"),
+        ("Highest minus lowest rate", f"{points(gap.value, places)} ({_named(finding, gap.highest)}, {_named(finding, gap.lowest)})"),
         ("That by chance, on average", points(gap.null_mean, places)),
         ("p", p_value(gap.p)),
         ("Adjusted p", p_value(gap.p_adjusted)),
@@ -177,6 +177,10 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
         *(() if gap.ratio_low is None else (("Rates differ by a factor of", factor_bounds(gap.ratio_low, gap.equivalence_ratio)),)),
         *trivial,
     )
+
+
+def _named(finding: Finding, levels: Group) -> str:
+    return f"{group(levels)} {cell_value(rate_of(finding, levels))}"
 
 
 def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:
