@@ -7,7 +7,7 @@ LOCK ?=
 READER ?=
 SECONDS ?= 900
 
-.PHONY: demo test check fix docs gallery pictures bench fuzz lock audit-dependencies clean
+.PHONY: demo test check fix docs gallery pictures bench fuzz compat lock audit-dependencies clean
 .DEFAULT_GOAL := demo
 
 # What is imported is compiled then: to compile every file of every package takes a minute and a half.
@@ -51,6 +51,9 @@ bench: $(READY)  ## one ratio a script, against a peer in the same run
 
 fuzz: $(READY)  ## spoiled files for each reader, or for READER=csv alone, for SECONDS each; finds go to tests/fuzz/corpus
 	$(BIN)/python -m tests.fuzz.campaign $(READER) --seconds $(SECONDS)
+
+compat: $(READY)  ## what the installed transformers loads, looks up or asks that nobody has looked at yet
+	$(BIN)/python -m tests.support.compat
 
 lock: $(READY)  ## pin anew what CI installs: every dependency but torch, for every Python and system, with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -42,9 +42,14 @@ OPENED_KEYS = (
 """Keys whose value is opened, and which no model that is audited here needs: refused unless they are empty."""
 NAME_KEYS = ("backbone", "architecture", "timm_model_name", "font")
 """Keys whose value is looked up: a name, never a path or a repository."""
+DTYPE_KEYS = ("dtype", "torch_dtype")
+"""Keys whose value is looked up in torch."""
+UNOPENED_FILES = ("special_tokens_map_file", "tokenizer_file")
+"""Keys of older tokenizers that say where a file once was; transformers puts the folder's own in their place."""
 TEXT_KEYS = ("vocab", "merges")
 """Keys of a tokenizer that hold its content, or as a text the path of a file with it."""
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
+_DTYPE = re.compile(r"auto|(torch\.)?(float|bfloat|half|double|u?int)\w*", re.ASCII)
 
 
 def configuration_files(folder: Path) -> Iterator[Path]:
@@ -93,7 +98,9 @@ def _check_entry(path: Path, shown: str, key: str, value: object) -> None:
         raise _refusal(path, "names something else to open", f"key {shown!r}", f"remove {key!r}, if the model needs nothing of it")
     if key in NAME_KEYS and isinstance(value, str) and not _NAME.fullmatch(value):
         raise _refusal(path, "names a path where a built-in name belongs", f"key {shown!r}: {value[:80]!r}", "save the model again")
-    if key in TEXT_KEYS and isinstance(value, str) and path.name.endswith("config.json"):
+    if key in DTYPE_KEYS and isinstance(value, str) and not _DTYPE.fullmatch(value):
+        raise _refusal(path, "names no type of numbers", f"key {shown!r}: {value[:80]!r}", "save the model again")
+    if (key in TEXT_KEYS or (key.endswith("_file") and key not in UNOPENED_FILES)) and isinstance(value, str) and value:
         raise _refusal(path, "names a file of a vocabulary", f"key {shown!r}: {value[:80]!r}", f"remove {key!r}")
     if key in CLASS_KEYS and value is not None and not _is_built_in(value, CLASS_KEYS[key]):
         what = "names a class that transformers does not have built in"

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from audit.errors import AuditError, DataError, MachineError
+from audit.models.folder.configurations import entries
 from audit.models.folder.weights import Weights, file_sha256
 from audit.models.huggingface.outline import DOWNLOAD, build_outline
 from audit.models.runtime import canonical, out_of_memory
@@ -18,6 +19,7 @@ from audit.models.runtime import canonical, out_of_memory
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("sentencepiece.bpe.model",), ("vocab.txt",))
 """Any one of these sets of files holds a vocabulary."""
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+QUANTISED = ("quantization_config", "compression_config")
 READS_BOTH = "give the folder of a model that reads both images and text"
 
 
@@ -52,9 +54,10 @@ def _refuse_language_model(folder: Path) -> None:
 def configuration(folder: Path) -> Any:
     """Return what transformers makes of ``config.json``."""
     config = pretrained("AutoConfig", folder)
-    if getattr(config, "quantization_config", None) is not None:
+    named = (place + key for place, key, value in entries(config.to_dict()) if key in QUANTISED and value)
+    if key := next(named, None):
         fix = "name the model's folder with its weights in full or half precision"
-        raise DataError("quantised weights are not read", where=str(folder), why="the configuration has a quantization_config", fix=fix)
+        raise DataError("quantised weights are not read", where=str(folder), why=f"the configuration has a {key}", fix=fix)
     return config
 
 

@@ -9,12 +9,13 @@ from audit.models.folder.check import check_folder
 from audit.models.folder.configurations import MAX_BYTES, check_configurations
 
 BUILT_IN = {
-    "config.json": {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], "backbone": "resnet50"},
+    "config.json": {"model_type": "llava", "torch_dtype": "bfloat16", "architectures": ["LlavaModel"], "backbone": "resnet50"},
     "processor_config.json": {"processor_class": "LlavaProcessor", "image_processor": {"image_processor_type": "CLIPImageProcessorFast"}},
     "preprocessor_config.json": {"feature_extractor_type": "CLIPFeatureExtractor", "processor_class": "CLIPProcessor", "size": 224},
     "video_preprocessor_config.json": {"video_processor_type": "Qwen2VLVideoProcessor"},
     "tokenizer_config.json": {
-        "tokenizer_class": "LlamaTokenizerFast", "name_or_path": "./clip_ViT_B_32/", "special_tokens_map_file": "./special_tokens_map.json",
+        "tokenizer_class": "LlamaTokenizerFast", "name_or_path": "./clip_ViT_B_32/", "vocab_file": None,
+        "special_tokens_map_file": "./special_tokens_map.json",
         "init_inputs": [], "tokenizer_file": None, "unk_token": "<unk>", "model_max_length": 10**30,
     },
     "generation_config.json": {"max_length": 131_072, "eos_token_id": [151_645, 151_643]},
@@ -67,6 +68,9 @@ FOREIGN = [
     ("tokenizer_config.json", {"gguf_file": "../x.gguf"}, "gguf_file"),
     ("tokenizer_config.json", {"vocab": "/etc/passwd"}, "vocab"),
     ("tokenizer_config.json", {"merges": "../merges.txt"}, "merges"),
+    ("tokenizer_config.json", {"vocab_file": "/etc/passwd"}, "vocab_file"),
+    ("tokenizer_config.json", {"entity_vocab_file": "../x.json"}, "entity_vocab_file"),
+    ("config.json", {"text_config": {"dtype": "load"}}, "text_config.dtype"),
     ("tokenizer_config.json", {"init_inputs": ["/etc/passwd"]}, "init_inputs"),
     ("tokenizer_config.json", {"sp_model_kwargs": {"model_file": "/etc/passwd"}}, "sp_model_kwargs.model_file"),
     ("config.json", {"vision_config": {"model_args": {"checkpoint_path": "evil.pth"}}}, "vision_config.model_args.checkpoint_path"),
