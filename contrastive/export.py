@@ -7,7 +7,7 @@ before the command reports success. What another program cannot express is refus
 from __future__ import annotations
 
 import argparse
-import shutil
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from contrastive.cli.command import command_parser, require_place, run_command
 from contrastive.cli.console import put
 from contrastive.errors import MachineError, VlmAuditError, of_machine
+from contrastive.folders import Folder
 
 if TYPE_CHECKING:
     from contrastive.checkpoint.file import Checkpoint
@@ -72,16 +73,15 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     if kind != "safetensors":  # where the image tower is of use by itself
         require_both_towers(checkpoint)
     form.check(checkpoint)
-    if out.exists():
+    if os.path.lexists(out):
         raise MachineError(f"{out} exists already", fix="name a folder that does not exist, or remove it")
-    temporary = out.with_name(f".{out.name}.partial")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        form.write(checkpoint, temporary)
-        (temporary / "README.md").write_text(_card(checkpoint, kind, form.NOTE), "utf-8")
-        difference = compare_features(checkpoint, form.reader(temporary))
-        temporary.replace(out)
+        with Folder.of(out.parent, make=True).new_folder(out.name) as folder:
+            form.write(checkpoint, folder.reachable)
+            folder.write("README.md", _card(checkpoint, kind, form.NOTE).encode())
+            difference = compare_features(checkpoint, form.reader(folder.reachable))
+    except BlockingIOError as error:
+        raise MachineError("another export is writing there", where=str(out), fix="wait for it, or name another folder") from error
     except OSError as error:
         raise MachineError("the export cannot be written", where=str(out), why=error.strerror) from error
     except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
@@ -90,8 +90,6 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
             raise
         machine.where = str(out)
         raise machine from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return difference
 
 

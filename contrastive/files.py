@@ -1,56 +1,36 @@
-"""Files that are there whole or not at all, and their hashes."""
+"""Files at paths that the user names: written whole or not at all (`contrastive.folders`), locked, hashed."""
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from pathlib import Path
+from typing import Self
 
-STALE_S = 3600
-
-
-@contextmanager
-def drafted(path: Path, mode: int | None = None) -> Iterator[Path]:
-    """Name a file to write, which takes the place of `path` when the block ends without an error; all else as of `replacing`."""
-    remove_stale(path.parent, f".{glob.escape(path.name)}.*.tmp")
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(descriptor)
-    draft = Path(name)
-    try:
-        yield draft
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.chmod(_mode_of(path) if mode is None else mode)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    sync_folder(path.parent)
+from contrastive.folders import Folder
 
 
 @contextmanager
 def replacing(path: Path, mode: int | None = None) -> Iterator[BufferedRandom]:
-    """Open a file that takes the place of `path` when the block ends without an error, and is on the disk then; else `path` stays as it is.
-
-    It is written beside `path` under a name of its own and gets the permissions `mode`; None: those of the file that it replaces, else
-    those of a new file. A link is replaced, not followed. What a killed process left behind over an hour ago is removed. Raises `OSError`.
-    """
-    with drafted(path, mode) as draft, draft.open("r+b") as file:
+    """Open a file that takes the place of `path`; all else as of `Folder.replacing`. A link is replaced, not followed."""
+    with Folder.of(path.parent).replacing(path.name, mode) as file:
         yield file
 
 
-def sync_folder(folder: Path) -> None:
-    """Make what was moved into a folder, or out of it, survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """Name a file that takes the place of `path`, for a library that takes no open file; all else as of `replacing`."""
+    with Folder.of(path.parent).drafted(path.name) as draft:
+        yield draft
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def sha256_of_file(path: Path) -> str:
@@ -59,18 +39,34 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remove_stale(folder: Path, pattern: str = ".*.tmp") -> None:
-    """Remove what killed processes left half-written an hour ago or more."""
-    for file in folder.glob(pattern):
-        with suppress(FileNotFoundError):  # another process may remove it too
-            if time.time() - file.stat().st_mtime > STALE_S:
-                file.unlink()
+class Lock:
+    """A file that locks other processes out, and ends with this process; leaving the context gives it back.
 
+    `name`: below `folder`. BlockingIOError if another process holds it; OSError where it cannot be made.
+    """
 
-def _mode_of(path: Path) -> int:
-    """Return the permissions of the file that is replaced, or those that a new file of this user gets."""
-    if path.is_file() and not path.is_symlink():
-        return path.stat().st_mode & 0o777
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
+    def __init__(self, folder: Folder, name: str):
+        self._folder, self._name, self._descriptor = folder, name, -1
+        while self._descriptor < 0:
+            descriptor = folder.open_regular(name, os.O_RDWR | os.O_CREAT)
+            held = False
+            try:
+                held = folder.claims(name, descriptor)
+            finally:
+                if not held:  # by another process, or one has removed it between the two calls
+                    os.close(descriptor)
+            self._descriptor = descriptor if held else -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Remove the file, then let others take the lock: nobody can hold it under a name that is gone."""
+        if self._descriptor >= 0:
+            with suppress(OSError):  # an empty file that nobody holds does no harm
+                self._folder.remove(self._name)
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -175,18 +175,18 @@ def _command(arguments: Sequence[str]) -> str:
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
     """Make the output folder and hold it against a second process."""
-    from filelock import FileLock, Timeout
+    from contrastive.files import Lock
+    from contrastive.folders import Folder
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout as error:
+        opened = Folder.of(folder, make=True)
+        lock = Lock(opened, ".lock")
+    except BlockingIOError as error:
         raise MachineError("the output folder is in use", where=str(folder), why="another training run holds it") from error
     except OSError as error:
         raise MachineError("the output folder cannot be written", where=str(folder), why=error.strerror) from error
     with lock:
-        (folder / "status.json").unlink(missing_ok=True)
+        opened.remove("status.json")
         yield
 
 
@@ -238,9 +238,11 @@ def _leave_status(folder: Sequence[Path], code: int, error: Exception) -> None:
     if _processes() == 1 or not folder:
         return
     place = {"process": _number(), "processes": _processes()}
+    from contrastive.folders import Folder
+
     status = {**place, "exit_code": code, "error": type(error).__name__, "reason": str(error)[:1000]}
     try:
-        with suppress(FileExistsError), (folder[0] / "status.json").open("x", encoding="utf-8") as file:
+        with suppress(FileExistsError), os.fdopen(Folder.of(folder[0]).create("status.json"), "w", encoding="utf-8") as file:
             file.write(json.dumps(status, indent=1) + "\n")
     except OSError as problem:
         _complain(f"status.json cannot be written: {problem.strerror}")

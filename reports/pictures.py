@@ -16,6 +16,7 @@ from audit.errors import MachineError
 from audit.output.directory import replacing
 from audit.records.results import Results
 from contrastive.cli.console import prepare_streams
+from contrastive.folders import Folder
 from reports.exports import plots
 from reports.exports.axes import literal
 from reports.read import read_results
@@ -73,15 +74,18 @@ def _saved(figure: Figure, form: str) -> bytes:
     return content.getvalue()
 
 
-def write(directory: Path, files: Iterable[tuple[str, bytes]]) -> int:
-    """Write the figures into a folder, each whole or not at all, and return how many there are."""
+def write(directory: Path, files: Iterable[tuple[str, bytes]], within: Path | None = None) -> int:
+    """Write the figures into a folder, each whole or not at all, and return how many there are.
+
+    `within`: the folder of an audit, in which `directory` may be no link; None: it is a folder that the user named.
+    """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        folder = Folder.of(directory, make=True) if within is None else Folder.of(within).folder(directory.name, make=True)
     except OSError as error:
         raise MachineError(f"cannot make {str(directory)!r}", why=error.strerror, fix="choose a folder that you may write to") from error
     written = 0
     for name, content in files:
-        with replacing(directory / name) as file:
+        with replacing(name, folder) as file:
             file.write(content)
         written += 1
     return written
@@ -100,8 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Draw the figures of a finished audit and print their folder."""
     prepare_streams()
     arguments = parser().parse_args(argv)
-    folder = arguments.out or arguments.directory / "figures"
-    return print_result(lambda: f"{folder}: {write(folder, pictures(read_results(arguments.directory), arguments.format))} figures")
+    folder, within = (arguments.out, None) if arguments.out else (arguments.directory / "figures", arguments.directory)
+    return print_result(lambda: f"{folder}: {write(folder, pictures(read_results(arguments.directory), arguments.format), within)} figures")
 
 
 if __name__ == "__main__":

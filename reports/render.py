@@ -13,8 +13,9 @@ from pathlib import Path
 
 from audit.cli.exit_codes import print_result
 from audit.errors import AuditError, DataError, MachineError, UsageError
-from audit.output.directory import check_regular, write_text
-from audit.output.manifest import is_complete, note_page, settle
+from audit.output.directory import OutputFolder, check_regular, write_text
+from audit.output.manifest import is_complete, note_page
+from audit.output.publish import settle
 from audit.records.comparison import Comparisons
 from audit.records.results import Results, to_json
 from contrastive.cli.console import prepare_streams
@@ -93,8 +94,10 @@ def _draw_again(directory: Path, out: Path | None) -> Path:
 
 
 def _settle(directory: Path) -> None:
+    if not directory.is_dir():
+        return  # who reads it says so
     try:
-        settle(directory)
+        settle(OutputFolder(directory))
     except OSError as error:
         raise MachineError(f"cannot write in {str(directory)!r}", why=error.strerror, fix="name another file with --out") from error
 

@@ -190,8 +190,8 @@ class Audit:
             raise UsageError("an audit that was loaded is already saved", fix="copy its directory")
         path = path_of(directory, "directory")
         with RunDirectory(path) as taken:
-            taken.open()
-            write(path, self.results, self.audited)
+            if (folder := taken.open()) is not None:
+                write(folder, self.results, self.audited)
         return path / "report.html"
 
     def __repr__(self) -> str:

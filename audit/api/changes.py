@@ -79,8 +79,8 @@ class Changes:
         """Write what `vlm-audit compare` would leave behind, and return the path of the page; raises as `Audit.save` does."""
         path = path_of(directory, "directory")
         with RunDirectory(path, COMPARISON) as taken:
-            taken.open()
-            write(path, self.facts)
+            if (folder := taken.open()) is not None:
+                write(folder, self.facts)
         return path / "comparison.html"
 
     def __repr__(self) -> str:

@@ -58,7 +58,10 @@ def run_comparison(request: CompareRequest) -> Changes:
     with RunDirectory(request.out, COMPARISON, LOG) as directory:
         directory.open()
         for place, (key, model) in enumerate(models.items(), 1):
-            found = run_audit(_audit_request(request, model, place))
+            asked = _audit_request(request, model, place)
+            if directory.folder is not None and asked.out is not None:
+                directory.folder.open().folder(f"audits/{asked.out.name}", make=True)  # and no link
+            found = run_audit(asked)
             report = f"{found.directory / 'report.html'}\n" if found.directory else ""
             LOG.info("%s\n%s", audit_lines(found.results), report)
             sides[key] = found.sides()
@@ -68,8 +71,8 @@ def run_comparison(request: CompareRequest) -> Changes:
         facts = gates.decide(changes.facts, _questions(together, request))
         changes = replace(changes, facts=facts, gate_policy=request.gate_policy)
         LOG.info("compared %s", ", ".join(each.name for each in changes.facts.sides))
-        if request.out is not None:
-            write(request.out, changes.facts)
+        if directory.folder is not None:
+            write(directory.folder, changes.facts)
         if request.junit is not None:
             write_text(request.junit, junit_xml(changes.facts, request.gate_policy))
     return changes

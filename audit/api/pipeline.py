@@ -83,9 +83,9 @@ def run_audit(request: AuditRequest) -> Audit:
         results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
         results = _together(results, audited, request)
         results = gates.decide(results, found_questions(results))
-        if request.out is not None:
+        if directory.folder is not None:
             stages("writing", 0, 1)
-            write(request.out, results, audited)
+            write(directory.folder, results, audited)
             stages("writing", 1, 1)
         if request.junit is not None:
             write_text(request.junit, junit_xml(results, request.gate_policy))

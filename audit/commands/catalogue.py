@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from audit.cli.parser import Parser, words_of
 from audit.cli.screen import Screen
 from audit.errors import UsageError
 from contrastive.cli.console import prepare_streams
+from contrastive.folders import Folder
 
 _EXAMPLE = "example"
 
@@ -66,7 +68,7 @@ def new_probe(name: str, folder: Path = Path()) -> str:
     path = folder / f"{name}.py"
     text = (files("audit.probe") / f"{_EXAMPLE}.py").read_text("utf-8")
     try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
+        with os.fdopen(Folder.of(folder).create(path.name), "w", encoding="utf-8", newline="\n") as file:
             file.write(text.replace(f"{_EXAMPLE}.py", path.name).replace(f'name="{_EXAMPLE}"', f'name="{name}"'))
     except FileExistsError as error:
         raise UsageError(f"{str(path)!r} exists", why="a file of yours is never replaced", fix="choose another name") from error

@@ -34,7 +34,7 @@ from audit.embedding import shard
 from audit.embedding.folders import SharedFolder, SharedRoot, local_root, private_folder, root_of
 from audit.embedding.seal import user_key
 from audit.errors import MachineError
-from contrastive.files import remove_stale, replacing
+from contrastive.folders import Folder
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -100,15 +100,14 @@ class EmbeddingCache:
         if isinstance(root, SharedRoot):
             self._shared, self._named = root.folder(fingerprint[:32], tower), root.folder(fingerprint[:32])
             root = root.mirror
-        self.folder = root / fingerprint[:32] / tower
+        self._root, self.folder = root, root / fingerprint[:32] / tower
         self._place = cache_place(self.folder)
         try:
-            for folder in (root, root / fingerprint[:32], self.folder):
-                private_folder(folder)
+            private_folder(root, self._place)
             self._key = user_key()
             self._fetch()
             self._open()
-            _write_name(self.folder.parent / "name", name)
+            self._write_name()
         except OSError as error:
             self._go_without(error)
 
@@ -152,7 +151,7 @@ class EmbeddingCache:
                 what = f"the embedding cache has lost a file during the run: {path.name}"
                 raise MachineError(what, why=str(error), fix="run again") from error
             with contextlib.suppress(OSError):
-                os.utime(path)  # when it was last of use: `vlm-audit cache prune` goes by it
+                os.utime(path, follow_symlinks=False)  # when it was last of use: `vlm-audit cache prune` goes by it
         return vectors
 
     def add(self, vectors: Mapping[str, Float[np.ndarray, "d"]], conversions: Mapping[str, tuple[str, ...]] | None = None) -> None:
@@ -166,8 +165,7 @@ class EmbeddingCache:
             try:
                 name, content = shard.write(vectors, conversions, self._key, self._place)
                 path = self.folder / (name if self._sent(name, content) else f"{name}{PENDING}")
-                with replacing(path, mode=0o600) as file:
-                    file.write(content)
+                self._open_folder().write(path.name, content, 0o600)
                 self._enter(path, [shard.ShardRow(key, conversions.get(key, ())) for key in vectors])
                 return
             except OSError as error:
@@ -206,18 +204,17 @@ class EmbeddingCache:
             there = self._shared.names("*.shard")
             for name, content in self._shared.read_all([name for name in there if name not in here]):
                 if self._is_own(name, content):
-                    with replacing(self.folder / name, mode=0o600) as file:
-                        file.write(content)
+                    self._open_folder().write(name, content, 0o600)
             if self._name and not self._named.names("name"):
                 self._named.write("name", self._name.encode())
         except OSError as error:
             self._go_alone(error)
         else:
             for name in here - set(there):  # it was pruned there
-                (self.folder / name).unlink(missing_ok=True)
+                self._open_folder().remove(name)
         for path in sorted(self.folder.glob(f"*{PENDING}")):
-            if self._sent(path.stem, path.read_bytes()):
-                path.replace(path.with_suffix(""))
+            if self._sent(path.stem, self._open_folder().read(path.name)):
+                self._open_folder().rename(path.name, path.stem)
 
     def _is_own(self, name: str, content: bytes) -> bool:
         try:
@@ -252,8 +249,8 @@ class EmbeddingCache:
 
     def _open(self) -> None:
         paths = sorted([*self.folder.glob("*.shard"), *self.folder.glob(f"*{PENDING}")])
-        remove_stale(self.folder)
-        remove_stale(self.folder, ".tmp-*")  # of an earlier version
+        self._open_folder().remove_stale()
+        self._open_folder().remove_stale(".tmp-*")  # of an earlier version
         ignored: Counter[str] = Counter()
         for path in paths:
             # Another process may set a damaged shard aside between the listing and here.
@@ -282,9 +279,17 @@ class EmbeddingCache:
             if self._places.setdefault(key, place) == place and conversions:
                 self._conversions[key] = conversions
 
+    def _open_folder(self) -> Folder:
+        return private_folder(self._root, self._place)
+
+    def _write_name(self) -> None:
+        folder = private_folder(self._root, self.folder.parent.name)
+        if self._name and not folder.exists("name"):
+            folder.write("name", self._name.encode(), 0o600)
+
     def _set_aside(self, path: Path) -> None:
         with contextlib.suppress(PermissionError):  # where others may only read
-            path.replace(path.with_suffix(".corrupt"))
+            self._open_folder().rename(path.name, f"{path.stem}.corrupt")
         self.corrupt += 1
         log.warning("embedding cache: %s is damaged; set aside as .corrupt, its rows are computed again", path.name)
 
@@ -299,9 +304,3 @@ def _stretch(numbers: Int[np.ndarray, "n"]) -> slice | Int[np.ndarray, "n"]:
 def cache_place(folder: Path) -> str:
     """Return the name of a model's tower, with which its shards are sealed."""
     return f"{folder.parent.name}/{folder.name}"
-
-
-def _write_name(path: Path, name: str) -> None:
-    if name and not path.exists():
-        with replacing(path, mode=0o600) as file:
-            file.write(name.encode())

@@ -21,7 +21,7 @@ from urllib.request import url2pathname
 
 from audit.embedding import shard
 from audit.errors import UnsafeError, UsageError, nearest
-from contrastive.files import replacing
+from contrastive.folders import Folder
 
 URLS = ("s3://BUCKET/PREFIX", "gs://BUCKET/PREFIX", "file:///FOLDER")
 _AT_ONCE = 16
@@ -135,7 +135,7 @@ class LocalFolder:
     """One folder of this machine that only this user writes."""
 
     def __init__(self, root: Path, *names: str):
-        self.root, self.path = root, root.joinpath(*names)
+        self.root, self.path, self._place = root, root.joinpath(*names), "/".join(names)
 
     def names(self, pattern: str) -> list[str]:
         """Return the names of its files, sorted."""
@@ -147,14 +147,12 @@ class LocalFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, whole or not at all; OSError if it cannot be."""
-        for folder in (self.root, *reversed([each for each in self.path.parents if each.is_relative_to(self.root)][:-1]), self.path):
-            private_folder(folder)
-        with replacing(self.path / name, mode=0o600) as file:
-            file.write(content)
+        private_folder(self.root, self._place).write(name, content, 0o600)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            Folder.of(self.root).folder(self._place).remove(name)
 
 
 def local_root() -> Path:
@@ -178,14 +176,25 @@ def root_of(where: str | Path) -> Path | SharedRoot:
     return Path(url2pathname(parts.path)) if parts.scheme in ("file", "local") else SharedRoot(text.rstrip("/"))
 
 
-def private_folder(folder: Path) -> None:
-    """Make a folder that only this user can enter, or check one that is there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.stat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise UnsafeError(f"the embedding cache is not a folder: {folder}", fix="remove it, or set AUDIT_CACHE_DIR to another folder")
+def private_folder(root: Path, place: str = "") -> Folder:
+    """Return a folder of a cache, made where it is missing. Only this user can write to it, and to all folders from the root to it.
+
+    `root` may be a link of the user's; what is below may not. `UnsafeError` if others could have planted something.
+    """
+    try:
+        found = Folder.of(root, make=True, mode=0o700)
+        _require_private(root, found.own_status)
+        return found.folder(place, make=True, mode=0o700, check=_require_private)
+    except (FileExistsError, NotADirectoryError) as error:
+        below = [root, *(root.joinpath(*place.split("/")[:depth]) for depth in range(1, place.count("/") + 2))]
+        file = next((path for path in below if path.is_file()), None)
+        if file is None:
+            raise
+        what = f"the embedding cache is not a folder: {file}"
+        raise UnsafeError(what, fix="remove it, or set AUDIT_CACHE_DIR to another folder") from error
+
+
+def _require_private(folder: Path, found: os.stat_result) -> None:
     if found.st_uid != os.geteuid():
         why, fix = "whoever owns it could plant embeddings", "set AUDIT_CACHE_DIR to a folder of your own"
         raise UnsafeError(f"the embedding cache belongs to another user: {folder}", why=why, fix=fix)

@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 from audit.embedding import shard
 from audit.embedding.folders import private_folder
 from audit.embedding.seal import user_key
-from contrastive.files import replacing
 
 log = logging.getLogger("audit")
 QUIET_S = 3.0
@@ -82,11 +81,8 @@ class Notes:
         """Note it, in the place of what was noted before."""
         path, body = self._path(kind, about), json.dumps(value, separators=(",", ":")).encode()
         try:
-            for folder in (self._folder.parent, self._folder):
-                private_folder(folder)
-            seal = self._seal(path, body)
-            with replacing(path, mode=0o600) as file:
-                file.write(seal + b"\n" + body)
+            folder = private_folder(self._folder.parent, FOLDER)
+            folder.write(path.name, self._seal(path, body) + b"\n" + body, 0o600)
         except OSError as error:
             log.debug("not noted (%s): a later run reads again what it could know", error.strerror)
 

@@ -6,12 +6,11 @@ import errno
 import os
 import secrets
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from audit.errors import UnsafeError
-from contrastive.files import remove_stale
+from contrastive.folders import Folder
 
 _DIGITS = 64
 
@@ -51,15 +50,5 @@ def user_key() -> bytes:
 
 def _make(path: Path) -> None:
     """Write a new key, whole, unless another process is first."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    remove_stale(path.parent, f".{path.name}.*.tmp")
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(_DIGITS // 2).encode())
-            file.flush()
-            os.fsync(descriptor)
-        with suppress(FileExistsError):
-            os.link(name, path)  # unlike a rename it never replaces the key of the other
-    finally:
-        Path(name).unlink()
+    with suppress(FileExistsError):
+        Folder.of(path.parent, make=True, mode=0o700).write_new(path.name, secrets.token_hex(_DIGITS // 2).encode(), 0o600)

@@ -9,15 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.metadata import version
-from pathlib import Path
 
 import pandas as pd
 
 from audit.engine import AuditedProbe
 from audit.naming import NEAR_DUPLICATE
 from audit.output import directory as outputs
-from audit.output.manifest import replacing_files
 from audit.output.predictions import write_predictions
+from audit.output.publish import replacing_files
 from audit.records.results import SCHEMA_VERSION, Results, Timing, to_json
 from audit.types import UNKNOWN, Settings
 from audit.version import __version__
@@ -54,7 +53,7 @@ def assemble_results(
 _version = cache(version)  # reads a package's metadata, as slowly as nine templates are filled
 
 
-def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) -> None:
+def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[AuditedProbe]) -> None:
     """Write every file of an audit; together they take the place of those of an earlier one."""
     # Imported here: what draws pages takes a third of a second, and an audit from Python may write nothing.
     from reports.exports.markdown import summary_markdown
@@ -64,16 +63,16 @@ def write(directory: Path, results: Results, audited: Sequence[AuditedProbe]) ->
 
     with replacing_files(directory) as folder:
         facts = to_json(results)
-        outputs.write_text(folder / outputs.AUDIT, facts)
+        outputs.write_text(outputs.AUDIT, facts, folder)
         if all(given.count is None for each in audited for given in each.predictions.values()):  # of counted parts no row is known
-            write_predictions(folder / "predictions.parquet", [(each.result, each.predictions) for each in audited])
+            write_predictions("predictions.parquet", [(each.result, each.predictions) for each in audited], folder)
         if written := [each for each in audited if each.texts is not None]:
-            outputs.write_text(folder / "texts.csv", _texts_csv(written))
-        (folder / "tables").mkdir()
+            outputs.write_text("texts.csv", _texts_csv(written), folder)
+        folder.folder("tables", make=True)
         tables = {f"tables/{name}": text for name, text in (csv_tables(results) | _near_duplicates_csv(audited)).items()}
         for name, text in {"summary.md": summary_markdown(results), **model_cards(results), **tables}.items():
-            outputs.write_text(folder / name, text)
-        outputs.write_text(folder / "report.html", render(results, facts))
+            outputs.write_text(name, text, folder)
+        outputs.write_text("report.html", render(results, facts), folder)
 
 
 def _near_duplicates_csv(audited: Sequence[AuditedProbe]) -> dict[str, str]:

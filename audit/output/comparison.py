@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 from audit.comparison.engine import ComparedModels
 from audit.errors import DataError
 from audit.output import directory as outputs
-from audit.output.manifest import replacing_files
+from audit.output.publish import replacing_files
 from audit.records.comparison import SCHEMA_VERSION, Comparisons, to_json
 from audit.records.results import Timing
 from audit.types import Settings
@@ -35,9 +34,9 @@ def assemble_comparisons(compared: ComparedModels, settings: Settings, command: 
     )  # fmt: skip
 
 
-def write(directory: Path, comparisons: Comparisons) -> None:
+def write(directory: outputs.OutputFolder, comparisons: Comparisons) -> None:
     """Write every file of a comparison; together they take the place of those of an earlier one."""
     with replacing_files(directory) as folder:
-        outputs.write_text(folder / outputs.COMPARISON, to_json(comparisons))
-        outputs.write_text(folder / "comparison.md", comparison_markdown(comparisons))
-        outputs.write_text(folder / "comparison.html", render_comparisons(comparisons))
+        outputs.write_text(outputs.COMPARISON, to_json(comparisons), folder)
+        outputs.write_text("comparison.md", comparison_markdown(comparisons), folder)
+        outputs.write_text("comparison.html", render_comparisons(comparisons), folder)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from audit.errors import MachineError, UsageError
-from contrastive import files
+from contrastive.folders import Folder
 
 STATUS = "STATUS"
 AUDIT, COMPARISON = "results.json", "comparison.json"
@@ -61,12 +61,44 @@ def check_regular(path: Path, flag: str) -> None:
         raise MachineError(f"cannot write to {flag} {str(path)!r}", why="it is not a file or a folder", fix="name another path")
 
 
+class OutputFolder:
+    """The folder of a run. Its path is resolved once; from then on it is reached from the folder above it, and through no link.
+
+    Raises `OSError` where there is no such folder, or with `make` none can be made.
+    """
+
+    def __init__(self, path: Path, *, make: bool = False):
+        resolved = path.resolve()
+        if not resolved.name:
+            raise UsageError(f"--out {str(path)!r} cannot be the folder of a run", fix="name a folder below it")
+        self.path, self.name = path, resolved.name
+        self.above = Folder.of(resolved.parent, make=make)
+        self.above.folder(self.name, make=make)
+
+    def open(self) -> Folder:
+        """Return the folder that has the name at this moment: it changes while a new run takes the place of an old one."""
+        return self.above.folder(self.name)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of the folder as UTF-8, whole or not at all; `MachineError` if it cannot be."""
+        try:
+            folder = self.open()
+        except OSError as error:
+            fix = "name another folder, or run it again"
+            raise MachineError(f"cannot write {name}: --out {str(self.path)!r} is gone", why=error.strerror, fix=fix) from error
+        write_text(name, text, folder)
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `path` only when it is complete and on disk; MachineError if it cannot: the old file stays."""
-    written = 0
+def replacing(name: str | Path, folder: Folder | None = None) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `name` only when it is complete and on disk; MachineError if it cannot: the old file stays.
+
+    `folder`: where the name is; None: it is a path that the user named.
+    """
+    written, path = 0, Path(name)
     try:
-        with files.replacing(path) as file:
+        above, own = (Folder.of(path.parent), path.name) if folder is None else (folder, str(name))
+        with above.replacing(own) as file:
             try:
                 yield file
             finally:
@@ -75,13 +107,14 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         fix = "choose a folder that you may write to, or make room; the old file is intact"
         why = error.strerror
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            why = f"{why}: more than {written:,} bytes are needed, {shutil.disk_usage(path.parent).free:,} are free"
+            free = shutil.disk_usage(above.reachable).free
+            why = f"{why}: more than {written:,} bytes are needed, {free:,} are free"
         raise MachineError(f"cannot write {path.name}", why=why, fix=fix) from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
-    with replacing(path) as file:
+def write_text(name: str | Path, text: str, folder: Folder | None = None) -> None:
+    """Write `text` as UTF-8, whole or not at all; `name` and `folder` as of `replacing`."""
+    with replacing(name, folder) as file:
         file.write(text.encode())
 
 

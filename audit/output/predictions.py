@@ -14,6 +14,7 @@ from audit.output.directory import replacing
 from audit.predictions.bins import BINNED, binned_levels
 from audit.records.results import AuditResult
 from audit.types import Group, Note, Predictions
+from contrastive.folders import Folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +26,9 @@ LISTS = "scores"
 SCORE = "score:"
 
 
-def write_predictions(path: Path, audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]]) -> None:
+def write_predictions(
+    path: str | Path, audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]], folder: Folder | None = None
+) -> None:
     """Write one row for each image and measurement: identifiers, attributes, clusters, weights, y_true, y_pred, and a column
     ``score:LABEL`` for each label, null where a measurement has no such label. No pixels.
 
@@ -38,7 +41,7 @@ def write_predictions(path: Path, audited: Iterable[tuple[AuditResult, Mapping[s
     import pyarrow.parquet as pq
 
     table = predictions_table(audited)
-    with replacing(path) as file:
+    with replacing(path, folder) as file:
         pq.write_table(table, file, compression="zstd")
 
 

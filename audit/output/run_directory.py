@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
-
 from audit.errors import MachineError
-from audit.output.directory import AUDIT, COMPARISON, STATUS, check_writable, write_text
+from audit.output.directory import AUDIT, COMPARISON, STATUS, OutputFolder, check_writable
 from audit.output.manifest import PAGES, is_unsettled
 from contrastive.cli.console import visible
+from contrastive.files import Lock
 
 LOG = logging.getLogger("audit")
 _HELD_BY = "held by process"
@@ -29,40 +28,43 @@ class RunDirectory:
 
     def __init__(self, path: Path | None, facts: str = AUDIT, log: logging.Logger | None = None):
         self.path, self._facts, self._log = path, facts, log
-        self._lock: FileLock | None = None
-        self._handler: logging.FileHandler | None = None
+        self.folder: OutputFolder | None = None
+        """The directory, once it is taken."""
+        self._lock: Lock | None = None
+        self._handler: _LogFile | None = None
         if path is not None:
             check_writable(path, facts)
 
-    def open(self) -> None:
-        """Take the directory and begin its log, once there is something to write."""
+    def open(self) -> OutputFolder | None:
+        """Take the directory and begin its log, once there is something to write; return it, None without a path."""
         if self.path is None or self._lock is not None:
-            return
+            return self.folder
         if self._holds_a_page():
             LOG.info("the %s in %s is replaced once this one is complete", self._kind(), self.path)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock")
-            lock.acquire(blocking=False)
-        except Timeout as error:
+            folder = OutputFolder(self.path, make=True)
+            # By its name: a new run's files take the place of an old one's in a folder that has that name for a moment.
+            self._lock = Lock(folder.above, f"{folder.name}/.lock")
+        except BlockingIOError as error:
             what = f"another audit is writing to {str(self.path)!r}"
             raise MachineError(what, why=_holder(self.path), fix="wait for it, or name another --out") from error
         except OSError as error:
             fix = "choose a folder that you may write to"
             raise MachineError(f"cannot make --out {str(self.path)!r}", why=error.strerror, fix=fix) from error
-        self._lock = lock
-        write_text(self.path / STATUS, f"running\n{_HELD_BY} {os.getpid()}\n")
+        self.folder = folder
+        folder.write_text(STATUS, f"running\n{_HELD_BY} {os.getpid()}\n")
         if self._log is not None:
-            self._handler = _LogFile(self.path / "run.log")
+            self._handler = _LogFile(folder)
             self._level = self._log.level
             self._log.setLevel(logging.DEBUG)
             self._log.addHandler(self._handler)
+        return folder
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.path is None or self._lock is None:
+        if self.folder is None or self._lock is None:
             return
         status = "complete" if error is None else "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         if self._log is not None and isinstance(error, Exception):
@@ -72,15 +74,13 @@ class RunDirectory:
             self._log.setLevel(self._level)
             self._handler.close()
         try:
-            write_text(self.path / STATUS, self._status(status))
+            self.folder.write_text(STATUS, self._status(status))
         except MachineError:
             if error is None:
                 raise
             LOG.warning("cannot write %s in %s", STATUS, self.path)  # what went wrong before is what has to be said
         finally:
             self._lock.release()
-            with suppress(OSError):  # an empty file that nobody holds does no harm
-                Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _holds_a_page(self) -> bool:
         return self.path is not None and any((self.path / name).exists() for name in PAGES)
@@ -107,17 +107,20 @@ def _holder(directory: Path) -> str | None:
     return next((line for line in lines if line.startswith(_HELD_BY)), None)
 
 
-class _LogFile(logging.FileHandler):
+class _LogFile(logging.StreamHandler[TextIOWrapper]):
     """run.log: where it cannot be written any more, the run goes on without."""
 
     _line = logging.Formatter()
 
-    def __init__(self, path: Path):
+    def __init__(self, folder: OutputFolder):
         try:
-            super().__init__(path, mode="w", encoding="utf-8")
+            place = folder.open()
+            place.remove("run.log")
+            self._file = os.fdopen(place.create("run.log"), "w", encoding="utf-8")
         except OSError as error:
             fix = "choose a folder that you may write to, or make room"
-            raise MachineError(f"cannot write {path.name}", why=error.strerror, fix=fix) from error
+            raise MachineError("cannot write run.log", why=error.strerror, fix=fix) from error
+        super().__init__(self._file)
         self._is_lost = False
 
     def format(self, record: logging.LogRecord) -> str:
@@ -133,6 +136,7 @@ class _LogFile(logging.FileHandler):
     def close(self) -> None:
         """Close the file, also where its last lines find no room."""
         try:
-            super().close()
+            self._file.close()
         except OSError:
             self._is_lost = True
+        super().close()

@@ -35,7 +35,7 @@ from torch import Tensor
 
 from contrastive.checkpoint.torch_file import Archive, check_finite, read_archive
 from contrastive.errors import DataError, MachineError, UsageError, VlmAuditError
-from contrastive.files import replacing
+from contrastive.folders import Folder
 from contrastive.model.clip import CLIP, ModelConfig, load_portable, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
@@ -77,10 +77,12 @@ class Checkpoint:
         return self.model.config
 
 
-def save(path: str | Path, checkpoint: Checkpoint) -> str:
+def save(path: str | Path, checkpoint: Checkpoint, folder: Folder | None = None) -> str:
     """Write a checkpoint: the old file or the new one is there at every moment, never half of one.
 
-    Returns sha256 (hex) of the file. Raises `VlmAuditError` if a weight is NaN or infinite (nothing is written); `MachineError` if the file
+    `folder`: the one of `path`, where it is held open. Returns sha256 (hex) of the file.
+
+    Raises `VlmAuditError` if a weight is NaN or infinite (nothing is written); `MachineError` if the file
     cannot be written; `TypeError` if `training` or `account` hold anything but tensors, words, numbers, lists and tables of them.
     """
     state = {name: tensor.cpu() for name, tensor in portable_state(checkpoint.model).items()}
@@ -96,7 +98,7 @@ def save(path: str | Path, checkpoint: Checkpoint) -> str:
     if checkpoint.ema is not None:
         content["ema"] = {name: tensor.cpu() for name, tensor in checkpoint.ema.items()}
     check_primitives(content, "checkpoint")
-    return write_checkpoint(Path(path), lambda file: torch.save(content, file))
+    return write_checkpoint(Path(path), lambda file: torch.save(content, file), folder)
 
 
 def description(config: ModelConfig, preprocess: Preprocess, tokenizer: Tokenizer, step: int) -> dict[str, Any]:
@@ -155,11 +157,10 @@ def check_primitives(value: Any, name: str) -> None:
         raise TypeError(f"{name} is of type {type(value).__name__}; a checkpoint holds tensors and primitives only")
 
 
-def write_checkpoint(path: Path, write: Callable[[BufferedRandom], None]) -> str:
+def write_checkpoint(path: Path, write: Callable[[BufferedRandom], None], folder: Folder | None = None) -> str:
     """Let `write` fill a file that takes the place of `path` once it is complete; return its sha256 (hex). Raises `MachineError`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
+        with (folder or Folder.of(path.parent, make=True)).replacing(path.name) as file:
             write(file)
             file.seek(0)
             return hashlib.file_digest(file, "sha256").hexdigest()

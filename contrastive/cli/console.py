@@ -23,10 +23,27 @@ _HARMLESS = frozenset("\n\t\u200c\u200d\u2060")
 
 
 def prepare_streams() -> None:
-    """Let standard output and error print every text, whatever their encoding; each command begins with it."""
+    """Let standard output and error print every text, in any encoding; each command begins with it."""
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_REPLACED)
+
+
+def _replace_closed_streams() -> None:
+    """Let what goes to a standard stream that was closed (``2>&-``) go nowhere.
+
+    Its number is taken as well: the next file that is opened would get it, and with it what libraries in C print.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)  # a file of ours may have the number by now
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # gets the least free number, which is this one
+            os.set_inheritable(descriptor, True)
+        setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
 
 
 def _replacement(error: UnicodeError) -> tuple[str, int]:

@@ -7,6 +7,7 @@ sidecar beside a shard where there is one; without it the shard is fetched once 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -27,6 +28,7 @@ from contrastive.data.images import UnreadableImage
 from contrastive.data.source import TrainingDataError
 from contrastive.data.tars import SIDECAR, ShardIndex, TarShards, index_of, understood
 from contrastive.errors import MachineError, UsageError
+from contrastive.folders import Folder
 
 ATTEMPTS, FIRST_WAIT_S = 6, 0.1
 """Attempts without a byte gained before a fetch is given up; the wait before the second, which doubles."""
@@ -100,7 +102,6 @@ class RemoteShards(TarShards):
                 if shard in self._kept:
                     self._kept.move_to_end(shard)
                     return path
-            path.parent.mkdir(parents=True, exist_ok=True)
             size = fetch(self._urls[shard], path)
             with self._lock:
                 self._kept[shard] = size
@@ -127,7 +128,9 @@ def fetch(url: str, target: Path) -> int:
     Raises `TrainingDataError` if there is nothing, `MachineError` if several attempts in a row bring no byte.
     """
     done, failed = 0, 0
-    with target.open("wb") as file:
+    folder = Folder.of(target.parent, make=True)
+    folder.remove(target.name)
+    with os.fdopen(folder.create(target.name), "wb") as file:
         while True:
             before, size, problem = done, None, "it ends early"
             try:

@@ -64,31 +64,32 @@ def save_run(training: Training, inputs: RunInputs, measures: Mapping[str, float
     What it takes the place of is removed: after it is complete, or before, if it is of a run that this one replaces (``--fresh``). Raises
     `VlmAuditError` if a weight is NaN or infinite (the state before stays); `MachineError` if it cannot be written.
     """
-    root = Path(inputs.config.run.out) / shards.FOLDER
+    root, above = Path(inputs.config.run.out) / shards.FOLDER, inputs.folder
     training.account.settle()
     first, sharded = not training.saved, inputs.config.run.sharded
     if first and distributed.rank0():
-        shards.remove_old(root, keep=0)
+        shards.remove_old(root, keep=0, above=above)
     if sharded:
         _save_sharded(training, inputs, measures, finished, first)
     else:
         training.saved = training.step
         state.save_file("ckpt.pt", training, inputs, measures, resumable=not finished)
     if distributed.rank0():
-        shards.remove_old(root, NEWEST if sharded and not finished else 0, training.step)
+        shards.remove_old(root, NEWEST if sharded and not finished else 0, training.step, above)
     distributed.barrier()
 
 
 def _save_sharded(training: Training, inputs: RunInputs, measures: Mapping[str, float] | None, finished: bool, first: bool) -> None:
     path = Path(inputs.config.run.out) / "ckpt.pt"
     if first and distributed.rank0():
-        path.unlink(missing_ok=True)
-    folder = shards.write(path.parent / shards.FOLDER, _tensors(training), _content(training, inputs))
+        inputs.folder.remove(path.name)
+    folder = shards.write(path.parent / shards.FOLDER, _tensors(training), _content(training, inputs), inputs.folder)
     training.saved = training.step
     if distributed.rank0() and finished:
-        save(path, replace(shards.assemble(folder), training=None, account=state.account_record(training, inputs, measures)))
+        content = replace(shards.assemble(folder), training=None, account=state.account_record(training, inputs, measures))
+        save(path, content, inputs.folder)
     elif distributed.rank0():
-        path.unlink(missing_ok=True)  # of an earlier step, from before the setting was changed
+        inputs.folder.remove(path.name)  # of an earlier step, from before the setting was changed
 
 
 def _content(training: Training, inputs: RunInputs) -> dict[str, Any]:

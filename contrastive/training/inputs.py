@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from contrastive.data.reading import Identities, content_groups
 from contrastive.data.source import counted
 from contrastive.data.tars import TarShards
 from contrastive.errors import UsageError
+from contrastive.folders import Folder
 from contrastive.loss import Distillation, Objective, make_objective
 from contrastive.model.clip import ModelConfig
 from contrastive.model.preprocess import Preprocess
@@ -64,6 +66,15 @@ class RunInputs:
     """Pictures of the `train_rows`, where that is known: by content, else by name."""
     left_out: tuple[str, ...] = ()
     """Sentences about broken images, of ``data.validation`` and of `zero_shot`, that are not measured."""
+
+    _held: list[Folder] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def folder(self) -> Folder:
+        """The output folder, held open from its first use on; one that was removed since is made again."""
+        if not self._held or self._held[0].is_removed:
+            self._held[:] = [Folder.of(Path(self.config.run.out), make=True)]
+        return self._held[0]
 
     @property
     def counts(self) -> tuple[str, str]:

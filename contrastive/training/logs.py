@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import os
 import secrets
 import signal
 import threading
@@ -16,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from contrastive.errors import MachineError, UsageError
-from contrastive.files import replacing
+from contrastive.folders import Folder
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,15 +27,17 @@ class EventLog:
     """``log.jsonl``: one JSON object a line, flushed line by line."""
 
     path: Path
+    folder: Folder
+    """The one of `path`."""
 
     def begin(self, step: int) -> None:
         """Keep the lines up to `step` (0: none) and go on behind them: what a killed run logged beyond its last saved state is void."""
         kept = [line for line in self._lines() if line.get("step", 0) <= step] if step else []
-        with self._guarded(), replacing(self.path) as file:
-            file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
+        with self._guarded():
+            self.folder.write(self.path.name, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def write(self, event: str, **values: Any) -> None:
-        with self._guarded(), self.path.open("a", encoding="utf-8") as file:
+        with self._guarded(), os.fdopen(self.folder.append(self.path.name), "a", encoding="utf-8") as file:
             file.write(json.dumps({"event": event, **values}) + "\n")
 
     def has_ended(self) -> bool:
@@ -67,15 +70,18 @@ class TensorBoard:
 
     writer: Any = None
     """torch's SummaryWriter; None: nothing is written."""
+    folder: Folder | None = None
+    """Held open as long as it writes."""
 
     @classmethod
-    def open(cls, folder: Path, step: int = 0) -> TensorBoard:
-        """Return one that writes into `folder`, nothing without TensorBoard; what a killed run wrote beyond `step` is hidden."""
+    def open(cls, out: Folder, step: int = 0) -> TensorBoard:
+        """Return one that writes into ``tensorboard``, nothing without TensorBoard; what a killed run wrote beyond `step` is hidden."""
         try:
             module = importlib.import_module("torch.utils.tensorboard")
         except ImportError:
             return cls()
-        return cls(module.SummaryWriter(str(folder), purge_step=step + 1 if step else None))
+        folder, suffix = out.folder("tensorboard", make=True), f".{secrets.token_hex(8)}"  # no link can have that name already
+        return cls(module.SummaryWriter(str(folder.reachable), purge_step=step + 1 if step else None, filename_suffix=suffix), folder)
 
     def write(self, step: int, numbers: Mapping[str, float | None], prefix: str = "") -> None:
         """Add a point to each curve; what is unknown or no number has none."""
@@ -95,7 +101,7 @@ class WeightsAndBiases:
     """What wandb calls a run; None: nothing is written."""
 
     @classmethod
-    def open(cls, out: Path, project: str | None, config: Mapping[str, Any], step: int = 0) -> WeightsAndBiases:
+    def open(cls, out: Folder, project: str | None, config: Mapping[str, Any], step: int = 0) -> WeightsAndBiases:
         """Return one that writes to a project, going on with the same run after `step`; nothing without a project.
 
         Raises `UsageError` if wandb is not installed, `MachineError` if it cannot begin.
@@ -107,15 +113,16 @@ class WeightsAndBiases:
         except ImportError as error:
             fix = "python -m pip install 'vlm-audit[wandb]', or leave out run.wandb"
             raise UsageError("run.wandb needs the package wandb", why=str(error), fix=fix) from error
-        known = out / "wandb-id.txt"
-        name = known.read_text("utf-8").strip() if step and known.is_file() else secrets.token_hex(6)
+        known = "wandb-id.txt"
+        name = out.read(known, 100).decode("utf-8", "replace").strip() if step and out.is_file(known) else secrets.token_hex(6)
+        out.folder("wandb", make=True)  # and no link
         settings = wandb.Settings(save_code=False, console="off", silent=True)
         try:
-            run = wandb.init(project=project, dir=str(out), id=name, resume="allow", config=dict(config), settings=settings)
+            run = wandb.init(project=project, dir=str(out.path), id=name, resume="allow", config=dict(config), settings=settings)
         except wandb.errors.Error as error:
             fix = "wandb login, or WANDB_MODE=offline, or leave out run.wandb"
             raise MachineError("Weights & Biases cannot begin", why=str(error)[:200], fix=fix) from error
-        known.write_text(name + "\n", "utf-8")
+        out.write(known, f"{name}\n".encode())
         return cls(run)
 
     def write(self, step: int, numbers: Mapping[str, float | None], prefix: str = "") -> None:

@@ -101,13 +101,13 @@ def _log(numbers: dict[str, float], training: Training, inputs: RunInputs, board
 def _open_boards(inputs: RunInputs, step: int) -> Boards:
     if not distributed.rank0():
         return Boards()
-    run, out = inputs.config.run, Path(inputs.config.run.out)
-    return Boards((TensorBoard.open(out / "tensorboard", step), WeightsAndBiases.open(out, run.wandb, inputs.config.to_dict(), step)))
+    project, config = inputs.config.run.wandb, inputs.config.to_dict()
+    return Boards((TensorBoard.open(inputs.folder, step), WeightsAndBiases.open(inputs.folder, project, config, step)))
 
 
 def event_log(inputs: RunInputs) -> EventLog:
     """Return the run's log."""
-    return EventLog(Path(inputs.config.run.out) / "log.jsonl")
+    return EventLog(Path(inputs.config.run.out) / "log.jsonl", inputs.folder)
 
 
 def finish(training: Training, inputs: RunInputs) -> dict[str, float]:

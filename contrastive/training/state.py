@@ -170,7 +170,7 @@ def save_file(name: str, training: Training, inputs: RunInputs, measures: Mappin
         ema=ema, training=state, account=account_record(training, inputs, measures),
         head={"kind": inputs.config.loss.kind, "state_dict": head} if head else None,
     )  # fmt: skip
-    save(Path(inputs.config.run.out) / name, content)
+    save(Path(inputs.config.run.out) / name, content, inputs.folder)
 
 
 def account_record(training: Training, inputs: RunInputs, measures: Mapping[str, float] | None) -> dict[str, Any]:

@@ -72,4 +72,4 @@ def drop_old(inputs: RunInputs) -> None:
     most = inputs.config.run.keep_last
     kept = sorted(Path(inputs.config.run.out).glob("step-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
     for path in kept[:-most] if most else ():
-        path.unlink(missing_ok=True)
+        inputs.folder.remove(path.name)

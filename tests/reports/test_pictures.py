@@ -7,7 +7,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from PIL import Image
 
-from audit.output.manifest import replacing_files
+from audit.output.directory import OutputFolder
+from audit.output.publish import replacing_files
 from audit.records.results import to_json
 from reports import pictures as module
 from reports.pictures import pictures
@@ -72,8 +73,8 @@ def test_the_command_writes_them_and_says_where(results, tmp_path, capsys):
 def test_a_defect_never_looks_like_a_finding(results, tmp_path, capsys, monkeypatch):
     from reports import render
 
-    with replacing_files(tmp_path) as folder:
-        (folder / "results.json").write_text(to_json(results), "utf-8")
+    with replacing_files(OutputFolder(tmp_path)) as folder:
+        folder.write("results.json", to_json(results).encode())
     monkeypatch.setattr(module, "pictures", lambda *_: 1 / 0)
     monkeypatch.setattr(render, "render", lambda *_: 1 / 0)
 

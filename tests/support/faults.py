@@ -3,9 +3,7 @@
 import errno
 import os
 import signal
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from unittest import mock
 
 WRITING = set("wax+")
@@ -30,12 +28,17 @@ class Disk:
 
     @contextmanager
     def plugged_in(self):
-        """Let all that goes through `pathlib`, `tempfile` and `os.fsync` use this disk."""
-        opened = Path.open
+        """Let all that `contrastive.folders` writes use this disk."""
+        opened, made = os.fdopen, os.open
 
-        def open_file(path, mode="r", *arguments, **more):
-            file = opened(path, mode, *arguments, **more)
+        def open_file(descriptor, mode="r", *arguments, **more):
+            file = opened(descriptor, mode, *arguments, **more)
             return _File(file, self) if WRITING & set(mode) else file
+
+        def make(path, flags, *arguments, **more):
+            if flags & os.O_EXCL:
+                self.step("create")
+            return made(path, flags, *arguments, **more)
 
         def counted(name, function):
             def call(*arguments, **more):
@@ -45,11 +48,10 @@ class Disk:
             return call
 
         with (
-            mock.patch.object(Path, "open", open_file),
-            mock.patch.object(Path, "replace", counted("replace", Path.replace)),
-            mock.patch.object(Path, "rename", counted("rename", Path.rename)),
-            mock.patch.object(Path, "chmod", counted("chmod", Path.chmod)),
-            mock.patch.object(tempfile, "mkstemp", counted("mkstemp", tempfile.mkstemp)),
+            mock.patch.object(os, "fdopen", open_file),
+            mock.patch.object(os, "open", make),
+            mock.patch.object(os, "replace", counted("replace", os.replace)),
+            mock.patch.object(os, "fchmod", counted("chmod", os.fchmod)),
             mock.patch.object(os, "fsync", counted("fsync", os.fsync)),
         ):
             yield self

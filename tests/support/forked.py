@@ -46,6 +46,8 @@ class Forked(subprocess.Popen):
         python, how, *_ = line = list(map(str, line))
         ours = python == sys.executable and how in ("-m", "-c") and options.keys() <= OPTIONS
         self._forked = sys.platform == "linux" and ours and not _begins_otherwise(options.get("env") or os.environ)
+        if not self._forked:
+            options.setdefault("preexec_fn", heed_hangups)
         super().__init__(line, **options)
 
     def _execute_child(self, args, *rest):
@@ -59,6 +61,11 @@ class Forked(subprocess.Popen):
         self.pid = _fork(what, streams)
         self._child_created = True
         self._close_pipe_fds(*pipes)
+
+
+def heed_hangups():
+    """Let SIGHUP end this process, also where the tests are run under ``nohup``, which children inherit."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def run(line, *, capture_output=False, timeout=None, check=False, **options):
@@ -148,6 +155,7 @@ def _begin(cwd, env, streams):
     sys.path[0] = cwd
     sys.path[1:1] = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place and place not in sys.path]
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed_hangups()
     encoding, _, given = env.get("PYTHONIOENCODING", "").partition(":")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         errors, buffering = ("backslashreplace", 1) if name == "stderr" else (given or "strict", -1)

@@ -24,6 +24,7 @@ from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, shar
 from audit.data.table import read_cells
 from audit.errors import DataError, UnsafeError, UsageError
 from audit.types import Dataset
+from contrastive.folders import Folder
 from contrastive.tables import PARQUET, TEXT, ending_of
 from contrastive.tables.parquet import first_line
 
@@ -76,7 +77,7 @@ def _load_table(location: str, schema: Schema, origin: Origin, encoding: str | N
     content = read_whole(location, MOST_TABLE)
     with tempfile.TemporaryDirectory() as folder:  # readers of tables take files
         path = Path(folder) / Path(location.partition("?")[0]).name
-        path.write_bytes(content)
+        Folder.of(path.parent).write(path.name, content)
         cells = read_cells(path, encoding)
     return _with_images_beside(cells, location, schema, origin)
 

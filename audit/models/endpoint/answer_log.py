@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import re
-import stat
 import threading
 import time
 from collections.abc import Mapping
@@ -22,9 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from filelock import FileLock, Timeout
-
 from audit.errors import MachineError
+from contrastive.files import Lock
+from contrastive.folders import Folder
 
 log = logging.getLogger("audit")
 _SUM = 16
@@ -90,21 +89,18 @@ class AnswerLog:
         """Keys of requests that the server did not take."""
         self._sent = self._answered = 0
         self._end = 0
-        self._lock = FileLock(f"{path}.lock")
+        self._lock: Lock | None = None
         self._writing = threading.Lock()
         self._file: int | None = None
         self._flushed = time.monotonic()
 
     def __enter__(self) -> Self:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock.acquire(blocking=False)
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
-            self._file = os.open(self.path, flags, 0o600)
-            if not stat.S_ISREG(os.fstat(self._file).st_mode):
-                raise OSError(0, "it is a device or a pipe")
+            folder = Folder.of(self.path.parent, make=True, mode=0o700)
+            self._lock = Lock(folder, f"{self.path.name}.lock")
+            self._file = folder.append(self.path.name, 0o600)
             self._read(self._file)
-        except Timeout as error:
+        except BlockingIOError as error:
             fix = "wait for it, or name another --answer-log"
             raise MachineError("another run is asking the same model", where=self.path.name, fix=fix) from error
         except OSError as error:
@@ -117,7 +113,8 @@ class AnswerLog:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def __len__(self) -> int:
         return len(self._places)

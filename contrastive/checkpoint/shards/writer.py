@@ -6,8 +6,8 @@ It is written as ``.step-00000100.tmp`` and moved to its place when every file i
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +18,37 @@ from contrastive import distributed
 from contrastive.checkpoint.shards.folder import MANIFEST, PREFIX, dcp_errors, folders, open_shards, step_of
 from contrastive.checkpoint.torch_file import check_finite
 from contrastive.errors import DataError, MachineError, VlmAuditError
-from contrastive.files import replacing, sha256_of_file, sync_folder
+from contrastive.folders import Folder
 
 
-def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any]) -> Path:
+def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any], above: Folder | None = None) -> Path:
     """Write the folder of step ``content["step"]``, in the place of one of that step. Every process must call it.
 
-    `root` is the same for all processes; so are `tensors`, if they are complete and not sharded: one process writes each; `content`: words,
-    numbers, lists and tables. Raises `VlmAuditError` if a number is not finite (nothing is written); `MachineError` if one cannot write.
+    `root` is no link; `above`: the folder that it is in, where that is held open. All processes give the same `root`, and the same
+    `tensors` if these are complete and not sharded: one process writes each. `content`: words, numbers, lists and tables.
+
+    Raises `VlmAuditError` if a number is not finite (nothing is written); `MachineError` if one cannot write.
     """
     _refuse_not_finite(tensors)
     folder = root / f"{PREFIX}{content['step']:08d}"
-    draft = root / f".{folder.name}.tmp"
-    _on_first(lambda: _begin(root, draft), folder)
+    name = f".{folder.name}.tmp"
+    _on_first(lambda: _begin(_opened(root, above), name), folder)
+    opened = _opened(root, above)
+    draft = opened.folder(name)
     try:
-        _save(tensors, draft, folder)
+        _save(tensors, draft.reachable, folder)
         files = _described(draft)
-        _on_first(lambda: _complete(draft, folder, json.dumps({"content": dict(content), "files": files})), folder)
+        manifest = json.dumps({"content": dict(content), "files": files})
+        _on_first(lambda: _complete(opened, draft, folder.name, manifest), folder)
     except VlmAuditError:
         if distributed.rank0():
-            shutil.rmtree(draft, ignore_errors=True)  # half a checkpoint on a full disk helps nobody
+            with suppress(OSError):
+                opened.remove(name)  # half a checkpoint on a full disk helps nobody
         raise
     return folder
 
 
-def remove_old(root: Path, keep: int, step: int | None = None) -> None:
+def remove_old(root: Path, keep: int, step: int | None = None, above: Folder | None = None) -> None:
     """Remove all but the `keep` newest folders, and any of a later step than `step`; with 0 `root` too. One process calls it.
 
     What says to be of a later step than the run has taken is damaged, or of a run that this one replaces. `MachineError` if one stays.
@@ -50,14 +56,20 @@ def remove_old(root: Path, keep: int, step: int | None = None) -> None:
     try:
         for folder in folders(root):
             if step is not None and step_of(folder) > step:
-                _remove(folder)
+                _remove(_opened(root, above), folder.name)
         for folder in folders(root)[keep:]:
-            _remove(folder)
+            _remove(_opened(root, above), folder.name)
     except OSError as error:
         what, fix = "the checkpoint cannot be written in the place of an older one", "make room, then the same command again"
         raise MachineError(what, where=str(root), why=error.strerror, fix=fix) from error
-    if not keep:
-        shutil.rmtree(root, ignore_errors=True)
+    if not keep and root.is_dir():
+        with suppress(OSError):
+            (above or Folder.of(root.parent)).remove(root.name)
+
+
+def _opened(root: Path, above: Folder | None) -> Folder:
+    """Return the folder of all steps, made where it is missing."""
+    return (above or Folder.of(root.parent, make=True)).folder(root.name, make=True)
 
 
 def _refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
@@ -70,11 +82,11 @@ def _refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
         raise VlmAuditError("the checkpoint was not saved", why=what or "another process holds values that are NaN or infinite")
 
 
-def _begin(root: Path, draft: Path) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    for left in root.glob(f".{PREFIX}*"):  # by a process that was killed: the output folder is this run's alone
-        shutil.rmtree(left)
-    draft.mkdir()
+def _begin(root: Folder, draft: str) -> None:
+    for left in root.names():
+        if left.startswith(f".{PREFIX}"):  # by a process that was killed: the output folder is this run's alone
+            root.remove(left)
+    root.folder(draft, make=True)
 
 
 def _save(tensors: Mapping[str, Tensor], draft: Path, folder: Path) -> None:
@@ -88,10 +100,11 @@ def _save(tensors: Mapping[str, Tensor], draft: Path, folder: Path) -> None:
              no_dist=not dist.is_initialized())  # fmt: skip
 
 
-def _described(draft: Path) -> dict[str, dict[str, Any]]:
+def _described(draft: Folder) -> dict[str, dict[str, Any]]:
     """Return size and hash of every file; each process hashes its share of them."""
-    own_paths = sorted(draft.iterdir())[distributed.rank() :: distributed.world_size()]
-    own = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of_file(path)} for path in own_paths}
+    sizes = {name: found.st_size for name in draft.names() if (found := draft.status(name))}
+    own_names = sorted(sizes)[distributed.rank() :: distributed.world_size()]
+    own = {name: {"bytes": sizes[name], "sha256": draft.sha256(name)} for name in own_names}
     gathered: list[Any] = [own]
     if dist.is_initialized():
         gathered = [None] * distributed.world_size()
@@ -99,23 +112,24 @@ def _described(draft: Path) -> dict[str, dict[str, Any]]:
     return {name: entry for part in gathered for name, entry in part.items()}
 
 
-def _complete(draft: Path, folder: Path, manifest: str) -> None:
+def _complete(root: Folder, draft: Folder, name: str, manifest: str) -> None:
     """Make sure that the draft is whole and on the disk, and move it to its place."""
-    with replacing(draft / MANIFEST) as file:
-        file.write(manifest.encode())
-    open_shards(draft)  # all pieces are here: the output folder is the same for every process
-    sync_folder(draft)
-    if folder.exists():
-        _remove(folder)
-    draft.rename(folder)
-    sync_folder(folder.parent)
+    draft.write(MANIFEST, manifest.encode())
+    open_shards(draft.reachable)  # all pieces are here: the output folder is the same for every process
+    draft.sync_all()
+    if root.exists(name):
+        _remove(root, name)
+    root.rename(f".{name}.tmp", name)
+    root.sync()
 
 
-def _remove(folder: Path) -> None:
+def _remove(root: Folder, name: str) -> None:
     """Take a folder from its place before its files go: no half of it is ever found there."""
-    aside = folder.with_name(f".{folder.name}.old")
-    folder.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
+    aside = f".{name}.old"
+    root.remove(aside)
+    root.rename(name, aside)
+    with suppress(OSError):
+        root.remove(aside)
 
 
 def _on_first(action: Callable[[], object], folder: Path) -> None:

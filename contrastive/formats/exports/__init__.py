@@ -13,6 +13,7 @@ from typing import NoReturn
 from torch import Tensor
 
 from contrastive.errors import UsageError
+from contrastive.files import write_text
 
 Features = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # ``features(pixels, ids)``: of images and of texts, not normalised
 
@@ -24,4 +25,4 @@ def refuse(what: str, why: str) -> NoReturn:
 
 def write_json(path: Path, content: object) -> None:
     """Write readable JSON."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from contrastive.checkpoint.file import Checkpoint
 from contrastive.errors import VlmAuditError
+from contrastive.files import write_text
 from contrastive.formats.exports import Features, refuse, write_json
 from contrastive.formats.weight_names import to_hugging_face
 from contrastive.model.architecture import TextConfig, ViTConfig
@@ -49,8 +50,8 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     write_json(folder / "config.json", model_settings(checkpoint))
     write_json(folder / "preprocessor_config.json", processor_settings(checkpoint.preprocess))
     make_tokenizer(checkpoint.tokenizer).save_pretrained(folder)
-    (folder / "vocab.json").write_text(json.dumps(checkpoint.tokenizer.ids, ensure_ascii=False), "utf-8")
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *checkpoint.tokenizer.merges]) + "\n", "utf-8")
+    write_text(folder / "vocab.json", json.dumps(checkpoint.tokenizer.ids, ensure_ascii=False))
+    write_text(folder / "merges.txt", "\n".join(["#version: 0.2", *checkpoint.tokenizer.merges]) + "\n")
     compare_inputs(checkpoint, folder)
 
 

@@ -20,13 +20,20 @@ import audit
 from audit.comparison.sides import read
 from audit.errors import DataError, MachineError
 from audit.output import directory as outputs
-from audit.output.manifest import MANIFEST, NEW, replacing_files, settle
+from audit.output.directory import OutputFolder
+from audit.output.manifest import MANIFEST, NEW
+from audit.output.publish import replacing_files, settle
 from audit.output.run_directory import RunDirectory
 from audit.records.results import to_json
+from contrastive.folders import Folder
+from reports.index.page import found_audits
+from reports.read import read_results
 from tests.support import comparison_samples
 from tests.support.command import command
 
-CALLS = ("fsync", "replace", "rename", "link", "mkdir", "open", "chmod", "unlink")
+CALLS = ("fsync", "replace", "rename", "link", "mkdir", "open", "fchmod", "fchown", "unlink", "rmdir")
+NOTES = {"notes.txt": "mine", "figures/1.svg": "drawn from it"}
+"""What a person keeps in the folder."""
 FEWEST = 50
 OFTEN = 5
 """After so many faults or kills a run follows that nothing disturbs."""
@@ -56,13 +63,11 @@ def both(tmp_path_factory):
 
 def save(directory, files):
     """Write files as a run does."""
-    with RunDirectory(directory) as taken:
-        taken.open()
-        with replacing_files(directory) as folder:
-            (folder / "tables").mkdir()
-            for name, content in files.items():
-                with outputs.replacing(folder / name) as file:
-                    file.write(content)
+    with RunDirectory(directory) as taken, replacing_files(taken.open()) as folder:
+        folder.folder("tables", make=True)
+        for name, content in files.items():
+            with outputs.replacing(name, folder) as file:
+                file.write(content)
 
 
 def saved(directory, base):
@@ -73,6 +78,9 @@ def saved(directory, base):
 @pytest.fixture(scope="module")
 def base(tmp_path_factory, both):
     save(folder := tmp_path_factory.mktemp("base"), both["old"])
+    for name, text in NOTES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
     return folder
 
 
@@ -90,10 +98,18 @@ def accepted(directory, both):
     return which
 
 
+def shown(directory):
+    """Return the files that other programs find, by name, without those that tell of the run and the notes of a person."""
+    found = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
+    assert {name: found.pop(name).read_text() for name in NOTES} == NOTES
+    hidden = {name for name in found if any(part.startswith(".") for part in name.split("/"))}
+    return {name: found[name].read_bytes() for name in found.keys() - hidden - {MANIFEST, "STATUS", "run.log"}}
+
+
 def is_left(directory, both):
-    """Return whether the files of the new run, and of no other, stand in their places."""
-    found = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file() and path.suffix != ".tmp"}
-    return found - {MANIFEST, "STATUS", "run.log"} == set(both["new"])
+    """Return whether the files of the new run, and of no other, stand in their places, and nothing beside them."""
+    hidden = [path for path in directory.rglob(".*") if path.suffix != ".tmp"]
+    return shown(directory) == both["new"] and not hidden and not directory.with_name(f".{directory.name}.new").exists()
 
 
 class Fault:
@@ -104,7 +120,12 @@ class Fault:
         real = os.fdopen
         for name in CALLS:
             monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
-        monkeypatch.setattr(os, "fdopen", lambda *given, **named: self._counted_writes(real(*given, **named)))
+        monkeypatch.setattr(Folder, "exchange", self._counted(Folder.exchange))
+        monkeypatch.setattr(
+            os,
+            "fdopen",
+            lambda number, how, **named: real(number, how) if how == "rb" else self._counted_writes(real(number, how, **named)),
+        )
 
     def _counted(self, call):
         def counted(*given, **named):
@@ -132,9 +153,21 @@ each_third = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.ma
 """Of the places where something can fail, every third one, or with ``-m slow`` every one."""
 
 
+@pytest.fixture(params=["exchanged", "one by one"])
+def how(request, monkeypatch):
+    """How new files take their places; the second is what a file system without such a call gets."""
+    if request.param == "one by one":
+
+        def refused(*_):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+        monkeypatch.setattr(Folder, "exchange", refused)
+    return request.param
+
+
 @each_third
 @pytest.mark.parametrize(("code", "stays"), [(errno.EIO, False), (errno.ENOSPC, True)])
-def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replaces_it(tmp_path, both, base, code, stays, step):
+def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replaces_it(tmp_path, both, base, how, code, stays, step):
     outcomes = []
     for number in count(1, step):
         directory = saved(tmp_path / str(number), base)
@@ -148,9 +181,9 @@ def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replac
         which = accepted(directory, both)
         outcomes.append((which, error is None))
         assert error is not None or which == "new", number  # no wrong success
-        if error and (directory / NEW / MANIFEST).is_file():
-            assert "vlm-audit render" in str(error)
-            settle(directory)  # as `vlm-audit render` does
+        check_shown(directory, both, how)
+        if error and which == "new":
+            settle(OutputFolder(directory))  # as `vlm-audit render` does
             assert (accepted(directory, both), (directory / NEW).exists()) == ("new", False)
         if len(outcomes) % OFTEN == 0:
             save(directory, both["new"])
@@ -164,8 +197,8 @@ def test_whatever_fails_an_old_or_the_new_audit_is_whole_and_the_next_run_replac
 
 
 @each_third
-def test_wherever_a_run_is_killed_an_old_or_the_new_audit_is_whole(tmp_path, both, base, step):
-    found = []
+def test_wherever_a_run_is_killed_an_old_or_the_new_audit_is_whole(tmp_path, both, base, how, step):
+    found, mixtures = [], 0
     for number in count(1, step):
         directory = saved(tmp_path / str(number), base)
         child = os.fork()
@@ -176,8 +209,10 @@ def test_wherever_a_run_is_killed_an_old_or_the_new_audit_is_whole(tmp_path, bot
             os._exit(0)
         ended = os.waitpid(child, 0)[1]
         found.append(accepted(directory, both))
-        settle(directory)
+        mixtures += check_shown(directory, both, how)
+        settle(OutputFolder(directory))
         assert accepted(directory, both) == found[-1]
+        assert shown(directory) == both[found[-1]]
         assert not (directory / NEW).exists()
         if len(found) % OFTEN == 0:
             save(directory, both["new"])
@@ -187,6 +222,21 @@ def test_wherever_a_run_is_killed_an_old_or_the_new_audit_is_whole(tmp_path, bot
     assert number > FEWEST
     assert found == sorted(found, reverse=True)  # old until one moment, new from it on
     assert set(found) == {"old", "new"}
+    assert (mixtures > 0) == (how == "one by one")
+
+
+def check_shown(directory, both, how):
+    """Check what other programs find: one run. Where files can only be replaced one by one, a mixture is refused; return whether it was."""
+    if shown(directory) in both.values():
+        return False
+    assert how == "one by one"
+    copy = directory.with_name(f"{directory.name}-copied")  # what stands in the folder, without the files that this program reads instead
+    shutil.copytree(directory, copy, ignore=shutil.ignore_patterns(".*"))
+    for attempt in (audit.load, read, read_results):
+        with pytest.raises(DataError, match=r"is not the one that this run wrote|does not belong to these results"):
+            attempt(copy)
+    assert [each.why for each in found_audits(copy)] != [""]
+    return True
 
 
 def test_files_of_two_runs_are_refused_by_name(tmp_path, both):

@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from contrastive import files
+from contrastive import folders
 from contrastive.checkpoint.file import Checkpoint, load, save, write_checkpoint
 from contrastive.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError
 from contrastive.model.clip import CLIP, portable_state
@@ -247,7 +247,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file_and_its_rest_is_swep
     rest = next(file for file in tmp_path.iterdir() if file.name.endswith(".tmp"))
     write_checkpoint(path, lambda file: file.write(b"new"))
     assert rest.exists()  # it could belong to a living process
-    os.utime(rest, (time.time() - files.STALE_S - 60,) * 2)
+    os.utime(rest, (time.time() - folders.STALE_S - 60,) * 2)
     write_checkpoint(path, lambda file: file.write(b"newer"))
     assert [file.name for file in tmp_path.iterdir()] == ["ckpt.pt"]
     assert path.read_bytes() == b"newer"

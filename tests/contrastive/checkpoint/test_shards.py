@@ -132,7 +132,7 @@ def test_an_older_folder_that_cannot_be_taken_away_is_said(tmp_path, monkeypatch
         (tmp_path / f"step-{step:08d}").mkdir()
         (tmp_path / f"step-{step:08d}" / "shards.json").touch()
     full = OSError(errno.ENOSPC, "No space left on device")
-    monkeypatch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(full))
+    monkeypatch.setattr(os, "replace", lambda *_, **__: (_ for _ in ()).throw(full))
     with pytest.raises(MachineError, match=r"cannot be written in the place of an older one .*\nwhy: No space left on device"):
         remove_old(tmp_path, keep=1)
     assert len(list(tmp_path.iterdir())) == 2

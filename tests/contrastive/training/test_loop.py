@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from contrastive.checkpoint.file import load
+from contrastive.folders import Folder
 from contrastive.loss.dense import info_nce
 from contrastive.training import loop
 from contrastive.training.evaluate import held_out, recall
@@ -106,7 +107,7 @@ def test_recall_by_hand():
 
 
 def test_a_journal_drops_what_lies_beyond_the_saved_state_and_a_torn_line(tmp_path):
-    log = EventLog(tmp_path / "log.jsonl")
+    log = EventLog(tmp_path / "log.jsonl", Folder.of(tmp_path))
     log.begin(0)
     for step in (1, 2, 3):
         log.write("step", step=step)

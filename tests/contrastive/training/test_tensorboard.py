@@ -2,10 +2,12 @@
 
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
 from contrastive.checkpoint.file import load
+from contrastive.folders import Folder
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.logs import TensorBoard
@@ -17,8 +19,9 @@ RUN = run_text(TINY_VIT, data="batch = 24; held_out = 0.02", optim="steps = 5; l
 
 
 class Writer:
-    def __init__(self, folder, purge_step=None):
-        self.folder, self.purge_step, self.points, self.closed = folder, purge_step, [], False
+    def __init__(self, folder, purge_step=None, filename_suffix=""):
+        self.folder, self.purge_step, self.points, self.closed = str(Path(folder).resolve()), purge_step, [], False
+        self.suffix = filename_suffix
 
     def add_scalar(self, name, value, step):
         self.points.append((name, value, step))
@@ -42,7 +45,7 @@ def opened(monkeypatch):
 
 def test_without_tensorboard_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # importing it fails
-    tensorboard = TensorBoard.open(tmp_path / "tensorboard")
+    tensorboard = TensorBoard.open(Folder.of(tmp_path))
     tensorboard.write(1, {"loss": 1.0})
     tensorboard.close()
     assert tensorboard.writer is None
@@ -50,12 +53,12 @@ def test_without_tensorboard_nothing_is_written(tmp_path, monkeypatch):
 
 
 def test_every_known_number_is_a_point_and_what_a_killed_run_wrote_beyond_its_state_is_hidden(opened, tmp_path):
-    tensorboard = TensorBoard.open(tmp_path)
+    tensorboard = TensorBoard.open(Folder.of(tmp_path))
     tensorboard.write(3, {"step": 3, "loss": 1.5, "energy_j": None, "grad_norm": float("nan"), "mfu": 0.25})
     tensorboard.close()
     assert tensorboard.writer.points == [("loss", 1.5, 3), ("mfu", 0.25, 3)]
     assert tensorboard.writer.closed
-    assert (tensorboard.writer.purge_step, TensorBoard.open(tmp_path, step=40).writer.purge_step) == (None, 41)
+    assert (tensorboard.writer.purge_step, TensorBoard.open(Folder.of(tmp_path), step=40).writer.purge_step) == (None, 41)
 
 
 def logged(folder):

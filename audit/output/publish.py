@@ -1,0 +1,207 @@
+"""The files of a new run take the place of those of an old one, for every reader at one moment.
+
+A run writes into `DRAFT`, a folder of its own in its folder. The move of that folder to `NEW` makes the files count for this program.
+Then a stand-in with the new files (and all that a person keeps in the folder) is made beside the folder, and both exchange their names in
+one step: from then on every reader finds the new files. Behind the stand-in the folder itself gets its new files, and takes its name back.
+So the folder stays the one that it was for whoever is in it. Where names cannot be exchanged, the files take their places one by one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import PurePosixPath
+
+from audit.errors import DataError, MachineError
+from audit.output.directory import OutputFolder
+from audit.output.manifest import CHECKED, ELSEWHERE, MANIFEST, MOST_BYTES, NEW, beside, is_unsettled, parse_manifest, write_manifest
+from contrastive.folders import Folder
+
+DRAFT = ".draft"
+
+
+@contextmanager
+def replacing_files(out: OutputFolder) -> Iterator[Folder]:
+    """Give a folder to write into, whose files take the place of those of the last run when the block ends without an error.
+
+    `MachineError` if that fails: either nothing has changed, or the new files count and `settle` puts the rest in their place.
+    """
+    try:
+        settle(out)
+        folder = out.open()
+        folder.remove(DRAFT)
+        draft = folder.folder(DRAFT, make=True)
+        try:
+            yield draft
+            _complete(draft)
+            folder.rename(DRAFT, NEW)
+        finally:
+            with suppress(OSError):
+                folder.remove(DRAFT)
+        folder.sync()
+        settle(out)
+    except OSError as error:
+        counted = "the new files are complete" if is_unsettled(out.path) else "the old files are intact"
+        fix = f"make room, or choose a folder that you may write to; {counted}"
+        if is_unsettled(out.path):
+            fix = f"vlm-audit render {out.path} puts them in their place once that is possible; {counted}"
+        raise MachineError(f"cannot replace the files in {str(out.path)!r}", why=error.strerror, fix=fix) from error
+
+
+def settle(out: OutputFolder) -> None:
+    """Put files in their place that a run completed and could not put there any more. Raises `OSError`."""
+    folder, aside, exchanged = out.open(), beside(out.name), False
+    if out.above.is_folder(aside):
+        other = out.above.folder(aside)
+        if other.is_file(f"{NEW}/{MANIFEST}"):  # its name was not given back: this is the folder, and what has its name the stand-in
+            folder, exchanged = other, True
+        else:
+            _drop_stand_in(out, folder)
+    if folder.is_file(f"{NEW}/{MANIFEST}"):
+        hashes = _hashes(folder.folder(NEW))
+        _check_files(folder.folder(NEW), (*hashes, MANIFEST))
+        exchanged = exchanged or _exchanged(out, folder, hashes)
+        _put_files(folder, hashes)
+        if exchanged:
+            out.above.exchange(out.name, aside)
+            out.above.sync()
+            _drop_stand_in(out, folder)
+    with suppress(OSError):  # without its list it counts for nothing; what is left goes next time
+        if folder.is_folder(NEW):
+            folder.remove(f"{NEW}/{MANIFEST}")
+        folder.remove(NEW)
+
+
+def _complete(draft: Folder) -> None:
+    names = list(_files(draft))
+    write_manifest(draft, {name: draft.sha256(name) for name in names})
+    for folder in {str(PurePosixPath(name).parent) for name in (*names, MANIFEST)}:
+        draft.folder(folder).sync()
+
+
+def _files(folder: Folder, above: str = "") -> Iterator[str]:
+    for name in folder.names():
+        if folder.is_folder(name):
+            yield from _files(folder.folder(name), f"{above}{name}/")
+        else:
+            yield f"{above}{name}"
+
+
+def _hashes(folder: Folder) -> dict[str, str]:
+    return parse_manifest(folder.read(MANIFEST, MOST_BYTES + 1), folder.path) if folder.is_file(MANIFEST) else {}
+
+
+def _check_files(new: Folder, names: Iterable[str]) -> None:
+    """Refuse files that are elsewhere: who sent the folder would choose whose permissions change, and what is copied."""
+    for name in names:
+        if not new.is_file(name):
+            what = f"{PurePosixPath(name).name} in {NEW} is not a file of a run"
+            raise DataError(what, where=str(new.path.parent), fix=ELSEWHERE)
+
+
+def _put_files(folder: Folder, hashes: Iterable[str]) -> None:
+    """Give every new file its place. First go those whose hashes readers check: until the new list is there, they tell a mixture."""
+    new, before = folder.folder(NEW), _hashes(folder).keys()
+    names = sorted(hashes, key=lambda name: (name not in CHECKED, name))
+    if not folder.is_folder("tables"):
+        folder.remove("tables")
+    for name in names:
+        _put(new, name, folder)
+    for name in before - set(names):
+        folder.remove(name)
+    _put(new, MANIFEST, folder)
+    for above in {str(PurePosixPath(name).parent) for name in (*names, MANIFEST)}:
+        folder.folder(above).sync()
+
+
+def _put(new: Folder, name: str, folder: Folder) -> None:
+    """Give a file its place too: whole, or as it was. It stays where it is until all have theirs."""
+    if _is_same(new, folder, name):
+        return
+    last, above = PurePosixPath(name).name, str(PurePosixPath(name).parent)
+    source, target = new.folder(above), folder.folder(above, make=True)
+    _keep_mode(source, target, last)
+    draft = f".{last}.new"
+    target.remove(draft)
+    try:
+        source.link(last, draft, target)
+    except OSError:  # a file system without hard links
+        with target.replacing(last) as copy, os.fdopen(source.open_file(last), "rb") as file:
+            shutil.copyfileobj(file, copy)
+    else:
+        target.rename(draft, last)
+
+
+def _keep_mode(source: Folder, target: Folder, name: str) -> None:
+    found = target.status(name)
+    if found is not None and stat.S_ISREG(found.st_mode):
+        source.chmod(found.st_mode & 0o777, name)
+
+
+def _is_same(one: Folder, other: Folder, name: str) -> bool:
+    found, known = one.status(name), other.status(name)
+    return found is not None and known is not None and os.path.samestat(found, known)
+
+
+# ---- the stand-in ----------------------------------------------------------------------------------------------------------------------
+
+
+def _exchanged(out: OutputFolder, folder: Folder, hashes: Iterable[str]) -> bool:
+    """Let a stand-in with the new files have the folder's name; False where that cannot be done, and nothing has changed."""
+    aside = beside(out.name)
+    try:
+        stand_in = _stand_in(out, folder, hashes)
+        out.above.exchange(out.name, aside)
+    except OSError:
+        with suppress(OSError):
+            out.above.remove(aside)
+        return False
+    stand_in.sync()
+    out.above.sync()
+    return True
+
+
+def _stand_in(out: OutputFolder, folder: Folder, hashes: Iterable[str]) -> Folder:
+    """Return a folder with the new files, and with everything else that the folder has; each is the same file under a second name."""
+    stand_in = out.above.folder(beside(out.name), make=True, mode=0o700)
+    new = folder.folder(NEW)
+    for name in (*hashes, MANIFEST):
+        above, last = str(PurePosixPath(name).parent), PurePosixPath(name).name
+        if folder.is_folder(above):
+            _keep_mode(new.folder(above), folder.folder(above), last)
+        new.folder(above).link(last, last, stand_in.folder(above, make=True))
+    _mirror(folder, stand_in, {DRAFT, NEW, *_hashes(folder), *hashes, MANIFEST})
+    stand_in.become_like(folder.own_status)
+    return stand_in
+
+
+def _mirror(folder: Folder, copy: Folder, without: set[str], above: str = "") -> None:
+    for name in folder.names():
+        if f"{above}{name}" in without:
+            continue
+        if folder.is_folder(name):
+            _mirror(folder.folder(name), copy.folder(name, make=True), without, f"{above}{name}/")
+        else:
+            folder.link(name, name, copy)
+
+
+def _drop_stand_in(out: OutputFolder, folder: Folder) -> None:
+    """Remove the stand-in; what a person or a program has written into it while it had the folder's name goes into the folder."""
+    aside = beside(out.name)
+    _bring_back(out.above.folder(aside), folder, folder.folder(NEW) if folder.is_folder(NEW) else None)
+    out.above.remove(aside)
+
+
+def _bring_back(copy: Folder, folder: Folder, new: Folder | None) -> None:
+    for name in copy.names():
+        if copy.is_folder(name) and folder.is_folder(name):
+            _bring_back(copy.folder(name), folder.folder(name), new.folder(name) if new and new.is_folder(name) else None)
+            continue
+        found, known = copy.status(name), folder.status(name)
+        if _is_same(copy, folder, name) or (new and _is_same(copy, new, name)) or found is None:
+            continue
+        if known is None or (stat.S_ISREG(known.st_mode) and known.st_mtime_ns < found.st_mtime_ns):
+            copy.rename(name, name, folder)
