@@ -28,7 +28,6 @@ from pathlib import Path, PurePosixPath
 from contrastive.errors import UnsafeError
 
 STALE_S = 3600
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _EXCHANGE = 2
 
 
@@ -51,7 +50,7 @@ class Folder:
         if make:
             path.mkdir(parents=True, exist_ok=True, mode=mode)
         try:
-            return cls(path, os.open(path, _FOLDER | os.O_CLOEXEC))
+            return cls(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         except PermissionError:  # one that may be passed through, and not read
             return cls(path, os.open(path, os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)))
 
@@ -70,7 +69,7 @@ class Folder:
             if make:
                 with suppress(FileExistsError):
                     os.mkdir(part, mode, dir_fd=found._descriptor)
-            found = Folder(found.path / part, found._open(part, _FOLDER))
+            found = Folder(found.path / part, found._open(part, os.O_RDONLY | os.O_DIRECTORY))
             if check is not None:
                 check(found.path, found.own_status)
         return found

@@ -8,6 +8,7 @@ So the folder stays the one that it was for whoever is in it. Where names cannot
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -38,6 +39,8 @@ def replacing_files(out: OutputFolder) -> Iterator[Folder]:
             yield draft
             _complete(draft)
             folder.rename(DRAFT, NEW)
+            if not folder.is_file(f"{NEW}/{MANIFEST}"):
+                raise OSError(errno.ESTALE, f"another process has replaced {DRAFT}")
         finally:
             with suppress(OSError):
                 folder.remove(DRAFT)
@@ -152,6 +155,8 @@ def _is_same(one: Folder, other: Folder, name: str) -> bool:
 def _exchanged(out: OutputFolder, folder: Folder, hashes: Iterable[str]) -> bool:
     """Let a stand-in with the new files have the folder's name; False where that cannot be done, and nothing has changed."""
     aside = beside(out.name)
+    if out.above.exists(aside):  # a link or a file, which is not ours
+        return False
     try:
         stand_in = _stand_in(out, folder, hashes)
         out.above.exchange(out.name, aside)
