@@ -57,6 +57,14 @@ def shards(bench, tower="image"):
     return sorted(bench.cache.glob(f"*/{tower}/*.shard"))
 
 
+def first_shard(bench, timeout_s=60):
+    """Wait until a run has kept something."""
+    deadline = time.monotonic() + timeout_s
+    while not shards(bench):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("kills", some(3, 30))
 def test_f1_killed_while_embedding_and_run_again_it_equals_an_unbroken_run(bench, slow, tmp_path, monkeypatch, kills):
     seen = tmp_path / "seen"
@@ -226,7 +234,7 @@ def test_f10_a_second_run_into_the_same_directory_is_told_who_holds_it(bench, sl
 def test_f11_ctrl_c_keeps_what_is_embedded_and_says_how_to_go_on(bench, slow):
     process = bench.start(*slow, env={"SHARD_ROWS": str(SHARD), "PAUSE_S": "0.1"})
     said = until(process, "embedding")
-    time.sleep(0.6)
+    first_shard(bench)
     sent = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, more = process.communicate(timeout=60)
@@ -257,7 +265,7 @@ def test_f11_a_second_ctrl_c_ends_at_once(bench, slow):
 def test_f12_asked_to_end_it_keeps_what_is_embedded_and_says_so(bench, slow, number, code):
     process = bench.start(*slow, env={"SHARD_ROWS": str(SHARD), "PAUSE_S": "0.1"})
     said = until(process, "embedding")
-    time.sleep(0.6)
+    first_shard(bench)
     process.send_signal(number)
     _, more = process.communicate(timeout=60)
     bench.held(subprocess.CompletedProcess([], process.returncode, "", said + more), code=code, said=["resume"])
