@@ -45,7 +45,8 @@ def count_changes(
     counted: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for finding in audits[0].findings:
         if code := _why_not(finding, theirs, tables) or _why_shared(finding, audits) or _why_no_clusters(finding, tables, cluster):
-            refused.append(Note(code, {"finding": finding.id, "metric": finding.metric}))
+            # Of exploratory shares a comparison has the error rates, without a word.
+            refused += [Note(code, {"finding": finding.id, "metric": finding.metric})] if finding.primary or not finding.shares else []
             continue
         record, key = records[finding.measurement], (finding.measurement, finding.attributes)
         if key not in counted:
@@ -62,6 +63,8 @@ def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[st
     metric = METRICS.get(finding.metric)
     if metric is None:
         return "unknown_metric"
+    if finding.shares or theirs[finding.id].shares:
+        return "equal_true_shares"
     return "selected_images" if metric.denominator in ("selected", "answered") else None
 
 

@@ -43,7 +43,7 @@ from audit.statistics.findings import decide_verdicts
 from audit.statistics.max_t import LabelShuffles
 from audit.statistics.null import generator
 from audit.statistics.paired.findings import paired_findings
-from audit.statistics.responsiveness import responsiveness, with_composition
+from audit.statistics.responsiveness import responsiveness, with_composition, with_truth_tested
 from audit.types import (
     Answerer,
     Dataset,
@@ -236,6 +236,7 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
     raw = [each for m in probe.measurements for each in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
     questions = {m.name: questions_of_rows(m, dataset.texts, predictions[m.name].attributes.index) for m in probe.measurements}
     found = responsiveness(predictions, settings, questions)
+    raw = list(with_truth_tested(raw, predictions, found, dataset, settings))
     decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited, looks={name: each.code for name, each in found.items()})
     # A count table has each image in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}

@@ -135,8 +135,8 @@ class _Bound:
 
     @property
     def clustered(self) -> bool:
-        """Whether images come in clusters or have weights, so that their number says less than it seems."""
-        return any(rate.clusters is not None or rate.effective_n is not None for rate in self.compared)
+        """Whether counts do not give the rates: images come in clusters, have weights, or count at equal true shares."""
+        return bool(self.finding.shares) or any(rate.clusters is not None or rate.effective_n is not None for rate in self.compared)
 
     def check(self) -> GateCheck:
         """Decide it."""

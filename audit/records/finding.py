@@ -129,6 +129,8 @@ class Gap:
     `chance` whose interval leaves out 0, that with the largest `low`; None where there is none: `diffuse`. Of any other the `open_pair`."""
     open_pair: LeadingPair | None = None
     """The pair that leaves most open: whose `high` is largest."""
+    too_few: tuple[Group, ...] = ()
+    """Groups of so few images that nothing could show a difference below the tolerance, not even if none of them were an event."""
 
 
 def pair_of(gap: Gap) -> tuple[Group, Group]:
@@ -148,6 +150,24 @@ class Composition:
     """Permutation test within the true answers, by the most significant pair; None where images come in clusters."""
     explains: bool
     """Whether group composition alone explains the gap: significant, and at equal composition neither significant nor half as wide."""
+
+
+@record
+class TruthShare:
+    """How often an outcome was given in one group, and how often it is true."""
+
+    group: Group
+    n: int
+    """Images whose true answer is known."""
+    given: float | None
+    """Share of the images that got the outcome: what fairlearn calls the selection rate. None without images, as the next two."""
+    true: float | None
+    """Share whose true answer it is."""
+    excess: float | None
+    """Given less true. Equal error rates give unequal excess where the true shares differ: it is shown and never tested."""
+    low: float | None
+    high: float | None
+    """Agresti-Min interval of the excess; None where images come in clusters or have weights."""
 
 
 @record
@@ -183,6 +203,12 @@ class Finding:
     """Of primary accuracy; None where a group lacks one of the true answers."""
     diffuse: bool = False
     """Whether groups are shown to differ although no single pair is: no simultaneous interval leaves out 0."""
+    shares: tuple[TruthShare, ...] = ()
+    """Of a selection rate whose truth is known: the rates compared are then those at equal true shares, ``sum_y w_y P(answer | y, g)``."""
+    within_truth_p: float | None = None
+    """Of a difference in accuracy whose answers are not shown to depend on the images: the p of its test within each true answer."""
+    negligible: float | None = None
+    """Of an error rate: what every group's rate is shown to be below, so that no ratio is asked of rates that are nearly 0."""
 
 
 def planned_verdicts(findings: Iterable[Finding]) -> list[Verdict]:

@@ -29,7 +29,8 @@ def replicates(audited: Sequence[AuditedProbe], settings: Settings) -> tuple[Rep
 def _findings(group: Sequence[AuditedProbe], settings: Settings) -> tuple[ReplicatedGap, ...]:
     check_questions(group)
     first = group[0]
-    planned = [finding for finding in first.result.findings if finding.primary]
+    # A mean rate is of answers as they were given, not at equal true shares.
+    planned = [finding for finding in first.result.findings if finding.primary and not finding.shares]
     stacked = {name: _Stacked.of(group, name) for name in first.predictions}
     own = [{finding.id: finding for finding in each.result.findings} for each in group]
     return tuple(

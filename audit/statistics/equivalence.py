@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.statistics.intervals import newcombe, score_ratio
+from audit.statistics.intervals import newcombe, score_ratio, wilson
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
     from audit.statistics.intervals import Counts
 
@@ -35,6 +35,21 @@ def reach(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: f
     """
     low, high = newcombe(events_1, n_1, events_2, n_2, 2 * alpha, continuity=True)
     return np.maximum(high, -low)
+
+
+def too_few(n: Counts, tolerance: float, alpha: float) -> Bool[np.ndarray, "*shape"]:
+    """Return which groups have so few images that no difference below the tolerance could be shown, not even if none were an event.
+
+    Without an event in either group `reach` is the upper limit of the smaller one.
+
+    Examples
+    --------
+    Of 60 images without an event the limit is 5.8 %.
+
+    >>> too_few(np.array([60, 80]), 0.05, 0.05).tolist(), round(float(reach(0, 60, 0, 60, 0.05)), 3)
+    ([True, False], 0.058)
+    """
+    return np.asarray(wilson(np.zeros_like(n), n, 2 * alpha, continuity=True)[1] >= tolerance)
 
 
 def equivalence_bound(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> float:

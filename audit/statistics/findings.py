@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from audit.records.inputs import Look
 from audit.records.results import CellStatus, Contrast, Finding, Rate, Verdict
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
 from audit.statistics.counts.count_table import GroupedCounts, all_counts
+from audit.statistics.equivalence import too_few
 from audit.statistics.metrics import (
     Estimates,
     Metric,
@@ -29,7 +31,8 @@ from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
 from audit.statistics.power import detectable_difference
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
-from audit.statistics.verdict import decide_finding, ratio_tolerance, unresponsive, worst
+from audit.statistics.units.standardized import SlicedRows, at_equal_truth, known_truths, truth_shares
+from audit.statistics.verdict import decide_finding, negligible_below, ratio_tolerance, unresponsive, worst
 from audit.types import Claim, Group, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -74,19 +77,12 @@ def findings(
     questions = _questions(measurement, predictions, settings)
     counts = all_counts(predictions, tuple(dict.fromkeys(claim.by for claim in measurement.claims)), levels)
     estimates = _estimates(questions, counts)
-    units_of = UnitsOf(predictions, levels)
     # Nobody can always take the right option of a row by its role: where the same role is right in every row, no constant answer is.
     one_role = measurement.options is not None and len(set(() if predictions.y_true is None else predictions.y_true)) < 2
+    answered = _Answered(predictions, levels, settings, one_role)
     found = []
     for question in questions:
-        table = counts[question.claim.by]
-        tallied = tally(table, question.metric, question.outcome)
-        baseline = None
-        if question.metric.name == "accuracy" and not one_role:
-            baseline = majority_baseline(table, question.outcome, predictions.answers)
-        units = units_of(question.claim.by, question.metric, question.outcome, tallied)
-        by_group, overall = _rates(_Counted(tallied, units), estimates[question.id], baseline, settings)
-        found.append(_finding(question, by_group, overall, units, settings))
+        found.append(answered.finding(question, counts[question.claim.by], estimates[question.id]))
         if tested is not None:
             tested()
     return tuple(found)
@@ -121,6 +117,56 @@ def _estimates(questions: Sequence[_Question], counts: Mapping[tuple[str, ...], 
 
 
 @dataclass(frozen=True)
+class _Answered:
+    """Answers to a measurement, from which its questions are answered one by one."""
+
+    predictions: Predictions
+    levels: Mapping[str, Group]
+    settings: Settings
+    one_role: bool
+
+    @cached_property
+    def units_of(self) -> UnitsOf:
+        return UnitsOf(self.predictions, self.levels)
+
+    @cached_property
+    def truths(self) -> frozenset[str]:
+        return known_truths(self.predictions.y_true)
+
+    def finding(self, question: _Question, counts: GroupedCounts, estimates: Estimates) -> Finding:
+        """Answer a question; a share given at equal true shares, where the truth of its outcome is known."""
+        metric, outcome = question.metric, question.outcome
+        if metric.name == "selection_rate" and outcome and outcome & self.truths and self.truths - outcome:
+            return self._at_equal_truth(question, outcome, counts)
+        tallied = tally(counts, metric, outcome)
+        _check_estimates(estimates, tallied)
+        baseline = None
+        if metric.name == "accuracy" and not self.one_role:
+            baseline = majority_baseline(counts, outcome, self.predictions.answers)
+        counted = _Counted(tallied, self.units_of(question.claim.by, metric, outcome, tallied))
+        return _finding(question, *_rates(counted, estimates, baseline, self.settings), counted.units, self.settings)
+
+    def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> Finding:
+        by, settings, given = question.claim.by, self.settings, self.predictions
+        independent = given.cluster is None and given.weight is None
+        rows = None if independent else SlicedRows(given, self.levels, by)
+        tallied, units = at_equal_truth(counts, question.metric, outcome, settings.min_group_size, rows)
+        everybody = units.together()
+        estimates = Estimates(units.events / np.maximum(units.n, 1), float(everybody.events[0] / max(everybody.n[0], 1)))
+        by_group, overall = _rates(_Counted(tallied, units), estimates, None, settings)
+        shares = truth_shares(counts, outcome, settings.alpha, independent=independent)
+        return replace(_finding(question, by_group, overall, units, settings), shares=shares)
+
+
+def _check_estimates(estimates: Estimates, tallied: Tally) -> None:
+    part, whole = (np.append(counts, counts.sum()) for counts in tallied.parts)
+    defined = np.append(tallied.n, tallied.n.sum()) > 0
+    values = np.append(estimates.by_group, estimates.overall)
+    if not np.allclose(values[defined], part[defined] / whole[defined], rtol=0, atol=1e-12):
+        raise ArithmeticError("fairlearn's point estimates and the counts disagree")
+
+
+@dataclass(frozen=True)
 class _Counted:
     tally: Tally
     units: SamplingUnits
@@ -142,11 +188,9 @@ def _rates(
     groups = (*tallied.groups, ())
     of_all: CellStatus = "ok" if tallied.n.sum() else "not estimable"
     statuses = (*counted.statuses(settings.min_group_size), of_all)
-    events, n, part, whole = (np.append(counts, counts.sum()) for counts in (tallied.events, tallied.n, *tallied.parts))
+    events, n, whole = (np.append(counts, counts.sum()) for counts in (tallied.events, tallied.n, tallied.parts[1]))
     values = np.append(estimates.by_group, estimates.overall)
     defined = n > 0
-    if not np.allclose(values[defined], part[defined] / whole[defined], rtol=0, atol=1e-12):
-        raise ArithmeticError("fairlearn's point estimates and the counts disagree")
     low, high = (
         np.append(*ends) for ends in zip(counted.units.intervals(settings.alpha), everybody.intervals(settings.alpha), strict=True)
     )
@@ -165,10 +209,12 @@ def _rates(
 def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, units: SamplingUnits, settings: Settings) -> Finding:
     places = np.array([place for place, rate in enumerate(by_group) if rate.status == "ok"], np.int64)
     compared = ComparedGroups(tuple(by_group[place].group for place in places), units.of(places))
-    gap, ratio = None, None
+    gap, ratio, negligible = None, None, None
     if len(places) > 1:
         pooled = float(compared.units.events.sum() / compared.units.n.sum())
-        ratio = ratio_tolerance(question.claim, question.metric, pooled, settings)
+        rates = [by_group[place] for place in places]
+        negligible = negligible_below(question.claim, question.metric, rates, question.tolerance, settings.alpha)
+        ratio = None if negligible else ratio_tolerance(question.claim, question.metric, pooled, settings)
         gap = gap_of(compared, generator(settings.seed, question.id), settings, ratios=ratio is not None)
     return Finding(
         id=question.id,
@@ -187,6 +233,7 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, uni
         verdict="inconclusive" if gap else "not estimable",
         exceeds_tolerance=False,
         ratio_tolerance=ratio,
+        negligible=negligible,
     )
 
 
@@ -204,11 +251,11 @@ def decide_verdicts(
     explored = _adjust_exploratory(findings)
     # The hardest step of either adjustment.
     levels = [settings.alpha / max(len(adjusted if finding.primary else explored), 1) for finding in findings]
-    sought = map(_with_detectable, findings, levels)
+    sought = (_with_detectable(finding, level, settings.alpha) for finding, level in zip(findings, levels, strict=True))
     corrected = adjusted | explored
     decided = tuple(_decided(finding, corrected.get(i), settings, limited=limited) for i, finding in enumerate(sought))
     if looks and not limited:
-        decided = tuple(_responsive(finding, looks.get(finding.measurement)) for finding in decided)
+        decided = tuple(_responsive(finding, looks.get(finding.measurement), settings.alpha) for finding in decided)
     return decided, worst(planned_verdicts(decided))
 
 
@@ -224,15 +271,24 @@ def _adjust_exploratory(findings: Sequence[Finding]) -> dict[int, float]:
     return dict(zip(tested, benjamini_hochberg(np.array(list(tested.values()))).tolist(), strict=True))
 
 
-def _with_detectable(finding: Finding, level: float) -> Finding:
-    """Add what would have been found; images that come in clusters or have weights count as so many independent ones."""
+def _with_detectable(finding: Finding, level: float, alpha: float) -> Finding:
+    """Add what would have been found, and what could not; images in clusters or with weights count as so many independent ones."""
     if finding.gap is None:
         return finding
     compared = [rate for rate in finding.by_group if rate.status == "ok"]
-    effects = np.array([max(rate.design_effect or 1.0, 1.0) for rate in compared])
+    least = 0.0 if finding.shares else 1.0  # at equal true shares, what the truth explains is no longer chance
+    effects = np.array([max(rate.design_effect or 1.0, least) for rate in compared])
     n = np.maximum(np.rint(np.array([rate.n for rate in compared]) / effects), 1).astype(np.int64)
     events = np.minimum(np.rint(np.array([(rate.value or 0.0) * rate.n for rate in compared]) / effects).astype(np.int64), n)
-    return replace(finding, gap=replace(finding.gap, minimum_detectable=detectable_difference(events, n, level)))
+    few = too_few(n, finding.tolerance, alpha)
+    return replace(
+        finding,
+        gap=replace(
+            finding.gap,
+            minimum_detectable=detectable_difference(events, n, level),
+            too_few=tuple(rate.group for rate, lacking in zip(compared, few.tolist(), strict=True) if lacking),
+        ),
+    )
 
 
 def _decided(finding: Finding, p_adjusted: float | None, settings: Settings, *, limited: bool) -> Finding:
@@ -252,8 +308,8 @@ def _open(finding: Finding) -> Finding:
     return replace(finding, gap=finding.gap and replace(finding.gap, leading=finding.gap.open_pair))
 
 
-def _responsive(finding: Finding, look: Look | None) -> Finding:
-    why = unresponsive(finding, look)
+def _responsive(finding: Finding, look: Look | None, alpha: float) -> Finding:
+    why = unresponsive(finding, look, alpha)
     return _open(replace(finding, verdict="not estimable", exceeds_tolerance=False, diffuse=False, unresponsive=why)) if why else finding
 
 

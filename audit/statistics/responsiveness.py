@@ -18,16 +18,17 @@ from audit.records.counts import CountRecord
 from audit.records.finding import Composition, Finding
 from audit.records.inputs import AgainstConstant, Look, Responsiveness
 from audit.statistics.counts.cells import CellTable, unpack
-from audit.statistics.most_significant import max_standardized_difference
+from audit.statistics.counts.count_table import grouped_counts
+from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_p, cluster_kinds
-from audit.statistics.resampling import exceedance_p
 from audit.statistics.units.clusters import cluster_table
 from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits
-from audit.types import SAME_ANSWER, UNCLEAR, UNKNOWN, Group, Predictions, Settings
+from audit.statistics.units.standardized import SlicedRows, StandardizedUnits, at_equal_truth
+from audit.types import SAME_ANSWER, UNCLEAR, UNKNOWN, Dataset, Group, Predictions, Settings
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Bool, Int
 
 MOSTLY = 0.95
 """From this share of one answer on, the rate of any other lies within the usual tolerance in whatever group: equality then says nothing."""
@@ -217,6 +218,38 @@ def with_composition(findings: Sequence[Finding], counts: Sequence[CountRecord],
     )
 
 
+def with_truth_tested(
+    findings: Sequence[Finding], predictions: Mapping[str, Predictions], looks: Mapping[str, Responsiveness], dataset: Dataset,
+    settings: Settings,
+) -> tuple[Finding, ...]:  # fmt: skip
+    """Return the findings; differences in accuracy of answers that are not shown to depend on the images with their p within each truth.
+
+    Where images come in clusters or have weights, true answers are made equally common by weights. Not for attributes of which an image
+    has several values, nor where no true answer occurs in every group.
+    """
+    blind = {name for name, each in looks.items() if each.code not in (None, "looks")}
+    return tuple(
+        replace(each, within_truth_p=_within_truth_p(each, predictions[each.measurement], dataset.levels, settings))
+        if each.measurement in blind and each.metric == "accuracy" and each.outcome is None and each.gap and each.gap.p <= settings.alpha
+        and not set(dataset.several) & set(each.attributes)
+        else each
+        for each in findings
+    )  # fmt: skip
+
+
+def _within_truth_p(finding: Finding, given: Predictions, levels: Mapping[str, Group], settings: Settings) -> float | None:
+    if given.y_true is None:
+        return None
+    independent = given.cluster is None and given.weight is None
+    rows = None if independent else SlicedRows(given, levels, finding.attributes)
+    counts = grouped_counts(given, finding.attributes, levels)
+    tallied, units = at_equal_truth(counts, METRICS["accuracy"], None, settings.min_group_size, rows)
+    compared = np.flatnonzero([rate.status == "ok" and n > 0 for rate, n in zip(finding.by_group, tallied.n, strict=True)])
+    if len(compared) < 2:
+        return None
+    return units.of(compared).null(settings.draws, generator(settings.seed, f"{finding.id}/within true answers")).p
+
+
 def _composition(finding: Finding, cells: CellTable, settings: Settings) -> Composition | None:
     """Return the gap at equal shares of the true answers; None where a group lacks one: its answers to it are not known."""
     if not set(finding.attributes) <= set(cells.levels) or finding.gap is None:
@@ -266,25 +299,8 @@ def standardized_gap(
     >>> standardized_gap(np.array([[90, 10], [0, 0]]), np.array([[90, 10], [10, 90]]), Settings(), "accuracy")
     (0.0, 1.0)
     """
-    weights = n.sum(axis=1) / n.sum()
-    rates = weights @ (right / n)
-    gap = float(np.ptp(rates))
+    units = StandardizedUnits(right, n, n.sum(axis=1) / n.sum())
     if name is None:
-        return gap, None
-    rng, draws = generator(settings.seed, f"{name}/equal true answers"), min(settings.draws, DRAWS)
-    drawn: Float[np.ndarray, "b g"] = np.zeros((draws, n.shape[1]))
-    for weight, k, m in zip(weights, right, n, strict=True):
-        total = int(k.sum())
-        if 0 < total < m.sum():
-            drawn += weight * rng.multivariate_hypergeometric(m, total, size=draws, method="marginals") / m
-        else:
-            drawn += weight * k / m
-    errors = _shuffle_errors(right.sum(axis=1), n, weights)
-    return gap, exceedance_p(max_standardized_difference(drawn, errors), float(max_standardized_difference(rates, errors)))
-
-
-def _shuffle_errors(right: Int[np.ndarray, "y"], n: Int[np.ndarray, "y g"], weights: Float[np.ndarray, "y"]) -> Float[np.ndarray, "g g"]:
-    """Return the standard error of each pair's difference when groups are shuffled within true answers (hypergeometric)."""
-    images = n.sum(axis=1)
-    spread = weights**2 * right * (images - right) / (images * np.maximum(images - 1, 1))
-    return np.sqrt(np.tensordot(spread, 1 / n[:, :, None] + 1 / n[:, None, :], 1))
+        return float(np.ptp(units.rates)), None
+    null = units.null(min(settings.draws, DRAWS), generator(settings.seed, f"{name}/equal true answers"))
+    return null.gap, null.p

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import betaincinv
 
 from audit.records.base import FindingVerdict
-from audit.records.finding import Unresponsive
+from audit.records.finding import Rate, Unresponsive
 from audit.records.inputs import Look
 from audit.records.results import Finding, Verdict
 from audit.types import NO_ANSWER, UNCLEAR
@@ -21,6 +22,25 @@ if TYPE_CHECKING:
 
 RARE = 0.1
 """Shares below this need a tolerance in ratio as well: 5 points hide a factor of 20 between .1 and 2 %."""
+
+NEGLIGIBLE_PARTS = 5
+"""Error rates below this part of the tolerance in every group are not held against each other in ratio."""
+
+
+def negligible_below(claim: Claim, metric: Metric, compared: Sequence[Rate], tolerance: float, alpha: float) -> float | None:
+    """Return a limit below which the error rate of every group is shown to lie; None where one is not, or no truth says what an error is.
+
+    A fifth of the tolerance, against the exact (Clopper-Pearson) upper limit of each group at 1 - alpha, one-sided: all must hold, which
+    needs no correction. With 5 points that is 1 %, shown by 298 images without an error; a group whose rate is 1 % passes in at most 5 of
+    100 audits. Images in clusters or with weights count as so many independent ones. A claim's own tolerance in ratio stays.
+    """
+    if claim.ratio_tolerance is not None or metric.better != "low" or not metric.needs_truth:
+        return None
+    n = np.array([rate.n / max(rate.design_effect or 1.0, 1.0) for rate in compared])
+    events = np.array([rate.value or 0.0 for rate in compared]) * n
+    upper = betaincinv(events + 1, np.maximum(n - events, np.finfo(float).tiny), 1 - alpha)
+    limit = tolerance / NEGLIGIBLE_PARTS
+    return limit if bool((upper < limit).all()) else None
 
 
 def ratio_tolerance(claim: Claim, metric: Metric, pooled: float, settings: Settings) -> float | None:
@@ -102,17 +122,19 @@ def _beyond_ratio(finding: Finding) -> bool:
     return gap is not None and gap.ratio_low is not None and most is not None and gap.ratio_low > most
 
 
-def unresponsive(finding: Finding, look: Look | None) -> Unresponsive | None:
+def unresponsive(finding: Finding, look: Look | None, alpha: float) -> Unresponsive | None:
     """Return why a finding has no verdict though groups can be compared; None where it has one.
 
-    Accuracy says nothing about groups where the answers are not shown to be better than one answer for every image. Another metric says
-    nothing where nearly all images get one answer whatever they show: that groups do not differ then follows from it. That nobody is
-    left without an answer stays a fact of its own.
+    Accuracy says nothing about groups where the answers are not shown to be better than one answer for every image; but a difference that
+    its test shows within each true answer, too, is not made by the mix of these, however poor the model. Another metric says nothing where
+    nearly all images get one answer whatever they show: that groups do not differ then follows from it. That nobody is left without an
+    answer stays a fact of its own.
     """
     if look is None or look == "looks" or finding.verdict == "not estimable":
         return None
     if finding.metric == "accuracy" and finding.outcome is None:
-        return look
+        shown = finding.verdict in ("disparity", "signal") and finding.within_truth_p is not None
+        return None if shown and (finding.within_truth_p or 0.0) <= alpha else look
     rate = finding.overall.value or 0.0
     # One answer for all, "unclear", is the look "unclear": a "constant" one that leaves some undecided goes by the questions of rows.
     by_question = look == "constant" and (0 < rate < 1 or (rate == 1 and finding.outcome == UNCLEAR))

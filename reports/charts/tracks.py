@@ -123,6 +123,14 @@ def change_track(before: float, after: Estimate, ticks: Sequence[float], *, hot:
     return first, zero, link, ("dot", place), ("hole", place), *marks
 
 
+def pair_track(first: float, second: float, ticks: Sequence[float]) -> Track:
+    """Return two numbers, the first hollow and the second filled, joined by a thin line."""
+    scale = scale_of(ticks)
+    place = dots([(scale(first), _MIDDLE)])
+    link = ("link", bars([(scale(first), scale(second), _MIDDLE)]))
+    return grid(ticks), link, ("dot", place), ("hole", place), ("dot cool", dots([(scale(second), _MIDDLE)]))
+
+
 def bars_track(pair: tuple[float, float], others: Sequence[float], ticks: Sequence[float], *, hot: bool) -> Track:
     """Return two shares as bars from the left edge, the first above the second, and further ones as points between them."""
     scale, (first, second) = scale_of(ticks), pair

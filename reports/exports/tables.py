@@ -37,6 +37,7 @@ _CONTRAST: Columns = {
     "difference": "difference", "low": "low_adjusted", "high": "high_adjusted",
     **{name: name for name in ("p", "p_adjusted", "beyond_tolerance")},
 }  # fmt: skip
+_SHARE: Columns = {"group": "group", "n": "n", "share_given": "given", "true_share": "true", "excess": "excess", **ENDS}
 _LEVEL: Columns = {name: name for name in ("attribute", "level", "images", "left_out")}
 
 SIDES: Columns = {name: name for name in ("probe", "before", "after")}
@@ -56,12 +57,15 @@ _TOGETHER: Columns = {
 def csv_tables(results: Results) -> dict[str, str]:
     """Return file name -> CSV text: ``rates.csv``, ``gaps.csv``, ``contrasts.csv``, ``groups.csv``.
 
-    Of several models also ``changes.csv``, of replicates ``replicates.csv``, of each kind of analysis one of its name: ``ranking.csv``.
+    Where the truth of a share given is known also ``shares.csv``; of several models ``changes.csv``, of replicates ``replicates.csv``, of
+    each kind of analysis one of its name: ``ranking.csv``.
 
     Fractions are between 0 and 1, with every digit; an empty cell is not estimable. A text that a spreadsheet would take for a formula
     gets an apostrophe in front.
     """
     made = {"rates": rates_table(results), "gaps": gaps_table(results), "contrasts": contrasts_table(results), "groups": _groups(results)}
+    if any(finding.shares for _, finding in _findings(results)):
+        made["shares"] = shares_table(results)
     if results.paired_models:
         made["changes"] = changes_table(results.paired_models)
     if results.replicates:
@@ -88,6 +92,12 @@ def contrasts_table(results: Results) -> TidyTable:
     level = _level_of(results)
     contrasts = ((audit, finding, each, level) for audit, finding in _findings(results) for each in (*finding.contrasts, *finding.pairs))
     return tidy((AUDIT, FINDING, _CONTRAST, _LEVEL_OF), contrasts)
+
+
+def shares_table(results: Results) -> TidyTable:
+    """Return one row a group of each share given whose truth is known; shown and never tested."""
+    level = _level_of(results)
+    return tidy((AUDIT, FINDING, _SHARE, _LEVEL_OF), ((audit, each, of, level) for audit, each in _findings(results) for of in each.shares))
 
 
 def _level_of(results: Results) -> Mapping[str, float]:

@@ -207,6 +207,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "counted_by_share": "{finding}: images count in several groups, each with its share; a comparison counts each image in one.",
         "unknown_metric": "{finding}: this program does not know the metric '{metric}'.",
         "selected_images": "{finding}: counted over the images that a model selects, and two models select different images.",
+        "equal_true_shares": "{finding}: its truth is known, so a comparison is of the true and false positive rates.",
         "no_clusters": "{finding}: the images come in clusters, and the predictions do not say in which (audit again).",
         "unknown_clusters": "{finding}: some images have no known cluster.",
         # ---- comparisons: what differs between the audits

@@ -97,6 +97,17 @@ def some(names: Sequence[str]) -> str:
     return f"{shown} and {count(len(names) - _NAMED)} more" if len(names) > _NAMED else shown
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return the first few names as a list in a sentence.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(list("abcdefg"))
+    ('a', 'a, b and c', 'a, b, c, d, e and 2 more')
+    """
+    return some(names) if len(names) > _NAMED else " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def sized(cell: Rate) -> str:
     """Return the images of a rate: ``n = 592``, of images with weights ``n = 592, effectively 412``."""
     effective = "" if cell.effective_n is None else f", effectively {count(round(cell.effective_n))}"

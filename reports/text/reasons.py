@@ -161,6 +161,7 @@ def _explained(finding: Finding, audit: AuditResult, settings: Settings) -> list
             *filter(None, [why]),
             f"Too few images to tell: neither a difference in {_subject(finding)} nor its absence within {_tolerances(finding)} shows; of "
             f"the smallest group they could reliably detect only differences above {points(gap.minimum_detectable, 1)}.",
+            *filter(None, [too_few_sentence(finding)]),
             *ratio_sentences(finding),
         ]
     return [why] if why else []
@@ -231,6 +232,32 @@ def ratio_sentences(finding: Finding) -> list[str]:
     return [f"{inside}; nothing bounds the ratio of the rates{f': no event in {phrases.some(empty)}' if empty else ''}."]
 
 
+def negligible_sentence(finding: Finding) -> str:
+    """Return that error rates are too low for their ratio to matter; empty where a ratio counts."""
+    if finding.negligible is None:
+        return ""
+    return f"Every group’s rate is shown to be below {round(100 * finding.negligible, 6):g}\u00a0%, so no ratio of rates is required."
+
+
+def too_few_sentence(finding: Finding) -> str:
+    """Return which groups have too few images for "equivalent", whatever they are answered; empty where all have enough."""
+    if finding.verdict != "inconclusive" or finding.gap is None or not finding.gap.too_few:
+        return ""
+    tolerance = exact_points(finding.tolerance)
+    few = f"Too few images of {lacking_groups([finding])}"
+    return f"{few}: even without a single error they could not show that groups differ by less than {tolerance}."
+
+
+def lacking_groups(findings: Sequence[Finding]) -> str:
+    """Return the groups with too few images, and how many these are in each question: ``age more than 70 (n = 60, 58)``."""
+    images: dict[str, list[str]] = {}
+    for finding in findings:
+        for each in finding.gap.too_few if finding.gap else ():
+            name = f"{phrases.attributes(finding.attributes)} {phrases.group(each)}"
+            images.setdefault(name, []).append(count(phrases.rate_of(finding, each).n))
+    return phrases.listed([f"{name} (n\u00a0=\u00a0{', '.join(dict.fromkeys(n))})" for name, n in images.items()])
+
+
 def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
     estimable = [rate for rate in finding.by_group if rate.status == "ok"]
     ratio = finding.ratio_tolerance
@@ -239,6 +266,7 @@ def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]
         f"{100 * (1 - 2 * settings.alpha):g} % interval of {pairs_phrase(len(estimable))} lies inside ±{exact_points(finding.tolerance)}"
         f"{f', that of the ratio of the rates within a factor of {ratio:g}' if ratio else ''}."
     ]
+    said += filter(None, [negligible_sentence(finding)])
     if gap.p_adjusted <= settings.alpha:
         said.append("The difference is detectable but smaller than the tolerance.")
     rates = [rate.value or 0.0 for rate in estimable]

@@ -39,6 +39,8 @@ NOT_A_CERTIFICATE = (
     "An audit measures a model on labelled data. It is not a certificate, it does not cover what was not tested, and neither it nor the "
     "data may be used to classify people."
 )
+AT_EQUAL_TRUTH = "at equal true shares"
+"""Of a share given whose truth is known: as it would be if the true answer were as common in every group."""
 _DEFAULT_PROBE = "predictions"
 """The probe of a file of predictions for which no other probe was named."""
 _OUTSIDE = {
@@ -125,7 +127,8 @@ def metric_of(finding: NamedQuestion, truth: str | None) -> str:
     """Return the rate that was tested: ``role accuracy`` or ``share given ‘thief’``."""
     metric = attributes([finding.metric])
     if finding.outcome is not None:
-        return f"{_METRICS.get(finding.metric, f'{metric} for')} ‘{finding.outcome}’"
+        equal = f" {AT_EQUAL_TRUTH}" if isinstance(finding, Finding) and finding.shares else ""
+        return f"{_METRICS.get(finding.metric, f'{metric} for')} ‘{finding.outcome}’{equal}"
     # Of external predictions the column of true answers has no name of its own.
     return metric if truth in (None, "y_true") else f"{attributes([truth])} {metric}"
 

@@ -145,8 +145,8 @@ class EvidenceInputs:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Every finding of the measurements."""
-        return tuple(finding for finding in self.result.findings if finding.measurement in self.measurements)
+        """Every finding of the measurements, but for rates at equal true shares: evidence counts the answers as they were given."""
+        return tuple(each for each in self.result.findings if each.measurement in self.measurements and not each.shares)
 
     @property
     def tested(self) -> tuple[Finding, ...]:

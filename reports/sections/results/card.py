@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
+from audit.records.finding import TruthShare
 from audit.records.results import Contrast, Finding, Rate
 from audit.types import Group
 from reports.charts.grids import heat_map
@@ -15,7 +16,7 @@ from reports.text import phrases, sentences
 from reports.text.detail import found
 from reports.text.evidence import shrinkage_sentence, shrunk_rates
 from reports.text.headline import affected
-from reports.text.numbers import count, decimal, p_value
+from reports.text.numbers import count, decimal, p_value, percent
 from reports.text.reasons import explanation, not_compared
 from reports.text.responsiveness import composition_facts
 
@@ -102,6 +103,7 @@ def _events(cell: Rate) -> str:
 
 def _columns(finding: Finding) -> Columns[Rate]:
     of, borrowed = {contrast.first: contrast for contrast in finding.contrasts}, shrunk_rates(finding)
+    shares = {each.group: each for each in finding.shares}
     against: Columns[Rate] = (
         ("Minus the rest [interval]", _of(of, phrases.signed_change)),
         ("Adj. p", _of(of, lambda contrast: p_value(contrast.p_adjusted))),
@@ -111,6 +113,7 @@ def _columns(finding: Finding) -> Columns[Rate]:
         (finding.overall.effective_clusters is not None, (("Clusters", _clusters), ("Design effect", _design_effect))),
         (any(cell.baseline is not None for cell in finding.by_group), (("Most common answer", phrases.baseline),)),
         (bool(borrowed), (("Shrunk", lambda cell: borrowed.get(cell.group, "")),)),
+        (bool(shares), (("Given", _share(shares, "given")), ("True", _share(shares, "true")))),
     ]
     return (
         ("Group", lambda cell: phrases.group(cell.group)),
@@ -127,6 +130,10 @@ def _effective(cell: Rate) -> str:
 
 def _of(contrasts: dict[Group, Contrast], text: Callable[[Contrast], str]) -> Callable[[Rate], str]:
     return lambda cell: text(contrasts[cell.group]) if cell.group in contrasts else ""
+
+
+def _share(shares: dict[Group, TruthShare], name: str) -> Callable[[Rate], str]:
+    return lambda cell: percent(getattr(shares[cell.group], name), 1) if cell.group in shares else ""
 
 
 def _clusters(rate: Rate) -> str:

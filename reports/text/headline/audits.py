@@ -16,9 +16,9 @@ from reports.text.evidence import shift_sentence
 from reports.text.headline.differences import affected, caution, rate_name, size_in_words, size_sentence, statement
 from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
-from reports.text.numbers import exact_tolerances, in_words, points
+from reports.text.numbers import exact_points, exact_tolerances, in_words, points
 from reports.text.order import by_severity, reversed_at_equal, strongest_signals
-from reports.text.reasons import beyond_sentence, ratio_sentences, rule_sentence, undecided_sentence
+from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, rule_sentence, undecided_sentence
 from reports.text.responsiveness import brief_lead, composition_sentence, lead
 
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
@@ -189,7 +189,11 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
 
 
 def _undecided(undecided: Sequence[Finding], where: str) -> str:
-    """Say what would have shown: the smallest detectable difference of the open questions."""
+    """Say which groups have too few images, where that leaves every question open; else the smallest difference that would have shown."""
+    if all(each.gap and each.gap.too_few for each in undecided):
+        tolerance = exact_points(max(each.tolerance for each in undecided))
+        few = f"Too few images of {lacking_groups(undecided)} to tell{where}"
+        return f"{few}: even without a single error they could not show that groups differ by less than {tolerance}"
     smallest = min(undecided, key=lambda each: each.gap.minimum_detectable if each.gap else 1.0)
     detectable = smallest.gap.minimum_detectable if smallest.gap else 1.0
     if detectable <= smallest.tolerance:

@@ -11,7 +11,7 @@ from reports.text import phrases
 from reports.text.evidence import lost_words, shifted
 from reports.text.numbers import decimals, end, points
 from reports.text.responsiveness import composition_sentence
-from reports.text.sentences import metric_of, subject_of, truth_of
+from reports.text.sentences import AT_EQUAL_TRUTH, metric_of, subject_of, truth_of
 
 _NOUNS = {"fairface": "faces"}
 """What the images of a probe show, where their groups are adjectives of it: Black faces. Elsewhere a group is its plain name."""
@@ -153,7 +153,8 @@ def question(finding: Finding, audit: AuditResult) -> str:
     if finding.metric == "accuracy":
         return f"{_answers(finding, audit, '', 'equally', 'Equally accurate')} {whatever}"
     asked = _QUESTIONS.get(finding.metric, _upper(f"{metric_of(finding, None)} equal")).format(outcome=finding.outcome)
-    return f"{_where(finding, audit)}{asked} {whatever}"
+    equal = f"{AT_EQUAL_TRUTH}, " if finding.shares else ""
+    return f"{_where(finding, audit)}{asked} {equal}{whatever}"
 
 
 def _verb(finding: Finding, audit: AuditResult, more: str) -> str:
@@ -162,7 +163,8 @@ def _verb(finding: Finding, audit: AuditResult, more: str) -> str:
     template = _VERBS.get(finding.metric)
     if template is None:
         return f"{_upper(rate_name(finding, audit))} is {'lower' if more == 'less' else 'higher'}"
-    return f"{_where(finding, audit)}{template.format(outcome=finding.outcome, more=more)}"
+    verb = template.format(outcome=finding.outcome, more=more)
+    return f"{_where(finding, audit)}{f'{_upper(AT_EQUAL_TRUTH)}, {verb}' if finding.shares else verb}"
 
 
 def _where(finding: Finding, audit: AuditResult) -> str:

@@ -1,0 +1,295 @@
+"""Rates as they would be if every group had the true answers of all images together: direct standardization by the truth.
+
+The share of images that get an answer follows the truth: of two groups the one with more men is called "Male" more often, by a perfect
+model too. Within each true answer groups are alike, so that is where they are compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+
+from audit.records.finding import TruthShare
+from audit.statistics.counts.count_table import IMAGES, GroupedCounts
+from audit.statistics.counts.rows import events_of, row_codes
+from audit.statistics.equivalence import farther_end
+from audit.statistics.intervals import wilson
+from audit.statistics.metrics import Metric, Outcome, Tally
+from audit.statistics.most_significant import max_standardized_difference, most_significant_pair
+from audit.statistics.null import GapNull
+from audit.statistics.paired.intervals import agresti_min
+from audit.statistics.resampling import exceedance_p
+from audit.statistics.units.sampling_unit import Clustering, SamplingUnits, UnitsOf
+from audit.types import UNKNOWN, Group, Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jaxtyping import Bool, Float, Int
+
+    from audit.statistics.units.sampling_unit import Ends
+
+_NOTHING = 1e-12
+
+
+@dataclass(frozen=True)
+class StandardizedUnits:
+    """Independent images by true answer. The rate of group g is ``sum_y w_y k_gy / n_gy``.
+
+    Examples
+    --------
+    A perfect model calls 60 of 100 people "Male" where 60 are men, 30 of 100 where 30 are.
+
+    >>> units = StandardizedUnits(np.array([[60, 30], [0, 0]]), np.array([[60, 30], [40, 70]]), np.array([0.45, 0.55]))
+    >>> units.rates.tolist(), units.null(999, np.random.default_rng(0)).p
+    ([0.45, 0.45], 1.0)
+    """
+
+    hits: Int[np.ndarray, "y g"]
+    """Events among the images of each true answer in each group."""
+    sizes: Int[np.ndarray, "y g"]
+    """Images, at least 1 wherever a group is compared."""
+    weights: Float[np.ndarray, "y"]
+    """Share of each true answer in all images."""
+
+    @property
+    def by_truth(self) -> Float[np.ndarray, "y g"]:
+        """Rate of each group among the images of each true answer."""
+        return np.asarray(self.hits / np.maximum(self.sizes, 1))
+
+    @property
+    def rates(self) -> Float[np.ndarray, "g"]:
+        return np.asarray(self.weights @ self.by_truth)
+
+    @property
+    def n(self) -> Int[np.ndarray, "g"]:
+        return np.asarray(self.sizes.sum(axis=0))
+
+    @property
+    def events(self) -> Float[np.ndarray, "g"]:
+        """Events that so many images would have at the standardized rate."""
+        return np.asarray(self.rates * self.n)
+
+    def enough(self) -> Bool[np.ndarray, "g"]:
+        return np.asarray((self.sizes > 0).all(axis=0))
+
+    def clustering(self) -> tuple[Clustering, ...]:
+        """Return the variance of each rate over that of a plain share: what the true answer explains is no longer chance."""
+        smoothed = (self.hits + 0.5) / (self.sizes + 1)  # no rate of 0 or 1 is certain
+        variance = (self.weights[:, None] ** 2 * smoothed * (1 - smoothed) / np.maximum(self.sizes, 1)).sum(axis=0)
+        plain = (self.events + 0.5) / (self.n + 1)
+        effects = variance * np.maximum(self.n, 1) / (plain * (1 - plain))
+        return tuple(Clustering(None, None, effect, None) for effect in effects.tolist())
+
+    def intervals(self, alpha: float) -> Ends:
+        """Return the interval of each rate: the distances of Wilson's limits of each true answer, squared and added (MOVER).
+
+        References
+        ----------
+        Zou, Huang and Zhang 2009, https://doi.org/10.1016/j.csda.2008.09.033
+        """
+        low, high = wilson(self.hits, np.maximum(self.sizes, 1), alpha)
+        down, up = (np.sqrt((self.weights[:, None] ** 2 * (self.by_truth - end) ** 2).sum(axis=0)) for end in (low, high))
+        return self.rates - down, self.rates + up
+
+    def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+        low, high = self.intervals(alpha)
+        down, up, difference = self.rates - low, high - self.rates, self.rates[first] - self.rates[second]
+        return difference - np.hypot(down[first], up[second]), difference + np.hypot(up[first], down[second])
+
+    def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
+        """Return the interval of the ratio of two rates from the limits of both.
+
+        References
+        ----------
+        Donner and Zou 2012, https://doi.org/10.1177/0962280210383082
+        """
+        low, high = self.intervals(alpha)
+        return (
+            _ratio_limit(self.rates[first], low[first], self.rates[second], high[second], -1),
+            _ratio_limit(self.rates[first], high[first], self.rates[second], low[second], 1),
+        )
+
+    def equivalence_bound(self, alpha: float) -> float:
+        low, high = self.differences(*np.triu_indices(len(self.n), 1), 2 * alpha)
+        return float(max(high.max(), -low.min()))
+
+    def equivalence_ratio(self, alpha: float) -> float:
+        return float(farther_end(*self.ratios(*np.triu_indices(len(self.n), 1), 2 * alpha)).max())
+
+    def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+        """Return the two-sided p of each difference, by the normal distribution with the standard error of shuffles of these two groups."""
+        hits, sizes = (part[:, first] + part[:, second] for part in (self.hits, self.sizes))
+        inverse = 1 / np.maximum(self.sizes[:, first], 1) + 1 / np.maximum(self.sizes[:, second], 1)
+        error = np.sqrt((self.weights[:, None] ** 2 * _spread(hits, sizes) * inverse).sum(axis=0))
+        difference = np.abs(self.rates[first] - self.rates[second])
+        return np.where(error > _NOTHING, np.minimum(2 * ndtr(-difference / np.maximum(error, _NOTHING)), 1.0), 1.0)
+
+    def errors(self) -> Float[np.ndarray, "g g"]:
+        """Return the standard error of each pair's difference when groups are shuffled within true answers (hypergeometric)."""
+        spread = self.weights**2 * _spread(self.hits.sum(axis=1), self.sizes.sum(axis=1))
+        return np.asarray(np.sqrt(np.tensordot(spread, 1 / self.sizes[:, :, None] + 1 / self.sizes[:, None, :], 1)))
+
+    def null(self, draws: int, rng: np.random.Generator) -> GapNull:
+        """Shuffle groups within each true answer; the test is of the most significant pair."""
+        gap, errors = float(np.ptp(self.rates)), self.errors()
+        if not (errors > _NOTHING).any():  # each true answer got one answer
+            return GapNull(gap, 1.0, (0, len(self.n) - 1), 0.0, 0.0, None, None, 1.0, np.zeros_like(errors))
+        drawn = self._shuffled(draws, rng)
+        gaps, most = np.ptp(drawn, axis=1), max_standardized_difference(drawn, errors)
+        p = exceedance_p(most, float(max_standardized_difference(self.rates, errors)))
+        ends, chance = most_significant_pair(self.rates, errors), float(np.quantile(most, 0.95)) * errors
+        return GapNull(gap, p, ends, float(gaps.mean()), float(np.quantile(gaps, 0.95)), None, None, p, chance)
+
+    def _shuffled(self, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b g"]:
+        """Return the rates of shuffled tables."""
+        drawn = np.zeros((draws, len(self.n)))
+        for weight, k, m in zip(self.weights, self.hits, self.sizes, strict=True):
+            total = int(k.sum())
+            if 0 < total < m.sum():
+                drawn += weight * rng.multivariate_hypergeometric(m, total, size=draws, method="marginals") / m
+            else:
+                drawn += weight * k / m
+        return drawn
+
+    def variance(self) -> float:
+        own = (self.weights[:, None] ** 2 * self.by_truth * (1 - self.by_truth) / np.maximum(self.sizes - 1, 1)).sum(axis=0)
+        return float(self.rates.var(ddof=1) - own.mean())
+
+    def of(self, groups: Int[np.ndarray, "h"]) -> StandardizedUnits:
+        return replace(self, hits=self.hits[:, groups], sizes=self.sizes[:, groups])
+
+    def with_rest(self) -> StandardizedUnits:
+        hits, sizes = (np.hstack([part, part.sum(axis=1, keepdims=True) - part]) for part in (self.hits, self.sizes))
+        return StandardizedUnits(hits, sizes, self.weights)
+
+    def together(self) -> StandardizedUnits:
+        hits, sizes = (part.sum(axis=1, keepdims=True) for part in (self.hits, self.sizes))
+        return StandardizedUnits(hits, sizes, self.weights)
+
+
+def _spread(hits: Int[np.ndarray, "*s"], sizes: Int[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
+    """Return the variance of one image's event under shuffles: hypergeometric, so over n - 1."""
+    return np.asarray(hits * (sizes - hits) / np.maximum(sizes * np.maximum(sizes - 1, 1), 1))
+
+
+def _ratio_limit(
+    first: Float[np.ndarray, "m"], own: Float[np.ndarray, "m"], second: Float[np.ndarray, "m"], other: Float[np.ndarray, "m"], side: int
+) -> Float[np.ndarray, "m"]:
+    """Return a limit of a ratio from the limit of the first rate on that side and of the second on the other; infinite above where 0."""
+    below = other * (2 * second - other)
+    root = np.sqrt(np.maximum((first * second) ** 2 - own * other * (2 * first - own) * (2 * second - other), 0.0))
+    bounded = below > _NOTHING
+    limit = (first * second + side * root) / np.where(bounded, below, 1.0)
+    return np.where(bounded, np.maximum(limit, 0.0), np.inf if side > 0 else 0.0)
+
+
+# ---- from answers to units -----------------------------------------------------------------------------------------------------------
+
+
+def known_truths(y_true: np.ndarray | None) -> frozenset[str]:
+    """Return the true answers that occur: of an outcome that none of them is, such as "unclear" or a crime, no truth is known."""
+    return frozenset() if y_true is None else frozenset(map(str, pd.unique(y_true))) - {UNKNOWN}
+
+
+@dataclass(frozen=True)
+class _Crossed:
+    """Images, or their weights, by true answer and group."""
+
+    truths: tuple[str, ...]
+    hits: Float[np.ndarray, "y g"] | Int[np.ndarray, "y g"]
+    sizes: Float[np.ndarray, "y g"] | Int[np.ndarray, "y g"]
+
+    def comparable(self, counted: Int[np.ndarray, "g"], fewest: int) -> _Crossed:
+        """Leave out the true answers that some group of enough images lacks, and the images of small groups that lack another."""
+        large = counted >= fewest
+        shared = (self.sizes[:, large] > 0).all(axis=1) if large.any() else self.sizes.any(axis=1)
+        hits, sizes = self.hits[shared], self.sizes[shared]
+        whole = (sizes > 0).all(axis=0)
+        return _Crossed(tuple(np.array(self.truths, object)[shared]), np.where(whole, hits, 0), np.where(whole, sizes, 0))
+
+    @property
+    def weights(self) -> Float[np.ndarray, "y"]:
+        return np.asarray(self.sizes.sum(axis=1) / max(self.sizes.sum(), _NOTHING))
+
+
+def _crossed(truth: np.ndarray, place: Int[np.ndarray, "r"], event: Bool[np.ndarray, "r"], count: np.ndarray, groups: int) -> _Crossed:
+    codes, names = pd.factorize(truth, sort=True)  # the order of labels and rows moves no sum and no draw
+    hits, sizes = np.zeros((2, len(names), groups), count.dtype)
+    np.add.at(sizes, (codes, place), count)
+    np.add.at(hits, (codes, place), np.where(event, count, 0))
+    return _Crossed(tuple(map(str, names)), hits, sizes)
+
+
+def at_equal_truth(
+    counts: GroupedCounts, metric: Metric, outcome: Outcome | None, fewest: int, rows: SlicedRows | None
+) -> tuple[Tally, SamplingUnits]:
+    """Return the images that count and the units of a rate at equal true shares; `rows` where images come in clusters or have weights.
+
+    Those count by weights: an image of true answer y in group g by the share of y in all images over its share in the group. Their test
+    is the one for weights, which counts the true answer as chance and finds less.
+    """
+    table = counts.known_truth()
+    truth, answers = (table.table[name].to_numpy(object) for name in ("y_true", "y_pred"))
+    event, n = events_of(truth, answers, metric, outcome).event, table.table[IMAGES].to_numpy()
+    crossed = _crossed(truth, table.codes, event, n, len(counts.groups))
+    known = crossed.comparable(crossed.sizes.sum(axis=0), fewest)
+    images = counts.by_group(np.ones(len(counts.table), bool))
+    tallied = Tally(counts.groups, known.hits.sum(axis=0), known.sizes.sum(axis=0), images)
+    if rows is not None:
+        return tallied, rows.units(metric, outcome, tallied, known.truths)
+    return tallied, StandardizedUnits(known.hits, known.sizes, known.weights)
+
+
+@dataclass(frozen=True)
+class SlicedRows:
+    """Answers whose images come in clusters or have weights, by some attributes."""
+
+    predictions: Predictions
+    levels: Mapping[str, Group]
+    by: tuple[str, ...]
+
+    def units(self, metric: Metric, outcome: Outcome | None, tallied: Tally, truths: tuple[str, ...]) -> SamplingUnits:
+        """Return the units of the images that count, weighted so that every group has the true shares of all."""
+        given, place = self.predictions, row_codes(self.predictions.attributes, self.by, self.levels)[1]
+        assert given.y_true is not None  # noqa: S101  (the caller has true answers)
+        kept = np.isin(given.y_true, truths) & (tallied.n > 0)[place]
+        truth, place = given.y_true[kept], place[kept]
+        weight = np.ones(len(truth)) if given.weight is None else given.weight[kept]
+        crossed = _crossed(truth, place, np.zeros(len(truth), bool), weight, len(tallied.groups))
+        share = crossed.sizes / np.maximum(crossed.sizes.sum(axis=0), _NOTHING)
+        at = pd.Index(crossed.truths).get_indexer(pd.Index(truth)), place
+        factor = crossed.weights[at[0]] / share[at]
+        alike = given.weight is None and np.allclose(factor, 1.0)
+        counted = replace(
+            given, y_true=truth, y_pred=given.y_pred[kept], attributes=given.attributes[kept], count=None,
+            cluster=None if given.cluster is None else given.cluster[kept], weight=None if alike else weight * factor,
+        )  # fmt: skip
+        return UnitsOf(counted, self.levels)(self.by, metric, outcome, tallied)
+
+
+def truth_shares(counts: GroupedCounts, outcome: Outcome, alpha: float, *, independent: bool) -> tuple[TruthShare, ...]:
+    """Return how often an outcome is given and how often it is true in each group, and by how much more; of images with a true answer.
+
+    The excess of a perfect model is 0. Of equal error rates it differs between groups all the same, where the true shares do: it is shown
+    and never tested. Its interval is Agresti and Min's for the two kinds of errors, on the same images; none for clusters and weights.
+    """
+    known = counts.known_truth()
+    true, given = (np.isin(known.table[name].to_numpy(object), list(outcome)) for name in ("y_true", "y_pred"))
+    parts = (np.ones(len(true), bool), given, true, given & ~true, true & ~given)
+    by_group = [known.by_group(part, known.measure) for part in parts]
+    images = known.by_group(parts[0])
+    shares = []
+    for place, (group, n) in enumerate(zip(counts.groups, images.tolist(), strict=True)):
+        total, *kinds = (float(each[place]) for each in by_group)
+        if not n:
+            shares.append(TruthShare(group, 0, None, None, None, None, None))
+            continue
+        said, is_so, wrongly, missed = (kind / total for kind in kinds)
+        low, high = agresti_min(kinds[2], kinds[3], n, alpha) if independent else (None, None)
+        shares.append(TruthShare(group, n, said, is_so, wrongly - missed, low, high))
+    return tuple(shares)
