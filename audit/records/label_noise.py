@@ -33,6 +33,9 @@ class LabelErrors:
     independent: float | None
     """Difference of error rates where labels are wrong whatever was answered, and a wrong one is any other answer alike often; of accuracy
     only. None where no such difference brings it to the tolerance."""
+    of_comparison: int | None = None
+    """Fewest labels of the other group that do so alone, the worst group's being right: all of right answers, wrong once corrected. None
+    where not even all of them do, and in files of earlier versions."""
 
 
 @record

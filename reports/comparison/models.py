@@ -8,18 +8,19 @@ from audit.naming import natural_order
 from audit.records.comparison import Comparisons, Side
 from reports.provenance import written_date
 from reports.table import Row, Table
+from reports.text import phrases
 from reports.text.numbers import count, short_hash
 
-_COLUMNS = ("Model", "Side", "Step", "Own verdicts", "Audited", "Folder", "sha256 of the weights")
+_COLUMNS = ("Model", "Side", "Step", "Own verdicts", "Audited", "Folder", "sha256")
 
 
 def view(comparisons: Comparisons) -> SimpleNamespace:
     """Return every model, and the first with those that are compared with it."""
     rows = tuple(
-        Row((side.name, role, _step(side), _verdicts(side), written_date(side.created), side.directory, short_hash(side.model.sha256)))
+        Row((side.name, role, _step(side), _verdicts(side), written_date(side.created), side.directory, _hash(side)))
         for side, role in roles(comparisons)
     )
-    ends = tuple(side for side, role in roles(comparisons) if role != "between")
+    ends = tuple(side for side, role in roles(comparisons) if role != "between" and not phrases.answers_only(side.model))
     return SimpleNamespace(table=Table("Models", "What was compared", _COLUMNS, rows), ends=ends)
 
 
@@ -28,6 +29,11 @@ def roles(comparisons: Comparisons) -> list[tuple[Side, str]]:
     last = len(comparisons.sides) - 1
     of = ("before" if i == 0 else "after" if not comparisons.series or i == last else "between" for i in range(last + 1))
     return list(zip(comparisons.sides, of, strict=True))
+
+
+def _hash(side: Side) -> str:
+    """Return the start of the sha256 and what it is of: no model was loaded for a file of answers."""
+    return f"{short_hash(side.model.sha256)} ({'file of answers' if phrases.answers_only(side.model) else 'weights'})"
 
 
 def _step(side: Side) -> str:

@@ -77,19 +77,23 @@ def wrong_labels_text(finding: Finding) -> str:
 
 
 def unequal_labels_sentence(finding: Finding) -> str:
-    """Return how unequally wrong the true labels would have to be for a gap not to matter; empty where that does not apply.
+    """Return which wrong true labels would explain a gap; empty where that does not apply.
 
-    ``Would need true labels of Black wrong at least 3.1 points more often than of White (48 labels) …``
+    ``If the labels of White are right, 48 labels of Black (3.1 %), each hiding a right answer, would have to be wrong …``
     """
     found = finding.evidence.label_noise.truth if finding.evidence.label_noise else None
     if found is None:
         return ""
     worst, other = phrases.group(found.worst), phrases.group(found.comparison)
-    start = (
-        f"To lie within the tolerance of {exact_points(finding.tolerance)} the gap would need true labels of {worst} wrong at least "
-        f"{points(found.share, 1)} more often than of {other} ({in_words(found.images, 'label')}, each hiding a right answer)"
+    random = "" if found.independent is None else f", or {percent(found.independent, 1)} whatever was answered"
+    said = (
+        f"If the labels of {other} are right, {in_words(found.images, 'label')} of {worst} ({percent(found.share, 1)}), each hiding a "
+        f"right answer{random}, would have to be wrong for the gap to lie within the tolerance of {exact_points(finding.tolerance)}"
     )
-    return f"{start}{'' if found.independent is None else f'; {points(found.independent, 1)} where errors do not depend on the answers'}."
+    if found.of_comparison is None:
+        return f"{said}."
+    alone = in_words(found.of_comparison, "label")
+    return f"{said}; if those of {worst} are right, {alone} of {other}, each hiding a wrong answer."
 
 
 # ---- at equal other attributes -------------------------------------------------------------------------------------------------------

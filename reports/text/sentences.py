@@ -76,7 +76,7 @@ VERDICTS: dict[FindingVerdict, VerdictWords] = {
     "not estimable": VerdictWords(
         "Not estimable",
         "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters; or the "
-        "answers are not shown to depend on the images: they agree with the labels no more often than one answer for every image.",
+        "answers give no evidence of depending on the images: they agree with the labels no more often than one answer for every image.",
     ),
     "signal": VerdictWords(
         "Signal",
@@ -284,11 +284,18 @@ def signals_sentence(audit: AuditResult) -> str:
 
 
 def no_signal_sentence(audit: AuditResult) -> str:
-    """Return that no exploratory comparison shows a signal."""
-    explored = sum(not finding.primary for finding in audit.findings)
-    few = audit.verdict in ("inconclusive", "not estimable")
-    hidden = ": so few images could hardly show one" if few else ""
-    return f"No signal in {in_words(explored, 'exploratory comparison')}{hidden}." if explored else ""
+    """Return that no exploratory comparison shows a signal, and where only differences beyond the tolerance would have shown, which."""
+    explored = [finding for finding in audit.findings if not finding.primary]
+    detectable = [(each.gap.minimum_detectable, each.tolerance) for each in explored if each.gap]
+    if not explored:
+        return ""
+    said = f"No signal in {in_words(len(explored), 'exploratory comparison')}"
+    if not detectable:
+        return f"{said}: none has two groups with enough images."
+    least, tolerance = min(detectable)
+    if least >= 1:
+        return f"{said}: no difference, however large, would reliably show."
+    return f"{said}: at best, only a difference above {points(least, 0)} would reliably show." if least > tolerance else f"{said}."
 
 
 def exploratory_title(titles: Sequence[str]) -> str:

@@ -93,7 +93,9 @@ def _of_truth(finding: Finding, answers: int) -> LabelErrors | None:
     if metric.name == "accuracy":
         possible = 2 if finding.outcome else answers
         independent = independent_errors(1 - w / of, 1 - w_other / of_other, finding.tolerance, possible)
-    return LabelErrors(*ends, images, images / of, independent)
+    leaves = metric.denominator in ("positive", "negative")
+    flattered = flattering_errors((w, w_other), (of, of_other), finding.tolerance, leaves=leaves)
+    return LabelErrors(*ends, images, images / of, independent, flattered)
 
 
 def unequal_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: float, *, leaves: bool) -> int | None:
@@ -134,6 +136,25 @@ def unequal_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: float,
     within_tolerance = left - wrong[1] / n[1] <= tolerance + _ROUNDING
     first = int(within_tolerance.argmax())
     return first if first > 0 else None
+
+
+def flattering_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: float, *, leaves: bool) -> int | None:
+    """Fewest true labels of the second group that, if wrong, leave the first no farther than `tolerance` above it in wrong answers.
+
+    Parameters as of `unequal_errors`. Every wrong label stands at an answer that agrees with it, and is wrong once the label is corrected;
+    all labels of the first group are right. None where not even all of the second group's right answers are enough.
+
+    Examples
+    --------
+    Wrong in 20 of 100 and in 7 of 100, tolerance 5 points: 8 labels make it 15 of 100.
+
+    >>> flattering_errors((20, 7), (100, 100), 0.05, leaves=False), flattering_errors((20, 7), (100, 100), 0.05, leaves=True)
+    (8, 54)
+    """
+    y = np.arange(n[1] - wrong[1] + 1)
+    other = (wrong[1] + y * (not leaves)) / np.maximum(n[1] - y * leaves, 1)
+    enough = wrong[0] / n[0] - other <= tolerance + _ROUNDING
+    return int(enough.argmax()) if enough.any() else None
 
 
 def independent_errors(worst: float, other: float, tolerance: float, answers: int) -> float | None:

@@ -43,8 +43,18 @@ def sets_result(audit: AuditResult, settings: Settings) -> str:
     if not found:
         limited = " A limited run signals nothing." if audit.data.limited else ""
         return f"None of {in_words(tests, 'test')} is beyond chance: whether the changed attribute matters is undecided.{limited}"
-    first, be = min(found, key=lambda each: each[0])[1], "is" if len(found) == 1 else "are"
-    return f"{count(len(found))} of {in_words(tests, 'test')} {be} beyond chance (Holm). Most significant: {first}"
+    first = min(found, key=lambda each: each[0])[1]
+    changes = sum(each.harmless is not None and each.harmless.verdict == "signal" for each in audit.counterfactual_sets)
+    return f"{_kinds(changes, len(found) - changes, tests)} Most significant: {first}"
+
+
+def _kinds(changes: int, directions: int, tests: int) -> str:
+    """Say how many tests find more changes than harmless ones make, which has no direction, and how many find one."""
+    of, shown = f"of {in_words(tests, 'test')} (Holm)", "that one member is given an answer more often"
+    if not changes:
+        return f"{count(directions)} {of} {'shows' if directions == 1 else 'show'} {shown}."
+    more = f"In {count(changes)} {of} answers change more often than after harmless changes, whichever way"
+    return f"{more}; {count(directions) if directions else 'none'} {'show' if directions > 1 else 'shows'} {shown}."
 
 
 def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from audit.statistics.counts.rows import row_events
-from audit.statistics.evidence.label_noise import independent_errors, unequal_errors
+from audit.statistics.evidence.label_noise import flattering_errors, independent_errors, unequal_errors
 from audit.statistics.metrics import METRICS
 from audit.types import Claim
 from reports.text.evidence import unequal_labels_sentence
@@ -103,9 +103,11 @@ def test_a_disparity_carries_it_in_every_rate_of_right_and_wrong():
     assert (alarms.worst, alarms.images) == (("A",), 89)
     assert result.findings[3].evidence.label_noise is None  # a share given at equal true shares has its error rates for that
     said = unequal_labels_sentence(result.findings[0]).replace("\u00a0", " ")
+    assert accuracy.of_comparison == 150  # (100 + 150) / 1,000 are wrong then, 5 points less than 30 %
     assert said == (
-        "To lie within the tolerance of 5 points the gap would need true labels of A wrong at least 15.0 points more often than of B (150 "
-        "labels, each hiding a right answer); 21.4 points where errors do not depend on the answers."
+        "If the labels of B are right, 150 labels of A (15.0 %), each hiding a right answer, or 21.4 % whatever was answered, would have "
+        "to be wrong for the gap to lie within the tolerance of 5 points; if those of A are right, 150 labels of B, each hiding a wrong "
+        "answer."
     )
     assert unequal_labels_sentence(result.findings[3]) == ""
 
@@ -117,3 +119,12 @@ def test_the_names_of_groups_do_not_matter():
 
     one, other = (found(*names).evidence.label_noise.truth for names in (("A", "B"), ("Z", "B")))
     assert (one.images, one.share, one.comparison) == (other.images, other.share, other.comparison)
+
+
+def test_as_few_wrong_labels_of_the_better_group_explain_it_alone():
+    """Wrong in 260 of 1,000 and in 130 of 1,000: 80 labels of either bring the gap of 13 points to 5."""
+    assert unequal_errors((260, 130), (1000, 1000), 0.05, leaves=False) == 80
+    assert flattering_errors((260, 130), (1000, 1000), 0.05, leaves=False) == 80
+    # Of true positives the image leaves: 130 of 1,000 - y are 21 % where y is 381.
+    assert flattering_errors((260, 130), (1000, 1000), 0.05, leaves=True) == 381
+    assert flattering_errors((100, 0), (100, 10), 0.05, leaves=True) is None
