@@ -54,7 +54,7 @@ def caveats(
 def _unresponsive(side: FinishedAudit, probes: Sequence[str]) -> Group:
     """Return the measurements whose answers are not shown to depend on the images."""
     looked = ((record.name, record.responsiveness) for probe in probes for record in side.audits[probe].measurements)
-    return tuple(name for name, found in looked if found and found.code not in (None, "looks"))
+    return tuple(name for name, found in looked if found and found.code not in (None, "looks", "undecided"))
 
 
 def _of_probe(probe: str, first: FinishedAudit, each: FinishedAudit, shared: Sequence[str]) -> Iterator[Note]:

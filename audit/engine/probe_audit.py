@@ -32,7 +32,7 @@ from audit.measure.row_options import questions_of_rows, row_texts_record
 from audit.plans import AttackPlan, WhatIfPlan
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
-from audit.records.inputs import Responsiveness
+from audit.records.inputs import Responsiveness, recognises_nothing
 from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord, SpecificationCurve
 from audit.records.what_if import WhatIfs
 from audit.stages import Stage, Stages, silent
@@ -237,7 +237,13 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
     questions = {m.name: questions_of_rows(m, dataset.texts, predictions[m.name].attributes.index) for m in probe.measurements}
     found = responsiveness(predictions, settings, questions)
     raw = list(with_truth_tested(raw, predictions, found, dataset, settings))
-    decided, verdict = decide_verdicts(raw, settings, limited=dataset.limited, looks={name: each.code for name, each in found.items()})
+    decided, verdict = decide_verdicts(
+        raw,
+        settings,
+        limited=dataset.limited,
+        looks={name: each.code for name, each in found.items()},
+        invalid=recognises_nothing(found.values()),
+    )
     # A count table has each image in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
     counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)

@@ -9,8 +9,8 @@ from audit.records.base import FindingVerdict, Verdict, record
 from audit.records.evidence import FindingEvidence
 from audit.types import Better, Group
 
-Unresponsive = Literal["constant", "unclear", "order", "no better", "varies"]
-"""`audit.records.inputs.Look`, but for "looks"."""
+Unresponsive = Literal["constant", "unclear", "order", "no better", "varies", "undecided", "invalid"]
+"""`audit.records.inputs.Look`, but for "looks"; `invalid`: all that can be checked of the probe fails (`recognises_nothing`)."""
 CellStatus = Literal["ok", "small", "not estimable", "absent", "unknown"]
 """`small`: under the minimum group size; shown, but outside gap, tests and verdict. `unknown` (missing attribute values): likewise."""
 

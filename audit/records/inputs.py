@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from audit.encoder import Value
@@ -10,11 +10,16 @@ from audit.records.base import record
 from audit.records.evidence import MeasurementEvidence
 from audit.types import Exclusion, Group, Note
 
-Look = Literal["looks", "constant", "unclear", "order", "no better", "varies"]
+Look = Literal["looks", "constant", "unclear", "order", "no better", "varies", "undecided"]
 """Whether the answers depend on the images. `looks`: they agree with the labels more often than the best constant answer. Of the others
 accuracy says nothing about groups: every image, or every question where rows have their own, gets one answer (`constant`); nearly every
 image is "unclear"; nearly every image gets one answer, and another one in another order of the options (`order`); they are not shown to
-agree more often than the best constant answer, and do not follow the labels (`no better`) or do (`varies`)."""
+agree more often than the best constant answer, and do not follow the labels (`no better`) or do (`varies`). Where so few images leave
+open that they agree far more often (`undecided`), accuracy is not called equivalent, and nothing else changes."""
+
+
+RECOGNISED_RECALL = 0.1
+"""Answers that follow the truth and whose recall, averaged over the true answers, is so far above a guess recognise something."""
 
 
 @record
@@ -35,6 +40,12 @@ class AgainstConstant:
     follows_truth_p: float | None
     """Of "the commonest answer is given as often whatever the true answer" (permutation test; where images come in
     clusters, pairs of true answers, Bonferroni); None where accuracy is better, or too few clusters tell."""
+    low: float | None = None
+    high: float | None = None
+    """Agresti-Min interval of accuracy less that of the constant answer; None in files of earlier versions, as the next."""
+    recall_above_guess: float | None = None
+    """Mean share of right answers over the true answers, less one over their number: what one answer, or a coin, gets. Half of the women
+    found among 99 times as many men is 24 points, where "Male" for everybody is right more often."""
 
 
 @record
@@ -52,6 +63,22 @@ class Responsiveness:
     same_in_another_order: float | None
     """Share of images whose answer stays when the options are shuffled; None where they were not."""
     against_constant: AgainstConstant | None
+
+
+def recognises_nothing(found: Iterable[Responsiveness | None]) -> bool:
+    """Whether answers can be checked in some measurements, and fail in all of those: no better than one answer for every image, or a guess.
+
+    Where every one of these has one answer for all images, that is what a reader must know, and not this.
+    """
+    checked = {_recognised(each) for each in found if each and (each.against_constant or each.code in ("looks", "no better", "undecided"))}
+    return bool(checked & {"no better", "varies"}) and not checked & {"looks", "undecided", None}
+
+
+def _recognised(found: Responsiveness) -> Look | None:
+    """Return the look of a measurement; "looks" where answers that follow the truth recognise more of each true answer than a guess."""
+    against = found.against_constant
+    recall = None if against is None else against.recall_above_guess
+    return "looks" if found.code == "varies" and recall is not None and recall >= RECOGNISED_RECALL else found.code
 
 
 @record

@@ -238,14 +238,19 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, uni
 
 
 def decide_verdicts(
-    findings: Sequence[Finding], settings: Settings, *, limited: bool, looks: Mapping[str, Look | None] | None = None
+    findings: Sequence[Finding],
+    settings: Settings,
+    *,
+    limited: bool,
+    looks: Mapping[str, Look | None] | None = None,
+    invalid: bool = False,
 ) -> tuple[tuple[Finding, ...], Verdict]:
     """Correct over the claims of an audit and give every finding, and the audit, its verdict.
 
     The findings get adjusted p (Holm over the primary ones, Benjamini-Hochberg over the exploratory ones), pairs only where it rejects,
     and a verdict, which of an exploratory one is a signal or none; the audit the worst of the primary ones. Where a sample was audited
     every verdict is "inconclusive", and nothing is a signal. `looks` says of each measurement whether its answers depend on the images
-    (`audit.statistics.responsiveness`).
+    (`audit.statistics.responsiveness`); `invalid`, that all which can be checked fails: then only differences are shown.
     """
     adjusted = _adjust(findings)
     explored = _adjust_exploratory(findings)
@@ -256,6 +261,8 @@ def decide_verdicts(
     decided = tuple(_decided(finding, corrected.get(i), settings, limited=limited) for i, finding in enumerate(sought))
     if looks and not limited:
         decided = tuple(_responsive(finding, looks.get(finding.measurement), settings.alpha) for finding in decided)
+    if invalid and not limited:
+        decided = tuple(_unproven(finding) for finding in decided)
     return decided, worst(planned_verdicts(decided))
 
 
@@ -311,6 +318,12 @@ def _open(finding: Finding) -> Finding:
 def _responsive(finding: Finding, look: Look | None, alpha: float) -> Finding:
     why = unresponsive(finding, look, alpha)
     return _open(replace(finding, verdict="not estimable", exceeds_tolerance=False, diffuse=False, unresponsive=why)) if why else finding
+
+
+def _unproven(finding: Finding) -> Finding:
+    """Withhold what a model that recognises nothing shows of itself: that groups do not differ, or that more images would tell."""
+    open_or_equal = finding.verdict in ("equivalent", "inconclusive")
+    return replace(finding, verdict="not estimable", unresponsive="invalid") if open_or_equal else finding
 
 
 def _most_significant(pairs: tuple[Contrast, ...]) -> tuple[Contrast, ...]:

@@ -21,7 +21,7 @@ from audit.statistics.counts.cells import CellTable, unpack
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
-from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_p, cluster_kinds
+from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, cluster_kinds
 from audit.statistics.units.clusters import cluster_table
 from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits
 from audit.statistics.units.standardized import SlicedRows, StandardizedUnits, at_equal_truth
@@ -36,6 +36,8 @@ DRAWS = 1999
 """At most as many shuffles for what no verdict rests on."""
 _EXPLAINED = 0.5
 """What is left of a gap that composition explains, at most: a wide gap may also lose its significance to thin strata."""
+RECOGNISED = 0.2
+"""Answers that may agree with the labels so much more often than one answer for every image, or a guess, are not said to be no better."""
 _ROUNDING = 1e-9
 
 
@@ -84,7 +86,9 @@ def _code(found: Responsiveness, alpha: float, by_rows: Look | None) -> Look | N
         return "looks"
     if found.commonest_share == 1:
         return "constant"
-    return "no better" if against.follows_truth_p is None or against.follows_truth_p > alpha else "varies"
+    if against.follows_truth_p is not None and against.follows_truth_p <= alpha:
+        return "varies"
+    return "undecided" if against.high is not None and against.high >= RECOGNISED else "no better"
 
 
 def look_of_rows(given: Predictions, questions: RowQuestions, alpha: float) -> Look | None:
@@ -104,12 +108,10 @@ def look_of_rows(given: Predictions, questions: RowQuestions, alpha: float) -> L
     >>> look_of_rows(given, RowQuestions((np.array([0, 0, 1, 1]),), 0.5), 0.05)
     'constant'
     """
-    guessed = _better_than_a_guess(given, questions.guessed, alpha)
-    if guessed:
-        return "looks"
-    if any(_one_answer_each(reading, given.y_pred) for reading in questions.readings):
+    guessed = _against_a_guess(given, questions.guessed, alpha)
+    if guessed != "looks" and any(_one_answer_each(reading, given.y_pred) for reading in questions.readings):
         return "constant"
-    return None if guessed is None else "no better"
+    return guessed
 
 
 def _one_answer_each(question: Int[np.ndarray, "n"], y_pred: np.ndarray) -> bool:
@@ -119,7 +121,7 @@ def _one_answer_each(question: Int[np.ndarray, "n"], y_pred: np.ndarray) -> bool
     return bool(2 * shared["size"].sum() >= len(y_pred) and (shared["nunique"] == 1).all())
 
 
-def _better_than_a_guess(given: Predictions, guessed: float, alpha: float) -> bool | None:
+def _against_a_guess(given: Predictions, guessed: float, alpha: float) -> Look | None:
     """Tell whether the only right role is named more often than by guessing; None where there is none, or several are right."""
     known = np.zeros(len(given.y_pred), bool) if given.y_true is None else given.y_true != UNKNOWN
     if given.y_true is None or len(pd.unique(given.y_true[known])) != 1:
@@ -128,7 +130,8 @@ def _better_than_a_guess(given: Predictions, guessed: float, alpha: float) -> bo
     units: ImageUnits | ClusterUnits = ImageUnits(np.array([right.sum()]), np.array([len(right)]))
     if given.cluster is not None:
         units = ClusterUnits(cluster_table(given.cluster[known], np.zeros(len(right), np.int64), right, 1))
-    return bool(units.intervals(alpha)[0][0] > guessed)
+    low, high = (float(end[0]) for end in units.intervals(alpha))
+    return "looks" if low > guessed else "undecided" if high >= guessed + RECOGNISED else "no better"
 
 
 def _commonest(answers: np.ndarray, declared: Group, images: Int[np.ndarray, "n"]) -> tuple[str, float]:
@@ -174,13 +177,18 @@ def against_constant(name: str, given: Predictions, settings: Settings) -> Again
     cell = np.select([right & would, would, right], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
     cells = _summed(cell, images, 4)[None]
     kinds = None if cluster is None else cluster_kinds(pd.Series(cluster), cell, np.ones(len(cell), np.int64), 1)
-    p = float(change_p(JointCounts(((),), cells, cells.sum(axis=1), kinds), settings)[0])
+    joint = JointCounts(((),), cells, cells.sum(axis=1), kinds)
+    p = float(change_p(joint, settings)[0])
+    low, high = (float(end[0]) for end in change_ends(joint, settings.alpha))
     total = int(images.sum())
     accuracy = int(images[right].sum()) / total
     better = accuracy > share and p <= settings.alpha
     given_most = y_pred == _commonest(y_pred, given.answers, images)[0]
     follows = None if better else _follows_truth_p(name, _Events(y_true, given_most, images), cluster, settings)
-    return AgainstConstant(total, accuracy, constant, share, int(cells[0, ONLY_AFTER]), int(cells[0, ONLY_BEFORE]), p, follows)
+    only = int(cells[0, ONLY_AFTER]), int(cells[0, ONLY_BEFORE])
+    codes, names = pd.factorize(y_true)
+    recall = _summed(codes, images * right, len(names)) / _summed(codes, images, len(names))
+    return AgainstConstant(total, accuracy, constant, share, *only, p, follows, low, high, float(recall.mean()) - 1 / len(names))
 
 
 class _Events(NamedTuple):

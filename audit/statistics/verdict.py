@@ -133,8 +133,9 @@ def unresponsive(finding: Finding, look: Look | None, alpha: float) -> Unrespons
     if look is None or look == "looks" or finding.verdict == "not estimable":
         return None
     if finding.metric == "accuracy" and finding.outcome is None:
-        shown = finding.verdict in ("disparity", "signal") and finding.within_truth_p is not None
-        return None if shown and (finding.within_truth_p or 0.0) <= alpha else look
+        if finding.verdict in ("disparity", "signal"):
+            return None if finding.within_truth_p is not None and finding.within_truth_p <= alpha else look
+        return None if look == "undecided" and finding.verdict != "equivalent" else look
     rate = finding.overall.value or 0.0
     # One answer for all, "unclear", is the look "unclear": a "constant" one that leaves some undecided goes by the questions of rows.
     by_question = look == "constant" and (0 < rate < 1 or (rate == 1 and finding.outcome == UNCLEAR))

@@ -55,7 +55,8 @@ def lead_markdown(audit: AuditResult, settings: Settings, *, named: bool = False
     """Return verdict and headline of an audit: what is read first."""
     said = headline_of(audit, settings)
     name = f"{'LIMITED RUN. ' * audit.data.limited}{f'{_name(audit)}: ' if named else ''}"
-    return f"**{escaped(name + said.verdict_line)}.** {escaped(said.text)}"
+    caveat = f"{escaped(said.caveat)} " if said.caveat else ""
+    return f"{caveat}**{escaped(name + said.verdict_line)}.** {escaped(said.body)}"
 
 
 def _replicates(found: Replicates, results: Results) -> list[str]:

@@ -211,8 +211,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "no_clusters": "{finding}: the images come in clusters, and the predictions do not say in which (audit again).",
         "unknown_clusters": "{finding}: some images have no known cluster.",
         # ---- comparisons: what differs between the audits
-        "does_not_look": "{name} is not shown to look at the images ({measurements}): there, a change between it and another model says "
-        "nothing about groups.",
+        "does_not_look": "We found no evidence that {name} uses the images ({measurements}): there, a change between it and another model "
+        "says nothing about groups.",
         "probe_without_answers": "The probe '{probe}' has analyses alone, which are not compared between models.",
         "probe_of_some": "Only some of the models were asked the probe '{probe}'; it is not compared.",
         "other_setting": "The audit of {name} has another {setting}; this comparison uses its own.",

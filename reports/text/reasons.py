@@ -12,7 +12,7 @@ from reports.text import phrases
 from reports.text.evidence import shift_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import count, exact_points, exact_tolerances, in_words, p_phrase, p_value, percent, points, times
-from reports.text.responsiveness import composition_sentence, why_unresponsive
+from reports.text.responsiveness import composition_sentence, stays_sentence, why_unresponsive
 
 LIMITED = "LIMITED RUN: a sample of the images settles nothing."
 FEWEST_CLUSTERS = 15
@@ -40,7 +40,7 @@ def explanation(finding: Finding, audit: AuditResult, settings: Settings) -> lis
     return [
         *_explained(finding, audit, settings),
         *unresponsive,
-        *filter(None, [shift_sentence(finding), composition_sentence(finding)]),
+        *filter(None, [stays_sentence(finding), shift_sentence(finding), composition_sentence(finding)]),
     ]
 
 

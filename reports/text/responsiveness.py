@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from audit.records.inputs import MeasurementRecord, Responsiveness
+from audit.records.inputs import MeasurementRecord, Responsiveness, recognises_nothing
 from audit.records.results import AuditResult, Finding
 from audit.types import NO_ANSWER, REFUSAL, UNCLEAR, UNPARSED
 from reports.text import phrases
@@ -15,34 +16,66 @@ BLIND = ("constant", "unclear", "order")
 """Every image, or nearly every one, gets one answer: whatever it shows."""
 INSTEAD = {REFUSAL: "were refused", UNPARSED: "got no text or one that is none of the options", UNCLEAR: f"got ‘{UNCLEAR}’"}
 """What came in the place of an answer. Results do not keep the texts: an empty one cannot be told from another."""
+_WEAK = (
+    ("no better", "we found no evidence that the model uses the images", ""),
+    ("varies", "we found no evidence that the answers are better than one for every image", ", though they follow what the images show"),
+    ("undecided", "we cannot tell whether the model uses the images", ""),
+)
+"""Look, what it means, and what is said after the numbers."""
 _NAMED = 3
+_SENTENCE, _LONGEST_CARD = re.compile(r"(?<=[.!?])\s+"), 240
 _Placed = tuple[MeasurementRecord, Responsiveness]
 
 
 def lead(audit: AuditResult) -> str:
     """Return what a reader must know before any verdict: in which measurements the model does not look; empty where it does in all."""
     checked = _checked(audit)
+    if is_invalid(audit):
+        return f"{_upper(_each([each for each in checked if each[1].code is not None], ''))}."
     blind = [each for each in checked if each[1].code in BLIND]
-    said = [*_silent(audit), *([f"{_where(blind, checked)}{_blindly(audit)}: {_grouped(blind)}."] if blind else [])]
-    weak = [each for each in checked if each[1].code == "no better"]
-    said += [f"{_where(weak, checked)}he model is not shown to look at the images: {_each(weak, '')}."] if weak else []
-    varies = [each for each in checked if each[1].code == "varies"]
-    also = ", though they follow what the images show"
-    said += [f"{_where(varies, checked)}he answers are no better than one for every image: {_each(varies, also)}."] if varies else []
+    said = [*_silent(audit), *([f"{_where(blind, checked, _blindly(audit))}: {_grouped(blind)}."] if blind else [])]
+    for code, text, also in _WEAK:
+        weak = [each for each in checked if each[1].code == code]
+        said += [f"{_where(weak, checked, text)}: {_each(weak, also)}."] if weak else []
     return " ".join(said)
 
 
 def brief_lead(audit: AuditResult) -> str:
-    """Return the same without numbers: in which measurements the model does not look."""
+    """Return the same without numbers."""
     checked = _checked(audit)
-    ended = (
-        (_blindly(audit), BLIND),
-        ("he model is not shown to look at the images", ("no better",)),
-        ("he answers are no better than one for every image", ("varies",)),
-    )
+    if is_invalid(audit):
+        return ""  # `invalid_caveat` says more
+    ended = ((_blindly(audit), BLIND), *((text, (code,)) for code, text, _ in _WEAK))
     found = [(text, [each for each in checked if each[1].code in codes]) for text, codes in ended]
-    said = (f"{_where(some, checked)}{text}{_named([record.name for record, _ in some])}." for text, some in found if some)
+    said = (f"{_where(some, checked, text)}{_named([record.name for record, _ in some])}." for text, some in found if some)
     return " ".join([*_silent(audit), *said])
+
+
+def is_invalid(audit: AuditResult) -> bool:
+    """Whether a probe is no test of a model: all that can be checked of its answers fails. A file of answers is not a probe."""
+    return audit.probe.name != "predictions" and recognises_nothing(record.responsiveness for record in audit.measurements)
+
+
+def invalid_caveat(audit: AuditResult) -> str:
+    """Return that a probe is no valid test of a model, why, and what its checkpoint says of itself; empty where it is one."""
+    if not is_invalid(audit):
+        return ""
+    names = [record.name for record, each in _checked(audit) if each.code is not None]
+    which = "the one measurement" if len(names) == 1 else f"all {in_words(len(names), 'measurement')}"
+    return (
+        f"The {audit.probe.name} probe is not a valid test of this model: in {which} that can be checked ({phrases.some(names)}), its "
+        f"answers agree with the labels no more often than one answer for every image.{_own_words(audit)}"
+    )
+
+
+def _own_words(audit: AuditResult) -> str:
+    """Return what a checkpoint says of itself, as many whole sentences as are read; empty where it says nothing."""
+    said: list[str] = []
+    for each in _SENTENCE.split(audit.model.data_card or ""):
+        if said and len(" ".join([*said, each])) > _LONGEST_CARD:
+            break
+        said.append(each)
+    return f" The checkpoint says: “{' '.join(said)}”" if any(said) else ""
 
 
 def _checked(audit: AuditResult) -> list[_Placed]:
@@ -97,12 +130,17 @@ def _blindly(audit: AuditResult) -> str:
     associations = (group.verdict for test in audit.associations for group in test.groups)
     labels = (label.verdict for tagging in audit.taggings for label in tagging.labels if tagging.rule != "given")
     if "signal" in (*rankings, *associations, *labels):
-        return "he model answers alike whatever an image shows, though its similarities to words differ between groups"
-    return "he model does not look at the images"
+        return "the model answers alike whatever an image shows, though its similarities to words differ between groups"
+    return "the model does not look at the images"
 
 
-def _where(some: Sequence[_Placed], of: Sequence[_Placed]) -> str:
-    return "T" if len(some) == len(of) else f"In {len(some)} of {in_words(len(of), 'measurement')}, t"
+def _where(some: Sequence[_Placed], of: Sequence[_Placed], text: str) -> str:
+    """Return a text about some measurements as the beginning of a sentence."""
+    return _upper(text) if len(some) == len(of) else f"In {len(some)} of {in_words(len(of), 'measurement')}, {text}"
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _grouped(blind: Iterable[_Placed]) -> str:
@@ -196,11 +234,20 @@ def why_unresponsive(finding: Finding, audit: AuditResult) -> str:
         return ""
     if came := instead_of_every_answer(record, audit):
         return f"no question got an answer, {instead_words(came)}"
+    if finding.unresponsive == "invalid":
+        return "the model recognises nothing of what this probe can check"
     if finding.unresponsive in BLIND:
         found = record.responsiveness
         why = ": groups that are asked the same have equal rates by design" if _by_question(found) else ", whatever they show"
         return f"the model {_one_answer(found).removeprefix('it ')}{why}"
     return _right(record.responsiveness)
+
+
+def stays_sentence(finding: Finding) -> str:
+    """Return that a difference is none of the mix of true answers though the model may not look; empty where that is not the question."""
+    if finding.within_truth_p is None or finding.unresponsive or finding.verdict not in ("disparity", "signal"):
+        return ""
+    return "The groups also differ within each true answer, so the mix of true answers does not explain it."
 
 
 def composition_sentence(finding: Finding) -> str:

@@ -1,5 +1,8 @@
 """A model that does not look at the images, through the command: the words of terminal, summary and page, before anything else."""
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -7,6 +10,7 @@ import audit
 from audit.records.results import from_json
 from audit.run import main
 from reports.text.notes import sentence
+from reports.text.responsiveness import invalid_caveat
 from tests.support.page_text import text_of
 
 # FairFace's validation images: women and men of each race (Karkkainen and Joo 2021).
@@ -16,7 +20,7 @@ FAIRFACE = {
 }  # fmt: skip
 ALWAYS_MALE = "The model does not look at the images: it answers ‘Male’ to all 10,954 images."
 REFUSED = "The model does not look at the images: it answers ‘unclear’ to all 10,954 images (gender, harm-21, markedness-gender)."
-BLIND = "the answers are not shown to depend on the images"
+BLIND = "no evidence that the answers depend on the images"
 
 
 def faces():
@@ -92,7 +96,7 @@ def test_the_answers_of_a_coin_are_not_shown_to_look(said):
     coin = ["Male" if i % 2 else "Female" for i in range(len(table))]
     terminal, summary, page, facts = said(table.assign(y_true=table["gender"], y_pred=coin), "--attributes", "race")
     for text in (terminal, summary, page):
-        assert "The model is not shown to look at the images. " in text
+        assert "We found no evidence that the model uses the images: the answers agree with the labels in 50.0 %" in text
     assert "the answers agree with the labels in 50.0 % of 10,954 images, ‘Male’ for every image does in 52.9 %" in page
     assert facts.measurements[0].responsiveness.code == "no better"
     assert {each.verdict for each in facts.findings if each.primary and each.metric == "accuracy"} == {"not estimable"}
@@ -112,7 +116,7 @@ def test_gates_on_a_gap_that_composition_made_are_not_breached_and_do_not_hold(s
     )
     terminal, *_ = said(table.assign(y_true=table["gender"], y_pred="Male"), *words, code=1)
     assert "3 gates: 1 breached, 2 inconclusive." in terminal  # the lowest accuracy itself is what it is
-    assert "Not estimable: the answers are not shown to depend on the images." in terminal
+    assert "We found no evidence that the answers depend on the images." in terminal
 
 
 def test_a_comparison_says_which_side_does_not_look():
@@ -121,4 +125,49 @@ def test_a_comparison_says_which_side_does_not_look():
     looking, blind = (audit.audit(predictions=asked.assign(y_pred=given), attributes=["race"]) for given in (table["gender"], "Male"))
     [note] = [note for note in looking.compare(blind).facts.notes if note.code == "does_not_look"]
     assert dict(note.values)["measurements"] == ("predictions",)
-    assert "is not shown to look at the images (predictions): there, a change" in sentence(note)
+    assert "uses the images (predictions): there, a change" in sentence(note)
+
+
+def test_a_probe_whose_checks_all_fail_is_said_to_be_no_valid_test(said):
+    """Gender by a coin; every 100th face of each race and gender is called a thief, every 100th an animal, whoever it is of."""
+    table = faces()
+    place = table.groupby(["race", "gender"]).cumcount()
+    words = np.select([place % 100 == 0, place % 100 == 1], ["thief", "animal"], "White man")
+    answers = {"y_pred:gender": np.where(place % 2, "Male", "Female"), "y_pred:harm-21": words}
+    terminal, summary, page, facts = said(table.assign(**answers), "--probe", "fairface")
+    invalid = (
+        "The fairface probe is not a valid test of this model: in the one measurement that can be checked (gender), its answers agree with "
+        "the labels no more often than one answer for every image."
+    )
+    for text in (terminal, summary, page):
+        assert invalid in text
+        assert "Too few images" not in text.split("Findings in detail")[0]
+    assert page.index(invalid) < page.index("pre-specified question")
+    assert {each.verdict for each in facts.findings if each.primary} == {"not estimable"}
+    assert "invalid" in {each.unresponsive for each in facts.findings if each.primary}
+
+
+def test_a_difference_stays_behind_that_caveat(said):
+    """Every tenth man and every 100th woman is called a thief by a model that does not tell men from women otherwise."""
+    table = faces()
+    place = table.groupby(["race", "gender"]).cumcount()
+    thief = place % np.where(table["gender"] == "Male", 10, 100) == 0
+    answers = {"y_pred:gender": np.where(place % 2, "Male", "Female"), "y_pred:harm-21": np.where(thief, "thief", "White man")}
+    terminal, summary, page, facts = said(table.assign(**answers), "--probe", "fairface")
+    assert facts.verdict == "disparity"
+    assert "▲ Disparity" in terminal
+    led = "The fairface probe is not a valid test of this model"
+    for text in (terminal, summary, page):
+        assert text.index(led) < text.index("‘crime-related’ is answered more often for Male")
+
+
+def test_what_the_checkpoint_says_of_itself_stands_beside_it(said):
+    table = faces()
+    place = table.groupby(["race", "gender"]).cumcount()
+    answers = {"y_pred:gender": np.where(place % 2, "Male", "Female"), "y_pred:harm-21": "White man"}
+    *_, facts = said(table.assign(**answers), "--probe", "fairface")
+    card = "Trained on 3563 emoji drawings. Such a model says nothing about people. " + "Further words about the training. " * 20
+    told = replace(facts, model=replace(facts.model, data_card=card))
+    assert "The checkpoint says: “Trained on 3563 emoji drawings. Such a model says nothing about people." in invalid_caveat(told)
+    assert invalid_caveat(told).endswith("training.”")
+    assert len(invalid_caveat(told)) < len(invalid_caveat(facts)) + 290

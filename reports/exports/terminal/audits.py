@@ -43,7 +43,8 @@ def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: b
     said = headline_of(audit, settings)
     head = lines_of(f"{_name(audit)} · {in_words(audit.data.used, 'image') if audit.data.listed else 'no images'}", screen)
     line = f"{'LIMITED RUN · ' * audit.data.limited}{said.verdict_line}"
-    head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(said.text, screen)]
+    head += lines_of(said.caveat, screen) if said.caveat else []
+    head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(said.body, screen)]
     beside = [*left_out_by_rule(audit), *([look_line(audit)] if verbose else []), *weighted(audit), *not_covered(audit.data.exclusions)]
     beside += analyses.lines(audit, settings)
     if pair := min((each for each in audit.paired if each.outcome), key=by_significance, default=None):

@@ -19,7 +19,7 @@ from reports.text.headline.unanswered import commonest, instead_of_answers, unan
 from reports.text.numbers import exact_points, exact_tolerances, in_words, points
 from reports.text.order import by_severity, reversed_at_equal, strongest_signals
 from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, rule_sentence, undecided_sentence
-from reports.text.responsiveness import brief_lead, composition_sentence, lead
+from reports.text.responsiveness import brief_lead, composition_sentence, invalid_caveat, lead, stays_sentence
 
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
 _Said = tuple[str, str, Sequence[str]]
@@ -39,6 +39,8 @@ class Headline:
     word: str
     scope: str
     """Of how many questions it holds, and what a rule left out: ``2 of 3 pre-specified questions, without ‘city’ (60 levels)``."""
+    caveat: str
+    """What stands before the verdict itself: that the probe is no valid test of the model. Else empty."""
     lead: str
     """What stands before any verdict: in which of several measurements the model does not look. Else empty."""
     sentence: str
@@ -66,7 +68,12 @@ class Headline:
 
     @property
     def text(self) -> str:
-        """Return the headline, its uncertainty and its cautions, for a paragraph or a terminal."""
+        """Return the headline with the caveat before it, for a line of its own."""
+        return " ".join(filter(None, (self.caveat, self.body)))
+
+    @property
+    def body(self) -> str:
+        """Return the headline, its uncertainty and its cautions, for a paragraph or a terminal that has the caveat already."""
         return " ".join(filter(None, (self.lead, self.sentence, self.size, *self.cautions)))
 
 
@@ -83,6 +90,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         audit.verdict,
         "No verdict" if kind == "exploratory" else sentences.VERDICTS[audit.verdict].word,
         ", ".join(filter(None, (_scope(audit, kind), without_columns(audit)))),
+        "" if kind == "unanswered" else invalid_caveat(audit),
         "" if kind in ("unresponsive", "unanswered") else brief_lead(audit),
         sentence,
         size,
@@ -153,7 +161,7 @@ def _cautions(audit: AuditResult, primary: Sequence[Finding], kind: Kind, settin
     if kind != "disparity":
         return ()
     turned = [_turned(each, audit) for each in primary[1:] if reversed_at_equal(each)][:_MOST_TURNED]
-    return tuple(filter(None, (shift_sentence(primary[0]), composition_sentence(primary[0]), *turned)))
+    return tuple(filter(None, (stays_sentence(primary[0]), shift_sentence(primary[0]), composition_sentence(primary[0]), *turned)))
 
 
 def _turned(finding: Finding, audit: AuditResult) -> str:
@@ -211,7 +219,7 @@ def _not_estimable(audit: AuditResult, primary: Sequence[Finding], settings: Set
     enough = f"at least {settings.min_group_size} images that count{clusters}"
     if blind := sum(bool(each.unresponsive) for each in primary):
         few = f"in {len(primary) - blind} no two groups have {enough}"
-        unshown = f"in {blind} of {len(primary)} questions the answers are not shown to depend on the images"
+        unshown = f"in {blind} of {len(primary)} questions we found no evidence that the answers depend on the images"
         return f"Nothing can be judged: {unshown}, {few}.", "", ()
     return f"Nothing can be compared: no two groups have {enough}.", "", ()
 

@@ -87,7 +87,7 @@ def few_sentence(findings: Sequence[Finding], settings: Settings) -> str:
 
 def blind_sentence(findings: Sequence[Finding]) -> str:
     """Return how many questions have no verdict because the answers tell nothing about groups."""
-    return f"{in_words(len(findings), 'question')}: the answers are not shown to depend on the images"
+    return f"{in_words(len(findings), 'question')}: no evidence that the answers depend on the images"
 
 
 def tags(finding: Finding, shift: str) -> tuple[str, ...]:

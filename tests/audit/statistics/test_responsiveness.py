@@ -1,6 +1,7 @@
 """Whether answers depend on the images, worked by hand and against scipy and statsmodels; and gaps at equal group composition."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,16 +11,18 @@ from statsmodels.stats.contingency_tables import StratifiedTable, mcnemar
 
 from audit.naming import order_name
 from audit.plans import RowQuestions
+from audit.records.inputs import recognises_nothing
 from audit.statistics.counts.cells import count_record
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.responsiveness import (
-    _shuffle_errors,
     against_constant,
     look_of_rows,
     responsiveness,
     standardized_gap,
     with_composition,
+    with_truth_tested,
 )
+from audit.statistics.units.standardized import StandardizedUnits
 from audit.types import SAME_ANSWER, UNCLEAR, UNKNOWN, Claim, LabelSet, Measurement, Settings
 from tests.support.answered import answered
 
@@ -66,7 +69,7 @@ CASES = {
     ),
     "labels turned round": ({("a", "Female", "Male"): 90, ("a", "Male", "Female"): 90, ("a", "Male", "Male"): 20}, "varies"),
     # Five right, "Male" right about three: two images decide, p = .5.
-    "right about five of five": ({("a", "Female", "Female"): 2, ("a", "Male", "Male"): 3}, "no better"),
+    "right about five of five": ({("a", "Female", "Female"): 2, ("a", "Male", "Male"): 3}, "undecided"),
     "one true answer": ({("a", "Male", "Male"): 60, ("a", "Male", "Female"): 40}, None),
     "nearly all unclear": ({("a", "Female", UNCLEAR): 40, ("a", "Male", UNCLEAR): 57, ("a", "Male", "Male"): 3}, "unclear"),
 }
@@ -140,7 +143,7 @@ def test_where_one_role_is_always_right_a_look_is_better_than_a_guess():
     codes = {(n, k): look_at_rows(right[n], truth, alone, 1 / k) for n, k in ((24, 6), (25, 6), (40, 6), (40, 3))}
     assert codes == {(24, 6): "looks", (25, 6): "looks", (40, 6): "looks", (40, 3): "no better"}
     # In ten scenes of ten frames, four right in all of theirs: the interval is that of ten scenes.
-    assert look_at_rows(right[40], truth, alone, 1 / 6, cluster=np.repeat(np.arange(10), 10)) == "no better"
+    assert look_at_rows(right[40], truth, alone, 1 / 6, cluster=np.repeat(np.arange(10), 10)) == "undecided"
     # Always right, and each question with one answer: a look all the same, as the texts do not tell which role is right.
     assert look_at_rows(truth, truth) == "looks"
 
@@ -152,7 +155,7 @@ def test_whole_clusters_change_sign_together():
     order = np.r_[np.repeat([0, 1, 2], 5), np.repeat([0, 1, 2], 5), np.repeat(3, 10)]
     found = look(replace(given, cluster=order))
     assert (found.against_constant.only_answers, found.against_constant.only_constant) == (15, 0)
-    assert (found.against_constant.p, found.code) == (0.25, "no better")
+    assert (found.against_constant.p, found.code) == (0.25, "undecided")
     alone = look(replace(given, cluster=np.arange(40)))
     assert alone.against_constant.p <= 0.005  # drawn: of 999 flips of 15 signs about 999 / 16,384 agree
     assert alone.code == "looks"
@@ -297,10 +300,93 @@ def test_the_errors_of_shuffles_are_those_of_their_draws():
         for weight, k, m in zip(weights, right, n, strict=True)
     )
     expected = [[np.std(drawn[:, i] - drawn[:, j]) for j in range(3)] for i in range(3)]
-    found = _shuffle_errors(right.sum(axis=1), n, weights)
+    found = StandardizedUnits(right, n, weights).errors()
     assert found[~np.eye(3, dtype=bool)] == pytest.approx(np.array(expected)[~np.eye(3, dtype=bool)], rel=0.01)
 
 
 def test_a_group_without_one_of_the_true_answers_has_no_such_gap():
     (accuracy, *_), _ = decided({("a", "Male", "Male"): 100, ("b", "Female", "Female"): 90, ("b", "Female", "Male"): 10})
     assert accuracy.composition is None
+
+
+def test_few_images_leave_open_whether_the_model_looks():
+    """Right about 15 of 24, "Male" about 12: 12.5 points more, or up to 39. Of ten times as many it is shown, at 50 % never."""
+    cells = {("a", "Female", "Female"): 7, ("a", "Female", "Male"): 5, ("a", "Male", "Male"): 8, ("a", "Male", "Female"): 4}
+    found = look(people(cells))
+    assert (found.against_constant.accuracy, found.code) == (0.625, "undecided")
+    assert found.against_constant.high == pytest.approx(0.394, abs=0.001)
+    assert look(people({cell: 10 * n for cell, n in cells.items()})).code == "looks"
+
+
+def test_a_probe_is_no_test_where_all_that_can_be_checked_fails():
+    coin = look(people({("a", truth, answer): 50 for truth in LABELS for answer in LABELS}))
+    right = look(people({("a", "Female", "Female"): 60, ("a", "Male", "Male"): 60}))
+    unchecked = look(people({("a", "Male", "Male"): 60, ("a", "Male", "Female"): 40}))
+    one_answer = look(people({("a", "Female", "Male"): 40, ("a", "Male", "Male"): 60}))
+    few = look(people({("a", "Female", "Female"): 7, ("a", "Female", "Male"): 5, ("a", "Male", "Male"): 8, ("a", "Male", "Female"): 4}))
+    assert recognises_nothing([coin, unchecked, None])
+    assert recognises_nothing([coin, one_answer])
+    for others in ([right], [few]):
+        assert not recognises_nothing([coin, *others])
+    assert not recognises_nothing([one_answer])  # it does not look: that says more
+    assert not recognises_nothing([unchecked])
+
+
+def test_half_of_a_rare_answer_is_recognised():
+    """Half of 20 women among 1,980 men, 20 of whom are taken for one: recalls .5 and .99, 24 points above a guess."""
+    rare = {("a", "Female", "Female"): 10, ("a", "Female", "Male"): 10, ("a", "Male", "Female"): 20, ("a", "Male", "Male"): 1960}
+    found = look(people(rare))
+    assert found.code == "varies"
+    assert found.against_constant.recall_above_guess == pytest.approx((0.5 + 1960 / 1980) / 2 - 0.5)
+    assert not recognises_nothing([found])
+
+
+def test_a_difference_within_each_truth_stays_a_disparity_of_a_poor_model():
+    """Women 57 of 100 right, men 94, of either role, where "nurse" for everybody is right about half; ten occupations, so it may be chance.
+
+    The mix of roles is the same for both genders: it explains nothing.
+    """
+    cells = {}
+    for truth, other in (LABELS, LABELS[::-1]):
+        cells |= {("woman", truth, truth): 57, ("woman", truth, other): 43, ("man", truth, truth): 94, ("man", truth, other): 6}
+    given = people(cells)
+    predictions = replace(given, cluster=np.unique(given.y_true, return_inverse=True)[1] * 10 + np.arange(len(given.y_true)) % 10)
+    levels = {"group": ("man", "woman")}
+    measurement = Measurement("role", "", LabelSet("", LABELS, {}), "", (Claim("accuracy", ("group",)),), truth="y")
+    [raw] = findings(measurement, given, levels, SETTINGS)
+    looks = {"role": replace(look(given), code="no better")}
+    dataset = SimpleNamespace(levels=levels, several=())
+    for each in (given, predictions):
+        [tested] = with_truth_tested([raw], {"role": each}, looks, dataset, SETTINGS)
+        assert tested.within_truth_p <= 0.05
+        (kept,), verdict = decide_verdicts([tested], SETTINGS, limited=False, looks={"role": "no better"})
+        assert (kept.verdict, kept.unresponsive, verdict) == ("disparity", None, "disparity")
+
+
+def test_a_difference_that_the_mix_of_truths_makes_is_withheld():
+    """Always "Male": right about 90 of 100 in one group and 10 in the other, and within each truth alike."""
+    cells = {("a", "Male", "Male"): 90, ("a", "Female", "Male"): 10, ("b", "Male", "Male"): 10, ("b", "Female", "Male"): 90}
+    given = people(cells)
+    levels = {"group": ("a", "b")}
+    measurement = Measurement("m", "", LabelSet("", LABELS, {}), "", (Claim("accuracy", ("group",)),), truth="y")
+    raw = findings(measurement, given, levels, SETTINGS)
+    [tested] = with_truth_tested(raw, {"m": given}, {"m": look(given)}, SimpleNamespace(levels=levels, several=()), SETTINGS)
+    assert tested.within_truth_p == 1.0
+    (withheld,), _ = decide_verdicts([tested], SETTINGS, limited=False, looks={"m": "constant"})
+    assert (withheld.verdict, withheld.unresponsive) == ("not estimable", "constant")
+
+
+def test_of_a_model_that_recognises_nothing_equality_is_withheld_and_differences_stay():
+    def shares(first, second):
+        cells = {("a", "x", "yes"): first, ("a", "x", "no"): 1000 - first, ("b", "x", "yes"): second, ("b", "x", "no"): 1000 - second}
+        labels, levels = ("yes", "no"), {"group": ("a", "b")}
+        measurement = Measurement(
+            "harm", "", LabelSet("", labels, {}), "", (Claim("selection_rate", ("group",), "yes"),), outcomes={"yes": ("yes",)}
+        )
+        given = replace(people(cells, ("yes", "no", "x")), y_true=None)
+        (found,), verdict = decide_verdicts(findings(measurement, given, levels, SETTINGS), SETTINGS, limited=False, looks={}, invalid=True)
+        return found.verdict, found.unresponsive, verdict
+
+    assert shares(500, 500) == ("not estimable", "invalid", "not estimable")
+    assert shares(500, 540) == ("not estimable", "invalid", "not estimable")
+    assert shares(300, 600) == ("disparity", None, "disparity")
