@@ -257,7 +257,9 @@ class SlicedRows:
         """Return the units of the images that count, weighted so that every group has the true shares of all."""
         given, place = self.predictions, row_codes(self.predictions.attributes, self.by, self.levels)[1]
         assert given.y_true is not None  # noqa: S101  (the caller has true answers)
-        kept = np.isin(given.y_true, truths) & (tallied.n > 0)[place]
+        kept = np.flatnonzero(np.isin(given.y_true, truths) & (tallied.n > 0)[place])
+        if given.weight is not None:  # sums of fractions depend on their order in the last digit; that of the images must not show
+            kept = kept[np.argsort(given.weight[kept], kind="stable")]
         truth, place = given.y_true[kept], place[kept]
         weight = np.ones(len(truth)) if given.weight is None else given.weight[kept]
         crossed = _crossed(truth, place, np.zeros(len(truth), bool), weight, len(tallied.groups))
@@ -266,7 +268,7 @@ class SlicedRows:
         factor = crossed.weights[at[0]] / share[at]
         alike = given.weight is None and np.allclose(factor, 1.0)
         counted = replace(
-            given, y_true=truth, y_pred=given.y_pred[kept], attributes=given.attributes[kept], count=None,
+            given, y_true=truth, y_pred=given.y_pred[kept], attributes=given.attributes.iloc[kept], count=None,
             cluster=None if given.cluster is None else given.cluster[kept], weight=None if alike else weight * factor,
         )  # fmt: skip
         return UnitsOf(counted, self.levels)(self.by, metric, outcome, tallied)

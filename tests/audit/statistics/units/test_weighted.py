@@ -122,6 +122,8 @@ def test_equal_weights_are_single_images_as_clusters_of_their_own(weight):
     given = answered()
     weight = given.attributes["race"].map({"A": 0.1, "B": 7.0, "C": 1 / 3}).to_numpy() if isinstance(weight, str) else weight
     for one, two in zip(found(replace(given, weight=weight)), found(replace(given, cluster=np.arange(600))), strict=True):
+        if one.shares:
+            continue  # at equal true shares images weigh unequally
         if len(set(weight)) > 1:  # what all images together have depends on the shares of the groups
             one, two = (replace(each, overall=each.overall, contrasts=()) for each in (one, two))
             two = replace(two, overall=one.overall)
