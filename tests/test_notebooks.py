@@ -70,3 +70,19 @@ def test_a_notebook_is_stored_without_outputs_and_uses_public_names_only(path):
     names += [name.name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for name in node.names]
     names += [part for node in nodes if isinstance(node, ast.ImportFrom) for part in (node.module or "").split(".")]
     assert not [name for name in names if name.startswith("_")]
+
+
+def test_the_notebook_on_prompts_lists_the_wordings_without_a_difference(finished, tmp_path, monkeypatch):
+    """Of the demo these are the eight other languages: its text must not say that no wording asks around the gap."""
+    path = next(each for each in NOTEBOOKS if each.stem == "prompts")
+    notebook = nbformat.read(path, as_version=4)
+    assert "no wording asks around" not in "\n".join(cell.source for cell in notebook.cells)
+    [place] = [place for place, cell in enumerate(notebook.cells) if cell.id == "no-difference"]
+    notebook.cells = [cell for cell in notebook.cells[: place + 1] if "plot" not in cell.source]
+    monkeypatch.setenv("AUDIT", str(finished))
+    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    wordings = audit.load(finished).prompt_sensitivity()
+    first = wordings[wordings.question == audit.load(finished).results.audits[0].specifications[0].question]
+    without = int(((first.low <= 0) & (first.high >= 0)).sum())
+    shown = notebook.cells[-1].outputs[0]["data"]["text/html"]
+    assert shown.count("<tr") - 1 == without

@@ -193,15 +193,26 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
     if not undecided:
         return f"Too few images to tell{where}{beside}.", "", (equal_too,)
     first = undecided[0]
-    return f"{_undecided(undecided, where)}{beside}.", _most_open(first, audit, settings), (*ratio_sentences(first), equal_too)
+    details = (_never_enough(undecided), *ratio_sentences(first), equal_too)
+    return f"{_undecided(undecided, where)}{beside}.", _most_open(first, audit, settings), details
+
+
+def _is_never_enough(undecided: Sequence[Finding]) -> bool:
+    """Whether every open question has groups of too few images, whatever they are answered."""
+    return all(each.gap and each.gap.too_few for each in undecided)
+
+
+def _never_enough(undecided: Sequence[Finding]) -> str:
+    if not _is_never_enough(undecided):
+        return ""
+    tolerance = exact_points(max(each.tolerance for each in undecided))
+    return f"Even without a single error, so few images could not show that groups differ by less than {tolerance}."
 
 
 def _undecided(undecided: Sequence[Finding], where: str) -> str:
     """Say which groups have too few images, where that leaves every question open; else the smallest difference that would have shown."""
-    if all(each.gap and each.gap.too_few for each in undecided):
-        tolerance = exact_points(max(each.tolerance for each in undecided))
-        few = f"Too few images of {lacking_groups(undecided)} to tell{where}"
-        return f"{few}: even without a single error they could not show that groups differ by less than {tolerance}"
+    if _is_never_enough(undecided):
+        return f"Too few images of {lacking_groups(undecided)} to tell{where}"
     smallest = min(undecided, key=lambda each: each.gap.minimum_detectable if each.gap else 1.0)
     detectable = smallest.gap.minimum_detectable if smallest.gap else 1.0
     if detectable <= smallest.tolerance:

@@ -211,8 +211,8 @@ def test_not_estimable_for_two_reasons_says_both():
 
     assert said.kind == "not estimable"
     assert said.sentence == (
-        "Nothing can be judged: in 1 of 2 questions the answers are not shown to depend on the images, in 1 no two groups have at least 30 "
-        "images that count."
+        "Nothing can be judged: in 1 of 2 questions we found no evidence that the answers depend on the images, in 1 no two groups have "
+        "at least 30 images that count."
     )
 
 
@@ -230,7 +230,9 @@ def test_a_model_that_does_not_look_is_said_first():
     assert headline(blind).kind == "unresponsive"
     assert headline(blind).sentence == "The model does not look at the images: it answers ‘nurse’ to all 300 images (role)."
     part = headline(looking(audit_of("disparity", "not estimable"), "no better"))
-    assert part.lead == "The model is not shown to look at the images (role)."
+    assert (part.kind, part.lead) == ("disparity", "")
+    assert "(role), its answers agree with the labels no more often than one answer for every image." in part.caveat
+    assert part.text.startswith("The emoji probe is not a valid test of this model")
     assert part.kind == "disparity"
     assert part.text.startswith(part.lead)
 
