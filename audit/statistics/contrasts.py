@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.records.results import Contrast, Gap, LeadingPair
+from audit.records.results import Contrast, Finding, Gap, LeadingPair
+from audit.statistics.equivalence import too_few
 from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
+from audit.statistics.power import detectable_difference
 from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval, shown_ratio
 from audit.types import Group, Settings
 
@@ -122,3 +124,23 @@ def _contrasts(
     )
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return tuple(Contrast(*name, *row) for name, row in zip(names, rows, strict=True))
+
+
+def with_detectable(finding: Finding, level: float, alpha: float) -> Finding:
+    """Add what would have been found, and what could not; images in clusters or with weights count as so many independent ones."""
+    if finding.gap is None:
+        return finding
+    compared = [rate for rate in finding.by_group if rate.status == "ok"]
+    least = 0.0 if finding.shares else 1.0  # at equal true shares, what the truth explains is no longer chance
+    effects = np.array([max(rate.design_effect or 1.0, least) for rate in compared])
+    n = np.maximum(np.rint(np.array([rate.n for rate in compared]) / effects), 1).astype(np.int64)
+    events = np.minimum(np.rint(np.array([(rate.value or 0.0) * rate.n for rate in compared]) / effects).astype(np.int64), n)
+    few = too_few(n, finding.tolerance, alpha)
+    return replace(
+        finding,
+        gap=replace(
+            finding.gap,
+            minimum_detectable=detectable_difference(events, n, level),
+            too_few=tuple(rate.group for rate, lacking in zip(compared, few.tolist(), strict=True) if lacking),
+        ),
+    )

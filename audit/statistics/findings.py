@@ -14,9 +14,8 @@ from audit.naming import finding_id
 from audit.records.finding import planned_verdicts
 from audit.records.inputs import Look
 from audit.records.results import CellStatus, Contrast, Finding, Rate, Verdict
-from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
+from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of, with_detectable
 from audit.statistics.counts.count_table import GroupedCounts, all_counts
-from audit.statistics.equivalence import too_few
 from audit.statistics.metrics import (
     Estimates,
     Metric,
@@ -29,9 +28,9 @@ from audit.statistics.metrics import (
 )
 from audit.statistics.multiplicity import benjamini_hochberg, holm
 from audit.statistics.null import generator
-from audit.statistics.power import detectable_difference
+from audit.statistics.paired.true_shares import truth_shares
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
-from audit.statistics.units.standardized import SlicedRows, at_equal_truth, known_truths, truth_shares
+from audit.statistics.units.standardized import SlicedRows, at_equal_truth, known_truths
 from audit.statistics.verdict import decide_finding, negligible_below, ratio_tolerance, unresponsive, worst
 from audit.types import Claim, Group, Measurement, Predictions, Settings
 
@@ -256,7 +255,7 @@ def decide_verdicts(
     explored = _adjust_exploratory(findings)
     # The hardest step of either adjustment.
     levels = [settings.alpha / max(len(adjusted if finding.primary else explored), 1) for finding in findings]
-    sought = (_with_detectable(finding, level, settings.alpha) for finding, level in zip(findings, levels, strict=True))
+    sought = (with_detectable(finding, level, settings.alpha) for finding, level in zip(findings, levels, strict=True))
     corrected = adjusted | explored
     decided = tuple(_decided(finding, corrected.get(i), settings, limited=limited) for i, finding in enumerate(sought))
     if looks and not limited:
@@ -276,26 +275,6 @@ def _adjust_exploratory(findings: Sequence[Finding]) -> dict[int, float]:
     """Return place -> p of the exploratory findings that have a test, adjusted among themselves (Benjamini-Hochberg)."""
     tested = {i: finding.gap.p for i, finding in enumerate(findings) if not finding.primary and finding.gap}
     return dict(zip(tested, benjamini_hochberg(np.array(list(tested.values()))).tolist(), strict=True))
-
-
-def _with_detectable(finding: Finding, level: float, alpha: float) -> Finding:
-    """Add what would have been found, and what could not; images in clusters or with weights count as so many independent ones."""
-    if finding.gap is None:
-        return finding
-    compared = [rate for rate in finding.by_group if rate.status == "ok"]
-    least = 0.0 if finding.shares else 1.0  # at equal true shares, what the truth explains is no longer chance
-    effects = np.array([max(rate.design_effect or 1.0, least) for rate in compared])
-    n = np.maximum(np.rint(np.array([rate.n for rate in compared]) / effects), 1).astype(np.int64)
-    events = np.minimum(np.rint(np.array([(rate.value or 0.0) * rate.n for rate in compared]) / effects).astype(np.int64), n)
-    few = too_few(n, finding.tolerance, alpha)
-    return replace(
-        finding,
-        gap=replace(
-            finding.gap,
-            minimum_detectable=detectable_difference(events, n, level),
-            too_few=tuple(rate.group for rate, lacking in zip(compared, few.tolist(), strict=True) if lacking),
-        ),
-    )
 
 
 def _decided(finding: Finding, p_adjusted: float | None, settings: Settings, *, limited: bool) -> Finding:

@@ -12,7 +12,7 @@ from audit.gates.parse import NamedQuestion
 from audit.records.base import FindingVerdict
 from audit.records.finding import VarianceShares
 from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve
-from audit.types import Group, Settings
+from audit.types import Settings
 from reports.text.evidence import shift_sentence
 from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, rate
 from reports.text.order import MOST_SIGNALS, signals_of
@@ -43,12 +43,6 @@ AT_EQUAL_TRUTH = "at equal true shares"
 """Of a share given whose truth is known: as it would be if the true answer were as common in every group."""
 _DEFAULT_PROBE = "predictions"
 """The probe of a file of predictions for which no other probe was named."""
-_OUTSIDE = {
-    "small": ("has too few images to judge", "have too few images to judge"),
-    "not estimable": ("has no images of this kind", "have no images of this kind"),
-    "absent": ("has no images", "have no images"),
-    "unknown": ("has an unknown value", "have unknown values"),
-}
 
 
 @dataclass(frozen=True)
@@ -251,21 +245,6 @@ def _shares_sentence(curve: SpecificationCurve, shares: VarianceShares) -> str:
     variants = [f"‘{variant}’" for variant in shares.variants]
     named = f"{len(shares.presets)} prompt templates ({some(shares.presets)}) × {len(shares.variants)} variants ({some(variants)})"
     return f"Across {every} {in_words(n, 'combination')} of {named}, {percent(shares.prompts)} of the spread {parts}"
-
-
-def left_out(audit: AuditResult) -> tuple[str, ...]:
-    """Return one sentence for each reason why groups are outside a comparison; groups of primary findings are named first."""
-    cells = [cell for finding in sorted(audit.findings, key=lambda each: not each.primary) for cell in finding.by_group]
-    sentences = []
-    for status, (one, many) in _OUTSIDE.items():
-        named: dict[Group, str] = {}
-        for cell in cells:
-            if cell.status == status:
-                named.setdefault(cell.group, f"{group(cell.group)} ({sized(cell)})")
-        if named:
-            verb = one if len(named) == 1 else many
-            sentences.append(f"{in_words(len(named), 'group')} {verb} in at least one comparison: {some(list(named.values()))}.")
-    return tuple(sentences)
 
 
 def signals_sentence(audit: AuditResult) -> str:

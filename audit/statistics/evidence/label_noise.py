@@ -86,15 +86,14 @@ def _of_truth(finding: Finding, answers: int) -> LabelErrors | None:
     places = [groups.index(group) for group in ends]
     wrong = (n - events if metric.better == "high" else events)[places]
     (w, w_other), (of, of_other) = wrong.tolist(), n[places].tolist()
-    images = unequal_errors((w, w_other), (of, of_other), finding.tolerance, leaves=metric.denominator in ("positive", "negative"))
+    leaves = metric.denominator in ("positive", "negative")
+    images, flattered = (f((w, w_other), (of, of_other), finding.tolerance, leaves=leaves) for f in (unequal_errors, flattering_errors))
     if images is None:
         return None
     independent = None
     if metric.name == "accuracy":
         possible = 2 if finding.outcome else answers
         independent = independent_errors(1 - w / of, 1 - w_other / of_other, finding.tolerance, possible)
-    leaves = metric.denominator in ("positive", "negative")
-    flattered = flattering_errors((w, w_other), (of, of_other), finding.tolerance, leaves=leaves)
     return LabelErrors(*ends, images, images / of, independent, flattered)
 
 
@@ -141,8 +140,7 @@ def unequal_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: float,
 def flattering_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: float, *, leaves: bool) -> int | None:
     """Fewest true labels of the second group that, if wrong, leave the first no farther than `tolerance` above it in wrong answers.
 
-    Parameters as of `unequal_errors`. Every wrong label stands at an answer that agrees with it, and is wrong once the label is corrected;
-    all labels of the first group are right. None where not even all of the second group's right answers are enough.
+    As in `unequal_errors`, but each stands at an answer that agrees with it. None where not even all of these are enough.
 
     Examples
     --------

@@ -120,15 +120,6 @@ def test_a_curve_without_an_estimable_default_says_so(faces):
     assert sentences.curve_sentence(curve, samples.SETTINGS).startswith("Not estimable")
 
 
-def test_groups_outside_a_comparison_are_counted_and_named_primary_ones_first(faces):
-    small, unknown = sentences.left_out(faces)
-
-    # Middle Eastern women (primary finding) before the cells of race x age, which is context: 13 of its 63 cells are below 30.
-    assert plain(small).startswith("14 groups have too few images to judge in at least one comparison: Middle Eastern × Female (n = 11), ")
-    assert small.endswith("and 9 more.")
-    assert plain(unknown) == "1 group has an unknown value in at least one comparison: unknown (n = 12)."
-
-
 def test_a_finding_that_names_a_group_without_a_rate_is_refused(emoji):
     finding = by_id(emoji, "role/accuracy/gender")
     broken = replace(finding, gap=replace(finding.gap, leading=replace(finding.gap.leading, higher=("nobody",))))
