@@ -144,8 +144,6 @@ def flattering_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: flo
 
     Examples
     --------
-    Wrong in 20 of 100 and in 7 of 100, tolerance 5 points: 8 labels make it 15 of 100.
-
     >>> flattering_errors((20, 7), (100, 100), 0.05, leaves=False), flattering_errors((20, 7), (100, 100), 0.05, leaves=True)
     (8, 54)
     """
