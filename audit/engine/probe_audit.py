@@ -236,14 +236,9 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
     raw = [each for m in probe.measurements for each in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
     questions = {m.name: questions_of_rows(m, dataset.texts, predictions[m.name].attributes.index) for m in probe.measurements}
     found = responsiveness(predictions, settings, questions)
-    raw = list(with_truth_tested(raw, predictions, found, dataset, settings))
-    decided, verdict = decide_verdicts(
-        raw,
-        settings,
-        limited=dataset.limited,
-        looks={name: each.code for name, each in found.items()},
-        invalid=recognises_nothing(found.values()),
-    )
+    tried = with_truth_tested(raw, predictions, found, dataset, settings)
+    looks, invalid = {name: each.code for name, each in found.items()}, recognises_nothing(found.values())
+    decided, verdict = decide_verdicts(tried, settings, limited=dataset.limited, looks=looks, invalid=invalid)
     # A count table has each image in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
     counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)

@@ -14,7 +14,7 @@ from audit.records.finding import VarianceShares
 from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve
 from audit.types import Settings
 from reports.text.evidence import shift_sentence
-from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, rate
+from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, points, rate
 from reports.text.order import MOST_SIGNALS, signals_of
 from reports.text.phrases import (
     answers_only,
