@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.gates.parse import COMPARE
+from audit.records.base import Estimate
 from audit.records.comparison import Comparison, Comparisons
 from audit.records.gates import REPLICATES, GateCheck, GateOutcome, GateResult
 from audit.records.results import AuditResult, Gap, Results, Verdict
@@ -14,7 +15,7 @@ from audit.types import Note
 from reports.text import phrases
 from reports.text.comparison import title as change_title
 from reports.text.notes import sentence
-from reports.text.numbers import difference, exact_points, in_words, number
+from reports.text.numbers import decimals, difference, end, exact_points, in_words, number, points
 from reports.text.reasons import LIMITED as LIMITED_VERDICT
 from reports.text.reasons import audit_reason, not_covered, reason
 from reports.text.sentences import title
@@ -89,7 +90,20 @@ def _gap(gap: Gap, values: Mapping[str, Any], *, limited: bool) -> str:
     limit = exact_points(values["limit"])
     rules = "; ".join(_other_rules(gap, values, limit))
     ended = "." if limited else f": {rules}." if rules else _ended(values, limit)
-    return f"The largest gap{_over(values['groups'])} is {phrases.size(gap)}{ended}"
+    return f"{_cited(gap, values['groups'])}{ended}"
+
+
+def _cited(gap: Gap, groups: int) -> str:
+    """Return the gap with its interval: the leading pair, as everywhere, and of several pairs what bounds all of them."""
+    pair = gap.leading
+    if pair is None:
+        return f"The largest gap{_over(groups)} is {phrases.size(gap)}"
+    size = phrases.size(Estimate(pair.difference, pair.low, pair.high))
+    if groups < 3:
+        return f"The gap is {size}"
+    named, places = f"{phrases.group(pair.higher)} against {phrases.group(pair.lower)}", decimals(gap.low, gap.high)
+    bounds = f"between {end(gap.low, places)} and {points(gap.high, places)}"
+    return f"The gap is {size} ({named}); the largest{_over(groups)} lies {bounds}"
 
 
 def _other_rules(gap: Gap, values: Mapping[str, Any], limit: str) -> list[str]:

@@ -27,8 +27,9 @@ def tiles_of(headline: Headline, audit: AuditResult, settings: Settings) -> tupl
     if headline.visible:
         seen, planned = headline.visible, phrases.attributes(finding.attributes)
         gap = _gap(seen, f"gap by {phrases.attributes(seen.attributes)}, not planned", level)
-        return gap, _chance(seen, level), _gap(finding, f"planned: gap by {planned}", level)
-    gap = _gap(finding, f"gap by {phrases.attributes(finding.attributes)}", level)
+        return gap, _chance(seen, level), _gap(finding, f"planned: gap by {planned}{_named(finding)}", level)
+    named = "" if headline.kind == "disparity" else _named(finding)
+    gap = _gap(finding, f"gap by {phrases.attributes(finding.attributes)}{named}", level)
     return gap, _chance(finding, level), _third(headline, finding, audit, level)
 
 
@@ -45,15 +46,20 @@ def _between(finding: Finding) -> str:
 
 
 def _gap(finding: Finding, what: str, level: str) -> Tile:
-    """Return the difference of the leading pair; of several groups those two are named."""
+    """Return the difference of the leading pair with its interval."""
     pair, places = phrases.leading_pair(finding), phrases.gap_places(finding)
     if pair is None:
         return phrases.size(None), what
+    interval = f"{level}\u00a0% interval {end(pair.low, places)} to {end(pair.high, places)}"
+    return points(pair.difference, places), f"{'widest ' * finding.diffuse}{what}, {interval}"
+
+
+def _named(finding: Finding) -> str:
+    """Return the two groups of a gap, where there are more and the headline does not name them."""
+    if finding.diffuse or phrases.compared_groups(finding) < 3:
+        return ""
     first, second = (phrases.group(group) for group in phrases.leading_groups(finding))
-    named = f": {first} against {second}" if phrases.compared_groups(finding) > 2 and not finding.diffuse else ""
-    return points(pair.difference, places), (
-        f"{'widest ' * finding.diffuse}{what}{named}, {level}\u00a0% interval {end(pair.low, places)} to {end(pair.high, places)}"
-    )
+    return f": {first} against {second}"
 
 
 def _third(headline: Headline, finding: Finding, audit: AuditResult, level: str) -> Tile:
@@ -64,7 +70,8 @@ def _third(headline: Headline, finding: Finding, audit: AuditResult, level: str)
     elsewhere = next((each for each in others if each.attributes != finding.attributes), None)
     if elsewhere is not None:
         turned = f", {shift_tag(elsewhere)}" if shift_tag(elsewhere) else ""
-        return _gap(elsewhere, f"gap in {rate_name(elsewhere, audit)} by {phrases.attributes(elsewhere.attributes)}{turned}", level)
+        where = f"{rate_name(elsewhere, audit)} by {phrases.attributes(elsewhere.attributes)}"
+        return _gap(elsewhere, f"gap in {where}{turned}{_named(elsewhere)}", level)
     if beyond_in_ratio_alone(finding):
         least = finding.gap.ratio_low if finding.gap else None
         return (

@@ -110,7 +110,7 @@ def test_the_leading_pair_is_named_with_its_own_number_interval_and_chance():
         headline(with_first(audit_of("disparity"), gap=thin.gap)), audit_of("disparity"), Settings()
     )
     assert (plain(size), plain(chance)) == ("26 points", "11 points")
-    assert plain(what) == "gap by gender: woman against man, 95 % interval 14 to 38"
+    assert plain(what) == "gap by gender, 95 % interval 14 to 38"  # the headline names the two
     assert plain(of_what) == "expected by chance between these two, at most (95 %)"
 
 
