@@ -101,8 +101,9 @@ def _cited(gap: Gap, groups: int) -> str:
     size = phrases.size(Estimate(pair.difference, pair.low, pair.high))
     if groups < 3:
         return f"The gap is {size}"
-    named, places = f"{phrases.group(pair.higher)} against {phrases.group(pair.lower)}", decimals(gap.low, gap.high)
-    bounds = f"between {end(gap.low, places)} and {points(gap.high, places)}"
+    named = f"{phrases.group(pair.higher)} against {phrases.group(pair.lower)}"
+    # The same number as that of the leading pair, which has the largest lower end, in the same digits.
+    bounds = f"between {end(gap.low, decimals(pair.low, pair.high))} and {points(gap.high, decimals(gap.low, gap.high))}"
     return f"The gap is {size} ({named}); the largest{_over(groups)} lies {bounds}"
 
 
