@@ -58,7 +58,7 @@ def test_everything_tells_of_the_pair_that_is_shown_to_differ(thin):
     for where, number in shown.items():
         assert number in texts[where], where
     assert "gap 5.0 points, 95 % interval 2.7 to 7.3" in texts["page"]  # the citation
-    assert "expected by chance between these two, at most (95 %) 2.3 points" in texts["page"]
+    assert "expected by chance between these two, at most (95 %) 2.2 points" in texts["page"]
     assert "Highest minus lowest rate 10.0 points (b 65.0 %, c 55 %)" in texts["page"]
     for where in ("terminal", "summary", "card"):
         assert "10 points" not in texts[where]
