@@ -1,0 +1,131 @@
+"""Killed at any moment, run, compare, embed, train and export leave the files of one run, and the next run ends well.
+
+A few kills of each in every run of the tests, a hundred under ``-m slow``.
+"""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.support import forked
+from tests.support.comparison_samples import audit
+from tests.support.forked import Forked
+from tests.support.made_once import made_once
+from tests.support.tiny import write_checkpoint, write_faces, write_probe
+from tests.support.training import TINY_CONV, logged_events, run_text
+
+COMMANDS = {
+    "run": ["run", "--predictions", "predictions.csv", "--out", "o"],
+    "compare": ["compare", "a", "b", "--out", "o"],
+    "embed": ["embed", "--model", "ckpt.pt", "--probe", "short.py", "--data", "faces"],
+    "train": ["train", "run.toml", "--quiet"],
+    "export": ["export", "ckpt.pt", "exported", "--to", "safetensors"],
+}
+NOTES = {"o/notes.txt": "mine", "o/figures/1.svg": "drawn from it"}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """What the commands are given."""
+
+    def make(folder):
+        rows = [f"{i},{'ab'[i % 2]},cat,{'dog' if i % 4 == 1 else 'cat'}" for i in range(400)]
+        (folder / "predictions.csv").write_text("\n".join(["id,group,y_true,y_pred", *rows]) + "\n")
+        for name, wrong in (("a", 60), ("b", 6)):
+            audit(folder / name, {"b": wrong})
+        write_checkpoint(folder / "ckpt.pt")
+        (folder / "faces").mkdir()
+        write_faces(folder / "faces")
+        write_probe(folder / "short.py")
+        config = run_text(TINY_CONV, data="batch = 24; held_out = 0", optim="steps = 6; lr = 1e-3", run="save_every = 1; log_every = 1")
+        (folder / "run.toml").write_text(config.replace("OUT", "trained"))
+
+    return made_once(tmp_path_factory, "kills", make)
+
+
+@pytest.fixture
+def place(inputs, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path / "here" / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return shutil.copytree(inputs, tmp_path / "here")
+
+
+def of_one_run(folder):
+    """Check that every file of a list is the one that the list names, as any program finds it, and that notes are there."""
+    listed = json.loads((folder / "manifest.json").read_text())["files"]
+    assert {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in listed} == listed
+    visible = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    visible = {name for name in visible if not name.startswith(".")}
+    assert visible - {"STATUS", "run.log", "manifest.json", "notes.txt", "figures/1.svg"} == set(listed)
+    assert {name: (folder.parent / name).read_text() for name in NOTES} == NOTES
+
+
+def check(place, command):
+    """Check what a killed command has left."""
+    if command in ("run", "compare"):
+        of_one_run(place / "o")
+    if command == "embed" and (place / "cache").exists():
+        from audit.embedding.housekeeping import verify
+
+        assert verify(place / "cache").damaged == ()
+    if command == "train" and (place / "trained" / "ckpt.pt").exists():
+        from contrastive.checkpoint.file import load
+
+        assert load(place / "trained" / "ckpt.pt").step > 0
+    if command == "export" and (place / "exported").exists():
+        assert {path.name for path in (place / "exported").iterdir()} >= {"model.safetensors", "config.json", "README.md"}
+        shutil.rmtree(place / "exported")
+
+
+def weights(path):
+    from contrastive.checkpoint.file import load
+    from contrastive.model.clip import portable_state
+
+    return {name: tensor.numpy().tobytes() for name, tensor in portable_state(load(path).model).items()}
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_f18_killed_at_any_moment_a_command_leaves_no_mixture_and_the_next_one_ends_well(place, command, kills):
+    line = [sys.executable, "-m", "audit", *COMMANDS[command]]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(forked.ROOT)}
+    begun = time.monotonic()
+    assert forked.run(line, cwd=place, env=environment, capture_output=True).returncode == 0
+    took = time.monotonic() - begun
+    if command in ("run", "compare"):
+        for name, text in NOTES.items():
+            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).write_text(text)
+    unbroken = weights(place / "trained" / "ckpt.pt") if command == "train" else None
+    for left in ("trained", "exported", "cache"):
+        shutil.rmtree(place / left, ignore_errors=True)
+    moments, ended = random.Random(command), 0
+    for _ in range(kills):
+        process = Forked(line, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(moments.uniform(0, 1.1 * took))
+        ended += process.poll() is not None
+        process.kill()
+        process.communicate()
+        check(place, command)
+        if process.returncode == 0 and command in ("train", "embed"):
+            shutil.rmtree(place / "trained", ignore_errors=True)
+            shutil.rmtree(place / "cache", ignore_errors=True)
+    done = forked.run(line, cwd=place, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    sys.stdout.write(f"{command}: {kills} kills, {ended} of them after the end, {took:.1f} s unbroken\n")  # seen with -s
+    if command in ("run", "compare"):
+        of_one_run(place / "o")
+        assert not [*place.rglob(".*.new"), *(place / "o").rglob(".*")]
+    if command == "train":
+        assert weights(place / "trained" / "ckpt.pt") == unbroken
+        assert logged_events(place / "trained")[-1]["event"] == "end"
+    if command == "export":
+        check(place, command)
+        assert not list(place.glob(".exported*"))
