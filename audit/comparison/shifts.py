@@ -16,8 +16,9 @@ from audit.statistics.metrics import METRICS
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
 from audit.statistics.resampling import exceedance_p
+from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import cluster_table
-from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits, SamplingUnits
+from audit.statistics.units.sampling_unit import ImageUnits, SamplingUnits
 from audit.types import UNKNOWN, Group, Note, Predictions, Settings
 
 if TYPE_CHECKING:

@@ -41,6 +41,8 @@ class Rate:
     """Where images have weights: as many of one weight would tell as much (Kish). `n` and `events` count images, whatever their weights."""
     standard_error: float | None = None
     """Where images have weights: Taylor-linearised, ``sqrt(sum (w (event - value))^2) / sum w``, sums within clusters first."""
+    correlation_borrowed: bool = False
+    """Whether too few clusters have an event to tell `intracluster_correlation`, which is then that of all groups in the same clusters."""
 
 
 @record
@@ -79,6 +81,21 @@ class LeadingPair:
     chance: float
     """How far apart chance sets these two (95 %): the 95 % point of the largest standardised difference of any two groups under shuffled
     labels, times the standard error of this pair."""
+
+
+@record
+class WithinClusters:
+    """What stands behind a gap that is taken inside the clusters that hold images of several groups."""
+
+    clusters: int
+    """That hold images of several of the compared groups."""
+    images_left_out: int
+    """In clusters of one of these groups, which add nothing."""
+    over_all_images: float
+    """The largest difference of two rates over all images: another quantity."""
+    standard_error: float
+    freedom: float | None
+    """Of the difference that is known least of all pairs. No degrees of freedom where every cluster is a pair: its interval is normal."""
 
 
 @record
@@ -131,6 +148,8 @@ class Gap:
     """The pair that leaves most open: whose `high` is largest."""
     too_few: tuple[Group, ...] = ()
     """Groups of so few images that nothing could show a difference below the tolerance, not even if none of them were an event."""
+    within: WithinClusters | None = None
+    """Where the gap, its interval, its test and all pairs are differences inside clusters, not of rates over all images."""
 
 
 def pair_of(gap: Gap) -> tuple[Group, Group]:

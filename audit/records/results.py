@@ -33,6 +33,7 @@ from audit.records.finding import (
     Rate,
     SpecificationCurve,
     SpecificationPoint,
+    WithinClusters,
 )
 from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, EndpointRecord, MeasurementRecord, ProbeRecord, TextSet
@@ -44,7 +45,7 @@ from audit.types import ModelRecord, Note, PublishedTable, Settings
 __all__ = [
     "AuditResult", "CellStatus", "Contrast", "ControlFinding", "DataRecord", "Example", "Finding", "Gap", "LeadingPair",
     "MeasurementRecord", "PairedFinding", "ProbeRecord", "Rate", "Results", "SpecificationCurve", "SpecificationPoint", "TextSet",
-    "Timing", "UntrainedControl", "Verdict",
+    "Timing", "UntrainedControl", "Verdict", "WithinClusters",
 ]  # fmt: skip
 
 SCHEMA_VERSION = "2"

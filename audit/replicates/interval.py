@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from audit.statistics.metrics import extremes
+from audit.statistics.units.sampling_unit import widest_pair
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -67,10 +68,10 @@ def gap_over_replicates(rates: Float[np.ndarray, "r g"], units: SamplingUnits, a
     # Sorted: the order of the replicates must not show in the last digit.
     mean, differences = np.sort(rates, axis=0).mean(axis=0), np.sort(rates[:, first] - rates[:, second], axis=0)
     between = float(stdtrit(replicates - 1, 1 - level / 2)) * differences.std(axis=0, ddof=1) / np.sqrt(replicates)
-    pooled = units.events / units.n
     low, high = units.differences(first, second, level)
-    middle, centre = mean[first] - mean[second], pooled[first] - pooled[second]
+    centre = units.contrasts(first, second)
+    middle = centre if units.within_clusters else mean[first] - mean[second]
     lower, upper = middle - np.hypot(centre - low, between), middle + np.hypot(high - centre, between)
     ends = np.maximum(lower, -upper).max(), np.maximum(upper, -lower).max()
-    highest, lowest = extremes(mean)
-    return GapOverReplicates(highest, lowest, float(np.ptp(mean)), max(0.0, float(ends[0])), min(1.0, float(ends[1])))
+    highest, lowest = widest_pair(units) if units.within_clusters else extremes(mean)
+    return GapOverReplicates(highest, lowest, float(np.abs(middle).max()), max(0.0, float(ends[0])), min(1.0, float(ends[1])))

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.records.results import Contrast, Finding, Gap, LeadingPair
+from audit.records.results import Contrast, Finding, Gap, LeadingPair, WithinClusters
 from audit.statistics.equivalence import too_few
-from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
-from audit.statistics.power import detectable_difference
-from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval, shown_ratio
+from audit.statistics.power import detectable_difference, detectable_within
+from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval, shown_ratio, widest_pair
 from audit.types import Group, Settings
 
 if TYPE_CHECKING:
@@ -37,8 +36,7 @@ def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Setting
     """
     units = compared.units
     null = units.null(settings.draws, rng)
-    rates = units.events / units.n
-    high, low = extremes(rates)
+    rates, (high, low) = units.events / units.n, widest_pair(units)
     lower, upper = gap_interval(units, settings.alpha)
     leading, open_pair = _pairs_to_tell(compared, null.chance, settings.alpha)
     variance = units.variance()
@@ -66,7 +64,13 @@ def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Setting
         pair_p=null.pair_p,
         leading=leading,
         open_pair=open_pair,
+        within=_within(units),
     )
+
+
+def _within(units: SamplingUnits) -> WithinClusters | None:
+    design = units.within_design()
+    return None if design is None else WithinClusters(**(design._asdict() | {"images_left_out": round(design.images_left_out)}))
 
 
 def _pairs_to_tell(compared: ComparedGroups, chance: Float[np.ndarray, "g g"], alpha: float) -> tuple[LeadingPair | None, LeadingPair]:
@@ -76,11 +80,10 @@ def _pairs_to_tell(compared: ComparedGroups, chance: Float[np.ndarray, "g g"], a
     the largest difference is nearly always that of the small group, and so is the largest upper limit, but not the largest lower one.
     """
     units = compared.units
-    rates = units.events / units.n
-    first, second = np.triu_indices(len(rates), 1)
-    higher, lower = np.where(rates[first] >= rates[second], (first, second), (second, first))
+    first, second = np.triu_indices(len(compared.groups), 1)
+    higher, lower = np.where(units.contrasts(first, second) >= 0, (first, second), (second, first))
     low, high = units.differences(higher, lower, alpha / len(first))
-    differences, by_chance = rates[higher] - rates[lower], chance[higher, lower]
+    differences, by_chance = units.contrasts(higher, lower), chance[higher, lower]
 
     def pair(at: int) -> LeadingPair:
         ends = compared.groups[higher[at]], compared.groups[lower[at]]
@@ -111,10 +114,9 @@ def _contrasts(
 ) -> tuple[Contrast, ...]:
     first, second = sides
     p = units.p(first, second)
-    rates = units.events / units.n
     low_adjusted, high_adjusted = units.differences(first, second, alpha / comparisons)
     columns = (
-        rates[first] - rates[second],
+        units.contrasts(first, second),
         *units.differences(first, second, alpha),
         p,
         holm(p) if comparisons > 1 else p,
@@ -135,12 +137,14 @@ def with_detectable(finding: Finding, level: float, alpha: float) -> Finding:
     effects = np.array([max(rate.design_effect or 1.0, least) for rate in compared])
     n = np.maximum(np.rint(np.array([rate.n for rate in compared]) / effects), 1).astype(np.int64)
     events = np.minimum(np.rint(np.array([(rate.value or 0.0) * rate.n for rate in compared]) / effects).astype(np.int64), n)
-    few = too_few(n, finding.tolerance, alpha)
+    inside, few = finding.gap.within, too_few(n, finding.tolerance, alpha)
     return replace(
         finding,
         gap=replace(
             finding.gap,
-            minimum_detectable=detectable_difference(events, n, level),
+            minimum_detectable=detectable_difference(events, n, level)
+            if inside is None
+            else detectable_within(inside.standard_error, inside.freedom, len(n), level),
             too_few=tuple(rate.group for rate, lacking in zip(compared, few.tolist(), strict=True) if lacking),
         ),
     )

@@ -22,8 +22,9 @@ from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import generator
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, cluster_kinds
+from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import cluster_table
-from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits
+from audit.statistics.units.sampling_unit import ImageUnits
 from audit.statistics.units.standardized import SlicedRows, StandardizedUnits, at_equal_truth
 from audit.types import SAME_ANSWER, UNCLEAR, UNKNOWN, Dataset, Group, Predictions, Settings
 

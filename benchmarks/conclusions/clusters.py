@@ -28,8 +28,9 @@ from scipy.stats import beta
 from audit.run import main as audit_run
 from audit.statistics.contrasts import ComparedGroups, gap_of
 from audit.statistics.null import generator
+from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import ClusterTable, cluster_table
-from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits, SamplingUnits
+from audit.statistics.units.sampling_unit import ImageUnits, SamplingUnits
 from audit.statistics.verdict import verdicts
 from audit.types import Settings
 

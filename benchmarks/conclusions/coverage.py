@@ -25,8 +25,8 @@ from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import between_group_variance, gap_test, generator
+from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import cluster_table
-from audit.statistics.units.sampling_unit import ClusterUnits
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 
 RACES = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])

@@ -13,8 +13,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from audit.replicates.interval import gap_over_replicates
+from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import cluster_table
-from audit.statistics.units.sampling_unit import ClusterUnits, gap_interval
+from audit.statistics.units.sampling_unit import gap_interval
 
 ALPHA, SHARED = 0.05, 0.7
 """Correlation of two replicates' answers to an image, on the normal scale."""

@@ -205,3 +205,30 @@ def shrinkage_sentence(finding: Finding) -> str:
         f"Shrunk: the rate of a small group borrows from the others, towards {percent(found.mean, 1)}; for display, never for a verdict "
         "(its interval treats the spread between groups as known)."
     )
+
+
+# ---- inside clusters -----------------------------------------------------------------------------------------------------------------
+
+
+def within_sentence(finding: Finding) -> str:
+    """Return that a gap is taken inside clusters, what adds nothing to it, and the difference over all images; else nothing."""
+    within = finding.gap.within if finding.gap else None
+    if within is None:
+        return ""
+    left_out = f" {in_words(within.images_left_out, 'image')} in clusters of one group add nothing to it." if within.images_left_out else ""
+    apart = points(within.over_all_images, max(phrases.gap_places(finding), 1))
+    return (
+        f"Compared inside clusters: the gap, its interval and p are differences inside the {in_words(within.clusters, 'cluster')} that "
+        f"hold images of several of these groups.{left_out} Over all images the rates differ by {apart}."
+    )
+
+
+def borrowed_sentence(finding: Finding) -> str:
+    """Name the groups whose few events do not tell how alike the images of a cluster are; else nothing."""
+    groups = [phrases.group(rate.group) for rate in finding.by_group if rate.correlation_borrowed and rate.status == "ok"]
+    if not groups:
+        return ""
+    return (
+        f"{phrases.some(groups)}: events in too few clusters to tell how alike the images of a cluster are; the correlation is that of all "
+        "groups in the same clusters, at its upper limit."
+    )

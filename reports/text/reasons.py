@@ -9,7 +9,7 @@ from audit.records.finding import planned_verdicts
 from audit.records.results import AuditResult, Finding, Gap, Rate, Verdict
 from audit.types import Exclusion, Settings
 from reports.text import phrases
-from reports.text.evidence import shift_sentence
+from reports.text.evidence import borrowed_sentence, shift_sentence, within_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import count, exact_points, exact_tolerances, in_words, p_phrase, p_value, percent, points, times
 from reports.text.responsiveness import composition_sentence, stays_sentence, why_unresponsive
@@ -40,7 +40,8 @@ def explanation(finding: Finding, audit: AuditResult, settings: Settings) -> lis
     return [
         *_explained(finding, audit, settings),
         *unresponsive,
-        *filter(None, [stays_sentence(finding), shift_sentence(finding), composition_sentence(finding)]),
+        *filter(None, [within_sentence(finding), borrowed_sentence(finding), stays_sentence(finding)]),
+        *filter(None, [shift_sentence(finding), composition_sentence(finding)]),
     ]
 
 

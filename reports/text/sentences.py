@@ -13,7 +13,7 @@ from audit.records.base import FindingVerdict
 from audit.records.finding import VarianceShares
 from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve
 from audit.types import Settings
-from reports.text.evidence import shift_sentence
+from reports.text.evidence import shift_sentence, within_sentence
 from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, points, rate
 from reports.text.order import MOST_SIGNALS, signals_of
 from reports.text.phrases import (
@@ -160,8 +160,9 @@ def headline(finding: Finding, audit: AuditResult) -> str:
     first, second = (rate_of(finding, levels) for levels in leading_groups(finding))
     chance = diffuse(finding) if finding.diffuse else f"Expected by chance (95\u00a0%): up to {chance_text(finding)}."
     gap = f"{'widest gap' if finding.diffuse else 'gap'} {gap_text(finding)}, {p_words(finding, audit, finding.gap)}. {chance}"
-    beside = f"{_after(finding, metric_of(finding, truth_of(finding, audit)))}{_looked(finding, audit)} {shift_sentence(finding)}"
-    return f"{subject(finding, audit)} is {_rate_for(first)} against {_rate_for(second)}: {gap}{beside}".rstrip()
+    beside = f"{_after(finding, metric_of(finding, truth_of(finding, audit)))}{_looked(finding, audit)}"
+    explained = " ".join(filter(None, [within_sentence(finding), shift_sentence(finding)]))
+    return f"{subject(finding, audit)} is {_rate_for(first)} against {_rate_for(second)}: {gap}{beside} {explained}".rstrip()
 
 
 def _looked(finding: Finding, audit: AuditResult) -> str:

@@ -29,7 +29,7 @@ from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator, sign_flip_p
 from audit.statistics.paired.findings import pair_intervals
 from audit.statistics.paired.sets import cochran_q, differing_pairs, excess_p, mean_shift, pairs_differ, permuted_members_p, share_interval
-from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS
+from audit.statistics.units.cluster_units import FEWEST_CLUSTERS
 from audit.types import Dataset, Note, Probe, Settings
 
 if TYPE_CHECKING:

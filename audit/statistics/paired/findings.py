@@ -13,8 +13,9 @@ from audit.records.results import PairedFinding
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator, mcnemar_p, sign_flip_p
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, change_ends
+from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import ClusterTable
-from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits
+from audit.statistics.units.sampling_unit import ImageUnits
 from audit.types import UNKNOWN, Group, PairedClaim, Predictions, Settings
 
 Outcomes = Mapping[str, Mapping[str, Group]]

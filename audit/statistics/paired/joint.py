@@ -15,8 +15,9 @@ from audit.statistics.metrics import Tally
 from audit.statistics.null import EXACT_CLUSTERS, generator, mcnemar_p, sign_flip_p
 from audit.statistics.paired.intervals import agresti_min, tango
 from audit.statistics.resampling import exceedance_p
+from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import ClusterTable, covariance
-from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits, SamplingUnits
+from audit.statistics.units.sampling_unit import ImageUnits, SamplingUnits
 from audit.types import Group, Settings
 
 if TYPE_CHECKING:

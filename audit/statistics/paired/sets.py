@@ -11,8 +11,9 @@ import numpy as np
 from scipy.special import stdtrit
 
 from audit.statistics.resampling import exceedance_p
+from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import ClusterTable
-from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits
+from audit.statistics.units.sampling_unit import ImageUnits
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int

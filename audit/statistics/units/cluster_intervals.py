@@ -44,13 +44,16 @@ class RateLimits:
         return 1 - lower, upper
 
 
-def rate_limits(table: ClusterTable) -> tuple[RateLimits | None, ...]:
+def rate_limits(table: ClusterTable, borrowed: float | None = None) -> tuple[RateLimits | None, ...]:
     """Return what each group's limits rest on; None for a group in fewer than two clusters, of which nothing is known.
 
     A limit is Wilson's at the effective number of images, n over the design effect, with Student's quantile. The design effect is at least
     1, and that of no events is as if all images of a cluster were alike, for nothing says otherwise: 20 clusters without an event have
     the limit of 20 images. A limit is the highest that any part of the events would have. So an event more never lowers it, and few events
     that happen to be scattered never look like many independent images.
+
+    With a `borrowed` correlation of two images of a cluster, known from other groups in the same clusters, no part of the events has a
+    larger effect than that, unless all of them together do.
 
     Notes
     -----
@@ -69,7 +72,12 @@ def rate_limits(table: ClusterTable) -> tuple[RateLimits | None, ...]:
             found.append(None)
             continue
         total, freedom = float(often @ n), float(table.sums.freedom[group])
-        found.append(RateLimits(total, freedom, *_largest_effects(e, n, often, freedom), *_largest_effects(n - e, n, often, freedom)))
+        most = np.inf
+        if borrowed is not None:
+            images, own = float(table.sums.images_per_cluster[group]), float(table.sums.own_design_effects[group])
+            most = max(own, 1 + (images - 1) * borrowed)
+        (events, effect), (others, others_effect) = (_largest_effects(each, n, often, freedom) for each in (e, n - e))
+        found.append(RateLimits(total, freedom, events, np.minimum(effect, most), others, np.minimum(others_effect, most)))
     return tuple(found)
 
 

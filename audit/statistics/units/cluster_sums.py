@@ -47,6 +47,8 @@ class Sums:
     ee: Float[np.ndarray, "*b g g"]
     en: Float[np.ndarray, "*b g g"]
     nn: Float[np.ndarray, "*b g g"]
+    borrowed: float | None = None
+    """Correlation of two images of a cluster for groups in which too few clusters have an event; None: all images of one are alike."""
 
     @cached_property
     def rates(self) -> Float[np.ndarray, "*b g"]:
@@ -79,17 +81,27 @@ class Sums:
         return np.asarray(np.sqrt(np.maximum(_own(self.residuals), 0.0)) / _or_one(self.n))
 
     @cached_property
-    def design_effects(self) -> Float[np.ndarray, "*b g"]:
-        """Variance of each rate over that of independent images; where clusters cannot tell, as if all images of a cluster were alike.
+    def own_design_effects(self) -> Float[np.ndarray, "*b g"]:
+        """Variance of each rate over that of independent images, as the group's own clusters have it.
 
         The sum of squared residuals has no bias where images are independent: that of m equal clusters is taken times m / (m - 1).
         """
         squares = np.maximum(_own(self.residuals), 0.0) * (self.freedom + 1) / self.freedom
-        effect = squares / np.maximum(self.rates * (1 - self.rates) * self.n, _TINY)
+        return np.asarray(squares / np.maximum(self.rates * (1 - self.rates) * self.n, _TINY))
+
+    @cached_property
+    def clusters_with_events(self) -> Float[np.ndarray, "*b g"]:
+        """Effective number of clusters in which the events of a group lie, or its images without one: whichever lie in fewer."""
         others = self.n - self.e
         without = _own(self.nn) - 2 * _own(self.en) + _own(self.ee)
-        spread = np.minimum(self.e**2 / np.maximum(_own(self.ee), _TINY), others**2 / np.maximum(without, _TINY))
-        return np.asarray(np.where(spread < FEWEST_WITH_EVENTS, np.maximum(effect, self.images_per_cluster), effect))
+        return np.asarray(np.minimum(self.e**2 / np.maximum(_own(self.ee), _TINY), others**2 / np.maximum(without, _TINY)))
+
+    @cached_property
+    def design_effects(self) -> Float[np.ndarray, "*b g"]:
+        """The same; where clusters cannot tell, as if all images of a cluster were alike, or as the correlation is that is borrowed."""
+        alike = self.images_per_cluster if self.borrowed is None else 1 + (self.images_per_cluster - 1) * self.borrowed
+        few = self.clusters_with_events < FEWEST_WITH_EVENTS
+        return np.asarray(np.where(few, np.maximum(self.own_design_effects, alike), self.own_design_effects))
 
     @property
     def intracluster_correlations(self) -> Float[np.ndarray, "*b g"]:
@@ -176,4 +188,5 @@ def _own(matrix: Float[np.ndarray, "*b g g"]) -> Float[np.ndarray, "*b g"]:
 def unpacked(flat: Float[np.ndarray, "*b f"], groups: int) -> Sums:
     """Return the sums of `products` of all groups as they lie side by side."""
     e, n, *both = np.split(flat, [groups, 2 * groups, 2 * groups + groups**2, 2 * groups + 2 * groups**2], axis=-1)
-    return Sums(e, n, *(each.reshape(*each.shape[:-1], groups, groups) for each in both))
+    ee, en, nn = (each.reshape(*each.shape[:-1], groups, groups) for each in both)
+    return Sums(e, n, ee, en, nn)

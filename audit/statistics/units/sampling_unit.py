@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from audit.statistics.counts.rows import row_codes, row_events
-from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, farther_end
+from audit.statistics.equivalence import equivalence_bound, equivalence_ratio
 from audit.statistics.intervals import difference_limits, score_ratio, wilson
-from audit.statistics.null import GapNull, between_group_variance, gap_test, no_events, two_proportion_p
-from audit.statistics.units.cluster_intervals import RateLimits, difference_intervals, rate_intervals, rate_limits, ratio_intervals
-from audit.statistics.units.cluster_null import clustered_gap_test, clustered_p
-from audit.statistics.units.clusters import ClusterTable, cluster_table, covariance, weighted_table
-from audit.statistics.units.weighted import WeightedTable, coarse
+from audit.statistics.metrics import extremes
+from audit.statistics.null import GapNull, between_group_variance, gap_test, two_proportion_p
+from audit.statistics.units.cluster_units import Clustering, ClusterUnits, WeightedUnits
+from audit.statistics.units.clusters import cluster_table, weighted_table
+from audit.statistics.units.weighted import WeightedTable
+from audit.statistics.units.within_clusters import WithinDesign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,21 +27,6 @@ if TYPE_CHECKING:
 
     Counted = Int[np.ndarray, "g"] | Float[np.ndarray, "g"]
     Ends = tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]
-
-FEWEST_CLUSTERS = 15
-"""A group in effectively fewer clusters is shown and not judged: tests and intervals were measured from here on."""
-_ROUNDING = 1e-9
-
-
-class Clustering(NamedTuple):
-    """How the images of a group come in clusters or have weights, by the names of `audit.records.finding.Rate`."""
-
-    clusters: int | None
-    effective_clusters: float | None
-    design_effect: float
-    intracluster_correlation: float | None
-    effective_n: float | None = None
-    standard_error: float | None = None
 
 
 class SamplingUnits(Protocol):
@@ -61,7 +46,20 @@ class SamplingUnits(Protocol):
         """Return how each group's images come in clusters, or have weights; None where they are independent and alike."""
         ...
 
+    @property
+    def within_clusters(self) -> bool:
+        """Whether groups are compared inside the clusters that hold images of several: differences, their intervals and tests are."""
+        ...
+
     def intervals(self, alpha: float) -> Ends: ...
+
+    def within_design(self) -> WithinDesign | None:
+        """Return what stands behind differences inside clusters; None where they are between groups."""
+        ...
+
+    def contrasts(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+        """Return the differences that `differences` gives the intervals of."""
+        ...
 
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends: ...
 
@@ -103,6 +101,13 @@ class ImageUnits:
     events: Int[np.ndarray, "g"]
     n: Int[np.ndarray, "g"]
 
+    @property
+    def within_clusters(self) -> bool:
+        return False
+
+    def within_design(self) -> None:
+        return None
+
     def enough(self) -> np.ndarray:
         return np.ones(len(self.n), bool)
 
@@ -111,6 +116,9 @@ class ImageUnits:
 
     def intervals(self, alpha: float) -> Ends:
         return wilson(self.events, self.n, alpha)
+
+    def contrasts(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+        return np.asarray(self.events[first] / self.n[first] - self.events[second] / self.n[second])
 
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         return difference_limits(self.events[first], self.n[first], self.events[second], self.n[second], alpha)
@@ -143,110 +151,6 @@ class ImageUnits:
         return ImageUnits(np.array([self.events.sum()]), np.array([self.n.sum()]))
 
 
-@dataclass(frozen=True)
-class ClusterUnits:
-    """Clusters are independent, images of one cluster are not."""
-
-    table: ClusterTable
-
-    @cached_property
-    def limits(self) -> tuple[RateLimits | None, ...]:
-        return rate_limits(self.table)
-
-    @property
-    def events(self) -> Counted:
-        return self.table.totals[0]
-
-    @property
-    def n(self) -> Counted:
-        return self.table.totals[1]
-
-    def enough(self) -> np.ndarray:
-        return np.asarray(self.table.sums.effective_clusters >= FEWEST_CLUSTERS - _ROUNDING)
-
-    def clustering(self) -> tuple[Clustering, ...]:
-        sums = self.table.sums
-        numbers = self.table.clusters, sums.effective_clusters, sums.design_effects, sums.intracluster_correlations
-        rows = zip(*(each.tolist() for each in numbers), strict=True)
-        return tuple(Clustering(many, effective, effect, None if np.isnan(within) else within) for many, effective, effect, within in rows)
-
-    def intervals(self, alpha: float) -> Ends:
-        return rate_intervals(self.limits, alpha)
-
-    def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
-        return difference_intervals(self.table, self.limits, first, second, alpha)
-
-    def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
-        return ratio_intervals(self.table, self.limits, first, second, alpha)
-
-    def equivalence_bound(self, alpha: float) -> float:
-        low, high = self.differences(*np.triu_indices(len(self.n), 1), 2 * alpha)
-        return float(max(high.max(), -low.min()))
-
-    def equivalence_ratio(self, alpha: float) -> float:
-        return float(farther_end(*self.ratios(*np.triu_indices(len(self.n), 1), 2 * alpha)).max())
-
-    def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-        return clustered_p(self.table.sums, first, second)
-
-    def null(self, draws: int, rng: np.random.Generator) -> GapNull:
-        if not self.events.any() or np.array_equal(self.events, self.n):
-            return no_events(len(self.n))
-        return clustered_gap_test(self.table, draws, rng, self.dealt())
-
-    def dealt(self) -> ClusterTable:
-        """Return the clusters that a shuffle deals to the groups."""
-        return self.table
-
-    def variance(self) -> float:
-        spread, groups = covariance(self.table), len(self.n)
-        common = (spread.sum() - np.trace(spread)) / (groups * (groups - 1))
-        return float((self.events / self.n).var(ddof=1) - (np.trace(spread) / groups - common))
-
-    def of(self, groups: Int[np.ndarray, "h"]) -> ClusterUnits:
-        return ClusterUnits(self.table.of(groups))
-
-    def with_rest(self) -> ClusterUnits:
-        return ClusterUnits(self.table.with_rest())
-
-    def together(self) -> ClusterUnits:
-        return ClusterUnits(self.table.together())
-
-
-@dataclass(frozen=True)
-class WeightedUnits(ClusterUnits):
-    """Images count by their weights; clusters are independent, or single images. `table` holds the weights scaled by group."""
-
-    given: WeightedTable
-    clustered: bool
-
-    @classmethod
-    def by(cls, given: WeightedTable, *, clustered: bool) -> WeightedUnits:
-        return cls(given.scaled(), given, clustered)
-
-    def clustering(self) -> tuple[Clustering, ...]:
-        sums, effective = self.table.sums, self.given.effective_n
-        designs = sums.design_effects * self.given.images / np.maximum(effective, 1)
-        each = zip(super().clustering(), designs.tolist(), effective.tolist(), sums.standard_errors.tolist(), strict=True)
-        return tuple(
-            Clustering(*((row.clusters, row.effective_clusters) if self.clustered else (None, None)), design,
-                       row.intracluster_correlation if self.clustered else None, n, error)
-            for row, design, n, error in each
-        )  # fmt: skip
-
-    def dealt(self) -> ClusterTable:
-        return coarse(self.table)
-
-    def of(self, groups: Int[np.ndarray, "h"]) -> WeightedUnits:
-        return WeightedUnits.by(self.given.of(groups), clustered=self.clustered)
-
-    def with_rest(self) -> WeightedUnits:
-        return WeightedUnits.by(self.given.with_rest(), clustered=self.clustered)
-
-    def together(self) -> WeightedUnits:
-        return WeightedUnits.by(self.given.together(), clustered=self.clustered)
-
-
 class UnitsOf:
     """Gives the units of a rate: images, or clusters where the predictions name them; by weight where images have weights.
 
@@ -272,8 +176,18 @@ class UnitsOf:
             owner = None if cluster is None else cluster[counted]
             # Only ratios matter, and squares of the largest must not overflow.
             table, squares = weighted_table(owner, codes, event, weight[counted] / weight.max(), groups)
-            return WeightedUnits.by(WeightedTable(table, squares, tallied.n), clustered=cluster is not None)
-        return images if cluster is None else ClusterUnits(cluster_table(cluster[counted], codes, event, groups))
+            return WeightedUnits.by(WeightedTable(table, squares, tallied.n), clustered=cluster is not None, by_design=True)
+        return images if cluster is None else ClusterUnits(cluster_table(cluster[counted], codes, event, groups), by_design=True)
+
+
+def widest_pair(units: SamplingUnits) -> tuple[int, int]:
+    """Return the groups of the highest and of the lowest rate; within clusters the two that differ most, the higher first."""
+    if not units.within_clusters:
+        return extremes(units.events / units.n)
+    first, second = np.triu_indices(len(units.n), 1)
+    differences = units.contrasts(first, second)
+    at = int(np.abs(differences).argmax())
+    return (int(first[at]), int(second[at])) if differences[at] >= 0 else (int(second[at]), int(first[at]))
 
 
 def gap_interval(units: SamplingUnits, alpha: float) -> tuple[float, float]:

@@ -21,7 +21,8 @@ from audit.statistics.metrics import Metric, Outcome, Tally
 from audit.statistics.most_significant import max_standardized_difference, most_significant_pair
 from audit.statistics.null import GapNull
 from audit.statistics.resampling import exceedance_p
-from audit.statistics.units.sampling_unit import Clustering, SamplingUnits, UnitsOf
+from audit.statistics.units.cluster_units import Clustering
+from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.types import UNKNOWN, Group, Predictions
 
 if TYPE_CHECKING:
@@ -71,6 +72,16 @@ class StandardizedUnits:
     def events(self) -> Float[np.ndarray, "g"]:
         """Events that so many images would have at the standardized rate."""
         return np.asarray(self.rates * self.n)
+
+    @property
+    def within_clusters(self) -> bool:
+        return False
+
+    def within_design(self) -> None:
+        return None
+
+    def contrasts(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+        return np.asarray(self.rates[first] - self.rates[second])
 
     def enough(self) -> Bool[np.ndarray, "g"]:
         return np.asarray((self.sizes > 0).all(axis=0))

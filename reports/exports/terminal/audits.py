@@ -145,6 +145,7 @@ def _ends(finding: Finding) -> str:
 def _beside(finding: Finding, audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
     """Return what must not be left out beside a gap: why it is undecided, its ratio, and what explains it."""
     said = [
+        evidence.within_sentence(finding),
         undecided_sentence(finding, audit, settings),
         *ratio_sentences(finding),
         rule_sentence(finding),

@@ -148,7 +148,8 @@ def _design_effect(rate: Rate) -> str:
     if rate.design_effect is None:
         return ""
     within = rate.intracluster_correlation
-    return decimal(rate.design_effect, 2) + ("" if within is None else f" (correlation {decimal(within, 2)})")
+    whose = ", of all groups" if rate.correlation_borrowed else ""
+    return decimal(rate.design_effect, 2) + ("" if within is None else f" (correlation {decimal(within, 2)}{whose})")
 
 
 def _pairs(placed: PlacedFinding) -> Table:

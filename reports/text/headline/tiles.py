@@ -51,7 +51,8 @@ def _gap(finding: Finding, what: str, level: str) -> Tile:
     if pair is None:
         return phrases.size(None), what
     interval = f"{level}\u00a0% interval {end(pair.low, places)} to {end(pair.high, places)}"
-    return points(pair.difference, places), f"{'widest ' * finding.diffuse}{what}, {interval}"
+    inside = " inside clusters" * bool(finding.gap and finding.gap.within)
+    return points(pair.difference, places), f"{'widest ' * finding.diffuse}{what}{inside}, {interval}"
 
 
 def _named(finding: Finding) -> str:

@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from audit.replicates.interval import gap_over_replicates
+from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import cluster_table
-from audit.statistics.units.sampling_unit import ClusterUnits, gap_interval
+from audit.statistics.units.sampling_unit import gap_interval
 from benchmarks.conclusions.replicates import coverage
 
 
@@ -27,6 +28,11 @@ class Given:
     @property
     def n(self):
         return np.full(len(self.rates), 100)
+
+    within_clusters = False
+
+    def contrasts(self, first, second):
+        return self.rates[first] - self.rates[second]
 
     def differences(self, first, second, alpha):
         middle = self.rates[first] - self.rates[second]

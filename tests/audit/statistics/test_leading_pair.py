@@ -7,7 +7,8 @@ from audit.statistics.contrasts import ComparedGroups, gap_of
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.null import gap_test, generator
 from audit.statistics.units.cluster_sums import as_normal, as_student
-from audit.statistics.units.sampling_unit import ClusterUnits, ImageUnits
+from audit.statistics.units.cluster_units import ClusterUnits
+from audit.statistics.units.sampling_unit import ImageUnits
 from audit.types import Claim, LabelSet, Measurement, Settings
 from benchmarks.conclusions.clusters import DESIGNS, by_counts
 from tests.support.answered import LABELS, selected

@@ -12,7 +12,7 @@ from audit.errors import DataError
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.paired.intervals import agresti_min
-from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS
+from audit.statistics.units.cluster_units import FEWEST_CLUSTERS
 from audit.types import UNKNOWN, Note, Settings
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge

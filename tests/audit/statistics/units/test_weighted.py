@@ -12,8 +12,8 @@ from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import wilson
 from audit.statistics.metrics import METRICS, majority_baseline, point_estimates, tally
 from audit.statistics.units.cluster_null import clustered_gap_test
+from audit.statistics.units.cluster_units import WeightedUnits
 from audit.statistics.units.clusters import weighted_table
-from audit.statistics.units.sampling_unit import WeightedUnits
 from audit.statistics.units.weighted import WeightedTable
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 

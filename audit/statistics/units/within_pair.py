@@ -1,0 +1,193 @@
+"""Two groups compared inside the clusters that hold images of both: what all images of a cluster share cancels.
+
+``D_c = rate_a(c) - rate_b(c)`` has the weight ``w_c = n_ca n_cb / (n_ca + n_cb)``. The cluster stays the sampling unit. It is another
+quantity than the difference of two rates over all images: 17 points there may be 0 here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri, stdtr, stdtrit
+
+from audit.statistics.intervals import FEWEST_EXPECTED
+from audit.statistics.resampling import exceedance_p
+from audit.statistics.units.cluster_sums import as_normal
+from audit.statistics.units.clusters import ClusterTable
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    Ends = tuple[Float[np.ndarray, "*b"], Float[np.ndarray, "*b"]]
+    Sums = tuple[Float[np.ndarray, "*b"], Float[np.ndarray, "*b"], Float[np.ndarray, "*b"]]
+
+FEWEST_DIFFERING = 6
+"""Of fewer clusters that differ, no pattern of signs has p at most .05: they say nothing of how much clusters differ."""
+FLIPS, FEWEST_DRAWS = 9999, 999
+_MOST_CELLS, _CELLS, _HALVINGS, _TINY = 1 << 28, 1 << 22, 40, 1e-20
+
+
+@dataclass(frozen=True)
+class WithinPair:
+    """The clusters that hold images of two groups, alike ones together."""
+
+    difference: Float[np.ndarray, "k"]
+    weight: Float[np.ndarray, "k"]
+    often: Float[np.ndarray, "k"]
+    event: float
+    """What one event adds to the squares of weighted differences: a quarter where clusters are balanced."""
+    single: bool
+    """Whether every cluster is a pair of single images."""
+    thin: bool
+    """Whether either group expects under 5 events, or images without one."""
+    correlation: float
+    """Of two images of a cluster, as all groups have it."""
+
+    @classmethod
+    def of(cls, table: ClusterTable, first: int, second: int, correlation: float) -> WithinPair:
+        places = [first, second]
+        kept = (table.n[:, places] > 0).all(axis=1)
+        n, events, count = table.n[kept][:, places].astype(float), table.events[kept][:, places], table.count[kept].astype(float)
+        size, rates = n.sum(axis=1), events / n
+        weight = n.prod(axis=1) / size
+        event = float((count * weight) @ ((n**2).sum(axis=1) / size**2)) / (2 * max(float(count @ weight), _TINY))
+        happened, images = float((count @ events).sum()), count @ n
+        counted = bool((n == np.rint(n)).all())  # of weights nothing is thin: they are no images that could be dealt
+        thin = counted and float(images.min()) * min(happened, float(images.sum()) - happened) < FEWEST_EXPECTED * float(images.sum())
+        kinds, place = np.unique(np.column_stack([rates[:, 0] - rates[:, 1], weight]), axis=0, return_inverse=True)
+        often = np.bincount(place.ravel(), count, minlength=len(kinds))
+        return cls(kinds[:, 0], kinds[:, 1], often, event, bool((n == 1).all()), thin, correlation)
+
+    # ---- estimate and error ----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def total(self) -> float:
+        return float(self.often @ self.weight)
+
+    @cached_property
+    def squares(self) -> float:
+        return float(self.often @ self.weight**2)
+
+    @property
+    def estimate(self) -> float:
+        """Weighted mean of the differences."""
+        return float((self.often * self.weight) @ self.difference) / self.total
+
+    @property
+    def freedom(self) -> float:
+        """Effective clusters less one."""
+        return max(self.total**2 / self.squares - 1, 0.5)
+
+    @property
+    def differing(self) -> int:
+        """Clusters whose two rates differ."""
+        return int(self.often[self.difference != 0].sum())
+
+    @property
+    def clump(self) -> float:
+        """Images of a cluster that fail together: one, unless too few clusters differ to say so; then as the correlation has it."""
+        if self.single or self.differing >= FEWEST_DIFFERING:
+            return 1.0
+        return 1 + max(2 * self.squares / self.total - 1, 0.0) * self.correlation
+
+    def moments(self, sums: Sums, clump: float = 1.0) -> Ends:
+        """Return centre and standard error of differences D from the sums of w D, of w^2 D and of w^2 D^2.
+
+        Two clusters are added of which one differs, either way, as large as a `clump`. Of pairs of single images that makes Agresti and
+        Min's interval, and of no event at all an interval that is not a point.
+        """
+        first, cross, second = sums
+        centre = first / (self.total + clump)
+        spread = second - 2 * centre * cross + centre**2 * (self.squares + clump**2 / 2) + self.event * clump**2
+        return centre, np.sqrt(np.maximum(spread, _TINY)) / (self.total + clump)
+
+    def standardized(self, sums: Sums) -> Float[np.ndarray, "*b"]:
+        """Return the centre in standard errors, as a value of the standard normal."""
+        centre, error = self.moments(sums)
+        return as_normal(centre / error, np.array(self.freedom))
+
+    def sums(self, shift: float = 0.0) -> Sums:
+        """Return the sums of the observed differences less `shift`."""
+        apart, weight = self.difference - shift, self.often * self.weight
+        first, cross, second = (
+            np.asarray(each) for each in (weight @ apart, (weight * self.weight) @ apart, (weight * self.weight) @ apart**2)
+        )
+        return first, cross, second
+
+    # ---- sign flips ------------------------------------------------------------------------------------------------------------------
+
+    def flipped(self, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b k"]:
+        """Draw for each kind of cluster those that keep their sign less those that change it."""
+        kept = [rng.binomial(self.often.astype(np.int64), 0.5, (size, len(self.often))) for size in blocks(draws, len(self.often))]
+        return np.asarray(2.0 * np.concatenate(kept) - self.often)
+
+    def every_flip(self) -> Float[np.ndarray, "b k"]:
+        """Return the same of every pattern of signs of the clusters that differ."""
+        kinds = np.repeat(np.arange(len(self.often)), np.where(self.difference != 0, self.often, 0).astype(np.int64))
+        signs = 1.0 - 2 * ((np.arange(1 << len(kinds))[:, None] >> np.arange(len(kinds))) & 1)
+        return np.asarray(signs @ (kinds[:, None] == np.arange(len(self.often))))
+
+    def flipped_sums(self, flips: Float[np.ndarray, "b k"]) -> Sums:
+        columns = np.column_stack([self.weight * self.difference, self.weight**2 * self.difference])
+        first, cross = (flips @ columns).T
+        return first, cross, self.sums()[2]
+
+    @cached_property
+    def _drawn(self) -> Float[np.ndarray, "4 b"]:
+        """Flipped sums of w D, w, w^2 D and w^2: enough for flips of D - d, whatever d."""
+        w, d, rng = self.weight, self.difference, np.random.default_rng(0)
+        columns = np.column_stack([w * d, w, w**2 * d, w**2])
+        return np.concatenate([self.flipped(size, rng) @ columns for size in blocks(FLIPS, len(w))]).T
+
+    def _p(self, shift: float) -> float:
+        """Return the p of "every cluster differs by `shift`, but for chance"."""
+        first, weights, cross, squares = self._drawn
+        observed = self.sums(shift)
+        centre, error = self.moments(observed)
+        centres, errors = self.moments((first - shift * weights, cross - shift * squares, observed[2]))
+        return exceedance_p(np.abs(centres / errors), float(np.abs(centre / error)))
+
+    def _last(self, alpha: float, end: float) -> float:
+        """Return the last difference, from the estimate to an end of the scale, that sign flips do not reject."""
+        inside, outside = self.estimate, end
+        for _ in range(_HALVINGS):
+            middle = (inside + outside) / 2
+            inside, outside = (inside, middle) if self._p(middle) <= alpha else (middle, outside)
+        return inside
+
+    # ---- what is reported ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def error(self) -> float:
+        return float(self.moments(self.sums(), self.clump)[1])
+
+    @property
+    def p(self) -> float:
+        """Two-sided, by Student's t: of lists of many pairs."""
+        centre, error = self.moments(self.sums(), self.clump)
+        return float(2 * stdtr(self.freedom, -np.abs(centre / error)))
+
+    def limits(self, alpha: float, *, alone: bool) -> tuple[float, float]:
+        """Return the interval of the difference.
+
+        Of many pairs, and where too few clusters differ, it is Student's (of pairs of single images Agresti and Min's). Of two groups
+        `alone` it holds the differences that sign flips do not reject: many small clusters that all differ one way are not outweighed by a
+        few large ones. Where events are so few that differences are skewed, each limit is the farther of both.
+        """
+        centre, error = self.moments(self.sums(), self.clump)
+        quantile = float(ndtri(1 - alpha / 2)) if self.single else float(stdtrit(self.freedom, 1 - alpha / 2))
+        student = max(float(centre - quantile * error), -1.0), min(float(centre + quantile * error), 1.0)
+        if not alone or self.single or self.differing < FEWEST_DIFFERING:
+            return student
+        low, high = self._last(alpha, -1.0), self._last(alpha, 1.0)
+        return (min(student[0], low), max(student[1], high)) if self.thin else (low, high)
+
+
+def blocks(draws: int, width: int) -> list[int]:
+    """Return into what parts draws are cut, and fewer of very wide ones."""
+    draws = min(draws, max(FEWEST_DRAWS, _MOST_CELLS // max(width, 1)))
+    step = max(1, _CELLS // max(width, 1))
+    return [min(step, draws - start) for start in range(0, draws, step)]
