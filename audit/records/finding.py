@@ -88,11 +88,10 @@ class WithinClusters:
     """What stands behind a gap that is taken inside the clusters that hold images of several groups."""
 
     clusters: int
-    """That hold images of several of the compared groups."""
+    """That hold images of several of the compared groups; `images_left_out` lie in others."""
     images_left_out: int
-    """In clusters of one of these groups, which add nothing."""
     over_all_images: float
-    """The largest difference of two rates over all images: another quantity."""
+    """The largest difference of two rates: another quantity."""
     standard_error: float
     freedom: float | None
     """Of the difference that is known least of all pairs. No degrees of freedom where every cluster is a pair: its interval is normal."""
