@@ -22,7 +22,7 @@ from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
 from audit.predictions.parts.read import NOT_OF_ROWS
 from audit.predictions.read import PLAIN, PredictionFile
-from audit.predictions.rows import MeasurementAnswers
+from audit.predictions.rows import MeasurementAnswers, not_compared
 from audit.predictions.texts import TEXTS, probe_of_texts
 from audit.records.analyses.tagging import Tagging
 from audit.records.analyses.word_rates import WordRates
@@ -75,7 +75,7 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
     answers = []
     for given, each in zip(file.answers, kept, strict=True):
         gone = given.predictions.attributes[given.predictions.attributes.index.isin(listed)]
-        more = (listed_in(name, gone),) if len(gone) else ()
+        more = (listed_in(name, listed, gone),) if len(gone) else ()
         left = ~given.predictions.attributes.index.isin(listed)
         tags = None if given.tags is None else replace(given.tags, kept=given.tags.kept[left])
         texts = None if given.texts is None else {name: tuple(compress(column, left)) for name, column in given.texts.items()}
@@ -96,6 +96,9 @@ def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Sett
             asked = _asked(probe, together, plan.claims, file.name)
             if asked.largest().count is not None:
                 asked = replace(asked, probe=replace(asked.probe, not_tested=(*asked.probe.not_tested, *NOT_OF_ROWS)))
+            if columns := not_compared(file.notes):
+                entry = f"differences by {', '.join(columns)}: columns of the file that were not compared"
+                asked = replace(asked, probe=replace(asked.probe, not_tested=(entry, *asked.probe.not_tested)))
             LOG.info("model %s  probe %s  rows %d", model, asked.probe.name, asked.largest().images)
             answered = _answered(replace(file, answers=tuple(together)), model, asked, plan)
             for left_out in answered.dataset.exclusions:
@@ -196,6 +199,11 @@ def _asked(probe: Probe | None, together: Sequence[MeasurementAnswers], claims: 
 
 def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultClaims, place: str) -> _Asked:
     probe, notes = default_claims(together, claims, place)
+    if claims.outcomes:
+        named = tuple(f"{each.name} = {', '.join(each.labels)}" for each in claims.outcomes)
+        notes.append(Note("outcomes_chosen", {"outcomes": named}))
+    if claims.depth != DefaultClaims.depth:
+        notes.append(Note("depth_chosen", {"depth": claims.depth, "default": DefaultClaims.depth}))
     return _Asked(probe, {answers.measurement: answers.predictions for answers in together}, tuple(notes))
 
 

@@ -20,13 +20,15 @@ from audit.predictions.columns import all_numbers, as_text, holds_labels, read_c
 from audit.predictions.exclusion import some_rows
 from audit.predictions.tags import Tags
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
-from audit.types import UNKNOWN, Exclusion, Note, Predictions
+from audit.types import UNKNOWN, Exclusion, Group, Note, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 FEW_LEVELS = 50
+CHOSEN = "attributes_chosen"
+"""Code of the note that says which attributes were chosen, and which `others` the rule would have taken too."""
 LABELS_KEY = b"vlm_audit.labels"
 """Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
 
@@ -145,23 +147,19 @@ def read_rows(
 def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], place: str) -> dict[str, pa.Array]:
     """Return the columns to slice by: those that were named, or every column of text with few levels."""
     if wanted.attributes is not None:
+        others = [name for name in names if name not in wanted.attributes and _by_rule(table, name)[0] is not None]
+        if others:
+            notes.append(Note(CHOSEN, {"attributes": wanted.attributes, "others": tuple(others)}))
         return {name: _two_groups(as_text(table[name], name), name, place) for name in wanted.attributes}
     if wanted.slices:
         return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
     chosen, others = {}, []
     for name in names:
-        kind = table[name].type
-        numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        text = as_text(table[name], name) if holds_labels(kind) and not numeric else None
-        levels = [] if text is None else [level for level in text.dictionary.to_pylist() if level.strip()]
-        if text is None or all_numbers(levels):
-            others.append(f"{quoted(name)} (numbers: --bins {name}=4)" if numeric or text is not None else f"{quoted(name)} ({kind})")
-        elif 2 <= len(levels) <= FEW_LEVELS:
-            chosen[name] = text
+        text, why_not = _by_rule(table, name)
+        if text is None:
+            others.append(f"{quoted(name)} ({why_not})")
         else:
-            often = len(levels) > 1 and len(table) >= 2 * len(levels)
-            hint = f"; where rows with one value belong together: --cluster {name}" if often else ""
-            others.append(f"{quoted(name)} ({counted(len(levels), 'level')}{hint})")
+            chosen[name] = text
     unused = f"; not used: {', '.join(others)}" if others else ""
     if not chosen:
         raise DataError(
@@ -172,6 +170,27 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
     values: dict[str, Value] = {"levels": FEW_LEVELS, "attributes": tuple(map(quoted, chosen)), "others": tuple(others)}
     notes.append(Note("attributes_by_rule_of_several" if others else "attributes_by_rule", values))
     return chosen
+
+
+def _by_rule(table: pa.Table, name: str) -> tuple[pa.Array | None, str]:
+    """Return a column as text if the rule takes it for an attribute, else None and why not."""
+    kind = table[name].type
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    text = as_text(table[name], name) if holds_labels(kind) and not numeric else None
+    levels = [] if text is None else [level for level in text.dictionary.to_pylist() if level.strip()]
+    if text is None or all_numbers(levels):
+        return None, f"numbers: --bins {name}=4" if numeric or text is not None else str(kind)
+    if 2 <= len(levels) <= FEW_LEVELS:
+        return text, ""
+    often = len(levels) > 1 and len(table) >= 2 * len(levels)
+    hint = f"; where rows with one value belong together: --cluster {name}" if often else ""
+    return None, f"{counted(len(levels), 'level')}{hint}"
+
+
+def not_compared(notes: Sequence[Note]) -> Group:
+    """Return the columns that the rule would have compared by, and that were left out by a choice of attributes."""
+    others = [note.values["others"] for note in notes if note.code == CHOSEN]  # noqa: PD011 - no data frame
+    return tuple(dict.fromkeys(str(name) for each in others if isinstance(each, tuple) for name in each))
 
 
 def _two_groups(text: pa.Array, name: str, place: str) -> pa.Array:

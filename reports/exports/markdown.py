@@ -14,7 +14,7 @@ from reports.provenance import written_date
 from reports.text import analyses, changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
 from reports.text.gates import GateRow, change_gate_rows, gate_rows, gates_sentence
-from reports.text.headline import headline_of, left_out_by_rule, signal_sentence
+from reports.text.headline import choices_sentence, headline_of, left_out_by_rule, signal_sentence
 from reports.text.headline.captions import is_judged, unjudged_sentences
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
@@ -98,8 +98,8 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
         named = "; ".join(sentences.title(each, audit) for each in signals)  # of several audits there is no room for a list each
         parts.append(escaped(f"{sentences.signals_sentence(audit)} {named}." if several else sentences.signals_sentence(audit)))
         parts += [] if several else [_bullets(signal_sentence(each, audit, results.settings) for each in signals)]
-    beside = (*left_out_by_rule(audit), *weighted(audit), *not_covered(audit.data.exclusions))
-    parts += [escaped(" ".join(beside))] if beside else []
+    beside = (choices_sentence(audit, results.settings), *left_out_by_rule(audit), *weighted(audit), *not_covered(audit.data.exclusions))
+    parts += [escaped(" ".join(filter(None, beside)))] if any(beside) else []
     parts += map(escaped, analyses.lines(audit, results.settings))
     if pair := min(audit.paired, key=by_significance, default=None):
         parts.append(escaped(sentences.paired_headline(pair)))

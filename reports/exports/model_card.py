@@ -12,6 +12,7 @@ from audit.types import Settings
 from reports.exports.markdown import NO_QUESTION, escaped, lead_markdown, ordinary_spaces, questions_markdown
 from reports.provenance import written_date
 from reports.text import phrases, sentences
+from reports.text.headline import choices_sentence
 from reports.text.numbers import clean, count, exact_points, in_words
 from reports.text.order import by_severity
 
@@ -111,6 +112,7 @@ def _section(results: Results, audit: AuditResult) -> list[str]:
         f"### {escaped(audit.probe.question)}",
         lead_markdown(audit, results.settings),
         questions_markdown(audit, results.settings) if planned else NO_QUESTION,
+        *([f"**Choices.** {escaped(chosen)}"] if (chosen := choices_sentence(audit, results.settings)) else []),
         f"**Data.** {escaped(audit.data.source)} ({escaped(audit.data.licence)}){_judged(audit, results.settings)}",
         "**Limits.** " + " ".join(escaped(limit) for limit in audit.probe.limits),
         f"**Not tested.** {escaped('; '.join(audit.probe.not_tested))}.",

@@ -52,6 +52,9 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "attributes_by_rule": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}.",
         "attributes_by_rule_of_several": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}; "
         "not used: {others}.",
+        "attributes_chosen": "Attributes by choice: {attributes}. Not compared, though the rule would: {others}.",
+        "outcomes_chosen": "Outcomes by choice: {outcomes}.",
+        "depth_chosen": "Intersections of up to {depth} attributes by choice; the rule has {default}.",
         "counted_parts": "Read in {parts:,} parts and counted as they were read, {rows:,} rows: no row was kept.",
         "counted_parts_of_several": "Read in {parts:,} parts and counted as they were read, {rows:,} rows: no row was kept. Columns that "
         "were not used: {columns}.",

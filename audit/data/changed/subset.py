@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,7 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
     return replace(
         part_of(dataset, np.flatnonzero(~out).tolist()),
         notes=(*dataset.notes, *((note,) if unknown else ())),
-        exclusions=(*dataset.exclusions, listed_in(name, dataset.attributes[out])),
+        exclusions=(*dataset.exclusions, listed_in(name, listed, dataset.attributes[out])),
     )
 
 
@@ -60,10 +61,14 @@ def part_of(dataset: Dataset, rows: list[int]) -> Dataset:
     return replace(dataset, images=images, attributes=attributes, texts=texts, fingerprint=fingerprint_with_texts(attributes, texts))
 
 
-def listed_in(name: str, gone: pd.DataFrame) -> Exclusion:
-    """Return the exclusion of the images whose attributes are given, which a list names."""
+def listed_in(name: str, listed: Collection[str], gone: pd.DataFrame) -> Exclusion:
+    """Return the exclusion of the images whose attributes are given, which a list names.
+
+    The list is known by the sha256 of its identifiers, a line each: that of its file, where this has no comments and nothing twice.
+    """
+    sha256 = hashlib.sha256("".join(f"{each}\n" for each in listed).encode("utf-8", "surrogatepass")).hexdigest()
     by_group = {str(column): {str(k): int(v) for k, v in gone[column].value_counts().items()} for column in gone.columns}
-    return Exclusion(Note("listed", {"list": name}), len(gone), by_group, tuple(map(str, gone.index[:10])))
+    return Exclusion(Note("listed", {"list": name, "sha256": sha256}), len(gone), by_group, tuple(map(str, gone.index[:10])))
 
 
 def stratified(dataset: Dataset, limit: int, seed: int, by: Sequence[str] | None = None) -> Dataset:

@@ -37,6 +37,13 @@ class Gallery:
     """Groups that are too small, or not known, with their images."""
     shared: bool = False
     """Whether images count in several groups."""
+    small: int = 0
+    """How many of the groups, the last ones, have too few images to be judged."""
+
+    @property
+    def judged(self) -> int:
+        """How many of the groups, the first ones, have enough images."""
+        return len(self.groups) - self.small
 
     def not_estimable(self, probe: Probe, settings: Settings) -> Note | None:
         """Return why nothing about the gallery can be estimated; None where it can."""
@@ -44,20 +51,25 @@ class Gallery:
             return Note("gallery_of_shares")
         if probe.cluster or probe.weights:
             return Note("gallery_of_units", {"column": probe.cluster or probe.weights or ""})
-        return Note("gallery_few_groups", {"images": settings.min_group_size}) if len(self.groups) < 2 else None
+        return Note("gallery_few_groups", {"images": settings.min_group_size}) if self.judged < 2 else None
 
 
-def gallery_of(column: pd.Series, levels: Group, settings: Settings) -> Gallery:
-    """Return the gallery of an attribute: the images of its groups that have enough of them, in the order of the column."""
+def gallery_of(column: pd.Series, levels: Group, settings: Settings, *, with_small: bool = False) -> Gallery:
+    """Return the gallery of an attribute: the images of its groups that have enough of them, in the order of the column.
+
+    `with_small`: those of smaller groups too, which are then the last ones. A search finds their images, or does not, as any other's.
+    """
     counted = column.value_counts()
     if any(SEPARATOR in text and text not in levels and set(votes(text)) <= set(levels) for text in map(str, counted.index)):
         return Gallery((), np.arange(len(column)), np.zeros(len(column), np.int64), np.zeros(0, np.int64), (), shared=True)
     sizes = {level: int(counted[level]) for level in dict.fromkeys((*levels, *map(str, counted.index))) if level in counted.index}
-    kept = tuple(level for level, n in sizes.items() if level in levels and level != UNKNOWN and n >= settings.min_group_size)
+    known = [level for level in sizes if level in levels and level != UNKNOWN]
+    small = tuple(level for level in known if sizes[level] < settings.min_group_size) if with_small else ()
+    kept = (*(level for level in known if sizes[level] >= settings.min_group_size), *small)
     codes = pd.Index(kept).get_indexer(pd.Index(column)) if kept else np.full(len(column), -1)
     rows = np.flatnonzero(codes >= 0)
     left_out = tuple((level, n) for level, n in sizes.items() if level not in kept)
-    return Gallery(kept, rows, codes[rows], np.array([sizes[level] for level in kept], np.int64), left_out)
+    return Gallery(kept, rows, codes[rows], np.array([sizes[level] for level in kept], np.int64), left_out, small=len(small))
 
 
 def seeded_order(index: pd.Index, seed: int) -> Int[np.ndarray, "n"]:

@@ -52,7 +52,7 @@ def check(plans: Sequence[RankingPlan], probe: Probe, dataset: Dataset, settings
         if not plan.queries or not all(plan.queries.values()):
             raise UsageError(f"the ranking {plan.question!r} has no queries, or one without prompts", fix="name them in the probe")
         for attribute in plan.by:
-            gallery = gallery_of(dataset.attributes[attribute], dataset.levels[attribute], settings)
+            gallery = gallery_of(dataset.attributes[attribute], dataset.levels[attribute], settings, with_small=True)
             for k in plan.ks:
                 _check_k(k, attribute, len(gallery.rows))
 
@@ -85,7 +85,7 @@ def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranki
         queries = np.stack([ensemble(np.stack([inputs.texts[text] for text in prompts])) for prompts in plan.queries.values()])
         scores_nq = cosine_scores(inputs.images.vectors, queries)[order]
         for attribute in plan.by:
-            gallery = gallery_of(attributes[attribute].iloc[order], dataset.levels[attribute], settings)
+            gallery = gallery_of(attributes[attribute].iloc[order], dataset.levels[attribute], settings, with_small=True)
             for k in plan.ks or (max(1, min(MOST_RETRIEVED, len(gallery.rows) // PART)),):
                 reason = _not_estimable(probe, gallery, k, settings)
                 put = _Put(plan, attribute, gallery, k)
@@ -112,22 +112,25 @@ class _Put:
         """Return what is known before anything is ranked."""
         gallery = self.gallery
         sizes = tuple(gallery.sizes.tolist())
-        return Ranking(self.plan.question, self.attribute, self.k, self.plan.target, gallery.groups, sizes, gallery.left_out, reason)
+        return Ranking(
+            self.plan.question, self.attribute, self.k, self.plan.target, gallery.groups, sizes, gallery.left_out, reason,
+            not_judged=gallery.groups[gallery.judged :],
+        )  # fmt: skip
 
     def ranked(self, scores_qn: Float[np.ndarray, "q n"], settings: Settings) -> Ranking:
         """Return the make-up of the first k of every query, and what random rankings give; p is not adjusted yet."""
-        sizes, k = self.gallery.sizes, self.k
+        sizes, k, judged = self.gallery.sizes, self.k, self.gallery.judged
         name = f"ranking/{self.plan.question}/{self.attribute}/{k}"
         found = np.stack([top_k(scores, k) for scores in scores_qn])
-        target = shares(sizes, equal=self.plan.target == "equal")
+        target = _target(sizes, judged, equal=self.plan.target == "equal")
         counts = _counts(self.gallery.codes[found], len(sizes))
         drawn = drawn_counts(sizes, k, settings.draws, generator(settings.seed, f"{name}/queries"))
-        p = p_above(_largest(counts, sizes, k), _largest(drawn, sizes, k))
+        p = p_above(_largest(counts, sizes, k, judged), _largest(drawn, sizes, k, judged))
         shuffled, diverged = shared_draws(found, sizes, target, SHUFFLES, generator(settings.seed, f"{name}/means"))
-        own = _metrics(counts, k, target, divergence(self.gallery.codes[found], target))
-        random = _metrics(drawn, k, target, diverged)
+        own = _metrics(counts, k, target[:judged], divergence(self.gallery.codes[found], target))
+        random = _metrics(drawn, k, target[:judged], diverged)
         each = {metric: _band(values.ravel(), metric) for metric, values in random.items()}
-        together = _metrics(shuffled, k, target, diverged)
+        together = _metrics(shuffled, k, target[:judged], diverged)
         of_share = np.percentile(drawn / k, (2.5, 97.5), axis=0).T
         return replace(
             self.record(None),
@@ -151,7 +154,7 @@ class _Put:
         )
 
     def _query(self, query: str, counts: Int[np.ndarray, "g"], tied: int, metrics: tuple[RankedMetric, ...], p: float) -> RankedQuery:
-        errors = standardized(counts, self.gallery.sizes, self.k)
+        errors = standardized(counts, self.gallery.sizes, self.k)[: self.gallery.judged]
         # Of two groups, both are as far from their shares: the one that is ahead is named.
         most = int((np.abs(errors) + 1e-9 * (errors > 0)).argmax())
         return RankedQuery(query, tuple(counts.tolist()), tied, metrics, self.gallery.groups[most], float(errors[most]), p, p, "no signal")
@@ -161,8 +164,16 @@ def _counts(ranked: Int[np.ndarray, "q k"], groups: int) -> Int[np.ndarray, "q g
     return np.stack([np.count_nonzero(ranked == group, axis=-1) for group in range(groups)], axis=-1)
 
 
-def _largest(counts: Int[np.ndarray, "*b g"], sizes: Int[np.ndarray, "g"], k: int) -> Float[np.ndarray, "*b"]:
-    return np.asarray(np.abs(standardized(counts, sizes, k)).max(axis=-1))
+def _target(sizes: Int[np.ndarray, "g"], judged: int, *, equal: bool) -> Float[np.ndarray, "g"]:
+    """Return the share that each group should have; of equal ones, groups that are too small keep theirs of the gallery."""
+    target = shares(sizes)
+    if equal:
+        target[:judged] = target[:judged].sum() / judged
+    return target
+
+
+def _largest(counts: Int[np.ndarray, "*b g"], sizes: Int[np.ndarray, "g"], k: int, judged: int) -> Float[np.ndarray, "*b"]:
+    return np.asarray(np.abs(standardized(counts, sizes, k)[..., :judged]).max(axis=-1))
 
 
 def _tied(scores: Float[np.ndarray, "n"], found: Int[np.ndarray, "k"]) -> int:
@@ -170,15 +181,18 @@ def _tied(scores: Float[np.ndarray, "n"], found: Int[np.ndarray, "k"]) -> int:
     return int((scores == last).sum() - (scores[found] == last).sum())
 
 
-def _metrics(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, "g"], diverged: Float[np.ndarray, "*c"]) -> _Values:
-    """Return the metrics that are estimable: a skew where some group is due at least one image, a bias where two groups are compared."""
+def _metrics(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, "j"], diverged: Float[np.ndarray, "*c"]) -> _Values:
+    """Return the metrics that are estimable: a skew where some group is due at least one image, a bias where two groups are compared.
+
+    Skew and bias are of the groups that have a `target`, the first ones; divergence and entropy are of all.
+    """
     found: dict[_Name, np.ndarray] = {}
-    skew = skews(counts, k, target)
+    skew = skews(counts[..., : len(target)], k, target)
     if (known := np.isfinite(skew).reshape(-1, len(target)).all(axis=0)).any():
         found |= {"MaxSkew": skew[..., known].max(axis=-1), "MinSkew": skew[..., known].min(axis=-1)}
     found["NDKL"] = diverged
     if len(target) == 2:
-        bias = query_biases(counts)
+        bias = query_biases(counts[..., :2])
         found |= {"Bias": bias, "AbsBias": np.abs(bias)}
     found["Entropy"] = entropies(counts)
     return found

@@ -59,11 +59,11 @@ class Ranking:
     k: int
     target: Literal["population", "equal"]
     groups: Group
-    """That are compared, in the order in which they are shown."""
+    """Of the gallery, in the order in which they are shown."""
     sizes: tuple[int, ...]
     """Images of each in the gallery."""
     left_out: tuple[tuple[str, int], ...]
-    """Groups too small to be compared, or not known, with their images: they are not in the gallery."""
+    """Groups that are not known, with their images: they are not in the gallery. In older files also groups that are too small."""
     reason: Note | None
     """Why nothing is estimable; None where it is."""
     chance_shares: tuple[ChanceBand, ...] = ()
@@ -73,6 +73,8 @@ class Ranking:
     """Over queries; Bias and AbsBias where two groups are compared, positive where the first is ahead."""
     draws: tuple[int, int] = (0, 0)
     """Random rankings behind each query's p, and shuffles behind NDKL and the means."""
+    not_judged: Group = ()
+    """Groups of the gallery, the last ones, that have too few images: counted, and in no skew, bias or p."""
 
 
 @record

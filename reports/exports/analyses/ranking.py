@@ -10,7 +10,7 @@ from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
 FIELD = "rankings"
 _RANKING: Columns = {name: name for name in ("question", "attribute", "k", "target")}
 _RANKED: Columns = {
-    "query": "query.query", **{name: name for name in ("group", "count", "share", "images")}, "chance_share": "chance.mean",
+    "query": "query.query", **{name: name for name in ("group", "count", "share", "images", "judged")}, "chance_share": "chance.mean",
     "chance_low": "chance.low", "chance_high": "chance.high", **{name: name for name in ("MaxSkew", "MinSkew", "NDKL")},
     **{name: f"query.{name}" for name in ("tied", "p", "p_adjusted", "verdict")},
 }  # fmt: skip
@@ -28,4 +28,5 @@ def _ranked(results: Results) -> Iterable[tuple[object, ...]]:
                 known = dict.fromkeys(("MaxSkew", "MinSkew", "NDKL")) | {metric.name: metric.value for metric in query.metrics}
                 for group, n, images, chance in zip(ranking.groups, query.counts, ranking.sizes, ranking.chance_shares, strict=True):
                     of_group = {"group": group, "count": n, "share": n / ranking.k, "images": images, "chance": chance}
+                    of_group["judged"] = group not in ranking.not_judged
                     yield audit, ranking, {"query": query, **of_group, **known}

@@ -13,7 +13,7 @@ from reports.exports.terminal.changes import paired_lines
 from reports.exports.terminal.lines import lines_of, row_of, width, wrapped
 from reports.text import analyses, evidence, phrases, replicates, sentences
 from reports.text.gates import gate_rows, gates_sentence
-from reports.text.headline import headline_of, left_out_by_rule
+from reports.text.headline import choices_sentence, headline_of, left_out_by_rule
 from reports.text.headline.captions import groups_title, is_judged, unjudged_sentences
 from reports.text.numbers import in_words, number, span
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
@@ -45,7 +45,8 @@ def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: b
     line = f"{'LIMITED RUN · ' * audit.data.limited}{said.verdict_line}"
     head += lines_of(said.caveat, screen) if said.caveat else []
     head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(said.body, screen)]
-    beside = [*left_out_by_rule(audit), *([look_line(audit)] if verbose else []), *weighted(audit), *not_covered(audit.data.exclusions)]
+    beside = [choices_sentence(audit, settings), *left_out_by_rule(audit)]
+    beside += [*([look_line(audit)] if verbose else []), *weighted(audit), *not_covered(audit.data.exclusions)]
     beside += analyses.lines(audit, settings)
     if pair := min((each for each in audit.paired if each.outcome), key=by_significance, default=None):
         beside.insert(0, sentences.paired_headline(pair))

@@ -11,7 +11,6 @@ from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, chance_track
 from reports.sections.context import AuditContext
 from reports.table import Row, Table
-from reports.text import phrases
 from reports.text.analyses import ranking
 from reports.text.numbers import count, decimal, in_words, p_value, percent
 
@@ -57,8 +56,13 @@ def _view(each: Ranking, settings: Settings) -> SimpleNamespace:
         rest_title=f"The other {in_words(len(rest), 'query', 'queries')}",
         shares=_shares(each),
         means=_means(each),
-        notes=tuple(filter(None, (ranking.left_out_sentence(each.left_out, settings), ranking.tied_sentence(each)))),
+        notes=tuple(filter(None, _notes(each, settings))),
     )
+
+
+def _notes(each: Ranking, settings: Settings) -> tuple[str, ...]:
+    small, unknown = ranking.not_judged_sentence(each, settings), ranking.left_out_sentence(each.left_out, settings)
+    return small, unknown, ranking.tied_sentence(each)
 
 
 def _row(each: Ranking, query: RankedQuery, ticks: tuple[float, ...]) -> TrackRow:
@@ -75,7 +79,7 @@ def _shares(each: Ranking) -> Table:
     gallery = Row(("All images", *(percent(size / sum(each.sizes)) for size in each.sizes)))
     rows = tuple(Row((query.query, *(percent(n / each.k) for n in query.counts))) for query in each.queries)
     title = f"Share of each group among the first {count(each.k)}, in percent"
-    return Table(title, title, ("Query", *(phrases.group((group,)) for group in each.groups)), rows, (gallery,))
+    return Table(title, title, ("Query", *(ranking.group_heading(each, group) for group in each.groups)), rows, (gallery,))
 
 
 def _means(each: Ranking) -> Table:

@@ -10,7 +10,7 @@ from audit.types import Group
 from reports.charts.groups import groups_chart
 from reports.sections.context import AuditContext
 from reports.text.gates import gate_chips
-from reports.text.headline import beyond_the_rest, captions, headline_of, tiles_of
+from reports.text.headline import beyond_the_rest, captions, choices_sentence, headline_of, tiles_of
 
 
 def view(context: AuditContext) -> SimpleNamespace:
@@ -23,6 +23,7 @@ def view(context: AuditContext) -> SimpleNamespace:
         headline=headline,
         tiles=tiles_of(headline, audit, settings),
         chips=gate_chips(context.results, audit),
+        choices=choices_sentence(audit, settings),
         chart=_chart(drawn, hot, context) if drawn else None,
     )
 

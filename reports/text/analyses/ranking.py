@@ -102,6 +102,26 @@ def left_out_sentence(left_out: Sequence[tuple[str, int]], settings: Settings) -
     return f"Left out, with fewer than {count(settings.min_group_size)} images or an unknown value: {named}."
 
 
+def not_judged_sentence(ranking: Ranking, settings: Settings) -> str:
+    """Return which groups are too small to be judged, and how many queries find them, those first that none finds; empty without any."""
+    of = in_words(len(ranking.queries), "query", "queries")
+    named = []
+    for group in ranking.not_judged:
+        place = ranking.groups.index(group)
+        found = sum(query.counts[place] > 0 for query in ranking.queries)
+        often = f"found by {count(found)} of {of}" if found else "never found"
+        named.append((found, f"{phrases.group((group,))} (n = {count(ranking.sizes[place])}, {often})"))
+    shown = phrases.some([text for _, text in sorted(named)])
+    least = count(settings.min_group_size)
+    return f"In the gallery but not judged, with fewer than {least} images: {shown}." if named and ranking.queries else ""
+
+
+def group_heading(ranking: Ranking, group: str) -> str:
+    """Return a group for the head of a column, with its images where it is not judged."""
+    n = ranking.sizes[ranking.groups.index(group)]
+    return f"{phrases.group((group,))}{f' (n = {count(n)}, not judged)' if group in ranking.not_judged else ''}"
+
+
 def tied_sentence(ranking: Ranking) -> str:
     """Return how many queries end in a tie; empty for none."""
     tied = [query for query in ranking.queries if query.tied]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from audit.records.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases, sentences
-from reports.text.headline import interval_level, statement
+from reports.text.headline import interval_level, statement, tolerance_origin
 from reports.text.numbers import count, exact_tolerances
 
 
@@ -36,7 +36,7 @@ def three_numbers(finding: Finding, settings: Settings) -> tuple[tuple[str, str]
     third = (
         ("Could reliably detect only", f"above {phrases.detectable_text(finding)}")
         if finding.verdict == "inconclusive"
-        else ("Tolerance, set before the run", exact_tolerances(finding.tolerance, finding.ratio_tolerance))
+        else (f"Tolerance ({tolerance_origin(finding, settings)})", exact_tolerances(finding.tolerance, finding.ratio_tolerance))
     )
     return (
         (f"{'Widest gap' if finding.diffuse else 'Gap'} [{level} interval]", phrases.gap_text(finding)),

@@ -4,6 +4,7 @@ Group first, then the number, then its uncertainty; made from data, for every wa
 """
 
 from reports.text.headline.audits import Headline, headline_of
+from reports.text.headline.choices import choices_sentence, tolerance_origin
 from reports.text.headline.differences import affected, beyond_the_rest, interval_level, question, signal_sentence, statement
 from reports.text.headline.left_out import left_out_by_rule
 from reports.text.headline.tiles import tiles_of
@@ -12,6 +13,7 @@ __all__ = [
     "Headline",
     "affected",
     "beyond_the_rest",
+    "choices_sentence",
     "headline_of",
     "interval_level",
     "left_out_by_rule",
@@ -19,4 +21,5 @@ __all__ = [
     "signal_sentence",
     "statement",
     "tiles_of",
+    "tolerance_origin",
 ]

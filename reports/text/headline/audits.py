@@ -13,6 +13,7 @@ from reports.text import phrases, sentences
 from reports.text.analyses import beyond_chance
 from reports.text.detail.endpoint import versions_sentence
 from reports.text.evidence import shift_sentence
+from reports.text.headline.choices import not_compared_phrase
 from reports.text.headline.differences import affected, caution, rate_name, size_in_words, size_sentence, statement
 from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
@@ -89,7 +90,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         kind,
         audit.verdict,
         "No verdict" if kind == "exploratory" else sentences.VERDICTS[audit.verdict].word,
-        ", ".join(filter(None, (_scope(audit, kind), without_columns(audit)))),
+        ", ".join(filter(None, (_scope(audit, kind), without_columns(audit), not_compared_phrase(audit)))),
         "" if kind == "unanswered" else invalid_caveat(audit),
         "" if kind in ("unresponsive", "unanswered") else brief_lead(audit),
         sentence,

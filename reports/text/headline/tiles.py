@@ -8,6 +8,7 @@ from audit.types import Settings
 from reports.text import phrases
 from reports.text.evidence import shift_tag
 from reports.text.headline.audits import Headline
+from reports.text.headline.choices import tolerance_origin
 from reports.text.headline.differences import interval_level, rate_name
 from reports.text.numbers import end, exact_points, percent, points, times
 from reports.text.order import by_severity
@@ -30,7 +31,7 @@ def tiles_of(headline: Headline, audit: AuditResult, settings: Settings) -> tupl
         return gap, _chance(seen, level), _gap(finding, f"planned: gap by {planned}{_named(finding)}", level)
     named = "" if headline.kind == "disparity" else _named(finding)
     gap = _gap(finding, f"gap by {phrases.attributes(finding.attributes)}{named}", level)
-    return gap, _chance(finding, level), _third(headline, finding, audit, level)
+    return gap, _chance(finding, level), _third(headline, finding, audit, settings)
 
 
 def _chance(finding: Finding, level: str) -> Tile:
@@ -63,7 +64,7 @@ def _named(finding: Finding) -> str:
     return f": {first} against {second}"
 
 
-def _third(headline: Headline, finding: Finding, audit: AuditResult, level: str) -> Tile:
+def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: Settings) -> Tile:
     """Return the gap of another attribute where that is a disparity too; what an open question could find; else the tolerance."""
     if headline.kind in ("inconclusive", "limited"):
         return _detectable(finding)
@@ -72,14 +73,14 @@ def _third(headline: Headline, finding: Finding, audit: AuditResult, level: str)
     if elsewhere is not None:
         turned = f", {shift_tag(elsewhere)}" if shift_tag(elsewhere) else ""
         where = f"{rate_name(elsewhere, audit)} by {phrases.attributes(elsewhere.attributes)}"
-        return _gap(elsewhere, f"gap in {where}{turned}{_named(elsewhere)}", level)
+        return _gap(elsewhere, f"gap in {where}{turned}{_named(elsewhere)}", interval_level(settings))
     if beyond_in_ratio_alone(finding):
         least = finding.gap.ratio_low if finding.gap else None
         return (
             f"{times(least or 1.0)} times",
             f"the lower rate, at least, is the higher; tolerance: {finding.ratio_tolerance:g} times",
         )
-    return exact_points(finding.tolerance), "tolerance set before the run: smaller differences would not matter"
+    return exact_points(finding.tolerance), f"tolerance ({tolerance_origin(finding, settings)}): smaller differences would not matter"
 
 
 def _detectable(finding: Finding) -> Tile:

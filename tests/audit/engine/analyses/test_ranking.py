@@ -14,6 +14,7 @@ from audit.plans import RankingPlan
 from audit.records.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe, png
 from audit.types import UNKNOWN, Dataset, Settings
+from reports.text.analyses.ranking import not_judged_sentence
 from reports.text.notes import sentence
 from tests.audit.measure.asked.test_interview import FakeAnswerer
 from tests.support.analyses import analysed, probe_of
@@ -114,13 +115,49 @@ def test_a_limited_run_signals_nothing():
     assert (worker.p_adjusted < 0.05, worker.verdict) == (True, "no signal")
 
 
-def test_groups_that_are_small_or_unknown_are_not_in_the_gallery():
-    dataset = gallery()
+def test_a_small_group_is_in_the_gallery_with_its_n_and_is_not_judged():
+    """Ten women among 400, whom no query finds; "Male" gains on the other 190. An unknown value is nobody's place, and left out."""
+    dataset, vectors = gallery(), noise()
     rows = dataset.attributes.assign(gender=["Female"] * 10 + [UNKNOWN] * 5 + ["Male"] * 200 + ["Other"] * 185)
     levels = {**LEVELS, "gender": ("Female", "Male", "Other", "Nobody")}
-    by_gender = ranked(replace(dataset, attributes=rows, levels=levels), noise())[0]
-    assert (by_gender.groups, by_gender.sizes) == (("Male", "Other"), (200, 185))
-    assert by_gender.left_out == (("Female", 10), (UNKNOWN, 5))
+    vectors[:10] -= 9
+    vectors[(rows["gender"] == "Male").to_numpy(), 0] += 2
+    by_gender = ranked(replace(dataset, attributes=rows, levels=levels), vectors)[0]
+    assert (by_gender.groups, by_gender.sizes) == (("Male", "Other", "Female"), (200, 185, 10))
+    assert (by_gender.left_out, by_gender.not_judged) == (((UNKNOWN, 5),), ("Female",))
+    worker, nurse = by_gender.queries
+    assert (worker.counts[2], nurse.counts[2], sum(worker.counts), worker.group, worker.verdict) == (0, 0, 40, "Male", "signal")
+    # Of 395 images 200 are men: 40 x 200 / 395 are due, and the women count in the gallery.
+    due, share = 40 * 200 / 395, 200 / 395
+    assert worker.standard_errors == pytest.approx((worker.counts[0] - due) / np.sqrt(40 * share * (1 - share) * 355 / 394))
+    assert by_gender.chance_shares[2].mean == pytest.approx(10 / 395)
+    skew = {metric.name: metric.value for metric in worker.metrics}
+    assert skew["MinSkew"] == pytest.approx(np.log(max(worker.counts[1], 1) / (40 * 185 / 395)))  # not that of the women, who are due one
+    said = not_judged_sentence(by_gender, Settings())
+    assert said == "In the gallery but not judged, with fewer than 30 images: Female (n = 10, never found)."
+
+
+def test_a_small_group_that_is_always_found_first_is_no_signal():
+    """Two of 400 images can be no more than two of the first 40: they take places, and the two judged groups stay as they were."""
+    dataset, vectors = gallery(), noise()
+    rows = dataset.attributes.assign(gender=["Female"] * 199 + ["Other"] * 2 + ["Male"] * 199)
+    vectors[199:201] = 1, 0, 0, 0
+    by_gender = ranked(replace(dataset, attributes=rows, levels={**LEVELS, "gender": ("Female", "Male", "Other")}), vectors)[0]
+    assert [query.counts[2] for query in by_gender.queries] == [2, 0]
+    assert {query.verdict for query in by_gender.queries} == {"no signal"}
+    assert {query.group for query in by_gender.queries} <= {"Female", "Male"}
+    assert "Other (n = 2, found by 1 of 2 queries)" in not_judged_sentence(by_gender, Settings())
+
+
+def test_an_equal_target_is_of_the_groups_that_are_judged():
+    """Ten women keep 10 / 400 as their share; 390 / 400 is shared by the two judged groups. Skew of the men: ln(n / 40 / .4875)."""
+    dataset = gallery()
+    rows = dataset.attributes.assign(gender=["Female"] * 10 + ["Male"] * 100 + ["Other"] * 290)
+    plan = replace(PLAN, by=("gender",), target="equal")
+    worker = ranked(replace(dataset, attributes=rows, levels={**LEVELS, "gender": ("Female", "Male", "Other")}), noise(), plan)[0].queries[
+        0
+    ]
+    assert worker.metrics[0].value == pytest.approx(np.log(max(worker.counts[:2]) / 40 / (390 / 400 / 2)))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A folder that the installed transformers saved is read as transformers reads it: all models of the tests, and others that the docs name."""
+"""A folder that the installed transformers saved is read as transformers reads it: models of the tests, and others that the docs name."""
 
 import numpy as np
 import pytest

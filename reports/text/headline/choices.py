@@ -1,0 +1,96 @@
+"""What the person who ran an audit chose: settings that differ from their defaults, in words, with what each left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from audit.predictions.rows import not_compared
+from audit.records.finding import Finding
+from audit.records.results import AuditResult
+from audit.types import Exclusion, Settings
+from reports.text import phrases
+from reports.text.numbers import clean, count, exact_points, in_words, level, short_hash
+
+_DEFAULT = Settings()
+_BY_WHOM = "Chosen by the person who ran this audit"
+"""Nothing shows when: no lock of a plan exists that the results could be compared with."""
+_MOST_LEVELS, _MOST_ATTRIBUTES = 4, 3
+
+
+def not_compared_phrase(audit: AuditResult) -> str:
+    """Return the columns of the file that a choice of attributes left out: ``not compared: race, age (columns of the file)``; or ""."""
+    columns = not_compared(audit.data.notes)
+    return f"not compared: {phrases.some([clean(each) for each in columns])} (columns of the file)" if columns else ""
+
+
+def choices_sentence(audit: AuditResult, settings: Settings) -> str:
+    """Return every choice that differs from its default, with what it left out; empty where there is none."""
+    chosen = [*_rules(audit, settings), *_columns(audit), *map(_excluded, _lists(audit))]
+    return f"{_BY_WHOM}: {'; '.join(chosen)}." if chosen else ""
+
+
+def tolerance_origin(finding: Finding, settings: Settings) -> str:
+    """Return who set the tolerance of a finding: the probe, the default, or the person who ran the audit."""
+    if finding.tolerance != settings.tolerance or finding.ratio_tolerance not in (None, settings.ratio_tolerance):
+        return "set by the probe"
+    chosen = finding.tolerance != _DEFAULT.tolerance or finding.ratio_tolerance not in (None, _DEFAULT.ratio_tolerance)
+    return "chosen by the person who ran this audit" if chosen else "default"
+
+
+def _rules(audit: AuditResult, settings: Settings) -> Iterator[str]:
+    if settings.tolerance != _DEFAULT.tolerance:
+        yield f"a tolerance of {exact_points(settings.tolerance)} (default {exact_points(_DEFAULT.tolerance).split()[0]})"
+    if settings.ratio_tolerance not in (None, _DEFAULT.ratio_tolerance):
+        yield f"a tolerance in ratio of {settings.ratio_tolerance:g} (default {_DEFAULT.ratio_tolerance:g})"
+    if settings.alpha != _DEFAULT.alpha:
+        yield f"intervals at {level(settings.alpha)} (default {level(_DEFAULT.alpha)})"
+    if settings.min_group_size != _DEFAULT.min_group_size:
+        size = in_words(settings.min_group_size, "image")
+        yield f"a smallest group of {size} (default {_DEFAULT.min_group_size}; {_sizes(audit, settings)})"
+
+
+def _sizes(audit: AuditResult, settings: Settings) -> str:
+    """Return the groups of single attributes that a question judges, or does not, because of the smallest group that was chosen."""
+    least, most = sorted((_DEFAULT.min_group_size, settings.min_group_size))
+    cells = [cell for each in audit.findings if len(each.attributes) == 1 for cell in each.by_group if least <= cell.n < most]
+    largest = {cell.group: cell.n for cell in sorted(cells, key=lambda cell: cell.n)}
+    if not cells:
+        return "it changes nothing for single attributes"
+    named = phrases.some([f"{phrases.group(group)} (n = {count(n)})" for group, n in largest.items()])
+    return f"because of it some questions {'do not judge' if most == settings.min_group_size else 'judge'} {named}"
+
+
+def _columns(audit: AuditResult) -> Iterator[str]:
+    for note in audit.data.notes:
+        values = {name: value if isinstance(value, tuple) else (value,) for name, value in note.values.items()}
+        if note.code == "attributes_chosen":
+            yield f"the attribute{'s' * (len(values['attributes']) > 1)} {_listed(values['attributes'])}"
+        elif note.code == "binned":
+            yield f"groups of {_listed(values['column'])}: {_listed(values['levels'])}"
+        elif note.code == "outcomes_chosen":
+            yield f"the outcome{'s' * (len(values['outcomes']) > 1)} {_listed(values['outcomes'])}"
+        elif note.code == "depth_chosen":
+            yield f"intersections of up to {in_words(int(values['depth'][0]), 'attribute')} (default {values['default'][0]})"
+
+
+def _listed(values: tuple[object, ...]) -> str:
+    return phrases.some([clean(str(each)) for each in values])
+
+
+def _lists(audit: AuditResult) -> Iterator[Exclusion]:
+    return (each for each in audit.data.exclusions if not isinstance(each.reason, str) and each.reason.code == "listed")
+
+
+def _excluded(exclusion: Exclusion) -> str:
+    """Return how many images a list leaves out, which list, and of whom."""
+    values = {} if isinstance(exclusion.reason, str) else exclusion.reason.values
+    sha256 = f" (sha256 {short_hash(str(values['sha256']))})" if "sha256" in values else ""
+    by = [_by_level(name, levels) for name, levels in list(exclusion.by_group.items())[:_MOST_ATTRIBUTES] if levels]
+    groups = f", by {', by '.join(by)}" if by else ""
+    return f"{in_words(exclusion.count, 'image')} left out by {clean(str(values.get('list', 'a list')))}{sha256}{groups}"
+
+
+def _by_level(name: str, levels: object) -> str:
+    found = sorted(dict(levels).items(), key=lambda each: -each[1])  # type: ignore[call-overload]
+    more = f" and {in_words(len(found) - _MOST_LEVELS, 'more group')}" if len(found) > _MOST_LEVELS else ""
+    return f"{clean(name)} ({', '.join(f'{clean(str(level))} {count(n)}' for level, n in found[:_MOST_LEVELS])}{more})"
