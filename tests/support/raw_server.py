@@ -1,6 +1,7 @@
 """A server that speaks bytes, not HTTP: it reads whole requests and sends whatever a test says, for as long as the client listens."""
 
 import contextlib
+import itertools
 import json
 import socket
 import ssl
@@ -20,6 +21,12 @@ def head(status: str = "200 OK", **headers: str) -> bytes:
 def whole(body: bytes = ANSWER, status: str = "200 OK", **headers: str) -> bytes:
     """Return a reply with its length."""
     return head(status, Content_Length=str(len(body)), **headers) + body
+
+
+def flood(first: bytes, block: bytes) -> Iterable[bytes]:
+    """Send a block again and again."""
+    yield first
+    yield from itertools.repeat(block)
 
 
 @dataclass
@@ -53,6 +60,13 @@ class RawServer:
     def wait(self, seconds: float) -> bool:
         """Wait; tell whether the test is over."""
         return self._over.wait(seconds)
+
+    def drip(self, content: bytes) -> Iterable[bytes]:
+        """Send a byte at a time, ten a second."""
+        for byte in content:
+            if self.wait(0.1):
+                return
+            yield bytes([byte])
 
     @property
     def port(self) -> int:
@@ -108,7 +122,8 @@ class RawServer:
             content += part
         first, _, rest = content.partition(b"\r\n\r\n")
         self.heads.append(first)
-        length = next(int(line.split(b":")[1]) for line in first.split(b"\r\n") if line.lower().startswith(b"content-length"))
+        lengths = (int(line.split(b":")[1]) for line in first.split(b"\r\n") if line.lower().startswith(b"content-length"))
+        length = next(lengths, 0)
         while len(rest) < length:
             if not (part := connection.recv(65536)):
                 return False

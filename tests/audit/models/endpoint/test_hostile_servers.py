@@ -18,7 +18,7 @@ from audit.models.endpoint.settings import EndpointSettings
 from audit.types import Question
 from tests.support.endpoint import Fault, Stub
 from tests.support.model_folders import noise
-from tests.support.raw_server import ANSWER, RawServer, head, whole
+from tests.support.raw_server import ANSWER, RawServer, flood, head, whole
 
 ASKED = Question("Who?\n- woman\n- man\n- unclear", ("woman", "man", "unclear"), outcomes=("refusal", "unparsed"))
 FACES = noise(*[(12, 12)] * 4)
@@ -80,20 +80,6 @@ def test_a_jump_of_the_clock_changes_no_patience(tmp_path, monkeypatch):
 # ---- replies without end, or of any size ------------------------------------------------------------------------------------------------
 
 
-def drip(server, content):
-    """Send a byte at a time, ten a second."""
-    for byte in content:
-        if server.wait(0.1):
-            return
-        yield bytes([byte])
-
-
-def flood(first, block):
-    yield first
-    while True:
-        yield block
-
-
 def chunk(content):
     return b"%x\r\n%s\r\n" % (len(content), content)
 
@@ -104,9 +90,9 @@ BOMB = zlib.compressobj(9, zlib.DEFLATED, 31)
 BOMB = b"".join([*(BOMB.compress(bytes(1 << 20)) for _ in range(1 << 10)), BOMB.flush()])
 """1 MB that unpacks to 1 GB."""
 FLOODS = {
-    "a slow head": lambda server: drip(server, whole()),
-    "a slow body": lambda server: drip(server, head(Content_Length="9000") + b" " * 9000),
-    "a slow refusal": lambda server: drip(server, head("401 Unauthorized", Content_Length="9000") + b" " * 9000),
+    "a slow head": lambda server: server.drip(whole()),
+    "a slow body": lambda server: server.drip(head(Content_Length="9000") + b" " * 9000),
+    "a slow refusal": lambda server: server.drip(head("401 Unauthorized", Content_Length="9000") + b" " * 9000),
     "headers": lambda server: flood(b"HTTP/1.1 200 OK\r\n", b"X-A: " + b"a" * 1000 + b"\r\n"),
     "one header": lambda server: flood(b"HTTP/1.1 200 OK\r\nX: ", b"a" * 65536),
     "interim replies": lambda server: flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 99),
@@ -213,7 +199,7 @@ def test_cookies_of_a_server_are_not_sent_back(tmp_path):
 
 
 def test_requests_on_their_way_end_when_the_model_is_closed(tmp_path):
-    with RawServer(lambda number: [whole()] if number == 1 else drip(server, whole())) as server:
+    with RawServer(lambda number: [whole()] if number == 1 else server.drip(whole())) as server:
         settings = EndpointSettings(server.url, mode="text", in_flight=4, log=tmp_path / "a.log")
         with opened("api:tiny", settings, tmp_path) as model:
             model.begin(FACES, [ASKED])
