@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -20,7 +21,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,7 +33,10 @@ from contrastive.folders import Folder
 
 ATTEMPTS, FIRST_WAIT_S = 6, 0.1
 """Attempts without a byte gained before a fetch is given up; the wait before the second, which doubles."""
-TIMEOUT_S = 60.0
+TIMEOUT_S, LEAST_BYTES = 60.0, 1 << 16
+"""For the head of a reply, and for each so many bytes of its body; a server that is slower has failed."""
+MOST_SHARD, MOST_SIDECAR = 1 << 36, 1 << 26
+"""Bytes, whatever a server says."""
 _CHUNK = 1 << 20
 _RANGE, _CHOICE = re.compile(r"\{(\d+)\.\.(\d+)\}"), re.compile(r"\{([^{}]*,[^{}]*)\}")
 _MOST_SHARDS = 100_000
@@ -85,7 +89,7 @@ class RemoteShards(TarShards):
         address, question, rest = self._urls[shard].partition("?")
         target = self._folder / f"{shard:06d}{SIDECAR}"
         try:
-            fetch(f"{address}{SIDECAR}{question}{rest}", target)
+            fetch(f"{address}{SIDECAR}{question}{rest}", target, MOST_SIDECAR)
             said = json.loads(target.read_text("utf-8"))
             with _opened(self._urls[shard], 0) as (_, size):
                 return understood(said, size) if size is not None else None
@@ -122,10 +126,11 @@ class RemoteShards(TarShards):
         raise missing
 
 
-def fetch(url: str, target: Path) -> int:
+def fetch(url: str, target: Path, most: int = MOST_SHARD) -> int:
     """Write what lies at a URL into a file, going on where a connection broke; return its bytes.
 
-    Raises `TrainingDataError` if there is nothing, `MachineError` if several attempts in a row bring no byte.
+    Raises `TrainingDataError` if there is nothing or more than `most` bytes, `MachineError` if several attempts in a row bring no byte, or
+    fewer than `LEAST_BYTES` within `TIMEOUT_S`.
     """
     done, failed = 0, 0
     folder = Folder.of(target.parent, make=True)
@@ -135,9 +140,12 @@ def fetch(url: str, target: Path) -> int:
             before, size, problem = done, None, "it ends early"
             try:
                 with _opened(url, done) as (source, size):
-                    while block := source.read(_CHUNK):
-                        file.write(block)
+                    for block in _blocks(source):
                         done += len(block)
+                        if done > most:
+                            fix = "cut it into smaller shards" if most == MOST_SHARD else "look at what the address serves"
+                            raise TrainingDataError(f"more than {most:,} bytes lie at {url}", fix=fix)
+                        file.write(block)
             except FileNotFoundError as error:
                 fix = "look at the address and the numbers in braces: {000..127} or {000,003}; * is for files on this machine"
                 raise TrainingDataError(f"there is nothing to read at {url}", why=str(error)[:200], fix=fix) from error
@@ -145,11 +153,24 @@ def fetch(url: str, target: Path) -> int:
                 problem = f"{type(error).__name__}: {str(error)[:200]}"
             if done == size:
                 return done
-            failed = failed + 1 if done == before else 0
+            failed = failed + 1 if done == before or problem.startswith(TimeoutError.__name__) else 0
             if failed == ATTEMPTS:
                 fix = "the same command again resumes" if done else _UNREACHED
                 raise MachineError(f"{url} cannot be fetched", why=f"{done:,} bytes came; {problem}", fix=fix)
             time.sleep(FIRST_WAIT_S * 2**failed)
+
+
+def _blocks(source: IO[bytes]) -> Iterator[bytes]:
+    """Give the bytes of a file as they come; `TimeoutError` if they come too slowly."""
+    read = getattr(source, "read1", source.read)  # does not wait until a block is full
+    began, came = time.monotonic(), 0
+    while block := read(_CHUNK):
+        yield block
+        came += len(block)
+        if came >= LEAST_BYTES:
+            began, came = time.monotonic(), 0
+        elif time.monotonic() - began > TIMEOUT_S:
+            raise TimeoutError(f"{came:,} bytes in {TIMEOUT_S:g} s")
 
 
 @contextmanager
@@ -159,14 +180,66 @@ def _opened(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
         yield found
 
 
+class _Punctual(HTTPConnection):
+    """A connection that is shut where the head of a reply takes longer than `TIMEOUT_S`, however many bytes of it come."""
+
+    def getresponse(self) -> HTTPResponse:
+        with socket.socket(fileno=os.dup(self.sock.fileno())) as handle:
+            alarm = threading.Timer(TIMEOUT_S, handle.shutdown, (socket.SHUT_RDWR,))
+            alarm.start()
+            began = time.monotonic()
+            try:
+                return super().getresponse()
+            except (OSError, HTTPException) as error:
+                if time.monotonic() - began < TIMEOUT_S:
+                    raise
+                raise TimeoutError(f"no reply begins within {TIMEOUT_S:g} s") from error
+            finally:
+                alarm.cancel()
+                alarm.join()
+
+
+class _PunctualTLS(_Punctual, HTTPSConnection):
+    """The same, encrypted."""
+
+
+class _ByHTTP(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens addresses of HTTP by connections that are punctual."""
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_Punctual, req)
+
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_PunctualTLS, req)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what opens addresses of HTTP alone: a server may send on to another one, not to another protocol."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (_ByHTTP, *_HANDLERS):
+        opener.add_handler(handler())
+    return opener
+
+
+_HANDLERS = (
+    urllib.request.ProxyHandler,
+    urllib.request.HTTPRedirectHandler,
+    urllib.request.HTTPDefaultErrorHandler,
+    urllib.request.HTTPErrorProcessor,
+    urllib.request.UnknownHandler,
+)
+
+
 @contextmanager
 def _opened_http(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310  # http by the caller
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
-            length = response.headers.get("Content-Length")
-            skip = 0 if response.status == HTTPStatus.PARTIAL_CONTENT else start  # a server may not know of ranges
-            size = None if length is None else int(length) + start - skip
+        with _opener().open(request, timeout=TIMEOUT_S) as response:
+            partial = response.status == HTTPStatus.PARTIAL_CONTENT
+            if partial and not response.headers.get("Content-Range", f"bytes {start}-").startswith(f"bytes {start}-"):
+                raise OSError("the server sends another part than the one asked for")
+            skip = 0 if partial else start  # a server may not know of ranges
+            size = None if response.length is None else response.length + start - skip
             for at in range(0, skip, _CHUNK):
                 response.read(min(_CHUNK, skip - at))
             yield response, size

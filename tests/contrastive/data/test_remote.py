@@ -1,10 +1,12 @@
 """Tar shards at URLs: the same batches as from disk, whatever the connection does, and resumed to the bit."""
 
 import io
+import itertools
 import tarfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -23,6 +25,7 @@ from contrastive.errors import MachineError, UsageError, VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.step import batch_of
+from tests.support.raw_server import RawServer, flood, head, whole
 from tests.support.spawn import spawn
 from tests.support.training import TINY_CONV, assert_same_batches, assert_same_bytes, run_text, train_and_die
 
@@ -129,7 +132,7 @@ def test_a_sidecar_saves_fetching_a_shard_for_its_index(shards, monkeypatch):
 
     fetched = []
     fetch = remote.fetch
-    monkeypatch.setattr(remote, "fetch", lambda url, target: fetched.append(url) or fetch(url, target))
+    monkeypatch.setattr(remote, "fetch", lambda url, *more: fetched.append(url) or fetch(url, *more))
     with served(shards, Counting) as address:
         source = open_source(DataConfig(f"{address}/{{000..003}}.tar"))
         assert all(url.endswith(SIDECAR) for url in fetched)
@@ -186,3 +189,73 @@ def test_a_buffer_shuffles_what_is_near(run):
     for settings, says in ((["data.shuffle_buffer=5"], "data.shuffle_buffer is for tar shards"),):
         with pytest.raises(UsageError, match=says):
             loop.prepare(read_config(run, settings))
+
+
+# ---- servers that never end, or send something else -------------------------------------------------------------------------------------
+
+
+CHUNKED = head(Transfer_Encoding="chunked")
+NEVER = {
+    "a slow head": (lambda server: server.drip(whole(b"x" * 99)), "no reply begins"),
+    "a slow body": (lambda server: itertools.chain([head(Content_Length="9000")], server.drip(b"x" * 9000)), "bytes in 0.3 s"),
+    "interim replies": (lambda server: flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "no reply begins"),
+    "a length that is no number": (lambda server: [head(Content_Length="nan") + b"x"], "timed out"),
+    "a length of 5,000 digits": (lambda server: [head(Content_Length="9" * 5000) + b"x"], "timed out"),
+    "a negative length": (lambda server: [head(Content_Length="-5") + b"x"], "timed out"),
+    "another part": (lambda server: [whole(b"x" * 10, "206 Partial Content", Content_Range="bytes 5-14/100")], "another part"),
+    "itself": (lambda server: [head("302 Found", Location=f"http://127.0.0.1:{server.port}/b.tar", Content_Length="0")], "302"),
+}
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_a_server_that_never_ends_or_sends_something_else_is_given_up(name, tmp_path, monkeypatch):
+    for setting, value in (("TIMEOUT_S", 0.3), ("ATTEMPTS", 2), ("FIRST_WAIT_S", 0.01)):
+        monkeypatch.setattr(remote, setting, value)
+    reply, reason = NEVER[name]
+    server = RawServer(lambda number: reply(server))
+    with server:
+        began = time.monotonic()
+        with pytest.raises(MachineError, match=f"cannot be fetched(.|\\n)*{reason}"):
+            remote.fetch(f"http://127.0.0.1:{server.port}/a.tar", tmp_path / "a.tar")
+        assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    "reply", [lambda number: flood(CHUNKED, b"ffff\r\n" + b" " * 0xFFFF + b"\r\n"), lambda number: [whole(b" " * (9 << 20))]]
+)
+def test_more_than_a_shard_may_hold_is_not_written(reply, tmp_path):
+    with RawServer(reply) as server, pytest.raises(TrainingDataError, match="more than 5,000,000 bytes"):
+        remote.fetch(f"http://127.0.0.1:{server.port}/a.tar", tmp_path / "a.tar", 5_000_000)
+    assert (tmp_path / "a.tar").stat().st_size <= 5_000_000
+
+
+def test_a_server_cannot_send_on_to_another_protocol(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.001)
+    with RawServer(lambda number: []) as other:
+        for scheme in ("ftp", "file"):
+            location = f"{scheme}://127.0.0.1:{other.port}/etc/passwd"
+            reply = head("302 Found", Location=location, Content_Length="0")
+            with RawServer(lambda number, reply=reply: [reply]) as server, pytest.raises(MachineError, match="cannot be fetched"):
+                remote.fetch(f"http://127.0.0.1:{server.port}/a.tar", tmp_path / "a.tar")
+        assert other.connections == 0
+
+
+def test_a_sidecar_without_end_is_passed_over(shards, monkeypatch):
+    monkeypatch.setattr(remote, "MOST_SIDECAR", 1 << 20)
+
+    class Endless(Quiet):
+        def do_GET(self):
+            if not self.path.endswith(SIDECAR):
+                return super().do_GET()
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(64):
+                self.wfile.write(b" " * (1 << 20))
+            return None
+
+        def handle(self):
+            with suppress(ConnectionError):
+                super().handle()
+
+    with served(shards, Endless) as address:
+        assert open_source(DataConfig(f"{address}/{{000..003}}.tar")).captions(25) == ("number 25",)
