@@ -98,6 +98,8 @@ class _Put:
         if self.resolved.gate.subject == "verdict":
             return _verdict_check(self.resolved, self.comparison, self.change)
         place = (self.comparison.after, self.comparison.probe, self.change.id)
+        if without := self._without_answer():
+            return GateCheck(*place, "not estimable", (without,), limited=self.comparison.limited)
         bounds = self._of_gap() if self.resolved.group is None else self._of_rates()
         if bounds is None:
             groups = 2 if self.resolved.group is None else 1
@@ -110,6 +112,12 @@ class _Put:
         reasons = (self._measured(bounds, "blocked" if blocked else outcome), *self._not_compared())
         images = sum(cell.before.n for cell in self.compared)
         return GateCheck(*place, outcome, reasons, bounds.value, bounds.low, bounds.high, images, limited=self.comparison.limited)
+
+    def _without_answer(self) -> Note | None:
+        """Return which side has no gap, as of a model that always says the same: by a change to it a gap would only seem to shrink."""
+        verdicts = {self.comparison.before: self.change.verdict_before, self.comparison.after: self.change.verdict_after}
+        names = tuple(name for name, verdict in verdicts.items() if verdict == "not estimable")
+        return Note("side_not_estimable", {"names": names}) if names and self.resolved.group is None else None
 
     def _holds(self, number: float) -> bool:
         return COMPARE[self.resolved.gate.operator](number, self.resolved.gate.limit)

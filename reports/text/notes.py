@@ -235,6 +235,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         # ---- gates
         "not_asked": "Not asked by this audit.",
         "no_primary": "This audit has no primary question.",
+        "side_not_estimable": "The question cannot be estimated in the audit of {names}.",
         "mean_not_estimable": "The question cannot be estimated in every replicate.",
         "ratio_of_clusters": "A ratio is not bounded where images come in clusters.",
         "unresponsive": "We found no evidence that the answers depend on the images.",

@@ -6,6 +6,7 @@ from itertools import combinations
 from xml.etree import ElementTree as ET
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import audit
@@ -14,7 +15,7 @@ from audit.comparison.sides import read
 from audit.errors import UsageError
 from audit.gates.changes import ChangeGates
 from audit.gates.direction import turned
-from audit.gates.options import FAIL_CLOSED
+from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.gates.parse import CHANGE_SUBJECTS, gate_question, parse
 from audit.output.audit import Clock
 from audit.output.comparison import assemble_comparisons
@@ -214,3 +215,20 @@ def test_models_that_do_not_differ_breach_a_gate_of_no_growth_rarely():
     models = [(f"m{i}", samples.result(samples.model(f"m{i}"), each, asked=asked)) for i, each in enumerate(wrong)]
     gates = [put(samples.facts(*pair), f"change[{ACCURACY}] > 0")[0] for pair in combinations(models, 2)]
     assert sum(gate.outcome == "breached" for gate in gates) <= 4  # of 45 pairs, at .025 on this side
+
+
+def test_a_gap_that_vanishes_with_the_answers_is_not_estimable(tmp_path):
+    """The second model says "x" to every image: its gap would be 0 and the change a fall of 40 points, which held any gate."""
+    groups, truth = np.repeat(["A", "B"], 200), np.tile(["x", "y"], 200)
+    wrong = np.arange(400) % 200 < np.where(groups == "A", 0, 80)
+    answers = {"looks": np.where(wrong, np.where(truth == "x", "y", "x"), truth), "constant": np.full(400, "x")}
+    for name, y_pred in answers.items():
+        rows = pd.DataFrame({"id": [f"i{row}" for row in range(400)], "group": groups, "y_true": truth, "y_pred": y_pred})
+        audit.audit(predictions=rows, draws=199, out=tmp_path / name)
+    sides = (tmp_path / "looks", tmp_path / "constant")
+    changes = audit.compare(*map(str, sides), fail_on=["change > 0.02", "change[predictions.accuracy by group for B] < -0.2"])
+    gap, rate = changes.gates
+    assert (gap.outcome, changes.exit_code) == ("not estimable", 1)
+    assert {note.code for check in gap.checks for note in check.reasons} == {"side_not_estimable"}
+    assert rate.outcome in ("held", "inconclusive", "breached")  # the rate of a group can be estimated
+    assert replace(changes, gate_policy=GatePolicy(allow_undecided=True)).exit_code == (rate.outcome == "breached")
