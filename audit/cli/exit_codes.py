@@ -14,7 +14,7 @@ from contrastive.cli.console import discard, put, visible
 from contrastive.cli.signals import Stopped, stopping
 
 COMPLETE, BREACHED, DEFECT, INTERRUPTED, CLOSED_PIPE = 0, 1, 70, 130, 141
-GATED = "1 a gate is breached or under --limit, "
+GATED = "1 a gate is breached, cannot be estimated or is under --limit, "
 ENDS = "70 defect, 130 interrupted (129 SIGHUP, 143 SIGTERM)"
 MEANING = f"exit codes: 0 complete, {GATED}2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, {ENDS}"
 

@@ -130,6 +130,13 @@ def test_c10_a_score_that_is_no_number_is_named_by_its_row(bench, table, bad):
     bench.run("--predictions", table("scores", "y_true,race,score:1,score:0", rows), code=3, said=["'score:1'", "row 3"])
 
 
+@pytest.mark.parametrize("weight", ["1e308", "5e-324"])
+def test_c10_a_weight_that_no_sum_holds_is_named_by_its_row(bench, table, weight):
+    rows = [f"{i},{'ab'[i % 2]},cat,cat,{weight if i == 6 else 1}" for i in range(200)]
+    words = ("--predictions", table("answers", "id,group,y_true,y_pred,w", rows), "--weights", "w")
+    bench.run(*words, code=3, said=["column 'w', first in row 7 after the header"])
+
+
 def test_c11_a_label_outside_the_set_is_named(bench, table):
     rows = ["cat,A,0.75,0.25", "cow,B,0.25,0.75"]
     bench.run("--predictions", table("scores", "y_pred,race,score:cat,score:dog", rows), code=3, said=["'cow'"])

@@ -1,4 +1,4 @@
-"""Rows G1 to G5: what is planted is found, what is not there is not, and what must not matter does not."""
+"""Rows G1 to G6: what is planted is found, what is not there is not, what must not matter does not, and no answer passes no gate."""
 
 import json
 import random
@@ -96,3 +96,17 @@ def test_g5_the_size_of_a_batch_changes_no_verdict_and_no_score_by_a_hundred_tho
         verdicts.append(results()["audits"][0]["verdict"])
     assert verdicts[0] == verdicts[1]
     assert np.abs(seen[0] - seen[1]).max() < 1e-5
+
+
+def test_g6_a_model_with_one_answer_passes_no_gate_and_one_that_cannot_be_read_leaves_an_error(bench, table, results):
+    rows = [f"{i},{'ab'[i % 2]},{'dog' if i % 5 else 'cat'},dog" for i in range(800)]
+    bench.cache.mkdir(exist_ok=True)
+    junit = bench.cache / "gates.xml"  # anywhere else would be written outside --out
+    gated = ("--fail-on", "gap>0.05", "--junit", junit)
+    bench.run("--predictions", table("answers", HEADER, rows), *gated, code=1)
+    assert [gate["outcome"] for gate in results()["gates"]] == ["not estimable"]
+    assert "<failure" in junit.read_text()
+    bench.run("--predictions", table("answers", HEADER, rows), *gated, "--allow-undecided")
+    assert "<failure" not in junit.read_text()
+    bench.run("--model", "absent.pt", "--probe", "emoji", *gated, code=3)
+    assert "<error" in junit.read_text()
