@@ -149,7 +149,7 @@ def render(template: str, variables: Mapping[str, Any], most: int) -> str:
     return "".join(pieces)
 
 
-def outcome(template: str, variables: Mapping[str, Any], most: int) -> dict[str, str]:
+def respond(template: str, variables: Mapping[str, Any], most: int) -> dict[str, str]:
     """Return ``words``, ``failed`` or ``refused``."""
     try:
         return {"words": render(template, variables, most)}
@@ -179,7 +179,7 @@ def main() -> None:
     """Answer one request within limits."""
     request = json.load(sys.stdin.buffer)
     limit(request.pop("cpu_s"))
-    sys.stdout.buffer.write(json.dumps(outcome(**request)).encode())
+    sys.stdout.buffer.write(json.dumps(respond(**request)).encode())
 
 
 if __name__ == "__main__":

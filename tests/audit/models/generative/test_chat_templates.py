@@ -14,7 +14,7 @@ from transformers.utils.chat_template_utils import _compile_jinja_template, rend
 from audit.errors import DataError, UnsafeError
 from audit.models.generative import chat_template
 from audit.models.generative.chat_template import MARK, frames
-from audit.models.generative.template_sandbox import ChatEnvironment, outcome
+from audit.models.generative.template_sandbox import ChatEnvironment, respond
 from tests.support.generative_models import CAUSAL
 from tests.support.model_folders import refused
 
@@ -174,6 +174,6 @@ def test_code_in_the_process_of_a_template_has_no_secret_file_socket_or_memory(m
 
 
 def test_an_outcome_names_what_a_template_raised():
-    assert outcome("{{ 1 / 0 }}", {}, 9) == {"failed": "ZeroDivisionError: division by zero"}
-    assert outcome("{{ 'a' * 10 }}", {}, 9) == {"refused": "length"}
-    assert outcome("{{ 'a' * 9 }}", {}, 9) == {"words": "a" * 9}
+    assert respond("{{ 1 / 0 }}", {}, 9) == {"failed": "ZeroDivisionError: division by zero"}
+    assert respond("{{ 'a' * 10 }}", {}, 9) == {"refused": "length"}
+    assert respond("{{ 'a' * 9 }}", {}, 9) == {"words": "a" * 9}
