@@ -8,10 +8,12 @@ import argparse
 import os
 import sys
 import time
+import traceback
 import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -43,7 +45,11 @@ def examine(number: int, audits: int) -> tuple[Counter, dict[str, tuple[int, str
                     smaller = len(repr(design)) < len(smallest)
                     breaches[name] = (many + 1, what if smaller else before, repr(design) if smaller else smallest)
         except AuditError as error:
-            seen[f"refused: {str(error)[:60]}"] += 1
+            seen[f"refused: {str(error).splitlines()[0][:60]}"] += 1
+        except Exception as error:  # a defect as grave as a contradiction: exit code 70
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            said = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+            breaches["no audit crashes"] = (breaches.get("no audit crashes", (0,))[0] + 1, said, repr(design))
 
     put()
     return seen, breaches

@@ -462,7 +462,9 @@ def a_model_that_recognises_nothing_is_said_to(case: Case) -> Iterator[str]:
             continue
         if audit["verdict"] == "equivalent" or any(f["verdict"] == "equivalent" for f in planned(audit)):
             yield "equivalent, of a model that recognises nothing"
-        if screen and not re.search(r"not a valid test|depend on the images|uses? the images|one answer|constant", screen.text[:600]):
+        if screen and not re.search(
+            r"not a valid test|looks? at the images|depend on the images|uses? the images|one answer|constant", screen.text[:600]
+        ):
             yield f"nothing is recognised, and the page begins {screen.text[:160]!r}"
 
 

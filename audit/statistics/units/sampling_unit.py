@@ -175,7 +175,7 @@ class UnitsOf:
         if weight is not None:
             owner = None if cluster is None else cluster[counted]
             # Only ratios matter, and squares of the largest must not overflow.
-            table, squares = weighted_table(owner, codes, event, weight[counted] / weight.max(), groups)
+            table, squares = weighted_table(owner, codes, event, weight[counted] / weight.max(initial=0.0), groups)
             return WeightedUnits.by(WeightedTable(table, squares, tallied.n), clustered=cluster is not None, by_design=True)
         return images if cluster is None else ClusterUnits(cluster_table(cluster[counted], codes, event, groups), by_design=True)
 
