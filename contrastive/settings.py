@@ -34,7 +34,7 @@ class DataConfig:
     train: StrictStr
     """``emoji``, ``shapes``; a table (CSV, JSON lines, Excel) whose image paths are relative to its own folder; a folder of images with
     ``.txt`` beside them, of tar shards, of Parquet, or by ``save_to_disk``; a ``.tar`` or ``.parquet`` file; several tar shards, here
-    (``shards/*.tar``) or at URLs (``https://HOST/{000..127}.tar``; what fsspec opens); or ``hf:`` and a name on the hub:
+    (``shards/*.tar``) or at URLs (``https://HOST/{000..127}.tar``, ``s3://``, ``gs://``, ``az://``, ``hf://``); or on the hub:
     ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#FIRST_N]`` (with ``#N`` only the first N rows are fetched)."""
     shuffle_buffer: NotNegativeInt | None = None
     """Of tar shards: pairs that are shuffled at a time while the shards are read one after another, in another order each epoch; 0: all

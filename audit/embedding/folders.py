@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from audit.embedding import shard
-from audit.errors import UnsafeError, UsageError, nearest
+from audit.errors import UnsafeError
 from contrastive.folders import Folder
+from contrastive.urls import file_system
 
-URLS = ("s3://BUCKET/PREFIX", "gs://BUCKET/PREFIX", "file:///FOLDER")
 _AT_ONCE = 16
 """Files asked for in one go."""
 _Result = TypeVar("_Result")
@@ -70,18 +70,7 @@ class SharedRoot:
         return [StoredFile(_below(path, name), int(each.get("size") or 0), _written(each)) for name, each in sorted(found.items())]
 
     def _system(self) -> tuple[Any, str]:
-        import fsspec
-
-        scheme = self.url.partition("://")[0]
-        try:
-            system, path = fsspec.core.url_to_fs(self.url)
-        except ImportError as error:
-            packages = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
-            what, fix = f"nothing here reads {scheme}://", f"python -m pip install {packages.get(scheme, scheme)}"
-            raise UsageError(what, where=self.url, why=str(error)[:200], fix=fix) from error
-        except ValueError as error:
-            what = f"unknown kind of URL: {scheme}://"
-            raise UsageError(what, where=self.url, fix=nearest(f"{scheme}://", URLS)) from error
+        system, path = file_system(self.url)
         return system, path.rstrip("/")
 
 

@@ -30,6 +30,7 @@ from contrastive.data.source import TrainingDataError
 from contrastive.data.tars import SIDECAR, ShardIndex, TarShards, index_of, understood
 from contrastive.errors import MachineError, UsageError
 from contrastive.folders import Folder
+from contrastive.urls import file_system
 
 ATTEMPTS, FIRST_WAIT_S = 6, 0.1
 """Attempts without a byte gained before a fetch is given up; the wait before the second, which doubles."""
@@ -176,7 +177,7 @@ def _blocks(source: IO[bytes]) -> Iterator[bytes]:
 @contextmanager
 def _opened(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
     """Open what lies at a URL from a byte on; yield it and the size of the whole (None: not said). `FileNotFoundError` without anything."""
-    with (_opened_http if url.startswith(("http://", "https://")) else _opened_by_fsspec)(url, start) as found:
+    with (_opened_http if url.lower().startswith(("http://", "https://")) else _opened_by_fsspec)(url, start) as found:
         yield found
 
 
@@ -251,13 +252,7 @@ def _opened_http(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]
 
 @contextmanager
 def _opened_by_fsspec(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
-    import fsspec
-
-    try:
-        system, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
-    except (ImportError, ValueError) as error:
-        fix = "install what it asks for, or fetch the shards"
-        raise UsageError(f"{url} cannot be opened with fsspec", why=str(error)[:200], fix=fix) from error
+    system, path = file_system(url, use_listings_cache=False)
     size = system.info(path)["size"]
     with system.open(path, "rb") as source:
         source.seek(start)

@@ -19,7 +19,7 @@ from audit.data.images import MAX_BYTES, UnreadableImage
 from audit.data.lazy import LazyImages
 from audit.data.schema import Cells, Schema, check_columns, image_column, quoted, with_known_image_column
 from audit.data.streams.braces import expanded_names
-from audit.data.streams.sources import MOST_TABLE, ByteSource, SourceFile, joined, listed, open_source, read_whole
+from audit.data.streams.sources import MOST_TABLE, ByteSource, SourceFile, is_url, joined, listed, open_source, read_whole
 from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, shards_of
 from audit.data.table import read_cells
 from audit.errors import DataError, UnsafeError, UsageError
@@ -27,6 +27,7 @@ from audit.types import Dataset
 from contrastive.folders import Folder
 from contrastive.tables import PARQUET, TEXT, ending_of
 from contrastive.tables.parquet import first_line
+from contrastive.urls import check_protocol
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +42,8 @@ def load_url(location: str, schema: Schema, *, name: str, licence: str, encoding
     UsageError for anything else; DataError if it cannot be read, or images are named by anything but relative paths; MachineError if it is
     out of reach.
     """
+    if is_url(location):
+        check_protocol(location)
     if is_web_dataset(location):
         return load_web_dataset(shards_of(expanded_names(location)), schema, name=name, licence=licence)
     path = Path(location.partition("?")[0])

@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
 from contrastive.tables.parquet import first_line
+from contrastive.urls import file_system, http_opener
 
 TIMEOUT_S = 60
 BLOCK, HELD = 4 * 2**20, 8
@@ -30,10 +31,7 @@ _PAUSES_S = (0.5, 2.0)
 """Before a part is asked for again that did not come whole."""
 MOST_TABLE = 2**30
 """Bytes of a table behind a URL, which is read whole."""
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-_ANONYMOUS: dict[str, dict[str, Any]] = {"hf": {"token": False}}
-"""The hub is asked without the user's token."""
-_PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+_SCHEME = re.compile(r"(?:[\w+.-]+::)*([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 class ByteSource(Protocol):
@@ -57,19 +55,20 @@ def is_url(location: str) -> bool:
 
     Examples
     --------
-    >>> is_url("s3://bucket/0.tar"), is_url("hf:org/name"), is_url("C://x"), is_url("here/0.tar")
-    (True, False, False, False)
+    >>> is_url("s3://bucket/0.tar"), is_url("zip::https://x/0.zip"), is_url("hf:org/name"), is_url("C://x"), is_url("here/0.tar")
+    (True, True, False, False, False)
     """
     return _SCHEME.match(location) is not None
 
 
 def open_source(location: str) -> ByteSource:
     """Return the file at a path or URL; DataError if it does not exist, MachineError if it is out of reach."""
-    scheme = found[1].lower() if (found := _SCHEME.match(location)) else ""
-    if scheme in ("http", "https"):
+    if location.lower().startswith(("http://", "https://")):
         return _Blocks(_HttpFile(location))
-    if scheme in ("", "file"):
-        return _LocalFile(Path(unquote(urlsplit(location).path)) if scheme else Path(location))
+    if location.lower().startswith("file://"):
+        return _LocalFile(Path(unquote(urlsplit(location).path)))
+    if not is_url(location):
+        return _LocalFile(Path(location))
     return _Blocks(_FsspecFile(location))
 
 
@@ -85,7 +84,7 @@ def listed(folder: str) -> list[str]:
     """Return the names in a folder behind a URL, sorted; UsageError where the protocol has no list."""
     if folder.lower().startswith(("http://", "https://")):
         raise UsageError("a folder behind HTTP cannot be listed", fix="name the table, the Parquet files, or {000000..000127}.tar")
-    system, path = _file_system(folder)
+    system, path = _anonymous(folder)
     try:
         return sorted(Path(each).name for each in system.ls(path, detail=False))
     except FileNotFoundError as error:
@@ -124,21 +123,12 @@ class _LocalFile:
             raise MachineError(f"cannot read {self.name}", why=error.strerror or str(error), fix="check the disk") from error
 
 
-class _NoOtherScheme(urllib.request.HTTPRedirectHandler):
-    """Follows a redirection to HTTP or HTTPS, and not from the second to the first."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        if not newurl.startswith("https://") and not (newurl.startswith("http://") and req.full_url.startswith("http://")):
-            raise urllib.error.HTTPError(req.full_url, code, "it leads to something that is not HTTPS", headers, fp)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 class _HttpFile:
     def __init__(self, url: str):
         if urlsplit(url).username is not None:
             raise UsageError("a URL with a name or a password in it", why="results say how a run was started", fix="leave them out")
         self._url, self.name = url, unquote(Path(urlsplit(url).path).name) or "the URL"
-        self._opener = urllib.request.build_opener(_NoOtherScheme)
+        self._opener = http_opener()
         # Not HEAD: an address that is signed for reading may refuse it.
         try:
             with self._asked((0, 0)) as answer:
@@ -205,7 +195,7 @@ class _Broken(Exception):  # noqa: N818  (it is tried again, and never leaves th
 
 class _FsspecFile:
     def __init__(self, url: str):
-        self._system, self._path = _file_system(url)
+        self._system, self._path = _anonymous(url)
         self.name = Path(self._path).name
         try:
             found = self._system.info(self._path)
@@ -224,19 +214,9 @@ class _FsspecFile:
             raise MachineError(f"cannot read {self.name}", why=first_line(error), fix="check URL, network and rights") from error
 
 
-def _file_system(url: str) -> tuple[Any, str]:
-    """Return the file system of a URL, and the path in it."""
-    import fsspec
-
-    scheme = url.partition("://")[0].lower()
-    if "::" in url or scheme not in fsspec.available_protocols():
-        raise UsageError(f"no way to read {scheme}://", why="it is not a file system that fsspec knows", fix="download the data")
-    try:
-        system, path = fsspec.core.url_to_fs(url, **_ANONYMOUS.get(scheme, {}))
-    except ImportError as error:
-        package = _PACKAGES.get(scheme, "the package that fsspec names")
-        raise MachineError(f"reading {scheme}:// requires {package}", why=first_line(error), fix=f"pip install {package}") from error
-    return system, str(path)
+def _anonymous(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it; the hub is asked without the user's token."""
+    return file_system(url, **({"token": False} if url.lower().startswith("hf://") else {}))
 
 
 class _Blocks:

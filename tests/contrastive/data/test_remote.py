@@ -168,7 +168,7 @@ def test_what_is_not_there_and_a_server_that_never_answers_are_told(address, sha
         open_source(DataConfig(f"{address}/000.tar"))
     assert "0 bytes came; HTTPError: HTTP Error 500" in caught.value.why
     assert "whether its server runs and can be reached from here" in caught.value.fix
-    with pytest.raises(UsageError, match="cannot be opened with fsspec"):
+    with pytest.raises(UsageError, match="nosuchprotocol:// are not read"):
         open_source(DataConfig("nosuchprotocol://x/{000..001}.tar"))
     with pytest.raises(UsageError, match=r"the range '\{3..1\}' cannot be expanded"):
         open_source(DataConfig(f"{shards}/{{3..1}}.tar"))

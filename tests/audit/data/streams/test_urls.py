@@ -121,7 +121,7 @@ def test_what_cannot_be_had_says_why(tmp_path, monkeypatch):
             load(f"{url}/labels.csv")
     with pytest.raises(MachineError, match="cannot reach the server"):
         load(f"{url}/0.tar")
-    with pytest.raises(UsageError, match="no way to read nothing://"):
+    with pytest.raises(UsageError, match="nothing:// are not read"):
         load("nothing://x/0.tar")
 
 
