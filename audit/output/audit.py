@@ -92,6 +92,12 @@ def _near_duplicates_csv(audited: Sequence[AuditedProbe]) -> dict[str, str]:
 
 
 def _texts_csv(audited: Sequence[AuditedProbe]) -> str:
-    """Return what was written, a row an image and model: with it the audit can be repeated without the model."""
+    """Return the recorded texts, one row per image and model: with them the audit can be repeated without the model.
+
+    As in the tables, no cell is a formula to a spreadsheet: a model may have written anything.
+    """
+    from reports.exports.tables import without_formula
+
     frames = [each.texts.assign(model=each.result.model.name) for each in audited if each.texts is not None]
-    return str(pd.concat(frames).to_csv(index_label="id"))
+    table = pd.concat(frames).reset_index(names="id").rename(columns=without_formula)
+    return str(table.map(lambda cell: without_formula(cell) if isinstance(cell, str) else cell).to_csv(index=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from audit.naming import natural_order
@@ -14,8 +15,8 @@ from reports.exports import analyses
 from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
 from reports.text.numbers import clean
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
-"""A cell that begins like this is run as a formula by spreadsheets."""
+_FORMULA = frozenset("=+-@|%\N{MINUS SIGN}")
+"""A cell that begins like this is run as a formula by spreadsheets, also in its full-width, small or raised form (NFKC)."""
 QUESTION: Columns = {name: name for name in ("measurement", "metric", "outcome", "attributes")}
 FINDING: Columns = {"finding": "id", **QUESTION}
 ENDS: Columns = {name: name for name in ("low", "high")}
@@ -167,5 +168,19 @@ def _cell(value: object) -> object:
         return "yes" if value else "no"
     if not isinstance(value, str):
         return value
-    text = clean(value)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+    return without_formula(clean(value))
+
+
+def without_formula(text: str) -> str:
+    """Return a text that no spreadsheet runs: an apostrophe stands before what it would take for a formula.
+
+    Blanks, controls and characters without width are skipped: some spreadsheets do so, too.
+
+    Examples
+    --------
+    >>> without_formula("\uff1d1+1"), without_formula(" \u200b@SUM(A1)"), without_formula("Black")
+    ("'\uff1d1+1", "' \u200b@SUM(A1)", 'Black')
+    """
+    first = next((character for character in text if unicodedata.category(character)[0] not in "ZC"), "")
+    runs = unicodedata.normalize("NFKC", first)[:1] in _FORMULA or text.startswith(("\t", "\r"))
+    return f"'{text}" if first and runs else text

@@ -1,5 +1,7 @@
 """Row H10: protocols that are not read, names of thousands of characters, formulas in other scripts, and tables of thousands of columns."""
 
+import csv
+
 import pytest
 
 from tests.contrastive.test_urls import REFUSED
@@ -8,3 +10,12 @@ from tests.contrastive.test_urls import REFUSED
 @pytest.mark.parametrize("url", REFUSED)
 def test_h10_a_url_of_another_protocol_names_the_allowed_ones(bench, of_any, url):
     bench.run(*of_any, "--data", url, code=2, said=["are not read", "https://, http://, s3://, gs://, az://, hf:// and file://"])
+
+
+def test_h10_a_full_width_formula_is_text_in_every_table(bench, table):
+    groups = ("\uff1d1+1", "\uff0bA1", "\uff0d1", "\uff20SUM(A1)", "plain")
+    rows = [f"{i},{groups[i % 5]},cat,{'dog' if i % 8 == 1 else 'cat'}" for i in range(200)]
+    bench.run("--predictions", table("answers", "id,group,y_true,y_pred", rows))
+    found = [cell for path in (bench.out / "tables").iterdir() for row in csv.reader(path.read_text("utf-8").splitlines()) for cell in row]
+    assert {f"'{group}" for group in groups[:4]} < set(found)
+    assert not [cell for cell in found if cell.startswith(groups[:4])]

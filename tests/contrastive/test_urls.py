@@ -40,5 +40,5 @@ def test_a_redirection_leads_to_no_other_protocol(tmp_path):
         with pytest.raises(OSError, match="leads to something that is not HTTPS"):
             follow(Request(before), None, 302, "", {}, after)
     assert follow(Request("http://a.invalid/x"), None, 302, "", {}, "https://a.invalid/y").full_url == "https://a.invalid/y"
-    with served(tmp_path) as (url, _), pytest.raises(OSError, match="(?i)redirection"):
+    with served(tmp_path) as (url, _), pytest.raises(OSError, match=r"(?i)redirection"):
         http_opener().open(f"{url}/leads-to-a-file/0.tar")

@@ -86,6 +86,22 @@ def test_our_own_texts_give_the_same_numbers_with_the_probe_and_without(written)
     assert (with_probe.probe.name, without.probe.name) == ("words", "texts")
 
 
+class Formulas(Stereotyper):
+    """Writes every text as a formula."""
+
+    def _neutral(self, image, prompt):
+        return f"=1+1 {super()._neutral(image, prompt)}"
+
+
+def test_a_text_that_a_spreadsheet_would_run_has_an_apostrophe_in_front_and_gives_the_same_numbers(tmp_path):
+    dataset = pictures()
+    made = audit.audit(Formulas(), word_probe(dataset), data=dataset, no_cache=True, draws=99, seed=1, out=tmp_path / "out")
+    rows = pd.read_csv(tmp_path / "out" / "texts.csv", dtype=str, keep_default_na=False)
+    assert {text[:3] for name in rows if name.startswith("text:") for text in rows[name]} == {"'=1"}
+    again = audit.audit(predictions=tmp_path / "out" / "texts.csv", draws=99, seed=1)
+    assert again.results.audits[0].word_rates == made.results.audits[0].word_rates
+
+
 def test_texts_of_two_models_are_audited_apart_and_order_changes_nothing(written):
     own, _, path = written
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
