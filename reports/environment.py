@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import suppress
 from functools import cache
@@ -20,7 +21,20 @@ from reports.text.numbers import clean, isolated
 
 def draw(template: str, **values: object) -> str:
     """Return a template (its path within this package) filled with values; equal values give equal bytes."""
-    return environment().get_template(template).render(**values)
+    return _breakable(environment().get_template(template).render(**values))
+
+
+_PIECE = re.compile(r"<(script|style|svg|title)\b.*?</\1>|<[^>]*>|[^<]+", re.DOTALL)
+_RUN = re.compile(r"(?:&#?\w+;|[^\s&]){41,}")
+"""Characters without a blank; an escaped one counts once."""
+
+
+def _breakable(page: str) -> str:
+    """Return a page whose long runs of characters may break anywhere: a name of thousands of characters must not widen it.
+
+    A style alone cannot do this: in a table, it would break short names, too, before the table scrolls.
+    """
+    return _PIECE.sub(lambda found: found[0] if found[0][0] == "<" else _RUN.sub(r'<span class="long">\g<0></span>', found[0]), page)
 
 
 class _Compiled(FileSystemBytecodeCache):

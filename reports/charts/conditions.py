@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from audit.records.analyses.conditions import ConditionResult, Conditions
 from audit.types import Group
 from reports.charts.curves import MOST_GROUPS
-from reports.charts.forest import Mark, Scale, dots, percent_texts, polyline, posts, px, rate_axis
+from reports.charts.forest import Mark, Scale, cut, dots, percent_texts, polyline, posts, px, rate_axis
 from reports.text import phrases
 
 WIDTH, HEIGHT = 250, 176
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 26, 28
+_NAME = 26
+"""Characters of the name of a series that there is room for; the table has it whole."""
 
 
 def series_panels(found: Conditions) -> tuple[SimpleNamespace, ...]:
@@ -44,7 +46,7 @@ def _panel(name: str, found: Conditions, groups: Sequence[Group], up: Scale, mar
     across = Scale(0.0, last or 1.0, _LEFT, WIDTH - _RIGHT)
     steps = [0.0, *(result.condition.strength or 0.0 for result in results)]
     return SimpleNamespace(
-        name=name,
+        name=cut(name, _NAME),
         width=WIDTH,
         height=HEIGHT,
         axis=f"M{_LEFT} {_TOP}V{HEIGHT - _BOTTOM}H{WIDTH - _RIGHT}",

@@ -29,6 +29,8 @@ class GroupRow:
     """A labelled group."""
 
     label: str
+    name: str
+    """Its whole name where the label is cut, else empty."""
     value: str
     hot: bool
     """Whether it is the affected one."""
@@ -118,9 +120,11 @@ def _together(thin: Sequence[Rate], height: int, scale: Scale) -> list[GroupRow 
 
 
 def _row(cell: Rate, hot: bool, contrast: Contrast | None, scale: Scale) -> GroupRow:
+    name = phrases.group(cell.group)
     differs = contrast is not None and (contrast.low_adjusted > 0 or contrast.high_adjusted < 0)
     return GroupRow(
-        cut(phrases.group(cell.group), _LONGEST_LABEL),
+        cut(name, _LONGEST_LABEL),
+        name if len(name) > _LONGEST_LABEL else "",
         phrases.cell_value(cell),
         hot,
         "filled" if differs else "hollow",

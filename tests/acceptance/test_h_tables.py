@@ -19,3 +19,17 @@ def test_h10_a_full_width_formula_is_text_in_every_table(bench, table):
     found = [cell for path in (bench.out / "tables").iterdir() for row in csv.reader(path.read_text("utf-8").splitlines()) for cell in row]
     assert {f"'{group}" for group in groups[:4]} < set(found)
     assert not [cell for cell in found if cell.startswith(groups[:4])]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1440])
+def test_h10_a_group_name_of_3000_letters_does_not_widen_the_page(bench, table, browser, width):
+    rows = [f"{i},{('W' * 3000, 'b')[i % 2]},cat,{'dog' if i % 8 == 1 else 'cat'}" for i in range(200)]
+    bench.run("--predictions", table("answers", "id,group,y_true,y_pred", rows), "--attributes", "group")
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    try:
+        page.goto((bench.out / "report.html").as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    finally:
+        page.close()
