@@ -29,6 +29,12 @@ ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 FEW_LEVELS = 50
 CHOSEN = "attributes_chosen"
 """Code of the note that says which attributes were chosen, and which `others` the rule would have taken too."""
+MOST_ATTRIBUTES = 20
+"""Attributes that a file has by default: the questions grow with their square, and what can be told of each shrinks."""
+_HEAD = 1000
+"""Rows that tell a column of numbers, such as a feature, without reading it."""
+_NAMED = 20
+"""Columns that a message names."""
 LABELS_KEY = b"vlm_audit.labels"
 """Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
 
@@ -147,20 +153,14 @@ def read_rows(
 def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], place: str) -> dict[str, pa.Array]:
     """Return the columns to slice by: those that were named, or every column of text with few levels."""
     if wanted.attributes is not None:
-        others = [name for name in names if name not in wanted.attributes and _by_rule(table, name)[0] is not None]
+        others = tuple(name for name in _all_by_rule(table, names)[0] if name not in wanted.attributes)
         if others:
-            notes.append(Note(CHOSEN, {"attributes": wanted.attributes, "others": tuple(others)}))
+            notes.append(Note(CHOSEN, {"attributes": wanted.attributes, "others": others}))
         return {name: _two_groups(as_text(table[name], name), name, place) for name in wanted.attributes}
     if wanted.slices:
         return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
-    chosen, others = {}, []
-    for name in names:
-        text, why_not = _by_rule(table, name)
-        if text is None:
-            others.append(f"{quoted(name)} ({why_not})")
-        else:
-            chosen[name] = text
-    unused = f"; not used: {', '.join(others)}" if others else ""
+    chosen, others, rest = _all_by_rule(table, names)
+    unused = f"; not used: {', '.join(others[:_NAMED])}{' ...' if len(others) > _NAMED else ''}" if others else ""
     if not chosen:
         raise DataError(
             f"{place} has no attribute column",
@@ -169,20 +169,42 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
         )
     values: dict[str, Value] = {"levels": FEW_LEVELS, "attributes": tuple(map(quoted, chosen)), "others": tuple(others)}
     notes.append(Note("attributes_by_rule_of_several" if others else "attributes_by_rule", values))
+    if rest:
+        notes.append(Note("attributes_past_limit", {"limit": MOST_ATTRIBUTES, "count": len(rest), "first": quoted(rest[0])}))
     return chosen
 
 
-def _by_rule(table: pa.Table, name: str) -> tuple[pa.Array | None, str]:
+def _all_by_rule(table: pa.Table, names: Sequence[str]) -> tuple[dict[str, pa.Array], list[str], Sequence[str]]:
+    """Return the columns that the rule takes for attributes, at most 20; those that it does not, with the reason; and those not read."""
+    chosen: dict[str, pa.Array] = {}
+    others: list[str] = []
+    for at, name in enumerate(names):
+        text, why_not = _by_rule(table[name], name)
+        if text is not None and len(chosen) == MOST_ATTRIBUTES:
+            return chosen, others, names[at:]
+        if text is None:
+            others.append(f"{quoted(name)} ({why_not})")
+        else:
+            chosen[name] = text
+    return chosen, others, ()
+
+
+def _by_rule(column: pa.ChunkedArray, name: str) -> tuple[pa.Array | None, str]:
     """Return a column as text if the rule takes it for an attribute, else None and why not."""
-    kind = table[name].type
+    kind = column.type
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    text = as_text(table[name], name) if holds_labels(kind) and not numeric else None
-    levels = [] if text is None else [level for level in text.dictionary.to_pylist() if level.strip()]
-    if text is None or all_numbers(levels):
-        return None, f"numbers: --bins {name}=4" if numeric or text is not None else str(kind)
+    if not holds_labels(kind):
+        return None, str(kind)
+    numbers = f"numbers: --bins {name}=4"
+    if numeric or _many_numbers(column.slice(0, _HEAD), name):
+        return None, numbers
+    text = as_text(column, name)
+    levels = [level for level in text.dictionary.to_pylist() if level.strip()]
+    if all_numbers(levels):
+        return None, numbers
     if 2 <= len(levels) <= FEW_LEVELS:
         return text, ""
-    often = len(levels) > 1 and len(table) >= 2 * len(levels)
+    often = len(levels) > 1 and len(column) >= 2 * len(levels)
     hint = f"; where rows with one value belong together: --cluster {name}" if often else ""
     return None, f"{counted(len(levels), 'level')}{hint}"
 
@@ -191,6 +213,12 @@ def not_compared(notes: Sequence[Note]) -> Group:
     """Return the columns that the rule would have compared by, and that were left out by a choice of attributes."""
     others = [note.values["others"] for note in notes if note.code == CHOSEN]  # noqa: PD011 - no data frame
     return tuple(dict.fromkeys(str(name) for each in others if isinstance(each, tuple) for name in each))
+
+
+def _many_numbers(head: pa.ChunkedArray, name: str) -> bool:
+    """Whether the first rows alone have too many levels for an attribute, all of them numbers."""
+    levels = [level for level in as_text(head, name).dictionary.to_pylist() if level.strip()]
+    return len(levels) > FEW_LEVELS and all_numbers(levels)
 
 
 def _two_groups(text: pa.Array, name: str, place: str) -> pa.Array:

@@ -261,7 +261,7 @@ def _within_truth_p(finding: Finding, given: Predictions, levels: Mapping[str, G
 
 def _composition(finding: Finding, cells: CellTable, settings: Settings) -> Composition | None:
     """Return the gap at equal shares of the true answers; None where a group lacks one: its answers to it are not known."""
-    if not set(finding.attributes) <= set(cells.levels) or finding.gap is None:
+    if not cells.has(finding.attributes) or finding.gap is None:
         return None
     groups, place = cells.place(finding.attributes)
     compared = [groups.index(rate.group) for rate in finding.by_group if rate.status == "ok"]

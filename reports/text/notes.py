@@ -55,6 +55,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "attributes_chosen": "Attributes by choice: {attributes}. Not compared, though the rule would: {others}.",
         "outcomes_chosen": "Outcomes by choice: {outcomes}.",
         "depth_chosen": "Intersections of up to {depth} attributes by choice; the rule has {default}.",
+        "attributes_past_limit": "{count:,} more columns, from {first} on, were not read: by default, the first {limit} columns that can "
+        "be attributes are compared. Name the columns to compare with --attributes race,gender.",
         "counted_parts": "Read in {parts:,} parts and counted as they were read, {rows:,} rows: no row was kept.",
         "counted_parts_of_several": "Read in {parts:,} parts and counted as they were read, {rows:,} rows: no row was kept. Columns that "
         "were not used: {columns}.",
@@ -245,6 +247,10 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
 )
 
 
+_NAMED = 60
+"""Items of a list that a sentence names."""
+
+
 def sentence(note: Note | str) -> str:
     """Return the words of a note; of one that this program does not know, the code and its values.
 
@@ -264,4 +270,7 @@ def sentence(note: Note | str) -> str:
 def _in_words(name: str, value: object) -> object:
     if name.endswith("cluster"):
         return f"all images of one '{value}'" if value else "each image"
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
+    if not isinstance(value, tuple):
+        return value
+    more = f" and {len(value) - _NAMED:,} more" if len(value) > _NAMED else ""
+    return ", ".join(map(str, value[:_NAMED])) + more

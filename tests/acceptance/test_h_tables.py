@@ -1,6 +1,7 @@
 """Row H10: protocols that are not read, names of thousands of characters, formulas in other scripts, and tables of thousands of columns."""
 
 import csv
+import time
 
 import pytest
 
@@ -33,3 +34,13 @@ def test_h10_a_group_name_of_3000_letters_does_not_widen_the_page(bench, table, 
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     finally:
         page.close()
+
+
+def test_h10_a_table_of_5000_columns_takes_seconds_and_says_what_was_left_out(bench, table):
+    header = "id,race,y_true,y_pred," + ",".join(f"c{place}" for place in range(5000))
+    cells = [",".join("uvw"[(i * (1 + place % 2)) % 3] for place in range(5000)) for i in range(300)]
+    path = table("answers", header, [f"{i},{'AB'[i % 2]},cat,{'dog' if i % 8 == 1 else 'cat'},{cells[i]}" for i in range(300)])
+    began = time.process_time()
+    done = bench.run("--predictions", path, "--depth", "1", said=["4,981 more columns", "--attributes race,gender"])
+    assert time.process_time() - began < 30
+    assert "4,981 more" in done.stdout

@@ -107,6 +107,10 @@ class CellTable:
         """Return the groups without an unknown level in the order in which they are shown, and each cell's; -1 where a level is unknown."""
         return tuple(product(*(self._known(name) for name in by))), self.codes_of(by)
 
+    def has(self, by: Sequence[str]) -> bool:
+        """Whether the table is divided by these attributes: of too many, `count_record` leaves some out."""
+        return set(by) <= set(self.levels)
+
     def codes_of(self, by: Sequence[str]) -> Int[np.ndarray, "r"]:
         """Return the number of each cell's group, without making the groups: 30 attributes of two levels have 10⁹; -1 where unknown."""
         place, unknown = np.zeros(len(self.n), np.int64), np.zeros(len(self.n), bool)

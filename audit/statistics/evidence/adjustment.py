@@ -42,8 +42,12 @@ class Strata:
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, Adjustment]:
-    """Return the comparison within the levels of the other attributes, of each primary finding where they divide the images."""
-    return {finding.id: found for finding in inputs.tested if (found := _of_finding(finding, inputs))}
+    """Return the comparison within the levels of the other attributes, of each primary finding where they divide the images.
+
+    The count table leaves attributes out where there are too many for it: findings by these are not adjusted.
+    """
+    counted = [finding for finding in inputs.tested if inputs.cells[finding.measurement].has(finding.attributes)]
+    return {finding.id: found for finding in counted if (found := _of_finding(finding, inputs))}
 
 
 def _of_finding(finding: Finding, inputs: EvidenceInputs) -> Adjustment | None:

@@ -48,8 +48,8 @@ def of_audit(inputs: EvidenceInputs) -> tuple[EqualizedOdds, ...]:
     for name, measurement in inputs.measurements.items():
         cells = inputs.cells[name]
         # By the truth itself, every group has one truth only.
-        sliced = [by for by in slices(measurement) if by != (measurement.truth,)] if cells.answered.y_true is not None else []
-        for by in sliced:
+        sliced = [by for by in slices(measurement) if by != (measurement.truth,) and cells.has(by)]
+        for by in sliced if cells.answered.y_true is not None else ():
             counts = regrouped(cells, by, inputs.levels)
             for outcome, answers in _outcomes(measurement).items():
                 estimate = odds_difference(counts, frozenset(answers), capped, f"{name}[{outcome}]/{' x '.join(by)}")

@@ -20,7 +20,7 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, FamilyCorrection]:
     """Return the correction of every exploratory finding whose family has another."""
     families: dict[tuple[str, str, tuple[str, ...]], list[Finding]] = {}
     for finding in inputs.findings:
-        if not finding.primary and finding.outcome and finding.gap:
+        if not finding.primary and finding.outcome and finding.gap and inputs.cells[finding.measurement].has(finding.attributes):
             families.setdefault((finding.measurement, finding.metric, finding.attributes), []).append(finding)
     return {name: each for family in families.values() if len(family) > 1 for name, each in _corrected(family, inputs).items()}
 

@@ -11,7 +11,8 @@ from reports.text.numbers import in_words
 
 _COLUMNS = "attributes_by_rule_of_several"
 _RULES = (
-    _COLUMNS, "large_intersections", "claims_without_column", "measurements_without_answers", "nearly_true", "nearly_copied", "copied",
+    _COLUMNS, "attributes_past_limit", "large_intersections", "claims_without_column", "measurements_without_answers", "nearly_true",
+    "nearly_copied", "copied",
 )  # fmt: skip
 """Codes of notes about something that nobody chose to leave out."""
 _NAMED = 3
