@@ -36,7 +36,9 @@ def ended(work: Callable[[], int], *, debug: bool = False, within: AbstractConte
     except KeyboardInterrupt as error:
         code = error.exit_code if isinstance(error, Stopped) else INTERRUPTED
         return _report(f"interrupted ({error or 'SIGINT'}); what was embedded is kept: the same command resumes", code, debug)
-    except Exception as error:  # every other exception is a defect of ours, and must not look like a finding (exit code 1)
+    except SystemExit:
+        raise
+    except BaseException as error:  # every other exception, a panic of Rust's too, is a defect of ours: exit code 1 would be a finding
         logging.getLogger("audit").debug("internal error", exc_info=True)
         message = f"error[E{DEFECT}] internal error: {type(error).__name__}: {error}\nfix: run again with --debug and report what it prints"
         return _report(message, DEFECT, debug)

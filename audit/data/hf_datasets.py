@@ -13,6 +13,7 @@ from audit.data.lazy import LazyImages
 from audit.data.schema import Schema
 from audit.errors import DataError
 from audit.types import Dataset
+from contrastive.tables.parquet import check_utf_8
 
 
 def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Path]) -> Dataset:
@@ -43,4 +44,6 @@ def _stored_names(data: Any, column: str) -> list[str | None]:
 
 
 def _table(data: Any, columns: Sequence[str]) -> Any:
-    return data.select_columns(list(columns)).with_format("arrow")[:]
+    table = data.select_columns(list(columns)).with_format("arrow")[:]
+    check_utf_8(table, "the saved data")
+    return table

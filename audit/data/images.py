@@ -18,6 +18,7 @@ from types import MappingProxyType
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from audit.data.decoding.jpeg import load_whole
+from contrastive.image_limits import check_structure
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_PIXELS = 50_000_000
@@ -25,16 +26,16 @@ MAX_PIXELS = 50_000_000
 MAX_BYTES = 64 * 1024**2
 MIN_SIDE = 8
 MAX_RATIO = 100
-MAX_SECONDS = 15
-"""For one image; the largest that is accepted takes 1 to 3."""
-MAX_MEMORY = 1536 * 1024**2
-"""Bytes that the decoding of one image may take; the largest that is accepted takes two thirds of it."""
+MAX_SECONDS = 5
+"""Of the processor, for one image; the largest that is accepted takes 1 to 3."""
+MAX_MEMORY = 1024**3
+"""Bytes that the decoding of one image may take; an image of 50 megapixels with transparency takes nearly as much."""
 LIMITS = MappingProxyType({
     "too large": f"over {MAX_PIXELS // 10**6} megapixels or {MAX_BYTES // 2**20} MiB",
     "too small": f"a side under {MIN_SIDE} pixels",
     "too elongated": f"one side over {MAX_RATIO} times the other",
     "format not accepted": "accepted are JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF; HEIC, JPEG 2000 and others must be converted",
-    "decoder took too long": f"over {MAX_SECONDS} seconds, twice",
+    "decoder took too long": f"over {MAX_SECONDS} seconds of the processor",
     "decoder took too much memory": f"over {MAX_MEMORY / 2**30:g} GiB",
 })  # fmt: skip
 """What the reasons of `UnreadableImage` that name a limit mean in numbers."""
@@ -51,7 +52,7 @@ _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", *_SIXTEEN_BIT)
 _CONVERTED = {"CMYK": CMYK, "P": PALETTE, "PA": PALETTE, "1": GREY, "L": GREY, "LA": GREY, "La": GREY}
 _PILLOW_ERRORS = (
-    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, AssertionError,
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, AssertionError, RuntimeError,
     struct.error, zlib.error,
 )  # fmt: skip
 """What Pillow's readers raise on damaged content (`Image.open` itself expects four of these). MemoryError is not among them."""
@@ -124,6 +125,7 @@ def decode(content: bytes, draft: int = 0) -> DecodedImage:
     if not content:
         raise UnreadableImage("empty file")
     with pillow_errors(content):
+        check_structure(content)
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     _check_header(image, content)
     with pillow_errors(content):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from contrastive.image_limits import check_structure
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 50_000_000
@@ -72,6 +74,7 @@ def decode_rgb(content: bytes) -> Image.Image:
     if len(content) > MAX_BYTES:
         raise UnreadableImage("larger than 64 MiB")
     try:
+        check_structure(content)
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImage("larger than 50 megapixels")

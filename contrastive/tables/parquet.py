@@ -58,7 +58,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None, group: int | 
             column = _in_batches(path, file, groups, name, rows, table.nbytes)
             table = table.append_column(column.schema.field(0), column.column(0))
         table = table.select([name if name in schema.names else name.partition(".")[0] for name in wanted])
-    _check_text(table, path.name)
+    check_utf_8(table, path.name)
     # What pandas says of an index is not asked for, and may be anything.
     return table.replace_schema_metadata({key: value for key, value in (schema.metadata or {}).items() if key != b"pandas"})
 
@@ -159,7 +159,7 @@ def _checked(schema: pa.Schema, name: str) -> pa.Schema:
     return schema
 
 
-def _check_text(table: pa.Table, place: str) -> None:
+def check_utf_8(table: pa.Table, place: str) -> None:
     """Raise `DataError` if a cell of text is not UTF-8: Arrow takes the bytes as they come."""
     import pyarrow as pa
 

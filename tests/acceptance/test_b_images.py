@@ -147,7 +147,7 @@ def faulty(bench, of_any, pictures, tmp_path, monkeypatch):
         digest = hashlib.sha256((tmp_path / "bad.png").read_bytes()).hexdigest()
         words = (*of_any, "--data", pictures(40, tmp_path / "bad.png"), "--max-skip", "0.05")
         monkeypatch.setenv("AUDIT_FAULT", f"decode:{fault}:{digest}")
-        monkeypatch.setattr(decoders, "MAX_SECONDS", 2)  # of 15
+        monkeypatch.setattr(decoders, "MAX_SECONDS", 0.4)  # of 5
         return [bench.run(*words) for _ in range(2)]
 
     return faulty

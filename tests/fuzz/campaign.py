@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.fuzz.child import SOUND, Child
+from tests.fuzz.child import SOUND, TOO_LARGE, Child
 from tests.fuzz.mutation import mutated
 from tests.fuzz.readers import READERS
 
@@ -68,7 +68,7 @@ def search(reader: str, seconds: float, seed: int) -> int:
             counted[found] += 1
             if found in SOUND or found in finds:
                 continue
-            if found in ("hang", "memory over 2 GB") and ask(content) != found:
+            if found in ("hang", TOO_LARGE) and ask(content) != found:
                 continue  # a busy machine
             least = content if found == "hang" else smaller(content, reader, found, ask)
             finds[found] = keep(reader, least, found) if len(least) <= MOST_BYTES else None

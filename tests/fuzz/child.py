@@ -1,4 +1,4 @@
-"""A process that reads files one after another within 2 GB and five seconds each; one that dies or hangs is replaced.
+"""A process that reads files one after another within 1 GB and five seconds each; one that dies or hangs is replaced.
 
 The seconds are those of the processor: a machine with other work to do is no fault of a reader. One that only waits gets a minute.
 """
@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SECONDS, WAIT_S, MOST_BYTES = 5, 60, 2 * 2**30
+SECONDS, WAIT_S, MOST_BYTES = 5, 60, 2**30
+TOO_LARGE = "memory over 1 GB"
 SOUND = ("read", "refused")
 
 
@@ -56,7 +57,7 @@ class Child:
         grown, self._peak = found["peak"] > max(self._peak, MOST_BYTES), max(self._peak, found["peak"])
         if grown:
             self._end()
-            return "memory over 2 GB"
+            return TOO_LARGE
         return str(found["outcome"])
 
     def _started(self) -> subprocess.Popen[str]:

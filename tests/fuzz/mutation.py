@@ -194,9 +194,19 @@ def spoiled_json(content: bytes, source: random.Random) -> bytes:
     return json.dumps(document).encode()
 
 
+def spoiled_line(content: bytes, source: random.Random) -> bytes:
+    """Change the object in a line of JSON lines; what stands before it stays."""
+    lines = content.split(b"\n")
+    place = source.randrange(len(lines))
+    before, brace, rest = lines[place].partition(b"{")
+    lines[place] = before + spoiled_json(brace + rest, source)
+    return b"\n".join(lines)
+
+
 INSIDE: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "checkpoint": spoiled_zip, "npz": spoiled_zip, "safetensors": spoiled_header, "image": spoiled_chunk, "cache": spoiled_shard,
-    "results": spoiled_json, "comparison": spoiled_json,
+    "results": spoiled_json, "comparison": spoiled_json, "folder": spoiled_json, "manifest": spoiled_json, "reply": spoiled_json,
+    "xlsx": spoiled_zip, "jsonl": spoiled_line, "answers": spoiled_line,
 }  # fmt: skip
 """For readers of containers and of JSON: three of four mutations go past the seal."""
 

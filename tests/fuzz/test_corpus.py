@@ -1,4 +1,4 @@
-"""Sound files are read, and what ever broke a reader is read or refused: within five seconds and 2 GB, without another error."""
+"""Sound files are read, and what ever broke a reader is read or refused: within five seconds and 1 GB, without another error."""
 
 import os
 import random

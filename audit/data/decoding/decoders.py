@@ -84,8 +84,11 @@ class Decoders:
                 try:
                     return decoder.decode(content, draft)
                 except (OSError, EOFError):
-                    reason = "decoder took too long" if self._forget(decoder) == -signal.SIGALRM else "decoder crashed"
+                    code = self._forget(decoder)
+                    reason = "decoder took too long" if code in (-signal.SIGPROF, -signal.SIGALRM) else "decoder crashed"
                     decoder = None
+                    if code == -signal.SIGPROF:  # it would take as long again
+                        break
             raise UnreadableImage(reason)
         finally:
             self._idle.put(decoder)

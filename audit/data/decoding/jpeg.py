@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops
 
-_END_OF_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
-_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_RESTARTS = tuple(bytes([0xFF, kind]) for kind in range(0xD0, 0xD8))
 _BASELINE, _HUFFMAN = (0xC0, 0xC1), (0xC0, 0xC1, 0xC2)
 """Frames that may come in one scan, and those coded by Huffman. An arithmetic decoder reads zeros beyond its data by design."""
 _LOOK_AHEAD = b"\x55" * 8
@@ -85,8 +85,8 @@ def _scans(content: bytes) -> _Scans | None:
     place, frame, interleaved, end, restarts = 2, b"", False, 0, 0
     while content[place : place + 1] == b"\xff" and place + 4 <= len(content):
         marker, length = content[place + 1], int.from_bytes(content[place + 2 : place + 4])
-        if marker == 0xFF:  # a fill byte
-            place += 1
+        if marker == 0xFF:  # fill bytes
+            place += len(content) - place - len(content[place:].lstrip(b"\xff")) - 1
             continue
         if marker == 0xD9:
             break
@@ -95,8 +95,9 @@ def _scans(content: bytes) -> _Scans | None:
         place += 2 + length
         if marker == 0xDA and len(frame) == 2:
             interleaved = not end and frame[0] in _BASELINE and content[place - length + 2] == frame[1]
-            found = _END_OF_SCAN.search(content, place)
+            found = _MARKER.search(content, place)
             if found is None:
                 return None  # no marker follows: Pillow itself says that it is truncated
-            restarts, place, end = len(_RESTART.findall(content, place, found.start())), found.start(), found.start()
+            restarts = sum(content.count(mark, place, found.start()) for mark in _RESTARTS)
+            place = end = place + len(content[place : found.start()].rstrip(b"\xff"))  # a marker may begin with fill bytes
     return _Scans(interleaved, end, restarts) if end and frame[0] in _HUFFMAN else None

@@ -19,6 +19,9 @@ from typing import IO, Any
 
 from audit.data.images import MAX_MEMORY, UnreadableImage, decode
 
+WAITING = 6
+"""So many times the seconds of the processor may pass on a clock: a busy machine is no fault of an image."""
+
 
 def serve(shared: int, max_seconds: float) -> None:
     """Answer requests until the pipe is closed. A decoder that takes longer is ended by the system, in whatever code it is."""
@@ -28,10 +31,12 @@ def serve(shared: int, max_seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
     with os.fdopen(shared, "r+b", buffering=0) as file:
         for request in sys.stdin:
-            signal.setitimer(signal.ITIMER_REAL, max_seconds)
+            signal.setitimer(signal.ITIMER_PROF, max_seconds)
+            signal.setitimer(signal.ITIMER_REAL, WAITING * max_seconds)
             length, draft = map(int, request.split())
             answer = _answer(os.pread(shared, length, 0), draft, file)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+                signal.setitimer(timer, 0)
             try:
                 print(json.dumps(answer), file=answers, flush=True)
             except BrokenPipeError:  # the parent is gone
@@ -55,7 +60,7 @@ def _answer(content: bytes, draft: int, file: IO[bytes]) -> dict[str, Any]:
 
 
 def _fail_if_asked(content: bytes) -> None:
-    """Do what no sound decoder does, for tests: ``AUDIT_FAULT=decode:crash:HASH``, or hang, or memory, at the image of this sha256."""
+    """Do what no sound decoder does, for tests: ``AUDIT_FAULT=decode:KIND:HASH`` says what, and at the image of which sha256."""
     _, _, fault = os.environ.get("AUDIT_FAULT", "").partition("decode:")
     kind, _, digest = fault.partition(":")
     if not digest or not hashlib.sha256(content).hexdigest().startswith(digest):
@@ -64,5 +69,8 @@ def _fail_if_asked(content: bytes) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
     elif kind == "hang":
         time.sleep(3600)
+    elif kind == "busy":
+        while True:
+            pass
     elif kind == "memory":
         bytearray(2 * 1024**3)

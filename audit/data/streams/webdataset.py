@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ CLASS, CAPTION = "class", "txt"
 """Columns that ``.cls`` and ``.txt`` members make; the second only where a schema declares it."""
 _TAR = re.compile(r"\.tar([?#].*)?$", re.IGNORECASE)
 _MISSING = (-1, 0)
+MOST_COLUMNS = 1000
+"""Attributes of a data set: each takes a cell for every sample."""
+_MOST = f"at most {MOST_COLUMNS:,} are read"
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,8 @@ class _Rows:
         self._places.extend((shard, *(sample.image or _MISSING)))
         where = f"{place}, sample {sample.key[:80]!r}"
         for name, text in dict(self._described_by(sample, where)).items():
+            if name not in self._cells and len(self._cells) == MOST_COLUMNS:
+                raise DataError("too many attributes in tar shards", where=where, why=_MOST, fix="give every sample the same keys")
             column = self._cells.setdefault(name, [])
             column += [""] * (row - len(column))
             column.append(self._texts.setdefault(text, text))
@@ -159,8 +165,10 @@ class _Rows:
         """Give the numbers of an ``.npy`` member, by name; objects are never unpickled."""
         try:
             vector = np.load(io.BytesIO(content), allow_pickle=False).reshape(-1)
-        except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:
+        except (ValueError, OSError, EOFError, SyntaxError, MemoryError, TokenError) as error:
             raise DataError("an .npy member that cannot be read", where=where, why=str(error)[:200], fix="write the data again") from error
+        if len(vector) > MOST_COLUMNS:
+            raise DataError(f"an .npy member of {len(vector):,} numbers", where=where, why=_MOST, fix="write attributes, not features")
         if vector.dtype.kind not in "iubf":
             raise DataError(f"an .npy member of {vector.dtype}", where=where, fix="numbers are expected")
         named = dict(self._described.vector) or {f"npy {place}": () for place in range(1, len(vector) + 1)}

@@ -117,9 +117,9 @@ def call_transformers(folder: Path, make: Callable[[Any], Any]) -> Any:
 
     try:
         return make(transformers)
-    except AuditError:
+    except (AuditError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # a panic of the tokenizers, which are written in Rust, is not an Exception
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         if isinstance(error, ImportError):
             what = "a package that this model needs is not installed"

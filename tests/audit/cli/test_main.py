@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from audit.__main__ import COMMANDS, main
+from audit.cli.exit_codes import ended
 from audit.version import __version__
 from tests.support import comparison_samples as samples
 
@@ -63,3 +64,16 @@ def test_every_command_is_reached(tmp_path, monkeypatch, capsys):
 def test_python_m_audit_is_the_same():
     done = subprocess.run([sys.executable, "-m", "audit", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"vlm-audit {__version__}\n"
+
+
+def test_what_is_no_exception_is_a_defect_and_no_breach(capsys):
+    class Panic(BaseException):
+        """As a library written in Rust raises it."""
+
+    def work():
+        raise Panic("range end index 15 out of range")
+
+    assert ended(work) == 70
+    assert "internal error: Panic: range end index 15" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        ended(lambda: sys.exit(2))

@@ -29,7 +29,7 @@ from tests.support.tiny import write_probe
 ROOT = Path(__file__).parents[4]
 
 
-def fault(monkeypatch, kind, content, seconds=1.0):
+def fault(monkeypatch, kind, content, seconds=0.3):
     monkeypatch.setenv("AUDIT_FAULT", f"decode:{kind}:{hashlib.sha256(content).hexdigest()[:16]}")
     monkeypatch.setattr(decoders, "MAX_SECONDS", seconds)
 
@@ -163,7 +163,7 @@ KILLED = """
 import sys
 from audit.data.decoding import decoders
 from audit.testing import png
-decoders.MAX_SECONDS = 3.0
+decoders.MAX_SECONDS = 0.5
 pool = decoders.Decoders(1)
 pool.decode(png("blue"))
 print(next(iter(pool._running))._process.pid, flush=True)
@@ -183,6 +183,17 @@ def test_a_process_that_is_ended_leaves_no_decoder_behind_even_one_that_hangs(mo
             return
         time.sleep(0.05)
     pytest.fail("the decoder is still there")
+
+
+def test_a_decoder_that_computes_for_too_long_is_ended_once(monkeypatch):
+    fault(monkeypatch, "busy", png("red"))
+    with Decoders(1) as pool:
+        started, begin = [], pool._started
+        monkeypatch.setattr(pool, "_started", lambda: started.append(1) or begin())
+        with pytest.raises(UnreadableImage, match="decoder took too long"):
+            pool.decode(png("red"))
+        assert len(started) == 1
+        assert pool.decode(png("blue")).image.size == (16, 16)
 
 
 def test_a_defect_of_the_program_is_not_taken_for_a_damaged_image(monkeypatch):

@@ -1,0 +1,43 @@
+"""Tar shards that a stranger wrote: what would cost a cell for every sample, or cannot be parsed, is refused by name."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from audit.data import load_dataset
+from audit.data.schema import Schema
+from audit.errors import DataError
+from tests.support.planted import picture
+from tests.support.web_datasets import npy, tar
+
+
+def refusal(path):
+    with pytest.raises(DataError) as caught:
+        load_dataset(str(path), Schema(), name="made", licence="none")
+    return str(caught.value)
+
+
+def described(folder, ending, contents):
+    members = [
+        (f"{place}.{kind}", content) for place, each in enumerate(contents) for kind, content in (("png", picture(0)), (ending, each))
+    ]
+    return tar(folder / "0.tar", members)
+
+
+def test_a_key_of_its_own_for_every_sample_is_refused(tmp_path):
+    shard = described(tmp_path, "json", [json.dumps({f"k{place}": 1}).encode() for place in range(1100)])
+    assert "too many attributes in tar shards (0.tar, sample '1000')" in refusal(shard)
+    assert "at most 1,000 are read" in refusal(shard)
+
+
+def test_an_array_of_thousands_of_numbers_is_refused(tmp_path):
+    assert "an .npy member of 5,000 numbers" in refusal(described(tmp_path, "npy", [npy(np.zeros(5000))]))
+
+
+def test_a_header_of_an_array_that_python_cannot_tokenize_is_refused(tmp_path):
+    whole = npy(np.zeros(2))
+    head = whole[: whole.index(b"\n")].rstrip() + b"(" * 3
+    buffer = io.BytesIO(whole[:8] + len(head + b"\n").to_bytes(2, "little") + head[10:] + b"\n" + whole[-16:])
+    assert "an .npy member that cannot be read" in refusal(described(tmp_path, "npy", [buffer.getvalue()]))
