@@ -22,7 +22,7 @@ from urllib.request import url2pathname
 from audit.embedding import shard
 from audit.errors import UnsafeError
 from contrastive.folders import Folder
-from contrastive.urls import file_system
+from contrastive.inputs.urls import file_system
 
 _AT_ONCE = 16
 """Files asked for in one go."""

@@ -153,9 +153,8 @@ def read_rows(
 def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], place: str) -> dict[str, pa.Array]:
     """Return the columns to slice by: those that were named, or every column of text with few levels."""
     if wanted.attributes is not None:
-        others = tuple(name for name in _all_by_rule(table, names)[0] if name not in wanted.attributes)
-        if others:
-            notes.append(Note(CHOSEN, {"attributes": wanted.attributes, "others": others}))
+        if left_out := tuple(name for name in _all_by_rule(table, names)[0] if name not in wanted.attributes):
+            notes.append(Note(CHOSEN, {"attributes": wanted.attributes, "others": left_out}))
         return {name: _two_groups(as_text(table[name], name), name, place) for name in wanted.attributes}
     if wanted.slices:
         return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}

@@ -30,7 +30,7 @@ from contrastive.data.source import TrainingDataError
 from contrastive.data.tars import SIDECAR, ShardIndex, TarShards, index_of, understood
 from contrastive.errors import MachineError, UsageError
 from contrastive.folders import Folder
-from contrastive.urls import file_system
+from contrastive.inputs.urls import SameProtocol, file_system
 
 ATTEMPTS, FIRST_WAIT_S = 6, 0.1
 """Attempts without a byte gained before a fetch is given up; the wait before the second, which doubles."""
@@ -224,7 +224,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 _HANDLERS = (
     urllib.request.ProxyHandler,
-    urllib.request.HTTPRedirectHandler,
+    SameProtocol,
     urllib.request.HTTPDefaultErrorHandler,
     urllib.request.HTTPErrorProcessor,
     urllib.request.UnknownHandler,

@@ -25,9 +25,9 @@ from audit.data.table import read_cells
 from audit.errors import DataError, UnsafeError, UsageError
 from audit.types import Dataset
 from contrastive.folders import Folder
+from contrastive.inputs.urls import check_protocol
 from contrastive.tables import PARQUET, TEXT, ending_of
 from contrastive.tables.parquet import first_line
-from contrastive.urls import check_protocol
 
 if TYPE_CHECKING:
     import pyarrow as pa

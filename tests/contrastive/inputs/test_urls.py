@@ -7,7 +7,7 @@ import pytest
 from contrastive.config import DataConfig
 from contrastive.data import open_source
 from contrastive.errors import MachineError, UsageError
-from contrastive.urls import _SameProtocol, file_system, http_opener
+from contrastive.inputs.urls import SameProtocol, file_system, http_opener
 from tests.support.web_datasets import served
 
 REFUSED = ("github://org:repo@main/0.tar", "ftp://127.0.0.1/0.tar", "reference://x/0.tar", "dir://x/0.tar", "data://x/0.tar", "git://x/0.tar",
@@ -35,7 +35,7 @@ def test_the_allowed_ones_are_opened_or_name_the_package(tmp_path):
 
 
 def test_a_redirection_leads_to_no_other_protocol(tmp_path):
-    follow = _SameProtocol().redirect_request
+    follow = SameProtocol().redirect_request
     for before, after in (("https://a.invalid/x", "http://a.invalid/x"), ("http://a.invalid/x", "ftp://a.invalid/x")):
         with pytest.raises(OSError, match="leads to something that is not HTTPS"):
             follow(Request(before), None, 302, "", {}, after)

@@ -48,7 +48,7 @@ def file_system(url: str, **options: Any) -> tuple[Any, str]:
     return system, str(path)
 
 
-class _SameProtocol(urllib.request.HTTPRedirectHandler):
+class SameProtocol(urllib.request.HTTPRedirectHandler):
     """Follows a redirection to HTTPS, and from HTTP to HTTP."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
@@ -59,4 +59,4 @@ class _SameProtocol(urllib.request.HTTPRedirectHandler):
 
 def http_opener() -> urllib.request.OpenerDirector:
     """Return an opener of ``http://`` and ``https://`` that no redirection leads to another protocol."""
-    return urllib.request.build_opener(_SameProtocol)
+    return urllib.request.build_opener(SameProtocol)

@@ -11,7 +11,7 @@ from PIL import Image
 from audit.data.images import UnreadableImage, decode
 from contrastive.data.images import UnreadableImage as UnreadablePair
 from contrastive.data.images import decode_rgb
-from contrastive.image_limits import check_structure
+from contrastive.inputs.image_limits import check_structure
 
 
 def written(image, kind, **options):
