@@ -1,4 +1,4 @@
-"""Rows F20 to F23, of the second attack: links in an output folder, closed streams, files of two runs, and a terminal that is gone."""
+"""Rows F20 to F24: links in an output folder, closed streams, files of two runs, a terminal that is gone, and many audits at once."""
 
 import json
 import shutil
@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.acceptance.test_f_faults import first_shard, until
+from audit.embedding.housekeeping import verify
+from tests.acceptance.test_f_faults import facts, first_shard, some, until
 from tests.support.slow_encoder import write_encoder, write_noise
 
 
@@ -77,3 +78,16 @@ def test_f23_a_run_under_nohup_goes_on_when_the_terminal_is_closed(bench, inputs
     _, more = process.communicate(timeout=120)
     bench.held(subprocess.CompletedProcess([], process.returncode, "", said + more))
     assert json.loads((bench.out / "results.json").read_text())["status"] == "complete"
+
+
+@pytest.mark.parametrize("audits", some(4, 20))
+def test_f24_audits_at_once_on_one_cache_find_the_same_and_spoil_nothing(bench, model, audits):
+    outs = [bench.folder / f"out-{number}" for number in range(audits)]
+    running = [bench.start(*model, "--out", out, out=False) for out in outs]
+    for process in running:
+        _, said = process.communicate(timeout=600)
+        bench.held(subprocess.CompletedProcess([], process.returncode, "", said))
+    assert len({facts(out).replace(out.name, "out") for out in outs}) == 1  # the command names it
+    found = verify(bench.cache)
+    assert (found.damaged, found.refused, found.sound > 0) == ((), (), True)
+    assert not list(bench.cache.rglob("*.tmp"))
