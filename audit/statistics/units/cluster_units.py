@@ -171,6 +171,17 @@ class WeightedUnits(ClusterUnits):
             for row, design, n, error in each
         )  # fmt: skip
 
+    def equivalence_bound(self, alpha: float) -> float:
+        """Return the larger of two bounds of independent images: few heavy ones may hold events that none of them happened to show."""
+        bound = super().equivalence_bound(alpha)
+        if self.clustered:
+            return bound
+        low, high = self.given.class_limits(2 * alpha)
+        rates, (first, second) = self.table.sums.rates, np.triu_indices(len(self.n), 1)
+        difference, down, up = rates[first] - rates[second], rates - low, high - rates
+        ends = difference + np.hypot(up[first], down[second]), np.hypot(down[first], up[second]) - difference
+        return float(max(bound, *(end.max() for end in ends)))
+
     def dealt(self) -> ClusterTable:
         return coarse(self.table)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.statistics.intervals import wilson
 from audit.statistics.units.clusters import ClusterTable
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 _PARTS = 1 << 40
 """Scaled weights are rounded to so many parts of the next power of 2: what is equal but for rounding is one kind."""
+CLASS = 4.0
+"""Weights that differ by less than this factor are one class."""
+_ROUNDING = 1e-9
 _MOST_KINDS, _FEW_PARTS = 2000, 32
 
 
@@ -46,6 +50,31 @@ class WeightedTable:
         scale = np.where(known, self.table.totals[1] / np.where(known, self.squares, 1.0), 1.0)
         n, events = (_rounded(part * scale) for part in (self.table.n, self.table.events))
         return ClusterTable(np.minimum(events, n), n, self.table.count)
+
+    def class_limits(self, alpha: float) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
+        """Return the limits of each group's rate of independent images, from Wilson's within classes of weights.
+
+        Kish's number forgets that the few heavy images may hold events that none of them happened to show. Here a class, of weights that
+        differ by less than `CLASS`, has the uncertainty of its own images; squared distances to the limits are added, each times the
+        squared share of the class in all weights (MOVER).
+
+        References
+        ----------
+        Zou, Huang and Zhang 2009, https://doi.org/10.1016/j.csda.2008.09.033
+        """
+        low, high = np.zeros((2, self.table.n.shape[1]))
+        for group in range(len(low)):
+            here = self.table.n[:, group] > 0
+            weight, often = self.table.n[here, group], self.table.count[here]
+            share = self.table.events[here, group] / weight
+            place = np.floor(np.log(weight.max(initial=1.0) / weight) / np.log(CLASS) + _ROUNDING).astype(np.int64)
+            total, squares, events = (np.bincount(place, often * each) for each in (weight, weight**2, weight * share))
+            total, squares, events = (each[total > 0] for each in (total, squares, events))
+            n, rates = total**2 / squares, events / total
+            down, up = (np.abs(rates - end) * total / total.sum() for end in wilson(rates * n, n, alpha))
+            rate = float(events.sum() / total.sum())
+            low[group], high[group] = rate - np.linalg.norm(down), rate + np.linalg.norm(up)
+        return low, high
 
     def of(self, groups: Int[np.ndarray, "h"]) -> WeightedTable:
         """Return some of the groups."""

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy.stats import binom
 
 from audit.statistics.counts.count_table import IMAGES, WEIGHT, grouped_counts
 from audit.statistics.findings import decide_verdicts, findings
@@ -47,6 +48,56 @@ def units(codes, event, weight, cluster=None):
     groups = int(codes.max()) + 1
     table, squares = weighted_table(cluster, codes, event, weight, groups)
     return WeightedUnits.by(WeightedTable(table, squares, np.bincount(codes)), clustered=cluster is not None)
+
+
+def heavy_errors(n, heavy, ratio, errors):
+    """Two groups of n images, `heavy` of which weigh so much more and hold all errors of the first group; the second has none."""
+    weight = np.where(np.arange(n) < heavy, ratio, 1.0)
+    event = np.ones(2 * n, bool)
+    event[:errors] = False
+    return units(np.repeat([0, 1], n), event, np.tile(weight, 2))
+
+
+@pytest.mark.parametrize(("n", "heavy", "ratio"), [(2000, 10, 100.0), (500, 8, 20.0), (5000, 15, 200.0)])
+def test_heavy_images_without_an_error_do_not_show_equivalence(n, heavy, ratio):
+    # Their errors would be 5 % of all weight, and in one of five files (of eight, of five) none of the few shows one.
+    found = heavy_errors(n, heavy, ratio, errors=0)
+    assert super(WeightedUnits, found).equivalence_bound(0.05) < 0.05
+    assert found.equivalence_bound(0.05) > 0.05
+
+
+def test_at_the_tolerance_heavy_images_show_equivalence_in_at_most_seven_of_a_hundred_files():
+    for n, heavy, ratio in ((2000, 10, 100.0), (500, 8, 20.0), (5000, 15, 200.0)):
+        rate = 0.05 * (n - heavy + heavy * ratio) / (heavy * ratio)
+        wrong = sum(
+            binom.pmf(errors, heavy, rate)
+            for errors in range(heavy + 1)
+            if heavy_errors(n, heavy, ratio, errors).equivalence_bound(0.05) < 0.05
+        )
+        assert wrong <= 0.07
+
+
+def test_equivalence_keeps_its_power_under_ordinary_weights():
+    source = np.random.default_rng(0)
+    bounds = [
+        units(np.repeat([0, 1], 2000), source.random(4000) < 0.95, source.lognormal(0, 1, 4000)).equivalence_bound(0.05) for _ in range(40)
+    ]
+    assert np.mean(np.array(bounds) < 0.05) >= 0.85
+
+
+def test_limits_within_classes_of_weights_by_hand():
+    # Weights 8 and 1: two classes. 2 images of 8 (one event) and 16 of 1 (all events) have half the weight each.
+    found = units(np.zeros(18, int), np.array([True, False] + [True] * 16), np.array([8.0, 8.0] + [1.0] * 16))
+    (low,), (high,) = found.given.class_limits(0.1)
+    (low_1, high_1), (low_2, _) = wilson(1, 2, 0.1), wilson(16, 16, 0.1)
+    assert float(low) == pytest.approx(0.75 - np.hypot(0.5 * (0.5 - low_1), 0.5 * (1 - low_2)))
+    assert float(high) == pytest.approx(0.75 + 0.5 * (high_1 - 0.5))
+
+
+def test_one_class_of_weights_changes_nothing():
+    codes, event = np.repeat([0, 1], 300), np.random.default_rng(0).random(600) < 0.9
+    found = units(codes, event, np.where(np.arange(600) % 2, 1.0, 2.0))
+    assert found.equivalence_bound(0.05) == pytest.approx(super(WeightedUnits, found).equivalence_bound(0.05), abs=2e-3)
 
 
 def plain(finding, without=OF_UNITS):
