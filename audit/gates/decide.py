@@ -150,6 +150,8 @@ class _Bound:
         blocked = self.blocked(bounds)
         settled: GateOutcome = "breached" if self.beyond(bounds) else "held" if self.within(bounds) else "inconclusive"
         outcome: GateOutcome = "inconclusive" if self.audit.data.limited or blocked else settled
+        if self.finding.unresponsive and outcome != "breached":  # a rate of a harmful answer that is never given, whatever is shown
+            return GateCheck(*place, "not estimable", (Note("unresponsive"), self.measured(bounds, outcome)))
         needed, hints = None, []
         if outcome == "inconclusive" and not self.audit.data.limited and not blocked:
             needed, hint = self.would_settle(bounds)
@@ -222,6 +224,8 @@ class _Bound:
         })  # fmt: skip
 
     def why_not_estimable(self) -> Note:
+        if self.gate.subject == "ratio" and self.finding.shares:
+            return Note("ratio_of_shares")
         if self.gate.subject == "ratio" and self.clustered:
             return Note("ratio_of_weights" if self.finding.overall.effective_n is not None else "ratio_of_clusters")
         if self.gate.subject == "ratio" and len(self.compared) > 1:

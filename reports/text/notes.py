@@ -239,6 +239,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "no_primary": "This audit has no primary question.",
         "side_not_estimable": "The question cannot be estimated in the audit of {names}.",
         "mean_not_estimable": "The question cannot be estimated in every replicate.",
+        "ratio_of_shares": "A ratio is not bounded where rates are compared at equal true shares.",
         "ratio_of_clusters": "A ratio is not bounded where images come in clusters.",
         "unresponsive": "We found no evidence that the answers depend on the images.",
         "ratio_of_weights": "A ratio is not bounded where images have weights.",

@@ -51,10 +51,11 @@ def test_always_one_answer_is_no_disparity_by_race(said):
     table = faces()
     terminal, summary, page, facts = said(table.assign(y_true=table["gender"], y_pred="Male"), "--attributes", "race")
 
-    led = f"Not estimable · all 3 pre-specified questions {ALWAYS_MALE}"  # also both error rates
+    verdict = "Not estimable · all 3 pre-specified questions, not compared: gender (column of the file)"  # also both error rates
+    led = f"{verdict} {ALWAYS_MALE}"
     assert f"10,954 images ○ {led} ○ 3 questions: {BLIND} " in terminal
     assert terminal.count(ALWAYS_MALE) == 2
-    assert f"**Not estimable · all 3 pre-specified questions.** {ALWAYS_MALE} 3 questions: {BLIND}." in summary
+    assert f"**{verdict}.** {ALWAYS_MALE} 3 questions: {BLIND}." in summary
     assert page.index(led) < page.index("All 3 pre-specified questions")
     assert "Group composition explains this gap: with equal shares of the true answers in every group it is 0.0 points." in page
     assert "of the answers agree with the labels 52.9 % would, if every answer were ‘Male’" in page

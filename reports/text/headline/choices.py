@@ -20,7 +20,8 @@ _MOST_LEVELS, _MOST_ATTRIBUTES = 4, 3
 def not_compared_phrase(audit: AuditResult) -> str:
     """Return the columns of the file that a choice of attributes left out: ``not compared: race, age (columns of the file)``; or ""."""
     columns = not_compared(audit.data.notes)
-    return f"not compared: {phrases.some([clean(each) for each in columns])} (columns of the file)" if columns else ""
+    named = phrases.some([clean(each) for each in columns])
+    return f"not compared: {named} (column{'s' * (len(columns) > 1)} of the file)" if columns else ""
 
 
 def choices_sentence(audit: AuditResult, settings: Settings) -> str:

@@ -345,6 +345,16 @@ def test_a_gate_that_cannot_be_estimated_fails_but_where_that_is_allowed():
         assert [policy.is_breach([gated]) for policy in policies] == [True, False, True]
 
 
+def test_a_rate_that_does_not_depend_on_the_images_breaches_and_never_holds():
+    """ "Crime-related" is given to nobody by a model that gives one answer: no reason to pass; given to everybody it is a breach."""
+    none, everybody = (dict.fromkeys(("Female", "Male"), (events, 1000)) for events in (0, 1000))
+    for cells, outcome in ((none, "not estimable"), (everybody, "breached")):
+        constant = replace(finding(cells, verdict="not estimable"), unresponsive="constant")
+        gated = decided(f"rate[{NAME}] > 0.1", audited(constant))
+        assert (gated.outcome, FAIL_CLOSED.is_breach([gated])) == (outcome, True)
+        assert decided(f"rate[{NAME}] > 0.1", audited(finding(cells))).outcome == ("held" if cells is none else "breached")
+
+
 def test_a_gate_ends_as_its_worst_check():
     """Held by one question, not estimable of another: the second decides, and only a breach would be worse."""
     held, few = finding(SMALL), finding({"Female": (30, 300), "Male": (1, 5, "small")}, "role/accuracy/gender")

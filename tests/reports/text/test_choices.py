@@ -38,7 +38,7 @@ def everywhere(**options):
 def test_columns_that_a_choice_of_attributes_leaves_out_are_named():
     """The rule takes gender and race; age is a column of numbers, which it never takes."""
     done, texts = everywhere(attributes="gender")
-    assert all("not compared: race (columns of the file)" in text for text in texts), texts
+    assert all("not compared: race (column of the file)" in text for text in texts), texts
     assert all(f"{WHO}: the attribute gender." in text for text in texts)
     assert all("differences by race: columns of the file that were not compared" in text for text in texts[:3])
     assert done.results.audits[0].probe.not_tested[0].startswith("differences by race")
