@@ -144,7 +144,7 @@ class Gap:
     """The pair that the finding tells of. Of a disparity or a signal the one that is shown to differ most: of the pairs beyond their
     `chance` whose interval leaves out 0, that with the largest `low`; None where there is none: `diffuse`. Of any other the `open_pair`."""
     open_pair: LeadingPair | None = None
-    """The pair that leaves most open: whose `high` is largest."""
+    """The pair that leaves most open: whose interval reaches farthest from 0."""
     too_few: tuple[Group, ...] = ()
     """Groups of so few images that nothing could show a difference below the tolerance, not even if none of them were an event."""
     within: WithinClusters | None = None

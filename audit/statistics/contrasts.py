@@ -81,16 +81,19 @@ def _pairs_to_tell(compared: ComparedGroups, chance: Float[np.ndarray, "g g"], a
     """
     units = compared.units
     first, second = np.triu_indices(len(compared.groups), 1)
-    higher, lower = np.where(units.contrasts(first, second) >= 0, (first, second), (second, first))
-    low, high = units.differences(higher, lower, alpha / len(first))
-    differences, by_chance = units.contrasts(higher, lower), chance[higher, lower]
+    difference, (low, high) = units.contrasts(first, second), units.differences(first, second, alpha / len(first))
+    # Of two equal rates the one comes first that may be the higher by more.
+    turned = (difference < 0) | ((difference == 0) & (-low > high))
+    higher, lower = np.where(turned, (second, first), (first, second))
+    low, high = np.where(turned, (-high, -low), (low, high))
+    differences, by_chance = np.abs(difference), chance[first, second]
 
     def pair(at: int) -> LeadingPair:
         ends = compared.groups[higher[at]], compared.groups[lower[at]]
         return LeadingPair(*ends, *(float(column[at]) for column in (differences, low, high, by_chance)))
 
     shown = np.where((low > 0) & (differences > by_chance), low, -np.inf)
-    return pair(int(shown.argmax())) if np.isfinite(shown).any() else None, pair(int(high.argmax()))
+    return pair(int(shown.argmax())) if np.isfinite(shown).any() else None, pair(int(np.maximum(high, -low).argmax()))
 
 
 def against_the_rest(compared: ComparedGroups, tolerance: float, alpha: float) -> tuple[Contrast, ...]:

@@ -93,7 +93,10 @@ def statement(finding: Finding, audit: AuditResult) -> str:
         far = " and ".join(f"{_whom(each, finding, audit)} ({phrases.cell_value(each)})" for each in _far_from_the_rest(finding))
         differs = f"{_upper(rate_name(finding, audit))} differs by {phrases.attributes(finding.attributes)}"
         return f"{differs}, though no two groups stand out: farthest from the rest are {far}"
-    more = "less" if (found.first.value or 0.0) < (found.second.value or 0.0) else "more"
+    more = "less" if found.first.group == found.pair.lower else "more"
+    if finding.gap and finding.gap.within:
+        named = f"{_whom(found.first, finding, audit, once=True)} than for {_whom(found.second, finding, audit)}"
+        return f"{_verb(finding, audit, more)} for {named}, inside the same clusters"
     first, second = (phrases.cell_value(rate) for rate in (found.first, found.second))
     return (
         f"{_verb(finding, audit, more)} for {_whom(found.first, finding, audit, once=True)}: {first}, against {second} for "
@@ -113,7 +116,8 @@ def size_sentence(finding: Finding, settings: Settings) -> str:
     pair = phrases.leading_pair(finding)
     if pair is None:
         return ""
-    return f"The {'widest gap' if finding.diffuse else 'gap'} is {size_in_words(pair.difference, pair.low, pair.high, settings)}."
+    inside = " inside clusters" if finding.gap and finding.gap.within else ""
+    return f"The {'widest gap' if finding.diffuse else 'gap'}{inside} is {size_in_words(pair.difference, pair.low, pair.high, settings)}."
 
 
 def size_in_words(value: float, low: float, high: float, settings: Settings) -> str:

@@ -124,3 +124,10 @@ def test_a_disparity_never_leads_with_a_pair_within_chance():
         found = [by_counts(design, number) for number in range(40)]
         assert sum(each.verdict == "disparity" for each in found) > 20
         assert not any(each.contradicts for each in found)
+
+
+def test_the_open_pair_is_the_one_whose_interval_reaches_farthest_on_either_side():
+    """0 of 40 against 0 of 400: no difference, and the small group may be the higher by far more than the large one."""
+    found = gap([0, 0, 8], [40, 400, 400])
+    assert (found.open_pair.higher, found.open_pair.difference) == (("0",), 0.0)
+    assert found.open_pair.high == found.high > -found.open_pair.low

@@ -7,7 +7,7 @@ import pytest
 from audit.records.evidence import Adjustment
 from audit.records.finding import Composition
 from audit.records.inputs import AgainstConstant, Responsiveness
-from audit.records.results import LeadingPair
+from audit.records.results import LeadingPair, WithinClusters
 from audit.types import Note, Settings
 from reports.text import phrases
 from reports.text.headline import headline_of, left_out_by_rule, question, statement, tiles_of
@@ -112,6 +112,18 @@ def test_the_leading_pair_is_named_with_its_own_number_interval_and_chance():
     assert (plain(size), plain(chance)) == ("26 points", "11 points")
     assert plain(what) == "gap by gender, 95 % interval 14 to 38"  # the headline names the two
     assert plain(of_what) == "expected by chance between these two, at most (95 %)"
+
+
+def test_a_gap_inside_clusters_stands_beside_no_rates_of_all_images():
+    """88 and 92 % of all images may be 2 points apart inside clusters, or the other way round: the sentence prints no marginal rates."""
+    pair = LeadingPair(("woman",), ("man",), 0.02, 0.01, 0.03, 0.01)
+    inside = WithinClusters(clusters=20, images_left_out=0, over_all_images=0.26, standard_error=0.004, freedom=19.0)
+    found = replace(BY_GENDER, gap=replace(BY_GENDER.gap, leading=pair, within=inside))
+    said = plain(f"{statement(found, samples.emoji())}. {size_sentence(found, Settings())}")
+
+    assert "Role answers are less accurate for man (gender) than for woman, inside the same clusters." in said
+    assert "The gap inside clusters is 2.0 points (95 % interval 1.0 to 3.0)." in said
+    assert "72 %" not in said
 
 
 def test_a_file_of_an_earlier_version_leads_with_its_widest_gap():
