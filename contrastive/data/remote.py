@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import tempfile
 import threading
 import time
@@ -21,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,12 +29,11 @@ from contrastive.data.source import TrainingDataError
 from contrastive.data.tars import SIDECAR, ShardIndex, TarShards, index_of, understood
 from contrastive.errors import MachineError, UsageError
 from contrastive.folders import Folder
-from contrastive.inputs.urls import SameProtocol, file_system
+from contrastive.inputs.urls import blocks, file_system, http_opener
 
 ATTEMPTS, FIRST_WAIT_S = 6, 0.1
 """Attempts without a byte gained before a fetch is given up; the wait before the second, which doubles."""
-TIMEOUT_S, LEAST_BYTES = 60.0, 1 << 16
-"""For the head of a reply, and for each so many bytes of its body; a server that is slower has failed."""
+TIMEOUT_S = 60.0
 MOST_SHARD, MOST_SIDECAR = 1 << 36, 1 << 26
 """Bytes, whatever a server says."""
 _CHUNK = 1 << 20
@@ -131,7 +129,7 @@ def fetch(url: str, target: Path, most: int = MOST_SHARD) -> int:
     """Write what lies at a URL into a file, going on where a connection broke; return its bytes.
 
     Raises `TrainingDataError` if there is nothing or more than `most` bytes, `MachineError` if several attempts in a row bring no byte, or
-    fewer than `LEAST_BYTES` within `TIMEOUT_S`.
+    fewer than `urls.LEAST_BYTES` within `TIMEOUT_S`.
     """
     done, failed = 0, 0
     folder = Folder.of(target.parent, make=True)
@@ -141,7 +139,7 @@ def fetch(url: str, target: Path, most: int = MOST_SHARD) -> int:
             before, size, problem = done, None, "it ends early"
             try:
                 with _opened(url, done) as (source, size):
-                    for block in _blocks(source):
+                    for block in blocks(source, TIMEOUT_S):
                         done += len(block)
                         if done > most:
                             fix = "cut it into smaller shards" if most == MOST_SHARD else "look at what the address serves"
@@ -161,19 +159,6 @@ def fetch(url: str, target: Path, most: int = MOST_SHARD) -> int:
             time.sleep(FIRST_WAIT_S * 2**failed)
 
 
-def _blocks(source: IO[bytes]) -> Iterator[bytes]:
-    """Give the bytes of a file as they come; `TimeoutError` if they come too slowly."""
-    read = getattr(source, "read1", source.read)  # does not wait until a block is full
-    began, came = time.monotonic(), 0
-    while block := read(_CHUNK):
-        yield block
-        came += len(block)
-        if came >= LEAST_BYTES:
-            began, came = time.monotonic(), 0
-        elif time.monotonic() - began > TIMEOUT_S:
-            raise TimeoutError(f"{came:,} bytes in {TIMEOUT_S:g} s")
-
-
 @contextmanager
 def _opened(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
     """Open what lies at a URL from a byte on; yield it and the size of the whole (None: not said). `FileNotFoundError` without anything."""
@@ -181,61 +166,11 @@ def _opened(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
         yield found
 
 
-class _Punctual(HTTPConnection):
-    """A connection that is shut where the head of a reply takes longer than `TIMEOUT_S`, however many bytes of it come."""
-
-    def getresponse(self) -> HTTPResponse:
-        with socket.socket(fileno=os.dup(self.sock.fileno())) as handle:
-            alarm = threading.Timer(TIMEOUT_S, handle.shutdown, (socket.SHUT_RDWR,))
-            alarm.start()
-            began = time.monotonic()
-            try:
-                return super().getresponse()
-            except (OSError, HTTPException) as error:
-                if time.monotonic() - began < TIMEOUT_S:
-                    raise
-                raise TimeoutError(f"no reply begins within {TIMEOUT_S:g} s") from error
-            finally:
-                alarm.cancel()
-                alarm.join()
-
-
-class _PunctualTLS(_Punctual, HTTPSConnection):
-    """The same, encrypted."""
-
-
-class _ByHTTP(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Opens addresses of HTTP by connections that are punctual."""
-
-    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(_Punctual, req)
-
-    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(_PunctualTLS, req)
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Return what opens addresses of HTTP alone: a server may send on to another one, not to another protocol."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (_ByHTTP, *_HANDLERS):
-        opener.add_handler(handler())
-    return opener
-
-
-_HANDLERS = (
-    urllib.request.ProxyHandler,
-    SameProtocol,
-    urllib.request.HTTPDefaultErrorHandler,
-    urllib.request.HTTPErrorProcessor,
-    urllib.request.UnknownHandler,
-)
-
-
 @contextmanager
 def _opened_http(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310  # http by the caller
     try:
-        with _opener().open(request, timeout=TIMEOUT_S) as response:
+        with http_opener().open(request, timeout=TIMEOUT_S) as response:
             partial = response.status == HTTPStatus.PARTIAL_CONTENT
             if partial and not response.headers.get("Content-Range", f"bytes {start}-").startswith(f"bytes {start}-"):
                 raise OSError("the server sends another part than the one asked for")

@@ -6,15 +6,25 @@ describes, or log in somewhere; none of these is opened.
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
+import threading
+import time
 import urllib.error
 import urllib.request
-from typing import Any
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import IO, Any
 
 from contrastive.errors import MachineError, UsageError
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
 """Protocol -> the package that reads it."""
 _FILE_SYSTEMS = ("file", "hf", "memory", *PACKAGES)
+LEAST_BYTES = 1 << 16
+"""What a server has to send within the time that it is given for a step; one that is slower has failed."""
+_BLOCK = 1 << 20
 _ALLOWED = "https://, http://, s3://, gs://, az://, hf:// and file://"
 
 
@@ -57,6 +67,59 @@ class SameProtocol(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+class _PunctualConnection(HTTPConnection):
+    """A connection that is shut where the head of a reply takes longer than its timeout, however many bytes of it come."""
+
+    def getresponse(self) -> HTTPResponse:
+        limit_s, began = self.sock.gettimeout() or threading.TIMEOUT_MAX, time.monotonic()
+        with socket.socket(fileno=os.dup(self.sock.fileno())) as handle:
+            alarm = threading.Timer(limit_s, handle.shutdown, (socket.SHUT_RDWR,))
+            alarm.start()
+            try:
+                return super().getresponse()
+            except (OSError, HTTPException) as error:
+                if time.monotonic() - began < limit_s:
+                    raise
+                raise TimeoutError(f"no reply begins within {limit_s:g} s") from error
+            finally:
+                alarm.cancel()
+                alarm.join()
+
+
+class _PunctualTLSConnection(_PunctualConnection, HTTPSConnection):
+    """The same, encrypted."""
+
+
+class _HttpHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens addresses of HTTP by connections that are punctual."""
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_PunctualConnection, req)
+
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_PunctualTLSConnection, req)
+
+
 def http_opener() -> urllib.request.OpenerDirector:
-    """Return an opener of ``http://`` and ``https://`` that no redirection leads to another protocol."""
-    return urllib.request.build_opener(SameProtocol)
+    """Return an opener of ``http://`` and ``https://`` alone, that no redirection leads to another protocol.
+
+    The timeout with which it opens an address also bounds the whole head of the reply.
+    """
+    opener, standard = urllib.request.OpenerDirector(), urllib.request
+    for handler in (_HttpHandler, SameProtocol, standard.ProxyHandler, standard.HTTPDefaultErrorHandler, standard.HTTPErrorProcessor):
+        opener.add_handler(handler())
+    opener.add_handler(standard.UnknownHandler())
+    return opener
+
+
+def blocks(source: IO[bytes], timeout_s: float, most: int = sys.maxsize) -> Iterator[bytes]:
+    """Give at most `most` bytes of a file as they come; `TimeoutError` where fewer than `LEAST_BYTES` come within a time."""
+    read = getattr(source, "read1", source.read)  # does not wait until a block is full
+    began, came = time.monotonic(), 0
+    while most > 0 and (block := read(min(_BLOCK, most))):
+        yield block
+        most, came = most - len(block), came + len(block)
+        if came >= LEAST_BYTES:
+            began, came = time.monotonic(), 0
+        elif time.monotonic() - began > timeout_s:
+            raise TimeoutError(f"{came:,} bytes in {timeout_s:g} s")

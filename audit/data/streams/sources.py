@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
-from contrastive.inputs.urls import file_system, http_opener
+from contrastive.inputs.urls import blocks, file_system, http_opener
 from contrastive.tables.parquet import first_line
 
 TIMEOUT_S = 60
@@ -136,7 +136,7 @@ class _HttpFile:
                 length = found[1] if found else answer.headers.get("Content-Length") if answer.status == 200 else None
         except _Broken as error:
             raise MachineError(f"the server does not give {self.name}", why=str(error), fix="run it again later") from error
-        if length is None or not length.isdigit():
+        if length is None or not re.fullmatch("[0-9]{1,18}", length):
             raise MachineError(f"the server does not say how long {self.name} is", fix="download it, and name the file")
         self.size = int(length)
 
@@ -162,7 +162,7 @@ class _HttpFile:
                     fix="download it, and name the file",
                 )  # fmt: skip
             try:
-                content: bytes = answer.read(last + 1 - offset)
+                content = b"".join(blocks(answer, TIMEOUT_S, last + 1 - offset))
             except (OSError, http.client.HTTPException) as error:
                 raise _Broken(first_line(error)) from error
         if len(content) != last + 1 - offset:

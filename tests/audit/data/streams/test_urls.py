@@ -11,6 +11,7 @@ from audit.data.schema import Schema
 from audit.data.streams import sources
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from tests.support.planted import picture
+from tests.support.raw_server import RawServer, head, whole
 from tests.support.web_datasets import served, shard
 
 ROWS = [{"race": "A" if number % 2 else "B", "sex": "f"} for number in range(6)]
@@ -154,3 +155,31 @@ def test_the_hub_is_asked_without_a_token(monkeypatch):
     with pytest.raises(DataError, match="no file"):
         load("hf://datasets/org/name/0.tar")
     assert asked == {"token": False}
+
+
+def first_byte(length):
+    return whole(b"x", "206 Partial Content", Content_Range=f"bytes 0-0/{length}")
+
+
+def slow_part(server, number):
+    """Give the first byte, and with it the length; then a byte now and then."""
+    yield first_byte(9000) if number == 1 else head("206 Partial Content", Content_Length="9000")
+    yield from server.drip(b"x" * 9000 if number > 1 else b"")
+
+
+STALLS = {
+    "a slow head": lambda server, number: server.drip(first_byte(9000)),
+    "a slow part": slow_part,
+    "interim replies": lambda server, number: server.drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 9000),
+    "a length of 5,000 digits": lambda server, number: [first_byte("9" * 5000)],
+}
+
+
+@pytest.mark.parametrize("name", STALLS)
+def test_a_server_that_trickles_or_names_no_length_is_given_up(name, monkeypatch):
+    monkeypatch.setattr(sources, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(sources, "_PAUSES_S", (0.01, 0.01))
+    server = RawServer(lambda number: STALLS[name](server, number))
+    with server, pytest.raises(MachineError):
+        sources.open_source(f"http://127.0.0.1:{server.port}/0.tar").read(0, 9000)
+    assert server.sent < 500 or name.endswith("digits")  # of 9,000 and more
