@@ -22,7 +22,7 @@ from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
 from audit.predictions.parts.read import NOT_OF_ROWS
 from audit.predictions.read import PLAIN, PredictionFile
-from audit.predictions.rows import MeasurementAnswers, not_compared
+from audit.predictions.rows import MeasurementAnswers, columns_not_compared
 from audit.predictions.texts import TEXTS, probe_of_texts
 from audit.records.analyses.tagging import Tagging
 from audit.records.analyses.word_rates import WordRates
@@ -96,7 +96,7 @@ def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Sett
             asked = _asked(probe, together, plan.claims, file.name)
             if asked.largest().count is not None:
                 asked = replace(asked, probe=replace(asked.probe, not_tested=(*asked.probe.not_tested, *NOT_OF_ROWS)))
-            if columns := not_compared(file.notes):
+            if columns := columns_not_compared(file.notes):
                 entry = f"differences by {', '.join(columns)}: columns of the file that were not compared"
                 asked = replace(asked, probe=replace(asked.probe, not_tested=(entry, *asked.probe.not_tested)))
             LOG.info("model %s  probe %s  rows %d", model, asked.probe.name, asked.largest().images)

@@ -208,7 +208,7 @@ def _by_rule(column: pa.ChunkedArray, name: str) -> tuple[pa.Array | None, str]:
     return None, f"{counted(len(levels), 'level')}{hint}"
 
 
-def not_compared(notes: Sequence[Note]) -> Group:
+def columns_not_compared(notes: Sequence[Note]) -> Group:
     """Return the columns that the rule would have compared by, and that were left out by a choice of attributes."""
     others = [note.values["others"] for note in notes if note.code == CHOSEN]  # noqa: PD011 - no data frame
     return tuple(dict.fromkeys(str(name) for each in others if isinstance(each, tuple) for name in each))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.predictions.rows import not_compared
+from audit.predictions.rows import columns_not_compared
 from audit.records.finding import Finding
 from audit.records.results import AuditResult
 from audit.types import Exclusion, Settings
@@ -19,7 +19,7 @@ _MOST_LEVELS, _MOST_ATTRIBUTES = 4, 3
 
 def not_compared_phrase(audit: AuditResult) -> str:
     """Return the columns of the file that a choice of attributes left out: ``not compared: race, age (columns of the file)``; or ""."""
-    columns = not_compared(audit.data.notes)
+    columns = columns_not_compared(audit.data.notes)
     named = phrases.some([clean(each) for each in columns])
     return f"not compared: {named} (column{'s' * (len(columns) > 1)} of the file)" if columns else ""
 
