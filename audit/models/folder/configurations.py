@@ -18,8 +18,10 @@ from audit.errors import DataError, UnsafeError
 from audit.models.folder.sizes import oversized
 
 SAVE_AGAIN = "download or save it again"
-MAX_BYTES = 8 * 2**20
-"""Of one configuration; the longest on the hub have a megabyte."""
+MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 8 * 2**20, 300_000, 64
+"""Of one configuration: bytes, values, and tables within tables; the longest on the hub have a megabyte and 50,000 values."""
+MOST_BYTES = {".jinja": 2**20, ".model": 2**25, ".txt": 2**26, "tokenizer.json": 2**26, "vocab.json": 2**26, "chat_template.json": 2**21}
+"""Of the files of a vocabulary and of chat templates, by how their names end; the longest on the hub have 35 megabytes."""
 CODE_KEYS = ("auto_map", "trust_remote_code", "attn_implementation", "experts_implementation", "custom_generate", "kernel_config")
 """Keys (or parts of them) by which a configuration has transformers fetch or run code."""
 _OF_ADAPTERS = "auto_mapping"
@@ -40,6 +42,8 @@ OPENED_KEYS = (
     "mecab_kwargs", "sudachi_kwargs", "jumanpp_kwargs",  # dictionaries of other libraries
 )  # fmt: skip
 """Keys whose value is opened, and which no model that is audited here needs: refused unless they are empty."""
+RUNNING_CLASSES = re.compile(r"LayoutLM")
+"""Classes of transformers that run a program: these image processors start tesseract."""
 NAME_KEYS = ("backbone", "architecture", "timm_model_name", "font")
 """Keys whose value is looked up: a name, never a path or a repository."""
 DTYPE_KEYS = ("dtype", "torch_dtype")
@@ -52,23 +56,25 @@ _NAME = re.compile(r"[\w.-]+", re.ASCII)
 _DTYPE = re.compile(r"auto|(torch\.)?(float|bfloat|half|double|u?int)\w*", re.ASCII)
 
 
-def configuration_files(folder: Path) -> Iterator[Path]:
-    """Yield every configuration of a folder and its sub-folders. Vocabularies are not: their pieces may read like keys or paths."""
+def _read_files(folder: Path) -> Iterator[Path]:
+    """Yield every file of a folder and its sub-folders that transformers reads, but for weights."""
     for place, _, files in os.walk(folder):
         for name in sorted(files):
-            if name.endswith("config.json") or name in ("special_tokens_map.json", "added_tokens.json"):
+            read = name.endswith(("config.json", *MOST_BYTES)) or name in ("special_tokens_map.json", "added_tokens.json")
+            if read and Path(place, name).is_file():  # what is irregular is refused elsewhere
                 yield Path(place, name)
 
 
 def check_configurations(folder: Path) -> DataError | None:
     """Refuse what no configuration may say, by file and key; return, not raise, that one of them cannot be read.
 
-    Raises UnsafeError.
+    Of vocabularies only the length is looked at: their pieces may read like keys or paths. Raises UnsafeError.
     """
     unreadable = None
-    for path in configuration_files(folder):
-        if not path.is_file():
-            continue  # refused with the other irregular files
+    for path in _read_files(folder):
+        require_length(path, next((most for end, most in MOST_BYTES.items() if path.name.endswith(end)), MAX_BYTES))
+        if path.suffix != ".json" or path.name in MOST_BYTES:
+            continue
         if path.name == "audio_tokenizer_config.json":
             raise _refusal(path, "names a model of its own for sound", "the file", "")
         try:
@@ -102,6 +108,8 @@ def _check_entry(path: Path, shown: str, key: str, value: object) -> None:
         raise _refusal(path, "names no type of numbers", f"key {shown!r}: {value[:80]!r}", "save the model again")
     if (key in TEXT_KEYS or (key.endswith("_file") and key not in UNOPENED_FILES)) and isinstance(value, str) and value:
         raise _refusal(path, "names a file of a vocabulary", f"key {shown!r}: {value[:80]!r}", f"remove {key!r}")
+    if key in CLASS_KEYS and isinstance(value, str) and RUNNING_CLASSES.match(value):
+        raise _refusal(path, "names a class that runs a program", f"key {shown!r}: {value[:80]!r}", "leave this model out")
     if key in CLASS_KEYS and value is not None and not _is_built_in(value, CLASS_KEYS[key]):
         what = "names a class that transformers does not have built in"
         raise _refusal(path, what, f"key {shown!r}: {str(value)[:80]!r}", "save the model again with the installed transformers")
@@ -131,21 +139,41 @@ def _built_in_names() -> frozenset[str]:
 
 def read_json(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     """Return a JSON object; DataError if it is something else, UnsafeError if it has more than `most` bytes."""
+    require_length(path, most)
     try:
-        if (size := path.stat().st_size) > most:
-            why = f"it has {size:,} bytes, and {most:,} is the most that is read"
-            raise UnsafeError(f"{path.name} is too long", where=str(path), why=why, fix=SAVE_AGAIN)
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
         why = str(error) or "nested too deeply"
         raise DataError(f"{path.name} is not readable JSON", where=str(path), why=why, fix=SAVE_AGAIN) from error
     if not isinstance(content, dict):
         raise DataError(f"{path.name} is not a JSON object", where=str(path), why=f"found {type(content).__name__}", fix=SAVE_AGAIN)
+    if most == MAX_BYTES:
+        _require_shape(path, content)
     return content
 
 
+def require_length(path: Path, most: int) -> None:
+    """Refuse a file with more than so many bytes."""
+    if (size := path.stat().st_size) > most:
+        why = f"it has {size:,} bytes, and {most:,} is the most that is read"
+        raise UnsafeError(f"{path.name} is too long", where=str(path), why=why, fix=SAVE_AGAIN)
+
+
+def _require_shape(path: Path, content: object) -> None:
+    """Refuse what would take minutes to walk through: far too many values, or values too deep in others."""
+    waiting, count = [(content, 1)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        count += len(inner)
+        if depth > MAX_DEPTH or count > MAX_ENTRIES:
+            why = f"more than {MAX_ENTRIES:,} values" if count > MAX_ENTRIES else f"tables in each other, more than {MAX_DEPTH} deep"
+            raise UnsafeError(f"{path.name} is no configuration", where=str(path), why=why, fix=SAVE_AGAIN)
+        waiting.extend((each, depth + 1) for each in inner if isinstance(each, dict | list))
+
+
 def entries(content: object, place: str = "") -> Iterator[tuple[str, str, object]]:
-    """Yield place, key and value of everything in a configuration's tables and lists, at every depth (which json.loads has bounded)."""
+    """Yield place, key and value of everything in a configuration's tables and lists, at every depth (which `read_json` has bounded)."""
     pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list | tuple) else ()
     for key, value in pairs:
         yield place, str(key), value

@@ -18,6 +18,8 @@ MAX_AREA, MAX_LEAST_AREA = MAX_SIDE**2, 2**21
 """Pixels that an image is reduced to, and that a small one is enlarged to."""
 MAX_PARTS = 16_384
 """Tiles, patches, tokens or frames that stand for an image."""
+MAX_ALONG = 256
+"""Patches or tiles along a side."""
 MAX_IDS = 2**25
 """Entries of a vocabulary, places of a text, ids of tokens."""
 MAX_ADDED = 2**21
@@ -137,8 +139,8 @@ def _image_parts(table: Mapping[str, Any], path: str) -> Oversized | None:
         sides, parts = ([each for _, each in _numbers(table.get(name))] for name in (whole, part))
         if any(not each >= 1 for each in parts):
             return Oversized(f"{path}{part}", f"{path}{part} is {min(parts):,}, and 1 is the least that is accepted")
-        if sides and parts and (count := (max(sides) / min(parts)) ** 2) > 4 * MAX_PARTS:
-            return _over(f"{path}{whole}", count, 4 * MAX_PARTS, f" in pieces of {path}{part}")
+        if sides and parts and max(sides) > MAX_ALONG * min(parts):
+            return _over(f"{path}{whole}", max(sides), MAX_ALONG * min(parts), f" in pieces of {min(parts):,}")
     return None
 
 

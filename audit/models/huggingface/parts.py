@@ -14,7 +14,7 @@ from typing import Any
 from audit.errors import DataError, UnsafeError
 from audit.models.folder.configurations import read_json
 from audit.models.huggingface.pretrained import call_transformers, pretrained
-from audit.models.huggingface.texts import bounded_tokenizer
+from audit.models.huggingface.texts import bounded_tokenizer, check_tokenizer
 
 PARTS = {
     "image_processor": "AutoImageProcessor",
@@ -29,9 +29,10 @@ NAMED_IN = ("processor_config.json", "preprocessor_config.json", "video_preproce
 SAVE = "save the model's own processor there: processor.save_pretrained(DIR)"
 
 
-def load_tokenizer(folder: Path, **options: Any) -> Any:
-    """Return a folder's tokenizer, which takes no more time and memory than texts need; UnsafeError if it could."""
-    return bounded_tokenizer(pretrained("AutoTokenizer", folder, **options), folder)
+def load_tokenizer(folder: Path, kind: str = "AutoTokenizer", part: str = "") -> Any:
+    """Return a folder's tokenizer (`part`: that of a sub-folder), which takes no more time and memory than texts need."""
+    call_transformers(folder, lambda _: check_tokenizer(folder / part))
+    return bounded_tokenizer(pretrained(kind, folder, **({"subfolder": part} if part else {})))
 
 
 def load_processor(folder: Path, config: Any) -> Any:
@@ -53,11 +54,11 @@ def load_processor(folder: Path, config: Any) -> Any:
 
 def _part(name: str, folder: Path, cls: Any) -> Any:
     if name == "qformer_tokenizer" and (folder / name).is_dir():
-        return load_tokenizer(folder, subfolder=name)
+        return load_tokenizer(folder, part=name)
     if not name.endswith("tokenizer"):
         return pretrained(PARTS[name], folder)
     if "PixtralProcessor" in cls.__name__:  # their files name a class that does not fit them; transformers does the same
-        return bounded_tokenizer(pretrained("TokenizersBackend", folder), folder)
+        return load_tokenizer(folder, "TokenizersBackend")
     return load_tokenizer(folder)
 
 

@@ -6,16 +6,16 @@ What the parts of a tokenizer could make of a text is bounded when it is loaded;
 from __future__ import annotations
 
 import base64
-import json
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from audit.errors import UnsafeError
-from audit.models.folder.configurations import entries
+from audit.models.folder.configurations import MOST_BYTES, entries, read_json
 
 MAX_GROWTH = 20_000
 """Times that a normaliser may lengthen a text, by the worst that each of its steps does; NFKC alone can 18 times."""
@@ -23,42 +23,48 @@ GROWTH = {"NFKC": 18, "NFKD": 18, "NFD": 4, "ByteLevel": 4, "BertNormalizer": 3,
 """Times that a step may lengthen a text; Strip and Prepend add or take a few characters."""
 NORMAL_GROWTH, NORMAL_MORE = 8, 1000
 """A text that is longer than its characters times the first, plus the second, after normalisation is refused."""
-MAX_STEPS, MAX_WORDS = 10_000, 100_000
-"""Entries of what surrounds the vocabulary, and characters of one of them; a precompiled map apart."""
-DEADLINE_S, DEADLINE_PER_TEXT_S = 10.0, 0.02
+MAX_STEPS, MAX_WORDS, MAX_ADDED = 10_000, 100_000, 50_000
+"""Entries of what surrounds the vocabulary, characters of one of them (a precompiled map apart), and tokens added to it."""
+MAX_TEXT = 5 * 10**6
+"""Characters of a text; what stands for an image is part of it."""
+DEADLINE_S, DEADLINE_PER_TEXT_S, USUAL_S = 10.0, 0.02, 0.1
+"""Seconds for a call, and for each text more in it; seconds a text on average once calls took the first in all."""
+PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 FIX = "leave this model out, or ask its author for another tokenizer"
 
 
-def bounded_tokenizer(tokenizer: Any, folder: Path) -> Any:
-    """Return a tokenizer whose calls end: soon, and with a text that is not far longer than it was; UnsafeError if it could not."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    for name in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
-        part = getattr(backend, name, None)
-        if part is not None:
-            _check_part(name, json.loads(part.__getstate__()), folder)
-    for path in sorted(folder.glob("*.model")) if backend is None else ():
-        _check_growth("normalizer", [_charsmap_growth(_charsmap_of(path))], folder)
-    cls: Any = type(tokenizer)
-    tokenizer.__class__ = _bounded(cls)
-    return tokenizer
+def check_tokenizer(folder: Path) -> None:
+    """Refuse the tokenizer of a folder if it could multiply texts or never end; UnsafeError before any of it is built."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        for model in sorted(folder.glob("*.model")):
+            _check_growth("normalizer", [_charsmap_growth(_charsmap_of(model), model)], model)
+        return
+    content = read_json(path, MOST_BYTES[path.name])
+    if isinstance(added := content.get("added_tokens"), list) and len(added) > MAX_ADDED:
+        _refuse(f"adds {len(added):,} tokens to its vocabulary", f"{MAX_ADDED:,} is the most", path)
+    for name in PARTS:
+        if isinstance(part := content.get(name), dict):
+            check_part(name, part, path)
 
 
-def _check_part(name: str, content: Mapping[str, Any], folder: Path) -> None:
+def check_part(name: str, content: Mapping[str, Any], path: Path) -> None:
+    """Refuse a part of a tokenizer that is too long or, if it changes texts, makes them far longer."""
     values = [value for _, key, value in entries(content) if key != "precompiled_charsmap"]
     longest = max((len(value) for value in values if isinstance(value, str)), default=0)
     if len(values) > MAX_STEPS or longest > MAX_WORDS:
         why = f"{len(values):,} entries, the longest of {longest:,} characters; {MAX_STEPS:,} and {MAX_WORDS:,} are the most"
-        _refuse(f"has a {name} that is too long", why, folder)
+        _refuse(f"has a {name} that is too long", why, path)
     if name in ("normalizer", "decoder"):
-        _check_growth(name, [_growth(step) for step in _steps(content)], folder)
+        _check_growth(name, [_growth(step, path) for step in _steps(content)], path)
 
 
-def _check_growth(name: str, factors: Sequence[float], folder: Path) -> None:
+def _check_growth(name: str, factors: Sequence[float], path: Path) -> None:
     product = 1.0
     for factor in factors:
         product *= max(1.0, factor)
         if product > MAX_GROWTH:
-            _refuse(f"has a {name} that multiplies texts", f"together its steps can lengthen a text {product:,.0f} times or more", folder)
+            _refuse(f"has a {name} that multiplies texts", f"together its steps can lengthen a text {product:,.0f} times or more", path)
 
 
 def _steps(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -68,53 +74,89 @@ def _steps(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield content
         return
     for step in inner:
-        yield from _steps(step)
+        if isinstance(step, dict):
+            yield from _steps(step)
 
 
-def _growth(step: Mapping[str, Any]) -> float:
-    kind = str(step.get("type"))
+def _growth(step: Mapping[str, Any], path: Path) -> float:
+    kind, pattern = str(step.get("type")), step.get("pattern")
     if kind == "Replace":
-        literal = (step.get("pattern") or {}).get("String")
+        literal = pattern.get("String") if isinstance(pattern, dict) else None
         return len(str(step.get("content"))) / len(literal) if literal else 1.0 + len(str(step.get("content")))
-    if kind == "Precompiled":
-        return _charsmap_growth(base64.b64decode(step.get("precompiled_charsmap") or b""))
-    return GROWTH.get(kind, 1)
+    if kind != "Precompiled":
+        return GROWTH.get(kind, 1)
+    try:
+        charsmap = base64.b64decode(str(step.get("precompiled_charsmap") or ""), validate=True)
+    except ValueError:
+        charsmap = b"\0"
+    return _charsmap_growth(charsmap, path)
 
 
-def _charsmap_growth(charsmap: bytes) -> float:
-    """Return the length of the longest text in SentencePiece's map of characters: texts that end in 0, after a table of known size."""
-    if len(charsmap) < 4:
+def _charsmap_growth(charsmap: bytes, path: Path) -> float:
+    """Return the length of the longest text in SentencePiece's map of characters: texts that end in 0, after a table of known size.
+
+    tokenizers ends the process where the size is wrong.
+    """
+    if not charsmap:
         return 1.0
-    (table,) = struct.unpack("<I", charsmap[:4])
+    table = struct.unpack("<I", charsmap[:4])[0] if len(charsmap) > 4 else len(charsmap)
+    if table % 4 or 4 + table > len(charsmap):
+        _refuse("has a damaged map of characters", "its table does not fit into it", path)
     return max(map(len, charsmap[4 + table :].split(b"\0")), default=1)
 
 
 def _charsmap_of(path: Path) -> bytes:
+    """Return the map of a SentencePiece file; nothing of a file of another kind by the same name."""
     from transformers.convert_slow_tokenizer import import_protobuf
+    from transformers.tokenization_utils_base import import_protobuf_decode_error
 
     proto = import_protobuf().ModelProto()
-    proto.ParseFromString(path.read_bytes())
+    try:
+        proto.ParseFromString(path.read_bytes())
+    except import_protobuf_decode_error():
+        return b""
     return bytes(proto.normalizer_spec.precompiled_charsmap)
 
 
-def _refuse(what: str, why: str, folder: Path) -> None:
-    raise UnsafeError(f"the tokenizer {what}", where=str(folder), why=why, fix=FIX)
+def _refuse(what: str, why: str, path: Path) -> NoReturn:
+    raise UnsafeError(f"the tokenizer {what}", where=str(path), why=why, fix=FIX)
+
+
+def bounded_tokenizer(tokenizer: Any) -> Any:
+    """Return a tokenizer whose calls end: soon, and with texts that are not far longer than they were."""
+    cls: Any = type(tokenizer)
+    tokenizer.__class__ = _bounded(cls)
+    return tokenizer
 
 
 class _Bounded:
     """A tokenizer, its calls bounded."""
 
+    _spent_s, _read = 0.0, 0
+    """Seconds that its calls took, and texts in them."""
+
     def __call__(self, text: Any = None, *args: Any, **kwargs: Any) -> Any:
         texts = [each for each in (text if isinstance(text, list | tuple) else [text]) if isinstance(each, str)]
         call = partial(super().__call__, text, *args, **kwargs)  # type: ignore[misc]
         seconds = DEADLINE_S + DEADLINE_PER_TEXT_S * len(texts)
-        return _within(seconds, lambda: self._bounded_call(texts, call))
+        began = time.monotonic()
+        result = _within(seconds, lambda: self._bounded_call(texts, call))
+        self._spent_s, self._read = self._spent_s + time.monotonic() - began, self._read + len(texts)
+        if self._spent_s > DEADLINE_S and self._spent_s > USUAL_S * self._read:
+            why = f"{self._read:,} texts took {self._spent_s:.0f} s"
+            raise UnsafeError("the tokenizer takes far longer than texts need", why=why, fix=FIX)
+        return result
+
+    def decode(self, *args: Any, **kwargs: Any) -> Any:
+        return _within(DEADLINE_S, partial(super().decode, *args, **kwargs))  # type: ignore[misc]
 
     def _bounded_call(self, texts: Sequence[str], call: Callable[[], Any]) -> Any:
         """Call the tokenizer, unless its normalisation makes a text far longer."""
         normalizer: Any = getattr(getattr(self, "backend_tokenizer", None), "normalizer", None)
-        for text in texts if normalizer is not None else ():
-            if (length := len(normalizer.normalize_str(text))) > NORMAL_GROWTH * len(text) + NORMAL_MORE:
+        for text in texts:
+            if len(text) > MAX_TEXT:
+                raise UnsafeError(f"the model makes a text of {len(text):,} characters", why=f"{MAX_TEXT:,} is the most", fix=FIX)
+            if normalizer is not None and (length := len(normalizer.normalize_str(text))) > NORMAL_GROWTH * len(text) + NORMAL_MORE:
                 why = f"it makes {length:,} characters of the {len(text):,} of {text[:80]!r}"
                 raise UnsafeError("the tokenizer's normalizer multiplies texts", why=why, fix=FIX)
         return call()

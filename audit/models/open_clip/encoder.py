@@ -21,7 +21,7 @@ from audit.models.folder.check import check_folder
 from audit.models.folder.weights import adapter_notes, file_sha256, foreign_class_notes
 from audit.models.huggingface.pretrained import call_transformers, tokenizer_sha256
 from audit.models.huggingface.sealed import sealed
-from audit.models.huggingface.texts import bounded_tokenizer
+from audit.models.huggingface.texts import bounded_tokenizer, check_tokenizer
 from audit.models.model_args import override_notes, read_overrides
 from audit.models.open_clip.build import build_architecture, fill_weights
 from audit.models.open_clip.pixels import OpenClipPixels
@@ -166,8 +166,9 @@ def _tokenizer(plan: OpenClipSpec) -> Any:
     if plan.tokenizer is None:
         return open_clip.SimpleTokenizer(context_length=context, **options)
     options |= {"context_length": context, "tokenizer_mode": text.get("tokenizer_mode"), "local_files_only": True}
+    check_tokenizer(plan.tokenizer)
     made = open_clip.tokenizer.HFTokenizer(str(plan.tokenizer), **options)
-    made.tokenizer = bounded_tokenizer(made.tokenizer, plan.tokenizer)
+    made.tokenizer = bounded_tokenizer(made.tokenizer)
     return made
 
 

@@ -78,6 +78,8 @@ FOREIGN = [
     ("config.json", {"backbone": "org/repo"}, "backbone"),
     ("config.json", {"backbone_config": {"backbone": "hf-hub:org/repo"}}, "backbone_config.backbone"),
     ("video_preprocessor_config.json", {"font": "../../x.ttf"}, "font"),
+    ("preprocessor_config.json", {"image_processor_type": "LayoutLMv3ImageProcessor"}, "image_processor_type"),
+    ("preprocessor_config.json", {"feature_extractor_type": "LayoutLMv2FeatureExtractor"}, "feature_extractor_type"),
 ]
 
 
@@ -111,6 +113,23 @@ def test_a_link_to_a_folder_of_another_model_of_the_hubs_cache_is_refused(tmp_pa
 def test_a_configuration_that_is_too_long_is_not_read(tmp_path):
     (written(tmp_path, BUILT_IN) / "config.json").write_text('{"a": "' + "b" * MAX_BYTES + '"}')
     with pytest.raises(UnsafeError, match=r"config.json is too long"):
+        check_folder(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("content", ['{"a":' + "[" * 200 + "]" * 200 + "}", '{"a": [' + "[]," * 400_000 + "1]}"])
+def test_a_configuration_that_would_take_minutes_to_walk_through_is_refused(tmp_path, content):
+    (written(tmp_path, BUILT_IN) / "config.json").write_text(content)
+    with pytest.raises(UnsafeError, match=r"config.json is no configuration"):
+        check_folder(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["chat_template.jinja", "qformer_tokenizer/tokenizer.json", "spiece.model", "vocab.txt"])
+def test_a_vocabulary_or_a_template_that_is_too_long_is_not_read(tmp_path, name):
+    written(tmp_path, BUILT_IN)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(2**26 + 1)
+    with pytest.raises(UnsafeError, match="is too long"):
         check_folder(tmp_path, tmp_path)
 
 

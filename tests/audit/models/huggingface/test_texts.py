@@ -1,6 +1,7 @@
 """A tokenizer of a stranger: what it makes of a text is bounded, and so is the time that it takes."""
 
 import base64
+import json
 import struct
 import time
 
@@ -10,6 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from audit.errors import UnsafeError
 from audit.models.huggingface import texts
+from audit.models.huggingface.parts import load_tokenizer
 from audit.models.huggingface.texts import bounded_tokenizer
 
 LETTERS = {letter: number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz ?")}
@@ -32,7 +34,7 @@ def replacing(times, steps):
 
 
 def test_a_bounded_tokenizer_is_the_same_tokenizer(tmp_path):
-    plain, made = tokenizer(), bounded_tokenizer(tokenizer(), tmp_path)
+    plain, made = tokenizer(), bounded_tokenizer(tokenizer())
     assert type(made).__name__ == type(plain).__name__
     assert isinstance(made, PreTrainedTokenizerFast)
     text = ["a b", "c"]
@@ -59,18 +61,38 @@ def test_a_bounded_tokenizer_is_the_same_tokenizer(tmp_path):
     ],
 )
 def test_what_could_multiply_a_text_is_refused_when_it_is_loaded(tmp_path, parts, says):
+    tokenizer(**parts).save_pretrained(tmp_path)
     with pytest.raises(UnsafeError, match=says) as caught:
-        bounded_tokenizer(tokenizer(**parts), tmp_path)
-    assert caught.value.where == str(tmp_path)
+        load_tokenizer(tmp_path)
+    assert caught.value.where == str(tmp_path / "tokenizer.json")
     assert caught.value.exit_code == 4
 
 
 def test_a_precompiled_map_is_bounded_by_its_longest_text(tmp_path):
     step = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap(18)).decode()}
-    texts._check_part("normalizer", {"type": "Sequence", "normalizers": [step, {"type": "NFKC"}]}, tmp_path)
+    texts.check_part("normalizer", {"type": "Sequence", "normalizers": [step, {"type": "NFKC"}]}, tmp_path)
     step["precompiled_charsmap"] = base64.b64encode(charsmap(30_000)).decode()
     with pytest.raises(UnsafeError, match="can lengthen a text 30,000 times"):
-        texts._check_part("normalizer", step, tmp_path)
+        texts.check_part("normalizer", step, tmp_path)
+
+
+@pytest.mark.parametrize("charsmap", ["/////w==", "AAAA", "no base 64!"])
+def test_a_damaged_map_is_refused_before_tokenizers_ends_the_process(tmp_path, charsmap):
+    tokenizer().save_pretrained(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    content["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": charsmap}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(UnsafeError, match="damaged map of characters"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_vocabulary_with_too_many_added_tokens_is_refused(tmp_path):
+    tokenizer().save_pretrained(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    content["added_tokens"] = [{"id": 28 + number, "content": f"<{number}>"} for number in range(texts.MAX_ADDED + 1)]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(UnsafeError, match="adds 50,001 tokens"):
+        load_tokenizer(tmp_path)
 
 
 def test_a_sentencepiece_file_is_looked_into(tmp_path):
@@ -79,12 +101,12 @@ def test_a_sentencepiece_file_is_looked_into(tmp_path):
     proto = import_protobuf().ModelProto()
     proto.normalizer_spec.precompiled_charsmap = charsmap(77)
     (tmp_path / "spiece.model").write_bytes(proto.SerializeToString())
-    assert texts._charsmap_growth(texts._charsmap_of(tmp_path / "spiece.model")) == 77
+    assert texts._charsmap_growth(texts._charsmap_of(tmp_path / "spiece.model"), tmp_path) == 77
 
 
 def test_a_text_that_grows_too_much_is_refused_and_an_ordinary_one_is_read(tmp_path):
     """Nine times is let through for a word, and not for a page."""
-    made = bounded_tokenizer(tokenizer(normalizer=replacing(9, 1)), tmp_path)
+    made = bounded_tokenizer(tokenizer(normalizer=replacing(9, 1)))
     assert len(made("aa")["input_ids"]) == 1
     with pytest.raises(UnsafeError, match="normalizer multiplies texts") as caught:
         made(["b", "a" * 2000])
@@ -95,17 +117,35 @@ def test_a_pattern_without_end_is_refused_and_not_waited_for(tmp_path, monkeypat
     """It tries a million ways from every letter of a text; Oniguruma gives up after ten million, by a panic that is no Exception."""
     monkeypatch.setattr(texts, "DEADLINE_S", 0.5)
     slow = pre_tokenizers.Split(Regex(r"(?:.|.){0,19}(?:\d|Z)"), "isolated")
-    made, began = bounded_tokenizer(tokenizer(pre_tokenizer=slow), tmp_path), time.monotonic()
+    made, began = bounded_tokenizer(tokenizer(pre_tokenizer=slow)), time.monotonic()
     with pytest.raises(UnsafeError, match="does not end"):
         made(["a photo of a b c f g aifjaei fja " * 20])
     assert time.monotonic() - began < 10
     monkeypatch.setattr(texts, "DEADLINE_S", 60.0)
-    panics = bounded_tokenizer(tokenizer(pre_tokenizer=pre_tokenizers.Split(Regex(r"(?:.|.)*(?:\d|Z)"), "isolated")), tmp_path)
+    panics = bounded_tokenizer(tokenizer(pre_tokenizer=pre_tokenizers.Split(Regex(r"(?:.|.)*(?:\d|Z)"), "isolated")))
     with pytest.raises(UnsafeError, match="a pattern that does not end"):
         panics("a photo of a person at work in a kitchen")
     capfd.readouterr()  # what Rust prints of its panic
 
 
+def test_a_decoder_without_end_is_refused(capfd):
+    made = tokenizer(decoder=decoders.Replace(Regex(r"(?:.|.)*(?:\d|Z)"), "x"))
+    made.add_tokens(["a photo of a person at work in a kitchen"])
+    with pytest.raises(UnsafeError, match="a pattern that does not end"):
+        bounded_tokenizer(made).decode([len(made) - 1])
+    assert bounded_tokenizer(tokenizer()).decode([0, 1]) == "a b"
+    capfd.readouterr()
+
+
+def test_many_slow_texts_are_refused_as_one_that_never_ends_is(monkeypatch):
+    monkeypatch.setattr(texts, "DEADLINE_S", 0.2)
+    monkeypatch.setattr(texts, "DEADLINE_PER_TEXT_S", 10.0)
+    slow = bounded_tokenizer(tokenizer(pre_tokenizer=pre_tokenizers.Split(Regex(r"(?:.|.){0,17}(?:\d|Z)"), "isolated")))
+    text = "a photo of a person at work in a kitchen, a photo of a person at work in a kitchen"
+    with pytest.raises(UnsafeError, match="far longer than texts need"):
+        [slow(text) for _ in range(100)]
+
+
 def test_an_error_of_a_tokenizer_is_its_own(tmp_path):
     with pytest.raises((TypeError, ValueError)):
-        bounded_tokenizer(tokenizer(), tmp_path)(3.5)
+        bounded_tokenizer(tokenizer())(3.5)
