@@ -18,6 +18,8 @@ MAX_AREA, MAX_LEAST_AREA = MAX_SIDE**2, 2**21
 """Pixels that an image is reduced to, and that a small one is enlarged to."""
 MAX_PARTS = 16_384
 """Tiles, patches, tokens or frames that stand for an image."""
+MAX_TEMPORAL = 16
+"""Times that an image is repeated, as if it were a video."""
 MAX_ALONG = 256
 """Patches or tiles along a side."""
 MAX_IDS = 2**25
@@ -59,6 +61,7 @@ _IDS = r"token|_ids?$|index|offset|vocab|position|n_ctx|seq|length|len$|chunk|id
 MODEL_RULES = _rules(
     (_COMPUTED_WITH, float("inf")),
     (r"(layers?|depths?|blocks|stages|n_layer)$|layers", MAX_LAYERS),
+    (r"num_labels|num_classes", 4 * MAX_PARTS),
     (r"pixels", 2 * MAX_AREA),
     (r"(^|_)(image|img|crop|tile)_size$|resolution", MAX_SIDE),
     (_IDS, MAX_IDS),
@@ -69,6 +72,7 @@ PROCESSOR_RULES = _rules(
     (_COMPUTED_WITH, float("inf")),
     (r"video|audio|feature_extractor|frames|fps|duration|sampling|n_samples|chunk|n_fft|hop_length|mel|total_pixels", MAX_UNUSED),
     (r"vocab|_ids?$", MAX_IDS),
+    (r"temporal", MAX_TEMPORAL),
     (r"min_pixels", MAX_LEAST_AREA),
     (r"max_pixels", MAX_AREA),
     (r"size|(^|_)(edge|height|width|side|resolutions?|pinpoints)(_|$)", MAX_SIDE),
@@ -79,7 +83,7 @@ PROCESSOR_RULES = _rules(
 ADDED_RULES = _rules((r"", MAX_ADDED))
 _AREAS = {"size.shortest_edge": MAX_LEAST_AREA, "size.longest_edge": MAX_AREA}
 MODEL_FILES = ("config.json", "open_clip_config.json")
-_TILES = ("max_patches", "max_image_tiles", "max_num_tiles", "max_tiles", "max_slice_nums", "max_num", "num_crops")
+_TILES = ("max_patches", "max_num_patches", "max_image_tiles", "max_num_tiles", "max_tiles", "max_slice_nums", "max_num", "num_crops")
 
 
 def oversized(content: Mapping[str, Any], file: str) -> Oversized | None:
@@ -145,15 +149,25 @@ def _image_parts(table: Mapping[str, Any], path: str) -> Oversized | None:
 
 
 def _tiled(table: Mapping[str, Any], path: str) -> Oversized | None:
-    """Return the tiles of an image, if together they have too many pixels. Where patches are counted by the same name, they are small."""
-    tiles = [(table[name], name) for name in _TILES if type(table.get(name)) in (int, float)]
-    size = next((table[name] for name in ("tile_size", "max_image_size", "crop_size", "size") if table.get(name)), None)
-    sides = [each for _, each in _numbers(size)]
-    if not tiles or not sides or "patch_size" in table:
+    """Return the tiles or patches of an image, if together they have too many pixels."""
+    counts = [(table[name], name) for name in _TILES if type(table.get(name)) in (int, float)]
+    if not counts:
         return None
-    count, name = max(tiles)
-    most = MAX_TILED // min(max(*sides, 1), MAX_SIDE) ** 2
+    count, name = max(counts)
+    # A class that cuts patches counts them by the same name as others their tiles, each as large as an image.
+    patches = name == "max_num_patches" or ("patch_size" in table and hasattr(_class(table), "patch_size"))
+    sizes = ("patch_size", "encoder_patch_size") if patches else ("tile_size", "max_image_size", "crop_size", "size")
+    size = next((table[key] for key in sizes if table.get(key)), None)
+    side = min(max([1, *(each for _, each in _numbers(size))]), MAX_SIDE)
+    most = MAX_TILED // side**2
     return _over(path + name, count, most, " tiles of this size") if count > most else None
+
+
+def _class(table: Mapping[str, Any]) -> Any:
+    """Return the class of an image processor, of which only the defaults are looked at; None for an unknown one."""
+    import transformers
+
+    return getattr(transformers, str(table.get("image_processor_type")).removesuffix("Fast"), None)
 
 
 def _added(table: Mapping[str, Any], path: str) -> Oversized | None:
@@ -166,10 +180,8 @@ def _added(table: Mapping[str, Any], path: str) -> Oversized | None:
 
 def _sized_by_area(table: Mapping[str, Any]) -> bool:
     """Tell whether the ``size`` of an image processor is an area, by its class's own defaults; looked at only where it could matter."""
-    size, name = table.get("size"), str(table.get("image_processor_type"))
+    size = table.get("size")
     if not isinstance(size, dict) or max((each for _, each in _numbers(size)), default=0) <= MAX_SIDE:
         return False
-    import transformers
-
-    usual = getattr(getattr(transformers, name.removesuffix("Fast"), None), "size", None)
+    usual = getattr(_class(table), "size", None)
     return isinstance(usual, dict) and max((each for _, each in _numbers(usual)), default=0) > AREA_CLASSES

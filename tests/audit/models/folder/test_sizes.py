@@ -24,6 +24,7 @@ TOWER = {"hidden_size": 32, "num_hidden_layers": 2}
         ("vision_config.patch_size", {"vision_config": {**TOWER, "image_size": 32, "patch_size": 0}}),
         ("text_config.vocab_size", {"text_config": {"vocab_size": 10**9}}),
         ("hidden_size", {"hidden_size": 10**12}),
+        ("num_labels", {"num_labels": 10**6}),
         ("mm_tokens_per_image", {"mm_tokens_per_image": 10**9}),
     ],
 )
@@ -50,6 +51,17 @@ def test_a_size_of_a_model_that_none_has_is_found(key, content):
         ("patch_size", {"patch_size": 10**9}),
         ("image_grid_pinpoints", {"image_grid_pinpoints": [[336, 60_000]]}),
         ("max_patches", {"crop_to_patches": True, "size": {"height": 448, "width": 448}, "max_patches": 16_000}),
+        (
+            "max_patches",
+            {
+                "image_processor_type": "GotOcr2ImageProcessor",
+                "size": {"height": 448, "width": 448},
+                "max_patches": 16_000,
+                "patch_size": 1,
+            },
+        ),
+        ("max_num_patches", {"image_processor_type": "Siglip2ImageProcessor", "max_num_patches": 16_000, "patch_size": 4000}),
+        ("temporal_patch_size", {"image_processor_type": "Qwen2VLImageProcessor", "temporal_patch_size": 4096}),
         ("size", {"size": {"longest_edge": 4096}, "max_image_size": {"longest_edge": 1}}),
         ("image_processor.pad_size", {"image_processor": {"pad_size": float("inf")}}),
         ("image_processor.pad_size", {"image_processor": {"pad_size": float("nan")}}),
