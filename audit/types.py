@@ -218,6 +218,8 @@ class Predictions:
     """attribute -> how sure the answers were, where scores were counted as they were read."""
     margin_count: Int[np.ndarray, "n"] | None = None
     """How many images each `margin` is of, where those of parts were counted in bins; None: one each."""
+    sets: Mapping[str, Int[np.ndarray, "n"]] = field(default_factory=dict)
+    """attribute -> the counterfactual set of each image, whose images differ in it: its groups are compared inside sets."""
 
     @property
     def images(self) -> int:

@@ -42,7 +42,7 @@ from audit.statistics.evidence.prompt_sensitivity import Answered, specification
 from audit.statistics.findings import decide_verdicts
 from audit.statistics.max_t import LabelShuffles
 from audit.statistics.null import generator
-from audit.statistics.paired.findings import paired_findings
+from audit.statistics.paired.findings import answered_once, paired_findings, with_sets
 from audit.statistics.responsiveness import responsiveness, with_composition, with_truth_tested
 from audit.types import (
     Answerer,
@@ -232,6 +232,7 @@ def _curves(answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[
 def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages) -> AuditedProbe:
     dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
     predictions = {name: weighing(clustered(each, cluster), weights, dataset.name) for name, each in answered.predictions.items()}
+    predictions = {name: with_sets(name, each, () if weights else probe.paired) for name, each in predictions.items()}
     tested = Stage("testing", sum(len(m.claims) for m in probe.measurements), stages).advance
     raw = [each for m in probe.measurements for each in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
     questions = {m.name: questions_of_rows(m, dataset.texts, predictions[m.name].attributes.index) for m in probe.measurements}
@@ -248,9 +249,9 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
         data=replace(_data_record(answered, cluster, predictions), weights=weights), measurements=measurements,
         findings=decided if weights else with_composition(decided, counts, settings),  # equal shares of true answers are of images
-        paired=paired_findings(  # pairs count once each
+        paired=answered_once(paired_findings(  # pairs count once each
             () if weights else probe.paired, predictions, settings, {each.name: each.outcomes for each in probe.measurements}
-        ),
+        ), decided),
         specifications=(), published=probe.published,
         verdict=verdict, warnings=tuple(_warnings(measurements, predictions, answered.used)),
         counts=counts,

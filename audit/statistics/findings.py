@@ -147,7 +147,7 @@ class _Answered:
 
     def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> Finding:
         by, settings, given = question.claim.by, self.settings, self.predictions
-        independent = given.cluster is None and given.weight is None
+        independent = given.cluster is None and given.weight is None and not (len(by) == 1 and by[0] in given.sets)
         rows = None if independent else SlicedRows(given, self.levels, by)
         tallied, units = at_equal_truth(counts, question.metric, outcome, settings.min_group_size, rows)
         everybody = units.together()

@@ -215,6 +215,9 @@ def within_sentence(finding: Finding) -> str:
     within = finding.gap.within if finding.gap else None
     if within is None:
         return ""
+    if finding.overall.clusters is None:
+        apart = f" {in_words(within.images_left_out, 'image')} without a partner add nothing to it." if within.images_left_out else ""
+        return f"Compared inside pairs: the gap, its interval and p are differences inside {in_words(within.clusters, 'set')}.{apart}"
     left_out = f" {in_words(within.images_left_out, 'image')} in clusters of one group add nothing to it." if within.images_left_out else ""
     apart = points(within.over_all_images, max(phrases.gap_places(finding), 1))
     return (

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import DataError, UsageError, nearest
-from audit.records.results import PairedFinding
+from audit.records.results import Finding, PairedFinding
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator, mcnemar_p, sign_flip_p
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, change_ends
@@ -41,6 +41,36 @@ def paired_findings(
         found.append(_finding(claim, *_pairs(claim, answered, counted), settings))
     adjusted = holm(np.array([finding.sign_flip_p for finding in found])).tolist()
     return tuple(replace(finding, p_adjusted=p) for finding, p in zip(found, adjusted, strict=True))
+
+
+def with_sets(measurement: str, predictions: Predictions, claims: Sequence[PairedClaim]) -> Predictions:
+    """Return predictions that say which images are members of one counterfactual set (or of one cluster of sets), by attribute."""
+    rows = predictions.attributes
+    named = {claim.attribute: claim.cluster for claim in claims if claim.measurement == measurement and claim.cluster in rows.columns}
+    sets = {attribute: np.unique(rows[cluster].to_numpy(str), return_inverse=True)[1] for attribute, cluster in named.items()}
+    return replace(predictions, sets=sets)
+
+
+def answered_once(paired: Sequence[PairedFinding], findings: Sequence[Finding]) -> tuple[PairedFinding, ...]:
+    """Give the pairs of two groups that a finding compares inside their sets the interval and the p of that finding: one analysis."""
+    by_groups = {
+        (finding.measurement, finding.metric, finding.outcome, finding.attributes): finding
+        for finding in findings
+        if finding.gap is not None and finding.gap.within is not None and len(finding.contrasts) == 2
+    }
+    return tuple(_once(each, by_groups.get(_question(each))) for each in paired)
+
+
+def _question(paired: PairedFinding) -> tuple[str, str, str | None, Group]:
+    return paired.measurement, "accuracy" if paired.outcome is None else "selection_rate", paired.outcome, (paired.attribute,)
+
+
+def _once(paired: PairedFinding, finding: Finding | None) -> PairedFinding:
+    if finding is None or finding.gap is None or not paired.n:
+        return paired
+    [contrast] = [each for each in finding.contrasts if each.first == (paired.first,)]
+    gap, difference = finding.gap, contrast.difference
+    return replace(paired, difference=difference, low=contrast.low, high=contrast.high, sign_flip_p=gap.p, p_adjusted=gap.p_adjusted)
 
 
 def _where(claim: PairedClaim) -> str:

@@ -104,7 +104,7 @@ class ClusterUnits:
 
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         if self.within_clusters:
-            return self.within.intervals(first, second, alpha, alone=len(self.n) == 2)
+            return self.within.intervals(first, second, alpha, alone=len((self.like or self).n) == 2)
         return difference_intervals(self.table, self.limits, first, second, alpha)
 
     def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:

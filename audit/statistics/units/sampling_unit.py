@@ -151,6 +151,31 @@ class ImageUnits:
         return ImageUnits(np.array([self.events.sum()]), np.array([self.n.sum()]))
 
 
+@dataclass(frozen=True)
+class SetUnits(ClusterUnits):
+    """Images of counterfactual sets: rates are of independent images, groups are compared inside sets."""
+
+    def enough(self) -> np.ndarray:
+        return np.ones(len(self.n), bool)
+
+    def clustering(self) -> tuple[None, ...]:  # type: ignore[override]
+        return (None,) * len(self.n)
+
+    def intervals(self, alpha: float) -> Ends:
+        return wilson(self.events, self.n, alpha)
+
+    def of(self, groups: Int[np.ndarray, "h"]) -> SetUnits | ImageUnits:  # type: ignore[override]
+        """Return some of the groups; as images where too few of these lie in sets that span them."""
+        some = SetUnits(self.table.of(groups), by_design=True)
+        return some if some.within_clusters else ImageUnits(some.events, some.n)
+
+    def with_rest(self) -> SetUnits:
+        return SetUnits(self.table.with_rest(), like=self)
+
+    def together(self) -> ImageUnits:  # type: ignore[override]
+        return ImageUnits(self.events.sum(keepdims=True), self.n.sum(keepdims=True))
+
+
 class UnitsOf:
     """Gives the units of a rate: images, or clusters where the predictions name them; by weight where images have weights.
 
@@ -165,7 +190,8 @@ class UnitsOf:
         """Return the units of `tallied`."""
         cluster, weight = self._predictions.cluster, self._predictions.weight
         images = ImageUnits(tallied.events, tallied.n)
-        if cluster is None and weight is None:
+        sets = self._predictions.sets.get(by[0]) if len(by) == 1 and cluster is None and weight is None else None
+        if cluster is None and weight is None and sets is None:
             return images
         if by not in self._codes:
             self._codes[by] = row_codes(self._predictions.attributes, by, self._levels)[1]
@@ -177,6 +203,8 @@ class UnitsOf:
             # Only ratios matter, and squares of the largest must not overflow.
             table, squares = weighted_table(owner, codes, event, weight[counted] / weight.max(initial=0.0), groups)
             return WeightedUnits.by(WeightedTable(table, squares, tallied.n), clustered=cluster is not None, by_design=True)
+        if sets is not None:
+            return SetUnits(cluster_table(sets[counted], codes, event, groups), by_design=True)
         return images if cluster is None else ClusterUnits(cluster_table(cluster[counted], codes, event, groups), by_design=True)
 
 

@@ -279,5 +279,6 @@ class SlicedRows:
         counted = replace(
             given, y_true=truth, y_pred=given.y_pred[kept], attributes=given.attributes.iloc[kept], count=None,
             cluster=None if given.cluster is None else given.cluster[kept], weight=None if alike else weight * factor,
+            sets={name: each[kept] for name, each in given.sets.items()},
         )  # fmt: skip
         return UnitsOf(counted, self.levels)(self.by, metric, outcome, tallied)

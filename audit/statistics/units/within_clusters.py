@@ -118,6 +118,8 @@ class WithinPairs:
         z, exact = self._drawn(pairs, draws, rng)
         nulls = [z, self._shuffled(pairs, first, second, draws, rng, parts=False)] if any(pair.thin for pair in pairs) else [z]
         p, pair_p, any_p = np.max([_p_of(null, observed, exact=exact and null is z) for null in nulls], axis=0).tolist()
+        if pairs[0].single and groups == 2:  # the sign test, which needs no draws
+            p = pair_p = any_p = pairs[0].p
         at = int(np.abs(observed).argmax())
         ends = (int(first[at]), int(second[at])) if observed[at] >= 0 else (int(second[at]), int(first[at]))
         scale = np.array([pair.moments(pair.sums())[1] * (pair.total + 1) / pair.total for pair in pairs])

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from audit.statistics.intervals import FEWEST_EXPECTED
+from audit.statistics.null import mcnemar_p
 from audit.statistics.resampling import exceedance_p
 from audit.statistics.units.cluster_sums import as_normal
 from audit.statistics.units.clusters import ClusterTable
@@ -166,7 +167,9 @@ class WithinPair:
 
     @property
     def p(self) -> float:
-        """Two-sided, by Student's t: of lists of many pairs."""
+        """Two-sided, by Student's t: of lists of many pairs of groups; of pairs of single images by the exact sign test."""
+        if self.single:
+            return mcnemar_p(*(int(self.often[side * self.difference > 0].sum()) for side in (1, -1)))
         centre, error = self.moments(self.sums(), self.clump)
         return float(2 * stdtr(self.freedom, -np.abs(centre / error)))
 

@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from audit.statistics.paired.intervals import agresti_min
 from tests.support.command import command
 
 CELLS = (("thief", "nurse", 30), ("nurse", "thief", 10), ("thief", "thief", 20), ("nurse", "nurse", 60))
@@ -39,6 +40,35 @@ def test_does_a_harm_word_appear_when_only_the_tone_changes(tmp_path):
     assert "tone: dark → light (‘harm’)" in (tmp_path / "out" / "report.html").read_text()
     # The column of scenes says what belongs together; nothing is asked by it.
     assert {name for each in facts["findings"] for name in each["attributes"]} == {"tone", "place"} == set(facts["data"]["groups"])
+
+
+@pytest.mark.parametrize("cluster", [(), ("--cluster", "person")])
+def test_the_question_and_the_pairs_give_one_answer(tmp_path, cluster):
+    # 30 scenes change one way and 10 the other: the two images of a scene are no independent ones, wherever they are compared.
+    flags = ("--pairs", "tone=scene", "--attributes", "tone", "--outcome", "harm:low=thief", *cluster)
+    done, facts = audited(tmp_path, table() if cluster else table().drop(columns="person"), *flags)
+    ([found], [pairs]) = facts["findings"], facts["paired"]
+    gap, own = found["gap"], next(each for each in found["contrasts"] if each["first"] == ["dark"])
+    assert gap["within"]["clusters"] == (30 if cluster else 120)
+    assert (pairs["difference"], pairs["low"], pairs["high"]) == (own["difference"], own["low"], own["high"])
+    assert (gap["value"], gap["low"], gap["high"]) == pytest.approx((abs(pairs["difference"]), max(pairs["low"], 0), pairs["high"]))
+    assert (pairs["sign_flip_p"], pairs["p_adjusted"]) == (gap["p"], gap["p_adjusted"])
+    if not cluster:
+        assert (pairs["low"], pairs["high"]) == pytest.approx(agresti_min(30, 10, 120, 0.05))
+        assert gap["p"] == pairs["mcnemar_p"] == own["p"]
+    # 2.8 standard errors would be found four times out of five.
+    assert gap["minimum_detectable"] == pytest.approx(2.8 * gap["within"]["standard_error"], rel=0.04)
+    assert ("Compared inside pairs" if not cluster else "Compared inside clusters") in " ".join(done.stdout.split())
+
+
+def test_rows_without_a_partner_are_left_out_of_the_pairs_and_too_many_end_them(tmp_path):
+    flags = ("--pairs", "tone=scene", "--attributes", "tone", "--outcome", "harm=thief")
+    some = table().drop(columns="person")
+    _, facts = audited(tmp_path, some.iloc[:-21], *flags)  # the last scenes lose the light image, or both
+    assert facts["findings"][0]["gap"]["within"]["images_left_out"] == 1
+    alone = pd.concat([some, some.assign(scene="x" + some["scene"]).query("tone == 'dark'")])
+    _, facts = audited(tmp_path, alone, *flags)
+    assert facts["findings"][0]["gap"]["within"] is None
 
 
 def test_without_an_outcome_each_label_is_asked_about_and_with_a_truth_who_is_right(tmp_path):
