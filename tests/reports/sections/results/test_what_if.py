@@ -114,7 +114,7 @@ def test_the_sampling_unit_is_named(page):
 
 
 def test_what_could_not_be_judged_is_not_tried_and_says_why():
-    from audit.statistics.units.sampling_unit import FEWEST_CLUSTERS as OF_THE_AUDIT
+    from audit.statistics.units.cluster_units import FEWEST_CLUSTERS as OF_THE_AUDIT
 
     assert FEWEST_CLUSTERS == OF_THE_AUDIT
     few = Note("too_few_clusters", {"images": 30, "clusters": 15, "cluster": "role"})
