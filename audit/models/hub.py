@@ -17,6 +17,7 @@ FILES = (
     "preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
     "chat_template.jinja", "chat_template.json", "video_preprocessor_config.json",
+    *(f"qformer_tokenizer/{name}" for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")),
 )  # fmt: skip
 """What may be downloaded: safetensors, JSON and tokenizer files. Never a pickle, never code."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -53,7 +53,10 @@ def load_processor(folder: Path, config: Any) -> Any:
 
 
 def _part(name: str, folder: Path, cls: Any) -> Any:
-    if name == "qformer_tokenizer" and (folder / name).is_dir():
+    if name == "qformer_tokenizer":
+        if not (folder / name).is_dir():
+            why = "it reads a question with two tokenizers, and with the first twice it would read other words"
+            raise DataError("the folder has no second tokenizer: qformer_tokenizer/", where=str(folder), why=why, fix=SAVE)
         return load_tokenizer(folder, part=name)
     if not name.endswith("tokenizer"):
         return pretrained(PARTS[name], folder)

@@ -98,6 +98,12 @@ def test_every_part_is_one_that_is_loaded_by_itself(folders):
         assert ours.chat_template == theirs.chat_template
 
 
+def test_without_its_second_tokenizer_a_model_is_refused_and_does_not_read_other_words(folders, tmp_path):
+    folder = Path(shutil.copytree(folders("instructblip_t5"), tmp_path / "copy"))
+    shutil.rmtree(folder / "qformer_tokenizer")
+    refused(folder, DataError, "no second tokenizer")
+
+
 @pytest.mark.parametrize("file", ["chat_template.json", "processor_config.json"])
 def test_chat_templates_are_found_where_transformers_finds_them(copy, file):
     (copy / "chat_template.jinja").unlink()
