@@ -178,9 +178,8 @@ class TruthShare:
     n: int
     """Images whose true answer is known."""
     given: float | None
-    """Share of the images that got the outcome: what fairlearn calls the selection rate. None without images, as the next two."""
+    """Share of the images that got the outcome: fairlearn's selection rate. None without images, as the share whose true answer it is."""
     true: float | None
-    """Share whose true answer it is."""
     excess: float | None
     """Given less true. Equal error rates give unequal excess where the true shares differ: it is shown and never tested."""
     low: float | None
