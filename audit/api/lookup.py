@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from audit.errors import UsageError
@@ -42,7 +43,10 @@ def found_questions(results: Results) -> tuple[GateQuestion, ...]:
 def _named(question: NamedQuestion, truth: str | None) -> GateQuestion:
     """Return a question with its names, given the attribute that holds the true answers; where one was put, a terminal shows the last."""
     title, shown = (f"{said(question, truth)} by {attributes(question.attributes)}" for said in (words.subject_of, words.metric_of))
-    return gate_question(question, title, shown)
+    named = gate_question(question, title, shown)
+    # Whoever planned a share did not know yet whether its truth would be.
+    plain = title.replace(f" {words.AT_EQUAL_TRUTH}", "")
+    return named if plain == title else replace(named, names=(*named.names, plain))
 
 
 def finding(results: Results, name: str, audit: int | None = None) -> tuple[AuditResult, Finding]:

@@ -85,7 +85,9 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
     visible = _visible(audit, kind)
     said = _SAID[kind](audit, primary, settings)
     sentence, size, details = _beside(visible, said, audit, settings) if visible else said
-    leading = commonest(audit, primary) if kind == "unanswered" else next((finding for finding in primary if finding.gap), None)
+    # A gap that tells nothing about groups leads nowhere.
+    told = [finding for finding in primary if finding.gap and not (kind == "not estimable" and finding.unresponsive)]
+    leading = commonest(audit, primary) if kind == "unanswered" else next(iter(told), None)
     return Headline(
         kind,
         audit.verdict,

@@ -130,7 +130,7 @@ def test_t9_the_interval_of_a_gap_always_excludes_zero():
     y_pred = (rng.random(420) < 0.8).astype(int)
     frame = selected_frame(y_pred, y_pred, group, n_boot=30, ci_quantiles=[0.025, 0.975], random_state=0)
     assert frame.difference_ci()[0]["s"] > 0
-    finding = ask("selection_rate", "1", y_pred, y_pred, group.tolist(), levels=tuple("abcdefg"))
+    finding = ask("selection_rate", "1", np.ones(420, int), y_pred, group.tolist(), levels=tuple("abcdefg"))
     assert finding.gap.p > 0.05
     assert finding.gap.value < finding.gap.null_95  # chance alone gives more
     assert (finding.verdict, finding.pairs) == ("inconclusive", ())
@@ -276,7 +276,7 @@ def test_t14_the_overall_rate_includes_the_group_and_its_distance_has_no_sign():
     """All of a are selected and none of b. Against all, a's own images halve the distance, and who is ahead is not said."""
     y_pred = [1] * 4 + [0] * 4
     assert selected_frame(y_pred, y_pred, G).difference(method="to_overall")["s"] == 0.5
-    contrasts = ask("selection_rate", "1", y_pred, y_pred).contrasts
+    contrasts = ask("selection_rate", "1", [1] * 8, y_pred).contrasts
     assert [(each.first, each.second, each.difference) for each in contrasts] == [(("a",), (), 1.0), (("b",), (), -1.0)]
 
 

@@ -316,3 +316,13 @@ def test_what_a_rule_left_out_stands_in_the_first_sentence():
         "others with --attributes.",
     )
     assert left_out_by_rule(base) == ()
+
+
+def test_where_nothing_can_be_judged_no_gap_is_shown():
+    """A gap of accuracy whose answers tell nothing beside questions without enough groups: neither tile nor chart has it."""
+    audit = audit_of("inconclusive", "not estimable")
+    first, *others = audit.findings
+    few = [replace(each, gap=None) for each in others]
+    withheld = replace(audit, verdict="not estimable", findings=(replace(first, verdict="not estimable", unresponsive="no better"), *few))
+    assert headline(withheld).kind == "not estimable"
+    assert headline(withheld).finding is None
