@@ -14,6 +14,7 @@ from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables
 from reports.render import render
+from reports.text.analyses.counterfactual_sets import _kinds
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 
@@ -49,11 +50,11 @@ def words(results):
 def test_the_clearest_is_said_beside_harmless_changes():
     page = words(report(FOUND))
     assert (
-        "2 of 3 tests are beyond chance (Holm). Most significant: When only gender changes (“Who is a boss?”), 35 % [20, 50] of image"
-        in page
+        "In 1 of 3 tests (Holm) answers change more often than after harmless changes, whichever way; 1 shows that one member is given an "
+        "answer more often. Most significant: When only gender changes (“Who is a boss?”), 35 % [20, 50] of image" in page
     )
     assert "pairs in 40 sets are answered differently; a harmless change turns 5.0 % [2.0, 11.0] of answers (adjusted p = .0012)." in page
-    assert "2 of 3 tests are beyond chance" in " ".join(summary_markdown(report(FOUND)).split())
+    assert "In 1 of 3 tests (Holm) answers change more often" in " ".join(summary_markdown(report(FOUND)).split())
 
 
 def test_the_chart_shows_flips_beside_harmless_ones_and_the_net_with_its_interval():
@@ -96,3 +97,12 @@ def test_the_table_has_a_row_a_pair_and_other_audits_have_no_such_file():
     assert {name: row[name] for name in wanted} == wanted
     assert "counterfactual_sets.csv" not in csv_tables(samples.results(samples.fairface()))
     assert "Same scene, another person" not in render(samples.results(samples.fairface()))
+
+
+def test_changes_without_a_direction_do_not_read_as_one():
+    """Eight of 120 tests find more changes than harmless ones make, none a direction: that is no finding for or against a member."""
+    assert _kinds(8, 0, 120).replace("\u00a0", " ") == (
+        "In 8 of 120 tests (Holm) answers change more often than after harmless changes, whichever way; none shows that one member is "
+        "given an answer more often."
+    )
+    assert _kinds(0, 2, 3) == "2 of 3 tests (Holm) show that one member is given an answer more often."
