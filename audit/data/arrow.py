@@ -100,7 +100,12 @@ def cells(table: pa.Table, described: Features, schema: Schema, place: str) -> C
         names = class_names(described, name)
         if names is not None:
             check_classes(columns.get(name, Column(name)), names, place)
-        texts[name] = _texts(table.column(name).to_pylist(), names, f"the column {name!r} of {place}")
+        what = f"the column {name!r} of {place}"
+        try:
+            values = table.column(name).to_pylist()
+        except (OverflowError, ValueError) as error:  # such as a date after the year 9999
+            raise DataError(f"{what} holds a value that cannot be read", why=str(error)[:200], fix="write it as text") from error
+        texts[name] = _texts(values, names, what)
     return Cells(texts, range(1, table.num_rows + 1), place, "row")
 
 
@@ -109,7 +114,8 @@ def class_names(described: Features, column: str) -> list[str] | None:
     kind = described.get(column)
     if not isinstance(kind, dict) or kind.get("_type") != "ClassLabel":
         return None
-    return list(map(str, kind.get("names") or ()))
+    names = kind.get("names")
+    return list(map(str, names)) if isinstance(names, list) else None
 
 
 def _texts(values: Sequence[Any], names: Sequence[str] | None, what: str) -> list[str]:

@@ -25,6 +25,7 @@ _FORMS: dict[bytes, TypeAdapter[Any]] = {
     b"cluster": TypeAdapter(dict[str, str]),
     b"weights": TypeAdapter(dict[str, str]),
     b"numbered": TypeAdapter(list[str]),
+    b"bins": TypeAdapter(dict[str, dict[str, list[str]]]),
 }
 _ANY: TypeAdapter[Any] = TypeAdapter(dict[str, Any] | list[Any])
 _NAMES = ("model", "probe", "measurement")

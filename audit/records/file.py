@@ -48,7 +48,9 @@ class File(Generic[T]):
             raise DataError(f"{self.name} is not JSON", why=str(error), fix=self.fix) from error
         version = fields.get("schema_version") if isinstance(fields, dict) else None
         if version not in ("1", self.version):
-            raise DataError(f"{self.name} has schema version {version!r}; this program reads '1' and {self.version!r}", fix=self.fix)
+            raise DataError(
+                f"{self.name} has schema version {repr(version)[:80]}; this program reads '1' and {self.version!r}", fix=self.fix
+            )
         try:
             return self._adapter.validate_python(_as_set(self.upgrade(fields) if version == "1" else fields))
         except (KeyError, TypeError, AttributeError) as error:

@@ -82,7 +82,7 @@ def _in_parallel(path: Path, header: Sequence[str], separator: str) -> pa.Table 
     try:
         with pa.input_stream(path, "gzip" if path.suffix.lower() == ".gz" else None) as file:
             table = arrow_csv.read_csv(file, **options)
-    except (pa.ArrowInvalid, pa.ArrowKeyError):
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError):  # OSError: of a damaged archive
         return None
     longest = [pc.max(pc.binary_length(column)).as_py() or 0 for column in table.columns]
     return None if max(longest, default=0) > csv.field_size_limit() else table.rename_columns(list(header))

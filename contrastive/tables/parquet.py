@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8}
 _OFFSET = 8
 _AT_ONCE = 64 * 2**20
+_MOST_CELL = 2**20
+"""Bytes of a cell of text."""
 _AGAIN = "download or write it again"
 _AS_TEXT = "write it again from text that was read in its own encoding: pd.read_csv(..., encoding='latin-1'), say"
 
@@ -28,7 +30,8 @@ def parquet_schema(path: Path) -> pa.Schema:
 
     with _said_of(path.name, f"cannot read {path.name} as Parquet"):
         schema = pq.read_schema(path)
-    return _checked(schema, path.name)
+    check_distinct(_checked(schema, path.name).names, path.name)
+    return schema
 
 
 def group_sizes(path: Path) -> list[int]:
@@ -120,8 +123,13 @@ def _by_size(path: Path, file: Any, groups: Sequence[int], wanted: Sequence[str]
     with path.open("rb") as content:
         paths = [file.schema.column(leaf).path for leaf in range(len(file.schema))]
         chunks = read_chunks(content, path.name, len(paths))
+        below: dict[str, list[int]] = {}
+        for leaf, each in enumerate(paths):
+            parts = each.split(".")
+            for length in range(1, len(parts) + 1):
+                below.setdefault(".".join(parts[:length]), []).append(leaf)
         for name in wanted:
-            leaves = [leaf for leaf, each in enumerate(paths) if each == name or each.startswith(f"{name}.")]
+            leaves = below.get(name, [])
             found = [[unfolded(content, chunks[group][leaf], path.name) for group in groups] for leaf in leaves]
             surely, most, largest, lists = _sizes([file.schema.column(leaf) for leaf in leaves], found)
             certain += surely
@@ -160,11 +168,15 @@ def _checked(schema: pa.Schema, name: str) -> pa.Schema:
 
 
 def check_utf_8(table: pa.Table, place: str) -> None:
-    """Raise `DataError` if a cell of text is not UTF-8: Arrow takes the bytes as they come."""
+    """Raise `DataError` if a cell of text is not UTF-8, which Arrow takes as it comes, or has more than a megabyte."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     for name, column in zip(table.column_names, table.columns, strict=True):
         rows = 0
+        if _is_text(column.type) and (longest := pc.max(pc.binary_length(column)).as_py() or 0) > _MOST_CELL:
+            why = f"at most {_MOST_CELL:,} are read"
+            raise DataError(f"{place} has a cell of {longest:,} bytes", where=f"column {quoted(name)}", why=why, fix="leave the column out")
         for chunk in column.chunks:
             try:
                 chunk.validate(full=True)
@@ -176,10 +188,16 @@ def check_utf_8(table: pa.Table, place: str) -> None:
             rows += len(chunk)
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def _first_not_text(chunk: Any) -> int | None:
     import pyarrow as pa
 
-    if not any(is_text(chunk.type) for is_text in (pa.types.is_string, pa.types.is_large_string)):
+    if not _is_text(chunk.type):
         return None
     for row, value in enumerate(chunk.cast(pa.large_binary()).to_pylist()):
         try:

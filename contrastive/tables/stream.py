@@ -32,13 +32,25 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """Open a file for reading, unfolding ``.gz``; `DataError` if it cannot be read."""
+    packed = path.suffix.lower() == ".gz"
     try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        if packed:
+            _check_end(path)
+        with gzip.open(path) if packed else path.open("rb") as file:
             yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path.name} is damaged", why=f"gzip: {error}", fix="compress or download it again") from error
     except OSError as error:
         raise DataError(f"cannot read {str(path)!r}", why=error.strerror or str(error)) from error
+
+
+def _check_end(path: Path) -> None:
+    """Raise `DataError` if an archive is padded with zeros, which Python skips one by one."""
+    with path.open("rb") as file:
+        file.seek(-min(_BLOCK, file.seek(0, io.SEEK_END)), io.SEEK_END)
+        end = file.read()
+    if len(end) == _BLOCK and not end.strip(b"\0"):
+        raise DataError(f"{path.name} is damaged", why="it ends in a megabyte of zeros", fix="compress or download it again")
 
 
 @contextmanager

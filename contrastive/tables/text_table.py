@@ -14,6 +14,7 @@ from contrastive.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MOST_COLUMNS = 10_000
 _ROWS_AT_ONCE = 2048  # more would be looked at again and again by the garbage collector
 Row = tuple[int, Sequence[Any]]
 """Where a row stands, and its cells."""
@@ -67,14 +68,17 @@ def _is_unicode(cell: Any) -> bool:
 
 def named_columns(names: Sequence[str], wanted: Sequence[str] | None, place: str) -> dict[str, int]:
     """Return where the columns to read stand: those that have a name, or only the `wanted` ones; `DataError` if one is there twice."""
-    check_distinct([name for name in names if wanted is None or name in wanted], place)
+    check_distinct(names if wanted is None else [name for name in names if name in wanted], place)
     if wanted is None:
         return {name: at for at, name in enumerate(names) if name}
     return {name: names.index(name) for name in wanted if name in names}
 
 
 def check_distinct(names: Sequence[str], place: str) -> None:
-    """Raise `DataError` if two columns have one name; pandas would rename the second and go on."""
+    """Raise `DataError` if two columns have one name, which pandas would rename, or a table has more columns than any that is read."""
+    if len(names) > MOST_COLUMNS:
+        fix = "write a table of the columns that are meant"
+        raise DataError(f"{place} has {len(names):,} columns", why=f"at most {MOST_COLUMNS:,} are read", fix=fix)
     if twice := [name for name, count in Counter(names).items() if count > 1 and name]:
         raise DataError(f"{place} has the column {quoted(twice[0])} twice", why=found_columns(names), fix="rename or remove one of them")
 

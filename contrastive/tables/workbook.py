@@ -17,6 +17,8 @@ from contrastive.tables.limits import bomb, check_unfolded
 from contrastive.tables.text_table import Row, TextTable, collect, named_columns
 
 _MOST_ROWS, _MOST_EMPTY = 2**20, 20_000_000  # Excel itself has no more rows
+_EMPTY_ROW = 200
+"""What an empty row counts for among the empty cells: a few bytes of a file may claim a million of them."""
 _MIDNIGHT = dt.time()
 
 
@@ -99,7 +101,7 @@ def _rows(sheet: Any, name: str) -> Iterator[tuple[int, list[str]]]:
     empty = 0
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
         width = next((at for at in range(len(values), 0, -1) if values[at - 1] not in (None, "")), 0)
-        empty += len(values) - width
+        empty += len(values) - width + (0 if width else _EMPTY_ROW)
         if empty > _MOST_EMPTY or number > _MOST_ROWS:
             what = f"over {_MOST_EMPTY:,} empty cells" if empty > _MOST_EMPTY else f"over {_MOST_ROWS:,} rows"
             raise bomb(name, f"it has {what}")
