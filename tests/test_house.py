@@ -1,8 +1,8 @@
-"""The limits of the code's layout: modules a folder, names defined twice, import cycles, long files."""
+"""No public name is defined twice, and no imports form a cycle."""
 
 from tests.support import house
 
 
-def test_no_limit_of_the_house_is_passed(capsys, monkeypatch):
+def test_every_name_has_one_home_and_imports_no_cycle(capsys, monkeypatch):
     monkeypatch.chdir(house.ROOT)
     assert house.main() == 0, capsys.readouterr().out

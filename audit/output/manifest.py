@@ -23,14 +23,14 @@ MOST_BYTES = 2**20
 _AGAIN, ELSEWHERE = "run it again", "remove the folder, or name another; then run it again"
 
 
-def beside(name: str) -> str:
+def swap_name(name: str) -> str:
     """Return what a folder is called for the moment in which another one has its name."""
     return f".{name}.new"
 
 
 def is_unsettled(directory: Path) -> bool:
     """Whether a run was ended after its files counted and before all had taken their place."""
-    return _counts(directory) or _counts(directory.resolve().with_name(beside(directory.resolve().name)))
+    return _counts(directory) or _counts(directory.resolve().with_name(swap_name(directory.resolve().name)))
 
 
 def _counts(directory: Path) -> bool:
@@ -43,7 +43,7 @@ def checked_folder(directory: Path, *, pages: bool = True) -> Path:
     `DataError` if a file is not the one that the run wrote. `pages`: whether the page is looked at too; who draws it again does not ask.
     """
     folder = directory / NEW if _counts(directory) else directory
-    for name, sha256 in listed(folder).items():
+    for name, sha256 in manifest_hashes(folder).items():
         path = folder / name
         if name not in CHECKED or not path.is_file() or (name in PAGES and not pages):
             continue
@@ -61,7 +61,7 @@ def is_complete(directory: Path) -> bool:
 
 def note_page(path: Path) -> None:
     """Take a page that was drawn again into the list of its folder, if it stands there."""
-    names = listed(path.parent)
+    names = manifest_hashes(path.parent)
     if path.name in names:
         write_manifest(Folder.of(path.parent), {**names, path.name: sha256_of_file(path)})
 
@@ -72,7 +72,7 @@ def write_manifest(folder: Folder, hashes: Mapping[str, str]) -> None:
     write_text(MANIFEST, text + "\n", folder)
 
 
-def listed(directory: Path) -> dict[str, str]:
+def manifest_hashes(directory: Path) -> dict[str, str]:
     """Return file -> sha256; empty without a manifest. `DataError` if it is damaged."""
     path = directory / MANIFEST
     if not path.is_file():

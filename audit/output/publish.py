@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 
 from audit.errors import DataError, MachineError
 from audit.output.directory import OutputFolder
-from audit.output.manifest import CHECKED, ELSEWHERE, MANIFEST, MOST_BYTES, NEW, beside, is_unsettled, parse_manifest, write_manifest
+from audit.output.manifest import CHECKED, ELSEWHERE, MANIFEST, MOST_BYTES, NEW, is_unsettled, parse_manifest, swap_name, write_manifest
 from contrastive.folders import Folder
 
 DRAFT = ".draft"
@@ -56,7 +56,7 @@ def replacing_files(out: OutputFolder) -> Iterator[Folder]:
 
 def settle(out: OutputFolder) -> None:
     """Put files in their place that a run completed and could not put there any more. Raises `OSError`."""
-    folder, aside, exchanged = out.open(), beside(out.name), False
+    folder, aside, exchanged = out.open(), swap_name(out.name), False
     if out.above.is_folder(aside):
         other = out.above.folder(aside)
         if other.is_file(f"{NEW}/{MANIFEST}"):  # its name was not given back: this is the folder, and what has its name the stand-in
@@ -154,7 +154,7 @@ def _is_same(one: Folder, other: Folder, name: str) -> bool:
 
 def _exchanged(out: OutputFolder, folder: Folder, hashes: Iterable[str]) -> bool:
     """Let a stand-in with the new files have the folder's name; False where that cannot be done, and nothing has changed."""
-    aside = beside(out.name)
+    aside = swap_name(out.name)
     if out.above.exists(aside):  # a link or a file, which is not ours
         return False
     try:
@@ -171,7 +171,7 @@ def _exchanged(out: OutputFolder, folder: Folder, hashes: Iterable[str]) -> bool
 
 def _stand_in(out: OutputFolder, folder: Folder, hashes: Iterable[str]) -> Folder:
     """Return a folder with the new files, and with everything else that the folder has; each is the same file under a second name."""
-    stand_in = out.above.folder(beside(out.name), make=True, mode=0o700)
+    stand_in = out.above.folder(swap_name(out.name), make=True, mode=0o700)
     new = folder.folder(NEW)
     for name in (*hashes, MANIFEST):
         above, last = str(PurePosixPath(name).parent), PurePosixPath(name).name
@@ -195,7 +195,7 @@ def _mirror(folder: Folder, copy: Folder, without: set[str], above: str = "") ->
 
 def _drop_stand_in(out: OutputFolder, folder: Folder) -> None:
     """Remove the stand-in; what a person or a program has written into it while it had the folder's name goes into the folder."""
-    aside = beside(out.name)
+    aside = swap_name(out.name)
     _bring_back(out.above.folder(aside), folder, folder.folder(NEW) if folder.is_folder(NEW) else None)
     out.above.remove(aside)
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 LIMIT_S = 900
 """Of the tests of one fault: a fault may be a loop without end."""
 STATISTICS = ("tests/audit/statistics",)
-PAGES = ("tests/reports/text", "tests/reports/exports")
+PAGES = ("tests/reports/text", "tests/reports/exports", "tests/audit/test_coherence.py")
 AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
     "verdict": (("audit/statistics/verdict.py",), ("tests/audit/statistics/test_verdict.py", *STATISTICS), 14),
     "findings": (

@@ -219,7 +219,7 @@ def gap_and_interval(finding: Finding) -> tuple[str, str]:
     return (number(pair.difference, places), f"{end(pair.low, places)} to {end(pair.high, places)}") if pair else ("", "")
 
 
-def compared_groups(finding: Finding) -> int:
+def number_compared(finding: Finding) -> int:
     """Return how many groups have enough images to be compared."""
     return sum(cell.status == "ok" for cell in finding.by_group)
 

@@ -19,7 +19,7 @@ from audit.data.images import MAX_BYTES, UnreadableImage
 from audit.data.lazy import LazyImages
 from audit.data.schema import Cells, Schema, check_columns, image_column, quoted, with_known_image_column
 from audit.data.streams.braces import expanded_names
-from audit.data.streams.sources import MOST_TABLE, ByteSource, SourceFile, is_url, joined, listed, open_source, read_whole
+from audit.data.streams.sources import MOST_TABLE, ByteSource, SourceFile, file_names, is_url, joined, open_source, read_whole
 from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, shards_of
 from audit.data.table import read_cells
 from audit.errors import DataError, UnsafeError, UsageError
@@ -59,7 +59,7 @@ def load_url(location: str, schema: Schema, *, name: str, licence: str, encoding
 
 def _load_folder(location: str, schema: Schema, name: str, licence: str) -> Dataset:
     """Return the data set of a folder that can be listed: its tar shards, else its Parquet files, else its only label table."""
-    names = listed(location)
+    names = file_names(location)
     if shards := [each for each in names if is_web_dataset(each)]:
         opened = [open_source(joined(location, each)) for each in shards]
         return load_web_dataset(opened, schema, name=name, licence=licence)

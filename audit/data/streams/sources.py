@@ -80,7 +80,7 @@ def read_whole(location: str, most: int) -> bytes:
     return source.read(0, source.size)
 
 
-def listed(folder: str) -> list[str]:
+def file_names(folder: str) -> list[str]:
     """Return the names in a folder behind a URL, sorted; UsageError where the protocol has no list."""
     if folder.lower().startswith(("http://", "https://")):
         raise UsageError("a folder behind HTTP cannot be listed", fix="name the table, the Parquet files, or {000000..000127}.tar")

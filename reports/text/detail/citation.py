@@ -48,7 +48,7 @@ def _numbers(finding: Finding, settings: Settings) -> str:
     if pair is None:
         return f"not estimable, {n}"
     what = "widest gap" if finding.diffuse else "gap"
-    if finding.verdict not in ("disparity", "signal") and phrases.compared_groups(finding) > 2:
+    if finding.verdict not in ("disparity", "signal") and phrases.number_compared(finding) > 2:
         what = " and ".join(phrases.group(group) for group in phrases.leading_groups(finding)) + ": gap"
     places = phrases.gap_places(finding)
     interval = f"{interval_level(settings)} % interval {end(pair.low, places)} to {end(pair.high, places)}"

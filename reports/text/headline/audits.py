@@ -278,7 +278,7 @@ def _most_open(finding: Finding, audit: AuditResult, settings: Settings) -> str:
         return ""
     size = size_in_words(pair.difference, pair.low, pair.high, settings)
     rate = f"{rate_name(finding, audit)} by {phrases.attributes(finding.attributes)}"
-    if phrases.compared_groups(finding) == 2:
+    if phrases.number_compared(finding) == 2:
         return f"The gap in {rate} is {size}."
     first, second = (phrases.group(group) for group in phrases.leading_groups(finding))
     return f"In {rate}, {first} and {second} may differ most: {size}."

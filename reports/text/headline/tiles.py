@@ -43,7 +43,7 @@ def _chance(finding: Finding, level: str) -> Tile:
 
 
 def _between(finding: Finding) -> str:
-    return " between these two" if phrases.compared_groups(finding) > 2 else ""
+    return " between these two" if phrases.number_compared(finding) > 2 else ""
 
 
 def _gap(finding: Finding, what: str, level: str) -> Tile:
@@ -58,7 +58,7 @@ def _gap(finding: Finding, what: str, level: str) -> Tile:
 
 def _named(finding: Finding) -> str:
     """Return the two groups of a gap, where there are more and the headline does not name them."""
-    if finding.diffuse or phrases.compared_groups(finding) < 3:
+    if finding.diffuse or phrases.number_compared(finding) < 3:
         return ""
     first, second = (phrases.group(group) for group in phrases.leading_groups(finding))
     return f": {first} against {second}"
