@@ -81,6 +81,7 @@ class WithinPairs:
     borrowed: float
     """Correlation of two images of a cluster."""
     known: dict[tuple[int, int], WithinPair] = field(default_factory=dict, compare=False)
+    limits: dict[tuple[int, int, float, bool], tuple[float, float]] = field(default_factory=dict, compare=False)
 
     def pairs(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> list[WithinPair]:
         ends = list(zip(first.tolist(), second.tolist(), strict=True))
@@ -91,8 +92,20 @@ class WithinPairs:
         return np.array([pair.estimate for pair in self.pairs(first, second)])
 
     def intervals(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float, *, alone: bool) -> Ends:
-        low, high = np.array([pair.limits(alpha, alone=alone) for pair in self.pairs(first, second)]).reshape(-1, 2).T
+        ends = zip(first.tolist(), second.tolist(), strict=True)
+        low, high = np.array([self._limits(*pair, alpha, alone) for pair in ends]).reshape(-1, 2).T
         return low, high
+
+    def _limits(self, first: int, second: int, alpha: float, alone: bool) -> tuple[float, float]:
+        """Return the limits of a pair, which are drawn once: the other way round they are the same ones."""
+        if first > second:
+            low, high = self._limits(second, first, alpha, alone)
+            return -high, -low
+        key = first, second, alpha, alone
+        if key not in self.limits:
+            [pair] = self.pairs(np.array([first]), np.array([second]))
+            self.limits[key] = pair.limits(alpha, alone=alone)
+        return self.limits[key]
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
         return np.array([pair.p for pair in self.pairs(first, second)])
