@@ -13,6 +13,7 @@ from audit.types import ModelRecord, Settings
 from reports.provenance import written_date
 from reports.text import analyses, changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
+from reports.text.evidence import within_sentence
 from reports.text.gates import GateRow, change_gate_rows, gate_rows, gates_sentence
 from reports.text.headline import choices_sentence, headline_of, left_out_by_rule, signal_sentence
 from reports.text.headline.captions import is_judged, unjudged_sentences
@@ -123,12 +124,8 @@ def _finding(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[
     words += ["group composition"] if composition_sentence(finding) else []
     pair = phrases.leading_pair(finding)
     ends = [] if pair is None else [phrases.short_rate(finding, group) for group in (pair.higher, pair.lower)]
-    beside = " ".join(
-        filter(
-            None,
-            [phrases.gap_text(finding), undecided_sentence(finding, audit, settings), *ratio_sentences(finding), rule_sentence(finding)],
-        )
-    )
+    said = (within_sentence(finding), undecided_sentence(finding, audit, settings), *ratio_sentences(finding), rule_sentence(finding))
+    beside = " ".join(filter(None, (phrases.gap_text(finding), *said)))
     return (", ".join(filter(None, words)), sentences.title(finding, audit), *ends, beside, phrases.chance_text(finding))
 
 

@@ -215,14 +215,13 @@ def within_sentence(finding: Finding) -> str:
     within = finding.gap.within if finding.gap else None
     if within is None:
         return ""
+    alone = f" ({in_words(within.images_left_out, 'image')} in none of them add nothing)" if within.images_left_out else ""
     if finding.overall.clusters is None:
-        apart = f" {in_words(within.images_left_out, 'image')} without a partner add nothing to it." if within.images_left_out else ""
-        return f"Compared inside pairs: the gap, its interval and p are differences inside {in_words(within.clusters, 'set')}.{apart}"
-    left_out = f" {in_words(within.images_left_out, 'image')} in clusters of one group add nothing to it." if within.images_left_out else ""
+        return f"Compared inside the {in_words(within.clusters, 'set')} that hold a pair of images{alone}."
     apart = points(within.over_all_images, max(phrases.gap_places(finding), 1))
     return (
-        f"Compared inside clusters: the gap, its interval and p are differences inside the {in_words(within.clusters, 'cluster')} that "
-        f"hold images of several of these groups.{left_out} Over all images the rates differ by {apart}."
+        f"Compared inside the {in_words(within.clusters, 'cluster')} that hold images of several of these groups{alone}; over all images the "
+        f"rates differ by {apart}."
     )
 
 

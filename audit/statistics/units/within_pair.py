@@ -58,9 +58,12 @@ class WithinPair:
         happened, images = float((count @ events).sum()), count @ n
         counted = bool((n == np.rint(n)).all())  # of weights nothing is thin: they are no images that could be dealt
         thin = counted and float(images.min()) * min(happened, float(images.sum()) - happened) < FEWEST_EXPECTED * float(images.sum())
-        kinds, place = np.unique(np.column_stack([rates[:, 0] - rates[:, 1], weight]), axis=0, return_inverse=True)
+        apart = rates[:, 0] - rates[:, 1]
+        # The order of the two groups must not show in draws, so kinds are in the order of the one way that the mean is positive.
+        side = 1.0 if (count * weight) @ apart >= 0 else -1.0
+        kinds, place = np.unique(np.column_stack([side * apart, weight]), axis=0, return_inverse=True)
         often = np.bincount(place.ravel(), count, minlength=len(kinds))
-        return cls(kinds[:, 0], kinds[:, 1], often, event, bool((n == 1).all()), thin, correlation)
+        return cls(side * kinds[:, 0], kinds[:, 1], often, event, bool((n == 1).all()), thin, correlation)
 
     # ---- estimate and error ----------------------------------------------------------------------------------------------------------
 
