@@ -220,8 +220,8 @@ def within_sentence(finding: Finding) -> str:
         return f"Compared inside the {in_words(within.clusters, 'set')} that hold a pair of images{alone}."
     apart = points(within.over_all_images, max(phrases.gap_places(finding), 1))
     return (
-        f"Compared inside the {in_words(within.clusters, 'cluster')} that hold images of several of these groups{alone}; over all images the "
-        f"rates differ by {apart}."
+        f"Compared inside the {in_words(within.clusters, 'cluster')} that hold images of several of these groups{alone}; over all images "
+        f"the rates differ by {apart}."
     )
 
 
