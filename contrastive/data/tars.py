@@ -123,7 +123,7 @@ def index_of(path: Path) -> ShardIndex:
         index = _scan(path, status)
     except OSError as error:
         raise TrainingDataError(f"cannot read {path}", why=error.strerror or str(error)) from error
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:  # tarfile lets the last three out of a header
         raise TrainingDataError(f"{path} is not an uncompressed tar file", why=str(error), fix="unpack a compressed shard once") from error
     with suppress(OSError), replacing(path.with_name(path.name + SIDECAR)) as file:  # read-only or full: the next run scans again
         file.write(json.dumps(asdict(index), separators=(",", ":")).encode())
@@ -146,6 +146,8 @@ def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
     with tarfile.open(path, "r:") as archive:
         while member := archive.next():
             archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header otherwise: gigabytes for a large shard
+            if member.size < 0:  # the next header would be one that was read
+                raise tarfile.ReadError(f"the member {member.name[:80]!r} has a negative size")
             if not member.isreg() or member.sparse is not None:
                 continue
             folder, slash, last = member.name.rpartition("/")

@@ -74,6 +74,8 @@ def _members(source: ByteSource) -> Iterator[tarfile.TarInfo]:
         with tarfile.open(fileobj=buffered, mode="r:") as archive:
             while member := archive.next():
                 archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header otherwise
+                if member.size < 0:  # the next header would be one that was read
+                    raise DataError(f"{source.name} is damaged", why=f"the member {member.name[:80]!r} has a negative size", fix=fix)
                 if member.isdir():
                     continue
                 if not member.isreg() or member.sparse is not None:
@@ -82,7 +84,7 @@ def _members(source: ByteSource) -> Iterator[tarfile.TarInfo]:
                 if member.offset_data + member.size > source.size:
                     raise DataError(f"{source.name} ends within {member.name[:80]!r}", why="it is truncated", fix=fix)
                 yield member
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:  # tarfile lets the last three out of a header
         compressed = source.read(0, 3)[:2] in (b"\x1f\x8b", b"BZ", b"\xfd7", b"(\xb5")
         what = f"{source.name} is compressed" if compressed else f"{source.name} is not a tar file, or damaged"
         raise DataError(what, why=str(error)[:200], fix="unpack it once: gunzip" if compressed else fix) from error

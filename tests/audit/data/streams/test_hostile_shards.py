@@ -2,6 +2,7 @@
 
 import io
 import json
+import tarfile
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from audit.data import load_dataset
 from audit.data.schema import Schema
 from audit.errors import DataError
+from contrastive.data.tars import index_of
 from tests.support.planted import picture
 from tests.support.web_datasets import npy, tar
 
@@ -30,6 +32,28 @@ def test_a_key_of_its_own_for_every_sample_is_refused(tmp_path):
     shard = described(tmp_path, "json", [json.dumps({f"k{place}": 1}).encode() for place in range(1100)])
     assert "too many attributes in tar shards (0.tar, sample '1000')" in refusal(shard)
     assert "at most 1,000 are read" in refusal(shard)
+
+
+def member(name, content=b"", kind=tarfile.REGTYPE, **pax):
+    """Return a header and its content, before it what pax headers say."""
+    header = tarfile.TarInfo(name)
+    header.size, header.type, header.pax_headers = len(content), kind, pax
+    return header.tobuf(tarfile.PAX_FORMAT) + content + b"\0" * (-len(content) % 512)
+
+
+@pytest.mark.parametrize("size", ["-1000000", "-1", "9" * 50])
+@pytest.mark.parametrize("read", [lambda path: load_dataset(str(path), Schema(), name="made", licence="none"), index_of])
+def test_a_size_that_no_member_has_is_refused(tmp_path, size, read):
+    (tmp_path / "0.tar").write_bytes(member("1.png", picture(0), size=size) * 3 + b"\0" * 1024)
+    with pytest.raises(DataError):
+        read(tmp_path / "0.tar")
+
+
+def test_a_chain_of_long_names_is_refused(tmp_path):
+    (tmp_path / "0.tar").write_bytes(member("././@LongLink", b"a" * 9, tarfile.GNUTYPE_LONGNAME) * 5000 + member("1.png") + b"\0" * 1024)
+    refusal(tmp_path / "0.tar")
+    with pytest.raises(DataError):
+        index_of(tmp_path / "0.tar")
 
 
 def test_an_array_of_thousands_of_numbers_is_refused(tmp_path):
