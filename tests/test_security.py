@@ -1,0 +1,48 @@
+"""SECURITY.md: every function and every test that its inventory names exists."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PLACE, BOUND, TEST = range(3)
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split(" | ")]
+    for line in (ROOT / "SECURITY.md").read_text("utf-8").splitlines()
+    if line.startswith("| ") and not line.startswith("| what a stranger")
+]
+
+
+def quoted(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def named(dotted):
+    """Return what a dotted name stands for: a module, or something in one."""
+    parts = dotted.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found = import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            found = getattr(found, part)
+        return found
+    raise AssertionError(f"no module {dotted}")
+
+
+def test_there_is_an_inventory():
+    assert len(ROWS) > 50
+    assert all(len(row) == 3 and quoted(row[BOUND]) and quoted(row[TEST]) for row in ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[PLACE] for row in ROWS])
+def test_what_a_row_names_exists(row):
+    for name in quoted(row[BOUND]):
+        assert callable(named(name)), name
+    for name in quoted(row[TEST]):
+        path, _, function = name.partition("::")
+        assert (ROOT / path).is_file(), path
+        assert f"def {function or 'test_'}" in (ROOT / path).read_text("utf-8"), name
