@@ -124,7 +124,7 @@ def test_the_picture_shows_every_part_that_the_page_explains(example, browser, t
     assert [part for part in pictures.PARTS if page.locator(part).count() == 0] == []
     assert [
         name
-        for name, tile in zip(("gap", "random groups", "tolerance"), page.locator(".tiles > *").all(), strict=True)
+        for name, tile in zip(("gap", "chance", "tolerance"), page.locator(".tiles > *").all(), strict=True)
         if name not in tile.inner_text()
     ] == []
     assert "Can it be trusted?" in READING
