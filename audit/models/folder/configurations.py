@@ -72,7 +72,7 @@ def check_configurations(folder: Path) -> DataError | None:
     """
     unreadable = None
     for path in _read_files(folder):
-        require_length(path, next((most for end, most in MOST_BYTES.items() if path.name.endswith(end)), MAX_BYTES))
+        _require_length(path, next((most for end, most in MOST_BYTES.items() if path.name.endswith(end)), MAX_BYTES))
         if path.suffix != ".json" or path.name in MOST_BYTES:
             continue
         if path.name == "audio_tokenizer_config.json":
@@ -139,7 +139,7 @@ def _built_in_names() -> frozenset[str]:
 
 def read_json(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     """Return a JSON object; DataError if it is something else, UnsafeError if it has more than `most` bytes."""
-    require_length(path, most)
+    _require_length(path, most)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
@@ -152,7 +152,7 @@ def read_json(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     return content
 
 
-def require_length(path: Path, most: int) -> None:
+def _require_length(path: Path, most: int) -> None:
     """Refuse a file with more than so many bytes."""
     if (size := path.stat().st_size) > most:
         why = f"it has {size:,} bytes, and {most:,} is the most that is read"
