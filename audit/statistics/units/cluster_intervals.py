@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from audit.statistics.intervals import wilson
+from audit.statistics.units.cluster_sums import FEWEST_WITH_EVENTS, Sums
 from audit.statistics.units.clusters import ClusterTable
 
 if TYPE_CHECKING:
@@ -109,10 +110,37 @@ def rate_intervals(limits: tuple[RateLimits | None, ...], alpha: float) -> Ends:
     return low, high
 
 
+def own_effect_intervals(sums: Sums, ends: Ends, alpha: float) -> Ends:
+    """Return the limits at each group's own design effect, where they are nearer than `ends` and the group's clusters can tell it.
+
+    `ends` allow for events that happened to be scattered: with 50 events in 18 of 20 clusters of 50, the upper limit of 5 % is then 18 %,
+    as if nothing were known of their correlation. Clusters can tell it where events, and images without one, lie in effectively five or
+    more; as many, less one, are the degrees of freedom. Where whole clusters fail and few were sampled, they cannot.
+
+    Notes
+    -----
+    Differences at these limits were covered by 95 % intervals in .93 to .98 of files (`benchmarks/conclusions/clusters.py`, two groups).
+    """
+    tells = sums.clusters_with_events >= FEWEST_WITH_EVENTS
+    freedom = np.where(tells, np.minimum(sums.freedom, sums.clusters_with_events - 1), 1.0)
+    shrink = (float(ndtri(1 - alpha / 2)) / stdtrit(freedom, 1 - alpha / 2)) ** 2
+    n = np.maximum(sums.n * shrink / np.maximum(sums.own_design_effects, 1.0), 1.0)
+    low, high = wilson(sums.rates * n, n, alpha)
+    return np.where(tells, np.maximum(low, ends[0]), ends[0]), np.where(tells, np.minimum(high, ends[1]), ends[1])
+
+
 def difference_intervals(
-    table: ClusterTable, limits: tuple[RateLimits | None, ...], first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float
+    table: ClusterTable,
+    limits: tuple[RateLimits | None, ...],
+    first: Int[np.ndarray, "m"],
+    second: Int[np.ndarray, "m"],
+    alpha: float,
+    *,
+    own_effect: bool = False,
 ) -> Ends:
     """Return both limits of differences: Newcombe's, narrowed by the correlation that clusters in both groups give, as pairs do.
+
+    `own_effect`: from the limits of `own_effect_intervals`, which show a difference; equivalence takes the others.
 
     References
     ----------
@@ -120,6 +148,8 @@ def difference_intervals(
     """
     rates = table.sums.rates
     low, high = rate_intervals(limits, alpha)
+    if own_effect:
+        low, high = own_effect_intervals(table.sums, (low, high), alpha)
     down, up = rates - low, high - rates
     correlation = table.sums.correlations(first, second)
     difference = rates[first] - rates[second]

@@ -105,7 +105,12 @@ class ClusterUnits:
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         if self.within_clusters:
             return self.within.intervals(first, second, alpha, alone=len((self.like or self).n) == 2)
-        return difference_intervals(self.table, self.limits, first, second, alpha)
+        return difference_intervals(self.table, self.limits, first, second, alpha, own_effect=self.knows_own_effect)
+
+    @property
+    def knows_own_effect(self) -> bool:
+        """Whether clusters with events can tell the design effect; of single images with weights the heavy ones may hold none by luck."""
+        return True
 
     def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         return ratio_intervals(self.table, self.limits, first, second, alpha)
@@ -170,6 +175,10 @@ class WeightedUnits(ClusterUnits):
                        row.intracluster_correlation if self.clustered else None, n, error, row.correlation_borrowed and self.clustered)
             for row, design, n, error in each
         )  # fmt: skip
+
+    @property
+    def knows_own_effect(self) -> bool:
+        return False
 
     def equivalence_bound(self, alpha: float) -> float:
         """Return the larger of two bounds of independent images: few heavy ones may hold events that none of them happened to show."""
