@@ -286,13 +286,19 @@ def outcome(reader: Reader, path: Path) -> str:
 
 
 def main() -> None:
-    """Serve: of each line of stdin, a reader and a path, print the outcome. Limits are set once everything is imported."""
+    """Serve: of each line of stdin, a reader and a path, print the outcome. Limits are set once everything is imported.
+
+    What a library prints goes to stderr: it must not be taken for an outcome.
+    """
+    import os
     import resource
     import sys
     import warnings
 
     import reports.render  # noqa: F401
 
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     warnings.simplefilter("ignore")
     for name in sys.argv[1:]:
         for number, seed in enumerate(READERS[name].seeds()):  # what is imported late is imported now
@@ -304,12 +310,12 @@ def main() -> None:
     room = size + 2**30
     resource.setrlimit(resource.RLIMIT_AS, (room, room))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    print("ready", flush=True)
+    print("ready", file=answers, flush=True)
     for line in sys.stdin:
         reader, _, path = line.rstrip("\n").partition(" ")
         found = outcome(READERS[reader], Path(path))
         peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024  # getrusage begins with the parent's
-        print(json.dumps({"outcome": found, "peak": peak}), flush=True)
+        print(json.dumps({"outcome": found, "peak": peak}), file=answers, flush=True)
 
 
 if __name__ == "__main__":
