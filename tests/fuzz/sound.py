@@ -338,7 +338,13 @@ def replies() -> list[bytes]:
 
 def manifests() -> list[bytes]:
     """What a complete run says of its files."""
-    names = ("results.json", "report.html", "tables/rates.csv")
+    names = (
+        "results.json",
+        "report.html",
+        "predictions.parquet",
+        "summary.md",
+        *(f"tables/{name}.csv" for name in ("rates", "gaps", "groups")),
+    )
     return [json.dumps({"schema_version": "1", "files": {name: hashlib.sha256(b"").hexdigest() for name in names}}).encode()]
 
 
