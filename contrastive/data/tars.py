@@ -23,6 +23,7 @@ from PIL import Image
 from contrastive.data.images import ENDINGS, MAX_BYTES, UnreadableImage, decode_rgb
 from contrastive.data.source import TrainingDataError, card_of, hash_of, nonblank
 from contrastive.files import replacing, sha256_of_file
+from contrastive.inputs.tar_headers import BoundedTarInfo
 
 SIDECAR = ".index.json"
 _VERSION = 1
@@ -143,7 +144,7 @@ def _scan(path: Path, status: os.stat_result) -> ShardIndex:
 def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
     """Yield name and ending -> place of the members that belong together."""
     current, members = "", dict[str, Place]()
-    with tarfile.open(path, "r:") as archive:
+    with tarfile.open(path, "r:", tarinfo=BoundedTarInfo) as archive:
         while member := archive.next():
             archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header otherwise: gigabytes for a large shard
             if member.size < 0:  # the next header would be one that was read

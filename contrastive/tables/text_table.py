@@ -49,7 +49,7 @@ def collect(rows: Iterable[Row], columns: Mapping[str, int], place: str, unit: s
             parts = [pa.array(by_column[at], kind) for at, kind in zip(columns.values(), schema.types, strict=True)]
             batches.append(pa.record_batch(parts, schema=schema))
         except UnicodeEncodeError as error:
-            where = next(f"{unit} {number}" for number, cells in chunk if not all(map(_is_unicode, cells)))
+            where = next(f"{unit} {number}" for number, cells in chunk if not all(map(is_unicode, cells)))
             raise DataError(
                 f"{place} holds half a character", where=where, why="a lone surrogate", fix="write the text as UTF-8"
             ) from error
@@ -58,7 +58,8 @@ def collect(rows: Iterable[Row], columns: Mapping[str, int], place: str, unit: s
     return TextTable(pa.Table.from_batches(batches, schema), numbers, place, unit)
 
 
-def _is_unicode(cell: Any) -> bool:
+def is_unicode(cell: Any) -> bool:
+    """Whether a text, or each of several, can be written as UTF-8: half of a character cannot."""
     try:
         "".join(cell).encode()
     except UnicodeEncodeError:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from audit.errors import DataError
 from audit.naming import NEAR_DUPLICATE
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, Probe, ProbeData
+from contrastive.inputs.tar_headers import BoundedTarInfo
 from probes.capability import PICTURES, TEMPLATES_PRESET, asked_of_classes, load_labelled
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _training(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def _members(path: Path, most: int) -> Iterator[tuple[str, bytes]]:
     try:
-        with tarfile.open(path, "r|") as shard:
+        with tarfile.open(path, "r|", tarinfo=BoundedTarInfo) as shard:
             for member in shard:
                 if member.isfile() and Path(member.name).suffix.lower() in PICTURES:
                     content = shard.extractfile(member) if member.size <= most else None

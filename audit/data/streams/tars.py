@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from audit.data.streams.sources import ByteSource, SourceFile
 from audit.errors import DataError, UnsafeError
+from contrastive.inputs.tar_headers import BoundedTarInfo
+from contrastive.tables.text_table import is_unicode
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
 _PICKLES = frozenset({"pyd", "pyc", "pickle", "pkl", "pth", "pt", "bin", "joblib"})
@@ -71,11 +73,13 @@ def _members(source: ByteSource) -> Iterator[tarfile.TarInfo]:
     fix = "download or write it again"
     try:
         buffered = io.BufferedReader(SourceFile(source), _BUFFER)
-        with tarfile.open(fileobj=buffered, mode="r:") as archive:
+        with tarfile.open(fileobj=buffered, mode="r:", tarinfo=BoundedTarInfo) as archive:
             while member := archive.next():
                 archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header otherwise
                 if member.size < 0:  # the next header would be one that was read
                     raise DataError(f"{source.name} is damaged", why=f"the member {member.name[:80]!r} has a negative size", fix=fix)
+                if not is_unicode(member.name):
+                    raise DataError(f"{source.name} names a member by bytes that are not UTF-8", where=ascii(member.name[:80]), fix=fix)
                 if member.isdir():
                     continue
                 if not member.isreg() or member.sparse is not None:

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import time
 
 import numpy as np
 import pytest
@@ -54,6 +55,22 @@ def test_a_chain_of_long_names_is_refused(tmp_path):
     refusal(tmp_path / "0.tar")
     with pytest.raises(DataError):
         index_of(tmp_path / "0.tar")
+
+
+def test_a_header_of_megabytes_is_refused_before_it_is_searched(tmp_path):
+    for kind in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME):
+        (tmp_path / "0.tar").write_bytes(member("long", b"1" * 3_000_000, kind) + member("1.png", picture(0)) + b"\0" * 1024)
+        began = time.process_time()
+        assert "a header has 3,000,000 bytes" in refusal(tmp_path / "0.tar")
+        with pytest.raises(DataError, match="not an uncompressed tar file"):
+            index_of(tmp_path / "0.tar")
+        assert time.process_time() - began < 2
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
+    name = b"19 path=a\xff\xfe.png\n"
+    (tmp_path / "0.tar").write_bytes(member("pax", name, tarfile.XHDTYPE) + member("1.png", picture(0)) + b"\0" * 1024)
+    assert "bytes that are not UTF-8" in refusal(tmp_path / "0.tar")
 
 
 def test_an_array_of_thousands_of_numbers_is_refused(tmp_path):
