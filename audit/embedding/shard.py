@@ -29,6 +29,10 @@ _END, _DIGITS = b"\n", 64
 _NOT_YOURS = "not sealed with your key"
 
 
+MOST_BYTES = 2**29
+"""Of a file of the cache, which is read whole; a shard has about a tenth of it."""
+
+
 class ShardRow(NamedTuple):
     """One row's key, and what was done to its image before it was embedded."""
 
@@ -105,8 +109,10 @@ def read_file(path: Path) -> bytes:
             raise Rejected("belongs to another user")
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise Rejected(f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})")
+        if status.st_size > MOST_BYTES:
+            raise Rejected(f"has {status.st_size:,} bytes")
         with open(descriptor, "rb", closefd=False) as file:
-            return file.read()
+            return file.read(MOST_BYTES)
     finally:
         os.close(descriptor)
 

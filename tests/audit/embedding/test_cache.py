@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audit.embedding import shard
 from audit.embedding.cache import EmbeddingCache, MemoryRoot, default_root, image_key, text_key
 from audit.embedding.housekeeping import trust
 from audit.embedding.seal import user_key
@@ -361,3 +362,11 @@ def test_rows_of_many_shards_and_of_memory_come_in_the_order_asked_for(tmp_path)
     np.testing.assert_array_equal(again.read(list("hgfedcba")), np.stack([wanted[name] for name in "hgfedcba"]))
     with pytest.raises(KeyError):
         again.read(["a", "x"])
+
+
+def test_a_file_without_end_is_no_file_of_a_cache(tmp_path):
+    path = tmp_path / "a.shard"
+    path.touch(0o600)
+    os.truncate(path, 6 * 2**30)  # a hole: it takes no room on the disk
+    with pytest.raises(shard.Rejected, match=r"has 6,442,450,944 bytes"):
+        shard.read_file(path)
