@@ -10,10 +10,12 @@ import random
 import shutil
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from audit.__main__ import main
 from tests.support.comparison_samples import audit
@@ -97,6 +99,7 @@ def killed_after(seconds, words):
     """Run a command in a fork of this process, which has its libraries, and kill it after a time; return whether it had ended well."""
     child = os.fork()
     if child == 0:
+        tqdm.set_lock(threading.RLock())  # its own is one of all forks, and a killed one would never give it back
         with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
             os.dup2(nowhere.fileno(), 2)
@@ -123,7 +126,7 @@ def test_f18_killed_at_any_moment_a_command_leaves_no_mixture_and_the_next_one_e
     remove_new(place)
     moments, ended = random.Random(command), 0
     for _ in range(kills):
-        complete = killed_after(moments.uniform(0, 1.1 * took), words)
+        complete = killed_after(moments.uniform(0, 2.5 * took), words)
         ended += complete
         check(place, command)
         if complete:
