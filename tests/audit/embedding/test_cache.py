@@ -106,8 +106,8 @@ def test_many_damaged_shards_mean_a_failing_disk(tmp_path):
     cache = open_cache(tmp_path)
     for name in "abcd":
         cache.add(rows(name))
-    for shard in sorted(cache.folder.glob("*.shard"))[:3]:
-        shard.write_bytes(b"")
+    for damaged in sorted(cache.folder.glob("*.shard"))[:3]:
+        damaged.write_bytes(b"")
     with pytest.raises(MachineError, match="3 of 4 shards"):
         open_cache(tmp_path)
 
