@@ -307,7 +307,7 @@ def main() -> None:
             outcome(READERS[name], path)
             path.unlink()
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    room = size + 2**30
+    room = size + 3 * 2**30  # of addresses, for libraries that are imported later; what is used of them, `Child` judges
     resource.setrlimit(resource.RLIMIT_AS, (room, room))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     print("ready", file=answers, flush=True)
