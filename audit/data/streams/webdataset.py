@@ -165,7 +165,7 @@ class _Rows:
         """Give the numbers of an ``.npy`` member, by name; objects are never unpickled."""
         try:
             vector = np.load(io.BytesIO(content), allow_pickle=False).reshape(-1)
-        except (ValueError, OSError, EOFError, SyntaxError, MemoryError, TokenError) as error:
+        except (ValueError, OSError, EOFError, SyntaxError, MemoryError, OverflowError, TokenError) as error:
             raise DataError("an .npy member that cannot be read", where=where, why=str(error)[:200], fix="write the data again") from error
         if len(vector) > MOST_COLUMNS:
             raise DataError(f"an .npy member of {len(vector):,} numbers", where=where, why=_MOST, fix="write attributes, not features")
