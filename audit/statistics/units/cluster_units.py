@@ -59,7 +59,7 @@ class ClusterUnits:
         """Correlation of two images of a cluster, for groups whose events say too little of it; None where clusters do not span groups."""
         if self.like is not None:
             return self.like.borrowed
-        return shared_correlation(self.table) if self.by_design else None
+        return shared_correlation(self.table)
 
     @cached_property
     def sums(self) -> Sums:
