@@ -22,10 +22,11 @@ from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
 from audit.predictions.parts.read import NOT_OF_ROWS
 from audit.predictions.read import PLAIN, PredictionFile
-from audit.predictions.rows import MeasurementAnswers, columns_not_compared
+from audit.predictions.rows import MeasurementAnswers
 from audit.predictions.texts import TEXTS, probe_of_texts
 from audit.records.analyses.tagging import Tagging
 from audit.records.analyses.word_rates import WordRates
+from audit.records.inputs import columns_not_compared
 from audit.stages import Stages, silent
 from audit.types import NO_ANSWER, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 

@@ -20,15 +20,14 @@ from audit.predictions.columns import all_numbers, as_text, holds_labels, read_c
 from audit.predictions.exclusion import some_rows
 from audit.predictions.tags import Tags
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
-from audit.types import UNKNOWN, Exclusion, Group, Note, Predictions
+from audit.records.inputs import ATTRIBUTES_CHOSEN
+from audit.types import UNKNOWN, Exclusion, Note, Predictions
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 FEW_LEVELS = 50
-CHOSEN = "attributes_chosen"
-"""Code of the note that says which attributes were chosen, and which `others` the rule would have taken too."""
 MOST_ATTRIBUTES = 20
 """Attributes that a file has by default: the questions grow with their square, and what can be told of each shrinks."""
 _HEAD = 1000
@@ -154,7 +153,7 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
     """Return the columns to slice by: those that were named, or every column of text with few levels."""
     if wanted.attributes is not None:
         if left_out := tuple(name for name in _all_by_rule(table, names)[0] if name not in wanted.attributes):
-            notes.append(Note(CHOSEN, {"attributes": wanted.attributes, "others": left_out}))
+            notes.append(Note(ATTRIBUTES_CHOSEN, {"attributes": wanted.attributes, "others": left_out}))
         return {name: _two_groups(as_text(table[name], name), name, place) for name in wanted.attributes}
     if wanted.slices:
         return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
@@ -206,12 +205,6 @@ def _by_rule(column: pa.ChunkedArray, name: str) -> tuple[pa.Array | None, str]:
     often = len(levels) > 1 and len(column) >= 2 * len(levels)
     hint = f"; where rows with one value belong together: --cluster {name}" if often else ""
     return None, f"{counted(len(levels), 'level')}{hint}"
-
-
-def columns_not_compared(notes: Sequence[Note]) -> Group:
-    """Return the columns that the rule would have compared by, and that were left out by a choice of attributes."""
-    others = [note.values["others"] for note in notes if note.code == CHOSEN]  # noqa: PD011 - no data frame
-    return tuple(dict.fromkeys(str(name) for each in others if isinstance(each, tuple) for name in each))
 
 
 def _many_numbers(head: pa.ChunkedArray, name: str) -> bool:

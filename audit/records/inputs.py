@@ -242,3 +242,13 @@ class EndpointRecord:
     """In the order of their first answers."""
     changes: tuple[VersionChange, ...]
     """What the versions answered, where there are several."""
+
+
+ATTRIBUTES_CHOSEN = "attributes_chosen"
+"""Code of the note that says which attributes were chosen, and which `others` the rule would have taken too."""
+
+
+def columns_not_compared(notes: Iterable[Note]) -> Group:
+    """Return the columns that the rule would have compared by, and that were left out by a choice of attributes."""
+    others = [note.values["others"] for note in notes if note.code == ATTRIBUTES_CHOSEN]
+    return tuple(dict.fromkeys(str(name) for names in others if isinstance(names, tuple) for name in names))

@@ -122,7 +122,7 @@ def test_flags_are_the_options_that_judge_nothing():
         (["--part", "8/7"], 2, "invalid part '8/7': expected i/N"), (["--fail-on", "gap > 0.1"], 2, "--fail-on"),
         (["--ray-actors", "2"], 2, "--ray-actors requires --engine ray"), (["--engine", "ray", "--part", "1/2"], 2, "Ray divides the work"),
         (["--engine", "ray", "--ray-actors", "3,2"], 2, "invalid ray actors '3,2': expected a number"),
-        (["--cache-root", "s4://x"], 2, "unknown kind of URL"), (["--cache-root", "/proc/cache"], 5, "did not take all"),
+        (["--cache-root", "s4://x"], 2, "begin with s4:// are not read"), (["--cache-root", "/proc/cache"], 5, "did not take all"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(place, words, code, said, capsys):

@@ -11,6 +11,11 @@ def text_of(page):
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
+def without_breaks(page):
+    """Return a page without the elements around long runs, which a name has by its length alone."""
+    return re.sub(r'<span class="long">([^<]*)</span>', r"\1", page)
+
+
 class Walk(HTMLParser):
     """Every element with the names of its attributes, in order; and every attribute's value."""
 

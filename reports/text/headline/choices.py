@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.predictions.rows import columns_not_compared
 from audit.records.finding import Finding
+from audit.records.inputs import columns_not_compared
 from audit.records.results import AuditResult
 from audit.types import Exclusion, Settings
 from reports.text import phrases

@@ -146,7 +146,7 @@ def test_pruning_removes_the_longest_unused_first_and_an_audit_is_a_use(audited,
         (["prune"], 2, "--older-than 30d"), (["--keep", "1GB"], 2, "belong to prune"), (["drop"], 2, "drop"),
         (["prune", "--keep", "much"], 2, "invalid size 'much'"),
         (["prune", "--older-than", "old"], 2, "invalid age 'old'"), (["trust", "nowhere"], 3, "no folder 'nowhere'"),
-        (["verify", "ftp4://x"], 2, "unknown kind of URL"), (["verify", "--damaged"], 2, "belong to prune"),
+        (["verify", "ftp4://x"], 2, "begin with ftp4:// are not read"), (["verify", "--damaged"], 2, "belong to prune"),
         (["size", "nowhere"], 3, "fix: name the folder that holds the cache, or none"),
     ],
 )  # fmt: skip

@@ -72,7 +72,9 @@ def test_each_row_is_answered_among_its_own_options_and_the_three_numbers_have_t
     # The last row has no known truth and is not scored. Of the others group 1 answers stereotyped, other, unclear; group 2 other, unclear.
     assert audited.predictions["answer"].y_pred.tolist() == ["stereotyped", "other", "unclear", "other", "unclear"]
     assert values(audited, "accuracy") == {"1": (2, 3), "2": (1, 2)}
-    assert values(audited, "selection_rate") == {"1": (1, 3), "2": (1, 2)}
+    # No true answer is one of both groups, so they are not compared at equal true shares; the shares given stand beside the true ones.
+    shares = next(finding.shares for finding in audited.result.findings if finding.metric == "selection_rate")
+    assert {share.group[0]: (share.given, share.n) for share in shares} == {"1": (1 / 3, 3), "2": (1 / 2, 2)}
     assert values(audited, "rate_among_answered") == {"1": (1, 2), "2": (0, 1)}
     record = audited.result.measurements[0].row_texts
     # 4 hats and hairs, 2 ways to be unsure; the first three distinct rows are shown.

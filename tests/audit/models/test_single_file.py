@@ -24,6 +24,7 @@ from contrastive.model.tokenizer import clip_tokenizer, train_bpe
 from tests.support import forked
 from tests.support.model_folders import noise, refused, saved
 from tests.support.notes import sentences
+from tests.support.page_text import text_of
 from tests.support.tiny import write_faces
 
 torch.set_num_threads(1)
@@ -383,7 +384,7 @@ def test_an_openai_archive_goes_from_file_to_report_without_a_flag(tmp_path, vit
     assert done.returncode == 0, done.stderr
     model = json.loads((tmp_path / "out" / "results.json").read_text())["audits"][0]["model"]
     assert model["kind"] == "TorchScript archive of a CLIP"
-    report = (tmp_path / "out" / "report.html").read_text()
+    report = text_of((tmp_path / "out" / "report.html").read_text())
     facts = ("patch 16, width 64, layers 2", "size buffers", "attn_mask (1)", ".Skeleton, which was not")
     for words in (model["kind"], model["sha256"], *facts):
         assert words in report, words

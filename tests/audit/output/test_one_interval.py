@@ -18,7 +18,7 @@ from reports.exports.terminal.audits import audit_lines
 from reports.text import numbers, phrases
 from tests.support.page_text import text_of
 
-NUMBER = r"(\d+(?:\.\d+)?)"
+NUMBER = r"(-?\d+(?:\.\d+)?)"
 CITED = re.compile(
     rf"{NUMBER} points? (?:\(\d\d %(?: interval)?:? |\[|, between |with a 95 % interval of ){NUMBER}(?:, | to | and ){NUMBER}"
 )
@@ -117,6 +117,7 @@ def everything(made):
 def test_every_interval_of_a_gap_is_the_one_of_the_results(made):
     """Wherever a size stands with an interval and is a gap's size, the interval is that gap's, to the last digit shown."""
     gaps = [(each.gap.value, each.gap.low, each.gap.high) for each in everything(made)]
+    gaps += [(pair.difference, pair.low, pair.high) for each in everything(made) if (pair := each.gap.leading)]
     for name, text in made.texts.items():
         cited = CITED.findall(text)
         assert cited, name
@@ -127,7 +128,7 @@ def test_every_interval_of_a_gap_is_the_one_of_the_results(made):
 
 def _rounds_to(fraction, numeral):
     places = len(numeral.partition(".")[2])
-    return numbers.number(fraction, places) == numeral
+    return _plain(numbers.number(fraction, places)) == numeral
 
 
 def test_every_planned_gap_is_cited_by_page_summary_card_and_junit(made):
@@ -161,6 +162,13 @@ def test_the_interval_of_a_pair_is_the_simultaneous_one(made):
     # What equal other attributes make of a difference is another number.
     shown |= {
         phrases.signed(pair.difference) for each in everything(made) if each.evidence.adjustment for pair in each.evidence.adjustment.pairs
+    }
+    # So is the excess of a share given over the true one.
+    shown |= {
+        numbers.difference(share.excess, share.low, share.high)
+        for each in everything(made)
+        for share in each.shares
+        if share.low is not None
     }
     alone = {numbers.difference(each.difference, each.low, each.high) for each in differences} - shown
     assert not [text for text in map(_plain, alone) if text in made.texts["page"]]

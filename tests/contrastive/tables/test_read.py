@@ -272,7 +272,7 @@ def test_rows_beyond_the_size_that_a_sheet_claims_are_read():
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        (b'<row r="2000000000"><c r="A2000000000"><v>1</v></c></row>', "over 1,048,576 rows"),
+        (b'<row r="2000000000"><c r="A2000000000"><v>1</v></c></row>', "over 1,048,576 rows|over 20,000,000 empty cells"),
         (b"".join(b'<row r="%d"><c r="XFD%d"/></row>' % (row, row) for row in range(3, 1500)), "over 20,000,000 empty cells"),
     ],
 )

@@ -75,7 +75,7 @@ def test_under_the_chart_are_three_numbers_and_no_p(faces):
     card = details.view(faces).cards[1][0]
 
     assert [term.replace("\u00a0", " ") for term, _ in card.numbers] == [
-        "Gap [95 % interval]", "Expected by chance (95 %)", "Tolerance, set before the run",
+        "Gap [95 % interval]", "Expected by chance (95 %)", "Tolerance (default)",
     ]  # fmt: skip
     assert [value.replace("\u00a0", " ") for _, value in card.numbers] == ["14.4 points [11.8, 17.3]", "up to 2.4 points", "5 points"]
     assert not [sentence for sentence in card.said if "p =" in sentence]
