@@ -107,8 +107,9 @@ def test_what_is_said_of_the_picture_is_true_of_its_report(example):
     rates = {rate.group[0]: f"{rate.value:.1%}".replace("%", " %") for rate in region.by_group}
     assert f"{rates['south']} are right; of those about people in the north, {rates['north']}" in READING
     gap = region.gap
-    assert f"= {100 * gap.value:.0f} points. The interval, {100 * gap.low:.0f} to {100 * gap.high:.0f}," in READING
-    assert f"by at most {100 * gap.null_95:.0f} points" in READING
+    assert f"= {100 * gap.leading.difference:.0f} points." in READING
+    assert f"The interval, {100 * gap.leading.low:.0f} to {100 * gap.leading.high:.0f}," in READING
+    assert f"by at most {100 * gap.leading.chance:.0f} points" in READING
     assert f"smaller than {100 * region.tolerance:.0f} points would not matter" in READING
     assert region.tolerance - 0.005 < gap.low < region.tolerance  # "begins just below 5 points"
     assert (region.verdict, light.verdict) == ("disparity", "equivalent")
