@@ -61,6 +61,9 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None, group: int | 
             column = _in_batches(path, file, groups, name, rows, table.nbytes)
             table = table.append_column(column.schema.field(0), column.column(0))
         table = table.select([name if name in schema.names else name.partition(".")[0] for name in wanted])
+        stated = sum(file.metadata.row_group(index).num_rows for index in groups)
+        if table.num_columns and table.num_rows != stated:
+            raise DataError(f"{path.name} is damaged", why=f"it says {stated:,} rows, and holds {table.num_rows:,}", fix=_AGAIN)
     check_utf_8(table, path.name)
     # What pandas says of an index is not asked for, and may be anything.
     return table.replace_schema_metadata({key: value for key, value in (schema.metadata or {}).items() if key != b"pandas"})
