@@ -13,7 +13,7 @@ from audit.data.lazy import LazyImages
 from audit.data.schema import Schema
 from audit.errors import DataError
 from audit.types import Dataset
-from contrastive.tables.parquet import check_utf_8
+from contrastive.tables.parquet import check_utf_8, first_line
 
 
 def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Path]) -> Dataset:
@@ -32,8 +32,20 @@ def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Pat
     cells = arrow.cells(_table(data, texts), described, schema, place)
     ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(data, embedded))
     stored = data.select_columns([embedded])
+    _check_places(stored, embedded)
     images = LazyImages(len(stored), lambda row: arrow.image_content(stored[row][embedded], roots))
     return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
+
+
+def _check_places(data: Any, column: str) -> None:
+    """Raise `DataError` if images are said to lie outside the file: reading one would end the process."""
+    import pyarrow as pa
+
+    try:
+        for chunk in data.data.column(column).chunks:
+            chunk.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DataError("the saved data are damaged", where=f"column {column!r}", why=first_line(error), fix="save them again") from error
 
 
 def _stored_names(data: Any, column: str) -> list[str | None]:

@@ -184,6 +184,9 @@ def check_utf_8(table: pa.Table, place: str) -> None:
             try:
                 chunk.validate(full=True)
             except pa.ArrowInvalid as error:
+                if "UTF8" not in str(error):  # places outside its memory: nothing of it may be read
+                    where = f"column {quoted(name)}"
+                    raise DataError(f"{place} is damaged", where=where, why=first_line(error), fix=_AGAIN) from error
                 row = _first_not_text(chunk)
                 where = f"column {quoted(name)}" + ("" if row is None else f", row {rows + row + 1}")
                 what = f"{place} holds text that is not UTF-8"

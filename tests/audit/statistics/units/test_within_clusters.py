@@ -6,6 +6,7 @@ from scipy.stats import binomtest
 
 from audit.statistics.null import generator
 from audit.statistics.paired.intervals import agresti_min
+from audit.statistics.units.cluster_intervals import rate_intervals, rate_limits
 from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import ClusterTable
 from audit.statistics.units.sampling_unit import gap_interval
@@ -142,7 +143,7 @@ def test_a_group_with_few_events_borrows_the_correlation_and_not_one():
     assert 0.024 <= high[1] < 0.05
     assert low[1] > 0.001
     assert [each.correlation_borrowed for each in found.clustering()] == [False, True]
-    assert ClusterUnits(found.table).intervals(0.05)[1][1] > 0.15
+    assert rate_intervals(rate_limits(found.table, None), 0.05)[1][1] > 0.15
 
 
 def test_nothing_is_borrowed_where_nothing_is_known_or_clusters_are_others():
