@@ -201,7 +201,7 @@ def _saved(folder: Path, split: str | None) -> tuple[Any, str]:
     check_saved(folder)
     try:
         data = datasets.load_from_disk(str(folder))
-    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
         raise DataError(f"cannot read {str(folder)!r} as a folder of datasets", why=first_line(error), fix="save it again") from error
     if not isinstance(data, datasets.DatasetDict):
         return data, ""
