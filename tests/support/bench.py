@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from audit.output.manifest import swap_name
 from tests.support import forked
 from tests.support.command import command
 from tests.support.forked import Forked
@@ -42,6 +43,7 @@ class Bench:
     def __init__(self, folder: Path, earlier: Path, monkeypatch, canaries=()):
         self.folder, self.cache, self.canaries = folder / "here", folder / "cache", (folder / "CANARY", *canaries)
         self.out, self.home, self.temporary = self.folder / "out", folder / "home", folder / "temporary"
+        self.swap = self.folder / swap_name("out")
         for made in (self.folder, self.home, self.temporary):
             made.mkdir()
         self.again(earlier)
@@ -89,6 +91,7 @@ class Bench:
         if before is not None:
             assert self._outside() == before, "something was written outside --out and the cache"
         if code in (0, 1):
+            assert not self.swap.exists(), "the folder for the swap is still there"
             self.report = contents(self.out, ABOUT_THE_RUN) if self.out.exists() else {}
         else:
             assert self.intact(), "the earlier report is not what it was"
@@ -99,12 +102,12 @@ class Bench:
         return contents(self.out, ABOUT_THE_RUN) == self.report
 
     def _outside(self):
-        """Return names, sizes and times of all files besides those of `out` and of the cache."""
+        """Return names, sizes and times of all files besides those of `out`, of its swap (a killed run leaves one) and of the cache."""
         found = {}
         for top in (self.folder, self.home, self.temporary):
             for place, folders, files in os.walk(top):
                 # The key that seals the cache lies where the cache is unless a variable says otherwise.
-                own = (self.out, self.cache, self.home / ".cache" / "vlm-audit")
+                own = (self.out, self.swap, self.cache, self.home / ".cache" / "vlm-audit")
                 folders[:] = [name for name in folders if Path(place, name) not in own]
                 for name in files:
                     stat = Path(place, name).lstat()
