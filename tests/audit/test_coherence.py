@@ -149,7 +149,7 @@ BREACHES = {
     ),
     "an_end_that_is_not_0_is_not_printed_as_0": (PLAIN, lambda case: replace(case, summary=re.sub(r"\[[\d.]+, ", "[0, ", case.summary))),
     "few_images_are_blamed_only_where_they_are_few": (Design((60, 60), "good", "known"), None),
-    "a_share_with_known_truth_is_not_led_by_its_mix": (PLAIN, headlined("‘thief’ is answered more often for Black")),
+    "a_share_with_known_truth_is_not_led_by_its_mix": (PLAIN, headlined("‘nurse’ is answered more often for Black")),
     "what_is_planned_and_what_is_not_are_told_apart": (PLAIN, None),
     "columns_that_were_not_compared_are_named": (PLAIN, lambda case: replace(case, columns=("income",))),
     "choices_are_said": (PLAIN, lambda case: replace(case, choices={"tolerance": "tolerance of 77 points"})),
@@ -258,6 +258,16 @@ def thin_cells(number):
     return pd.DataFrame(rows | {"y_pred": np.where(right, "yes", "no")})
 
 
+SHARE_SIGNAL = Design(
+    (2500, 2500, 40), "good", "mixed by group", labels=3, rate=0.4, effect=0.5, gender=True, noisy_copy=True,
+    options={"min_group_size": 50, "exclude": ("r3", "r5"), "tolerance": 0.02}, seed=65537,
+)  # fmt: skip
+"""Names a difference in an answer at equal true shares, which is no mix of the data."""
+ONE_TRUTH = Design((400, 300), "unequal", "one answer", labels=3, rate=0.004, effect=0.15, gender=True)
+"""Every true answer is "doctor": how often "nurse" is answered is how often it is wrong."""
+NEAR_COPY = Design((200, 200, 200), "constant", "known", rate=0.4, effect=0.15, gender=True, noisy_copy=True, seed=647)
+"""One answer for all images, and a column that is the truth but for a few images: accuracy differs by it as the truth does."""
+
 REPORTED = {
     "unlike clusters": lambda: [audit(predictions=unlike_clusters(i), cluster="person", draws=999) for i in (0, 3, 4)],
     "thin cells": lambda: [audit(predictions=thin_cells(i), draws=999) for i in range(4)],
@@ -268,6 +278,34 @@ def test_weighted_groups_that_are_all_too_small_are_not_estimable():
     """No image counts, so there is no largest weight; this ended with exit code 70."""
     design = Design((5, 5, 5), "unequal", "known", weights="heavy", rate=0.4, options={"min_group_size": 50})
     assert audited(design).verdict == "not estimable"
+
+
+def test_a_share_at_equal_true_shares_may_be_led(made):
+    case = made(SHARE_SIGNAL)
+    assert "at equal true shares, ‘doctor’ is answered more often for White" in case.texts["page"]
+    assert broken(case) == []
+
+
+def test_a_share_that_is_true_of_no_image_may_be_led(made):
+    case = made(ONE_TRUTH)
+    assert "‘nurse’ is answered more often for Black" in case.texts["page"]
+    assert broken(case) == []
+
+
+def test_the_words_at_equal_true_shares_must_stand_in_the_sentence_itself(made):
+    """Elsewhere on the page they excuse nothing."""
+    case = headlined("‘thief’ is answered more often for Black")(made(SHARE_SIGNAL))
+    assert list(RULES["a_share_with_known_truth_is_not_led_by_its_mix"](case)) != []
+
+
+def test_what_no_true_answer_shows_may_be_withheld(made):
+    case = made(NEAR_COPY)
+    copied = next(finding for finding in planned(case.results["audits"][0]) if finding["id"] == "predictions/accuracy/job")
+    assert copied["gap"]["p_adjusted"] <= 0.05 < copied["within_truth_p"]
+    assert copied["verdict"] == "not estimable"
+    assert broken(case) == []
+    copied["within_truth_p"] = 0.01
+    assert list(RULES["what_was_shown_is_not_hidden"](case)) != []
 
 
 @pytest.mark.parametrize("name", REPORTED)

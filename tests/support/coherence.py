@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from tests.support.page_text import text_of
 
 EPSILON = 1e-9
@@ -21,7 +23,8 @@ ONE_PAIR = re.compile(
     rf"(?P<first>{NUMBER}) %, against (?P<second>{NUMBER}) % for [^.]*?\. "
     rf"The (?:widest )?(?:gap|difference)(?: within clusters)? is (?P<size>less than )?(?P<gap>{NUMBER}) points?"
 )
-TRUTH_KNOWN_SHARE = "selection_rate"
+UNKNOWN = "unknown"
+"""How results.json writes a true answer that is not known."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +163,6 @@ def judged_rates(finding: Mapping) -> list[Mapping]:
     return [rate for rate in finding["by_group"] if rate["status"] == "ok"]
 
 
-def has_truth(audit: Mapping, finding: Mapping) -> bool:
-    """Whether the true answers to the finding's question are known."""
-    measurement = next(record for record in audit["measurements"] if record["name"] == finding["measurement"])
-    return measurement.get("truth") is not None
-
-
 # ---- facts among themselves ----------------------------------------------------------------------------------------------------------
 
 
@@ -298,13 +295,23 @@ def a_sample_settles_nothing(case: Case) -> Iterator[str]:
 @rule
 def what_was_shown_is_not_hidden(case: Case) -> Iterator[str]:
     """A corrected p under alpha with an interval beyond 0 is a disparity, unless the mix of true answers explains it."""
+    alpha = case.settings["alpha"]
     for audit in case.results["audits"]:
         for finding in planned(audit):
             gap = finding["gap"]
-            shown = gap is not None and gap["p_adjusted"] <= case.settings["alpha"] and gap["low"] > 0
-            explained = (finding.get("composition") or {}).get("explains") or finding["verdict"] == "equivalent" or audit["data"]["limited"]
-            if shown and not explained and finding["verdict"] != "disparity":
+            shown = gap is not None and gap["p_adjusted"] <= alpha and gap["low"] > 0
+            withheld = explained_by_truths(finding, alpha) or finding["verdict"] == "equivalent" or audit["data"]["limited"]
+            if shown and not withheld and finding["verdict"] != "disparity":
                 yield f"{finding['id']}: adjusted p {gap['p_adjusted']}, interval from {gap['low']}, yet {finding['verdict']!r}"
+
+
+def explained_by_truths(finding: Mapping, alpha: float) -> bool:
+    """Whether the mix of true answers explains a gap: at equal mix it vanishes, or the test within each true answer shows no difference.
+
+    The gap at equal mix needs every true answer in every group, which a near copy of the truth lacks. The test needs one that groups share.
+    """
+    composition, within_truth_p = finding.get("composition"), finding.get("within_truth_p")
+    return bool(composition and composition["explains"]) or (within_truth_p is not None and within_truth_p > alpha)
 
 
 @rule
@@ -409,14 +416,26 @@ def few_images_are_blamed_only_where_they_are_few(case: Case) -> Iterator[str]:
 
 @rule
 def a_share_with_known_truth_is_not_led_by_its_mix(case: Case) -> Iterator[str]:
-    """Where the true answers are known, how often an answer is given is not a finding: the mix of the data is in it."""
+    """Where an answer is true of some images and not of others, how often it is given is a finding only at equal true shares.
+
+    Otherwise the mix of the data is in it. Of an answer that is true of no image, or of all, every group has the same true share.
+    """
     for audit, screen in audits_of(case):
-        known = any(f["metric"] == TRUTH_KNOWN_SHARE and has_truth(audit, f) for f in audit["findings"]) or all(
-            has_truth(audit, f) for f in audit["findings"]
-        )
-        led = screen and re.search(r"‘[^’]*’ is answered (more|less) often[^.]*", screen.text)
-        if known and led and "same true answers" not in screen.text:
-            yield f"{led[0]!r}"
+        for led in re.finditer(r"(?<!t equal true shares, )‘([^’]*)’ is answered (more|less) often[^.]*", screen.text if screen else ""):
+            if true_share_varies(audit, led[1]):
+                yield f"{led[0]!r}"
+
+
+def true_share_varies(audit: Mapping, outcome: str) -> bool:
+    """Whether an outcome is true of some images of a measurement and not of others, by the count table."""
+    answers = {record["name"]: record.get("outcomes", {}).get(outcome, [outcome]) for record in audit["measurements"]}
+    for record in audit["counts"]:
+        if record["truth"]:
+            axes = [*record["levels"], record["answers"], record["answers"]]
+            truths = np.array(record["answers"])[np.unravel_index(record["cells"], [len(axis) for axis in axes])[-2]]
+            if len(set(np.isin(truths[truths != UNKNOWN], answers[record["measurement"]]))) == 2:
+                return True
+    return False
 
 
 @rule
