@@ -84,7 +84,10 @@ DESIGNS: dict[str, tuple[tuple[Group, ...], str | None]] = {
         (Group(500, 1.0, some(20, 8, 500), heavy=(8, 0.79625)), Group(500, 1.0, some(20, 8, 500))), "equivalent"),
     "15 of 5,000 weigh 200 and hold all errors": (
         (Group(5000, 1.0, some(200, 15, 5000), heavy=(15, 0.8669)), Group(5000, 1.0, some(200, 15, 5000))), "equivalent"),
+    "5 of 100 weigh 3 and hold all errors": (
+        (Group(100, 1.0, some(3, 5, 100), heavy=(5, 0.63333)), Group(100, 1.0, some(3, 5, 100))), "equivalent"),
     "power of equivalence, lognormal 1, 500 each, .99": ((Group(500, 0.99, lognormal(1.0)),) * 2, None),
+    "power of equivalence, lognormal 1, 500 each, .97": ((Group(500, 0.97, lognormal(1.0)),) * 2, None),
     "power of equivalence, lognormal 1, 2,000 each, .95": ((Group(2000, 0.95, lognormal(1.0)),) * 2, None),
 }  # fmt: skip
 

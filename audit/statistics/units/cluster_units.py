@@ -181,13 +181,12 @@ class WeightedUnits(ClusterUnits):
         return False
 
     def equivalence_bound(self, alpha: float) -> float:
-        """Return the larger of two bounds of independent images: few heavy ones may hold events that none of them happened to show."""
+        """Return the larger of two bounds of independent images; the second adds what heavy images may hold and none of them showed."""
         bound = super().equivalence_bound(alpha)
         if self.clustered:
             return bound
-        low, high = self.given.class_limits(2 * alpha)
-        rates, (first, second) = self.table.sums.rates, np.triu_indices(len(self.n), 1)
-        difference, down, up = rates[first] - rates[second], rates - low, high - rates
+        (down, up), rates, (first, second) = self.given.unseen(alpha), self.table.sums.rates, np.triu_indices(len(self.n), 1)
+        difference = rates[first] - rates[second]
         ends = difference + np.hypot(up[first], down[second]), np.hypot(down[first], up[second]) - difference
         return float(max(bound, *(end.max() for end in ends)))
 

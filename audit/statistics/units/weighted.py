@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.statistics.intervals import wilson
 from audit.statistics.units.clusters import ClusterTable
 
 if TYPE_CHECKING:
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
 
 _PARTS = 1 << 40
 """Scaled weights are rounded to so many parts of the next power of 2: what is equal but for rounding is one kind."""
-CLASS = 4.0
-"""Weights that differ by less than this factor are one class."""
+GAP, SPAN = 3.0, 10.0
+"""Weights are one stratum up to the next gap of this factor, and never differ by more than the second."""
 _ROUNDING = 1e-9
 _MOST_KINDS, _FEW_PARTS = 2000, 32
 
@@ -51,30 +50,23 @@ class WeightedTable:
         n, events = (_rounded(part * scale) for part in (self.table.n, self.table.events))
         return ClusterTable(np.minimum(events, n), n, self.table.count)
 
-    def class_limits(self, alpha: float) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
-        """Return the limits of each group's rate of independent images, from Wilson's within classes of weights.
+    def unseen(self, alpha: float) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
+        """Return how much lower and how much higher each group's rate may be without its independent images showing it.
 
-        Kish's number forgets that the few heavy images may hold events that none of them happened to show. Here a class, of weights that
-        differ by less than `CLASS`, has the uncertainty of its own images; squared distances to the limits are added, each times the
-        squared share of the class in all weights (MOVER).
-
-        References
-        ----------
-        Zou, Huang and Zhang 2009, https://doi.org/10.1016/j.csda.2008.09.033
+        Kish's number forgets that the few heavy images may often hold events of which this sample happened to show none. Images of one
+        stratum of weights (`strata`) have one rate; a higher rate is ruled out if fewer than `alpha` of samples would show none of the
+        events that it adds (`unseen_weight`). The lower rate is the same of images without the event.
         """
-        low, high = np.zeros((2, self.table.n.shape[1]))
-        for group in range(len(low)):
+        lower, higher = np.zeros((2, self.table.n.shape[1]))
+        for group in range(len(lower)):
             here = self.table.n[:, group] > 0
             weight, often = self.table.n[here, group], self.table.count[here]
-            share = self.table.events[here, group] / weight
-            place = np.floor(np.log(weight.max(initial=1.0) / weight) / np.log(CLASS) + _ROUNDING).astype(np.int64)
-            total, squares, events = (np.bincount(place, often * each) for each in (weight, weight**2, weight * share))
-            total, squares, events = (each[total > 0] for each in (total, squares, events))
-            n, rates = total**2 / squares, events / total
-            down, up = (np.abs(rates - end) * total / total.sum() for end in wilson(rates * n, n, alpha))
-            rate = float(events.sum() / total.sum())
-            low[group], high[group] = rate - np.linalg.norm(down), rate + np.linalg.norm(up)
-        return low, high
+            event = self.table.events[here, group] > 0
+            place, total = strata(weight), float(often @ weight)
+            mean = np.bincount(place, often * weight) / np.bincount(place, often)
+            events, others = (np.bincount(place, often * kind, minlength=len(mean)) for kind in (event, ~event))
+            lower[group], higher[group] = (unseen_weight(mean, images, alpha) / total for images in (events, others))
+        return lower, higher
 
     def of(self, groups: Int[np.ndarray, "h"]) -> WeightedTable:
         """Return some of the groups."""
@@ -87,6 +79,49 @@ class WeightedTable:
     def together(self) -> WeightedTable:
         """Return all images as one group."""
         return WeightedTable(self.table.together(), self.squares.sum(keepdims=True), self.images.sum(keepdims=True))
+
+
+def strata(weight: Float[np.ndarray, "k"]) -> Int[np.ndarray, "k"]:
+    """Number the strata of weights, the heaviest 0: a new one begins below every gap of `GAP`, and where weights differ by `SPAN`.
+
+    Continuous weights, such as lognormal ones, have few gaps, and their errors spread over many images.
+
+    Examples
+    --------
+    >>> strata(np.array([1.0, 100.0, 2.0, 30.0, 40.0])).tolist(), strata(np.array([1.0, 2.0, 4.0, 8.0, 16.0])).tolist()
+    ([1, 0, 1, 0, 0], [1, 0, 0, 0, 0])
+    """
+    order = np.argsort(-weight, kind="stable")
+    falling = weight[order]
+    starts = np.append(True, falling[:-1] * (1 + _ROUNDING) >= GAP * falling[1:])
+    run = starts.cumsum() - 1
+    below = np.log(falling[starts][run] / falling) / np.log(SPAN)
+    numbers = np.unique(np.column_stack([run, np.floor(below + _ROUNDING)]), axis=0, return_inverse=True)[1]
+    place = np.empty(len(weight), np.int64)
+    place[order] = numbers.ravel()
+    return place
+
+
+def unseen_weight(weight: Float[np.ndarray, "s"], images: Float[np.ndarray, "s"], alpha: float) -> float:
+    """Return the largest expected weight of events that images which show none of them do so with a chance of `alpha`.
+
+    The chance is the product of ``1 - q`` over all images; the sum of ``w q`` is largest where ``q = max(0, 1 - c / w)``. Of n equal
+    images q is ``1 - alpha^(1/n)``, Clopper and Pearson's limit without an event, about 3 in n.
+
+    Examples
+    --------
+    Three images of weight 8: a rate of ``1 - .05^(1/3)`` = 63 %, 15.2 of 24. Sixteen of weight 1 besides add nothing: c is 2.9.
+
+    >>> [round(unseen_weight(np.array([8.0, 1.0]), np.array([3, light]), 0.05), 1) for light in (0, 16)]
+    [15.2, 15.2]
+    """
+    order = np.argsort(-weight[images > 0], kind="stable")
+    weight, images = weight[images > 0][order], images[images > 0][order]
+    if not len(weight):
+        return 0.0
+    least = (np.cumsum(images * np.log(weight)) + np.log(alpha)) / np.cumsum(images)  # log c, if the first so many strata may have events
+    many = int(np.flatnonzero(np.log(weight) > least)[-1]) + 1
+    return float(images[:many] @ (weight[:many] - np.exp(least[many - 1])))
 
 
 def coarse(table: ClusterTable) -> ClusterTable:

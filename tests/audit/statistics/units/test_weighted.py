@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from audit.statistics.counts.count_table import IMAGES, WEIGHT, grouped_counts
 from audit.statistics.findings import decide_verdicts, findings
@@ -15,7 +15,7 @@ from audit.statistics.metrics import METRICS, majority_baseline, point_estimates
 from audit.statistics.units.cluster_null import clustered_gap_test
 from audit.statistics.units.cluster_units import WeightedUnits
 from audit.statistics.units.clusters import weighted_table
-from audit.statistics.units.weighted import WeightedTable
+from audit.statistics.units.weighted import WeightedTable, strata, unseen_weight
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 
 ANSWERS = ("yes", "no")
@@ -58,7 +58,7 @@ def heavy_errors(n, heavy, ratio, errors):
     return units(np.repeat([0, 1], n), event, np.tile(weight, 2))
 
 
-@pytest.mark.parametrize(("n", "heavy", "ratio"), [(2000, 10, 100.0), (500, 8, 20.0), (5000, 15, 200.0)])
+@pytest.mark.parametrize(("n", "heavy", "ratio"), [(2000, 10, 100.0), (500, 8, 20.0), (5000, 15, 200.0), (100, 5, 3.0)])
 def test_heavy_images_without_an_error_do_not_show_equivalence(n, heavy, ratio):
     # Their errors would be 5 % of all weight, and in one of five files (of eight, of five) none of the few shows one.
     found = heavy_errors(n, heavy, ratio, errors=0)
@@ -67,7 +67,7 @@ def test_heavy_images_without_an_error_do_not_show_equivalence(n, heavy, ratio):
 
 
 def test_at_the_tolerance_heavy_images_show_equivalence_in_at_most_seven_of_a_hundred_files():
-    for n, heavy, ratio in ((2000, 10, 100.0), (500, 8, 20.0), (5000, 15, 200.0)):
+    for n, heavy, ratio in ((2000, 10, 100.0), (500, 8, 20.0), (5000, 15, 200.0), (100, 5, 3.0)):
         rate = 0.05 * (n - heavy + heavy * ratio) / (heavy * ratio)
         wrong = sum(
             binom.pmf(errors, heavy, rate)
@@ -78,23 +78,48 @@ def test_at_the_tolerance_heavy_images_show_equivalence_in_at_most_seven_of_a_hu
 
 
 def test_equivalence_keeps_its_power_under_ordinary_weights():
-    source = np.random.default_rng(0)
-    bounds = [
-        units(np.repeat([0, 1], 2000), source.random(4000) < 0.95, source.lognormal(0, 1, 4000)).equivalence_bound(0.05) for _ in range(40)
-    ]
-    assert np.mean(np.array(bounds) < 0.05) >= 0.85
+    source, shown = np.random.default_rng(0), []
+    for _ in range(150):
+        found = units(np.repeat([0, 1], 500), source.random(1000) < 0.99, source.lognormal(0, 1, 1000))
+        shown.append((super(WeightedUnits, found).equivalence_bound(0.05) < 0.05, found.equivalence_bound(0.05) < 0.05))
+    before, now = np.mean(shown, axis=0)
+    assert now >= 0.8
+    assert now >= before - 0.03
 
 
-def test_limits_within_classes_of_weights_by_hand():
-    # Weights 8 and 1: two classes. 2 images of 8 (one event) and 16 of 1 (all events) have half the weight each.
+def test_what_heavy_images_may_hold_unseen_by_hand():
+    # Two images of weight 8, one with the event, and 16 of weight 1, all with it: half the weight each. The gap of 8 makes two strata.
     found = units(np.zeros(18, int), np.array([True, False] + [True] * 16), np.array([8.0, 8.0] + [1.0] * 16))
-    (low,), (high,) = found.given.class_limits(0.1)
-    (low_1, high_1), (low_2, _) = wilson(1, 2, 0.1), wilson(16, 16, 0.1)
-    assert float(low) == pytest.approx(0.75 - np.hypot(0.5 * (0.5 - low_1), 0.5 * (1 - low_2)))
-    assert float(high) == pytest.approx(0.75 + 0.5 * (high_1 - 0.5))
+    (lower,), (higher,) = found.given.unseen(0.05)
+    # Without the event is one image of 8, of which .95 may be unseen. With it: c = 8 x .05 = .4 for the one of 8 alone is less than 1, so
+    # all 17 may: c^17 = 8 x .05, and 8 + 16 - 17 c.
+    assert float(higher) == pytest.approx(0.95 * 8 / 32)
+    assert float(lower) == pytest.approx((24 - 17 * 0.4 ** (1 / 17)) / 32)
 
 
-def test_one_class_of_weights_changes_nothing():
+@pytest.mark.parametrize("n", [5, 60, 400])
+def test_of_equal_images_the_unseen_rate_is_clopper_and_pearson_s_limit(n):
+    (lower,), (higher,) = units(np.zeros(n, int), np.zeros(n, bool), np.full(n, 3.0)).given.unseen(0.05)
+    assert (float(lower), float(higher)) == (0.0, pytest.approx(beta.ppf(0.95, 1, n)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_other_rates_hide_more_weight_with_the_same_chance(seed):
+    source = np.random.default_rng(seed)
+    weight, images = source.lognormal(0, 1, 6), source.integers(1, 9, 6).astype(float)
+    most = unseen_weight(weight, images, 0.05)
+    rates = 1 - np.exp(np.log(0.05) * source.dirichlet(np.full(6, 0.3), 20_000) / images)  # the product of (1 - q) over all is .05
+    assert 0.8 * most < float((rates @ (images * weight)).max()) <= most
+
+
+def test_weights_are_one_stratum_up_to_a_gap_or_a_tenth():
+    assert strata(np.geomspace(1, 9, 8)).tolist() == [0] * 8
+    assert strata(np.array([1.0, 3.0, 5.0])).tolist() == [1, 0, 0]
+    chained = np.repeat([100.0, 40.0, 15.0, 6.0, 2.5, 1.0], [10, 2, 2, 2, 2, 20])
+    assert np.unique(strata(chained), return_counts=True)[1].tolist() == [14, 4, 20]
+
+
+def test_one_stratum_of_weights_changes_nothing():
     codes, event = np.repeat([0, 1], 300), np.random.default_rng(0).random(600) < 0.9
     found = units(codes, event, np.where(np.arange(600) % 2, 1.0, 2.0))
     assert found.equivalence_bound(0.05) == pytest.approx(super(WeightedUnits, found).equivalence_bound(0.05), abs=2e-3)
