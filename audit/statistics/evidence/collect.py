@@ -31,7 +31,7 @@ def add_evidence(
     """Return the decided result with every kind of evidence, the stage `evidence`. No verdict, rate or p-value of it changes.
 
     Measurements whose images come in clusters or have weights get none: all of it treats images as independent and alike, and would
-    claim too much.
+    claim too much. So does most of it about a question that is compared inside counterfactual sets: what remains is judged inside these.
     """
     alike = {name for name, each in predictions.items() if each.cluster is None and each.weight is None}
     asked = {measurement.name: measurement for measurement in measurements if measurement.name in alike}

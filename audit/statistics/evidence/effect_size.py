@@ -15,7 +15,7 @@ from audit.types import Group
 def by_finding(inputs: EvidenceInputs) -> dict[str, EffectSize]:
     """Return the sizes of effect of the pair that each finding tells of."""
     found = {}
-    for finding in inputs.findings:
+    for finding in inputs.independent:
         if finding.gap:
             groups, events, n = compared_counts(finding)
             pair = pair_of(finding.gap)

@@ -47,8 +47,9 @@ def of_audit(inputs: EvidenceInputs) -> tuple[EqualizedOdds, ...]:
     found = []
     for name, measurement in inputs.measurements.items():
         cells = inputs.cells[name]
-        # By the truth itself, every group has one truth only.
-        sliced = [by for by in slices(measurement) if by != (measurement.truth,) and cells.has(by)]
+        # By the truth itself, every group has one truth only; groups of counterfactual sets are not compared as independent images.
+        apart = {(measurement.truth,), *((attribute,) for attribute in inputs.predictions[name].sets)}
+        sliced = [by for by in slices(measurement) if by not in apart and cells.has(by)]
         for by in sliced if cells.answered.y_true is not None else ():
             counts = regrouped(cells, by, inputs.levels)
             for outcome, answers in _outcomes(measurement).items():

@@ -19,7 +19,7 @@ from audit.statistics.null import generator
 def by_finding(inputs: EvidenceInputs) -> dict[str, FamilyCorrection]:
     """Return the correction of every exploratory finding whose family has another."""
     families: dict[tuple[str, str, tuple[str, ...]], list[Finding]] = {}
-    for finding in inputs.findings:
+    for finding in inputs.independent:
         if not finding.primary and finding.outcome and finding.gap and inputs.cells[finding.measurement].has(finding.attributes):
             families.setdefault((finding.measurement, finding.metric, finding.attributes), []).append(finding)
     return {name: each for family in families.values() if len(family) > 1 for name, each in _corrected(family, inputs).items()}

@@ -14,7 +14,10 @@ from audit.answers import answer_probabilities
 from audit.errors import DataError
 from audit.records.results import AuditResult, Finding
 from audit.statistics.counts.cells import CellTable, unpack
+from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.counts.rows import AnswerRows, RowEvents, row_codes
+from audit.statistics.metrics import resolve, tally
+from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.types import Claim, Group, LabelSet, Measurement, Predictions, Settings
 
 if TYPE_CHECKING:
@@ -149,9 +152,22 @@ class EvidenceInputs:
         return tuple(each for each in self.result.findings if each.measurement in self.measurements and not each.shares)
 
     @property
+    def independent(self) -> tuple[Finding, ...]:
+        """Findings whose groups are compared as independent images, not inside counterfactual sets."""
+        return tuple(each for each in self.findings if each.gap is None or each.gap.within is None)
+
+    @property
     def tested(self) -> tuple[Finding, ...]:
-        """Primary findings with a gap."""
-        return tuple(finding for finding in self.findings if finding.primary and finding.gap)
+        """Primary ones of these with a gap."""
+        return tuple(finding for finding in self.independent if finding.primary and finding.gap)
+
+    def compared_units(self, finding: Finding, predictions: Predictions | None = None) -> SamplingUnits:
+        """Return the groups that are compared, of these or its own predictions: images, or the sets that it is compared inside."""
+        predictions = self.predictions[finding.measurement] if predictions is None else predictions
+        metric, outcome = resolve(self.measurements[finding.measurement], claim_of(finding), predictions)
+        tallied = tally(grouped_counts(predictions, finding.attributes, self.levels), metric, outcome)
+        ok = [place for place, status in enumerate(tallied.statuses(self.settings.min_group_size)) if status == "ok"]
+        return UnitsOf(predictions, self.levels)(finding.attributes, metric, outcome, tallied).of(np.array(ok, np.int64))
 
 
 def compared_counts(finding: Finding) -> tuple[tuple[Group, ...], Int[np.ndarray, "g"], Int[np.ndarray, "g"]]:

@@ -10,16 +10,17 @@ import numpy as np
 
 from audit.records.finding import pair_of
 from audit.records.label_noise import LabelErrors, LabelNoise, NoisePoint, TippingPoint
-from audit.records.results import Finding, Verdict
+from audit.records.results import Finding, Gap, Verdict
 from audit.statistics.bounds import two_apart
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, ratio_reach, reach
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts
 from audit.statistics.metrics import METRICS
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.null import ShuffledNull, gap_p, generator, two_proportion_p
+from audit.statistics.paired.swapped_labels import SwappedLabels
 from audit.statistics.resampling import spread_of_rates
 from audit.statistics.verdict import verdicts, within
-from audit.types import Group, Settings
+from audit.types import Group
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -51,50 +52,50 @@ class Rules:
 def by_finding(inputs: EvidenceInputs) -> dict[str, LabelNoise]:
     """Return tipping point, noise curve and unequal label errors of each primary finding."""
     answers = {record.name: len(record.answer_counts) for record in inputs.result.measurements}
-    looked = [finding for finding in inputs.tested if not finding.unresponsive]
-    return {each.id: replace(_of_finding(each, inputs.settings), truth=_of_truth(each, answers[each.measurement])) for each in looked}
+    looked = [each for each in inputs.findings if each.primary and each.gap and not each.unresponsive]
+    noises = [(each, noise) for each in looked if (noise := _of_finding(each, inputs))]
+    return {each.id: replace(noise, truth=_of_truth(each, answers[each.measurement])) for each, noise in noises}
 
 
-def _of_finding(finding: Finding, settings: Settings) -> LabelNoise:
-    gap = finding.gap
-    assert gap is not None  # noqa: S101  (only findings with a gap are tested)
-    groups, events, n = compared_counts(finding)
+def _of_finding(finding: Finding, inputs: EvidenceInputs) -> LabelNoise | None:
+    gap, settings = finding.gap, inputs.settings
+    assert gap is not None  # noqa: S101  (only findings with a gap are looked at)
     # Holm multiplied the raw p; the same factor gives the level that the raw p is held against.
-    level = settings.alpha * gap.p / gap.p_adjusted
+    level, rng = settings.alpha * gap.p / gap.p_adjusted, generator(settings.seed, f"{finding.id}/noise")
+    ends, events, n = _told(finding, gap)
+    if gap.within:
+        swapped = SwappedLabels.of(finding, inputs.compared_units(finding), level, settings.alpha)
+        return swapped.noise(*ends, SHARES, REPEATS, rng) if swapped else None
     # The groups stay those that were compared: one of 30 images that loses a label is judged all the same.
     rules = Rules(finding.tolerance, settings.alpha, level, 2, min(settings.draws, NOISE_DRAWS), finding.ratio_tolerance)
-    points = label_noise_curve(events, n, rules, generator(settings.seed, f"{finding.id}/noise"))
-    if finding.verdict != "disparity":
-        return LabelNoise(None, points)
+    groups, all_events, all_n = compared_counts(finding)
+    points, pairs = label_noise_curve(all_events, all_n, rules, rng), len(groups) * (len(groups) - 1) // 2
+    return LabelNoise(tipping_point(ends, events, n, settings.alpha / pairs) if finding.verdict == "disparity" else None, points)
+
+
+def _told(finding: Finding, gap: Gap) -> tuple[tuple[Group, Group], tuple[int, int], tuple[int, int]]:
+    """Return the pair that a finding tells of, the worse group first, with its events and its images."""
+    groups, events, n = compared_counts(finding)
     high, low = pair_of(gap)
-    worst, other = _worst_first(finding, high, low)
-    ends = groups.index(worst), groups.index(other)
-    k, m = ((int(counts[ends[0]]), int(counts[ends[1]])) for counts in (events, n))
-    return LabelNoise(tipping_point((worst, other), k, m, settings.alpha / (len(n) * (len(n) - 1) // 2)), points)
-
-
-def _worst_first(finding: Finding, high: Group, low: Group) -> tuple[Group, Group]:
-    return (low, high) if finding.better == "high" else (high, low)
+    worst, other = (low, high) if finding.better == "high" else (high, low)
+    places = [groups.index(worst), groups.index(other)]
+    (k, k_other), (of, of_other) = events[places].tolist(), n[places].tolist()
+    return (worst, other), (k, k_other), (of, of_other)
 
 
 def _of_truth(finding: Finding, answers: int) -> LabelErrors | None:
     metric, gap = METRICS[finding.metric], finding.gap
     if not metric.needs_truth or gap is None or finding.verdict != "disparity":
         return None
-    groups, events, n = compared_counts(finding)
-    ends = _worst_first(finding, *pair_of(gap))
-    places = [groups.index(group) for group in ends]
-    wrong = (n - events if metric.better == "high" else events)[places]
-    (w, w_other), (of, of_other) = wrong.tolist(), n[places].tolist()
+    ends, events, n = _told(finding, gap)
+    w, w_other = wrong = (n[0] - events[0], n[1] - events[1]) if metric.better == "high" else events
     leaves = metric.denominator in ("positive", "negative")
-    images, flattered = (f((w, w_other), (of, of_other), finding.tolerance, leaves=leaves) for f in (unequal_errors, flattering_errors))
+    images, flattered = (f(wrong, n, finding.tolerance, leaves=leaves) for f in (unequal_errors, flattering_errors))
     if images is None:
         return None
-    independent = None
-    if metric.name == "accuracy":
-        possible = 2 if finding.outcome else answers
-        independent = independent_errors(1 - w / of, 1 - w_other / of_other, finding.tolerance, possible)
-    return LabelErrors(*ends, images, images / of, independent, flattered)
+    rates, possible = (1 - w / n[0], 1 - w_other / n[1]), 2 if finding.outcome else answers
+    independent = independent_errors(*rates, finding.tolerance, possible) if metric.name == "accuracy" else None
+    return LabelErrors(*ends, images, images / n[0], independent, flattered)
 
 
 def unequal_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: float, *, leaves: bool) -> int | None:

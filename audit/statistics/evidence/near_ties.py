@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit.records.results import Finding, Verdict
-from audit.statistics.bounds import two_apart
-from audit.statistics.counts.count_table import grouped_counts
-from audit.statistics.equivalence import equivalence_bound, equivalence_ratio
-from audit.statistics.evidence.inputs import BestTwo, EvidenceInputs, claim_of, compared_counts, has_confidence
-from audit.statistics.metrics import resolve, tally
+from audit.statistics.evidence.inputs import BestTwo, EvidenceInputs, compared_counts, has_confidence
 from audit.statistics.multiplicity import holm
-from audit.statistics.null import gap_p, generator
+from audit.statistics.null import generator
+from audit.statistics.units.sampling_unit import ImageUnits, SamplingUnits
 from audit.statistics.verdict import verdicts, within
 from audit.types import Predictions
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
-
-    Counts = tuple[Int[np.ndarray, "g"], Int[np.ndarray, "g"]]
 
 LOGIT_TOLERANCE = {"float32": 1.2e-5, "float16": 0.01, "bfloat16": 0.15}
 """dtype -> by how much a logit of cosine x 100 was seen to move with the batch size or the machine."""
@@ -40,44 +31,44 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Verdict]:
     if not any(count for _, count in flipped.values()) or inputs.result.data.limited:
         return {}
     found = [finding for finding in inputs.findings if finding.primary]
-    counts = [_counts(finding, flipped.get(finding.measurement), inputs) for finding in found]
-    tested = [i for i, (_, n) in enumerate(counts) if len(n) > 1]
+    compared = [_units(finding, flipped.get(finding.measurement), inputs) for finding in found]
+    tested = [i for i, units in enumerate(compared) if len(units.n) > 1]
     close, apart, p = np.zeros(len(found), bool), np.zeros(len(found), bool), np.full(len(found), np.nan)
     for i in tested:
-        apart[i] = two_apart(*counts[i], inputs.settings.alpha)
-        close[i] = _within(found[i], counts[i], inputs.settings.alpha)
-        p[i] = _p(found[i], counts[i], inputs)
+        low, high = compared[i].differences(np.array([0]), np.array([1]), inputs.settings.alpha)
+        apart[i] = low[0] > 0 or high[0] < 0
+        close[i] = _within(found[i], compared[i], inputs.settings.alpha)
+        p[i] = _p(found[i], compared[i], inputs)
     p[tested] = holm(p[tested])
-    ruled = verdicts(close, p, inputs.settings.alpha, np.array([len(n) for _, n in counts]), apart=apart).tolist()
+    ruled = verdicts(close, p, inputs.settings.alpha, np.array([len(units.n) for units in compared]), apart=apart).tolist()
     return {finding.id: verdict for finding, verdict in zip(found, ruled, strict=True) if not finding.unresponsive}
 
 
-def _p(finding: Finding, counts: Counts, inputs: EvidenceInputs) -> float:
-    if finding.gap and finding.measurement in inputs.measurements and all(map(np.array_equal, counts, compared_counts(finding)[1:])):
+def _p(finding: Finding, units: SamplingUnits, inputs: EvidenceInputs) -> float:
+    if finding.gap and isinstance(units, ImageUnits) and all(map(np.array_equal, (units.events, units.n), compared_counts(finding)[1:])):
         return finding.gap.p  # no image of a compared group was turned
     # The same shuffles as those of the finding.
-    return gap_p(*counts, inputs.settings.draws, generator(inputs.settings.seed, finding.id))
+    return units.null(inputs.settings.draws, generator(inputs.settings.seed, finding.id)).p
 
 
-def _within(finding: Finding, counts: Counts, alpha: float) -> bool:
-    ratio = None if finding.ratio_tolerance is None else equivalence_ratio(*counts, alpha)
-    return bool(within(equivalence_bound(*counts, alpha), finding.tolerance, ratio, finding.ratio_tolerance))
+def _within(finding: Finding, units: SamplingUnits, alpha: float) -> bool:
+    ratio = None if finding.ratio_tolerance is None else units.equivalence_ratio(alpha)
+    return bool(within(units.equivalence_bound(alpha), finding.tolerance, ratio, finding.ratio_tolerance))
+
+
+def _units(finding: Finding, flipped: tuple[Predictions, int] | None, inputs: EvidenceInputs) -> SamplingUnits:
+    """Return the groups that are compared once the open decisions went the other way."""
+    if flipped is not None and flipped[1]:
+        return inputs.compared_units(finding, flipped[0])
+    if finding.gap is not None and finding.gap.within is not None:
+        return inputs.compared_units(finding)
+    return ImageUnits(*compared_counts(finding)[1:])
 
 
 def _flipped(inputs: EvidenceInputs) -> dict[str, tuple[Predictions, int]]:
     dtype = inputs.result.model.dtype
     usable = {name: each for name, each in inputs.scored.items() if dtype in LOGIT_TOLERANCE and has_confidence(each.predictions)}
     return {name: flip_near_ties(each.predictions, each.best_two, dtype) for name, each in usable.items()}
-
-
-def _counts(finding: Finding, flipped: tuple[Predictions, int] | None, inputs: EvidenceInputs) -> Counts:
-    """Return events and denominators of the groups that are compared once the open decisions went the other way."""
-    if flipped is None or not flipped[1]:
-        return compared_counts(finding)[1:]
-    metric, outcome = resolve(inputs.measurements[finding.measurement], claim_of(finding), flipped[0])
-    tallied = tally(grouped_counts(flipped[0], finding.attributes, inputs.levels), metric, outcome)
-    ok = [status == "ok" for status in tallied.statuses(inputs.settings.min_group_size)]
-    return tallied.events[ok], tallied.n[ok]
 
 
 def flip_near_ties(predictions: Predictions, best_two: BestTwo, dtype: str) -> tuple[Predictions, int]:

@@ -54,7 +54,7 @@ class WeightedTable:
         """Return how much lower and how much higher each group's rate may be without its independent images showing it.
 
         Kish's number forgets that the few heavy images may often hold events of which this sample happened to show none. Images of one
-        stratum of weights (`strata`) have one rate; a higher rate is ruled out if fewer than `alpha` of samples would show none of the
+        stratum of weights (`weight_strata`) have one rate; a higher rate is ruled out if fewer than `alpha` of samples would show none of the
         events that it adds (`unseen_weight`). The lower rate is the same of images without the event.
         """
         lower, higher = np.zeros((2, self.table.n.shape[1]))
@@ -62,7 +62,7 @@ class WeightedTable:
             here = self.table.n[:, group] > 0
             weight, often = self.table.n[here, group], self.table.count[here]
             event = self.table.events[here, group] > 0
-            place, total = strata(weight), float(often @ weight)
+            place, total = weight_strata(weight), float(often @ weight)
             mean = np.bincount(place, often * weight) / np.bincount(place, often)
             events, others = (np.bincount(place, often * kind, minlength=len(mean)) for kind in (event, ~event))
             lower[group], higher[group] = (unseen_weight(mean, images, alpha) / total for images in (events, others))
@@ -81,14 +81,14 @@ class WeightedTable:
         return WeightedTable(self.table.together(), self.squares.sum(keepdims=True), self.images.sum(keepdims=True))
 
 
-def strata(weight: Float[np.ndarray, "k"]) -> Int[np.ndarray, "k"]:
+def weight_strata(weight: Float[np.ndarray, "k"]) -> Int[np.ndarray, "k"]:
     """Number the strata of weights, the heaviest 0: a new one begins below every gap of `GAP`, and where weights differ by `SPAN`.
 
     Continuous weights, such as lognormal ones, have few gaps, and their errors spread over many images.
 
     Examples
     --------
-    >>> strata(np.array([1.0, 100.0, 2.0, 30.0, 40.0])).tolist(), strata(np.array([1.0, 2.0, 4.0, 8.0, 16.0])).tolist()
+    >>> weight_strata(np.array([1.0, 100.0, 2.0, 30.0, 40.0])).tolist(), weight_strata(np.array([1.0, 2.0, 4.0, 8.0, 16.0])).tolist()
     ([1, 0, 1, 0, 0], [1, 0, 0, 0, 0])
     """
     order = np.argsort(-weight, kind="stable")

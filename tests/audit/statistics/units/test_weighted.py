@@ -15,7 +15,7 @@ from audit.statistics.metrics import METRICS, majority_baseline, point_estimates
 from audit.statistics.units.cluster_null import clustered_gap_test
 from audit.statistics.units.cluster_units import WeightedUnits
 from audit.statistics.units.clusters import weighted_table
-from audit.statistics.units.weighted import WeightedTable, strata, unseen_weight
+from audit.statistics.units.weighted import WeightedTable, unseen_weight, weight_strata
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 
 ANSWERS = ("yes", "no")
@@ -113,10 +113,10 @@ def test_no_other_rates_hide_more_weight_with_the_same_chance(seed):
 
 
 def test_weights_are_one_stratum_up_to_a_gap_or_a_tenth():
-    assert strata(np.geomspace(1, 9, 8)).tolist() == [0] * 8
-    assert strata(np.array([1.0, 3.0, 5.0])).tolist() == [1, 0, 0]
+    assert weight_strata(np.geomspace(1, 9, 8)).tolist() == [0] * 8
+    assert weight_strata(np.array([1.0, 3.0, 5.0])).tolist() == [1, 0, 0]
     chained = np.repeat([100.0, 40.0, 15.0, 6.0, 2.5, 1.0], [10, 2, 2, 2, 2, 20])
-    assert np.unique(strata(chained), return_counts=True)[1].tolist() == [14, 4, 20]
+    assert np.unique(weight_strata(chained), return_counts=True)[1].tolist() == [14, 4, 20]
 
 
 def test_one_stratum_of_weights_changes_nothing():
