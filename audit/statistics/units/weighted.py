@@ -54,8 +54,8 @@ class WeightedTable:
         """Return how much lower and how much higher each group's rate may be without its independent images showing it.
 
         Kish's number forgets that the few heavy images may often hold events of which this sample happened to show none. Images of one
-        stratum of weights (`weight_strata`) have one rate; a higher rate is ruled out if fewer than `alpha` of samples would show none of the
-        events that it adds (`unseen_weight`). The lower rate is the same of images without the event.
+        stratum of weights (`weight_strata`) have one rate; a higher one is ruled out if fewer than `alpha` of samples would show none of
+        the events that it adds (`unseen_weight`). The lower rate is the same of images without the event.
         """
         lower, higher = np.zeros((2, self.table.n.shape[1]))
         for group in range(len(lower)):
