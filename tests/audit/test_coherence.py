@@ -267,6 +267,11 @@ ONE_TRUTH = Design((400, 300), "unequal", "one answer", labels=3, rate=0.004, ef
 """Every true answer is "doctor": how often "nurse" is answered is how often it is wrong."""
 NEAR_COPY = Design((200, 200, 200), "constant", "known", rate=0.4, effect=0.15, gender=True, noisy_copy=True, seed=647)
 """One answer for all images, and a column that is the truth but for a few images: accuracy differs by it as the truth does."""
+COPY = Design(
+    (150, 150, 31), "constant", "mixed by group", "unequal", labels=3, rate=0.4, effect=0.05, noisy_copy=True,
+    options={"exclude": ("r3", "r5"), "min_group_size": 50, "alpha": 0.1}, seed=105,
+)  # fmt: skip
+"""As above, but the judged rows of the copy are all true: no two of its groups share a true answer."""
 
 REPORTED = {
     "unlike clusters": lambda: [audit(predictions=unlike_clusters(i), cluster="person", draws=999) for i in (0, 3, 4)],
@@ -305,6 +310,17 @@ def test_what_no_true_answer_shows_may_be_withheld(made):
     assert copied["verdict"] == "not estimable"
     assert broken(case) == []
     copied["within_truth_p"] = 0.01
+    assert list(RULES["what_was_shown_is_not_hidden"](case)) != []
+
+
+def test_groups_that_share_no_true_answer_may_be_withheld(made):
+    case = made(COPY)
+    copied = next(finding for finding in planned(case.results["audits"][0]) if finding["id"] == "predictions/accuracy/job")
+    assert copied["gap"]["low"] > 0.9
+    assert (copied["within_truth_p"], copied["verdict"]) == (None, "not estimable")
+    assert broken(case) == []
+    by_race = next(finding for finding in planned(case.results["audits"][0]) if finding["id"] == "predictions/accuracy/race")
+    by_race |= {"within_truth_p": None, "composition": None}  # races do share their true answers
     assert list(RULES["what_was_shown_is_not_hidden"](case)) != []
 
 

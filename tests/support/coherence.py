@@ -163,6 +163,14 @@ def judged_rates(finding: Mapping) -> list[Mapping]:
     return [rate for rate in finding["by_group"] if rate["status"] == "ok"]
 
 
+def columns_of(counted: Mapping) -> dict[str, np.ndarray]:
+    """Return the cells of a count table with true answers: the attributes, `y_true` and `y_pred` of each."""
+    axes = [*counted["levels"], counted["answers"], counted["answers"]]
+    codes = np.unravel_index(counted["cells"], [len(axis) for axis in axes])
+    names = [*counted["attributes"], "y_true", "y_pred"]
+    return {name: np.array(axis)[code] for name, axis, code in zip(names, axes, codes, strict=True)}
+
+
 # ---- facts among themselves ----------------------------------------------------------------------------------------------------------
 
 
@@ -300,18 +308,35 @@ def what_was_shown_is_not_hidden(case: Case) -> Iterator[str]:
         for finding in planned(audit):
             gap = finding["gap"]
             shown = gap is not None and gap["p_adjusted"] <= alpha and gap["low"] > 0
-            withheld = explained_by_truths(finding, alpha) or finding["verdict"] == "equivalent" or audit["data"]["limited"]
+            withheld = explained_by_truths(audit, finding, alpha) or finding["verdict"] == "equivalent" or audit["data"]["limited"]
             if shown and not withheld and finding["verdict"] != "disparity":
                 yield f"{finding['id']}: adjusted p {gap['p_adjusted']}, interval from {gap['low']}, yet {finding['verdict']!r}"
 
 
-def explained_by_truths(finding: Mapping, alpha: float) -> bool:
-    """Whether the mix of true answers explains a gap: at equal mix it vanishes, or the test within each true answer shows no difference.
+def explained_by_truths(audit: Mapping, finding: Mapping, alpha: float) -> bool:
+    """Whether the mix of true answers explains a gap, or nothing can tell whether it does.
 
-    The gap at equal mix needs every true answer in every group, which a near copy of the truth lacks. The test needs one that groups share.
+    At equal mix the gap vanishes; or the test within each true answer shows no difference (the gap at equal mix needs every true answer in
+    every group, which a near copy of the truth lacks); or the groups share no true answer, so that there is nothing to test within.
     """
     composition, within_truth_p = finding.get("composition"), finding.get("within_truth_p")
-    return bool(composition and composition["explains"]) or (within_truth_p is not None and within_truth_p > alpha)
+    if (composition and composition["explains"]) or (within_truth_p is not None and within_truth_p > alpha):
+        return True
+    return within_truth_p is None and share_no_truth(audit, finding)
+
+
+def share_no_truth(audit: Mapping, finding: Mapping) -> bool:
+    """Whether no true answer occurs in all judged groups of a finding, by the count table."""
+    record = next(counted for counted in audit["counts"] if counted["measurement"] == finding["measurement"])
+    if not record["truth"] or not set(finding["attributes"]) <= set(record["attributes"]):
+        return False
+    columns = columns_of(record)
+    groups = list(zip(*(columns[name] for name in finding["attributes"]), strict=True))
+    truths = dict.fromkeys((tuple(rate["group"]) for rate in judged_rates(finding)), frozenset())
+    for group, truth in zip(groups, columns["y_true"], strict=True):
+        if group in truths and truth != UNKNOWN:
+            truths[group] |= {truth}
+    return not frozenset.intersection(*truths.values())
 
 
 @rule
@@ -431,8 +456,7 @@ def true_share_varies(audit: Mapping, outcome: str) -> bool:
     answers = {record["name"]: record.get("outcomes", {}).get(outcome, [outcome]) for record in audit["measurements"]}
     for record in audit["counts"]:
         if record["truth"]:
-            axes = [*record["levels"], record["answers"], record["answers"]]
-            truths = np.array(record["answers"])[np.unravel_index(record["cells"], [len(axis) for axis in axes])[-2]]
+            truths = columns_of(record)["y_true"]
             if len(set(np.isin(truths[truths != UNKNOWN], answers[record["measurement"]]))) == 2:
                 return True
     return False
