@@ -10,6 +10,7 @@ import argparse
 import ast
 import copy
 import hashlib
+import importlib
 import importlib.abc
 import importlib.util
 import os
@@ -45,6 +46,8 @@ AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
     "headline": (("reports/text/headline",), PAGES, 10),
 }
 """Area -> the modules that are changed, the tests that must notice, the quickest first, and how many faults."""
+LIBRARIES = ("fairlearn.metrics", "hypothesis", "jinja2", "pandas", "pyarrow.parquet", "pydantic", "pytest", "scipy.special", "scipy.stats")
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 EQUIVALENT: dict[str, str] = {}
 """Fault -> why no test can tell it from the code as it stands."""
 
@@ -237,18 +240,33 @@ def killer(fault: Fault, tests: tuple[str, ...]) -> str:
 
 
 def _run(fault: Fault, tests: tuple[str, ...]) -> str:
+    """Run the likeliest tests, then the rest; return the first file with a failure."""
     import pytest
 
     sys.meta_path.insert(0, _Spoiled(fault))
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
-    first = _FirstFailure()
-    files = dict.fromkeys(file for name in tests for file in _files(name))
-    ended = pytest.main([*files, "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"], plugins=[first])
-    if not first.file and ended != pytest.ExitCode.OK:
-        raise RuntimeError(f"the tests did not run: exit {ended}")
-    return first.file
+    try:
+        importlib.import_module(fault.module)  # so that the doctests of the module are those of the fault
+    except Exception as error:
+        return f"{fault.path} (not imported: {type(error).__name__})"
+    for files in _stages(fault, tests):
+        first = _FirstFailure()
+        ended = pytest.main([*files, *OPTIONS], plugins=[first])
+        if first.file:
+            return first.file
+        if ended not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            raise RuntimeError(f"the tests did not run: exit {ended}")
+    return ""
+
+
+def _stages(fault: Fault, tests: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return the files to run first (the module's doctests, the test file of its name, single files of the area), and all others."""
+    every = list(dict.fromkeys(file for name in tests for file in _files(name)))
+    of_the_name = [file for file in every if Path(file).name == f"test_{Path(fault.path).name}"]
+    first = list(dict.fromkeys([fault.path, *of_the_name, *(name for name in tests if name.endswith(".py"))]))
+    return first, [file for file in every if file not in first]
 
 
 def _files(name: str) -> list[str]:
@@ -262,15 +280,18 @@ def main() -> int:
     parse.add_argument("--list", action="store_true", help="name the faults, and run nothing")
     arguments = parse.parse_args()
     os.chdir(ROOT)
-    import numpy as np  # noqa: F401 - once, for every child
-
-    survivors, counted = [], Counter()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for library in LIBRARIES:  # once, for every child
+        importlib.import_module(library)
+    survivors, counted, before = [], Counter(), 0.0
     for area in arguments.area or AREAS:
         for fault in faults(area):
             found = "" if arguments.list else killer(copy.copy(fault), AREAS[area][1])
             why = EQUIVALENT.get(str(fault), "")
             word = found or (f"equivalent: {why}" if why else "SURVIVES")
-            print(f"{area:<10} {fault!s:<90} {'' if arguments.list else word}", flush=True)
+            spent, before = os.times().children_user - before, os.times().children_user
+            print(f"{area:<10} {fault!s:<85} {'' if arguments.list else f'{spent:5.1f} CPU s  {word}'}", flush=True)
             counted["killed" if found else "equivalent" if why else "survived"] += 1
             survivors += [] if found or why else [fault]
     if arguments.list:

@@ -5,16 +5,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.special import betaincinv
 
 from audit.errors import UsageError
+from audit.records.finding import Rate
 from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe
 from audit.statistics.metrics import METRICS
 from audit.statistics.null import gap_test
 from audit.statistics.power import detectable_difference
-from audit.statistics.verdict import decide_finding, ratio_tolerance
-from audit.types import UNKNOWN, Claim, Exclusion, LabelSet, Measurement, Settings
+from audit.statistics.verdict import decide_finding, negligible_below, ratio_tolerance, unresponsive
+from audit.types import REFUSAL, UNCLEAR, UNKNOWN, UNPARSED, Claim, Exclusion, LabelSet, Measurement, Settings
 from reports.exports.markdown import ordinary_spaces
 from reports.text.reasons import audit_reason
 from reports.text.reasons import reason as reason_of
@@ -166,6 +168,80 @@ def test_which_claims_have_a_tolerance_in_ratio():
     for wrong in (1.0, 0.8, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="invalid ratio tolerance"):
             rule(CLOSE, claim=replace(both, ratio_tolerance=wrong))
+
+
+def negligible(*cells, metric="false_positive_rate", tolerance=0.05, effect=None, claim_ratio=None):
+    """The limit under which the rates of groups with k events of n images are shown to lie."""
+    claim = Claim(metric, ("group",), "thief", ratio_tolerance=claim_ratio)
+    rates = [Rate((f"g{i}",), n, k, k / n, 0.0, 1.0, "ok", design_effect=effect) for i, (k, n) in enumerate(cells)]
+    return negligible_below(claim, METRICS[metric], rates, tolerance, 0.05)
+
+
+def test_rates_are_negligible_where_every_group_is_shown_to_lie_below_a_fifth_of_the_tolerance():
+    """No event of n is shown to lie below 1 - .05^(1/n): .999 % of 299 images, 1.002 % of 297. A fifth of 5 points is 1 %."""
+    assert [negligible((0, n), (0, 5000)) for n in (297, 299)] == [None, 0.01]
+    assert negligible((0, 5000), (0, 297)) is None  # in whichever group
+    assert [negligible((1, n), (1, n)) for n in (472, 473)] == [None, 0.01]  # .99^473 + 473 * .01 * .99^472 = .0498
+    assert [negligible((0, n), (0, n), tolerance=0.1) for n in (148, 149)] == [None, 0.02]
+    # A limit that is just reached is not one below which the rate lies.
+    upper = float(betaincinv(1, 400, 0.95))
+    assert 5 * upper / 5 == upper
+    assert (negligible((0, 400), tolerance=5 * upper), negligible((0, 400), tolerance=5.01 * upper)) == (None, pytest.approx(1.002 * upper))
+
+
+def test_clustered_images_count_as_so_many_independent_ones():
+    assert [negligible((0, n), effect=2.0) for n in (594, 600)] == [None, 0.01]
+    assert [negligible((0, n), effect=0.5) for n in (297, 299)] == [None, 0.01]  # never as more than there are
+
+
+def test_only_error_rates_with_truth_and_without_a_ratio_of_their_own_are_negligible():
+    assert negligible((0, 5000), claim_ratio=2.0) is None
+    assert negligible((0, 5000), metric="selection_rate") is None
+    assert negligible((0, 5000), metric="true_positive_rate") is None
+    assert negligible((0, 5000), metric="false_negative_rate") == 0.01
+
+
+def withheld(verdict, look, *, metric="selection_rate", outcome="thief", overall=(0, 2000), within_truth_p=None):
+    """Why a finding of that verdict has none after all."""
+    known = finding(CLOSE)
+    rate = replace(known.overall, events=overall[0], n=overall[1], value=overall[0] / overall[1])
+    changed = replace(known, metric=metric, outcome=outcome, verdict=verdict, overall=rate, within_truth_p=within_truth_p)
+    return unresponsive(changed, look, 0.05)
+
+
+def test_nothing_is_withheld_of_answers_that_depend_on_the_images():
+    for look in (None, "looks"):
+        assert withheld("equivalent", look) is None
+        assert withheld("inconclusive", look, metric="accuracy", outcome=None) is None
+    assert withheld("not estimable", "constant") is None  # it has a reason of its own
+
+
+def test_accuracy_that_is_no_better_than_one_answer_is_withheld_unless_groups_differ_within_each_truth():
+    accuracy = {"metric": "accuracy", "outcome": None}
+    for verdict in ("disparity", "signal"):
+        shown = [withheld(verdict, "no better", **accuracy, within_truth_p=p) for p in (0.01, 0.05, 0.051, None)]
+        assert shown == [None, None, "no better", "no better"]
+    assert [withheld(verdict, "no better", **accuracy) for verdict in ("equivalent", "inconclusive", "no signal")] == ["no better"] * 3
+    assert [withheld(verdict, "undecided", **accuracy) for verdict in ("equivalent", "inconclusive")] == ["undecided", None]
+    # The accuracy of one outcome is a rate like any other.
+    assert withheld("equivalent", "no better", metric="accuracy", outcome="thief") is None
+
+
+def test_other_rates_are_withheld_where_nearly_all_images_get_one_answer():
+    for look in ("constant", "unclear", "order"):
+        assert (withheld("equivalent", look), withheld("disparity", look)) == (look, None)
+    for look in ("no better", "varies", "undecided"):
+        assert withheld("equivalent", look) is None
+
+
+@pytest.mark.parametrize("outcome", [UNCLEAR, REFUSAL, UNPARSED])
+def test_that_no_image_is_left_without_an_answer_stays_a_fact(outcome):
+    """Unless it goes by the question of a row, as of a model with one answer to each question."""
+    shares = {0: None, 1: "constant", 1999: "constant"}
+    assert {k: withheld("equivalent", "constant", outcome=outcome, overall=(k, 2000)) for k in shares} == shares
+    every = "constant" if outcome == UNCLEAR else None
+    assert withheld("equivalent", "constant", outcome=outcome, overall=(2000, 2000)) == every
+    assert withheld("equivalent", "order", outcome=outcome, overall=(7, 2000)) is None
 
 
 @pytest.mark.parametrize("cells", [{"a": (900, 1000)}, {"a": (900, 1000), "b": (10, 29)}, {"a": (9, 10), "b": (1, 10)}])
