@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -214,7 +214,7 @@ class _FirstFailure:
             self.file = f"{report.nodeid} (cannot be imported)"
 
 
-def killer(fault: Fault, tests: tuple[str, ...]) -> str:
+def killer(fault: Fault, stages: Sequence[list[str]]) -> str:
     """Return the file whose test notices a fault; empty where none does. Every fault has a process of its own."""
     (reading, writing), errors = os.pipe(), os.dup(2)
     child = os.fork()
@@ -222,7 +222,7 @@ def killer(fault: Fault, tests: tuple[str, ...]) -> str:
         os.close(reading)
         os.setsid()
         try:
-            os.write(writing, _run(fault, tests).encode())
+            os.write(writing, _run(fault, stages).encode())
         except BaseException:
             traceback.print_exc(file=os.fdopen(errors, "w"))
             os._exit(1)
@@ -239,8 +239,8 @@ def killer(fault: Fault, tests: tuple[str, ...]) -> str:
         return pipe.read().decode()
 
 
-def _run(fault: Fault, tests: tuple[str, ...]) -> str:
-    """Run the likeliest tests, then the rest; return the first file with a failure."""
+def _run(fault: Fault, stages: Sequence[list[str]]) -> str:
+    """Run the files of one stage after those of another; return the first file with a failure."""
     import pytest
 
     sys.meta_path.insert(0, _Spoiled(fault))
@@ -251,7 +251,7 @@ def _run(fault: Fault, tests: tuple[str, ...]) -> str:
         importlib.import_module(fault.module)  # so that the doctests of the module are those of the fault
     except Exception as error:
         return f"{fault.path} (not imported: {type(error).__name__})"
-    for files in _stages(fault, tests):
+    for files in stages:
         first = _FirstFailure()
         ended = pytest.main([*files, *OPTIONS], plugins=[first])
         if first.file:
@@ -261,7 +261,7 @@ def _run(fault: Fault, tests: tuple[str, ...]) -> str:
     return ""
 
 
-def _stages(fault: Fault, tests: tuple[str, ...]) -> tuple[list[str], list[str]]:
+def stages_of(fault: Fault, tests: tuple[str, ...]) -> tuple[list[str], list[str]]:
     """Return the files to run first (the module's doctests, the test file of its name, single files of the area), and all others."""
     every = list(dict.fromkeys(file for name in tests for file in _files(name)))
     of_the_name = [file for file in every if Path(file).name == f"test_{Path(fault.path).name}"]
@@ -278,6 +278,7 @@ def main() -> int:
     parse = argparse.ArgumentParser(description=__doc__)
     parse.add_argument("--area", choices=AREAS, action="append")
     parse.add_argument("--list", action="store_true", help="name the faults, and run nothing")
+    parse.add_argument("--quick", action="store_true", help="run only the likeliest tests of each fault, not those of its whole area")
     arguments = parse.parse_args()
     os.chdir(ROOT)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -287,7 +288,8 @@ def main() -> int:
     survivors, counted, before = [], Counter(), 0.0
     for area in arguments.area or AREAS:
         for fault in faults(area):
-            found = "" if arguments.list else killer(copy.copy(fault), AREAS[area][1])
+            stages = stages_of(fault, AREAS[area][1])[: 1 if arguments.quick else 2]
+            found = "" if arguments.list else killer(copy.copy(fault), stages)
             why = EQUIVALENT.get(str(fault), "")
             word = found or (f"equivalent: {why}" if why else "SURVIVES")
             spent, before = os.times().children_user - before, os.times().children_user
