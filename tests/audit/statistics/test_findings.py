@@ -343,6 +343,25 @@ def test_pairs_vanish_where_the_adjusted_test_does_not_reject():
     assert (second.pairs, second.verdict) == ((), "inconclusive")
 
 
+def test_a_p_of_exactly_alpha_rejects():
+    """The smallest p of 19 shuffles is 1 / 20."""
+    finding = find({"a": (90, 100), "b": (10, 100)}, Settings(draws=19))
+    assert (finding.gap.p, len(finding.pairs)) == (0.05, 1)
+    (alone,), verdict = decide_verdicts([finding], Settings(), limited=False)
+    assert (len(alone.pairs), verdict) == (1, "disparity")
+
+
+def test_a_disparity_is_diffuse_only_where_no_pair_is_shown_to_differ():
+    finding = find({"a": (90, 100), "b": (10, 100)})
+    (shown,), _ = decide_verdicts([finding], Settings(), limited=False)
+    assert (shown.verdict, shown.diffuse, shown.gap.leading.higher) == ("disparity", False, ("a",))
+    unled = replace(
+        finding, gap=replace(finding.gap, leading=None), by_group=(*finding.by_group, replace(finding.by_group[0], group=("c",)))
+    )
+    (diffuse,), _ = decide_verdicts([unled], Settings(), limited=False)
+    assert (diffuse.verdict, diffuse.diffuse) == ("disparity", True)
+
+
 def test_outside_the_verdict_the_clearest_pairs_of_many_groups_are_kept():
     """31 groups have 465 pairs: 435 are kept, those with the smallest p, and the test is of all of them."""
     kept = {}

@@ -64,5 +64,11 @@ def test_no_event_does_not_promise_to_find_everything(events):
     assert promised > 0.02
 
 
+def test_a_p_that_equals_the_level_rejects():
+    """One image against one: every table has p = 1, so that at a level of 1 any difference is found."""
+    assert at(0.5, 1, 1, level=1.0) < 1e-4
+    assert at(0.5, 1, 1, level=0.999) == 1.0
+
+
 def test_a_difference_that_cannot_be_found_is_one():
     assert at(0.5, 2, 2) == 1.0
