@@ -159,11 +159,8 @@ def _widest_half(joint: JointCounts, alpha: float) -> float:
 
 def _turned(joint: JointCounts, pairs: _Pairs, alpha: float) -> np.ndarray:
     """Return which pairs are shown to have changed places: intervals of both differences on opposite sides of 0."""
-    sides = []
-    for after in (False, True):
-        low, high = joint.units(after=after).differences(pairs.first, pairs.second, alpha)
-        sides.append(np.where(low > 0, 1, np.where(high < 0, -1, 0)))
-    return np.asarray(sides[0] * sides[1] < 0)
+    before, after = (joint.units(after=after).differences(pairs.first, pairs.second, alpha) for after in (False, True))
+    return np.asarray(((before[0] > 0) & (after[1] < 0)) | ((before[1] < 0) & (after[0] > 0)))
 
 
 def pair_changes(joint: JointCounts, alpha: float, comparisons: int = 1) -> tuple[PairChange, ...]:

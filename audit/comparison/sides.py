@@ -238,9 +238,8 @@ def _check_labels(first: pd.DataFrame, second: pd.DataFrame, who: str, attribute
 def _differing(first: pd.Series, second: pd.Series) -> int:
     """Count the rows in which two columns of categories differ; a missing value (no true answer) equals another."""
     translated = first.cat.categories.get_indexer(second.cat.categories)
-    codes = second.cat.codes.to_numpy()
-    # -1 is "missing" for a row, and -2 here "no such category" for a value that only the second column has.
-    same = np.where(codes < 0, -1, np.where(translated < 0, -2, translated)[codes] if len(translated) else -1)
+    # The code of a missing value is -1, which picks the last entry; -2 is a value that only the second column has.
+    same = np.append(np.where(translated < 0, -2, translated), -1)[second.cat.codes.to_numpy()]
     return int(np.count_nonzero(first.cat.codes.to_numpy() != same))
 
 

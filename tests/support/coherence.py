@@ -308,8 +308,8 @@ def what_was_shown_is_not_hidden(case: Case) -> Iterator[str]:
         for finding in planned(audit):
             gap = finding["gap"]
             shown = gap is not None and gap["p_adjusted"] <= alpha and gap["low"] > 0
-            withheld = explained_by_truths(audit, finding, alpha) or finding["verdict"] == "equivalent" or audit["data"]["limited"]
-            if shown and not withheld and finding["verdict"] != "disparity":
+            settled = finding["verdict"] in ("disparity", "equivalent") or audit["data"]["limited"]
+            if shown and not settled and not explained_by_truths(audit, finding, alpha):
                 yield f"{finding['id']}: adjusted p {gap['p_adjusted']}, interval from {gap['low']}, yet {finding['verdict']!r}"
 
 

@@ -75,6 +75,31 @@ def test_equal_drops_from_unequal_rates_seldom_alarm():
     assert alarms <= 400 / 13
 
 
+def test_p_and_the_pair_are_those_of_a_slow_loop():
+    """Three groups: changes in their own standard errors, shuffled within each condition."""
+    n = np.array([[100, 60], [80, 120], [50, 40]])
+    events = np.array([[90, 45], [40, 66], [45, 30]])
+
+    def largest(table):
+        rates, smooth = table / n, (table + 0.5) / (n + 1)
+        error = smooth * (1 - smooth) / n
+        t = {
+            (a, b): abs((rates[a, 1] - rates[a, 0]) - (rates[b, 1] - rates[b, 0])) / np.sqrt(error[a].sum() + error[b].sum())
+            for a, b in ((0, 1), (0, 2), (1, 2))
+        }
+        return max(t.values()), max(t, key=t.get)
+
+    rng, draws = np.random.default_rng(7), 499
+    shuffled = [rng.multivariate_hypergeometric(n[:, k], int(events[:, k].sum()), size=draws, method="marginals") for k in (0, 1)]
+    observed, pair = largest(events)
+    reached = sum(largest(np.stack([day, night], axis=1))[0] >= observed - 1e-9 for day, night in zip(*shuffled, strict=True))
+    found = unequal_drops(events, n, draws, np.random.default_rng(7))
+    assert found.p == pytest.approx((1 + reached) / (draws + 1))
+    assert 0.01 < found.p < 0.2
+    # The first changes from 90 to 75 %, the second from 50 to 55 %: the second upwards.
+    assert (set(pair), found.first, found.second) == ({0, 1}, 1, 0)
+
+
 def test_clusters_are_shown_with_wider_intervals_and_not_judged():
     """Each cluster has five images of one group and condition, which are right together."""
     given = rows({place: n for place, n in PLANTED.items() if place[0] != "c"})

@@ -193,6 +193,15 @@ def test_a_gate_on_one_group_has_the_interval_of_that_group_and_on_any_that_of_a
     assert (one.value, one.low, one.high) == (-54 / 120, group.low, group.high)
     assert (every.value, every.low, every.high) == (-54 / 120, group.low_adjusted, group.high_adjusted)
     assert every.high > one.high
+    assert [dict(check.reasons[0].values).get("group") for check in (one, every)] == ["b", None]
+
+
+def test_a_change_of_the_gap_of_fewer_than_two_groups_is_not_estimable(place):
+    facts = found(place / "plain", place / "skewed")
+    alone = tuple(replace(change, gap=None) for change in facts.comparisons[0].changes)
+    check = put(replace(facts, comparisons=(replace(facts.comparisons[0], changes=alone),)), f"change[{ACCURACY}] > 0.02")[0].checks[0]
+    assert (check.outcome, check.reasons[0].code) == ("not estimable", "too_few_groups")
+    assert (dict(check.reasons[0].values)["groups"], FAIL_CLOSED.fails(check)) == (2, True)
 
 
 def test_a_sample_settles_nothing_and_fails(place):

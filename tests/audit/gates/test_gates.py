@@ -8,9 +8,10 @@ import pytest
 
 from audit.api.lookup import planned_questions
 from audit.errors import UsageError
-from audit.gates.decide import decide
+from audit.gates.decide import decide, decide_mean
 from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.gates.parse import parse, require_group, resolve_gate
+from audit.records.replicates import MeanGap, ReplicatedGap
 from audit.records.results import Finding, Gap, Rate
 from audit.statistics.intervals import newcombe, wilson
 from audit.types import Claim, Exclusion, LabelSet, Measurement, Settings
@@ -421,6 +422,53 @@ def test_one_breach_among_models_is_a_breach_and_inconclusive_is_fatal_only_wher
     open_ = decided(GATE, audited(finding(FEW)))
     ends = [GatePolicy(require_conclusive=fatal).is_breach([open_]) for fatal in (False, True)]
     assert (open_.outcome, *ends) == ("inconclusive", False, True)
+
+
+def mean_checks(expression, *gaps, limited=False):
+    """The checks of a gate on the gaps of the mean rates of two replicates; each gap is (low, high, low_adjusted)."""
+    means = [MeanGap(("a",), ("b",), 0.2, low, high, (0.1, 0.3), adjusted) for low, high, adjusted in gaps]
+    verdicts = ("equivalent", "disparity")
+    findings = tuple(ReplicatedGap(f"q{place}", verdicts, (0.1, 0.3), 0.1, mean) for place, mean in enumerate(means))
+    replicates = SimpleNamespace(probe="p", audits=(0, 1), findings=findings)
+    audits = (SimpleNamespace(data=SimpleNamespace(limited=False)), SimpleNamespace(data=SimpleNamespace(limited=limited)))
+    resolved = resolve_gate(parse(expression), planned_questions((replace(JOB, name="role"),)))
+    return decide_mean(resolved, SimpleNamespace(audits=audits, replicates=(replicates,))).checks
+
+
+def test_a_mean_is_gated_on_both_ends_and_a_sample_settles_nothing():
+    ends = [mean_checks(f"gap_mean > {limit}", (0.1, 0.3, 0.05))[0].outcome for limit in (0.09, 0.11, 0.29, 0.31)]
+    assert ends == ["breached", "inconclusive", "inconclusive", "held"]
+    assert [mean_checks(f"gap_mean > {limit}", (0.1, 0.3, 0.05), limited=True)[0].outcome for limit in (0.09, 0.31)] == ["inconclusive"] * 2
+
+
+def test_one_mean_of_several_breaches_by_its_corrected_end_where_the_file_has_one():
+    assert [each.low for each in mean_checks("gap_mean > 0.07", (0.1, 0.3, 0.05))] == [0.1]
+    several = mean_checks("gap_mean > 0.07", (0.1, 0.3, 0.05), (0.1, 0.3, None))
+    assert [(each.low, each.outcome) for each in several] == [(0.05, "inconclusive"), (0.1, "breached")]
+
+
+def test_a_mean_that_no_replicate_or_not_every_one_has_is_not_estimable():
+    replicates = [
+        ReplicatedGap("q", ("equivalent", "not estimable"), (0.1, None), None, MeanGap(("a",), ("b",), 0.2, 0.1, 0.3, (0.1, 0.3))),
+        ReplicatedGap("q", ("equivalent", "equivalent"), (0.1, 0.3), 0.1, None),
+    ]
+    for each in replicates:
+        together = SimpleNamespace(probe="p", audits=(0,), findings=(each,))
+        results = SimpleNamespace(audits=(SimpleNamespace(data=SimpleNamespace(limited=False)),), replicates=(together,))
+        [check] = decide_mean(resolve_gate(parse("gap_mean > 0.07"), KNOWN), results).checks
+        assert (check.outcome, check.reasons[0].code) == ("not estimable", "mean_not_estimable")
+
+
+def test_of_many_names_only_those_are_offered_that_hold_more_than_two_of_five_words():
+    """Of "crime zzz yyy" one word of three begins a word of a name; of "crime by zzz" two."""
+    many = (*KNOWN, *planned_questions([replace(JOB, name=f"job-{i}") for i in range(20)]))
+    offered = {}
+    for name in ("crime zzz yyy", "crime by zzz"):
+        with pytest.raises(UsageError, match="no question") as error:
+            resolve_gate(parse(f"gap[{name}] > 0.05"), many)
+        offered[name] = error.value.fix
+    assert "names stand in summary.md" in offered["crime zzz yyy"]
+    assert "harm-21.crime-related" in offered["crime by zzz"]
 
 
 def test_a_gate_rarely_breaches_where_the_gap_lies_on_the_limit():
