@@ -32,11 +32,12 @@ def negligible_below(claim: Claim, metric: Metric, compared: Sequence[Rate], tol
 
     A fifth of the tolerance, against the exact (Clopper-Pearson) upper limit of each group at 1 - alpha, one-sided: all must hold, which
     needs no correction. With 5 points that is 1 %, shown by 298 images without an error; a group whose rate is 1 % passes in at most 5 of
-    100 audits. Images in clusters or with weights count as so many independent ones. A claim's own tolerance in ratio stays.
+    100 audits. Images in clusters or with weights count as so many independent ones, with weights as no more than their effective
+    number: errors of a few light ones say nothing of the heavy ones. A claim's own tolerance in ratio stays.
     """
     if claim.ratio_tolerance is not None or metric.better != "low" or not metric.needs_truth:
         return None
-    n = np.array([rate.n / max(rate.design_effect or 1.0, 1.0) for rate in compared])
+    n = np.array([min(rate.n / max(rate.design_effect or 1.0, 1.0), rate.effective_n or np.inf) for rate in compared])
     events = np.array([rate.value or 0.0 for rate in compared]) * n
     upper = betaincinv(events + 1, np.maximum(n - events, np.finfo(float).tiny), 1 - alpha)
     limit = tolerance / NEGLIGIBLE_PARTS

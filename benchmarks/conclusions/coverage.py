@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
+from audit.records.finding import Rate
 from audit.statistics.counts.count_table import GroupedCounts
 from audit.statistics.equivalence import equivalence_bound, reach
 from audit.statistics.evidence.adjustment import Strata, mantel_haenszel
@@ -22,12 +23,15 @@ from audit.statistics.evidence.inputs import Judged
 from audit.statistics.evidence.label_noise import Rules, verdict_on
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe, wilson
+from audit.statistics.metrics import METRICS
 from audit.statistics.most_significant import max_standardized_difference, sampling_errors
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import between_group_variance, gap_test, generator
-from audit.statistics.units.cluster_units import ClusterUnits
-from audit.statistics.units.clusters import cluster_table
+from audit.statistics.units.cluster_units import ClusterUnits, WeightedUnits
+from audit.statistics.units.clusters import ClusterTable, cluster_table, weighted_table
 from audit.statistics.units.sampling_unit import ImageUnits, gap_interval
+from audit.statistics.units.weighted import WeightedTable
+from audit.statistics.verdict import negligible_below
 from audit.types import Claim, LabelSet, Measurement, Predictions, Settings
 
 RACES = np.array([2085, 1623, 1556, 1550, 1516, 1415, 1209])
@@ -280,6 +284,47 @@ def exact_equivalent(n_1: int, n_2: int, p_1: np.ndarray, p_2: np.ndarray) -> np
     return np.einsum("ip,ij,jp->p", binom.pmf(k_1[:, None], n_1, p_1), called, binom.pmf(k_2[:, None], n_2, p_2), optimize=True)
 
 
+def negligible(source: np.random.Generator, runs: int) -> None:
+    print(
+        "An error rate of 1 %, a fifth of the tolerance, is called negligible (no ratio is asked): at most .05 of audits, in clusters .07"
+    )
+    sizes = np.unique(np.geomspace(298, 20_000, 60).astype(int))
+    passes = [float(binom.cdf(most_negligible(int(n)), n, 0.01)) for n in sizes]
+    worst = int(np.argmax(passes))
+    report(f"independent images, exact, worst of {len(sizes)} sizes from 298 on", passes[worst], f"n = {sizes[worst]}", max(passes) <= 0.05)
+    for clusters, images, correlation in [(40, 50, 0.05), (40, 50, 0.3), (100, 20, 0.5), (300, 5, 0.3), (400, 10, 0.1), (60, 100, 1.0)]:
+        weight = (1 - correlation) / correlation
+        rate = source.random((runs, clusters)) < 0.01 if correlation == 1 else source.beta(0.01 * weight, 0.99 * weight, (runs, clusters))
+        events, n = source.binomial(images, rate), np.full((clusters, 1), images)
+        units = (ClusterUnits(ClusterTable(each[:, None], n, np.ones(clusters, int))) for each in events)
+        share = float(np.mean([is_negligible(clusters * images, unit) for unit in units]))
+        report(f"{clusters} clusters of {images} images, correlation {correlation}", share, "", share <= 0.07)
+    for n, heavy, times in [(1500, 0, 0), (3000, 0, 0), (10_000, 0, 0), (2000, 100, 3), (20_000, 200, 20)]:
+        share = float(np.mean([is_negligible(n, weighted(n, heavy, times, source)) for _ in range(runs)]))
+        design = f"{heavy} that weigh {times} hold all errors" if heavy else "lognormal (1)"
+        report(f"weights of {n:,} images: {design}", share, "", share <= 0.07)
+
+
+def weighted(n: int, heavy: int, times: int, source: np.random.Generator) -> WeightedUnits:
+    """Draw one group whose weighted error rate is 1 %; without heavy images every image has it."""
+    weight = np.where(np.arange(n) < heavy, float(times), 1.0) if heavy else source.lognormal(0, 1, n)
+    rate = np.where(np.arange(n) < heavy, 0.01 * weight.sum() / weight[:heavy].sum(), 0.0) if heavy else np.full(n, 0.01)
+    table, squares = weighted_table(None, np.zeros(n, int), source.random(n) < rate, weight, 1)
+    return WeightedUnits.by(WeightedTable(table, squares, np.array([n])), clustered=False)
+
+
+def most_negligible(n: int) -> int:
+    """Return the most errors of n images with which an error rate is negligible; -1 where it is not even without any."""
+    return next(k for k in range(n) if not is_negligible(n, ImageUnits(np.array([k]), np.array([n])))) - 1
+
+
+def is_negligible(images: int, units: ImageUnits | ClusterUnits) -> bool:
+    value, known = float(units.events[0] / units.n[0]), units.clustering()[0]
+    of_units = {} if known is None else known._asdict()
+    rate = Rate(("a",), images, round(value * images), value, 0.0, 1.0, "ok", **of_units)
+    return negligible_below(Claim("false_positive_rate", ("a",), "x"), METRICS["false_positive_rate"], [rate], 0.05, 0.05) is not None
+
+
 # ---- what stands beside ----------------------------------------------------------------------------------------------------------
 
 
@@ -355,6 +400,7 @@ def main() -> None:
     power(source, given.runs)
     power_of_uneven_groups(source, given.runs)
     equivalence(source, given.runs)
+    negligible(source, 2 * given.runs)
     beside(source, given.runs)
     print(f"\n{time.perf_counter() - started:.0f} s; " + (f"not met: {'; '.join(FAILED)}" if FAILED else "every criterion met"))
 

@@ -401,3 +401,12 @@ def test_the_sign_of_a_gap_of_three_standard_errors_is_right():
     rng = np.random.default_rng(0)
     first, second = rng.binomial(1000, 0.80, 2000), rng.binomial(1000, 0.746, 2000)
     assert np.mean(first > second) >= 0.99
+
+
+def test_few_errors_of_light_images_do_not_show_that_those_of_heavy_ones_are_negligible():
+    # 100 images weigh 30 and have no error, 2,000 weigh 1 and have 3: 3 of 5,000. They are 5,000^2 / 92,000 = 272 of one weight, of which
+    # Clopper and Pearson's limit is 1.2 %. By the errors' own spread they would be more than the 2,100 that there are: .3 %.
+    claim, metric = Claim("false_positive_rate", ("group",), "thief"), METRICS["false_positive_rate"]
+    rate = Rate(("a",), 2100, 3, 3 / 5000, 0.0, 1.0, "ok", design_effect=0.5, effective_n=5000**2 / 92_000)
+    assert negligible_below(claim, metric, [rate], 0.05, 0.05) is None
+    assert negligible_below(claim, metric, [replace(rate, effective_n=None)], 0.05, 0.05) == pytest.approx(0.01)
