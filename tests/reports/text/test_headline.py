@@ -1,6 +1,7 @@
 """The headline of an audit: group first, then the number, then its uncertainty, for every way in which an audit can end."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from audit.types import Note, Settings
 from reports.text import phrases
 from reports.text.headline import headline_of, left_out_by_rule, question, statement, tiles_of
 from reports.text.headline.differences import ends, size_sentence
+from reports.text.headline.unanswered import commonest
 from tests.reports.sections.analyses.test_association import FOUND, NONE
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import report_samples as samples
@@ -44,6 +46,17 @@ def test_a_disparity_names_the_group_then_the_number_then_its_uncertainty():
     assert said.affected == (("woman",),)
     assert said.finding.id == "q0"
     assert plain(said.text).endswith("98.0 % for man. The gap is 26 points (95 % interval 14 to 38).")
+
+
+def test_the_scope_says_of_how_many_questions_a_verdict_holds():
+    lines = {
+        ("disparity",): "Disparity · the one pre-specified question",
+        ("disparity", "disparity"): "Disparity · both pre-specified questions",
+        ("equivalent",) * 3: "Equivalent · all 3 pre-specified questions",
+        ("disparity", "equivalent"): "Disparity · 1 of 2 pre-specified questions",
+        ("equivalent", "not estimable"): "Inconclusive · 2 pre-specified questions",
+    }
+    assert {verdicts: headline(audit_of(*verdicts)).verdict_line for verdicts in lines} == lines
 
 
 def test_the_level_is_that_of_the_run():
@@ -86,6 +99,22 @@ def test_groups_are_called_what_they_are():
     plainly = replace(faces, probe=replace(faces.probe, name="predictions"))
     assert "for Middle Eastern (race): " in statement(race, plainly)
     assert "for age 0-2: " in statement(age, plainly)
+
+
+def test_each_name_stands_beside_its_own_level_where_only_one_level_speaks():
+    """The first group has its attribute in brackets, where the level does not hold it."""
+    levels = {"woman": ("woman", "3-9"), "man": ("man", "20-29"), "person": ("gender: person", "40-49")}
+    rates = tuple(replace(rate, group=levels[rate.group[0]]) for rate in BY_GENDER.by_group)
+    pair = LeadingPair(levels["man"], levels["woman"], 0.26, 0.14, 0.38, 0.11)
+    gap = replace(BY_GENDER.gap, highest=levels["man"], lowest=levels["woman"], leading=pair)
+    crossed = {"attributes": ("gender", "age"), "by_group": rates, "gap": gap}
+    audit = with_first(audit_of("disparity"), **crossed)
+    assert plain(statement(audit.findings[0], audit)) == (
+        "Less accurate for woman (gender) × age 3-9: 72 %, against 98.0 % for man × age 20-29"
+    )
+    named = LeadingPair(levels["man"], levels["person"], 0.01, 0.005, 0.02, 0.001)
+    audit = with_first(audit, **(crossed | {"gap": replace(gap, lowest=levels["person"], leading=named)}))
+    assert "for gender: person × age 40-49: " in plain(statement(audit.findings[0], audit))
 
 
 def test_several_measurements_are_told_apart():
@@ -296,6 +325,19 @@ def test_the_strongest_signal_is_carried():
     assert plain(headline(replace(seen, findings=(*audit.findings, small))).signal).startswith(
         "Not planned, but visible: role answers are less accurate for woman (gender): 72 %"
     )
+
+
+def test_an_audit_without_an_answer_leads_with_what_came_most_often_instead():
+    version = SimpleNamespace(answers=30, without_answer={"refusal": 10, "unparsed": 20})
+    audit = audit_of("equivalent", "equivalent", "equivalent")
+    outcomes = ("refusal", "unparsed", "thief")
+    findings = tuple(replace(each, outcome=outcome) for each, outcome in zip(audit.findings, outcomes, strict=False))
+    silent = SimpleNamespace(endpoint=SimpleNamespace(versions=(version,)))
+
+    assert commonest(silent, findings).outcome == "unparsed"
+    assert commonest(silent, findings[::2]).outcome == "refusal"
+    assert commonest(silent, findings[2:]) is None
+    assert commonest(silent, [replace(findings[1], gap=None), findings[0]]).outcome == "refusal"
 
 
 def test_what_a_rule_left_out_stands_in_the_first_sentence():
