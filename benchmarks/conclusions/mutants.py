@@ -48,6 +48,8 @@ AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
 LIBRARIES = ("fairlearn.metrics", "hypothesis", "jinja2", "pandas", "pyarrow.parquet", "pydantic", "pytest", "scipy.special", "scipy.stats")
 OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 EQUIVALENT: dict[str, str] = {
+    "audit/statistics/units/cluster_null.py:_normal_statistics 1 #1": "how many rows are held at once; every row is its own",
+    "audit/statistics/units/cluster_shuffles.py:into 1 #2": "NumPy's reshape takes any negative length, not only -1, as the unknown one",
     "reports/text/headline/audits.py:_undecided 1.0 #0": "no detectable difference is above 1, so 1.6 comes last as well",
     "audit/comparison/shifts.py:_largest 1 #4": "NumPy's reshape takes any negative length, not only -1, as the unknown one",
     "audit/statistics/findings.py:_check_estimates sum #1": "numbers of images are never negative: the largest is above 0 where the sum is",

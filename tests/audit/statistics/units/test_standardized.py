@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.evidence.adjustment import Strata, mantel_haenszel
 from audit.statistics.intervals import newcombe, wilson
-from audit.statistics.units.standardized import StandardizedUnits
+from audit.statistics.metrics import METRICS
+from audit.statistics.units.standardized import StandardizedUnits, at_equal_truth
+from tests.support.answered import confusion
 
 PAIR = (np.array([0]), np.array([1]))
 # FairFace's validation images: women and men of each race (Karkkainen and Joo 2021).
@@ -90,3 +93,15 @@ def test_intervals_cover_the_difference_of_standardized_rates():
         low, high = units(rng.binomial(sizes, rates), sizes).differences(np.array([1]), np.array([0]), 0.05)
         covered += low[0] <= truth <= high[0]
     assert 0.93 <= covered / runs <= 0.975
+
+
+def test_images_are_counted_by_true_answer_and_only_answers_that_groups_share():
+    """a: 8 of 10 true "x" and 3 of 20 others are answered "x"; b: 15 of 30 and 1 of 10. c is small and lacks "x"."""
+    cells = {"a": (8, 2, 3, 17), "b": (15, 15, 1, 9), "c": (0, 0, 1, 1)}
+    counts = grouped_counts(confusion(cells, ("x", "y")), ("group",), {"group": ("a", "b", "c")})
+    tallied, found = at_equal_truth(counts, METRICS["selection_rate"], frozenset({"x"}), 30, None)
+    assert (tallied.events.tolist(), tallied.n.tolist()) == ([11, 16, 0], [30, 40, 0])
+    assert found.hits.tolist() == [[8, 15, 0], [3, 1, 0]]
+    assert found.sizes.tolist() == [[10, 30, 0], [20, 10, 0]]
+    # 40 of 70 images are "x" in truth: 4/7 x 8/10 + 3/7 x 3/20, and 4/7 x 15/30 + 3/7 x 1/10.
+    assert found.rates[:2].tolist() == pytest.approx([3.2 / 7 + 0.45 / 7, 2 / 7 + 0.3 / 7])

@@ -1,5 +1,7 @@
 """Images and clusters answer the same questions; clusters of one image each give nearly the same answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +9,9 @@ import pytest
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import METRICS, Tally
 from audit.statistics.null import between_group_variance
-from audit.statistics.units.cluster_units import FEWEST_CLUSTERS, ClusterUnits
+from audit.statistics.units.cluster_units import FEWEST_CLUSTERS, ClusterUnits, WeightedUnits
 from audit.statistics.units.clusters import ClusterTable, cluster_table
-from audit.statistics.units.sampling_unit import ImageUnits, UnitsOf
+from audit.statistics.units.sampling_unit import ImageUnits, SetUnits, UnitsOf
 from tests.support.answered import answered
 
 EVENTS, N = np.array([80, 50, 66]), np.array([100, 80, 90])
@@ -109,3 +111,25 @@ def test_predictions_with_clusters_are_counted_by_cluster():
     units = UnitsOf(predictions, {"g": ("a", "b")})(("g",), METRICS["accuracy"], None, tally)
     assert isinstance(units, ClusterUnits)
     assert (units.events.tolist(), units.n.tolist(), [each.clusters for each in units.clustering()]) == ([2, 2], [3, 2], [2, 1])
+
+
+def test_groups_of_a_set_are_compared_inside_it_by_its_own_attribute_alone():
+    """Of clusters or weights, of crossed attributes and of any other, images are what they are without sets."""
+    attributes = pd.DataFrame({"tone": ["dark", "light"] * 3, "size": ["s", "s", "l", "l", "s", "l"]}, dtype="str")
+    y = np.array(["x", "y", "x", "x", "x", "y"])
+    predictions = answered(y, attributes, np.full(6, "x"), ("x", "y"), sets={"tone": np.repeat(np.arange(3), 2)})
+    levels = {"tone": ("dark", "light"), "size": ("s", "l")}
+
+    def units(by, **changes):
+        groups = tuple((level,) for level in levels[by[0]])
+        right = np.array([(y[attributes[by[0]] == level] == "x").sum() for (level,) in groups])
+        tally = Tally(groups, right, np.array([3, 3]), np.array([3, 3]))
+        return UnitsOf(replace(predictions, **changes), levels)(by, METRICS["accuracy"], None, tally)
+
+    assert isinstance(units(("tone",)), SetUnits)
+    assert units(("tone",)).contrasts(np.array([0]), np.array([1])).tolist() == pytest.approx([(1 + 0 + 1) / 3])
+    assert isinstance(units(("size",)), ImageUnits)
+    assert isinstance(units(("tone", "size")), ImageUnits)
+    clustered = units(("tone",), cluster=np.arange(6))
+    assert (type(clustered), clustered.clustering()[0].clusters) == (ClusterUnits, 3)
+    assert isinstance(units(("tone",), weight=np.ones(6)), WeightedUnits)
