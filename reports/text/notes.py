@@ -19,7 +19,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         # ---- audits
         "near_ties": "'{measurement}': {share:.0%} of the decisions are near-ties; the model hardly tells these labels apart.",
         "not_scored": "'{measurement}': images that were not scored, because their true answer is unknown: {count:,}.",
-        "no_untrained_control": "This kind of model has no untrained control: its architecture cannot be built anew here.",
+        "no_untrained_control": "This kind of model has no untrained control: its architecture cannot be rebuilt here.",
         "few_shot_classes": "images of fewer than two classes could be learned from, or none was left to test on",
         # ---- data
         "repeated_rows": "Left out because an equal row stands before: {count:,}.",

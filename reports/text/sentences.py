@@ -190,7 +190,7 @@ def _after(finding: Finding, metric: str) -> str:
 def paired_headline(paired: PairedFinding) -> str:
     """Return a paired finding as a sentence: how often the answer changes, in whose favour, and how sure that is."""
     if paired.n == 0:
-        return f"{_upper(paired_title(paired))} ({paired.measurement}) is not estimable, for want of complete pairs."
+        return f"{_upper(paired_title(paired))} ({paired.measurement}) is not estimable: no complete pairs."
     event = "answered right" if paired.outcome is None else f"given ‘{paired.outcome}’"
     return (
         f"When only {attributes([paired.attribute])} changes from {paired.first} to {paired.second} ({paired.measurement}), "

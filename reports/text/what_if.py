@@ -65,7 +65,7 @@ def what_if_caveats(asked: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ...]:
     sentences = [f"The sampling unit is the {of}: all its images stay in one half; {held}."] if clustered else []
     if first.not_compared:
         want = "images or clusters" if clustered else "images"
-        sentences.append(f"Not compared, for want of {want} in this half: {', '.join(map(group, first.not_compared))}.")
+        sentences.append(f"Too few {want} in this half to compare: {', '.join(map(group, first.not_compared))}.")
     return tuple(sentences)
 
 

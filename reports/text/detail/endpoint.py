@@ -34,7 +34,7 @@ def sent_sentence(found: EndpointRecord) -> str:
     images = in_words(found.images, "image")
     verb = "was" if found.images == 1 else "were"
     requests = in_words(found.answers, "request")
-    what = "pixels alone, coded anew as PNG, without names, metadata or labels"
+    what = "pixels alone, re-encoded as PNG, without names, metadata or labels"
     return f"{images} {verb} sent to {found.host} ({where}) in {requests}: {what}. {_dates(found)}"
 
 

@@ -134,8 +134,8 @@ def _visible(audit: AuditResult, kind: Kind) -> Finding | None:
 
 
 def _beside(signal: Finding, said: _Said, audit: AuditResult, settings: Settings) -> _Said:
-    planned = "Equal" if audit.verdict == "equivalent" else "Undecided"
-    sentence = f"{planned} where it was planned to look, but not everywhere: {_lower(statement(signal, audit))}."
+    planned = "equivalent" if audit.verdict == "equivalent" else "undecided"
+    sentence = f"Planned questions: {planned}. Unplanned: {_lower(statement(signal, audit))}."
     return sentence, size_sentence(signal, settings), (f"Planned: {_lower(said[0])}", *said[2])
 
 

@@ -315,7 +315,7 @@ def test_the_strongest_signal_is_carried():
     # Of an audit whose planned questions are equal the headline tells of it: nobody must read past it.
     assert headline(seen).visible is other
     assert plain(headline(seen).text).startswith(
-        "Equal where it was planned to look, but not everywhere: role answers are less accurate for woman (gender): 72 %"
+        "Planned questions: equivalent. Unplanned: role answers are less accurate for woman (gender): 72 %"
     )
     assert plain(headline(seen).text).endswith("The gap is 26 points (95 % interval 14 to 38).")
     assert plain(headline(seen).details[0]).startswith("Planned: no difference that matters")

@@ -102,7 +102,7 @@ def test_without_a_complete_pair_the_pair_is_not_estimable(emoji):
     undefined = dict.fromkeys(("flip_rate", "flip_low", "flip_high", "difference", "low", "high"))
     nothing = replace(emoji.paired[0], n=0, flips=0, only_first_correct=0, only_second_correct=0, p_adjusted=1.0, **undefined)
 
-    assert sentences.paired_headline(nothing) == "Gender: man → woman (role) is not estimable, for want of complete pairs."
+    assert sentences.paired_headline(nothing) == "Gender: man → woman (role) is not estimable: no complete pairs."
     assert order.by_significance(nothing) == (1.0, 0.0)
 
 

@@ -68,7 +68,7 @@ def test_every_setting_stands_on_the_page_with_its_cost(text):
         "3 settings of 2 methods were tried, and all of them are shown",
         "each p is adjusted for that number (Holm)",
         "The sampling unit is the role: all its images stay in one half; the shown half holds 20 of them.",
-        "Not compared, for want of images or clusters in this half: person.",
+        "Too few images or clusters in this half to compare: person.",
         "Neutral label (2 settings): too few.",
         "Judged by gender × tone: too few.",
         "Every setting was refused, for the reasons below.",
@@ -109,7 +109,7 @@ def test_the_sampling_unit_is_named(page):
     assert units_sentence((by_image,)) == "The sampling unit is the image."
     assert units_sentence((by_image, asked())) == f"{clusters}; for a question without clusters it is the image."
     (question,) = questions((by_image,))
-    assert question.caveats == ("Not compared, for want of images in this half: person.",)
+    assert question.caveats == ("Too few images in this half to compare: person.",)
     assert "paired: before and after on the same images. The sampling unit of every interval, p and cost" in text_of(page)
 
 
