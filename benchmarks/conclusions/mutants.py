@@ -54,7 +54,7 @@ EQUIVALENT: dict[str, str] = {
     "audit/comparison/shifts.py:_largest 1 #4": "NumPy's reshape takes any negative length, not only -1, as the unknown one",
     "audit/statistics/findings.py:_check_estimates sum #1": "numbers of images are never negative: the largest is above 0 where the sum is",
 }
-"""Fault -> why no test can tell it from the code as it stands."""
+"""Fault -> why no test can tell it from the code as it stands; no test is run against it."""
 
 
 # ---- faults --------------------------------------------------------------------------------------------------------------------------
@@ -291,7 +291,8 @@ def run_area(area: str, passed: set[str], *, quick: bool) -> Iterator[tuple[Faul
     passed.update(fresh)
     for fault, files in stages.items():
         before = os.times().children_user
-        yield fault, killer(fault, files), os.times().children_user - before
+        found = "" if str(fault) in EQUIVALENT else killer(fault, files)
+        yield fault, found, os.times().children_user - before
 
 
 def main() -> int:
