@@ -1,21 +1,32 @@
 # Every target makes its own .venv if there is none; PYTHON is any Python 3.11 or newer.
 PYTHON ?= python3
-BIN := .venv/bin
-READY := .venv/ready
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
 # A file of pinned versions with hashes to install first (`.ci/run` gives one); without it, what pyproject.toml allows.
 LOCK ?=
+# Where `make check` finds tools, stubs and libraries in the versions of the lock: a release of yesterday changes no result.
+PINNED := $(if $(LOCK),$(VENV),$(VENV)/pinned)
 READER ?=
 SECONDS ?= 900
 
-.PHONY: demo test check fix docs gallery pictures bench fuzz compat lock audit-dependencies clean
+.PHONY: demo test check latest fix docs gallery pictures bench fuzz compat lock audit-dependencies clean
 .DEFAULT_GOAL := demo
 
 # What is imported is compiled then: to compile every file of every package takes a minute and a half.
 $(READY): export PIP_NO_COMPILE = 1
 $(READY): pyproject.toml $(LOCK)
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(if $(LOCK),$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(LOCK))
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+# Torch is the one of the environment: builds differ too much in size to have two.
+$(VENV)/pinned/ready: export PIP_NO_COMPILE = 1
+$(VENV)/pinned/ready: .ci/requirements.txt $(READY)
+	$(BIN)/python -m venv --clear $(VENV)/pinned
+	$(VENV)/pinned/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement .ci/requirements.txt
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$($(VENV)/pinned/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch.pth"
 	touch $@
 
 demo: $(READY)  ## train the small emoji model (with a planted skew) and its balanced control, audit both, write the report
@@ -27,11 +38,18 @@ demo: $(READY)  ## train the small emoji model (with a planted skew) and its bal
 test: $(READY)  ## every test, doctests included
 	$(BIN)/python -m pytest --numprocesses $$($(BIN)/python -c 'from audit.embedding.cores import cores; print(cores() + 1)') --dist loadfile --no-loadscope-reorder
 
-check: $(READY)  ## lint, format, types, layers
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+check: $(PINNED)/ready  ## lint, format, types, layers, with the tools of the lock
+	$(PINNED)/bin/ruff check .
+	$(PINNED)/bin/ruff format --check .
+	$(PINNED)/bin/mypy
+	$(PINNED)/bin/lint-imports
+
+latest:  ## types and tests with the newest versions that pyproject.toml allows, in .venv-latest; what moved since the lock
+	rm -rf .venv-latest
+	$(MAKE) VENV=.venv-latest LOCK= .venv-latest/ready
+	.venv-latest/bin/python -m tests.support.moved
+	.venv-latest/bin/mypy
+	$(MAKE) VENV=.venv-latest LOCK= test
 
 fix: $(READY)  ## what a machine can mend
 	$(BIN)/ruff check --fix .
@@ -65,4 +83,4 @@ audit-dependencies: $(READY)  ## known holes in the pinned versions; needs the n
 	$(BIN)/pip-audit --requirement .ci/requirements.txt --require-hashes --disable-pip
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-latest

@@ -2,12 +2,14 @@
 
 import re
 import tomllib
+from importlib.metadata import version
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 from tests.support.house import PACKAGES, ROOT
+from tests.support.moved import moved
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / ".ci" / "requirements.txt").read_text()
@@ -65,6 +67,12 @@ def test_ci_installs_pinned_versions_with_hashes_within_the_declared_ranges():
     assert not {"torch", "torchvision", "triton"} & set(versions)
     assert not re.search(r"https?://|--index|--find-links|\+cpu|\+cu\d|nvidia", LOCK)
     assert "LOCK=.ci/requirements.txt" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_packages_that_moved_since_the_lock_are_listed():
+    other = 'no-such-package==1\ncolorama==1 ; sys_platform == "win32"\n# torch==1\n'
+    lock = f"numpy==0.1 \\\n    --hash=sha256:0\n{other}packaging=={version('packaging')}\n"
+    assert moved(lock) == [f"numpy 0.1 -> {version('numpy')}", "no-such-package 1 -> not installed"]
 
 
 def test_what_is_imported_at_run_time_is_declared():

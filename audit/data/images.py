@@ -29,7 +29,7 @@ MAX_RATIO = 100
 MAX_SECONDS = 5
 """Of the processor, for one image; the largest that is accepted takes 1 to 3."""
 MAX_MEMORY = 1024**3
-"""Bytes that the decoding of one image may take; an image of 50 megapixels with transparency takes nearly as much."""
+"""Bytes that the decoding of one image may take, beside its libraries; an image of 50 megapixels with transparency takes nearly as much."""
 LIMITS = MappingProxyType({
     "too large": f"over {MAX_PIXELS // 10**6} megapixels or {MAX_BYTES // 2**20} MiB",
     "too small": f"a side under {MIN_SIDE} pixels",

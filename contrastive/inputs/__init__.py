@@ -1,1 +1,1 @@
-"""What both programs read, within limits: URLs of allowed protocols, and images whose parts were counted."""
+"""What both programs read, within limits: URLs of allowed protocols, images whose parts were counted, and a process's own memory."""

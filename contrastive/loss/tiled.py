@@ -38,7 +38,7 @@ def info_nce(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias:
     Radford et al. 2021, https://arxiv.org/abs/2103.00020; tiles and recomputation: Cheng et al. 2024, https://arxiv.org/abs/2410.17243
     """
     image_nd, text_nd, log_scale = _prepared(image_nd, text_nd, logit_scale)
-    return _InfoNCE.apply(image_nd, text_nd, log_scale, _tile_rows(tile, text_nd))  # type: ignore[no-any-return, no-untyped-call]
+    return _applied(_InfoNCE, image_nd, text_nd, log_scale, _tile_rows(tile, text_nd))
 
 
 def sigmoid(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias: Tensor | None = None, tile: int | None = None) -> Tensor:
@@ -54,10 +54,15 @@ def sigmoid(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias: 
         raise VlmAuditError("the sigmoid loss needs a model with a logit bias", fix='make the model with score_rule = "sigmoid"')
     image_nd, text_nd, log_scale = _prepared(image_nd, text_nd, logit_scale)
     bias = local_tensor(logit_bias).reshape(()).to(log_scale)
-    return _Sigmoid.apply(image_nd, text_nd, log_scale, bias, _tile_rows(tile, text_nd))  # type: ignore[no-any-return, no-untyped-call]
+    return _applied(_Sigmoid, image_nd, text_nd, log_scale, bias, _tile_rows(tile, text_nd))
 
 
 LOSSES = {"softmax": info_nce, "sigmoid": sigmoid}  # by the names of `contrastive.loss.dense.LOSSES`
+
+
+def _applied(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
+    apply: Callable[..., Tensor] = function.apply  # some versions of torch give its parameters types
+    return apply(*arguments)
 
 
 class Teacher(NamedTuple):
@@ -79,8 +84,7 @@ def divergence(
     image_nd, text_nd, log_scale = _prepared(image_nd, text_nd, logit_scale)
     their_image, their_text, _ = _prepared(teacher.image_nd, teacher.text_nd, logit_scale)
     theirs = Teacher(their_image, their_text, local_tensor(teacher.scale).detach().reshape(()).to(log_scale))
-    share: Tensor = _Divergence.apply(image_nd, text_nd, log_scale, theirs, temperature, _tile_rows(tile, text_nd))  # type: ignore[no-untyped-call]
-    return share
+    return _applied(_Divergence, image_nd, text_nd, log_scale, theirs, temperature, _tile_rows(tile, text_nd))
 
 
 class _InfoNCE(torch.autograd.Function):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ INSTALLS = (
     "python3 -m venv .venv", ".venv/bin/python -m pip install --editable '.[dev]'", ".venv/bin/python -m pytest", "python -m pip install .",
 )  # fmt: skip
 """Done by every build before any test: compared with the Makefile."""
+CPU_BUILD = ".venv/bin/python -m pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -119,7 +121,7 @@ def torchrun(words: list[str]) -> subprocess.CompletedProcess[str]:
 def recipe(target: str) -> str:
     found = re.search(rf"^{re.escape(target)}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
     assert found, f"the Makefile has no target {target}"
-    return found[1]
+    return found[1].replace("$(VENV)", ".venv")
 
 
 @pytest.mark.parametrize("written", documented.commands(), ids=str)
@@ -129,6 +131,8 @@ def test_a_command_of_the_docs_does_what_it_says(written, inside):
         assert recipe(words[1])
     elif written.text in INSTALLS:
         assert set(words[1:]) <= set(shlex.split(recipe("$(READY)") + recipe("test"))) | {"."}
+    elif written.text == CPU_BUILD:
+        assert all(version(name) for name in ("torch", "torchvision"))  # what it brings is what the installation would bring
     elif words[0] == "cat":  # in a build: what the step before it wrote
         assert (inside / "audits" / "emoji" / Path(words[1]).name).is_file()
     else:

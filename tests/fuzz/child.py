@@ -1,4 +1,4 @@
-"""A process that reads files one after another within 1 GB and five seconds each; one that dies or hangs is replaced.
+"""A process that reads files one after another within five seconds each, and 1 GB beside its libraries; one that dies or hangs is replaced.
 
 The seconds are those of the processor: a machine with other work to do is no fault of a reader. One that only waits gets a minute.
 """
@@ -27,6 +27,7 @@ class Child:
         self._place = tempfile.TemporaryDirectory()
         self._process: subprocess.Popen[str] | None = None
         self._peak = 0
+        self._most = 0
 
     def __enter__(self) -> Child:
         return self
@@ -54,7 +55,7 @@ class Child:
             self._end()
             return f"died of {code}"
         found = json.loads(answer)
-        grown, self._peak = found["peak"] > max(self._peak, MOST_BYTES), max(self._peak, found["peak"])
+        grown, self._peak = found["peak"] > max(self._peak, self._most), max(self._peak, found["peak"])
         if grown:
             self._end()
             return TOO_LARGE
@@ -71,8 +72,10 @@ class Child:
             self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, text=True, env=env, cwd=self._place.name)
             os.close(log)
             self._peak = 0
-            if self._line(self._process, 300) != "ready\n":
+            ready, _, loaded = (self._line(self._process, 300) or "").partition(" ")
+            if ready != "ready":
                 raise RuntimeError(Path(kept).read_text()[-2000:])
+            self._most = int(loaded) + MOST_BYTES
         return self._process
 
     @staticmethod

@@ -285,6 +285,11 @@ def outcome(reader: Reader, path: Path) -> str:
     return "read"
 
 
+def _peak() -> int:
+    """Return the most bytes that were resident; getrusage would begin with the parent's."""
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+
 def main() -> None:
     """Serve: of each line of stdin, a reader and a path, print the outcome. Limits are set once everything is imported.
 
@@ -296,6 +301,7 @@ def main() -> None:
     import warnings
 
     import reports.render  # noqa: F401
+    from contrastive.inputs.memory_limit import limit_memory
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -306,16 +312,13 @@ def main() -> None:
             path.write_bytes(seed)
             outcome(READERS[name], path)
             path.unlink()
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    room = size + 3 * 2**30  # of addresses, for libraries that are imported later; what is used of them, `Child` judges
-    resource.setrlimit(resource.RLIMIT_AS, (room, room))
+    limit_memory(3 * 2**30)  # what is used of it, `Child` judges
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    print("ready", file=answers, flush=True)
+    print("ready", _peak(), file=answers, flush=True)
     for line in sys.stdin:
         reader, _, path = line.rstrip("\n").partition(" ")
         found = outcome(READERS[reader], Path(path))
-        peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024  # getrusage begins with the parent's
-        print(json.dumps({"outcome": found, "peak": peak}), file=answers, flush=True)
+        print(json.dumps({"outcome": found, "peak": _peak()}), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from contrastive.inputs.memory_limit import limit_memory
 from tests.support import forked
 
 GIB = 2**30
@@ -20,7 +21,7 @@ class Usage(NamedTuple):
 
     cpu_s: float
     peak_mib: int
-    """Of memory, beyond what the libraries take."""
+    """Of resident memory, beyond what the libraries take."""
 
 
 class Done(NamedTuple):
@@ -31,13 +32,13 @@ class Done(NamedTuple):
     err: str
     cpu_s: float
     peak_mib: int
-    """Of memory, beyond what the libraries take."""
+    """Of resident memory, beyond what the libraries take."""
 
 
 def limited_line(usage: Path, memory: int = 0, file_size: int = 0) -> list[str]:
     """Return the words that stand before a command to limit it.
 
-    `usage` is a file for what it took; `memory` limits the bytes of address space beyond what the libraries take; 0 is no limit.
+    `usage` is a file for what it took; `memory` limits the bytes beyond what the libraries hold; 0 is no limit.
     """
     return [sys.executable, "-m", __name__, str(usage), str(memory), str(file_size)]
 
@@ -56,16 +57,14 @@ def limited(command, folder, memory=3 * GIB, file_size=0) -> Done:
         return Done(done.returncode, done.stdout, done.stderr, *read_usage(Path(report.name)))
 
 
-def _taken() -> tuple[int, int]:
-    """Return the bytes of address space and of memory that this process takes."""
-    addresses, resident, *_ = Path("/proc/self/statm").read_text().split()
-    return int(addresses) * resource.getpagesize(), int(resident) * resource.getpagesize()
+def _resident() -> int:
+    """Return the bytes of memory that this process takes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _limit(memory: int, file_size: int) -> None:
     if memory:
-        taken, _ = _taken()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + memory, taken + memory))
+        assert limit_memory(memory), "this system holds no process to a limit of memory"
     if file_size:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
 
@@ -74,8 +73,7 @@ def _main(usage: str, memory: str, file_size: str, _python: str, how: str, *word
     """Run a command in a process of its own, so that its peak is counted from its start."""
     if child := os.fork():
         _, status, used = os.wait4(child, 0)
-        _, libraries = _taken()
-        Path(usage).write_text(json.dumps([used.ru_utime + used.ru_stime, (used.ru_maxrss - libraries // 1024) // 1024]))
+        Path(usage).write_text(json.dumps([used.ru_utime + used.ru_stime, (used.ru_maxrss - _resident() // 1024) // 1024]))
         code = os.waitstatus_to_exitcode(status)
         sys.exit(code if code >= 0 else 128 - code)
     _limit(int(memory), int(file_size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from queue import LifoQueue
 from threading import Lock
@@ -23,6 +25,7 @@ from PIL import Image
 from audit.data.images import MAX_BYTES, MAX_PIXELS, MAX_SECONDS, DecodedImage, UnreadableImage
 from audit.errors import MachineError
 
+log = logging.getLogger("audit")
 _ATTEMPTS = 2
 """A process may have been ended by something else than its image, such as the system's search for memory."""
 _BOOTSTRAP = (
@@ -128,6 +131,8 @@ class _Decoder:
     def decode(self, content: bytes, draft: int) -> DecodedImage:
         """Return the image, or raise `UnreadableImage`; OSError or EOFError if the process has died."""
         answer = self._ask(content, draft)
+        if "unlimited" in answer:
+            _say_unlimited()
         if "error" in answer:
             raise RuntimeError(f"an image could not be decoded:\n{answer['error']}")
         if "reason" in answer:
@@ -172,6 +177,11 @@ class _Decoder:
                 with suppress(OSError):  # what was not yet written is of no interest
                     file.close()
         return code
+
+
+@cache
+def _say_unlimited() -> None:
+    log.warning("images are decoded without a limit of memory: this system does not hold a process to one (Linux does)")
 
 
 def _shared_file() -> IO[bytes]:

@@ -18,6 +18,7 @@ import traceback
 from typing import IO, Any
 
 from audit.data.images import MAX_MEMORY, UnreadableImage, decode
+from contrastive.inputs.memory_limit import limit_memory
 
 WAITING = 6
 """So many times the seconds of the processor may pass on a clock: a busy machine is no fault of an image."""
@@ -28,13 +29,13 @@ def serve(shared: int, max_seconds: float) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a library that prints must not spoil an answer
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold a face
-    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
+    about = {} if limit_memory(MAX_MEMORY) else {"unlimited": True}
     with os.fdopen(shared, "r+b", buffering=0) as file:
         for request in sys.stdin:
             signal.setitimer(signal.ITIMER_PROF, max_seconds)
             signal.setitimer(signal.ITIMER_REAL, WAITING * max_seconds)
             length, draft = map(int, request.split())
-            answer = _answer(os.pread(shared, length, 0), draft, file)
+            answer = _answer(os.pread(shared, length, 0), draft, file) | about
             for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
                 signal.setitimer(timer, 0)
             try:

@@ -35,7 +35,7 @@ from jinja2.utils import Namespace
 READ_LATER = (codecs.lookup("unicode-escape"), html, jinja2.constants, jinja2.debug, pprint, textwrap)
 """What Python and jinja2 import when a template first needs it: by then no file can be opened."""
 HEADROOM = 256 * 1024**2
-"""Bytes of address space that a template may take."""
+"""Bytes of memory that a template may take."""
 MOST_REPLY = 1 << 20
 """Bytes of an outcome."""
 MOST_LENGTH, MOST_BITS = 100_000, 64
@@ -169,7 +169,8 @@ def limit(cpu_s: int) -> None:
 
         limits = {"CPU": cpu_s, "FSIZE": MOST_REPLY, "NOFILE": 0, "NPROC": 0, "CORE": 0}
         with suppress(OSError):
-            limits["AS"] = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize() + HEADROOM
+            held = re.search(r"VmData:\s+(\d+)", Path("/proc/self/status").read_text("ascii"))
+            limits["DATA"] = 1024 * int(held[1]) + HEADROOM if held else HEADROOM
         for name, most in limits.items():
             with suppress(AttributeError, OSError, ValueError):
                 resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))

@@ -165,7 +165,7 @@ def as_normal(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
     return np.asarray(np.sign(t) * (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(t**2 / freedom)))
 
 
-def as_student(z: float, freedom: np.ndarray) -> np.ndarray:
+def as_student(z: float | np.ndarray, freedom: np.ndarray) -> np.ndarray:
     """Turn a value of the standard normal into Student's t: the inverse of `as_normal`.
 
     Examples
