@@ -5,9 +5,11 @@ import tomllib
 from importlib.metadata import version
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from audit.version import __version__
 from tests.support.house import PACKAGES, ROOT
 from tests.support.moved import moved
 
@@ -67,6 +69,16 @@ def test_ci_installs_pinned_versions_with_hashes_within_the_declared_ranges():
     assert not {"torch", "torchvision", "triton"} & set(versions)
     assert not re.search(r"https?://|--index|--find-links|\+cpu|\+cu\d|nvidia", LOCK)
     assert "LOCK=.ci/requirements.txt" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_citation_names_this_version():
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
+
+
+def test_the_workflow_tries_every_python_that_is_named():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "check.yml").read_text())["jobs"]
+    pythons = re.search(r"Python ([\d., or]+);", (ROOT / "README.md").read_text())[1]
+    assert all(job["strategy"]["matrix"]["python"] == re.findall(r"3\.\d+", pythons) for job in jobs.values())
 
 
 def test_packages_that_moved_since_the_lock_are_listed():
