@@ -29,7 +29,14 @@ $(VENV)/pinned/ready: .ci/requirements.txt $(READY)
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$($(VENV)/pinned/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch.pth"
 	touch $@
 
-demo: $(READY)  ## train the small emoji model (with a planted skew) and its balanced control, audit both, write the report
+# What the demo needs is a small part of what development needs; where that is installed, it is not asked twice.
+$(VENV)/demo-ready: export PIP_NO_COMPILE = 1
+$(VENV)/demo-ready: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	touch $@
+
+demo: $(if $(LOCK),$(READY),$(or $(wildcard $(READY)),$(VENV)/demo-ready))  ## train the small emoji model (with a planted skew) and its balanced control, audit both, write the report
 	$(BIN)/python -m contrastive.train emoji
 	$(BIN)/python -m contrastive.train emoji_balanced
 	$(BIN)/vlm-audit run --model runs/emoji/ckpt.pt --model runs/emoji-balanced/ckpt.pt --probe emoji --out runs/emoji-audit

@@ -91,7 +91,7 @@ def browser():
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install 'vlm-audit[dev]')")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install --editable '.[dev]')")
     with playwright.sync_playwright() as running:
         opened = running.chromium.launch(executable_path=path, headless=True, args=BROWSER_FLAGS)
         yield opened

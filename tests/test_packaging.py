@@ -71,6 +71,14 @@ def test_ci_installs_pinned_versions_with_hashes_within_the_declared_ranges():
     assert "LOCK=.ci/requirements.txt" in (ROOT / ".ci" / "run").read_text()
 
 
+def test_a_hint_names_a_package_that_pip_finds():
+    """This project is on no index, so a hint cannot name an extra of it."""
+    extras = {name_of(Requirement(text)) for texts in PROJECT["optional-dependencies"].values() for text in texts}
+    sources = [path.read_text("utf-8") for folder in PACKAGES for path in (ROOT / folder).rglob("*.py")]
+    hints = {name for source in sources for name in re.findall(r"pip install '?([\w-]+)", source)}
+    assert {"ray", "openai", "wandb"} < {name.replace("_", "-") for name in hints} - {"it"} <= extras | {"torchvision", "nvidia-ml-py"}
+
+
 def test_the_citation_names_this_version():
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
 

@@ -53,7 +53,7 @@ class EmbedRequest(AuditRequest):
     """Everything that filling the cache may be asked for."""
 
     engine: str = option(
-        one_of(*ENGINES), "local", HOW, "local: this process; ray: a Ray cluster (pip install 'vlm-audit[ray]')", choices=ENGINES
+        one_of(*ENGINES), "local", HOW, "local: this process; ray: a Ray cluster (pip install 'ray[data]')", choices=ENGINES
     )
     part: Any = option(
         _part, None, HOW, "embed part i of N alone, counted from 1 (default: what RANK and WORLD_SIZE, or the task of a SLURM array, say)",

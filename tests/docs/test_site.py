@@ -13,7 +13,7 @@ from docs.tools import pictures, terminal
 from tests.support.accessibility import SCHEMES, faults
 from tests.support.house import ROOT
 
-pytest.importorskip("mkdocs", reason="mkdocs is not installed (pip install 'vlm-audit[docs]')")
+pytest.importorskip("mkdocs", reason="mkdocs is not installed (pip install mkdocs-material mkdocstrings)")
 FETCHED = re.compile(r"<(?:script|img|iframe|source|link(?! rel=\"canonical\"))[^>]+(?:src|href)=\"?(?:https?:)?//[^\">]+")
 
 

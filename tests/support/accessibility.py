@@ -16,7 +16,7 @@ _SIX_OF_A_KIND = """document.querySelectorAll("main, main *").forEach(parent => 
 
 def faults(page, scheme, rules=None):
     """Return what axe finds in one colour scheme: all of `rules` (None: all there are) in light, in dark what colours can change."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (pip install 'vlm-audit[dev]')")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed (pip install --editable '.[dev]')")
     page.emulate_media(color_scheme=scheme)
     page.evaluate(_SIX_OF_A_KIND)
     only = ["color-contrast"] if scheme == "dark" else rules

@@ -260,7 +260,7 @@ def _on_cluster(cluster: RayCluster) -> Iterator[Any]:
         import ray
         import ray.data
     except ImportError as error:
-        raise MachineError("ray is not installed", why="--engine ray embeds on it", fix="pip install 'vlm-audit[ray]'") from error
+        raise MachineError("ray is not installed", why="--engine ray embeds on it", fix="pip install 'ray[data]'") from error
     began = not ray.is_initialized()
     address = cluster.address or os.environ.get("RAY_ADDRESS") or "local"
     try:

@@ -153,7 +153,7 @@ def _http_client(settings: EndpointSettings, key: str) -> tuple[Any, dict[str, s
     try:
         import openai
     except ImportError as error:
-        fix = "pip install 'vlm-audit[api]'"
+        fix = "pip install openai"
         raise MachineError("asking a model behind an endpoint needs the package openai", where="--model", fix=fix) from error
     library = import_module(type(openai.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0])  # httpx, or what took its place
     http = openai.DefaultHttpxClient(

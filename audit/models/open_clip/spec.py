@@ -53,7 +53,7 @@ def import_open_clip() -> Any:
         import open_clip
     except ImportError as error:
         why = "models named open_clip: are built by the package open_clip_torch"
-        raise MachineError("open_clip is not installed", why=why, fix="pip install 'vlm-audit[open_clip]'") from error
+        raise MachineError("open_clip is not installed", why=why, fix="pip install open_clip_torch") from error
     return open_clip
 
 

@@ -89,6 +89,6 @@ def _library() -> Any:
         try:
             import open_clip.model as module
         except ImportError as error:
-            why, fix = "the export is verified with it", "pip install 'vlm-audit[open_clip]'"
+            why, fix = "the export is verified with it", "pip install open_clip_torch"
             raise UsageError("open_clip is not installed", why=why, fix=fix) from error
     return module

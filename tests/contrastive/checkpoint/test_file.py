@@ -122,7 +122,7 @@ def test_torch_opens_the_file_without_code_and_scalars_are_scalars(path):
 def test_open_clip_takes_the_state_dict(path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the package
-        open_clip = pytest.importorskip("open_clip", reason="open_clip_torch is not installed (pip install 'vlm-audit[open_clip]')")
+        open_clip = pytest.importorskip("open_clip", reason="open_clip_torch is not installed (pip install open_clip_torch)")
     from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
     vision = CLIPVisionCfg(layers=3, width=64, head_width=16, patch_size=8, image_size=32)

@@ -15,7 +15,7 @@ from contrastive.training import loop
 from contrastive.training.step import batch_of
 from tests.support.training import TINY_CONV, after, assert_same_batches, assert_same_bytes, prepared, run_text, saved_and_resumed
 
-v2 = pytest.importorskip("torchvision.transforms.v2", reason="torchvision is not installed (pip install 'vlm-audit[open_clip]')")
+v2 = pytest.importorskip("torchvision.transforms.v2", reason="torchvision is not installed (pip install torchvision)")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CROP = '{name = "RandomResizedCrop", scale = [0.5, 1.0], interpolation = "bicubic"}'
@@ -97,5 +97,5 @@ def test_without_torchvision_that_is_said(run, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torchvision.transforms.v2", None)  # which is what importing something absent meets
     assert main([run, "--quiet"]) == 2
     assert "error: data.augment needs the package torchvision\n" in (shown := capsys.readouterr().err)
-    assert "fix: python -m pip install 'vlm-audit[open_clip]'" in shown
+    assert "fix: python -m pip install torchvision" in shown
     loop.prepare(read_config(run, ["data.augment=[]"]))

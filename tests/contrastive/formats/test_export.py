@@ -33,7 +33,7 @@ CONV = ModelConfig(48, ConvConfig(32, (8, 16)), TEXT)
 def open_clip():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the package
-        return pytest.importorskip("open_clip", reason="open_clip_torch is not installed (pip install 'vlm-audit[open_clip]')")
+        return pytest.importorskip("open_clip", reason="open_clip_torch is not installed (pip install open_clip_torch)")
 
 
 def checkpoint(config, **changes):

@@ -24,7 +24,7 @@ SIGMOID = replace(VIT, score_rule="sigmoid")
 def open_clip():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the package
-        return pytest.importorskip("open_clip", reason="open_clip_torch is not installed (pip install 'vlm-audit[open_clip]')")
+        return pytest.importorskip("open_clip", reason="open_clip_torch is not installed (pip install open_clip_torch)")
 
 
 def built(config, seed=0):

@@ -34,7 +34,7 @@ def photo_like(size, seed):
 def image_transform():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the package
-        open_clip = pytest.importorskip("open_clip", reason="open_clip_torch is not installed (pip install 'vlm-audit[open_clip]')")
+        open_clip = pytest.importorskip("open_clip", reason="open_clip_torch is not installed (pip install open_clip_torch)")
     return open_clip.transform.image_transform
 
 

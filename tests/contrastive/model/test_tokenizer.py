@@ -22,7 +22,7 @@ def clip():
     try:
         return clip_tokenizer()
     except UsageError:
-        pytest.skip("open_clip_torch is not installed (pip install 'vlm-audit[open_clip]')")
+        pytest.skip("open_clip_torch is not installed (pip install open_clip_torch)")
 
 
 @pytest.fixture(scope="module")

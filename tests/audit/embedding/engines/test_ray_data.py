@@ -101,7 +101,7 @@ class Colours(FakeEncoder):
 """
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (pip install 'vlm-audit[ray]')")
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (pip install 'ray[data]')")
 def test_a_ray_cluster_fills_the_cache_and_the_findings_are_those_of_one_process(tmp_path, monkeypatch):
     (tmp_path / "faces.py").write_text(FACES)
     (tmp_path / "colours.py").write_text(COLOURS)

@@ -301,7 +301,7 @@ def test_a_missing_file_is_bad_data_and_what_the_architecture_says_is_not_stated
 
 def test_without_open_clip_the_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "open_clip", None)  # importing it fails then
-    assert "vlm-audit[open_clip]" in refused("open_clip:ViT-B-32,laion2b_e16", MachineError, "open_clip is not installed").fix
+    assert "pip install open_clip_torch" in refused("open_clip:ViT-B-32,laion2b_e16", MachineError, "open_clip is not installed").fix
 
 
 # What is on the hub
