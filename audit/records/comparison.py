@@ -13,7 +13,6 @@ from audit.records.file import File
 from audit.records.finding import Rate
 from audit.records.gates import GateResult
 from audit.records.inputs import ProbeRecord
-from audit.records.schema_1 import upgrade_comparisons
 from audit.types import Better, Group, ModelRecord, Note, Settings
 
 SCHEMA_VERSION = "2"
@@ -261,6 +260,6 @@ class Comparisons:
     gates: tuple[GateResult, ...] = ()
 
 
-_FILE = File(Comparisons, "comparison.json", SCHEMA_VERSION, upgrade_comparisons, "compare again")
+_FILE = File(Comparisons, "comparison.json", SCHEMA_VERSION, "compare again")
 to_json, from_json, json_schema = _FILE.to_json, _FILE.from_json, _FILE.json_schema
 """Equal comparisons give equal bytes, time stamps apart."""

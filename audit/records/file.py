@@ -1,9 +1,8 @@
-"""A record as strict JSON, and back; a file of an older schema is brought up to date."""
+"""A record as strict JSON, and back."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -22,8 +21,6 @@ class File(Generic[T]):
     kind: type[T]
     name: str
     version: str
-    upgrade: Callable[[dict[str, Any]], dict[str, Any]]
-    """From schema 1."""
     fix: str
     """What to do where it cannot be read."""
 
@@ -41,28 +38,17 @@ class File(Generic[T]):
         return self._adapter.json_schema()
 
     def from_json(self, text: str) -> T:
-        """Return the record in a text, of schema 1 too; DataError if it is not JSON, has an unknown version, or not these fields."""
+        """Return the record in a text; DataError if it is not JSON, has an unknown version, or not these fields."""
         try:
             fields: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{self.name} is not JSON", why=str(error), fix=self.fix) from error
         version = fields.get("schema_version") if isinstance(fields, dict) else None
-        if version not in ("1", self.version):
-            raise DataError(
-                f"{self.name} has schema version {repr(version)[:80]}; this program reads '1' and {self.version!r}", fix=self.fix
-            )
+        if version != self.version:
+            raise DataError(f"{self.name} has schema version {repr(version)[:80]}; this program reads {self.version!r}", fix=self.fix)
         try:
-            return self._adapter.validate_python(_as_set(self.upgrade(fields) if version == "1" else fields))
-        except (KeyError, TypeError, AttributeError) as error:
-            why = "a field of schema 1 is missing"
-            raise DataError(f"{self.name} does not follow its schema at {error}", why=why, fix=self.fix) from error
+            return self._adapter.validate_python(fields)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
             raise DataError(f"{self.name} does not follow its schema at {place}", why=first["msg"], fix=self.fix) from error
-
-
-def _as_set(fields: dict[str, Any]) -> dict[str, Any]:
-    """Say of an audit from before there was a tolerance in ratio that it had none: the default decided nothing in it."""
-    settings = fields.get("settings")
-    return {**fields, "settings": {"ratio_tolerance": None, **settings}} if isinstance(settings, dict) else fields

@@ -38,7 +38,6 @@ from audit.records.finding import (
 from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, EndpointRecord, MeasurementRecord, ProbeRecord, TextSet
 from audit.records.replicates import Replicates
-from audit.records.schema_1 import upgrade_results
 from audit.records.what_if import WhatIfs
 from audit.types import ModelRecord, Note, PublishedTable, Settings
 
@@ -158,7 +157,7 @@ class Results:
     """What changed between the first model and each other, where several answered one probe and are not replicates."""
 
 
-_FILE = File(Results, "results.json", SCHEMA_VERSION, upgrade_results, "run the audit again")
+_FILE = File(Results, "results.json", SCHEMA_VERSION, "run the audit again")
 to_json, json_schema = _FILE.to_json, _FILE.json_schema
 
 

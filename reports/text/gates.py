@@ -35,8 +35,6 @@ _ENDED = {
 def check_reason(check: GateCheck, results: Results) -> str:
     """Return why a gate ended as it did for one finding, with the groups and images that it does not cover."""
     audit = next((each for each in results.audits if (each.model.name, each.probe.name) == (check.model, check.probe)), None)
-    if any(note.code == "text" for note in check.reasons):  # of schema 1, which held the whole sentence
-        return " ".join(map(sentence, check.reasons))
     said = [LIMITED] if check.limited else []
     said += [_said(note, check, audit, results) for note in check.reasons]
     return " ".join([*said, *(not_covered(audit.data.exclusions) if check.outcome == "held" and audit else [])])

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from audit.records.schema_1 import upgrade_comparisons, upgrade_results
 from tests.support.commands import EXIT, FACTS, commands, make_files, run
 
 COMPARED = (*FACTS, "predictions.parquet", EXIT)
@@ -163,9 +162,7 @@ def compare_files(old, new, tolerance):
         return compare_rows(old, new, tolerance)
     if old.suffix == ".json":
         before, after = (json.loads(each.read_text("utf-8")) for each in (old, new))
-        upgrade = {"results.json": upgrade_results, "comparison.json": upgrade_comparisons}.get(old.name)
-        of_schema_1 = upgrade and (before["schema_version"], after["schema_version"]) == ("1", "2")
-        return compare_facts(upgrade(before) if of_schema_1 else before, after, tolerance)
+        return compare_facts(before, after, tolerance)
     codes = [each.read_text().strip() for each in (old, new)]
     return Counter({"exit codes differing": codes[0] != codes[1]}), ["exit code " + " -> ".join(codes)] * (codes[0] != codes[1])
 
