@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from functools import cache
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from jaxtyping import Bool, Float, Int
 
@@ -179,38 +173,7 @@ def _cell_by_cell(
     rows: Int[np.ndarray, "r"], columns: Int[np.ndarray, "g"], size: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "b r g"]:
     """Return `scipy.stats.random_table` of these sums, cell by cell (Patefield 1981, https://doi.org/10.2307/2346669)."""
+    from scipy.stats import random_table  # takes half a second of CPU time to import
+
     margins = [np.array(sums, np.int64) for sums in (rows, columns)]
-    compiled = _compiled_tables()
-    if compiled is not None:
-        return np.asarray(compiled(*margins, int(rows.sum()), size, rng)).reshape(size, len(rows), len(columns))
-    from scipy.stats import random_table
-
     return np.asarray(random_table(*margins).rvs(size=size, random_state=rng, method="patefield"))
-
-
-@cache
-def _compiled_tables() -> Callable[..., np.ndarray] | None:
-    """Return the function behind scipy's `random_table`, from its own file; None where this release of scipy has another one.
-
-    Importing all of `scipy.stats` for it takes half a second of CPU time, a sixth of an audit of predictions.
-    """
-    name = "scipy.stats._rcont.rcont"
-    if name not in sys.modules:
-        spec = PathFinder.find_spec(name, [str(Path(folder, "stats", "_rcont")) for folder in scipy.__path__])
-        if spec is None or spec.loader is None:
-            return None
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        sys.modules[name] = module
-    found: Callable[..., np.ndarray] | None = getattr(sys.modules[name], "rvs_rcont2", None)
-    return found if found is not None and _draws_tables(found) else None
-
-
-def _draws_tables(function: Callable[..., np.ndarray]) -> bool:
-    """Return whether a function that is not public still takes what it took, and gives tables with the sums that it is given."""
-    rows, columns = np.array([2, 1], np.int64), np.array([1, 2], np.int64)
-    try:
-        tables = np.asarray(function(rows, columns, 3, 5, np.random.default_rng(0))).reshape(5, 2, 2)
-    except (TypeError, ValueError):
-        return False
-    return bool((tables.sum(2) == rows).all() and (tables.sum(1) == columns).all())
