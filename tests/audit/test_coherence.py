@@ -175,7 +175,7 @@ def unplanned(case):
 def many_images(case):
     for finding in planned(case.results["audits"][0]):
         if finding["gap"]:
-            finding["gap"] |= {"minimum_detectable": 0.001, "p": 0.9}
+            finding["gap"] |= {"minimum_detectable": 0.001, "p": 0.9, "too_few": []}
     return case
 
 
@@ -272,6 +272,13 @@ COPY = Design(
     options={"exclude": ("r3", "r5"), "min_group_size": 50, "alpha": 0.1}, seed=105,
 )  # fmt: skip
 """As above, but the judged rows of the copy are all true: no two of its groups share a true answer."""
+TOO_FEW = Design((40, 2500), "good", "some missing", labels=3, rate=0.004, effect=0.5, options={"tolerance": 0.1, "exclude": ("r3", "r5")})
+"""31 images without an error leave 10.7 points open, more than the tolerance, though a difference of 9 points would show."""
+NONE_OPEN = Design(
+    (2500, 2500, 40), "unequal", "one answer", labels=3, effect=0.05, noisy_copy=True, pairs=True,
+    options={"exclude": ("r3", "r5"), "min_group_size": 50, "tolerance": 0.2}, gates=("gap > 0.05",),
+)  # fmt: skip
+"""Inconclusive since one question cannot be estimated; the two others are equivalent, one with a gap that is shown."""
 
 REPORTED = {
     "unlike clusters": lambda: [audit(predictions=unlike_clusters(i), cluster="person", draws=999) for i in (0, 3, 4)],
@@ -322,6 +329,22 @@ def test_groups_that_share_no_true_answer_may_be_withheld(made):
     by_race = next(finding for finding in planned(case.results["audits"][0]) if finding["id"] == "predictions/accuracy/race")
     by_race |= {"within_truth_p": None, "composition": None}  # races do share their true answers
     assert list(RULES["what_was_shown_is_not_hidden"](case)) != []
+
+
+def test_few_images_may_be_blamed_for_what_not_even_zero_errors_would_show(made):
+    case = made(TOO_FEW)
+    assert "Too few images of race Black (n = 31) to tell." in case.texts["page"]
+    assert broken(case) == []
+    first(case, "inconclusive")["gap"]["too_few"] = [["White"]]  # of 2,224 images
+    assert list(RULES["few_images_are_blamed_only_where_they_are_few"](case)) != []
+
+
+def test_the_interval_of_an_equivalent_question_needs_no_correction(made):
+    case = made(NONE_OPEN)
+    assert "95 % interval 3.1 to 6.7" in case.texts["page"]
+    assert broken(case) == []
+    first(case, "equivalent")["verdict"] = "inconclusive"
+    assert list(RULES["an_open_question_says_why_its_interval_does_not_decide"](case)) != []
 
 
 @pytest.mark.parametrize("name", REPORTED)

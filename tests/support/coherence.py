@@ -401,9 +401,13 @@ def chance_is_below_a_disparity(case: Case) -> Iterator[str]:
 
 @rule
 def an_open_question_says_why_its_interval_does_not_decide(case: Case) -> Iterator[str]:
-    """An interval that leaves out 0 beside "inconclusive" needs the correction in the same screen."""
+    """An interval that leaves out 0 beside "inconclusive" needs the correction in the same screen.
+
+    Not where no question is open but some cannot be estimated: the tiles are then of one that is equivalent, whose gap may be shown.
+    """
     for audit, screen in audits_of(case):
-        if not screen or audit["verdict"] != "inconclusive" or audit["data"]["limited"]:
+        is_open = any(finding["verdict"] == "inconclusive" for finding in planned(audit))
+        if not screen or audit["verdict"] != "inconclusive" or not is_open or audit["data"]["limited"]:
             continue
         for value, what in screen.tiles:
             interval = re.search(rf"interval ({NUMBER}) to", what)
@@ -430,13 +434,22 @@ def an_end_that_is_not_0_is_not_printed_as_0(case: Case) -> Iterator[str]:
 
 @rule
 def few_images_are_blamed_only_where_they_are_few(case: Case) -> Iterator[str]:
+    """Few images cannot show a difference, or a group has so few that not even zero errors would show that there is none."""
     for audit, screen in audits_of(case):
-        gaps = [f["gap"] for f in planned(audit) if f["gap"] and f["verdict"] == "inconclusive"]
+        findings = [f for f in planned(audit) if f["gap"] and f["verdict"] == "inconclusive"]
+        gaps = [f["gap"] for f in findings]
         blames = screen and re.search(r"few images", screen.text, re.IGNORECASE)
-        if blames and gaps and not audit["data"]["limited"]:
+        if blames and gaps and not audit["data"]["limited"] and not all(map(has_too_few, findings)):
             tolerance = max(f["tolerance"] for f in planned(audit))
             if all(gap["minimum_detectable"] <= tolerance for gap in gaps) and all(gap["p"] > case.settings["alpha"] for gap in gaps):
                 yield f"{screen.headline!r}, yet differences of {max(gap['minimum_detectable'] for gap in gaps):.3f} would show"
+
+
+def has_too_few(finding: Mapping) -> bool:
+    """Whether a group is named as too small to bound the tolerance, and is: the 95 % limit of no event in n images is 3 to 4 of n."""
+    sizes = {tuple(rate["group"]): rate["n"] / max(rate["design_effect"] or 1, 1) for rate in finding["by_group"]}
+    named = [sizes[tuple(group)] for group in finding["gap"]["too_few"]]
+    return bool(named) and max(named) * finding["tolerance"] < 4
 
 
 @rule
