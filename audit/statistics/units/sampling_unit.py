@@ -179,18 +179,19 @@ class SetUnits(ClusterUnits):
 class UnitsOf:
     """Gives the units of a rate: images, or clusters where the predictions name them; by weight where images have weights.
 
-    Goes over the images once a slicing and metric.
+    Goes over the images once per slicing and metric. With `inside`, groups are compared inside clusters or sets where these span them.
     """
 
-    def __init__(self, predictions: Predictions, levels: Mapping[str, Group]):
-        self._predictions, self._levels = predictions, levels
+    def __init__(self, predictions: Predictions, levels: Mapping[str, Group], *, inside: bool = True):
+        self._predictions, self._levels, self._inside = predictions, levels, inside
         self._codes: dict[tuple[str, ...], np.ndarray] = {}
 
     def __call__(self, by: tuple[str, ...], metric: Metric, outcome: Outcome | None, tallied: Tally) -> SamplingUnits:
         """Return the units of `tallied`."""
         cluster, weight = self._predictions.cluster, self._predictions.weight
         images = ImageUnits(tallied.events, tallied.n)
-        sets = self._predictions.sets.get(by[0]) if len(by) == 1 and cluster is None and weight is None else None
+        single = len(by) == 1 and cluster is None and weight is None
+        sets = self._predictions.sets.get(by[0]) if single and self._inside else None
         if cluster is None and weight is None and sets is None:
             return images
         if by not in self._codes:
@@ -202,10 +203,10 @@ class UnitsOf:
             owner = None if cluster is None else cluster[counted]
             # Only ratios matter, and squares of the largest must not overflow.
             table, squares = weighted_table(owner, codes, event, weight[counted] / weight.max(initial=0.0), groups)
-            return WeightedUnits.by(WeightedTable(table, squares, tallied.n), clustered=cluster is not None, by_design=True)
+            return WeightedUnits.by(WeightedTable(table, squares, tallied.n), clustered=cluster is not None, by_design=self._inside)
         if sets is not None:
             return SetUnits(cluster_table(sets[counted], codes, event, groups), by_design=True)
-        return images if cluster is None else ClusterUnits(cluster_table(cluster[counted], codes, event, groups), by_design=True)
+        return images if cluster is None else ClusterUnits(cluster_table(cluster[counted], codes, event, groups), by_design=self._inside)
 
 
 def widest_pair(units: SamplingUnits) -> tuple[int, int]:

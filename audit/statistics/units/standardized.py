@@ -263,7 +263,10 @@ class SlicedRows:
     by: tuple[str, ...]
 
     def units(self, metric: Metric, outcome: Outcome | None, tallied: Tally, truths: tuple[str, ...]) -> SamplingUnits:
-        """Return the units of the images that count, weighted so that every group has the true shares of all."""
+        """Return the units of the images that count, weighted so that every group has the true shares of all.
+
+        Weights cannot make the true shares equal inside a cluster. Groups are compared inside clusters, or sets, only where they are.
+        """
         given, place = self.predictions, row_codes(self.predictions.attributes, self.by, self.levels)[1]
         assert given.y_true is not None  # noqa: S101  (the caller has true answers)
         kept = np.flatnonzero(np.isin(given.y_true, truths) & (tallied.n > 0)[place])
@@ -276,9 +279,31 @@ class SlicedRows:
         at = pd.Index(crossed.truths).get_indexer(pd.Index(truth)), place
         factor = crossed.weights[at[0]] / share[at]
         alike = given.weight is None and np.allclose(factor, 1.0)
+        owner = self.predictions.sets.get(self.by[0]) if given.cluster is None and len(self.by) == 1 else given.cluster
+        inside = owner is None or _alike_inside(owner[kept], place, truth, weight)
         counted = replace(
             given, y_true=truth, y_pred=given.y_pred[kept], attributes=given.attributes.iloc[kept], count=None,
             cluster=None if given.cluster is None else given.cluster[kept], weight=None if alike else weight * factor,
             sets={name: each[kept] for name, each in given.sets.items()},
         )  # fmt: skip
-        return UnitsOf(counted, self.levels)(self.by, metric, outcome, tallied)
+        return UnitsOf(counted, self.levels, inside=inside)(self.by, metric, outcome, tallied)
+
+
+def _alike_inside(owner: Int[np.ndarray, "r"], place: Int[np.ndarray, "r"], truth: np.ndarray, weight: np.ndarray) -> bool:
+    """Whether in every cluster the groups have the same mix of true answers: inside it, a perfect model differs for no other reason.
+
+    Examples
+    --------
+    One true answer in each of two clusters; then one cluster in which only the first group has another.
+
+    >>> owner, place, truth = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array(["x", "x", "y", "y"])
+    >>> _alike_inside(owner, place, truth, np.ones(4)), _alike_inside(owner, place, np.array(["x", "x", "y", "x"]), np.ones(4))
+    (True, False)
+    """
+    rows = pd.DataFrame({"owner": owner, "place": place, "truth": truth, "weight": weight})
+    cells = rows.groupby(["owner", "place", "truth"], as_index=False)["weight"].sum()
+    cells["share"] = cells["weight"] / cells.groupby(["owner", "place"])["weight"].transform("sum")
+    groups = cells.groupby("owner")["place"].transform("nunique")
+    shares = cells.groupby(["owner", "truth"])["share"]
+    everywhere = shares.transform("size") == groups
+    return bool((everywhere & np.isclose(shares.transform("min"), shares.transform("max"))).all())
