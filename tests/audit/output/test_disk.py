@@ -35,7 +35,7 @@ def small(tmp_path):
     if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no file system can be mounted here")
     yield folder
-    subprocess.run(["umount", folder], check=True)
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def test_a_full_disk_leaves_the_earlier_audit_whole_and_the_next_run_goes_through(tmp_path, small):

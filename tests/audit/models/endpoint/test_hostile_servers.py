@@ -238,7 +238,8 @@ def authority(tmp_path_factory):
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
 
     ec = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *ec, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority", "-days", "2")
+    signs = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python asks for it from 3.13 on, and for the key of the authority below
+    openssl("req", "-x509", *ec, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority", "-days", "2", *signs)
     (folder / "ca.cnf").write_text(AUTHORITY)
     (folder / "index.txt").touch()
     made = {
@@ -247,7 +248,7 @@ def authority(tmp_path_factory):
         "expired": ("IP:127.0.0.1", "190102000000Z"),
     }
     for name, (host, end) in made.items():
-        (folder / "ext").write_text(f"subjectAltName={host}\n")
+        (folder / "ext").write_text(f"subjectAltName={host}\nauthorityKeyIdentifier=keyid\n")
         openssl("req", *ec, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
         dates = ("-startdate", "190101000000Z", "-enddate", end)
         openssl("ca", "-batch", "-config", "ca.cnf", "-in", f"{name}.csr", "-out", f"{name}.pem", "-extfile", "ext", "-notext", *dates)
