@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
-from audit.statistics.intervals import FEWEST_EXPECTED
+from audit.statistics.intervals import FEWEST_EXPECTED, difference_limits
 from audit.statistics.null import mcnemar_p
 from audit.statistics.resampling import exceedance_p
 from audit.statistics.units.cluster_sums import as_normal
@@ -46,6 +46,8 @@ class WithinPair:
     """Whether either group expects under 5 events, or images without one."""
     correlation: float
     """Of two images of a cluster, as all groups have it."""
+    totals: tuple[float, float, float, float]
+    """Events and images of the first group, and of the second."""
 
     @classmethod
     def of(cls, table: ClusterTable, first: int, second: int, correlation: float) -> WithinPair:
@@ -63,7 +65,8 @@ class WithinPair:
         side = 1.0 if (count * weight) @ apart >= 0 else -1.0
         kinds, place = np.unique(np.column_stack([side * apart, weight]), axis=0, return_inverse=True)
         often = np.bincount(place.ravel(), count, minlength=len(kinds))
-        return cls(side * kinds[:, 0], kinds[:, 1], often, event, bool((n == 1).all()), thin, correlation)
+        totals = tuple(np.column_stack([count @ events, images]).astype(float).ravel().tolist())
+        return cls(side * kinds[:, 0], kinds[:, 1], often, event, bool((n == 1).all()), thin, correlation, totals)
 
     # ---- estimate and error ----------------------------------------------------------------------------------------------------------
 
@@ -181,15 +184,27 @@ class WithinPair:
 
         Of many pairs, and where too few clusters differ, it is Student's (of pairs of single images Agresti and Min's). Of two groups
         `alone` it holds the differences that sign flips do not reject: many small clusters that all differ one way are not outweighed by a
-        few large ones. Where events are so few that differences are skewed, each limit is the farther of both.
+        few large ones. Where events are so few that differences are skewed, each limit is the farther of both, and no nearer to the centre
+        than that of independent images is to their difference: as p is at least that of shuffled images.
         """
         centre, error = self.moments(self.sums(), self.clump)
         quantile = float(ndtri(1 - alpha / 2)) if self.single else float(stdtrit(self.freedom, 1 - alpha / 2))
-        student = max(float(centre - quantile * error), -1.0), min(float(centre + quantile * error), 1.0)
+        down = up = quantile * float(error)
+        if self.thin and not self.single:
+            below, above = self._of_images(alpha)
+            down, up = max(down, below), max(up, above)
+        student = max(float(centre - down), -1.0), min(float(centre + up), 1.0)
         if not alone or self.single or self.differing < FEWEST_DIFFERING:
             return student
         low, high = self._last(alpha, -1.0), self._last(alpha, 1.0)
         return (min(student[0], low), max(student[1], high)) if self.thin else (low, high)
+
+    def _of_images(self, alpha: float) -> tuple[float, float]:
+        """Return how far the limits of the difference of independent images lie below it and above."""
+        events_1, n_1, events_2, n_2 = (np.array([each]) for each in self.totals)
+        (low,), (high,) = difference_limits(events_1, n_1, events_2, n_2, alpha)
+        difference = float(events_1[0] / n_1[0] - events_2[0] / n_2[0])
+        return difference - float(low), float(high) - difference
 
 
 def blocks(draws: int, width: int) -> list[int]:
