@@ -26,7 +26,7 @@ def ask_hub(endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> Callab
     from huggingface_hub import constants
 
     address, deadline = endpoint or str(constants.ENDPOINT), time.monotonic() + timeout_s
-    found = [f"the hub did not answer within {timeout_s:g} s"]
+    found = [_silent(timeout_s)]
     thread = threading.Thread(target=lambda: found.append(_fault(address, timeout_s)), daemon=True)
     thread.start()
 
@@ -42,6 +42,10 @@ def hub_fault(endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> str:
     return ask_hub(endpoint, timeout_s)()
 
 
+def _silent(timeout_s: float) -> str:
+    return f"the hub did not answer within {timeout_s:g} s"
+
+
 def _fault(address: str, timeout_s: float) -> str:
     """Return why nothing answers; "" if anything does: a refusal is an answer, and a certificate is for the real client to judge."""
     try:
@@ -51,6 +55,8 @@ def _fault(address: str, timeout_s: float) -> str:
         return ""
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError):  # the thread may notice before the one that waits for it
+            return _silent(timeout_s)
         return "" if isinstance(reason, ssl.SSLCertVerificationError) else f"the hub cannot be reached: {reason}"
     return ""
 

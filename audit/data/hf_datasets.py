@@ -10,7 +10,7 @@ from typing import Any
 from audit.data import arrow
 from audit.data.assemble import Origin, assemble
 from audit.data.lazy import LazyImages
-from audit.data.schema import Schema
+from audit.data.schema import Schema, quoted
 from audit.errors import DataError
 from audit.types import Dataset
 from contrastive.tables.parquet import check_utf_8, first_line
@@ -20,6 +20,7 @@ def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Pat
     """Return the data set in a `datasets.Dataset`; images stay encoded, and those named instead of held must lie under `roots`."""
     import datasets
 
+    _check_places(data)
     described = data.features.to_dict()
     for name, kind in data.features.items():
         data = data.cast_column(name, datasets.Image(decode=False)) if isinstance(kind, datasets.Image) else data
@@ -32,20 +33,22 @@ def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Pat
     cells = arrow.cells(_table(data, texts), described, schema, place)
     ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(data, embedded))
     stored = data.select_columns([embedded])
-    _check_places(stored, embedded)
     images = LazyImages(len(stored), lambda row: arrow.image_content(stored[row][embedded], roots))
     return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
 
 
-def _check_places(data: Any, column: str) -> None:
-    """Raise `DataError` if images are said to lie outside the file: reading one would end the process."""
+def _check_places(data: Any) -> None:
+    """Raise `DataError` if values are said to lie outside the file: whatever touches one would end the process."""
     import pyarrow as pa
 
-    try:
-        for chunk in data.data.column(column).chunks:
-            chunk.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise DataError("the saved data are damaged", where=f"column {column!r}", why=first_line(error), fix="save them again") from error
+    for name, column in zip(data.data.column_names, data.data.columns, strict=True):
+        try:
+            for chunk in column.chunks:
+                chunk.validate(full=True)
+        except pa.ArrowInvalid as error:
+            if "UTF8" not in str(error):  # of the columns that are read, `check_utf_8` says which row
+                where = f"column {quoted(name)}"
+                raise DataError("the saved data are damaged", where=where, why=first_line(error), fix="save them again") from error
 
 
 def _stored_names(data: Any, column: str) -> list[str | None]:

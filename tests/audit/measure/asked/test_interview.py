@@ -10,7 +10,7 @@ import pytest
 from audit.engine import audit
 from audit.measure.asked.interview import interview
 from audit.measure.asked.questionnaire import questionnaire
-from audit.records.results import Results, Timing, from_json, to_json
+from audit.records.results import SCHEMA_VERSION, Results, Timing, from_json, to_json
 from audit.testing import FakeEncoder, png
 from audit.types import Answerer, Claim, Dataset, Encoder, LabelSet, Measurement, Probe, Settings, Specification, SpecificationPlan
 from tests.support.notes import sentences
@@ -195,7 +195,9 @@ def test_what_is_written_for_readers_does_not_speak_of_embeddings(run):
 
 
 def results(audited) -> Results:
-    return Results("1", "complete", "vlm-audit", ("audit",), Settings(), {}, (audited.result,), Timing("2026-01-01T00:00:00+00:00", 1.0))
+    return Results(
+        SCHEMA_VERSION, "complete", "vlm-audit", ("audit",), Settings(), {}, (audited.result,), Timing("2026-01-01T00:00:00+00:00", 1.0)
+    )
 
 
 class Elements(HTMLParser):
