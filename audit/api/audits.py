@@ -63,12 +63,12 @@ class Audit:
     @property
     def verdict(self) -> Verdict:
         """The worst verdict over the audits of this run."""
-        return worst([each.verdict for each in self.results.audits])
+        return worst([audit.verdict for audit in self.results.audits])
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Every finding, in the order of the audits and of their claims."""
-        return tuple(finding for each in self.results.audits for finding in each.findings)
+        return tuple(finding for audit in self.results.audits for finding in audit.findings)
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -109,7 +109,7 @@ class Audit:
             raise DataError("the predictions of this audit cannot be read", where=path.name, why=str(error)[:200], fix=AGAIN) from error
 
     def _table(self) -> pa.Table:
-        if any(given.count is not None for each in self.audited for given in each.predictions.values()):
+        if any(prediction.count is not None for each in self.audited for prediction in each.predictions.values()):
             why = "predictions in parts are counted as they are read, and no row is kept"
             raise DataError("this audit has no predictions of single images", why=why, fix="audit one file: predictions=FILE")
         return predictions_table((each.result, each.predictions) for each in self.audited)
@@ -137,7 +137,7 @@ class Audit:
             raise UsageError(f"no frame of {finding!r} has one row an image", why=why, fix="read its groups from `finding`")
         rows = self.predictions()
         rows = rows[(rows["model"] == named[0]) & (rows["probe"] == named[1]) & (rows["measurement"] == wanted.measurement)]
-        outcomes = next(each.outcomes for each in result.measurements if each.name == wanted.measurement)
+        outcomes = next(measurement.outcomes for measurement in result.measurements if measurement.name == wanted.measurement)
         outcome = None if wanted.outcome is None else frozenset(outcomes[wanted.outcome])
         attributes = rows[[column_of(name) for name in wanted.attributes]].set_axis(list(wanted.attributes), axis=1)
         weights = result.data.weights
@@ -156,7 +156,7 @@ class Audit:
         that would not matter; None: that of this audit. UsageError if there are fewer than two models, or no probe is shared; DataError if
         they were asked different questions, or saw different images.
         """
-        if wrong := [each for each in others if not isinstance(each, Audit)]:
+        if wrong := [other for other in others if not isinstance(other, Audit)]:
             raise UsageError(f"cannot compare with {show_value(wrong[0])}", fix="audit.load(DIR) gives the audit of a directory")
         from audit.api.changes import compare_sides  # with the pages of comparisons
 
@@ -195,7 +195,7 @@ class Audit:
         return path / "report.html"
 
     def __repr__(self) -> str:
-        parts = [f"{each.model.name} x {each.probe.name}: {each.verdict}" for each in self.results.audits]
+        parts = [f"{audit.model.name} x {audit.probe.name}: {audit.verdict}" for audit in self.results.audits]
         return f"<Audit {'; '.join(parts)}>"
 
     def _repr_html_(self) -> str:

@@ -84,7 +84,10 @@ class Changes:
         return path / "comparison.html"
 
     def __repr__(self) -> str:
-        parts = [f"{each.after} against {each.before}, {each.probe}: {outcome(each)}" for each in self.facts.comparisons]
+        parts = [
+            f"{comparison.after} against {comparison.before}, {comparison.probe}: {outcome(comparison)}"
+            for comparison in self.facts.comparisons
+        ]
         return f"<Changes {'; '.join(parts)}>"
 
     def _repr_html_(self) -> str:

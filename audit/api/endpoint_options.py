@@ -55,7 +55,7 @@ class EndpointRequest(Request):
 
     def check_endpoint(self, models: tuple[Any, ...]) -> None:
         """Refuse options of an endpoint where no model is behind one, and such a model without an address; UsageError."""
-        served = [each for each in models if is_served(each)]
+        served = [model for model in models if is_served(model)]
         given = [name for name in ENDPOINT_OPTIONS if checks.is_given(getattr(self, name))]
         if given and not served:
             raise UsageError(f"{flag(given[0])} requires --model api:NAME", fix="leave it out")

@@ -87,7 +87,7 @@ def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
         probes = [questionnaire(probe, request.seed, manner).probe for probe in probes]
     if request.predictions:
         return GateSet.of(request.fail_on, None)
-    gates = GateSet.of(request.fail_on, planned_questions(asked for probe in probes for asked in probe.measurements))
+    gates = GateSet.of(request.fail_on, planned_questions(measurement for probe in probes for measurement in probe.measurements))
     for probe in probes:
         own = {question.id for question in planned_questions(probe.measurements)}
         for resolved in gates.resolved or ():
@@ -159,7 +159,7 @@ def _check_groups(dataset: Dataset, probe: Probe) -> None:
     """Raise `DataError` if no attribute that the probe compares by has two groups: a gap of 0 would look like equal treatment."""
     compared = dict.fromkeys(name for measurement in probe.measurements for claim in measurement.claims for name in claim.by)
     groups = {name: set(dataset.attributes[name]) - {UNKNOWN} for name in compared}
-    if groups and all(len(found) < 2 for found in groups.values()):
+    if groups and all(len(group) < 2 for group in groups.values()):
         name, found = next(iter(groups.items()))
         raise DataError(
             f"{dataset.name} has {len(found)} group{'' if len(found) == 1 else 's'} in the column {name!r}",
@@ -197,7 +197,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
     for source in request.predictions:
         files.append(load_parts(source, wanted) if source in parts else load_predictions(source, wanted))
         wanted = replace(wanted, bins=files[0].bins)  # of several files the first says where quantiles lie
-    for name, answers in ((file.name, each) for file in files for each in file.answers):
+    for name, answers in ((file.name, answer) for file in files for answer in file.answers):
         for gate in map(parse, request.fail_on):
             refuse_ratio(gate, answers.cluster, answers.weights)
         if request.nested:

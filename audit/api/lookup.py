@@ -65,7 +65,7 @@ def followed(facts: Comparisons, name: str) -> Trajectory:
     """Return a question followed over the steps; raises as `finding` does, and where no series was compared."""
     if not facts.series:
         raise UsageError("no series was compared", why="these are not checkpoints of one run", fix="compare(…, series=True)")
-    followed = (each for series in facts.series for each in series.trajectories)
+    followed = (trajectory for series in facts.series for trajectory in series.trajectories)
     return _found(name, ((None, each, each.truth) for each in followed))[1]
 
 
@@ -99,7 +99,7 @@ def curve(audit: AuditResult, wanted: int | str) -> SpecificationCurve:
 def tried(audit: AuditResult, wanted: int | str) -> WhatIfs:
     """Return the what-ifs of a question: by a place, a part of the text above them, or any name of the finding."""
     if isinstance(wanted, str) and (found := _finding_of(audit, wanted)):
-        places = [place for place, each in enumerate(audit.what_ifs) if each.target and each.target.finding == found.id]
+        places = [place for place, what_if in enumerate(audit.what_ifs) if what_if.target and what_if.target.finding == found.id]
         wanted = places[0] if places else wanted
     return asked(audit.what_ifs, wanted, lambda each: sentence(each.question), "what-if", "run the audit with --what-if METHOD")
 

@@ -118,7 +118,7 @@ def _stages(request: AuditRequest) -> Stages:
 def notes_in_words(record: logging.LogRecord) -> bool:
     """Log notes as sentences: the packages that make them hold codes."""
     if isinstance(record.args, tuple):
-        record.args = tuple(sentence(each) if isinstance(each, Note) else each for each in record.args)
+        record.args = tuple(sentence(arg) if isinstance(arg, Note) else arg for arg in record.args)
     return True
 
 

@@ -31,10 +31,10 @@ def caveats(
     probe that all have.
     """
     found = [
-        Note("does_not_look", {"name": each.side.name, "measurements": names}) for each in sides if (names := _unresponsive(each, probes))
+        Note("does_not_look", {"name": side.side.name, "measurements": names}) for side in sides if (names := _unresponsive(side, probes))
     ]
     for probe in others:
-        of_all = all(probe in each.audits for each in sides)
+        of_all = all(probe in side.audits for side in sides)
         found.append(Note("probe_without_answers" if of_all else "probe_of_some", {"probe": probe}))
     first = sides[0]
     for each in sides[1:]:
@@ -46,7 +46,7 @@ def caveats(
         found += [Note("other_environment", {"name": each.side.name, "part": name, "first": first.side.name}) for name in differ]
         for probe in probes:
             found += _of_probe(probe, first, each, measurements[probe])
-    if first.side.model.fingerprint in [each.side.model.fingerprint for each in sides[1:]]:
+    if first.side.model.fingerprint in [side.side.model.fingerprint for side in sides[1:]]:
         found.append(Note("same_model"))
     return tuple(note for place, note in enumerate(found) if note not in found[:place])
 

@@ -70,7 +70,8 @@ def _point(row: int, words: dict[str, str], cells: Cells) -> ModelPoint | None:
 def with_effective_robustness(audits: Sequence[AuditResult], given: Sequence[ModelPoint], alpha: float) -> list[AuditResult]:
     """Return the audits, each natural shift beside what other models predict: those of the run with the same probe, and `given` ones."""
     return [
-        replace(audit, natural_shifts=tuple(_shift(each, audit, audits, given, alpha) for each in audit.natural_shifts)) for audit in audits
+        replace(audit, natural_shifts=tuple(_shift(natural_shift, audit, audits, given, alpha) for natural_shift in audit.natural_shifts))
+        for audit in audits
     ]
 
 
@@ -96,10 +97,16 @@ def _shift(
 def _points(shift: NaturalShift, other: AuditResult) -> Iterator[ModelPoint]:
     """Give the accuracies of another model to the same question."""
     asked = (shift.question, shift.measurement, shift.column, shift.standard, shift.attribute)
-    for each in other.natural_shifts:
-        if (each.question, each.measurement, each.column, each.standard, each.attribute) != asked:
+    for natural_shift in other.natural_shifts:
+        if (
+            natural_shift.question,
+            natural_shift.measurement,
+            natural_shift.column,
+            natural_shift.standard,
+            natural_shift.attribute,
+        ) != asked:
             continue
-        for result in each.results:
+        for result in natural_shift.results:
             for rate in (result.overall, *result.by_group):
                 group = (shift.attribute or "", rate.group[0]) if rate.group else ("", "")
                 if rate.standard.value is not None and rate.shifted.value is not None:

@@ -52,7 +52,7 @@ def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool 
     different questions or show different images.
     """
     names = distinct_names(sides)
-    sides = [replace(each, side=replace(each.side, name=name)) for each, name in zip(sides, names, strict=True)]
+    sides = [replace(side, side=replace(side.side, name=name)) for side, name in zip(sides, names, strict=True)]
     ordered = _by_step(sides) if series or _is_series(sides) else None
     sides = ordered or sides
     probes, others = shared_probes(sides)
@@ -70,7 +70,7 @@ def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool 
 
 def _is_series(sides: Sequence[FinishedAudit]) -> bool:
     """Whether the model records say that these are checkpoints of one run."""
-    runs, steps = {each.side.model.run for each in sides}, {each.side.model.step for each in sides}
+    runs, steps = {side.side.model.run for side in sides}, {side.side.model.step for side in sides}
     return len(sides) >= FEWEST_IN_SERIES and len(runs) == 1 and None not in runs | steps and len(steps) == len(sides)
 
 
@@ -81,7 +81,7 @@ def _by_step(sides: Sequence[FinishedAudit]) -> list[FinishedAudit]:
                 f"{each.side.name} does not say how many steps it was trained", where="--series",
                 why="only checkpoints of contrastive.train carry their step", fix="leave --series out: all are compared with the first",
             )  # fmt: skip
-    steps = [each.side.model.step or 0 for each in sides]
+    steps = [side.side.model.step or 0 for side in sides]
     if len(set(steps)) < len(steps):
         raise UsageError("two checkpoints of the series are of the same step", where="--series", fix="name each checkpoint once")
     return sorted(sides, key=lambda each: each.side.model.step or 0)
@@ -91,7 +91,7 @@ def _series(pairs: Sequence[_Pair], settings: Settings) -> Series:
     first = pairs[0].comparison
     claims = max(sum(change.primary for change in first.changes), 1)
     limited = any(pair.circumstances.limited for pair in pairs)
-    runs = {each.side.model.run for pair in pairs for each in pair.sides}
+    runs = {side.side.model.run for pair in pairs for side in pair.sides}
 
     def follow(change: Change) -> Trajectory:
         steps = [_checkpoint(pairs[0], change.id, settings, after=False), *(_checkpoint(pair, change.id, settings) for pair in pairs)]
@@ -114,13 +114,13 @@ def _counted(
 ) -> list[_Pair]:
     """Return the first side with every other one; all on the same images."""
     tables = {name: aligned(probe, name, sides) for name in measurements}
-    found = [identifiers(probe, each) for each in sides]
+    found = [identifiers(probe, side) for side in sides]
     shared = in_all(found)
     pairs = []
     for place, after in enumerate(sides[1:], 1):
         both = len(in_all([found[0], found[place]]))
         audits = sides[0].audits[probe], after.audits[probe]
-        own = {name: (each[0], each[place]) for name, each in tables.items()}
+        own = {name: (table[0], table[place]) for name, table in tables.items()}
         joints, changes, not_compared = count_changes(audits, own, settings, len(sides) - 1)
         known = circumstances(audits, settings, joints)
         comparison = Comparison(

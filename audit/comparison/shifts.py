@@ -162,7 +162,7 @@ def _status(group: Group, images: np.ndarray, enough: np.ndarray, settings: Sett
 
 
 def _rates(groups: Sequence[Group], units: SamplingUnits, statuses: Sequence[CellStatus], settings: Settings) -> list[ShiftedRate]:
-    twice = [each for each in groups for _ in (STANDARD, SHIFTED)], [each for each in statuses for _ in (STANDARD, SHIFTED)]
+    twice = [each for each in groups for _ in (STANDARD, SHIFTED)], [statuse for statuse in statuses for _ in (STANDARD, SHIFTED)]
     rates = unit_rates(twice[0], units, twice[1], settings.alpha)
     n = np.asarray(units.n).reshape(-1, 2)
     both = np.flatnonzero(n.all(axis=1))

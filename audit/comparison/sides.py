@@ -149,7 +149,7 @@ def distinct_names(sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
         raise UsageError(
             "a comparison needs two models", why=f"there is {len(sides) or 'none'}", fix="vlm-audit compare BEFORE AFTER [AFTER …]"
         )
-    return told_apart([each.side.name for each in sides], [each.side.directory for each in sides])
+    return told_apart([side.side.name for side in sides], [side.side.directory for side in sides])
 
 
 def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -157,23 +157,23 @@ def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tupl
 
     UsageError if they share none, or only such as have no measurement, such as `captions`: there are no answers then.
     """
-    asked = [tuple(each.audits) for each in sides]
+    asked = [tuple(side.audits) for side in sides]
     both = [probe for probe in asked[0] if all(probe in other for other in asked[1:])]
-    shared = tuple(probe for probe in both if all(each.audits[probe].measurements for each in sides))
+    shared = tuple(probe for probe in both if all(side.audits[probe].measurements for side in sides))
     if both and not shared:
         raise UsageError(
             f"the probe {both[0]!r} has no answers to compare", why="it has analyses alone, which are not compared between models",
             fix="read the two reports side by side",
         )  # fmt: skip
     if not shared:
-        listed = "; ".join(f"{each.side.name}: {', '.join(probes)}" for each, probes in zip(sides, asked, strict=True))
+        listed = "; ".join(f"{side.side.name}: {', '.join(probes)}" for side, probes in zip(sides, asked, strict=True))
         raise UsageError("the audits have no probe in common", why=listed, fix="audit all of them with the same --probe")
     return shared, tuple(dict.fromkeys(probe for probes in asked for probe in probes if probe not in shared))
 
 
 def check_same_question(probe: str, sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
     """Return the measurements that every side has; DataError if the data, or a measurement of the same name, differ."""
-    audits = [each.audits[probe] for each in sides]
+    audits = [side.audits[probe] for side in sides]
     for audit, each in zip(audits[1:], sides[1:], strict=True):
         if audit.data.fingerprint != audits[0].data.fingerprint and audit.data.name != audits[0].data.name:
             raise DataError(
@@ -202,12 +202,12 @@ def aligned(probe: str, measurement: str, sides: Sequence[FinishedAudit]) -> lis
 
     DataError if they have no image in common, or disagree about what an image shows.
     """
-    tables = [each.answers[probe, measurement] for each in sides]
+    tables = [side.answers[probe, measurement] for side in sides]
     shared = in_all([table.index for table in tables])
     if shared.empty:
         raise DataError("the audits have no image in common", where=f"probe {probe!r}", fix="audit both on the same --data")
     tables = [table if table.index.equals(shared) else table.loc[shared] for table in tables]
-    numbered = [each.audits[probe].data.numbered for each in sides]
+    numbered = [side.audits[probe].data.numbered for side in sides]
     for place, table in enumerate(tables[1:], 1):
         _check_labels(
             tables[0], table, f"{sides[0].side.name} and {sides[place].side.name}", sides[0].audits[probe].data.groups,

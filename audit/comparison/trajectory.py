@@ -31,7 +31,7 @@ def follow_claim(like: Change, checkpoints: Sequence[Checkpoint], settings: Sett
 
     The bands hold for all primary `claims` together, and for the pairs of groups of each. Where a sample was audited nothing appears.
     """
-    points = tuple(_point(each, like, settings, claims) for each in checkpoints)
+    points = tuple(_point(checkpoint, like, settings, claims) for checkpoint in checkpoints)
     appears = None if limited else _first_lasting(points, lambda point: point.gap is not None and point.gap.low > like.tolerance)
     detectable = None if limited else _first_lasting(points, lambda point: point.p is not None and point.p <= settings.alpha)
     claim = {field.name: getattr(like, field.name) for field in fields(ComparedClaim)}

@@ -25,7 +25,7 @@ def pair_models(sides: Callable[[], Sequence[FinishedAudit]], settings: Settings
     `sides` reads the models. Exploratory questions are left to `audit.compare`: the change of each takes as long as an audit's test.
     """
     try:
-        compared = compare([_planned(each) for each in sides()], settings)
+        compared = compare([_planned(side) for side in sides()], settings)
     except AuditError as error:
         return PairedModels(0, (), (Note("models_not_paired", {"why": error.what}),))
     return PairedModels(compared.family, compared.comparisons, compared.notes)
@@ -33,5 +33,8 @@ def pair_models(sides: Callable[[], Sequence[FinishedAudit]], settings: Settings
 
 def _planned(side: FinishedAudit) -> FinishedAudit:
     """Return a side with its planned questions, and not as a checkpoint of a run: a series has only its ends compared."""
-    audits = {name: replace(audit, findings=tuple(each for each in audit.findings if each.primary)) for name, audit in side.audits.items()}
+    audits = {
+        name: replace(audit, findings=tuple(finding for finding in audit.findings if finding.primary))
+        for name, audit in side.audits.items()
+    }
     return replace(side, audits=audits, side=replace(side.side, model=replace(side.side.model, run=None)))

@@ -52,8 +52,8 @@ def usage(root: Path | SharedRoot) -> list[ModelUse]:
             by_model[place[0]].append(each)
     found = []
     for model, files in by_model.items():
-        shards = sum(each.place.endswith(".shard") for each in files)
-        found.append(ModelUse(_name(root, model), shards, sum(each.size for each in files), max(each.used for each in files)))
+        shards = sum(file.place.endswith(".shard") for file in files)
+        found.append(ModelUse(_name(root, model), shards, sum(file.size for file in files), max(file.used for file in files)))
     return sorted(found, key=lambda each: (-each.size, each.name))
 
 
@@ -63,7 +63,7 @@ def prune(root: Path | SharedRoot, older_than_s: float | None, keep: int | None,
     Behind a URL the age is that of the file: nobody writes down there when it was read. Returns how many files, and how many bytes.
     """
     spoilt = set(verify(root).damaged) if damaged else set()
-    aged = sorted((each.used, each.size, each.place) for each in _files(root) if each.place.endswith(_PRUNED))
+    aged = sorted((file.used, file.size, file.place) for file in _files(root) if file.place.endswith(_PRUNED))
     left, limit = sum(size for _, size, _ in aged), time.time() - (older_than_s or 0)
     removed = freed = 0
     for used, size, place in aged:
@@ -149,7 +149,7 @@ def _files(root: Path | SharedRoot) -> list[StoredFile]:
     """Return the files of models, which are named by 32 digits; not what else may stand in the folder."""
     if isinstance(root, SharedRoot):
         with _answering(root):
-            return [each for each in root.files() if _MODEL.match(each.place)]
+            return [file for file in root.files() if _MODEL.match(file.place)]
     found = []
     for folder in _folders(root):
         for path in folder.rglob("*"):
@@ -167,7 +167,7 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _shards(root: Path | SharedRoot) -> list[str]:
-    return sorted(each.place for each in _files(root) if each.place.endswith(".shard"))
+    return sorted(file.place for file in _files(root) if file.place.endswith(".shard"))
 
 
 def _folder(root: Path | SharedRoot, place: str) -> LocalFolder | SharedFolder:

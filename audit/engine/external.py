@@ -74,13 +74,13 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
         raise DataError(f"{name} lists every row of {file.name}", fix="give a shorter list")
     notes = (Note("unknown_rows", {"count": len(unknown), "total": len(set(listed)), "list": name}),) if unknown else ()
     answers = []
-    for given, each in zip(file.answers, kept, strict=True):
-        gone = given.predictions.attributes[given.predictions.attributes.index.isin(listed)]
+    for answer, each in zip(file.answers, kept, strict=True):
+        gone = answer.predictions.attributes[answer.predictions.attributes.index.isin(listed)]
         more = (listed_in(name, listed, gone),) if len(gone) else ()
-        left = ~given.predictions.attributes.index.isin(listed)
-        tags = None if given.tags is None else replace(given.tags, kept=given.tags.kept[left])
-        texts = None if given.texts is None else {name: tuple(compress(column, left)) for name, column in given.texts.items()}
-        answers.append(replace(given, predictions=each, exclusions=(*given.exclusions, *more), tags=tags, texts=texts))
+        left = ~answer.predictions.attributes.index.isin(listed)
+        tags = None if answer.tags is None else replace(answer.tags, kept=answer.tags.kept[left])
+        texts = None if answer.texts is None else {name: tuple(compress(column, left)) for name, column in answer.texts.items()}
+        answers.append(replace(answer, predictions=each, exclusions=(*answer.exclusions, *more), tags=tags, texts=texts))
     return replace(file, answers=tuple(answers), notes=(*file.notes, *notes))
 
 
@@ -170,7 +170,7 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionP
         exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(each.count for each in left_out)),
     )  # fmt: skip
     cluster, weights = (next(filter(None, (getattr(answers, name) for answers in file.answers)), None) for name in ("cluster", "weights"))
-    measured = {each.name: asked.predictions[each.name] for each in asked.probe.measurements}
+    measured = {measurement.name: asked.predictions[measurement.name] for measurement in asked.probe.measurements}
     return AnsweredProbe(
         record, dataset, attributes, measured, cluster=plan.cluster or asked.probe.cluster or cluster,
         weights=plan.weights or weights,
@@ -201,7 +201,7 @@ def _asked(probe: Probe | None, together: Sequence[MeasurementAnswers], claims: 
 def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultClaims, place: str) -> _Asked:
     probe, notes = default_claims(together, claims, place)
     if claims.outcomes:
-        named = tuple(f"{each.name} = {', '.join(each.labels)}" for each in claims.outcomes)
+        named = tuple(f"{outcome.name} = {', '.join(outcome.labels)}" for outcome in claims.outcomes)
         notes.append(Note("outcomes_chosen", {"outcomes": named}))
     if claims.depth != DefaultClaims.depth:
         notes.append(Note("depth_chosen", {"depth": claims.depth, "default": DefaultClaims.depth}))

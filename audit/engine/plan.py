@@ -118,17 +118,17 @@ class AuditPlan:
     @property
     def seconds(self) -> float | None:
         """How long embedding would take; None where a pace is not known."""
-        if any(each.seconds_per_image is None and self._of(each) for each in self.models):
+        if any(model.seconds_per_image is None and self._of(model) for model in self.models):
             return None
-        return sum(self._of(each) * (each.seconds_per_image or 0.0) for each in self.models)
+        return sum(self._of(model) * (model.seconds_per_image or 0.0) for model in self.models)
 
     def _of(self, model: PlannedModel) -> int:
         """Return how many images one model has to embed, or is asked about: such a model is shown no changed pictures."""
-        return self._images - sum(model.cached) + (sum(each.changed for each in self.probes) if model.cached else 0)
+        return self._images - sum(model.cached) + (sum(probe.changed for probe in self.probes) if model.cached else 0)
 
     @property
     def _images(self) -> int:
-        return sum(each.images for each in self.probes)
+        return sum(probe.images for probe in self.probes)
 
 
 def planned_probe(probe: Probe, dataset: Dataset, manners: Sequence[Manner | None] = (None,), seed: int = 0) -> PlannedProbe:

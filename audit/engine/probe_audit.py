@@ -99,7 +99,7 @@ class AnsweredProbe:
     @property
     def count(self) -> np.ndarray | None:
         """How many images each row of the attributes stands for; None: one."""
-        return next((each.count for each in self.predictions.values() if each.count is not None), None)
+        return next((prediction.count for prediction in self.predictions.values() if prediction.count is not None), None)
 
     @property
     def used(self) -> int:
@@ -231,8 +231,10 @@ def _curves(answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[
 
 def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages) -> AuditedProbe:
     dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
-    predictions = {name: weighing(clustered(each, cluster), weights, dataset.name) for name, each in answered.predictions.items()}
-    predictions = {name: with_sets(name, each, () if weights else probe.paired) for name, each in predictions.items()}
+    predictions = {
+        name: weighing(clustered(prediction, cluster), weights, dataset.name) for name, prediction in answered.predictions.items()
+    }
+    predictions = {name: with_sets(name, prediction, () if weights else probe.paired) for name, prediction in predictions.items()}
     tested = Stage("testing", sum(len(m.claims) for m in probe.measurements), stages).advance
     raw = [each for m in probe.measurements for each in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
     questions = {m.name: questions_of_rows(m, dataset.texts, predictions[m.name].attributes.index) for m in probe.measurements}
@@ -250,7 +252,7 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
         data=replace(_data_record(answered, cluster, predictions), weights=weights), measurements=measurements,
         findings=decided if weights else with_composition(decided, counts, settings),  # equal shares of true answers are of images
         paired=answered_once(paired_findings(  # pairs count once each
-            () if weights else probe.paired, predictions, settings, {each.name: each.outcomes for each in probe.measurements}
+            () if weights else probe.paired, predictions, settings, {plan.name: plan.outcomes for plan in probe.measurements}
         ), decided),
         specifications=(), published=probe.published,
         verdict=verdict, warnings=tuple(_warnings(measurements, predictions, answered.used)),
@@ -265,16 +267,16 @@ def _with_evidence(
 ) -> AuditResult:  # fmt: skip
     """Add the evidence; findings by shares get none: all of it counts an image once."""
     by_share = set(dataset.several)
-    once = tuple(each for each in result.findings if not by_share & set(each.attributes))
+    once = tuple(finding for finding in result.findings if not by_share & set(finding.attributes))
     asked = without_shares(measurements, dataset)
     found = add_evidence(replace(result, findings=once), asked, predictions, dataset.levels, settings, stages)
-    with_evidence = {each.id: each for each in found.findings}
-    return replace(found, findings=tuple(with_evidence.get(each.id, each) for each in result.findings))
+    with_evidence = {finding.id: finding for finding in found.findings}
+    return replace(found, findings=tuple(with_evidence.get(finding.id, finding) for finding in result.findings))
 
 
 def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapping[str, Predictions]) -> DataRecord:
     dataset, used, count = answered.dataset, answered.used, answered.count
-    units = [np.unique(each.cluster) for each in predictions.values() if each.cluster is not None]
+    units = [np.unique(prediction.cluster) for prediction in predictions.values() if prediction.cluster is not None]
     # Counted by reason and group, without the names of files: those are for the terminal and the log.
     exclusions = tuple(
         replace(exclusion, reason=Note.of(exclusion.reason), examples=()) for exclusion in (*dataset.exclusions, *answered.exclusions)
@@ -313,8 +315,8 @@ def _measurement_record(
 
 def _warnings(measurements: Sequence[MeasurementRecord], predictions: Mapping[str, Predictions], used: int) -> Iterator[Note]:
     """Give what a reader must know before trusting a number."""
-    for each in measurements:
-        if (each.near_ties or 0.0) > 0.5:
-            yield Note("near_ties", {"measurement": each.name, "share": each.near_ties or 0.0})
-        if missing := used - predictions[each.name].images:
-            yield Note("not_scored", {"measurement": each.name, "count": missing})
+    for measurement in measurements:
+        if (measurement.near_ties or 0.0) > 0.5:
+            yield Note("near_ties", {"measurement": measurement.name, "share": measurement.near_ties or 0.0})
+        if missing := used - predictions[measurement.name].images:
+            yield Note("not_scored", {"measurement": measurement.name, "count": missing})

@@ -32,10 +32,16 @@ def with_endpoint(result: AuditResult, model: Answerer) -> AuditResult:
         return result
     account = model.account()
     names = dict.fromkeys(result.texts, "")
-    names |= {each.asked: each.name for each in result.measurements if each.asked and SAME_ANSWER not in each.labels}
+    names |= {
+        measurement.asked: measurement.name
+        for measurement in result.measurements
+        if measurement.asked and SAME_ANSWER not in measurement.labels
+    }
     found = endpoint_record(account, names)
     # Who answered is part of what the model is: next month the same address may be another one.
-    seen = json.dumps([result.model.fingerprint, found.first, found.last, [[each.model, each.fingerprint] for each in found.versions]])
+    seen = json.dumps(
+        [result.model.fingerprint, found.first, found.last, [[version.model, version.fingerprint] for version in found.versions]]
+    )
     fingerprint = hashlib.sha256(seen.encode()).hexdigest()
     return replace(result, endpoint=found, model=replace(result.model, fingerprint=fingerprint, sha256=fingerprint))
 
@@ -78,7 +84,7 @@ def equal_shares(lots: Iterable[Mapping[str, int]]) -> float | None:
     >>> equal_shares([{"yes": 10}, {"yes": 30}]) is None
     True
     """
-    counted = [each for each in lots if sum(each.values())]
+    counted = [lot for lot in lots if sum(lot.values())]
     answers = sorted({answer for each in counted for answer, count in each.items() if count})
     if len(counted) < 2 or len(answers) < 2:
         return None
@@ -123,8 +129,8 @@ def _questions(probe: Probe, dataset: Dataset, seed: int, manner: Manner) -> Ite
     yield from ((question, len(dataset.images)) for question in found.questions)
     for measurement in found.probe.measurements:
         if measurement.options is not None and measurement.name not in found.compared and dataset.texts is not None:
-            for each in askings(measurement, dataset.texts, seed, manner):
-                yield from Counter(question for question in each if question).items()
+            for asking in askings(measurement, dataset.texts, seed, manner):
+                yield from Counter(question for question in asking if question).items()
     plans, _ = analyses.split(probe.analyses, generative=True)
     prompts = given_texts(replace(probe, measurements=(), specifications=(), analyses=plans)).texts if plans else ()
     yield from ((Question(prompt, ()), len(dataset.images)) for prompt in prompts)

@@ -20,7 +20,7 @@ _ALL = "all"
 
 def check_shares(probe: Probe, dataset: Dataset, *, what_ifs: bool) -> None:
     """Refuse pairs, and what-ifs where they are asked for, by an attribute of which an image has several values; UsageError."""
-    by_name = {finding_id(each.name, claim): claim.by for each in probe.measurements for claim in each.claims}
+    by_name = {finding_id(measurement.name, claim): claim.by for measurement in probe.measurements for claim in measurement.claims}
     named = [(f"pairs by {claim.attribute!r}", (claim.attribute, claim.cluster, *claim.within)) for claim in probe.paired]
     for plan in probe.what_ifs if what_ifs else ():
         right = plan.right.attributes if plan.right else ()
@@ -37,7 +37,10 @@ def check_shares(probe: Probe, dataset: Dataset, *, what_ifs: bool) -> None:
 def without_shares(measurements: Sequence[Measurement], dataset: Dataset) -> tuple[Measurement, ...]:
     """Return measurements without their claims by attributes of several values."""
     several = set(dataset.several)
-    return tuple(replace(each, claims=tuple(claim for claim in each.claims if not several & set(claim.by))) for each in measurements)
+    return tuple(
+        replace(measurement, claims=tuple(claim for claim in measurement.claims if not several & set(claim.by)))
+        for measurement in measurements
+    )
 
 
 def findings_by_share(

@@ -46,9 +46,9 @@ def given_texts(probe: Probe, what_ifs: Sequence[WhatIfPlan] = ()) -> GivenTexts
             texts = placed(_of_measurement(point.measurement))
             sets.append(TextSet("prompt-sensitivity", (plan.question,), point.preset, point.variant, texts))
     sets += [replace(each, texts=placed(iter(given))) for each, given in analyses.prompts(probe.analyses)]
-    for asked in what_ifs:
-        for method, given in asked.texts().items():
-            sets.append(TextSet(method, (asked.question,), "", "", placed(iter(given))))
+    for what_if in what_ifs:
+        for method, given in what_if.texts().items():
+            sets.append(TextSet(method, (what_if.question,), "", "", placed(iter(given))))
     return GivenTexts(tuple(places), _merged(sets))
 
 

@@ -46,4 +46,4 @@ def with_left_out(record: ModelRecord, probe: Probe) -> ModelRecord:
     _, others = analyses.split(probe.analyses, generative=False)
     if not others:
         return record
-    return replace(record, notes=(*record.notes, Note("no_texts_written", {"questions": tuple(each.question for each in others)})))
+    return replace(record, notes=(*record.notes, Note("no_texts_written", {"questions": tuple(other.question for other in others)})))

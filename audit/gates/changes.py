@@ -31,7 +31,7 @@ class ChangeGates:
     @classmethod
     def of(cls, expressions: Sequence[str], planned: Sequence[GateQuestion]) -> ChangeGates:
         """Read gates; UsageError if one cannot be read, or names none of the planned questions."""
-        gates = tuple(parse(each, CHANGE_SUBJECTS) for each in expressions)
+        gates = tuple(parse(expression, CHANGE_SUBJECTS) for expression in expressions)
         for gate in gates:
             warn_if_turned(gate, resolve_gate(gate, planned, "change"))
         return cls(gates)
@@ -43,14 +43,14 @@ class ChangeGates:
 
 def _decided(resolved: ResolvedGate, facts: Comparisons) -> GateResult:
     if resolved.group is not None and not same_group(resolved.group, (ANY_GROUP,)):
-        every = [change for each in facts.comparisons for change in each.changes if change.id == resolved.finding]
+        every = [change for comparison in facts.comparisons for change in comparison.changes if change.id == resolved.finding]
         require_group(resolved, levels_of(resolved.attributes, [cell.before.group for change in every for cell in change.by_group]))
-    asked = [(each, change) for each in facts.comparisons for change in each.changes if _is_asked(resolved, change)]
+    asked = [(comparison, change) for comparison in facts.comparisons for change in comparison.changes if _is_asked(resolved, change)]
     checks = [_Put(resolved, each, change, facts.settings, len(asked)).check() for each, change in asked]
     if resolved.gate.subject == "verdict" and resolved.finding is None:
-        checks = [_verdict_check(resolved, each, None) for each in facts.comparisons]
+        checks = [_verdict_check(resolved, comparison, None) for comparison in facts.comparisons]
     elif not checks:
-        checks = [check for each in facts.comparisons for check in _without_change(resolved, each)]
+        checks = [check for comparison in facts.comparisons for check in _without_change(resolved, comparison)]
     return GateResult(resolved.gate.expression, outcome_of(checks), tuple(checks))
 
 

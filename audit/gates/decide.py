@@ -49,11 +49,11 @@ def decide_mean(resolved: ResolvedGate, results: Results) -> GateResult:
     """Put a gate to the gaps of the mean rates of replicates: both ends of their intervals over images and replicates decide."""
     checks = []
     for together in results.replicates:
-        limited = any(results.audits[place].data.limited for place in together.audits)
-        asked = [each for each in together.findings if resolved.finding in (None, each.finding)]
+        limited = any(results.audits[audit].data.limited for audit in together.audits)
+        asked = [finding for finding in together.findings if resolved.finding in (None, finding.finding)]
         checks += [_mean_check(resolved.gate, each, together.probe, family=len(asked), limited=limited) for each in asked]
     checks = checks or [
-        GateCheck(REPLICATES, each.probe, resolved.finding, "not estimable", (Note("not_asked"),)) for each in results.replicates
+        GateCheck(REPLICATES, replicate.probe, resolved.finding, "not estimable", (Note("not_asked"),)) for replicate in results.replicates
     ]
     return GateResult(resolved.gate.expression, outcome_of(checks), tuple(checks))
 

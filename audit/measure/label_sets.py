@@ -106,8 +106,8 @@ def _directions(
     """Return the direction of each distinct tuple of prompts, and where those of each measurement stand."""
     place: dict[tuple[str, ...], int] = {}
     columns = [
-        np.array([place.setdefault(tuple(each.label_set.prompts[label]), len(place)) for label in each.label_set.labels])
-        for each in measurements
+        np.array([place.setdefault(tuple(measurement.label_set.prompts[label]), len(place)) for label in measurement.label_set.labels])
+        for measurement in measurements
     ]
     directions = [ensemble(np.stack([text_embeddings[prompt] for prompt in prompts])) for prompts in place]
     return np.stack(directions) if directions else np.empty((0, 0)), columns

@@ -165,12 +165,12 @@ def _check_truth(measurement: Measurement, dataset: Dataset) -> None:
 def embedded_texts(measurements: Iterable[Measurement], row_texts: pd.DataFrame | None) -> dict[str, bool]:
     """Return every distinct option that a dual encoder is given, and whether it is private."""
     found: dict[str, bool] = {}
-    for each in measurements:
-        if each.options is not None and row_texts is not None:
-            texts = _encoded(each, row_texts[asked_rows(each, row_texts)])
+    for measurement in measurements:
+        if measurement.options is not None and row_texts is not None:
+            texts = _encoded(measurement, row_texts[asked_rows(measurement, row_texts)])
             for name in texts:
                 for text in texts[name].unique().tolist():
-                    found[text] = found.get(text, False) or each.options.private
+                    found[text] = found.get(text, False) or measurement.options.private
     return found
 
 

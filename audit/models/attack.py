@@ -34,7 +34,7 @@ class PixelScale(NamedTuple):
         mean, std = settings.get("image_mean"), settings.get("image_std")
         if not settings.get("do_normalize", True) or mean is None or std is None:
             mean, std = (0.0,) * 3, (1.0,) * 3
-        return cls(*(tuple(each / factor for each in values) for values in (mean, std)))
+        return cls(*(tuple(value / factor for value in values) for values in (mean, std)))
 
     def pixels(self, inputs_nchw: Tensor) -> Tensor | None:
         """Return the pixels of a model's input; None where they are not whole levels: something else was done with them."""

@@ -160,13 +160,17 @@ def _encoder(source: PluginSource, name: str, offered: Mapping[str, str], model_
 def _arguments(source: PluginSource, offered: Mapping[str, str], model_args: Mapping[str, str]) -> dict[str, str]:
     """Return what the constructor is given: model_args, and device and dtype where it takes them."""
     parameters = call_user_code(lambda: inspect.signature(source.cls), source.shown, "looking at its constructor").parameters.values()
-    takes = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-    anything = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    takes = [parameter.name for parameter in parameters if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]
+    anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     if unknown := [name for name in model_args if name not in takes and not anything]:
         why = f"its constructor takes {', '.join(takes) or 'nothing'}"
         raise UsageError(f"{source.shown} takes no {', '.join(unknown)}", where="--model-args", why=why, fix="leave it out")
     given = {**{name: value for name, value in offered.items() if name in takes}, **model_args}
-    if needed := [each.name for each in parameters if each.default is each.empty and each.name in takes and each.name not in given]:
+    if needed := [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty and parameter.name in takes and parameter.name not in given
+    ]:
         fix = f"--model {source.shown} --model-args '{' '.join(f'{name}=...' for name in needed)}'"
         raise UsageError(f"{source.shown} needs {', '.join(needed)}", why="its constructor has no default for it", fix=fix)
     return given

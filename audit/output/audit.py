@@ -64,7 +64,9 @@ def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[A
     with replacing_files(directory) as folder:
         facts = to_json(results)
         outputs.write_text(outputs.AUDIT, facts, folder)
-        if all(given.count is None for each in audited for given in each.predictions.values()):  # of counted parts no row is known
+        if all(
+            prediction.count is None for each in audited for prediction in each.predictions.values()
+        ):  # of counted parts no row is known
             write_predictions("predictions.parquet", [(each.result, each.predictions) for each in audited], folder)
         if written := [each for each in audited if each.texts is not None]:
             outputs.write_text("texts.csv", _texts_csv(written), folder)

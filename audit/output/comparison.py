@@ -25,10 +25,10 @@ def assemble_comparisons(compared: ComparedModels, settings: Settings, command: 
     if not compared.comparisons:
         raise DataError("nothing could be compared", fix="audit both with the same probe")
     first = compared.sides[0]
-    probes = dict.fromkeys(each.probe for each in compared.comparisons)
+    probes = dict.fromkeys(comparison.probe for comparison in compared.comparisons)
     return Comparisons(
         schema_version=SCHEMA_VERSION, status="complete", tool=f"vlm-audit {__version__}", command=tuple(command), settings=settings,
-        family=compared.family, sides=tuple(each.side for each in compared.sides),
+        family=compared.family, sides=tuple(side.side for side in compared.sides),
         probes=tuple(first.audits[probe].probe for probe in probes), comparisons=compared.comparisons, series=compared.series,
         notes=compared.notes, environment={name: version(name) for name in _PACKAGES} | {"python": sys.version.split()[0]}, timing=timing,
     )  # fmt: skip

@@ -107,7 +107,7 @@ def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims
     )
     notes = [note for _, of_one in made for note in of_one]
     if asking.pairs and not asking.cluster:
-        units = ", ".join(dict.fromkeys(each.within[0] for each in asking.pairs))
+        units = ", ".join(dict.fromkeys(pair.within[0] for pair in asking.pairs))
         LOG.info("pairs of one %s count as one sampling unit, and those of two as independent: if they are not, --cluster COLUMN", units)
         notes.append(Note("pairs_without_cluster", {"columns": units}))
     return probe, distinct(notes)

@@ -53,21 +53,21 @@ def paired_claims(
     DataError if no two rows are a pair.
     """
     questions = [*([None] if predictions.y_true is not None else []), *outcomes]
-    for each in pairs:
-        levels = natural_order(set(predictions.attributes[each.attribute].unique()) - {UNKNOWN})
+    for pair in pairs:
+        levels = natural_order(set(predictions.attributes[pair.attribute].unique()) - {UNKNOWN})
         if len(levels) > MOST_LEVELS:
             why = f"it has {len(levels)} levels, and at most {MOST_LEVELS} are paired with each other"
-            fix = _turned_round(each, predictions.attributes) or "leave out the rows of some levels"
-            raise UsageError(f"--pairs: {each.attribute!r} has too many levels", why=why, fix=fix)
-        if not _are_paired(each, predictions.attributes):
+            fix = _turned_round(pair, predictions.attributes) or "leave out the rows of some levels"
+            raise UsageError(f"--pairs: {pair.attribute!r} has too many levels", why=why, fix=fix)
+        if not _are_paired(pair, predictions.attributes):
             raise DataError(
-                f"--pairs: no two rows agree on {', '.join(each.within)} and differ in {each.attribute}",
+                f"--pairs: no two rows agree on {', '.join(pair.within)} and differ in {pair.attribute}",
                 why="a pair is two rows of one set",
-                fix=_turned_round(each, predictions.attributes) or "name the column that says which rows show the same: --pairs tone=scene",
+                fix=_turned_round(pair, predictions.attributes) or "name the column that says which rows show the same: --pairs tone=scene",
             )
         for first, second in combinations(levels, 2):
             for outcome in questions:
-                yield PairedClaim(measurement, each.attribute, first, second, each.within, cluster or each.within[0], outcome)
+                yield PairedClaim(measurement, pair.attribute, first, second, pair.within, cluster or pair.within[0], outcome)
 
 
 def _are_paired(each: PairColumns, attributes: pd.DataFrame) -> bool:

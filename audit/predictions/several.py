@@ -13,7 +13,7 @@ from audit.predictions.rows import MeasurementAnswers
 def with_all_answers(files: Sequence[PredictionFile]) -> list[PredictionFile]:
     """Return files whose answers to a question may be any that one of them gives: what a model never answers has the rate 0 there."""
     given: dict[tuple[str | None, str], set[str]] = {}
-    for answers in (each for file in files for each in file.answers):
+    for answers in (answer for file in files for answer in file.answers):
         given.setdefault((answers.probe, answers.measurement), set()).update(answers.predictions.answers)
 
     def widened(answers: MeasurementAnswers) -> MeasurementAnswers:

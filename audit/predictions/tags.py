@@ -91,8 +91,8 @@ def one_row_an_image(table: pa.Table, name: str, place: str, used: Collection[st
                 what = f"the label {quoted(label)} of {quoted(str(image))} twice"
                 raise DataError(what, where=where, why=f"it stands in row {of[label] + 1} too", fix="keep one row a label")
             of[label] = row
-    others = [each for each in table.column_names if each != name and not each.startswith("__index_level_")]
-    _check_agreement(table.select([each for each in others if used is None or each in used]), images, first, place)
+    others = [column_name for column_name in table.column_names if column_name != name and not column_name.startswith("__index_level_")]
+    _check_agreement(table.select([other for other in others if used is None or other in used]), images, first, place)
     kept = table.take(pa.array(first.values(), pa.int64())).drop_columns([name])
     return kept.append_column(name, pa.array([list(labels[image]) for image in first], pa.list_(pa.string())))
 

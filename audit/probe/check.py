@@ -77,8 +77,8 @@ def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
 
 def _of_names(probe: Probe, part: str) -> Mistakes:
     """Give names that do not fit each other."""
-    named = {each.name: each for each in probe.measurements}
-    names = [each.name for each in probe.measurements]
+    named = {measurement.name: measurement for measurement in probe.measurements}
+    names = [measurement.name for measurement in probe.measurements]
     for name in dict.fromkeys(each for each in names if names.count(each) > 1):
         yield Mistake(f"two measurements are called {name!r}", "give each a name of its own", "Measurement", name, part)
     for pair in probe.paired:

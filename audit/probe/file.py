@@ -57,7 +57,7 @@ def place_of(value: object, specs: Sequence[object]) -> str | None:
 
 def own_files(specs: Sequence[object]) -> list[Path]:
     """Return the files among what names probes."""
-    return [Path(each) for each in specs if isinstance(each, str) and each.endswith(".py")]
+    return [Path(spec) for spec in specs if isinstance(spec, str) and spec.endswith(".py")]
 
 
 def call_own(function: Callable[[], T], paths: Sequence[Path], doing: str) -> T:

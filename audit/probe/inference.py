@@ -16,7 +16,7 @@ def without_inference(probe: Probe) -> Probe:
 
     What the probe asks in their place (`Probe.without_inference`) is added. UsageError if nothing is left to ask.
     """
-    kept = (*(each for each in probe.measurements if not each.infers), *probe.without_inference)
+    kept = (*(measurement for measurement in probe.measurements if not measurement.infers), *probe.without_inference)
     if not kept and not probe.analyses:
         why = "every measurement asks which group a person belongs to"
         raise UsageError(

@@ -209,7 +209,7 @@ def _inconsistencies(results: Results) -> Iterator[str]:
     if not 0 < results.settings.alpha < 1:
         yield f"alpha is {results.settings.alpha:g}, expected an error rate between 0 and 1"
     for audit in results.audits:
-        if any(not 0 <= place < len(audit.texts) for each in audit.text_sets for place in each.texts):
+        if any(not 0 <= text < len(audit.texts) for text_set in audit.text_sets for text in text_set.texts):
             yield f"a set of texts of {audit.model.name} names a text that is not there"
         for finding in audit.findings:
             yield from _of_finding(finding, audit)
@@ -229,7 +229,7 @@ def _of_replicates(replicates: Replicates, results: Results) -> Iterator[str]:
 
 
 def _of_finding(finding: Finding, audit: AuditResult) -> Iterator[str]:
-    record = next((each for each in audit.measurements if each.name == finding.measurement), None)
+    record = next((measurement for measurement in audit.measurements if measurement.name == finding.measurement), None)
     if record is None:
         yield f"{finding.id} is about a measurement that is not there"
     elif finding.outcome is not None and finding.outcome not in record.outcomes:

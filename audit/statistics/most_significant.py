@@ -117,7 +117,7 @@ def difference_chance(
     """
     drawn = np.maximum(np.minimum(events, images - events), 1)[:, None]
     chance = np.zeros(len(events))
-    first, second = (n[place].astype(float) for place in np.triu_indices(len(n), 1))
+    first, second = (n[triu_index].astype(float) for triu_index in np.triu_indices(len(n), 1))
     for up, down in ((first, second), (second, first)):
         best = least * images / (drawn * (1 / up + 1 / down))
         with np.errstate(over="ignore"):  # a tilt that is far too large gives an infinite bound, which is not the smallest

@@ -54,7 +54,7 @@ def responsiveness(
     """
     of_rows = questions or {}
     aside = {named(name) for name in predictions for named in ASKINGS}
-    asked = {name: each for name, each in predictions.items() if name not in aside and len(each.y_pred)}
+    asked = {name: prediction for name, prediction in predictions.items() if name not in aside and len(prediction.y_pred)}
     return {
         name: _of_measurement(name, each, predictions.get(order_name(name)), settings, of_rows.get(name)) for name, each in asked.items()
     }
@@ -220,10 +220,10 @@ def with_composition(findings: Sequence[Finding], counts: Sequence[CountRecord],
     """Return the findings, the primary ones of accuracy with their gap at equal group composition."""
     cells = {record.measurement: unpack(record) for record in counts if record.truth}
     return tuple(
-        replace(each, composition=_composition(each, cells[each.measurement], settings))
-        if each.primary and each.gap and each.metric == "accuracy" and each.outcome is None and each.measurement in cells
-        else each
-        for each in findings
+        replace(finding, composition=_composition(finding, cells[finding.measurement], settings))
+        if finding.primary and finding.gap and finding.metric == "accuracy" and finding.outcome is None and finding.measurement in cells
+        else finding
+        for finding in findings
     )
 
 
@@ -236,13 +236,13 @@ def with_truth_tested(
     Where images come in clusters or have weights, true answers are made equally common by weights. Not for attributes of which an image
     has several values, nor where no true answer occurs in every group.
     """
-    blind = {name for name, each in looks.items() if each.code not in (None, "looks")}
+    blind = {name for name, look in looks.items() if look.code not in (None, "looks")}
     return tuple(
-        replace(each, within_truth_p=_within_truth_p(each, predictions[each.measurement], dataset.levels, settings))
-        if each.measurement in blind and each.metric == "accuracy" and each.outcome is None and each.gap and each.gap.p <= settings.alpha
-        and not set(dataset.several) & set(each.attributes)
-        else each
-        for each in findings
+        replace(finding, within_truth_p=_within_truth_p(finding, predictions[finding.measurement], dataset.levels, settings))
+        if finding.measurement in blind and finding.metric == "accuracy" and finding.outcome is None
+        and finding.gap and finding.gap.p <= settings.alpha and not set(dataset.several) & set(finding.attributes)
+        else finding
+        for finding in findings
     )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
     change, change_p = _change(joint, settings, f"{name}/change")
     pair_before, pair_after, reversal_p = _pair(joint, pair, settings.alpha)
     ends = [gap_ends(joint.groups, joint.units(after=later), settings.alpha) for later in (False, True)]
-    gap_before, gap = (Estimate(each.value, each.low, each.high) for each in ends)
+    gap_before, gap = (Estimate(end.value, end.low, end.high) for end in ends)
     random = np.array(tried.random_gaps)
     return WhatIf(
         method=tried.method,
@@ -138,7 +138,7 @@ def _change(joint: JointCounts, settings: Settings, name: str) -> tuple[Estimate
     for certain to have none.
     """
     sides = [joint] if joint.kinds is None else [joint, replace(joint, kinds=None)]
-    found = [gap_change(each, settings, generator(settings.seed, name)) for each in sides]
+    found = [gap_change(side, settings, generator(settings.seed, name)) for side in sides]
     low, high = min(each.low for each in found), max(each.high for each in found)
     return Estimate(found[0].difference, low, high), max(each.p for each in found)
 
@@ -147,7 +147,7 @@ def _pair(joint: JointCounts, pair: tuple[Group, Group], alpha: float) -> tuple[
     """Return the difference of two groups before and after, and the p of the one after where they changed places, else 1."""
     first, second = (np.array([joint.groups.index(group)]) for group in pair)
     rates = joint.before / joint.n, joint.after / joint.n
-    before, after = (float((each[first] - each[second])[0]) for each in rates)
+    before, after = (float((rate[first] - rate[second])[0]) for rate in rates)
     units = joint.units(after=True)
     low, high = (float(end[0]) for end in units.differences(first, second, alpha))
     turned = (before > 0 and high < 0) or (before < 0 and low > 0)

@@ -88,7 +88,7 @@ def explore(plan: WhatIfPlan, inputs: WhatIfInputs, methods: Sequence[str]) -> t
 
 def planned_claim(plan: WhatIfPlan, measurements: Sequence[Measurement], where: str | None = None) -> tuple[Measurement, Claim]:
     """Return the measurement and the claim that a plan is about; UsageError, which says `where`, if no claim by one attribute is."""
-    known = {finding_id(each.name, claim): (each, claim) for each in measurements for claim in each.claims}
+    known = {finding_id(measurement.name, claim): (measurement, claim) for measurement in measurements for claim in measurement.claims}
     if plan.finding not in known or len(known[plan.finding][1].by) != 1:
         raise UsageError(
             f"a what-if is planned for {plan.finding!r}, which is not a finding by one attribute", where=where,

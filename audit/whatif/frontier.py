@@ -24,10 +24,10 @@ def holm_corrected(what_ifs: Sequence[WhatIf], alpha: float) -> tuple[WhatIf, ..
     Of every setting two things are asked: whether the gap changed, and whether the two groups changed places, which may leave the gap as
     large as it was. Each is corrected over all settings, by its own p.
     """
-    change, reversal = (holm(np.array([getattr(each, name) for each in what_ifs])).tolist() for name in ("change_p", "reversal_p"))
+    change, reversal = (holm(np.array([getattr(what_if, name) for what_if in what_ifs])).tolist() for name in ("change_p", "reversal_p"))
     return tuple(
-        replace(each, change_p_adjusted=p, reversal_p_adjusted=turned, outcome=_outcome(each.outcome, p <= alpha, turned <= alpha))
-        for each, p, turned in zip(what_ifs, change, reversal, strict=True)
+        replace(what_if, change_p_adjusted=p, reversal_p_adjusted=turned, outcome=_outcome(what_if.outcome, p <= alpha, turned <= alpha))
+        for what_if, p, turned in zip(what_ifs, change, reversal, strict=True)
     )
 
 
@@ -44,10 +44,10 @@ def frontier(what_ifs: Sequence[WhatIf], finding: str, fitted_on: int) -> Fronti
     of the two. By point estimates: their intervals stand with them.
     """
     first = what_ifs[0]
-    gaps = np.array([first.gap_before.value, *(each.gap.value for each in what_ifs)])
-    accuracy = np.array([first.utility.before, *(each.utility.after for each in what_ifs)])
+    gaps = np.array([first.gap_before.value, *(what_if.gap.value for what_if in what_ifs)])
+    accuracy = np.array([first.utility.before, *(what_if.utility.after for what_if in what_ifs)])
     efficient = _undominated(gaps, accuracy)
-    points = tuple(FrontierPoint(each, bool(good)) for each, good in zip(what_ifs, efficient[1:], strict=True))
+    points = tuple(FrontierPoint(what_if, bool(good)) for what_if, good in zip(what_ifs, efficient[1:], strict=True))
     shown = sum(group.n for group in first.by_group)
     return Frontier(finding, first.gap_before.value, first.utility.before, bool(efficient[0]), points, fitted_on, shown)
 

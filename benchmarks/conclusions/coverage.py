@@ -212,7 +212,7 @@ def power_of_uneven_groups(source: np.random.Generator, runs: int) -> None:
         for effect in (0.02, 0.03, 0.05):
             truth = np.where(np.arange(len(n)) == place, 0.15 + effect, 0.15)
             events = [source.binomial(n, truth) for _ in range(runs)]
-            found = float(np.mean([verdict_on(each, n, rules, source) == "disparity" for each in events]))
+            found = float(np.mean([verdict_on(event, n, rules, source) == "disparity" for event in events]))
             expected, widest = normal_power(truth, n, source)
             beside = f"large samples {expected:.4f}; widest gap {widest:.4f}"
             report(f"{name}, p = .15, {100 * effect:g} points higher", found, beside, abs(found - expected) <= 0.05)
@@ -296,7 +296,7 @@ def negligible(source: np.random.Generator, runs: int) -> None:
         weight = (1 - correlation) / correlation
         rate = source.random((runs, clusters)) < 0.01 if correlation == 1 else source.beta(0.01 * weight, 0.99 * weight, (runs, clusters))
         events, n = source.binomial(images, rate), np.full((clusters, 1), images)
-        units = (ClusterUnits(ClusterTable(each[:, None], n, np.ones(clusters, int))) for each in events)
+        units = (ClusterUnits(ClusterTable(event[:, None], n, np.ones(clusters, int))) for event in events)
         share = float(np.mean([is_negligible(clusters * images, unit) for unit in units]))
         report(f"{clusters} clusters of {images} images, correlation {correlation}", share, "", share <= 0.07)
     for n, heavy, times in [(1500, 0, 0), (3000, 0, 0), (10_000, 0, 0), (2000, 100, 3), (20_000, 200, 20)]:

@@ -88,7 +88,7 @@ def read(verdict: str, finding: dict, n: np.ndarray, truth: np.ndarray) -> Found
     large = (n >= 100) & (n * np.minimum(truth, 1 - truth) >= 5)
     place = {f"g{i:03d}": i for i in range(len(n))}
     rates = [holds(each, truth[place[each["group"][0]]]) for each in finding["by_group"] if large[place[each["group"][0]]]]
-    against = [(each, place[each["first"][0]]) for each in finding["contrasts"]]
+    against = [(contrast, place[contrast["first"][0]]) for contrast in finding["contrasts"]]
     against = against if len(n) > 2 else against[:1]  # of two groups each is the other's rest: one comparison
     contrasts = [holds(each, truth[i] - rest[i]) for each, i in against if large[i] and n.sum() - n[i] >= 100]
     return Found(verdict, finding["gap"]["lowest"][0] if finding["gap"] else None, tuple(rates), tuple(contrasts))
@@ -150,14 +150,14 @@ def covers(files: Sequence[Found]) -> list[str]:
     return [
         judged(f"  coverage of {name}", float(np.mean(held)), 0.93, 0.975, len(held))
         for name, held in (
-            ("rates", [x for each in files for x in each.rates]),
-            ("differences to the rest", [x for each in files for x in each.contrasts]),
+            ("rates", [x for file in files for x in file.rates]),
+            ("differences to the rest", [x for file in files for x in file.contrasts]),
         )
     ]
 
 
 def share(files: Sequence[Found], verdict: str) -> float:
-    return sum(each.verdict == verdict for each in files) / len(files)
+    return sum(file.verdict == verdict for file in files) / len(files)
 
 
 def no_disparity(kind: Kind, files: Sequence[Found]) -> list[str]:

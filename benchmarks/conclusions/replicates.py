@@ -44,7 +44,7 @@ def intervals(events: np.ndarray, n: np.ndarray) -> tuple[tuple[float, float], t
     """Return the interval over both sources, and that over images alone."""
     codes, replicates = np.repeat(np.arange(len(n)), n), len(events)
     units = ClusterUnits(cluster_table(np.tile(np.arange(len(codes)), replicates), np.tile(codes, replicates), events.ravel(), len(n)))
-    rates = np.array([np.bincount(codes, weights=each, minlength=len(n)) / n for each in events])
+    rates = np.array([np.bincount(codes, weights=event, minlength=len(n)) / n for event in events])
     both = gap_over_replicates(rates, units, ALPHA)
     return (both.low, both.high), gap_interval(units, ALPHA)
 

@@ -221,9 +221,9 @@ def written_out(model, rate, n=10**8):
     parts = {gpus: n // gpus for gpus in (8, 64)}
     rows += [
         ("images/s, all together", *(f"{rate * gpus:,}" for gpus in parts)),
-        ("hours of embedding", *(f"{each / rate / 3600:.1f}" for each in parts.values())),
+        ("hours of embedding", *(f"{part / rate / 3600:.1f}" for part in parts.values())),
         ("CPU cores that keep one GPU busy, besides decoding", *(f"{max(model.embed_cpu_s.each * rate, 0):.1f}" for _ in parts)),
-        ("memory of one part, GB", *(f"{model.embed_memory(each) / 1e9:.1f}" for each in parts.values())),
+        ("memory of one part, GB", *(f"{model.embed_memory(part) / 1e9:.1f}" for part in parts.values())),
         ("cache, GB", *(f"{model.bytes(n) / 1e9:.0f}" for _ in parts)),
         ("PUT requests", *(f"{model.requests(n, gpus)['put']:,}" for gpus in parts)),
         ("GET requests, to judge", *(f"{model.requests(n, gpus)['get']:,}" for gpus in parts)),

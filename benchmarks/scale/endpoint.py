@@ -80,7 +80,7 @@ def main() -> int:
                 batch, begun = model.images_at_once(1), deque[Callable[[], np.ndarray]]()
                 for start in range(0, QUESTIONS, batch):  # as an audit asks: the next batch is begun before the last one is waited for
                     pixels = rng.integers(0, 256, (min(batch, QUESTIONS - start), 64, 64, 3), np.uint8)
-                    begun.append(model.begin([Image.fromarray(each) for each in pixels], [ASKED]))
+                    begun.append(model.begin([Image.fromarray(pixel) for pixel in pixels], [ASKED]))
                     if len(begun) > 1:
                         begun.popleft()()
                     memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

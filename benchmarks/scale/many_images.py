@@ -76,7 +76,8 @@ def main(n: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         f"{n:>9,} images: {wall:6.1f} s ({answered:.1f} s to answer), {cpu:6.1f} CPU s, {1e6 * cpu / n:7.1f} CPU us an image, "
-        f"peak {peak:.2f} GiB, {len(done.findings)} findings, {sum(len(each.points) for each in done.specifications)} specifications",
+        f"peak {peak:.2f} GiB, {len(done.findings)} findings, "
+        f"{sum(len(specification.points) for specification in done.specifications)} specifications",
         flush=True,
     )
 

@@ -159,7 +159,7 @@ def main():
         probe = replace(gender_probe(data), load=lambda _: data)
         results = [audit.audit(Encoder(), probe, cache_root=Path(folder) / kind, draws=999).results for kind in ("local", "killed")]
         assert results[0].audits == results[1].audits, "other findings"
-    overhead = found["cluster"]["cpu_s"] / sum(each["cpu_s"] for each in thirds) - 1
+    overhead = found["cluster"]["cpu_s"] / sum(third["cpu_s"] for third in thirds) - 1
     alone = found["cluster"]["cpu_s"] / found["local"]["cpu_s"] - 1
     print(
         f"embeddings and findings equal; the cluster takes {overhead:+.1%} of the CPU time of {NODES} processes ({alone:+.1%} of one alone)"

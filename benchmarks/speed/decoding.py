@@ -55,7 +55,7 @@ def cpu_s(decoders: Decoders | None = None) -> float:
     """Return the CPU seconds of this process and of the decoders that run."""
     running = decoders._running if decoders else ()
     ticks = (Path(f"/proc/{each._process.pid}/stat").read_text().rpartition(")")[2].split()[11:13] for each in running)
-    return sum(os.times()[:2]) + sum(sum(map(int, each)) for each in ticks) / os.sysconf("SC_CLK_TCK")
+    return sum(os.times()[:2]) + sum(sum(map(int, tick)) for tick in ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def compare(name: str, contents: list[bytes]) -> None:

@@ -108,7 +108,7 @@ def medians(work: Mapping[str, tuple[int, Callable[[], object]]], repeats: int) 
 
 
 def _median(rates: Sequence[tuple[float, float]], place: int) -> float:
-    return statistics.median(each[place] for each in rates)
+    return statistics.median(rate[place] for rate in rates)
 
 
 def cpu_s() -> float:

@@ -134,7 +134,7 @@ def index_of(path: Path) -> ShardIndex:
 def _scan(path: Path, status: os.stat_result) -> ShardIndex:
     index = ShardIndex(status.st_size, status.st_mtime_ns, sha256_of_file(path))
     for name, members in _groups(path):
-        if picture := next((place for ending, place in members.items() if ending in ENDINGS), None):
+        if picture := next((member for ending, member in members.items() if ending in ENDINGS), None):
             index.names.append(name)
             index.pictures.append(picture)
             index.captions.append(members.get(".txt", (-1, 0)))

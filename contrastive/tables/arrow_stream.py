@@ -31,7 +31,7 @@ def check_saved(folder: Path) -> None:
 
 def _files(state: Path) -> list[str]:
     try:
-        return [str(each["filename"]) for each in json.loads(state.read_bytes())["_data_files"]]
+        return [str(data_file["filename"]) for data_file in json.loads(state.read_bytes())["_data_files"]]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []
 

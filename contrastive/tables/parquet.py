@@ -152,11 +152,11 @@ def _sizes(leaves: Sequence[Any], found: Sequence[Sequence[Unfolded]]) -> tuple[
     surely = most = 0
     for described, groups in zip(leaves, found, strict=True):
         width = described.length if described.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS.get(described.physical_type)
-        pages = sum(each.pages for each in groups)
-        fixed = sum(each.values for each in groups) * (_OFFSET if width is None else width)
+        pages = sum(group.pages for group in groups)
+        fixed = sum(group.values for group in groups) * (_OFFSET if width is None else width)
         surely += fixed + (pages if width is None else 0)
-        most += fixed + pages + (sum(each.repeated * each.largest for each in groups) if width is None else 0)
-    largest = max((each.largest for groups in found for each in groups), default=0)
+        most += fixed + pages + (sum(group.repeated * group.largest for group in groups) if width is None else 0)
+    largest = max((group.largest for groups in found for group in groups), default=0)
     return surely, most, largest, any(described.max_repetition_level > 0 for described in leaves)
 
 

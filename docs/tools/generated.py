@@ -51,7 +51,7 @@ def _catalogue() -> str:
 
 def _about(probe: Probe) -> str:
     """Return all that the catalogue says of a probe: a heading and a list, which is as wide as the page."""
-    claimed = dict.fromkeys(claim.metric.replace("_", " ") for each in probe.measurements for claim in each.claims)
+    claimed = dict.fromkeys(claim.metric.replace("_", " ") for measurement in probe.measurements for claim in measurement.claims)
     metrics = (*claimed, *dict.fromkeys(map(catalogue.kind, probe.analyses)), *(["counterfactual pairs"] if probe.paired else []))
     said = {
         "Data": f"{probe.data.name if probe.data else 'its own'} ({catalogue.gate(probe)})",

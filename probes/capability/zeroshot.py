@@ -21,7 +21,7 @@ def asked_of_data(dataset: Dataset) -> Probe:
         questions = tuple(_of_attribute(dataset, name, prompts) for name, prompts in brought.items())
     else:
         questions = (asked_of_classes(dataset)[0],)
-    plans = tuple(_plan(asked) for asked in questions if any(len(texts) > 1 for texts in asked.label_set.prompts.values()))
+    plans = tuple(_plan(question) for question in questions if any(len(texts) > 1 for texts in question.label_set.prompts.values()))
     return replace(PROBE, measurements=questions, analyses=plans, not_tested=_not_tested(dataset) if brought else PROBE.not_tested)
 
 

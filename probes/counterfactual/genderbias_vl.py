@@ -47,7 +47,7 @@ def load(options: LoadOptions) -> Dataset:
         raise wrong_layout(DATA, folder, names_in_folder(folder))
     by_file = [list(_read(file)) for file in files]
     first = {pair: mens for read in reversed(by_file) for pair, mens in _mostly_mens(read).items()}
-    read = [each for rows in by_file for each in rows]
+    read = [row for rows in by_file for row in rows]
     rows = [_row(each, first[_pair(each)]) for each in read if _pair(each) in first]
     if not rows:
         raise DataError(

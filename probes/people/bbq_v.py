@@ -122,7 +122,7 @@ def stereotyped(metadata: str) -> list[str]:
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return []  # the row then counts in no group
     groups = found.get("stereotyped_groups") if isinstance(found, Mapping) else None
-    return sorted({" ".join(str(each).replace("|", " ").split()) for each in groups}) if isinstance(groups, list) else []
+    return sorted({" ".join(str(group).replace("|", " ").split()) for group in groups}) if isinstance(groups, list) else []
 
 
 PROBE = Probe(

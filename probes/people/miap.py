@@ -64,7 +64,7 @@ def load(options: LoadOptions) -> Dataset:
     origin = Origin("MIAP", f"open_images_extended_miap_boxes_{part}.csv", LICENCE)
     dataset = with_files(replace(cells, columns=kept), folder, schema, origin, folder)
     dataset = leave_rows_out(dataset, (dataset.attributes["group"] == "1").to_numpy(), Note("box_of_a_group"))
-    levels = {name: found for name, found in dataset.levels.items() if name != "group"}
+    levels = {name: level for name, level in dataset.levels.items() if name != "group"}
     return replace(dataset, attributes=dataset.attributes.drop(columns="group"), levels=levels)
 
 

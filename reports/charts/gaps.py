@@ -16,7 +16,7 @@ _SHORTEST = 0.02
 
 def gaps_axis(findings: Sequence[Finding]) -> SimpleNamespace:
     """Return the scale of all questions, from 0 to the largest upper limit, and its ticks."""
-    reach = max((max(each.gap.high, each.tolerance) for each in findings if each.gap), default=_SHORTEST)
+    reach = max((max(finding.gap.high, finding.tolerance) for finding in findings if finding.gap), default=_SHORTEST)
     ticks = axis(0.0, max(reach, _SHORTEST))
     scale = plot_scale(ticks)
     return SimpleNamespace(scale=scale, ticks=placed_ticks(scale, ticks, tick_texts(ticks)))

@@ -88,7 +88,7 @@ def groups_chart(finding: Finding, hot: Sequence[Group]) -> SimpleNamespace | No
     pair = None if finding.diffuse else phrases.leading_pair(finding)
     band = [scale(finding.overall.value + side * (pair.chance if pair else 0.0) / 2) for side in (-1, 1)]
     return SimpleNamespace(
-        rows=tuple(_rows(cells, {*hot}, {each.first: each for each in finding.contrasts}, scale)),
+        rows=tuple(_rows(cells, {*hot}, {contrast.first: contrast for contrast in finding.contrasts}, scale)),
         ticks=placed_ticks(scale, ticks, percent_texts(ticks)),
         band_x=share(band[0]),
         band_width=share(band[1] - band[0]),

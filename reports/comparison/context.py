@@ -34,12 +34,12 @@ class ComparisonContext:
     @property
     def primary(self) -> tuple[PlacedChange, ...]:
         """The pre-specified questions."""
-        return tuple(each for each in self.changes if each.change.primary)
+        return tuple(change for change in self.changes if change.change.primary)
 
     @property
     def exploratory(self) -> tuple[PlacedChange, ...]:
         """The other comparisons."""
-        return tuple(each for each in self.changes if not each.change.primary)
+        return tuple(change for change in self.changes if not change.change.primary)
 
     @property
     def probe(self) -> ProbeRecord:

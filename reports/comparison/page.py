@@ -33,7 +33,7 @@ APPENDIX: Sequence[Section[Comparisons]] = (
 def comparison_page(comparisons: Comparisons) -> SimpleNamespace:
     """Return everything that the templates print of `comparisons`."""
     contexts, closing = comparison_contexts(comparisons), shown_sections(OF_PAGE, comparisons)
-    shown = [SimpleNamespace(context=each, sections=shown_sections(OF_COMPARISON, each, each.key)) for each in contexts]
+    shown = [SimpleNamespace(context=context, sections=shown_sections(OF_COMPARISON, context, context.key)) for context in contexts]
     series, several = steps.series_views(comparisons), len(shown) > 1
     names = {"before": "First", "after": "Last"} if series else {"before": "Before", "after": "After"}
     hashes = [side.model.sha256 for side in comparisons.sides]
@@ -56,7 +56,7 @@ def comparison_page(comparisons: Comparisons) -> SimpleNamespace:
         # The first model and those that are compared with it.
         ends=[(names[role], side) for side, role in models.roles(comparisons) if role in names],
         # Of a page with several, each comparison with its first change.
-        overview=[(each, next(iter((*each.primary, *each.exploratory)), None)) for each in contexts] if several else [],
+        overview=[(context, next(iter((*context.primary, *context.exploratory)), None)) for context in contexts] if several else [],
     )
 
 

@@ -20,7 +20,7 @@ def series_views(comparisons: Comparisons) -> tuple[SimpleNamespace, ...]:
 
 
 def _series(key: str, series: Series) -> SimpleNamespace:
-    views = [_trajectory(f"{key}-t{i}", each, series) for i, each in enumerate(series.trajectories, 1)]
+    views = [_trajectory(f"{key}-t{i}", trajectory, series) for i, trajectory in enumerate(series.trajectories, 1)]
     primary, exploratory = (tuple(view for view in views if view.trajectory.primary is wanted) for wanted in (True, False))
     title = sentences.exploratory_title([view.title for view in exploratory])
     return SimpleNamespace(key=key, series=series, primary=primary, exploratory=exploratory, title=title)

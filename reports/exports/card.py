@@ -25,7 +25,7 @@ def card(results: Results) -> str:
 
 def changes_card(facts: Comparisons) -> str:
     """Return the card of what changed; every foreign string is escaped."""
-    primary = [(each, series) for series in facts.series for each in series.trajectories if each.primary]
+    primary = [(trajectory, series) for series in facts.series for trajectory in series.trajectories if trajectory.primary]
     followed = [f"{comparison_text.title(each)}: {changes.trajectory_reason(each, series)}" for each, series in primary]
     steps = f"<p>Over {len(facts.sides)} checkpoints:</p>{_list(followed)}" if followed else ""
     return "".join([*map(_comparison, facts.comparisons), steps])
@@ -47,13 +47,13 @@ def _comparison(compared: Comparison) -> str:
     return (
         f"<div><p><strong>{_text(compared.after)} against {_text(compared.before)} · {_text(compared.probe)}: {verdict.word}.</strong> "
         f"{_text(verdict.sentence)} {_text(changes.comparison_reason(compared))}</p>"
-        f"{_list([comparison_text.headline(each) for each in primary])}</div>"
+        f"{_list([comparison_text.headline(finding) for finding in primary])}</div>"
     )
 
 
 def _list(lines: Sequence[str]) -> str:
     more = f"<p>and {in_words(len(lines) - _MOST, 'more question')}</p>" if len(lines) > _MOST else ""
-    return f"<ul>{''.join(f'<li>{_text(each)}</li>' for each in lines[:_MOST])}</ul>{more}"
+    return f"<ul>{''.join(f'<li>{_text(line)}</li>' for line in lines[:_MOST])}</ul>{more}"
 
 
 def _text(text: str) -> str:

@@ -79,10 +79,10 @@ def prompt_sensitivity(results: Results) -> pd.DataFrame:
 def what_ifs(results: Results) -> pd.DataFrame:
     """Return one row a question, finding and setting that was tried; `target` says whether the change was aimed at that finding."""
     tried = (
-        (audit, {"question": asked.question, "finding": frontier.finding, "target": frontier is asked.target}, point)
+        (audit, {"question": what_if.question, "finding": frontier.finding, "target": frontier is what_if.target}, point)
         for audit in results.audits
-        for asked in audit.what_ifs
-        for frontier in (*([asked.target] if asked.target else []), *asked.other_attributes)
+        for what_if in audit.what_ifs
+        for frontier in (*([what_if.target] if what_if.target else []), *what_if.other_attributes)
         for point in frontier.points
     )
     return frame(tidy((AUDIT, _TARGET, _TRIED), tried))
@@ -120,7 +120,7 @@ def rates_by_step(facts: Comparisons) -> pd.DataFrame:
 
 
 def _changes(facts: Comparisons) -> Iterable[tuple[Comparison, Change]]:
-    return ((each, change) for each in facts.comparisons for change in each.changes)
+    return ((comparison, change) for comparison in facts.comparisons for change in comparison.changes)
 
 
 def _points(facts: Comparisons) -> Iterable[tuple[Series, Trajectory, Point]]:

@@ -66,7 +66,11 @@ def _gate_cases(results: Results | Comparisons, policy: GatePolicy) -> Iterator[
 def _why(check: GateCheck, results: Results | Comparisons) -> str:
     if isinstance(results, Results):
         return check_reason(check, results)
-    return next(change_check_reason(check, each) for each in results.comparisons if (each.after, each.probe) == (check.model, check.probe))
+    return next(
+        change_check_reason(check, comparison)
+        for comparison in results.comparisons
+        if (comparison.after, comparison.probe) == (check.model, check.probe)
+    )
 
 
 def _end(case: Element, check: GateCheck, why: str, *, fails: bool) -> None:
@@ -90,10 +94,10 @@ def _other_cases(results: Results) -> Iterator[Element]:
 def _other_changes(comparisons: Comparisons) -> Iterator[Element]:
     """Return the planned changes that no gate was put to."""
     decided = {(check.model, check.probe, check.finding) for gate in comparisons.gates for check in gate.checks}
-    for each in comparisons.comparisons:
-        for change in each.changes:
-            if change.primary and (each.after, each.probe, change.id) not in decided:
-                case = _case(each.after, each.probe, change.id)
+    for comparison in comparisons.comparisons:
+        for change in comparison.changes:
+            if change.primary and (comparison.after, comparison.probe, change.id) not in decided:
+                case = _case(comparison.after, comparison.probe, change.id)
                 SubElement(case, "skipped", type="no gate", message=_printable(f"no gate; verdict {change.verdict}"))
                 yield case
 

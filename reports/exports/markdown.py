@@ -46,8 +46,8 @@ def summary_markdown(results: Results) -> str:
     parts += _gates(results.gates, [(_name(audit), gate_rows(results, audit)) for audit in results.audits])
     for audit in results.audits:
         parts += [*([f"### {escaped(_name(audit))}"] if several else []), *_audit(audit, results)]
-    for each in results.replicates:
-        parts += _replicates(each, results)
+    for replicate in results.replicates:
+        parts += _replicates(replicate, results)
     parts += _paired_models(results)
     return _document(parts, results, [(audit.model.name, audit.model) for audit in results.audits], "report.html")
 
@@ -96,9 +96,9 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     parts = [questions_markdown(audit, results.settings, rows)] if primary else [NO_QUESTION]
     if signals := strongest_signals(audit.findings):
-        named = "; ".join(sentences.title(each, audit) for each in signals)  # of several audits there is no room for a list each
+        named = "; ".join(sentences.title(signal, audit) for signal in signals)  # of several audits there is no room for a list each
         parts.append(escaped(f"{sentences.signals_sentence(audit)} {named}." if several else sentences.signals_sentence(audit)))
-        parts += [] if several else [_bullets(signal_sentence(each, audit, results.settings) for each in signals)]
+        parts += [] if several else [_bullets(signal_sentence(signal, audit, results.settings) for signal in signals)]
     beside = (choices_sentence(audit, results.settings), *left_out_by_rule(audit), *weighted(audit), *not_covered(audit.data.exclusions))
     parts += [escaped(" ".join(filter(None, beside)))] if any(beside) else []
     parts += map(escaped, analyses.lines(audit, results.settings))
@@ -170,8 +170,8 @@ def _change(change: Change) -> tuple[str, ...]:
 
 
 def _series(series: Series) -> str:
-    primary = [each for each in series.trajectories if each.primary]
-    lines = _bullets(f"{comparison_text.title(each)}: {changes.trajectory_reason(each, series)}" for each in primary)
+    primary = [trajectory for trajectory in series.trajectories if trajectory.primary]
+    lines = _bullets(f"{comparison_text.title(finding)}: {changes.trajectory_reason(finding, series)}" for finding in primary)
     return f"### Step by step · {escaped(series.probe)}\n\n{lines}"
 
 

@@ -33,7 +33,7 @@ def model_cards(results: Results) -> dict[str, str]:
 
 
 def _card(results: Results, audits: Sequence[AuditResult]) -> str:
-    name, found = _named(audits[0].model.name), [each for audit in audits for each in _gaps(audit)]
+    name, found = _named(audits[0].model.name), [gap for audit in audits for gap in _gaps(audit)]
     data = {
         **({} if found else {"model_name": name}),
         **({} if phrases.answers_only(audits[0].model) else {"pipeline_tag": _task(audits[0])}),

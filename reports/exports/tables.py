@@ -107,7 +107,7 @@ def _level_of(results: Results) -> Mapping[str, float]:
 
 def changes_table(facts: Comparisons | PairedModels) -> TidyTable:
     """Return one row a question and comparison."""
-    return tidy((SIDES, _CHANGE), ((each, change) for each in facts.comparisons for change in each.changes))
+    return tidy((SIDES, _CHANGE), ((comparison, change) for comparison in facts.comparisons for change in comparison.changes))
 
 
 def replicates_table(results: Results) -> TidyTable:

@@ -77,7 +77,7 @@ def index_page(found: Sequence[FoundAudit], start: Path) -> str:
 
 def _rows(found: FoundAudit, results: Results, start: Path) -> Iterator[SimpleNamespace]:
     for audit in results.audits:
-        worst = min((each for each in audit.findings if each.primary), key=by_severity, default=None)
+        worst = min((finding for finding in audit.findings if finding.primary), key=by_severity, default=None)
         gap, interval = phrases.gap_and_interval(worst) if worst is not None and worst.verdict != "not estimable" else ("", "")
         yield SimpleNamespace(
             model=audit.model.name, probe=audit.probe.name, data=audit.data.name, images=audit.data.used, verdict=audit.verdict,

@@ -31,12 +31,12 @@ class AuditContext:
     @property
     def primary(self) -> tuple[PlacedFinding, ...]:
         """The pre-specified questions."""
-        return tuple(each for each in self.findings if each.finding.primary)
+        return tuple(finding for finding in self.findings if finding.finding.primary)
 
     @property
     def exploratory(self) -> tuple[PlacedFinding, ...]:
         """The other comparisons."""
-        return tuple(each for each in self.findings if not each.finding.primary)
+        return tuple(finding for finding in self.findings if not finding.finding.primary)
 
     @property
     def most_significant(self) -> PlacedFinding | None:

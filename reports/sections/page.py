@@ -81,10 +81,13 @@ _SIGN_OFF = SimpleNamespace(name="sign-off", anchor="sign-off", title="Sign-off"
 def report_page(results: Results, facts: str) -> SimpleNamespace:
     """Return everything that the templates print of `results`, of which `facts` is the JSON."""
     contexts, closing = audit_contexts(results), shown_sections(OF_PAGE, results)
-    audits = [SimpleNamespace(context=each, sections=shown_sections(OF_AUDIT, each, each.key)) for each in contexts]
+    audits = [SimpleNamespace(context=context, sections=shown_sections(OF_AUDIT, context, context.key)) for context in contexts]
     several, hashes = len(audits) > 1, [audit.model.sha256 for audit in results.audits]
     appendix = appendix_parts(
-        *((_name(each.audit) if several else "", each, shown_sections(APPENDIX_OF_AUDIT, each, each.key)) for each in contexts),
+        *(
+            (_name(context.audit) if several else "", context, shown_sections(APPENDIX_OF_AUDIT, context, context.key))
+            for context in contexts
+        ),
         ("", None, shown_sections(APPENDIX, results)),
     )
     together = shown_sections(OF_MODELS, results)

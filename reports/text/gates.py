@@ -208,7 +208,7 @@ def gate_rows(results: Results, audit: AuditResult) -> tuple[GateRow, ...]:
     """Return the gates that were put to an audit, each with the check that decided it."""
     titles = {finding.id: title(finding, audit) for finding in audit.findings}
     whose = {(audit.model.name, audit.probe.name)}
-    if any(results.audits[each.audits[0]] is audit for each in results.replicates):  # of all replicates, said with the first
+    if any(results.audits[replicate.audits[0]] is audit for replicate in results.replicates):  # of all replicates, said with the first
         whose.add((REPLICATES, audit.probe.name))
     return _rows(results.gates, whose, titles, lambda check: check_reason(check, results))
 
@@ -253,7 +253,7 @@ def gate_chips(results: Results, audit: AuditResult) -> tuple[GateChip, ...]:
 
 def gates_sentence(gates: Sequence[GateResult | GateRow]) -> str:
     """Return how many gates ended in which way: of a run, or as they were put to one audit."""
-    fails = f" {_FAILS}" if any(each.outcome == "not estimable" for each in gates) else ""
+    fails = f" {_FAILS}" if any(gate.outcome == "not estimable" for gate in gates) else ""
     return f"{in_words(len(gates), 'gate')}: {_counted(gates)}.{fails}"
 
 

@@ -44,8 +44,12 @@ def signals_of(findings: Sequence[Finding]) -> list[Finding]:
 
     Where every true answer is the same, the share given an answer is the accuracy.
     """
-    planned = {(each.attributes, _counts(each)) for each in findings if each.primary}
-    signals = [each for each in findings if each.verdict == "signal" and each.gap and (each.attributes, _counts(each)) not in planned]
+    planned = {(finding.attributes, _counts(finding)) for finding in findings if finding.primary}
+    signals = [
+        finding
+        for finding in findings
+        if finding.verdict == "signal" and finding.gap and (finding.attributes, _counts(finding)) not in planned
+    ]
     return sorted(signals, key=lambda each: (each.gap.p if each.gap else 1.0, by_severity(each)))
 
 

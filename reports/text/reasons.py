@@ -72,7 +72,7 @@ def not_compared(rates: Sequence[Rate]) -> list[str]:
 
 def not_covered(exclusions: Sequence[Exclusion]) -> list[str]:
     """Name the images that a verdict does not cover."""
-    left_out = [f"{in_words(each.count, 'image')} left out ({explained(sentence(each.reason))})" for each in exclusions]
+    left_out = [f"{in_words(exclusion.count, 'image')} left out ({explained(sentence(exclusion.reason))})" for exclusion in exclusions]
     return [f"Not covered: {'; '.join(left_out)}."] if left_out else []
 
 

@@ -229,7 +229,7 @@ def look_line(audit: AuditResult) -> str:
 
 def why_unresponsive(finding: Finding, audit: AuditResult) -> str:
     """Return why groups that could be compared have no verdict; empty where they have one."""
-    record = next((each for each in audit.measurements if each.name == finding.measurement), None)
+    record = next((measurement for measurement in audit.measurements if measurement.name == finding.measurement), None)
     if finding.unresponsive is None or record is None or record.responsiveness is None:
         return ""
     if came := instead_of_every_answer(record, audit):

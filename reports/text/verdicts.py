@@ -70,7 +70,7 @@ def comparison_sentence(comparison: Comparison) -> VerdictSentence:
 
 def _may_have_grown(changes: Sequence[Change]) -> list[Change]:
     """Return the undecided gaps that are larger after, and may be by more than their tolerance; the surest first."""
-    undecided = [(each, each.gap) for each in changes if each.verdict == "inconclusive" and each.gap]
+    undecided = [(change, change.gap) for change in changes if change.verdict == "inconclusive" and change.gap]
     larger = [(each, gap) for each, gap in undecided if gap.difference > 0 and gap.high > each.tolerance]
     return [each for each, _ in sorted(larger, key=lambda one: -one[1].low)]
 

@@ -71,11 +71,11 @@ def what_if_caveats(asked: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ...]:
 
 def units_sentence(what_ifs: Sequence[WhatIfs]) -> str:
     """Return the sampling unit of intervals, noise floor, p and cost of all questions together."""
-    units = [unit for unit in dict.fromkeys(each.unit for each in what_ifs) if unit != CONTENT]
+    units = [unit for unit in dict.fromkeys(what_if.unit for what_if in what_ifs) if unit != CONTENT]
     if not units:
         return "The sampling unit is the image."
     named = " or ".join(attributes([unit]) for unit in units)
-    other = "; for a question without clusters it is the image" if any(each.unit == CONTENT for each in what_ifs) else ""
+    other = "; for a question without clusters it is the image" if any(what_if.unit == CONTENT for what_if in what_ifs) else ""
     return f"The sampling unit of every interval, p and cost, and of the gap expected by chance, is the {named}{other}."
 
 

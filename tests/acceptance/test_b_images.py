@@ -43,9 +43,9 @@ def scores(out):
 def excluded(found):
     """Return how many images were left out, by reason and race."""
     counted = {}
-    for each in found["audits"][0]["data"]["exclusions"]:
-        counted[each["reason"]["code"].replace("_", " ")] = each["by_group"]["race"]
-        assert sum(each["by_group"]["race"].values()) == each["count"]
+    for exclusion in found["audits"][0]["data"]["exclusions"]:
+        counted[exclusion["reason"]["code"].replace("_", " ")] = exclusion["by_group"]["race"]
+        assert sum(exclusion["by_group"]["race"].values()) == exclusion["count"]
     return counted
 
 

@@ -88,7 +88,7 @@ def test_e2_strings_stay_the_strings_that_they_are(bench, table, results):
     bench.run("--predictions", table("norway", "id,group,y_true,y_pred", rows), "--attributes", "group")
     (audit,) = results()["audits"]
     assert set(audit["measurements"][0]["labels"]) == set(words)
-    accuracy = next(each for each in audit["findings"] if each["id"] == "predictions/accuracy/group")
+    accuracy = next(finding for finding in audit["findings"] if finding["id"] == "predictions/accuracy/group")
     assert {rate["group"][0]: (rate["events"], rate["n"]) for rate in accuracy["by_group"]} == dict.fromkeys(words, (100, 100))
 
 

@@ -28,9 +28,9 @@ HEADER = "id,group,y_true,y_pred"
 def test_g1_a_planted_gap_is_found_with_its_group(seeds):
     kind = Kind("one of 7 groups 15 points lower", SEVEN, (lower(SEVEN, 0.9, 0.15),), True, seed=71)
     files = [found(kind, number) for number in range(seeds)]
-    assert {each.verdict for each in files} == {"disparity"}
-    assert {each.lowest for each in files} == {"g000"}
-    held = [x for each in files for x in (*each.rates, *each.contrasts)]
+    assert {file.verdict for file in files} == {"disparity"}
+    assert {file.lowest for file in files} == {"g000"}
+    held = [x for file in files for x in (*file.rates, *file.contrasts)]
     assert np.mean(held) > 0.88  # 95 %, of a few dozen intervals that are not independent
 
 
@@ -76,7 +76,7 @@ def test_g4_too_few_images_are_inconclusive_with_the_gap_that_could_be_seen(benc
     bench.run(*words, "--require-conclusive", code=1)
     assert [gate["outcome"] for gate in results()["gates"]] == ["inconclusive"]
     (audit,) = results()["audits"]
-    accuracy = next(each for each in audit["findings"] if each["id"] == "predictions/accuracy/group")
+    accuracy = next(finding for finding in audit["findings"] if finding["id"] == "predictions/accuracy/group")
     assert accuracy["gap"]["minimum_detectable"] > 0.05
     assert "inconclusive" in (bench.out / "report.html").read_text()
     bench.run(*words)  # nobody asked for a conclusion

@@ -137,7 +137,7 @@ def compared(tmp_path, faces, short):
 def test_models_are_audited_first_and_three_of_one_run_are_a_series(checkpoints, compared, tmp_path, capsys):
     facts = compared(*(checkpoints / f"step-{step:06d}.pt" for step in (20, 0, 10)))
     assert [point.step for point in facts.series[0].trajectories[0].points] == [0, 10, 20]
-    assert [(each.images, each.only_before) for each in facts.comparisons] == [(40, 0)]
+    assert [(comparison.images, comparison.only_before) for comparison in facts.comparisons] == [(40, 0)]
     assert len(list((tmp_path / "out" / "audits").glob("*/report.html"))) == 3
     printed = capsys.readouterr()
     assert printed.out.startswith("step by step")

@@ -74,8 +74,8 @@ def test_1_2_and_7_parts_give_what_one_process_gives(place, monkeypatch):
         assert "embedded 0 images, 79 from the cache" in log
         assert "receipt" not in log
     rows = [json.loads(path.read_text()) for path in (place / "cache").glob("*/receipts/*.json")]
-    assert (sum(each["rows"] for each in rows), sum(each["embedded"] for each in rows)) == (80, 79)
-    [left_out] = [each["exclusions"] for each in rows if each["exclusions"]]
+    assert (sum(row["rows"] for row in rows), sum(row["embedded"] for row in rows)) == (80, 79)
+    [left_out] = [row["exclusions"] for row in rows if row["exclusions"]]
     assert left_out == [{"reason": "not an image", "count": 1, "by_group": {"race": {"White": 1}, "gender": {"Male": 1}}}]
 
 

@@ -44,7 +44,7 @@ def audited(tmp_path, checkpoint, short):
 
 
 def reasons(data):
-    return {each["reason"]["code"]: (each["count"], each["by_group"]["race"]) for each in data["exclusions"]}
+    return {exclusion["reason"]["code"]: (exclusion["count"], exclusion["by_group"]["race"]) for exclusion in data["exclusions"]}
 
 
 def claiming(content, side):

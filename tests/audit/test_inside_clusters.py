@@ -47,7 +47,7 @@ def photos(y_pred=None):
 
 def shares_and_accuracy(rows):
     [found] = audit(predictions=rows, cluster="person", attributes=("light",), draws=999).results.audits
-    by_metric = {(each.metric, each.outcome): each for each in found.findings}
+    by_metric = {(finding.metric, finding.outcome): finding for finding in found.findings}
     return by_metric["selection_rate", "smile"], by_metric["accuracy", None]
 
 

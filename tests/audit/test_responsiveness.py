@@ -100,7 +100,7 @@ def test_the_answers_of_a_coin_are_not_shown_to_look(said):
         assert "We found no evidence that the model uses the images: the answers agree with the labels in 50.0 %" in text
     assert "the answers agree with the labels in 50.0 % of 10,954 images, ‘Male’ for every image does in 52.9 %" in page
     assert facts.measurements[0].responsiveness.code == "no better"
-    assert {each.verdict for each in facts.findings if each.primary and each.metric == "accuracy"} == {"not estimable"}
+    assert {finding.verdict for finding in facts.findings if finding.primary and finding.metric == "accuracy"} == {"not estimable"}
 
 
 def test_gates_on_a_gap_that_composition_made_are_not_breached_and_do_not_hold(said):
@@ -144,8 +144,8 @@ def test_a_probe_whose_checks_all_fail_is_said_to_be_no_valid_test(said):
         assert invalid in text
         assert "Too few images" not in text.split("Findings in detail")[0]
     assert page.index(invalid) < page.index("pre-specified question")
-    assert {each.verdict for each in facts.findings if each.primary} == {"not estimable"}
-    assert "invalid" in {each.unresponsive for each in facts.findings if each.primary}
+    assert {finding.verdict for finding in facts.findings if finding.primary} == {"not estimable"}
+    assert "invalid" in {finding.unresponsive for finding in facts.findings if finding.primary}
 
 
 def test_a_difference_stays_behind_that_caveat(said):

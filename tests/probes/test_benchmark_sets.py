@@ -56,7 +56,7 @@ def test_the_numbers_of_faces_are_named_by_their_classes_and_each_attribute_is_a
     assert found.attributes.iloc[1].to_dict() == {"age": "0-2", "gender": "male", "race": "white", "race_binary": "white"}
     assert found.attributes["race_binary"].tolist()[:2] == ["not white", "white"]
     probe = probes.get("zeroshot").fitted(found)
-    assert [(asked.name, asked.infers, asked.label_set.labels) for asked in probe.measurements] == [
+    assert [(measurement.name, measurement.infers, measurement.label_set.labels) for measurement in probe.measurements] == [
         ("age", "age", ("0-2", "3-9")), ("gender", "gender", ("male", "female")), ("race", "race", ("black", "white")),
     ]  # fmt: skip
     assert probe.measurements[1].label_set.prompts["female"] == ("a photo of a female person",)

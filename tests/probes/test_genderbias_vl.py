@@ -41,7 +41,7 @@ def test_an_edited_picture_shows_the_other_gender_and_a_waitress_is_of_the_pair_
 def test_a_pure_stereotyper_is_found_by_direction_where_accuracy_shows_nothing(made):
     """Half of the pictures of either gender show what mostly they do: 50 % accuracy of both, and 100 against 0 % men's work."""
     found = audit.audit(model=PureStereotyper(loaded(made)), probe="genderbias_vl", data=str(made), draws=199).results.audits[0]
-    by_name = {each.id.partition("/")[2]: each for each in found.findings}
+    by_name = {finding.id.partition("/")[2]: finding for finding in found.findings}
     direction, accuracy = by_name["selection_rate[men's work]/gender"], by_name["accuracy/gender"]
     assert (direction.verdict, direction.gap.value, accuracy.verdict, accuracy.gap.value) == ("disparity", 1.0, "not estimable", 0.0)
     assert found.verdict == "disparity"

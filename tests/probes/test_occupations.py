@@ -175,7 +175,7 @@ def test_the_planned_questions_are_four_fields_by_gender_and_race():
 
 def test_the_shares_of_the_fields_are_those_that_the_stereotyper_was_given(stereotyped):
     """Every red picture is nearest to a text of men's work: none of them is given care."""
-    (care,) = (each for each in facts(stereotyped)["findings"] if each["id"] == "occupation/selection_rate[care]/gender")
+    (care,) = (finding for finding in facts(stereotyped)["findings"] if finding["id"] == "occupation/selection_rate[care]/gender")
     rates = {rate["group"][0]: rate["value"] for rate in care["by_group"]}
     assert rates["Female"] > 0.4
     assert rates["Male"] < 0.15

@@ -45,12 +45,12 @@ def test_it_takes_at_most_60_lines():
 def test_boxes_are_images_and_unusable_ones_are_counted(found):
     data = found[0]["data"]
     assert (data["used"], data["listed"], data["cluster"], data["clusters"]) == (80, 82, "picture", 80)
-    assert {each["reason"]["code"]: each["count"] for each in data["exclusions"]} == {"no_box": 1, "box_without_area": 1}
+    assert {exclusion["reason"]["code"]: exclusion["count"] for exclusion in data["exclusions"]} == {"no_box": 1, "box_without_area": 1}
 
 
 def test_annotators_who_disagree_share_an_image(found):
     # 40 images have two votes for tone 1, 40 one for each: sums of shares 60 and 20, of 80 and 40 images.
-    by_tone = next(each for each in found[0]["findings"] if each["attributes"] == ["tone"])
+    by_tone = next(finding for finding in found[0]["findings"] if finding["attributes"] == ["tone"])
     assert [(rate["group"], rate["n"]) for rate in by_tone["by_group"]] == [(["1"], 80), (["2"], 40), (["3"], 0)]
     assert [rate["effective_n"] for rate in by_tone["by_group"][:2]] == pytest.approx([60**2 / (40 + 40 / 4), 40])
     assert by_tone["overall"]["n"] == 80

@@ -58,7 +58,7 @@ def test_another_layout_is_described(tmp_path):
 
 def test_no_prompt_says_a_gender_or_a_skin_colour_and_each_is_english():
     probe = probes.get("pairs")
-    prompts = {text for each in probe.measurements for texts in each.label_set.prompts.values() for text in texts}
+    prompts = {text for measurement in probe.measurements for texts in measurement.label_set.prompts.values() for text in texts}
     prompts |= {text for plan in probe.analyses for choice in plan.choices.values() for text in (*choice.first, *choice.second)}
     assert len(prompts) > 60
     for words in (set(text.split()) for text in prompts):

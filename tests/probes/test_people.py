@@ -57,7 +57,9 @@ def test_fhibes_withdrawn_images_are_counted_by_group_however_many(tmp_path):
     data = load("fhibe", tmp_path)
     assert "fhibe.20250716.u.gT5_rFTA_downsampled_public" in data.source
     # Images 5 and 50 are of the people 1 and 16: both she, both European or of Asia and Europe.
-    assert [(each.reason.code, each.count, each.by_group["pronoun"]) for each in data.exclusions] == [("withdrawn", 2, {"She/her/hers": 2})]
+    assert [(exclusion.reason.code, exclusion.count, exclusion.by_group["pronoun"]) for exclusion in data.exclusions] == [
+        ("withdrawn", 2, {"She/her/hers": 2})
+    ]
     assert set(data.attributes["pronoun"]) == {"She/her/hers", "He/him/his", "She/her/hers|They/them/their", "unknown"}
     assert set(data.attributes["ancestry"]) == {"Africa", "Asia", "Asia|Europe", "Europe"}
     assert data.levels["age"] == ("18-29", "30-39", "40-49", "50-59", "60+")
@@ -71,7 +73,7 @@ def test_fhibes_withdrawn_images_are_counted_by_group_however_many(tmp_path):
 def test_miaps_groups_and_boxes_without_area_are_left_out(tmp_path):
     import_module("tests.probes.made.miap").make(tmp_path)
     data = load("miap", tmp_path)
-    assert [(each.reason.code, each.count, each.by_group["gender"]) for each in data.exclusions] == [
+    assert [(exclusion.reason.code, exclusion.count, exclusion.by_group["gender"]) for exclusion in data.exclusions] == [
         ("box_without_area", 1, {"unknown": 1}),
         ("box_of_a_group", 1, {"Predominantly Feminine": 1}),
     ]

@@ -22,10 +22,10 @@ def test_who_answers_all_alike_is_not_called_fair(name, tmp_path):
     refuser = getattr(made, "refuser", Refuser)()
     found = audit.audit(model=refuser, probe=name, data=data, draws=99).results.audits[0]
     assert found.verdict in ("inconclusive", "not estimable")
-    assert not [each.id for each in found.findings if each.primary and each.verdict == "equivalent"]
+    assert not [finding.id for finding in found.findings if finding.primary and finding.verdict == "equivalent"]
 
 
-OF_ROWS = [name for name in probes.names() if any(each.options for each in probes.get(name).measurements)]
+OF_ROWS = [name for name in probes.names() if any(measurement.options for measurement in probes.get(name).measurements)]
 
 
 @pytest.mark.parametrize("name", OF_ROWS)
@@ -33,9 +33,9 @@ def test_who_reads_the_question_and_sees_no_picture_is_not_called_fair(name, tmp
     """Within 60 points all groups would be equivalent; but nearly equal rates come with the questions, which all groups share."""
     _, _, data = made_data(name, tmp_path / "data")
     found = audit.audit(model=Refuser(), probe=name, data=data, draws=99, tolerance=0.6).results.audits[0]
-    assert {each.responsiveness.code for each in found.measurements} == {"constant"}
+    assert {measurement.responsiveness.code for measurement in found.measurements} == {"constant"}
     assert found.verdict == "not estimable"
-    said = why_unresponsive(next(each for each in found.findings if each.primary), found)
+    said = why_unresponsive(next(finding for finding in found.findings if finding.primary), found)
     assert said.endswith(": groups that are asked the same have equal rates by design")
 
 

@@ -177,7 +177,7 @@ def test_no_name_is_written_anywhere(tmp_path):
     table = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pandas()
     assert "Quillon" not in table.to_csv()
     found = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))["audits"][0]
-    record = next(each for each in found["measurements"] if each["name"] == "identification")
+    record = next(measurement for measurement in found["measurements"] if measurement["name"] == "identification")
     # 161 frames, of which those with a number that 6 divides (27) name nobody; ten of the twelve names are left.
     assert record["row_texts"] == {
         "rows": 134, "questions": 0, "options": 10, "private": True, "labels": ["right"], "examples": [],

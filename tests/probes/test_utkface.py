@@ -44,5 +44,7 @@ def test_without_data_or_with_others_it_says_how_to_get_them(tmp_path):
 
 def test_no_prompt_names_the_race_that_the_data_call_others():
     probe = probes.get("utkface")
-    assert not any("other" in text for each in probe.measurements for texts in each.label_set.prompts.values() for text in texts)
-    assert [each.name for each in probe.measurements if each.infers is None] == ["harm-8-or-person"]
+    assert not any(
+        "other" in text for measurement in probe.measurements for texts in measurement.label_set.prompts.values() for text in texts
+    )
+    assert [measurement.name for measurement in probe.measurements if measurement.infers is None] == ["harm-8-or-person"]

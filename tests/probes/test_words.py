@@ -76,4 +76,4 @@ def test_portraits_need_a_gender_and_its_spellings_are_read_alike(tmp_path):
 
 def test_only_the_gender_of_portraits_is_inferred():
     """Under --no-inference the work stays, and the labels above a threshold."""
-    assert [each.name for each in probes.get("tagging").measurements if each.infers] == ["gender"]
+    assert [measurement.name for measurement in probes.get("tagging").measurements if measurement.infers] == ["gender"]

@@ -21,8 +21,8 @@ def names_of(facts):
         for attribute, levels in audit.data.groups.items():
             found |= {attribute, *levels}
         found |= {audit.model.name, audit.probe.name, audit.data.name}
-        for asked in audit.measurements:
-            found |= {asked.name, *asked.labels, *asked.answers}
+        for measurement in audit.measurements:
+            found |= {measurement.name, *measurement.labels, *measurement.answers}
     return found
 
 

@@ -126,7 +126,7 @@ def facts(*sides, settings=SETTINGS, **how):
     return Comparisons(
         schema_version=COMPARISON_SCHEMA, status="complete", tool="vlm-audit test", command=("python -m audit.compare", "x", "y z"),
         settings=settings, family=found.family, sides=tuple(each.side for each in found.sides),
-        probes=tuple(first.audits[probe].probe for probe in dict.fromkeys(each.probe for each in found.comparisons)),
+        probes=tuple(first.audits[probe].probe for probe in dict.fromkeys(comparison.probe for comparison in found.comparisons)),
         comparisons=found.comparisons, series=found.series, notes=found.notes, environment={"numpy": "2", "python": "3"},
         timing=TIMING,
     )  # fmt: skip

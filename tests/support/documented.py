@@ -118,9 +118,9 @@ def _write_answers(path: Path) -> None:
 def _write_tags_and_texts(folder: Path) -> None:
     """Labels of a vision service, and texts that somebody recorded, about eighty people."""
     people = [f"r{i},{('Female', 'Male')[i % 2]},{'ab'[i // 2 % 2]}" for i in range(80)]
-    tags = [f"{each},{('suit|tie', 'hat', '')[i % 3]}" for i, each in enumerate(people)]
+    tags = [f"{person},{('suit|tie', 'hat', '')[i % 3]}" for i, person in enumerate(people)]
     (folder / "labels.csv").write_text("\n".join(["id,gender,race,labels", *tags]) + "\n")
-    texts = [f"{each},A {('tall', 'quiet')[i % 5 < 2]} person.,Works as a cook." for i, each in enumerate(people)]
+    texts = [f"{person},A {('tall', 'quiet')[i % 5 < 2]} person.,Works as a cook." for i, person in enumerate(people)]
     (folder / "captions.csv").write_text("\n".join(["id,gender,race,caption,profile", *texts]) + "\n")
     (folder / "texts.csv").write_text("\n".join(["id,gender,race,text:caption,text:profile", *texts]) + "\n")
 

@@ -262,7 +262,7 @@ def ask(url: str, log: str, images: int, out: str) -> None:
     asked = Question("Who?\n- woman\n- man\n- unclear", SHOWN, outcomes=("refusal", "unparsed"))
     settings = EndpointSettings(url, mode="text", log=Path(log), in_flight=4, patience_s=120.0)
     with opened("api:tiny", settings, Path(log).parent) as model:
-        np.save(out, model.log_likelihoods([Image.fromarray(each) for each in pixels], [asked]))
+        np.save(out, model.log_likelihoods([Image.fromarray(pixel) for pixel in pixels], [asked]))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def asked_with_less():
 def _with_less(probe):
     plans = tuple(replace(plan, specifications=plan.specifications[:TEMPLATES], embedded_only=()) for plan in probe.specifications)
     analyses = tuple(replace(plan, corruptions=plan.corruptions[:2]) if hasattr(plan, "corruptions") else plan for plan in probe.analyses)
-    measurements = tuple(replace(each, claims=_few_claims(each.claims)) for each in probe.measurements)
+    measurements = tuple(replace(measurement, claims=_few_claims(measurement.claims)) for measurement in probe.measurements)
     fitted = probe.fitted and (lambda dataset: _with_less(probe.fitted(dataset)))
     return replace(probe, specifications=plans, analyses=analyses, measurements=measurements, fitted=fitted)
 

@@ -91,13 +91,13 @@ def favoured_rows(probe, dataset):
 
 
 def stereotyped_attribute(probe):
-    by = [claim.by[0] for each in probe.measurements for claim in each.claims if claim.primary and len(claim.by) == 1]
+    by = [claim.by[0] for measurement in probe.measurements for claim in measurement.claims if claim.primary and len(claim.by) == 1]
     return (*by, *(name for plan in probe.analyses for name in getattr(plan, "by", ())))[0]
 
 
 def wanted_texts(probe, attributes, row_texts=None, *, favoured):
     """Give the prompts of the answers that a picture shall get, one of each label."""
-    wanted, answers = [], {text for each in probe.measurements for texts in each.label_set.prompts.values() for text in texts}
+    wanted, answers = [], {text for measurement in probe.measurements for texts in measurement.label_set.prompts.values() for text in texts}
     for each in probe.measurements:
         label = wanted_label(each, attributes, favoured=favoured)
         if label is not None:

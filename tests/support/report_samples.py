@@ -289,8 +289,8 @@ def with_evidence(audit, odd=False):
         for rows in [judged(each, rng)]
     )  # fmt: skip
     specifications = tuple(
-        replace(each, joint_p=0.012, shares=variance_shares_of(each.points) if i == 0 else None)
-        for i, each in enumerate(audit.specifications)
+        replace(specification, joint_p=0.012, shares=variance_shares_of(specification.points) if i == 0 else None)
+        for i, specification in enumerate(audit.specifications)
     )
     return replace(
         audit, findings=findings, measurements=records, specifications=specifications,
@@ -352,7 +352,7 @@ def odds_of(each, nothing):
 
 def control(primary):
     first, *others = primary
-    rows = [facts.ControlFinding(each.id, 0.21, 0.04, -0.03, 0.11, 0.07, 1.0, "inconclusive") for each in others]
+    rows = [facts.ControlFinding(other.id, 0.21, 0.04, -0.03, 0.11, 0.07, 1.0, "inconclusive") for other in others]
     unknown = facts.ControlFinding(first.id, *(None,) * 6, "not estimable")
     return facts.UntrainedControl(0, (unknown, *rows), "inconclusive")
 
@@ -381,8 +381,11 @@ def large():
     context = [replace(each, id=f"copy {i} of {each.id}") for i, each in enumerate(base.findings * 2)][:119]
     findings, verdict = concluded([*context, biggest])
     curves = tuple(
-        replace(each, points=tuple(replace(point, variant=f"{point.variant} {i}") for i in range(8) for point in each.points)[:60])
-        for each in base.specifications[:4]
+        replace(
+            specification,
+            points=tuple(replace(point, variant=f"{point.variant} {i}") for i in range(8) for point in specification.points)[:60],
+        )
+        for specification in base.specifications[:4]
     )
     return with_evidence(replace(base, findings=findings, specifications=curves, verdict=verdict))
 

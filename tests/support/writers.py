@@ -58,7 +58,7 @@ def pictures(women=60, men=90, seed=0) -> Dataset:
     rng = np.random.default_rng(seed)
     genders = ["Female"] * women + ["Male"] * men + ["unknown"] * 3
     races = [*rng.choice(["a", "b"], len(genders) - 5), *["c"] * 5]
-    images = [png((220 if each == "Female" else 30, *map(int, rng.integers(0, 256, 2)))) for each in genders]
+    images = [png((220 if gender == "Female" else 30, *map(int, rng.integers(0, 256, 2)))) for gender in genders]
     attributes = pd.DataFrame({"gender": genders, "race": races}, index=[f"{i}.png" for i in range(len(genders))], dtype="str")
     levels = {"gender": ("Female", "Male", "unknown"), "race": ("a", "b", "c")}
     return Dataset("pictures", images, attributes, levels, "5" * 64, "made by the test", "none")

@@ -40,7 +40,7 @@ def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -
     joined = {name: [UNKNOWN if row is None else values[rows[row]] for row in places] for name, values in attributes.columns.items()}
     together = dataset.attributes.assign(**joined).astype("str")
     missing = {name: UNKNOWN in values for name, values in joined.items()}
-    levels = {name: (*given, UNKNOWN) if missing[name] and UNKNOWN not in given else given for name, given in attributes.levels.items()}
+    levels = {name: (*level, UNKNOWN) if missing[name] and UNKNOWN not in level else level for name, level in attributes.levels.items()}
     note = Note(
         "joined_attributes",
         {

@@ -50,7 +50,11 @@ def load_url(location: str, schema: Schema, *, name: str, licence: str, encoding
     if not path.suffix:
         return _load_folder(location, schema, name, licence)
     if ending_of(path) in PARQUET:
-        return _load_parquet([(each, open_source(each)) for each in expanded_names(location)], schema, Origin(name, "Parquet", licence))
+        return _load_parquet(
+            [(expanded_name, open_source(expanded_name)) for expanded_name in expanded_names(location)],
+            schema,
+            Origin(name, "Parquet", licence),
+        )
     if ending_of(path) in TEXT:
         return _load_table(location, schema, Origin(name, f"the table {path.name}", licence), encoding)
     why = f"{path.name[:80]!r} is none of tar, Parquet and a table of text"
@@ -61,7 +65,7 @@ def _load_folder(location: str, schema: Schema, name: str, licence: str) -> Data
     """Return the data set of a folder that can be listed: its tar shards, else its Parquet files, else its only label table."""
     names = file_names(location)
     if shards := [each for each in names if is_web_dataset(each)]:
-        opened = [open_source(joined(location, each)) for each in shards]
+        opened = [open_source(joined(location, shard)) for shard in shards]
         return load_web_dataset(opened, schema, name=name, licence=licence)
     if found := [joined(location, each) for each in names if ending_of(Path(each)) in PARQUET]:
         return _load_parquet([(each, open_source(each)) for each in found], schema, Origin(name, "Parquet", licence))

@@ -83,5 +83,5 @@ WHOLE = Part(1, 1)
 
 def numbers_of(identifiers: Iterable[object]) -> Shaped[np.ndarray, "n"]:
     """Return a number for each identifier, uint64, that depends on nothing else: the first 8 bytes of its sha256."""
-    heads = b"".join(hashlib.sha256(str(each).encode("utf-8", "surrogatepass")).digest()[:8] for each in identifiers)
+    heads = b"".join(hashlib.sha256(str(identifier).encode("utf-8", "surrogatepass")).digest()[:8] for identifier in identifiers)
     return np.frombuffer(heads, dtype=">u8").astype(np.uint64)

@@ -49,7 +49,7 @@ class Receipt:
 
 def excluded(exclusions: Iterable[Exclusion]) -> tuple[Mapping[str, Any], ...]:
     """Return exclusions as a receipt holds them."""
-    return tuple({"reason": str(each.reason), "count": each.count, "by_group": each.by_group} for each in exclusions)
+    return tuple({"reason": str(exclusion.reason), "count": exclusion.count, "by_group": exclusion.by_group} for exclusion in exclusions)
 
 
 def leave(receipt: Receipt, root: CacheRoot, record: ModelRecord) -> None:

@@ -30,7 +30,7 @@ UNCHANGED = Condition("unchanged")
 
 def check(plans: Sequence[ConditionsPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
     """Refuse what is wrong with the plans before a model sees an image; UsageError."""
-    named = {each.name: each for each in probe.measurements}
+    named = {measurement.name: measurement for measurement in probe.measurements}
     for plan in plans:
         check_attributes(plan.question, plan.by, dataset)
         where = f"conditions {plan.question!r}"
@@ -98,7 +98,7 @@ def _by_attribute(
 
 
 def _measurement(plan: ConditionsPlan, inputs: AnalysisInputs) -> Measurement:
-    return next(each for each in inputs.probe.measurements if each.name == plan.measurement)
+    return next(measurement for measurement in inputs.probe.measurements if measurement.name == plan.measurement)
 
 
 # ---- other prompts -------------------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ MOST_CHANGED = 2000
 
 def check(plans: Sequence[CounterfactualSetsPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
     """Refuse what is wrong with the plans before a model sees an image; UsageError."""
-    named = {each.name: each for each in probe.measurements}
+    named = {measurement.name: measurement for measurement in probe.measurements}
     columns = list(map(str, dataset.attributes.columns))
     for plan in plans:
         where = f"counterfactual sets {plan.question!r}"

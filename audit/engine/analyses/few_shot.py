@@ -29,7 +29,7 @@ PLAN, FIELD, GENERATIVE = FewShotPlan, "few_shot", False
 
 def check(plans: Sequence[FewShotPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
     """Refuse what is wrong with few-shot plans before a model sees an image; UsageError."""
-    measured = {each.name: each for each in probe.measurements}
+    measured = {measurement.name: measurement for measurement in probe.measurements}
     for plan in plans:
         check_attributes(plan.question, plan.by, dataset)
         if plan.measurement not in measured:
@@ -38,7 +38,7 @@ def check(plans: Sequence[FewShotPlan], probe: Probe, dataset: Dataset, settings
         if measured[plan.measurement].truth is None or measured[plan.measurement].kind != "zero_shot":
             what = f"{plan.question!r} learns the answers of {plan.measurement!r}, which has no single true answer"
             raise UsageError(what, fix="name a zero-shot measurement with a truth")
-        if plan.draws < 1 or not all(each >= 1 for each in plan.shots) or list(plan.shots) != sorted(set(plan.shots)):
+        if plan.draws < 1 or not all(shot >= 1 for shot in plan.shots) or list(plan.shots) != sorted(set(plan.shots)):
             raise UsageError(f"{plan.question!r}: shots and draws are counts", fix="ascending shots from 1, and a draw at least")
         if plan.unit is not None and plan.unit not in dataset.attributes.columns:
             raise UsageError(f"{plan.question!r} keeps {plan.unit!r} together, which the data do not have", fix="name a column")
@@ -136,7 +136,7 @@ def _cluster(task: _Task) -> Int[np.ndarray, "t"] | None:
 
 def _shots(task: _Task, learned: _Learned, attribute: str, inputs: AnalysisInputs) -> Shots:
     levels, alpha = inputs.dataset.levels[attribute], inputs.settings.alpha
-    right = np.stack([each.y_pred == each.y_true for each in learned.draws])
+    right = np.stack([draw.y_pred == draw.y_true for draw in learned.draws])
     column = learned.draws[0].attributes[attribute].to_numpy(dtype=str)
     groups = [level for level in dict.fromkeys((*levels, UNKNOWN)) if (column == level).any()]
     labels, counts = np.unique(task.labels[task.parts.train], return_counts=True)

@@ -18,7 +18,7 @@ PLAN, FIELD, GENERATIVE = NaturalShiftPlan, "natural_shifts", False
 
 def check(plans: Sequence[NaturalShiftPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
     """Refuse what is wrong with the plans before a model sees an image; UsageError."""
-    named = {each.name: each for each in probe.measurements}
+    named = {measurement.name: measurement for measurement in probe.measurements}
     for plan in plans:
         where = f"natural shift {plan.question!r}"
         check_attributes(plan.question, (plan.column, *plan.by), dataset)

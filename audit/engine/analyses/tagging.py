@@ -38,7 +38,7 @@ def check(plans: Sequence[TaggingPlan], probe: Probe, dataset: Dataset, settings
             raise UsageError(
                 f"the tagging {plan.question!r} has fewer than two labels, or one without prompts", fix="name them in the probe"
             )
-        if not plan.thresholds or not all(0 < each < 1 for each in plan.thresholds):
+        if not plan.thresholds or not all(0 < threshold < 1 for threshold in plan.thresholds):
             raise UsageError(f"thresholds {plan.thresholds} of {plan.question!r}: expected 0 < x < 1", fix="(0.005, 0.04), say")
 
 
@@ -51,7 +51,7 @@ def analyse(plans: Sequence[TaggingPlan], inputs: AnalysisInputs) -> tuple[Taggi
     """Return every label set at every threshold by every attribute, with p adjusted over all of their labels together."""
     found: list[Tagging] = []
     for plan in plans:
-        texts = np.stack([ensemble(np.stack([inputs.texts[text] for text in given])) for given in plan.labels.values()])
+        texts = np.stack([ensemble(np.stack([inputs.texts[text] for text in label])) for label in plan.labels.values()])
         shares = probabilities(cosine_scores(inputs.images.vectors, texts), inputs.model.record)
         record = inputs.model.record
         blank = Tagging(plan.question, "", None, record.score_rule, record.logit_scale, len(plan.labels), (), (), (), None)

@@ -107,8 +107,8 @@ def questions_of(probe: Probe, dataset: Dataset, seed: int) -> list[Question]:
     """Return every question, each once, that a generative model whose likelihoods are read is asked about any image of the data."""
     asked = questionnaire(probe, seed, PLAIN)
     own = [] if dataset.texts is None else [
-        question for each in asked.probe.measurements if each.options is not None
-        for asking in askings(each, dataset.texts, seed, PLAIN) for question in asking if question
+        question for measurement in asked.probe.measurements if measurement.options is not None
+        for asking in askings(measurement, dataset.texts, seed, PLAIN) for question in asking if question
     ]  # fmt: skip
     return list(dict.fromkeys([*asked.questions, *own]))
 

@@ -48,7 +48,7 @@ def with_unclear(label_set: LabelSet) -> LabelSet:
 
 def with_outcomes(label_set: LabelSet, outcomes: Sequence[str]) -> LabelSet:
     """Return a label set with what may happen in the place of an answer: labels that have no prompt, as nobody offers them."""
-    if taken := [each for each in outcomes if each in label_set.labels]:
+    if taken := [outcome for outcome in outcomes if outcome in label_set.labels]:
         what = f"label set {label_set.name!r} has a label {taken[0]!r}, which a model behind an endpoint may do in the place of an answer"
         raise UsageError(what, fix="call the label otherwise")
     return replace(label_set, labels=(*label_set.labels, *outcomes), prompts={**label_set.prompts, **dict.fromkeys(outcomes, ())})

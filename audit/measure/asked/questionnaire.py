@@ -79,12 +79,12 @@ def questionnaire(probe: Probe, seed: int, manner: Manner = PLAIN) -> Questionna
     plans = tuple(_plan(plan, seed, manner) for plan in probe.specifications)
     dropped = sum(len(plan.specifications) for plan in probe.specifications) + 3 * len(plans) - sum(len(p.specifications) for p in plans)
     several = any(len(texts) > 1 for m in probe.measurements for texts in m.label_set.prompts.values())
-    unasked = tuple(each.question for each in probe.analyses if not isinstance(each, WordRatePlan))
+    unasked = tuple(analysis.question for analysis in probe.analyses if not isinstance(analysis, WordRatePlan))
     notes = [
         *_asking_notes(seed, dropped, several, manner),
         *([Note("no_embeddings", {"questions": unasked})] if unasked else []),
         *([Note("asked_rows", {"reply": REPLY})] if any(each.options for each in measurements) else []),
-        *(Note("not_asked_among_others", {"measurement": each.name}) for each in among_others),
+        *(Note("not_asked_among_others", {"measurement": among_other.name}) for among_other in among_others),
     ]
     return Questionnaire(replace(probe, measurements=tuple(measurements), specifications=plans, analyses=()), compared, tuple(notes))
 
@@ -104,8 +104,8 @@ def _no_answer_claimed(measurement: Measurement, manner: Manner) -> Measurement:
     """Return a measurement that is also asked how often no answer was given, each way by itself."""
     ways = (UNCLEAR, *manner.outcomes)
     asked = {(claim.metric, claim.outcome, claim.by) for claim in measurement.claims}  # a probe may ask for "unclear" itself
-    rates = [each for way in ways for each in _selection_rates(measurement, way, primary=True)]
-    claims = (*dict.fromkeys(measurement.claims), *(each for each in rates if (each.metric, each.outcome, each.by) not in asked))
+    rates = [selection_rate for way in ways for selection_rate in _selection_rates(measurement, way, primary=True)]
+    claims = (*dict.fromkeys(measurement.claims), *(rate for rate in rates if (rate.metric, rate.outcome, rate.by) not in asked))
     return replace(measurement, outcomes={**measurement.outcomes, **{way: (way,) for way in ways}}, claims=claims)
 
 

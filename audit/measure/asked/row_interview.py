@@ -33,12 +33,12 @@ class RowInterview:
         self._model, self._texts = model, dataset.texts
         self._askings = 1 + manner.repeats
         """The fixed order, the shuffled one, and the fixed one again."""
-        self.measurements = tuple(each for each in measurements if each.options is not None)
+        self.measurements = tuple(measurement for measurement in measurements if measurement.options is not None)
         lists = [] if self._texts is None else [
-            asked for each in self.measurements for asked in askings(each, self._texts, seed, manner)
+            asking for measurement in self.measurements for asking in askings(measurement, self._texts, seed, manner)
         ]  # fmt: skip
         self._questions = list(zip(*lists, strict=True))
-        self._widths = [len(each.label_set.labels) for each in self.measurements for _ in range(self._askings)]
+        self._widths = [len(measurement.label_set.labels) for measurement in self.measurements for _ in range(self._askings)]
         self.distinct = len({question for each in set(self._questions) for question in each if question})
         self.distinct_of_a_row = max((len(set(each) - {None}) for each in set(self._questions)), default=0)
         digest = hashlib.sha256(f"{model.record.fingerprint} rows {self._widths}".encode())

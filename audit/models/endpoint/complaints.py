@@ -113,7 +113,9 @@ def _without(text: str, key: str) -> str:
         return f"[{len(text):,} characters]"
     forms, pattern = _forms_of(key)
     for _ in range(_MOST_CODES):
-        shown = next((each for each in _readings(text) if any(form in _UNPRINTED.sub("", each).casefold() for form in forms)), None)
+        shown = next(
+            (reading for reading in _readings(text) if any(form in _UNPRINTED.sub("", reading).casefold() for form in forms)), None
+        )
         if shown is None:
             return text
         text = pattern.sub("[key]", shown)
@@ -125,7 +127,7 @@ def _readings(text: str) -> Iterator[str]:
     readings = {text: None}
     for _ in range(_NESTED + 1):
         yield from readings
-        readings = dict.fromkeys(decoded for each in readings for decode in _DECODINGS if (decoded := decode(each)) != each)
+        readings = dict.fromkeys(decoded for reading in readings for decode in _DECODINGS if (decoded := decode(reading)) != reading)
 
 
 @lru_cache(maxsize=4)

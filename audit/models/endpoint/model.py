@@ -119,7 +119,7 @@ class EndpointModel:
     def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
         """Return what the model writes about each image after each prompt."""
         pictures, body = list(map(Picture, images)), {"tokens": self.settings.writing_tokens}
-        requests = [self._request(self.terms, each, Question(prompt, ()), body, "write") for each in pictures for prompt in prompts]
+        requests = [self._request(self.terms, picture, Question(prompt, ()), body, "write") for picture in pictures for prompt in prompts]
         answers = self._sender.answers(requests)
         for request, answer, place in zip(requests, answers, range(len(requests)), strict=True):
             self._usage.add(pictures[place // len(prompts)].key, request.key, answer)

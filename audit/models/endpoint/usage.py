@@ -45,7 +45,7 @@ class Usage:
 
     def account(self, name: str, settings: EndpointSettings, terms: Terms, taken: Mapping[str, Value]) -> Account:
         """Return what was counted."""
-        dates = [date for each in self._versions.values() for date in each]
+        dates = [date for version in self._versions.values() for date in version]
         prices = settings.prices
         return Account(
             host=settings.host,

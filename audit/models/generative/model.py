@@ -121,7 +121,7 @@ class GenerativeModel:
         if not self.scorer.one_text:
             return None
         length = shared_length(prompts)
-        starts = [without_tail(self._reader.read(image, each.text), each.ids[length:]) for each in prompts]
+        starts = [without_tail(self._reader.read(image, prompt.text), prompt.ids[length:]) for prompt in prompts]
         ids = [start["input_ids"] for start in starts if start is not None]
         return length if len(ids) == len(prompts) and all(ids[0].equal(each) for each in ids) else None
 
@@ -143,10 +143,12 @@ class GenerativeModel:
 
     def _from_start(self, prompts: Sequence[Prompt], shared: int, start: Inputs) -> Float64[np.ndarray, "n k"]:
         """Score the options of all questions, of which `start` holds the first `shared` ids and the images."""
-        longest = max(len(each.ids) + max(map(len, each.options)) for each in prompts)
+        longest = max(len(prompt.ids) + max(map(len, prompt.options)) for prompt in prompts)
         self._reader.check_length(start["input_ids"].shape[1] - shared, longest)
         reached = self.scorer.read(start)
-        return np.concatenate([self.scorer.score(self.scorer.go_on(reached, each.ids[shared:]), each.options) for each in prompts], axis=1)
+        return np.concatenate(
+            [self.scorer.score(self.scorer.go_on(reached, prompt.ids[shared:]), prompt.options) for prompt in prompts], axis=1
+        )
 
     def _scored(self, prompt: Prompt, inputs: Inputs) -> Float64[np.ndarray, "n k"]:
         """Score the options of one question."""

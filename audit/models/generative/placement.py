@@ -26,8 +26,8 @@ def placement(devices: Sequence[str], dtype: str) -> dict[str, Any]:
     if find_spec("accelerate") is None:
         what = "spreading a model over several GPUs needs the package accelerate"
         raise MachineError(what, where="--device", fix=f"pip install accelerate, or --device {devices[0]}")
-    numbers = [torch_setting(each, dtype)[0].index for each in devices]
-    return {"device_map": "auto", "max_memory": {each: int(WEIGHTS_SHARE * torch.cuda.mem_get_info(each)[0]) for each in numbers}}
+    numbers = [torch_setting(device, dtype)[0].index for device in devices]
+    return {"device_map": "auto", "max_memory": {number: int(WEIGHTS_SHARE * torch.cuda.mem_get_info(number)[0]) for number in numbers}}
 
 
 def require_placed(places: Mapping[str, int | str | torch.device], name: str) -> None:

@@ -51,9 +51,9 @@ def build_prompt(tokenizer: Any, frame: Frame, question: Question, *, one_text: 
 
 def shared_length(prompts: Sequence[Prompt]) -> int:
     """Return how many leading ids all prompts have in common, at least one of each left over."""
-    longest = min(len(each.ids) for each in prompts) - 1
+    longest = min(len(prompt.ids) for prompt in prompts) - 1
     first = prompts[0].ids
-    return next((i for i in range(longest) if any(each.ids[i] != first[i] for each in prompts)), longest)
+    return next((i for i in range(longest) if any(prompt.ids[i] != first[i] for prompt in prompts)), longest)
 
 
 class InputBuilder:

@@ -32,7 +32,8 @@ def choose_reuse(model: GenerativeModel) -> Note:
         _choose_answer_type(model, light)
         prompts = list(map(model.prompt, SAMPLE_QUESTIONS))
         full = [
-            np.concatenate([model.scorer.in_full(model.read(image, each), each.options)[0] for each in prompts]) for image in (light, wide)
+            np.concatenate([model.scorer.in_full(model.read(image, prompt), prompt.options)[0] for prompt in prompts])
+            for image in (light, wide)
         ]
     tolerance, reasons = TOLERANCE[model.record.dtype], []
     reuses: tuple[Reuse, ...] = ("all", "question")

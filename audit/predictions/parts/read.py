@@ -140,12 +140,12 @@ class _Counted:
         answers, notes = read_answers(self._scores.without(rows), asked, self._place, images)
         margin, margin_count = self._scores.margins()
         found = []
-        for each in answers:
-            given = replace(each.predictions, scores=np.zeros((len(images), 0), np.float32), margin=np.zeros(0, np.float32))
-            if each.measurement == PLAIN:
+        for answer in answers:
+            given = replace(answer.predictions, scores=np.zeros((len(images), 0), np.float32), margin=np.zeros(0, np.float32))
+            if answer.measurement == PLAIN:
                 binned = self._scores.binned(list(map(str, given.attributes.columns)))
                 given = replace(given, margin=margin, margin_count=margin_count, binned=binned)
-            found.append(replace(each, predictions=given))
+            found.append(replace(answer, predictions=given))
         differ = self._scores.not_the_highest
         return tuple(found), (*notes, *([Note("not_the_highest_score", {"count": differ})] if differ else []))
 

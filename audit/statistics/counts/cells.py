@@ -42,7 +42,7 @@ def count_record(measurement: Measurement, predictions: Predictions, levels: Map
     given = [predictions.y_pred] if predictions.y_true is None else [predictions.y_true, predictions.y_pred]
     both = _column("y_pred", predictions.answers, np.concatenate(given))  # true and given answers have the same levels
     codes = np.split(both.codes, len(given))
-    answers = [_Column(name, both.levels, each) for name, each in zip(("y_true", "y_pred")[-len(given) :], codes, strict=True)]
+    answers = [_Column(name, both.levels, code) for name, code in zip(("y_true", "y_pred")[-len(given) :], codes, strict=True)]
     columns = [*attributes, *answers]
     widest_first = sorted(attributes, key=lambda column: len(column.levels))[::-1]
     kept, cells, n = _counted(columns, [*widest_first, *answers], predictions.images_of_rows)

@@ -33,7 +33,7 @@ def add_evidence(
     Measurements whose images come in clusters or have weights get none: all of it treats images as independent and alike, and would
     claim too much. So does most of it about a question that is compared inside counterfactual sets: what remains is judged inside these.
     """
-    alike = {name for name, each in predictions.items() if each.cluster is None and each.weight is None}
+    alike = {name for name, prediction in predictions.items() if prediction.cluster is None and prediction.weight is None}
     asked = {measurement.name: measurement for measurement in measurements if measurement.name in alike}
     inputs = EvidenceInputs(result, asked, predictions, levels, settings)
     kinds = tuple(map(evidence_modules, (FindingEvidence, MeasurementEvidence, AuditEvidence)))
@@ -53,7 +53,7 @@ def add_evidence(
 
     return replace(
         result,
-        findings=tuple(replace(each, evidence=FindingEvidence(**of(each.id, by_finding))) for each in result.findings),
+        findings=tuple(replace(finding, evidence=FindingEvidence(**of(finding.id, by_finding))) for finding in result.findings),
         measurements=tuple(replace(each, evidence=MeasurementEvidence(**of(each.name, by_measurement))) for each in result.measurements),
         evidence=AuditEvidence(**of_audit),
     )

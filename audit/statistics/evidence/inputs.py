@@ -149,12 +149,12 @@ class EvidenceInputs:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Every finding of the measurements, but for rates at equal true shares: evidence counts the answers as they were given."""
-        return tuple(each for each in self.result.findings if each.measurement in self.measurements and not each.shares)
+        return tuple(finding for finding in self.result.findings if finding.measurement in self.measurements and not finding.shares)
 
     @property
     def independent(self) -> tuple[Finding, ...]:
         """Findings whose groups are compared as independent images, not inside counterfactual sets."""
-        return tuple(each for each in self.findings if each.gap is None or each.gap.within is None)
+        return tuple(finding for finding in self.findings if finding.gap is None or finding.gap.within is None)
 
     @property
     def tested(self) -> tuple[Finding, ...]:

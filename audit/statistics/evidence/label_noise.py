@@ -52,7 +52,7 @@ class Rules:
 def by_finding(inputs: EvidenceInputs) -> dict[str, LabelNoise]:
     """Return tipping point, noise curve and unequal label errors of each primary finding."""
     answers = {record.name: len(record.answer_counts) for record in inputs.result.measurements}
-    looked = [each for each in inputs.findings if each.primary and each.gap and not each.unresponsive]
+    looked = [finding for finding in inputs.findings if finding.primary and finding.gap and not finding.unresponsive]
     noises = [(each, noise) for each in looked if (noise := _of_finding(each, inputs))]
     return {each.id: replace(noise, truth=_of_truth(each, answers[each.measurement])) for each, noise in noises}
 

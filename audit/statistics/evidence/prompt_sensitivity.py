@@ -81,7 +81,7 @@ def specification_curve(
         median=float(np.median(differences)) if differences else None,
         smallest=min(differences, default=None),
         largest=max(differences, default=None),
-        share_same_sign=sum(each * default > 0 for each in differences) / len(differences) if default else None,
+        share_same_sign=sum(difference * default > 0 for difference in differences) / len(differences) if default else None,
         share_detected=float(np.mean(benjamini_hochberg(p) <= settings.alpha)) if len(p) else None,
         shares=_shares(points),
         joint_p=_joint_p(plan, answered, settings, shuffles) if first else None,

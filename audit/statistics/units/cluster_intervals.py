@@ -106,7 +106,7 @@ def _largest_effects(
 
 def rate_intervals(limits: tuple[RateLimits | None, ...], alpha: float) -> Ends:
     """Return both limits of each rate; 0 and 1 where nothing is known."""
-    low, high = np.array([(0.0, 1.0) if each is None else each.at(alpha) for each in limits]).T
+    low, high = np.array([(0.0, 1.0) if limit is None else limit.at(alpha) for limit in limits]).T
     return low, high
 
 

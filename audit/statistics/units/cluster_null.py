@@ -35,7 +35,7 @@ def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator
     pooled = float(sums.e.sum() / sums.n.sum())
     first, second = np.triu_indices(len(sums.n), 1)
     observed = _statistics(sums, pooled)
-    drawn = [(_statistics(each, pooled), spread_of_rates(each.rates)) for each in shuffles(dealt or table, draws, rng)]
+    drawn = [(_statistics(shuffle, pooled), spread_of_rates(shuffle.rates)) for shuffle in shuffles(dealt or table, draws, rng)]
     gaps = np.concatenate([gap for _, gap in drawn])
     nulls = np.concatenate([each for each, _ in drawn]), _normal_statistics(sums, pooled, draws, rng)
     both = [ShuffledNull(null).p(observed) for null in nulls]

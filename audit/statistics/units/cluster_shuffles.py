@@ -64,7 +64,7 @@ class _Stratum:
     def ways(self) -> tuple[int, ...]:
         """How many ways there are to arrange the parts of each kind."""
         numbers = [Counter(map(tuple, lot.tolist())).values() for lot in self.lots]
-        return tuple(factorial(self.lots.shape[1]) // prod(map(factorial, each)) for each in numbers)
+        return tuple(factorial(self.lots.shape[1]) // prod(map(factorial, number)) for number in numbers)
 
     @cached_property
     def together(self) -> bool:

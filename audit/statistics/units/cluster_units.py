@@ -90,7 +90,7 @@ class ClusterUnits:
     def clustering(self) -> tuple[Clustering, ...]:
         sums = self.sums
         numbers = self.table.clusters, sums.effective_clusters, sums.design_effects, sums.intracluster_correlations
-        rows = zip(*(each.tolist() for each in numbers), strict=True)
+        rows = zip(*(number.tolist() for number in numbers), strict=True)
         own = [Clustering(many, effective, effect, None if np.isnan(within) else within) for many, effective, effect, within in rows]
         few = (sums.clusters_with_events < FEWEST_WITH_EVENTS) & (self.borrowed is not None)
         return tuple(each._replace(correlation_borrowed=bool(borrows)) for each, borrows in zip(own, few, strict=True))

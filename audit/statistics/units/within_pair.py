@@ -201,7 +201,7 @@ class WithinPair:
 
     def _of_images(self, alpha: float) -> tuple[float, float]:
         """Return how far the limits of the difference of independent images lie below it and above."""
-        events_1, n_1, events_2, n_2 = (np.array([each]) for each in self.totals)
+        events_1, n_1, events_2, n_2 = (np.array([total]) for total in self.totals)
         (low,), (high,) = difference_limits(events_1, n_1, events_2, n_2, alpha)
         difference = float(events_1[0] / n_1[0] - events_2[0] / n_2[0])
         return difference - float(low), float(high) - difference

@@ -23,10 +23,10 @@ _GROUP: Columns = {
 def table(results: Results) -> TidyTable:
     """Return one row a condition and group; p is of the condition, and repeats in each of its rows."""
     rows = (
-        (audit, each, found, group)
+        (audit, condition, found, group)
         for audit in results.audits
-        for each in audit.conditions
-        for found in each.results
+        for condition in audit.conditions
+        for found in condition.results
         for group in found.by_group
     )
     return tidy((AUDIT, _QUESTION, _CONDITION, _GROUP), rows)

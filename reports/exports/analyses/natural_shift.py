@@ -29,11 +29,11 @@ class _Named:
 def table(results: Results) -> TidyTable:
     """Return one row a condition and group, those of all images once; p is of the condition, and repeats in each of its rows."""
     rows = (
-        (audit, each, found, _Named(each.attribute if rate.group else ""), rate)
+        (audit, natural_shift, found, _Named(natural_shift.attribute if rate.group else ""), rate)
         for audit in results.audits
-        for place, each in enumerate(audit.natural_shifts)
-        for found in each.results
-        for rate in (*(() if _again(audit.natural_shifts[:place], each) else (found.overall,)), *found.by_group)
+        for place, natural_shift in enumerate(audit.natural_shifts)
+        for found in natural_shift.results
+        for rate in (*(() if _again(audit.natural_shifts[:place], natural_shift) else (found.overall,)), *found.by_group)
     )
     return tidy((AUDIT, _QUESTION, _CONDITION, {"attribute": "attribute"}, _GROUP), rows)
 

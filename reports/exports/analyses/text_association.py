@@ -19,11 +19,17 @@ def table(results: Results) -> TidyTable:
         (
             audit,
             {
-                "each": each,
-                **dict(zip(("first_texts", "second_texts", "first_words", "second_words"), each.targets + each.words, strict=True)),
+                "each": text_association,
+                **dict(
+                    zip(
+                        ("first_texts", "second_texts", "first_words", "second_words"),
+                        text_association.targets + text_association.words,
+                        strict=True,
+                    )
+                ),
             },
         )
         for audit in results.audits
-        for each in audit.text_associations
+        for text_association in audit.text_associations
     )
     return tidy((AUDIT, _OWN), rows)

@@ -57,8 +57,8 @@ def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: b
 
 def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[str]:
     """Return a line a question that can be judged, and one for each reason why others cannot."""
-    primary = sorted((each for each in audit.findings if each.primary), key=by_severity)
-    judged = [each for each in primary if is_judged(each)]
+    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    judged = [finding for finding in primary if is_judged(finding)]
     shown = leading(judged, _MOST_ROWS)
     more = len(judged) - len(shown)
     lines = _table(shown, audit, settings, screen) if verbose else _rows(shown, audit, settings, screen)
@@ -70,8 +70,8 @@ def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list
     """Return the strongest signals, marked as not planned, and how much more was explored."""
     signals = strongest_signals(audit.findings)
     if not signals:
-        return lines_of(sentences.no_signal_sentence(audit), screen) if any(not each.primary for each in audit.findings) else []
-    others = sum(not each.primary for each in audit.findings) - len(signals)
+        return lines_of(sentences.no_signal_sentence(audit), screen) if any(not finding.primary for finding in audit.findings) else []
+    others = sum(not finding.primary for finding in audit.findings) - len(signals)
     more = f"and {in_words(others, 'more exploratory comparison')}: see the report" if others else ""
     rows = _rows(signals, audit, settings, screen)
     return [*lines_of(sentences.signals_sentence(audit), screen), *rows, *(lines_of(more, screen) if more else [])]
@@ -87,9 +87,9 @@ def _last(audit: AuditResult, results: Results, screen: Screen) -> list[str]:
 
 def _replicates(results: Results, screen: Screen) -> list[list[str]]:
     blocks = []
-    for each in results.replicates:
-        asked = replicates.ordered(each, results)[:_MOST_REPLICATED]
-        blocks += [lines_of(replicates.introduction(each, results), screen)]
+    for replicate in results.replicates:
+        asked = replicates.ordered(replicate, results)[:_MOST_REPLICATED]
+        blocks += [lines_of(replicates.introduction(replicate, results), screen)]
         blocks += [lines_of(replicates.question_sentence(*one, results.settings.alpha), screen) for one in asked]
     return blocks
 
@@ -140,7 +140,7 @@ def _size(finding: Finding) -> str:
 
 def _ends(finding: Finding) -> str:
     ends = [phrases.rate_of(finding, group) for group in phrases.leading_groups(finding)]
-    return ", ".join(f"{phrases.group(each.group)} {phrases.cell_value(each, *ends)}" for each in ends)
+    return ", ".join(f"{phrases.group(end.group)} {phrases.cell_value(end, *ends)}" for end in ends)
 
 
 def _beside(finding: Finding, audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
@@ -162,7 +162,7 @@ def _beside(finding: Finding, audit: AuditResult, settings: Settings, screen: Sc
 def _table(findings: Sequence[Finding], audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
     """Return two lines for each question: its verdict; both groups with n, the gap with its interval, and what chance gives."""
     head = [*_two_lines(("metric by attribute", "verdict"), ("groups (n)", "gap [interval]", "chance"), screen), "-" * screen.columns]
-    return [*head * bool(findings), *(line for each in findings for line in _row(each, audit, settings, screen))]
+    return [*head * bool(findings), *(line for finding in findings for line in _row(finding, audit, settings, screen))]
 
 
 def _row(finding: Finding, audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:

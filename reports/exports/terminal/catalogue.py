@@ -36,11 +36,11 @@ def probe_lines(probe: Probe, screen: Screen) -> str:
 def _about(probe: Probe) -> Iterator[tuple[str, int]]:
     yield f"{probe.name}: {probe.question}", 0
     yield from (("", 0), ("asked", 0))
-    for each in probe.measurements:
-        claims = [claim for claim in each.claims if claim.primary] or each.claims
+    for measurement in probe.measurements:
+        claims = [claim for claim in measurement.claims if claim.primary] or measurement.claims
         by = dict.fromkeys(" × ".join(claim.by) for claim in claims)
-        planned = "" if any(claim.primary for claim in each.claims) else "; exploratory"
-        yield f"{each.name}: {each.question} By {', '.join(by)}{planned}.", 2
+        planned = "" if any(claim.primary for claim in measurement.claims) else "; exploratory"
+        yield f"{measurement.name}: {measurement.question} By {', '.join(by)}{planned}.", 2
     for plan in probe.analyses:
         yield f"{kind(plan)}: {plan.question} Exploratory.", 2
     yield from (("", 0), ("data", 0))

@@ -25,7 +25,7 @@ _PIPE = Screen()
 def comparison_lines(comparisons: Comparisons, screen: Screen = _PIPE) -> str:
     """Return what changed, and each verdict in words."""
     blocks = [_series(each, screen) for each in comparisons.series]
-    blocks += [_comparison(each, screen) for each in comparisons.comparisons]
+    blocks += [_comparison(comparison, screen) for comparison in comparisons.comparisons]
     blocks += _gates(comparisons, screen)
     blocks.append([line for note in comparisons.notes for line in lines_of(f"note: {sentence(note)}", screen)])
     blocks.append(lines_of(phrases.intervals(comparisons.settings.alpha), screen))
@@ -36,9 +36,9 @@ def _gates(comparisons: Comparisons, screen: Screen) -> list[list[str]]:
     if not comparisons.gates:
         return []
     blocks = [lines_of(gates_sentence(comparisons.gates), screen)]
-    for each in comparisons.comparisons:
-        of = f" ({comparison_text.which(each)})" if len(comparisons.comparisons) > 1 else ""
-        for row in change_gate_rows(comparisons, each):
+    for comparison in comparisons.comparisons:
+        of = f" ({comparison_text.which(comparison)})" if len(comparisons.comparisons) > 1 else ""
+        for row in change_gate_rows(comparisons, comparison):
             named = lines_of(f"{row.word.upper()} {row.expression}{of}", screen)
             blocks.append([*named, *lines_of(row.why, screen, indent=2)])
     return blocks
@@ -81,7 +81,7 @@ def _change(change: Change, screen: Screen) -> list[str]:
 
 def _series(series: Series, screen: Screen) -> list[str]:
     lines = [*lines_of(f"step by step · {series.probe} · {in_words(series.images, 'image')}", screen), ""]
-    return [*lines, *(line for each in series.trajectories if each.primary for line in _trajectory(each, series, screen))]
+    return [*lines, *(line for trajectory in series.trajectories if trajectory.primary for line in _trajectory(trajectory, series, screen))]
 
 
 def _trajectory(trajectory: Trajectory, series: Series, screen: Screen) -> list[str]:

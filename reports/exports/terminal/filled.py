@@ -17,5 +17,7 @@ def _line(filled: Filled) -> str:
     receipt = filled.receipt
     part = f" · part {receipt.part}/{receipt.of}" if receipt.of > 1 else ""
     counted = f"{receipt.embedded:,} of {in_words(receipt.rows, 'image')} and {in_words(filled.texts, 'text')} in the cache"
-    unread = "".join(f", {each['count']:,} left out ({str(each['reason']).replace('_', ' ')})" for each in receipt.exclusions)
+    unread = "".join(
+        f", {exclusion['count']:,} left out ({str(exclusion['reason']).replace('_', ' ')})" for exclusion in receipt.exclusions
+    )
     return f"{receipt.model} · {filled.probe}{part}: {counted} ({receipt.computed:,} new){unread}"

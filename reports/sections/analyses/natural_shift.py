@@ -25,7 +25,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
         asked=text.what_is_asked(audit),
         result=text.result(audit),
         reading=text.READING,
-        charts=tuple(_chart(each) for each in audit.natural_shifts if each.results),
+        charts=tuple(_chart(natural_shift) for natural_shift in audit.natural_shifts if natural_shift.results),
         without=(*filter(None, map(text.unjudged, audit.natural_shifts)), *text.not_estimated(audit)),
         method=text.method(audit),
     )

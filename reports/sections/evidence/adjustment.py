@@ -18,7 +18,7 @@ _COLUMNS = ("Raw", "Adjusted [interval]", "Shift", "p", "Strata")
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the pre-specified questions that were adjusted: a row for each attribute that was held equal, and one for all together."""
-    adjusted = [(each, found) for each in context.primary if (found := each.finding.evidence.adjustment)]
+    adjusted = [(finding, found) for finding in context.primary if (found := finding.finding.evidence.adjustment)]
     if not adjusted:
         return None
     pairs = [pair for _, found in adjusted for pair in found.pairs]

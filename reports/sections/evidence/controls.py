@@ -15,15 +15,15 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     control = context.audit.untrained_control
     if control is None:
         return None
-    of = {each.finding: each for each in control.findings}
+    of = {finding.finding: finding for finding in control.findings}
     rows = tuple(
         SimpleNamespace(
-            placed=each,
-            measured=phrases.size(each.finding.gap),
-            untrained=evidence.untrained_text(of[each.finding.id]),
-            verdict=of[each.finding.id].verdict,
+            placed=finding,
+            measured=phrases.size(finding.finding.gap),
+            untrained=evidence.untrained_text(of[finding.finding.id]),
+            verdict=of[finding.finding.id].verdict,
         )
-        for each in context.primary
-        if each.finding.id in of
+        for finding in context.primary
+        if finding.finding.id in of
     )
     return SimpleNamespace(control=control, rows=rows)

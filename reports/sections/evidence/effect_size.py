@@ -15,9 +15,9 @@ _COLUMNS = ("Question", "Groups", "Ratio [interval]", "Odds ratio [interval]", "
 def view(context: AuditContext) -> Table | None:
     """Return a row for each pre-specified question."""
     rows = tuple(
-        Row((each.title, *_sizes(each.finding.evidence.effect_size), evidence.four_fifths_text(each.finding)), key=each.key)
-        for each in context.primary
-        if each.finding.evidence.effect_size
+        Row((finding.title, *_sizes(finding.finding.evidence.effect_size), evidence.four_fifths_text(finding.finding)), key=finding.key)
+        for finding in context.primary
+        if finding.finding.evidence.effect_size
     )
     return Table("Effect sizes", "Highest against lowest group", _COLUMNS, rows, kind="wrapped") if rows else None
 

@@ -16,11 +16,11 @@ TITLE, PLACE = "Robustness", 20
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return a row for each pre-specified question whose labels were made wrong."""
-    tried = [(each, noise.points) for each in context.primary if (noise := each.finding.evidence.label_noise)]
+    tried = [(finding, noise.points) for finding in context.primary if (noise := finding.finding.evidence.label_noise)]
     if not tried:
         return None
     return SimpleNamespace(
-        near_ties=evidence.near_ties_sentence(context.audit, {each.finding.id: each.title for each in context.primary}),
+        near_ties=evidence.near_ties_sentence(context.audit, {finding.finding.id: finding.title for finding in context.primary}),
         unequal=[(each, text) for each, _ in tried if (text := evidence.unequal_labels_sentence(each.finding))],
         shares=tuple(percent(point.share) for point in tried[0][1]),
         rows=tuple(_row(each, points, context.audit) for each, points in tried),

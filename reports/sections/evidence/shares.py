@@ -19,8 +19,8 @@ MOST_TABLES, MOST_GROUPS = 6, 20
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return a table for each outcome whose truth is known and each single attribute; of many those with the largest excess."""
-    findings = [each for each in context.audit.findings if each.shares and len(each.attributes) == 1]
-    readable = [each for each in findings if len(_known(each)) <= MOST_GROUPS]
+    findings = [finding for finding in context.audit.findings if finding.shares and len(finding.attributes) == 1]
+    readable = [finding for finding in findings if len(_known(finding)) <= MOST_GROUPS]
     if not readable:
         return None
     shown = sorted(readable, key=_largest_excess, reverse=True)[:MOST_TABLES]
@@ -28,7 +28,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
 
 
 def _known(finding: Finding) -> list[TruthShare]:
-    return [each for each in finding.shares if each.n and UNKNOWN not in each.group]
+    return [share for share in finding.shares if share.n and UNKNOWN not in share.group]
 
 
 def _largest_excess(finding: Finding) -> float:

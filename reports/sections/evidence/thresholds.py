@@ -20,7 +20,7 @@ ENOUGH_TO_SCALE = 10
 
 def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
     """Return the curves of disparities; results.json has all."""
-    placed = {each.finding.id: each for each in context.primary if each.finding.verdict == "disparity"}
+    placed = {finding.finding.id: finding for finding in context.primary if finding.finding.verdict == "disparity"}
     curves = [curve for curve in context.audit.evidence.threshold_curves if curve.points and curve.finding in placed]
     return tuple(_view(placed[curve.finding].key, placed[curve.finding].title, curve) for curve in curves) or None
 

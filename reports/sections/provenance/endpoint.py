@@ -61,30 +61,30 @@ def _versions(found: EndpointRecord) -> Table:
     rows = tuple(
         Row(
             (
-                f"{place}: {words.version_name(each)}",
-                words.written(each.first),
-                words.written(each.last),
-                count(each.answers),
-                *(_share(each.without_answer.get(way, 0), each.answers) for way in ways),
+                f"{place}: {words.version_name(version)}",
+                words.written(version.first),
+                words.written(version.last),
+                count(version.answers),
+                *(_share(version.without_answer.get(way, 0), version.answers) for way in ways),
             )
         )
-        for place, each in enumerate(found.versions, 1)
+        for place, version in enumerate(found.versions, 1)
     )
     caption = "Versions as the server names them, with the share of their questions that ended without an answer"
     return Table("Versions", caption, ("Version", "First answer", "Last answer", "Questions", *ways), rows)
 
 
 def _changes(found: EndpointRecord) -> Table:
-    answers = [tuple(dict.fromkeys(answer for lot in each.answers for answer in lot)) for each in found.changes]
+    answers = [tuple(dict.fromkeys(answer for lot in change.answers for answer in lot)) for change in found.changes]
     rows = tuple(
         Row(
             (
-                f"{each.measurement}: {answer}",
-                *(_share(lot.get(answer, 0), sum(lot.values())) for lot in each.answers),
-                p_value(each.p) if place == 0 else "",
+                f"{change.measurement}: {answer}",
+                *(_share(lot.get(answer, 0), sum(lot.values())) for lot in change.answers),
+                p_value(change.p) if place == 0 else "",
             )
         )
-        for each, given in zip(found.changes, answers, strict=True)
+        for change, given in zip(found.changes, answers, strict=True)
         for place, answer in enumerate(given)
     )
     heads = tuple(f"Version {place}" for place in range(1, len(found.versions) + 1))

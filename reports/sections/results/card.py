@@ -59,7 +59,7 @@ def card_of(placed: PlacedFinding, context: AuditContext) -> SimpleNamespace:
 def _facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Return what a statistician looks for and the three numbers do not say."""
     said = "Detectable difference" if finding.verdict == "inconclusive" else "Tolerance" if finding.gap else ""
-    return (*(each for each in phrases.facts(finding) if each[0] != said), *composition_facts(finding))
+    return (*(fact for fact in phrases.facts(finding) if fact[0] != said), *composition_facts(finding))
 
 
 def _prompts(placed: PlacedFinding, context: AuditContext) -> str:
@@ -103,7 +103,7 @@ def _events(cell: Rate) -> str:
 
 def _columns(finding: Finding) -> Columns[Rate]:
     of, borrowed = {contrast.first: contrast for contrast in finding.contrasts}, shrunk_rates(finding)
-    shares = {each.group: each for each in finding.shares}
+    shares = {share.group: share for share in finding.shares}
     against: Columns[Rate] = (
         ("Minus the rest [interval]", _of(of, phrases.signed_change)),
         ("Adj. p", _of(of, lambda contrast: p_value(contrast.p_adjusted))),

@@ -21,9 +21,12 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     """
     if not context.findings:
         return None
-    leading, signals = next((each for each in context.primary if each.finding.gap), None), strongest_signals(context.audit.findings)
-    shown = [*context.primary, *(each for each in context.exploratory if each.finding in signals)]
-    opened = _opened([each for each in context.primary if each.finding.verdict == "disparity" and each is not leading])
+    leading, signals = (
+        next((finding for finding in context.primary if finding.finding.gap), None),
+        strongest_signals(context.audit.findings),
+    )
+    shown = [*context.primary, *(finding for finding in context.exploratory if finding.finding in signals)]
+    opened = _opened([finding for finding in context.primary if finding.finding.verdict == "disparity" and finding is not leading])
     first, rest = [each for each in shown if each is leading or each in opened], [each for each in shown if each is not leading]
     rest = [each for each in rest if each not in opened]
     few = len(rest) <= MOST_FOLDED
@@ -36,7 +39,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
 def _opened(disparities: Sequence[PlacedFinding]) -> list[PlacedFinding]:
     """Return the first, and as many more as their charts leave room for."""
     rows, opened = 0, list[PlacedFinding]()
-    for each in disparities[:MOST_OPEN]:
-        rows += sum(cell.status == "ok" for cell in each.finding.by_group)
-        opened += [each] if not opened or rows <= MOST_ROWS else []
+    for disparity in disparities[:MOST_OPEN]:
+        rows += sum(cell.status == "ok" for cell in disparity.finding.by_group)
+        opened += [disparity] if not opened or rows <= MOST_ROWS else []
     return opened

@@ -15,10 +15,10 @@ MOST_ROWS, MOST_CARDS = 40, 8
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the exploratory comparisons that can be estimated, those with a card marked, and how many cannot."""
     strongest = strongest_signals(context.audit.findings)
-    estimable, of = [each for each in context.exploratory if each.finding.gap], len(context.exploratory)
-    others = [each for each in context.exploratory if each.finding not in strongest]
+    estimable, of = [finding for finding in context.exploratory if finding.finding.gap], len(context.exploratory)
+    others = [finding for finding in context.exploratory if finding.finding not in strongest]
     carded = others if len(others) <= MOST_CARDS else []
-    linked = {each.key for each in (*carded, *(each for each in context.exploratory if each.finding in strongest))}
+    linked = {each.key for each in (*carded, *(finding for finding in context.exploratory if finding.finding in strongest))}
     return (
         SimpleNamespace(
             rows=tuple((each, each.key in linked) for each in estimable[:MOST_ROWS]),

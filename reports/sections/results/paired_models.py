@@ -23,7 +23,7 @@ def view(results: Results) -> SimpleNamespace | None:
     if paired is None:
         return None
     return SimpleNamespace(
-        shown=[_shown(each) for each in comparison_contexts(_comparisons(results))], family=paired.family,
+        shown=[_shown(context) for context in comparison_contexts(_comparisons(results))], family=paired.family,
         notes=tuple(map(sentence, paired.notes)),
     )  # fmt: skip
 
@@ -34,7 +34,7 @@ def _comparisons(results: Results) -> Comparisons:
     assert paired is not None  # noqa: S101  (asked only where there are some)
     asked = {audit.probe.name: audit.probe for audit in results.audits}
     sides = tuple(_side(name, results) for name in names)
-    probes = tuple(asked[name] for name in dict.fromkeys(each.probe for each in paired.comparisons))
+    probes = tuple(asked[name] for name in dict.fromkeys(comparison.probe for comparison in paired.comparisons))
     return Comparisons(
         SCHEMA_VERSION, "complete", results.tool, results.command, results.settings, paired.family, sides, probes, paired.comparisons, (),
         paired.notes, results.environment, results.timing,
@@ -56,4 +56,4 @@ def _shown(context: ComparisonContext) -> SimpleNamespace:
 
 def _linked(rows: Sequence[PlacedChange], drawn: Sequence[PlacedChange]) -> list[PlacedChange]:
     """Return the rows of the table; of those that are not drawn none leads anywhere."""
-    return [each if each in drawn else replace(each, key="") for each in rows]
+    return [row if row in drawn else replace(row, key="") for row in rows]

@@ -11,7 +11,7 @@ from reports.sections.context import AuditContext
 
 def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
     """Return the tables of the probe: label, published cells and, where we asked the same, our rates."""
-    cells = {(each.finding.id, cell.group): cell for each in context.findings for cell in each.finding.by_group}
+    cells = {(finding.finding.id, cell.group): cell for finding in context.findings for cell in finding.finding.by_group}
 
     def row(published: PublishedRow) -> tuple[str, tuple[float | None, ...], list[Rate | None]]:
         return published.label, published.published, [cells.get((cell.finding, cell.group)) if cell else None for cell in published.ours]

@@ -20,7 +20,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the questions; None where nothing was planned."""
     if not context.primary:
         return None
-    settings, judged = context.results.settings, [each for each in context.primary if captions.is_judged(each.finding)]
+    settings, judged = context.results.settings, [finding for finding in context.primary if captions.is_judged(finding.finding)]
     findings = [each.finding for each in judged]
     axis = gaps_axis(findings)
     return SimpleNamespace(
@@ -57,7 +57,7 @@ def _end(finding: Finding, levels: Group) -> SimpleNamespace:
 
 def _rest(context: AuditContext) -> tuple[tuple[str, str], ...]:
     """Return the questions that cannot be estimated: how many and why, and the first few by name."""
-    without = [each for each in context.primary if not captions.is_judged(each.finding)]
+    without = [finding for finding in context.primary if not captions.is_judged(finding.finding)]
     blind, few = ([each for each in without if bool(each.finding.unresponsive) is wanted] for wanted in (True, False))
     said = []
     if few:

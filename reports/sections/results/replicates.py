@@ -17,7 +17,7 @@ MOST_DRAWN = 12
 
 def view(results: Results) -> SimpleNamespace | None:
     """Return a table for each probe whose audits are of replicates."""
-    return SimpleNamespace(parts=[_part(each, results) for each in results.replicates]) if results.replicates else None
+    return SimpleNamespace(parts=[_part(replicate, results) for replicate in results.replicates]) if results.replicates else None
 
 
 def _part(found: Replicates, results: Results) -> SimpleNamespace:

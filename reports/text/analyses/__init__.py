@@ -23,7 +23,7 @@ def beyond_chance(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
 
 
 def _said(audit: AuditResult, settings: Settings) -> Iterator[tuple[Any, str]]:
-    for each in pkgutil.iter_modules(__path__):
-        module = import_module(f"{__name__}.{each.name}")
+    for iter_module in pkgutil.iter_modules(__path__):
+        module = import_module(f"{__name__}.{iter_module.name}")
         if hasattr(module, "line") and (line := module.line(audit, settings)):
             yield module, line

@@ -46,16 +46,16 @@ READING = "Dot: d of the group, filled where it is beyond chance. Line: 0. Bar: 
 def asked_sentence(tests: Sequence[AssociationTest]) -> str:
     """Return what was asked: of two lists of words, of words each by itself, or both."""
     kinds = {
-        ASKED: any(each.second and each.images is None for each in tests),
-        CONCEPTS_ASKED: any(not each.second for each in tests),
-        IMAGES_ASKED: any(each.images is not None for each in tests),
+        ASKED: any(test.second and test.images is None for test in tests),
+        CONCEPTS_ASKED: any(not test.second for test in tests),
+        IMAGES_ASKED: any(test.images is not None for test in tests),
     }
     return " ".join(text for text, there in kinds.items() if there)
 
 
 def method_sentence(tests: Sequence[AssociationTest]) -> str:
     """Return what d and p are; empty where nothing is estimable."""
-    known = [each for each in tests if each.groups]
+    known = [test for test in tests if test.groups]
     if not known:
         return ""
     kinds = {

@@ -36,7 +36,7 @@ METHOD = (
 
 def what_was_asked(audit: AuditResult) -> str:
     """Return what was asked, in the order of its kinds."""
-    return " ".join(ASKED[kind] for kind in dict.fromkeys(each.kind for each in audit.conditions))
+    return " ".join(ASKED[kind] for kind in dict.fromkeys(condition.kind for condition in audit.conditions))
 
 
 def conditions_title(each: Conditions) -> str:
@@ -51,7 +51,7 @@ def measured(each: Conditions) -> str:
 
 def result(audit: AuditResult) -> str:
     """Return under how many conditions groups change unequally, and the most significant; or that nothing is judged."""
-    tests = max((each.tests for each in audit.conditions), default=0)
+    tests = max((condition.tests for condition in audit.conditions), default=0)
     if not tests:
         return "Nothing is judged here: fewer than two groups are large enough; the numbers are shown with their n."
     found = sorted(signals(audit), key=lambda each: each[0])
@@ -64,10 +64,10 @@ def result(audit: AuditResult) -> str:
 
 def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:
     """Give adjusted p and sentence of every condition under which groups change unequally."""
-    for each in audit.conditions:
-        for found in each.results:
+    for condition in audit.conditions:
+        for found in condition.results:
             if found.verdict == "signal" and found.pair is not None and found.p_adjusted is not None:
-                yield found.p_adjusted, _signal(each, found, found.p_adjusted)
+                yield found.p_adjusted, _signal(condition, found, found.p_adjusted)
 
 
 def _signal(each: Conditions, found: ConditionResult, p: float) -> str:
@@ -86,7 +86,7 @@ def unjudged(each: Conditions) -> str:
 
 def method(audit: AuditResult) -> str:
     """Return how p is computed; empty where nothing is judged."""
-    tests = max((each.tests for each in audit.conditions), default=0)
+    tests = max((condition.tests for condition in audit.conditions), default=0)
     return METHOD.format(tests=in_words(tests, "comparison")) if tests else ""
 
 

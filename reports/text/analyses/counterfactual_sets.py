@@ -137,7 +137,9 @@ def not_judged(each: CounterfactualSets) -> str:
 
 def harmless_cells(found: HarmlessBaseline) -> tuple[str, ...]:
     """Return what each harmless change turns."""
-    return tuple(f"{percent(each.changed / each.images)} ({count(each.changed)} of {count(each.images)})" for each in found.changes)
+    return tuple(
+        f"{percent(change.changed / change.images)} ({count(change.changed)} of {count(change.images)})" for change in found.changes
+    )
 
 
 def method(found: Sequence[CounterfactualSets]) -> str:

@@ -47,13 +47,15 @@ def what_is_asked(audit: AuditResult) -> str:
 
 
 def _estimated(audit: AuditResult) -> bool:
-    rates = (rate for each in audit.natural_shifts for found in each.results for rate in (found.overall, *found.by_group))
+    rates = (rate for natural_shift in audit.natural_shifts for found in natural_shift.results for rate in (found.overall, *found.by_group))
     return any(rate.effective for rate in rates)
 
 
 def result(audit: AuditResult) -> str:
     """Return the largest drop over all images, and how many shifts change groups unequally, with the most significant."""
-    shifts = {(each.column, found.condition): found.overall for each in audit.natural_shifts for found in each.results}
+    shifts = {
+        (natural_shift.column, found.condition): found.overall for natural_shift in audit.natural_shifts for found in natural_shift.results
+    }
     known = [(place, rate) for place, rate in shifts.items() if rate.difference is not None]
     said = []
     if known:
@@ -75,7 +77,7 @@ def _effective_sentence(rate: ShiftedRate) -> str:
 
 
 def _unequal(audit: AuditResult) -> tuple[str, ...]:
-    tests = max((each.tests for each in audit.natural_shifts), default=0)
+    tests = max((natural_shift.tests for natural_shift in audit.natural_shifts), default=0)
     found = signals(audit)
     if not tests:
         return ("Whether groups change alike is not judged here.",)
@@ -89,7 +91,12 @@ def _unequal(audit: AuditResult) -> tuple[str, ...]:
 
 def signals(audit: AuditResult) -> list[tuple[NaturalShift, ShiftResult]]:
     """Return the conditions in which groups change unequally, the most significant first."""
-    found = [(each, one) for each in audit.natural_shifts for one in each.results if one.verdict == "signal" and one.pair is not None]
+    found = [
+        (natural_shift, one)
+        for natural_shift in audit.natural_shifts
+        for one in natural_shift.results
+        if one.verdict == "signal" and one.pair is not None
+    ]
     return sorted(found, key=lambda each: each[1].p_adjusted or 0.0)
 
 
@@ -109,13 +116,18 @@ def unjudged(each: NaturalShift) -> str:
 
 def not_estimated(audit: AuditResult) -> tuple[str, ...]:
     """Return why effective robustness of all images is not estimable, once for each reason."""
-    reasons = [found.overall.not_estimable for each in audit.natural_shifts for found in each.results if found.overall.not_estimable]
-    return tuple(dict.fromkeys(f"Effective robustness: {sentence(each)}." for each in reasons))
+    reasons = [
+        found.overall.not_estimable
+        for natural_shift in audit.natural_shifts
+        for found in natural_shift.results
+        if found.overall.not_estimable
+    ]
+    return tuple(dict.fromkeys(f"Effective robustness: {sentence(reason)}." for reason in reasons))
 
 
 def method(audit: AuditResult) -> str:
     """Return how p and the line are computed, as far as either is shown."""
-    tests = max((each.tests for each in audit.natural_shifts), default=0)
+    tests = max((natural_shift.tests for natural_shift in audit.natural_shifts), default=0)
     judged = METHOD.format(tests=in_words(tests, "comparison")) if tests else ""
     return " ".join(filter(None, (judged, FIT if _estimated(audit) else "")))
 

@@ -29,7 +29,7 @@ READING = (
 
 def asked_sentence(taggings: Sequence[Tagging]) -> str:
     """Return what was asked: of a label set, or of a file's labels."""
-    return GIVEN if all(each.rule == "given" for each in taggings) else ASKED
+    return GIVEN if all(tagging.rule == "given" for tagging in taggings) else ASKED
 
 
 def skewed(audit: AuditResult) -> tuple[tuple[Tagging, TaggedLabel], ...]:
@@ -118,7 +118,7 @@ def probability_sentence(tagging: Tagging) -> str:
 
 def method_sentence(taggings: Sequence[Tagging]) -> str:
     """Return how p and intervals were computed; empty where nothing is estimable."""
-    drawn = next((each for each in taggings if each.labels), None)
+    drawn = next((tagging for tagging in taggings if tagging.labels), None)
     if drawn is None:
         return ""
     return (

@@ -25,7 +25,7 @@ METHOD = (
 
 def associated_texts(audit: AuditResult) -> tuple[TextAssociation, ...]:
     """Return the associations beyond chance, the most significant first."""
-    found = [each for each in audit.text_associations if each.verdict == "signal"]
+    found = [text_association for text_association in audit.text_associations if text_association.verdict == "signal"]
     return tuple(sorted(found, key=lambda each: (each.p_adjusted, -abs(each.effect_size or 0.0))))
 
 

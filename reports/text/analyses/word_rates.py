@@ -34,7 +34,7 @@ def asked_sentences(audit: AuditResult) -> str:
 
 def found_in(audit: AuditResult) -> tuple[tuple[WordRates, WordRate], ...]:
     """Return what is beyond chance, the largest differences first."""
-    found = [(rates, each) for rates in audit.word_rates for each in rates.rates if each.verdict == "signal"]
+    found = [(rates, rate) for rates in audit.word_rates for rate in rates.rates if rate.verdict == "signal"]
     return tuple(sorted(found, key=lambda each: (each[1].p_adjusted, each[1].kind == "length", -abs(each[1].difference), each[1].word)))
 
 
@@ -105,8 +105,8 @@ def rates_title(rates: WordRates) -> str:
 
 def rates_caption(rates: WordRates) -> str:
     """Return what was asked, and how much of it is beyond chance."""
-    found = sum(each.verdict == "signal" for each in rates.rates)
-    words = sum(each.kind == "word" for each in rates.rates)
+    found = sum(rate.verdict == "signal" for rate in rates.rates)
+    words = sum(rate.kind == "word" for rate in rates.rates)
     of = f"{count(found) if found else 'none'} of {in_words(len(rates.rates), 'rate')} beyond chance"
     asked = "" if rates.question.rstrip("?") == HEADING else f"{phrases.stopped(rates.question)} "
     return (

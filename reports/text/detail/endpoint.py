@@ -66,7 +66,7 @@ def remark(found: EndpointRecord) -> str:
     """Return what the names of versions tell of the model, and what they do not."""
     if len(found.versions) > 1:
         return CHANGED
-    return UNCHANGED if any(each.model or each.fingerprint for each in found.versions) else UNNAMED
+    return UNCHANGED if any(version.model or version.fingerprint for version in found.versions) else UNNAMED
 
 
 def versions_sentence(found: EndpointRecord | None) -> str:

@@ -18,7 +18,9 @@ def data_lines(audit: AuditResult) -> Iterator[str]:
     used = f"{in_words(data.listed, 'image')} listed, {count(data.used)} used" if data.listed else "no image was needed"
     yield f"{data.name}{licence}: {used}."
     if data.exclusions:
-        left_out = "; ".join(f"{in_words(each.count, 'image')} ({explained(sentence(each.reason))})" for each in data.exclusions)
+        left_out = "; ".join(
+            f"{in_words(exclusion.count, 'image')} ({explained(sentence(exclusion.reason))})" for exclusion in data.exclusions
+        )
         yield f"Left out: {left_out}."
     if data.clusters is not None:
         by = phrases.attributes([data.cluster or ""])

@@ -55,7 +55,7 @@ def _control(audit: AuditResult, primary: Sequence[Finding]) -> str:
     control = audit.untrained_control
     if control is None:
         return ""
-    found = sum(each.verdict == "disparity" for each in control.findings)
+    found = sum(finding.verdict == "disparity" for finding in control.findings)
     return f"The same architecture with untrained weights shows a disparity in {found} of {in_words(len(control.findings), 'question')}."
 
 
@@ -80,7 +80,7 @@ def _unequal_labels(audit: AuditResult, primary: Sequence[Finding]) -> str:
 
 
 def _other_attributes(audit: AuditResult, primary: Sequence[Finding]) -> str:
-    adjusted = [each for each in primary if each.evidence.adjustment and each.evidence.adjustment.pairs]
+    adjusted = [finding for finding in primary if finding.evidence.adjustment and finding.evidence.adjustment.pairs]
     if not adjusted:
         return ""
     changed = [(each, pair) for each in adjusted if (pair := shifted(each))]
@@ -92,7 +92,7 @@ def _other_attributes(audit: AuditResult, primary: Sequence[Finding]) -> str:
 
 
 def _composition(audit: AuditResult, primary: Sequence[Finding]) -> str:
-    explained = [sentences.title(each, audit) for each in primary if composition_sentence(each)]
+    explained = [sentences.title(finding, audit) for finding in primary if composition_sentence(finding)]
     return f"Explained by it: {phrases.some(explained)}." if explained else ""
 
 
@@ -108,7 +108,7 @@ def _small_groups(audit: AuditResult, primary: Sequence[Finding]) -> str:
 def _near_ties(audit: AuditResult, primary: Sequence[Finding]) -> str:
     if all(record.evidence.near_ties is None for record in audit.measurements):
         return ""
-    return near_ties_sentence(audit, {each.id: sentences.title(each, audit) for each in primary})
+    return near_ties_sentence(audit, {finding.id: sentences.title(finding, audit) for finding in primary})
 
 
 def _all(many: int, noun: str) -> str:

@@ -113,7 +113,7 @@ def _kind(audit: AuditResult, primary: Sequence[Finding]) -> Kind:
         return "exploratory"
     if audit.data.limited:
         return "limited"
-    return "unresponsive" if lead(audit) and all(each.unresponsive for each in primary) else audit.verdict
+    return "unresponsive" if lead(audit) and all(finding.unresponsive for finding in primary) else audit.verdict
 
 
 def _scope(audit: AuditResult, kind: Kind) -> str:
@@ -184,12 +184,12 @@ def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Setting
 
 def _equivalent(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     where = "" if len(primary) == 1 else f" in {_all(len(primary))}"
-    widest = max((each for each in primary if each.gap), key=lambda each: each.gap.high if each.gap else 0.0)
+    widest = max((finding for finding in primary if finding.gap), key=lambda each: each.gap.high if each.gap else 0.0)
     return f"No difference that matters{where}: {_within(primary, audit)}.", _most_open(widest, audit, settings), (rule_sentence(widest),)
 
 
 def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
-    undecided, equal = ([each for each in primary if each.verdict == verdict] for verdict in ("inconclusive", "equivalent"))
+    undecided, equal = ([finding for finding in primary if finding.verdict == verdict] for verdict in ("inconclusive", "equivalent"))
     equal_too = f"In {in_words(len(equal), 'question')}, {_within(equal, audit)}." if equal else ""
     beside = f"; no difference that matters in {len(equal)}" if equal else ""
     where = "" if len(undecided) == len(primary) else f" in {len(undecided) or len(primary) - len(equal)} of {len(primary)} questions"
@@ -202,13 +202,13 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
 
 def _is_never_enough(undecided: Sequence[Finding]) -> bool:
     """Whether every open question has groups of too few images, whatever they are answered."""
-    return all(each.gap and each.gap.too_few for each in undecided)
+    return all(finding.gap and finding.gap.too_few for finding in undecided)
 
 
 def _never_enough(undecided: Sequence[Finding]) -> str:
     if not _is_never_enough(undecided):
         return ""
-    tolerance = exact_points(max(each.tolerance for each in undecided))
+    tolerance = exact_points(max(finding.tolerance for finding in undecided))
     return f"Even without a single error, so few images could not show that groups differ by less than {tolerance}."
 
 
@@ -231,7 +231,7 @@ def _undecided(undecided: Sequence[Finding], where: str) -> str:
 def _not_estimable(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     clusters = "" if audit.data.cluster is None else " in enough clusters"
     enough = f"at least {settings.min_group_size} images that count{clusters}"
-    if blind := sum(bool(each.unresponsive) for each in primary):
+    if blind := sum(bool(finding.unresponsive) for finding in primary):
         few = f"in {len(primary) - blind} no two groups have {enough}"
         unshown = f"in {blind} of {len(primary)} questions we found no evidence that the answers depend on the images"
         return f"Nothing can be judged: {unshown}, {few}.", "", ()
@@ -244,7 +244,7 @@ def _unresponsive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
 
 def _limited(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     sample = f"A sample of {in_words(audit.data.used, 'image')} settles nothing: its verdict is always “inconclusive”."
-    leading = next((each for each in primary if each.gap), None)
+    leading = next((finding for finding in primary if finding.gap), None)
     return sample, _most_open(leading, audit, settings) if leading else "", ("Run it without --limit for a verdict.",)
 
 

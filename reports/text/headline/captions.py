@@ -58,10 +58,10 @@ def questions_caption(findings: Sequence[Finding], settings: Settings, last: str
     """Return how to read the list of questions: what a gap is, its level, the axis and the tolerance."""
     if not findings:
         return ""
-    tolerances = {exact_tolerances(each.tolerance, None) for each in findings}
+    tolerances = {exact_tolerances(finding.tolerance, None) for finding in findings}
     shaded = f"the tolerance of {tolerances.pop()}" if len(tolerances) == 1 else "the tolerance of the question"
     interval = f"{interval_level(settings)}\u00a0% interval over all pairs of groups"
-    ratios = {each.ratio_tolerance for each in findings if each.ratio_tolerance}
+    ratios = {finding.ratio_tolerance for finding in findings if finding.ratio_tolerance}
     rare = f"; low rates must not differ {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))} times either" if ratios else ""
     which = "Gap: between the two groups that are shown to differ most or, where none are, that leave most open"
     return f"{which}, with its {interval}. Axis from 0 to {last} points; shaded: {shaded}{rare}."
@@ -74,14 +74,14 @@ def is_judged(finding: Finding) -> bool:
 
 def unjudged_sentences(findings: Sequence[Finding], settings: Settings) -> tuple[str, ...]:
     """Return how many of the questions have no row, for each reason."""
-    without = [each for each in findings if not is_judged(each)]
+    without = [finding for finding in findings if not is_judged(finding)]
     few, blind = ([each for each in without if bool(each.unresponsive) is wanted] for wanted in (False, True))
     return (*([few_sentence(few, settings)] if few else []), *([blind_sentence(blind)] if blind else []))
 
 
 def few_sentence(findings: Sequence[Finding], settings: Settings) -> str:
     """Return how many questions have too few images: ``11 questions: fewer than two groups with 30 images``."""
-    clusters = " in enough clusters" if any(each.overall.clusters is not None for each in findings) else ""
+    clusters = " in enough clusters" if any(finding.overall.clusters is not None for finding in findings) else ""
     return f"{in_words(len(findings), 'question')}: fewer than two groups with {settings.min_group_size} images that count{clusters}"
 
 

@@ -20,7 +20,7 @@ _MOST_LEVELS, _MOST_ATTRIBUTES = 4, 3
 def not_compared_phrase(audit: AuditResult) -> str:
     """Return the columns of the file that a choice of attributes left out: ``not compared: race, age (columns of the file)``; or ""."""
     columns = columns_not_compared(audit.data.notes)
-    named = phrases.some([clean(each) for each in columns])
+    named = phrases.some([clean(column) for column in columns])
     return f"not compared: {named} (column{'s' * (len(columns) > 1)} of the file)" if columns else ""
 
 
@@ -53,7 +53,7 @@ def _rules(audit: AuditResult, settings: Settings) -> Iterator[str]:
 def _sizes(audit: AuditResult, settings: Settings) -> str:
     """Return the groups of single attributes that a question judges, or does not, because of the smallest group that was chosen."""
     least, most = sorted((_DEFAULT.min_group_size, settings.min_group_size))
-    cells = [cell for each in audit.findings if len(each.attributes) == 1 for cell in each.by_group if least <= cell.n < most]
+    cells = [cell for finding in audit.findings if len(finding.attributes) == 1 for cell in finding.by_group if least <= cell.n < most]
     largest = {cell.group: cell.n for cell in sorted(cells, key=lambda cell: cell.n)}
     if not cells:
         return "it changes nothing for single attributes"
@@ -75,11 +75,11 @@ def _columns(audit: AuditResult) -> Iterator[str]:
 
 
 def _listed(values: tuple[object, ...]) -> str:
-    return phrases.some([clean(str(each)) for each in values])
+    return phrases.some([clean(str(value)) for value in values])
 
 
 def _lists(audit: AuditResult) -> Iterator[Exclusion]:
-    return (each for each in audit.data.exclusions if not isinstance(each.reason, str) and each.reason.code == "listed")
+    return (exclusion for exclusion in audit.data.exclusions if not isinstance(exclusion.reason, str) and exclusion.reason.code == "listed")
 
 
 def _excluded(exclusion: Exclusion) -> str:

@@ -70,9 +70,9 @@ def affected(finding: Finding) -> tuple[Group, ...]:
 def beyond_the_rest(finding: Finding) -> tuple[Group, ...]:
     """Return the affected groups and those that lie on their side of the rest, shown to be farther from it than the tolerance."""
     named = affected(finding)
-    of = {each.first: each for each in finding.contrasts}
+    of = {contrast.first: contrast for contrast in finding.contrasts}
     side = of[named[0]].difference if named and named[0] in of else 0.0
-    far = [each.first for each in finding.contrasts if each.beyond_tolerance and each.difference * side > 0]
+    far = [contrast.first for contrast in finding.contrasts if contrast.beyond_tolerance and contrast.difference * side > 0]
     return tuple(dict.fromkeys((*named, *far)))
 
 

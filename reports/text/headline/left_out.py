@@ -39,7 +39,7 @@ def _notes(audit: AuditResult) -> Iterator[Note]:
 def _columns(note: Note) -> list[str]:
     """Return the columns that were not used, without the hints that follow what is known of them."""
     others = note.values.get("others", ()) if note.code == _COLUMNS else ()
-    return [_short(str(each)) for each in others] if isinstance(others, tuple) else []
+    return [_short(str(other)) for other in others] if isinstance(others, tuple) else []
 
 
 def _short(column: str) -> str:

@@ -69,7 +69,7 @@ def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: S
     if headline.kind in ("inconclusive", "limited"):
         return _detectable(finding)
     others = sorted((each for each in audit.findings if each.primary and each.verdict == "disparity"), key=by_severity)
-    elsewhere = next((each for each in others if each.attributes != finding.attributes), None)
+    elsewhere = next((other for other in others if other.attributes != finding.attributes), None)
     if elsewhere is not None:
         turned = f", {shift_tag(elsewhere)}" if shift_tag(elsewhere) else ""
         where = f"{rate_name(elsewhere, audit)} by {phrases.attributes(elsewhere.attributes)}"
@@ -105,7 +105,7 @@ def _constant_tiles(audit: AuditResult) -> tuple[Tile, ...]:
 
 def _groups_tiles(audit: AuditResult, settings: Settings) -> tuple[Tile, ...]:
     """Return how many groups could have been compared, of the first three pre-specified questions by another attribute."""
-    by = {each.attributes: each.by_group for each in audit.findings if each.primary and each.by_group}
+    by = {finding.attributes: finding.by_group for finding in audit.findings if finding.primary and finding.by_group}
     return tuple(
         (
             f"{sum(cell.status == 'ok' for cell in cells)} of {len(cells)}",

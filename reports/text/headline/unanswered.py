@@ -16,8 +16,8 @@ from reports.text.responsiveness import instead_words
 def instead_of_answers(audit: AuditResult) -> Counter[str]:
     """Return what came instead of answers and how often; empty where any question got one, or the model was loaded."""
     versions = audit.endpoint.versions if audit.endpoint else ()
-    came = sum((Counter(each.without_answer) for each in versions), Counter[str]())
-    return came if came.total() == sum(each.answers for each in versions) else Counter()
+    came = sum((Counter(version.without_answer) for version in versions), Counter[str]())
+    return came if came.total() == sum(version.answers for version in versions) else Counter()
 
 
 def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> tuple[str, str, Sequence[str]]:
@@ -36,5 +36,5 @@ def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Setting
 def commonest(audit: AuditResult, primary: Sequence[Finding]) -> Finding | None:
     """Return the first planned question about what came most often instead of answers."""
     ways = [way for way, _ in instead_of_answers(audit).most_common()]
-    asked = [each for each in primary if each.gap and each.outcome in ways]
+    asked = [finding for finding in primary if finding.gap and finding.outcome in ways]
     return min(asked, key=lambda each: ways.index(each.outcome or ""), default=None)

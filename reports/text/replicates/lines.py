@@ -23,12 +23,12 @@ def ordered(replicates: Replicates, results: Results) -> list[tuple[ReplicatedGa
 
 def names(replicates: Replicates, results: Results) -> str:
     """Return the names of the replicates."""
-    return phrases.some([phrases.group((results.audits[place].model.name,)) for place in replicates.audits])
+    return phrases.some([phrases.group((results.audits[audit].model.name,)) for audit in replicates.audits])
 
 
 def introduction(replicates: Replicates, results: Results) -> str:
     """Return who the replicates are, and in how many questions they reach one verdict."""
-    alike, of = sum(len(set(each.verdicts)) == 1 for each in replicates.findings), len(replicates.findings)
+    alike, of = sum(len(set(finding.verdicts)) == 1 for finding in replicates.findings), len(replicates.findings)
     start = f"{in_words(len(replicates.audits), 'replicate')} of one model: {names(replicates, results)}."
     if not of:
         return f"{start} Only pre-specified questions are taken together; these are exploratory."
@@ -52,7 +52,7 @@ def question_sentence(each: ReplicatedGap, title: str, alpha: float) -> str:
 
 def trust_line(results: Results, audit: AuditResult) -> str:
     """Return what replicates say to the first question of an audit; empty where there are none."""
-    found = next((each for each in results.replicates if any(results.audits[place] is audit for place in each.audits)), None)
+    found = next((replicate for replicate in results.replicates if any(results.audits[place] is audit for place in replicate.audits)), None)
     if found is None or not found.findings:
         return ""
     return question_sentence(*ordered(found, results)[0], results.settings.alpha)

@@ -151,7 +151,7 @@ def test_curves_over_the_steps_mark_the_one_at_which_the_gap_is_shown(series):
     assert [round(float(y), 3) for y in of_b.get_ydata()] == [100.0, 88.333, 50.0, 51.667]
     assert (gap.get_xlabel(), gap.get_ylabel()) == ("optimiser steps", "gap by group, percentage points")
     assert "tolerance: 5 points" in [text.get_text().replace("\xa0", " ") for text in gap.get_legend().get_texts()]
-    appears = next(each for each in series.facts.series[0].trajectories if each.id == "animal/accuracy/group").detectable
+    appears = next(trajectory for trajectory in series.facts.series[0].trajectories if trajectory.id == "animal/accuracy/group").detectable
     assert appears in (100, 200)
     assert [line.get_xdata()[0] for line in gap.lines if line.get_label() == f"detected from step {appears} on"] == [appears]
 

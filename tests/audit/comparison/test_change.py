@@ -98,7 +98,7 @@ def test_the_change_of_a_difference_adds_up_the_two_groups_intervals():
 def test_of_three_pairs_each_is_corrected_for_three():
     counts = joint([80, 2, 10, 8], [70, 6, 1, 23], [75, 5, 5, 15])
     two = joint([80, 2, 10, 8], [70, 6, 1, 23])
-    pair = next(each for each in pair_changes(counts, 0.06) if (each.first, each.second) == (("a",), ("b",)))
+    pair = next(pair_change for pair_change in pair_changes(counts, 0.06) if (pair_change.first, pair_change.second) == (("a",), ("b",)))
     [corrected], [single] = pair_changes(two, 0.02), pair_changes(two, 0.06)
     assert (pair.low_adjusted, pair.high_adjusted) == pytest.approx((corrected.low, corrected.high))
     assert (pair.low, pair.high) == pytest.approx((single.low, single.high))

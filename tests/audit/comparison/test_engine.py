@@ -87,7 +87,7 @@ def test_an_audit_compared_with_itself_has_exactly_no_change(tmp_path):
         assert [cell.difference for cell in change.by_group if cell.before.n] == [0.0] * len(change.by_group)
         assert change.gap.difference == 0.0
         assert change.verdict == "equivalent"
-    assert [each.side.name for each in found.sides] == ["one/ckpt.pt (one) #1", "one/ckpt.pt (one) #2"]
+    assert [side.side.name for side in found.sides] == ["one/ckpt.pt (one) #1", "one/ckpt.pt (one) #2"]
     assert Note("same_model") in found.notes
 
 
@@ -129,8 +129,14 @@ def test_a_third_audit_takes_its_missing_images_out_of_every_comparison(tmp_path
     rows = samples.attributes()
     sides = [samples.audit(tmp_path / name, {"b": 60}, rows=part) for name, part in (("x", rows), ("y", rows), ("z", rows.iloc[2:]))]
     found = compared(*sides)
-    assert [(each.images, each.missing_in_others, each.only_before) for each in found.comparisons] == [(358, 2, 0), (358, 0, 2)]
-    assert [(each.before, each.after) for each in found.comparisons] == [("x/ckpt.pt", "y/ckpt.pt"), ("x/ckpt.pt", "z/ckpt.pt")]
+    assert [(comparison.images, comparison.missing_in_others, comparison.only_before) for comparison in found.comparisons] == [
+        (358, 2, 0),
+        (358, 0, 2),
+    ]
+    assert [(comparison.before, comparison.after) for comparison in found.comparisons] == [
+        ("x/ckpt.pt", "y/ckpt.pt"),
+        ("x/ckpt.pt", "z/ckpt.pt"),
+    ]
 
 
 def test_two_models_of_one_audit_are_two_sides(tmp_path):
@@ -138,7 +144,7 @@ def test_two_models_of_one_audit_are_two_sides(tmp_path):
         tmp_path / "both", samples.result(samples.model("m/1.pt"), {"b": 60}), samples.result(samples.model("m/2.pt"), {"b": 6})
     )
     found = compared(together)
-    assert [each.side.name for each in found.sides] == ["m/1.pt", "m/2.pt"]
+    assert [side.side.name for side in found.sides] == ["m/1.pt", "m/2.pt"]
     assert (found.comparisons[0].verdict, found.comparisons[0].direction) == ("disparity", "shrank")
 
 
@@ -259,7 +265,7 @@ def test_audits_without_answers_are_refused_and_beside_others_said_not_to_be_com
         for one, other in zip(answered, alone, strict=True)
     ]
     found = compare(both, SETTINGS)
-    assert [each.probe for each in found.comparisons] == [each.probe for each in compared(*pair).comparisons]
+    assert [comparison.probe for comparison in found.comparisons] == [comparison.probe for comparison in compared(*pair).comparisons]
     assert "The probe 'words' has analyses alone, which are not compared between models." in map(sentence, found.notes)
 
 
@@ -306,10 +312,10 @@ def series(tmp_path, wrong_by_step, run="r" * 64):
 def test_checkpoints_of_one_run_are_put_in_order_and_followed(tmp_path):
     sides = series(tmp_path, {30: 60, 0: 0, 20: 60, 10: 14})
     found = compared(*sides)
-    [curve] = [each for each in found.series[0].trajectories if each.id == "animal/accuracy/group"]
+    [curve] = [trajectory for trajectory in found.series[0].trajectories if trajectory.id == "animal/accuracy/group"]
     assert [point.step for point in curve.points] == [0, 10, 20, 30]
     assert [point.gap.value for point in curve.points] == pytest.approx([0, 14 / 120, 0.5, 0.5])
-    assert [(each.before, each.after) for each in found.comparisons] == [("run/step-0.pt", "run/step-30.pt")]
+    assert [(comparison.before, comparison.after) for comparison in found.comparisons] == [("run/step-0.pt", "run/step-30.pt")]
     assert found.series[0].claims == 2
     assert (curve.detectable, curve.appears) == (10, 20)  # at step 10 the lower bound of 12 points, over 2 claims and 3 pairs, is below 5
     assert curve.points[0].p == 1.0

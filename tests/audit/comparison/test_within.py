@@ -50,7 +50,10 @@ def three(place):
 
 def test_every_model_is_compared_with_the_first_as_finished_audits_are(place, three):
     paired = three.results.paired_models
-    assert [(each.after, each.before) for each in paired.comparisons] == [("second.csv", "first.csv"), ("third.csv", "first.csv")]
+    assert [(comparison.after, comparison.before) for comparison in paired.comparisons] == [
+        ("second.csv", "first.csv"),
+        ("third.csv", "first.csv"),
+    ]
     alone = [run(place, name) for name in ANSWERS]
     compared = audit.compare(*alone).facts
     assert paired.family == compared.family
@@ -78,7 +81,9 @@ def test_it_is_drawn_and_told(three):
     assert 'href="#c1-f1"' in page
     assert 'id="c1-f1"' in page
     assert from_json(to_json(results)) == results
-    assert csv_tables(results)["changes.csv"].count("\n") == 1 + sum(len(each.changes) for each in results.paired_models.comparisons)
+    assert csv_tables(results)["changes.csv"].count("\n") == 1 + sum(
+        len(comparison.changes) for comparison in results.paired_models.comparisons
+    )
 
 
 def test_no_image_is_embedded_for_it(tmp_path):
@@ -108,7 +113,7 @@ def test_models_that_cannot_be_compared_are_audited_all_the_same(place, tmp_path
     found = audit.audit(predictions=[place / "first.csv", tmp_path / "other.csv"], attributes="race", draws=199).results
     assert len(found.audits) == 2
     paired = found.paired_models
-    assert not any(each.changes for each in paired.comparisons)
+    assert not any(comparison.changes for comparison in paired.comparisons)
     assert why in " ".join(map(sentence, paired.notes))
     for said in (render(found), audit_lines(found), summary_markdown(found)):
         assert why in " ".join(said.replace("&#39;", "'").replace("\\", "").split())
@@ -118,12 +123,12 @@ def test_what_one_model_never_answers_keeps_nobody_from_a_comparison(place, tmp_
     table("second").assign(y_pred="f").drop(columns="y_true").to_csv(tmp_path / "one.csv", index=False)
     table("first").drop(columns="y_true").to_csv(tmp_path / "two.csv", index=False)
     found = audit.audit(predictions=[tmp_path / "two.csv", tmp_path / "one.csv"], attributes="race", draws=199).results
-    assert [each.gap.after.value for each in found.paired_models.comparisons[0].changes] == [0.0]
+    assert [change.gap.after.value for change in found.paired_models.comparisons[0].changes] == [0.0]
 
 
 def test_checkpoints_of_one_run_are_each_compared_with_the_first():
     # `audit.compare` follows such a series step by step and compares its ends alone.
     audited = [samples.result(samples.model(f"{step}.pt", step, "r" * 64), {"b": wrong}) for step, wrong in ((0, 0), (100, 14), (200, 60))]
     paired = pair_models(lambda: [samples.in_memory("run", each) for each in audited], samples.SETTINGS)
-    assert [(each.before, each.after) for each in paired.comparisons] == [("0.pt", "100.pt"), ("0.pt", "200.pt")]
-    assert {change.primary for each in paired.comparisons for change in each.changes} == {True}
+    assert [(comparison.before, comparison.after) for comparison in paired.comparisons] == [("0.pt", "100.pt"), ("0.pt", "200.pt")]
+    assert {change.primary for comparison in paired.comparisons for change in comparison.changes} == {True}

@@ -84,11 +84,11 @@ def test_what_was_asked_with_a_text_is_told_by_its_place(tmp_path):
     given = given_texts(probe, probe.what_ifs)
     # By hand: the template of our own, its first variant, and the label that accuses nobody.
     (reworded,) = (each for each in given.sets if each.preset == "“a portrait of …” v1" and each.variant == "21 labels")
-    texts = [given.texts[place] for place in reworded.texts]
+    texts = [given.texts[text] for text in reworded.texts]
     assert len(texts) == 21
     assert "a portrait of a thief" in texts
     neutral = [each for each in given.sets if each.use == "neutral-label"]
-    assert [given.texts[place] for place in neutral[0].texts] == ["a photo of a child", "a photo of a person", "a photo of a human being"]
+    assert [given.texts[text] for text in neutral[0].texts] == ["a photo of a child", "a photo of a person", "a photo of a human being"]
     assert len(neutral[0].questions) == 4
     # One set for every curve that asks it, and no text twice.
     assert len({(each.use, each.preset, each.variant, each.texts) for each in given.sets}) == len(given.sets)

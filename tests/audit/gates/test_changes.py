@@ -165,7 +165,7 @@ def test_what_a_gate_is_turned_into(written, other):
 
 
 def put(facts, *gates):
-    questions = [gate_question(change, title(change)) for each in facts.comparisons for change in each.changes]
+    questions = [gate_question(change, title(change)) for comparison in facts.comparisons for change in comparison.changes]
     return ChangeGates.of(gates, questions).decide(facts, questions).gates
 
 
@@ -206,7 +206,7 @@ def test_a_change_of_the_gap_of_fewer_than_two_groups_is_not_estimable(place):
 
 def test_a_sample_settles_nothing_and_fails(place):
     facts = found(place / "plain", place / "skewed")
-    limited = replace(facts, comparisons=tuple(replace(each, limited=True) for each in facts.comparisons))
+    limited = replace(facts, comparisons=tuple(replace(comparison, limited=True) for comparison in facts.comparisons))
     check = put(limited, f"change[{ACCURACY}] > 0.02")[0].checks[0]
     assert (check.outcome, FAIL_CLOSED.fails(check)) == ("inconclusive", True)
 

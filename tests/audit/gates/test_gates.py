@@ -281,7 +281,7 @@ def test_a_limited_run_settles_nothing():
 def test_a_limited_run_passes_no_gate():
     for limited in (True, False):
         audits = [audited(finding(cells), limited=limited) for cells in (LARGE, SMALL)]
-        ended = [decided(GATE, each) for each in audits]
+        ended = [decided(GATE, audit) for audit in audits]
         ended += [decided(gate, audits[0]) for gate in ("verdict == disparity", "gap[role.accuracy by gender] > 0.1")]
         # Of all images: shown to be larger; shown to be no larger; a disparity; not asked, which is not estimable.
         assert [FAIL_CLOSED.is_breach([each]) for each in ended] == ([True] * 4 if limited else [True, False, True, True])
@@ -417,7 +417,7 @@ def test_a_gate_without_a_name_asks_every_question_that_counts_and_corrects_for_
 
 def test_one_breach_among_models_is_a_breach_and_inconclusive_is_fatal_only_where_that_is_asked_for():
     gated = decided(GATE, audited(finding(SMALL)), audited(finding(LARGE)))
-    assert (gated.outcome, [each.outcome for each in gated.checks]) == ("breached", ["held", "breached"])
+    assert (gated.outcome, [check.outcome for check in gated.checks]) == ("breached", ["held", "breached"])
     assert FAIL_CLOSED.is_breach([gated])
     open_ = decided(GATE, audited(finding(FEW)))
     ends = [GatePolicy(require_conclusive=fatal).is_breach([open_]) for fatal in (False, True)]
@@ -442,7 +442,7 @@ def test_a_mean_is_gated_on_both_ends_and_a_sample_settles_nothing():
 
 
 def test_one_mean_of_several_breaches_by_its_corrected_end_where_the_file_has_one():
-    assert [each.low for each in mean_checks("gap_mean > 0.07", (0.1, 0.3, 0.05))] == [0.1]
+    assert [mean_check.low for mean_check in mean_checks("gap_mean > 0.07", (0.1, 0.3, 0.05))] == [0.1]
     several = mean_checks("gap_mean > 0.07", (0.1, 0.3, 0.05), (0.1, 0.3, None))
     assert [(each.low, each.outcome) for each in several] == [(0.05, "inconclusive"), (0.1, "breached")]
 
@@ -452,8 +452,8 @@ def test_a_mean_that_no_replicate_or_not_every_one_has_is_not_estimable():
         ReplicatedGap("q", ("equivalent", "not estimable"), (0.1, None), None, MeanGap(("a",), ("b",), 0.2, 0.1, 0.3, (0.1, 0.3))),
         ReplicatedGap("q", ("equivalent", "equivalent"), (0.1, 0.3), 0.1, None),
     ]
-    for each in replicates:
-        together = SimpleNamespace(probe="p", audits=(0,), findings=(each,))
+    for replicate in replicates:
+        together = SimpleNamespace(probe="p", audits=(0,), findings=(replicate,))
         results = SimpleNamespace(audits=(SimpleNamespace(data=SimpleNamespace(limited=False)),), replicates=(together,))
         [check] = decide_mean(resolve_gate(parse("gap_mean > 0.07"), KNOWN), results).checks
         assert (check.outcome, check.reasons[0].code) == ("not estimable", "mean_not_estimable")

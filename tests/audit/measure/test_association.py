@@ -77,7 +77,7 @@ def test_effect_and_exact_p_equal_slow_loops_and_enumeration_on_unequal_sets(see
     assert (found.exact, found.arrangements) == (True, math.comb(9, 5))
     assert found.p == pytest.approx(enumerated_p([*of_x, *of_y], 5, alternative), abs=1e-12)
     for target, single in zip(x, sc_eat(x, (a, b), RNG(0), alternative=alternative), strict=True):
-        near, far = ([plain_cosine(target, each) for each in words] for words in (a, b))
+        near, far = ([plain_cosine(target, word) for word in words] for words in (a, b))
         assert single.effect_size == pytest.approx(slow_effect(near, far), abs=1e-12)
         assert single.p == pytest.approx(enumerated_p([*near, *far], 3, alternative), abs=1e-12)
 

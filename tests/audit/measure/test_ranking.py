@@ -72,7 +72,7 @@ def test_order_of_the_images_scale_of_the_scores_and_names_of_the_groups_change_
     order = np.random.default_rng(seed).permutation(len(scores))
     assert metric(scores[order], groups[order], k) == pytest.approx(value, nan_ok=True, abs=1e-12)
     assert metric(7 * scores - 3, groups, k) == pytest.approx(value, nan_ok=True, abs=1e-12)
-    renamed = np.array([{"a": "zebra", "b": "b", "c": "ant", "d": ""}[each] for each in groups])
+    renamed = np.array([{"a": "zebra", "b": "b", "c": "ant", "d": ""}[group] for group in groups])
     assert metric(scores, renamed, k) == pytest.approx(value, nan_ok=True, abs=1e-12)
 
 
@@ -84,7 +84,7 @@ def slow_skews(scores, groups, k, equal):
     names = sorted(set(groups))
     found = []
     for name in names:
-        target = 1 / len(names) if equal else sum(each == name for each in groups) / len(groups)
+        target = 1 / len(names) if equal else sum(group == name for group in groups) / len(groups)
         if k * target >= 1 - 1e-9:
             share = max(sum(groups[i] == name for i in first), 1) / k
             found.append(math.log(share / target))
@@ -98,7 +98,7 @@ def slow_ndkl(scores, groups, equal):
         divergence = 0.0
         for name in names:
             share = sum(groups[j] == name for j in order[:i]) / i
-            target = 1 / len(names) if equal else sum(each == name for each in groups) / len(groups)
+            target = 1 / len(names) if equal else sum(group == name for group in groups) / len(groups)
             divergence += share * math.log(share / target) if share else 0.0
         total += divergence / math.log2(i + 1)
         z += 1 / math.log2(i + 1)
@@ -130,7 +130,7 @@ def test_normalized_entropy_equals_a_slow_loop_and_ignores_names_scale_and_dupli
     found = -sum(first.count(each) / k * math.log(first.count(each) / k) for each in set(first)) / math.log(len(set(groups)))
     entropy = normalized_entropy_at_k(scores, groups, k)
     assert entropy == pytest.approx(found, abs=1e-12)
-    renamed = np.array([f"group {ord(each[0]) * 7 % 11}" for each in groups])
+    renamed = np.array([f"group {ord(group[0]) * 7 % 11}" for group in groups])
     assert len(set(renamed)) == len(set(groups))
     assert normalized_entropy_at_k(7 * scores - 3, renamed, k) == pytest.approx(entropy, abs=1e-12)
     assert normalized_entropy_at_k(np.repeat(scores, 2), np.repeat(groups, 2), 2 * k) == pytest.approx(entropy, abs=1e-12)

@@ -146,7 +146,7 @@ def test_a_slow_loop_over_rows_gives_the_same_scores_to_the_last_digits(root):
     for place in range(n):
         image = encoder.encode_images([decode(images[place]).image])[0].astype(float)
         vectors = [np.array(axes[texts.loc[place, name]], np.float32).astype(float) for name in "abc"]
-        cosine = [image @ each / np.linalg.norm(image) / np.linalg.norm(each) for each in vectors]
+        cosine = [image @ vector / np.linalg.norm(image) / np.linalg.norm(vector) for vector in vectors]
         weights = np.exp(7.0 * np.array(cosine))
         np.testing.assert_allclose(found.scores[place], weights / weights.sum(), rtol=2e-7)
         assert found.y_pred[place] == ROLES.labels[int(np.argmax(cosine))]
@@ -330,13 +330,13 @@ def test_the_options_of_all_rows_are_left_out_for_a_generative_model_and_a_note_
     both = replace(MEASURED, truth=None, claims=CLAIMS[2:], outcomes={"stereotyped": ("stereotyped",)}, **two)
     audited = run(data, NAMED, both, model=FakeAnswerer(), root=root)
 
-    assert [each.name for each in audited.result.measurements] == ["answer", "answer: order"]
+    assert [measurement.name for measurement in audited.result.measurements] == ["answer", "answer: order"]
     assert "not_asked_among_others" in {note.code for note in audited.result.model.asked if not isinstance(note, str)}
 
 
 def test_mistakes_of_a_probe_with_row_options_are_named():
     def first(**changes):
-        return next(each.what for each in mistakes(probe(replace(MEASURED, **changes))) if "prompts" not in each.what)
+        return next(mistake.what for mistake in mistakes(probe(replace(MEASURED, **changes))) if "prompts" not in mistake.what)
 
     assert not list(mistakes(probe()))
     assert first(options=None).startswith("kind is 'row_options' and options are None")

@@ -42,7 +42,7 @@ def slow(columns, codes, group):
     inside = [row for row, code in zip(columns, codes, strict=True) if code == group]
     outside = [row for row, code in zip(columns, codes, strict=True) if code != group]
     mean = sum(columns) / len(columns)
-    deviation = (sum((each - mean) ** 2 for each in columns) / len(columns)) ** 0.5
+    deviation = (sum((column - mean) ** 2 for column in columns) / len(columns)) ** 0.5
     return (sum(inside) / len(inside) - sum(outside) / len(outside)) / (deviation * (1 / len(inside) + 1 / len(outside)) ** 0.5)
 
 

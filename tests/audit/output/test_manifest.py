@@ -235,7 +235,7 @@ def check_shown(directory, both, how):
     for attempt in (audit.load, read, read_results):
         with pytest.raises(DataError, match=r"is not the one that this run wrote|does not belong to these results"):
             attempt(copy)
-    assert [each.why for each in found_audits(copy)] != [""]
+    assert [found_audit.why for found_audit in found_audits(copy)] != [""]
     return True
 
 

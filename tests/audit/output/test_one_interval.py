@@ -107,11 +107,11 @@ def _plain(text):
 
 
 def planned(made):
-    return [each for found in made.results.audits for each in found.findings if each.primary and each.gap]
+    return [finding for found in made.results.audits for finding in found.findings if finding.primary and finding.gap]
 
 
 def everything(made):
-    return [each for found in made.results.audits for each in found.findings if each.gap]
+    return [finding for found in made.results.audits for finding in found.findings if finding.gap]
 
 
 def test_every_interval_of_a_gap_is_the_one_of_the_results(made):
@@ -158,7 +158,7 @@ def test_no_gap_is_below_zero_and_none_leaves_its_value_out(made):
 def test_the_interval_of_a_pair_is_the_simultaneous_one(made):
     """What holds for one pair alone is shown nowhere."""
     differences = [each for finding in everything(made) for each in (*finding.contrasts, *finding.pairs)]
-    shown = {numbers.difference(each.difference, each.low_adjusted, each.high_adjusted) for each in differences}
+    shown = {numbers.difference(difference.difference, difference.low_adjusted, difference.high_adjusted) for difference in differences}
     # What equal other attributes make of a difference is another number.
     shown |= {
         phrases.signed(pair.difference) for each in everything(made) if each.evidence.adjustment for pair in each.evidence.adjustment.pairs
@@ -170,7 +170,7 @@ def test_the_interval_of_a_pair_is_the_simultaneous_one(made):
         for share in each.shares
         if share.low is not None
     }
-    alone = {numbers.difference(each.difference, each.low, each.high) for each in differences} - shown
+    alone = {numbers.difference(difference.difference, difference.low, difference.high) for difference in differences} - shown
     assert not [text for text in map(_plain, alone) if text in made.texts["page"]]
 
 

@@ -52,7 +52,7 @@ def test_measurements_of_other_labels_leave_their_cells_empty_and_are_read_apart
     assert [name for name in table.column_names if name.startswith("score:")] == ["score:a", "score:b", "score:c", "score:d"]
     assert table["score:a"].to_pylist()[:5] == [1, 0.25, 0.5, 0, None]
     assert table["score:b"].null_count == 4
-    read = {each.measurement: each.predictions for each in load_predictions(tmp_path / "p.parquet", ColumnOptions()).answers}
+    read = {answer.measurement: answer.predictions for answer in load_predictions(tmp_path / "p.parquet", ColumnOptions()).answers}
     for name, given in asked.items():
         assert (read[name].labels, list(read[name].attributes)) == (given.labels, ["race", "gender"])
         np.testing.assert_array_equal(read[name].scores, given.scores)

@@ -29,7 +29,7 @@ def texts(tmp_path_factory):
     out = tmp_path_factory.mktemp("audit") / "out"
     done = audit.audit(predictions=crossed(), settings=Settings(draws=999), out=out)
     found = done.results.audits[0]
-    assert [each.verdict for each in found.findings if each.primary] == ["equivalent"] * 2
+    assert [finding.verdict for finding in found.findings if finding.primary] == ["equivalent"] * 2
     page = text_of((out / "report.html").read_text("utf-8"))
     first = page[page.index("Equivalent ·") : page.index("Both pre-specified questions")]
     texts = {"first screen": first, "page": page, "summary": (out / "summary.md").read_text("utf-8"), "terminal": audit_lines(done.results)}

@@ -128,7 +128,7 @@ def test_images_are_cut_too(tmp_path):
     ages = [f"{age}" if age else UNKNOWN for age in [0, 20, 40, 60] * 12]
     data = Dataset(**{**vars(faces), "attributes": faces.attributes.assign(age=ages), "levels": {**faces.levels, "age": ()}})
     found = audit.audit(FakeEncoder(), gender_probe(data), by="age", bins={"age": [30, 50]}, min_group_size=5, draws=199)
-    rates = next(each for each in found.findings if each.id == "gender/accuracy/age").by_group
+    rates = next(finding for finding in found.findings if finding.id == "gender/accuracy/age").by_group
     # By four in turn: Black Female (unknown), Black Male called a woman (20), White Female right (40), White Male right (60).
     expected = [("under 30", 0, 12), ("30 to under 50", 12, 12), ("50 and over", 12, 12), (UNKNOWN, 12, 12)]
     assert [(rate.group[0], rate.events, rate.n) for rate in rates] == expected

@@ -40,7 +40,7 @@ def test_they_are_audited_again_with_the_same_numbers(asked, rule, tmp_path):
     assert b"vlm_audit.answers" in pq.read_schema(file).metadata
     by_probe = audit.audit(predictions=file, probe=asked, min_group_size=20, out=tmp_path / "second", draws=199)
     one, again = (each.results.audits[0] for each in (first, by_probe))
-    assert [each.by_group for each in again.findings] == [each.by_group for each in one.findings]
+    assert [finding.by_group for finding in again.findings] == [finding.by_group for finding in one.findings]
     assert again.measurements[0].mean_margin == pytest.approx(one.measurements[0].mean_margin, abs=1e-6)
     calibrated, before = (each.measurements[0].evidence.calibration[0].groups[0] for each in (again, one))
     assert calibrated.overconfidence.value == pytest.approx(before.overconfidence.value, abs=1e-6)

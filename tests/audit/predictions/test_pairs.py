@@ -39,7 +39,7 @@ def test_does_a_harm_word_appear_when_only_the_tone_changes(tmp_path):
         assert said in " ".join(text.split())
     assert "tone: dark → light (‘harm’)" in (tmp_path / "out" / "report.html").read_text()
     # The column of scenes says what belongs together; nothing is asked by it.
-    assert {name for each in facts["findings"] for name in each["attributes"]} == {"tone", "place"} == set(facts["data"]["groups"])
+    assert {name for finding in facts["findings"] for name in finding["attributes"]} == {"tone", "place"} == set(facts["data"]["groups"])
 
 
 @pytest.mark.parametrize("cluster", [(), ("--cluster", "person")])
@@ -48,7 +48,7 @@ def test_the_question_and_the_pairs_give_one_answer(tmp_path, cluster):
     flags = ("--pairs", "tone=scene", "--attributes", "tone", "--outcome", "harm:low=thief", *cluster)
     done, facts = audited(tmp_path, table() if cluster else table().drop(columns="person"), *flags)
     ([found], [pairs]) = facts["findings"], facts["paired"]
-    gap, own = found["gap"], next(each for each in found["contrasts"] if each["first"] == ["dark"])
+    gap, own = found["gap"], next(contrast for contrast in found["contrasts"] if contrast["first"] == ["dark"])
     assert gap["within"]["clusters"] == (30 if cluster else 120)
     assert (pairs["difference"], pairs["low"], pairs["high"]) == (own["difference"], own["low"], own["high"])
     assert (gap["value"], gap["low"], gap["high"]) == pytest.approx((abs(pairs["difference"]), max(pairs["low"], 0), pairs["high"]))

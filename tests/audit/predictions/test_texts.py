@@ -24,7 +24,7 @@ def table(planted=True):
 
 
 def signals(result):
-    return {(each.kind, each.word, each.group) for rates in result.word_rates for each in rates.rates if each.verdict == "signal"}
+    return {(rate.kind, rate.word, rate.group) for rates in result.word_rates for rate in rates.rates if rate.verdict == "signal"}
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +46,10 @@ def test_a_planted_word_is_found_by_command_without_a_model(ran):
     (result,) = audit.load(folder).results.audits
     assert signals(result) == {("word", "busy", "Male"), ("word", "gentle", "Female")}
     (rates,) = result.word_rates
-    gentle = next(each for each in rates.rates if each.word == "gentle")
+    gentle = next(rate for rate in rates.rates if rate.word == "gentle")
     assert (rates.prompt, rates.attribute, rates.sizes) == ("caption", "gender", (45, 35))
     assert (gentle.means, gentle.chance.mean) == ((40 / 45, 2 / 35), 42 / 80)
-    assert next(each for each in rates.rates if each.kind == "empty").means == (1 / 45, 0)
+    assert next(rate for rate in rates.rates if rate.kind == "empty").means == (1 / 45, 0)
     assert (result.data.used, result.measurements, result.findings, result.verdict) == (80, (), (), "inconclusive")
     assert "use ‘busy’" in " ".join(done.stdout.split())
     page = (folder / "report.html").read_text()

@@ -159,7 +159,7 @@ def test_evidence_that_counts_every_image_once_is_left_out():
     [weighted], [plain] = audited(rows).results.audits, audited(rows, weights=None).results.audits
 
     def kinds(found):
-        return {name for name, each in vars(found.evidence).items() if each}
+        return {name for name, var in vars(found.evidence).items() if var}
 
     assert any(kinds(finding) for finding in plain.findings)
     assert not any(kinds(each) for each in (*weighted.findings, *weighted.measurements, weighted))

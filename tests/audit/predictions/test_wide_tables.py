@@ -57,11 +57,11 @@ def test_an_audit_of_300_rows_and_5000_columns_takes_seconds(cell):
     began = time.process_time()
     result = audit.audit(predictions=wide(5000, cell), draws=99, depth=1).results.audits[0]
     assert time.process_time() - began < 30
-    assert {name for each in result.findings for name in each.attributes} <= {"race", *(f"c{place}" for place in range(19))}
+    assert {name for finding in result.findings for name in finding.attributes} <= {"race", *(f"c{place}" for place in range(19))}
 
 
 def test_sixty_named_attributes_are_audited_though_the_count_table_has_no_room_for_them():
     names = ("race", *(f"c{place}" for place in range(59)))
     result = audit.audit(predictions=wide(59, levels), attributes=names, draws=99, depth=1).results.audits[0]
-    assert {each.attributes for each in result.findings if each.metric == "accuracy"} == {(name,) for name in names}
+    assert {finding.attributes for finding in result.findings if finding.metric == "accuracy"} == {(name,) for name in names}
     assert result.counts[0].left_out

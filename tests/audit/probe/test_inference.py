@@ -14,7 +14,7 @@ from audit.types import Claim
 
 def test_fairface_asks_the_harmful_words_beside_person_alone():
     asked = without_inference(probes.get("fairface"))
-    assert [each.name for each in asked.measurements] == ["harm-8-person"]
+    assert [measurement.name for measurement in asked.measurements] == ["harm-8-person"]
     assert asked.measurements[0].label_set.labels[:1] == ("person",)
     assert len(asked.measurements[0].label_set.labels) == 8
     assert (asked.specifications, asked.published, asked.what_ifs) == ((), (), ())
@@ -23,7 +23,7 @@ def test_fairface_asks_the_harmful_words_beside_person_alone():
 
 def test_pairs_and_curves_of_what_is_still_asked_stay():
     asked = without_inference(probes.get("emoji"))
-    assert [each.name for each in asked.measurements] == ["role"]
+    assert [measurement.name for measurement in asked.measurements] == ["role"]
     assert asked.paired == probes.get("emoji").paired
     assert all(point.variant == "66 names" for plan in asked.specifications for point in plan.specifications)
 
@@ -35,7 +35,7 @@ ONLY_INFERS = ("visogender",)
 def test_no_label_is_a_level_of_an_attribute_that_people_are_compared_by(name):
     """Every label that is a level of a compared attribute is found: the measurement says what it infers."""
     asked = without_inference(probes.get(name))
-    made = {finding_id(each.name, claim) for each in asked.measurements for claim in each.claims}
+    made = {finding_id(measurement.name, claim) for measurement in asked.measurements for claim in measurement.claims}
     assert made or asked.analyses
     for each in asked.measurements:
         texts = [text.replace("white cane", "cane") for texts in each.label_set.prompts.values() for text in texts]

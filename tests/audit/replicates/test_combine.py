@@ -43,7 +43,7 @@ SEEDS = [seed(number) for number in range(3)]
 def together(seeds, **options):
     found = audit.audit(predictions=seeds, as_replicates=True, **{"attributes": "race", "draws": 199, **options})
     [replicates] = found.results.replicates
-    return found.results, replicates, {each.finding: each for each in replicates.findings}
+    return found.results, replicates, {finding.finding: finding for finding in replicates.findings}
 
 
 BASE = together(SEEDS)
@@ -155,7 +155,7 @@ def test_models_are_replicates_too_and_are_told_apart():
     found = audit.audit([FakeEncoder(), other], gender_probe(faces), as_replicates=True, draws=199).results
     assert [each.model.name for each in found.audits] == ["fake #1", "fake #2"]
     [replicates] = found.replicates
-    assert [each.finding for each in replicates.findings] == [each.id for each in found.audits[0].findings if each.primary]
+    assert [finding.finding for finding in replicates.findings] == [finding.id for finding in found.audits[0].findings if finding.primary]
 
 
 def test_the_models_of_a_finished_audit_are_replicates_too(tmp_path):
@@ -240,7 +240,7 @@ MEANS = together(STEADY)
 
 def gated(*gates, seeds=STEADY, **options):
     found = audit.audit(predictions=seeds, as_replicates=True, attributes="race", draws=199, fail_on=gates, **options)
-    return found, [(each.outcome, each.checks) for each in found.gates]
+    return found, [(gate.outcome, gate.checks) for gate in found.gates]
 
 
 def test_the_mean_over_seeds_is_gated_on_both_ends_of_its_interval():
@@ -266,7 +266,7 @@ def test_a_gate_on_every_mean_is_corrected_for_them():
     assert all(each.mean.low_adjusted <= each.mean.low for each in planned)
     limit = max(each.mean.low_adjusted for each in planned)
     (_, below), (_, above) = gated(f"gap_mean > {limit - 0.001}", f"gap_mean > {limit + 0.001}")[1]
-    assert [[each.outcome for each in checks].count("breached") for checks in (below, above)] == [1, 0]
+    assert [[check.outcome for check in checks].count("breached") for checks in (below, above)] == [1, 0]
 
 
 def test_a_mean_that_one_seed_cannot_estimate_fails():

@@ -47,7 +47,7 @@ def stacked(events, codes, alpha=0.05):
     """Return the gap of bool[r, n] answers about images of some groups."""
     replicates, groups = len(events), codes.max() + 1
     table = cluster_table(np.tile(np.arange(len(codes)), replicates), np.tile(codes, replicates), events.ravel(), groups)
-    rates = np.array([np.bincount(codes, weights=each) / np.bincount(codes) for each in events])
+    rates = np.array([np.bincount(codes, weights=event) / np.bincount(codes) for event in events])
     return gap_over_replicates(rates, ClusterUnits(table), alpha), ClusterUnits(table)
 
 
@@ -121,7 +121,7 @@ def test_images_given_twice_narrow_the_part_of_the_images_alone(answers):
     assert once.low < twice.low < twice.value < twice.high < once.high
     # Never narrower than replicates that far apart allow, whatever the number of images.
     many = stacked(np.tile(events, (1, 60)), np.tile(codes, 60))[0]
-    differences = np.array([each[codes == 0].mean() - each[codes == 2].mean() for each in events])
+    differences = np.array([event[codes == 0].mean() - event[codes == 2].mean() for event in events])
     assert many.high > many.value + stats.t.ppf(1 - 0.05 / 6, 3) * differences.std(ddof=1) / 2
 
 

@@ -277,7 +277,7 @@ def test_t14_the_overall_rate_includes_the_group_and_its_distance_has_no_sign():
     y_pred = [1] * 4 + [0] * 4
     assert selected_frame(y_pred, y_pred, G).difference(method="to_overall")["s"] == 0.5
     contrasts = ask("selection_rate", "1", [1] * 8, y_pred).contrasts
-    assert [(each.first, each.second, each.difference) for each in contrasts] == [(("a",), (), 1.0), (("b",), (), -1.0)]
+    assert [(contrast.first, contrast.second, contrast.difference) for contrast in contrasts] == [(("a",), (), 1.0), (("b",), (), -1.0)]
 
 
 def test_t14_the_type_of_an_answer_depends_on_how_it_was_asked():

@@ -81,7 +81,7 @@ def test_shuffles_do_not_depend_on_how_many_are_made_at_once():
     rows, columns = np.array([1] * 500 + [0]), np.array([390, 0, 107, 3])
     together, apart, tables = (np.random.default_rng(5) for _ in range(3))
     labels = shuffled_labels(columns, 6, together)
-    assert all(np.bincount(each, minlength=4).tolist() == columns.tolist() for each in labels)
+    assert all(np.bincount(label, minlength=4).tolist() == columns.tolist() for label in labels)
     assert (labels == np.concatenate([shuffled_labels(columns, 2, apart) for _ in range(3)])).all()
     assert dealt_one_by_one(rows, columns)
     assert (shuffled_tables(rows, columns, 6, tables)[:, :500] == np.eye(4, dtype=int)[labels]).all()

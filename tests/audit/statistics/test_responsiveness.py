@@ -92,7 +92,7 @@ def test_one_answer_that_changes_with_the_order_of_the_options_is_no_look():
     codes = {
         same: look(given, answered(np.repeat([SAME_ANSWER, "another answer"], [same, 100 - same]), given.attributes)) for same in (20, 80)
     }
-    assert {same: (found.code, found.same_in_another_order) for same, found in codes.items()} == {20: ("order", 0.2), 80: ("constant", 0.8)}
+    assert {same: (code.code, code.same_in_another_order) for same, code in codes.items()} == {20: ("order", 0.2), 80: ("constant", 0.8)}
 
 
 def test_one_answer_for_all_is_not_equal_treatment_where_nothing_is_true():
@@ -227,7 +227,7 @@ def test_what_one_answer_for_every_image_says_about_groups_is_not_estimable():
 def test_groups_that_are_asked_the_same_are_not_equivalent_where_only_the_question_counts():
     """Of 1,000 images in either group half are asked each question, whose one answer is "unclear" or "Male": half "unclear" in both."""
     answers = ("Male", UNCLEAR)
-    cells = {(group, truth, given): 250 for group in "ab" for given in answers for truth in LABELS}
+    cells = {(group, truth, answer): 250 for group in "ab" for answer in answers for truth in LABELS}
     (_, share, unclear), verdict = decided(cells, question=np.tile(np.repeat([0, 1], 500), 2))
     assert {(each.verdict, each.unresponsive, each.gap.value) for each in (share, unclear)} == {("not estimable", "constant", 0.0)}
     assert verdict == "not estimable"
@@ -286,7 +286,7 @@ def test_its_p_is_that_of_cochran_mantel_and_haenszel_where_groups_are_composed_
     """Then both statistics are the same but for a factor."""
     right, n = np.array([[150, 165], [80, 92]]), np.array([[200, 200], [120, 120]])
     tables = [[[k[0], m[0] - k[0]], [k[1], m[1] - k[1]]] for k, m in zip(right, n, strict=True)]
-    expected = StratifiedTable([np.array(each) for each in tables]).test_null_odds(correction=False).pvalue
+    expected = StratifiedTable([np.array(table) for table in tables]).test_null_odds(correction=False).pvalue
     gap, p = standardized_gap(right, n, Settings(draws=1999), "accuracy")
     assert gap == pytest.approx((15 * 400 / 200 + 12 * 240 / 120) / 640)
     assert p == pytest.approx(expected, abs=0.02)

@@ -302,7 +302,7 @@ def test_an_equivalence_names_what_it_does_not_cover():
 
 def conclude_all(*cells):
     settings = Settings(draws=9999)
-    found = [finding(each, settings=settings, name=f"m{i}") for i, each in enumerate(cells)]
+    found = [finding(cell, settings=settings, name=f"m{i}") for i, cell in enumerate(cells)]
     decided, verdict = decide_verdicts(found, settings, limited=False)
     return verdict, audit_reason(audit(decided))
 
@@ -348,7 +348,7 @@ def test_exploratory_findings_are_adjusted_among_themselves():
 
     assert [each.gap.p_adjusted for each in exploratory] == pytest.approx(BY_HAND)
     signals = [p in (0.001, 0.008) for p in P]
-    assert [each.verdict for each in exploratory] == ["signal" if found else "no signal" for found in signals]
+    assert [each.verdict for each in exploratory] == ["signal" if signal else "no signal" for signal in signals]
     assert [bool(each.pairs) for each in exploratory] == signals
     assert (decided[-1].verdict, decided[-1].gap) == ("not estimable", None)  # and it counts for nothing
     # The planned ones are what they are without all of them.

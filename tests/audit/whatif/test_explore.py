@@ -225,13 +225,13 @@ def test_a_search_shows_the_quality_of_both_orders():
 def test_what_is_planted_is_taken_away_and_nothing_is_hidden():
     (found,) = explore(PLAN, material(draws=1999), [each.name for each in METHODS])
     projections = [point.what_if for point in found.target.points if point.what_if.method == "projection"]
-    assert {each.outcome for each in projections} <= {"smaller", "indistinguishable"}
-    assert all(each.beats_random > 0.9 for each in projections)
+    assert {projection.outcome for projection in projections} <= {"smaller", "indistinguishable"}
+    assert all(projection.beats_random > 0.9 for projection in projections)
     assert all(point.what_if.ndcg is None for point in found.target.points)  # no order is changed
     tried = [(point.what_if.method, point.what_if.setting) for point in found.target.points]
     assert len(tried) == len(set(tried)) == 2 + 1 + 5 + 2 + 4 + 1 + 2
     # The same settings by every other attribute, in the same order; what moved there is seen.
-    assert [each.finding for each in found.other_attributes] == ["gender/accuracy/age", "gender/accuracy/race x age"]
+    assert [other_attribute.finding for other_attribute in found.other_attributes] == ["gender/accuracy/age", "gender/accuracy/race x age"]
     for other in found.other_attributes:
         assert [(point.what_if.method, point.what_if.setting) for point in other.points] == tried
         assert all(point.what_if.beats_random is None for point in other.points)
@@ -298,7 +298,7 @@ def test_too_few_images_are_no_improvement():
     assert found.target is None
     assert found.refused[0].reason == Note("too_few_images", {"images": 30})
     (found,) = explore(PLAN, material(n=200), ["neutral-label"])  # 25 a cell: race x age cannot be judged
-    assert [each.finding for each in found.other_attributes] == ["gender/accuracy/age"]
+    assert [other_attribute.finding for other_attribute in found.other_attributes] == ["gender/accuracy/age"]
     assert [(each.method, each.setting) for each in found.refused] == [("", "race × age")]
 
 

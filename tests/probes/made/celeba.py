@@ -12,7 +12,7 @@ def make(folder):
         name, male = f"{row + 1:06d}.jpg", row % 5 < 2
         blond = row % 4 == 0 if not male else row % 12 == 0
         signs = [blond, row % 3 == 0, male, row % 2 == 0, row % 7 < 4]
-        attributes.append("  ".join([name, *("1" if each else "-1" for each in signs)]))
+        attributes.append("  ".join([name, *("1" if sign else "-1" for sign in signs)]))
         parts.append(f"{name} {0 if row % 16 == 15 else 2}")
         people.append(f"{name} {row // 2 * 2 if row < 140 else row}")
         (folder / "img_align_celeba" / name).write_bytes(picture(row, kind="JPEG"))

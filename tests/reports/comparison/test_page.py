@@ -82,7 +82,9 @@ def test_hostile_names_add_no_element(facts):
             for i, side in enumerate(facts.sides)
         )
         before, after = (side.name for side in sides)
-        comparisons = tuple(replace(each, before=before, after=after, not_compared=(Note.of(text),)) for each in facts.comparisons)
+        comparisons = tuple(
+            replace(comparison, before=before, after=after, not_compared=(Note.of(text),)) for comparison in facts.comparisons
+        )
         return render_comparisons(replace(facts, sides=sides, comparisons=comparisons, command=(text, text), notes=(Note.of(text),)))
 
     hostile = named('"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e')
@@ -153,7 +155,8 @@ def test_no_page_says_fixed_or_fair(said, steps):
 
 def test_a_limited_comparison_says_so(facts):
     limited = replace(
-        facts, comparisons=tuple(replace(each, limited=True, verdict="inconclusive", direction=None) for each in facts.comparisons)
+        facts,
+        comparisons=tuple(replace(comparison, limited=True, verdict="inconclusive", direction=None) for comparison in facts.comparisons),
     )
 
     assert "LIMITED RUN. A sample of the images was compared." in text_of(render_comparisons(limited))

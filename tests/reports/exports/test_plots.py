@@ -158,7 +158,7 @@ def test_what_ifs_stand_at_gap_and_accuracy(found):
     axes = held.plot.what_ifs("by gender")
     assert held.plot.what_ifs(first.what_ifs[0].target.finding).get_ylabel() == axes.get_ylabel()
 
-    assert [tuple(map(tuple, each.get_offsets().round(6).tolist())) for each in axes.collections] == [
+    assert [tuple(map(tuple, collection.get_offsets().round(6).tolist())) for collection in axes.collections] == [
         ((12.0, 85.0), (20.0, 80.0)), ((5.0, 70.0),),
     ]  # fmt: skip
     assert [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines] == [(30.0, 90.0)]

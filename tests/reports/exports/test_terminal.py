@@ -46,7 +46,7 @@ def test_verdict_and_headline_stand_first_and_last_and_a_question_is_a_line():
 
 def test_signals_are_at_most_three_and_marked_as_not_planned():
     audit = samples.fairface()
-    many = tuple(replace(each, verdict="signal") if not each.primary and each.gap else each for each in audit.findings)
+    many = tuple(replace(finding, verdict="signal") if not finding.primary and finding.gap else finding for finding in audit.findings)
     text = printed(replace(audit, findings=many))
 
     assert len(re.findall(r"\n◆ [^\n]+ by ", text)) == 3

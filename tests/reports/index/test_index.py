@@ -39,7 +39,7 @@ def test_every_audit_has_a_row_with_its_verdict_and_its_most_severe_gap(folder):
     assert len(rows) == sum(len(each.results.audits) for each in found) == 2
     for row, each in zip(rows, found, strict=True):
         audit = each.results.audits[0]
-        gap, interval = phrases.gap_and_interval(min((each for each in audit.findings if each.primary), key=by_severity))
+        gap, interval = phrases.gap_and_interval(min((finding for finding in audit.findings if finding.primary), key=by_severity))
         for words in (audit.model.name, f">{gap}<", interval, audit.probe.name, f"v-{audit.verdict.replace(' ', '-')}"):
             assert words in row
     assert 'href="deep/plain/report.html"' in page

@@ -91,7 +91,7 @@ def test_every_rate_has_its_words(metric, better, sentence):
 def test_groups_are_called_what_they_are():
     """Adjectives of faces where the images are faces; a level that says nothing by itself gets its attribute."""
     faces = samples.fairface()
-    by_id = {each.id: each for each in faces.findings}
+    by_id = {finding.id: finding for finding in faces.findings}
 
     race, age = by_id["gender/accuracy/race"], by_id["gender/accuracy/age"]
     assert "for Middle Eastern faces: 91.0 %, against 96.0 % for Latino_Hispanic faces" in plain(statement(race, faces))
@@ -119,7 +119,7 @@ def test_each_name_stands_beside_its_own_level_where_only_one_level_speaks():
 
 def test_several_measurements_are_told_apart():
     faces = samples.fairface()
-    gender = next(each for each in faces.findings if each.id == "gender/accuracy/race")
+    gender = next(finding for finding in faces.findings if finding.id == "gender/accuracy/race")
 
     assert statement(gender, faces).startswith("Gender answers are less accurate for ")
     assert question(gender, faces) == "Gender answers equally accurate whatever the race?"
@@ -169,7 +169,7 @@ def test_an_undecided_question_that_looks_decided_says_why():
     raw = replace(BY_GENDER.gap, p=0.027, p_adjusted=0.37, leading=pair)
     said = headline(with_first(audit, gap=raw))
     why = "Undecided: p = .027 for this question, .37 after correction for 2 questions."
-    assert [plain(each) for each in said.cautions] == [why]
+    assert [plain(caution) for caution in said.cautions] == [why]
     assert why in plain(said.text)
     open_test = with_first(audit, gap=replace(raw, p=0.06, p_adjusted=0.06))
     assert plain(headline(open_test).cautions[0]) == (
@@ -266,7 +266,7 @@ def looking(audit, code):
 
 def test_a_model_that_does_not_look_is_said_first():
     audit = looking(audit_of("not estimable"), "constant")
-    blind = replace(audit, findings=tuple(replace(each, unresponsive="constant") for each in audit.findings))
+    blind = replace(audit, findings=tuple(replace(finding, unresponsive="constant") for finding in audit.findings))
 
     assert headline(blind).kind == "unresponsive"
     assert headline(blind).sentence == "The model does not look at the images: it answers ‘nurse’ to all 300 images (role)."
@@ -281,7 +281,7 @@ def test_a_model_that_does_not_look_is_said_first():
 def test_similarities_that_differ_between_groups_are_not_hidden_behind_answers_that_tell_nothing():
     """One answer for every image, and yet a group that is nearer to some words: the model looks, and its answers do not show it."""
     audit = looking(audit_of("not estimable"), "constant")
-    blind = replace(audit, findings=tuple(replace(each, unresponsive="constant") for each in audit.findings), associations=(FOUND,))
+    blind = replace(audit, findings=tuple(replace(finding, unresponsive="constant") for finding in audit.findings), associations=(FOUND,))
 
     said = headline(blind)
     assert said.kind == "unresponsive"
@@ -331,7 +331,7 @@ def test_an_audit_without_an_answer_leads_with_what_came_most_often_instead():
     version = SimpleNamespace(answers=30, without_answer={"refusal": 10, "unparsed": 20})
     audit = audit_of("equivalent", "equivalent", "equivalent")
     outcomes = ("refusal", "unparsed", "thief")
-    findings = tuple(replace(each, outcome=outcome) for each, outcome in zip(audit.findings, outcomes, strict=False))
+    findings = tuple(replace(finding, outcome=outcome) for finding, outcome in zip(audit.findings, outcomes, strict=False))
     silent = SimpleNamespace(endpoint=SimpleNamespace(versions=(version,)))
 
     assert commonest(silent, findings).outcome == "unparsed"
@@ -364,7 +364,7 @@ def test_where_nothing_can_be_judged_no_gap_is_shown():
     """A gap of accuracy whose answers tell nothing beside questions without enough groups: neither tile nor chart has it."""
     audit = audit_of("inconclusive", "not estimable")
     first, *others = audit.findings
-    few = [replace(each, gap=None) for each in others]
+    few = [replace(other, gap=None) for other in others]
     withheld = replace(audit, verdict="not estimable", findings=(replace(first, verdict="not estimable", unresponsive="no better"), *few))
     assert headline(withheld).kind == "not estimable"
     assert headline(withheld).finding is None

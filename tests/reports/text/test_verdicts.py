@@ -164,7 +164,7 @@ def test_of_what_is_equivalent_every_form_names_the_rate(facts):
 def test_of_many_rates_that_are_equivalent_three_are_named():
     base = audit_of(*["equivalent"] * 4)
     names = ("build", "hair", "race", "skin")
-    found = tuple(replace(each, measurement=name) for each, name in zip(base.findings, names, strict=False))
+    found = tuple(replace(finding, measurement=name) for finding, name in zip(base.findings, names, strict=False))
 
     assert headline_of(replace(base, findings=found), samples.SETTINGS).sentence.replace("\xa0", " ") == (
         "No difference that matters in any of 4 questions: every two groups compared differ by less than 5 points in accuracy (build) by "

@@ -71,7 +71,7 @@ def test_equal_crops_of_different_pictures_are_embedded_once_and_rows_in_another
 def test_rows_without_a_usable_box_are_counted_by_reason_and_group(tmp_path):
     halves(tmp_path / "1.png")
     data = table(tmp_path, "1.png,0,0,.5,1,Female", "1.png,.5,0,.5,1,Male", "1.png,,,,,Male", "1.png,,,,,Female", "1.png,2,0,3,1,")
-    assert [(each.reason.code, each.count, each.by_group["gender"]) for each in data.exclusions] == [
+    assert [(exclusion.reason.code, exclusion.count, exclusion.by_group["gender"]) for exclusion in data.exclusions] == [
         ("box_outside_the_picture", 1, {"unknown": 1}),
         ("box_without_area", 1, {"Male": 1}),
         ("no_box", 2, {"Male": 1, "Female": 1}),
@@ -93,7 +93,9 @@ def test_a_box_of_pixels_beyond_its_picture_is_left_out_when_it_is_read(tmp_path
         header="file,box,gender",
     )
     embedded = embed_images(FakeEncoder(), data, MemoryRoot(), max_skip=0.5)
-    assert [(each.reason.code, each.by_group["gender"]) for each in embedded.exclusions] == [("box_outside_the_picture", {"b": 1})]
+    assert [(exclusion.reason.code, exclusion.by_group["gender"]) for exclusion in embedded.exclusions] == [
+        ("box_outside_the_picture", {"b": 1})
+    ]
     assert embedded.vectors.tolist() == [[1, 0, 0], [0, 1, 0]]
 
 

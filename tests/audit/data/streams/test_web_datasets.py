@@ -136,7 +136,7 @@ def test_names_lead_nowhere_and_nothing_is_unpacked(tmp_path):
     before = set(tmp_path.rglob("*"))
     tar(tmp_path / "data" / "0.tar", [("../../evil.png", picture(1)), ("../../evil.json", b'{"race": "A"}'), ("/etc/x.png", picture(2))])
     found = load(tmp_path / "data" / "0.tar")
-    assert [bytes(each) for each in found.images] == [picture(1), picture(2)]
+    assert [bytes(image) for image in found.images] == [picture(1), picture(2)]
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "data" / "0.tar"}
     with tarfile.open(tmp_path / "data" / "0.tar", "w") as archive:
         link = tarfile.TarInfo("1.png")

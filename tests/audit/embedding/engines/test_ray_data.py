@@ -64,7 +64,7 @@ def test_the_sink_keeps_a_block_that_comes_twice_once_and_counts_what_cannot_be_
     with pytest.raises(DataError, match=r"at most 1\.00% may be skipped"):
         sink.finish(0.01)
     counts = sink.finish(0.2)
-    assert (counts.embedded, counts.whole, [each.count for each in counts.exclusions]) == (7, True, [1])
+    assert (counts.embedded, counts.whole, [exclusion.count for exclusion in counts.exclusions]) == (7, True, [1])
     assert seen == [(4, 8), (8, 8)]
     assert sorted(EmbeddingCache(tmp_path, "f" * 64, "image", 3)) == sorted(map(key, (data.images[0], data.images[3])))
 

@@ -137,7 +137,7 @@ def test_associations_use_the_embeddings_that_are_there_and_travel_in_the_result
     assert sum(encoder.calls) == 120
     (women,) = result.associations[0].groups
     assert (women.group, women.verdict, women.effect_size < -1) == ("Female", "signal", True)
-    assert [(each.use, [result.texts[i] for i in each.texts]) for each in result.text_sets] == [
+    assert [(text_set.use, [result.texts[i] for i in text_set.texts]) for text_set in result.text_sets] == [
         ("association", ["an office", "a desk", "a home"])
     ]
     made = results(result)

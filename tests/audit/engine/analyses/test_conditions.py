@@ -111,7 +111,7 @@ def test_an_ensemble_gains_for_whom():
     (found,) = result.conditions
     assert (found.kind, found.baseline.name, found.results[0].condition.name) == ("prompts", "one template", "both")
     assert found.baseline_overall.value <= found.results[0].overall.after.value == 1.0
-    assert {each.variant for each in result.text_sets} == {"one template", "both"}
+    assert {text_set.variant for text_set in result.text_sets} == {"one template", "both"}
 
 
 def test_clusters_and_json():

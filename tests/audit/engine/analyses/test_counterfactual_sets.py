@@ -61,7 +61,7 @@ def test_four_sets_by_hand():
     (found,) = put_to(dataset(4), vectors, changed=[crop, vectors, vectors], settings=Settings(draws=999, min_group_size=1))
     assert (found.sets, found.clusters, found.flips, found.flip_rate.value, found.differing.value) == (4, 4, 3, 0.75, 0.75)
     base = found.harmless
-    assert [(each.name, each.images, each.changed) for each in base.changes] == [("crop", 8, 4), ("mirror", 8, 0), ("JPEG", 8, 0)]
+    assert [(change.name, change.images, change.changed) for change in base.changes] == [("crop", 8, 4), ("mirror", 8, 0), ("JPEG", 8, 0)]
     assert (base.rate.value, base.excess) == (pytest.approx(4 / 24), pytest.approx(0.75 - 4 / 24))
     (pair,) = found.pairs
     assert (pair.first, pair.second, pair.only_first, pair.only_second, pair.net.value) == ("man", "woman", 2, 1, 0.25)

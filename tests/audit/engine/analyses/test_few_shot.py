@@ -57,7 +57,7 @@ def test_examples_that_help_one_region_alone_are_found():
     """Zero-shot half of all is right. All 160 examples teach the north everything and the south nothing: 100 % against some 50 %."""
     found = learned(*task(helped=False))
     assert (found.classes, found.train, found.held_out, found.test, found.draws) == (2, 160, 40, 200, 3)
-    assert [each.shots for each in found.shots] == [1, 4, None]
+    assert [shot.shots for shot in found.shots] == [1, 4, None]
     north, south = found.shots[-1].by_group
     assert north.mean == 1.0
     assert 0.3 < south.mean < 0.7
@@ -70,10 +70,10 @@ def test_examples_that_help_one_region_alone_are_found():
 def test_examples_that_help_both_regions_alike_give_no_signal_and_more_of_them_help_more():
     found = learned(*task())
     assert {each.verdict for each in found.conditions.results} == {"no signal"}
-    means = [each.overall.mean for each in found.shots]
+    means = [shot.overall.mean for shot in found.shots]
     assert means[0] <= means[-1] == 1.0
     assert all(each.lowest <= each.mean <= each.highest for one in found.shots for each in one.by_group)
-    assert [each.images for each in found.shots] == [2, 8, 160]
+    assert [shot.images for shot in found.shots] == [2, 8, 160]
 
 
 def test_equal_regions_alarm_as_seldom_as_promised():

@@ -49,7 +49,7 @@ def test_a_planted_order_is_found_and_named_by_its_group():
     assert (worker.query, worker.group, worker.verdict, worker.counts[1] > 36, sum(worker.counts)) == ("worker", "Male", "signal", True, 40)
     assert worker.standard_errors > 5
     assert worker.p == pytest.approx(1 / 1000)
-    assert {each.verdict for each in by_race.queries} == {"no signal"}
+    assert {query.verdict for query in by_race.queries} == {"no signal"}
     assert [metric.name for metric in worker.metrics] == ["MaxSkew", "MinSkew", "NDKL", "Bias", "Entropy"]
     assert worker.metrics[0].value == pytest.approx(np.log(worker.counts[1] / 40 / 0.5))
     assert [metric.name for metric in by_race.means] == ["MaxSkew", "MinSkew", "NDKL", "Entropy"]
@@ -218,7 +218,9 @@ def test_rankings_use_the_embeddings_that_are_there_and_travel_in_the_results(tm
     assert sum(encoder.calls) == 120
     worker = result.rankings[0].queries[0]
     assert (worker.counts, worker.group, worker.verdict) == ((0, 12), "Male", "signal")
-    assert [(each.use, [result.texts[i] for i in each.texts]) for each in result.text_sets] == [("ranking", ["a worker", "a nurse"])]
+    assert [(text_set.use, [result.texts[i] for i in text_set.texts]) for text_set in result.text_sets] == [
+        ("ranking", ["a worker", "a nurse"])
+    ]
     # No question of the verdict depends on them.
     without = audit(encoder, replace(probe, analyses=()), dataset, Settings(draws=999), cache_root=tmp_path).result
     assert (without.findings, without.verdict) == (result.findings, result.verdict)

@@ -30,10 +30,10 @@ def put_to(writer, dataset, **options):
 
 def signals(audited, **wanted):
     return [
-        (rates.prompt, rates.attribute, each.kind, each.word, each.group)
+        (rates.prompt, rates.attribute, rate.kind, rate.word, rate.group)
         for rates in audited.results.audits[0].word_rates
-        for each in rates.rates
-        if each.verdict == "signal"
+        for rate in rates.rates
+        if rate.verdict == "signal"
     ]
 
 
@@ -46,7 +46,7 @@ def test_a_stereotyper_is_found_by_its_words_and_nothing_else(dataset):
     ]
     (result,) = audited.results.audits
     first = result.word_rates[0]
-    nurse = next(each for each in first.rates if each.word == "nurse")
+    nurse = next(rate for rate in first.rates if rate.word == "nurse")
     assert (first.groups, first.sizes, first.left_out) == (("Female", "Male"), (60, 90), (("unknown", 3),))
     assert (nurse.means, nurse.difference, nurse.chance.mean) == ((1.0, 0.0), 1.0, 60 / 150)
     assert 0.9 < nurse.low < nurse.high == 1.0
@@ -173,5 +173,5 @@ def test_a_dual_encoder_is_told_which_questions_were_left_out(dataset):
 def test_a_check_lets_the_model_write_nothing(dataset):
     writer = Stereotyper()
     plan = plan_audit(AuditRequest.of({"model": writer, "probe": word_probe(dataset), "data": dataset, "no_cache": True}))
-    assert [(each.images, each.planned, each.exploratory) for each in plan.probes] == [(153, 0, 0)]
-    assert ([each.name for each in plan.models], writer.calls) == (["writer"], [])
+    assert [(probe.images, probe.planned, probe.exploratory) for probe in plan.probes] == [(153, 0, 0)]
+    assert ([model.name for model in plan.models], writer.calls) == (["writer"], [])

@@ -33,7 +33,7 @@ class FakeAnswerer:
 
     def log_likelihoods(self, images, questions):
         self.calls.append((len(images), len(questions)))
-        return np.array([[value for each in questions for value in self._one(image, each)] for image in images], np.float32)
+        return np.array([[value for question in questions for value in self._one(image, question)] for image in images], np.float32)
 
     def _one(self, image, question):
         colour = np.asarray(image, np.float32).reshape(-1, 3).mean(0)

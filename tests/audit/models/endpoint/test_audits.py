@@ -87,12 +87,12 @@ def test_each_mode_finds_the_same_answers_and_a_replay_is_byte_equal(serves, mod
 
     assert found.results.audits[0].endpoint.mode == mode
     assert rates(found, "gender/accuracy/race") == {"Black": (12, 12), "White": (12, 12)}
-    planned = [each.id for each in found.findings if each.primary]
+    planned = [finding.id for finding in found.findings if finding.primary]
     ways = ["unclear"] if mode == "likelihood" else ["unclear", "refusal", "unparsed"]
     assert planned == ["gender/accuracy/race", *(f"gender/selection_rate[{way}]/race" for way in ways)]
     settings = EndpointSettings(stub.url, mode=mode, repeats=2)
     assert counted_questions(gender_probe(faces(24)), 0, planned_manner(settings)) == (len(planned), len(found.findings) - len(planned))
-    kept = [each.id for each in found.findings if "same answer" in each.id]
+    kept = [finding.id for finding in found.findings if "same answer" in finding.id]
     assert kept == [f"gender: {what}/selection_rate[same answer]/race" for what in ("order", "instruction", "repeats")]
     assert json.loads(to_json(replayed.results))["audits"] == json.loads(to_json(found.results))["audits"]
     assert from_json(to_json(found.results)) == found.results
@@ -136,7 +136,7 @@ def test_a_change_in_mid_run_is_a_fact_with_both_parts_compared(tmp_path):
         stub.answer = lambda asked: right(asked) if sum(stub.answered.values()) < 60 else "I cannot help."
         found = run(stub, tmp_path, dataset=faces(40), in_flight=1)
     endpoint = found.results.audits[0].endpoint
-    assert [each.fingerprint for each in endpoint.versions] == ["fp_1", "fp_2"]
+    assert [version.fingerprint for version in endpoint.versions] == ["fp_1", "fp_2"]
     assert endpoint.versions[0].without_answer == {}
     assert endpoint.versions[1].without_answer == {"refusal": endpoint.versions[1].answers}
     (change,) = endpoint.changes
@@ -217,7 +217,7 @@ def test_questions_that_rows_bring_are_asked_too(serves, tmp_path):
     with Stub(first, frozenset(serves)) as stub:
         found = audit.audit("api:tiny", "vlbias", base_url=stub.url, in_flight=12, **given)
         assert set(stub.answered.values()) == {1}
-    planned = {each.outcome for each in found.findings if each.primary}
+    planned = {finding.outcome for finding in found.findings if finding.primary}
     assert {"unclear", "refusal", "unparsed"} <= planned
     # Each row in two orders, of which the first option is another.
     assert found.results.audits[0].endpoint.answers == 2 * found.results.audits[0].data.used

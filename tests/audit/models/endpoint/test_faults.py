@@ -179,7 +179,7 @@ def test_a_key_comes_from_the_environment_and_an_address_holds_none(tmp_path, mo
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with Stub(man) as stub:
         ask(stub, tmp_path / "b.log")
-        assert {each["authorization"] for each in stub.headers} == {f"Bearer {KEY}"}
+        assert {header["authorization"] for header in stub.headers} == {f"Bearer {KEY}"}
         seen = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False).stdout
     assert KEY not in seen
 

@@ -145,7 +145,7 @@ def test_a_line_that_no_run_wrote_is_left_out_and_its_question_asked_again(conte
     path = tmp_path / "a.log"
     with Stub(lambda _: "man") as stub:
         first, account = asked(stub.url, path)
-        keys = [json.loads(each.partition(" ")[2])["key"] for each in path.read_text().splitlines()]
+        keys = [json.loads(splitline.partition(" ")[2])["key"] for splitline in path.read_text().splitlines()]
         poison = line(content.replace("KEY", json.dumps(keys[-1])).encode())
         assert answer_of_line(poison) is None
         path.write_bytes(poison + b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))

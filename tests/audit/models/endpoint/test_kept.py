@@ -184,7 +184,7 @@ def said_of_the_way(url, path, caplog):
     """Return what is said when a model is opened, before anything is sent."""
     caplog.clear()
     with caplog.at_level(logging.INFO, "audit"), opened("api:tiny", EndpointSettings(url, confirm_upload=True, log=path), path.parent):
-        return [(each.levelname, each.getMessage()) for each in caplog.records]
+        return [(record.levelname, record.getMessage()) for record in caplog.records]
 
 
 def test_what_travels_unencrypted_or_by_a_proxy_is_said(tmp_path, monkeypatch, caplog):

@@ -43,7 +43,7 @@ def verdicts(name, seed, folder, n=400):
         settings = EndpointSettings(stub.url, mode="text", log=folder / f"{name}{seed}")
         with opened("api:tiny", settings, folder) as model:
             found = audit(model, probe, dataset, Settings(draws=999, seed=seed)).result
-    return {each.outcome: each.verdict for each in found.findings if each.primary}
+    return {finding.outcome: finding.verdict for finding in found.findings if finding.primary}
 
 
 @pytest.mark.parametrize("name", SHARES)

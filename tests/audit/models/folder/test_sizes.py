@@ -93,7 +93,7 @@ def test_the_defaults_of_every_class_of_transformers_are_within_the_limits():
     from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES as DUAL
 
     images = [IMAGES[kind] for kind in (*GENERATIVE, *DUAL) if kind in IMAGES]
-    names = {name for each in images for name in (each.values() if isinstance(each, dict) else [each]) if name}
+    names = {name for image in images for name in (image.values() if isinstance(image, dict) else [image]) if name}
     made = [("config.json", kind, CONFIG_MAPPING[kind]) for kind in (*GENERATIVE, *DUAL)]
     made += [("preprocessor_config.json", name, getattr(transformers, name)) for name in sorted(names)]
     beyond, tried = {}, 0

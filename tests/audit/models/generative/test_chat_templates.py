@@ -65,7 +65,9 @@ def test_a_template_has_what_transformers_gives_it():
     theirs, ours = _compile_jinja_template("").environment, ChatEnvironment()
     for kind in ("filters", "globals", "tests"):
         assert set(getattr(ours, kind)) == set(getattr(theirs, kind))
-    assert {tag for each in ours.extensions.values() for tag in each.tags} == {t for each in theirs.extensions.values() for t in each.tags}
+    assert {tag for extension in ours.extensions.values() for tag in extension.tags} == {
+        t for extension in theirs.extensions.values() for t in extension.tags
+    }
     for name in ("trim_blocks", "lstrip_blocks", "autoescape", "keep_trailing_newline", "undefined", "sandboxed"):
         assert getattr(ours, name) == getattr(theirs, name)
 

@@ -75,8 +75,8 @@ def test_florence_is_asked_in_bare_words_and_t5_as_it_was_trained_and_the_record
     assert "“Question: {question} Answer:”" in sentences(models("blip2_t5").record.asked)[0]
     for name in ("florence2", "blip2_t5"):
         assert "decoder" in sentences(models(name).record.asked)[1]
-    assert any("trained on tasks" in each for each in sentences(models("florence2").record.notes))
-    assert not any("trained on tasks" in each for each in sentences(models("blip2_t5").record.notes))
+    assert any("trained on tasks" in sentence for sentence in sentences(models("florence2").record.notes))
+    assert not any("trained on tasks" in sentence for sentence in sentences(models("blip2_t5").record.notes))
 
 
 @pytest.mark.parametrize("config", [hf.Pix2StructConfig, hf.UdopConfig, hf.VisionEncoderDecoderConfig])

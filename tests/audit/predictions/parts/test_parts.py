@@ -100,7 +100,7 @@ def test_numbers_are_cut_at_edges_and_several_questions_are_counted_together(tmp
     frame = rows().assign(age=np.arange(600) % 90)
     frame = frame.rename(columns={"y_pred": "y_pred:role", "y_true": "y_true:role"}).assign(**{"y_pred:sky": ["day", "night"] * 300})
     read = load_parts(write(tmp_path / "parts", frame), ColumnOptions(bins=(parse_bins("age=18,60"),)))
-    role, sky = (each.predictions for each in read.answers)
+    role, sky = (answer.predictions for answer in read.answers)
     by_age = pd.Series(role.count).groupby(role.attributes["age"].to_numpy()).sum().to_dict()
     # Ages 0 to 89 come round six times and then up to 59: 7 of each age below 60, 6 of each from 60 on.
     assert by_age == {"under 18": 7 * 18, "18 to under 60": 7 * 42, "60 and over": 6 * 30}

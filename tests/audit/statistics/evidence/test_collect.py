@@ -243,8 +243,8 @@ def test_an_attribute_that_follows_from_the_group_adjusts_nothing_and_two_others
         cells[key] = cells.get(key, 0) + 1
     attributes = {"race": ("A", "B"), "age": ("young", "old"), "gender": ("F", "M")}
     (finding,) = audited(cells, attributes, (HARM,), YES).findings
-    assert [each.others for each in finding.evidence.adjustment.pairs] == [("age",), ("gender",), ("age", "gender")]
-    assert [each.strata for each in finding.evidence.adjustment.pairs] == [2, 2, 4]
+    assert [pair.others for pair in finding.evidence.adjustment.pairs] == [("age",), ("gender",), ("age", "gender")]
+    assert [pair.strata for pair in finding.evidence.adjustment.pairs] == [2, 2, 4]
     assert finding.evidence.adjustment.gap.others == ("age", "gender")
 
 

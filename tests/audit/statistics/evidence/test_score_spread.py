@@ -31,7 +31,9 @@ def answered():
 
 
 def found(answered, outcome, by):
-    spreads = {(each.outcome, each.attributes): each for each in score_spreads(Scored(ASKED, answered, LEVELS))}
+    spreads = {
+        (score_spread.outcome, score_spread.attributes): score_spread for score_spread in score_spreads(Scored(ASKED, answered, LEVELS))
+    }
     return {cell.group: (cell.n, cell.quantiles) for cell in spreads[outcome, by].groups}
 
 
@@ -53,7 +55,7 @@ def test_the_true_answers_probability_leaves_out_what_is_not_known(answered):
 
 
 def test_only_what_counts_is_shown_and_independent_probabilities_are_not_summed(answered):
-    assert {each.outcome for each in score_spreads(Scored(ASKED, answered, LEVELS))} == {None, "harm"}
+    assert {score_spread.outcome for score_spread in score_spreads(Scored(ASKED, answered, LEVELS))} == {None, "harm"}
     independent = replace(answered, scores=np.full((6, 3), 0.9, np.float32))
     assert found(independent, "harm", ("race",))[("A",)][1] == pytest.approx((0.9,) * 5)
 

@@ -95,7 +95,7 @@ def test_a_disparity_carries_it_in_every_rate_of_right_and_wrong():
     claims = tuple(Claim(metric, ("race",), outcome) for metric, outcome in (
         ("accuracy", None), ("true_positive_rate", "yes"), ("false_positive_rate", "yes"), ("selection_rate", "yes")))  # fmt: skip
     result = audited(cells, {"race": ("A", "B")}, claims, {"yes": ("yes",)})
-    accuracy, misses, alarms = (each.evidence.label_noise.truth for each in result.findings[:3])
+    accuracy, misses, alarms = (finding.evidence.label_noise.truth for finding in result.findings[:3])
     assert (accuracy.worst, accuracy.comparison, accuracy.images, accuracy.share) == (("A",), ("B",), 150, 0.15)
     assert accuracy.independent == pytest.approx(0.15 / 0.7)
     # 150 of 500 positives missed, 50 of 500 of the others': (150 - x) / (500 - x) <= .15 from x = 89 on.

@@ -121,7 +121,7 @@ def two_groups(events, size, counts=(1, 1)):
     """Clusters of one size, all with as many events, in either of two groups."""
     e, n = np.diag(events), np.diag([size, size])
     rest = np.diag([0, 0])
-    return ClusterTable(np.vstack([e, rest]), np.vstack([n, n]), np.array([*counts, *(400 - each for each in counts)]))
+    return ClusterTable(np.vstack([e, rest]), np.vstack([n, n]), np.array([*counts, *(400 - count for count in counts)]))
 
 
 def test_single_images_have_nearly_the_score_interval_and_copies_change_nothing():

@@ -27,7 +27,7 @@ def clusters(source, sizes, rate, correlation):
 
 
 def drawn_gaps(table, draws, seed=0):
-    return np.concatenate([spread_of_rates(each.rates) for each in shuffles(table, draws, np.random.default_rng(seed))])
+    return np.concatenate([spread_of_rates(shuffle.rates) for shuffle in shuffles(table, draws, np.random.default_rng(seed))])
 
 
 def assert_dealt(table, expected):

@@ -220,7 +220,7 @@ def test_neither_the_scale_nor_the_order_of_the_images_matters(cluster):
     expected = found(given)
     order = np.random.default_rng(4).permutation(600)
     columns = {name: getattr(given, name) for name in ("scores", "y_pred", "y_true", "attributes", "cluster", "weight")}
-    rows = {name: each.iloc[order] if name == "attributes" else each[order] for name, each in columns.items() if each is not None}
+    rows = {name: column.iloc[order] if name == "attributes" else column[order] for name, column in columns.items() if column is not None}
     assert [asdict(each) for each in found(replace(given, **rows))] == [asdict(each) for each in expected]
     for one, two in zip(found(replace(given, weight=given.weight * 1234.5)), expected, strict=True):
         assert close(asdict(one), asdict(two))
@@ -231,7 +231,7 @@ def test_the_scale_within_a_group_changes_no_comparison():
     scale = given.attributes["race"].map({"A": 0.01, "B": 1.0, "C": 55.0}).to_numpy()
     one, two = (found(each)[0] for each in (given, replace(given, weight=given.weight * scale)))
     assert close(asdict(one.gap), asdict(two.gap))
-    assert close([asdict(each) for each in one.pairs], [asdict(each) for each in two.pairs])
+    assert close([asdict(pair) for pair in one.pairs], [asdict(pair) for pair in two.pairs])
 
 
 def test_a_weight_counts_as_so_many_images_in_a_rate_and_not_in_its_interval():

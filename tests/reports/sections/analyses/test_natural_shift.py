@@ -57,5 +57,5 @@ def test_the_table_of_one_audit_is_what_another_reads(beside, tmp_path):
     assert [(row["attribute"], row["group"], row["condition"]) for row in lines[:2]] == [("", "", "night"), ("group", "a", "night")]
     (tmp_path / "natural_shift.csv").write_text(text)
     points = read_points(tmp_path / "natural_shift.csv")
-    assert [(each.attribute, each.group) for each in points] == [("", ""), ("group", "a"), ("group", "b")]
-    assert {(each.standard, each.shifted) for each in points} == {(0.75, 0.75)}
+    assert [(point.attribute, point.group) for point in points] == [("", ""), ("group", "a"), ("group", "b")]
+    assert {(point.standard, point.shifted) for point in points} == {(0.75, 0.75)}

@@ -138,7 +138,7 @@ def test_small_groups_have_their_shrunk_rate_next_to_the_raw_one(audit, said):
 
 
 def test_lists_are_corrected_on_the_card_of_a_signal(faces):
-    listed = next(each for each in faces.findings if each.evidence.family_correction)
+    listed = next(finding for finding in faces.findings if finding.evidence.family_correction)
     terms = dict(phrases.facts(listed))
 
     assert terms[f"p within its list of {listed.evidence.family_correction.size} alone"].endswith("(max-T)")

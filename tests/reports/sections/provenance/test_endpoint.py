@@ -81,7 +81,7 @@ def test_a_measurement_without_one_answer_is_not_said_to_ignore_the_images():
         "crime: no question got an answer, all were refused. In 1 of 2 measurements, the model does not look at the images (role)."
     )
     assert plain(said.text).startswith(said.lead)  # of terminal and summary
-    assert [each.split(":")[0] for each in look_sentences(refused)] == ["role"]
+    assert [look_sentence.split(":")[0] for look_sentence in look_sentences(refused)] == ["role"]
     blind = replace(refused.findings[0], measurement="crime", unresponsive="constant")
     assert why_unresponsive(blind, refused) == "no question got an answer, all were refused"
 
@@ -102,7 +102,7 @@ def test_what_came_instead_of_answers_is_named_by_measurement():
 def of_versions(*names):
     audit = asked("disparity", "inconclusive", refusal=1)
     (version,) = audit.endpoint.versions
-    return replace(audit, endpoint=replace(audit.endpoint, versions=tuple(replace(version, fingerprint=each) for each in names)))
+    return replace(audit, endpoint=replace(audit.endpoint, versions=tuple(replace(version, fingerprint=name) for name in names)))
 
 
 def test_several_versions_are_named_beside_the_headline_of_page_terminal_and_summary():

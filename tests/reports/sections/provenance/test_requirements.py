@@ -25,8 +25,8 @@ def test_every_requirement_has_a_source_and_nothing_is_claimed():
     page = render(samples.everything())
 
     known = {section.name for section in (*OF_AUDIT, *OF_PAGE, *APPENDIX_OF_AUDIT, *APPENDIX)} | {"sign-off"}
-    assert all(set(each["where"]) <= known for each in requirements())
-    assert all(each["source"].startswith("https://") for each in requirements())
-    assert all(each["asks"] in page for each in requirements())
+    assert all(set(requirement["where"]) <= known for requirement in requirements())
+    assert all(requirement["source"].startswith("https://") for requirement in requirements())
+    assert all(requirement["asks"] in page for requirement in requirements())
     assert "not a claim of conformity" in page
     assert not re.search(r"\b(certified|compliant|complies)\b", page)

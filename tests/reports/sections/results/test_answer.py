@@ -91,7 +91,9 @@ def test_what_a_rule_left_out_stands_beside_the_verdict_and_among_the_signals():
 def test_questions_that_cannot_be_estimated_are_one_row():
     page = render(samples.results(audit_of("disparity", *["not estimable"] * 11)))
     few = audit_of("disparity", *["not estimable"] * 11)
-    few = replace(few, findings=tuple(replace(each, gap=None) if each.verdict == "not estimable" else each for each in few.findings))
+    few = replace(
+        few, findings=tuple(replace(finding, gap=None) if finding.verdict == "not estimable" else finding for finding in few.findings)
+    )
 
     assert len(re.findall(r"<tr class", section(page, "questions"))) == 2
     assert "11 questions: fewer than two groups with 30 images that count" in text_of(section(render(samples.results(few)), "questions"))
