@@ -8,6 +8,7 @@ sees a label, an image, the model or the environment.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from audit.errors import DataError, MachineError, UnsafeError
 from audit.models.generative import template_sandbox
 from audit.types import Note
 
+log = logging.getLogger("audit")
 MARK = "QUESTION7f3a"
 """Stands for the question while the template is applied."""
 REPAIR = "repair chat_template.jinja, or remove it: without one the model is asked plainly"
@@ -121,11 +124,18 @@ def _rendered(template: str, variables: Mapping[str, Any], where: str) -> Mappin
     except ValueError:
         ended = code is None or -code in (signal.SIGKILL, signal.SIGXCPU)
         outcome = {"refused": "time"} if ended else {"refused": "crash"}
+    if "unlimited" in outcome:
+        _say_unlimited()
     if "refused" in outcome:
         what = _REFUSALS.get(outcome["refused"], "the chat template ends the process that renders it")
         why = "it is a program by whoever made the model; it ran in a sandbox, in a process without files and network"
         raise UnsafeError(what, where=where, why=why, fix=REPAIR)
     return outcome
+
+
+@cache
+def _say_unlimited() -> None:
+    log.warning("chat templates are rendered without a limit of memory: this system does not hold a process to one (Linux does)")
 
 
 def _run(request: bytes) -> tuple[int | None, bytes]:

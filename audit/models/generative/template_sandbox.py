@@ -161,26 +161,31 @@ def respond(template: str, variables: Mapping[str, Any], most: int) -> dict[str,
         return {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
 
 
-def limit(cpu_s: int) -> None:
-    """Bound what this process may take from now on; a system without such limits leaves the time to the process that waits for this one."""
+def limit(cpu_s: int) -> bool:
+    """Bound what this process may take from now on, and return whether that holds for its memory.
+
+    A system without such limits leaves the time to the process that waits for this one.
+    """
     time.localtime()  # reads the time zone
+    limits: dict[str, int] = {}
     with suppress(ImportError):
         import resource
 
         limits = {"CPU": cpu_s, "FSIZE": MOST_REPLY, "NOFILE": 0, "NPROC": 0, "CORE": 0}
         with suppress(OSError):
-            held = re.search(r"VmData:\s+(\d+)", Path("/proc/self/status").read_text("ascii"))
-            limits["DATA"] = 1024 * int(held[1]) + HEADROOM if held else HEADROOM
+            held = re.findall(r"VmData:\s+(\d+)", Path("/proc/self/status").read_text("ascii"))
+            limits["DATA"] = 1024 * int(held[0]) + HEADROOM
         for name, most in limits.items():
             with suppress(AttributeError, OSError, ValueError):
                 resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+    return "DATA" in limits
 
 
 def main() -> None:
     """Answer one request within limits."""
     request = json.load(sys.stdin.buffer)
-    limit(request.pop("cpu_s"))
-    sys.stdout.buffer.write(json.dumps(respond(**request)).encode())
+    about = {} if limit(request.pop("cpu_s")) else {"unlimited": "memory"}
+    sys.stdout.buffer.write(json.dumps(respond(**request) | about).encode())
 
 
 if __name__ == "__main__":

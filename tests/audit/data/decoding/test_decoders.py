@@ -209,3 +209,17 @@ def test_where_no_process_can_be_started_the_machine_is_at_fault(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with Decoders(1) as pool, pytest.raises(audit.errors.MachineError, match="no process"):
         pool.decode(png("red"))
+
+
+def test_a_system_without_a_limit_of_memory_is_named_once(monkeypatch, caplog):
+    """The process says so of itself; here its answer is the one of such a system."""
+    decoders._say_unlimited.cache_clear()
+    ask = decoders._Decoder._ask
+    with Decoders(1) as pool:
+        pool.decode(png("red"))
+        assert "without a limit" not in caplog.text
+        monkeypatch.setattr(decoders._Decoder, "_ask", lambda *words: {**ask(*words), "unlimited": True})
+        for _ in range(2):
+            assert pool.decode(png("red")).image.size == (16, 16)
+    assert caplog.text.count("images are decoded without a limit of memory") == 1
+    decoders._say_unlimited.cache_clear()

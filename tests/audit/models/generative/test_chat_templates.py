@@ -179,3 +179,21 @@ def test_an_outcome_names_what_a_template_raised():
     assert respond("{{ 1 / 0 }}", {}, 9) == {"failed": "ZeroDivisionError: division by zero"}
     assert respond("{{ 'a' * 10 }}", {}, 9) == {"refused": "length"}
     assert respond("{{ 'a' * 9 }}", {}, 9) == {"words": "a" * 9}
+
+
+def test_a_system_without_a_limit_of_memory_is_named_once(monkeypatch, caplog):
+    """The sandbox says so of itself; here its reply is the one of such a system."""
+    chat_template._say_unlimited.cache_clear()
+    plain, run = "{{ messages[0].content }}", chat_template._run
+
+    def unlimited(request):
+        code, reply = run(request)
+        return code, json.dumps(json.loads(reply) | {"unlimited": "memory"}).encode()
+
+    frames(processor_of(plain), "a folder")
+    assert "without a limit" not in caplog.text
+    monkeypatch.setattr(chat_template, "_run", unlimited)
+    for _ in range(2):
+        frames(processor_of(plain), "a folder")
+    assert caplog.text.count("chat templates are rendered without a limit of memory") == 1
+    chat_template._say_unlimited.cache_clear()
