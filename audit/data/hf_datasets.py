@@ -20,7 +20,7 @@ def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Pat
     """Return the data set in a `datasets.Dataset`; images stay encoded, and those named instead of held must lie under `roots`."""
     import datasets
 
-    _check_places(data)
+    _check_values(data)
     described = data.features.to_dict()
     for name, kind in data.features.items():
         data = data.cast_column(name, datasets.Image(decode=False)) if isinstance(kind, datasets.Image) else data
@@ -33,12 +33,16 @@ def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Pat
     cells = arrow.cells(_table(data, texts), described, schema, place)
     ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(data, embedded))
     stored = data.select_columns([embedded])
+    _check_values(stored, text=True)
     images = LazyImages(len(stored), lambda row: arrow.image_content(stored[row][embedded], roots))
     return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
 
 
-def _check_places(data: Any) -> None:
-    """Raise `DataError` if values are said to lie outside the file: whatever touches one would end the process."""
+def _check_values(data: Any, *, text: bool = False) -> None:
+    """Raise `DataError` if values are said to lie outside the file: whatever touches one would end the process. `text`: or are not UTF-8.
+
+    Of the columns of text that are read, `check_utf_8` says which row is not.
+    """
     import pyarrow as pa
 
     for name, column in zip(data.data.column_names, data.data.columns, strict=True):
@@ -46,7 +50,7 @@ def _check_places(data: Any) -> None:
             for chunk in column.chunks:
                 chunk.validate(full=True)
         except pa.ArrowInvalid as error:
-            if "UTF8" not in str(error):  # of the columns that are read, `check_utf_8` says which row
+            if text or "UTF8" not in str(error):
                 where = f"column {quoted(name)}"
                 raise DataError("the saved data are damaged", where=where, why=first_line(error), fix="save them again") from error
 
