@@ -94,6 +94,15 @@ def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install --editable '.[dev]')")
     with playwright.sync_playwright() as running:
         opened = running.chromium.launch(executable_path=path, headless=True, args=BROWSER_FLAGS)
+        new_context = opened.new_context
+
+        def patient_context(**options):
+            context = new_context(**options)
+            context.set_default_timeout(180_000)  # of milliseconds: on a machine with ten times its work a page takes over half a minute
+            return context
+
+        opened.new_context = patient_context
+        opened.new_page = lambda **options: patient_context(**options).new_page()
         yield opened
         opened.close()
 
