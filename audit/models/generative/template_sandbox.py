@@ -167,7 +167,6 @@ def limit(cpu_s: int) -> bool:
     A system without such limits leaves the time to the process that waits for this one.
     """
     time.localtime()  # reads the time zone
-    limits: dict[str, int] = {}
     with suppress(ImportError):
         import resource
 
@@ -178,7 +177,8 @@ def limit(cpu_s: int) -> bool:
         for name, most in limits.items():
             with suppress(AttributeError, OSError, ValueError):
                 resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
-    return "DATA" in limits
+        return "DATA" in limits and resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY
+    return False
 
 
 def main() -> None:
