@@ -274,6 +274,11 @@ COPY = Design(
 """As above, but the judged rows of the copy are all true: no two of its groups share a true answer."""
 TOO_FEW = Design((40, 2500), "good", "some missing", labels=3, rate=0.004, effect=0.5, options={"tolerance": 0.1, "exclude": ("r3", "r5")})
 """31 images without an error leave 10.7 points open, more than the tolerance, though a difference of 9 points would show."""
+SMALL = Design(
+    (2500, 200, 2500), "useless", "some missing", "spanning", labels=3, rate=0.4, attributes=("race",),
+    options={"exclude": ("r3", "r5"), "require_conclusive": True, "alpha": 0.1, "tolerance": 0.1}, seed=3,
+)  # fmt: skip
+"""Guesses that differ by 3.4 points between groups (p .07): shown at alpha .1, and shown to be less than the tolerance of 10 points."""
 NONE_OPEN = Design(
     (2500, 2500, 40), "unequal", "one answer", labels=3, effect=0.05, noisy_copy=True, pairs=True,
     options={"exclude": ("r3", "r5"), "min_group_size": 50, "tolerance": 0.2}, gates=("gap > 0.05",),
@@ -328,6 +333,19 @@ def test_groups_that_share_no_true_answer_may_be_withheld(made):
     assert broken(case) == []
     by_race = next(finding for finding in planned(case.results["audits"][0]) if finding["id"] == "predictions/accuracy/race")
     by_race |= {"within_truth_p": None, "composition": None}  # races do share their true answers
+    assert list(RULES["what_was_shown_is_not_hidden"](case)) != []
+
+
+def test_a_difference_shown_to_be_small_may_be_withheld(made):
+    """A useless model: "equivalent" would follow from its uselessness, and a difference under the tolerance is no harm that is hidden."""
+    case = made(SMALL)
+    (by_race,) = planned(case.results["audits"][0])
+    assert (by_race["verdict"], by_race["unresponsive"]) == ("not estimable", "no better")
+    assert by_race["gap"]["p_adjusted"] <= 0.1
+    assert by_race["within_truth_p"] <= 0.1
+    assert 0 < by_race["gap"]["low"] < by_race["gap"]["equivalence_bound"] < by_race["tolerance"]
+    assert broken(case) == []
+    by_race["gap"]["equivalence_bound"] = 0.2
     assert list(RULES["what_was_shown_is_not_hidden"](case)) != []
 
 

@@ -302,15 +302,24 @@ def a_sample_settles_nothing(case: Case) -> Iterator[str]:
 
 @rule
 def what_was_shown_is_not_hidden(case: Case) -> Iterator[str]:
-    """A corrected p under alpha with an interval beyond 0 is a disparity, unless the mix of true answers explains it."""
+    """A corrected p under alpha with an interval beyond 0 is a disparity, unless the mix of true answers explains it, or a model that
+    is shown to be no better than one answer for all images differs by less than the tolerance: "equivalent" would say nothing of it.
+    """
     alpha = case.settings["alpha"]
     for audit in case.results["audits"]:
         for finding in planned(audit):
             gap = finding["gap"]
             shown = gap is not None and gap["p_adjusted"] <= alpha and gap["low"] > 0
             settled = finding["verdict"] in ("disparity", "equivalent") or audit["data"]["limited"]
-            if shown and not settled and not explained_by_truths(audit, finding, alpha):
+            if shown and not settled and not (small_and_unresponsive(finding) or explained_by_truths(audit, finding, alpha)):
                 yield f"{finding['id']}: adjusted p {gap['p_adjusted']}, interval from {gap['low']}, yet {finding['verdict']!r}"
+
+
+def small_and_unresponsive(finding: Mapping) -> bool:
+    gap, most = finding["gap"], finding["ratio_tolerance"]
+    in_ratio = most is None or (gap["equivalence_ratio"] is not None and gap["equivalence_ratio"] < most)
+    in_points = gap["equivalence_bound"] is not None and gap["equivalence_bound"] < finding["tolerance"]
+    return finding["unresponsive"] is not None and in_points and in_ratio
 
 
 def explained_by_truths(audit: Mapping, finding: Mapping, alpha: float) -> bool:
