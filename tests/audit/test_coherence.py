@@ -279,6 +279,11 @@ SMALL = Design(
     options={"exclude": ("r3", "r5"), "require_conclusive": True, "alpha": 0.1, "tolerance": 0.1}, seed=3,
 )  # fmt: skip
 """Guesses that differ by 3.4 points between groups (p .07): shown at alpha .1, and shown to be less than the tolerance of 10 points."""
+FEW_AT_ALPHA_01 = Design(
+    (30, 30, 2500), "perfect", "mixed by group", labels=2, effect=0.15, gender=True, attributes=None,
+    options={"alpha": 0.01, "tolerance": 0.2, "min_group_size": 10, "exclude": ("r3", "r5")}, seed=121393,
+)  # fmt: skip
+"""26 images without an error leave 20.3 points open at alpha .01; at .05 they would leave 12.7."""
 NONE_OPEN = Design(
     (2500, 2500, 40), "unequal", "one answer", labels=3, effect=0.05, noisy_copy=True, pairs=True,
     options={"exclude": ("r3", "r5"), "min_group_size": 50, "tolerance": 0.2}, gates=("gap > 0.05",),
@@ -354,6 +359,14 @@ def test_few_images_may_be_blamed_for_what_not_even_zero_errors_would_show(made)
     assert "Too few images of race Black (n = 31) to tell." in case.texts["page"]
     assert broken(case) == []
     first(case, "inconclusive")["gap"]["too_few"] = [["White"]]  # of 2,224 images
+    assert list(RULES["few_images_are_blamed_only_where_they_are_few"](case)) != []
+
+
+def test_how_few_images_are_too_few_depends_on_alpha(made):
+    case = made(FEW_AT_ALPHA_01)
+    assert "Too few images of race Black (n = 26) to tell in 1 of 6 questions" in case.texts["page"]
+    assert broken(case) == []
+    case.settings["alpha"] = 0.05
     assert list(RULES["few_images_are_blamed_only_where_they_are_few"](case)) != []
 
 
