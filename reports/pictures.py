@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from audit.cli.exit_codes import print_result
 from audit.errors import MachineError
 from audit.output.directory import replacing
-from audit.records.results import Results
+from audit.results import Results
 from contrastive.cli.console import prepare_streams
 from contrastive.folders import Folder
 from reports.exports import plots

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 from audit.naming import natural_order
 from audit.records.comparison import Comparisons
-from audit.records.results import Results
+from audit.results import Results
 from audit.types import Settings
 from reports.table import Row, Table
 from reports.text.numbers import count, exact_points, in_words, short_hashes

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from audit import results
 from audit.errors import DataError
 from audit.output.manifest import checked_folder
-from audit.records import comparison, results
+from audit.records import comparison
 from audit.records.comparison import Comparisons
-from audit.records.results import Results
+from audit.results import Results
 
 T = TypeVar("T")
 RESULTS, COMPARISON = "results.json", "comparison.json"

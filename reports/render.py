@@ -17,7 +17,7 @@ from audit.output.directory import OutputFolder, check_regular, write_text
 from audit.output.manifest import is_complete, note_page
 from audit.output.publish import settle
 from audit.records.comparison import Comparisons
-from audit.records.results import Results, to_json
+from audit.results import Results, to_json
 from contrastive.cli.console import prepare_streams
 from reports.comparison.page import comparison_page
 from reports.environment import draw

@@ -24,8 +24,10 @@ from audit.output.audit import Clock, write
 from audit.output.manifest import checked_folder
 from audit.output.predictions import SCORE, column_of, predictions_table
 from audit.output.run_directory import RunDirectory
+from audit.records.base import Verdict
+from audit.records.finding import Finding
 from audit.records.gates import GateResult
-from audit.records.results import Finding, Results, Verdict, to_json
+from audit.results import Results, to_json
 from audit.statistics.verdict import worst
 from reports.exports import frames
 from reports.exports.card import card

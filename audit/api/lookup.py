@@ -10,8 +10,9 @@ from audit.errors import UsageError
 from audit.gates.parse import GateQuestion, NamedQuestion, PlannedQuestion, gate_question, named_question
 from audit.naming import finding_id
 from audit.records.comparison import Change, Comparison, Comparisons, Trajectory
-from audit.records.results import AuditResult, Finding, Results, SpecificationCurve
+from audit.records.finding import Finding, SpecificationCurve
 from audit.records.what_if import WhatIfs
+from audit.results import AuditResult, Results
 from audit.statistics.metrics import METRICS
 from audit.types import Measurement
 from reports.text import sentences as words

@@ -32,8 +32,8 @@ from audit.output.junit import junit_of_errors
 from audit.output.run_directory import RunDirectory
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
 from audit.predictions.pairs import parse_pairs
-from audit.records.results import Results
 from audit.replicates.combine import replicates
+from audit.results import Results
 from audit.stages import Stages
 from audit.types import Dataset, Encoder, Note, Probe, Served, Settings
 from reports.exports.junit import junit_xml

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from audit.api import lookup
 from audit.records.comparison import Comparisons
-from audit.records.results import Results
+from audit.results import Results
 from reports.exports import change_plots, plots
 
 if TYPE_CHECKING:

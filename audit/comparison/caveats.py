@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from audit.comparison.sides import FinishedAudit
 from audit.comparison.verdict import Circumstances
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.statistics.paired.joint import ONLY_AFTER, ONLY_BEFORE, JointCounts
 from audit.types import Group, Note, Settings
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from audit.records.comparison import GapChange, GapEnds, PairChange, RateChange
-from audit.records.results import CellStatus, Rate
+from audit.records.finding import CellStatus, Rate
 from audit.statistics.metrics import extremes
 from audit.statistics.multiplicity import holm
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, change_ends, change_p, effective, score_ends

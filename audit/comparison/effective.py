@@ -15,7 +15,7 @@ from audit.errors import DataError
 from audit.measure.effective_robustness import FEWEST_MODELS, Accuracy, baseline_fit
 from audit.records.analyses.natural_shift import EffectiveRobustness, NaturalShift, ShiftedRate, ShiftResult
 from audit.records.finding import Rate
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.types import Note
 
 NEEDED = ("model", "standard", "shifted")

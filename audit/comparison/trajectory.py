@@ -9,7 +9,7 @@ import numpy as np
 
 from audit.comparison.change import gap_ends, unit_rates
 from audit.records.comparison import Change, ComparedClaim, Point, Trajectory
-from audit.records.results import CellStatus
+from audit.records.finding import CellStatus
 from audit.statistics.null import generator
 from audit.statistics.units.sampling_unit import SamplingUnits
 from audit.types import UNKNOWN, Group, Settings

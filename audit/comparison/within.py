@@ -9,7 +9,7 @@ from audit.comparison.engine import compare
 from audit.comparison.sides import FinishedAudit
 from audit.errors import AuditError
 from audit.records.comparison import PairedModels
-from audit.records.results import Results
+from audit.results import Results
 from audit.types import Note, Settings
 
 

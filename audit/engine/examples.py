@@ -11,7 +11,7 @@ from PIL import Image
 
 from audit.data.decoding.decoders import Decoders
 from audit.engine.probe_audit import AuditedProbe
-from audit.records.results import Example
+from audit.results import Example
 from audit.types import Dataset
 
 SIDE = 64

@@ -32,9 +32,10 @@ from audit.measure.row_options import questions_of_rows, row_texts_record
 from audit.plans import AttackPlan, WhatIfPlan
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
-from audit.records.inputs import Responsiveness, recognises_nothing
-from audit.records.results import AuditResult, DataRecord, MeasurementRecord, ProbeRecord, SpecificationCurve
+from audit.records.finding import SpecificationCurve
+from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord, Responsiveness, recognises_nothing
 from audit.records.what_if import WhatIfs
+from audit.results import AuditResult
 from audit.stages import Stage, Stages, silent
 from audit.statistics.counts.cells import count_record
 from audit.statistics.evidence.collect import add_evidence

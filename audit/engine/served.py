@@ -19,7 +19,7 @@ from audit.models.endpoint.modes import requests as endpoint_requests
 from audit.models.endpoint.prices import IMAGE_TOKENS, text_tokens
 from audit.models.endpoint.settings import AUTO, EndpointSettings
 from audit.records.inputs import EndpointRecord, EndpointVersion, VersionChange
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.types import NO_ANSWER, REFUSAL, SAME_ANSWER, UNPARSED, Account, Answerer, Dataset, Manner, Probe, Question, Served, Version
 
 ROWS = "questions of the rows"

@@ -11,7 +11,7 @@ from audit.engine import analyses
 from audit.measure.row_options import embedded_texts
 from audit.plans import WhatIfPlan
 from audit.records.inputs import TextSet
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.types import Measurement, Probe
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from audit.gates.decide import decide, decide_mean
 from audit.gates.direction import warn_if_turned
 from audit.gates.parse import Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate
 from audit.naming import levels_of
-from audit.records.results import Results
+from audit.results import Results
 from audit.types import Dataset
 
 

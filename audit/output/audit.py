@@ -17,7 +17,8 @@ from audit.naming import NEAR_DUPLICATE
 from audit.output import directory as outputs
 from audit.output.predictions import write_predictions
 from audit.output.publish import replacing_files
-from audit.records.results import SCHEMA_VERSION, Results, Timing, to_json
+from audit.records.base import Timing
+from audit.results import SCHEMA_VERSION, Results, to_json
 from audit.types import UNKNOWN, Settings
 from audit.version import __version__
 

@@ -10,8 +10,8 @@ from audit.comparison.engine import ComparedModels
 from audit.errors import DataError
 from audit.output import directory as outputs
 from audit.output.publish import replacing_files
+from audit.records.base import Timing
 from audit.records.comparison import SCHEMA_VERSION, Comparisons, to_json
-from audit.records.results import Timing
 from audit.types import Settings
 from audit.version import __version__
 from reports.exports.markdown import comparison_markdown

@@ -54,7 +54,7 @@ def _write_error(file: Path | str | None, gates: str | Sequence[str] | None, mes
     path = Path(file) if isinstance(file, str | Path) and str(file) else None
     if path is None or path.is_dir() or not path.parent.is_dir() or (path.exists() and not path.is_file()):
         return  # nothing was asked for, or the checks of the request refuse it
-    from audit.records.results import Timing
+    from audit.records.base import Timing
     from reports.exports.junit import error_xml
 
     timing = Timing(dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), 0.0)

@@ -12,7 +12,7 @@ import numpy as np
 from audit.errors import DataError
 from audit.output.directory import replacing
 from audit.predictions.bins import BINNED, binned_levels
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.types import Group, Note, Predictions
 from contrastive.folders import Folder
 

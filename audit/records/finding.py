@@ -230,7 +230,7 @@ class Finding:
 
 def planned_verdicts(findings: Iterable[Finding]) -> list[Verdict]:
     """Return the verdicts of the primary findings: a signal, or none, of an exploratory one counts nowhere."""
-    # Another word of a planned one is refused where a file is read (`audit.records.results`).
+    # Another word of a planned one is refused where a file is read (`audit.results`).
     return [cast(Verdict, finding.verdict) for finding in findings if finding.primary]
 
 

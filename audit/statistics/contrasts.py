@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.records.results import Contrast, Finding, Gap, LeadingPair, WithinClusters
+from audit.records.finding import Contrast, Finding, Gap, LeadingPair, WithinClusters
 from audit.statistics.equivalence import too_few
 from audit.statistics.multiplicity import holm
 from audit.statistics.power import detectable_difference, detectable_within

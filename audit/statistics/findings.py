@@ -11,9 +11,9 @@ import numpy as np
 
 from audit.errors import UsageError
 from audit.naming import finding_id
-from audit.records.finding import planned_verdicts
+from audit.records.base import Verdict
+from audit.records.finding import CellStatus, Contrast, Finding, Rate, planned_verdicts
 from audit.records.inputs import Look
-from audit.records.results import CellStatus, Contrast, Finding, Rate, Verdict
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of, with_detectable
 from audit.statistics.counts.count_table import GroupedCounts, all_counts
 from audit.statistics.metrics import (

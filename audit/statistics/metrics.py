@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import UsageError, nearest
-from audit.records.results import CellStatus
+from audit.records.finding import CellStatus
 from audit.statistics.counts.count_table import IMAGES, GroupedCounts
 from audit.statistics.counts.rows import events_of
 from audit.types import UNKNOWN, Better, Claim, CodedAnswers, Group, Measurement, Predictions

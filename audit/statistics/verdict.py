@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import betaincinv
 
-from audit.records.base import FindingVerdict
-from audit.records.finding import Rate, Unresponsive
+from audit.records.base import FindingVerdict, Verdict
+from audit.records.finding import Finding, Rate, Unresponsive
 from audit.records.inputs import Look
-from audit.records.results import Finding, Verdict
 from audit.types import NO_ANSWER, UNCLEAR
 
 if TYPE_CHECKING:

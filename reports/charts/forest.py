@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from audit.records.evidence import Estimate
-from audit.records.results import Rate
+from audit.records.finding import Rate
 from reports.text.numbers import NOT_ESTIMABLE, number
 
 WIDTH = 470

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audit.records.results import Finding, Rate, SpecificationCurve, SpecificationPoint
+from audit.records.finding import Finding, Rate, SpecificationCurve, SpecificationPoint
 
 _SHADES = 4
 """Shades on either side of the rate of all images."""

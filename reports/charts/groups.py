@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from audit.records.results import Contrast, Finding, Rate
+from audit.records.finding import Contrast, Finding, Rate
 from audit.types import Group
 from reports.charts.forest import Scale, cut, percent_texts, rate_axis
 from reports.text import phrases

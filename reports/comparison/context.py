@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.records.comparison import Change, Comparison, Comparisons
-from audit.records.results import ProbeRecord
+from audit.records.inputs import ProbeRecord
 from reports.text import comparison as text
 
 MANY_GROUPS = 18

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from audit.records.comparison import Comparison, Comparisons
-from audit.records.results import AuditResult, Results
+from audit.results import AuditResult, Results
 from audit.types import Settings
 from reports.text import changes, phrases, sentences, verdicts
 from reports.text import comparison as comparison_text

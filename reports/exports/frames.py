@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from audit.records.comparison import Change, Comparison, Comparisons, Point, Series, Trajectory
-from audit.records.results import Results
+from audit.results import Results
 from reports.exports.tables import ENDS, FINDING, QUESTION, RATE, SIDES, changes_table, gaps_table, rates_table, replicates_table
 from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
 

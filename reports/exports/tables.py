@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from audit.naming import natural_order
 from audit.predictions.bins import binned_levels
 from audit.records.comparison import Comparisons, PairedModels
-from audit.records.results import AuditResult, Finding, Results
+from audit.records.finding import Finding
+from audit.results import AuditResult, Results
 from reports.exports import analyses
 from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
 from reports.text.numbers import clean

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.records.results import AuditResult, Finding, Results
+from audit.records.finding import Finding
+from audit.results import AuditResult, Results
 from reports.text import sentences
 from reports.text.order import by_severity
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.results import AuditResult, DataRecord, Results
+from audit.records.inputs import DataRecord
+from audit.results import AuditResult, Results
 from reports.provenance import provenance
 from reports.read import RESULTS
 from reports.section import Section, appendix_parts, contents, sections_in, shown_sections

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from audit.records.evidence import Adjusted, Estimate
-from audit.records.results import AuditResult, ControlFinding, Finding
+from audit.records.finding import Finding
+from audit.results import AuditResult, ControlFinding
 from reports.text import phrases
 from reports.text.numbers import (
     NOT_ESTIMABLE,

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.gates.parse import COMPARE
-from audit.records.base import Estimate
+from audit.records.base import Estimate, Verdict
 from audit.records.comparison import Comparison, Comparisons
+from audit.records.finding import Gap
 from audit.records.gates import REPLICATES, GateCheck, GateOutcome, GateResult
-from audit.records.results import AuditResult, Gap, Results, Verdict
+from audit.results import AuditResult, Results
 from audit.types import Note
 from reports.text import phrases
 from reports.text.comparison import title as change_title

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.records.base import FindingVerdict
-from audit.records.results import Finding, PairedFinding
+from audit.records.finding import Finding, PairedFinding
 from audit.types import Group
 
 _WORST_FIRST: dict[FindingVerdict, int] = {

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from audit.errors import DataError
 from audit.records.comparison import GapEnds, PairChange
 from audit.records.evidence import Estimate
+from audit.records.finding import Contrast, Finding, Gap, LeadingPair, PairedFinding, Rate
 from audit.records.replicates import MeanGap
-from audit.records.results import Contrast, Finding, Gap, LeadingPair, PairedFinding, Rate
 from audit.types import Group, ModelRecord
 from reports.text.numbers import (
     NOT_ESTIMABLE,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.data.images import explained
-from audit.records.finding import planned_verdicts
-from audit.records.results import AuditResult, Finding, Gap, Rate, Verdict
+from audit.records.base import Verdict
+from audit.records.finding import Finding, Gap, Rate, planned_verdicts
+from audit.results import AuditResult
 from audit.types import Exclusion, Settings
 from reports.text import phrases
 from reports.text.evidence import borrowed_sentence, shift_sentence, within_sentence

@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from audit.records.finding import Finding
 from audit.records.inputs import MeasurementRecord, Responsiveness, recognises_nothing
-from audit.records.results import AuditResult, Finding
+from audit.results import AuditResult
 from audit.types import NO_ANSWER, REFUSAL, UNCLEAR, UNPARSED
 from reports.text import phrases
 from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, percent, points

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from audit.gates.parse import NamedQuestion
 from audit.records.base import FindingVerdict
-from audit.records.finding import VarianceShares
-from audit.records.results import AuditResult, CellStatus, Finding, PairedFinding, Rate, Results, SpecificationCurve
+from audit.records.finding import CellStatus, Finding, PairedFinding, Rate, SpecificationCurve, VarianceShares
+from audit.results import AuditResult, Results
 from audit.types import Settings
 from reports.text.evidence import shift_sentence, within_sentence
 from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, points, rate

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from audit.records.results import from_json
+from audit.results import from_json
 from audit.run import main
 from reports.text.gates import check_reason
 from reports.text.reasons import audit_reason, reason

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.records.results import from_json
+from audit.results import from_json
 from audit.run import main
 from tests.support.commands import TABLES
 from tests.support.page_text import text_of

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import audit
-from audit.records.results import from_json
+from audit.results import from_json
 from audit.run import main
 from reports.text.notes import sentence
 from reports.text.responsiveness import invalid_caveat

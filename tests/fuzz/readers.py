@@ -198,7 +198,7 @@ def read_prices(path: Path) -> None:
 
 def read_results(path: Path) -> None:
     """Read the facts of an audit and draw their page, as ``vlm-audit render`` does."""
-    from audit.records.results import from_json
+    from audit.results import from_json
     from reports.render import render_read
 
     render_read(from_json(path.read_text("utf-8")))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from audit.errors import MachineError, UsageError
-from audit.records.results import to_json
+from audit.results import to_json
 from reports.environment import _printable
 from reports.render import main, render, write
 from tests.support import forked

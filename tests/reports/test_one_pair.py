@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from audit import audit
-from audit.records.results import to_json
+from audit.results import to_json
 from reports.exports.junit import junit_xml
 from reports.exports.markdown import summary_markdown
 from reports.exports.model_card import model_cards

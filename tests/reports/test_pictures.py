@@ -9,7 +9,7 @@ from PIL import Image
 
 from audit.output.directory import OutputFolder
 from audit.output.publish import replacing_files
-from audit.records.results import to_json
+from audit.results import to_json
 from reports import pictures as module
 from reports.pictures import pictures
 

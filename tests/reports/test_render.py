@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records.results import to_json
+from audit.results import to_json
 from audit.types import Claim
 from reports.read import read_results
 from reports.render import render

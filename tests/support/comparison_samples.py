@@ -11,10 +11,12 @@ from audit.comparison.sides import FinishedAudit as Compared
 from audit.comparison.within import pair_models
 from audit.engine import AuditedProbe
 from audit.output.predictions import write_predictions
+from audit.records.base import Timing
 from audit.records.comparison import SCHEMA_VERSION as COMPARISON_SCHEMA
 from audit.records.comparison import Comparisons, Side
-from audit.records.results import SCHEMA_VERSION, AuditResult, DataRecord, MeasurementRecord, ProbeRecord, Results, Timing, to_json
+from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord
 from audit.replicates.combine import replicates
+from audit.results import SCHEMA_VERSION, AuditResult, Results, to_json
 from audit.statistics.findings import decide_verdicts, findings
 from audit.types import Claim, Exclusion, LabelSet, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 
 from audit import audit, compare
 from audit.records import comparison as comparison_file
-from audit.records.results import to_json
+from audit.results import to_json
 from reports.exports.junit import junit_xml
 from reports.exports.markdown import summary_markdown
 from reports.exports.model_card import model_cards

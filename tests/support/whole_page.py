@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from audit.records import results as facts
+from audit import results as facts
 from audit.records.counts import CountRecord
 from audit.types import Note
 from tests.support import report_samples as samples

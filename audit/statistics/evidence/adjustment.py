@@ -10,8 +10,7 @@ import numpy as np
 from scipy.special import chdtrc, ndtri
 
 from audit.records.evidence import Adjusted, AdjustedGap, Adjustment, Estimate, Shift
-from audit.records.finding import pair_of
-from audit.records.results import Finding
+from audit.records.finding import Finding, pair_of
 from audit.statistics.counts.cells import CellTable
 from audit.statistics.counts.rows import row_events
 from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, claim_of, compared_counts

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from audit.records.evidence import AuditEvidence, FindingEvidence, MeasurementEvidence
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.stages import Stage, Stages, silent
 from audit.statistics.evidence.inputs import EvidenceInputs
 from audit.types import Group, Measurement, Predictions, Settings

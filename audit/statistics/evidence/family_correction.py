@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from audit.records.evidence import FamilyCorrection
-from audit.records.results import Finding
+from audit.records.finding import Finding
 from audit.statistics.counts.rows import row_events
 from audit.statistics.evidence.inputs import DRAWS, EvidenceInputs, claim_of
 from audit.statistics.max_t import max_t, patterns

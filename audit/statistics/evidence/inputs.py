@@ -12,7 +12,8 @@ import pandas as pd
 
 from audit.answers import answer_probabilities
 from audit.errors import DataError
-from audit.records.results import AuditResult, Finding
+from audit.records.finding import Finding
+from audit.results import AuditResult
 from audit.statistics.counts.cells import CellTable, unpack
 from audit.statistics.counts.count_table import grouped_counts
 from audit.statistics.counts.rows import AnswerRows, RowEvents, row_codes

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from audit.records.finding import pair_of
+from audit.records.base import Verdict
+from audit.records.finding import Finding, Gap, pair_of
 from audit.records.label_noise import LabelErrors, LabelNoise, NoisePoint, TippingPoint
-from audit.records.results import Finding, Gap, Verdict
 from audit.statistics.bounds import two_apart
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio, ratio_reach, reach
 from audit.statistics.evidence.inputs import EvidenceInputs, compared_counts

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from audit.records.results import Finding, Verdict
+from audit.records.base import Verdict
+from audit.records.finding import Finding
 from audit.statistics.evidence.inputs import BestTwo, EvidenceInputs, compared_counts, has_confidence
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator

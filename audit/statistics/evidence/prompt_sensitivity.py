@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.naming import finding_id
-from audit.records.finding import VarianceShares
-from audit.records.results import SpecificationCurve, SpecificationPoint
+from audit.records.finding import SpecificationCurve, SpecificationPoint, VarianceShares
 from audit.statistics.counts.rows import RowEvents, row_codes, row_events
 from audit.statistics.intervals import difference_limits
 from audit.statistics.max_t import LabelShuffles, Wordings, median_gap_p

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import DataError, UsageError, nearest
-from audit.records.results import Finding, PairedFinding
+from audit.records.finding import Finding, PairedFinding
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator, mcnemar_p, sign_flip_p
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, change_ends

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
-from audit.records.results import CellStatus
+from audit.records.finding import CellStatus
 from audit.statistics.metrics import Tally
 from audit.statistics.null import EXACT_CLUSTERS, generator, mcnemar_p, sign_flip_p
 from audit.statistics.paired.intervals import agresti_min, tango

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit.records.base import Verdict
+from audit.records.finding import Finding
 from audit.records.label_noise import LabelNoise, NoisePoint, TippingPoint
-from audit.records.results import Finding, Verdict
 from audit.statistics.null import mcnemar_p
 from audit.statistics.units.clusters import ClusterTable
 from audit.statistics.units.sampling_unit import SamplingUnits, SetUnits

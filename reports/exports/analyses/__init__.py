@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
-from audit.records.results import Results
+from audit.results import Results
 from reports.exports.tidy import TidyTable
 
 

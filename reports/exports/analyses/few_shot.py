@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.results import Results
+from audit.results import Results
 from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
 
 FIELD = "few_shot"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.records.analyses.natural_shift import NaturalShift
-from audit.records.results import Results
+from audit.results import Results
 from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
 
 FIELD = "natural_shifts"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from audit.records.results import Results
+from audit.results import Results
 from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
 
 FIELD = "taggings"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.cli.screen import Screen
-from audit.records.results import AuditResult, Finding, Results
+from audit.records.finding import Finding
+from audit.results import AuditResult, Results
 from audit.types import Settings
 from contrastive.cli.console import visible
 from reports.exports.markdown import ordinary_spaces

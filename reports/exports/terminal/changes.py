@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from audit.cli.screen import Screen
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
-from audit.records.results import Results
+from audit.results import Results
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.lines import lines_of, row_of
 from reports.text import changes, phrases

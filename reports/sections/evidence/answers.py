@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit.records.counts import CountRecord
-from audit.records.results import AuditResult, MeasurementRecord
+from audit.records.inputs import MeasurementRecord
+from audit.results import AuditResult
 from audit.statistics.counts.crosstab import Crosstab, crosstab
 from audit.types import UNKNOWN, Settings
 from reports.sections.context import AuditContext

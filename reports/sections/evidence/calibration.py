@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from audit.records.evidence import Calibration, GroupCalibration
-from audit.records.results import MeasurementRecord
+from audit.records.inputs import MeasurementRecord
 from reports.charts.panels import reliability_panel
 from reports.sections.context import AuditContext
 from reports.table import Row, Table, only_the_ends

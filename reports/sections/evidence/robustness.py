@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from audit.records.label_noise import NoisePoint
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from reports.sections.context import AuditContext, PlacedFinding
 from reports.text import evidence
 from reports.text.numbers import percent

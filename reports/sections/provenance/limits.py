@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import SimpleNamespace
 
-from audit.records.results import AuditResult, Results
+from audit.results import AuditResult, Results
 from reports.text.detail import scope
 from reports.text.sentences import NOT_A_CERTIFICATE
 

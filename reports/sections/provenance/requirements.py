@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from audit.records.results import Results
+from audit.results import Results
 
 
 @cache

@@ -11,7 +11,8 @@ from typing import Any
 
 from audit.naming import natural_order
 from audit.records.counts import CountRecord
-from audit.records.results import AuditResult, MeasurementRecord, Results
+from audit.records.inputs import MeasurementRecord
+from audit.results import AuditResult, Results
 from audit.types import UNCLEAR, UNKNOWN
 from reports.text.numbers import NOT_ESTIMABLE, clean
 from reports.text.sentences import STATUSES

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from audit.records.finding import TruthShare
-from audit.records.results import Contrast, Finding, Rate
+from audit.records.finding import Contrast, Finding, Rate, TruthShare
 from audit.types import Group
 from reports.charts.grids import heat_map
 from reports.charts.groups import LABELLED, groups_chart

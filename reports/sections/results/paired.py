@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audit.records.results import PairedFinding
+from audit.records.finding import PairedFinding
 from reports.charts.tracks import TrackRow, TrackTable, difference_track, signed_ends, signed_ticks
 from reports.sections.context import AuditContext
 from reports.text import phrases

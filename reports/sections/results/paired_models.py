@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from audit.records.comparison import SCHEMA_VERSION, Comparisons, Side
-from audit.records.results import Results
+from audit.results import Results
 from reports.comparison import details
 from reports.comparison.context import ComparisonContext, PlacedChange, comparison_contexts
 from reports.text.comparison import headline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audit.records.results import Rate
+from audit.records.finding import Rate
 from audit.types import PublishedRow
 from reports.sections.context import AuditContext
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from audit.records.evidence import Estimate
 from audit.records.replicates import ReplicatedGap, Replicates
-from audit.records.results import Results
+from audit.results import Results
 from reports.charts.forest import replicates_forest
 from reports.text import phrases, replicates
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.types import Settings
 from reports.text.phrases import NOT_PLANNED
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from audit.records.analyses.counterfactual_sets import CounterfactualSets, HarmlessBaseline, MemberDifference, MemberPair
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.notes import sentence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.records.analyses.conditions import ConditionResult
 from audit.records.analyses.few_shot import DrawnRate, FewShot, Shots
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.notes import sentence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.records.analyses.natural_shift import NaturalShift, ShiftedRate, ShiftResult
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.notes import sentence

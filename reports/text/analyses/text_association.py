@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.records.analyses.text_association import TextAssociation
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.numbers import count, decimal, in_words, p_phrase, percent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.data.images import explained
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count, in_words

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from audit.records.finding import planned_verdicts
-from audit.records.results import AuditResult, Finding, Verdict
+from audit.records.base import Verdict
+from audit.records.finding import Finding, planned_verdicts
+from audit.results import AuditResult
 from audit.types import Group, Settings
 from reports.text import phrases, sentences
 from reports.text.analyses import beyond_chance

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from audit.records.results import AuditResult, Finding, LeadingPair, Rate
+from audit.records.finding import Finding, LeadingPair, Rate
+from audit.results import AuditResult
 from audit.types import Group, Settings
 from reports.text import phrases
 from reports.text.evidence import lost_words, shifted

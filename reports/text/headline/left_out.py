@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.types import Note
 from reports.text import notes, phrases
 from reports.text.numbers import in_words

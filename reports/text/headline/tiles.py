@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from audit.records.finding import Finding
 from audit.records.inputs import AgainstConstant
-from audit.records.results import AuditResult, Finding
+from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.evidence import shift_tag

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.records.replicates import ReplicatedGap, Replicates
-from audit.records.results import AuditResult, Results
+from audit.results import AuditResult, Results
 from reports.text import phrases, sentences
 from reports.text.numbers import in_words, number, points
 from reports.text.order import by_severity

@@ -11,7 +11,7 @@ import pytest
 import audit
 from audit.api.audits import Audit
 from audit.errors import DataError, UsageError
-from audit.records.results import to_json
+from audit.results import to_json
 from audit.testing import LEVELS, FakeEncoder, four_faces, gender_probe
 from audit.types import Claim, Settings
 

@@ -20,7 +20,7 @@ from audit.data.schema import Schema
 from audit.errors import AuditError, UsageError
 from audit.gates.options import FAIL_CLOSED
 from audit.records.comparison import to_json as comparison_json
-from audit.records.results import to_json
+from audit.results import to_json
 from audit.run import main, parser
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Settings

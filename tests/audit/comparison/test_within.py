@@ -8,7 +8,7 @@ import pytest
 
 import audit
 from audit.comparison.within import pair_models
-from audit.records.results import from_json, to_json
+from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 import audit
 from audit.data.images import decode
 from audit.engine.examples import SIDE, thumbnail, with_examples
-from audit.records.results import Example
+from audit.results import Example
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe
 from reports.render import render
 

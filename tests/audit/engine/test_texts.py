@@ -10,7 +10,7 @@ import pytest
 import audit
 from audit.engine.texts import given_texts
 from audit.errors import DataError
-from audit.records.results import from_json, to_json
+from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, png
 from audit.types import Dataset
 from probes import faces

@@ -24,7 +24,7 @@ from audit.output.directory import OutputFolder
 from audit.output.manifest import MANIFEST, NEW
 from audit.output.publish import replacing_files, settle
 from audit.output.run_directory import RunDirectory
-from audit.records.results import to_json
+from audit.results import to_json
 from contrastive.folders import Folder
 from reports.index.page import found_audits
 from reports.read import read_results

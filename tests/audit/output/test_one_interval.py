@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import audit
-from audit.records.results import Results
+from audit.results import Results
 from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Settings
 from reports.exports.card import card

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import audit
-from audit.records.results import Settings
+from audit.types import Settings
 from reports.exports.terminal.audits import audit_lines
 from tests.support.page_text import text_of
 

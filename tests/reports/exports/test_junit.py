@@ -11,8 +11,8 @@ from audit.api.lookup import planned_questions
 from audit.gates.decide import decide
 from audit.gates.options import GatePolicy
 from audit.gates.parse import parse, resolve_gate
+from audit.records.base import Timing
 from audit.records.gates import GateCheck, GateResult
-from audit.records.results import Timing
 from audit.types import Note, Settings
 from probes.counterfactual.emoji import PROBE
 from reports.exports.junit import error_xml, junit_xml

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from audit.cli.screen import Screen
-from audit.records.results import LeadingPair
+from audit.records.finding import LeadingPair
 from audit.types import Note, Settings
 from reports.exports.terminal.audits import audit_lines
 from reports.exports.terminal.lines import fit, row_of, wrapped

@@ -6,9 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from audit.records.evidence import Adjustment
-from audit.records.finding import Composition
+from audit.records.finding import Composition, LeadingPair, WithinClusters
 from audit.records.inputs import AgainstConstant, Responsiveness
-from audit.records.results import LeadingPair, WithinClusters
 from audit.types import Note, Settings
 from reports.text import phrases
 from reports.text.headline import headline_of, left_out_by_rule, question, statement, tiles_of

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from audit.records import results as facts
+from audit import results as facts
 from audit.records.evidence import AuditEvidence, FindingEvidence, MeasurementEvidence
 from reports.render import render
 from reports.text import sentences

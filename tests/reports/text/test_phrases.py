@@ -1,6 +1,6 @@
 """Names and values as phrases."""
 
-from audit.records.results import Rate
+from audit.records.finding import Rate
 from reports.text.phrases import cell_value
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from audit.errors import DataError
 from audit.records.replicates import MeanGap, ReplicatedGap, Replicates
-from audit.records.results import from_json, to_json
+from audit.results import from_json, to_json
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal.audits import audit_lines
 from reports.render import render

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from audit.errors import DataError
-from audit.records.results import LeadingPair
+from audit.records.finding import LeadingPair
 from audit.types import Claim
 from reports.text import numbers, order, phrases, sentences
 from tests.support import report_samples as samples

@@ -12,7 +12,7 @@ from audit.errors import UsageError
 from audit.measure.association import c_asc, weat
 from audit.measure.zero_shot import cosine_scores
 from audit.plans import AssociationPlan
-from audit.records.results import from_json, to_json
+from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe
 from audit.types import Dataset, Probe, Settings
 from reports.text.analyses.association import asked_sentence, association_title, method_sentence

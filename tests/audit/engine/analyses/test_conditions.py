@@ -11,7 +11,7 @@ from audit.engine.analyses import conditions
 from audit.engine.probe_audit import audit
 from audit.errors import UsageError
 from audit.plans import ImageConditionsPlan, PromptConditionsPlan
-from audit.records.results import from_json, to_json
+from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, png
 from audit.types import Dataset, LabelSet, Measurement, Probe, Settings
 

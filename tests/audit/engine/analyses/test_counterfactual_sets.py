@@ -13,7 +13,7 @@ from audit.engine.analyses.inputs import AnalysisInputs
 from audit.engine.probe_audit import audit
 from audit.errors import DataError, UsageError
 from audit.plans import Choice, CounterfactualSetsPlan
-from audit.records.results import from_json, to_json
+from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, png
 from audit.types import UNKNOWN, Dataset, Embeddings, LabelSet, Measurement, Probe, Settings
 from reports.text.notes import sentence

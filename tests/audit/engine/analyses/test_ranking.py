@@ -11,7 +11,7 @@ from audit.engine.probe_audit import audit
 from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
 from audit.plans import RankingPlan
-from audit.records.results import from_json, to_json
+from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe, png
 from audit.types import UNKNOWN, Dataset, Settings
 from reports.text.analyses.ranking import not_judged_sentence

@@ -10,7 +10,7 @@ from audit.api.requests import AuditRequest
 from audit.engine.analyses import word_rates
 from audit.errors import UsageError
 from audit.measure.asked.writing import LONGEST, numbers_of_text, text_of_numbers
-from audit.records.results import from_json, to_json
+from audit.results import from_json, to_json
 from audit.testing import FakeEncoder
 from audit.types import Claim, LabelSet, Measurement, Note, Settings, Writer
 from reports.text.notes import sentence

@@ -10,7 +10,8 @@ import pytest
 from audit.engine import audit
 from audit.measure.asked.interview import interview
 from audit.measure.asked.questionnaire import questionnaire
-from audit.records.results import SCHEMA_VERSION, Results, Timing, from_json, to_json
+from audit.records.base import Timing
+from audit.results import SCHEMA_VERSION, Results, from_json, to_json
 from audit.testing import FakeEncoder, png
 from audit.types import Answerer, Claim, Dataset, Encoder, LabelSet, Measurement, Probe, Settings, Specification, SpecificationPlan
 from tests.support.notes import sentences

@@ -15,7 +15,7 @@ from audit.engine.served import equal_shares, planned_manner
 from audit.errors import UsageError
 from audit.models.endpoint.reply import chosen, in_its_place
 from audit.models.endpoint.settings import EndpointSettings
-from audit.records.results import from_json, to_json
+from audit.results import from_json, to_json
 from audit.run import main
 from audit.testing import gender_probe
 from audit.types import REFUSAL, UNPARSED, Dataset, Question

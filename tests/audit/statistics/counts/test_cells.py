@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from audit.records.counts import CountRecord
-from audit.records.results import AuditResult
+from audit.results import AuditResult
 from audit.statistics.counts import cells as tables
 from audit.statistics.counts.cells import count_record
 from audit.statistics.counts.count_table import count_table

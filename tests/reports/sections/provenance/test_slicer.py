@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.records import results as facts
+from audit.records.inputs import MeasurementRecord
 from audit.statistics.counts.cells import count_record
 from audit.statistics.counts.count_table import GroupedCounts, grouped_counts
 from audit.statistics.intervals import newcombe, wilson
@@ -52,7 +52,7 @@ def measurement(name):
 
 
 def record(asked):
-    return facts.MeasurementRecord(asked.name, asked.question, asked.preset, asked.label_set.labels, asked.label_set.prompts, {}, "argmax",
+    return MeasurementRecord(asked.name, asked.question, asked.preset, asked.label_set.labels, asked.label_set.prompts, {}, "argmax",
                                    asked.truth, asked.outcomes, 0.01, 0.0, 1.0, dict.fromkeys(ANSWERS, 1))  # fmt: skip
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from audit.records.evidence import Estimate
 from audit.records.gates import GateCheck, GateResult
-from audit.records.results import from_json, to_json
 from audit.records.what_if import CONTENT, Refused
+from audit.results import from_json, to_json
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal.audits import audit_lines

@@ -1,4 +1,4 @@
-"""What an audit found: the facts that `results.json` carries and that the report draws. Nothing here knows of HTML or of a sentence."""
+"""Everything that `results.json` carries and the report draws, with one field for each analysis. It holds no HTML and no sentence."""
 
 from __future__ import annotations
 
@@ -23,29 +23,12 @@ from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord
 from audit.records.evidence import AuditEvidence
 from audit.records.file import File
-from audit.records.finding import (
-    CellStatus,
-    Contrast,
-    Finding,
-    Gap,
-    LeadingPair,
-    PairedFinding,
-    Rate,
-    SpecificationCurve,
-    SpecificationPoint,
-    WithinClusters,
-)
+from audit.records.finding import Finding, PairedFinding, SpecificationCurve
 from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, EndpointRecord, MeasurementRecord, ProbeRecord, TextSet
 from audit.records.replicates import Replicates
 from audit.records.what_if import WhatIfs
 from audit.types import ModelRecord, Note, PublishedTable, Settings
-
-__all__ = [
-    "AuditResult", "CellStatus", "Contrast", "ControlFinding", "DataRecord", "Example", "Finding", "Gap", "LeadingPair",
-    "MeasurementRecord", "PairedFinding", "ProbeRecord", "Rate", "Results", "SpecificationCurve", "SpecificationPoint", "TextSet",
-    "Timing", "UntrainedControl", "Verdict", "WithinClusters",
-]  # fmt: skip
 
 SCHEMA_VERSION = "2"
 _OLD = ("disparity", "equivalent", "inconclusive")

@@ -5,7 +5,9 @@ import pytest
 from pydantic import ValidationError
 
 from audit.errors import DataError
-from audit.records.results import SCHEMA_VERSION, Rate, Results, Timing, from_json, json_schema, to_json
+from audit.records.base import Timing
+from audit.records.finding import Rate
+from audit.results import SCHEMA_VERSION, Results, from_json, json_schema, to_json
 from audit.types import Settings
 from tests.support import report_samples as samples
 
