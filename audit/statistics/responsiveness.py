@@ -252,8 +252,9 @@ def _within_truth_p(finding: Finding, given: Predictions, levels: Mapping[str, G
     independent = given.cluster is None and given.weight is None
     rows = None if independent else SlicedRows(given, levels, finding.attributes)
     counts = grouped_counts(given, finding.attributes, levels)
-    tallied, units = at_equal_truth(counts, METRICS["accuracy"], None, settings.min_group_size, rows)
-    compared = np.flatnonzero([rate.status == "ok" and n > 0 for rate, n in zip(finding.by_group, tallied.n, strict=True)])
+    judged = np.array([rate.status == "ok" for rate in finding.by_group])
+    tallied, units = at_equal_truth(counts, METRICS["accuracy"], None, judged, rows)
+    compared = np.flatnonzero(judged & (tallied.n > 0))
     if len(compared) < 2:
         return None
     return units.of(compared).null(settings.draws, generator(settings.seed, f"{finding.id}/within true answers")).p

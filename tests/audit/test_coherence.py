@@ -274,6 +274,11 @@ COPY = Design(
 """As above, but the judged rows of the copy are all true: no two of its groups share a true answer."""
 TOO_FEW = Design((40, 2500), "good", "some missing", labels=3, rate=0.004, effect=0.5, options={"tolerance": 0.1, "exclude": ("r3", "r5")})
 """31 images without an error leave 10.7 points open, more than the tolerance, though a difference of 9 points would show."""
+FEW_PERSONS = Design(
+    (60, 60), "constant", "mixed by group", "nested", "heavy", labels=3, rate=0.004, noisy_copy=True, attributes=None,
+    options={"min_group_size": 10, "tolerance": 0.1}, seed=392305,
+)  # fmt: skip
+"""A near copy of the truth; the images of its third answer come from 12 clusters, too few to be judged, and share no truth with others."""
 SMALL = Design(
     (2500, 200, 2500), "useless", "some missing", "spanning", labels=3, rate=0.4, attributes=("race",),
     options={"exclude": ("r3", "r5"), "require_conclusive": True, "alpha": 0.1, "tolerance": 0.1}, seed=3,
@@ -328,6 +333,13 @@ def test_what_no_true_answer_shows_may_be_withheld(made):
     assert broken(case) == []
     copied["within_truth_p"] = 0.01
     assert list(RULES["what_was_shown_is_not_hidden"](case)) != []
+
+
+def test_true_answers_are_those_that_judged_groups_share(made):
+    case = made(FEW_PERSONS)
+    copied = next(finding for finding in planned(case.results["audits"][0]) if finding["id"] == "predictions/accuracy/job")
+    assert (copied["within_truth_p"], copied["verdict"]) == (1.0, "not estimable")
+    assert broken(case) == []
 
 
 def test_groups_that_share_no_true_answer_may_be_withheld(made):

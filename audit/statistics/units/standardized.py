@@ -213,10 +213,9 @@ class _Crossed:
     hits: Float[np.ndarray, "y g"] | Int[np.ndarray, "y g"]
     sizes: Float[np.ndarray, "y g"] | Int[np.ndarray, "y g"]
 
-    def comparable(self, counted: Int[np.ndarray, "g"], fewest: int) -> _Crossed:
-        """Leave out the true answers that some group of enough images lacks, and the images of small groups that lack another."""
-        large = counted >= fewest
-        shared = (self.sizes[:, large] > 0).all(axis=1) if large.any() else self.sizes.any(axis=1)
+    def comparable(self, judged: Bool[np.ndarray, "g"]) -> _Crossed:
+        """Leave out the true answers that some judged group lacks, and the images of other groups that lack another."""
+        shared = (self.sizes[:, judged] > 0).all(axis=1) if judged.any() else self.sizes.any(axis=1)
         hits, sizes = self.hits[shared], self.sizes[shared]
         whole = (sizes > 0).all(axis=0)
         return _Crossed(tuple(np.array(self.truths, object)[shared]), np.where(whole, hits, 0), np.where(whole, sizes, 0))
@@ -235,18 +234,19 @@ def _crossed(truth: np.ndarray, place: Int[np.ndarray, "r"], event: Bool[np.ndar
 
 
 def at_equal_truth(
-    counts: GroupedCounts, metric: Metric, outcome: Outcome | None, fewest: int, rows: SlicedRows | None
+    counts: GroupedCounts, metric: Metric, outcome: Outcome | None, judged: int | Bool[np.ndarray, "g"], rows: SlicedRows | None
 ) -> tuple[Tally, SamplingUnits]:
     """Return the images that count and the units of a rate at equal true shares; `rows` where images come in clusters or have weights.
 
-    Those count by weights: an image of true answer y in group g by the share of y in all images over its share in the group. Their test
-    is the one for weights, which counts the true answer as chance and finds less.
+    A true answer counts where every judged group has it; `judged` says which groups are, or how many images of known truth one needs. Rows
+    count by weights: an image of true answer y in group g by the share of y in all images over its share in the group. Their test is the
+    one for weights, which counts the true answer as chance and finds less.
     """
     table = counts.known_truth()
     truth, answers = (table.table[name].to_numpy(object) for name in ("y_true", "y_pred"))
     event, n = events_of(truth, answers, metric, outcome).event, table.table[IMAGES].to_numpy()
     crossed = _crossed(truth, table.codes, event, n, len(counts.groups))
-    known = crossed.comparable(crossed.sizes.sum(axis=0), fewest)
+    known = crossed.comparable(crossed.sizes.sum(axis=0) >= judged if isinstance(judged, int) else judged)
     images = counts.by_group(np.ones(len(counts.table), bool))
     tallied = Tally(counts.groups, known.hits.sum(axis=0), known.sizes.sum(axis=0), images)
     if rows is not None:

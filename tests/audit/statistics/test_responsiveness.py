@@ -376,6 +376,20 @@ def test_a_difference_that_the_mix_of_truths_makes_is_withheld():
     assert (withheld.verdict, withheld.unresponsive) == ("not estimable", "constant")
 
 
+def test_within_each_truth_only_judged_groups_need_it():
+    """As above, by persons; 40 images of only three persons are not judged, and all are "Unclear": no truth is in every group."""
+    cells = {("a", "Male", "Male"): 90, ("a", "Female", "Male"): 10, ("b", "Male", "Male"): 10, ("b", "Female", "Male"): 90}
+    given = people(cells | {("c", "Unclear", "Male"): 40})
+    person = np.where(given.attributes["group"] == "c", np.arange(240) % 3, np.arange(240))
+    given = replace(given, cluster=np.unique(person, return_inverse=True)[1])
+    levels, labels = {"group": ("a", "b", "c")}, (*LABELS, "Unclear")
+    measurement = Measurement("m", "", LabelSet("", labels, {}), "", (Claim("accuracy", ("group",)),), truth="y")
+    raw = findings(measurement, given, levels, SETTINGS)
+    assert [rate.status for rate in raw[0].by_group] == ["ok", "ok", "small"]
+    [tested] = with_truth_tested(raw, {"m": given}, {"m": look(given)}, SimpleNamespace(levels=levels, several=()), SETTINGS)
+    assert tested.within_truth_p == 1.0
+
+
 def test_of_a_model_that_recognises_nothing_equality_is_withheld_and_differences_stay():
     def shares(first, second):
         cells = {("a", "x", "yes"): first, ("a", "x", "no"): 1000 - first, ("b", "x", "yes"): second, ("b", "x", "no"): 1000 - second}
