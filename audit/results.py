@@ -9,15 +9,16 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
+from audit.analyses.association.record import AssociationTest
+from audit.analyses.base.records import Conditions
+from audit.analyses.counterfactual_sets.record import CounterfactualSets
+from audit.analyses.few_shot.record import FewShot
+from audit.analyses.natural_shift.record import NaturalShift
+from audit.analyses.ranking.record import Ranking
+from audit.analyses.tagging.record import Tagging
+from audit.analyses.text_association.record import TextAssociation
+from audit.analyses.word_rates.record import WordRates
 from audit.errors import DataError
-from audit.records.analyses.conditions import Conditions
-from audit.records.analyses.counterfactual_sets import CounterfactualSets
-from audit.records.analyses.few_shot import FewShot
-from audit.records.analyses.natural_shift import NaturalShift
-from audit.records.analyses.similarity import AssociationTest, Ranking
-from audit.records.analyses.tagging import Tagging
-from audit.records.analyses.text_association import TextAssociation
-from audit.records.analyses.word_rates import WordRates
 from audit.records.base import Timing, Verdict, record
 from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord

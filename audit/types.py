@@ -21,8 +21,6 @@ from audit.plans import (
     PublishedRow,
     PublishedTable,
     RowOptions,
-    Specification,
-    SpecificationPlan,
     WhatIfPlan,
 )
 
@@ -266,6 +264,28 @@ class LoadOptions:
     """`--data`: a folder, a table, ``hf:ID``, a data frame; None: what the probe names. Path-like where options say how a table is read."""
     limit: int | None = None
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One way to ask the same question."""
+
+    preset: str
+    variant: str
+    measurement: Measurement
+
+
+@dataclass(frozen=True)
+class SpecificationPlan:
+    """The same claim under every preset and label-set variant; `default` was chosen before the run."""
+
+    question: str
+    claim: Claim
+    specifications: tuple[Specification, ...]
+    default: int
+    """Index of the default in `specifications`."""
+    embedded_only: Group = ()
+    """Presets that a generative model is not asked: each would cost it a pass over every image, and an encoder some lines of text."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from audit.errors import DataError, UsageError
 from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.output.audit import Clock, write
 from audit.output.manifest import checked_folder
-from audit.output.predictions import SCORE, column_of, predictions_table
+from audit.output.predictions import predictions_table
 from audit.output.run_directory import RunDirectory
+from audit.predictions.own_tables import SCORE, column_of
 from audit.records.base import Verdict
 from audit.records.finding import Finding
 from audit.records.gates import GateResult

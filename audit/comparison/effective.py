@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from audit.analyses.natural_shift.record import EffectiveRobustness, NaturalShift, ShiftedRate, ShiftResult
 from audit.data.schema import Cells, quoted
 from audit.data.table import read_cells
 from audit.errors import DataError
 from audit.measure.effective_robustness import FEWEST_MODELS, Accuracy, baseline_fit
-from audit.records.analyses.natural_shift import EffectiveRobustness, NaturalShift, ShiftedRate, ShiftResult
 from audit.records.finding import Rate
 from audit.results import AuditResult
 from audit.types import Note

@@ -19,7 +19,7 @@ from audit.errors import DataError, UsageError
 from audit.naming import told_apart
 from audit.output.directory import STATUS
 from audit.output.manifest import checked_folder, is_complete
-from audit.output.predictions import LISTS, SCORE, column_of
+from audit.predictions.own_tables import LISTS, SCORE, column_of
 from audit.predictions.parts.files import COUNTED
 from audit.records.comparison import Side
 from audit.records.inputs import MeasurementRecord

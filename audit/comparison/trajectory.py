@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from audit.comparison.change import gap_ends, unit_rates
 from audit.records.comparison import Change, ComparedClaim, Point, Trajectory
 from audit.records.finding import CellStatus
 from audit.statistics.null import generator
+from audit.statistics.paired.changes import gap_ends, unit_rates
 from audit.statistics.units.sampling_unit import SamplingUnits
 from audit.types import UNKNOWN, Group, Settings
 

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from audit.comparison.change import change_bound
 from audit.records.base import Verdict
 from audit.records.comparison import Change, Direction, RateChange
 from audit.statistics.multiplicity import holm
+from audit.statistics.paired.changes import change_bound
 from audit.statistics.paired.joint import JointCounts
 from audit.statistics.verdict import verdicts, within, worst
 from audit.types import Settings

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+from audit.analyses.base import kinds
 from audit.embedding.cache import CacheRoot
 from audit.embedding.context import require_context
-from audit.engine import analyses
 from audit.engine.shares import check_shares
 from audit.engine.texts import given_texts, texts_to_embed
 from audit.errors import UsageError
@@ -27,7 +27,7 @@ def check_askable(
     unknown.
     """
     methods = tuple(chosen_methods(what_ifs))
-    analyses.check(probe, dataset, settings)
+    kinds.check(probe, dataset, settings)
     check_rows(probe.measurements, dataset)
     check_shares(probe, dataset, what_ifs=bool(methods))
     if isinstance(encoder, Answerer):
@@ -49,7 +49,7 @@ class CheckingAnswerer(Protocol):
 def check_answerer(model: Answerer, probe: Probe, dataset: Dataset, settings: Settings) -> None:
     """Raise `DataError` if a generative model cannot be asked a question of the probe, or write after one of its prompts."""
     if isinstance(model, CheckingAnswerer):
-        plans, _ = analyses.split(probe.analyses, generative=True)
+        plans, _ = kinds.split(probe.analyses, generative=True)
         written = given_texts(replace(probe, measurements=(), specifications=(), analyses=plans)).texts
         model.check_questions(questions_of(probe, dataset, settings.seed) if probe.measurements else (), written)
 
@@ -64,7 +64,7 @@ def check_texts(encoder: Encoder, probe: Probe, dataset: Dataset, what_ifs: Sequ
 def _check_generative(model: Answerer, probe: Probe, *, what_ifs: bool) -> None:
     if what_ifs:
         raise UsageError("a generative model has no what-ifs", why="they change embeddings", fix="leave --what-if out")
-    written, _ = analyses.split(probe.analyses, generative=True)
+    written, _ = kinds.split(probe.analyses, generative=True)
     if written and not isinstance(model, Writer):
         what = f"{model.record.name} writes no text, and the probe {probe.name!r} reads texts"
         raise UsageError(what, fix="give the model a method write(images, prompts), or choose another model or probe")
@@ -74,7 +74,7 @@ def _check_generative(model: Answerer, probe: Probe, *, what_ifs: bool) -> None:
 
 
 def _check_dual(probe: Probe) -> None:
-    able, others = analyses.split(probe.analyses, generative=False)
+    able, others = kinds.split(probe.analyses, generative=False)
     if others and not able and not probe.measurements:
         what = f"the probe {probe.name!r} asks nothing of a dual encoder"
         raise UsageError(what, why="it reads what a generative model writes", fix="choose a generative model: a folder, or hf:ORG/NAME")

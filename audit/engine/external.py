@@ -8,24 +8,22 @@ from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
+from audit.analyses.base import kinds
+from audit.analyses.word_rates.computation import probe_of_texts
 from audit.answers import answers_of
 from audit.data.assemble import fingerprint
 from audit.data.changed.subset import listed_in
-from audit.engine.analyses import word_rates
-from audit.engine.analyses.tagging import analyse_given
 from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, build_result
 from audit.errors import DataError, UsageError
 from audit.naming import finding_id, natural_order
-from audit.plans import WordRatePlan
+from audit.plans import WritingPlan
 from audit.predictions.bins import binned_levels
 from audit.predictions.default_claims import DefaultClaims, default_claims
 from audit.predictions.exclusion import exclude
 from audit.predictions.parts.read import NOT_OF_ROWS
 from audit.predictions.read import PLAIN, PredictionFile
 from audit.predictions.rows import MeasurementAnswers
-from audit.predictions.texts import TEXTS, probe_of_texts
-from audit.records.analyses.tagging import Tagging
-from audit.records.analyses.word_rates import WordRates
+from audit.predictions.texts import TEXTS
 from audit.records.inputs import columns_not_compared
 from audit.stages import Stages, silent
 from audit.types import NO_ANSWER, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
@@ -54,7 +52,7 @@ def sliced_columns(probes: Sequence[Probe]) -> Group:
     """Return the attributes that probes name, in claims, as truth, in pairs, as clusters and for words."""
     names = [name for probe in probes for m in probe.measurements for claim in m.claims for name in claim.by]
     names += [m.truth for probe in probes for m in probe.measurements if m.truth]
-    names += [name for probe in probes for plan in probe.analyses if isinstance(plan, WordRatePlan) for name in plan.by]
+    names += [name for probe in probes for plan in probe.analyses if isinstance(plan, WritingPlan) for name in plan.by]
     names += [name for probe in probes for pair in probe.paired for name in (pair.attribute, *pair.within, pair.cluster)]
     return tuple(dict.fromkeys(names))
 
@@ -105,34 +103,20 @@ def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Sett
             for left_out in answered.dataset.exclusions:
                 LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
             done = build_result(answered, asked.probe, settings, stages)
-            found: dict[str, Any] = {"taggings": _taggings(together, answered, asked.probe, settings)}
-            found |= {"word_rates": _word_rates(together, answered, asked.probe, settings)}
-            audited.append(replace(done, result=replace(done.result, **found)))
+            audited.append(replace(done, result=replace(done.result, **_analysed(together, answered, asked.probe, settings))))
     if not audited:
         made = ", ".join(sorted({answers.probe or "" for answers in file.answers}))
         raise UsageError(f"{file.name} holds no answers to the probe {plan.probes[0].name!r}", why=f"its answers are to: {made}")
     return audited
 
 
-def _taggings(together: Sequence[MeasurementAnswers], answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[Tagging, ...]:
-    """Return which labels are given to whom, where a row has several."""
+def _analysed(together: Sequence[MeasurementAnswers], answered: AnsweredProbe, probe: Probe, settings: Settings) -> dict[str, Any]:
+    """Return the analyses of rows that have several labels, or texts."""
     tags = next((each.tags for each in together if each.tags is not None), None)
-    if tags is None:
-        return ()
-    kept = dict(zip(tags.labels, tags.kept.T, strict=True))
+    kept = None if tags is None else dict(zip(tags.labels, tags.kept.T, strict=True))
     counted = replace(probe, cluster=answered.cluster, weights=answered.weights)
-    return analyse_given("Which labels are given to whom?", kept, answered.attributes, answered.dataset, counted, settings)
-
-
-def _word_rates(together: Sequence[MeasurementAnswers], answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[WordRates, ...]:
-    """Return which words are used about whom, where texts were recorded."""
-    texts = together[0].texts
-    plans = [plan for plan in probe.analyses if isinstance(plan, WordRatePlan)]
-    if texts is None:
-        return ()
-    written = {prompt: texts[name] for plan in plans for name, prompt in plan.prompts.items()}
-    counted = replace(probe, cluster=answered.cluster, weights=answered.weights)
-    return word_rates.analyse_given(plans, word_rates.TextsOfImages(counted, answered.dataset, answered.attributes, written, settings))
+    inputs = kinds.ExternalInputs(counted, answered.dataset, answered.attributes, settings, kept, together[0].texts)
+    return kinds.analyse_external(inputs)
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from audit.analyses.base import kinds
 from audit.data.changed.subset import part_of
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_texts
 from audit.embedding.engines.local import Engine, KeptCounts, embed_here
 from audit.embedding.engines.parts import WHOLE, Part
 from audit.embedding.engines.receipts import Receipt, excluded, leave
-from audit.engine import analyses
 from audit.engine.askable import check_askable
 from audit.engine.texts import given_texts, texts_to_embed
 from audit.engine.written import texts_for
@@ -99,7 +99,7 @@ def _asked(model: Answerer, probe: Probe, piece: Dataset, settings: Settings, pl
     how: dict[str, Any] = {"cache_root": plan.cache_root, "batch_size": plan.batch_size, "progress": partial(plan.stages, "images")}
     if plan.part != WHOLE:
         settings = replace(settings, max_skip=1.0)
-    plans, _ = analyses.split(probe.analyses, generative=True)
+    plans, _ = kinds.split(probe.analyses, generative=True)
     written = texts_for(model, probe, plans, piece, settings, **how)
     asked = [interview(model, probe, piece, settings, **how).scores] if probe.measurements else []
     seen = [*([written.images] if written else []), *asked]

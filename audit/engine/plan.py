@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from audit.analyses.base import kinds
 from audit.data.cells.votes import level_counts
-from audit.data.changed.corruptions import STRENGTHS
 from audit.data.decoding.decoders import Decoders
 from audit.data.images import UnreadableImage
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
 from audit.embedding.embed import decode_policy
 from audit.embedding.folders import SharedRoot
-from audit.engine.analyses.conditions import MOST_IMAGES
 from audit.measure.asked.questionnaire import questionnaire
-from audit.plans import AttackPlan, ImageConditionsPlan
 from audit.types import Answerer, Dataset, Encoder, Group, Manner, Probe
 
 if TYPE_CHECKING:
@@ -142,13 +140,10 @@ def planned_probe(probe: Probe, dataset: Dataset, manners: Sequence[Manner | Non
     }
     places = _spread(len(dataset.images))
     reasons = Counter(filter(None, (_fault(dataset, place) for place in places)))
-    few = min(len(dataset.images), MOST_IMAGES)
-    conditions = [plan for plan in probe.analyses if isinstance(plan, ImageConditionsPlan)]
-    changed = few * sum(len(plan.corruptions) * STRENGTHS + bool(plan.words) for plan in conditions)
-    attacked = few * sum(isinstance(plan, AttackPlan) for plan in probe.analyses)
+    extra = kinds.extra_pictures(probe.analyses, len(dataset.images))
     return PlannedProbe(
-        probe.name, dataset.name, len(dataset.images), planned, exploratory, groups, len(places), reasons, changed=changed,
-        attacked=attacked, otherwise=tuple(otherwise),
+        probe.name, dataset.name, len(dataset.images), planned, exploratory, groups, len(places), reasons, changed=extra.changed,
+        attacked=extra.attacked, otherwise=tuple(otherwise),
     )  # fmt: skip
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from audit.analyses.base import kinds
+from audit.analyses.base.kinds import AnalysisInputs
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
 from audit.embedding.known import embed_known_images, itself
-from audit.engine import analyses
-from audit.engine.analyses.inputs import AnalysisInputs
 from audit.engine.askable import check_askable
 from audit.engine.plan import counted_levels
 from audit.engine.served import with_endpoint
@@ -29,7 +29,7 @@ from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
 from audit.measure.label_sets import answer_all
 from audit.measure.row_options import questions_of_rows, row_texts_record
-from audit.plans import AttackPlan, WhatIfPlan
+from audit.plans import WhatIfPlan
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
 from audit.records.finding import SpecificationCurve
@@ -161,11 +161,11 @@ def audit(
     tried = _what_ifs(plans, inputs, methods, stages)
     embed = partial(embed_known_images, encoder, cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     # What moves pixels against a model must see all that the model can do.
-    model = itself(encoder) if any(isinstance(plan, AttackPlan) for plan in probe.analyses) else encoder
+    model = itself(encoder) if kinds.extra_pictures(probe.analyses, 1).attacked else encoder
     # Clusters of one image each are images: what shuffles images can be asked of them.
     alone = probe.cluster is not None and attributes[probe.cluster].is_unique
     asked = replace(probe, cluster=None) if alone else probe
-    found: dict[str, Any] = analyses.analyse(
+    found: dict[str, Any] = kinds.analyse(
         AnalysisInputs(asked, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
     )
     return replace(audited, result=given.added_to(replace(audited.result, what_ifs=tried, **found)))
@@ -187,7 +187,7 @@ def _asked(
 ) -> AuditedProbe:
     """Ask a generative model the questions of a probe, and let it write what the probe's analyses read."""
     how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "progress": partial(stages, "images")}
-    plans, _ = analyses.split(probe.analyses, generative=True)
+    plans, _ = kinds.split(probe.analyses, generative=True)
     written = texts_for(model, probe, plans, dataset, settings, **how)
     if probe.measurements:
         held = interview(model, probe, dataset, settings, **how)
@@ -206,7 +206,7 @@ def _asked(
     inputs = AnalysisInputs(
         replace(probe, analyses=plans), dataset, held.attributes, model, held.scores, {}, held.predictions, settings, embed, written.texts
     )  # fmt: skip
-    found: dict[str, Any] = analyses.analyse(inputs, generative=True)
+    found: dict[str, Any] = kinds.analyse(inputs, generative=True)
     return replace(audited, result=replace(audited.result, **found), texts=table_of_texts(plans, written, held.attributes))
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from audit.engine import analyses
+from audit.analyses.base import kinds
 from audit.engine.plan import PlannedUpload
 from audit.engine.texts import given_texts
 from audit.measure.asked.questionnaire import questionnaire
@@ -131,6 +131,6 @@ def _questions(probe: Probe, dataset: Dataset, seed: int, manner: Manner) -> Ite
         if measurement.options is not None and measurement.name not in found.compared and dataset.texts is not None:
             for asking in askings(measurement, dataset.texts, seed, manner):
                 yield from Counter(question for question in asking if question).items()
-    plans, _ = analyses.split(probe.analyses, generative=True)
+    plans, _ = kinds.split(probe.analyses, generative=True)
     prompts = given_texts(replace(probe, measurements=(), specifications=(), analyses=plans)).texts if plans else ()
     yield from ((Question(prompt, ()), len(dataset.images)) for prompt in prompts)

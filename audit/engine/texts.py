@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from audit.engine import analyses
+from audit.analyses.base import kinds
 from audit.measure.row_options import embedded_texts
 from audit.plans import WhatIfPlan
 from audit.records.inputs import TextSet
@@ -45,7 +45,7 @@ def given_texts(probe: Probe, what_ifs: Sequence[WhatIfPlan] = ()) -> GivenTexts
         for point in plan.specifications:
             texts = placed(_of_measurement(point.measurement))
             sets.append(TextSet("prompt-sensitivity", (plan.question,), point.preset, point.variant, texts))
-    sets += [replace(each, texts=placed(iter(given))) for each, given in analyses.prompts(probe.analyses)]
+    sets += [replace(each, texts=placed(iter(given))) for each, given in kinds.prompts(probe.analyses)]
     for what_if in what_ifs:
         for method, given in what_if.texts().items():
             sets.append(TextSet(method, (what_if.question,), "", "", placed(iter(given))))

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from audit.analyses.base import kinds
 from audit.encoder import USUAL_TOKENS, LimitedWriter
-from audit.engine import analyses
 from audit.engine.texts import given_texts
 from audit.measure.asked.writing import Written, kept_bytes, write_texts
-from audit.plans import AnalysisPlan, WordRatePlan
+from audit.plans import AnalysisPlan, WritingPlan
 from audit.types import Answerer, Dataset, ModelRecord, Note, Probe, Settings, Writer
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def writing_note(model: Answerer) -> Note:
 
 def table_of_texts(plans: Sequence[AnalysisPlan], written: Written, attributes: pd.DataFrame) -> pd.DataFrame:
     """Return the texts as columns ``text:NAME`` beside the attributes."""
-    names = {prompt: name for plan in plans if isinstance(plan, WordRatePlan) for name, prompt in plan.prompts.items()}
+    names = {prompt: name for plan in plans if isinstance(plan, WritingPlan) for name, prompt in plan.prompts.items()}
     return attributes.assign(**{f"text:{names[prompt]}": texts for prompt, texts in written.texts.items()})
 
 
 def with_left_out(record: ModelRecord, probe: Probe) -> ModelRecord:
     """Return the record of a dual encoder with a note of the questions that take a model that writes."""
-    _, others = analyses.split(probe.analyses, generative=False)
+    _, others = kinds.split(probe.analyses, generative=False)
     if not others:
         return record
     return replace(record, notes=(*record.notes, Note("no_texts_written", {"questions": tuple(other.question for other in others)})))

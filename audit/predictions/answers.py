@@ -16,8 +16,8 @@ from audit.data.cells.suspicious import folded, near_duplicates
 from audit.data.schema import counted, quoted
 from audit.errors import DataError
 from audit.naming import natural_order
-from audit.output.predictions import SCORE
 from audit.predictions.columns import all_numbers, as_numbers, as_text
+from audit.predictions.own_tables import SCORE
 from audit.types import UNCLEAR, UNKNOWN, Group, LabelSet, Note, Predictions
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ Without --data it draws pictures itself, so that it runs as it stands. The guide
 
 from typing import Any
 
+from audit.analyses.ranking.plan import RankingPlan
 from audit.data import load_dataset
 from audit.data.schema import Column, Schema
-from audit.plans import RankingPlan
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe
 
 # The table has a column with the path of each picture (image, file, …) and these columns; another value is refused by name.

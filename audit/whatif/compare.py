@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from audit.comparison.change import gap_change, gap_ends
 from audit.errors import DataError, UsageError
 from audit.records.evidence import Estimate
 from audit.records.what_if import Ending, GroupChange, Utility, WhatIf
 from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.metrics import Metric, extremes
 from audit.statistics.null import GapNull, generator
+from audit.statistics.paired.changes import gap_change, gap_ends
 from audit.statistics.paired.joint import JointCounts, change_ends, change_p
 from audit.types import UNKNOWN, Group, Note, Predictions, Settings
 from audit.whatif.counted import CountedGroups, Judge, count_groups, count_together

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audit.comparison.change import change_bound, gap_change, pair_changes
+from audit.statistics.paired.changes import change_bound, gap_change, pair_changes
 from audit.statistics.paired.joint import JointCounts
 from audit.types import Settings
 

@@ -9,8 +9,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audit.analyses.conditions.plan import PromptConditionsPlan
 from audit.errors import MachineError, UsageError
-from audit.plans import PromptConditionsPlan
 from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
 from probes.capability import DIGITS, digits
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audit.plans import AttackPlan, ImageConditionsPlan, NaturalShiftPlan
+from audit.analyses.conditions.plan import AttackPlan, ImageConditionsPlan
+from audit.analyses.natural_shift.plan import NaturalShiftPlan
 from audit.types import UNKNOWN, Dataset, Probe
 from probes.capability import BEFORE_DATA, LABELLED, MOST_LEVELS, asked_of_classes, load_labelled
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from audit.plans import Choice, CounterfactualSetsPlan
+from audit.analyses.counterfactual_sets.plan import Choice, CounterfactualSetsPlan
 from audit.types import Dataset, LoadOptions, PairedClaim, Probe, ProbeData
 from probes.counterfactual import CRIME, CRIME_WORDS, LOW, STATUS_WORDS, given_words, photo_of
 

@@ -6,7 +6,8 @@ al. 2019 (arXiv 1905.01989). The words are this project's own; no published list
 
 from __future__ import annotations
 
-from audit.plans import AssociationPlan, RankingPlan
+from audit.analyses.association.plan import AssociationPlan
+from audit.analyses.ranking.plan import RankingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
 from probes.faces import DATA, LICENCE, load
 

@@ -6,7 +6,9 @@ is copied. Each area names a source that says why a stereotype there matters. Da
 
 from __future__ import annotations
 
-from audit.plans import AssociationPlan, RankingPlan, TaggingPlan
+from audit.analyses.association.plan import AssociationPlan
+from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.tagging.plan import TaggingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
 from probes.faces import DATA, LICENCE, load
 from probes.prompts.words import word_list

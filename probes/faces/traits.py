@@ -7,7 +7,8 @@ the two dimensions of Abele and Wojciszke 2007 (doi 10.1037/0022-3514.93.5.751),
 
 from __future__ import annotations
 
-from audit.plans import AssociationPlan, RankingPlan
+from audit.analyses.association.plan import AssociationPlan
+from audit.analyses.ranking.plan import RankingPlan
 from audit.types import Claim, LabelSet, Measurement, Probe
 from probes.faces import DATA, LICENCE, load
 from probes.prompts.words import WordList, word_list, word_prompt

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from audit.analyses.tagging.plan import TaggingPlan
 from audit.errors import DataError
-from audit.plans import TaggingPlan
 from audit.types import UNKNOWN, Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
 from probes.prompts.words import word_list
 

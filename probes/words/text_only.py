@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from audit.plans import TextAssociationPlan
+from audit.analyses.text_association.plan import TextAssociationPlan
 from audit.types import Probe
 
 WORK = {

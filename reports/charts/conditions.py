@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.analyses.conditions import ConditionResult, Conditions
+from audit.analyses.base.records import ConditionResult, Conditions
 from audit.types import Group
 from reports.charts.curves import MOST_GROUPS
 from reports.charts.forest import Mark, Scale, cut, dots, percent_texts, polyline, posts, px, rate_axis

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.records.analyses.similarity import ChanceBand
+from audit.analyses.base.records import ChanceBand
 from audit.records.evidence import Estimate
 from reports.charts.forest import Scale, axis, bars, dots, posts, tick_texts
 

@@ -6,7 +6,7 @@ import pytest
 
 import audit
 import probes
-from audit.engine.analyses import counterfactual_sets
+from audit.analyses.counterfactual_sets import computation as counterfactual_sets
 from audit.errors import DataError, UsageError
 from audit.testing import FakeEncoder
 from audit.types import LoadOptions

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from audit.engine.analyses.inputs import AnalysisInputs
+from audit.analyses.base.kinds import AnalysisInputs
 from audit.testing import FakeEncoder
 from audit.types import Embeddings, Probe, Settings
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 PACKAGES = ("audit", "probes", "reports", "contrastive")
 INTERCHANGEABLE = {
-    "audit", "check", "compare", "get", "load", "main", "names", "parser", "predict", "read", "render", "run", "view", "write",
+    "analyse", "analyse_external", "audit", "check", "compare", "extra_pictures", "get", "load", "main", "names", "parser", "predict",
+    "prompts", "read", "render", "run", "view", "write",
 }  # fmt: skip
 """Functions whose module says whose they are."""
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,9 @@ import io
 import numpy as np
 
 import probes
+from audit.analyses.association.plan import AssociationPlan
+from audit.analyses.ranking.plan import RankingPlan
 from audit.data.images import decode
-from audit.plans import AssociationPlan, RankingPlan
 from audit.types import UNKNOWN, LoadOptions
 
 DIMENSIONS = 384

@@ -19,7 +19,7 @@ from audit.measure.asked.likelihood import (
     with_unclear,
 )
 from audit.naming import instruction_name, order_name, repeats_name
-from audit.plans import WordRatePlan
+from audit.plans import WritingPlan
 from audit.types import SAME_ANSWER, UNCLEAR, Claim, LabelSet, Manner, Measurement, Note, Probe, Question, Specification, SpecificationPlan
 
 OTHER_INSTRUCTION = next(name for name in INSTRUCTIONS if name != "which")
@@ -79,7 +79,7 @@ def questionnaire(probe: Probe, seed: int, manner: Manner = PLAIN) -> Questionna
     plans = tuple(_plan(plan, seed, manner) for plan in probe.specifications)
     dropped = sum(len(plan.specifications) for plan in probe.specifications) + 3 * len(plans) - sum(len(p.specifications) for p in plans)
     several = any(len(texts) > 1 for m in probe.measurements for texts in m.label_set.prompts.values())
-    unasked = tuple(analysis.question for analysis in probe.analyses if not isinstance(analysis, WordRatePlan))
+    unasked = tuple(analysis.question for analysis in probe.analyses if not isinstance(analysis, WritingPlan))
     notes = [
         *_asking_notes(seed, dropped, several, manner),
         *([Note("no_embeddings", {"questions": unasked})] if unasked else []),

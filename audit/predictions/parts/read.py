@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from audit.data.schema import quoted
 from audit.encoder import Value
 from audit.errors import DataError, UsageError
-from audit.output.predictions import SCORE
 from audit.predictions.answers import Y_PRED, Y_TRUE, read_labels
 from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import holds_labels, renamed
+from audit.predictions.own_tables import SCORE
 from audit.predictions.parts.files import COUNTED, PartRows, batches, check_named, common_schema, parts_name, parts_of, sha256_of
 from audit.predictions.parts.scores import CountedScores, score_columns
 from audit.predictions.read import PLAIN, PredictionFile, read_answers

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from audit.data.schema import quoted
 from audit.errors import DataError
-from audit.output.predictions import SCORE
 from audit.predictions.answers import Y_PRED, Y_TRUE, decoded, read_labels, read_scores
 from audit.predictions.columns import as_text
+from audit.predictions.own_tables import SCORE
 from audit.predictions.parts.files import PartRows
 from audit.types import UNKNOWN, Group, ScoreBins
 

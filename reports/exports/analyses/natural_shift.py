@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.records.analyses.natural_shift import NaturalShift
+from audit.analyses.natural_shift.record import NaturalShift
 from audit.results import Results
 from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
 

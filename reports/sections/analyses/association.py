@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.analyses.similarity import AssociatedGroup, AssociationTest
+from audit.analyses.association.record import AssociatedGroup, AssociationTest
 from audit.types import Settings
 from reports.charts.forest import axis
 from reports.charts.tracks import TrackRow, TrackTable, chance_track

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audit.records.analyses.conditions import ConditionResult, Conditions
+from audit.analyses.base.records import ConditionResult, Conditions
 from audit.records.base import Estimate
 from reports.charts.conditions import compared_groups, line_legend, series_panels
 from reports.charts.forest import axis, tick_texts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.analyses.counterfactual_sets import CounterfactualSets, MemberPair
+from audit.analyses.counterfactual_sets.record import CounterfactualSets, MemberPair
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, baseline_track, difference_track, signed_ends, signed_ticks
 from reports.sections.context import AuditContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.analyses.few_shot import DrawnRate, FewShot, Shots
+from audit.analyses.few_shot.record import DrawnRate, FewShot, Shots
 from reports.charts.forest import axis
 from reports.charts.tracks import TrackRow, TrackTable, range_track
 from reports.sections.context import AuditContext

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audit.records.analyses.natural_shift import NaturalShift, ShiftedRate, ShiftResult
+from audit.analyses.natural_shift.record import NaturalShift, ShiftedRate, ShiftResult
 from audit.records.base import Estimate
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, change_track

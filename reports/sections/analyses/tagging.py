@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.analyses.tagging import TaggedLabel, Tagging
+from audit.analyses.tagging.record import TaggedLabel, Tagging
 from audit.types import Settings
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import BARS_HEIGHT, TrackRow, TrackTable, bars_track

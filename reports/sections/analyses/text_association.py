@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audit.records.analyses.text_association import TextAssociation
+from audit.analyses.text_association.record import TextAssociation
 from reports.charts.forest import axis
 from reports.charts.tracks import TrackRow, TrackTable, chance_track
 from reports.sections.context import AuditContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.analyses.word_rates import WordRate, WordRates
+from audit.analyses.word_rates.record import WordRate, WordRates
 from audit.types import Settings
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, chance_track

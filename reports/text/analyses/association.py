@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.records.analyses.similarity import AssociatedGroup, AssociationTest
+from audit.analyses.association.record import AssociatedGroup, AssociationTest
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.records.analyses.conditions import ConditionResult, Conditions
+from audit.analyses.base.records import ConditionResult, Conditions
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases

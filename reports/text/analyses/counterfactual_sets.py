@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audit.records.analyses.counterfactual_sets import CounterfactualSets, HarmlessBaseline, MemberDifference, MemberPair
+from audit.analyses.counterfactual_sets.record import CounterfactualSets, HarmlessBaseline, MemberDifference, MemberPair
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from audit.records.analyses.conditions import ConditionResult
-from audit.records.analyses.few_shot import DrawnRate, FewShot, Shots
+from audit.analyses.base.records import ConditionResult
+from audit.analyses.few_shot.record import DrawnRate, FewShot, Shots
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.analyses.natural_shift import NaturalShift, ShiftedRate, ShiftResult
+from audit.analyses.natural_shift.record import NaturalShift, ShiftedRate, ShiftResult
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases

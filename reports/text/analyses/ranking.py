@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.records.analyses.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
+from audit.analyses.base.records import ChanceBand
+from audit.analyses.ranking.record import RankedMetric, RankedQuery, Ranking
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.records.analyses.tagging import TaggedLabel, Tagging
+from audit.analyses.tagging.record import TaggedLabel, Tagging
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.analyses.text_association import TextAssociation
+from audit.analyses.text_association.record import TextAssociation
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.analyses.word_rates import WordRate, WordRates
+from audit.analyses.word_rates.record import WordRate, WordRates
 from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases

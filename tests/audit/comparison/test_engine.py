@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from audit.analyses.text_association.plan import TextAssociationPlan
 from audit.api.pipeline import audit as run_audit
 from audit.comparison.engine import compare
 from audit.comparison.sides import read
 from audit.comparison.trajectory import Checkpoint, follow_claim
 from audit.errors import DataError, UsageError
-from audit.plans import TextAssociationPlan
 from audit.records.comparison import from_json, json_schema, to_json
 from audit.statistics.intervals import newcombe
 from audit.statistics.units.sampling_unit import ImageUnits

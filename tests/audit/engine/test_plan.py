@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
+from audit.analyses.conditions.plan import AttackPlan, ImageConditionsPlan
 from audit.cli.screen import Screen
 from audit.engine.plan import AuditPlan, PlannedModel, planned_probe
 from audit.measure.asked.likelihood import PLAIN
-from audit.plans import AttackPlan, ImageConditionsPlan
 from audit.testing import gender_probe
 from audit.types import Manner
 from reports.exports.terminal.plan import _time, plan_lines
-from tests.audit.engine.analyses.test_association import PLAN
-from tests.audit.engine.analyses.test_ranking import gallery
+from tests.audit.analyses.test_association import PLAN
+from tests.audit.analyses.test_ranking import gallery
 from tests.support.analyses import probe_of
 
 

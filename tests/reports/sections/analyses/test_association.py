@@ -3,7 +3,8 @@
 import re
 from dataclasses import replace
 
-from audit.records.analyses.similarity import AssociatedGroup, AssociationTest, ChanceBand
+from audit.analyses.association.record import AssociatedGroup, AssociationTest
+from audit.analyses.base.records import ChanceBand
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.comparison.conditions import ConditionsAsked, conditions_record, judged_together
-from audit.records.analyses.conditions import Condition
+from audit.analyses.base.conditions import ConditionsAsked, conditions_record, judged_together
+from audit.analyses.base.records import Condition
 from audit.types import Predictions, Settings
 from reports.charts.conditions import series_panels
 from reports.exports.markdown import summary_markdown

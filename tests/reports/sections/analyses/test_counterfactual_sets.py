@@ -2,13 +2,7 @@
 
 from dataclasses import replace
 
-from audit.records.analyses.counterfactual_sets import (
-    CounterfactualSets,
-    HarmlessBaseline,
-    HarmlessChange,
-    MemberDifference,
-    MemberPair,
-)
+from audit.analyses.counterfactual_sets.record import CounterfactualSets, HarmlessBaseline, HarmlessChange, MemberDifference, MemberPair
 from audit.records.base import Estimate
 from audit.types import Note
 from reports.exports.markdown import summary_markdown

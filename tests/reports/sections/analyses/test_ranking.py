@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records.analyses.similarity import ChanceBand, RankedMetric, RankedQuery, Ranking
+from audit.analyses.base.records import ChanceBand
+from audit.analyses.ranking.record import RankedMetric, RankedQuery, Ranking
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records.analyses.tagging import SweptThreshold, TaggedLabel, Tagging
+from audit.analyses.tagging.record import SweptThreshold, TaggedLabel, Tagging
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables

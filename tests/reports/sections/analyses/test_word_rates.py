@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from audit.records.analyses.similarity import ChanceBand
-from audit.records.analyses.word_rates import WordRate, WordRates
+from audit.analyses.base.records import ChanceBand
+from audit.analyses.word_rates.record import WordRate, WordRates
 from audit.types import Note
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables

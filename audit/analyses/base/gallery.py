@@ -1,0 +1,110 @@
+"""The images that rankings and associations are about: those of the groups of one attribute that can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+import numpy as np
+import pandas as pd
+
+from audit.data.cells.votes import SEPARATOR, votes
+from audit.errors import UsageError, nearest
+from audit.statistics.multiplicity import benjamini_hochberg
+from audit.statistics.null import generator
+from audit.types import UNKNOWN, Dataset, Group, Note, Probe, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+
+class Tested(Protocol):
+    """A record with `p`, `p_adjusted` and a `verdict` of "signal" or "no signal"."""
+
+    @property
+    def p(self) -> float: ...
+
+
+T = TypeVar("T", bound=Tested)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images with their groups."""
+
+    groups: Group
+    rows: Int[np.ndarray, "n"]
+    """Their places among all images."""
+    codes: Int[np.ndarray, "n"]
+    sizes: Int[np.ndarray, "g"]
+    left_out: tuple[tuple[str, int], ...]
+    """Groups that are too small, or not known, with their images."""
+    shared: bool = False
+    """Whether images count in several groups."""
+    small: int = 0
+    """How many of the groups, the last ones, have too few images to be judged."""
+
+    @property
+    def judged(self) -> int:
+        """How many of the groups, the first ones, have enough images."""
+        return len(self.groups) - self.small
+
+    def not_estimable(self, probe: Probe, settings: Settings) -> Note | None:
+        """Return why nothing about the gallery can be estimated; None where it can."""
+        if self.shared:
+            return Note("gallery_of_shares")
+        if probe.cluster or probe.weights:
+            return Note("gallery_of_units", {"column": probe.cluster or probe.weights or ""})
+        return Note("gallery_few_groups", {"images": settings.min_group_size}) if self.judged < 2 else None
+
+
+def gallery_of(column: pd.Series, levels: Group, settings: Settings, *, with_small: bool = False) -> Gallery:
+    """Return the gallery of an attribute: the images of its groups that have enough of them, in the order of the column.
+
+    `with_small`: those of smaller groups too, which are then the last ones. A search finds their images, or does not, as any other's.
+    """
+    counted = column.value_counts()
+    if any(SEPARATOR in text and text not in levels and set(votes(text)) <= set(levels) for text in map(str, counted.index)):
+        return Gallery((), np.arange(len(column)), np.zeros(len(column), np.int64), np.zeros(0, np.int64), (), shared=True)
+    sizes = {level: int(counted[level]) for level in dict.fromkeys((*levels, *map(str, counted.index))) if level in counted.index}
+    known = [level for level in sizes if level in levels and level != UNKNOWN]
+    small = tuple(level for level in known if sizes[level] < settings.min_group_size) if with_small else ()
+    kept = (*(level for level in known if sizes[level] >= settings.min_group_size), *small)
+    codes = pd.Index(kept).get_indexer(pd.Index(column)) if kept else np.full(len(column), -1)
+    rows = np.flatnonzero(codes >= 0)
+    left_out = tuple((level, n) for level, n in sizes.items() if level not in kept)
+    return Gallery(kept, rows, codes[rows], np.array([sizes[level] for level in kept], np.int64), left_out, small=len(small))
+
+
+def seeded_order(index: pd.Index, seed: int) -> Int[np.ndarray, "n"]:
+    """Return an order of the images that their identifiers and the seed decide, not the order of the table.
+
+    A table sorted by group would put one group first where scores are tied.
+    """
+    by_name = np.argsort(index.to_numpy().astype(str), kind="stable")
+    return np.asarray(by_name[generator(seed, "gallery/order").permutation(len(by_name))])
+
+
+def with_signals(tested: Sequence[tuple[T, ...]], alpha: float, *, limited: bool) -> Iterator[tuple[T, ...]]:
+    """Give what was tested with its p adjusted over all of it together; a limited run signals nothing."""
+    p = [each.p for part in tested for each in part]
+    by_rate = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
+
+    def decided(each: T) -> T:
+        p_adjusted = next(by_rate)
+        verdict = "signal" if p_adjusted <= alpha and not limited else "no signal"
+        judged: T = replace(cast(Any, each), p_adjusted=p_adjusted, verdict=verdict)
+        return judged
+
+    for part in tested:
+        yield tuple(map(decided, part))
+
+
+def check_attributes(question: str, by: Group, dataset: Dataset) -> None:
+    """Refuse a question by no attribute, or by one that the data do not have; UsageError."""
+    if not by:
+        raise UsageError(f"{question!r} is asked by no attribute", fix="name one in the probe")
+    for attribute in by:
+        if attribute not in dataset.levels:
+            raise UsageError(f"{question!r} is asked by {attribute!r}, which the data do not have", fix=nearest(attribute, dataset.levels))

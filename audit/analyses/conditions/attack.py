@@ -1,0 +1,112 @@
+"""A measurement on pixels that are moved against it: an encoder that gives gradients in, its answers under each budget out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from audit.analyses.base.conditions import UnderConditions
+from audit.analyses.base.kinds import AnalysisInputs
+from audit.analyses.base.records import Condition
+from audit.analyses.conditions.plan import AttackPlan
+from audit.data.images import decode
+from audit.measure import predict
+from audit.measure.zero_shot import ensemble
+from audit.statistics.null import generator
+from audit.types import Dataset, Measurement, Note, Predictions
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from PIL import Image
+
+MOST_ATTACKED = 300
+"""Images, drawn by the seed in whole clusters: a step back through the model takes three times one ahead."""
+_BATCH = 32
+
+
+@runtime_checkable
+class AttackableEncoder(Protocol):
+    """An encoder that may follow a score back to the pixels."""
+
+    def attacked(
+        self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
+    ) -> Float[np.ndarray, "n d"] | None:
+        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most; None: it cannot."""
+        ...
+
+
+def attacked_answers(plan: AttackPlan, measurement: Measurement, inputs: AnalysisInputs) -> tuple[UnderConditions, tuple[Note, ...]]:
+    """Return the answers unchanged and under FGSM and PGD at each budget; only the unchanged, and why, of a model without gradients.
+
+    Labels stand for answers one by one: the right label is the first whose answer is true.
+    """
+    given = inputs.predictions[plan.measurement]
+    nothing = [(Condition("unchanged"), given)], (Note("conditions_no_gradients"),)
+    if not isinstance(inputs.model, AttackableEncoder):
+        return nothing
+    kept = sample(given, MOST_ATTACKED, inputs.settings.seed)
+    start = part_of_predictions(given, kept)
+    sampled = (Note("conditions_sampled", {"images": len(kept), "total": len(given.y_pred)}),) if len(kept) < len(given.y_pred) else ()
+    labels, label_set = measurement.label_set.labels, measurement.label_set
+    texts = np.stack([ensemble(np.stack([inputs.texts[prompt] for prompt in label_set.prompts[label]])) for label in labels])
+    answers = [label_set.answers.get(label, label) for label in labels]
+    right = [answers.index(answer) for answer in start.y_true] if start.y_true is not None else []
+    rows = inputs.images.rows[inputs.attributes.index.get_indexer(start.attributes.index)].tolist()
+    answered = [(Condition("unchanged"), start)]
+    for name, steps in (("FGSM", 1), ("PGD", plan.steps)):
+        for budget in plan.budgets:
+            moved = _moved(inputs.model, inputs.dataset, rows, _Against(texts.astype(np.float32), right, budget, steps))
+            if moved is None:
+                return nothing
+            found = predict(measurement, inputs.model.record, moved, inputs.texts, start.attributes)
+            label = Condition(f"{name}, {budget:g}/255", f"{name}, levels of 255", budget)
+            answered.append((label, replace(found, cluster=start.cluster, weight=start.weight)))
+    return answered, sampled
+
+
+class _Against(NamedTuple):
+    """What pictures are moved against, and how far."""
+
+    texts: Float[np.ndarray, "k d"]
+    right: list[int]
+    budget: float
+    steps: int
+
+
+def _moved(model: AttackableEncoder, dataset: Dataset, rows: list[int], against: _Against) -> Float[np.ndarray, "n d"] | None:
+    """Return the embeddings of attacked pictures; None if the model turns out to give no gradients of its pixels."""
+    seen = []
+    for at in range(0, len(rows), _BATCH):
+        part = slice(at, at + _BATCH)
+        images = [decode(dataset.images[row]).image for row in rows[part]]
+        moved = model.attacked(images, against.texts, against.right[part], against.budget, against.steps)
+        if moved is None:
+            return None
+        seen.append(moved)
+    return np.concatenate(seen)
+
+
+def sample(given: Predictions, most: int, seed: int) -> np.ndarray:
+    """Return the places of at most so many images, ascending: whole clusters in an order that the seed decides, or a part of the first."""
+    if len(given.y_pred) <= most:
+        return np.arange(len(given.y_pred))
+    units = np.arange(len(given.y_pred)) if given.cluster is None else np.unique(given.cluster, return_inverse=True)[1]
+    order = generator(seed, "conditions/sample").permutation(int(units.max()) + 1)[units]
+    # The cluster that the limit would cut is left out.
+    whole = np.flatnonzero(order < np.sort(order)[most])
+    return whole if len(whole) else np.sort(np.argsort(order, kind="stable")[:most])
+
+
+def part_of_predictions(given: Predictions, kept: np.ndarray) -> Predictions:
+    """Return the predictions of some images."""
+
+    def of(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[kept]
+
+    return replace(
+        given, y_pred=given.y_pred[kept], y_true=of(given.y_true), scores=given.scores[kept], margin=given.margin[kept],
+        attributes=given.attributes.iloc[kept], cluster=of(given.cluster), weight=of(given.weight),
+    )  # fmt: skip

@@ -1,0 +1,196 @@
+"""Conditions: one measurement on the same images, asked with other prompts, on changed pictures, or on pixels moved against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+
+from audit.analyses.base.conditions import ConditionsAsked, UnderConditions, conditions_record, judged_together
+from audit.analyses.base.gallery import check_attributes
+from audit.analyses.base.kinds import AnalysisInputs, ExtraPictures
+from audit.analyses.base.records import Condition, ConditionKind, Conditions
+from audit.analyses.conditions.attack import attacked_answers, part_of_predictions, sample
+from audit.analyses.conditions.plan import AttackPlan, ConditionsPlan, ImageConditionsPlan, PromptConditionsPlan
+from audit.answers import answers_of
+from audit.data.changed.corruptions import CORRUPTIONS, STRENGTHS, Change, corruption, under, word_overlay
+from audit.errors import UsageError, nearest
+from audit.measure import predict
+from audit.records.inputs import TextSet
+from audit.statistics.null import generator
+from audit.types import Dataset, Measurement, Note, Predictions, Probe, Settings
+
+PLAN, FIELD, GENERATIVE = ConditionsPlan, "conditions", False
+MOST_IMAGES = 400
+"""Whose pictures are changed: whole clusters, drawn by the seed. Each is embedded again under some forty conditions."""
+UNCHANGED = Condition("unchanged")
+
+
+def check(plans: Sequence[ConditionsPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Refuse what is wrong with the plans before a model sees an image; UsageError."""
+    named = {measurement.name: measurement for measurement in probe.measurements}
+    for plan in plans:
+        check_attributes(plan.question, plan.by, dataset)
+        where = f"conditions {plan.question!r}"
+        if plan.measurement not in named:
+            raise UsageError(f"no measurement {plan.measurement!r}", where=where, fix=nearest(plan.measurement, named))
+        asked = named[plan.measurement]
+        if plan.outcome is not None and plan.outcome not in asked.outcomes:
+            raise UsageError(f"no outcome {plan.outcome!r}", where=where, fix=nearest(plan.outcome, asked.outcomes))
+        if plan.outcome is None and asked.truth is None:
+            raise UsageError("accuracy needs a true answer", where=where, fix="give the measurement a truth, or the plan an outcome")
+        _check_conditions(plan, asked, where)
+
+
+def _check_conditions(plan: ConditionsPlan, asked: Measurement, where: str) -> None:
+    if isinstance(plan, PromptConditionsPlan):
+        if len(plan.conditions) < 2:
+            raise UsageError("one condition alone is compared with nothing", where=where, fix="name two conditions or more")
+        for name, prompts in plan.conditions.items():
+            if missing := [label for label in asked.label_set.labels if not prompts.get(label)]:
+                raise UsageError(f"{name!r} has no prompt for {missing[0]!r}", where=where, fix="give every label its prompts")
+    if isinstance(plan, AttackPlan) and (asked.truth is None or asked.kind != "zero_shot"):
+        why = "pixels are moved against the right one of its labels"
+        raise UsageError("an attack needs a zero-shot measurement with a true answer", where=where, why=why, fix="name another measurement")
+    if isinstance(plan, ImageConditionsPlan):
+        for name in plan.corruptions:
+            if name not in CORRUPTIONS:
+                raise UsageError(f"no corruption {name!r}", where=where, fix=nearest(name, CORRUPTIONS))
+        if plan.words is not None and (unsaid := [answer for answer in answers_of(asked.label_set) if answer not in plan.words]):
+            raise UsageError(f"no word for the answer {unsaid[0]!r}", where=where, fix="give every answer a word")
+
+
+def extra_pictures(plan: ConditionsPlan, images: int) -> ExtraPictures:
+    """Return the changed pictures that are embedded, and those of which gradients are taken."""
+    few = min(images, MOST_IMAGES)
+    changed = len(plan.corruptions) * STRENGTHS + bool(plan.words) if isinstance(plan, ImageConditionsPlan) else 0
+    return ExtraPictures(few * changed, few * isinstance(plan, AttackPlan))
+
+
+def prompts(plan: ConditionsPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
+    """Give the prompts of each condition; those of a measurement are there."""
+    if isinstance(plan, PromptConditionsPlan):
+        for name, labels in plan.conditions.items():
+            yield TextSet("conditions", (plan.question,), plan.preset, name, ()), tuple(chain.from_iterable(labels.values()))
+
+
+def analyse(plans: Sequence[ConditionsPlan], inputs: AnalysisInputs) -> tuple[Conditions, ...]:
+    """Return what each plan finds by each of its attributes, p adjusted over all conditions of all plans together."""
+    found = tuple(chain.from_iterable(_found(plan, inputs) for plan in plans))
+    return judged_together(found, inputs.settings.alpha, limited=inputs.dataset.limited)
+
+
+def _found(plan: ConditionsPlan, inputs: AnalysisInputs) -> Iterator[Conditions]:
+    if isinstance(plan, PromptConditionsPlan):
+        yield from _by_attribute(plan, _asked_otherwise(plan, inputs), inputs, "prompts")
+    elif isinstance(plan, ImageConditionsPlan):
+        yield from _on_changed(plan, inputs)
+    elif isinstance(plan, AttackPlan):
+        answered, note = attacked_answers(plan, _measurement(plan, inputs), inputs)
+        yield from _by_attribute(plan, answered, inputs, "attack", note)
+
+
+def _by_attribute(
+    plan: ConditionsPlan, answered: UnderConditions, inputs: AnalysisInputs, kind: ConditionKind, notes: tuple[Note, ...] = ()
+) -> Iterator[Conditions]:
+    outcomes = _measurement(plan, inputs).outcomes
+    for attribute in plan.by:
+        asked = ConditionsAsked(
+            plan.question, kind, plan.measurement, (attribute,), "selection_rate" if plan.outcome else "accuracy", plan.outcome,
+            outcomes[plan.outcome] if plan.outcome else (),
+        )  # fmt: skip
+        yield replace(conditions_record(asked, answered, inputs.dataset.levels, inputs.settings), notes=notes)
+
+
+def _measurement(plan: ConditionsPlan, inputs: AnalysisInputs) -> Measurement:
+    return next(measurement for measurement in inputs.probe.measurements if measurement.name == plan.measurement)
+
+
+# ---- other prompts -------------------------------------------------------------------------------------------------------------------
+
+
+def _asked_otherwise(plan: PromptConditionsPlan, inputs: AnalysisInputs) -> UnderConditions:
+    measurement, given = _measurement(plan, inputs), inputs.predictions[plan.measurement]
+    answered = []
+    for name, labels in plan.conditions.items():
+        asked = replace(measurement, label_set=replace(measurement.label_set, prompts=labels))
+        found = predict(asked, inputs.model.record, inputs.images.vectors, inputs.texts, inputs.attributes)
+        answered.append((Condition(name), replace(found, cluster=given.cluster, weight=given.weight)))
+    return answered
+
+
+# ---- changed pictures ----------------------------------------------------------------------------------------------------------------
+
+
+def _on_changed(plan: ImageConditionsPlan, inputs: AnalysisInputs) -> Iterator[Conditions]:
+    """Give what corruptions change, and of words that are printed on the pictures what they change and how often they are answered."""
+    given = inputs.predictions[plan.measurement]
+    kept = sample(given, MOST_IMAGES, inputs.settings.seed)
+    rows = inputs.attributes.index.get_indexer(given.attributes.index)[kept]
+    words = _wrong_words(plan, _measurement(plan, inputs), given, kept, inputs.settings.seed)
+    named = [(Condition(name, name, float(at)), corruption(name, at)) for name in plan.corruptions for at in range(1, STRENGTHS + 1)]
+    if plan.words:
+        by_row = dict(zip(inputs.images.rows[rows].tolist(), (plan.words[answer] for answer in words), strict=True))
+        named.append((Condition("a wrong word printed on the picture"), word_overlay(_Words(by_row))))
+    seen, readable = _embedded([change for _, change in named], rows, inputs)
+    notes = _notes(given, kept, readable)
+    start = part_of_predictions(given, kept[readable])
+
+    def answered(conditions: Sequence[int]) -> UnderConditions:
+        found = [(named[at][0], _predicted(plan, inputs, seen[at], start)) for at in conditions]
+        return [(UNCHANGED, start), *found]
+
+    yield from _by_attribute(plan, answered(range(len(named))), inputs, "images", notes)
+    if plan.words and plan.outcome is None:
+        # Who is "right" by the word that stands there: the share that reads instead of looking.
+        read = [(label, replace(each, y_true=np.array(words)[readable])) for label, each in answered([len(named) - 1])]
+        follows = replace(plan, question=f"{plan.question} Who answers the printed word?")
+        yield from _by_attribute(follows, read, inputs, "images", notes)
+
+
+class _Words(Sequence[str]):
+    """The word of each row."""
+
+    def __init__(self, by_row: dict[int, str]):
+        self._by_row = by_row
+
+    def __len__(self) -> int:
+        return len(self._by_row)
+
+    def __getitem__(self, row: int) -> str:  # type: ignore[override]
+        return self._by_row[row]
+
+
+def _wrong_words(plan: ImageConditionsPlan, measurement: Measurement, given: Predictions, kept: np.ndarray, seed: int) -> list[str]:
+    """Return for each image an answer that is not the true one, drawn by the image's name; of images without a truth not the given one."""
+    if not plan.words:
+        return []
+    answers = answers_of(measurement.label_set)
+    right = given.y_pred if given.y_true is None else given.y_true
+    drawn = []
+    for place in kept.tolist():
+        wrong = [answer for answer in answers if answer != right[place]]
+        drawn.append(wrong[int(generator(seed, f"conditions/word/{given.attributes.index[place]}").integers(len(wrong)))])
+    return drawn
+
+
+def _embedded(changes: Sequence[Change], rows: np.ndarray, inputs: AnalysisInputs) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the embeddings under each change of the images that could be read under all of them, and the places of these."""
+    seen = inputs.embed(under(inputs.dataset, inputs.images.rows[rows].tolist(), changes))
+    change, place = np.divmod(seen.rows, len(rows))
+    readable = np.flatnonzero(np.bincount(place, minlength=len(rows)) == len(changes))
+    kept = np.isin(place, readable)
+    return [seen.vectors[kept & (change == at)] for at in range(len(changes))], readable
+
+
+def _predicted(plan: ConditionsPlan, inputs: AnalysisInputs, vectors: np.ndarray, start: Predictions) -> Predictions:
+    found = predict(_measurement(plan, inputs), inputs.model.record, vectors, inputs.texts, start.attributes)
+    return replace(found, cluster=start.cluster, weight=start.weight)
+
+
+def _notes(given: Predictions, kept: np.ndarray, readable: np.ndarray) -> tuple[Note, ...]:
+    sampled = Note("conditions_sampled", {"images": len(kept), "total": len(given.y_pred)})
+    lost = Note("conditions_unreadable", {"images": len(kept) - len(readable)})
+    return (*([sampled] if len(kept) < len(given.y_pred) else []), *([lost] if len(readable) < len(kept) else []))

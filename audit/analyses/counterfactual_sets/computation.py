@@ -1,0 +1,353 @@
+"""Sets of images that differ in one attribute: how often their answers differ, beside harmless changes, and which way they shift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.analyses.base.kinds import AnalysisInputs
+from audit.analyses.base.records import Signal
+from audit.analyses.counterfactual_sets.plan import CounterfactualSetsPlan
+from audit.analyses.counterfactual_sets.record import CounterfactualSets, HarmlessBaseline, HarmlessChange, MemberDifference, MemberPair
+from audit.answers import answer_probabilities, are_shares, of_any
+from audit.data.changed.harmless import HARMLESS, harmless
+from audit.errors import DataError, UsageError, nearest
+from audit.measure import predict
+from audit.records.base import Estimate
+from audit.records.inputs import TextSet
+from audit.statistics.multiplicity import holm
+from audit.statistics.null import generator, sign_flip_p
+from audit.statistics.paired.findings import pair_intervals
+from audit.statistics.paired.sets import cochran_q, differing_pairs, excess_p, mean_shift, pairs_differ, permuted_members_p, share_interval
+from audit.statistics.units.cluster_units import FEWEST_CLUSTERS
+from audit.types import UNKNOWN, Dataset, LabelSet, Measurement, Note, Predictions, Probe, Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Bool, Float, Int
+
+
+PLAN, FIELD, GENERATIVE = CounterfactualSetsPlan, "counterfactual_sets", False
+MOST_CHANGED = 2000
+"""Images of a plan that are changed harmlessly, at most: whole clusters, drawn by the seed."""
+
+
+def check(plans: Sequence[CounterfactualSetsPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Refuse what is wrong with the plans before a model sees an image; UsageError."""
+    named = {measurement.name: measurement for measurement in probe.measurements}
+    columns = list(map(str, dataset.attributes.columns))
+    for plan in plans:
+        where = f"counterfactual sets {plan.question!r}"
+        for name in (plan.attribute, plan.cluster, *plan.within, *([plan.case] if plan.case else [])):
+            if name not in columns:
+                raise UsageError(f"no attribute {name!r}", where=where, fix=nearest(name, columns))
+        if len(set(plan.members)) < 2 or not plan.within:
+            raise UsageError("a set has two members or more, and attributes that identify it", where=where, fix="name them in the probe")
+        if (plan.measurement is None) == (plan.case is None or not plan.choices):
+            raise UsageError("the answers are those to a measurement, or to choices by case", where=where, fix="give one of the two")
+        if plan.measurement is not None and plan.measurement not in named:
+            raise UsageError(f"no measurement {plan.measurement!r}", where=where, fix=nearest(plan.measurement, named))
+        if plan.measurement is not None and plan.outcome not in (outcomes := named[plan.measurement].outcomes):
+            raise UsageError(f"no outcome {plan.outcome!r}", where=where, fix=nearest(plan.outcome, outcomes))
+
+
+def prompts(plan: CounterfactualSetsPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
+    """Give the prompts of the choices; those of a measurement are there."""
+    texts = tuple(chain.from_iterable((*choice.first, *choice.second) for choice in plan.choices.values()))
+    if texts:
+        yield TextSet("counterfactual-sets", (plan.question,), plan.preset, "choices", ()), texts
+
+
+def analyse(plans: Sequence[CounterfactualSetsPlan], inputs: AnalysisInputs) -> tuple[CounterfactualSets, ...]:
+    """Return what each plan finds; p adjusted over all tests of all plans that are judged (Holm).
+
+    DataError if two images are the same member of a set, or the members of a set lie in different clusters.
+    """
+    tables = [set_table(plan, inputs) for plan in plans]
+    changed = _changed(tables, inputs)
+    found = [_found(table, changed, inputs) for table in tables]
+    tests = [p for each in found if each.reason is None for p in _p_values(each)]
+    adjusted = iter(holm(np.array(tests)).tolist() if tests else ())
+    limited, alpha = inputs.dataset.limited, inputs.settings.alpha
+    return tuple(each if each.reason else _decided(replace(each, tests=len(tests)), adjusted, 0.0 if limited else alpha) for each in found)
+
+
+# ---- harmless changes ----------------------------------------------------------------------------------------------------------------
+
+
+def _changed(tables: Sequence[SetTable], inputs: AnalysisInputs) -> Mapping[str, tuple[Int[np.ndarray, "r"], Float[np.ndarray, "r d"]]]:
+    """Return change -> rows and their embeddings, of the images of all sets that are looked at."""
+    rows = sorted({int(row) for table in tables for row in table.rows[table.sample(MOST_CHANGED, inputs.settings.seed)].ravel()})
+    if not rows:
+        return {}
+    seen = inputs.embed(harmless(inputs.dataset, inputs.images.rows[rows].tolist()))
+    change, place = np.divmod(seen.rows, len(rows))
+    return {name: (np.array(rows)[place[change == i]], seen.vectors[change == i]) for i, name in enumerate(HARMLESS)}
+
+
+def _turned(
+    table: SetTable, changed: Mapping[str, tuple[Int[np.ndarray, "r"], Float[np.ndarray, "r d"]]], inputs: AnalysisInputs
+) -> Mapping[str, Mapping[int, bool]]:
+    """Return change -> row -> whether the answer is another one than without the change."""
+    wanted = set(table.rows.ravel().tolist())
+    turned = {}
+    for change, (rows, vectors) in changed.items():
+        kept = np.array([row in wanted for row in rows.tolist()], bool)
+        asked = asked_of(table.plan, inputs, vectors[kept], inputs.attributes.iloc[rows[kept]])
+        turned[change] = dict(zip(rows[kept].tolist(), (asked.answers != table.asked.answers[rows[kept]]).tolist(), strict=True))
+    return turned
+
+
+def _baseline(table: SetTable, turned: Mapping[str, Mapping[int, bool]], settings: Settings) -> HarmlessBaseline | None:
+    """Return how often harmless changes turn answers, in the sets whose images could all be changed."""
+    sets = [
+        each for each in table.sample(MOST_CHANGED, settings.seed) if all(r in rows for rows in turned.values() for r in table.rows[each])
+    ]
+    if not sets or not turned:
+        return None
+    by_change = {change: np.array([[rows[r] for r in table.rows[each]] for each in sets], bool) for change, rows in turned.items()}
+    changed, differing = np.concatenate(list(by_change.values()), axis=1), pairs_differ(table.answers[sets])
+    clusters = np.unique(table.clusters[sets], return_inverse=True)[1]
+    p = excess_p(differing, changed, clusters, settings.draws, generator(settings.seed, f"{table.name}/excess"))
+    rate, trials = float(changed.mean()), np.full(len(sets), changed.shape[1])
+    return HarmlessBaseline(
+        len(sets),
+        Estimate(rate, *share_interval(changed.sum(axis=1), trials, clusters, settings.alpha)),
+        tuple(HarmlessChange(name, each.size, int(each.sum())) for name, each in by_change.items()),
+        float(differing.mean()) - rate,
+        p,
+        p,
+        None,
+    )
+
+
+# ---- sets ----------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Shifts:
+    """Events and scores of the sets of a plan, and how they are tested."""
+
+    table: SetTable
+    settings: Settings
+
+    def members_differ(self) -> MemberDifference | None:
+        if len(self.table.plan.members) == 2:
+            return None
+        events, scores = self.table.events, self.table.scores
+        q_p, score_p = (self._permuted(values.astype(float), name) for values, name in ((events, "q"), (scores, "scores")))
+        return MemberDifference(cochran_q(events), events.shape[1] - 1, q_p, q_p, score_p, score_p, None)
+
+    def _permuted(self, values: Float[np.ndarray, "s m"], name: str) -> float:
+        rng = generator(self.settings.seed, f"{self.table.name}/{name}")
+        return permuted_members_p(values, self.table.clusters, self.settings.draws, rng)
+
+    def pairs(self) -> tuple[MemberPair, ...]:
+        return tuple(self._pair(i, j) for i, j in combinations(range(len(self.table.plan.members)), 2))
+
+    def _pair(self, i: int, j: int) -> MemberPair:
+        table, members = self.table, self.table.plan.members
+        first, second = table.events[:, i], table.events[:, j]
+        rows = pd.DataFrame({"event_1": first, "event_2": second, "flip": first != second, "cluster": table.clusters})
+        net, shift = first.astype(float) - second, table.scores[:, i] - table.scores[:, j]
+        mean, low, high = mean_shift(shift, table.clusters, self.settings.alpha)
+        net_p, shift_p = (self._flipped(values, f"{members[i]}/{members[j]}/{name}") for values, name in ((net, "net"), (shift, "shift")))
+        ends = pair_intervals(rows, self.settings.alpha)[1]
+        return MemberPair(
+            members[i], members[j], int((net > 0).sum()), int((net < 0).sum()), Estimate(float(net.mean()), *ends), net_p, net_p,
+            mean, low, high, shift_p, shift_p, None,
+        )  # fmt: skip
+
+    def _flipped(self, values: Float[np.ndarray, "s"], name: str) -> float:
+        sums = np.bincount(self.table.clusters, values)
+        return sign_flip_p(sums, self.settings.draws, generator(self.settings.seed, f"{self.table.name}/{name}"))
+
+
+def _found(
+    table: SetTable, changed: Mapping[str, tuple[Int[np.ndarray, "r"], Float[np.ndarray, "r d"]]], inputs: AnalysisInputs
+) -> CounterfactualSets:
+    plan, settings, sets = table.plan, inputs.settings, len(table.rows)
+    many = len(np.unique(table.clusters))
+    empty = CounterfactualSets(
+        plan.question, plan.attribute, plan.members, plan.outcome, plan.cluster, many, sets, table.incomplete,
+        _not_judged(inputs.probe, sets, many, settings), draws=settings.draws,
+    )  # fmt: skip
+    if not sets:
+        return empty
+    differ = pairs_differ(table.answers)
+    shifts = _Shifts(table, settings)
+
+    def share(events: Int[np.ndarray, "s"], trials: int) -> Estimate:
+        each = np.full(sets, trials)
+        return Estimate(float(events.sum() / each.sum()), *share_interval(events, each, table.clusters, settings.alpha))
+
+    flips = np.asarray(differ.any(axis=1), np.int64)
+    return replace(
+        empty,
+        flips=int(flips.sum()),
+        flip_rate=share(flips, 1),
+        differing=share(differing_pairs(table.answers), differ.shape[1]),
+        harmless=_baseline(table, _turned(table, changed, inputs), settings),
+        members_differ=shifts.members_differ(),
+        pairs=shifts.pairs(),
+    )
+
+
+def _not_judged(probe: Probe, sets: int, clusters: int, settings: Settings) -> Note | None:
+    if probe.weights:
+        return Note("sets_of_weights", {"column": probe.weights})
+    if sets < settings.min_group_size:
+        return Note("sets_few", {"sets": sets, "needed": settings.min_group_size})
+    return Note("sets_few_clusters", {"clusters": clusters, "needed": FEWEST_CLUSTERS}) if clusters < FEWEST_CLUSTERS else None
+
+
+# ---- all tests together --------------------------------------------------------------------------------------------------------------
+
+
+def _p_values(each: CounterfactualSets) -> Iterator[float]:
+    """Give every p, in the order in which `_decided` takes them back."""
+    if each.harmless:
+        yield each.harmless.p
+    if each.members_differ:
+        yield from (each.members_differ.q_p, each.members_differ.score_p)
+    for pair in each.pairs:
+        yield from (pair.net_p, pair.shift_p)
+
+
+def _decided(each: CounterfactualSets, adjusted: Iterator[float], alpha: float) -> CounterfactualSets:
+    def signal(*p: float) -> Signal:
+        return "signal" if min(p) <= alpha else "no signal"
+
+    baseline, members = each.harmless, each.members_differ
+    if baseline:
+        p = next(adjusted)
+        baseline = replace(baseline, p_adjusted=p, verdict=signal(p))
+    if members:
+        q, score = next(adjusted), next(adjusted)
+        members = replace(members, q_p_adjusted=q, score_p_adjusted=score, verdict=signal(q, score))
+    pairs = []
+    for pair in each.pairs:
+        net, shift = next(adjusted), next(adjusted)
+        pairs.append(replace(pair, net_p_adjusted=net, shift_p_adjusted=shift, verdict=signal(net, shift)))
+    return replace(each, harmless=baseline, members_differ=members, pairs=tuple(pairs))
+
+
+_FIRST, _SECOND = "first", "second"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What each image was answered; the empty answer where it was not asked."""
+
+    answers: np.ndarray
+    """str[n]."""
+    events: Bool[np.ndarray, "n"]
+    """Whether the answer counts as the outcome."""
+    scores: Float[np.ndarray, "n"]
+    """Probability of the outcome."""
+
+
+@dataclass(frozen=True)
+class SetTable:
+    """Complete sets, in the order of the levels that identify them."""
+
+    plan: CounterfactualSetsPlan
+    rows: Int[np.ndarray, "s m"]
+    clusters: Int[np.ndarray, "s"]
+    incomplete: int
+    asked: Asked
+
+    @property
+    def name(self) -> str:
+        """Name of its random streams."""
+        return f"sets/{self.plan.question}/{self.plan.attribute}/{self.plan.outcome}"
+
+    @property
+    def answers(self) -> np.ndarray:
+        return np.asarray(self.asked.answers[self.rows])
+
+    @property
+    def events(self) -> Bool[np.ndarray, "s m"]:
+        return np.asarray(self.asked.events[self.rows])
+
+    @property
+    def scores(self) -> Float[np.ndarray, "s m"]:
+        return np.asarray(self.asked.scores[self.rows])
+
+    def sample(self, images: int, seed: int) -> list[int]:
+        """Return sets with so many images at most, cluster by cluster in an order that the seed decides; ascending."""
+        most = images // len(self.plan.members)
+        if len(self.rows) <= most:
+            return list(range(len(self.rows)))
+        place = generator(seed, "sets/sample").permutation(int(self.clusters.max()) + 1)[self.clusters]
+        return sorted(np.argsort(place, kind="stable")[:most].tolist())
+
+
+def set_table(plan: CounterfactualSetsPlan, inputs: AnalysisInputs) -> SetTable:
+    """Return the sets of a plan; an image without a value that identifies its set is in none.
+
+    DataError if two images are the same member of a set, or the members of a set lie in different clusters.
+    """
+    asked = asked_of(plan, inputs, inputs.images.vectors, inputs.attributes)
+    rows = inputs.attributes.reset_index(drop=True)
+    named = (rows[list(plan.within)] != UNKNOWN).all(axis=1) & rows[plan.attribute].isin(plan.members) & (asked.answers != "")
+    part = rows[named]
+    codes = part.groupby(list(plan.within), sort=True).ngroup().to_numpy()
+    members = part[plan.attribute].map(plan.members.index).to_numpy(np.int64)
+    found = np.full((int(codes.max()) + 1 if len(codes) else 0, len(plan.members)), -1)
+    found[codes, members] = part.index.to_numpy()
+    if (repeated := len(part) - int((found >= 0).sum())) > 0:
+        raise DataError(
+            f"{repeated} of {len(part)} images are not the only one of a set with their {plan.attribute}",
+            where=f"counterfactual sets {plan.question!r}",
+            fix="name in `within` what tells them apart",
+        )
+    complete = (found >= 0).all(axis=1)
+    sets = found[complete]
+    cluster = rows[plan.cluster].to_numpy(object)[sets]
+    if (cluster != cluster[:, :1]).any():
+        raise DataError(
+            f"the members of a set differ in {plan.cluster!r}", where=f"counterfactual sets {plan.question!r}",
+            why="a set cannot lie in two clusters", fix=f"name {plan.cluster!r} in `within`",
+        )  # fmt: skip
+    numbers = np.unique(cluster[:, 0].astype(str), return_inverse=True)[1]
+    return SetTable(plan, sets, numbers, int((~complete).sum()), asked)
+
+
+def asked_of(plan: CounterfactualSetsPlan, inputs: AnalysisInputs, vectors: Float[np.ndarray, "n d"], attributes: pd.DataFrame) -> Asked:
+    """Return what images are answered, given their embeddings."""
+    if plan.measurement is not None:
+        measurement = next(each for each in inputs.probe.measurements if each.name == plan.measurement)
+        # Without a truth every image is scored: who is right is another question.
+        return _counted(measurement, plan.outcome, _predicted(replace(measurement, truth=None), inputs, vectors, attributes))
+    answers, events, scores = np.full(len(attributes), "", object), np.zeros(len(attributes), bool), np.zeros(len(attributes))
+    cases = attributes[plan.case].to_numpy(object)
+    for case, choice in plan.choices.items():
+        own = cases == case
+        if own.any():
+            labels = LabelSet("choice", (_FIRST, _SECOND), {_FIRST: choice.first, _SECOND: choice.second})
+            measurement = Measurement(plan.question, plan.question, labels, plan.preset, ())
+            found = _predicted(measurement, inputs, vectors[own], attributes[own])
+            answers[own], events[own] = found.y_pred, found.y_pred == _FIRST
+            # Of two shares this is the first; of independent probabilities it is their difference, on the same scale.
+            scores[own] = (1 + found.scores[:, 0].astype(float) - found.scores[:, 1]) / 2
+    return Asked(answers.astype(str), events, scores)
+
+
+def _predicted(
+    measurement: Measurement, inputs: AnalysisInputs, vectors: Float[np.ndarray, "n d"], attributes: pd.DataFrame
+) -> Predictions:
+    return predict(measurement, inputs.model.record, vectors, inputs.texts, attributes)
+
+
+def _counted(measurement: Measurement, outcome: str, predictions: Predictions) -> Asked:
+    counted, labels = measurement.outcomes[outcome], measurement.label_set
+    by_answer = answer_probabilities(predictions.scores, predictions.labels, predictions.answers, labels)
+    own = [place for place, answer in enumerate(predictions.answers) if answer in counted]
+    scores = of_any(by_answer[:, own], shares=are_shares(predictions.scores))
+    return Asked(predictions.y_pred, np.isin(predictions.y_pred, counted), scores)

@@ -1,0 +1,168 @@
+"""Linear probes of an audit: the embeddings that are there in, what a few labelled images of each class teach and for whom out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.analyses.base.conditions import ConditionsAsked, conditions_record, judged_together
+from audit.analyses.base.gallery import check_attributes
+from audit.analyses.base.kinds import AnalysisInputs
+from audit.analyses.base.records import Condition, Conditions
+from audit.analyses.few_shot.plan import FewShotPlan
+from audit.analyses.few_shot.record import DrawnRate, FewShot, Shots
+from audit.errors import UsageError, nearest
+from audit.measure.linear_probe import Split, best_strength, learned_answers, mean_over_draws, shots_of, split_units, units_of
+from audit.records.inputs import TextSet
+from audit.statistics.null import generator
+from audit.types import UNKNOWN, Dataset, Note, Predictions, Probe, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+PLAN, FIELD, GENERATIVE = FewShotPlan, "few_shot", False
+
+
+def check(plans: Sequence[FewShotPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Refuse what is wrong with few-shot plans before a model sees an image; UsageError."""
+    measured = {measurement.name: measurement for measurement in probe.measurements}
+    for plan in plans:
+        check_attributes(plan.question, plan.by, dataset)
+        if plan.measurement not in measured:
+            what = f"{plan.question!r} learns the answers of {plan.measurement!r}, which is not asked"
+            raise UsageError(what, fix=nearest(plan.measurement, measured))
+        if measured[plan.measurement].truth is None or measured[plan.measurement].kind != "zero_shot":
+            what = f"{plan.question!r} learns the answers of {plan.measurement!r}, which has no single true answer"
+            raise UsageError(what, fix="name a zero-shot measurement with a truth")
+        if plan.draws < 1 or not all(shot >= 1 for shot in plan.shots) or list(plan.shots) != sorted(set(plan.shots)):
+            raise UsageError(f"{plan.question!r}: shots and draws are counts", fix="ascending shots from 1, and a draw at least")
+        if plan.unit is not None and plan.unit not in dataset.attributes.columns:
+            raise UsageError(f"{plan.question!r} keeps {plan.unit!r} together, which the data do not have", fix="name a column")
+
+
+def prompts(plan: FewShotPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
+    """Give nothing: labels are learned from images."""
+    yield from ()
+
+
+def analyse(plans: Sequence[FewShotPlan], inputs: AnalysisInputs) -> tuple[FewShot, ...]:
+    """Return every plan by every attribute, with p adjusted over all shots of all of them together."""
+    found = [each for plan in plans for each in _of_plan(plan, inputs)]
+    asked = [each.conditions for each in found if each.conditions]
+    judged = iter(judged_together(asked, inputs.settings.alpha, limited=inputs.dataset.limited))
+    return tuple(replace(each, conditions=next(judged)) if each.conditions else each for each in found)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Images whose true answers are known, where they lie among all, and how they are split."""
+
+    plan: FewShotPlan
+    baseline: Predictions
+    embeddings: Float[np.ndarray, "n d"]
+    labels: np.ndarray
+    units: Int[np.ndarray, "n"]
+    parts: Split
+
+
+def _task(plan: FewShotPlan, inputs: AnalysisInputs) -> _Task:
+    baseline = inputs.predictions[plan.measurement]
+    rows = inputs.attributes.index.get_indexer(baseline.attributes.index)
+    contents = [inputs.images.contents[row] for row in rows]
+    together = [_together(baseline.attributes[name]) for name in dict.fromkeys(filter(None, (inputs.probe.cluster, plan.unit)))]
+    units, labels = units_of(contents, *together), np.asarray(baseline.y_true, dtype=str)
+    parts = split_units(labels, units, generator(inputs.settings.seed, f"few shot/{plan.question}/split"))
+    return _Task(plan, baseline, inputs.images.vectors[rows], labels, units, parts)
+
+
+def _together(column: pd.Series) -> list[str]:
+    """Return what each image belongs to; one of which that is not known belongs to nothing else."""
+    return [f"alone {place}" if value == UNKNOWN else f"in {value}" for place, value in enumerate(column)]
+
+
+def _of_plan(plan: FewShotPlan, inputs: AnalysisInputs) -> Iterator[FewShot]:
+    task = _task(plan, inputs)
+    classes = len(np.unique(task.labels[task.parts.train]))
+    sizes = len(task.parts.train), len(task.parts.held_out), len(task.parts.test)
+    reason = Note("few_shot_classes", {"classes": classes}) if classes < 2 or not sizes[2] else None
+    empty = [FewShot(plan.question, plan.measurement, by, classes, *sizes, plan.draws, reason) for by in plan.by]
+    if reason:
+        yield from empty
+        return
+    learned = [_learned(task, shots, inputs.settings) for shots in (*plan.shots, None)]
+    for each in empty:
+        yield replace(
+            each,
+            shots=tuple(_shots(task, one, each.attribute, inputs) for one in learned),
+            conditions=_conditions(task, learned, each.attribute, inputs),
+        )
+
+
+@dataclass(frozen=True)
+class _Learned:
+    shots: int | None
+    strength: float
+    images: int
+    draws: list[Predictions]
+
+
+def _learned(task: _Task, shots: int | None, settings: Settings) -> _Learned:
+    """Learn from so many images of each class, once a draw; C is the same in every draw."""
+    rng = generator(settings.seed, f"few shot/{task.plan.question}/{shots}")
+    train = task.parts.train
+    draws = [train] if shots is None else [train[shots_of(task.labels[train], shots, rng)] for _ in range(task.plan.draws)]
+    strength = best_strength(task.embeddings, task.labels, draws, task.parts.held_out)
+    return _Learned(shots, strength, len(draws[0]), [_answers(task, rows, strength) for rows in draws])
+
+
+def _answers(task: _Task, rows: Int[np.ndarray, "s"], strength: float) -> Predictions:
+    test = task.parts.test
+    y_pred, shares, classes = learned_answers(task.embeddings[rows], task.labels[rows], task.embeddings[test], strength)
+    best_two = np.partition(shares, -2, axis=1)[:, -2:]
+    return Predictions(
+        labels=classes, answers=classes, scores=shares.astype(np.float32), y_pred=y_pred, y_true=task.labels[test],
+        attributes=task.baseline.attributes.iloc[test], margin=(best_two[:, 1] - best_two[:, 0]).astype(np.float32), cluster=_cluster(task),
+    )  # fmt: skip
+
+
+def _cluster(task: _Task) -> Int[np.ndarray, "t"] | None:
+    units = task.units[task.parts.test]
+    return units if len(np.unique(units)) < len(units) else None
+
+
+def _shots(task: _Task, learned: _Learned, attribute: str, inputs: AnalysisInputs) -> Shots:
+    levels, alpha = inputs.dataset.levels[attribute], inputs.settings.alpha
+    right = np.stack([draw.y_pred == draw.y_true for draw in learned.draws])
+    column = learned.draws[0].attributes[attribute].to_numpy(dtype=str)
+    groups = [level for level in dict.fromkeys((*levels, UNKNOWN)) if (column == level).any()]
+    labels, counts = np.unique(task.labels[task.parts.train], return_counts=True)
+    fewer = [(str(label), int(n)) for label, n in zip(labels, counts, strict=True) if learned.shots is not None and n < learned.shots]
+    by_group = tuple(_drawn(level, right[:, column == level], alpha) for level in groups)
+    return Shots(learned.shots, learned.strength, learned.images, tuple(fewer), _drawn("all", right, alpha), by_group)
+
+
+def _drawn(group: str, right: np.ndarray, alpha: float) -> DrawnRate:
+    rates = right.mean(axis=1)
+    mean, low, high = mean_over_draws(rates, alpha)
+    interval = (low, high) if len(rates) > 1 else (None, None)
+    return DrawnRate(group, right.shape[1], mean, float(rates.min()), float(rates.max()), *interval)
+
+
+def _conditions(task: _Task, learned: Sequence[_Learned], attribute: str, inputs: AnalysisInputs) -> Conditions:
+    test, plan = task.parts.test, task.plan
+    given = task.baseline
+    zero_shot = replace(
+        given, scores=given.scores[test], y_pred=given.y_pred[test], y_true=task.labels[test], attributes=given.attributes.iloc[test],
+        margin=given.margin[test], cluster=_cluster(task), weight=None,
+    )  # fmt: skip
+    named = [(Condition(_name(each.shots), "images a class", each.shots), each.draws[0]) for each in learned]
+    asked = ConditionsAsked(plan.question, "shots", plan.measurement, (attribute,))
+    return conditions_record(asked, [(Condition("zero-shot"), zero_shot), *named], inputs.dataset.levels, inputs.settings)
+
+
+def _name(shots: int | None) -> str:
+    return "all images" if shots is None else f"{shots} a class"

@@ -1,0 +1,255 @@
+"""Natural shift: images of several conditions, such as day and night; who is recognised less often outside the standard one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from audit.analyses.base.gallery import check_attributes
+from audit.analyses.base.kinds import AnalysisInputs
+from audit.analyses.natural_shift.plan import NaturalShiftPlan
+from audit.analyses.natural_shift.record import NaturalShift, ShiftedRate, ShiftPair, ShiftResult
+from audit.errors import UsageError, nearest
+from audit.records.finding import CellStatus
+from audit.records.inputs import TextSet
+from audit.statistics.counts.rows import row_codes, row_events
+from audit.statistics.metrics import METRICS
+from audit.statistics.multiplicity import benjamini_hochberg
+from audit.statistics.null import generator
+from audit.statistics.paired.changes import unit_rates
+from audit.statistics.resampling import exceedance_p
+from audit.statistics.units.cluster_units import ClusterUnits
+from audit.statistics.units.clusters import cluster_table
+from audit.statistics.units.sampling_unit import ImageUnits, SamplingUnits
+from audit.types import UNKNOWN, Dataset, Group, Note, Predictions, Probe, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+
+PLAN, FIELD, GENERATIVE = NaturalShiftPlan, "natural_shifts", False
+
+
+def check(plans: Sequence[NaturalShiftPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Refuse what is wrong with the plans before a model sees an image; UsageError."""
+    named = {measurement.name: measurement for measurement in probe.measurements}
+    for plan in plans:
+        where = f"natural shift {plan.question!r}"
+        check_attributes(plan.question, (plan.column, *plan.by), dataset)
+        if plan.measurement not in named:
+            raise UsageError(f"no measurement {plan.measurement!r}", where=where, fix=nearest(plan.measurement, named))
+        if named[plan.measurement].truth is None:
+            raise UsageError("accuracy needs a true answer", where=where, fix="give the measurement a truth")
+        if plan.standard not in dataset.levels[plan.column]:
+            fix = nearest(plan.standard, dataset.levels[plan.column])
+            raise UsageError(f"{plan.column!r} has no level {plan.standard!r}", where=where, fix=fix)
+        if plan.column in plan.by:
+            raise UsageError(f"{plan.column!r} holds the conditions and the groups", where=where, fix="compare by another attribute")
+        if shared := [name for name in (plan.column, *plan.by) if name in dataset.several]:
+            why = "an image counts in each group with its share"
+            raise UsageError(f"{shared[0]!r} has several values an image", where=where, why=why, fix="name an attribute of one value")
+
+
+def prompts(plan: NaturalShiftPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
+    """Give no prompts: the measurement's are asked anyway."""
+    yield from ()
+
+
+def analyse(plans: Sequence[NaturalShiftPlan], inputs: AnalysisInputs) -> tuple[NaturalShift, ...]:
+    """Return what each plan finds by each of its attributes, p adjusted over all conditions of all plans together."""
+    found = [
+        shift_record(
+            ShiftAsked(plan.question, plan.measurement, plan.column, plan.standard, attribute), inputs.predictions[plan.measurement],
+            inputs.dataset.levels, inputs.settings,
+        )
+        for plan in plans
+        for attribute in plan.by or (None,)
+    ]  # fmt: skip
+    return shifts_judged_together(found, inputs.settings.alpha, limited=inputs.dataset.limited)
+
+
+STANDARD, SHIFTED = 0, 1
+
+
+@dataclass(frozen=True)
+class ShiftAsked:
+    """What is asked of which images."""
+
+    question: str
+    measurement: str
+    column: str
+    standard: str
+    attribute: str | None
+
+
+class UnequalDrops(NamedTuple):
+    """The two groups whose changes differ most, and how often chance alone makes two differ as much."""
+
+    p: float
+    first: int
+    """Place of the group whose accuracy changes upwards the most of the two."""
+    second: int
+
+
+def unequal_drops(events: Int[np.ndarray, "g 2"], n: Int[np.ndarray, "g 2"], draws: int, rng: np.random.Generator) -> UnequalDrops:
+    """Test "the rate changes equally in every group" between two conditions of other images, by the most significant pair of groups.
+
+    Groups are exchanged between the images of a condition: given sizes and totals, events are hypergeometric, and no image is touched.
+    Every shuffle is divided by its own standard errors, so that the test is right in the limit for groups whose changes are equal and whose
+    rates are not.
+
+    Parameters
+    ----------
+    events, n : int[g, 2]
+        Right answers, and images, of each group in the standard and in the other condition; at least two groups, every `n` at least 2.
+    draws : int
+        Shuffles; ``p = (1 + #{t* >= t}) / (draws + 1)`` is never 0.
+    rng : Generator
+        Source of the shuffles.
+
+    References
+    ----------
+    Chung and Romano 2013, https://doi.org/10.1214/13-AOS1090
+
+    Examples
+    --------
+    One group keeps its 80 %, the other falls from 80 % to 40 %.
+
+    >>> unequal_drops(np.array([[80, 80], [80, 40]]), np.full((2, 2), 100), 999, np.random.default_rng(0))
+    UnequalDrops(p=0.001, first=0, second=1)
+    """
+    drawn = [
+        rng.multivariate_hypergeometric(n[:, each], int(events[:, each].sum()), size=draws, method="marginals")
+        for each in (STANDARD, SHIFTED)
+    ]
+    observed, (first, second) = _largest(events, n)
+    p = exceedance_p(_largest(np.stack(drawn, axis=-1), n)[0], float(observed))
+    change = events[:, SHIFTED] / n[:, SHIFTED] - events[:, STANDARD] / n[:, STANDARD]
+    return UnequalDrops(p, *((first, second) if change[first] >= change[second] else (second, first)))
+
+
+def _largest(events: Int[np.ndarray, "*b g 2"], n: Int[np.ndarray, "g 2"]) -> tuple[Float[np.ndarray, "*b"], tuple[int, int]]:
+    """Return the largest standardised difference of two groups' changes, and which two (of the first table).
+
+    Half an image of each kind is added to a rate's variance: a group that is all right has an error too.
+    """
+    first, second = np.triu_indices(len(n), 1)
+    change = events[..., SHIFTED] / n[:, SHIFTED] - events[..., STANDARD] / n[:, STANDARD]
+    smooth = (events + 0.5) / (n + 1)
+    variance = (smooth * (1 - smooth) / n).sum(axis=-1)
+    t = np.abs(change[..., first] - change[..., second]) / np.sqrt(variance[..., first] + variance[..., second])
+    at = int(t.reshape(-1, len(first))[0].argmax())
+    return t.max(axis=-1), (int(first[at]), int(second[at]))
+
+
+def shift_record(asked: ShiftAsked, given: Predictions, levels: Mapping[str, Group], settings: Settings) -> NaturalShift:
+    """Return accuracy by group in the standard condition and in each other one that has images; p not yet adjusted."""
+    conditions = [level for level in levels[asked.column] if level != UNKNOWN and (given.attributes[asked.column] == level).any()]
+    stated = (asked.question, asked.measurement, asked.column, asked.standard, asked.attribute)
+    if given.weight is not None:
+        return NaturalShift(*stated, (), Note("shift_of_weights"))
+    others = [level for level in conditions if level != asked.standard]
+    if asked.standard not in conditions or not others:
+        return NaturalShift(*stated, (), Note("conditions_one_source", {"source": asked.standard}))
+    results = tuple(_result(asked, level, given, levels, settings) for level in others)
+    few = asked.attribute is not None and all(each.pair is None for each in results)
+    reason = Note("conditions_few_groups", {"images": settings.min_group_size}) if few else None
+    reason = Note("shift_of_units") if _clustered(given) and not few and asked.attribute is not None else reason
+    return NaturalShift(*stated, results, reason, draws=settings.draws)
+
+
+def _clustered(given: Predictions) -> bool:
+    return given.cluster is not None and len(np.unique(given.cluster)) < len(given.cluster)
+
+
+def _result(asked: ShiftAsked, condition: str, given: Predictions, levels: Mapping[str, Group], settings: Settings) -> ShiftResult:
+    groups, units = _counted(asked, condition, given, levels)
+    enough, images = units.enough().reshape(-1, 2), np.asarray(units.n).reshape(-1, 2)
+    statuses = [_status(group, images[place], enough[place], settings) for place, group in enumerate(groups)]
+    rates = _rates(groups, units, statuses, settings)
+    together = ImageUnits(*(np.asarray(part).reshape(-1, 2).sum(axis=0) for part in (units.events, units.n)))
+    overall = _counted(replace(asked, attribute=None), condition, given, levels)[1] if _clustered(given) else together
+    everybody = _rates([()], overall, [_status((), np.asarray(overall.n), np.ones(2, bool), settings)], settings)[0]
+    compared = np.flatnonzero([status == "ok" for status in statuses])
+    if asked.attribute is None or len(compared) < 2:
+        return ShiftResult(condition, everybody, () if asked.attribute is None else tuple(rates), None, None, None, None)
+    events = np.asarray(units.events).reshape(-1, 2)
+    name = "/".join(("natural shift", asked.question, asked.measurement, asked.column, condition, asked.attribute))
+    found = unequal_drops(events[compared], images[compared], settings.draws, generator(settings.seed, name))
+    pair = _pair(units, groups, (int(compared[found.first]), int(compared[found.second])), len(compared), settings.alpha)
+    p = None if _clustered(given) else found.p
+    return ShiftResult(condition, everybody, tuple(rates), pair, p, p, None)
+
+
+def _counted(asked: ShiftAsked, condition: str, given: Predictions, levels: Mapping[str, Group]) -> tuple[tuple[Group, ...], SamplingUnits]:
+    """Return the groups, and the units of each in the standard condition and, after it, in the other."""
+    shifted = (given.attributes[asked.column] == condition).to_numpy()
+    rows = row_events(given, METRICS["accuracy"], None)
+    kept = rows.counted & (shifted | (given.attributes[asked.column] == asked.standard).to_numpy())
+    groups: tuple[Group, ...] = ((),)
+    codes = np.zeros(len(shifted), np.int64)
+    if asked.attribute is not None:
+        groups, codes = row_codes(given.attributes, (asked.attribute,), levels)
+    codes, event = (2 * codes + shifted)[kept], rows.event[kept]
+    if given.cluster is not None and _clustered(given):
+        return groups, ClusterUnits(cluster_table(given.cluster[kept], codes, event, 2 * len(groups)))
+    counts = (np.bincount(part, minlength=2 * len(groups)) for part in (codes[event], codes))
+    return groups, ImageUnits(*counts)
+
+
+def _status(group: Group, images: np.ndarray, enough: np.ndarray, settings: Settings) -> CellStatus:
+    if UNKNOWN in group:
+        return "unknown"
+    if not images.all():
+        return "absent" if not images.any() else "not estimable"
+    return "ok" if images.min() >= max(settings.min_group_size, 2) and enough.all() else "small"
+
+
+def _rates(groups: Sequence[Group], units: SamplingUnits, statuses: Sequence[CellStatus], settings: Settings) -> list[ShiftedRate]:
+    twice = [each for each in groups for _ in (STANDARD, SHIFTED)], [statuse for statuse in statuses for _ in (STANDARD, SHIFTED)]
+    rates = unit_rates(twice[0], units, twice[1], settings.alpha)
+    n = np.asarray(units.n).reshape(-1, 2)
+    both = np.flatnonzero(n.all(axis=1))
+    low, high = units.differences(2 * both + SHIFTED, 2 * both, settings.alpha) if len(both) else (np.zeros(0), np.zeros(0))
+    ends = dict(zip(both.tolist(), zip(low.tolist(), high.tolist(), strict=True), strict=True))
+    found = []
+    for place, group in enumerate(groups):
+        standard, shifted = rates[2 * place], rates[2 * place + 1]
+        known = standard.value is not None and shifted.value is not None and place in ends
+        difference = (shifted.value or 0.0) - (standard.value or 0.0) if known else None
+        found.append(ShiftedRate(group, standard, shifted, difference, *(ends[place] if known else (None, None))))
+    return found
+
+
+def _pair(units: SamplingUnits, groups: Sequence[Group], places: tuple[int, int], compared: int, alpha: float) -> ShiftPair:
+    both = np.array(places)
+    rates = np.asarray(units.events) / np.maximum(np.asarray(units.n), 1)
+    change = rates[2 * both + SHIFTED] - rates[2 * both]
+    pairs = compared * (compared - 1) // 2
+    low, high = units.differences(2 * both + SHIFTED, 2 * both, alpha / pairs)
+    down, up = change - low, high - change
+    difference = float(change[0] - change[1])
+    return ShiftPair(
+        groups[places[0]], groups[places[1]], difference, difference - float(np.hypot(down[0], up[1])),
+        difference + float(np.hypot(up[0], down[1])),
+    )  # fmt: skip
+
+
+def shifts_judged_together(found: Sequence[NaturalShift], alpha: float, *, limited: bool) -> tuple[NaturalShift, ...]:
+    """Return all natural shifts of an audit with p adjusted over all of them; a limited run signals nothing."""
+    p = [result.p for each in found for result in each.results if result.p is not None]
+    adjusted = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
+    level = 0.0 if limited else alpha
+    return tuple(replace(each, results=tuple(_decided(each.results, adjusted, level)), tests=len(p)) for each in found)
+
+
+def _decided(results: Sequence[ShiftResult], adjusted: Iterator[float], alpha: float) -> Iterator[ShiftResult]:
+    for each in results:
+        if each.p is None:
+            yield each
+            continue
+        p = next(adjusted)
+        yield replace(each, p_adjusted=p, verdict="signal" if p <= alpha else "no signal")

@@ -1,0 +1,204 @@
+"""Rankings of an audit: the queries of a probe and the embeddings that are there in, who is found first out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from audit.analyses.base.gallery import Gallery, check_attributes, gallery_of, seeded_order, with_signals
+from audit.analyses.base.kinds import AnalysisInputs
+from audit.analyses.base.records import ChanceBand
+from audit.analyses.ranking.plan import RankingPlan
+from audit.analyses.ranking.record import RankedMetric, RankedQuery, Ranking
+from audit.errors import UsageError
+from audit.measure.random_rankings import drawn_counts, p_above, shared_draws, standardized
+from audit.measure.ranking import divergence, entropies, query_biases, shares, skews, top_k
+from audit.measure.zero_shot import cosine_scores, ensemble
+from audit.records.inputs import TextSet
+from audit.statistics.null import generator
+from audit.types import Dataset, Note, Probe, Settings
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+MOST_RETRIEVED, PART = 1000, 10
+"""The default of k: a tenth of the gallery, at most 1,000."""
+SHUFFLES = 999
+"""Of the groups over the gallery, for means over queries and for NDKL; p of a query has as many draws as any other p."""
+_Name = Literal["MaxSkew", "MinSkew", "NDKL", "Bias", "AbsBias", "Entropy"]
+_Values = Mapping[_Name, np.ndarray]
+"""Values of each estimable metric: of a query, or of a draw."""
+_TAILS: Mapping[_Name, tuple[float, float]] = {
+    "MaxSkew": (5, 95),
+    "MinSkew": (5, 95),
+    "NDKL": (5, 95),
+    "AbsBias": (5, 95),
+    "Entropy": (5, 95),
+    "Bias": (2.5, 97.5),
+}
+"""Percentiles at which what is expected by chance ends; a bias has two sides."""
+
+
+PLAN, FIELD, GENERATIVE = RankingPlan, "rankings", False
+
+
+def check(plans: Sequence[RankingPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Refuse what is wrong with rankings before a model sees an image; UsageError."""
+    for plan in plans:
+        check_attributes(plan.question, plan.by, dataset)
+        if not plan.queries or not all(plan.queries.values()):
+            raise UsageError(f"the ranking {plan.question!r} has no queries, or one without prompts", fix="name them in the probe")
+        for attribute in plan.by:
+            gallery = gallery_of(dataset.attributes[attribute], dataset.levels[attribute], settings, with_small=True)
+            for k in plan.ks:
+                _check_k(k, attribute, len(gallery.rows))
+
+
+def _check_k(k: int, attribute: str, n: int) -> None:
+    if k < 1:
+        raise UsageError(f"a ranking with k = {k}", why="k is how many images are retrieved", fix="1 or more")
+    if k == n:
+        raise UsageError(
+            f"k = {k} retrieves the whole gallery ({n} images compared by {attribute})",
+            why="every image is found then, and the numbers are those of the data, whatever the model",
+            fix=f"choose a k below {n // 2 + n % 2}, half of the gallery",
+        )
+
+
+def prompts(plan: RankingPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
+    """Give the prompts of the queries."""
+    yield TextSet("ranking", (plan.question,), plan.preset, "queries", ()), tuple(chain.from_iterable(plan.queries.values()))
+
+
+def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranking, ...]:
+    """Return every ranking by every attribute at every k, with p adjusted over all of their queries together.
+
+    Tied scores stand in a random order.
+    """
+    probe, dataset, attributes, settings = inputs.probe, inputs.dataset, inputs.attributes, inputs.settings
+    found: list[Ranking] = []
+    order = seeded_order(attributes.index, settings.seed)
+    for plan in plans:
+        queries = np.stack([ensemble(np.stack([inputs.texts[text] for text in prompts])) for prompts in plan.queries.values()])
+        scores_nq = cosine_scores(inputs.images.vectors, queries)[order]
+        for attribute in plan.by:
+            gallery = gallery_of(attributes[attribute].iloc[order], dataset.levels[attribute], settings, with_small=True)
+            for k in plan.ks or (max(1, min(MOST_RETRIEVED, len(gallery.rows) // PART)),):
+                reason = _not_estimable(probe, gallery, k, settings)
+                put = _Put(plan, attribute, gallery, k)
+                found.append(put.record(reason) if reason else put.ranked(scores_nq[gallery.rows].T, settings))
+    decided = with_signals([each.queries for each in found], settings.alpha, limited=dataset.limited)
+    return tuple(replace(each, queries=queries) for each, queries in zip(found, decided, strict=True))
+
+
+def _not_estimable(probe: Probe, gallery: Gallery, k: int, settings: Settings) -> Note | None:
+    n = len(gallery.rows)
+    return gallery.not_estimable(probe, settings) or (Note("ranking_k", {"k": k, "images": n}) if 2 * k >= n else None)
+
+
+@dataclass(frozen=True)
+class _Put:
+    """Queries put to a gallery."""
+
+    plan: RankingPlan
+    attribute: str
+    gallery: Gallery
+    k: int
+
+    def record(self, reason: Note | None) -> Ranking:
+        """Return what is known before anything is ranked."""
+        gallery = self.gallery
+        sizes = tuple(gallery.sizes.tolist())
+        return Ranking(
+            self.plan.question, self.attribute, self.k, self.plan.target, gallery.groups, sizes, gallery.left_out, reason,
+            not_judged=gallery.groups[gallery.judged :],
+        )  # fmt: skip
+
+    def ranked(self, scores_qn: Float[np.ndarray, "q n"], settings: Settings) -> Ranking:
+        """Return the make-up of the first k of every query, and what random rankings give; p is not adjusted yet."""
+        sizes, k, judged = self.gallery.sizes, self.k, self.gallery.judged
+        name = f"ranking/{self.plan.question}/{self.attribute}/{k}"
+        found = np.stack([top_k(scores, k) for scores in scores_qn])
+        target = _target(sizes, judged, equal=self.plan.target == "equal")
+        counts = _counts(self.gallery.codes[found], len(sizes))
+        drawn = drawn_counts(sizes, k, settings.draws, generator(settings.seed, f"{name}/queries"))
+        p = p_above(_largest(counts, sizes, k, judged), _largest(drawn, sizes, k, judged))
+        shuffled, diverged = shared_draws(found, sizes, target, SHUFFLES, generator(settings.seed, f"{name}/means"))
+        own = _metrics(counts, k, target[:judged], divergence(self.gallery.codes[found], target))
+        random = _metrics(drawn, k, target[:judged], diverged)
+        each = {metric: _band(values.ravel(), metric) for metric, values in random.items()}
+        together = _metrics(shuffled, k, target[:judged], diverged)
+        of_share = np.percentile(drawn / k, (2.5, 97.5), axis=0).T
+        return replace(
+            self.record(None),
+            chance_shares=tuple(
+                ChanceBand(float(mean), float(low), float(high)) for mean, (low, high) in zip(sizes / sizes.sum(), of_share, strict=True)
+            ),
+            queries=tuple(
+                self._query(
+                    query,
+                    counts[i],
+                    _tied(scores_qn[i], found[i]),
+                    tuple(RankedMetric(metric, float(own[metric][i]), each[metric]) for metric in own if metric != "AbsBias"),
+                    float(p[i]),
+                )
+                for i, query in enumerate(self.plan.queries)
+            ),
+            means=tuple(
+                RankedMetric(metric, float(values.mean()), _band(together[metric].mean(axis=1), metric)) for metric, values in own.items()
+            ),
+            draws=(settings.draws, SHUFFLES),
+        )
+
+    def _query(self, query: str, counts: Int[np.ndarray, "g"], tied: int, metrics: tuple[RankedMetric, ...], p: float) -> RankedQuery:
+        errors = standardized(counts, self.gallery.sizes, self.k)[: self.gallery.judged]
+        # Of two groups, both are as far from their shares: the one that is ahead is named.
+        most = int((np.abs(errors) + 1e-9 * (errors > 0)).argmax())
+        return RankedQuery(query, tuple(counts.tolist()), tied, metrics, self.gallery.groups[most], float(errors[most]), p, p, "no signal")
+
+
+def _counts(ranked: Int[np.ndarray, "q k"], groups: int) -> Int[np.ndarray, "q g"]:
+    return np.stack([np.count_nonzero(ranked == group, axis=-1) for group in range(groups)], axis=-1)
+
+
+def _target(sizes: Int[np.ndarray, "g"], judged: int, *, equal: bool) -> Float[np.ndarray, "g"]:
+    """Return the share that each group should have; of equal ones, groups that are too small keep theirs of the gallery."""
+    target = shares(sizes)
+    if equal:
+        target[:judged] = target[:judged].sum() / judged
+    return target
+
+
+def _largest(counts: Int[np.ndarray, "*b g"], sizes: Int[np.ndarray, "g"], k: int, judged: int) -> Float[np.ndarray, "*b"]:
+    return np.asarray(np.abs(standardized(counts, sizes, k)[..., :judged]).max(axis=-1))
+
+
+def _tied(scores: Float[np.ndarray, "n"], found: Int[np.ndarray, "k"]) -> int:
+    last = scores[found[-1]]
+    return int((scores == last).sum() - (scores[found] == last).sum())
+
+
+def _metrics(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, "j"], diverged: Float[np.ndarray, "*c"]) -> _Values:
+    """Return the metrics that are estimable: a skew where some group is due at least one image, a bias where two groups are compared.
+
+    Skew and bias are of the groups that have a `target`, the first ones; divergence and entropy are of all.
+    """
+    found: dict[_Name, np.ndarray] = {}
+    skew = skews(counts[..., : len(target)], k, target)
+    if (known := np.isfinite(skew).reshape(-1, len(target)).all(axis=0)).any():
+        found |= {"MaxSkew": skew[..., known].max(axis=-1), "MinSkew": skew[..., known].min(axis=-1)}
+    found["NDKL"] = diverged
+    if len(target) == 2:
+        bias = query_biases(counts[..., :2])
+        found |= {"Bias": bias, "AbsBias": np.abs(bias)}
+    found["Entropy"] = entropies(counts)
+    return found
+
+
+def _band(values: Float[np.ndarray, "b"], metric: _Name) -> ChanceBand:
+    low, high = np.percentile(values, _TAILS[metric]).tolist()
+    return ChanceBand(float(values.mean()), low, high)

@@ -1,0 +1,81 @@
+"""Text associations of an audit: embedded texts in, which of two sets is nearer to which words out. No image is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+import numpy as np
+
+from audit.analyses.base.gallery import with_signals
+from audit.analyses.base.kinds import AnalysisInputs
+from audit.analyses.base.records import ChanceBand
+from audit.analyses.text_association.plan import TextAssociationPlan
+from audit.analyses.text_association.record import TextAssociation
+from audit.errors import UsageError
+from audit.measure.association import weat
+from audit.measure.text_association import random_concept_effects
+from audit.records.inputs import TextSet
+from audit.statistics.null import generator
+from audit.types import Dataset, Probe, Settings
+
+PLAN, FIELD, GENERATIVE = TextAssociationPlan, "text_associations", False
+
+
+def check(plans: Sequence[TextAssociationPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
+    """Refuse what is wrong with the plans before a model is asked; UsageError."""
+    for plan in plans:
+        if len(plan.targets) != 2 or len(plan.words) != 2 or not all(plan.words.values()):
+            raise UsageError(f"{plan.question!r} does not compare two sets by two lists of words", fix="name two of each")
+        needed = sum(map(len, plan.targets.values()))
+        if min(map(len, plan.targets.values())) < 2:
+            raise UsageError(f"{plan.question!r} has a set of fewer than two texts", fix="give each set two at least")
+        if len(set(plan.concepts)) < needed:
+            what = f"{plan.question!r} has {len(set(plan.concepts))} neutral concepts for sets of {needed} texts together"
+            raise UsageError(what, fix=f"name {needed} at least")
+
+
+def prompts(plan: TextAssociationPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
+    """Give the texts of all sets."""
+    for name, texts in (*plan.targets.items(), *plan.words.items(), ("neutral concepts", plan.concepts)):
+        yield TextSet("text association", (plan.question,), plan.preset, name, ()), texts
+
+
+def analyse(plans: Sequence[TextAssociationPlan], inputs: AnalysisInputs) -> tuple[TextAssociation, ...]:
+    """Return every association, with p adjusted over all of them together."""
+    found = [_tested(plan, inputs) for plan in plans]
+    return tuple(chain.from_iterable(with_signals([(each,) for each in found], inputs.settings.alpha, limited=inputs.dataset.limited)))
+
+
+def _tested(plan: TextAssociationPlan, inputs: AnalysisInputs) -> TextAssociation:
+    settings = inputs.settings
+    x, y, near, far, concepts = (
+        np.stack([inputs.texts[text] for text in texts]) for texts in (*plan.targets.values(), *plan.words.values(), plan.concepts)
+    )
+    name = f"text association/{plan.question}"
+    found = weat(x, y, (near, far), generator(settings.seed, f"{name}/deals"), draws=settings.draws)
+    rng = generator(settings.seed, f"{name}/concepts")
+    drawn = random_concept_effects(concepts, (len(x), len(y)), (near, far), rng, draws=settings.draws)
+    known = np.isfinite(found.effect_size)
+    d = found.effect_size if known else 0.0
+    p_concepts = float((1 + (np.abs(drawn) >= abs(d) - 1e-9).sum()) / (len(drawn) + 1))
+    p = max(found.p, p_concepts)
+    low, high = np.percentile(drawn, (2.5, 97.5)).tolist()
+    first, second = plan.targets
+    near_name, far_name = plan.words
+    return TextAssociation(
+        plan.question,
+        (first, second),
+        (near_name, far_name),
+        (len(x), len(y)),
+        d if known else None,
+        ChanceBand(0.0, found.null_low, found.null_high) if known else None,
+        ChanceBand(float(drawn.mean()), low, high),
+        found.p,
+        found.exact,
+        p_concepts,
+        p,
+        p,
+        "no signal",
+        len(drawn),
+    )

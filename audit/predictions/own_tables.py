@@ -1,0 +1,64 @@
+"""Tables of predictions as an audit writes them and reads them again: names of columns, scores and recorded bins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.errors import DataError
+from audit.predictions.bins import BINNED
+from audit.types import Group, Note
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from jaxtyping import Float
+
+OWN_COLUMNS = ("model", "probe", "measurement", "id", "y_true", "y_pred")
+LISTS = "scores"
+"""The column that held the scores of a row as a list, before each label had a column of its own."""
+SCORE = "score:"
+
+
+def notes_of_bins(table: pa.Table, cut: Collection[str]) -> list[Note]:
+    """Return the notes of the columns of numbers that were cut before predictions were written, and have not been `cut` again."""
+    recorded = json.loads((table.schema.metadata or {}).get(b"vlm_audit.bins", b"{}"))
+    found = {column: levels for each in recorded.values() for column, levels in each.items() if column in table.column_names}
+    return [
+        Note(BINNED, {"column": column, "levels": tuple(levels), "quantiles": 0}) for column, levels in found.items() if column not in cut
+    ]
+
+
+def column_of(attribute: object) -> str:
+    """Return the column of an attribute; one that is called like a column of ours gets another name.
+
+    Examples
+    --------
+    >>> column_of("race"), column_of("id"), column_of("score:cat")
+    ('race', 'id_attribute', 'attribute_score:cat')
+    """
+    name = str(attribute)
+    if name.startswith(SCORE):
+        return f"attribute_{name}"
+    return f"{name}_attribute" if name in (*OWN_COLUMNS, LISTS) else name
+
+
+def scores_of(table: pa.Table, labels: Group, what: str) -> Float[np.ndarray, "n k"] | None:
+    """Return the scores of one measurement's rows, a column a label or, in older files, a list a row; None where it has none.
+
+    DataError, which says of `what`, where some are missing.
+    """
+    if LISTS in table.column_names:
+        columns = [table[LISTS].combine_chunks().flatten()]
+        columns = columns if len(columns[0]) else []
+        complete = all(len(column) == len(labels) * len(table) for column in columns)
+    else:
+        found = [table[SCORE + label] for label in labels if SCORE + label in table.column_names]
+        columns = [column for column in found if column.null_count < len(table)]
+        complete = len(columns) in (0, len(labels)) and not any(column.null_count for column in columns)
+    if not complete:
+        raise DataError(f"{what} are not one a label", why=f"its labels are {', '.join(labels)}", fix="run the audit again")
+    flat = [np.asarray(column, np.float32) for column in columns]
+    return np.stack(flat, axis=-1).reshape(len(table), -1) if flat else None
