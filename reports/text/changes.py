@@ -21,17 +21,17 @@ _COUNTED: tuple[tuple[str, str, str], ...] = (
 
 def reason(change: Change, comparison: Comparison, settings: Settings) -> str:
     """Return why a change has its verdict, whose rates changed, and the groups and images that the verdict does not cover."""
-    said = [LIMITED] if comparison.limited else []
+    reasons = [LIMITED] if comparison.limited else []
     if change.gap is None:
-        said.append(
+        reasons.append(
             too_few_groups(
                 [cell.before for cell in change.by_group], settings, clusters=change.overall.before.clusters is not None, counted=""
             )
         )
     else:
-        said += [_measured(change, change.gap), *_explained(change, change.gap, comparison, settings), *_moved(change, settings.alpha)]
-    said += not_compared([cell.before for cell in change.by_group])
-    return " ".join([*said, *(_not_covered(comparison) if change.verdict == "equivalent" else [])])
+        reasons += [_measured(change, change.gap), *_explained(change, change.gap, comparison, settings), *_moved(change, settings.alpha)]
+    reasons += not_compared([cell.before for cell in change.by_group])
+    return " ".join([*reasons, *(_not_covered(comparison) if change.verdict == "equivalent" else [])])
 
 
 def comparison_reason(comparison: Comparison) -> str:
@@ -39,12 +39,12 @@ def comparison_reason(comparison: Comparison) -> str:
     primary = [change for change in comparison.changes if change.primary]
     if not primary:
         return "This comparison has no primary question, so it has no verdict."
-    found = [outcome(change) for change in primary]
-    parts = [one if count == 1 else many.format(count) for verdict, one, many in _COUNTED if (count := found.count(verdict))]
+    outcomes = [outcome(change) for change in primary]
+    parts = [one if count == 1 else many.format(count) for verdict, one, many in _COUNTED if (count := outcomes.count(verdict))]
     levelled = sum(change.levelled_down for change in primary)
-    said = [LIMITED] * comparison.limited + [f"Of {in_words(len(found), 'pre-specified gap')}, {', '.join(parts)}."]
-    said += [f"{levelled} of those that shrank {'is' if levelled == 1 else 'are'} levelled down."] if levelled else []
-    return " ".join([*said, *_not_covered(comparison)])
+    sentences = [LIMITED] * comparison.limited + [f"Of {in_words(len(outcomes), 'pre-specified gap')}, {', '.join(parts)}."]
+    sentences += [f"{levelled} of those that shrank {'is' if levelled == 1 else 'are'} levelled down."] if levelled else []
+    return " ".join([*sentences, *_not_covered(comparison)])
 
 
 def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
@@ -55,20 +55,22 @@ def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
     if series.limited:
         return LIMITED
     within = exact_points(trajectory.tolerance)
-    said = []
+    parts = []
     if trajectory.detectable is not None:
-        said.append(f"From step {trajectory.detectable:,} on, a gap is detected at every checkpoint.")
+        parts.append(f"From step {trajectory.detectable:,} on, a gap is detected at every checkpoint.")
     if trajectory.appears is not None:
-        said.append(f"From step {trajectory.appears:,} on, it exceeds {within} at every checkpoint.")
+        parts.append(f"From step {trajectory.appears:,} on, it exceeds {within} at every checkpoint.")
     elif trajectory.detectable is not None:
-        said.append(f"Whether it exceeds {within} at the last is undecided.")
+        parts.append(f"Whether it exceeds {within} at the last is undecided.")
     else:
         passing = sum(gap.low > trajectory.tolerance for _, gap in gaps)
-        said.append("At the last checkpoint no gap is detected.")
-        said += [f"The band lies above {within} at {passing} of {len(trajectory.points)} checkpoints: it came and went."] if passing else []
-    step, gap = max(gaps, key=lambda each: each[1].value)
-    said.append(f"The largest gap is that of step {step:,}: {phrases.size(gap)}.")
-    return " ".join(said)
+        parts.append("At the last checkpoint no gap is detected.")
+        parts += (
+            [f"The band lies above {within} at {passing} of {len(trajectory.points)} checkpoints: it came and went."] if passing else []
+        )
+    step, gap = max(gaps, key=lambda point: point[1].value)
+    parts.append(f"The largest gap is that of step {step:,}: {phrases.size(gap)}.")
+    return " ".join(parts)
 
 
 def _measured(change: Change, gap: GapChange) -> str:
@@ -86,7 +88,7 @@ def _subject(change: Change) -> str:
 
 
 def _ends(change: Change, ends: GapEnds, *, after: bool) -> str:
-    cells = {each.before.group: each.after if after else each.before for each in change.by_group}
+    cells = {cell.before.group: cell.after if after else cell.before for cell in change.by_group}
     named = " to ".join(f"{phrases.group(group)} {percent(cells[group].value, 1)}" for group in (ends.lowest, ends.highest))
     return f"{points(ends.value, 1)} ({named})"
 
@@ -118,12 +120,12 @@ def _why_unchanged(change: Change, gap: GapChange, comparison: Comparison, setti
     if comparison.same_model:
         return ["Both sides are the same model with the same answers: nothing can have changed."]
     groups = sum(cell.before.status == "ok" for cell in change.by_group)
-    said = [
+    reasons = [
         f"Equivalent in {_subject(change)}: for {pairs_phrase(groups)}, the {100 * (1 - 2 * settings.alpha):g} % interval of the "
         f"change of their difference lies inside ±{exact_points(change.tolerance)}."
     ]
-    said += ["A change is detectable but smaller than the tolerance."] * (gap.p_adjusted <= settings.alpha)
-    return said + ["Groups changed places, within the tolerance."] * any(pair.reversed for pair in change.pairs)
+    reasons += ["A change is detectable but smaller than the tolerance."] * (gap.p_adjusted <= settings.alpha)
+    return reasons + ["Groups changed places, within the tolerance."] * any(pair.reversed for pair in change.pairs)
 
 
 def _apart(change: Change) -> list[str]:

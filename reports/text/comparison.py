@@ -60,9 +60,9 @@ _ORDER = {
 }  # fmt: skip
 
 
-def outcome(each: Change | Comparison) -> str:
+def outcome(change: Change | Comparison) -> str:
     """Return what became of a gap, where it changed, else the verdict: the key of `VERDICTS`."""
-    return each.verdict if each.direction is None else "mixed" if each.direction == "mixed" else f"gap {each.direction}"
+    return change.verdict if change.direction is None else "mixed" if change.direction == "mixed" else f"gap {change.direction}"
 
 
 def which(comparison: Comparison) -> str:
@@ -144,7 +144,7 @@ def _most_places(*intervals: tuple[float | None, float | None]) -> int:
 def gap_places(change: Change) -> int:
     """Return the decimals of the gap before, of the gap after, and of its change."""
     gap = change.gap
-    return 0 if gap is None else _most_places(*((each.low, each.high) for each in (gap.before, gap.after, gap)))
+    return 0 if gap is None else _most_places(*((interval.low, interval.high) for interval in (gap.before, gap.after, gap)))
 
 
 def cell_places(cell: RateChange) -> int:
@@ -154,7 +154,7 @@ def cell_places(cell: RateChange) -> int:
 
 def cell_ends(cell: RateChange) -> tuple[str, str]:
     """Return a rate before and after, without intervals."""
-    before, after = (percent(each.value, cell_places(cell)) for each in (cell.before, cell.after))
+    before, after = (percent(rate.value, cell_places(cell)) for rate in (cell.before, cell.after))
     return before, after
 
 
@@ -184,7 +184,7 @@ def end_text(change: Change, *, after: bool) -> str:
     if change.gap is None:
         return NOT_ESTIMABLE
     ends = change.gap.after if after else change.gap.before
-    cells = {each.before.group: each for each in change.by_group}
+    cells = {cell.before.group: cell for cell in change.by_group}
     named = ", ".join(
         f"{phrases.group(group)} {cell_ends(cells[group])[after]} ({count((cells[group].after if after else cells[group].before).n)})"
         for group in (ends.lowest, ends.highest)

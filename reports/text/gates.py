@@ -35,10 +35,10 @@ _ENDED = {
 
 def check_reason(check: GateCheck, results: Results) -> str:
     """Return why a gate ended as it did for one finding, with the groups and images that it does not cover."""
-    audit = next((each for each in results.audits if (each.model.name, each.probe.name) == (check.model, check.probe)), None)
-    said = [LIMITED] if check.limited else []
-    said += [_said(note, check, audit, results) for note in check.reasons]
-    return " ".join([*said, *(not_covered(audit.data.exclusions) if check.outcome == "held" and audit else [])])
+    audit = next((audit for audit in results.audits if (audit.model.name, audit.probe.name) == (check.model, check.probe)), None)
+    sentences = [LIMITED] if check.limited else []
+    sentences += [_said(note, check, audit, results) for note in check.reasons]
+    return " ".join([*sentences, *(not_covered(audit.data.exclusions) if check.outcome == "held" and audit else [])])
 
 
 def _said(note: Note, check: GateCheck, audit: AuditResult | None, results: Results) -> str:
@@ -53,7 +53,7 @@ def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: 
     if note.code == "verdict":
         return f"The verdict is {values['verdict']}. {_verdict_reason(check, audit, results)}".rstrip()
     if note.code == "bounded":
-        finding = next((each for each in audit.findings if each.id == check.finding), None) if audit else None
+        finding = next((finding for finding in audit.findings if finding.id == check.finding), None) if audit else None
         gap = finding.gap if finding and values["subject"] == "gap" else None
         return _gap(gap, values, limited=check.limited) if gap else _bounded(values, limited=check.limited)
     if note.code == "images_needed":
@@ -79,9 +79,9 @@ def _common(note: Note) -> str:
 def _verdict_reason(check: GateCheck, audit: AuditResult | None, results: Results) -> str:
     if audit is None:
         return ""
-    finding = next((each for each in audit.findings if each.id == check.finding), None)
-    said = audit_reason(audit) if finding is None else reason(finding, audit, results.settings)
-    return said.removeprefix(f"{LIMITED_VERDICT} ")
+    finding = next((finding for finding in audit.findings if finding.id == check.finding), None)
+    explanation = audit_reason(audit) if finding is None else reason(finding, audit, results.settings)
+    return explanation.removeprefix(f"{LIMITED_VERDICT} ")
 
 
 def _gap(gap: Gap, values: Mapping[str, Any], *, limited: bool) -> str:
@@ -153,13 +153,13 @@ def _shown(subject: str, value: float) -> str:
 
 def change_check_reason(check: GateCheck, comparison: Comparison) -> str:
     """Return why a gate on a comparison ended as it did for one change."""
-    said = [LIMITED] if check.limited else []
+    sentences = [LIMITED] if check.limited else []
     for note in check.reasons:
         try:
-            said.append(_change_in_words(note, comparison, limited=check.limited))
+            sentences.append(_change_in_words(note, comparison, limited=check.limited))
         except (LookupError, TypeError, ValueError):  # a file that somebody wrote by hand
-            said.append(str(note))
-    return " ".join(said)
+            sentences.append(str(note))
+    return " ".join(sentences)
 
 
 def _change_in_words(note: Note, comparison: Comparison, *, limited: bool) -> str:
@@ -259,5 +259,5 @@ def gates_sentence(gates: Sequence[GateResult | GateRow]) -> str:
 
 
 def _counted(ended: Sequence[GateResult | GateRow | GateCheck]) -> str:
-    outcomes = [each.outcome for each in ended]
+    outcomes = [gate.outcome for gate in ended]
     return ", ".join(f"{n} {outcome}" for outcome in _ORDER if (n := outcomes.count(outcome)))

@@ -30,13 +30,13 @@ def by_severity(finding: Finding) -> tuple[float, ...]:
 
 def reversed_at_equal(finding: Finding) -> bool:
     """Whether the sign of its most significant difference turns at equal other attributes."""
-    found = finding.evidence.adjustment
-    return found is not None and any(pair.shift == "reversed" for pair in found.pairs)
+    adjustment = finding.evidence.adjustment
+    return adjustment is not None and any(pair.shift == "reversed" for pair in adjustment.pairs)
 
 
 def leading(findings: Sequence[Finding], most: int) -> list[Finding]:
     """Return the first `most`, and of the rest those that another attribute reverses: their verdict must not stand alone."""
-    return [finding for place, finding in enumerate(findings) if place < most or reversed_at_equal(finding)]
+    return [finding for rank, finding in enumerate(findings) if rank < most or reversed_at_equal(finding)]
 
 
 def signals_of(findings: Sequence[Finding]) -> list[Finding]:
@@ -50,7 +50,7 @@ def signals_of(findings: Sequence[Finding]) -> list[Finding]:
         for finding in findings
         if finding.verdict == "signal" and finding.gap and (finding.attributes, _counts(finding)) not in planned
     ]
-    return sorted(signals, key=lambda each: (each.gap.p if each.gap else 1.0, by_severity(each)))
+    return sorted(signals, key=lambda signal: (signal.gap.p if signal.gap else 1.0, by_severity(signal)))
 
 
 def _counts(finding: Finding) -> tuple[tuple[Group, int, int], ...]:

@@ -52,22 +52,22 @@ Corrected = Contrast | PairChange
 """A difference with its simultaneous interval."""
 
 
-def size(found: Interval | None, places: int | None = None) -> str:
+def size(interval: Interval | None, places: int | None = None) -> str:
     """Return a size in points with its interval: ``26 points [12, 39]``; with its own decimals where none are said."""
-    if found is None:
+    if interval is None:
         return NOT_ESTIMABLE
-    places = decimals(found.low, found.high) if places is None else places
-    return f"{points(found.value, places)} {span(found.low, found.high, places)}"
+    places = decimals(interval.low, interval.high) if places is None else places
+    return f"{points(interval.value, places)} {span(interval.low, interval.high, places)}"
 
 
-def signed(found: Interval | None) -> str:
+def signed(interval: Interval | None) -> str:
     """Return a signed difference in points with its interval."""
-    return NOT_ESTIMABLE if found is None else difference(found.value, found.low, found.high)
+    return NOT_ESTIMABLE if interval is None else difference(interval.value, interval.low, interval.high)
 
 
-def share_with_interval(found: Interval | None) -> str:
+def share_with_interval(interval: Interval | None) -> str:
     """Return a share in percent with its interval."""
-    return NOT_ESTIMABLE if found is None else rate(found.value, found.low, found.high)
+    return NOT_ESTIMABLE if interval is None else rate(interval.value, interval.low, interval.high)
 
 
 def intervals(alpha: float) -> str:
@@ -149,8 +149,8 @@ def chance_text(finding: Finding) -> str:
 
 def diffuse(finding: Finding) -> str:
     """Say that groups differ although no pair stands out, and which lie farthest from the rest."""
-    farthest = sorted(finding.contrasts, key=lambda each: (each.p, -abs(each.difference)))[:2]
-    names = some([group(each.first) for each in farthest])
+    farthest = sorted(finding.contrasts, key=lambda contrast: (contrast.p, -abs(contrast.difference)))[:2]
+    names = some([group(contrast.first) for contrast in farthest])
     return f"The groups differ although no single pair stands out; farthest from the others: {names}."
 
 
@@ -196,15 +196,15 @@ def _named(finding: Finding, levels: Group) -> str:
 
 def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Return the p-value of an entry, corrected for its list alone: what it would be had nothing else been explored."""
-    found = finding.evidence.family_correction
-    if found is None:
+    correction = finding.evidence.family_correction
+    if correction is None:
         return ()
-    return ((f"p within its list of {found.size} alone", f"{p_value(found.max_t)} (max-T)"),)
+    return ((f"p within its list of {correction.size} alone", f"{p_value(correction.max_t)} (max-T)"),)
 
 
-def signed_change(found: Corrected) -> str:
+def signed_change(corrected: Corrected) -> str:
     """Return a difference, or the change of one, with its simultaneous interval: the only one that is shown."""
-    return difference(found.difference, found.low_adjusted, found.high_adjusted)
+    return difference(corrected.difference, corrected.low_adjusted, corrected.high_adjusted)
 
 
 def gap_places(finding: Finding) -> int:
@@ -241,7 +241,7 @@ def cell_value(cell: Rate, *beside: Rate) -> str:
     """Return a rate in percent, with the decimals that its interval carries; no more than those of the rates `beside` it in a line."""
     if cell.value is None or cell.low is None or cell.high is None:
         return percent(None)
-    ends = [(each.low, each.high) for each in (cell, *beside)]
+    ends = [(interval.low, interval.high) for interval in (cell, *beside)]
     return percent(cell.value, min(decimals(low, high) for low, high in ends if low is not None and high is not None))
 
 
@@ -288,5 +288,5 @@ def answers_only(model: ModelRecord) -> bool:
 
 def paired_title(paired: PairedFinding) -> str:
     """Return what was changed: ``gender: man → woman``, and the outcome that was asked about."""
-    asked = f" (‘{paired.outcome}’)" if paired.outcome else ""
-    return f"{attributes([paired.attribute])}: {paired.first} → {paired.second}{asked}"
+    outcome = f" (‘{paired.outcome}’)" if paired.outcome else ""
+    return f"{attributes([paired.attribute])}: {paired.first} → {paired.second}{outcome}"

@@ -48,13 +48,13 @@ def explanation(finding: Finding, audit: AuditResult, settings: Settings) -> lis
 
 def audit_reason(audit: AuditResult) -> str:
     """Return how many primary questions ended in which verdict, and which images the audit does not cover."""
-    found = planned_verdicts(audit.findings)
-    if not found:
+    verdicts = planned_verdicts(audit.findings)
+    if not verdicts:
         return "This audit has no primary question, so it has no verdict."
     parts: list[str] = []
     for verdict, one, many in _COUNTED:
-        if count := found.count(verdict):
-            of = f" of {in_words(len(found), 'question')}" if not parts else ""
+        if count := verdicts.count(verdict):
+            of = f" of {in_words(len(verdicts), 'question')}" if not parts else ""
             parts.append(f"{count}{of} {one if count == 1 else many}")
     return " ".join([*[LIMITED] * audit.data.limited, f"{', '.join(parts)}.", *weighted(audit), *not_covered(audit.data.exclusions)])
 
@@ -115,7 +115,7 @@ def _measured(finding: Finding, audit: AuditResult, gap: Gap) -> str:
 
 def p_words(finding: Finding, audit: AuditResult, gap: Gap) -> str:
     """Return the p of a question and what correction makes of it: ``p = .027 for this question, .37 after correction for 16 questions``."""
-    family = sum(each.gap is not None for each in audit.findings if each.primary == finding.primary)
+    family = sum(other.gap is not None for other in audit.findings if other.primary == finding.primary)
     if family < 2 or p_value(gap.p) == p_value(gap.p_adjusted):
         return p_phrase(gap.p_adjusted, "adjusted p" if family > 1 else "p")
     what = "questions" if finding.primary else "exploratory comparisons"
@@ -254,27 +254,27 @@ def lacking_groups(findings: Sequence[Finding]) -> str:
     """Return the groups with too few images, and how many these are in each question: ``age more than 70 (n = 60, 58)``."""
     images: dict[str, list[str]] = {}
     for finding in findings:
-        for each in finding.gap.too_few if finding.gap else ():
-            name = f"{phrases.attributes(finding.attributes)} {phrases.group(each)}"
-            images.setdefault(name, []).append(count(phrases.rate_of(finding, each).n))
+        for group in finding.gap.too_few if finding.gap else ():
+            name = f"{phrases.attributes(finding.attributes)} {phrases.group(group)}"
+            images.setdefault(name, []).append(count(phrases.rate_of(finding, group).n))
     return phrases.listed([f"{name} (n\u00a0=\u00a0{', '.join(dict.fromkeys(n))})" for name, n in images.items()])
 
 
 def _why_equivalent(finding: Finding, gap: Gap, settings: Settings) -> list[str]:
     estimable = [rate for rate in finding.by_group if rate.status == "ok"]
     ratio = finding.ratio_tolerance
-    said = [
+    sentences = [
         f"Equivalent in {_subject(finding)} within {'both tolerances' if ratio else 'the tolerance'}: the "
         f"{100 * (1 - 2 * settings.alpha):g} % interval of {pairs_phrase(len(estimable))} lies inside ±{exact_points(finding.tolerance)}"
         f"{f', that of the ratio of the rates within a factor of {ratio:g}' if ratio else ''}."
     ]
-    said += filter(None, [negligible_sentence(finding)])
+    sentences += filter(None, [negligible_sentence(finding)])
     if gap.p_adjusted <= settings.alpha:
-        said.append("The difference is detectable but smaller than the tolerance.")
+        sentences.append("The difference is detectable but smaller than the tolerance.")
     rates = [rate.value or 0.0 for rate in estimable]
     if ratio is None and (max(rates) <= finding.tolerance or min(rates) >= 1 - finding.tolerance):
-        said.append("All rates lie within one tolerance of the end of the scale, so this margin says little about their ratio.")
-    return said
+        sentences.append("All rates lie within one tolerance of the end of the scale, so this margin says little about their ratio.")
+    return sentences
 
 
 def _subject(finding: Finding) -> str:

@@ -32,13 +32,13 @@ def lead(audit: AuditResult) -> str:
     """Return what a reader must know before any verdict: in which measurements the model does not look; empty where it does in all."""
     checked = _checked(audit)
     if is_invalid(audit):
-        return f"{_upper(_each([each for each in checked if each[1].code is not None], ''))}."
-    blind = [each for each in checked if each[1].code in BLIND]
-    said = [*_silent(audit), *([f"{_where(blind, checked, _blindly(audit))}: {_grouped(blind)}."] if blind else [])]
+        return f"{_upper(_each([pair for pair in checked if pair[1].code is not None], ''))}."
+    blind = [pair for pair in checked if pair[1].code in BLIND]
+    sentences = [*_silent(audit), *([f"{_where(blind, checked, _blindly(audit))}: {_grouped(blind)}."] if blind else [])]
     for code, text, also in _WEAK:
-        weak = [each for each in checked if each[1].code == code]
-        said += [f"{_where(weak, checked, text)}: {_each(weak, also)}."] if weak else []
-    return " ".join(said)
+        weak = [pair for pair in checked if pair[1].code == code]
+        sentences += [f"{_where(weak, checked, text)}: {_each(weak, also)}."] if weak else []
+    return " ".join(sentences)
 
 
 def brief_lead(audit: AuditResult) -> str:
@@ -47,9 +47,9 @@ def brief_lead(audit: AuditResult) -> str:
     if is_invalid(audit):
         return ""  # `invalid_caveat` says more
     ended = ((_blindly(audit), BLIND), *((text, (code,)) for code, text, _ in _WEAK))
-    found = [(text, [each for each in checked if each[1].code in codes]) for text, codes in ended]
-    said = (f"{_where(some, checked, text)}{_named([record.name for record, _ in some])}." for text, some in found if some)
-    return " ".join([*_silent(audit), *said])
+    by_kind = [(text, [pair for pair in checked if pair[1].code in codes]) for text, codes in ended]
+    sentences = (f"{_where(some, checked, text)}{_named([record.name for record, _ in some])}." for text, some in by_kind if some)
+    return " ".join([*_silent(audit), *sentences])
 
 
 def is_invalid(audit: AuditResult) -> bool:
@@ -61,7 +61,7 @@ def invalid_caveat(audit: AuditResult) -> str:
     """Return that a probe is no valid test of a model, why, and what its checkpoint says of itself; empty where it is one."""
     if not is_invalid(audit):
         return ""
-    names = [record.name for record, each in _checked(audit) if each.code is not None]
+    names = [record.name for record, check in _checked(audit) if check.code is not None]
     which = "the one measurement" if len(names) == 1 else f"all {in_words(len(names), 'measurement')}"
     return (
         f"The {audit.probe.name} probe is not a valid test of this model: in {which} that can be checked ({phrases.some(names)}), its "
@@ -71,18 +71,18 @@ def invalid_caveat(audit: AuditResult) -> str:
 
 def _own_words(audit: AuditResult) -> str:
     """Return what a checkpoint says of itself, as many whole sentences as are read; empty where it says nothing."""
-    said: list[str] = []
-    for each in _SENTENCE.split(audit.model.data_card or ""):
-        if said and len(" ".join([*said, each])) > _LONGEST_CARD:
+    sentences: list[str] = []
+    for sentence in _SENTENCE.split(audit.model.data_card or ""):
+        if sentences and len(" ".join([*sentences, sentence])) > _LONGEST_CARD:
             break
-        said.append(each)
-    return f" The checkpoint says: “{' '.join(said)}”" if any(said) else ""
+        sentences.append(sentence)
+    return f" The checkpoint says: “{' '.join(sentences)}”" if any(sentences) else ""
 
 
 def _checked(audit: AuditResult) -> list[_Placed]:
     """Return the measurements that got answers: of the others it cannot be told whether the model looks."""
-    found = ((record, record.responsiveness) for record in audit.measurements if not instead_of_every_answer(record, audit))
-    return [(record, each) for record, each in found if each]
+    measured = ((record, record.responsiveness) for record in audit.measurements if not instead_of_every_answer(record, audit))
+    return [(record, check) for record, check in measured if check]
 
 
 def _silent(audit: AuditResult) -> list[str]:
@@ -147,23 +147,23 @@ def _upper(text: str) -> str:
 def _grouped(blind: Iterable[_Placed]) -> str:
     """Return the one answer of each measurement; those with the same are named together."""
     names: dict[str, list[str]] = {}
-    for record, found in blind:
-        names.setdefault(_one_answer(found), []).append(record.name)
+    for record, check in blind:
+        names.setdefault(_one_answer(check), []).append(record.name)
     return "; ".join(f"{text}{_named(together)}" for text, together in names.items())
 
 
-def _one_answer(found: Responsiveness) -> str:
-    if found.code == "order":
+def _one_answer(check: Responsiveness) -> str:
+    if check.code == "order":
         return "it gives nearly every image one answer, and another one when the options are shuffled"
-    if _by_question(found):
-        return f"it gives each question one answer, whichever of {in_words(found.n, 'image')} it is put to"
-    answer, share = (UNCLEAR, found.unclear or 0.0) if found.code == "unclear" else (found.commonest, found.commonest_share)
-    return f"it answers ‘{answer}’ to {'all' if share == 1 else f'{_share(share)} of'} {in_words(found.n, 'image')}"
+    if _by_question(check):
+        return f"it gives each question one answer, whichever of {in_words(check.n, 'image')} it is put to"
+    answer, share = (UNCLEAR, check.unclear or 0.0) if check.code == "unclear" else (check.commonest, check.commonest_share)
+    return f"it answers ‘{answer}’ to {'all' if share == 1 else f'{_share(share)} of'} {in_words(check.n, 'image')}"
 
 
-def _by_question(found: Responsiveness) -> bool:
+def _by_question(check: Responsiveness) -> bool:
     """Tell whether questions differ from row to row, and answers with the questions alone."""
-    return found.code == "constant" and found.commonest_share < 1
+    return check.code == "constant" and check.commonest_share < 1
 
 
 def _share(share: float) -> str:
@@ -180,8 +180,8 @@ def _share(share: float) -> str:
 
 
 def _each(weak: Sequence[_Placed], also: str) -> str:
-    said = [f"{_right(found)}{also}{_named([record.name])}" for record, found in weak[:_NAMED]]
-    return "; ".join([*said, *([f"and {len(weak) - _NAMED} more"] if len(weak) > _NAMED else [])])
+    parts = [f"{_right(check)}{also}{_named([record.name])}" for record, check in weak[:_NAMED]]
+    return "; ".join([*parts, *([f"and {len(weak) - _NAMED} more"] if len(weak) > _NAMED else [])])
 
 
 def _named(measurements: Sequence[str]) -> str:
@@ -189,11 +189,11 @@ def _named(measurements: Sequence[str]) -> str:
     return "" if list(measurements) == ["predictions"] else f" ({phrases.some(measurements)})"
 
 
-def _right(found: Responsiveness) -> str:
+def _right(check: Responsiveness) -> str:
     """Return how often the answers agree with the labels, and one answer for every image."""
-    against = found.against_constant
+    against = check.against_constant
     if against is None:
-        return f"the right one of a row’s options is {'' if found.code == 'looks' else 'not '}named more often than by a guess"
+        return f"the right one of a row’s options is {'' if check.code == 'looks' else 'not '}named more often than by a guess"
     p = p_phrase(against.p)
     constant = f"‘{against.constant}’ for every image does in {percent(against.constant_accuracy, 1)}"
     return f"the answers agree with the labels in {percent(against.accuracy, 1)} of {in_words(against.n, 'image')}, {constant} ({p})"
@@ -201,28 +201,28 @@ def _right(found: Responsiveness) -> str:
 
 def look_sentences(audit: AuditResult) -> tuple[str, ...]:
     """Return what was found for each measurement of which it can be told whether the model looks."""
-    return tuple(_facts(record, each) for record, each in _checked(audit) if each.code is not None)
+    return tuple(_facts(record, check) for record, check in _checked(audit) if check.code is not None)
 
 
-def _facts(record: MeasurementRecord, found: Responsiveness) -> str:
-    said = [_right(found)] if found.against_constant or found.code in ("looks", "no better") else []
-    said.append(f"the commonest answer, ‘{found.commonest}’, is given to {_share(found.commonest_share)}")
-    said += [f"‘{UNCLEAR}’ to {percent(found.unclear, 1)}"] if found.unclear is not None and found.commonest != UNCLEAR else []
-    kept = found.same_in_another_order
-    said += [f"the answer stays for {percent(kept, 1)} when the options are shuffled"] if kept is not None else []
-    said += [f"near-ties {percent(record.near_ties, 1)}"] if record.near_ties is not None else []
-    return f"{record.name}: {'; '.join(said)}."
+def _facts(record: MeasurementRecord, check: Responsiveness) -> str:
+    facts = [_right(check)] if check.against_constant or check.code in ("looks", "no better") else []
+    facts.append(f"the commonest answer, ‘{check.commonest}’, is given to {_share(check.commonest_share)}")
+    facts += [f"‘{UNCLEAR}’ to {percent(check.unclear, 1)}"] if check.unclear is not None and check.commonest != UNCLEAR else []
+    kept = check.same_in_another_order
+    facts += [f"the answer stays for {percent(kept, 1)} when the options are shuffled"] if kept is not None else []
+    facts += [f"near-ties {percent(record.near_ties, 1)}"] if record.near_ties is not None else []
+    return f"{record.name}: {'; '.join(facts)}."
 
 
 def look_line(audit: AuditResult) -> str:
     """Return in which measurements the answers agree with the labels more often than one answer for every image; empty for none."""
     looking = [(record, record.responsiveness.against_constant) for record in audit.measurements if record.responsiveness]
-    said = [
-        f"{percent(each.accuracy, 1)} against {percent(each.constant_accuracy, 1)} for always ‘{each.constant}’{_named([record.name])}"
-        for record, each in looking
-        if each and record.responsiveness and record.responsiveness.code == "looks"
+    better = [
+        f"{percent(test.accuracy, 1)} against {percent(test.constant_accuracy, 1)} for always ‘{test.constant}’{_named([record.name])}"
+        for record, test in looking
+        if test and record.responsiveness and record.responsiveness.code == "looks"
     ]
-    return f"Better than one answer for every image: {'; '.join(said)}." if said else ""
+    return f"Better than one answer for every image: {'; '.join(better)}." if better else ""
 
 
 # ---- findings ------------------------------------------------------------------------------------------------------------------------
@@ -238,9 +238,9 @@ def why_unresponsive(finding: Finding, audit: AuditResult) -> str:
     if finding.unresponsive == "invalid":
         return "the model recognises nothing of what this probe can check"
     if finding.unresponsive in BLIND:
-        found = record.responsiveness
-        why = ": groups that are asked the same have equal rates by design" if _by_question(found) else ", whatever they show"
-        return f"the model {_one_answer(found).removeprefix('it ')}{why}"
+        check = record.responsiveness
+        why = ": groups that are asked the same have equal rates by design" if _by_question(check) else ", whatever they show"
+        return f"the model {_one_answer(check).removeprefix('it ')}{why}"
     return _right(record.responsiveness)
 
 

@@ -219,13 +219,13 @@ def curve_sentence(curve: SpecificationCurve, settings: Settings) -> str:
         f"Across {in_words(estimable, 'prompt template')}, {pair} runs from {number(curve.smallest, places, signed=True)} to "
         f"{number(curve.largest, places, signed=True)} points, with a median of {number(curve.median, places, signed=True)}."
     )
-    said = [_sign_sentence(curve), runs]
+    parts = [_sign_sentence(curve), runs]
     if curve.share_detected is not None:
         detected, level = percent(curve.share_detected), f"p\u00a0≤\u00a0{settings.alpha:g}"
-        said.append(f"{detected} of them detect some gap (Benjamini-Hochberg over the prompt templates, {level}).")
+        parts.append(f"{detected} of them detect some gap (Benjamini-Hochberg over the prompt templates, {level}).")
     if curve.joint_p is not None:
-        said.append(f"That median against group labels shuffled alike for every prompt template: {p_phrase(curve.joint_p)}.")
-    return " ".join([*said, *([_shares_sentence(curve, curve.shares)] if curve.shares else [])])
+        parts.append(f"That median against group labels shuffled alike for every prompt template: {p_phrase(curve.joint_p)}.")
+    return " ".join([*parts, *([_shares_sentence(curve, curve.shares)] if curve.shares else [])])
 
 
 def _sign_sentence(curve: SpecificationCurve) -> str:
@@ -254,11 +254,11 @@ def signals_sentence(audit: AuditResult) -> str:
     signals = len(signals_of(audit.findings))
     if not signals:
         return ""
-    asked, show = in_words(len(explored), "exploratory comparison"), "shows" if signals == 1 else "show"
+    total, show = in_words(len(explored), "exploratory comparison"), "shows" if signals == 1 else "show"
     adjusted = "" if len(explored) == 1 else ", after adjustment for all of them"
     strongest = f" The strongest {MOST_SIGNALS}:" if signals > MOST_SIGNALS else ""
     return (
-        f"Not planned: {count(signals)} of {asked} {show} a signal{adjusted}. That is a reason to ask again with new images, not a verdict."
+        f"Not planned: {count(signals)} of {total} {show} a signal{adjusted}. That is a reason to ask again with new images, not a verdict."
         f"{strongest}"
     )
 
@@ -266,16 +266,16 @@ def signals_sentence(audit: AuditResult) -> str:
 def no_signal_sentence(audit: AuditResult) -> str:
     """Return that no exploratory comparison shows a signal, and where only differences beyond the tolerance would have shown, which."""
     explored = [finding for finding in audit.findings if not finding.primary]
-    detectable = [(each.gap.minimum_detectable, each.tolerance) for each in explored if each.gap]
+    detectable = [(finding.gap.minimum_detectable, finding.tolerance) for finding in explored if finding.gap]
     if not explored:
         return ""
-    said = f"No signal in {in_words(len(explored), 'exploratory comparison')}"
+    opening = f"No signal in {in_words(len(explored), 'exploratory comparison')}"
     if not detectable:
-        return f"{said}: none has two groups with enough images."
+        return f"{opening}: none has two groups with enough images."
     least, tolerance = min(detectable)
     if least >= 1:
-        return f"{said}: no difference, however large, would reliably show."
-    return f"{said}: at best, only a difference above {points(least, 0)} would reliably show." if least > tolerance else f"{said}."
+        return f"{opening}: no difference, however large, would reliably show."
+    return f"{opening}: at best, only a difference above {points(least, 0)} would reliably show." if least > tolerance else f"{opening}."
 
 
 def exploratory_title(titles: Sequence[str]) -> str:

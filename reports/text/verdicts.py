@@ -52,27 +52,27 @@ def comparison_sentence(comparison: Comparison) -> VerdictSentence:
     word = comparison_text.VERDICTS[ended].word
     if comparison.limited:
         return VerdictSentence(word, "Only a sample of the images was compared.")
-    asked = _asked([(change, comparison_text.outcome(change), change.truth) for change in primary])
+    questions = _asked([(change, comparison_text.outcome(change), change.truth) for change in primary])
     clauses = {**_OF_COMPARISON, "not estimable": _too_few(comparison.cluster)}
     if ended == "mixed":
         return VerdictSentence(word, "Some gaps grew and others shrank.")
     if ended == "equivalent":
-        return VerdictSentence(word, f"{_clause('equivalent', asked, clauses)}. A larger gap, where there was one, is still there.")
-    if ended == "inconclusive" and any(each.verdict == "equivalent" for each in asked):
-        unchanged = _clause("equivalent", asked, clauses)
+        return VerdictSentence(word, f"{_clause('equivalent', questions, clauses)}. A larger gap, where there was one, is still there.")
+    if ended == "inconclusive" and any(question.verdict == "equivalent" for question in questions):
+        unchanged = _clause("equivalent", questions, clauses)
         return VerdictSentence(
             word, f"No pre-specified gap is shown to have changed by more than the tolerance. {unchanged}. The rest is open."
         )
     grown = _may_have_grown(primary) if ended == "gap shrank" else []
     counted = f"{word}; {len(grown)} may have grown" if grown else word
-    return VerdictSentence(counted, " ".join([_open_or_settled(ended, "inconclusive", asked, clauses), *_grown_sentence(grown)]))
+    return VerdictSentence(counted, " ".join([_open_or_settled(ended, "inconclusive", questions, clauses), *_grown_sentence(grown)]))
 
 
 def _may_have_grown(changes: Sequence[Change]) -> list[Change]:
     """Return the undecided gaps that are larger after, and may be by more than their tolerance; the surest first."""
     undecided = [(change, change.gap) for change in changes if change.verdict == "inconclusive" and change.gap]
-    larger = [(each, gap) for each, gap in undecided if gap.difference > 0 and gap.high > each.tolerance]
-    return [each for each, _ in sorted(larger, key=lambda one: -one[1].low)]
+    larger = [(change, gap) for change, gap in undecided if gap.difference > 0 and gap.high > change.tolerance]
+    return [change for change, _ in sorted(larger, key=lambda one: -one[1].low)]
 
 
 def _grown_sentence(grown: Sequence[Change]) -> list[str]:
@@ -87,30 +87,30 @@ def _grown_sentence(grown: Sequence[Change]) -> list[str]:
 def _asked(questions: Sequence[tuple[Finding | Change, str, str | None]]) -> list[_Asked]:
     """Return questions with their verdict and what holds the truth; a rate is named with its measurement where there are several."""
     several = len({question.measurement for question, _, _ in questions}) > 1
-    asked = []
+    tested = []
     for question, verdict, truth in questions:
         subject = sentences.subject_of(question, truth) if several else sentences.metric_of(question, truth)
-        asked.append(_Asked(verdict, phrases.group((subject[:1].lower() + subject[1:],)), phrases.attributes(question.attributes)))
-    return asked
+        tested.append(_Asked(verdict, phrases.group((subject[:1].lower() + subject[1:],)), phrases.attributes(question.attributes)))
+    return tested
 
 
-def _open_or_settled(verdict: str, undecided: str, asked: Sequence[_Asked], clauses: Mapping[str, str]) -> str:
+def _open_or_settled(verdict: str, undecided: str, questions: Sequence[_Asked], clauses: Mapping[str, str]) -> str:
     """Say what holds in the questions of the verdict; where it is an open one, also why the rest has none."""
-    few = verdict == undecided and any(each.verdict == "not estimable" for each in asked)
+    few = verdict == undecided and any(question.verdict == "not estimable" for question in questions)
     rest = f"; in the rest, {clauses['not estimable']}" if few else ""
-    return f"{_clause(verdict, asked, clauses)}{rest}."
+    return f"{_clause(verdict, questions, clauses)}{rest}."
 
 
-def _clause(verdict: str, asked: Sequence[_Asked], clauses: Mapping[str, str]) -> str:
-    ended = [each for each in asked if each.verdict == verdict]
-    return f"{_where(len(ended), len(asked))}, {clauses[verdict]}{f': {_rates(ended)}' if verdict in _NAMED else ''}"
+def _clause(verdict: str, questions: Sequence[_Asked], clauses: Mapping[str, str]) -> str:
+    ended = [question for question in questions if question.verdict == verdict]
+    return f"{_where(len(ended), len(questions))}, {clauses[verdict]}{f': {_rates(ended)}' if verdict in _NAMED else ''}"
 
 
-def _rates(asked: Sequence[_Asked]) -> str:
+def _rates(questions: Sequence[_Asked]) -> str:
     """Name the rates, each with the attributes by which it was tested."""
     by: dict[str, list[str]] = {}
-    for each in asked:
-        by.setdefault(each.rate, []).append(each.by)
+    for question in questions:
+        by.setdefault(question.rate, []).append(question.by)
     named = [f"{rate} by {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}" for rate, names in by.items()]
     more = [in_words(len(named) - _MOST_RATES, "more rate")] if len(named) > _MOST_RATES else []
     return "; ".join([*named[:_MOST_RATES], *more])

@@ -41,27 +41,27 @@ ENDINGS: Mapping[Ending, str] = {
 }
 
 
-def summary(asked: WhatIfs, tried: Sequence[WhatIf]) -> str:
+def summary(question: WhatIfs, tried: Sequence[WhatIf]) -> str:
     """Return the unmodified model's gap and accuracy, and how many settings were tried."""
-    if not tried or asked.target is None:
+    if not tried or question.target is None:
         return "Every setting was refused, for the reasons below."
     first = tried[0]
-    methods = len({each.method for each in tried})
+    methods = len({what_if.method for what_if in tried})
     return (
-        f"On {in_words(asked.target.shown_on, 'image')} of the shown half the unmodified model has a gap of "
-        f"{phrases.size(first.gap_before)} and an accuracy of {percent(first.utility.before, 1)} ({note_text(asked.cost)}). "
+        f"On {in_words(question.target.shown_on, 'image')} of the shown half the unmodified model has a gap of "
+        f"{phrases.size(first.gap_before)} and an accuracy of {percent(first.utility.before, 1)} ({note_text(question.cost)}). "
         f"{in_words(len(tried), 'setting')} of {in_words(methods, 'method')} {'was' if len(tried) == 1 else 'were'} tried, "
         f"and all of them are shown; each p is adjusted for that number (Holm)."
     )
 
 
-def what_if_caveats(asked: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ...]:
+def what_if_caveats(question: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ...]:
     """Return the sampling unit, and the groups that cannot be compared."""
     if not tried:
         return ()
-    first, of = tried[0], attributes([asked.unit])
-    clustered = asked.unit != CONTENT
-    held = f"the shown half holds {count(asked.units)} of them"
+    first, of = tried[0], attributes([question.unit])
+    clustered = question.unit != CONTENT
+    held = f"the shown half holds {count(question.units)} of them"
     sentences = [f"The sampling unit is the {of}: all its images stay in one half; {held}."] if clustered else []
     if first.not_compared:
         want = "images or clusters" if clustered else "images"
@@ -88,16 +88,16 @@ def ending_text(what_if: WhatIf) -> str:
 def other_attribute_text(frontier: Frontier, setting: WhatIf) -> str:
     """Return the gap of the same setting by another attribute."""
     for point in frontier.points:
-        each = point.what_if
-        if (each.method, each.setting) == (setting.method, setting.setting):
-            ending = "" if each.outcome == "unchanged" else f": {ENDINGS[each.outcome]}"
-            return f"{number(each.gap_before.value, 1)} → {number(each.gap.value, 1)}{ending}"
+        other = point.what_if
+        if (other.method, other.setting) == (setting.method, setting.setting):
+            ending = "" if other.outcome == "unchanged" else f": {ENDINGS[other.outcome]}"
+            return f"{number(other.gap_before.value, 1)} → {number(other.gap.value, 1)}{ending}"
     return NOT_ESTIMABLE
 
 
 def extreme_rates_text(what_if: WhatIf) -> str:
     """Return the lowest and the highest rate after: a gap closes from either side."""
-    ordered = sorted(what_if.by_group, key=lambda each: each.after)
+    ordered = sorted(what_if.by_group, key=lambda cell: cell.after)
     low, high = ordered[0], ordered[-1]
     return f"{group(low.group)} {percent(low.after, 1)}, {group(high.group)} {percent(high.after, 1)}"
 
@@ -105,8 +105,8 @@ def extreme_rates_text(what_if: WhatIf) -> str:
 def refused_sentences(refused: Sequence[Refused]) -> tuple[str, ...]:
     """Return one sentence for each method and reason, with how many of its settings it stopped."""
     settings: dict[tuple[str, str], list[str]] = {}
-    for each in refused:
-        settings.setdefault((each.method, note_text(each.reason)), []).append(each.setting)
+    for refusal in refused:
+        settings.setdefault((refusal.method, note_text(refusal.reason)), []).append(refusal.setting)
     sentences = []
     for (method, reason), stopped in settings.items():
         name = NAMES.get(method, (method, ""))[0] if method else f"Judged by {', '.join(stopped)}"

@@ -20,11 +20,11 @@ _SUMMED = {
 def answering(results: Results) -> str:
     """Return how an image gets its answer, for every kind of model on the page."""
     models = [audit.model for audit in results.audits]
-    asked = [model for model in models if model.asked]
+    generative = [model for model in models if model.asked]
     read = [model for model in models if answers_only(model)]
     kinds = (
-        ("the label whose prompt lies nearest to it", len(models) - len(asked) - len(read)),
-        ("the option that a generative model finds likeliest, a token", len(asked)),
+        ("the label whose prompt lies nearest to it", len(models) - len(generative) - len(read)),
+        ("the option that a generative model finds likeliest, a token", len(generative)),
         ("the one that the file of predictions states", len(read)),
     )
     return f"Every image gets one answer: {', or '.join(text for text, n in kinds if n) or 'a label'}."

@@ -13,7 +13,7 @@ from reports.text.detail.found import found_title
 from reports.text.headline import interval_level
 from reports.text.numbers import count, end, points, short_hash
 
-_LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", **{each: f"\\{each}" for each in "%&#$_"}, "~": r"\~{}", "^": r"\^{}"}
+_LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", **{char: f"\\{char}" for char in "%&#$_"}, "~": r"\~{}", "^": r"\^{}"}
 
 
 class Source(Protocol):

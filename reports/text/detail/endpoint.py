@@ -28,26 +28,26 @@ UNNAMED = "The server names no version, so a change of the model would not be se
 _NAMED = 2
 
 
-def sent_sentence(found: EndpointRecord) -> str:
+def sent_sentence(record: EndpointRecord) -> str:
     """Return what was sent where."""
-    where = HERE if found.local else ELSEWHERE
-    images = in_words(found.images, "image")
-    verb = "was" if found.images == 1 else "were"
-    requests = in_words(found.answers, "request")
+    where = HERE if record.local else ELSEWHERE
+    images = in_words(record.images, "image")
+    verb = "was" if record.images == 1 else "were"
+    requests = in_words(record.answers, "request")
     what = "pixels alone, re-encoded as PNG, without names, metadata or labels"
-    return f"{images} {verb} sent to {found.host} ({where}) in {requests}: {what}. {_dates(found)}"
+    return f"{images} {verb} sent to {record.host} ({where}) in {requests}: {what}. {_dates(record)}"
 
 
-def endpoint_facts(found: EndpointRecord) -> Iterator[tuple[str, str]]:
+def endpoint_facts(record: EndpointRecord) -> Iterator[tuple[str, str]]:
     """Give what the section lists: a term and its words."""
-    yield "Asked for", found.model
-    yield "Mode", MODES[found.mode]
-    yield "Settings", "; ".join(f"{name}: {value}" for name, value in sorted(found.settings.items()))
-    if found.bounded:
-        share = percent(found.bounded / found.label_scores, 1)
+    yield "Asked for", record.model
+    yield "Mode", MODES[record.mode]
+    yield "Settings", "; ".join(f"{name}: {value}" for name, value in sorted(record.settings.items()))
+    if record.bounded:
+        share = percent(record.bounded / record.label_scores, 1)
         yield "Upper bounds", f"{share} of the scores of options: the server did not list them, so they are at most this, and not 0"
-    yield "Tokens", f"{count(found.sent)} sent, {count(found.answered)} received" if found.sent else "the server does not count them"
-    yield "Cost", cost(found.cost, found.currency) if found.cost is not None else "not known (--prices)"
+    yield "Tokens", f"{count(record.sent)} sent, {count(record.answered)} received" if record.sent else "the server does not count them"
+    yield "Cost", cost(record.cost, record.currency) if record.cost is not None else "not known (--prices)"
 
 
 def cost(amount: float, currency: str) -> str:
@@ -62,16 +62,16 @@ def cost(amount: float, currency: str) -> str:
     return f"{shown} {currency}".strip()
 
 
-def remark(found: EndpointRecord) -> str:
+def remark(record: EndpointRecord) -> str:
     """Return what the names of versions tell of the model, and what they do not."""
-    if len(found.versions) > 1:
+    if len(record.versions) > 1:
         return CHANGED
-    return UNCHANGED if any(version.model or version.fingerprint for version in found.versions) else UNNAMED
+    return UNCHANGED if any(version.model or version.fingerprint for version in record.versions) else UNNAMED
 
 
-def versions_sentence(found: EndpointRecord | None) -> str:
+def versions_sentence(record: EndpointRecord | None) -> str:
     """Return which versions of the model answered; empty where one did, or the model was loaded."""
-    versions = found.versions if found else ()
+    versions = record.versions if record else ()
     if len(versions) < _NAMED:
         return ""
     many = "Two" if len(versions) == _NAMED else count(len(versions))
@@ -85,9 +85,9 @@ def version_name(version: EndpointVersion) -> str:
     return " · ".join(filter(None, (version.model, version.fingerprint))) or "not named"
 
 
-def ways(found: EndpointRecord) -> tuple[str, ...]:
+def ways(record: EndpointRecord) -> tuple[str, ...]:
     """Return every way in which questions went without an answer, in their order."""
-    known = dict.fromkeys(way for version in found.versions for way in version.without_answer)
+    known = dict.fromkeys(way for version in record.versions for way in version.without_answer)
     return (UNCLEAR, *(way for way in known if way != UNCLEAR))
 
 
@@ -117,8 +117,8 @@ def written(date: str) -> str:
     return date.replace("T", " ").replace("Z", " UTC")
 
 
-def _dates(found: EndpointRecord) -> str:
-    if not found.first:
+def _dates(record: EndpointRecord) -> str:
+    if not record.first:
         return "Nothing was answered."
-    first, last = map(written, (found.first, found.last))
+    first, last = map(written, (record.first, record.last))
     return f"The replies are of {first}." if first == last else f"The replies are of {first} to {last}."

@@ -27,10 +27,10 @@ class TrustLine:
 def trust_lines(audit: AuditResult, results: Results) -> tuple[TrustLine, ...]:
     """Return a line for everything that was tried, in the order of `_LINES`; last what replicates of the model say."""
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    said = ((term, sentence(audit, primary), section) for term, sentence, section in _LINES)
+    lines = ((term, sentence(audit, primary), section) for term, sentence, section in _LINES)
     repeated = replicates.trust_line(results, audit)
     return (
-        *(TrustLine(term, text, section) for term, text, section in said if text),
+        *(TrustLine(term, text, section) for term, text, section in lines if text),
         *([TrustLine("Replicates", repeated, "replicates")] if repeated else []),
     )
 
@@ -56,16 +56,18 @@ def _control(audit: AuditResult, primary: Sequence[Finding]) -> str:
     control = audit.untrained_control
     if control is None:
         return ""
-    found = sum(finding.verdict == "disparity" for finding in control.findings)
-    return f"The same architecture with untrained weights shows a disparity in {found} of {in_words(len(control.findings), 'question')}."
+    disparities = sum(finding.verdict == "disparity" for finding in control.findings)
+    return (
+        f"The same architecture with untrained weights shows a disparity in {disparities} of {in_words(len(control.findings), 'question')}."
+    )
 
 
 def _labels(audit: AuditResult, primary: Sequence[Finding]) -> str:
     """Return the verdict that the fewest wrong labels would overturn."""
     tipping = [
-        (each.evidence.label_noise.tipping_point, each)
-        for each in primary
-        if each.evidence.label_noise and each.evidence.label_noise.tipping_point
+        (finding.evidence.label_noise.tipping_point, finding)
+        for finding in primary
+        if finding.evidence.label_noise and finding.evidence.label_noise.tipping_point
     ]
     if not tipping:
         return ""
@@ -84,11 +86,11 @@ def _other_attributes(audit: AuditResult, primary: Sequence[Finding]) -> str:
     adjusted = [finding for finding in primary if finding.evidence.adjustment and finding.evidence.adjustment.pairs]
     if not adjusted:
         return ""
-    changed = [(each, pair) for each in adjusted if (pair := shifted(each))]
+    changed = [(finding, pair) for finding in adjusted if (pair := shifted(finding))]
     if not changed:
         keep = "keeps its direction and most of its size" if len(adjusted) == 1 else "keep their direction and most of their size"
         return f"Adjusted for other attributes, {_all(len(adjusted), 'difference')} {keep}."
-    named = [f"{sentences.title(each, audit)} is {pair.shift} at equal {phrases.attributes(pair.others)}" for each, pair in changed]
+    named = [f"{sentences.title(finding, audit)} is {pair.shift} at equal {phrases.attributes(pair.others)}" for finding, pair in changed]
     return f"Adjusted for other attributes, {len(changed)} of {in_words(len(adjusted), 'difference')} change: {phrases.some(named)}."
 
 

@@ -84,11 +84,11 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     kind = _kind(audit, primary)
     visible = _visible(audit, kind)
-    said = _SAID[kind](audit, primary, settings)
-    sentence, size, details = _beside(visible, said, audit, settings) if visible else said
+    texts = _SAID[kind](audit, primary, settings)
+    sentence, size, details = _beside(visible, texts, audit, settings) if visible else texts
     # A gap that tells nothing about groups leads nowhere.
-    told = [finding for finding in primary if finding.gap and not (kind == "not estimable" and finding.unresponsive)]
-    leading = commonest(audit, primary) if kind == "unanswered" else next(iter(told), None)
+    candidates = [finding for finding in primary if finding.gap and not (kind == "not estimable" and finding.unresponsive)]
+    leading = commonest(audit, primary) if kind == "unanswered" else next(iter(candidates), None)
     return Headline(
         kind,
         audit.verdict,
@@ -118,8 +118,8 @@ def _kind(audit: AuditResult, primary: Sequence[Finding]) -> Kind:
 
 
 def _scope(audit: AuditResult, kind: Kind) -> str:
-    found = planned_verdicts(audit.findings)
-    many, of = found.count(audit.verdict), len(found)
+    verdicts = planned_verdicts(audit.findings)
+    many, of = verdicts.count(audit.verdict), len(verdicts)
     if kind in ("limited", "exploratory") or many == 0:
         return in_words(of, "pre-specified question")
     if of == 1:
@@ -131,13 +131,13 @@ def _scope(audit: AuditResult, kind: Kind) -> str:
 def _visible(audit: AuditResult, kind: Kind) -> Finding | None:
     """Return a signal that must not be read past: it is shown to exceed the tolerance where the planned questions are equal or open."""
     strongest = strongest_signals(audit.findings)[:1] if kind in ("equivalent", "inconclusive") else ()
-    return next((each for each in strongest if each.gap and each.gap.low > each.tolerance), None)
+    return next((signal for signal in strongest if signal.gap and signal.gap.low > signal.tolerance), None)
 
 
-def _beside(signal: Finding, said: _Said, audit: AuditResult, settings: Settings) -> _Said:
+def _beside(signal: Finding, texts: _Said, audit: AuditResult, settings: Settings) -> _Said:
     planned = "equivalent" if audit.verdict == "equivalent" else "undecided"
     sentence = f"Planned questions: {planned}. Unplanned: {_lower(statement(signal, audit))}."
-    return sentence, size_sentence(signal, settings), (f"Planned: {_lower(said[0])}", *said[2])
+    return sentence, size_sentence(signal, settings), (f"Planned: {_lower(texts[0])}", *texts[2])
 
 
 def _signal(audit: AuditResult) -> str:
@@ -151,10 +151,10 @@ def _signal(audit: AuditResult) -> str:
 
 def _beyond_chance(audit: AuditResult, kind: Kind, settings: Settings) -> str:
     """Return where analyses find differences, in an audit whose questions tell nothing."""
-    found = beyond_chance(audit, settings) if kind in ("unresponsive", "not estimable", "exploratory") else ()
-    if not found:
+    analyses = beyond_chance(audit, settings) if kind in ("unresponsive", "not estimable", "exploratory") else ()
+    if not analyses:
         return ""
-    named = " and ".join(filter(None, (", ".join(found[:-1]), found[-1])))
+    named = " and ".join(filter(None, (", ".join(analyses[:-1]), analyses[-1])))
     return f"Not planned, but visible: differences beyond chance in {named}."
 
 
@@ -164,7 +164,7 @@ def _cautions(audit: AuditResult, primary: Sequence[Finding], kind: Kind, settin
         return (undecided_sentence(primary[0], audit, settings),)
     if kind != "disparity":
         return ()
-    turned = [_turned(each, audit) for each in primary[1:] if reversed_at_equal(each)][:_MOST_TURNED]
+    turned = [_turned(finding, audit) for finding in primary[1:] if reversed_at_equal(finding)][:_MOST_TURNED]
     return tuple(filter(None, (stays_sentence(primary[0]), shift_sentence(primary[0]), composition_sentence(primary[0]), *turned)))
 
 
@@ -179,13 +179,13 @@ def _turned(finding: Finding, audit: AuditResult) -> str:
 
 def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     leading = primary[0]
-    said = ", ".join(filter(None, (statement(leading, audit), caution(leading))))
-    return f"{said}.", size_sentence(leading, settings), (beyond_sentence(leading),)
+    sentence = ", ".join(filter(None, (statement(leading, audit), caution(leading))))
+    return f"{sentence}.", size_sentence(leading, settings), (beyond_sentence(leading),)
 
 
 def _equivalent(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     where = "" if len(primary) == 1 else f" in {_all(len(primary))}"
-    widest = max((finding for finding in primary if finding.gap), key=lambda each: each.gap.high if each.gap else 0.0)
+    widest = max((finding for finding in primary if finding.gap), key=lambda finding: finding.gap.high if finding.gap else 0.0)
     return f"No difference that matters{where}: {_within(primary, audit)}.", _most_open(widest, audit, settings), (rule_sentence(widest),)
 
 
@@ -217,7 +217,7 @@ def _undecided(undecided: Sequence[Finding], where: str) -> str:
     """Say which groups have too few images, where that leaves every question open; else the smallest difference that would have shown."""
     if _is_never_enough(undecided):
         return f"Too few images of {lacking_groups(undecided)} to tell{where}"
-    smallest = min(undecided, key=lambda each: each.gap.minimum_detectable if each.gap else 1.0)
+    smallest = min(undecided, key=lambda finding: finding.gap.minimum_detectable if finding.gap else 1.0)
     detectable = smallest.gap.minimum_detectable if smallest.gap else 1.0
     if detectable <= smallest.tolerance:
         within = exact_tolerances(smallest.tolerance, smallest.ratio_tolerance)
@@ -262,11 +262,11 @@ _SAID = {
 
 def _within(equal: Sequence[Finding], audit: AuditResult) -> str:
     """Say of which rates differences are small: never of more than was tested."""
-    tolerances = {(each.tolerance, each.ratio_tolerance) for each in equal}
+    tolerances = {(finding.tolerance, finding.ratio_tolerance) for finding in equal}
     less = exact_tolerances(*tolerances.pop()) if len(tolerances) == 1 else "their tolerance"
     by: dict[str, list[str]] = {}
-    for each in equal:
-        by.setdefault(rate_name(each, audit), []).append(phrases.attributes(each.attributes))
+    for finding in equal:
+        by.setdefault(rate_name(finding, audit), []).append(phrases.attributes(finding.attributes))
     rates = [f"{rate} by {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}" for rate, names in by.items()]
     more = [in_words(len(rates) - _MOST_RATES, "more rate")] if len(rates) > _MOST_RATES else []
     return f"every two groups compared differ by less than {less} in {'; '.join([*rates[:_MOST_RATES], *more])}"

@@ -28,12 +28,12 @@ def leading_title(finding: Finding, audit: AuditResult) -> str:
 def groups_caption(finding: Finding, settings: Settings) -> str:
     """Return how to read the chart of groups, with the images that count and the groups too small to be drawn."""
     tolerance = exact_tolerances(finding.tolerance, None)
-    said = [
+    sentences = [
         f"n\u00a0=\u00a0{count(finding.overall.n)}; {interval_level(settings)}\u00a0% intervals. {_band(finding)}"
         f"Filled: above or below the other groups together; ringed: by more than {tolerance}.",
         *not_compared(finding.by_group),
     ]
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _band(finding: Finding) -> str:
@@ -76,7 +76,7 @@ def is_judged(finding: Finding) -> bool:
 def unjudged_sentences(findings: Sequence[Finding], settings: Settings) -> tuple[str, ...]:
     """Return how many of the questions have no row, for each reason."""
     without = [finding for finding in findings if not is_judged(finding)]
-    few, blind = ([each for each in without if bool(each.unresponsive) is wanted] for wanted in (False, True))
+    few, blind = ([finding for finding in without if bool(finding.unresponsive) is wanted] for wanted in (False, True))
     return (*([few_sentence(few, settings)] if few else []), *([blind_sentence(blind)] if blind else []))
 
 

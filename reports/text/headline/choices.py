@@ -92,6 +92,6 @@ def _excluded(exclusion: Exclusion) -> str:
 
 
 def _by_level(name: str, levels: object) -> str:
-    found = sorted(dict(levels).items(), key=lambda each: -each[1])  # type: ignore[call-overload]
-    more = f" and {in_words(len(found) - _MOST_LEVELS, 'more group')}" if len(found) > _MOST_LEVELS else ""
-    return f"{clean(name)} ({', '.join(f'{clean(str(level))} {count(n)}' for level, n in found[:_MOST_LEVELS])}{more})"
+    largest = sorted(dict(levels).items(), key=lambda entry: -entry[1])  # type: ignore[call-overload]
+    more = f" and {in_words(len(largest) - _MOST_LEVELS, 'more group')}" if len(largest) > _MOST_LEVELS else ""
+    return f"{clean(name)} ({', '.join(f'{clean(str(level))} {count(n)}' for level, n in largest[:_MOST_LEVELS])}{more})"

@@ -61,11 +61,11 @@ def ends(finding: Finding) -> Ends | None:
 def affected(finding: Finding) -> tuple[Group, ...]:
     """Return the groups of which a finding tells: the one with the worse rate, or both where no side is better or no pair stands out."""
     if finding.diffuse:
-        return tuple(each.group for each in _far_from_the_rest(finding))
-    found = ends(finding)
-    if found is None:
+        return tuple(rate.group for rate in _far_from_the_rest(finding))
+    extremes = ends(finding)
+    if extremes is None:
         return ()
-    return (found.first.group,) if finding.better != "neither" else (found.first.group, found.second.group)
+    return (extremes.first.group,) if finding.better != "neither" else (extremes.first.group, extremes.second.group)
 
 
 def beyond_the_rest(finding: Finding) -> tuple[Group, ...]:
@@ -78,8 +78,8 @@ def beyond_the_rest(finding: Finding) -> tuple[Group, ...]:
 
 
 def _far_from_the_rest(finding: Finding) -> list[Rate]:
-    farthest = sorted(finding.contrasts, key=lambda each: (each.p, -abs(each.difference)))[:_DIFFUSE_NAMED]
-    return [phrases.rate_of(finding, each.first) for each in farthest]
+    farthest = sorted(finding.contrasts, key=lambda contrast: (contrast.p, -abs(contrast.difference)))[:_DIFFUSE_NAMED]
+    return [phrases.rate_of(finding, contrast.first) for contrast in farthest]
 
 
 # ---- sentences -----------------------------------------------------------------------------------------------------------------------
@@ -87,21 +87,21 @@ def _far_from_the_rest(finding: Finding) -> list[Rate]:
 
 def statement(finding: Finding, audit: AuditResult) -> str:
     """Return for whom a rate is worse, without a full stop: ``Less accurate for Black faces: 88.6 %, against 96.7 % for White faces``."""
-    found = ends(finding)
-    if found is None:
+    extremes = ends(finding)
+    if extremes is None:
         return f"{_upper(rate_name(finding, audit))} by {phrases.attributes(finding.attributes)} is not estimable"
     if finding.diffuse:
-        far = " and ".join(f"{_whom(each, finding, audit)} ({phrases.cell_value(each)})" for each in _far_from_the_rest(finding))
+        far = " and ".join(f"{_whom(rate, finding, audit)} ({phrases.cell_value(rate)})" for rate in _far_from_the_rest(finding))
         differs = f"{_upper(rate_name(finding, audit))} differs by {phrases.attributes(finding.attributes)}"
         return f"{differs}, though no two groups stand out: farthest from the rest are {far}"
-    more = "less" if found.first.group == found.pair.lower else "more"
+    more = "less" if extremes.first.group == extremes.pair.lower else "more"
     if finding.gap and finding.gap.within:
-        named = f"{_whom(found.first, finding, audit, once=True)} than for {_whom(found.second, finding, audit)}"
+        named = f"{_whom(extremes.first, finding, audit, once=True)} than for {_whom(extremes.second, finding, audit)}"
         return f"{_verb(finding, audit, more)} for {named}, inside the same clusters"
-    first, second = (phrases.cell_value(rate) for rate in (found.first, found.second))
+    first, second = (phrases.cell_value(rate) for rate in (extremes.first, extremes.second))
     return (
-        f"{_verb(finding, audit, more)} for {_whom(found.first, finding, audit, once=True)}: {first}, against {second} for "
-        f"{_whom(found.second, finding, audit)}"
+        f"{_verb(finding, audit, more)} for {_whom(extremes.first, finding, audit, once=True)}: {first}, against {second} for "
+        f"{_whom(extremes.second, finding, audit)}"
     )
 
 
@@ -157,9 +157,9 @@ def question(finding: Finding, audit: AuditResult) -> str:
     whatever = f"whatever the {' and '.join(name.replace('_', ' ') for name in finding.attributes)}?"
     if finding.metric == "accuracy":
         return f"{_answers(finding, audit, '', 'equally', 'Equally accurate')} {whatever}"
-    asked = _QUESTIONS.get(finding.metric, _upper(f"{metric_of(finding, None)} equal")).format(outcome=finding.outcome)
+    clause = _QUESTIONS.get(finding.metric, _upper(f"{metric_of(finding, None)} equal")).format(outcome=finding.outcome)
     equal = f"{AT_EQUAL_TRUTH}, " if finding.shares else ""
-    return f"{_where(finding, audit)}{asked} {equal}{whatever}"
+    return f"{_where(finding, audit)}{clause} {equal}{whatever}"
 
 
 def _verb(finding: Finding, audit: AuditResult, more: str) -> str:
@@ -191,8 +191,8 @@ def _ambiguous(finding: Finding, audit: AuditResult) -> bool:
     """Whether another measurement asks the same of its answers."""
     name = (finding.metric, finding.outcome, finding.attributes, truth_of(finding, audit))
     return any(
-        (each.metric, each.outcome, each.attributes, truth_of(each, audit)) == name and each.measurement != finding.measurement
-        for each in audit.findings
+        (other.metric, other.outcome, other.attributes, truth_of(other, audit)) == name and other.measurement != finding.measurement
+        for other in audit.findings
     )
 
 

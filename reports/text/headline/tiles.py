@@ -69,7 +69,7 @@ def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: S
     """Return the gap of another attribute where that is a disparity too; what an open question could find; else the tolerance."""
     if headline.kind in ("inconclusive", "limited"):
         return _detectable(finding)
-    others = sorted((each for each in audit.findings if each.primary and each.verdict == "disparity"), key=by_severity)
+    others = sorted((other for other in audit.findings if other.primary and other.verdict == "disparity"), key=by_severity)
     elsewhere = next((other for other in others if other.attributes != finding.attributes), None)
     if elsewhere is not None:
         turned = f", {shift_tag(elsewhere)}" if shift_tag(elsewhere) else ""
@@ -94,8 +94,8 @@ def _detectable(finding: Finding) -> Tile:
 
 def _constant_tiles(audit: AuditResult) -> tuple[Tile, ...]:
     """Return how often the answers of the first measurement that does not look agree, and one answer for every image."""
-    found = [(record, record.responsiveness) for record in audit.measurements if record.responsiveness]
-    _, first = next(each for each in found if each[1].code not in (None, "looks"))
+    checked = [(record, record.responsiveness) for record in audit.measurements if record.responsiveness]
+    _, first = next(pair for pair in checked if pair[1].code not in (None, "looks"))
     against: AgainstConstant | None = first.against_constant
     right = () if against is None else (
         (percent(against.accuracy, 1), "of the answers agree with the labels"),

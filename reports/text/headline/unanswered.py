@@ -28,8 +28,8 @@ def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Setting
     size = ""
     pair = None if leading is None else phrases.leading_pair(leading)
     if leading is not None and pair is not None:
-        found = size_in_words(pair.difference, pair.low, pair.high, settings)
-        size = f"The gap in {rate_name(leading, audit)} by {phrases.attributes(leading.attributes)} is {found}."
+        gap_size = size_in_words(pair.difference, pair.low, pair.high, settings)
+        size = f"The gap in {rate_name(leading, audit)} by {phrases.attributes(leading.attributes)} is {gap_size}."
     advice = "No answers can be compared, only what came instead. The exact prompts are in the appendix; the answer log has every text."
     return f"None of {in_words(came.total(), 'question')} got an answer: {instead_words(came)}.", size, (advice,)
 
@@ -37,5 +37,5 @@ def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Setting
 def commonest(audit: AuditResult, primary: Sequence[Finding]) -> Finding | None:
     """Return the first planned question about what came most often instead of answers."""
     ways = [way for way, _ in instead_of_answers(audit).most_common()]
-    asked = [finding for finding in primary if finding.gap and finding.outcome in ways]
-    return min(asked, key=lambda each: ways.index(each.outcome or ""), default=None)
+    candidates = [finding for finding in primary if finding.gap and finding.outcome in ways]
+    return min(candidates, key=lambda finding: ways.index(finding.outcome or ""), default=None)

@@ -15,10 +15,14 @@ def ordered(replicates: Replicates, results: Results) -> list[tuple[ReplicatedGa
     audit = results.audits[replicates.audits[0]]
     findings = {finding.id: finding for finding in audit.findings}
 
-    def place(each: ReplicatedGap) -> tuple[object, ...]:
-        return -each.verdicts.count("disparity"), -(each.mean.value if each.mean else -1.0), by_severity(findings[each.finding])
+    def rank(question: ReplicatedGap) -> tuple[object, ...]:
+        return (
+            -question.verdicts.count("disparity"),
+            -(question.mean.value if question.mean else -1.0),
+            by_severity(findings[question.finding]),
+        )
 
-    return [(each, sentences.title(findings[each.finding], audit)) for each in sorted(replicates.findings, key=place)]
+    return [(question, sentences.title(findings[question.finding], audit)) for question in sorted(replicates.findings, key=rank)]
 
 
 def names(replicates: Replicates, results: Results) -> str:
@@ -35,24 +39,24 @@ def introduction(replicates: Replicates, results: Results) -> str:
     return f"{start} They reach the same verdict in {alike} of {in_words(of, 'pre-specified question')}."
 
 
-def question_sentence(each: ReplicatedGap, title: str, alpha: float) -> str:
+def question_sentence(question: ReplicatedGap, title: str, alpha: float) -> str:
     """Return what the replicates say to a question: groups first, then the number, then its uncertainty."""
-    mean, digits = each.mean, cells.places(each)
+    mean, digits = question.mean, cells.places(question)
     if mean is None:
         return f"{title}: fewer than two groups can be compared in every replicate."
     level = f"{100 * (1 - alpha):g} %"
     interval = f"{level} interval over images and replicates {number(mean.low, digits)} to {number(mean.high, digits)}"
-    turned = f"; {cells.turned_text(each)}" if cells.turned_text(each) else ""
+    turned = f"; {cells.turned_text(question)}" if cells.turned_text(question) else ""
     return (
         f"{title}: {phrases.group(mean.lowest)} lies {points(mean.value, digits)} below {phrases.group(mean.highest)} on average over "
-        f"{in_words(len(each.gaps), 'replicate')} ({interval}){turned}. Their gaps: {cells.gaps_text(each)} points, standard deviation "
-        f"{cells.deviation_text(each)}; {cells.verdicts_text(each)}."
+        f"{in_words(len(question.gaps), 'replicate')} ({interval}){turned}. Their gaps: {cells.gaps_text(question)} points, standard "
+        f"deviation {cells.deviation_text(question)}; {cells.verdicts_text(question)}."
     )
 
 
 def trust_line(results: Results, audit: AuditResult) -> str:
     """Return what replicates say to the first question of an audit; empty where there are none."""
-    found = next((replicate for replicate in results.replicates if any(results.audits[place] is audit for place in replicate.audits)), None)
-    if found is None or not found.findings:
+    replicates = next((replicate for replicate in results.replicates if any(results.audits[i] is audit for i in replicate.audits)), None)
+    if replicates is None or not replicates.findings:
         return ""
-    return question_sentence(*ordered(found, results)[0], results.settings.alpha)
+    return question_sentence(*ordered(replicates, results)[0], results.settings.alpha)
