@@ -17,31 +17,31 @@ _NAME = 26
 """Characters of the name of a series that there is room for; the table has it whole."""
 
 
-def series_panels(found: Conditions) -> tuple[SimpleNamespace, ...]:
+def series_panels(conditions: Conditions) -> tuple[SimpleNamespace, ...]:
     """Place the rate of every compared group over the strengths of each series, the baseline at 0; none for too many groups."""
-    groups = compared_groups(found)
+    groups = compared_groups(conditions)
     if not 1 <= len(groups) <= MOST_GROUPS:
         return ()
-    rates = [rate for rate in found.baseline_by_group if rate.group in groups]
-    rates += [each.after for result in found.results for each in result.by_group if each.after.group in groups]
+    rates = [rate for rate in conditions.baseline_by_group if rate.group in groups]
+    rates += [cell.after for result in conditions.results for cell in result.by_group if cell.after.group in groups]
     up = Scale((ticks := rate_axis(rates))[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
-    named = dict.fromkeys(result.condition.series for result in found.results if result.condition.series)
+    named = dict.fromkeys(result.condition.series for result in conditions.results if result.condition.series)
     marks = tuple(Mark(px(_LEFT - 5), px(up(tick) + 4), text) for tick, text in zip(ticks, percent_texts(ticks), strict=True))
-    return tuple(_panel(name, found, groups, up, marks) for name in named)
+    return tuple(_panel(name, conditions, groups, up, marks) for name in named)
 
 
-def line_legend(found: Conditions) -> tuple[tuple[str, str], ...]:
+def line_legend(conditions: Conditions) -> tuple[tuple[str, str], ...]:
     """Return the class of each line and whose it is."""
-    return tuple((f"l{place}", phrases.group(group)) for place, group in enumerate(compared_groups(found)))
+    return tuple((f"l{group_index}", phrases.group(group)) for group_index, group in enumerate(compared_groups(conditions)))
 
 
-def compared_groups(found: Conditions) -> list[Group]:
+def compared_groups(conditions: Conditions) -> list[Group]:
     """Return the groups that are compared."""
-    return [rate.group for rate in found.baseline_by_group if rate.status == "ok"]
+    return [rate.group for rate in conditions.baseline_by_group if rate.status == "ok"]
 
 
-def _panel(name: str, found: Conditions, groups: Sequence[Group], up: Scale, marks: tuple[Mark, ...]) -> SimpleNamespace:
-    results = [result for result in found.results if result.condition.series == name]
+def _panel(name: str, conditions: Conditions, groups: Sequence[Group], up: Scale, marks: tuple[Mark, ...]) -> SimpleNamespace:
+    results = [result for result in conditions.results if result.condition.series == name]
     last = max(result.condition.strength or 0.0 for result in results)
     across = Scale(0.0, last or 1.0, _LEFT, WIDTH - _RIGHT)
     steps = [0.0, *(result.condition.strength or 0.0 for result in results)]
@@ -52,24 +52,26 @@ def _panel(name: str, found: Conditions, groups: Sequence[Group], up: Scale, mar
         axis=f"M{_LEFT} {_TOP}V{HEIGHT - _BOTTOM}H{WIDTH - _RIGHT}",
         ticks=marks,
         steps=tuple(Mark(px(across(step)), px(HEIGHT - _BOTTOM + 16), f"{step:g}") for step in steps),
-        lines=tuple(_line(place, group, found, results, (across, up)) for place, group in enumerate(groups)),
+        lines=tuple(_line(group_index, group, conditions, results, (across, up)) for group_index, group in enumerate(groups)),
     )
 
 
-def _line(place: int, group: Group, found: Conditions, results: Sequence[ConditionResult], scales: tuple[Scale, Scale]) -> SimpleNamespace:
+def _line(
+    group_index: int, group: Group, conditions: Conditions, results: Sequence[ConditionResult], scales: tuple[Scale, Scale]
+) -> SimpleNamespace:
     across, up = scales
-    start = next((0.0, rate) for rate in found.baseline_by_group if rate.group == group)
-    others = [(result.condition.strength or 0.0, each.after) for result in results for each in result.by_group if each.after.group == group]
+    start = next((0.0, rate) for rate in conditions.baseline_by_group if rate.group == group)
+    others = [(result.condition.strength or 0.0, cell.after) for result in results for cell in result.by_group if cell.after.group == group]
     known = [
         (across(step), rate.value, rate.low, rate.high)
         for step, rate in (start, *others)
         if rate.value is not None and rate.low is not None and rate.high is not None
     ]
     # Side by side: intervals of several groups at one strength would hide each other.
-    places = [(x + 2.5 * place, up(value)) for x, value, _, _ in known]
+    places = [(x + 2.5 * group_index, up(value)) for x, value, _, _ in known]
     return SimpleNamespace(
-        dash=f"l{place}",
+        dash=f"l{group_index}",
         path=polyline(places),
         dots=dots(places),
-        intervals=posts((x + 2.5 * place, up(low), up(high)) for x, _, low, high in known),
+        intervals=posts((x + 2.5 * group_index, up(low), up(high)) for x, _, low, high in known),
     )

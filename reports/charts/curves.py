@@ -97,9 +97,9 @@ def _lines(groups: Sequence[Group], points: Sequence[Point], across: Scale, up: 
             dots=dots(paths[group]),
             label=Mark(px(x + 20), px(heights[group] + 4), cut(phrases.group(group), _NAME)),
             leader=f"M{px(x + 5)} {px(ends[group])}L{px(x + 17)} {px(heights[group])}",
-            dash=f"l{place}",
+            dash=f"l{group_index}",
         )
-        for place, group in enumerate(groups)
+        for group_index, group in enumerate(groups)
     )
 
 

@@ -70,7 +70,7 @@ class Scale:
         return self.left + (value - self.low) / (self.high - self.low) * (self.right - self.left)
 
 
-def px(place: float) -> str:
+def px(coordinate: float) -> str:
     """Return a coordinate in whole units, which are pixels of a wide screen: half a pixel is finer than any interval here.
 
     Examples
@@ -78,7 +78,7 @@ def px(place: float) -> str:
     >>> px(12.0), px(3.64159)
     ('12', '4')
     """
-    return f"{place:.0f}"
+    return f"{coordinate:.0f}"
 
 
 def dots(places: Iterable[tuple[float, float]]) -> str:
@@ -163,7 +163,7 @@ def signed_forest(differences: Sequence[tuple[str, float | None, float | None, f
 
 def replicates_forest(rows: Sequence[tuple[str, Estimate, Sequence[float]]], tolerance: float) -> SimpleNamespace:
     """Place labelled gaps with their intervals, and hollow the gap of each replicate; up to the tolerance, which is a line."""
-    placed = [_Row(short(label), gap.value, gap.low, gap.high, others=tuple(each)) for label, gap, each in rows]
+    placed = [_Row(short(label), gap.value, gap.low, gap.high, others=tuple(others)) for label, gap, others in rows]
     ticks = axis(0.0, max([tolerance, *(max(row.high, *row.others) for row in placed)]))
     return _forest(placed, ticks, tick_texts(ticks), (tolerance, "tolerance"))
 

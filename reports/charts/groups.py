@@ -53,7 +53,7 @@ class ThinRows:
     """Both ends of an interval, the rate, and how far down."""
 
 
-def share(place: float) -> str:
+def share(fraction: float) -> str:
     """Return a share of a width as SVG takes it.
 
     Examples
@@ -61,7 +61,7 @@ def share(place: float) -> str:
     >>> share(0.5), share(0.12345)
     ('50%', '12.3%')
     """
-    return f"{100 * place:.1f}".removesuffix(".0") + "%"
+    return f"{100 * fraction:.1f}".removesuffix(".0") + "%"
 
 
 def plot_scale(ticks: Sequence[float]) -> Scale:
@@ -100,8 +100,8 @@ def _rows(cells: Sequence[Rate], hot: set[Group], contrasts: dict[Group, Contras
     """Return rows in order, of many groups those between the extremes together."""
     many, rows, thin = len(cells) > MANY_GROUPS, [], list[Rate]()
     height = max(1, min(_THICKEST, _THIN_ROOM // len(cells)))
-    for place, cell in enumerate(cells):
-        if many and LABELLED <= place < len(cells) - LABELLED and cell.group not in hot:
+    for rank, cell in enumerate(cells):
+        if many and LABELLED <= rank < len(cells) - LABELLED and cell.group not in hot:
             thin.append(cell)
             continue
         rows += [*_together(thin, height, scale), _row(cell, cell.group in hot, contrasts.get(cell.group), scale)]

@@ -20,7 +20,7 @@ _LONGEST = 18
 def reliability_panel(group: GroupCalibration) -> SimpleNamespace:
     """Place accuracy against confidence, bin by bin; bins of fewer than ten images have no dot."""
     across, up = Scale(0.0, 1.0, _LEFT, _RIGHT), Scale(0.0, 1.0, _BOTTOM, _TOP)
-    bins = [(across(each.confidence), each.accuracy) for each in group.bins if each.confidence is not None and each.accuracy is not None]
+    bins = [(across(bin_.confidence), bin_.accuracy) for bin_ in group.bins if bin_.confidence is not None and bin_.accuracy is not None]
     return SimpleNamespace(
         label=cut(phrases.group(group.group), _LONGEST),
         line="",

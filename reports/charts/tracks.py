@@ -93,8 +93,8 @@ def difference_track(value: float, low: float, high: float, ticks: Sequence[floa
 
 def chance_track(value: float, chance: ChanceBand, ticks: Sequence[float], *, hot: bool) -> Track:
     """Return a number as a dot, filled where it is beyond chance, over the bar of what chance gives and the line of what is expected."""
-    scale, place = scale_of(ticks), dots([(scale_of(ticks)(value), _MIDDLE)])
-    dot: Track = (("dot hot", place),) if hot else (("dot", place), ("hole", place))
+    scale, marker = scale_of(ticks), dots([(scale_of(ticks)(value), _MIDDLE)])
+    dot: Track = (("dot hot", marker),) if hot else (("dot", marker), ("hole", marker))
     bar = ("interval", bars([(scale(chance.low), scale(chance.high), _MIDDLE)]))
     return grid(ticks), bar, *_line(chance.mean, scale, HEIGHT), *dot
 
@@ -105,8 +105,8 @@ def baseline_track(rate: Estimate, baseline: Estimate | None, ticks: Sequence[fl
     colour = " hot" if hot else " cool"
     beneath: Track = ()
     if baseline is not None:
-        place = dots([(scale(baseline.value), below)])
-        beneath = (("interval", bars([(scale(baseline.low), scale(baseline.high), below)])), ("dot", place), ("hole", place))
+        marker = dots([(scale(baseline.value), below)])
+        beneath = (("interval", bars([(scale(baseline.low), scale(baseline.high), below)])), ("dot", marker), ("hole", marker))
     return (
         grid(ticks),
         *beneath,
@@ -117,18 +117,18 @@ def baseline_track(rate: Estimate, baseline: Estimate | None, ticks: Sequence[fl
 
 def change_track(before: float, after: Estimate, ticks: Sequence[float], *, hot: bool = False) -> Track:
     """Return a number before, hollow, and after, filled with its interval; a thin line joins the two."""
-    scale, place = scale_of(ticks), dots([(scale_of(ticks)(before), _MIDDLE)])
+    scale, marker = scale_of(ticks), dots([(scale_of(ticks)(before), _MIDDLE)])
     link = ("link", bars([(scale(before), scale(after.value), _MIDDLE)]))
     first, zero, *marks = difference_track(after.value, after.low, after.high, ticks, hot=hot)
-    return first, zero, link, ("dot", place), ("hole", place), *marks
+    return first, zero, link, ("dot", marker), ("hole", marker), *marks
 
 
 def pair_track(first: float, second: float, ticks: Sequence[float]) -> Track:
     """Return two numbers, the first hollow and the second filled, joined by a thin line."""
     scale = scale_of(ticks)
-    place = dots([(scale(first), _MIDDLE)])
+    marker = dots([(scale(first), _MIDDLE)])
     link = ("link", bars([(scale(first), scale(second), _MIDDLE)]))
-    return grid(ticks), link, ("dot", place), ("hole", place), ("dot cool", dots([(scale(second), _MIDDLE)]))
+    return grid(ticks), link, ("dot", marker), ("hole", marker), ("dot cool", dots([(scale(second), _MIDDLE)]))
 
 
 def bars_track(pair: tuple[float, float], others: Sequence[float], ticks: Sequence[float], *, hot: bool) -> Track:

@@ -57,4 +57,4 @@ def comparison_contexts(comparisons: Comparisons) -> tuple[ComparisonContext, ..
 
 def _placed(key: str, comparison: Comparison) -> tuple[PlacedChange, ...]:
     placed = (PlacedChange(f"{key}-f{i}", text.title(change), change) for i, change in enumerate(comparison.changes, 1))
-    return tuple(sorted(placed, key=lambda each: text.by_weight(each.change)))
+    return tuple(sorted(placed, key=lambda placed_change: text.by_weight(placed_change.change)))

@@ -35,8 +35,8 @@ _PAIRS: Columns[PairChange] = (
 
 def view(context: ComparisonContext) -> SimpleNamespace:
     """Return every change."""
-    primary, exploratory = (tuple(_details(each, context) for each in part) for part in (context.primary, context.exploratory))
-    title = sentences.exploratory_title([each.placed.title for each in exploratory])
+    primary, exploratory = (tuple(_details(placed, context) for placed in part) for part in (context.primary, context.exploratory))
+    title = sentences.exploratory_title([change.placed.title for change in exploratory])
     return SimpleNamespace(primary=primary, exploratory=exploratory, title=title)
 
 

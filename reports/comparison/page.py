@@ -43,8 +43,8 @@ def comparison_page(comparisons: Comparisons) -> SimpleNamespace:
         about=provenance(comparisons, text.comparisons_title(comparisons), hashes, COMPARISON, to_json(comparisons)),
         deck=text.deck(comparisons),
         contents=[
-            *((f"Step by step · {each.series.probe}" if len(series) > 1 else "Step by step", each.key, "") for each in series),
-            *contents(*((_name(each.context) if several else "", each.context.key, each.sections) for each in shown), ("", "", closing)),
+            *((f"Step by step · {view.series.probe}" if len(series) > 1 else "Step by step", view.key, "") for view in series),
+            *contents(*((_name(part.context) if several else "", part.context.key, part.sections) for part in shown), ("", "", closing)),
         ],
         comparisons=comparisons,
         series=series,

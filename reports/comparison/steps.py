@@ -16,7 +16,7 @@ from reports.text.numbers import count, p_value
 
 def series_views(comparisons: Comparisons) -> tuple[SimpleNamespace, ...]:
     """Return every series."""
-    return tuple(_series(f"s{i}", each) for i, each in enumerate(comparisons.series, 1))
+    return tuple(_series(f"s{i}", series) for i, series in enumerate(comparisons.series, 1))
 
 
 def _series(key: str, series: Series) -> SimpleNamespace:

@@ -26,16 +26,16 @@ def card(results: Results) -> str:
 def changes_card(facts: Comparisons) -> str:
     """Return the card of what changed; every foreign string is escaped."""
     primary = [(trajectory, series) for series in facts.series for trajectory in series.trajectories if trajectory.primary]
-    followed = [f"{comparison_text.title(each)}: {changes.trajectory_reason(each, series)}" for each, series in primary]
+    followed = [f"{comparison_text.title(trajectory)}: {changes.trajectory_reason(trajectory, series)}" for trajectory, series in primary]
     steps = f"<p>Over {len(facts.sides)} checkpoints:</p>{_list(followed)}" if followed else ""
     return "".join([*map(_comparison, facts.comparisons), steps])
 
 
 def _audit(audit: AuditResult, settings: Settings) -> str:
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
-    said = headline_of(audit, settings)
+    headline = headline_of(audit, settings)
     return (
-        f"<div><p><strong>{_text(f'{audit.model.name} · {audit.probe.name}: {said.verdict_line}')}.</strong> {_text(said.text)}</p>"
+        f"<div><p><strong>{_text(f'{audit.model.name} · {audit.probe.name}: {headline.verdict_line}')}.</strong> {_text(headline.text)}</p>"
         f"{_list([sentences.headline(finding, audit) for finding in primary])}"
         f"<p>Not tested: {_text('; '.join(audit.probe.not_tested))}.</p></div>"
     )

@@ -56,10 +56,10 @@ def rates_by_step(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
     """Draw the rate of every compared group over the steps, and the step from which on a gap is detected."""
     axes = axes_of(ax, 3.4)
     groups = [rate.group for rate in trajectory.points[0].rates if rate.status == "ok"]
-    for place, group in enumerate(groups):
+    for group_index, group in enumerate(groups):
         own = [(point.step, rate) for point in trajectory.points for rate in point.rates if rate.group == group and rate.value is not None]
         n = own[-1][1].n if own else 0
-        marker, dash = MARKERS[place % len(MARKERS)], _DASHES[place // 10 % len(_DASHES)]
+        marker, dash = MARKERS[group_index % len(MARKERS)], _DASHES[group_index // 10 % len(_DASHES)]
         name = literal(f"{phrases.group(group)} ({count(n)})")
         values = [100 * (rate.value or 0.0) for _, rate in own]
         axes.plot([step for step, _ in own], values, marker=marker, linestyle=dash, label=name)

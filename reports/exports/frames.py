@@ -103,14 +103,14 @@ def changes(facts: Comparisons) -> pd.DataFrame:
 
 def group_changes(facts: Comparisons) -> pd.DataFrame:
     """Return one row a question, comparison and group, all images last; `gained` images are an event only after."""
-    cells = ((each, change, cell) for each, change in _changes(facts) for cell in (*change.by_group, change.overall))
+    cells = ((comparison, change, cell) for comparison, change in _changes(facts) for cell in (*change.by_group, change.overall))
     return frame(tidy((SIDES, FINDING, _RATE_CHANGE), cells))
 
 
 def gaps_by_step(facts: Comparisons) -> pd.DataFrame:
     """Return one row a question and checkpoint: the gap with its simultaneous interval; empty unless a series was compared."""
-    asked = {**FINDING, "primary": "primary", "tolerance": "tolerance"}
-    return frame(tidy(({"probe": "probe"}, asked, _STEP_GAP), _points(facts)))
+    columns = {**FINDING, "primary": "primary", "tolerance": "tolerance"}
+    return frame(tidy(({"probe": "probe"}, columns, _STEP_GAP), _points(facts)))
 
 
 def rates_by_step(facts: Comparisons) -> pd.DataFrame:

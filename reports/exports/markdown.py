@@ -55,27 +55,27 @@ def summary_markdown(results: Results) -> str:
 
 def lead_markdown(audit: AuditResult, settings: Settings, *, named: bool = False) -> str:
     """Return verdict and headline of an audit: what is read first."""
-    said = headline_of(audit, settings)
+    headline = headline_of(audit, settings)
     name = f"{'LIMITED RUN. ' * audit.data.limited}{f'{_name(audit)}: ' if named else ''}"
-    caveat = f"{escaped(said.caveat)} " if said.caveat else ""
-    return f"{caveat}**{escaped(name + said.verdict_line)}.** {escaped(said.body)}"
+    caveat = f"{escaped(headline.caveat)} " if headline.caveat else ""
+    return f"{caveat}**{escaped(name + headline.verdict_line)}.** {escaped(headline.body)}"
 
 
-def _replicates(found: Replicates, results: Results) -> list[str]:
-    asked = replicates.ordered(found, results)
-    lines = [replicates.question_sentence(*each, results.settings.alpha) for each in asked[:_MOST_REPLICATED]]
-    more = f"{_MOST_REPLICATED} of {in_words(len(asked), 'question')}." if len(asked) > _MOST_REPLICATED else ""
-    parts = ["### Replicates", escaped(replicates.introduction(found, results)), _bullets(lines), more]
+def _replicates(replicate: Replicates, results: Results) -> list[str]:
+    questions = replicates.ordered(replicate, results)
+    lines = [replicates.question_sentence(*question, results.settings.alpha) for question in questions[:_MOST_REPLICATED]]
+    more = f"{_MOST_REPLICATED} of {in_words(len(questions), 'question')}." if len(questions) > _MOST_REPLICATED else ""
+    parts = ["### Replicates", escaped(replicates.introduction(replicate, results)), _bullets(lines), more]
     return [part for part in parts if part]
 
 
 def _paired_models(results: Results) -> list[str]:
     """Return each comparison of a run in one paragraph and the change that stands out."""
     paired, parts = results.paired_models, []
-    for each in paired.comparisons if paired else ():
-        primary = sorted(each.changes, key=comparison_text.by_weight)
-        verdict = verdict_markdown(comparison_sentence(each), changes.comparison_reason(each))
-        parts += [f"### {escaped(comparison_text.which(each))}", verdict, _bullets(map(comparison_text.headline, primary[:1]))]
+    for comparison in paired.comparisons if paired else ():
+        primary = sorted(comparison.changes, key=comparison_text.by_weight)
+        verdict = verdict_markdown(comparison_sentence(comparison), changes.comparison_reason(comparison))
+        parts += [f"### {escaped(comparison_text.which(comparison))}", verdict, _bullets(map(comparison_text.headline, primary[:1]))]
     return parts + ([f"Caveats: {escaped(' '.join(map(sentence, paired.notes)))}"] if paired and paired.notes else [])
 
 
@@ -125,8 +125,8 @@ def _finding(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[
     words += ["group composition"] if composition_sentence(finding) else []
     pair = phrases.leading_pair(finding)
     ends = [] if pair is None else [phrases.short_rate(finding, group) for group in (pair.higher, pair.lower)]
-    said = (within_sentence(finding), undecided_sentence(finding, audit, settings), *ratio_sentences(finding), rule_sentence(finding))
-    beside = " ".join(filter(None, (phrases.gap_text(finding), *said)))
+    remarks = (within_sentence(finding), undecided_sentence(finding, audit, settings), *ratio_sentences(finding), rule_sentence(finding))
+    beside = " ".join(filter(None, (phrases.gap_text(finding), *remarks)))
     return (", ".join(filter(None, words)), sentences.title(finding, audit), *ends, beside, phrases.chance_text(finding))
 
 
@@ -140,7 +140,7 @@ def _name(audit: AuditResult) -> str:
 def comparison_markdown(comparisons: Comparisons) -> str:
     """Return a summary of what changed."""
     parts = [f"## {escaped(comparison_text.comparisons_title(comparisons))}", *map(_series, comparisons.series)]
-    put = [(comparison_text.which(each), change_gate_rows(comparisons, each)) for each in comparisons.comparisons]
+    put = [(comparison_text.which(comparison), change_gate_rows(comparisons, comparison)) for comparison in comparisons.comparisons]
     parts += _gates(comparisons.gates, put)
     for comparison in comparisons.comparisons:
         parts += _comparison(comparison)

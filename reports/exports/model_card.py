@@ -34,12 +34,12 @@ def model_cards(results: Results) -> dict[str, str]:
 
 
 def _card(results: Results, audits: Sequence[AuditResult]) -> str:
-    name, found = _named(audits[0].model.name), [gap for audit in audits for gap in _gaps(audit)]
+    name, metrics = _named(audits[0].model.name), [gap for audit in audits for gap in _gaps(audit)]
     data = {
-        **({} if found else {"model_name": name}),
+        **({} if metrics else {"model_name": name}),
         **({} if phrases.answers_only(audits[0].model) else {"pipeline_tag": _task(audits[0])}),
         "tags": ["vlm-audit", "bias-evaluation"],
-        **({"model-index": [{"name": name, "results": _by_data(found)}]} if found else {}),
+        **({"model-index": [{"name": name, "results": _by_data(metrics)}]} if metrics else {}),
     }
     written = yaml.safe_dump(data, allow_unicode=True, sort_keys=False).strip()
     return ordinary_spaces(f"---\n{written}\n---\n\n{_body(results, audits)}")
@@ -53,10 +53,10 @@ def _gaps(audit: AuditResult) -> Iterator[tuple[AuditResult, dict[str, Any]]]:
             yield audit, {"type": f"{finding.metric}_gap", "value": value, "name": _named(_metric_name(finding, audit))}
 
 
-def _by_data(found: Sequence[tuple[AuditResult, dict[str, Any]]]) -> list[dict[str, Any]]:
+def _by_data(metrics: Sequence[tuple[AuditResult, dict[str, Any]]]) -> list[dict[str, Any]]:
     """Return one entry for each task and data set, by which the hub tells results apart."""
     entries: dict[tuple[str, str], dict[str, Any]] = {}
-    for audit, metric in found:
+    for audit, metric in metrics:
         task, data = _task(audit), _named(audit.data.name)
         new = {"task": {"type": task}, "dataset": {"name": _named(audit.data.source), "type": data}, "metrics": []}
         entries.setdefault((task, data), new)["metrics"].append(metric)
@@ -90,7 +90,7 @@ def _body(results: Results, audits: Sequence[AuditResult]) -> str:
     parts.append(
         f"Measured with {escaped(results.tool)} on {escaped(written_date(results.timing.created))}; sha256 of {hashed} "
         f"`{escaped(audits[0].model.sha256)}`. {phrases.intervals(results.settings.alpha)} "
-        f"These numbers describe the {'images' if any(each.data.listed for each in audits) else 'texts'} tested, not any other use."
+        f"These numbers describe the {'images' if any(audit.data.listed for audit in audits) else 'texts'} tested, not any other use."
     )
     return "\n\n".join(parts) + "\n"
 

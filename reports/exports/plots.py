@@ -93,7 +93,7 @@ def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: b
 
     `primary`: only the pre-specified questions.
     """
-    shown = sorted((each for each in audit.findings if each.primary or not primary), key=by_severity)
+    shown = sorted((finding for finding in audit.findings if finding.primary or not primary), key=by_severity)
     axes = axes_of(ax, 1.4 * _ROW * len(shown) + _FRAME)
     for y, finding in enumerate(shown):
         pair = phrases.leading_pair(finding)
@@ -141,11 +141,11 @@ def heatmap(finding: Finding, audit: AuditResult, ax: Axes | None = None) -> Axe
     axes = axes_of(ax, 0.55 * len(rows) + 1.4)
     shades = [[_distance(cells.get((row, column)), finding.overall) for column in columns] for row in rows]
     judged = [_distance(cell, finding.overall) for cell in cells.values() if cell.status == "ok"]
-    known = judged or [each for shade in shades for each in shade if not math.isnan(each)]
+    known = judged or [shade for row in shades for shade in row if not math.isnan(shade)]
     reach = max(map(abs, known), default=0.0) or 1.0
     image = axes.imshow(shades, cmap=LinearSegmentedColormap.from_list("about all images", _SHADES), vmin=-reach, vmax=reach, aspect="auto")
-    for place, cell in ((place, cells.get((row, column))) for place, row, column in _grid(rows, columns)):
-        _cell(axes, place, cell)
+    for position, cell in ((position, cells.get((row, column))) for position, row, column in _grid(rows, columns)):
+        _cell(axes, position, cell)
     axes.set_xticks(range(len(columns)), [literal(short(name)) for name in columns])
     axes.set_yticks(range(len(rows)), [literal(short(name)) for name in rows])
     axes.set(
@@ -170,10 +170,10 @@ def _grid(rows: Sequence[str], columns: Sequence[str]) -> Iterable[tuple[tuple[i
     return (((x, y), row, column) for y, row in enumerate(rows) for x, column in enumerate(columns))
 
 
-def _cell(axes: Axes, place: tuple[int, int], cell: Rate | None) -> None:
+def _cell(axes: Axes, position: tuple[int, int], cell: Rate | None) -> None:
     from matplotlib.patches import Rectangle
 
-    x, y = place
+    x, y = position
     if cell is None or cell.value is None:
         axes.text(x, y, "no images" if cell is None else sentences.STATUSES[cell.status], ha="center", va="center", fontsize=7, color=FAINT)
         return
@@ -207,26 +207,28 @@ def specification(curve: SpecificationCurve, alpha: float, ax: Axes | None = Non
     return axes
 
 
-def what_ifs(asked: WhatIfs, ax: Axes | None = None) -> Axes:
+def what_ifs(question: WhatIfs, ax: Axes | None = None) -> Axes:
     """Draw every setting that was tried on the plane of gap against accuracy; large marks were chosen beforehand.
 
     `UsageError` if every setting was refused.
     """
-    if asked.target is None or not asked.target.points:
-        reasons = "; ".join(dict.fromkeys(sentence(each.reason) for each in asked.refused))
-        raise UsageError(f"every setting was refused for {sentence(asked.question)!r}", why=reasons or None)
+    if question.target is None or not question.target.points:
+        reasons = "; ".join(dict.fromkeys(sentence(refusal.reason) for refusal in question.refused))
+        raise UsageError(f"every setting was refused for {sentence(question.question)!r}", why=reasons or None)
     axes = axes_of(ax, 4.4)
-    tried = [point.what_if for point in asked.target.points]
-    for place, method in enumerate(dict.fromkeys(each.method for each in tried)):
-        own = [each for each in tried if each.method == method]
-        places = [100 * each.gap.value for each in own], [100 * each.utility.after for each in own]
-        marker = MARKERS[place % len(MARKERS)]
-        axes.scatter(*places, s=[70 if each.default else 18 for each in own], marker=marker, label=literal(method), alpha=0.8, zorder=2)
-    home = ([100 * asked.target.gap], [100 * asked.target.accuracy])
+    tried = [point.what_if for point in question.target.points]
+    for method_index, method in enumerate(dict.fromkeys(what_if.method for what_if in tried)):
+        own = [what_if for what_if in tried if what_if.method == method]
+        places = [100 * what_if.gap.value for what_if in own], [100 * what_if.utility.after for what_if in own]
+        marker = MARKERS[method_index % len(MARKERS)]
+        axes.scatter(
+            *places, s=[70 if what_if.default else 18 for what_if in own], marker=marker, label=literal(method), alpha=0.8, zorder=2
+        )
+    home = ([100 * question.target.gap], [100 * question.target.accuracy])
     axes.plot(*home, "o", color="black", markerfacecolor="none", markersize=15, label="the unmodified model")
     axes.set_xlim(left=0)
     axes.set_xlabel(f"gap, {POINTS}")
-    axes.set_ylabel(f"accuracy, % of {count(asked.target.shown_on)} images")
+    axes.set_ylabel(f"accuracy, % of {count(question.target.shown_on)} images")
     despine(axes)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return axes

@@ -92,14 +92,18 @@ def gaps_table(results: Results) -> TidyTable:
 def contrasts_table(results: Results) -> TidyTable:
     """Return one row a finding and contrast: each group against the rest, then each pair."""
     level = _level_of(results)
-    contrasts = ((audit, finding, each, level) for audit, finding in _findings(results) for each in (*finding.contrasts, *finding.pairs))
+    contrasts = (
+        (audit, finding, contrast, level) for audit, finding in _findings(results) for contrast in (*finding.contrasts, *finding.pairs)
+    )
     return tidy((AUDIT, FINDING, _CONTRAST, _LEVEL_OF), contrasts)
 
 
 def shares_table(results: Results) -> TidyTable:
     """Return one row a group of each share given whose truth is known; shown and never tested."""
     level = _level_of(results)
-    return tidy((AUDIT, FINDING, _SHARE, _LEVEL_OF), ((audit, each, of, level) for audit, each in _findings(results) for of in each.shares))
+    return tidy(
+        (AUDIT, FINDING, _SHARE, _LEVEL_OF), ((audit, finding, of, level) for audit, finding in _findings(results) for of in finding.shares)
+    )
 
 
 def _level_of(results: Results) -> Mapping[str, float]:
@@ -119,11 +123,11 @@ def replicates_table(results: Results) -> TidyTable:
 def _replicated(results: Results) -> Iterable[tuple[object, ...]]:
     for together in results.replicates:
         findings = {finding.id: finding for finding in results.audits[together.audits[0]].findings}
-        for each in together.findings:
-            for place, audit in enumerate(together.audits):
-                difference = each.mean.differences[place] if each.mean else None
-                own = {"verdict": each.verdicts[place], "gap": each.gaps[place], "difference": difference}
-                yield results.audits[audit], findings[each.finding], own, {"replicates": len(each.gaps), "each": each}
+        for question in together.findings:
+            for replicate, audit in enumerate(together.audits):
+                difference = question.mean.differences[replicate] if question.mean else None
+                own = {"verdict": question.verdicts[replicate], "gap": question.gaps[replicate], "difference": difference}
+                yield results.audits[audit], findings[question.finding], own, {"replicates": len(question.gaps), "each": question}
 
 
 def _groups(results: Results) -> TidyTable:

@@ -29,8 +29,8 @@ def _value(item: object, path: str) -> object:
     >>> _value({"group": ("a", "b")}, "group"), _value({"group": ()}, "group or all images"), _value({"gap": None}, "gap.value")
     ('a x b', 'all images', None)
     """
-    place, _, empty = path.partition(" or ")
-    for part in place.split("."):
+    dotted, _, empty = path.partition(" or ")
+    for part in dotted.split("."):
         if item is None:
             return None
         item = item[int(part)] if isinstance(item, tuple) else item[part] if isinstance(item, Mapping) else getattr(item, part)

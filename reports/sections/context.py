@@ -42,7 +42,7 @@ class AuditContext:
     @property
     def most_significant(self) -> PlacedFinding | None:
         """The first finding with a gap, in the order of the findings table."""
-        return next((each for each in (*self.primary, *self.exploratory) if each.finding.gap), None)
+        return next((placed for placed in (*self.primary, *self.exploratory) if placed.finding.gap), None)
 
 
 def audit_contexts(results: Results) -> tuple[AuditContext, ...]:
@@ -52,4 +52,4 @@ def audit_contexts(results: Results) -> tuple[AuditContext, ...]:
 
 def _placed(key: str, audit: AuditResult) -> tuple[PlacedFinding, ...]:
     placed = (PlacedFinding(f"{key}-f{i}", sentences.title(finding, audit), finding) for i, finding in enumerate(audit.findings, 1))
-    return tuple(sorted(placed, key=lambda each: by_severity(each.finding)))
+    return tuple(sorted(placed, key=lambda placed_finding: by_severity(placed_finding.finding)))

@@ -13,16 +13,16 @@ from reports.text.order import by_severity
 
 def overview(contexts: Sequence[AuditContext]) -> SimpleNamespace:
     """Return the audits as columns, and every pre-specified question of any of them as a row, the worst first."""
-    asked: dict[tuple[str, str], dict[str, PlacedFinding]] = {}
+    questions: dict[tuple[str, str], dict[str, PlacedFinding]] = {}
     for context in contexts:
-        for each in context.primary:
-            asked.setdefault((context.audit.probe.name, each.finding.id), {})[context.key] = each
-    ordered = sorted(asked.values(), key=lambda found: min(by_severity(each.finding) for each in found.values()))
-    judged = [found for found in ordered if any(_has_verdict(each) for each in found.values())]
+        for placed in context.primary:
+            questions.setdefault((context.audit.probe.name, placed.finding.id), {})[context.key] = placed
+    ordered = sorted(questions.values(), key=lambda findings: min(by_severity(placed.finding) for placed in findings.values()))
+    judged = [findings for findings in ordered if any(_has_verdict(placed) for placed in findings.values())]
     by_key = {context.key: context for context in contexts}
     return SimpleNamespace(
         audits=tuple(_column(context) for context in contexts),
-        rows=tuple(_row(found, by_key) for found in judged),
+        rows=tuple(_row(findings, by_key) for findings in judged),
         without=len(ordered) - len(judged),
         level=interval_level(contexts[0].results.settings),
     )
@@ -44,11 +44,11 @@ def _column(context: AuditContext) -> SimpleNamespace:
     )
 
 
-def _row(found: dict[str, PlacedFinding], contexts: dict[str, AuditContext]) -> SimpleNamespace:
-    first = next(iter(found))
+def _row(findings: dict[str, PlacedFinding], contexts: dict[str, AuditContext]) -> SimpleNamespace:
+    first = next(iter(findings))
     return SimpleNamespace(
-        question=question(found[first].finding, contexts[first].audit),
-        cells=tuple(_cell(found[key]) if key in found else None for key in contexts),
+        question=question(findings[first].finding, contexts[first].audit),
+        cells=tuple(_cell(findings[key]) if key in findings else None for key in contexts),
     )
 
 

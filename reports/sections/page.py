@@ -97,7 +97,7 @@ def report_page(results: Results, facts: str) -> SimpleNamespace:
         about=provenance(results, audits_title(results), hashes, RESULTS, facts, pictures=any(audit.examples for audit in results.audits)),
         contents=contents(
             ("", "", together),
-            *((_name(each.context.audit) if several else "", each.context.key, each.sections) for each in audits),
+            *((_name(part.context.audit) if several else "", part.context.key, part.sections) for part in audits),
             ("For all of them" if several else "", "", closing),
         ),
         results=results,
@@ -120,9 +120,9 @@ def report_page(results: Results, facts: str) -> SimpleNamespace:
 def _units(data: Sequence[DataRecord]) -> dict[str, bool]:
     """Return what the page's images are, for the method: entries for what was not used are left out."""
     return {
-        "has_clusters": any(each.clusters is not None for each in data),
-        "has_weights": any(each.weights is not None for each in data),
-        "has_independent_images": any(each.clusters is None and each.weights is None for each in data),
+        "has_clusters": any(record.clusters is not None for record in data),
+        "has_weights": any(record.weights is not None for record in data),
+        "has_independent_images": any(record.clusters is None and record.weights is None for record in data),
     }
 
 

@@ -41,15 +41,15 @@ def audit_lines(results: Results, screen: Screen = _PIPE, *, verbose: bool = Fal
 
 def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[list[str]]:
     """Return what is said of one audit, in blocks between which a line is free."""
-    said = headline_of(audit, settings)
+    headline = headline_of(audit, settings)
     head = lines_of(f"{_name(audit)} · {in_words(audit.data.used, 'image') if audit.data.listed else 'no images'}", screen)
-    line = f"{'LIMITED RUN · ' * audit.data.limited}{said.verdict_line}"
-    head += lines_of(said.caveat, screen) if said.caveat else []
-    head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(said.body, screen)]
+    line = f"{'LIMITED RUN · ' * audit.data.limited}{headline.verdict_line}"
+    head += lines_of(headline.caveat, screen) if headline.caveat else []
+    head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(headline.body, screen)]
     beside = [choices_sentence(audit, settings), *left_out_by_rule(audit)]
     beside += [*([look_line(audit)] if verbose else []), *weighted(audit), *not_covered(audit.data.exclusions)]
     beside += analyses.lines(audit, settings)
-    if pair := min((each for each in audit.paired if each.outcome), key=by_significance, default=None):
+    if pair := min((paired for paired in audit.paired if paired.outcome), key=by_significance, default=None):
         beside.insert(0, sentences.paired_headline(pair))
     beside += [f"and what-ifs to {in_words(len(audit.what_ifs), 'question')}: see the report"] if audit.what_ifs else []
     rest = [line for text in beside if text for line in lines_of(text, screen)]
@@ -80,18 +80,18 @@ def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list
 
 def _last(audit: AuditResult, results: Results, screen: Screen) -> list[str]:
     """Return verdict and headline, and the strongest of what was not planned, as what is read last."""
-    said = headline_of(audit, results.settings)
+    headline = headline_of(audit, results.settings)
     name = f"{_name(audit)}: " if len(results.audits) > 1 else ""
-    lines = _marked(audit.verdict, f"{name}{said.word}. {said.text}", screen, whole=True)
-    return [*lines, *(_marked("signal", said.signal, screen) if said.signal else [])]
+    lines = _marked(audit.verdict, f"{name}{headline.word}. {headline.text}", screen, whole=True)
+    return [*lines, *(_marked("signal", headline.signal, screen) if headline.signal else [])]
 
 
 def _replicates(results: Results, screen: Screen) -> list[list[str]]:
     blocks = []
     for replicate in results.replicates:
-        asked = replicates.ordered(replicate, results)[:_MOST_REPLICATED]
+        questions = replicates.ordered(replicate, results)[:_MOST_REPLICATED]
         blocks += [lines_of(replicates.introduction(replicate, results), screen)]
-        blocks += [lines_of(replicates.question_sentence(*one, results.settings.alpha), screen) for one in asked]
+        blocks += [lines_of(replicates.question_sentence(*question, results.settings.alpha), screen) for question in questions]
     return blocks
 
 
@@ -119,17 +119,17 @@ def _rows(findings: Sequence[Finding], audit: AuditResult, settings: Settings, s
 
     Where that leaves no room for the ends, gap and ends have a line of their own; what is longer than its columns goes on below.
     """
-    cells = [_HEAD, *((groups_title(each, audit), _size(each), _ends(each)) for each in findings)]
-    asked, gap = (max(width(screen.characters(visible(cell[place]))) for cell in cells) for place in (0, 1))
+    cells = [_HEAD, *((groups_title(finding, audit), _size(finding), _ends(finding)) for finding in findings)]
+    title_width, gap = (max(width(screen.characters(visible(cell[column]))) for cell in cells) for column in (0, 1))
     room = screen.columns - 2
-    narrow = room - asked - gap - 4 < _ENDS
-    ends_room = room - gap - 2 - (0 if narrow else asked + 2)
+    narrow = room - title_width - gap - 4 < _ENDS
+    ends_room = room - gap - 2 - (0 if narrow else title_width + 2)
     lines = []
     for finding, (title, size, ends) in zip([None, *findings] if findings else [], cells, strict=bool(findings)):
         mark = _mark(finding.verdict, screen) if finding else " "
         beside = [(size, gap), (ends, ends_room)]
         titled = row_of([(title, room)], screen) if narrow else []
-        first, *others = [*titled, *row_of(beside if narrow else [(title, asked), *beside], screen, 2)]
+        first, *others = [*titled, *row_of(beside if narrow else [(title, title_width), *beside], screen, 2)]
         lines += [f"{mark} {first}", *(f"  {line}" for line in others), *(_beside(finding, audit, settings, screen) if finding else [])]
     return lines
 
@@ -146,15 +146,17 @@ def _ends(finding: Finding) -> str:
 
 def _beside(finding: Finding, audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
     """Return what must not be left out beside a gap: why it is undecided, its ratio, and what explains it."""
-    said = [
+    remarks = [
         evidence.within_sentence(finding),
         undecided_sentence(finding, audit, settings),
         *ratio_sentences(finding),
         rule_sentence(finding),
         evidence.shift_sentence(finding),
     ]
-    said += [f"explained by group composition: {equal_gap(finding)} at equal shares of true answers"] * bool(composition_sentence(finding))
-    return [line for text in said if text for line in lines_of(text, screen, indent=4)]
+    remarks += [f"explained by group composition: {equal_gap(finding)} at equal shares of true answers"] * bool(
+        composition_sentence(finding)
+    )
+    return [line for text in remarks if text for line in lines_of(text, screen, indent=4)]
 
 
 # ---- as a table ----------------------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ _PIPE = Screen()
 
 def comparison_lines(comparisons: Comparisons, screen: Screen = _PIPE) -> str:
     """Return what changed, and each verdict in words."""
-    blocks = [_series(each, screen) for each in comparisons.series]
+    blocks = [_series(series, screen) for series in comparisons.series]
     blocks += [_comparison(comparison, screen) for comparison in comparisons.comparisons]
     blocks += _gates(comparisons, screen)
     blocks.append([line for note in comparisons.notes for line in lines_of(f"note: {sentence(note)}", screen)])
@@ -47,10 +47,10 @@ def _gates(comparisons: Comparisons, screen: Screen) -> list[list[str]]:
 def paired_lines(results: Results, screen: Screen) -> list[list[str]]:
     """Return how the models of a run differ from the first: verdict and leading change of each comparison, and the caveats."""
     paired, blocks = results.paired_models, []
-    for each in paired.comparisons if paired else ():
-        verdict, leading = comparison_sentence(each), sorted(each.changes, key=comparison_text.by_weight)[:1]
-        texts = [f"{verdict.word}. {verdict.sentence} {changes.comparison_reason(each)}", *map(comparison_text.headline, leading)]
-        named = lines_of(comparison_text.which(each), screen)
+    for comparison in paired.comparisons if paired else ():
+        verdict, leading = comparison_sentence(comparison), sorted(comparison.changes, key=comparison_text.by_weight)[:1]
+        texts = [f"{verdict.word}. {verdict.sentence} {changes.comparison_reason(comparison)}", *map(comparison_text.headline, leading)]
+        named = lines_of(comparison_text.which(comparison), screen)
         blocks.append([*named, *(line for text in texts for line in lines_of(text, screen))])
     notes = [line for note in (paired.notes if paired else ()) for line in lines_of(f"note: {sentence(note)}", screen)]
     return [*blocks, notes] if notes else blocks

@@ -10,7 +10,7 @@ from reports.text.numbers import in_words
 
 def filled_lines(done: Iterable[Filled]) -> str:
     """Return what is in the cache now, and what cannot be read."""
-    return "\n".join(_line(each) for each in done)
+    return "\n".join(_line(filled) for filled in done)
 
 
 def _line(filled: Filled) -> str:

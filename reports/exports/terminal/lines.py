@@ -40,7 +40,7 @@ def fit(text: str, columns: int, more: str = "…") -> str:
 
 def width(text: str) -> int:
     """Return the columns of a text."""
-    return sum(0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
+    return sum(0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 # ---- on a screen ---------------------------------------------------------------------------------------------------------------------

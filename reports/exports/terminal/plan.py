@@ -32,10 +32,10 @@ def _said(plan: AuditPlan) -> Iterator[tuple[str, str]]:
         if model.upload:
             yield "sends", planned_sentence(model.upload)
             yield "costs", planned_cost(model.upload)
-    for place, probe in enumerate(plan.probes):
+    for probe_index, probe in enumerate(plan.probes):
         yield from _of_probe(probe, external=not plan.models)
-        for model in (each for each in plan.models if each.cached):
-            yield "", f"{in_words(model.cached[place], 'image')} in the cache for {model.name}"
+        for model in (model for model in plan.models if model.cached):
+            yield "", f"{in_words(model.cached[probe_index], 'image')} in the cache for {model.name}"
         for name, counts in probe.groups.items():
             shown = [f"{level} {n:,}" for level, n in counts.items()]
             more = f", and {in_words(len(shown) - _MOST_LEVELS, 'more level')}" if len(shown) > _MOST_LEVELS else ""
@@ -56,9 +56,9 @@ def _of_probe(probe: PlannedProbe, *, external: bool) -> Iterator[tuple[str, str
     if external:
         yield "data", f"{probe.data}: {in_words(probe.images, 'answer')} to {probe.name!r}"
         return
-    asked = f"{in_words(probe.planned, 'pre-specified question')}, {in_words(probe.exploratory, 'exploratory comparison')}"
+    questions = f"{in_words(probe.planned, 'pre-specified question')}, {in_words(probe.exploratory, 'exploratory comparison')}"
     others = "".join(f"; {count} and {explored} of a model that is asked in another way" for count, explored in probe.otherwise)
-    yield "probe", f"{probe.name} · {probe.data} · {in_words(probe.images, 'image')} · {asked}{others}"
+    yield "probe", f"{probe.name} · {probe.data} · {in_words(probe.images, 'image')} · {questions}{others}"
     if probe.unreadable:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in probe.unreadable.items())
         yield "", f"{sum(probe.unreadable.values()):,} of {in_words(probe.looked_at, 'file')} looked at cannot be read: {reasons}"
@@ -75,6 +75,6 @@ def _time(plan: AuditPlan) -> str:
     if not plan.to_embed:
         return "no image has to be embedded"
     if plan.seconds is None:
-        asked = any(not model.cached for model in plan.models)
-        return f"not known: {in_words(plan.to_embed, 'image')} are {'put to a model as questions' if asked else 'embedded'}"
+        as_questions = any(not model.cached for model in plan.models)
+        return f"not known: {in_words(plan.to_embed, 'image')} are {'put to a model as questions' if as_questions else 'embedded'}"
     return f"about {duration(plan.seconds)} to embed {in_words(plan.to_embed, 'image')}; then the statistics"

@@ -36,6 +36,6 @@ def _declared(findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
     """Return attribute -> its levels in declared order, which findings keep and a mapping in results.json does not."""
     order: dict[str, dict[str, None]] = {}
     for finding in findings:
-        for place, attribute in enumerate(finding.attributes):
-            order.setdefault(attribute, {}).update(dict.fromkeys(cell.group[place] for cell in finding.by_group))
+        for position, attribute in enumerate(finding.attributes):
+            order.setdefault(attribute, {}).update(dict.fromkeys(cell.group[position] for cell in finding.by_group))
     return {attribute: tuple(levels) for attribute, levels in order.items()}

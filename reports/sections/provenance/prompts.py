@@ -34,11 +34,11 @@ def _texts(audit: AuditResult) -> tuple[object, ...]:
     return audit.texts, audit.text_sets
 
 
-def _use(each: TextSet) -> str:
-    return f"{each.preset}: {each.variant}" if each.preset else NAMES.get(each.use, (each.use, ""))[0]
+def _use(text_set: TextSet) -> str:
+    return f"{text_set.preset}: {text_set.variant}" if text_set.preset else NAMES.get(text_set.use, (text_set.use, ""))[0]
 
 
-def _numbers(places: Sequence[int]) -> str:
+def _numbers(positions: Sequence[int]) -> str:
     """Return places in a list that is numbered from 1: "1-4, 9".
 
     Examples
@@ -46,22 +46,22 @@ def _numbers(places: Sequence[int]) -> str:
     >>> _numbers([0, 1, 2, 8, 4])
     '1–3, 9, 5'
     """
-    starts = [i for i, place in enumerate(places) if i == 0 or place != places[i - 1] + 1]
-    runs = [places[start:end] for start, end in pairwise([*starts, len(places)])]
+    starts = [i for i, position in enumerate(positions) if i == 0 or position != positions[i - 1] + 1]
+    runs = [positions[start:end] for start, end in pairwise([*starts, len(positions)])]
     return ", ".join(f"{run[0] + 1}–{run[-1] + 1}" if len(run) > 1 else f"{run[0] + 1}" for run in runs)
 
 
 _SETS: Columns[TextSet] = (
     ("Prompt template and variant, or what-if", _use),
-    ("Asked for", lambda each: "; ".join(each.questions)),
-    ("Texts", lambda each: _numbers(each.texts)),
+    ("Asked for", lambda text_set: "; ".join(text_set.questions)),
+    ("Texts", lambda text_set: _numbers(text_set.texts)),
 )
 
 
 def _examples(texts: RowTexts) -> Columns[Group]:
     """Return the columns of rows of questions and options."""
-    asked: Columns[Group] = (("Question", itemgetter(0)),) if texts.questions else ()
-    return (*asked, *((label, itemgetter(place)) for place, label in enumerate(texts.labels, 1)))
+    question: Columns[Group] = (("Question", itemgetter(0)),) if texts.questions else ()
+    return (*question, *((label, itemgetter(column)) for column, label in enumerate(texts.labels, 1)))
 
 
 def _view(key: str, record: MeasurementRecord, results: Results) -> SimpleNamespace:

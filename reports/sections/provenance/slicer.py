@@ -60,7 +60,7 @@ def slicer(results: Results) -> Mapping[str, Any] | None:
 
 
 def _table(audit: AuditResult, record: CountRecord, several: bool) -> Mapping[str, Any]:
-    measurement = next(each for each in audit.measurements if each.name == record.measurement)
+    measurement = next(measurement for measurement in audit.measurements if measurement.name == record.measurement)
     question = clean(f"{record.measurement}: {measurement.question}")
     return {
         "title": f"{clean(audit.model.name)} · {clean(audit.probe.name)} · {question}" if several else question,
@@ -87,8 +87,8 @@ def _distinct(names: tuple[str, ...]) -> list[str]:
 
 
 def _outcomes(measurement: MeasurementRecord, record: CountRecord) -> list[Mapping[str, Any]]:
-    place = {answer: code for code, answer in enumerate(record.answers)}
+    code_of = {answer: code for code, answer in enumerate(record.answers)}
     return [
-        {"name": clean(name), "answers": [place[answer] for answer in measurement.outcomes[name] if answer in place]}
+        {"name": clean(name), "answers": [code_of[answer] for answer in measurement.outcomes[name] if answer in code_of]}
         for name in natural_order(measurement.outcomes)
     ]

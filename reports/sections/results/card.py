@@ -57,8 +57,8 @@ def card_of(placed: PlacedFinding, context: AuditContext) -> SimpleNamespace:
 
 def _facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     """Return what a statistician looks for and the three numbers do not say."""
-    said = "Detectable difference" if finding.verdict == "inconclusive" else "Tolerance" if finding.gap else ""
-    return (*(fact for fact in phrases.facts(finding) if fact[0] != said), *composition_facts(finding))
+    shown = "Detectable difference" if finding.verdict == "inconclusive" else "Tolerance" if finding.gap else ""
+    return (*(fact for fact in phrases.facts(finding) if fact[0] != shown), *composition_facts(finding))
 
 
 def _prompts(placed: PlacedFinding, context: AuditContext) -> str:

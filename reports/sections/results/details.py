@@ -27,12 +27,15 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
     shown = [*context.primary, *(finding for finding in context.exploratory if finding.finding in signals)]
     opened = _opened([finding for finding in context.primary if finding.finding.verdict == "disparity" and finding is not leading])
-    first, rest = [each for each in shown if each is leading or each in opened], [each for each in shown if each is not leading]
-    rest = [each for each in rest if each not in opened]
+    first, rest = (
+        [finding for finding in shown if finding is leading or finding in opened],
+        [finding for finding in shown if finding is not leading],
+    )
+    rest = [finding for finding in rest if finding not in opened]
     few = len(rest) <= MOST_FOLDED
     return SimpleNamespace(
-        cards=[(card_of(each, context), each in opened) for each in (*first, *(rest if few else ()))],
-        further=[] if few else [card_of(each, context) for each in rest],
+        cards=[(card_of(finding, context), finding in opened) for finding in (*first, *(rest if few else ()))],
+        further=[] if few else [card_of(finding, context) for finding in rest],
     )
 
 

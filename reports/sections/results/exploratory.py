@@ -18,11 +18,11 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     estimable, of = [finding for finding in context.exploratory if finding.finding.gap], len(context.exploratory)
     others = [finding for finding in context.exploratory if finding.finding not in strongest]
     carded = others if len(others) <= MOST_CARDS else []
-    linked = {each.key for each in (*carded, *(finding for finding in context.exploratory if finding.finding in strongest))}
+    linked = {finding.key for finding in (*carded, *(finding for finding in context.exploratory if finding.finding in strongest))}
     return (
         SimpleNamespace(
-            rows=tuple((each, each.key in linked) for each in estimable[:MOST_ROWS]),
-            cards=[card_of(each, context) for each in carded],
+            rows=tuple((finding, finding.key in linked) for finding in estimable[:MOST_ROWS]),
+            cards=[card_of(finding, context) for finding in carded],
             estimable=len(estimable),
             of=of,
         )

@@ -23,28 +23,30 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     paired = context.audit.paired
     if not paired:
         return None
-    ticks = signed_ticks([end for each in paired for end in (each.low, each.high) if end is not None])
+    ticks = signed_ticks([end for pair in paired for end in (pair.low, pair.high) if end is not None])
     title = "What changes when one attribute does"
-    right, given = ([_row(each, ticks) for each in paired if (each.outcome is not None) is asked] for asked in (False, True))
+    right, selected = ([_row(pair, ticks) for pair in paired if (pair.outcome is not None) is has_outcome] for has_outcome in (False, True))
     tables = [
-        TrackTable(f"{title}: {event.lower()}" if right and given else title, "Changed", signed_ends(ticks), _columns(event), tuple(rows))
-        for event, rows in (("Right", right), ("Given", given))
+        TrackTable(
+            f"{title}: {event.lower()}" if right and selected else title, "Changed", signed_ends(ticks), _columns(event), tuple(rows)
+        )
+        for event, rows in (("Right", right), ("Given", selected))
         if rows
     ]
-    units = dict.fromkeys(phrases.attributes([each.cluster_attribute]) for each in paired)
-    return SimpleNamespace(tables=tables, right=bool(right), given=bool(given), unit=" or ".join(units))
+    units = dict.fromkeys(phrases.attributes([pair.cluster_attribute]) for pair in paired)
+    return SimpleNamespace(tables=tables, right=bool(right), given=bool(selected), unit=" or ".join(units))
 
 
-def _row(each: PairedFinding, ticks: tuple[float, ...]) -> TrackRow:
-    known = each.difference is not None and each.low is not None and each.high is not None
-    incomplete = f", {count(each.incomplete)} incomplete" if each.incomplete else ""
+def _row(pair: PairedFinding, ticks: tuple[float, ...]) -> TrackRow:
+    known = pair.difference is not None and pair.low is not None and pair.high is not None
+    incomplete = f", {count(pair.incomplete)} incomplete" if pair.incomplete else ""
     return TrackRow(
-        phrases.paired_title(each),
-        difference_track(each.difference or 0.0, each.low or 0.0, each.high or 0.0, ticks) if known else (),
+        phrases.paired_title(pair),
+        difference_track(pair.difference or 0.0, pair.low or 0.0, pair.high or 0.0, ticks) if known else (),
         (
-            difference(each.difference, each.low, each.high), f"{count(each.n)}{incomplete}",
-            rate(each.flip_rate, each.flip_low, each.flip_high), count(each.only_first_correct), count(each.only_second_correct),
-            p_value(each.mcnemar_p), f"{p_value(each.sign_flip_p)} ({in_words(each.clusters, 'cluster')})", p_value(each.p_adjusted),
+            difference(pair.difference, pair.low, pair.high), f"{count(pair.n)}{incomplete}",
+            rate(pair.flip_rate, pair.flip_low, pair.flip_high), count(pair.only_first_correct), count(pair.only_second_correct),
+            p_value(pair.mcnemar_p), f"{p_value(pair.sign_flip_p)} ({in_words(pair.clusters, 'cluster')})", p_value(pair.p_adjusted),
         ),
-        each.measurement,
+        pair.measurement,
     )  # fmt: skip

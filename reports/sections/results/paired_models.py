@@ -32,9 +32,9 @@ def _comparisons(results: Results) -> Comparisons:
     """Return the facts as `comparison.json` would hold them."""
     paired, names = results.paired_models, dict.fromkeys(audit.model.name for audit in results.audits)
     assert paired is not None  # noqa: S101  (asked only where there are some)
-    asked = {audit.probe.name: audit.probe for audit in results.audits}
+    by_name = {audit.probe.name: audit.probe for audit in results.audits}
     sides = tuple(_side(name, results) for name in names)
-    probes = tuple(asked[name] for name in dict.fromkeys(comparison.probe for comparison in paired.comparisons))
+    probes = tuple(by_name[name] for name in dict.fromkeys(comparison.probe for comparison in paired.comparisons))
     return Comparisons(
         SCHEMA_VERSION, "complete", results.tool, results.command, results.settings, paired.family, sides, probes, paired.comparisons, (),
         paired.notes, results.environment, results.timing,
@@ -48,9 +48,9 @@ def _side(name: str, results: Results) -> Side:
 
 def _shown(context: ComparisonContext) -> SimpleNamespace:
     drawn = [placed for placed in context.primary if placed.change.direction][:MOST_DRAWN]
-    found = details.view(replace(context, changes=tuple(drawn))).primary
+    primary = details.view(replace(context, changes=tuple(drawn))).primary
     # p-values and what else there is stand in the tables.
-    shown = [SimpleNamespace(**vars(each) | {"facts": (), "reason": headline(each.placed.change, p=False)}) for each in found]
+    shown = [SimpleNamespace(**vars(detail) | {"facts": (), "reason": headline(detail.placed.change, p=False)}) for detail in primary]
     return SimpleNamespace(context=context, rows=_linked(context.primary, drawn), details=shown)
 
 

@@ -21,10 +21,10 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     if not context.primary:
         return None
     settings, judged = context.results.settings, [finding for finding in context.primary if captions.is_judged(finding.finding)]
-    findings = [each.finding for each in judged]
+    findings = [finding.finding for finding in judged]
     axis = gaps_axis(findings)
     return SimpleNamespace(
-        rows=tuple(_row(each, context, axis) for each in judged),
+        rows=tuple(_row(finding, context, axis) for finding in judged),
         rest=_rest(context),
         ticks=axis.ticks,
         caption=captions.questions_caption(findings, settings, axis.ticks[-1][1]),
@@ -50,26 +50,26 @@ def _row(placed: PlacedFinding, context: AuditContext, axis: SimpleNamespace) ->
 
 def _end(finding: Finding, levels: Group) -> SimpleNamespace:
     """Return one end of a gap; the affected group is bold, none where no side is worse or another attribute turns the order."""
-    told = finding.better != "neither" and not finding.diffuse and finding.verdict == "disparity" and not reversed_at_equal(finding)
-    worse = told and levels in affected(finding)
+    one_sided = finding.better != "neither" and not finding.diffuse and finding.verdict == "disparity" and not reversed_at_equal(finding)
+    worse = one_sided and levels in affected(finding)
     return SimpleNamespace(group=phrases.group(levels), rate=phrases.cell_value(phrases.rate_of(finding, levels)), worse=worse)
 
 
 def _rest(context: AuditContext) -> tuple[tuple[str, str], ...]:
     """Return the questions that cannot be estimated: how many and why, and the first few by name."""
     without = [finding for finding in context.primary if not captions.is_judged(finding.finding)]
-    blind, few = ([each for each in without if bool(each.finding.unresponsive) is wanted] for wanted in (True, False))
-    said = []
+    blind, few = ([finding for finding in without if bool(finding.finding.unresponsive) is wanted] for wanted in (True, False))
+    rows = []
     if few:
-        said.append((captions.few_sentence(_findings(few), context.results.settings), _named(few)))
+        rows.append((captions.few_sentence(_findings(few), context.results.settings), _named(few)))
     if blind:
-        said.append((captions.blind_sentence(_findings(blind)), _named(blind)))
-    return tuple(said)
+        rows.append((captions.blind_sentence(_findings(blind)), _named(blind)))
+    return tuple(rows)
 
 
 def _findings(placed: Sequence[PlacedFinding]) -> list[Finding]:
-    return [each.finding for each in placed]
+    return [finding.finding for finding in placed]
 
 
 def _named(placed: Sequence[PlacedFinding]) -> str:
-    return phrases.some([each.title for each in placed])
+    return phrases.some([finding.title for finding in placed])

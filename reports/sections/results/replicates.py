@@ -20,33 +20,35 @@ def view(results: Results) -> SimpleNamespace | None:
     return SimpleNamespace(parts=[_part(replicate, results) for replicate in results.replicates]) if results.replicates else None
 
 
-def _part(found: Replicates, results: Results) -> SimpleNamespace:
-    asked = replicates.ordered(found, results)
-    rows = [_row(each, title) for each, title in asked]
-    return SimpleNamespace(probe=found.probe, lead=replicates.introduction(found, results), rows=rows, figure=_figure(asked, results))
+def _part(replicate: Replicates, results: Results) -> SimpleNamespace:
+    questions = replicates.ordered(replicate, results)
+    rows = [_row(question, title) for question, title in questions]
+    return SimpleNamespace(
+        probe=replicate.probe, lead=replicates.introduction(replicate, results), rows=rows, figure=_figure(questions, results)
+    )
 
 
-def _figure(asked: Sequence[tuple[ReplicatedGap, str]], results: Results) -> SimpleNamespace | None:
+def _figure(questions: Sequence[tuple[ReplicatedGap, str]], results: Results) -> SimpleNamespace | None:
     """Return the chart of the questions, and in words what it shows; None where no gap can be estimated."""
     marks: list[tuple[str, Estimate, list[float]]] = []
-    said: list[str] = []
-    for each, title in asked:
-        if each.mean and len(marks) < MOST_DRAWN:
-            mean, known = each.mean, [gap for gap in each.gaps if gap is not None]
+    descriptions: list[str] = []
+    for question, title in questions:
+        if question.mean and len(marks) < MOST_DRAWN:
+            mean, known = question.mean, [gap for gap in question.gaps if gap is not None]
             marks.append((title, Estimate(mean.value, mean.low, mean.high), known))
-            said.append(f"{title}: {phrases.size(mean)}, replicates {replicates.gaps_text(each)}")
-    return SimpleNamespace(forest=replicates_forest(marks, results.settings.tolerance), alt="; ".join(said)) if marks else None
+            descriptions.append(f"{title}: {phrases.size(mean)}, replicates {replicates.gaps_text(question)}")
+    return SimpleNamespace(forest=replicates_forest(marks, results.settings.tolerance), alt="; ".join(descriptions)) if marks else None
 
 
-def _row(each: ReplicatedGap, title: str) -> SimpleNamespace:
-    mean = each.mean
+def _row(question: ReplicatedGap, title: str) -> SimpleNamespace:
+    mean = question.mean
     return SimpleNamespace(
         title=title,
-        gaps=replicates.gaps_text(each),
-        deviation=replicates.deviation_text(each),
+        gaps=replicates.gaps_text(question),
+        deviation=replicates.deviation_text(question),
         mean=phrases.size(mean),
         lowest=phrases.group(mean.lowest) if mean else "",
         highest=phrases.group(mean.highest) if mean else "",
-        turned=replicates.turned_text(each),
-        verdicts=replicates.verdicts_text(each),
+        turned=replicates.turned_text(question),
+        verdicts=replicates.verdicts_text(question),
     )

@@ -14,13 +14,13 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     """Return at most three signals, and what was left out; None where neither is."""
     audit, settings = context.audit, context.results.settings
     signals = strongest_signals(audit.findings)
-    placed = tuple(each for finding in signals for each in context.exploratory if each.finding is finding)
+    placed = tuple(placed for finding in signals for placed in context.exploratory if placed.finding is finding)
     left_out = left_out_by_rule(audit)
     if not context.exploratory and not left_out:
         return None
     return SimpleNamespace(
         title="Not planned, but visible" if signals else "Not planned",
         intro=sentences.signals_sentence(audit) or sentences.no_signal_sentence(audit),
-        signals=tuple(SimpleNamespace(key=each.key, text=signal_sentence(each.finding, audit, settings)) for each in placed),
+        signals=tuple(SimpleNamespace(key=signal.key, text=signal_sentence(signal.finding, audit, settings)) for signal in placed),
         left_out=left_out,
     )

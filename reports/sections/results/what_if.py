@@ -21,77 +21,83 @@ Column = tuple[str, str, Callable[[WhatIf], str]]
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return every question that was asked."""
-    asked = context.audit.what_ifs
-    if not asked:
+    what_ifs = context.audit.what_ifs
+    if not what_ifs:
         return None
-    questions = tuple(_question(f"{context.key}-w{i}", each) for i, each in enumerate(asked, 1))
-    return SimpleNamespace(questions=questions, units=text.units_sentence(asked), draws=count(asked[0].draws))
+    questions = tuple(_question(f"{context.key}-w{i}", question) for i, question in enumerate(what_ifs, 1))
+    return SimpleNamespace(questions=questions, units=text.units_sentence(what_ifs), draws=count(what_ifs[0].draws))
 
 
-def _question(key: str, asked: WhatIfs) -> SimpleNamespace:
-    tried = [point.what_if for point in asked.target.points] if asked.target else []
-    columns = _columns(asked, tried)
+def _question(key: str, question: WhatIfs) -> SimpleNamespace:
+    tried = [point.what_if for point in question.target.points] if question.target else []
+    columns = _columns(question, tried)
     return SimpleNamespace(
         key=key,
-        title=sentence(asked.question),
-        summary=text.summary(asked, tried),
-        caveats=text.what_if_caveats(asked, tried),
-        chart=_chart(asked, tried) if any(each.default for each in tried) else None,
+        title=sentence(question.question),
+        summary=text.summary(question, tried),
+        caveats=text.what_if_caveats(question, tried),
+        chart=_chart(question, tried) if any(what_if.default for what_if in tried) else None,
         columns=("Method and setting", *(name for name, _, _ in columns)),
         unmodified=_unmodified(columns, tried[0]) if tried else (),
-        rows=tuple(_row(each, columns) for each in tried),
-        groups=tuple(phrases.group(each.group) for each in tried[0].by_group) if tried else (),
+        rows=tuple(_row(what_if, columns) for what_if in tried),
+        groups=tuple(phrases.group(cell.group) for cell in tried[0].by_group) if tried else (),
         # Name, and what it is.
-        methods=tuple(text.NAMES.get(method, (method, "")) for method in dict.fromkeys(each.method for each in tried)),
-        refused=text.refused_sentences(asked.refused),
-        cost=sentence(asked.cost),
-        has_ndcg=any(each.ndcg for each in tried[:1]),
-        legal=any("unlawful" in sentence(need) for each in tried for need in each.needs),
+        methods=tuple(text.NAMES.get(method, (method, "")) for method in dict.fromkeys(what_if.method for what_if in tried)),
+        refused=text.refused_sentences(question.refused),
+        cost=sentence(question.cost),
+        has_ndcg=any(what_if.ndcg for what_if in tried[:1]),
+        legal=any("unlawful" in sentence(need) for what_if in tried for need in what_if.needs),
     )
 
 
-def _chart(asked: WhatIfs, tried: Sequence[WhatIf]) -> TrackTable:
+def _chart(question: WhatIfs, tried: Sequence[WhatIf]) -> TrackTable:
     """Return the setting of each method that was fixed before the run: the gap before and after, and what it costs."""
-    shown = [each for each in tried if each.default]
-    ticks = axis(0.0, max(*(each.gap.high for each in shown), *(each.gap_before.value for each in shown), 0.02))
-    caption = f"What each method would change on these images, at the setting fixed before the run ({sentence(asked.cost)})"
+    shown = [what_if for what_if in tried if what_if.default]
+    ticks = axis(0.0, max(*(what_if.gap.high for what_if in shown), *(what_if.gap_before.value for what_if in shown), 0.02))
+    caption = f"What each method would change on these images, at the setting fixed before the run ({sentence(question.cost)})"
     ends = ("0 points", f"{tick_texts(ticks)[-1]} points")
     return TrackTable(
-        caption, "Method", ends, ("Gap after [interval]", "The gap is", "Accuracy, points"), tuple(_dumbbell(each, ticks) for each in shown)
+        caption,
+        "Method",
+        ends,
+        ("Gap after [interval]", "The gap is", "Accuracy, points"),
+        tuple(_dumbbell(what_if, ticks) for what_if in shown),
     )
 
 
-def _dumbbell(each: WhatIf, ticks: Sequence[float]) -> TrackRow:
-    cells = (phrases.size(each.gap), text.ending_text(each), phrases.signed(each.utility.change))
-    name = text.NAMES.get(each.method, (each.method, ""))[0]
-    gap = replace(each.gap, low=max(each.gap.low, 0.0))
-    return TrackRow(name, change_track(each.gap_before.value, gap, ticks, hot=each.outcome in ("larger", "reversed")), cells, each.setting)
+def _dumbbell(what_if: WhatIf, ticks: Sequence[float]) -> TrackRow:
+    cells = (phrases.size(what_if.gap), text.ending_text(what_if), phrases.signed(what_if.utility.change))
+    name = text.NAMES.get(what_if.method, (what_if.method, ""))[0]
+    gap = replace(what_if.gap, low=max(what_if.gap.low, 0.0))
+    return TrackRow(
+        name, change_track(what_if.gap_before.value, gap, ticks, hot=what_if.outcome in ("larger", "reversed")), cells, what_if.setting
+    )
 
 
-def _columns(asked: WhatIfs, tried: Sequence[WhatIf]) -> list[Column]:
+def _columns(question: WhatIfs, tried: Sequence[WhatIf]) -> list[Column]:
     """Return the columns; nDCG only where the order of what is found is changed."""
-    ndcg: list[Column] = [("nDCG", "", lambda each: decimal(each.ndcg[1], 3) if each.ndcg else "")]
+    ndcg: list[Column] = [("nDCG", "", lambda what_if: decimal(what_if.ndcg[1], 3) if what_if.ndcg else "")]
     pair = " minus ".join(map(phrases.group, tried[0].pair)) if tried else ""
     return [
-        ("Gap [interval]", "", lambda each: phrases.size(each.gap)),
-        ("Change [interval]", "", lambda each: phrases.signed(each.change)),
-        ("Adjusted p", "", lambda each: p_value(each.change_p_adjusted)),
+        ("Gap [interval]", "", lambda what_if: phrases.size(what_if.gap)),
+        ("Change [interval]", "", lambda what_if: phrases.signed(what_if.change)),
+        ("Adjusted p", "", lambda what_if: p_value(what_if.change_p_adjusted)),
         ("The gap is", "text", text.ending_text),
-        ("Expected by chance (95 %): up to", "", lambda each: points(each.null_95, 1)),
+        ("Expected by chance (95 %): up to", "", lambda what_if: points(what_if.null_95, 1)),
         ("Smaller than after random changes", "", _random),
-        ("Accuracy", "", lambda each: percent(each.utility.after, 1)),
-        ("Cost [interval]", "", lambda each: phrases.signed(each.utility.change)),
+        ("Accuracy", "", lambda what_if: percent(what_if.utility.after, 1)),
+        ("Cost [interval]", "", lambda what_if: phrases.signed(what_if.utility.change)),
         *(ndcg if tried and tried[0].ndcg else []),
-        ("Answered", "", lambda each: percent(each.utility.answered) if each.utility.answered < 1 else "all"),
+        ("Answered", "", lambda what_if: percent(what_if.utility.answered) if what_if.utility.answered < 1 else "all"),
         ("Lowest and highest group", "text", text.extreme_rates_text),
-        (pair, "", lambda each: f"{number(each.pair_before, 1, signed=True)} → {phrases.signed(each.pair_after)}"),
-        *((f"Gap by {_attributes(other.finding)}", "text", _by(other)) for other in asked.other_attributes),
-        ("Needs when used", "needs", lambda each: "; ".join(map(sentence, each.needs))),
+        (pair, "", lambda what_if: f"{number(what_if.pair_before, 1, signed=True)} → {phrases.signed(what_if.pair_after)}"),
+        *((f"Gap by {_attributes(other.finding)}", "text", _by(other)) for other in question.other_attributes),
+        ("Needs when used", "needs", lambda what_if: "; ".join(map(sentence, what_if.needs))),
     ]  # fmt: skip
 
 
 def _by(frontier: Frontier) -> Callable[[WhatIf], str]:
-    return lambda each: text.other_attribute_text(frontier, each)
+    return lambda what_if: text.other_attribute_text(frontier, what_if)
 
 
 def _random(what_if: WhatIf) -> str:
@@ -104,14 +110,14 @@ def _unmodified(columns: Sequence[Column], first: WhatIf) -> tuple[str, ...]:
     return tuple(known.get(name, "") for name, _, _ in columns)
 
 
-def _row(each: WhatIf, columns: Sequence[Column]) -> SimpleNamespace:
+def _row(what_if: WhatIf, columns: Sequence[Column]) -> SimpleNamespace:
     return SimpleNamespace(
-        method=text.NAMES.get(each.method, (each.method, ""))[0],
-        setting=each.setting,
-        default=each.default,
-        cells=tuple((kind, cell(each)) for _, kind, cell in columns),
+        method=text.NAMES.get(what_if.method, (what_if.method, ""))[0],
+        setting=what_if.setting,
+        default=what_if.default,
+        cells=tuple((kind, cell(what_if)) for _, kind, cell in columns),
         # Before and after, and the share of the answers that changed.
-        by_group=tuple(f"{number(one.before, 1)} → {number(one.after, 1)} ({percent(one.moved)})" for one in each.by_group),
+        by_group=tuple(f"{number(cell.before, 1)} → {number(cell.after, 1)} ({percent(cell.moved)})" for cell in what_if.by_group),
     )
 
 
