@@ -34,7 +34,7 @@ def _breakable(page: str) -> str:
 
     A style alone cannot do this: in a table, it would break short names, too, before the table scrolls.
     """
-    return _PIECE.sub(lambda found: found[0] if found[0][0] == "<" else _RUN.sub(r'<span class="long">\g<0></span>', found[0]), page)
+    return _PIECE.sub(lambda match: match[0] if match[0][0] == "<" else _RUN.sub(r'<span class="long">\g<0></span>', match[0]), page)
 
 
 class _Compiled(FileSystemBytecodeCache):

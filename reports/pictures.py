@@ -37,7 +37,7 @@ def pictures(results: Results, form: str = "svg") -> Iterator[tuple[str, bytes]]
     """
     alpha = results.settings.alpha
     for i, audit in enumerate(results.audits, 1):
-        for j, finding in enumerate((each for each in audit.findings if each.primary), 1):
+        for j, finding in enumerate((finding for finding in audit.findings if finding.primary), 1):
             if any(cell.value is not None for cell in finding.by_group):
                 figure = _figure(
                     partial(plots.rates, finding, audit, alpha), sentences.title(finding, audit), 0.32 * len(finding.by_group) + 1.5

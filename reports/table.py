@@ -52,11 +52,11 @@ MOST_ITEMS, ENDS = 20, 5
 
 def only_the_ends(items: Iterable[T], size: Callable[[T], float]) -> tuple[list[T], str]:
     """Return the items of a table or a row of charts, of many only the smallest and the largest few, and what a caption says of that."""
-    found = list(items)
-    if len(found) <= MOST_ITEMS:
-        return found, ""
-    ordered = sorted(found, key=size)
+    all_items = list(items)
+    if len(all_items) <= MOST_ITEMS:
+        return all_items, ""
+    ordered = sorted(all_items, key=size)
     kept = {id(item) for item in (*ordered[:ENDS], *ordered[-ENDS:])}
     return [
-        item for item in found if id(item) in kept
-    ], f" (the {ENDS} lowest and the {ENDS} highest of {len(found)}; results.json has all)"
+        item for item in all_items if id(item) in kept
+    ], f" (the {ENDS} lowest and the {ENDS} highest of {len(all_items)}; results.json has all)"

@@ -49,11 +49,11 @@ def found_audits(folder: Path) -> list[FoundAudit]:
 
 
 def _directories(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        depth = len(Path(place).relative_to(folder).parts)
+    for directory, folders, names in os.walk(folder):
+        depth = len(Path(directory).relative_to(folder).parts)
         folders[:] = [name for name in folders if not name.startswith(".") and depth < _DEEPEST]
         if RESULTS in names:
-            yield Path(place)
+            yield Path(directory)
 
 
 def _read(directory: Path) -> FoundAudit:
@@ -63,20 +63,20 @@ def _read(directory: Path) -> FoundAudit:
         return FoundAudit(directory, None, error.what if error.why is None else f"{error.what}: {error.why}")
 
 
-def index_page(found: Sequence[FoundAudit], start: Path) -> str:
+def index_page(entries: Sequence[FoundAudit], start: Path) -> str:
     """Return the index as HTML; links are relative to the folder `start`."""
-    rows = [row for each in found if each.results for row in _rows(each, each.results, start)]
-    broken = [SimpleNamespace(name=_name(each, start), why=each.why) for each in found if each.results is None]
+    rows = [row for entry in entries if entry.results for row in _rows(entry, entry.results, start)]
+    broken = [SimpleNamespace(name=_name(entry, start), why=entry.why) for entry in entries if entry.results is None]
     about = SimpleNamespace(title=text.TITLE, tool=f"vlm-audit {__version__}", short_hashes="", pictures=False)
     page = SimpleNamespace(
         what="index", script=HASH, about=about, contents=[(text.TABLE, MARK, ""), *([(text.BROKEN, "broken", "")] if broken else [])],
-        deck=text.deck(len(rows), len([each for each in found if each.results])), columns=text.COLUMNS, rows=rows, broken=broken,
+        deck=text.deck(len(rows), len([entry for entry in entries if entry.results])), columns=text.COLUMNS, rows=rows, broken=broken,
         mark=MARK, closing=(), appendix=(), signed=False,
     )  # fmt: skip
     return draw("index/page.html", page=page, sort=text)
 
 
-def _rows(found: FoundAudit, results: Results, start: Path) -> Iterator[SimpleNamespace]:
+def _rows(entry: FoundAudit, results: Results, start: Path) -> Iterator[SimpleNamespace]:
     for audit in results.audits:
         worst = min((finding for finding in audit.findings if finding.primary), key=by_severity, default=None)
         gap, interval = phrases.gap_and_interval(worst) if worst is not None and worst.verdict != "not estimable" else ("", "")
@@ -85,7 +85,7 @@ def _rows(found: FoundAudit, results: Results, start: Path) -> Iterator[SimpleNa
             word=headline_of(audit, results.settings).word, question=question(worst, audit) if worst is not None else text.NONE_PLANNED,
             gap=gap, interval=interval, level=text.level(results.settings.alpha),
             date=written_date(results.timing.created), day=results.timing.created[:10],
-            link=_link(found.directory, start), keys=_keys(audit, worst, results),
+            link=_link(entry.directory, start), keys=_keys(audit, worst, results),
         )  # fmt: skip
 
 
@@ -102,5 +102,5 @@ def _link(directory: Path, start: Path) -> str:
     return quote(Path(os.path.relpath(report, start)).as_posix()) if report.is_file() else ""
 
 
-def _name(found: FoundAudit, start: Path) -> str:
-    return Path(os.path.relpath(found.directory, start)).as_posix()
+def _name(entry: FoundAudit, start: Path) -> str:
+    return Path(os.path.relpath(entry.directory, start)).as_posix()
