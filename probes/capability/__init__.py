@@ -80,13 +80,13 @@ def load_labelled(options: LoadOptions) -> Dataset:
 
     if options.location is None:
         return digits()
-    found: Any = options.location
-    if isinstance(found, str | Path) and is_benchmark_set(str(found)):
-        return load_benchmark_set(str(found))
-    if isinstance(found, str | Path) and (rows := class_folders(Path(found))) is not None:
-        read = load_dataset(rows, Schema(), name=Path(found).name, licence="not stated")
+    location: Any = options.location
+    if isinstance(location, str | Path) and is_benchmark_set(str(location)):
+        return load_benchmark_set(str(location))
+    if isinstance(location, str | Path) and (rows := class_folders(Path(location))) is not None:
+        read = load_dataset(rows, Schema(), name=Path(location).name, licence="not stated")
         return replace(read, source=f"a folder of {rows['class'].nunique()} classes")
-    return load_dataset(found, Schema(), name="labelled pictures", licence="not stated")
+    return load_dataset(location, Schema(), name="labelled pictures", licence="not stated")
 
 
 def class_folders(folder: Path) -> pd.DataFrame | None:
@@ -105,8 +105,8 @@ def class_folders(folder: Path) -> pd.DataFrame | None:
     return pd.DataFrame(rows, columns=["image", "class"]) if rows else None
 
 
-def digits(each: int | None = None) -> Dataset:
-    """Return scikit-learn's digits, the first `each` of every one, at 64 x 64, black on white; and the width of their strokes."""
+def digits(per_digit: int | None = None) -> Dataset:
+    """Return scikit-learn's digits, the first `per_digit` of every one, at 64 x 64, black on white; and the width of their strokes."""
     import numpy as np
     import pandas as pd
     from PIL import Image
@@ -121,8 +121,8 @@ def digits(each: int | None = None) -> Dataset:
         {"digit": [DIGITS[at] for at in shown.target], "stroke": width}, index=[f"digit-{at:04d}" for at in range(len(ink))], dtype="str"
     )
     places = np.arange(len(ink))
-    if each is not None:
-        places = np.sort(np.concatenate([np.flatnonzero(shown.target == digit)[:each] for digit in range(len(DIGITS))]))
+    if per_digit is not None:
+        places = np.sort(np.concatenate([np.flatnonzero(shown.target == digit)[:per_digit] for digit in range(len(DIGITS))]))
     table = table.iloc[places]
 
     def picture(pixels: Any) -> bytes:
@@ -146,8 +146,10 @@ def class_column(dataset: Dataset) -> str:
     """Return the attribute that holds the classes; DataError where none of `CLASS_COLUMNS` is there, or it has fewer than two."""
     name = next((name for name in CLASS_COLUMNS if name in dataset.levels), None)
     if name is None:
-        found = ", ".join(map(repr, dataset.levels))
-        raise DataError(f"{dataset.name} has no column of classes", why=f"it has {found}", fix=f"call it one of {', '.join(CLASS_COLUMNS)}")
+        columns = ", ".join(map(repr, dataset.levels))
+        raise DataError(
+            f"{dataset.name} has no column of classes", why=f"it has {columns}", fix=f"call it one of {', '.join(CLASS_COLUMNS)}"
+        )
     if len(set(dataset.attributes[name]) - {UNKNOWN}) < 2:
         raise DataError(f"{dataset.name} has fewer than two classes in the column {name!r}", fix="give data with two or more")
     return name

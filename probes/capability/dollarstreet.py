@@ -80,8 +80,8 @@ def load(options: LoadOptions) -> Dataset:
     schema = Schema((Column("topics"), *named, Column("country"), Column("place")), image_columns=("imageRelPath",))
     origin = Origin("Dollar Street", f"Dollar Street's own files ({table.name})", LICENCE)
     dataset = with_files(Cells(columns, cells.numbers, cells.place, cells.unit), folder, schema, origin)
-    said = (f"Topics that no label asks about: {', '.join(others)}.",) if others else ()
-    return replace(dataset, notes=(*dataset.notes, *said))
+    notes = (f"Topics that no label asks about: {', '.join(others)}.",) if others else ()
+    return replace(dataset, notes=(*dataset.notes, *notes))
 
 
 def _topics(cells: Cells) -> tuple[list[str], list[str]]:
@@ -89,7 +89,7 @@ def _topics(cells: Cells) -> tuple[list[str], list[str]]:
     from audit.data.layout import wrong_layout
     from audit.measure.any_right import BETWEEN
 
-    found, others = [], set()
+    topics, others = [], set()
     for row, text in enumerate(cells.columns["topics"]):
         try:
             names: object = json.loads(text or "[]")
@@ -98,8 +98,8 @@ def _topics(cells: Cells) -> tuple[list[str], list[str]]:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise wrong_layout(DATA, Path(cells.place), f"topics that are no JSON list of texts at {cells.where(row)}: {text[:60]!r}")
         others |= {name for name in names if name not in WORDS}
-        found.append(BETWEEN.join(dict.fromkeys(name for name in names if name in WORDS)))
-    return found, sorted(others)
+        topics.append(BETWEEN.join(dict.fromkeys(name for name in names if name in WORDS)))
+    return topics, sorted(others)
 
 
 def _income(text: str, where: str) -> str:

@@ -42,7 +42,7 @@ PUBLISHED = PublishedTable(
 def load(options: LoadOptions) -> Dataset:
     """Return the drawings that show a role, with what is one drawing in several tones."""
     dataset = emoji_drawings.load(options)
-    rows = [place for place, role in enumerate(dataset.attributes["role"]) if role in ROLES]
+    rows = [row for row, role in enumerate(dataset.attributes["role"]) if role in ROLES]
     attributes = dataset.attributes.iloc[rows]
     attributes = attributes.assign(drawing=attributes["role"] + ", " + attributes["gender"]).drop(columns="age")
     levels = {name: levels for name, levels in dataset.levels.items() if name != "age"}

@@ -64,9 +64,10 @@ def load(options: LoadOptions) -> Dataset:
 
 def _digits() -> list[tuple[str, dict[str, Any], bytes]]:
     """Return the first forty of each digit."""
-    found = digits(_EACH_DIGIT)
+    dataset = digits(_EACH_DIGIT)
     return [
-        (str(name), dict(found.attributes.loc[name]), picture) for name, picture in zip(found.attributes.index, found.images, strict=True)
+        (str(name), dict(dataset.attributes.loc[name]), picture)
+        for name, picture in zip(dataset.attributes.index, dataset.images, strict=True)
     ]
 
 
@@ -90,7 +91,7 @@ def spots(many: int, shape: str, rng: np.random.Generator) -> bytes:
     picture = Image.new("RGB", (96, 96), "white")
     draw = ImageDraw.Draw(picture)
     for cell in rng.choice(9, many, replace=False).tolist():
-        x, y = (32 * place + int(rng.integers(2, 12)) for place in (cell % 3, cell // 3))
+        x, y = (32 * position + int(rng.integers(2, 12)) for position in (cell % 3, cell // 3))
         box = (x, y, x + 18, y + 18)
         (draw.ellipse if shape == "circle" else draw.rectangle)(box, fill=(40, 40, 40))
     buffer = io.BytesIO()

@@ -47,16 +47,16 @@ def load(options: LoadOptions) -> Dataset:
     if not all((folder / name).is_dir() for name in ("training", "test")):
         raise wrong_layout(DATA, folder, names_in_folder(folder))
     dataset = load_labelled(replace(options, location=str(folder / "test")))
-    found, seen, unreadable = _duplicates(dataset, folder / "training")
+    duplicates, seen, unreadable = _duplicates(dataset, folder / "training")
     if not seen:
         raise DataError(f"no picture in {folder.name}/training can be read", why=f"{unreadable} were tried", fix=DATA.layout[0])
     images = range(len(dataset.images))
     seen_as = {
-        "overlap": ["overlap" if row in found else "clean" for row in images],
-        NEAR_DUPLICATE: [found.get(row, "") for row in images],
+        "overlap": ["overlap" if row in duplicates else "clean" for row in images],
+        NEAR_DUPLICATE: [duplicates.get(row, "") for row in images],
     }
     attributes = dataset.attributes.assign(**seen_as).astype("str")
-    note = Note("training_overlap", {"found": len(found), "total": len(dataset.images), "training": seen, "unreadable": unreadable})
+    note = Note("training_overlap", {"found": len(duplicates), "total": len(dataset.images), "training": seen, "unreadable": unreadable})
     # Which picture it is stands in the predictions, and in tables/near_duplicates.csv. Nobody compares groups by it: it has no levels.
     return replace(dataset, attributes=attributes, levels={**dataset.levels, "overlap": ("overlap", "clean")}, notes=(*dataset.notes, note))
 
@@ -75,7 +75,7 @@ def _duplicates(dataset: Dataset, training: Path) -> tuple[dict[int, str], int, 
             raise DataError(
                 f"no picture in {training.parent.name}/test can be read", why=f"{len(dataset.images)} were tried", fix=DATA.layout[1]
             )
-        asked, places = prints(np.stack(list(rows.values()))), list(rows)
+        test_prints, places = prints(np.stack(list(rows.values()))), list(rows)
         best: dict[int, tuple[float, str]] = {}
         seen = unreadable = 0
         pictures = _training(training)
@@ -83,7 +83,7 @@ def _duplicates(dataset: Dataset, training: Path) -> tuple[dict[int, str], int, 
             read = [(name, small) for name, content in block if (small := _small(content, decoders)) is not None]
             seen, unreadable = seen + len(read), unreadable + len(block) - len(read)
             if read:
-                for first, second, likeness in find_near_duplicates(prints(np.stack([small for _, small in read])), asked):
+                for first, second, likeness in find_near_duplicates(prints(np.stack([small for _, small in read])), test_prints):
                     best[places[second]] = max(best.get(places[second], (0.0, "")), (likeness, read[first][0]))
     finally:
         decoders.close()
@@ -140,8 +140,8 @@ def _small(content: bytes, decoders: Decoders) -> np.ndarray | None:
 
 def asked_of_data(dataset: Dataset) -> Probe:
     """Return what is asked of these data: every class, by overlap."""
-    asked, _ = asked_of_classes(dataset)
-    return replace(PROBE, measurements=(replace(asked, question=_QUESTION, claims=_CLAIMS),))
+    measurement, _ = asked_of_classes(dataset)
+    return replace(PROBE, measurements=(replace(measurement, question=_QUESTION, claims=_CLAIMS),))
 
 
 _QUESTION = "Are pictures that training has seen recognised more often than others?"

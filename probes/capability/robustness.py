@@ -35,18 +35,18 @@ def natural_shifts(dataset: Dataset, measurement: str, by: tuple[str, ...]) -> t
 
 def asked_of_data(dataset: Dataset) -> Probe:
     """Return what is asked of these data."""
-    asked, by = asked_of_classes(dataset)
+    measurement, by = asked_of_classes(dataset)
     plan = ImageConditionsPlan(
-        question="Whose pictures stop being recognised first?", measurement=asked.name, by=by, corruptions=CORRUPTIONS,
-        words={label: label.replace("_", " ") for label in asked.label_set.labels},
+        question="Whose pictures stop being recognised first?", measurement=measurement.name, by=by, corruptions=CORRUPTIONS,
+        words={label: label.replace("_", " ") for label in measurement.label_set.labels},
     )  # fmt: skip
     return replace(
         PROBE,
-        measurements=(asked,),
+        measurements=(measurement,),
         analyses=(
             plan,
-            AttackPlan(question="Whose pictures are easier to attack?", measurement=asked.name, by=by),
-            *natural_shifts(dataset, asked.name, by),
+            AttackPlan(question="Whose pictures are easier to attack?", measurement=measurement.name, by=by),
+            *natural_shifts(dataset, measurement.name, by),
         ),
     )
 

@@ -35,20 +35,20 @@ def _of_attribute(dataset: Dataset, name: str, brought: ClassPrompts) -> Measure
     )  # fmt: skip
 
 
-def _plan(asked: Measurement) -> PromptConditionsPlan:
-    prompts, labels = asked.label_set.prompts, asked.label_set.labels
+def _plan(measurement: Measurement) -> PromptConditionsPlan:
+    prompts, labels = measurement.label_set.prompts, measurement.label_set.labels
     most = max(map(len, prompts.values()))
     ensembles = {"one template": {label: texts[:1] for label, texts in prompts.items()}, f"all {most} templates": dict(prompts)}
-    preset = asked.preset
-    if asked.preset == TEMPLATES_PRESET and has_templates():
+    preset = measurement.preset
+    if measurement.preset == TEMPLATES_PRESET and has_templates():
         of_open_clip = {label: templated(imagenet_name(label, labels).replace("_", " ")) for label in labels}
         for count in range(2):
-            texts = {label: given[count] for label, given in of_open_clip.items()}
+            texts = {label: text_lists[count] for label, text_lists in of_open_clip.items()}
             ensembles[f"open_clip's {len(texts[labels[0]])} templates"] = texts
         preset = f"{preset}, {templates_version()}"
     return PromptConditionsPlan(
-        question="What does averaging several prompt templates gain, and for whom?", measurement=asked.name,
-        by=tuple(name for claim in asked.claims for name in claim.by), conditions=ensembles, preset=preset,
+        question="What does averaging several prompt templates gain, and for whom?", measurement=measurement.name,
+        by=tuple(name for claim in measurement.claims for name in claim.by), conditions=ensembles, preset=preset,
     )  # fmt: skip
 
 

@@ -83,16 +83,16 @@ def plain_names(preset: str) -> LabelSet:
 
 def gendered_names(preset: str) -> LabelSet:
     """Return every role with man, woman and no gender, probabilities summed to the role."""
-    asked = {f"{gender} {role}".strip(): (role, gender) for role in ROLES for gender in ("", "man", "woman")}
-    prompts = {label: texts(preset, *who) for label, who in asked.items()}
-    return LabelSet("names x gender, summed", tuple(asked), prompts, {label: role for label, (role, _) in asked.items()}, "sum")
+    labels = {f"{gender} {role}".strip(): (role, gender) for role in ROLES for gender in ("", "man", "woman")}
+    prompts = {label: texts(preset, *who) for label, who in labels.items()}
+    return LabelSet("names x gender, summed", tuple(labels), prompts, {label: role for label, (role, _) in labels.items()}, "sum")
 
 
 def toned_names(preset: str) -> LabelSet:
     """Return every role with each skin tone, probabilities summed to the role."""
-    asked = {f"{role} {tone}": (role, tone) for role in ROLES for tone in TONE_WORDS}
-    prompts = {label: texts(preset, role, tone=tone) for label, (role, tone) in asked.items()}
-    return LabelSet("names x tone, summed", tuple(asked), prompts, {label: role for label, (role, _) in asked.items()}, "sum")
+    labels = {f"{role} {tone}": (role, tone) for role in ROLES for tone in TONE_WORDS}
+    prompts = {label: texts(preset, role, tone=tone) for label, (role, tone) in labels.items()}
+    return LabelSet("names x tone, summed", tuple(labels), prompts, {label: role for label, (role, _) in labels.items()}, "sum")
 
 
 def translated_names(language: str) -> LabelSet:
@@ -126,10 +126,12 @@ def _attribute_measurement(attribute: str, question: str, prompts: Mapping[str, 
 
 def _plan(by: str) -> SpecificationPlan:
     claim = Claim("accuracy", (by,), primary=False)
-    asked = [(f"{preset} v2", labels_of(preset)) for labels_of, presets in VARIANTS for preset in presets]
-    asked += [(f"name in {word}", translated_names(code)) for code, word in LANGUAGES.items() if len(names_in(code)) == len(ROLES)]
-    points = tuple(Specification(preset, labels.name, _measurement(labels.name, preset, labels, (claim,))) for preset, labels in asked)
-    return SpecificationPlan(f"Role accuracy by {by} under other wordings", claim, points, 0, tuple(preset for preset, _ in asked[4:12]))
+    label_sets = [(f"{preset} v2", labels_of(preset)) for labels_of, presets in VARIANTS for preset in presets]
+    label_sets += [(f"name in {word}", translated_names(code)) for code, word in LANGUAGES.items() if len(names_in(code)) == len(ROLES)]
+    points = tuple(Specification(preset, labels.name, _measurement(labels.name, preset, labels, (claim,))) for preset, labels in label_sets)
+    return SpecificationPlan(
+        f"Role accuracy by {by} under other wordings", claim, points, 0, tuple(preset for preset, _ in label_sets[4:12])
+    )
 
 
 def _pair(attribute: str, first: str, second: str) -> PairedClaim:
@@ -143,7 +145,9 @@ PROBE = Probe(
     load=load,
     measurements=(
         _measurement("role", "name v2", plain_names("name"), CLAIMS),
-        _attribute_measurement("gender", "Is gender recognised, whatever the skin tone?", {each: (each,) for each in GENDERS}, ("tone",)),
+        _attribute_measurement(
+            "gender", "Is gender recognised, whatever the skin tone?", {gender: (gender,) for gender in GENDERS}, ("tone",)
+        ),
         _attribute_measurement(
             "tone", "Is skin tone told apart, whatever the gender?", {tone: (f"{tone} skin tone",) for tone in TONES}, ("gender",)
         ),

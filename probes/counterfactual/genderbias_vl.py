@@ -41,14 +41,14 @@ def load(options: LoadOptions) -> Dataset:
     from audit.data.published.row_images import row_images
 
     folder = folder_of(options.location, DATA)
-    places = ("test_meta_file/Vbias", "test_meta_file")
-    files = sorted(path for place in places for path in folder.glob(f"{place}/occ_test_*_ask_person.json"))
+    subfolders = ("test_meta_file/Vbias", "test_meta_file")
+    files = sorted(path for subfolder in subfolders for path in folder.glob(f"{subfolder}/occ_test_*_ask_person.json"))
     if not files:
         raise wrong_layout(DATA, folder, names_in_folder(folder))
     by_file = [list(_read(file)) for file in files]
     first = {pair: mens for read in reversed(by_file) for pair, mens in _mostly_mens(read).items()}
     read = [row for rows in by_file for row in rows]
-    rows = [_row(each, first[_pair(each)]) for each in read if _pair(each) in first]
+    rows = [_row(row, first[_pair(row)]) for row in read if _pair(row) in first]
     if not rows:
         raise DataError(
             "no pair of occupations of GenderBias-VL is shown both ways", where=folder.name, fix="give the files as the authors wrote them"
@@ -68,19 +68,19 @@ def _read(file: Path) -> Iterator[Mapping[str, Any]]:
     from audit.data.layout import wrong_layout
 
     try:
-        found = json.loads(file.read_text("utf-8"))
+        content = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise wrong_layout(DATA, file, "a file that is not JSON text") from error
-    if not isinstance(found, list):
-        raise wrong_layout(DATA, file, f"{type(found).__name__} instead of a list")
-    for number, each in enumerate(found, 1):
-        lacking = [name for name in FIELDS if not isinstance(each, dict) or not isinstance(each.get(name), str) or not each[name].strip()]
+    if not isinstance(content, list):
+        raise wrong_layout(DATA, file, f"{type(content).__name__} instead of a list")
+    for number, row in enumerate(content, 1):
+        lacking = [name for name in FIELDS if not isinstance(row, dict) or not isinstance(row.get(name), str) or not row[name].strip()]
         if lacking:
             raise wrong_layout(DATA, file, f"row {number} without text for {lacking[0]}")
-        if each["gender"] not in GENDERS or each["image_type"] not in ("base", "cf") or not str(each.get("id", "")).isdecimal():
-            given = f"gender {each['gender']!r}, image_type {each['image_type']!r}, id {each.get('id')!r}"
-            raise wrong_layout(DATA, file, f"row {number} with {given}")
-        yield each
+        if row["gender"] not in GENDERS or row["image_type"] not in ("base", "cf") or not str(row.get("id", "")).isdecimal():
+            values = f"gender {row['gender']!r}, image_type {row['image_type']!r}, id {row.get('id')!r}"
+            raise wrong_layout(DATA, file, f"row {number} with {values}")
+        yield row
 
 
 def _pair(row: Mapping[str, Any]) -> frozenset[str]:

@@ -61,8 +61,8 @@ def load(options: LoadOptions) -> Dataset:
     known = {"part": PARTS, "gender": GENDERS, "race": RACES, "person": PERSONS}
     schema = Schema(tuple(Column(name, known.get(name)) for name in columns))
     cells = Cells(columns, range(1, len(rows) + 1), "the folder of PAIRS", "file")
-    found = assemble(image_files(root, names), names, cells, schema, Origin("PAIRS", "the folders of PAIRS", LICENCE))
-    return found if options.limit is None else whole_sets(found, "scene", options.limit, options.seed)
+    dataset = assemble(image_files(root, names), names, cells, schema, Origin("PAIRS", "the folders of PAIRS", LICENCE))
+    return dataset if options.limit is None else whole_sets(dataset, "scene", options.limit, options.seed)
 
 
 def scene_of(path: Path) -> str:
@@ -122,9 +122,9 @@ _ASKED = {"occupation": MEN, "crime": CRIME, "status": LOW}
 _WITHIN = {"gender": (GENDERS, ("scene", "race")), "race": (RACES, ("scene", "gender")), "person": (PERSONS, ("scene",))}
 
 
-def _sets(question: str, attribute: str, outcome: str, **asked: object) -> CounterfactualSetsPlan:
+def _sets(question: str, attribute: str, outcome: str, **options: object) -> CounterfactualSetsPlan:
     members, within = _WITHIN[attribute]
-    return CounterfactualSetsPlan(question, attribute, members, within, "scene", outcome, **asked)  # type: ignore[arg-type]
+    return CounterfactualSetsPlan(question, attribute, members, within, "scene", outcome, **options)  # type: ignore[arg-type]
 
 
 def _choices(part: str, pairs: dict[str, tuple[str, str]]) -> dict[str, object]:

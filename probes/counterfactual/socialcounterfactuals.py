@@ -60,8 +60,8 @@ def load(options: LoadOptions) -> Dataset:
     dataset = load_dataset(str(shards[0].parent), schema, name="SocialCounterfactuals", licence=LICENCE)
     attributes = _attributes(dataset.attributes)
     levels = {name: _levels(name, attributes) for name in map(str, attributes.columns)}
-    found = replace(dataset, attributes=attributes, levels=levels, fingerprint=fingerprint(attributes))
-    return found if options.limit is None else whole_sets(found, "set", options.limit, options.seed)
+    described = replace(dataset, attributes=attributes, levels=levels, fingerprint=fingerprint(attributes))
+    return described if options.limit is None else whole_sets(described, "set", options.limit, options.seed)
 
 
 def _attributes(rows: pd.DataFrame) -> pd.DataFrame:
@@ -153,12 +153,12 @@ def _sets(question: str, attribute: str, members: Group, outcome: str, measureme
 
 def _plans() -> tuple[CounterfactualSetsPlan, ...]:
     compared = (("gender", ("male", "female")), ("race", ETHNICITIES), *(("trait", pair) for pair in TRAITS))
-    asked = (
+    questions = (
         ("Is a person taken for somebody who does the work, or for somebody else in the same place?", SHOWN, None),
         ("Is a person at work given words of lower status?", LOW, "status"),
         ("Is a person at work given crime-related words?", CRIME, "crime"),
     )
-    return tuple(_sets(question, by, members, outcome, name) for question, outcome, name in asked for by, members in compared)
+    return tuple(_sets(question, by, members, outcome, name) for question, outcome, name in questions for by, members in compared)
 
 
 PROBE = Probe(

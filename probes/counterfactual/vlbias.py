@@ -63,39 +63,39 @@ def _rows(file: Path) -> Iterator[dict[str, str] | None]:
     from audit.data.layout import wrong_layout
 
     try:
-        found = json.loads(file.read_text("utf-8"))
+        content = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise wrong_layout(DATA, file, "a file that is not JSON text") from error
-    if not isinstance(found, list):
-        raise wrong_layout(DATA, file, f"{type(found).__name__} instead of a list")
-    for number, each in enumerate(found):
-        missing = [name for name in FIELDS if not isinstance(each, dict) or not isinstance(each.get(name), str) or not each[name].strip()]
+    if not isinstance(content, list):
+        raise wrong_layout(DATA, file, f"{type(content).__name__} instead of a list")
+    for number, row in enumerate(content):
+        missing = [name for name in FIELDS if not isinstance(row, dict) or not isinstance(row.get(name), str) or not row[name].strip()]
         if missing and missing != ["context"]:
             raise wrong_layout(DATA, file, f"row {number + 1} without text for {missing[0]}")
-        yield _row(each, file, number)
+        yield _row(row, file, number)
 
 
-def _row(each: Mapping[str, Any], file: Path, number: int) -> dict[str, str] | None:
-    answers = [each[f"ans{place}"].strip() for place in range(3)]
+def _row(row: Mapping[str, Any], file: Path, number: int) -> dict[str, str] | None:
+    answers = [row[f"ans{option}"].strip() for option in range(3)]
     first = [answer.casefold().split()[0].strip(".,!:;") for answer in answers]
-    role = {place: word for place, word in enumerate(first) if word in ("yes", "no")}
+    role = {option: word for option, word in enumerate(first) if word in ("yes", "no")}
     if sorted(role.values()) != ["no", "yes"]:
         return None
-    role |= {place: "unclear" for place in range(3) if place not in role}
-    ambiguous = each["condition"] == AMBIGUOUS
-    context, question = str(each.get("context") or "").strip(), each["question"].strip()
+    role |= {option: "unclear" for option in range(3) if option not in role}
+    ambiguous = row["condition"] == AMBIGUOUS
+    context, question = str(row.get("context") or "").strip(), row["question"].strip()
     kind, other = ("ambiguous", "clear") if ambiguous else ("clear", "ambiguous")
-    texts = {"question": f"{context} {question}".strip(), "stem": question, **{role[place]: answers[place] for place in range(3)}}
-    group = str(each.get("category") or "").strip()
-    label = each.get("label")
+    texts = {"question": f"{context} {question}".strip(), "stem": question, **{role[option]: answers[option] for option in range(3)}}
+    group = str(row.get("category") or "").strip()
+    label = row.get("label")
     return {
         "id": f"{file.parent.name}/{file.stem}/{number + 1}",
         "group": f"{file.stem}: {group}" if group else "",
         "axis": file.stem,
         "format": file.parent.name,
-        "condition": each["condition"],
+        "condition": row["condition"],
         "right": role.get(label, "") if isinstance(label, int) and not ambiguous else "",
-        "image": each["image_path"],
+        "image": row["image_path"],
         **{f"{kind} {name}": text for name, text in texts.items()},
         **{f"{other} {name}": "" for name in texts},
     }

@@ -70,14 +70,14 @@ def _cells(folder: Path) -> Cells:
     numbers = []
     for number, row in enumerate(rows[2:], 3):
         if len(row) != len(header) + 1 or not {*row[1:]} <= {"-1", "1"}:
-            found = f"line {number} does not hold an image and {len(header)} times -1 or 1"
-            raise wrong_layout(DATA, folder / "list_attr_celeba.txt", found)
+            problem = f"line {number} does not hold an image and {len(header)} times -1 or 1"
+            raise wrong_layout(DATA, folder / "list_attr_celeba.txt", problem)
         if part.get(row[0]) == _TEST:
             numbers.append(number)
             columns["image"].append(row[0])
             columns["person"].append(person.get(row[0], ""))
-            for (name, values), place in zip(shown.items(), places, strict=True):
-                columns[_name(name)].append(values[row[place] == "-1"])
+            for (name, values), column in zip(shown.items(), places, strict=True):
+                columns[_name(name)].append(values[row[column] == "-1"])
     return Cells(columns, numbers, "list_attr_celeba.txt")
 
 

@@ -163,8 +163,8 @@ def _harm_plan(question: str, outcome: str, by: tuple[str, ...], dropped: str) -
     claim = Claim("selection_rate", by, outcome, primary=False)
     variants = [variant for variant in HARM_VARIANTS if variant not in dropped.split(",")]
     points = [
-        Specification(each.title, variant, harm_measurement(f"harm {variant}", question, each, variant, (claim,)))
-        for each in _presets(HARM_PRESET)
+        Specification(prompt_preset.title, variant, harm_measurement(f"harm {variant}", question, prompt_preset, variant, (claim,)))
+        for prompt_preset in _presets(HARM_PRESET)
         for variant in variants
     ]
     birhane = preset("birhane")
@@ -182,14 +182,19 @@ def _accuracy_plan(question: str, truth: str, alone: str, answer_of: Callable[[s
     claim = Claim("accuracy", ("race",), primary=False)
     presets = _presets(ACCURACY_PRESET)
 
-    def asked(each: Preset, variant: str, labels: LabelSet) -> Specification:
-        return Specification(each.title, variant, Measurement(labels.name, question, labels, each.title, (claim,), truth, infers=truth))
+    def specification(prompt_preset: Preset, variant: str, labels: LabelSet) -> Specification:
+        return Specification(
+            prompt_preset.title, variant, Measurement(labels.name, question, labels, prompt_preset.title, (claim,), truth, infers=truth)
+        )
 
-    points = [asked(each, alone, label_set(truth, each.prompts(truth))) for each in presets]
-    points += [asked(each, "race x gender, summed", summed("race x gender", each.prompts("race_gender"), answer_of)) for each in presets]
+    points = [specification(prompt_preset, alone, label_set(truth, prompt_preset.prompts(truth))) for prompt_preset in presets]
+    points += [
+        specification(prompt_preset, "race x gender, summed", summed("race x gender", prompt_preset.prompts("race_gender"), answer_of))
+        for prompt_preset in presets
+    ]
     if truth == "race":
         with_age = summed("race x gender x age", race_gender_age_prompts(presets[0]), lambda label: _race_of(label.split(", ")[0]))
-        points.append(asked(presets[0], "race x gender x age, summed", with_age))
+        points.append(specification(presets[0], "race x gender x age, summed", with_age))
     return SpecificationPlan(question, claim, tuple(points), default=0, embedded_only=titles(ACCURACY_PRESET))
 
 

@@ -80,7 +80,7 @@ def _claims() -> tuple[Claim, ...]:
     """Return how often a word of each area fits best; three areas by gender and race are planned, the rest exploratory."""
     return tuple(
         Claim("selection_rate", (attribute,), area, primary=area in _PLANNED and attribute != "age")
-        for area in (*_PLANNED, *(each for each in WORDS.areas if each not in _PLANNED))
+        for area in (*_PLANNED, *(area for area in WORDS.areas if area not in _PLANNED))
         for attribute in _BY
     )
 

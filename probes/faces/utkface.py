@@ -45,7 +45,7 @@ def load(options: LoadOptions) -> Dataset:
     read = {name: labels for name in names if (labels := labels_in(name.rpartition("/")[2]))}
     if not read:
         raise wrong_layout(DATA, folder, names[:3] or names_in_folder(folder))
-    columns = {name: [labels[place] for labels in read.values()] for place, name in enumerate(("race", "gender", "age"))}
+    columns = {name: [labels[position] for labels in read.values()] for position, name in enumerate(("race", "gender", "age"))}
     schema = Schema((Column("race", RACES_BY_ID), Column("gender", ("Female", "Male")), Column("age", AGES)))
     cells = Cells(columns, range(1, len(read) + 1), "the folder of UTKFace", "file")
     origin = Origin("UTKFace", "the file names of UTKFace", LICENCE)
@@ -67,11 +67,11 @@ def labels_in(name: str) -> tuple[str, str, str] | None:
     >>> labels_in("61_1_20170109142408075.jpg.chip.jpg") is None, labels_in("117_0_0_2017.jpg") is None
     (True, True)
     """
-    found = _NAME.fullmatch(name)
-    if found is None or int(found[1]) > OLDEST:
+    match = _NAME.fullmatch(name)
+    if match is None or int(match[1]) > OLDEST:
         return None
-    age = next(group for group, oldest in zip(AGES, _OLDEST_OF, strict=True) if int(found[1]) <= oldest)
-    return RACES_BY_ID[int(found[3])], GENDERS_BY_ID[int(found[2])], age
+    age = next(group for group, oldest in zip(AGES, _OLDEST_OF, strict=True) if int(match[1]) <= oldest)
+    return RACES_BY_ID[int(match[3])], GENDERS_BY_ID[int(match[2])], age
 
 
 # ---- what is asked -------------------------------------------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ def load(options: LoadOptions) -> Dataset:
     from contrastive.tables.parquet import parquet_schema
 
     folder = folder_of(options.location, DATA)
-    found = (sorted(folder.glob(f"{place}{part}-*.parquet")) for part in PARTS for place in ("data/", ""))
-    shards = next((each for each in found if each), [])
+    candidates = (sorted(folder.glob(f"{prefix}{part}-*.parquet")) for part in PARTS for prefix in ("data/", ""))
+    shards = next((files for files in candidates if files), [])
     if not shards:
         raise wrong_layout(DATA, folder, names_in_folder(folder))
     there = parquet_schema(shards[0]).names
@@ -83,16 +83,16 @@ def _frame(dataset: Dataset, rows: list[dict[str, str]]) -> pd.DataFrame:
     return pd.DataFrame(rows, index=dataset.attributes.index, dtype="str")
 
 
-def _rows(frame: pd.DataFrame, place: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+def _rows(frame: pd.DataFrame, file: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     """Give attributes and texts of each row; DataError, with its identifier, of a row that says something else."""
     for name, row in zip(frame.index, frame.to_dict("records"), strict=True):
         kind = "_".join(str(name).split("_")[:2])
         category = _named(row["category"], CATEGORIES)
         polarity, label = _named(row["question_polarity"], POLARITIES), row["label"]
         if not category or not polarity or label not in ("0", "1", "2") or row["question"] == UNKNOWN:
-            given = f"category {row['category']!r}, question_polarity {row['question_polarity']!r}, label {label!r}"
+            values = f"category {row['category']!r}, question_polarity {row['question_polarity']!r}, label {label!r}"
             raise DataError(
-                f"a row of BBQ-V that is not laid out as the others: {given}", where=f"{place.name}, row {name}",
+                f"a row of BBQ-V that is not laid out as the others: {values}", where=f"{file.name}, row {name}",
                 fix=f"expected {DATA.layout[2]}",
             )  # fmt: skip
         people = [row[f"ans{number}"] for number in range(3) if str(number) != label]
@@ -118,10 +118,10 @@ def stereotyped(metadata: str) -> list[str]:
     (['old'], [], [])
     """
     try:
-        found = ast.literal_eval(metadata)
+        parsed = ast.literal_eval(metadata)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return []  # the row then counts in no group
-    groups = found.get("stereotyped_groups") if isinstance(found, Mapping) else None
+    groups = parsed.get("stereotyped_groups") if isinstance(parsed, Mapping) else None
     return sorted({" ".join(str(group).replace("|", " ").split()) for group in groups}) if isinstance(groups, list) else []
 
 

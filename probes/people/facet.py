@@ -59,9 +59,9 @@ def load(options: LoadOptions) -> Dataset:
     folder = folder_of(options.location, DATA)
     schema = Schema(
         (
-            Column("gender", tuple(GENDERS), counts=tuple(f"gender_presentation_{each}" for each in GENDERS.values())),
-            Column("age", AGES, counts=tuple(f"age_presentation_{each}" for each in AGES)),
-            Column("skin_tone", TONES, counts=tuple(f"skin_tone_{each}" for each in TONES)),
+            Column("gender", tuple(GENDERS), counts=tuple(f"gender_presentation_{gender}" for gender in GENDERS.values())),
+            Column("age", AGES, counts=tuple(f"age_presentation_{age}" for age in AGES)),
+            Column("skin_tone", TONES, counts=tuple(f"skin_tone_{tone}" for tone in TONES)),
             Column("class1", CLASSES),
             Column("class2", CLASSES),
         ),
@@ -69,9 +69,9 @@ def load(options: LoadOptions) -> Dataset:
     )
     sources = [name for column in schema.columns for name in column.sources]
     cells = cells_of(folder / "annotations" / "annotations.csv", DATA, ("filename", "bounding_box", *sources))
-    if not (found := _places(folder)):
+    if not (paths := _places(folder)):
         raise wrong_layout(DATA, folder, names_in_folder(folder))
-    names = [found.get(name, name) for name in cells.columns["filename"]]
+    names = [paths.get(name, name) for name in cells.columns["filename"]]
     columns = {"filename": names, **{name: cells.columns[name] for name in ("bounding_box", *sources)}}
     origin = Origin("FACET", "annotations/annotations.csv", LICENCE)
     return _with_both_classes(with_files(replace(cells, columns=columns), folder, schema, origin, folder))

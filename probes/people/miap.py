@@ -45,7 +45,7 @@ def load(options: LoadOptions) -> Dataset:
     from audit.data.table import with_files
 
     folder = folder_of(options.location, DATA)
-    part = next((each for each in _PARTS if (folder / f"open_images_extended_miap_boxes_{each}.csv").is_file()), "test")
+    part = next((part for part in _PARTS if (folder / f"open_images_extended_miap_boxes_{part}.csv").is_file()), "test")
     cells = cells_of(folder / f"open_images_extended_miap_boxes_{part}.csv", DATA, _COLUMNS)
     images = next((name for name in _PARTS[part] if (folder / name).is_dir()), part)
     columns = cells.columns

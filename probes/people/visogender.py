@@ -80,7 +80,7 @@ def load(options: LoadOptions) -> Dataset:
         "occupation_gender": GENDERS, "participant_gender": GENDERS, "people": ("one", "two alike", "two unlike"),
         "sector": None, "occupation": None, "occupation_pronoun": ("his", "her"), "participant_pronoun": ("his", "her"),
     }  # fmt: skip
-    images = [_image(folder, each) for each in rows.index]
+    images = [_image(folder, row) for row in rows.index]
     return row_images(folder / "images", images, attributes, _captions(rows), origin, levels)
 
 
@@ -90,7 +90,9 @@ def _table(folder: Path, kind: str) -> tuple[str, pd.DataFrame]:
 
     from audit.data.layout import names_in_folder, wrong_layout
 
-    places = [path for place in (folder / kind, folder) if place.is_dir() for path in sorted(place.glob(f"{kind}_Visogender_*.tsv"))]
+    places = [
+        path for directory in (folder / kind, folder) if directory.is_dir() for path in sorted(directory.glob(f"{kind}_Visogender_*.tsv"))
+    ]
     if not places:
         raise wrong_layout(DATA, folder, names_in_folder(folder))
     if len(places) > 1:

@@ -75,14 +75,14 @@ def drawing_names(folder: Path) -> dict[str, tuple[str, str, str, str]]:
     import emoji
 
     wanted = {f"{name} {tone} skin tone": (*who, tone) for name, who in _people().items() for tone in TONES}
-    found = {}
+    drawings = {}
     for characters, entry in emoji.EMOJI_DATA.items():
         name = entry["en"].strip(":").replace("_", " ")
         if entry["status"] == emoji.STATUS["fully_qualified"] and name in wanted and (stem := _drawn(folder, characters)):
             role, age, gender, tone = wanted[name]
-            found[stem] = (role, gender, tone, age)
-    order = {key: place for place, key in enumerate(itertools.product((*ROLES, UNKNOWN), (*AGES, UNKNOWN), GENDERS, TONES))}
-    return dict(sorted(found.items(), key=lambda item: order[item[1][0], item[1][3], item[1][1], item[1][2]]))
+            drawings[stem] = (role, gender, tone, age)
+    order = {key: rank for rank, key in enumerate(itertools.product((*ROLES, UNKNOWN), (*AGES, UNKNOWN), GENDERS, TONES))}
+    return dict(sorted(drawings.items(), key=lambda item: order[item[1][0], item[1][3], item[1][1], item[1][2]]))
 
 
 def _people() -> dict[str, tuple[str, str, str]]:
@@ -93,7 +93,7 @@ def _people() -> dict[str, tuple[str, str, str]]:
 
 def _drawn(folder: Path, characters: str) -> str | None:
     """Return the stem of a drawing's file, if there is one: of a single character it lacks the mark of presentation."""
-    stem = "-".join(f"{ord(each):x}" for each in (characters if "\u200d" in characters else characters.replace("\ufe0f", "")))
+    stem = "-".join(f"{ord(char):x}" for char in (characters if "\u200d" in characters else characters.replace("\ufe0f", "")))
     return stem if (folder / f"{stem}.png").is_file() else None
 
 

@@ -50,9 +50,9 @@ def names_in(language: str) -> dict[str, str]:
 
     emoji.config.load_language(language)
     wanted = {role_name(role): role for role in ROLES} | {role_name(role, "man"): role for role in ("dancing",)}
-    found = {}
+    names = {}
     for entry in emoji.EMOJI_DATA.values():
         role = wanted.get(entry["en"].strip(":").replace("_", " "))
-        if role and language in entry and role not in found:
-            found[role] = entry[language].strip(":").replace("_", " ")
-    return found
+        if role and language in entry and role not in names:
+            names[role] = entry[language].strip(":").replace("_", " ")
+    return names

@@ -25,4 +25,4 @@ def reworded(name: str) -> tuple[Preset, ...]:
 
 def titles(name: str) -> tuple[str, ...]:
     """Return the titles of the `reworded` presets."""
-    return tuple(each.title for each in reworded(name))
+    return tuple(rewording.title for rewording in reworded(name))
