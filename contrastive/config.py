@@ -132,8 +132,8 @@ def _tables(text: str, source: str) -> dict[str, Any]:
 def _small_text(path: Path) -> str:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
             what = f"{path.name} is not a configuration"
             raise UsageError(
                 what, why=f"it is not a regular file of at most {_MOST_BYTES:,} bytes", fix="give a TOML file or a recipe's name"

@@ -37,8 +37,8 @@ def release(path: Path, out: Path, *, ema: bool = False) -> str:
     if out.exists():
         raise UsageError(f"{out} exists", fix="choose another name")
     require_place(out)
-    found = load(path)
-    return save(out, replace(averaged(found) if ema else found, training=None, ema=None))
+    checkpoint = load(path)
+    return save(out, replace(averaged(checkpoint) if ema else checkpoint, training=None, ema=None))
 
 
 if __name__ == "__main__":

@@ -144,8 +144,8 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         if (self.steps > 0) == (self.epochs > 0):
-            found = "both" if self.steps else "neither"
-            raise UsageError("optim needs the setting 'steps' or 'epochs'", why=f"it has {found}", fix="for example optim.steps=300")
+            which = "both" if self.steps else "neither"
+            raise UsageError("optim needs the setting 'steps' or 'epochs'", why=f"it has {which}", fix="for example optim.steps=300")
         _require(self.cooldown == 0 or self.schedule == "wsd", "optim.cooldown", '0 unless optim.schedule = "wsd"')
         if self.steps:  # of epochs, it is known once the data are
             if self.warmup > self.steps:
@@ -257,8 +257,8 @@ class ModelSource:
 
     def __post_init__(self) -> None:
         if (self.preset is None) == (self.init is None):
-            found = "neither" if self.preset is None else "both"
-            raise UsageError("model needs the setting 'preset' or 'init'", why=f"it has {found}", fix='write preset = "..." under [model]')
+            which = "neither" if self.preset is None else "both"
+            raise UsageError("model needs the setting 'preset' or 'init'", why=f"it has {which}", fix='write preset = "..." under [model]')
         _find_home(self, "init")
         for name, value in self.stated.items():
             parts = value if isinstance(value, list) else [value]

@@ -129,15 +129,15 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     from contrastive.training.logs import StopRequest
 
     path = Path(config.run.out) / "ckpt.pt"
-    found = None if options.fresh else newest_state(path.parent, _complain)
+    state = None if options.fresh else newest_state(path.parent, _complain)
     inputs = loop.prepare(config)
-    training = loop.resume(inputs, found, path) if found else branch(inputs) if config.run.resume else loop.start(inputs)
+    training = loop.resume(inputs, state, path) if state else branch(inputs) if config.run.resume else loop.start(inputs)
     _announce(inputs, training)
-    if isinstance(found, Checkpoint) and found.training is None:
+    if isinstance(state, Checkpoint) and state.training is None:
         log = loop.event_log(inputs)
         if _number() == 0 and not log.has_ended():  # the disk failed after the last checkpoint, and may have torn the last line
-            log.begin(found.step)
-            loop.log_end(inputs, found.step, found.account or {})
+            log.begin(state.step)
+            loop.log_end(inputs, state.step, state.account or {})
         _say(f"already finished; --fresh trains again\n{path}")
         return 0
     if _number() == 0:
@@ -237,10 +237,10 @@ def _leave_status(folder: Sequence[Path], code: int, error: Exception) -> None:
     """Write ``status.json`` of a run of several processes, unless one that failed before did: what others say then only follows from it."""
     if _processes() == 1 or not folder:
         return
-    place = {"process": _number(), "processes": _processes()}
+    process = {"process": _number(), "processes": _processes()}
     from contrastive.folders import Folder
 
-    status = {**place, "exit_code": code, "error": type(error).__name__, "reason": str(error)[:1000]}
+    status = {**process, "exit_code": code, "error": type(error).__name__, "reason": str(error)[:1000]}
     try:
         with suppress(FileExistsError), os.fdopen(Folder.of(folder[0]).create("status.json"), "w", encoding="utf-8") as file:
             file.write(json.dumps(status, indent=1) + "\n")

@@ -67,8 +67,8 @@ class Checkpoint:
     def __post_init__(self) -> None:
         text, image_size = self.config.text, self.config.vision.image_size
         if (self.tokenizer.vocab_size, self.tokenizer.context) != (text.vocab_size, text.context):
-            found = f"{self.tokenizer.vocab_size} ids and context {self.tokenizer.context}"
-            raise UsageError("the tokenizer does not fit the model", why=f"{found} for {text.vocab_size} and {text.context}")
+            sizes = f"{self.tokenizer.vocab_size} ids and context {self.tokenizer.context}"
+            raise UsageError("the tokenizer does not fit the model", why=f"{sizes} for {text.vocab_size} and {text.context}")
         if self.preprocess.size != image_size:
             raise UsageError("the preprocessing does not fit the model", why=f"images of {self.preprocess.size} px for {image_size} px")
 
@@ -202,8 +202,8 @@ def _format(archive: Archive) -> tuple[Any, Any]:
 def _known_format(archive: Archive) -> dict[Any, Any]:
     name, version = _format(archive)
     if name != FORMAT or not isinstance(version, int):
-        found = ", ".join(key[:80] for key in list(archive.tensors)[:5])
-        why = f"a {archive.kind} with {len(archive.tensors)} tensors" + (f"; the first are {found}" if found else "")
+        names = ", ".join(key[:80] for key in list(archive.tensors)[:5])
+        why = f"a {archive.kind} with {len(archive.tensors)} tensors" + (f"; the first are {names}" if names else "")
         raise DataError("the file is not a checkpoint of this program: it does not say which architecture its weights belong to", why=why)
     if version != VERSION:
         raise DataError(f"the checkpoint has format version {version}; this program reads version {VERSION}", fix="update vlm-audit")

@@ -39,7 +39,7 @@ def run_command(action: Callable[[], str], *, debug: bool = False) -> int:
     prepare_streams()
     try:
         with stopping():
-            said = action()
+            output = action()
     except KeyboardInterrupt as stop:
         put("stopped; nothing was written", sys.stderr)
         return stop.exit_code if isinstance(stop, Stopped) else _INTERRUPTED
@@ -47,7 +47,7 @@ def run_command(action: Callable[[], str], *, debug: bool = False) -> int:
         if debug:
             traceback.print_exc()
         return _explain(_known(problem) or problem)
-    failed = put(said, sys.stdout)
+    failed = put(output, sys.stdout)
     if failed is not None and not isinstance(failed, BrokenPipeError):
         put(f"warning: the result cannot be printed: {failed.strerror}", sys.stderr)
     return _CLOSED_PIPE if isinstance(failed, BrokenPipeError) else 0

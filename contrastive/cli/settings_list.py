@@ -64,5 +64,5 @@ def _default(value: ast.expr | None) -> str:
         return "required"
     if isinstance(value, ast.Call):
         return "required" if any(word.arg == "kw_only" for word in value.keywords) else "default {}"
-    found = ast.literal_eval(value)
-    return "default: not set" if found is None else f"default {json.dumps(found)}"
+    literal = ast.literal_eval(value)
+    return "default: not set" if literal is None else f"default {json.dumps(literal)}"

@@ -65,8 +65,8 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
     if path.is_dir():
         if any((path / part).is_file() for part in ("state.json", "dataset_dict.json")):  # as save_to_disk leaves them
             return load_saved(path, *columns)
-        if found := sorted(file for file in path.iterdir() if file.suffix.lower() == ".tar" and file.is_file()):
-            return TarShards(path.resolve().name, found)
+        if tars := sorted(file for file in path.iterdir() if file.suffix.lower() == ".tar" and file.is_file()):
+            return TarShards(path.resolve().name, tars)
         files = sorted((*path.glob("*.parquet"), *path.glob("*/*.parquet")))
         return load_parquet(path, files, *columns) if files else load_folder(path)
     if ending == ".tar":
@@ -77,19 +77,19 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
     raise UsageError(f"data.train cannot be {name!r}", why=why, fix=nearest(name, ("emoji", "shapes")))
 
 
-def _shard_files(names: Sequence[str], given: str) -> list[Path]:
+def _shard_files(names: Sequence[str], original: str) -> list[Path]:
     """Return the tar files that names stand for, of patterns (``*``, ``?``, ``[``) in their order; none if one file was named.
 
     Raises `UsageError` if no file fits a pattern.
     """
-    if not all(name.lower().endswith(".tar") for name in names) or (names == [given] and not has_magic(given)):
+    if not all(name.lower().endswith(".tar") for name in names) or (names == [original] and not has_magic(original)):
         return []
-    found: list[Path] = []
+    shards: list[Path] = []
     for name in names:
         files = sorted(map(Path, glob(name))) if has_magic(name) else [Path(name)]  # noqa: PTH207  # a pattern may begin anywhere
         if not files:
             raise UsageError(
                 f"data.train: no file fits {name!r}", fix="name shards as in shards/*.tar, shards/{000..127}.tar or {000,003}.tar"
             )
-        found += files
-    return found
+        shards += files
+    return shards

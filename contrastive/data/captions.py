@@ -41,8 +41,8 @@ length is 270 tokens, the longest has 301.'
 
 def text_lengths(source: CaptionedImages, tokenizer: Tokenizer, templates: Sequence[str]) -> TextLengths:
     """Measure the texts of a source, or of 20,000 images spread evenly over a larger one."""
-    places = np.unique(np.linspace(0, len(source) - 1, min(len(source), MOST)).astype(int))
-    lengths = [len(tokenizer.encode(text)) + 2 for place in places for text in texts_of(source, int(place), templates)] or [2]
+    indices = np.unique(np.linspace(0, len(source) - 1, min(len(source), MOST)).astype(int))
+    lengths = [len(tokenizer.encode(text)) + 2 for index in indices for text in texts_of(source, int(index), templates)] or [2]
     context = tokenizer.context
     return TextLengths(len(lengths), context, float(np.median(lengths)), max(lengths), sum(length > context for length in lengths))
 

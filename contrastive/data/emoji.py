@@ -36,7 +36,7 @@ TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 
 Skew = Literal["none", "misnamed-women"]
 
-MISNAMED = {role: ROLES[(place + 7) % len(ROLES)] for place, role in enumerate(ROLES) if place % 2 == 0}
+MISNAMED = {role: ROLES[(i + 7) % len(ROLES)] for i, role in enumerate(ROLES) if i % 2 == 0}
 """Role -> what women in it are called under the skew: of every other role, the seventh name further on."""
 
 _TONE = re.compile(rf" ({'|'.join(TONES)}) skin tone$")

@@ -110,8 +110,8 @@ class LazyPairs:
     def faults(self, rows: NDArray[np.int64]) -> dict[int, str]:
         """As of `Pairs`; every image is decoded for it."""
         with _threads(self.config.workers) as pool:
-            found = zip(rows.tolist(), pool.map(self.reader.fault, rows.tolist()), strict=True)
-            return {row: fault for row, fault in found if fault is not None}
+            faults = zip(rows.tolist(), pool.map(self.reader.fault, rows.tolist()), strict=True)
+            return {row: fault for row, fault in faults if fault is not None}
 
     def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
         def seen(row: int) -> tuple[Tensor, str]:
@@ -177,14 +177,14 @@ def load_pairs(
 
 
 def load_whole(
-    what: str, source: CaptionedImages, given: tuple[Preprocess, Tokenizer], config: DataConfig, rows: NDArray[np.int64]
+    what: str, source: CaptionedImages, transforms: tuple[Preprocess, Tokenizer], config: DataConfig, rows: NDArray[np.int64]
 ) -> tuple[PairSet, NDArray[np.int64], tuple[str, ...]]:
     """Return the pairs of a source, as `load_pairs`; which of `rows` can be measured on; and a sentence about the others, if any.
 
     None of them takes another's place. `what`: what the data are for, as in "validation". Raises `TrainingDataError` if all are broken.
     """
     try:
-        pairs = load_pairs(source, *given, config, max_broken=1.0)
+        pairs = load_pairs(source, *transforms, config, max_broken=1.0)
         faults = pairs.faults(rows)
     except TrainingDataError as error:  # the one too many: all of them
         raise TrainingDataError(f"no {what} image can be read", where=config.train, why=error.why, fix=error.fix) from error

@@ -52,16 +52,16 @@ def expanded(name: str) -> list[str]:
     """
     several = name.split("::")
     if len(several) > 1 and all(part.partition("?")[0].endswith((".tar", "}")) and not part.startswith("tar://") for part in several):
-        return [each for part in several for each in expanded(part)]
+        return [shard for part in several for shard in expanded(part)]
     if choice := _CHOICE.search(name):
-        return [each for part in choice[1].split(",") for each in expanded(f"{name[: choice.start()]}{part}{name[choice.end() :]}")]
-    if (found := _RANGE.search(name)) is None:
+        return [shard for part in choice[1].split(",") for shard in expanded(f"{name[: choice.start()]}{part}{name[choice.end() :]}")]
+    if (match := _RANGE.search(name)) is None:
         return [name]
-    first, last = int(found[1]), int(found[2])
+    first, last = int(match[1]), int(match[2])
     if not 0 <= last - first < _MOST_SHARDS:
-        raise UsageError(f"the range {found[0]!r} cannot be expanded", why=f"it has {last - first + 1:,} shards", fix="as in {000..127}")
-    begin, end, width = name[: found.start()], name[found.end() :], len(found[1])
-    return [each for number in range(first, last + 1) for each in expanded(f"{begin}{number:0{width}d}{end}")]
+        raise UsageError(f"the range {match[0]!r} cannot be expanded", why=f"it has {last - first + 1:,} shards", fix="as in {000..127}")
+    begin, end, width = name[: match.start()], name[match.end() :], len(match[1])
+    return [shard for number in range(first, last + 1) for shard in expanded(f"{begin}{number:0{width}d}{end}")]
 
 
 class RemoteShards(TarShards):
@@ -89,9 +89,9 @@ class RemoteShards(TarShards):
         target = self._folder / f"{shard:06d}{SIDECAR}"
         try:
             fetch(f"{address}{SIDECAR}{question}{rest}", target, MOST_SIDECAR)
-            said = json.loads(target.read_text("utf-8"))
+            raw = json.loads(target.read_text("utf-8"))
             with _opened(self._urls[shard], 0) as (_, size):
-                return understood(said, size) if size is not None else None
+                return understood(raw, size) if size is not None else None
         except (TrainingDataError, MachineError, OSError, ValueError, RecursionError):
             return None
         finally:
@@ -113,11 +113,11 @@ class RemoteShards(TarShards):
                     self._paths[old].unlink(missing_ok=True)
         return path
 
-    def _read(self, index: int, place: Any) -> bytes:
+    def _read(self, index: int, extent: Any) -> bytes:
         for _ in range(2):  # between fetching and reading, another thread may have made room
             self._local(self._shard(index))
             try:
-                return super()._read(index, place)
+                return super()._read(index, extent)
             except UnreadableImage as error:
                 missing = error
                 if self._paths[self._shard(index)].exists():
@@ -162,8 +162,8 @@ def fetch(url: str, target: Path, most: int = MOST_SHARD) -> int:
 @contextmanager
 def _opened(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
     """Open what lies at a URL from a byte on; yield it and the size of the whole (None: not said). `FileNotFoundError` without anything."""
-    with (_opened_http if url.lower().startswith(("http://", "https://")) else _opened_by_fsspec)(url, start) as found:
-        yield found
+    with (_opened_http if url.lower().startswith(("http://", "https://")) else _opened_by_fsspec)(url, start) as opened:
+        yield opened
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class StoredPairs:
     @cached_property
     def identity(self) -> str:
         """Of every caption, and of the first bytes of 64 images spread over the set."""
-        probes = sorted({int(place) for place in np.linspace(0, len(self) - 1, 64)})
+        probes = sorted({int(index) for index in np.linspace(0, len(self) - 1, 64)})
         images = [(self._content(index) or b"")[:4096].hex() for index in probes]
         texts = (str(batch[self._caption]) for batch in self._texts.iter(batch_size=1000))
         return hash_of(len(self), *images, *texts)
@@ -78,13 +78,13 @@ class StoredPairs:
         return content
 
     def captions(self, index: int) -> tuple[str, ...]:
-        found = self._texts[index][self._caption]
-        return nonblank(item for item in (found if isinstance(found, list) else [found]) if item is not None)
+        cell = self._texts[index][self._caption]
+        return nonblank(item for item in (cell if isinstance(cell, list) else [cell]) if item is not None)
 
     def _content(self, index: int) -> bytes | None:
         cell = self._pictures[index][self._image]
-        found = cell.get("bytes") if isinstance(cell, dict) else cell
-        return found if isinstance(found, bytes) else None
+        content = cell.get("bytes") if isinstance(cell, dict) else cell
+        return content if isinstance(content, bytes) else None
 
 
 def load_saved(folder: Path, image_column: str, caption_column: str) -> StoredPairs:
@@ -165,7 +165,7 @@ def _is_text(kind: Any) -> bool:
 
 
 @contextmanager
-def _said_of(place: str, fault: str = "") -> Iterator[None]:
+def _said_of(source: str, fault: str = "") -> Iterator[None]:
     """Say in words what `datasets` raises about a place, and `fault` where that is known to be the cause; its progress bars stay away."""
     import datasets
     import pyarrow as pa
@@ -179,13 +179,13 @@ def _said_of(place: str, fault: str = "") -> Iterator[None]:
         cause = error if isinstance(error, ConnectionError) else error.__cause__ or error
         why = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
         if isinstance(error, ConnectionError) or (fault and isinstance(error, OSError)):
-            what = f"cannot get {place}: the hub is out of reach, and no copy is in the cache of datasets"
+            what = f"cannot get {source}: the hub is out of reach, and no copy is in the cache of datasets"
             fix = "name a local copy: a folder of Parquet files, or one that save_to_disk wrote"
             raise MachineError(what, why=fault or why, fix=fix) from error
-        if place.startswith("hf:") and isinstance(error, FileNotFoundError):  # whose own words name folders of this machine
+        if source.startswith("hf:") and isinstance(error, FileNotFoundError):  # whose own words name folders of this machine
             why = "the hub has none of that name for readers who are not signed in, or none with data files"
-            raise TrainingDataError(f"no data set {place}", why=why, fix=f"look at its name: {SPELLING}") from error
-        raise TrainingDataError(f"cannot read {place} with datasets", why=why) from error
+            raise TrainingDataError(f"no data set {source}", why=why, fix=f"look at its name: {SPELLING}") from error
+        raise TrainingDataError(f"cannot read {source} with datasets", why=why) from error
     finally:
         if bars:
             datasets.enable_progress_bars()

@@ -47,8 +47,8 @@ class ShapeImages:
         rng = stream(self.seed, "image", index=index)
         image = Image.new("RGB", (_SIDE, _SIDE), (int(rng.integers(20, 120)),) * 3)
         draw = ImageDraw.Draw(image)
-        for place in rng.permutation(len(_CENTRES))[: COUNTS.index(count) + 1]:
-            x, y = _CENTRES[place]
+        for centre in rng.permutation(len(_CENTRES))[: COUNTS.index(count) + 1]:
+            x, y = _CENTRES[centre]
             _draw(draw, shape, x, y, SIZES[size], COLOURS[colour])
         return image
 

@@ -97,8 +97,8 @@ class TarShards:
     def _shard(self, index: int) -> int:
         return int(np.searchsorted(self._first, index, side="right")) - 1
 
-    def _read(self, index: int, place: Any) -> bytes:
-        offset, length = map(int, place)
+    def _read(self, index: int, extent: Any) -> bytes:
+        offset, length = map(int, extent)
         if length > MAX_BYTES:
             raise UnreadableImage("larger than 64 MiB")
         try:
@@ -119,8 +119,8 @@ def index_of(path: Path) -> ShardIndex:
     """
     try:
         status = path.stat()
-        if found := _from_sidecar(path, status):
-            return found
+        if stored := _from_sidecar(path, status):
+            return stored
         index = _scan(path, status)
     except OSError as error:
         raise TrainingDataError(f"cannot read {path}", why=error.strerror or str(error)) from error
@@ -166,17 +166,17 @@ def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
 def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:
     """Return what the sidecar says, None if it is missing, stale, damaged, or points out of the shard."""
     try:
-        said = json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8"))
+        raw = json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    index = understood(said, status.st_size)
+    index = understood(raw, status.st_size)
     return index if index and index.modified_ns == status.st_mtime_ns else None
 
 
-def understood(said: Any, size: int) -> ShardIndex | None:
+def understood(raw: Any, size: int) -> ShardIndex | None:
     """Return the index that a sidecar of a shard of `size` bytes holds; None if it is damaged, or points out of the shard."""
     try:
-        index = ShardIndex(**said)
+        index = ShardIndex(**raw)
         fits = (index.version, index.bytes) == (_VERSION, size)
         whole = len(index.names) == len(index.pictures) == len(index.captions) and isinstance(index.sha256, str)
         places = np.concatenate([_places(index.pictures), _places(index.captions)])

@@ -43,9 +43,9 @@ def own_device(device: str) -> torch.device:
     """Return this process's own device of a kind: with torchrun, the GPU of its local rank; raises as `init` does."""
     if device != "cuda" or "LOCAL_RANK" not in os.environ:
         return torch.device(device)
-    local, found = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-    if local >= found:
-        raise UsageError(f"process {local} of this machine has no GPU", why=f"{found} found", fix="start fewer, or with run.device=cpu")
+    local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if local >= gpus:
+        raise UsageError(f"process {local} of this machine has no GPU", why=f"{gpus} found", fix="start fewer, or with run.device=cpu")
     torch.cuda.set_device(local)
     return torch.device("cuda", local)
 
@@ -109,8 +109,8 @@ def all_reduce_max(number: int) -> int:
 
 def rank_slice(n: int) -> slice:
     """Return which of the `n` rows of a batch are this process's; needs W to divide n."""
-    each = n // world_size()
-    return slice(rank() * each, (rank() + 1) * each)
+    per_rank = n // world_size()
+    return slice(rank() * per_rank, (rank() + 1) * per_rank)
 
 
 def _collective_device() -> torch.device:

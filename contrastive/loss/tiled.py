@@ -247,11 +247,11 @@ def _prepared(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor) -> tuple[T
     return image_nd.to(dtype), text_nd.to(dtype), local_tensor(logit_scale).reshape(()).to(image_nd.device, dtype)
 
 
-def _tile_rows(asked: int | None, text_nd: Tensor) -> int:
-    if asked is not None and asked < 1:
-        raise VlmAuditError(f"a tile of {asked} rows", fix="a tile has 1 row or more; leave it out for one that fits the machine")
+def _tile_rows(rows: int | None, text_nd: Tensor) -> int:
+    if rows is not None and rows < 1:
+        raise VlmAuditError(f"a tile of {rows} rows", fix="a tile has 1 row or more; leave it out for one that fits the machine")
     budget = TILE_ELEMENTS.get(text_nd.device.type, TILE_ELEMENTS["cuda"])
-    return asked or max(SMALLEST_TILE, budget // (world_size() * len(text_nd)))
+    return rows or max(SMALLEST_TILE, budget // (world_size() * len(text_nd)))
 
 
 def _tiles(rows: int, tile: int) -> Iterator[slice]:

@@ -252,9 +252,9 @@ class _Corpus:
             heapq.heappush(self.heap, (-self.pairs[other], other))
 
     def _count(self, i: int, sign: int) -> set[tuple[str, str]]:
-        found = set(pairwise(self.words[i]))
+        pairs = set(pairwise(self.words[i]))
         for pair in pairwise(self.words[i]):
             self.pairs[pair] += sign * self.counts[i]
-        for pair in found:
+        for pair in pairs:
             (self.places[pair].add if sign > 0 else self.places[pair].discard)(i)
-        return found
+        return pairs

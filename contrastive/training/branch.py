@@ -32,13 +32,13 @@ def branch(inputs: RunInputs) -> Training:
     Raises `UsageError` if its past is not that of this configuration; `DataError` if it has no state of the optimiser.
     """
     path = Path(inputs.config.run.resume or "")
-    found = _state_at(path)
-    stored = found.table("account") if isinstance(found, Shards) else dict(found.account or {})
-    _check(with_defaults(stored.get("identity")), inputs, found.step)
+    state = _state_at(path)
+    stored = state.table("account") if isinstance(state, Shards) else dict(state.account or {})
+    _check(with_defaults(stored.get("identity")), inputs, state.step)
     account = {**stored, "identity": inputs.identity}
-    if isinstance(found, Shards):
-        return checkpointing.resume(inputs, replace(found, content={**found.content, "account": account}), path)
-    return checkpointing.resume(inputs, replace(found, account=account), path)
+    if isinstance(state, Shards):
+        return checkpointing.resume(inputs, replace(state, content={**state.content, "account": account}), path)
+    return checkpointing.resume(inputs, replace(state, account=account), path)
 
 
 def _state_at(path: Path) -> Checkpoint | Shards:
@@ -46,12 +46,12 @@ def _state_at(path: Path) -> Checkpoint | Shards:
         opened = shards.open_shards(path)
         shards.check_hashes(opened)
         return opened
-    found = load(path)
-    if found.training is None:
+    checkpoint = load(path)
+    if checkpoint.training is None:
         fix = "a checkpoint of an unfinished run, or one of run.keep_every of a run with optim.schedule = wsd or constant"
         why = "that run was finished, or the checkpoint was kept or released without it"
         raise DataError("the checkpoint to resume has no state of the optimiser", where=str(path), why=why, fix=fix)
-    return found
+    return checkpoint
 
 
 def _check(identity: Mapping[str, Any], inputs: RunInputs, step: int) -> None:

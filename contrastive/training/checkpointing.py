@@ -37,24 +37,24 @@ def newest_state(out: Path, warn: Callable[[str], None] = print) -> Checkpoint |
         if single is not None and shards.step_of(folder) <= single.step:
             break
         try:
-            found = shards.open_shards(folder)
-            shards.check_hashes(found)
+            opened = shards.open_shards(folder)
+            shards.check_hashes(opened)
         except DataError as error:
             warn(f"warning: skipped: {error}")
             failed = failed or error
         else:
-            return found
+            return opened
     if single is None and failed is not None:
         raise DataError("no state can be resumed", where=str(out / shards.FOLDER), why=failed.what, fix="start again with --fresh")
     return single
 
 
-def resume(inputs: RunInputs, found: Checkpoint | Shards, path: Path) -> Training:
+def resume(inputs: RunInputs, stored: Checkpoint | Shards, path: Path) -> Training:
     """Return the run where it was left; `path` is of the single file. Raises as `state.restart` does. Every process must call it."""
-    if isinstance(found, Checkpoint):
-        return state.resume_file(inputs, found, path)
-    training = state.restart(inputs, found.table("account"), found.step, found.folder)
-    _restore_shards(training, found)
+    if isinstance(stored, Checkpoint):
+        return state.resume_file(inputs, stored, path)
+    training = state.restart(inputs, stored.table("account"), stored.step, stored.folder)
+    _restore_shards(training, stored)
     return training
 
 
@@ -100,20 +100,20 @@ def _content(training: Training, inputs: RunInputs) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _restore_shards(training: Training, found: Shards) -> None:
+def _restore_shards(training: Training, stored: Shards) -> None:
     """Fill a run before its first step from a folder; raises `DataError` if that does not fit. Every process must call it."""
     for name, parameter in state.optimised(training.optimizer).items():
         begin = f"optimizer/{name}/"
-        moments = {key.removeprefix(begin): like for key, like in found.layout.items() if key.startswith(begin)}
+        moments = {key.removeprefix(begin): like for key, like in stored.layout.items() if key.startswith(begin)}
         training.optimizer.state[parameter] = {
             key: torch.zeros_like(parameter) if like.ndim else torch.zeros((), dtype=like.dtype, device=parameter.device)
             for key, like in moments.items()
         }
-    shards.read_into(found, _tensors(training))
+    shards.read_into(stored, _tensors(training))
     try:
-        state.restore_counters(training, found.table("training"))
+        state.restore_counters(training, stored.table("training"))
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DataError("the sharded checkpoint does not say where the run stood", where=str(found.folder)) from error
+        raise DataError("the sharded checkpoint does not say where the run stood", where=str(stored.folder)) from error
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ def held_out(
     compare them only where that is the same.
     """
     rows = rows[:MOST]
-    same = Identities(*(each[: len(rows)] for each in same)) if same else Identities(np.arange(len(rows)), np.arange(len(rows)))
+    same = Identities(*(ids[: len(rows)] for ids in same)) if same else Identities(np.arange(len(rows)), np.arange(len(rows)))
     features = [model.eval()(*batch)[:2] for batch in _batches(pairs, rows, preprocess, model.logit_scale.device)]
     image_nd, text_nd = (torch.cat(side) for side in zip(*features, strict=True))
     bias = None if model.logit_bias is None else local_tensor(model.logit_bias)
@@ -69,7 +69,7 @@ def recalls(image_nd: Tensor, text_nd: Tensor, same: Identities) -> dict[str, fl
     https://github.com/LAION-AI/CLIP_benchmark/blob/main/clip_benchmark/metrics/zeroshot_retrieval.py), where pictures and captions are
     taken to differ; here equal ones are one. So what they are tied with is another picture or another caption, and counts against.
     """
-    (image_u, image_n), (text_u, text_n) = (np.unique(each, return_index=True, return_inverse=True)[1:] for each in same)
+    (image_u, image_n), (text_u, text_n) = (np.unique(ids, return_index=True, return_inverse=True)[1:] for ids in same)
     similarity_it = image_nd[torch.from_numpy(image_u)] @ text_nd[torch.from_numpy(text_u)].T
     own_it = torch.zeros_like(similarity_it, dtype=torch.bool)
     own_it[torch.from_numpy(image_n), torch.from_numpy(text_n)] = True

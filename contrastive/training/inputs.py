@@ -85,9 +85,9 @@ class RunInputs:
     @property
     def identity(self) -> dict[str, Any]:
         """Return setting -> value for all that decides the parameters, data and given weights included."""
-        given = {"the initial weights (sha256)": self.initial.sha256} if self.initial else {}
+        initial = {"the initial weights (sha256)": self.initial.sha256} if self.initial else {}
         taught = {"the teacher (sha256)": self.teacher.sha256} if self.teacher else {}
-        return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **given, **taught}
+        return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **initial, **taught}
 
     def rows(self, step: int) -> NDArray[np.int64]:
         """Return the rows that a step sees."""
@@ -105,10 +105,10 @@ class RunInputs:
 class SmallTableError(TrainingDataError):
     """There are fewer pairs to train on than a batch takes; `batch` is a size that they fill a few times, None for a single pair."""
 
-    def __init__(self, pairs: int, asked: int):
+    def __init__(self, pairs: int, needed: int):
         self.batch = max(2, pairs // 4) if pairs > 1 else None
         fix = f"data.batch={self.batch}" if self.batch else "name a table with more pairs"
-        super().__init__(f"{pairs} pairs do not fill a batch of {asked}", fix=fix)
+        super().__init__(f"{pairs} pairs do not fill a batch of {needed}", fix=fix)
 
 
 def prepare(config: Config) -> RunInputs:
@@ -136,8 +136,8 @@ def prepare(config: Config) -> RunInputs:
     measured_on = pairs, held_out_rows, Identities.of(source, held_out_rows, content)
     if data.validation:
         measured_on, left_out = _validation(data.validation, (preprocess, tokenizer), data)
-    asked = read_label_set(data.zero_shot, preprocess, tokenizer, data) if data.zero_shot else None
-    left_out += asked.left_out if asked else ()
+    label_set = read_label_set(data.zero_shot, preprocess, tokenizer, data) if data.zero_shot else None
+    left_out += label_set.left_out if label_set else ()
     lengths = text_lengths(source, tokenizer, data.templates)
     held_out = "" if data.validation or not len(held_out_rows) else counted(len(held_out_rows), len(np.unique(content[held_out_rows])))
     card = _card(source, pairs, held_out, lengths, initial, teacher)
@@ -145,17 +145,17 @@ def prepare(config: Config) -> RunInputs:
     model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
     order = _stream(source, train_rows, data)
     pictures = len(np.unique(content[train_rows])) if data.held_out else getattr(source, "pictures", None)
-    given = config, model, preprocess, tokenizer, pairs, train_rows
-    return RunInputs(*given, *measured_on, card, lengths, initial, teacher, order, asked, pictures, left_out)
+    trained_on = config, model, preprocess, tokenizer, pairs, train_rows
+    return RunInputs(*trained_on, *measured_on, card, lengths, initial, teacher, order, label_set, pictures, left_out)
 
 
 def _validation(
-    name: str, given: tuple[Preprocess, Tokenizer], data: DataConfig
+    name: str, transforms: tuple[Preprocess, Tokenizer], data: DataConfig
 ) -> tuple[tuple[PairSet, NDArray[np.int64], Identities], tuple[str, ...]]:
     """Return what ``data.validation`` names, the rows of it that can be measured on and which of these are alike; what is left out."""
     data = replace(data, train=name, validation=None)
     source = open_source(data)
-    pairs, rows, left_out = load_whole("validation", source, given, data, np.arange(len(source)))
+    pairs, rows, left_out = load_whole("validation", source, transforms, data, np.arange(len(source)))
     return (pairs, rows, Identities.of(source, rows, content_groups(source, data.workers))), left_out
 
 

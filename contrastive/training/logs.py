@@ -45,7 +45,7 @@ class EventLog:
         return any(line.get("event") == "end" for line in self._lines()[-1:])
 
     def _lines(self) -> list[dict[str, Any]]:
-        found = []
+        lines = []
         for text in self.path.read_text("utf-8").splitlines() if self.path.exists() else ():
             try:
                 line = json.loads(text)
@@ -53,8 +53,8 @@ class EventLog:
                 break  # a killed process tore its last line
             if not isinstance(line, dict) or not isinstance(line.get("step", 0), int):
                 break  # nor did this program write such a one
-            found.append(line)
-        return found
+            lines.append(line)
+        return lines
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

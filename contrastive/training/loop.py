@@ -44,12 +44,12 @@ def run_training(training: Training, inputs: RunInputs, stop: StopRequest, *, qu
         _keep(training, inputs)
         while training.step < steps and not out_of_patience(training, inputs) and not _stopped(stop):
             began = time.perf_counter()
-            given = next(batches)
+            tensors = next(batches)
             waited = time.perf_counter() - began
-            numbers = take_step(training, inputs, given)
+            numbers = take_step(training, inputs, tensors)
             seconds = time.perf_counter() - began
             training.seconds += seconds
-            training.account.step(batch, tokens=given[1].shape[1], seconds=seconds, waited=waited)
+            training.account.step(batch, tokens=tensors[1].shape[1], seconds=seconds, waited=waited)
             bar.set_postfix(loss=f"{numbers['loss']:.3f}", refresh=False)
             bar.update(batch)
             _log(numbers, training, inputs, boards)

@@ -55,8 +55,8 @@ class Training:
     """The best of the measure ``run.best_by`` so far, and the measurements since."""
 
 
-def start(inputs: RunInputs, found: Checkpoint | None = None) -> Training:
-    """Return the run before its first step, with the weights of `found` where given, else of ``model.init``, else drawn by the seed.
+def start(inputs: RunInputs, checkpoint: Checkpoint | None = None) -> Training:
+    """Return the run before its first step, with the weights of `checkpoint` where given, else of ``model.init``, else drawn by the seed.
 
     Raises `UsageError` if ``optim.multipliers`` finds nothing, or parts of a batch would have a batch norm of their own.
     """
@@ -64,10 +64,10 @@ def start(inputs: RunInputs, found: Checkpoint | None = None) -> Training:
     generator = torch.Generator().manual_seed(config.run.seed)
     model = CLIP(inputs.model, generator)
     objective = inputs.objective(generator)
-    if given := found or inputs.initial:
-        model.load_state_dict(given.model.state_dict())
-    if given and isinstance(objective, PerPair) and (found or kind_of(given) == config.loss.kind):
-        load_head(objective, given)
+    if initial := checkpoint or inputs.initial:
+        model.load_state_dict(initial.model.state_dict())
+    if initial and isinstance(objective, PerPair) and (checkpoint or kind_of(initial) == config.loss.kind):
+        load_head(objective, initial)
     learner, untaught = (Together(model, objective), UNTAUGHT) if isinstance(objective, PerPair) else (model, {})
     lock(learner.to(device), {**untaught, **config.optim.multipliers})
     set_up(learner, recompute=config.run.recompute, compiled=config.run.compile)
@@ -102,19 +102,19 @@ def set_up(learner: nn.Module, *, recompute: bool, compiled: bool) -> None:
             module.compile()
 
 
-def resume_file(inputs: RunInputs, found: Checkpoint, path: Path) -> Training:
+def resume_file(inputs: RunInputs, checkpoint: Checkpoint, path: Path) -> Training:
     """Return the run where its checkpoint left it; raises as `restart` does, and `DataError` if the state in it does not fit."""
-    training = restart(inputs, found.account or {}, found.step, path, found)
-    if training.ema is not None and found.ema is not None:
-        stored = {name: tensor.reshape(training.ema[name].shape) for name, tensor in found.ema.items() if name in training.ema}
+    training = restart(inputs, checkpoint.account or {}, checkpoint.step, path, checkpoint)
+    if training.ema is not None and checkpoint.ema is not None:
+        stored = {name: tensor.reshape(training.ema[name].shape) for name, tensor in checkpoint.ema.items() if name in training.ema}
         training.ema = {name: distributed.distribute_like(stored[name], like) for name, like in training.ema.items()}
-    if found.training is not None:
-        _restore(training, found.training, path)
+    if checkpoint.training is not None:
+        _restore(training, checkpoint.training, path)
     return training
 
 
-def restart(inputs: RunInputs, account: Mapping[str, Any], step: int, where: Path, found: Checkpoint | None = None) -> Training:
-    """Return the run with the weights of `found`, counting from where the account of a state ends.
+def restart(inputs: RunInputs, account: Mapping[str, Any], step: int, where: Path, checkpoint: Checkpoint | None = None) -> Training:
+    """Return the run with the weights of `checkpoint`, counting from where the account of a state ends.
 
     Raises `UsageError` if that is of another configuration or other data; `DataError` if the run has fewer steps than the state.
     """
@@ -122,7 +122,7 @@ def restart(inputs: RunInputs, account: Mapping[str, Any], step: int, where: Pat
     if difference := first_difference(with_defaults(identity), inputs.identity):
         fix = "choose another run.out=DIR, or replace it with --fresh"
         raise UsageError("the output folder holds another run", where=str(where), why=difference, fix=fix)
-    training = start(inputs, found)
+    training = start(inputs, checkpoint)
     if not 0 <= step <= inputs.config.optim.steps:
         raise DataError(f"the state says that {step} steps were taken", why=f"the run has {inputs.config.optim.steps}")
     training.step = training.saved = step

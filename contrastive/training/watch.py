@@ -22,13 +22,13 @@ def measure(training: Training, inputs: RunInputs) -> dict[str, float]:
     """Return loss and recall on the held-out pairs and zero-shot accuracy, also of the average of the weights (``ema_...``); or nothing."""
 
     def of_model() -> dict[str, float]:
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         if len(inputs.held_out_rows) and isinstance(training.learner, Together):
-            found = held_out_loss(training.learner, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
+            values = held_out_loss(training.learner, inputs.held_out, inputs.held_out_rows, inputs.preprocess)
         elif len(inputs.held_out_rows):
             measured = inputs.held_out, inputs.held_out_rows, inputs.preprocess, inputs.held_out_same
-            found = held_out(training.model, *measured)
-        return found | (zero_shot(training.model, inputs.zero_shot) if inputs.zero_shot else {})
+            values = held_out(training.model, *measured)
+        return values | (zero_shot(training.model, inputs.zero_shot) if inputs.zero_shot else {})
 
     measures = of_model()
     if training.ema is None:
@@ -42,7 +42,7 @@ def check_best(config: Config, *, held_out: bool) -> None:
     name = config.run.best_by
     recalls = [f"{way}_recall@{k}" for way in ("image_to_text", "text_to_image") for k in RECALL_AT] if config.loss.contrastive else []
     known = [*(["loss", *recalls] if held_out else []), *(ZERO_SHOT if config.data.zero_shot else [])]
-    known += [f"ema_{each}" for each in known] if config.optim.ema else []
+    known += [f"ema_{metric}" for metric in known] if config.optim.ema else []
     if name is not None and name not in known:
         fix = nearest(name[:80], known) if known else "set data.held_out, data.validation or data.zero_shot"
         raise UsageError(f"run.best_by = {name[:80]!r} is not measured", fix=fix)

@@ -69,45 +69,45 @@ def read_label_set(name: str, preprocess: Preprocess, tokenizer: Tokenizer, data
     Raises `UsageError` if the file is not of the form above, or the data have a label without words; as `open_source` and `load_whole`.
     """
     try:
-        said = from_dict(_File, tomllib.loads(Path(name).read_text("utf-8")), "data.zero_shot")
+        file = from_dict(_File, tomllib.loads(Path(name).read_text("utf-8")), "data.zero_shot")
     except (OSError, ValueError) as error:
         raise UsageError("data.zero_shot is not a readable TOML file", where=name, why=str(error)[:200]) from error
     except UsageError as error:
         raise UsageError(error.what, where=name, why=error.why, fix=error.fix) from error
-    if not said.templates or any(template.count("{label}") != 1 for template in said.templates):
+    if not file.templates or any(template.count("{label}") != 1 for template in file.templates):
         raise UsageError("data.zero_shot.templates must each have {label} once", where=name)
-    plain = DataConfig(said.images, image_column=said.image_column, caption_column=said.label_column)
+    plain = DataConfig(file.images, image_column=file.image_column, caption_column=file.label_column)
     source = open_source(plain)
-    found = [source.captions(index)[0] for index in range(len(source)) if source.captions(index)]
-    words = dict(said.labels) or {label: label for label in sorted(set(found))}
-    if len(words) < 2 or (unknown := sorted(set(found) - words.keys())):
+    labels = [source.captions(index)[0] for index in range(len(source)) if source.captions(index)]
+    words = dict(file.labels) or {label: label for label in sorted(set(labels))}
+    if len(words) < 2 or (unknown := sorted(set(labels) - words.keys())):
         why = f"the data have the label {unknown[0][:80]!r}" if len(words) > 1 else f"it has {len(words)}"
         raise UsageError("data.zero_shot needs words for every label, and two labels or more", where=name, why=why)
-    places = {label: place for place, label in enumerate(words)}
+    places = {label: position for position, label in enumerate(words)}
     label_n = np.array([places[(source.captions(index) or ("",))[0]] if source.captions(index) else -1 for index in range(len(source))])
-    texts = tuple(tuple(template.replace("{label}", text) for template in said.templates) for text in words.values())
-    reading = replace(data, train=said.images, templates=("{caption}",), crop=None, validation=None)
+    texts = tuple(tuple(template.replace("{label}", text) for template in file.templates) for text in words.values())
+    reading = replace(data, train=file.images, templates=("{caption}",), crop=None, validation=None)
     pairs, rows, left_out = load_whole("zero-shot", source, (preprocess, tokenizer), reading, np.flatnonzero(label_n >= 0))
     return LabelSet(pairs, rows, label_n, texts, preprocess, tokenizer, left_out)
 
 
 @torch.no_grad()
-def zero_shot(model: CLIP, asked: LabelSet) -> dict[str, float]:
+def zero_shot(model: CLIP, label_set: LabelSet) -> dict[str, float]:
     """Return the share of images whose own label has the largest cosine, over all images and as a mean over labels. Left in eval mode.
 
     Images without a label, or that cannot be read, are left out.
     """
     model.eval()
     device = model.logit_scale.device
-    rows = asked.rows
-    label_kd = torch.stack([_embedding(model, texts, asked.tokenizer, device) for texts in asked.texts_kt])
-    found = []
+    rows = label_set.rows
+    label_kd = torch.stack([_embedding(model, texts, label_set.tokenizer, device) for texts in label_set.texts_kt])
+    predicted = []
     for chunk in np.array_split(rows, -(-len(rows) // CHUNK)):
-        pixels, _ = asked.pairs.plain(chunk)
-        image_nd = unit_length(model.encode_image(asked.preprocess.normalise(pixels.to(device))))
-        found.append((image_nd @ label_kd.T).argmax(dim=1).cpu().numpy())
-    true = asked.label_n[rows]
-    right = np.concatenate(found) == true
+        pixels, _ = label_set.pairs.plain(chunk)
+        image_nd = unit_length(model.encode_image(label_set.preprocess.normalise(pixels.to(device))))
+        predicted.append((image_nd @ label_kd.T).argmax(dim=1).cpu().numpy())
+    true = label_set.label_n[rows]
+    right = np.concatenate(predicted) == true
     by_label = [right[true == label].mean() for label in np.unique(true)]
     return dict(zip(ZERO_SHOT, (float(right.mean()), float(np.mean(by_label))), strict=True))
 

@@ -23,11 +23,11 @@ def newest(folder: Path) -> Path:
     """Return the folder of shards that a person means: this one, or the newest in it (an output folder will do). Raises `DataError`."""
     if (folder / MANIFEST).exists() or (folder / ".metadata").exists():
         return folder
-    found = [*folders(folder), *folders(folder / FOLDER)]
-    if not found:
+    complete = [*folders(folder), *folders(folder / FOLDER)]
+    if not complete:
         why = f"no folder step-... has a {MANIFEST} in it"
         raise DataError("no complete sharded checkpoint", where=str(folder), why=why, fix="name the run's output folder")
-    return found[0]
+    return complete[0]
 
 
 def assemble(folder: Path) -> Checkpoint:

@@ -49,13 +49,13 @@ class Shards:
     @property
     def step(self) -> int:
         """Optimiser steps taken, as the folder says; -1, which no run can go on from, if it does not."""
-        found = self.content.get("step")
-        return found if type(found) is int else -1
+        step = self.content.get("step")
+        return step if type(step) is int else -1
 
     def table(self, name: str) -> Mapping[str, Any]:
         """Return a table of the content, empty without one."""
-        found = self.content.get(name)
-        return found if isinstance(found, dict) else {}
+        table = self.content.get(name)
+        return table if isinstance(table, dict) else {}
 
 
 def folders(root: Path) -> list[Path]:
@@ -80,12 +80,12 @@ def open_shards(folder: Path) -> Shards:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         content, files = dict(manifest["content"]), dict(manifest["files"])
         sizes, hashes = ({name: entry[key] for name, entry in files.items()} for key in ("bytes", "sha256"))
-        found = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file() and path.name != MANIFEST}
+        present = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file() and path.name != MANIFEST}
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise DataError("not a complete sharded checkpoint", where=str(folder), why=why) from error
-    if found != sizes:
-        wrong = next(name for name in {**sizes, **found} if found.get(name) != sizes.get(name))
+    if present != sizes:
+        wrong = next(name for name in {**sizes, **present} if present.get(name) != sizes.get(name))
         raise DataError("the sharded checkpoint is damaged", where=str(folder), why=f"{wrong[:80]} is missing, cut short or added")
     return Shards(folder, content, hashes, _layout(folder))
 

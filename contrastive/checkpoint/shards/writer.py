@@ -102,7 +102,7 @@ def _save(tensors: Mapping[str, Tensor], draft: Path, folder: Path) -> None:
 
 def _described(draft: Folder) -> dict[str, dict[str, Any]]:
     """Return size and hash of every file; each process hashes its share of them."""
-    sizes = {name: found.st_size for name in draft.names() if (found := draft.status(name))}
+    sizes = {name: status.st_size for name in draft.names() if (status := draft.status(name))}
     own_names = sorted(sizes)[distributed.rank() :: distributed.world_size()]
     own = {name: {"bytes": sizes[name], "sha256": draft.sha256(name)} for name in own_names}
     gathered: list[Any] = [own]

@@ -43,9 +43,9 @@ def near_duplicates(inputs: RunInputs) -> Result:
     own, others = inputs.held_out_rows[:HELD_OUT], inputs.train_rows[:TRAINED]
     held_out, trained = inputs.held_out.plain(own)[0], inputs.pairs.plain(others)[0]
     distances = torch.cdist(_thumbnails(held_out), _thumbnails(trained), p=1) / SIDE**2
-    found = int((distances.amin(dim=1) < NEAR).sum())
-    words = f"{found} of {len(own)} held-out pairs have a near duplicate of their picture among {len(others)} pairs to train on"
-    if found <= FEW * len(own):
+    near = int((distances.amin(dim=1) < NEAR).sum())
+    words = f"{near} of {len(own)} held-out pairs have a near duplicate of their picture among {len(others)} pairs to train on"
+    if near <= FEW * len(own):
         return Result(words)
     validation = inputs.config.data.validation
     fix = f"leave these out of {validation}" if validation else "data.validation names a set of its own"
@@ -76,8 +76,8 @@ def duplicates(batches: list[Tensor], kind: str) -> Result:
     """How many pairs have a caption that another pair of their batch has too: each is told that a right answer is wrong."""
     everything = torch.cat(batches)
     repeated = 1 - len(np.unique(everything.numpy(), axis=0)) / len(everything)
-    found = [np.unique(ids.numpy(), axis=0, return_inverse=True, return_counts=True) for ids in batches]
-    times = np.concatenate([counts[inverse.reshape(-1)] for _, inverse, counts in found])
+    by_batch = [np.unique(ids.numpy(), axis=0, return_inverse=True, return_counts=True) for ids in batches]
+    times = np.concatenate([counts[inverse.reshape(-1)] for _, inverse, counts in by_batch])
     shared, floor = float((times > 1).mean()), float(np.log(times).mean())
     words = f"{shared:.1%} of the pairs share their caption with another of their batch; "
     words += f"{repeated:.1%} of {len(everything)} captions are repeats"
@@ -88,9 +88,9 @@ def duplicates(batches: list[Tensor], kind: str) -> Result:
     return Result(f"{words}or, if captions were cut to the same beginning, a larger model.text.context", wrong=True)
 
 
-def too_few(found: NDArray[np.int64], rows: NDArray[np.int64]) -> Result:
-    """Say that the pairs to train on have fewer distinct captions (rows `found`) than anything can be learned of."""
-    words = f"only {len(found)} among {len(rows)} pairs to train on, and a model learns by telling captions apart"
+def too_few(distinct_rows: NDArray[np.int64], rows: NDArray[np.int64]) -> Result:
+    """Say that the pairs to train on have fewer distinct captions (rows `distinct_rows`) than anything can be learned of."""
+    words = f"only {len(distinct_rows)} among {len(rows)} pairs to train on, and a model learns by telling captions apart"
     return Result(f"{words}; take captions of which at least {ENOUGH} differ, or a larger model.text.context if they were cut", wrong=True)
 
 

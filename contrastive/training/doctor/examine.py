@@ -45,12 +45,12 @@ def examine(config: Config, say: Callable[[str], None] = print) -> int:
     """
     if distributed.world_size() > 1:
         raise UsageError("the doctor examines one process", fix="run it without torchrun")
-    place = _output_folder(Path(config.run.out))
+    output_folder = _output_folder(Path(config.run.out))
     inputs, first = _prepared(config)
     wrong = []
-    for name, found in chain(place, first, _checks(inputs, start(inputs))):
-        say(f"{found.mark:5}  {name}: {found.words}")
-        wrong += [name] if found.wrong else []
+    for name, result in chain(output_folder, first, _checks(inputs, start(inputs))):
+        say(f"{result.mark:5}  {name}: {result.words}")
+        wrong += [name] if result.wrong else []
     say(f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong")
     return 3 if wrong else 0
 
@@ -75,9 +75,9 @@ def _prepared(config: Config) -> tuple[RunInputs, list[tuple[str, Result]]]:
         if error.batch is None:
             raise
         batch = error.batch
-        found = Result(f"{error.what}; set data.batch={batch}, with which the rest was examined", wrong=True)
+        result = Result(f"{error.what}; set data.batch={batch}, with which the rest was examined", wrong=True)
     optim = replace(config.optim, accumulate=min(config.optim.accumulate, batch))
-    return prepare(replace(config, data=replace(config.data, batch=batch), optim=optim)), [("batch size", found)]
+    return prepare(replace(config, data=replace(config.data, batch=batch), optim=optim)), [("batch size", result)]
 
 
 def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result]]:
