@@ -8,7 +8,7 @@ from importlib import import_module
 
 from audit.errors import nearest
 from audit.version import __version__
-from contrastive.cli.console import prepare_streams, put
+from strictio.console import prepare_streams, put
 
 COMMANDS = {
     "run": ("audit.run", "main", "audit models, or external predictions, with probes"),

@@ -18,7 +18,7 @@ from audit.api.requests import CompareRequest
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
 from audit.output.junit import junit_of_errors, junit_of_usage
-from contrastive.cli.console import prepare_streams
+from strictio.console import prepare_streams
 
 PROGRAM = "vlm-audit compare"
 _DESCRIPTION = """What changed between models on the same images: a finished audit or a model first, then those that are compared with it.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from audit.api.embedding import JUDGING, EmbedRequest
 from audit.cli.exit_codes import COMPLETE, ended
 from audit.cli.parser import Parser, given_options, request_parser, words_of
-from contrastive.cli.console import prepare_streams
+from strictio.console import prepare_streams
 
 PROGRAM = "vlm-audit embed"
 DESCRIPTION = """Embeds what an audit would need, and judges nothing: on this machine, a part of the images, or a Ray cluster.

@@ -1,6 +1,6 @@
-"""Errors that a person can act on: one tree, which the trainer shares (`contrastive.errors`, where it is drawn)."""
+"""Errors that a person can act on: one tree, which the trainer shares (`strictio.errors`, where it is drawn)."""
 
-from contrastive.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError, nearest
+from strictio.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError, nearest
 
 AuditError = VlmAuditError
 """The base of the tree, by the name that users of the audit know."""

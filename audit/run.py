@@ -15,7 +15,7 @@ from audit.api.requests import AuditRequest
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
 from audit.output.junit import junit_of_errors, junit_of_usage
-from contrastive.cli.console import prepare_streams
+from strictio.console import prepare_streams
 
 PROGRAM = "vlm-audit run"
 DESCRIPTION = "Audits vision-language models: whom does a model treat differently, by how much, and how sure are we?"

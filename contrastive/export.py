@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contrastive.cli.command import command_parser, require_place, run_command
-from contrastive.cli.console import put
-from contrastive.errors import MachineError, VlmAuditError, of_machine
-from contrastive.folders import Folder
+from strictio.console import put
+from strictio.errors import MachineError, VlmAuditError, of_machine
+from strictio.folders import Folder
 
 if TYPE_CHECKING:
     from contrastive.checkpoint.file import Checkpoint

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contrastive.cli.command import command_parser, require_place, run_command
-from contrastive.cli.console import put
-from contrastive.errors import MachineError
+from strictio.console import put
+from strictio.errors import MachineError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _save(source: Path, target: Path) -> str:
-    from contrastive.checkpoint.safe_pickle import HARMLESS
-    from contrastive.checkpoint.torch_file import salvage
+    from strictio.weights.safe_pickle import HARMLESS
+    from strictio.weights.torch_file import salvage
 
     require_place(target)
     archive = salvage(source)
@@ -48,7 +48,7 @@ def _write(tensors: Mapping[str, Tensor], target: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    from contrastive.files import drafted
+    from strictio.files import drafted
 
     seen: set[int] = set()
     apart: dict[str, Tensor] = {}

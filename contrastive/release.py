@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contrastive.cli.command import command_parser, require_place, run_command
-from contrastive.errors import UsageError
+from strictio.errors import UsageError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, or that of the error (`contrastive.errors`)."""
+    """Run the command and return its exit code: 0, or that of the error (`strictio.errors`)."""
     options = parser().parse_args(argv)
     return run_command(
         lambda: f"{release(Path(options.checkpoint), Path(options.out), ema=options.ema)}  {options.out}", debug=options.debug

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from contrastive.errors import UsageError
-from contrastive.schema import record
+from strictio.errors import UsageError
+from strictio.schema import record
 
 PositiveInt = Annotated[StrictInt, Field(ge=1)]
 NotNegativeInt = Annotated[StrictInt, Field(ge=0)]

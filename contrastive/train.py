@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contrastive.cli.command import typed_as
-from contrastive.cli.console import prepare_streams, put
 from contrastive.config import Config, read_config, recipes
-from contrastive.errors import MachineError, VlmAuditError, of_machine
+from strictio.console import prepare_streams, put
+from strictio.errors import MachineError, VlmAuditError, of_machine
 
 if TYPE_CHECKING:
     from contrastive.training.loop import RunInputs, Training
@@ -175,8 +175,8 @@ def _command(arguments: Sequence[str]) -> str:
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
     """Make the output folder and hold it against a second process."""
-    from contrastive.files import Lock
-    from contrastive.folders import Folder
+    from strictio.files import Lock
+    from strictio.folders import Folder
 
     try:
         opened = Folder.of(folder, make=True)
@@ -238,7 +238,7 @@ def _leave_status(folder: Sequence[Path], code: int, error: Exception) -> None:
     if _processes() == 1 or not folder:
         return
     process = {"process": _number(), "processes": _processes()}
-    from contrastive.folders import Folder
+    from strictio.folders import Folder
 
     status = {**process, "exit_code": code, "error": type(error).__name__, "reason": str(error)[:1000]}
     try:

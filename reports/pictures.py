@@ -15,12 +15,12 @@ from audit.cli.exit_codes import print_result
 from audit.errors import MachineError
 from audit.output.directory import replacing
 from audit.results import Results
-from contrastive.cli.console import prepare_streams
-from contrastive.folders import Folder
 from reports.exports import plots
 from reports.exports.axes import literal
 from reports.read import read_results
 from reports.text import sentences
+from strictio.console import prepare_streams
+from strictio.folders import Folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

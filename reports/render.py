@@ -18,11 +18,11 @@ from audit.output.manifest import is_complete, note_page
 from audit.output.publish import settle
 from audit.records.comparison import Comparisons
 from audit.results import Results, to_json
-from contrastive.cli.console import prepare_streams
 from reports.comparison.page import comparison_page
 from reports.environment import draw
 from reports.read import COMPARISON, RESULTS, read_comparisons, read_results
 from reports.sections.page import report_page
+from strictio.console import prepare_streams
 
 
 def render(results: Results, facts: str | None = None) -> str:

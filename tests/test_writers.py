@@ -1,4 +1,4 @@
-"""Only `contrastive/folders.py` opens files to write them, or changes folders: no other module can follow a link that somebody planted."""
+"""Only `strictio/folders.py` opens files to write them, or changes folders: no other module can follow a link that somebody planted."""
 
 import ast
 from collections import Counter
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("audit", "contrastive", "probes", "reports")
+PACKAGES = ("audit", "contrastive", "probes", "reports", "strictio")
 WRITERS = frozenset((
     "write_text", "write_bytes", "mkdir", "makedirs", "touch", "symlink_to", "hardlink_to", "unlink", "rmdir", "removedirs", "rmtree",
     "chmod", "lchmod", "chown", "utime", "truncate", "copyfile", "copytree", "copy2", "move", "NamedTemporaryFile", "mkstemp",
@@ -18,7 +18,7 @@ WRITERS = frozenset((
 """Functions and methods that write a file or change a folder, where they are given a path."""
 FLAGS = frozenset(("O_WRONLY", "O_RDWR", "O_CREAT", "O_APPEND", "O_TRUNC"))
 IN_MEMORY = "into a buffer in memory"
-ITS_OWN = "by `contrastive.folders`"
+ITS_OWN = "by `strictio.folders`"
 A_STORE = "in a store behind a URL, which has no links"
 A_NEW_FOLDER = "in a folder that `Folder.new_folder` or `Folder.folder` holds open"
 ALLOWED = {
@@ -69,8 +69,8 @@ ALLOWED = {
     ("contrastive/training/state.py", "save"): ITS_OWN,
     ("contrastive/training/watch.py", "save_file"): ITS_OWN,
     ("contrastive/unshard.py", "save"): ITS_OWN,
-    ("contrastive/cli/console.py", "open"): "os.devnull",
-    ("contrastive/cli/console.py", "os.open"): "os.devnull",
+    ("strictio/console.py", "open"): "os.devnull",
+    ("strictio/console.py", "os.open"): "os.devnull",
     ("probes/capability/__init__.py", "save"): IN_MEMORY,
     ("probes/capability/limits.py", "save"): IN_MEMORY,
     ("probes/prompts/emoji_drawings.py", "to_csv"): "returns text",
@@ -114,7 +114,7 @@ def test_no_other_module_opens_a_file_to_write_it():
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             place = path.relative_to(ROOT).as_posix()
-            if place != "contrastive/folders.py":
+            if place != "strictio/folders.py":
                 seen.update((place, name) for name in found(path.read_text("utf-8")))
     assert sorted(seen.keys() - ALLOWED.keys()) == []
     assert sorted(ALLOWED.keys() - seen.keys()) == [], "no longer there"

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from audit.cli.packages import refuse_namesakes
 from audit.errors import AuditError
-from contrastive.cli.console import discard, put, visible
-from contrastive.cli.signals import Stopped, stopping
+from strictio.console import discard, put, visible
+from strictio.signals import Stopped, stopping
 
 COMPLETE, BREACHED, DEFECT, INTERRUPTED, CLOSED_PIPE = 0, 1, 70, 130, 141
 GATED = "1 a gate is breached, cannot be estimated or is under --limit, "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audit.errors import UsageError
 
-PACKAGES = ("probes", "reports", "contrastive")
+PACKAGES = ("probes", "reports", "contrastive", "strictio")
 _HOME = Path(__file__).resolve().parents[2]
 
 

@@ -12,7 +12,7 @@ from audit.cli.exit_codes import GATED, MEANING
 from audit.cli.options import Option, Request, flag, names, options
 from audit.errors import nearest
 from audit.version import __version__
-from contrastive.cli.console import put
+from strictio.console import put
 
 
 class Parser(argparse.ArgumentParser):

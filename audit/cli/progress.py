@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from audit.cli.screen import Screen, is_interactive
-from contrastive.cli.console import put
+from strictio.console import put
 
 LOG = logging.getLogger("audit")
 _WIDEST = 80

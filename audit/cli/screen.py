@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
-from contrastive.cli.console import IN_ASCII
+from strictio.console import IN_ASCII
 
 NARROWEST, WIDEST = 40, 100
 _COLOURS: Mapping[str, str] = {"red": "31", "amber": "33", "teal": "36", "grey": "2"}

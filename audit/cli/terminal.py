@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from audit.cli.progress import StageBars
 from audit.stages import DETAIL, Stages, silent
-from contrastive.cli.console import discard, put, visible
+from strictio.console import discard, put, visible
 
 LOG = logging.getLogger("audit")
 

@@ -13,8 +13,8 @@ from audit.cli.exit_codes import print_result
 from audit.cli.parser import Parser, words_of
 from audit.cli.screen import Screen
 from audit.errors import UsageError
-from contrastive.cli.console import prepare_streams
-from contrastive.folders import Folder
+from strictio.console import prepare_streams
+from strictio.folders import Folder
 
 _EXAMPLE = "example"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from audit.cli.exit_codes import print_result
 from audit.cli.parser import Parser, words_of
 from audit.errors import DataError, UsageError
-from contrastive.cli.console import prepare_streams
+from strictio.console import prepare_streams
 
 NAME = "index.html"
 

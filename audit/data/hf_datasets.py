@@ -13,7 +13,7 @@ from audit.data.lazy import LazyImages
 from audit.data.schema import Schema, quoted
 from audit.errors import DataError
 from audit.types import Dataset
-from contrastive.tables.parquet import check_utf_8, first_line
+from strictio.tables.parquet import check_utf_8, first_line
 
 
 def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Path]) -> Dataset:

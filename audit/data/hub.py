@@ -16,9 +16,9 @@ from audit.data.schema import Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
 from audit.types import Dataset, Note
-from contrastive.hub import ask_hub, offline
-from contrastive.tables.arrow_stream import check_saved
-from contrastive.tables.parquet import first_line
+from strictio.hub import ask_hub, offline
+from strictio.tables.arrow_stream import check_saved
+from strictio.tables.parquet import first_line
 
 LOG = logging.getLogger(__name__)
 SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]"

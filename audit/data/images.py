@@ -18,7 +18,7 @@ from types import MappingProxyType
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from audit.data.decoding.jpeg import load_whole
-from contrastive.inputs.image_limits import check_structure
+from strictio.images.structure import check_structure
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_PIXELS = 50_000_000

@@ -22,8 +22,8 @@ from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, tar_
 from audit.data.table import DataLocation, read_cells, with_files
 from audit.errors import DataError, UsageError, nearest
 from audit.types import Dataset, Note
-from contrastive.tables import EXPECTED, PARQUET, TEXT, check_encoding, column_names, ending_of, is_table, not_a_table
-from contrastive.tables.parquet import parquet_schema
+from strictio.tables import EXPECTED, PARQUET, TEXT, check_encoding, column_names, ending_of, is_table, not_a_table
+from strictio.tables.parquet import parquet_schema
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from audit.data.schema import Schema, with_known_image_column
 from audit.data.table import with_files
 from audit.errors import DataError
 from audit.types import Dataset
-from contrastive.tables.parquet import first_line, group_sizes, parquet_schema, read_parquet
+from strictio.tables.parquet import first_line, group_sizes, parquet_schema, read_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa

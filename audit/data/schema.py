@@ -17,9 +17,9 @@ from audit.data.cells.suspicious import suspicious_levels
 from audit.data.cells.votes import SEPARATOR, counted_votes, given_values
 from audit.errors import DataError, nearest
 from audit.types import UNKNOWN, Group, Note
-from contrastive.tables import check_distinct as check_distinct
-from contrastive.tables import found_columns as found_columns
-from contrastive.tables import quoted as quoted
+from strictio.tables import check_distinct as check_distinct
+from strictio.tables import found_columns as found_columns
+from strictio.tables import quoted as quoted
 
 IMAGE_COLUMNS = ("file", "image", "path", "file_name", "filename", "image_path", "img_path", "filepath", "image_file", "img")
 """Names of the column that says which image a row is about; the first that is present counts."""

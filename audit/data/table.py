@@ -14,7 +14,7 @@ from audit.data.files import image_files, inspect_names, name_fault
 from audit.data.schema import Cells, Schema, check_columns, counted, image_column, quoted, with_known_image_column
 from audit.errors import DataError
 from audit.types import Dataset, Note
-from contrastive.tables import read_table
+from strictio.tables import read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa

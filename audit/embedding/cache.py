@@ -34,7 +34,7 @@ from audit.embedding import shard
 from audit.embedding.folders import SharedFolder, SharedRoot, local_root, private_folder, root_of
 from audit.embedding.seal import user_key
 from audit.errors import MachineError
-from contrastive.folders import Folder
+from strictio.folders import Folder
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

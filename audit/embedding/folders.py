@@ -21,8 +21,8 @@ from urllib.request import url2pathname
 
 from audit.embedding import shard
 from audit.errors import UnsafeError
-from contrastive.folders import Folder
-from contrastive.inputs.urls import file_system
+from strictio.folders import Folder
+from strictio.streams.urls import file_system
 
 _AT_ONCE = 16
 """Files asked for in one go."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from audit.errors import UnsafeError
-from contrastive.folders import Folder
+from strictio.folders import Folder
 
 _DIGITS = 64
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import DataError, MachineError
-from contrastive.hub import hub_fault
+from strictio.hub import hub_fault
 
 log = logging.getLogger("audit")
 TIMEOUT_S = 4.0

@@ -11,7 +11,7 @@ from audit.errors import UsageError
 from audit.types import Note
 
 if TYPE_CHECKING:
-    from contrastive.overrides import ModelOverrides
+    from strictio.weights.overrides import ModelOverrides
 
 FORM = "--model-args 'activation=gelu mean=0.5,0.5,0.5' or a JSON object"
 MAX_LENGTH = 10_000
@@ -68,8 +68,8 @@ def by_model(texts: Sequence[tuple[int, str]], models: int) -> list[dict[str, st
 
 def read_overrides(words: Mapping[str, str]) -> ModelOverrides:
     """Return the overrides that words give; UsageError at an unknown name or a value that does not fit."""
-    from contrastive.errors import UsageError
-    from contrastive.overrides import ModelOverrides
+    from strictio.errors import UsageError
+    from strictio.weights.overrides import ModelOverrides
 
     try:
         return ModelOverrides.from_words(words)

@@ -23,16 +23,16 @@ from audit.models.huggingface.sealed import sealed
 from audit.models.model_args import override_notes
 from audit.models.runtime import located, model_record, scoring, torch_setting
 from audit.types import ModelRecord, Note
-from contrastive.errors import DataError
 from contrastive.model.architecture import LIMIT, MAX_LAYERS
 from contrastive.model.clip import check_fit
 from contrastive.model.preprocess import Preprocess
+from strictio.errors import DataError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from contrastive.formats.contents import Contents
-    from contrastive.overrides import ModelOverrides
+    from strictio.weights.contents import Contents
+    from strictio.weights.overrides import ModelOverrides
 
 FOLDER = "give the model's folder in Hugging Face layout: --model DIR"
 

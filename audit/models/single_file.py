@@ -19,8 +19,8 @@ from audit.types import Note
 
 if TYPE_CHECKING:
     from audit.types import Encoder
-    from contrastive.formats.contents import Contents
-    from contrastive.overrides import ModelOverrides
+    from strictio.weights.contents import Contents
+    from strictio.weights.overrides import ModelOverrides
 
 UNSAFE_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 EncoderSettings = dict[str, str]
@@ -29,7 +29,7 @@ log = logging.getLogger("audit")
 
 
 def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> Encoder:
-    """Load one file of weights without running anything from it; `model_args` set what it does not say (`contrastive.overrides`).
+    """Load one file of weights without running anything from it; `model_args` set what it does not say (`strictio.weights.overrides`).
 
     UsageError if an argument is unknown or about something that the file says itself; DataError if the file is damaged, incomplete or not a
     dual encoder; UnsafeError if it asks for code or could exhaust the machine.
@@ -66,8 +66,8 @@ def _exported(folder: Path, words: Mapping[str, str], setting: EncoderSettings) 
 
 
 def read(path: Path) -> Contents:
-    """Read a file of weights by the reader for its suffix; raises as `contrastive.formats.contents.read` does."""
-    from contrastive.formats import contents
+    """Read a file of weights by the reader for its suffix; raises as `strictio.weights.contents.read` does."""
+    from strictio.weights import contents
 
     if os.environ.get(UNSAFE_SWITCH):
         log.warning("%s is set and changes nothing: torch's own loader, which it makes unsafe, opens no file here", UNSAFE_SWITCH)
@@ -78,11 +78,11 @@ def read(path: Path) -> Contents:
 def _converted(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
     """Return the encoder of another project's weights."""
     from audit.models import native, siglip
-    from contrastive.formats.adapter import refuse_beside
     from contrastive.formats.convert import SIGLIP, convert
     from contrastive.formats.infer import described
-    from contrastive.formats.readers.big_vision import KIND, to_siglip
-    from contrastive.formats.unwrap import unwrap
+    from strictio.weights.adapter import refuse_beside
+    from strictio.weights.readers.big_vision import KIND, to_siglip
+    from strictio.weights.unwrap import unwrap
 
     with located(str(path)):
         if contents.kind == KIND:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from audit.errors import MachineError, UsageError
-from contrastive.folders import Folder
+from strictio.folders import Folder
 
 STATUS = "STATUS"
 AUDIT, COMPARISON = "results.json", "comparison.json"

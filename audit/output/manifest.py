@@ -9,8 +9,8 @@ from pathlib import Path
 
 from audit.errors import DataError
 from audit.output.directory import AUDIT, COMPARISON, write_text
-from contrastive.files import sha256_of_file
-from contrastive.folders import Folder
+from strictio.files import sha256_of_file
+from strictio.folders import Folder
 
 MANIFEST = "manifest.json"
 NEW = ".new"

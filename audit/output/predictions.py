@@ -12,7 +12,7 @@ from audit.predictions.bins import binned_levels
 from audit.predictions.own_tables import OWN_COLUMNS, SCORE, column_of
 from audit.results import AuditResult
 from audit.types import Predictions
-from contrastive.folders import Folder
+from strictio.folders import Folder
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 from audit.errors import DataError, MachineError
 from audit.output.directory import OutputFolder
 from audit.output.manifest import CHECKED, ELSEWHERE, MANIFEST, MOST_BYTES, NEW, is_unsettled, parse_manifest, swap_name, write_manifest
-from contrastive.folders import Folder
+from strictio.folders import Folder
 
 DRAFT = ".draft"
 

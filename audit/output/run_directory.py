@@ -12,8 +12,8 @@ from typing import Self
 from audit.errors import MachineError
 from audit.output.directory import AUDIT, COMPARISON, STATUS, OutputFolder, check_writable
 from audit.output.manifest import PAGES, is_unsettled
-from contrastive.cli.console import visible
-from contrastive.files import Lock
+from strictio.console import visible
+from strictio.files import Lock
 
 LOG = logging.getLogger("audit")
 _HELD_BY = "held by process"

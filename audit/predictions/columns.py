@@ -18,8 +18,8 @@ from audit.data.arrow import from_frame
 from audit.data.schema import counted, quoted
 from audit.errors import DataError, UsageError, nearest
 from audit.types import UNKNOWN
-from contrastive.tables import PARQUET, check_encoding, ending_of, read_table
-from contrastive.tables.parquet import read_parquet
+from strictio.tables import PARQUET, check_encoding, ending_of, read_table
+from strictio.tables.parquet import read_parquet
 
 if TYPE_CHECKING:
     from jaxtyping import Int

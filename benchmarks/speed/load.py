@@ -66,10 +66,10 @@ def write_files(folder: Path) -> None:
     from safetensors.torch import save_file
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-    from contrastive.formats.weight_names import to_hugging_face
     from contrastive.model.clip import CLIP, portable_state
     from contrastive.model.presets import PRESETS
     from contrastive.model.tokenizer import clip_tokenizer
+    from strictio.weights.weight_names import to_hugging_face
 
     state = portable_state(CLIP(PRESETS["ViT-B/32"], torch.Generator().manual_seed(0)))
     torch.save({"epoch": 1, "state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, folder / "train.pt")

@@ -33,12 +33,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from contrastive.checkpoint.torch_file import Archive, check_finite, read_archive
-from contrastive.errors import DataError, MachineError, UsageError, VlmAuditError
-from contrastive.folders import Folder
 from contrastive.model.clip import CLIP, ModelConfig, load_portable, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
+from strictio.errors import DataError, MachineError, UsageError, VlmAuditError
+from strictio.folders import Folder
+from strictio.weights.torch_file import Archive, check_finite, read_archive
 
 FORMAT = "vlm-audit checkpoint"
 VERSION = 1

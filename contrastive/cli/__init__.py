@@ -1,1 +1,1 @@
-"""What every command shares: text made legible on its way out, signals as exceptions, an end with words and an exit code."""
+"""What the commands of the trainer share: an end with words and an exit code, and the list of settings."""

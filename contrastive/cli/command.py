@@ -9,9 +9,9 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from contrastive.cli.console import prepare_streams, put
-from contrastive.cli.signals import Stopped, stopping
-from contrastive.errors import MachineError, VlmAuditError, of_machine
+from strictio.console import prepare_streams, put
+from strictio.errors import MachineError, VlmAuditError, of_machine
+from strictio.signals import Stopped, stopping
 
 _INTERRUPTED, _CLOSED_PIPE = 130, 141
 
@@ -34,7 +34,7 @@ def command_parser(name: str, description: str, epilog: str | None = None) -> ar
 def run_command(action: Callable[[], str], *, debug: bool = False) -> int:
     """Do the work of a command, print what it returns, and return its exit code.
 
-    0 done; 2 to 5 as in `contrastive.errors`; 70 a defect; 130, 143, 129 after Ctrl-C, SIGTERM, SIGHUP; 141 done, but nobody reads stdout.
+    0 done; 2 to 5 as in `strictio.errors`; 70 a defect; 130, 143, 129 after Ctrl-C, SIGTERM, SIGHUP; 141 done, but nobody reads stdout.
     """
     prepare_streams()
     try:

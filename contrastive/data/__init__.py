@@ -11,8 +11,8 @@ from contrastive.config import DataConfig
 from contrastive.data.emoji import load_emoji
 from contrastive.data.shapes import ShapeImages
 from contrastive.data.source import CaptionedImages, TrainingDataError
-from contrastive.errors import UsageError, nearest
-from contrastive.tables import EXPECTED, TEXT, ending_of
+from strictio.errors import UsageError, nearest
+from strictio.tables import EXPECTED, TEXT, ending_of
 
 __all__ = ["CaptionedImages", "TrainingDataError", "open_source"]
 

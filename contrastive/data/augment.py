@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch.overrides import TorchFunctionMode
 
-from contrastive.errors import UsageError, nearest
 from contrastive.settings import Transform
+from strictio.errors import UsageError, nearest
 
 NAMES = (
     "AugMix", "AutoAugment", "CenterCrop", "ColorJitter", "GaussianBlur", "Pad", "RandAugment", "RandomAdjustSharpness",

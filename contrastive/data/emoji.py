@@ -15,7 +15,7 @@ from PIL import Image
 
 from contrastive.data.images import open_rgb
 from contrastive.data.source import hash_of
-from contrastive.errors import UsageError
+from strictio.errors import UsageError
 
 OCCUPATIONS = (
     "artist", "astronaut", "construction worker", "cook", "detective", "factory worker", "farmer", "firefighter", "guard", "health worker",

@@ -27,9 +27,9 @@ from typing import IO, Any
 from contrastive.data.images import UnreadableImage
 from contrastive.data.source import TrainingDataError
 from contrastive.data.tars import SIDECAR, ShardIndex, TarShards, index_of, understood
-from contrastive.errors import MachineError, UsageError
-from contrastive.folders import Folder
-from contrastive.inputs.urls import blocks, file_system, http_opener
+from strictio.errors import MachineError, UsageError
+from strictio.folders import Folder
+from strictio.streams.urls import blocks, file_system, http_opener
 
 ATTEMPTS, FIRST_WAIT_S = 6, 0.1
 """Attempts without a byte gained before a fetch is given up; the wait before the second, which doubles."""

@@ -19,10 +19,10 @@ from PIL import Image
 
 from contrastive.data.images import UnreadableImage, decode_rgb
 from contrastive.data.source import TrainingDataError, card_of, hash_of, missing_column, nonblank
-from contrastive.errors import MachineError, UsageError, nearest
-from contrastive.hub import hub_fault, offline
-from contrastive.tables.arrow_stream import check_saved
-from contrastive.tables.parquet import check_size
+from strictio.errors import MachineError, UsageError, nearest
+from strictio.hub import hub_fault, offline
+from strictio.tables.arrow_stream import check_saved
+from strictio.tables.parquet import check_size
 
 SPELLING = "hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#ROWS]"
 _LOCATION = re.compile(

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
-from contrastive.errors import DataError
+from strictio.errors import DataError
 
 
 class TrainingDataError(DataError):

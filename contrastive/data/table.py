@@ -23,8 +23,8 @@ from PIL import Image
 from contrastive.config import DataConfig
 from contrastive.data.images import ENDINGS, UnreadableImage, decode_rgb, read_under
 from contrastive.data.source import TrainingDataError, card_of, hash_of, missing_column, nonblank
-from contrastive.errors import VlmAuditError
-from contrastive.tables import check_text, column_names, read_table
+from strictio.errors import VlmAuditError
+from strictio.tables import check_text, column_names, read_table
 
 _SCHEMA = pa.schema([("name", pa.large_string()), ("captions", pa.large_list(pa.large_string()))])
 _ROWS_AT_ONCE, _LOOKED = 65_536, 1000

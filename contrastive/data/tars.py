@@ -22,8 +22,8 @@ from PIL import Image
 
 from contrastive.data.images import ENDINGS, MAX_BYTES, UnreadableImage, decode_rgb
 from contrastive.data.source import TrainingDataError, card_of, hash_of, nonblank
-from contrastive.files import replacing, sha256_of_file
-from contrastive.inputs.tar_headers import BoundedTarInfo
+from strictio.files import replacing, sha256_of_file
+from strictio.streams.tar_headers import BoundedTarInfo
 
 SIDECAR = ".index.json"
 _VERSION = 1

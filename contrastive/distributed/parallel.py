@@ -17,10 +17,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from contrastive.distributed.processes import world_size
-from contrastive.errors import UsageError, nearest
 from contrastive.model.blocks import Block
 from contrastive.model.clip import SCALARS
 from contrastive.model.towers import Bottleneck
+from strictio.errors import UsageError, nearest
 
 Mode = Literal["ddp", "fsdp2"]
 MODES: tuple[Mode, ...] = ("ddp", "fsdp2")

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from contrastive.errors import UsageError, VlmAuditError
+from strictio.errors import UsageError, VlmAuditError
 
 
 def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = 600.0) -> torch.device:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from contrastive.formats.infer import CLIP_CONTEXT, CLIP_VOCABULARY
-from contrastive.formats.unwrap import Weights
 from contrastive.model.architecture import ModelConfig
 from contrastive.model.clip import CLIP, load_portable, unit_length
+from strictio.weights.unwrap import Weights
 
 SAME = 1e-4  # cosines that differ less are the same for every purpose
 

@@ -15,16 +15,16 @@ from typing import Any
 from torch import Tensor
 
 from contrastive.checkpoint.file import Checkpoint, load
-from contrastive.errors import DataError, MachineError, UsageError
 from contrastive.formats.activation import SAME, largest_difference, looks_like_openai
-from contrastive.formats.contents import Contents, read_json
 from contrastive.formats.infer import CLIP_VOCABULARY, infer
-from contrastive.formats.unwrap import Weights
-from contrastive.formats.weight_names import from_hugging_face, without_text_prefix
 from contrastive.model.clip import ModelConfig, load_portable
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import END_OF_WORD, Tokenizer, clip_tokenizer
-from contrastive.overrides import ModelOverrides
+from strictio.errors import DataError, MachineError, UsageError
+from strictio.weights.contents import Contents, read_json
+from strictio.weights.overrides import ModelOverrides
+from strictio.weights.unwrap import Weights
+from strictio.weights.weight_names import from_hugging_face, without_text_prefix
 
 SIGLIP = "vision_model.head.probe"  # the weight by which a SigLIP under Hugging Face's names is known; it is not built here
 MAX_MERGES_BYTES = 16 * 2**20
@@ -49,7 +49,7 @@ OPENAI = (
 def convert(weights: Weights, contents: Contents, overrides: ModelOverrides) -> Checkpoint:
     """Return a whole checkpoint around foreign weights. Its notes say everything guessed, stated, renamed, left out and foreign.
 
-    `weights`: as `contrastive.formats.unwrap.unwrap` gives them of `contents`. Untrusted. Raises `DataError` if the weights are not a CLIP
+    `weights`: as `strictio.weights.unwrap.unwrap` gives them of `contents`. Untrusted. Raises `DataError` if the weights are not a CLIP
     model, incomplete or contradictory; or if activation, heads or tokenizer can be neither known nor guessed.
     """
     try:

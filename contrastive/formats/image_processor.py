@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from contrastive.errors import DataError
-from contrastive.formats.contents import read_json
 from contrastive.model.preprocess import RESAMPLING
+from strictio.errors import DataError
+from strictio.weights.contents import read_json
 
 FILES = ("processor_config.json", "preprocessor_config.json")  # transformers 5 writes the first, older ones the second
 _STEPS = ("do_resize", "do_rescale", "do_normalize")

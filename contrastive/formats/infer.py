@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from contrastive.errors import DataError
 from contrastive.model.architecture import ModelConfig, ResNetConfig, ViTConfig
 from contrastive.model.presets import PRESETS
-from contrastive.overrides import ModelOverrides
+from strictio.errors import DataError
+from strictio.weights.overrides import ModelOverrides
 
 CLIP_VOCABULARY, CLIP_CONTEXT = 49_408, 77
 HEAD_WIDTH = 64

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from contrastive.checkpoint.file import Checkpoint, from_archive, is_own
-from contrastive.errors import DataError, UsageError
-from contrastive.formats.adapter import refuse_beside
-from contrastive.formats.contents import read, read_json
 from contrastive.formats.convert import FOREIGN_VOCABULARY, convert
 from contrastive.formats.exports import tensors
 from contrastive.formats.image_processor import read_processor
-from contrastive.formats.unwrap import unwrap
-from contrastive.overrides import ModelOverrides
+from strictio.errors import DataError, UsageError
+from strictio.weights.adapter import refuse_beside
+from strictio.weights.contents import read, read_json
+from strictio.weights.overrides import ModelOverrides
+from strictio.weights.unwrap import unwrap
 
 HUGGING_FACE, OPEN_CLIP = "config.json", "open_clip_config.json"
 FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")

@@ -13,7 +13,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import UsageError
 from contrastive.loss import tiled
 from contrastive.loss.dense import LOSSES
 from contrastive.loss.objective import Contrast, Share
@@ -21,6 +20,7 @@ from contrastive.model.clip import CLIP, at_least_float32
 from contrastive.model.flops import image_cost, text_cost
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
+from strictio.errors import UsageError
 
 
 class Distillation(Contrast):

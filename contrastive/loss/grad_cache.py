@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from contrastive.distributed import no_sync
-from contrastive.errors import UsageError
+from strictio.errors import UsageError
 
 Batch = tuple[Tensor, ...]
 Loss = Callable[[Tensor, Tensor], Tensor]

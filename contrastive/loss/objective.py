@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from contrastive.errors import UsageError, nearest
 from contrastive.loss import tiled
 from contrastive.loss.bag_of_words import BagOfWords
 from contrastive.loss.caption import Caption
@@ -15,6 +14,7 @@ from contrastive.loss.dense import LOSSES
 from contrastive.loss.per_pair import PerPair
 from contrastive.model.architecture import ModelConfig
 from contrastive.model.clip import CLIP
+from strictio.errors import UsageError, nearest
 
 Share = Callable[[Tensor, Tensor], Tensor]  # of this process's images and texts; its mean over the processes is the loss of all pairs
 

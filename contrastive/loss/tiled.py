@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from contrastive.distributed import all_max, all_mean, all_sum, gather_rows, local_tensor, rank, require_even, scatter_sum, world_size
-from contrastive.errors import VlmAuditError
+from strictio.errors import VlmAuditError
 
 TILE_ELEMENTS = {"cpu": 2**22, "cuda": 2**26}  # of float32: 16 MiB (less leaves threads waiting for each other), 256 MiB
 SMALLEST_TILE = 64  # rows: fewer make the matrix products slow

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
-from contrastive.errors import UsageError
-from contrastive.schema import from_dict, record, to_dict
+from strictio.errors import UsageError
+from strictio.schema import from_dict, record, to_dict
 
 LIMIT = 1_000_000  # no size in a configuration is larger: a configuration from a file must not be able to exhaust the machine
 MAX_LAYERS = 1000  # more would take minutes to build

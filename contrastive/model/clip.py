@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from contrastive.errors import DataError
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
-from contrastive.model.skip_init import skip_init
 from contrastive.model.towers import TextTransformer, vision_tower
+from strictio.errors import DataError
+from strictio.weights.skip_init import skip_init
 
 __all__ = ["CLIP", "ConvConfig", "ModelConfig", "ResNetConfig", "TextConfig", "ViTConfig", "load_portable", "portable_state"]
 

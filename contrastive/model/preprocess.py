@@ -16,9 +16,9 @@ from PIL import Image
 from pydantic import StrictBool, StrictFloat
 from torch import Tensor
 
-from contrastive.errors import UsageError
 from contrastive.model.architecture import Size, Stored
-from contrastive.schema import record, sha256_of_json
+from strictio.errors import UsageError
+from strictio.schema import record, sha256_of_json
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from contrastive.errors import UsageError, nearest
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
+from strictio.errors import UsageError, nearest
 
 
 def _openai(embed_dim: int, vision: ViTConfig | ResNetConfig, text_width: int) -> ModelConfig:

@@ -15,12 +15,12 @@ from contrastive.checkpoint import shards
 from contrastive.checkpoint.file import Checkpoint, load
 from contrastive.checkpoint.shards import Shards
 from contrastive.config import OptimConfig, first_difference, with_defaults
-from contrastive.errors import DataError, UsageError
-from contrastive.schema import from_dict, to_dict
 from contrastive.training import checkpointing
 from contrastive.training.inputs import RunInputs
 from contrastive.training.optimizer import learning_rate
 from contrastive.training.state import Training
+from strictio.errors import DataError, UsageError
+from strictio.schema import from_dict, to_dict
 
 END = ("optim.steps", "optim.schedule", "optim.cooldown")
 """Settings that say how a run ends."""

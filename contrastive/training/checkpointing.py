@@ -17,10 +17,10 @@ from contrastive import distributed
 from contrastive.checkpoint import shards
 from contrastive.checkpoint.file import Checkpoint, description, load, save
 from contrastive.checkpoint.shards import Shards
-from contrastive.errors import DataError
 from contrastive.training import state
 from contrastive.training.inputs import RunInputs
 from contrastive.training.state import Training
+from strictio.errors import DataError
 
 NEWEST = 2
 """Folders of shards: the newest, and the one before, in case a disk damages it."""

@@ -22,14 +22,14 @@ from contrastive.data.pairs import PairSet, load_pairs, load_whole
 from contrastive.data.reading import Identities, content_groups
 from contrastive.data.source import counted
 from contrastive.data.tars import TarShards
-from contrastive.errors import UsageError
-from contrastive.folders import Folder
 from contrastive.loss import Distillation, Objective, make_objective
 from contrastive.model.clip import ModelConfig
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
 from contrastive.model.tokenizer import Tokenizer, clip_tokenizer, train_bpe
 from contrastive.training.zero_shot import LabelSet, read_label_set
+from strictio.errors import UsageError
+from strictio.folders import Folder
 
 URL_BUFFER = 10_000
 """Pairs that are shuffled at a time where data come over a network."""

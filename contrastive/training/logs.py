@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from contrastive.errors import MachineError, UsageError
-from contrastive.folders import Folder
+from strictio.errors import MachineError, UsageError
+from strictio.folders import Folder
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -15,13 +15,13 @@ from tqdm import tqdm
 
 from contrastive import distributed
 from contrastive.data.prefetch import prefetched
-from contrastive.errors import VlmAuditError
 from contrastive.training.checkpointing import resume, save_run
 from contrastive.training.inputs import RunInputs, prepare
 from contrastive.training.logs import Boards, EventLog, StopRequest, TensorBoard, WeightsAndBiases
 from contrastive.training.state import Training, account_record, save_file, start
 from contrastive.training.step import batch_of, take_step
 from contrastive.training.watch import check_best, drop_old, judge, measure, out_of_patience
+from strictio.errors import VlmAuditError
 
 __all__ = ["RunInputs", "Training", "VlmAuditError", "finish", "prepare", "resume", "run_training", "save_run", "start", "take_step"]
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from contrastive.config import OptimConfig
-from contrastive.errors import UsageError
 from contrastive.loss import Together
 from contrastive.model.clip import CLIP
+from strictio.errors import UsageError
 
 LOGIT_SCALE_MAX = math.log(100)
 """The paper's bound: cosines are never multiplied by more than 100."""

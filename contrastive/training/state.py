@@ -14,7 +14,6 @@ from contrastive import distributed
 from contrastive.checkpoint.file import Checkpoint, save
 from contrastive.checkpoint.heads import kind_of, load_head
 from contrastive.config import first_difference, with_defaults
-from contrastive.errors import DataError, UsageError
 from contrastive.loss import UNTAUGHT, Distillation, Objective, PerPair, Together
 from contrastive.loss.grad_cache import refuse_batch_statistics
 from contrastive.model.blocks import Block, Transformer
@@ -24,6 +23,7 @@ from contrastive.training import average
 from contrastive.training.account import Account, emissions_kg
 from contrastive.training.inputs import RunInputs
 from contrastive.training.optimizer import LossScale, lock, make_optimizer, named, rest_locked_norms
+from strictio.errors import DataError, UsageError
 
 
 @dataclass

@@ -12,7 +12,6 @@ from torch import Tensor
 from contrastive import distributed
 from contrastive.checkpoint.shards import FOLDER
 from contrastive.data.order import place, stream
-from contrastive.errors import VlmAuditError
 from contrastive.loss import PerPair
 from contrastive.loss.grad_cache import accumulate, add_up, split_parts
 from contrastive.model.architecture import ViTConfig
@@ -22,6 +21,7 @@ from contrastive.training.account import DTYPES
 from contrastive.training.inputs import RunInputs
 from contrastive.training.optimizer import clamp_logit_scale, clip, learning_rate, rest_locked_norms, set_learning_rate
 from contrastive.training.state import Training
+from strictio.errors import VlmAuditError
 
 
 def take_step(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...] | None = None) -> dict[str, float]:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from contrastive import distributed
 from contrastive.config import Config
-from contrastive.errors import UsageError, nearest
 from contrastive.loss import Together
 from contrastive.training import average
 from contrastive.training.evaluate import RECALL_AT, held_out, held_out_loss
 from contrastive.training.inputs import RunInputs
 from contrastive.training.state import Training, save_file
 from contrastive.training.zero_shot import ZERO_SHOT, zero_shot
+from strictio.errors import UsageError, nearest
 
 BEST = "best.pt"
 

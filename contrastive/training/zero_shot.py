@@ -26,11 +26,11 @@ from pydantic import StrictStr
 from contrastive.config import DataConfig
 from contrastive.data import open_source
 from contrastive.data.pairs import PairSet, load_whole
-from contrastive.errors import UsageError
 from contrastive.model.clip import CLIP, unit_length
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
-from contrastive.schema import from_dict, record
+from strictio.errors import UsageError
+from strictio.schema import from_dict, record
 
 CHUNK = 512
 ZERO_SHOT = ("zero_shot_accuracy", "zero_shot_mean_per_label")

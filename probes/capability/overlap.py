@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from audit.errors import DataError
 from audit.naming import NEAR_DUPLICATE
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, Probe, ProbeData
-from contrastive.inputs.tar_headers import BoundedTarInfo
 from probes.capability import PICTURES, TEMPLATES_PRESET, asked_of_classes, load_labelled
+from strictio.streams.tar_headers import BoundedTarInfo
 
 if TYPE_CHECKING:
     import numpy as np

@@ -48,7 +48,7 @@ def load(options: LoadOptions) -> Dataset:
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
     from audit.data.load import load_dataset
     from audit.data.schema import Column, Schema
-    from contrastive.tables.parquet import parquet_schema
+    from strictio.tables.parquet import parquet_schema
 
     folder = folder_of(options.location, DATA)
     shards = sorted(folder.glob("data/*.parquet")) or sorted(folder.glob("*.parquet"))

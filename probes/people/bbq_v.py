@@ -52,7 +52,7 @@ def load(options: LoadOptions) -> Dataset:
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
     from audit.data.parquet import load_parquet
     from audit.data.schema import Column, Schema
-    from contrastive.tables.parquet import parquet_schema
+    from strictio.tables.parquet import parquet_schema
 
     folder = folder_of(options.location, DATA)
     candidates = (sorted(folder.glob(f"{prefix}{part}-*.parquet")) for part in PARTS for prefix in ("data/", ""))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.contrastive.inputs.test_urls import REFUSED
+from tests.strictio.streams.test_urls import REFUSED
 
 
 @pytest.mark.parametrize("url", REFUSED)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from contrastive.config import DataConfig, OptimConfig, config_from_dict, first_difference, read_config, recipes, with_defaults
-from contrastive.errors import UsageError
+from strictio.errors import UsageError
 
 RUN = """
 [model]

@@ -14,9 +14,9 @@ from filelock import FileLock
 
 from contrastive.checkpoint.file import load
 from contrastive.data.shapes import COLOURS, COUNTS, KINDS, ShapeImages
-from contrastive.errors import VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
+from strictio.errors import VlmAuditError
 from tests.support.forked import Forked
 from tests.support.spawn import spawn
 from tests.support.training import COLOURED_SHAPES, assert_same_bytes, logged_events, train_and_die

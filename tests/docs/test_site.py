@@ -41,7 +41,7 @@ def test_what_is_made_from_the_code_is_there(site):
     for name in (
         "audit.api.audits.Audit",
         "audit.types.Encoder",
-        "contrastive.errors.DataError",
+        "strictio.errors.DataError",
         "audit.testing.FakeEncoder",
         "audit.data.schema.Column",
     ):

@@ -301,7 +301,7 @@ def main() -> None:
     import warnings
 
     import reports.render  # noqa: F401
-    from contrastive.inputs.memory_limit import limit_memory
+    from strictio.memory_limit import limit_memory
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

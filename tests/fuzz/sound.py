@@ -122,7 +122,7 @@ def archives_of_arrays() -> list[bytes]:
     """big_vision's arrays of a small SigLIP, and some that are none."""
     import numpy as np
 
-    from tests.contrastive.formats.readers.test_big_vision import flat, siglip_tree
+    from tests.strictio.weights.readers.test_big_vision import flat, siglip_tree
 
     buffer = io.BytesIO()
     np.savez(buffer, **flat({"params": siglip_tree(layers=1)}))

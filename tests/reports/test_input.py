@@ -135,7 +135,7 @@ def test_a_page_that_cannot_be_written_says_why(directory, monkeypatch):
     def refused(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("contrastive.folders.Folder._drafted", refused)
+    monkeypatch.setattr("strictio.folders.Folder._drafted", refused)
     with pytest.raises(MachineError, match="cannot write"):
         write(render(samples.results(samples.emoji())), directory / "report.html")
 

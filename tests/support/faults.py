@@ -28,7 +28,7 @@ class Disk:
 
     @contextmanager
     def plugged_in(self):
-        """Let all that `contrastive.folders` writes use this disk."""
+        """Let all that `strictio.folders` writes use this disk."""
         opened, made = os.fdopen, os.open
 
         def open_file(descriptor, mode="r", *arguments, **more):

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-PACKAGES = ("audit", "probes", "reports", "contrastive")
+PACKAGES = ("audit", "probes", "reports", "contrastive", "strictio")
 INTERCHANGEABLE = {
     "analyse", "analyse_external", "audit", "check", "compare", "extra_pictures", "get", "load", "main", "names", "parser", "predict",
     "prompts", "read", "render", "run", "view", "write",
@@ -55,10 +55,10 @@ def cycle(edges: dict[str, set[str]]) -> list[str]:
 
 
 def defined_twice(trees: dict[Path, ast.Module]) -> list[str]:
-    """Name the public classes of several modules, and the public functions of several folders, within the audit or the trainer."""
+    """Name the public classes of several modules, and the public functions of several folders, within one program."""
     places = defaultdict(set)
     for path, tree in trees.items():
-        side = "contrastive" if path.parts[0] == "contrastive" else "audit"
+        side = path.parts[0] if path.parts[0] in ("contrastive", "strictio") else "audit"
         for node in tree.body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and node.name not in INTERCHANGEABLE:
                 place = module_name(path) if isinstance(node, ast.ClassDef) else str(path.parent)

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from contrastive.inputs.memory_limit import limit_memory
+from strictio.memory_limit import limit_memory
 from tests.support import forked
 
 GIB = 2**30

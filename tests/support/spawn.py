@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from contrastive.checkpoint.torch_file import read_archive
-from contrastive.errors import VlmAuditError
+from strictio.errors import VlmAuditError
+from strictio.weights.torch_file import read_archive
 
 TIMEOUT_S = 300.0
 LAST_LINES = 15

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.errors import DataError
-from contrastive.tables import quoted
+from strictio.tables import quoted
 
 Region = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels or in shares of the picture's sides."""

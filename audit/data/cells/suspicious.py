@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from audit.types import Note
-from contrastive.tables import quoted
+from strictio.tables import quoted
 
 
 def folded(text: str) -> str:

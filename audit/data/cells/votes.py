@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import DataError
-from contrastive.tables import quoted
+from strictio.tables import quoted
 
 SEPARATOR = "|"
 MOST_VOTES = 1000

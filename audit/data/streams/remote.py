@@ -24,10 +24,10 @@ from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, shar
 from audit.data.table import read_cells
 from audit.errors import DataError, UnsafeError, UsageError
 from audit.types import Dataset
-from contrastive.folders import Folder
-from contrastive.inputs.urls import check_protocol
-from contrastive.tables import PARQUET, TEXT, ending_of
-from contrastive.tables.parquet import first_line
+from strictio.folders import Folder
+from strictio.streams.urls import check_protocol
+from strictio.tables import PARQUET, TEXT, ending_of
+from strictio.tables.parquet import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -21,8 +21,8 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
-from contrastive.inputs.urls import blocks, file_system, http_opener
-from contrastive.tables.parquet import first_line
+from strictio.streams.urls import blocks, file_system, http_opener
+from strictio.tables.parquet import first_line
 
 TIMEOUT_S = 60
 BLOCK, HELD = 4 * 2**20, 8

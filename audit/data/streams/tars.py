@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from audit.data.streams.sources import ByteSource, SourceFile
 from audit.errors import DataError, UnsafeError
-from contrastive.inputs.tar_headers import BoundedTarInfo
-from contrastive.tables.text_table import is_unicode
+from strictio.streams.tar_headers import BoundedTarInfo
+from strictio.tables.text_table import is_unicode
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
 _PICKLES = frozenset({"pyd", "pyc", "pickle", "pkl", "pth", "pt", "bin", "joblib"})

@@ -22,8 +22,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from audit.errors import MachineError
-from contrastive.files import Lock
-from contrastive.folders import Folder
+from strictio.files import Lock
+from strictio.folders import Folder
 
 log = logging.getLogger("audit")
 _SUM = 16

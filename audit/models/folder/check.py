@@ -19,7 +19,7 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
     model, the folder may hold a part of one, such as a tokenizer. What is unsafe (a DCP checkpoint, a link that leaves `inside`, a
     configuration that names code) raises UnsafeError before what is merely bad raises DataError.
     """
-    from contrastive.formats.readers.safetensors_file import refuse_other_kind
+    from strictio.weights.readers.safetensors_file import refuse_other_kind
 
     names = sorted(path.name for path in folder.iterdir())
     if ".metadata" in names:

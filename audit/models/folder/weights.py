@@ -35,7 +35,7 @@ def read_weights(folder: Path, adapter: str | None = None) -> Weights:
 
     An adapter (LoRA) beside them or among them raises DataError, unless `adapter` is ``"ignore"``.
     """
-    from contrastive.formats.adapter import refuse_beside, without_adapter
+    from strictio.weights.adapter import refuse_beside, without_adapter
 
     with located(str(folder)):
         files = refuse_beside(folder, adapter is not None)
@@ -62,7 +62,7 @@ def _read_all(folder: Path) -> Weights:
     else:
         what = "this folder has a configuration but no weights: no model.safetensors"
         raise DataError(what, where=str(folder), why=f"found: {', '.join(names[:20])}", fix="download or save the model again")
-    from contrastive.formats.readers.safetensors_file import read_tensors
+    from strictio.weights.readers.safetensors_file import read_tensors
 
     tensors: dict[str, Tensor] = {}
     for file in files:
@@ -91,7 +91,7 @@ def _indexed(folder: Path) -> list[Path]:
 
 def _read_pickled(path: Path) -> Weights:
     """Read a torch file by the project's one restricted reader; transformers would use its own."""
-    from contrastive.checkpoint.torch_file import read_archive
+    from strictio.weights.torch_file import read_archive
 
     with located(str(path)):
         archive = read_archive(path)

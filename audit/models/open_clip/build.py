@@ -10,9 +10,9 @@ import torch
 
 from audit.models.huggingface.outline import build_outline
 from audit.models.open_clip.spec import OpenClipSpec, import_open_clip
-from contrastive.formats.weight_names import from_hugging_face, without_text_prefix
 from contrastive.model.clip import SCALARS, check_fit
-from contrastive.model.skip_init import skip_init
+from strictio.weights.skip_init import skip_init
+from strictio.weights.weight_names import from_hugging_face, without_text_prefix
 
 
 def build_architecture(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) -> Any:

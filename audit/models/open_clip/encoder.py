@@ -30,15 +30,15 @@ from audit.models.open_clip.texts import text_features
 from audit.models.runtime import canonical, located, log_notes, model_record, require_length, scoring, to_rows, torch_setting
 from audit.models.tower import ImageTower, OnTower
 from audit.types import ModelRecord, Note
-from contrastive.formats.adapter import refuse_beside
-from contrastive.formats.unwrap import unwrap
+from strictio.weights.adapter import refuse_beside
+from strictio.weights.unwrap import unwrap
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
-    from contrastive.formats.contents import Contents
-    from contrastive.overrides import ModelOverrides
+    from strictio.weights.contents import Contents
+    from strictio.weights.overrides import ModelOverrides
 
 
 class OpenClipEncoder(OnTower):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from audit.data.schema import quoted
 from audit.data.shards import parquet_files
 from audit.errors import DataError, UnsafeError, UsageError, nearest
-from contrastive.tables import check_distinct
-from contrastive.tables.parquet import first_line, parquet_schema
+from strictio.tables import check_distinct
+from strictio.tables.parquet import first_line, parquet_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa

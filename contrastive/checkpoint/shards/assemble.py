@@ -14,9 +14,9 @@ import torch
 
 from contrastive.checkpoint.file import Checkpoint, from_archive
 from contrastive.checkpoint.shards.folder import FOLDER, MANIFEST, Shards, check_hashes, folders, open_shards, read_into
-from contrastive.checkpoint.torch_file import Archive
-from contrastive.errors import DataError
 from contrastive.model.clip import as_portable
+from strictio.errors import DataError
+from strictio.weights.torch_file import Archive
 
 
 def newest(folder: Path) -> Path:

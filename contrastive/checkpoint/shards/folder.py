@@ -27,9 +27,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from contrastive import distributed
-from contrastive.checkpoint.torch_file import check_finite
-from contrastive.errors import DataError, UnsafeError, VlmAuditError
-from contrastive.files import sha256_of_file
+from strictio.errors import DataError, UnsafeError, VlmAuditError
+from strictio.files import sha256_of_file
+from strictio.weights.torch_file import check_finite
 
 MANIFEST = "shards.json"
 FOLDER = "shards"  # in the output folder of a run

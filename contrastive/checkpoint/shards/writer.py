@@ -16,9 +16,9 @@ from torch import Tensor
 
 from contrastive import distributed
 from contrastive.checkpoint.shards.folder import MANIFEST, PREFIX, dcp_errors, folders, open_shards, step_of
-from contrastive.checkpoint.torch_file import check_finite
-from contrastive.errors import DataError, MachineError, VlmAuditError
-from contrastive.folders import Folder
+from strictio.errors import DataError, MachineError, VlmAuditError
+from strictio.folders import Folder
+from strictio.weights.torch_file import check_finite
 
 
 def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any], above: Folder | None = None) -> Path:

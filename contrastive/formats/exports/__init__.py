@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from torch import Tensor
 
-from contrastive.errors import UsageError
-from contrastive.files import write_text
+from strictio.errors import UsageError
+from strictio.files import write_text
 
 Features = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # ``features(pixels, ids)``: of images and of texts, not normalised
 

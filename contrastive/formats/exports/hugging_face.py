@@ -11,14 +11,14 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import VlmAuditError
-from contrastive.files import write_text
 from contrastive.formats.exports import Features, refuse, write_json
-from contrastive.formats.weight_names import to_hugging_face
 from contrastive.model.architecture import TextConfig, ViTConfig
 from contrastive.model.clip import portable_state
 from contrastive.model.preprocess import RESAMPLING, Preprocess
 from contrastive.model.tokenizer import END, START, Tokenizer
+from strictio.errors import VlmAuditError
+from strictio.files import write_text
+from strictio.weights.weight_names import to_hugging_face
 
 NOTE = (
     "The tokenizer gives the ids of the checkpoint's own for plain text; it does not unescape HTML, composes accents (NFC) and reads "

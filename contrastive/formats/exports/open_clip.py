@@ -10,10 +10,10 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import UsageError
 from contrastive.formats.exports import Features, refuse, write_json
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.model.clip import portable_state
+from strictio.errors import UsageError
 
 NOTE = (
     "open_clip knows CLIP's own vocabulary; the ids of a model with another one are described by tokenizer_of_this_model.json. "

@@ -7,14 +7,14 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import DataError, UsageError
-from contrastive.files import sha256_of_file
-from contrastive.formats.contents import read_json
 from contrastive.formats.exports import Features, write_json
-from contrastive.formats.readers.safetensors_file import read_tensors
 from contrastive.model.clip import ModelConfig, load_portable, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
+from strictio.errors import DataError, UsageError
+from strictio.files import sha256_of_file
+from strictio.weights.contents import read_json
+from strictio.weights.readers.safetensors_file import read_tensors
 
 FORMAT = "vlm-audit safetensors 1"
 WEIGHTS, CONFIGURATION = "model.safetensors", "config.json"

@@ -16,7 +16,6 @@ import torch
 
 from contrastive import distributed
 from contrastive.config import Config
-from contrastive.errors import UsageError
 from contrastive.loss import PerPair
 from contrastive.training.doctor.data import (
     ENOUGH,
@@ -33,6 +32,7 @@ from contrastive.training.doctor.learning import OVERFIT, first_loss, generalise
 from contrastive.training.doctor.result import Result
 from contrastive.training.inputs import RunInputs, SmallTableError, prepare
 from contrastive.training.state import Training, start
+from strictio.errors import UsageError
 
 BATCHES = 4
 """Batches whose captions and speed are looked at."""

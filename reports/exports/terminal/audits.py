@@ -8,7 +8,6 @@ from audit.cli.screen import Screen
 from audit.records.finding import Finding
 from audit.results import AuditResult, Results
 from audit.types import Settings
-from contrastive.cli.console import visible
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.changes import paired_lines
 from reports.exports.terminal.lines import lines_of, row_of, width, wrapped
@@ -20,6 +19,7 @@ from reports.text.numbers import in_words, number, span
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
 from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
 from reports.text.responsiveness import composition_sentence, equal_gap, look_line
+from strictio.console import visible
 
 _MARKS = {"disparity": "▲", "signal": "◆", "equivalent": "≈", "inconclusive": "?", "no signal": "–", "not estimable": "○"}
 _COLOURS = {"disparity": "red", "signal": "amber", "equivalent": "teal", "inconclusive": "amber"}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from audit.cli.screen import Screen
-from contrastive.cli.console import visible
+from strictio.console import visible
 
 _BLANKS = re.compile("[ \n\t]+")
 

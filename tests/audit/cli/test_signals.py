@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from contrastive.cli.signals import Stopped, stopping
+from strictio.signals import Stopped, stopping
 from tests.support.forked import Forked
 
 SLOW = """

@@ -23,7 +23,7 @@ from audit.data.schema import Column, Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
 from audit.testing import png
-from contrastive.hub import hub_fault
+from strictio.hub import hub_fault
 from tests.support.notes import sentences
 
 RACES = ("East Asian", "Indian", "Black")

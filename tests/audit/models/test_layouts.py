@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from contrastive.checkpoint.file import Checkpoint, save
-from contrastive.errors import DataError
 from contrastive.export import export
 from contrastive.formats.initial import read_model
 from contrastive.model.clip import CLIP, ModelConfig, TextConfig, ViTConfig, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import clip_tokenizer
+from strictio.errors import DataError
 from tests.support.command import command
 from tests.support.made_once import made_once
 from tests.support.tiny import write_faces, write_probe

@@ -18,7 +18,7 @@ from audit.models import hub, single_file
 from audit.models.folder.check import check_folder
 from audit.models.huggingface import encoder as huggingface_encoder
 from audit.models.open_clip import encoder as open_clip_encoder
-from contrastive.hub import OFFLINE_VARIABLES, TIMEOUT_S, hub_fault
+from strictio.hub import OFFLINE_VARIABLES, TIMEOUT_S, hub_fault
 from tests.support.model_folders import refused
 
 COMMIT = "c0ffee" * 6 + "c0ff"

@@ -15,11 +15,11 @@ from audit.errors import DataError, UnsafeError
 from audit.models import load
 from audit.types import Encoder
 from contrastive.checkpoint.file import Checkpoint, save
-from contrastive.checkpoint.torch_file import read_archive
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.model.clip import CLIP
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
+from strictio.weights.torch_file import read_archive
 from tests.support.model_folders import evil, noise, refused
 
 CAPTIONS = ["a photo of a cook", "a photo of a firefighter", "a drawing of a teacher with light skin tone"]

@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from audit.errors import DataError, UsageError
 from audit.models import load
 from contrastive.checkpoint.file import Checkpoint, save
-from contrastive.formats.weight_names import to_hugging_face
 from contrastive.model.clip import CLIP, ModelConfig, ResNetConfig, TextConfig, ViTConfig, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import clip_tokenizer, train_bpe
+from strictio.weights.weight_names import to_hugging_face
 from tests.support import forked
 from tests.support.model_folders import noise, refused, saved
 from tests.support.notes import sentences

@@ -12,8 +12,8 @@ from audit.errors import MachineError, UnsafeError, UsageError
 from audit.output.directory import OutputFolder
 from audit.output.publish import replacing_files
 from audit.output.run_directory import RunDirectory
-from contrastive.files import Lock
-from contrastive.folders import Folder
+from strictio.files import Lock
+from strictio.folders import Folder
 from tests.audit.output.test_manifest import answers
 from tests.support.command import command
 
@@ -162,7 +162,7 @@ def test_a_lock_is_held_once_and_never_through_a_removed_name(tmp_path):
     with Lock(folder, ".lock"):
         with pytest.raises(BlockingIOError):
             Lock(folder, ".lock")
-        code = "import sys\nfrom pathlib import Path\nfrom contrastive.files import Lock\nfrom contrastive.folders import Folder\n"
+        code = "import sys\nfrom pathlib import Path\nfrom strictio.files import Lock\nfrom strictio.folders import Folder\n"
         line = [sys.executable, "-c", f"{code}Lock(Folder.of(Path(sys.argv[1])), '.lock')", str(tmp_path)]
         assert "BlockingIOError" in subprocess.run(line, capture_output=True, text=True, check=False, cwd=audit.__path__[0] + "/..").stderr
     assert list(tmp_path.iterdir()) == []

@@ -25,9 +25,9 @@ from audit.output.manifest import MANIFEST, NEW
 from audit.output.publish import replacing_files, settle
 from audit.output.run_directory import RunDirectory
 from audit.results import to_json
-from contrastive.folders import Folder
 from reports.index.page import found_audits
 from reports.read import read_results
+from strictio.folders import Folder
 from tests.support import comparison_samples
 from tests.support.command import command
 

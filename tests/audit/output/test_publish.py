@@ -12,8 +12,8 @@ from audit.errors import MachineError, UsageError
 from audit.output.directory import OutputFolder
 from audit.output.publish import replacing_files, settle
 from audit.output.run_directory import RunDirectory
-from contrastive.files import Lock, replacing
-from contrastive.folders import STALE_S, Folder
+from strictio.files import Lock, replacing
+from strictio.folders import STALE_S, Folder
 from tests.support.command import command
 
 
@@ -182,7 +182,7 @@ def test_a_lock_of_a_process_that_was_killed_holds_nobody_up_whatever_the_clock_
 
 
 def test_a_system_that_cannot_exchange_says_so(monkeypatch, out):
-    monkeypatch.setattr("contrastive.folders.sys.platform", "elsewhere")
+    monkeypatch.setattr("strictio.folders.sys.platform", "elsewhere")
     with pytest.raises(OSError, match=os.strerror(errno.ENOSYS)):
         Folder.of(out.parent).exchange("o", "p")
     run(out)

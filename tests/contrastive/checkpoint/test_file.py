@@ -16,13 +16,13 @@ import pytest
 import torch
 from PIL import Image
 
-from contrastive import folders
 from contrastive.checkpoint.file import Checkpoint, load, save, write_checkpoint
-from contrastive.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError
 from contrastive.model.clip import CLIP, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
 from contrastive.model.tokenizer import train_bpe
+from strictio import folders
+from strictio.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError
 from tests.support import forked
 from tests.support.hostile import Evil
 

@@ -13,11 +13,11 @@ from contrastive.checkpoint import shards
 from contrastive.checkpoint.file import load
 from contrastive.checkpoint.shards import remove_old, write
 from contrastive.config import read_config
-from contrastive.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError
 from contrastive.train import main
 from contrastive.training import checkpointing, loop
 from contrastive.unshard import main as unshard_command
 from contrastive.unshard import unshard
+from strictio.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError
 from tests.support.spawn import spawn
 from tests.support.training import SMALL_VIT, assert_same_bytes, run_text, train_and_die
 

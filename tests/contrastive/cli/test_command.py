@@ -13,8 +13,8 @@ from contrastive import export, foreign, release, train, unshard
 from contrastive.checkpoint.file import save
 from contrastive.cli import command as commands
 from contrastive.config import read_config
-from contrastive.errors import DataError
 from contrastive.training import loop
+from strictio.errors import DataError
 from tests.support import forked
 from tests.support.command import command
 from tests.support.forked import Forked
@@ -35,7 +35,7 @@ FILE_LIMIT = (
 MEMORY_LIMIT = (
     "import runpy, sys\n"
     "import torch, safetensors.torch, contrastive.checkpoint.shards, contrastive.formats.exports.tensors\n"
-    "from contrastive.inputs.memory_limit import limit_memory\n"
+    "from strictio.memory_limit import limit_memory\n"
     "torch.set_num_threads(1)\n"
     "torch.ones(64, 64) @ torch.ones(64, 64)\n"
     "assert limit_memory(int(sys.argv[1]) * 2**20)\n"
@@ -138,7 +138,7 @@ def test_a_signal_ends_it_with_words_and_without_a_rest(tmp_path, number, code):
         "import sys, time\n"
         "from pathlib import Path\n"
         "from contrastive.cli.command import run_command\n"
-        "from contrastive.files import replacing\n"
+        "from strictio.files import replacing\n"
         "def work():\n"
         "    with replacing(Path(sys.argv[1])) as file:\n"
         "        file.write(b'half')\n"

@@ -22,9 +22,9 @@ from contrastive.data.pairs import load_pairs, trimmed
 from contrastive.data.prefetch import prefetched
 from contrastive.data.reading import square_crop
 from contrastive.data.shapes import KINDS, ShapeImages
-from contrastive.errors import DataError, UsageError
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
+from strictio.errors import DataError, UsageError
 from tests.support.training import assert_same_batches
 
 TOKENIZER = train_bpe(["a", "b"], 514, context=20)

@@ -7,7 +7,7 @@ import pytest
 from contrastive.config import DataConfig
 from contrastive.data import open_source
 from contrastive.data.emoji import GENDERS, MISNAMED, OCCUPATIONS, ROLES, TONES, load_emoji, misnamed, role_name, withheld
-from contrastive.errors import UsageError
+from strictio.errors import UsageError
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,10 @@ from contrastive.config import DataConfig, read_config
 from contrastive.data import TrainingDataError, open_source, remote
 from contrastive.data.order import Stream, streamed
 from contrastive.data.tars import SIDECAR
-from contrastive.errors import MachineError, UsageError, VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.step import batch_of
+from strictio.errors import MachineError, UsageError, VlmAuditError
 from tests.support.raw_server import RawServer, flood, head, whole
 from tests.support.spawn import spawn
 from tests.support.training import TINY_CONV, assert_same_batches, assert_same_bytes, run_text, train_and_die

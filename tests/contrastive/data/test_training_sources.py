@@ -22,10 +22,10 @@ from contrastive.data.pairs import load_pairs
 from contrastive.data.saved import StoredPairs, first_rows
 from contrastive.data.table import hash_table, name_table
 from contrastive.data.tars import SIDECAR, TarShards, index_of
-from contrastive.errors import DataError, MachineError, UsageError
-from contrastive.hub import hub_fault
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
+from strictio.errors import DataError, MachineError, UsageError
+from strictio.hub import hub_fault
 from tests.support.training import assert_same_batches
 
 TOKENIZER = train_bpe(["a"], 514, context=30)

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from contrastive import distributed
-from contrastive.errors import UsageError, VlmAuditError
 from contrastive.loss import tiled
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.model.clip import CLIP, portable_state
 from contrastive.training import optimizer as optim
+from strictio.errors import UsageError, VlmAuditError
 from tests.support.spawn import spawn
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")

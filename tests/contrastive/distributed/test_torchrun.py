@@ -12,9 +12,9 @@ import pytest
 from audit.run import main as audit_command
 from contrastive import distributed
 from contrastive.checkpoint.file import load
-from contrastive.errors import DataError, VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
+from strictio.errors import DataError, VlmAuditError
 from tests.support.spawn import spawn
 from tests.support.torchrun import ROOT
 from tests.support.training import SMALL_VIT, finish_in_a_group, logged_events, run_text, train_and_die

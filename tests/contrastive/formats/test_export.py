@@ -12,13 +12,13 @@ from PIL import Image
 
 from contrastive import export as module
 from contrastive.checkpoint.file import Checkpoint, load, save
-from contrastive.errors import DataError, MachineError, UsageError, VlmAuditError
 from contrastive.export import export, main
 from contrastive.formats.exports import hugging_face
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
 from contrastive.model.clip import CLIP, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
+from strictio.errors import DataError, MachineError, UsageError, VlmAuditError
 
 torch.set_num_threads(1)
 

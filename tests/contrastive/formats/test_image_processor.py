@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from contrastive.errors import DataError
 from contrastive.formats.image_processor import read_processor
+from strictio.errors import DataError
 
 SQUARE = {"height": 32, "width": 32}
 CLIP = {"size": {"shortest_edge": 32}, "crop_size": SQUARE, "resample": 2, "image_mean": [0.5, 0.4, 0.3]}

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from contrastive.errors import DataError, UsageError
 from contrastive.formats.infer import infer
 from contrastive.model.clip import CLIP, ModelConfig, TextConfig, ViTConfig, portable_state
 from contrastive.model.presets import PRESETS
-from contrastive.overrides import ModelOverrides
+from strictio.errors import DataError, UsageError
+from strictio.weights.overrides import ModelOverrides
 
 NINE = [name for name in PRESETS if not name.startswith("tiny")]
 
@@ -41,7 +41,7 @@ def test_the_mlps_width_is_read_from_the_shapes_of_open_clips_own_models(name, i
     """g/14 is 4.3637 times as wide inside, bigG/14 4.9231 times."""
     open_clip = pytest.importorskip("open_clip", reason="needs the extra [open_clip]")
     from contrastive.model.clip import check_fit
-    from contrastive.model.skip_init import skip_init
+    from strictio.weights.skip_init import skip_init
 
     with torch.device("meta"), skip_init():
         state = open_clip.CLIP(**open_clip.get_model_config(name)).state_dict()

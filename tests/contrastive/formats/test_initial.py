@@ -9,7 +9,6 @@ from safetensors.torch import save_file
 
 from contrastive.checkpoint.file import Checkpoint, load, save
 from contrastive.config import read_config
-from contrastive.errors import DataError, UnsafeError, UsageError
 from contrastive.export import export
 from contrastive.export import main as export_main
 from contrastive.formats.initial import read_model
@@ -19,6 +18,7 @@ from contrastive.model.tokenizer import clip_tokenizer, train_bpe
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.step import batch_of, take_step
+from strictio.errors import DataError, UnsafeError, UsageError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -95,7 +95,7 @@ def transformers_folder(out, checkpoint):
     from transformers import CLIPConfig, CLIPModel
 
     from contrastive.formats.exports.hugging_face import model_settings
-    from contrastive.formats.weight_names import to_hugging_face
+    from strictio.weights.weight_names import to_hugging_face
 
     settings = model_settings(checkpoint)
     model = CLIPModel(CLIPConfig.from_dict(settings))

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from contrastive.errors import UsageError
 from contrastive.loss import dense as losses
 from contrastive.loss import tiled
 from contrastive.loss.grad_cache import accumulate, freeze_batch_norm, split_parts
+from strictio.errors import UsageError
 
 PAIRS, WIDTH = 12, 6
 

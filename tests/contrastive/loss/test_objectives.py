@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import UsageError
 from contrastive.loss import BagOfWords, Caption, Contrast, Distillation, Together, make_objective
 from contrastive.loss.caption import reversed_words
 from contrastive.loss.dense import info_nce
@@ -20,6 +19,7 @@ from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
 from contrastive.model.towers import end_positions
 from contrastive.training.optimizer import parameter_groups
+from strictio.errors import UsageError
 from tests.support.zero_shot import answers, caption_scores, shape_accuracy, shape_captions, shape_classes
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.errors import UsageError
 from contrastive.loss import UNTAUGHT, Distillation, Together, make_objective, tiled
 from contrastive.loss.grad_cache import add_up, split_parts
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig
@@ -16,6 +15,7 @@ from contrastive.model.clip import CLIP
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
 from contrastive.training import optimizer as optim
+from strictio.errors import UsageError
 from tests.support.oracle import BROKEN, STEPS, TOLERANCE, TOWERS, broken, distances, run_grid, train_dense, train_shared, worst
 from tests.support.spawn import spawn
 

@@ -9,13 +9,13 @@ from audit.models import load as load_encoder
 from contrastive.checkpoint.file import load, save
 from contrastive.checkpoint.heads import load_head
 from contrastive.config import read_config
-from contrastive.errors import DataError, UsageError, VlmAuditError
 from contrastive.export import export
 from contrastive.loss import Distillation, PerPair
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.checkpointing import newest_state
 from contrastive.training.doctor import learning
+from strictio.errors import DataError, UsageError, VlmAuditError
 from tests.support.spawn import spawn
 from tests.support.training import TINY_VIT, assert_same_bytes, logged_events, run_text, train_and_die
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from contrastive.errors import VlmAuditError
 from contrastive.loss import tiled
+from strictio.errors import VlmAuditError
 from tests.support.losses import dense_form, kept_bytes
 from tests.support.losses import value_and_slopes as slopes
 

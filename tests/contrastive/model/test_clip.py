@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from contrastive.errors import DataError, UsageError
 from contrastive.model.architecture import ModelConfig, ResNetConfig, TextConfig, ViTConfig
 from contrastive.model.clip import CLIP, load_portable, portable_state, unit_length
 from contrastive.model.presets import PRESETS, preset
+from strictio.errors import DataError, UsageError
 
 torch.set_num_threads(1)
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from contrastive.errors import UsageError
 from contrastive.model.preprocess import OPENAI_MEAN, OPENAI_STD, Preprocess
+from strictio.errors import UsageError
 
 torch.set_num_threads(1)
 PLAIN = Preprocess(size=2, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), interpolation="nearest")

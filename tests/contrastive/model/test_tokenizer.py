@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contrastive.errors import UsageError
 from contrastive.model.tokenizer import Tokenizer, byte_letters, clip_tokenizer, join, train_bpe, words
+from strictio.errors import UsageError
 
 CAPTIONS = ["a photo of a red circle", "a photo of two blue circles", "it's a woman's bicycle", "über 30 Straßen"]
 SMALL = train_bpe(CAPTIONS, vocab_size=560, context=16)

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from contrastive.errors import UsageError
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
 from contrastive.model.blocks import QuickGELU
 from contrastive.model.towers import ConvTower, ModifiedResNet, TextTransformer, VisionTransformer, vision_tower
-from contrastive.schema import from_dict
+from strictio.errors import UsageError
+from strictio.schema import from_dict
 from tests.support.losses import kept_bytes
 
 torch.set_num_threads(1)

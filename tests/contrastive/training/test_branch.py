@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from contrastive.checkpoint.file import load
-from contrastive.errors import UsageError
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.branch import branch
+from strictio.errors import UsageError
 from tests.support.training import TINY_VIT, after, assert_same_bytes, prepared, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,7 +13,6 @@ from PIL import Image
 from contrastive import distributed
 from contrastive.checkpoint.file import load
 from contrastive.data.shapes import ShapeImages
-from contrastive.errors import UsageError
 from contrastive.loss import Contrast
 from contrastive.model.clip import CLIP
 from contrastive.train import main
@@ -23,6 +22,7 @@ from contrastive.training.doctor.examine import _output_folder
 from contrastive.training.doctor.learning import first_loss, memory, overfit, speed
 from contrastive.training.doctor.result import Result
 from contrastive.training.loop import start
+from strictio.errors import UsageError
 from tests.support.training import TINY_CONV, TINY_VIT, prepared, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from contrastive.checkpoint.file import load
-from contrastive.errors import VlmAuditError
 from contrastive.train import main
+from strictio.errors import VlmAuditError
 from tests.support.faults import Disk
 from tests.support.made_once import made_once
 from tests.support.spawn import spawn

@@ -8,9 +8,9 @@ import torch
 
 from contrastive.checkpoint.file import load
 from contrastive.checkpoint.shards import write
-from contrastive.errors import UnsafeError
 from contrastive.export import main as export
 from contrastive.train import main
+from strictio.errors import UnsafeError
 from tests.support.tiny import write_checkpoint
 from tests.support.training import SMALL_VIT, logged_events, run_text
 

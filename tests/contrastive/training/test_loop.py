@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from contrastive.checkpoint.file import load
-from contrastive.folders import Folder
 from contrastive.loss.dense import info_nce
 from contrastive.training import loop
 from contrastive.training.evaluate import held_out, recall
 from contrastive.training.logs import EventLog, StopRequest
+from strictio.folders import Folder
 from tests.support.training import COLOURED_SHAPES, after, assert_same_bytes, logged_events, prepared, saved_and_resumed
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -9,7 +9,6 @@ import torch
 
 from contrastive.checkpoint.file import averaged, load
 from contrastive.config import OptimConfig, read_config
-from contrastive.errors import DataError, UsageError
 from contrastive.model.architecture import ModelConfig, ResNetConfig, TextConfig, ViTConfig
 from contrastive.model.clip import CLIP, kept_patches
 from contrastive.model.presets import PRESETS
@@ -19,6 +18,7 @@ from contrastive.training import average, loop, step
 from contrastive.training.inputs import architecture_of
 from contrastive.training.logs import StopRequest
 from contrastive.training.optimizer import LossScale, lock, make_optimizer, rest_locked_norms
+from strictio.errors import DataError, UsageError
 from tests.support.training import TINY_VIT, after, logged_events, prepared, run_text, saved_and_resumed
 
 pytestmark = pytest.mark.usefixtures("one_thread")

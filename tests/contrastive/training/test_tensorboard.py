@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from contrastive.checkpoint.file import load
-from contrastive.folders import Folder
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.logs import TensorBoard
+from strictio.folders import Folder
 from tests.support.training import TINY_VIT, after, logged_events, prepared, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -7,10 +7,10 @@ import torch
 from contrastive.checkpoint.file import load
 from contrastive.config import read_config
 from contrastive.data.shapes import COLOURS, KINDS, ShapeImages
-from contrastive.errors import VlmAuditError
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.zero_shot import zero_shot
+from strictio.errors import VlmAuditError
 from tests.support.spawn import spawn
 from tests.support.training import TINY_CONV, TINY_VIT, assert_same_bytes, logged_events, run_text, train_and_die
 

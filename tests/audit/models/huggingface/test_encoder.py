@@ -18,7 +18,7 @@ from audit.errors import DataError, MachineError, UnsafeError, UsageError
 from audit.measure.zero_shot import cosine_scores, probabilities
 from audit.models import load
 from audit.types import Encoder
-from contrastive.formats.readers import safetensors_file
+from strictio.weights.readers import safetensors_file
 from tests.support.attacks import assert_is_attacked, assert_within, pixels_seen
 from tests.support.model_folders import all_faces, edited, evil, noise_and_colours, refused, saved
 from tests.support.notes import sentences

@@ -1,0 +1,1 @@
+"""Encoded images, judged by their structure before a decoder sees them."""

@@ -1,0 +1,60 @@
+"""A file of weights, whoever wrote it: read by the reader for its suffix (`formats.readers`), without running anything of it."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from strictio.errors import DataError
+from strictio.weights import readers
+from strictio.weights.torch_file import Archive, read_archive
+
+MAX_JSON = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file of weights holds."""
+
+    data: Any  # nested tables of tensors. Untrusted.
+    kind: str
+    sha256: str
+    unknown: tuple[str, ...] = ()  # harmless foreign classes that the file names
+    archive: Archive | None = None  # where it is a torch file
+    configured: frozenset[str] = frozenset()  # facts that the configuration beside it states
+
+
+def read(path: Path) -> Contents:
+    """Read a file of weights by the reader for its suffix, of any other suffix as a torch file; nothing else is tried.
+
+    Raises `DataError` if it is damaged or not a file of weights; `UnsafeError` if it asks for code or could exhaust the machine.
+    """
+    if not path.exists():
+        raise DataError("file not found", where=str(path), fix="give a file of weights")
+    if not path.is_file():
+        why = "a pipe or a device could be waited for without end"
+        raise DataError("this is not a regular file", where=str(path), why=why, fix="give a file of weights")
+    for name in (module.name for module in pkgutil.iter_modules(readers.__path__)):
+        reader = import_module(f"{readers.__name__}.{name}")
+        if path.suffix in reader.SUFFIXES:
+            contents: Contents = reader.read(path)
+            return contents
+    archive = read_archive(path)
+    return Contents(archive.data, archive.kind, archive.sha256, archive.unknown, archive)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the table in a JSON file of a model's folder; `DataError` if it is too large, not JSON or not a table."""
+    if path.stat().st_size > MAX_JSON:
+        raise DataError(f"{path.name} is larger than {MAX_JSON:,} bytes")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path.name} is not readable JSON", why=str(error)[:200]) from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path.name} is not a JSON object")
+    return content
