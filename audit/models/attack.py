@@ -113,6 +113,6 @@ def attacked_rows(
     steps: int,
 ) -> Float[np.ndarray, "n d"]:
     """Return the embeddings of attacked pictures (`attack`), on the host; `budget` in levels of 255."""
-    place = pixels_nchw.device
-    given = torch.from_numpy(texts).to(place), torch.tensor(right, device=place)
-    return to_rows(attack(encode, pixels_nchw, *given, budget / LEVELS, steps))
+    device = pixels_nchw.device
+    targets = torch.from_numpy(texts).to(device), torch.tensor(right, device=device)
+    return to_rows(attack(encode, pixels_nchw, *targets, budget / LEVELS, steps))

@@ -33,18 +33,18 @@ def parse_model_args(text: str) -> dict[str, str]:
         raise UsageError(f"--model-args has {len(text):,} letters", fix=FORM)
     if text.lstrip().startswith("{"):
         return _parse_json(text)
-    found: dict[str, str] = {}
+    arguments: dict[str, str] = {}
     if not text.strip():
-        return found
+        return arguments
     starts = list(re.finditer(r"(?:^|(?<=[\s,]))([A-Za-z_][\w-]*)\s*=\s*", text, re.ASCII))
     if not starts or text[: starts[0].start()].strip(" ,"):
         raise UsageError(f"--model-args {text[:80]!r} is not understood", why="no name=value in it", fix=FORM)
     for start, end in zip(starts, [*(match.start() for match in starts[1:]), len(text)], strict=True):
         name, value = start[1].replace("-", "_"), text[start.end() : end].strip(" \t\n,")
-        if name in found or not value:
-            raise UsageError(f"--model-args gives {name} {'twice' if name in found else 'no value'}", fix=FORM)
-        found[name] = value
-    return found
+        if name in arguments or not value:
+            raise UsageError(f"--model-args gives {name} {'twice' if name in arguments else 'no value'}", fix=FORM)
+        arguments[name] = value
+    return arguments
 
 
 def by_model(texts: Sequence[tuple[int, str]], models: int) -> list[dict[str, str]]:
@@ -57,13 +57,13 @@ def by_model(texts: Sequence[tuple[int, str]], models: int) -> list[dict[str, st
     >>> by_model([(0, "activation=gelu"), (2, "activation=quick_gelu")], 2)
     [{'activation': 'gelu'}, {'activation': 'quick_gelu'}]
     """
-    found: list[dict[str, str]] = [{} for _ in range(models + 1)]
-    for place, text in texts:
+    arguments: list[dict[str, str]] = [{} for _ in range(models + 1)]
+    for number, text in texts:
         words = parse_model_args(text)
-        if twice := sorted(words.keys() & found[place].keys()):
+        if twice := sorted(words.keys() & arguments[number].keys()):
             raise UsageError(f"--model-args gives {twice[0]} twice", why="it is about the --model before it", fix=FORM)
-        found[place] |= words
-    return [{**found[0], **own} for own in found[1:]]
+        arguments[number] |= words
+    return [{**arguments[0], **own} for own in arguments[1:]]
 
 
 def read_overrides(words: Mapping[str, str]) -> ModelOverrides:
@@ -84,10 +84,10 @@ def override_notes(overrides: ModelOverrides) -> list[Note]:
 
 def folder_options(words: Mapping[str, str] | None, kind: str) -> dict[str, str]:
     """Return what may be set for a folder whose files decide everything else: that an adapter in it is left out."""
-    given = dict(words or {})
-    options = {"adapter": given.pop("adapter")} if "adapter" in given else {}
+    remaining = dict(words or {})
+    options = {"adapter": remaining.pop("adapter")} if "adapter" in remaining else {}
     read_overrides(options)
-    refuse_overrides(given, kind)
+    refuse_overrides(remaining, kind)
     return options
 
 

@@ -96,11 +96,11 @@ def load_file(text: str, model_args: Mapping[str, str] | None = None, **offered:
 
 def load_installed(name: str, model_args: Mapping[str, str] | None = None, **offered: str) -> PluginEncoder:
     """Load ``plugin:NAME``, an entry point of an installed package; errors as of `load_file`."""
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in found:
-        why = nearest(name, found) if found else f"no installed package has an entry point of the group {GROUP}"
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in points:
+        why = nearest(name, points) if points else f"no installed package has an entry point of the group {GROUP}"
         raise UsageError(f"unknown plug-in {name!r}", why=why, fix="--model FILE.py:CLASS, or install the package that brings it")
-    point, shown = found[name], f"plugin:{name}"
+    point, shown = points[name], f"plugin:{name}"
     cls = call_user_code(point.load, shown, "importing it")
     if not inspect.isclass(cls):
         raise UsageError(f"{shown} names no class", why=f"{point.value} is of type {type(cls).__name__}", fix=f"it must name {FORM}")
@@ -150,9 +150,9 @@ def _encoder(source: PluginSource, name: str, offered: Mapping[str, str], model_
     shown, cls = source.shown, source.cls
     if missing := [method for method in METHODS if not callable(getattr(cls, method, None))]:
         raise UsageError(f"{shown} has no method {' and no method '.join(missing)}", fix=f"write {FORM}")
-    given = _arguments(source, offered, model_args)
-    plugin = call_user_code(lambda: cls(**given), shown, "making one")
-    record = _record(source, plugin, str(getattr(plugin, "name", None) or name), given)
+    arguments = _arguments(source, offered, model_args)
+    plugin = call_user_code(lambda: cls(**arguments), shown, "making one")
+    record = _record(source, plugin, str(getattr(plugin, "name", None) or name), arguments)
     log_notes(record)
     return PluginEncoder(plugin, record, shown)
 
@@ -165,15 +165,15 @@ def _arguments(source: PluginSource, offered: Mapping[str, str], model_args: Map
     if unknown := [name for name in model_args if name not in takes and not anything]:
         why = f"its constructor takes {', '.join(takes) or 'nothing'}"
         raise UsageError(f"{source.shown} takes no {', '.join(unknown)}", where="--model-args", why=why, fix="leave it out")
-    given = {**{name: value for name, value in offered.items() if name in takes}, **model_args}
+    arguments = {**{name: value for name, value in offered.items() if name in takes}, **model_args}
     if needed := [
         parameter.name
         for parameter in parameters
-        if parameter.default is parameter.empty and parameter.name in takes and parameter.name not in given
+        if parameter.default is parameter.empty and parameter.name in takes and parameter.name not in arguments
     ]:
         fix = f"--model {source.shown} --model-args '{' '.join(f'{name}=...' for name in needed)}'"
         raise UsageError(f"{source.shown} needs {', '.join(needed)}", why="its constructor has no default for it", fix=fix)
-    return given
+    return arguments
 
 
 def _call_method(plugin: Any, method: str, items: list[Any], shown: str, *, wide: int | None = None, retried: bool = False) -> np.ndarray:
@@ -182,26 +182,26 @@ def _call_method(plugin: Any, method: str, items: list[Any], shown: str, *, wide
     return _check_rows(rows, (len(items), wide), f"{shown}, {method}")
 
 
-def _record(source: PluginSource, plugin: Any, name: str, given: Mapping[str, str]) -> ModelRecord:
+def _record(source: PluginSource, plugin: Any, name: str, arguments: Mapping[str, str]) -> ModelRecord:
     from PIL import Image
 
     # Two pictures and two texts are embedded: whatever is wrong raises now.
     pictures = [Image.linear_gradient("L").convert("RGB"), Image.new("RGB", (64, 48), (200, 120, 40))]
     images = _call_method(plugin, "encode_images", pictures, source.shown)
     texts = _call_method(plugin, "encode_texts", list(TRIED), source.shown, wide=images.shape[1])
-    scale, bias = (_number(plugin, each, source.shown) for each in ("logit_scale", "logit_bias"))
+    scale, bias = (_number(plugin, attribute, source.shown) for attribute in ("logit_scale", "logit_bias"))
     rows = np.concatenate([images, texts])
     lengths = np.linalg.norm(rows, axis=1)
     notes = [Note("plugin_unchecked"), Note("plugin_tried", {"texts": TRIED})]
-    notes += [Note("override", {"name": key, "value": value}) for key, value in given.items() if key not in ("device", "dtype")]
+    notes += [Note("override", {"name": key, "value": value}) for key, value in arguments.items() if key not in ("device", "dtype")]
     if not np.allclose(lengths, 1, atol=1e-3):
         notes.append(Note("guessed_cosine_scores", {"shortest": float(lengths.min()), "longest": float(lengths.max())}))
     if scale is None:
         notes.append(Note("guessed_logit_scale", {"scale": LOGIT_SCALE}))
     return ModelRecord(
         name=name, kind=source.kind, sha256=source.sha256, parameters=_parameters(plugin), dimensions=images.shape[1],
-        fingerprint=_fingerprint([source.sha256, source.kind, given, str(getattr(plugin, "fingerprint", None))], rows),
-        dtype=given.get("dtype", "own dtype"), score_rule="softmax" if bias is None else "sigmoid",
+        fingerprint=_fingerprint([source.sha256, source.kind, arguments, str(getattr(plugin, "fingerprint", None))], rows),
+        dtype=arguments.get("dtype", "own dtype"), score_rule="softmax" if bias is None else "sigmoid",
         logit_scale=LOGIT_SCALE if scale is None else scale, logit_bias=bias, notes=tuple(notes),
         architecture="the plug-in's own", preprocessing="the plug-in's own", tokenizer="the plug-in's own",
     )  # fmt: skip

@@ -28,5 +28,5 @@ def prefetch(model: Any) -> None:
 def _files(model: Any) -> Iterator[Path]:
     path = Path(model.rpartition(",")[2] if model.startswith("open_clip:") else model) if isinstance(model, str) and model else None
     if path is not None and "\0" not in str(path):
-        found = sorted(path.iterdir()) if path.is_dir() else [path]
-        yield from (each for each in found if each.suffix in WEIGHT_FILES and each.is_file())
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        yield from (file for file in files if file.suffix in WEIGHT_FILES and file.is_file())

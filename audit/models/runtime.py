@@ -50,16 +50,16 @@ def torch_setting(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
     if dtype not in DTYPES:
         raise UsageError(f"no dtype {dtype!r}", fix=f"choose one of {', '.join(DTYPES)}")
     try:
-        place = torch.device(device)
+        torch_device = torch.device(device)
     except RuntimeError as error:
         raise UsageError(f"no device {device!r}", why=_first_line(error), fix="--device cpu, cuda, cuda:1 or mps") from error
     kind: torch.dtype = getattr(torch, dtype)
     try:
-        torch.zeros(1, device=place, dtype=kind)
+        torch.zeros(1, device=torch_device, dtype=kind)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # "Torch not compiled with CUDA enabled" is an AssertionError
         what = f"this machine has no device {device!r} that torch can use"
         raise MachineError(what, why=_first_line(error), fix="--device cpu") from error
-    return place, kind
+    return torch_device, kind
 
 
 def devices(named: str) -> list[str]:
@@ -74,10 +74,10 @@ def devices(named: str) -> list[str]:
         import torch
 
         return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cuda"]
-    found = [each.strip() for each in named.split(",")]
-    if len(found) > 1 and (len(set(found)) < len(found) or not all(each.startswith("cuda:") for each in found)):
+    names = [name.strip() for name in named.split(",")]
+    if len(names) > 1 and (len(set(names)) < len(names) or not all(name.startswith("cuda:") for name in names)):
         raise UsageError(f"invalid devices {named!r}", why="several are GPUs of this machine, each once", fix="--device cuda:0,cuda:1")
-    return found
+    return names
 
 
 def _first_line(error: Exception) -> str:

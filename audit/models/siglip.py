@@ -52,15 +52,15 @@ def load(path: Path, file: SiglipFile, overrides: ModelOverrides, *, name: str, 
     """Return the encoder of a file that was read; DataError if the weights do not fit together, or the tokenizer is not named."""
     import transformers
 
-    place, kind = torch_setting(device, dtype)
+    torch_device, kind = torch_setting(device, dtype)
     with sealed(), located(str(path)):
         config, guesses = _config(file, overrides)
         tokenizer = _tokenizer(overrides, config.text_config.vocab_size)
-        model = _fill(transformers.SiglipModel, config, file.state, path).to(place, kind).eval()
+        model = _fill(transformers.SiglipModel, config, file.state, path).to(torch_device, kind).eval()
         preprocess = _preprocess(config.vision_config.image_size, overrides, guesses)
         record = _record(model, tokenizer, preprocess, file.contents, {"name": name, "dtype": dtype})
         record = replace(record, notes=(*override_notes(overrides), *guesses, *file.notes))
-        return encoder_of(model, tokenizer, SiglipPixels(preprocess), record, place)
+        return encoder_of(model, tokenizer, SiglipPixels(preprocess), record, torch_device)
 
 
 class SiglipPixels:
@@ -161,10 +161,10 @@ def _fill(architecture: Any, config: Any, state: Mapping[str, torch.Tensor], pat
 
 def _preprocess(size: int, overrides: ModelOverrides, guesses: list[Note]) -> Preprocess:
     usual = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "interpolation": "bicubic", "resize_mode": "squash"}
-    given = {name: value for name, value in overrides.given().items() if name in usual}
-    if left := [name for name in usual if name not in given]:
+    overridden = {name: value for name, value in overrides.given().items() if name in usual}
+    if left := [name for name in usual if name not in overridden]:
         guesses.append(Note("guessed_siglip_images", {"settings": tuple(f"{name} {usual[name]}" for name in left)}))
-    return Preprocess.from_dict({"size": size, **usual, **given})
+    return Preprocess.from_dict({"size": size, **usual, **overridden})
 
 
 def _record(model: Any, tokenizer: Any, preprocess: Preprocess, contents: Contents, setting: Mapping[str, str]) -> ModelRecord:

@@ -44,7 +44,7 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
         if not hasattr(model, "spread"):
             what = f"{model.record.name} cannot run on several devices"
             raise UsageError(what, why="its images are not prepared apart from the model", fix=f"--device {first}")
-        model.spread([torch_setting(place, dtype)[0] for place in (first, *others)])
+        model.spread([torch_setting(gpu, dtype)[0] for gpu in (first, *others)])
     return model
 
 
@@ -99,8 +99,8 @@ def _load_from_hub(
     match = _HUB.fullmatch(spec.removeprefix("hf:"))
     if match is None or ".." in spec:
         beside = [path.name for path in Path().iterdir() if path.is_dir() or path.suffix in WEIGHT_FILES]
-        close, found, _ = nearest(spec, beside).partition(" Known:")
-        raise _unknown_spec(spec, f"nothing here has that name{f'; {close}' if found else ''}")
+        close, separator, _ = nearest(spec, beside).partition(" Known:")
+        raise _unknown_spec(spec, f"nothing here has that name{f'; {close}' if separator else ''}")
     from audit.models import hub
 
     folder = hub.fetch(match["name"], match["revision"])
@@ -127,16 +127,16 @@ def _only_file(folder: Path) -> Path | None:
 
     names = {path.name for path in folder.iterdir()} - {*ADAPTER}
     if tensors.is_export(folder):
-        found = {tensors.WEIGHTS}
+        files = {tensors.WEIGHTS}
     elif "config.json" not in names and "ckpt.pt" in names:
-        found = {"ckpt.pt"}
+        files = {"ckpt.pt"}
     else:  # a folder with a part of a configuration lacks the rest, and is told so
         configured = any(name.endswith("config.json") for name in names)
-        found = {name for name in names if Path(name).suffix in WEIGHT_FILES and not configured}
-    if len(found) != 1:
+        files = {name for name in names if Path(name).suffix in WEIGHT_FILES and not configured}
+    if len(files) != 1:
         return None
     check_folder(folder, folder, required=None)
-    return folder / found.pop()
+    return folder / files.pop()
 
 
 def _reader(folder: Path, others: Sequence[str]) -> Callable[..., Encoder | Answerer]:
@@ -167,11 +167,11 @@ def _unknown_spec(spec: str, why: str) -> UsageError:
 def _missing(path: Path) -> DataError:
     """Say what is there instead of a path that is not."""
     existing = next((folder for folder in path.parents if folder.is_dir()), Path())
-    place = f"the folder {str(existing).rstrip('/')}/" if existing != Path() else "this folder"
+    where = f"the folder {str(existing).rstrip('/')}/" if existing != Path() else "this folder"
     beside = sorted(entry.name + "/" * entry.is_dir() for entry in existing.iterdir())
-    close, found, _ = nearest(path.name, beside).partition(" Known:")
+    close, separator, _ = nearest(path.name, beside).partition(" Known:")
     shown = ", ".join(beside[:SHOWN]) + (f" and {len(beside) - SHOWN} more" if len(beside) > SHOWN else "")
-    why = f"{place} holds {close.removeprefix('did you mean ').rstrip('?') if found else shown}" if beside else f"{place} is empty"
+    why = f"{where} holds {close.removeprefix('did you mean ').rstrip('?') if separator else shown}" if beside else f"{where} is empty"
     return DataError(f"no such file or folder: {path}", why=why, fix=f"--model takes {FORMS}")
 
 

@@ -95,7 +95,7 @@ class ImageTower:
 
     def spread(self, places: Sequence[torch.device]) -> None:
         """Put a copy of the model on each further device; batches go to them in turn."""
-        copies = [(place, getattr(copy.deepcopy(self._model).to(place), self._method)) for place in places[1:]]
+        copies = [(device, getattr(copy.deepcopy(self._model).to(device), self._method)) for device in places[1:]]
         self._replicas = [self._replicas[0], *copies]
         self._turn = cycle(self._replicas)
 
@@ -104,7 +104,7 @@ class ImageTower:
         if self._asynchronous and not self._compiled and images * parameters >= COMPILE_FROM:
             self._compiled = True
             log.info("compiling the image tower, which pays from %d images on", -(-COMPILE_FROM // parameters))
-            self._replicas = [(place, _compiled(encode)) for place, encode in self._replicas]
+            self._replicas = [(device, _compiled(encode)) for device, encode in self._replicas]
             self._turn = cycle(self._replicas)
 
     def start(self, prepared: Sequence[Tensor], size: int) -> StartedBatch:
@@ -112,32 +112,32 @@ class ImageTower:
 
         The kernels of a matrix product, and so the last digits of a row, depend on the shape of the batch, not on what else is in it.
         """
-        place, encode = next(self._turn)
+        device, encode = next(self._turn)
         batch, count = _filled(torch.stack(list(prepared)), size), len(prepared)
         with torch.inference_mode():
             if not self._asynchronous:
-                return StartedBatch(self._encoded(encode, batch.to(place))[:count])
-            with nullcontext() if place.type == "cpu" else torch.cuda.device(place):
-                return self._copied_and_encoded(encode, _pinned(batch), place, count)
+                return StartedBatch(self._encoded(encode, batch.to(device))[:count])
+            with nullcontext() if device.type == "cpu" else torch.cuda.device(device):
+                return self._copied_and_encoded(encode, _pinned(batch), device, count)
 
     def _encoded(self, encode: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
         return projected(encode(self.pixels.normalise(pixels).to(self._dtype)))
 
-    def _copied_and_encoded(self, encode: Callable[[Tensor], Tensor], pinned: Tensor, place: torch.device, count: int) -> StartedBatch:
+    def _copied_and_encoded(self, encode: Callable[[Tensor], Tensor], pinned: Tensor, device: torch.device, count: int) -> StartedBatch:
         """Copy on a stream of its own, beside the batch that is being computed; nothing here waits for the device."""
-        device = torch.get_device_module(place)
-        if place not in self._streams:
-            self._streams[place] = device.Stream()
-        copies, computing = self._streams[place], device.current_stream()
-        with device.stream(copies):
-            pixels = pinned.to(place, non_blocking=True)
+        module = torch.get_device_module(device)
+        if device not in self._streams:
+            self._streams[device] = module.Stream()
+        copies, computing = self._streams[device], module.current_stream()
+        with module.stream(copies):
+            pixels = pinned.to(device, non_blocking=True)
         computing.wait_stream(copies)
-        if place.type != "cpu":
+        if device.type != "cpu":
             pixels.record_stream(computing)  # the allocator must not hand its memory out before the computation has read it
         features = self._encoded(encode, pixels)[:count].float()
         rows = _pinned(torch.empty(features.shape))
         rows.copy_(features, non_blocking=True)
-        finished = device.Event()
+        finished = module.Event()
         finished.record(computing)
         return StartedBatch(rows, finished)
 

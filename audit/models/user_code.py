@@ -72,5 +72,5 @@ def classes_with(content: bytes, methods: Sequence[str]) -> list[str]:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError):
         return []
-    found = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    return [node.name for node in found if {part.name for part in node.body if isinstance(part, ast.FunctionDef)}.issuperset(methods)]
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [node.name for node in classes if {part.name for part in node.body if isinstance(part, ast.FunctionDef)}.issuperset(methods)]

@@ -126,13 +126,13 @@ class AnswerLog:
 
     def get(self, key: str) -> Answer | None:
         """Return the answer of a key."""
-        place = self._places.get(bytes.fromhex(key))
-        if place is None or self._file is None:
+        span = self._places.get(bytes.fromhex(key))
+        if span is None or self._file is None:
             return None
-        found = answer_of_line(os.pread(self._file, place[1], place[0]))
-        if found is None:
+        entry = answer_of_line(os.pread(self._file, span[1], span[0]))
+        if entry is None:
             raise MachineError("the answer log was changed while it was read", where=str(self.path), fix="run the same command again")
-        return found[1]
+        return entry[1]
 
     def add(self, key: str, answer: Answer) -> Answer:
         """Write an answer, then remember it; MachineError if the disk does not take it."""
@@ -165,10 +165,10 @@ class AnswerLog:
         with os.fdopen(os.dup(file), "rb") as lines:
             lines.seek(0)
             while line := lines.readline(MOST_LINE):
-                found = answer_of_line(line)
-                damaged += found is None
-                if found is not None:
-                    self._remember(*found, len(line))
+                entry = answer_of_line(line)
+                damaged += entry is None
+                if entry is not None:
+                    self._remember(*entry, len(line))
                 self._end, last = self._end + len(line), line
         if not last.endswith(b"\n"):  # what a killed run began to write must not spoil the next line
             _write_all(file, b"\n")
@@ -179,8 +179,8 @@ class AnswerLog:
 
 def line_of_answer(key: str, answer: Answer) -> bytes:
     """Return an answer as a line; what is at its default is left out."""
-    given = {name: value for name, value in asdict(answer).items() if value != _DEFAULTS[name]}
-    content = json.dumps({"key": key, **given}, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
+    fields = {name: value for name, value in asdict(answer).items() if value != _DEFAULTS[name]}
+    content = json.dumps({"key": key, **fields}, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
     return _sum(content) + b" " + content + b"\n"
 
 

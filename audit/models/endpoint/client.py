@@ -80,7 +80,7 @@ class Client:
         """Wait before the next try; EndedError if the patience of the settings is at its end."""
         wait = _pause(tries) if busy.wait_s is None else max(busy.wait_s, FIRST_WAIT_S) * random.uniform(1, 1.1)  # noqa: S311
         patience = self._settings.patience_s
-        if not (self._was_answered or busy.said):
+        if not (self._was_answered or busy.by_server):
             patience = min(patience, FIRST_PATIENCE_S)
         if time.monotonic() + wait - began > patience:
             raise self._out_of_patience(busy, tries) from None
@@ -109,10 +109,10 @@ class Client:
         try:
             reply = self._connections.post(json.dumps(body).encode(), min(TIMEOUT_S, max(patience_s, LEAST_TRY_S)))
             if not 200 <= reply.status < 300:
-                found = complaint(reply.status, reply.headers, reply.content, self._key)
-                if isinstance(found, FilteredError):
-                    return Answer(str(found), refused=True, date=now())
-                raise found
+                error = complaint(reply.status, reply.headers, reply.content, self._key)
+                if isinstance(error, FilteredError):
+                    return Answer(str(error), refused=True, date=now())
+                raise error
             answer = self._read(reply.content, _room_of(body))
             self._was_answered = True
             self._notice_skew(reply.headers)
@@ -129,9 +129,9 @@ class Client:
         """Return the answer in a body; `EmptyError` if it holds none, `BusyError` if something else came, such as the page of a proxy."""
         paid = Answer()
         try:
-            found: Any = json.loads(content)
-            paid = self._named(found)
-            choice = found["choices"][0]
+            reply: Any = json.loads(content)
+            paid = self._named(reply)
+            choice = reply["choices"][0]
             message = choice["message"]
             text, refusal = message.get("content"), message.get("refusal")
             written = masked((text if isinstance(text, str) else "") or (refusal if isinstance(refusal, str) else ""), self._key)
@@ -141,12 +141,12 @@ class Client:
                 text=written if len(written) <= most else f"{written[: most // 2]}…{written[-most // 2 :]}",
                 refused=bool(refusal) or choice.get("finish_reason") == "content_filter",
                 top=self._without_key(_first_tokens(choice.get("logprobs"))),
-                prompt=self._without_key(_end_of_prompt(found.get("prompt_logprobs"))),
+                prompt=self._without_key(_end_of_prompt(reply.get("prompt_logprobs"))),
                 cut=choice.get("finish_reason") == "length" or len(written) > most,
             )
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             why = f"not an answer: {said_in(content, self._key) or 'nothing'}"
-            if paid.sent or paid.answered or (paid.date and found.get("choices") == []):
+            if paid.sent or paid.answered or (paid.date and reply.get("choices") == []):
                 raise EmptyError(why, paid) from None
             raise BusyError(why) from None
 
@@ -202,12 +202,12 @@ class Client:
 
 def key_of(settings: EndpointSettings) -> str:
     """Return the key, from the environment alone; UsageError if a host that is not local has none, or it cannot be sent."""
-    found = os.environ.get(settings.key_variable, "").strip()
-    if not (found.isascii() and found.isprintable()):
+    key = os.environ.get(settings.key_variable, "").strip()
+    if not (key.isascii() and key.isprintable()):
         why = "it holds a character that no key has, as a typographic dash, a quotation mark or a line break"
         raise UsageError("the key cannot be sent", where=settings.key_variable, why=why, fix="copy the key anew into this variable")
-    if found:
-        return found
+    if key:
+        return key
     if not settings.is_local:
         fix = (
             f"export {settings.key_variable}=…, name another variable with --api-key-from, or set it to none where the server needs no key"
@@ -239,7 +239,7 @@ def _with_tokens_of(empty: Sequence[Answer], answer: Answer) -> Answer:
     if not empty:
         return answer
     return replace(
-        answer, sent=answer.sent + sum(each.sent for each in empty), answered=answer.answered + sum(each.answered for each in empty)
+        answer, sent=answer.sent + sum(reply.sent for reply in empty), answered=answer.answered + sum(reply.answered for reply in empty)
     )
 
 
@@ -259,7 +259,7 @@ def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not content:
         return ()
-    listed = [(str(each["token"]), each["logprob"]) for each in (content[0].get("top_logprobs") or ())[:MOST_LISTED]]
+    listed = [(str(candidate["token"]), candidate["logprob"]) for candidate in (content[0].get("top_logprobs") or ())[:MOST_LISTED]]
     return tuple((token, float(value)) for token, value in listed if is_log_probability(value))
 
 
@@ -267,16 +267,16 @@ MOST_PROMPT_TOKENS = 64
 """At the end of a prompt: no option is longer."""
 
 
-def _end_of_prompt(places: Any) -> tuple[tuple[str, float], ...]:
+def _end_of_prompt(positions: Any) -> tuple[tuple[str, float], ...]:
     """Return the last tokens that were sent with their log-probabilities, where the server gives one a place."""
-    if not isinstance(places, list):
+    if not isinstance(positions, list):
         return ()
-    found: list[tuple[str, float]] = []
-    for place in reversed(places[-MOST_PROMPT_TOKENS:]):
-        if not isinstance(place, dict) or len(place) != 1:
+    tokens: list[tuple[str, float]] = []
+    for position in reversed(positions[-MOST_PROMPT_TOKENS:]):
+        if not isinstance(position, dict) or len(position) != 1:
             break
-        token = next(iter(place.values()))
+        token = next(iter(position.values()))
         if token.get("decoded_token") is None or not is_log_probability(token.get("logprob")):
             break
-        found.append((str(token["decoded_token"]), float(token["logprob"])))
-    return tuple(reversed(found))
+        tokens.append((str(token["decoded_token"]), float(token["logprob"])))
+    return tuple(reversed(tokens))

@@ -39,10 +39,10 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 class BusyError(Exception):
     """The server may answer the same request later."""
 
-    def __init__(self, why: str, wait_s: float | None = None, *, said: bool = False):
+    def __init__(self, why: str, wait_s: float | None = None, *, by_server: bool = False):
         super().__init__(why)
         self.why, self.wait_s = why, wait_s
-        self.said = said
+        self.by_server = by_server
         """Whether the server itself says so: there is one, and it may have to load its model."""
 
 
@@ -50,7 +50,7 @@ class EmptyError(BusyError):
     """A reply that was paid, or is whole, and holds no answer."""
 
     def __init__(self, why: str, empty: Answer):
-        super().__init__(why, said=True)
+        super().__init__(why, by_server=True)
         self.empty = empty
         """An answer without text: its tokens, and what the server calls itself."""
 
@@ -177,28 +177,28 @@ def said_in(body: bytes, key: str | None = None) -> str:
 
 def complaint(status: int, headers: Mapping[str, str], body: bytes, key: str | None = None) -> Exception:
     """Return the exception for an answer that is none: `BusyError`, `FilteredError`, `RefusedError`, or an `AuditError`."""
-    said = said_in(body, key)
+    message = said_in(body, key)
     if status in BUSY and not _is_out_of_money(body):
-        return BusyError(f"status {status}: {said}", wait_of(headers), said=True)
+        return BusyError(f"status {status}: {message}", wait_of(headers), by_server=True)
     if 300 <= status < 400:
         what = "the server sends the request on to another address"
         return MachineError(what, where="--base-url", why="images are not sent where you did not send them", fix="name that address")
     if status in (401, 403):
-        why = f"status {status}: {said}"
+        why = f"status {status}: {message}"
         return MachineError("the server does not accept the key", where="--base-url", why=why, fix="set the variable of the key anew")
     if status in (402, 429):
         fix = "see your account; the same command goes on where it stopped"
-        return MachineError("the server asks for money", why=f"status {status}: {said}", fix=fix)
+        return MachineError("the server asks for money", why=f"status {status}: {message}", fix=fix)
     if any(code in body[:10_000].decode("utf-8", "replace").casefold() for code in FILTERED):
-        return FilteredError(said)
-    return _about_request(status, said)
+        return FilteredError(message)
+    return _about_request(status, message)
 
 
-def _about_request(status: int, said: str) -> Exception:
+def _about_request(status: int, message: str) -> Exception:
     """Return what is wrong with the model, or with the form of a request."""
-    why = f"status {status}: {said}"
+    why = f"status {status}: {message}"
     for meant, what, fix in _MEANINGS:
-        if status == meant.status or meant.words.search(said.casefold()):
+        if status == meant.status or meant.words.search(message.casefold()):
             return DataError(what, where="--model", why=why, fix=fix)
     return RefusedError(why)
 

@@ -78,7 +78,7 @@ class Connections:
         if self._closed.is_set():
             raise StoppedError
         if time.monotonic() >= until:  # then the end of a body may be that of its time
-            raise BusyError(f"no answer within {timeout_s:.3g} s", said=True)
+            raise BusyError(f"no answer within {timeout_s:.3g} s", by_server=True)
         if failure is not None:
             raise failure
         return reply

@@ -55,9 +55,9 @@ class EndpointModel:
     @cached_property
     def terms(self) -> Terms:
         """What the server takes: tried at the first question, and kept in the log."""
-        found = choose_terms(self.settings.mode, self._try)
+        terms = choose_terms(self.settings.mode, self._try)
         self._sender.keep_refusals()
-        return found
+        return terms
 
     @property
     def record(self) -> ModelRecord:
@@ -94,26 +94,30 @@ class EndpointModel:
     def begin(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Callable[[], Float[np.ndarray, "n k"]]:
         """Send questions, and return what waits for their answers and returns their numbers, as `log_likelihoods` does."""
         mode, top = self.terms.mode, self.terms.top
-        asked = [(picture, question) for picture in map(Picture, images) for question in questions]
-        bodies = [modes.requests(mode, question, top) for _, question in asked]
+        pairs = [(picture, question) for picture in map(Picture, images) for question in questions]
+        bodies = [modes.requests(mode, question, top) for _, question in pairs]
         sent = [
-            _Asked(picture, question, [self._request(self.terms, picture, question, body, f"{mode} {i}") for i, body in enumerate(each)])
-            for (picture, question), each in zip(asked, bodies, strict=True)
+            _Asked(
+                picture,
+                question,
+                [self._request(self.terms, picture, question, body, f"{mode} {i}") for i, body in enumerate(question_bodies)],
+            )
+            for (picture, question), question_bodies in zip(pairs, bodies, strict=True)
         ]
-        self._sender.send([request for each in sent for request in each.requests])
+        self._sender.send([request for entry in sent for request in entry.requests])
         return lambda: self._answered(sent).reshape(len(images), sum(question.width for question in questions))
 
     def _answered(self, sent: Sequence[_Asked]) -> Float[np.ndarray, "w"]:
         """Wait for answers, count them, and return their numbers side by side."""
-        answers = iter(self._sender.answers([request for each in sent for request in each.requests]))
+        answers = iter(self._sender.answers([request for entry in sent for request in entry.requests]))
         rows: list[Float[np.ndarray, "w"]] = []
         for picture, question, requests in sent:
-            given = [next(answers) for _ in requests]
-            found = modes.read(self.terms.mode, question, given)
-            new = [self._usage.add(picture.key, request.key, answer) for request, answer in zip(requests, given, strict=True)]
+            replies = [next(answers) for _ in requests]
+            reading = modes.read(self.terms.mode, question, replies)
+            new = [self._usage.add(picture.key, request.key, answer) for request, answer in zip(requests, replies, strict=True)]
             if any(new):
-                self._usage.came_of(question, given[0], found.outcome, found.bounded)
-            rows.append(found.row)
+                self._usage.came_of(question, replies[0], reading.outcome, reading.bounded)
+            rows.append(reading.row)
         return np.array(np.concatenate(rows) if rows else [], np.float32)
 
     def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
@@ -121,8 +125,8 @@ class EndpointModel:
         pictures, body = list(map(Picture, images)), {"tokens": self.settings.writing_tokens}
         requests = [self._request(self.terms, picture, Question(prompt, ()), body, "write") for picture in pictures for prompt in prompts]
         answers = self._sender.answers(requests)
-        for request, answer, place in zip(requests, answers, range(len(requests)), strict=True):
-            self._usage.add(pictures[place // len(prompts)].key, request.key, answer)
+        for request, answer, position in zip(requests, answers, range(len(requests)), strict=True):
+            self._usage.add(pictures[position // len(prompts)].key, request.key, answer)
         texts = [answer.text for answer in answers]
         return [texts[start : start + len(prompts)] for start in range(0, len(texts), len(prompts))]
 
@@ -151,10 +155,10 @@ class EndpointModel:
 
     def _try(self, terms: Terms, picture: Picture, question: Question, body: Body) -> Answer | RefusedError:
         request = self._request(terms, picture, question, body, f"trial {json.dumps(body, sort_keys=True)}")
-        found = self._sender.tried(request)
-        if isinstance(found, Answer):
-            self._usage.add_trial(found)
-        return found
+        reply = self._sender.tried(request)
+        if isinstance(reply, Answer):
+            self._usage.add_trial(reply)
+        return reply
 
     def _request(self, terms: Terms, picture: Picture, question: Question, body: Body, use: str) -> ChatRequest:
         tokens = body["tokens"] if use.startswith("likelihood") else self.settings.max_new_tokens or body["tokens"]
@@ -164,13 +168,13 @@ class EndpointModel:
         return ChatRequest(key, partial(self._body, terms, picture, question, {**body, "tokens": tokens}))
 
     def _body(self, terms: Terms, picture: Picture, question: Question, extra: Body) -> Body:
-        given = {name: value for name, value in extra.items() if name not in ("tokens", "said")}
+        fields = {name: value for name, value in extra.items() if name not in ("tokens", "said")}
         content = [{"type": "image_url", "image_url": {"url": picture.url}}, {"type": "text", "text": question.text}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         if "said" in extra:
             messages.append({"role": "assistant", "content": extra["said"]})
         drawn = {"temperature": 0} if terms.temperature else {}
-        return {"model": self.name, "messages": messages, terms.room: extra["tokens"], **drawn, **given}
+        return {"model": self.name, "messages": messages, terms.room: extra["tokens"], **drawn, **fields}
 
 
 @contextmanager

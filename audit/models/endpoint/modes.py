@@ -60,18 +60,18 @@ def requests(mode: str, question: Question, top: int = 20) -> list[Body]:
 def read(mode: str, question: Question, answers: Sequence[Answer]) -> Read:
     """Return the row of a question; DataError if the server stopped giving what the mode rests on."""
     if mode == "likelihood":
-        row = np.array([option_likelihood(*each) for each in zip(question.options, answers, strict=True)])
+        row = np.array([option_likelihood(*option_and_answer) for option_and_answer in zip(question.options, answers, strict=True)])
         return Read(np.append(row, np.full(len(question.outcomes), FLOOR)), question.options[int(row.argmax())])
     answer = answers[0]
     text = _from_json(answer.text) if mode == "schema" else answer.text
-    place = None if answer.refused else chosen(question, text)
-    if place is None:
+    choice = None if answer.refused else chosen(question, text)
+    if choice is None:
         return _instead(question, in_its_place(text, refused=answer.refused))
     if mode == "letter" and question.letters and answer.top:
         row, bounded = letter_chances(question, answer.top)
-        row[place] = row.max()  # it was written; several spellings of another letter may be likelier together, never alone
-        return Read(np.append(row, np.full(len(question.outcomes), FLOOR)), question.options[place], bounded)
-    return _instead(question, question.options[place], place)
+        row[choice] = row.max()  # it was written; several spellings of another letter may be likelier together, never alone
+        return Read(np.append(row, np.full(len(question.outcomes), FLOOR)), question.options[choice], bounded)
+    return _instead(question, question.options[choice], choice)
 
 
 def option_likelihood(option: str, answer: Answer) -> float:
@@ -83,15 +83,15 @@ def option_likelihood(option: str, answer: Answer) -> float:
     -2.0
     """
     written = ""
-    found: list[float] = []
+    likelihoods: list[float] = []
     for token, value in reversed(answer.prompt):
         if written.strip() == option:
             break
-        written, found = token.replace("▁", " ").replace("Ġ", " ") + written, [*found, value]
-    if written.strip() != option or not found:
+        written, likelihoods = token.replace("▁", " ").replace("Ġ", " ") + written, [*likelihoods, value]
+    if written.strip() != option or not likelihoods:
         why = f"its tokens end in {written[-80:]!r}" if written else "it gives no log-probabilities of what is sent to it"
         raise DataError(f"the server gives no likelihood of the option {option!r}", why=why, fix="another --answer-mode")
-    return math.fsum(found) / len(found)
+    return math.fsum(likelihoods) / len(likelihoods)
 
 
 def letter_chances(question: Question, top: Sequence[tuple[str, float]]) -> tuple[Float64[np.ndarray, "k"], int]:
@@ -115,17 +115,17 @@ def letter_chances(question: Question, top: Sequence[tuple[str, float]]) -> tupl
     return np.maximum(np.array(row, float), FLOOR), sum(letter not in listed for letter in question.letters)
 
 
-def _instead(question: Question, outcome: str, place: int | None = None) -> Read:
+def _instead(question: Question, outcome: str, choice: int | None = None) -> Read:
     """Return the row of an answer of which nothing is known but that it was given."""
     row = np.full(question.width, FLOOR)
-    row[len(question.options) + question.outcomes.index(outcome) if place is None else place] = 0.0
+    row[len(question.options) + question.outcomes.index(outcome) if choice is None else choice] = 0.0
     return Read(row, outcome)
 
 
 def _from_json(text: str) -> str:
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    answer = found.get(SCHEMA_KEY) if isinstance(found, dict) else None
+    answer = content.get(SCHEMA_KEY) if isinstance(content, dict) else None
     return answer if isinstance(answer, str) else text

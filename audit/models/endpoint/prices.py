@@ -70,15 +70,15 @@ def read_prices(path: Path, model: str) -> Prices:
         known = models if isinstance(models, dict) else {}
         fix = nearest(model, known) if known else 'add [models."NAME"] with input and output'
         raise UsageError(f"the table of prices does not name the model {model!r}", where=where, fix=fix)
-    found = models[model]
-    given = {"image_tokens": IMAGE_TOKENS, **found} if isinstance(found, dict) else {}
-    if not all(_is_price(given.get(name)) for name in _NUMBERS):
+    entry = models[model]
+    prices = {"image_tokens": IMAGE_TOKENS, **entry} if isinstance(entry, dict) else {}
+    if not all(_is_price(prices.get(name)) for name in _NUMBERS):
         why = "input and output are what a million tokens cost, image_tokens the tokens of an image: numbers of at least 0"
         raise DataError(f"the prices of {model!r} cannot be read", where=where, why=why, fix="input = 2.5")
     currency = table.get("currency", "")
     if not isinstance(currency, str) or len(currency) > 10:
         raise DataError("the currency is not a short text", where=where, fix='currency = "USD"')
-    return Prices(currency, float(given["input"]), float(given["output"]), int(given["image_tokens"]))
+    return Prices(currency, float(prices["input"]), float(prices["output"]), int(prices["image_tokens"]))
 
 
 def _is_price(value: object) -> bool:

@@ -32,11 +32,11 @@ def chosen(question: Question, text: str) -> int | None:
     (1, 1)
     """
     forms: dict[str, int] = {}
-    for place, option in enumerate(question.options):
-        forms.setdefault(_plain(option), place)  # what an option is itself goes before what another may be called
-    for place, option in enumerate(question.options):
-        for form in _forms(question, place, option):
-            forms.setdefault(form, place)
+    for position, option in enumerate(question.options):
+        forms.setdefault(_plain(option), position)  # what an option is itself goes before what another may be called
+    for position, option in enumerate(question.options):
+        for form in _forms(question, position, option):
+            forms.setdefault(form, position)
     return next((forms[plain] for plain in map(_plain, _parts(_answer(text))) if plain in forms), None)
 
 
@@ -49,12 +49,12 @@ def _answer(text: str) -> str:
     return _THOUGHT.sub("", text, count=1)
 
 
-def _forms(question: Question, place: int, option: str) -> Iterator[str]:
+def _forms(question: Question, position: int, option: str) -> Iterator[str]:
     yield from (f"{article} {_plain(option)}" for article in _ARTICLES)
     if question.stem:
         yield _plain(f"{question.stem} {option}")
     if question.letters:
-        letter = question.letters[place]
+        letter = question.letters[position]
         yield _plain(letter)
         yield from (_plain(f"{letter}{mark} {option}") for mark in (".", ")", ":"))
 

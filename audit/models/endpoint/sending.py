@@ -45,7 +45,9 @@ class Sender:
 
     def send(self, requests: Sequence[ChatRequest]) -> None:
         """Send what the log does not have and what is not on its way, without waiting; raises as `answers` does, but for the server."""
-        missing = {each.key: each for each in requests if each.key not in self._under_way and self._log.get(each.key) is None}
+        missing = {
+            request.key: request for request in requests if request.key not in self._under_way and self._log.get(request.key) is None
+        }
         if not missing:
             return
         self._check(list(missing.values()))
@@ -61,9 +63,9 @@ class Sender:
         answers were to be in the log, or the server does not take a request.
         """
         self.send(requests)
-        self._wait_for({each.key for each in requests} & self._under_way.keys())
-        found = [self._log.get(request.key) for request in requests]
-        return [answer for answer in found if answer is not None]
+        self._wait_for({request.key for request in requests} & self._under_way.keys())
+        logged = [self._log.get(request.key) for request in requests]
+        return [answer for answer in logged if answer is not None]
 
     def tried(self, request: ChatRequest) -> Answer | RefusedError:
         """Return the answer to a request that the server may not take; an answer is kept now, a refusal by `keep_refusals`."""

@@ -56,13 +56,13 @@ def choose_terms(wanted: str, send: Try) -> Terms:
     terms = _plain_terms(send)
     reasons: list[Note] = []
     for mode in MODES if wanted == AUTO else (wanted,):
-        found = _TRIALS[mode](replace(terms, mode=mode), send)
-        if isinstance(found, Terms):
-            return replace(found, notes=(*terms.notes, *reasons))
+        outcome = _TRIALS[mode](replace(terms, mode=mode), send)
+        if isinstance(outcome, Terms):
+            return replace(outcome, notes=(*terms.notes, *reasons))
         if wanted != AUTO:
             what = f"the server does not serve the mode {mode!r}"
-            raise DataError(what, where="--answer-mode", why=found, fix="leave --answer-mode out, or give another")
-        reasons.append(Note("mode_not_served", {"mode": mode, "why": found}))
+            raise DataError(what, where="--answer-mode", why=outcome, fix="leave --answer-mode out, or give another")
+        reasons.append(Note("mode_not_served", {"mode": mode, "why": outcome}))
     raise AssertionError("text is always served")
 
 

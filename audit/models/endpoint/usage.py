@@ -63,7 +63,7 @@ class Usage:
             label_scores=self._scores,
             bounded=self._bounded,
             dates=(min(dates, default=""), max(dates, default="")),
-            versions=dict(sorted(self._versions.items(), key=lambda each: (each[1], each[0].model, each[0].fingerprint))),
+            versions=dict(sorted(self._versions.items(), key=lambda entry: (entry[1], entry[0].model, entry[0].fingerprint))),
             answered_as=dict(self._outcomes),
         )
 

@@ -49,10 +49,10 @@ def _check_links(folder: Path, inside: Path) -> DataError | None:
     A link to a folder stays within the model's own folder, whose configurations are all checked.
     """
     count, irregular, own = 0, None, folder.resolve()
-    for place, folders, files in os.walk(folder):
+    for directory, folders, files in os.walk(folder):
         for name in (*folders, *files):
             count += 1
-            path = Path(place, name)
+            path = Path(directory, name)
             if path.is_symlink() and not path.resolve().is_relative_to(own if name in folders else inside):
                 fix = "copy the file itself, or name a model of the hub's cache as hf:ORG/NAME"
                 raise UnsafeError(f"the link {path.relative_to(folder)} leaves the model's folder", where=str(folder), fix=fix)

@@ -58,11 +58,11 @@ _DTYPE = re.compile(r"auto|(torch\.)?(float|bfloat|half|double|u?int)\w*", re.AS
 
 def _read_files(folder: Path) -> Iterator[Path]:
     """Yield every file of a folder and its sub-folders that transformers reads, but for weights."""
-    for place, _, files in os.walk(folder):
+    for directory, _, files in os.walk(folder):
         for name in sorted(files):
             read = name.endswith(("config.json", *MOST_BYTES)) or name in ("special_tokens_map.json", "added_tokens.json")
-            if read and Path(place, name).is_file():  # what is irregular is refused elsewhere
-                yield Path(place, name)
+            if read and Path(directory, name).is_file():  # what is irregular is refused elsewhere
+                yield Path(directory, name)
 
 
 def check_configurations(folder: Path) -> DataError | None:
@@ -88,8 +88,8 @@ def check_configurations(folder: Path) -> DataError | None:
 
 def check_content(path: Path, content: Mapping[str, Any]) -> None:
     """Refuse code, foreign classes, files to open and absurd sizes in what a configuration says; UnsafeError names file and key."""
-    for place, key, value in entries(content) if path.name != "added_tokens.json" else ():
-        _check_entry(path, place + key, key, value)
+    for prefix, key, value in entries(content) if path.name != "added_tokens.json" else ():
+        _check_entry(path, prefix + key, key, value)
     if large := oversized(content, path.name):
         fix = f"correct {large.key!r}, if you trust the rest of the folder"
         raise UnsafeError("the configuration states a size that no model has", where=str(path), why=large.why, fix=fix)
@@ -127,7 +127,7 @@ def _is_built_in(name: object, ends: tuple[str, ...]) -> bool:
     plain = name.removesuffix("Fast").removesuffix("Pil")
     today = {plain, plain.replace("FeatureExtractor", "ImageProcessor")}
     others = ("ImageProcessor", "VideoProcessor") if ends == ("Processor",) else ()
-    return any(each.endswith(ends) and not each.endswith(others) and each in _built_in_names() for each in today)
+    return any(candidate.endswith(ends) and not candidate.endswith(others) and candidate in _built_in_names() for candidate in today)
 
 
 @cache
@@ -169,15 +169,15 @@ def _require_shape(path: Path, content: object) -> None:
         if depth > MAX_DEPTH or count > MAX_ENTRIES:
             why = f"more than {MAX_ENTRIES:,} values" if count > MAX_ENTRIES else f"tables in each other, more than {MAX_DEPTH} deep"
             raise UnsafeError(f"{path.name} is no configuration", where=str(path), why=why, fix=SAVE_AGAIN)
-        waiting.extend((each, depth + 1) for each in inner if isinstance(each, dict | list))
+        waiting.extend((child, depth + 1) for child in inner if isinstance(child, dict | list))
 
 
-def entries(content: object, place: str = "") -> Iterator[tuple[str, str, object]]:
+def entries(content: object, prefix: str = "") -> Iterator[tuple[str, str, object]]:
     """Yield place, key and value of everything in a configuration's tables and lists, at every depth (which `read_json` has bounded)."""
     pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list | tuple) else ()
     for key, value in pairs:
-        yield place, str(key), value
-        yield from entries(value, f"{place}{key}.")
+        yield prefix, str(key), value
+        yield from entries(value, f"{prefix}{key}.")
 
 
 def is_three_numbers(value: object) -> bool:

@@ -116,9 +116,9 @@ def _tables(content: Mapping[str, Any], path: str = "") -> Iterator[tuple[Mappin
     """Yield a table and every table in it that is no value such as ``size``, with the keys that lead there."""
     yield content, path
     for key, value in content.items():
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, dict) and not _is_value(each):
-                yield from _tables(each, f"{path}{key}.")
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, dict) and not _is_value(child):
+                yield from _tables(child, f"{path}{key}.")
 
 
 def _is_value(table: Mapping[str, Any]) -> bool:
@@ -130,18 +130,18 @@ def _numbers(value: object, key: str = "") -> Iterator[tuple[str, float]]:
     if type(value) in (int, float):
         yield key, value  # type: ignore[misc]
     elif isinstance(value, list):
-        for each in value:
-            yield from _numbers(each, key)
+        for child in value:
+            yield from _numbers(child, key)
     elif isinstance(value, dict) and (not key or _is_value(value)):
-        for name, each in value.items():
-            yield from _numbers(each, f"{key}.{name}" if key else str(name))
+        for name, child in value.items():
+            yield from _numbers(child, f"{key}.{name}" if key else str(name))
 
 
 def _image_parts(table: Mapping[str, Any], path: str) -> Oversized | None:
     """Return how many parts an image is cut into, if they are too many or smaller than a pixel."""
     for whole, part in (("image_size", "patch_size"), ("size", "max_image_size")):
-        sides, parts = ([each for _, each in _numbers(table.get(name))] for name in (whole, part))
-        if any(not each >= 1 for each in parts):
+        sides, parts = ([number for _, number in _numbers(table.get(name))] for name in (whole, part))
+        if any(not number >= 1 for number in parts):
             return Oversized(f"{path}{part}", f"{path}{part} is {min(parts):,}, and 1 is the least that is accepted")
         if sides and parts and max(sides) > MAX_ALONG * min(parts):
             return _over(f"{path}{whole}", max(sides), MAX_ALONG * min(parts), f" in pieces of {min(parts):,}")
@@ -158,7 +158,7 @@ def _tiled(table: Mapping[str, Any], path: str) -> Oversized | None:
     patches = name == "max_num_patches" or ("patch_size" in table and hasattr(_class(table), "patch_size"))
     sizes = ("patch_size", "encoder_patch_size") if patches else ("tile_size", "max_image_size", "crop_size", "size")
     size = next((table[key] for key in sizes if table.get(key)), None)
-    side = min(max([1, *(each for _, each in _numbers(size))]), MAX_SIDE)
+    side = min(max([1, *(number for _, number in _numbers(size))]), MAX_SIDE)
     most = MAX_TILED // side**2
     return _over(path + name, count, most, " tiles of this size") if count > most else None
 
@@ -181,7 +181,7 @@ def _added(table: Mapping[str, Any], path: str) -> Oversized | None:
 def _sized_by_area(table: Mapping[str, Any]) -> bool:
     """Tell whether the ``size`` of an image processor is an area, by its class's own defaults; looked at only where it could matter."""
     size = table.get("size")
-    if not isinstance(size, dict) or max((each for _, each in _numbers(size)), default=0) <= MAX_SIDE:
+    if not isinstance(size, dict) or max((number for _, number in _numbers(size)), default=0) <= MAX_SIDE:
         return False
     usual = getattr(_class(table), "size", None)
-    return isinstance(usual, dict) and max((each for _, each in _numbers(usual)), default=0) > AREA_CLASSES
+    return isinstance(usual, dict) and max((number for _, number in _numbers(usual)), default=0) > AREA_CLASSES

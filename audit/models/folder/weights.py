@@ -41,8 +41,8 @@ def read_weights(folder: Path, adapter: str | None = None) -> Weights:
         files = refuse_beside(folder, adapter is not None)
         weights = _read_all(folder)
         tensors, left = without_adapter(weights.tensors, adapter is not None)
-    found = adapter_notes(files, left)
-    return replace(weights, tensors=tensors, notes=(*weights.notes, *found)) if found else weights
+    notes = adapter_notes(files, left)
+    return replace(weights, tensors=tensors, notes=(*weights.notes, *notes)) if notes else weights
 
 
 def adapter_notes(files: Sequence[str], tensors: Sequence[str] = ()) -> list[Note]:

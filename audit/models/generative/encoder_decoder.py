@@ -50,19 +50,19 @@ def answer_start(model: Any, tokenizer: Any) -> tuple[int, ...]:
     start, which is never guessed.
     """
     decoder = model.config.get_text_config(decoder=True)
-    places = (
+    configs = (
         model.generation_config,
         decoder,
         getattr(model.config, "text_config", None),
         getattr(_answering(model), "generation_config", None),
     )
-    stated = [getattr(place, name, None) for name in ("decoder_start_token_id", "bos_token_id") for place in places]
-    start = next((each for each in stated if isinstance(each, int)), None)
+    stated = [getattr(config, name, None) for name in ("decoder_start_token_id", "bos_token_id") for config in configs]
+    start = next((token for token in stated if isinstance(token, int)), None)
     if start is None:
         what, fix = "the configuration does not say with which token an answer begins", "set decoder_start_token_id in config.json"
         raise DataError(what, why="transformers would not generate with it either", fix=fix)
     text, whole = (tuple(tokenizer("a", add_special_tokens=special)["input_ids"]) for special in (False, True))
-    leading = next((whole[:place] for place in range(len(whole)) if whole[place : place + len(text)] == text), ())
+    leading = next((whole[:position] for position in range(len(whole)) if whole[position : position + len(text)] == text), ())
     return (start, *leading[leading[:1] == (start,) :])
 
 

@@ -63,21 +63,21 @@ def load(folder: Path, *, others: Sequence[str] = (), **options: Any) -> Generat
             call_transformers(folder, lambda _: model.to(opened.device))
         failures: list[DataError] = []
         for frame in frames(processor, str(folder), PLAIN.get(config.model_type, ()) if is_encoder_decoder(config) else ()):
-            asked = GenerativeModel(model, processor, frame, _record(opened, model, processor, frame), str(folder))
-            asked.spans = (options["device"], *others)
+            answerer = GenerativeModel(model, processor, frame, _record(opened, model, processor, frame), str(folder))
+            answerer.spans = (options["device"], *others)
             try:
-                note = call_transformers(folder, partial(_settled, asked))
+                note = call_transformers(folder, partial(_settled, answerer))
             except DataError as error:
                 failures.append(error)
                 continue
-            asked.record = replace(asked.record, notes=(*asked.record.notes, note))
-            return asked
+            answerer.record = replace(answerer.record, notes=(*answerer.record.notes, note))
+            return answerer
     raise failures[0]
 
 
-def _settled(asked: GenerativeModel, _: Any) -> Note:
-    note = choose_reuse(asked)
-    choose_batches(asked)
+def _settled(answerer: GenerativeModel, _: Any) -> Note:
+    note = choose_reuse(answerer)
+    choose_batches(answerer)
     return note
 
 
@@ -85,12 +85,12 @@ def _architecture(config: Any, folder: Path) -> Any:
     """Return the built-in class of a configuration, if it answers a question about an image."""
     import transformers
 
-    found = call_transformers(folder, lambda auto: built_in_class(auto.AutoModelForImageTextToText, config))
+    architecture = call_transformers(folder, lambda auto: built_in_class(auto.AutoModelForImageTextToText, config))
     if is_encoder_decoder(config):
-        require_family(config, found.__name__, folder)
-    if not issubclass(found, transformers.GenerationMixin):
-        raise DataError(f"{found.__name__} does not continue a text", where=str(folder), why="its options would have no likelihood")
-    return found
+        require_family(config, architecture.__name__, folder)
+    if not issubclass(architecture, transformers.GenerationMixin):
+        raise DataError(f"{architecture.__name__} does not continue a text", where=str(folder), why="its options would have no likelihood")
+    return architecture
 
 
 def _record(opened: OpenedFolder, model: Any, processor: Any, frame: Frame) -> ModelRecord:

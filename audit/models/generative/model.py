@@ -70,21 +70,23 @@ class GenerativeModel:
         return list(map(list, zip(*by_prompt, strict=True)))
 
     def _written(self, images: Sequence[Image.Image], prompt: Prompt) -> list[str]:
-        each = [self._reader.read(image, prompt.text) for image in images]
-        for inputs in each:
+        image_inputs = [self._reader.read(image, prompt.text) for image in images]
+        for inputs in image_inputs:
             self._reader.check_length(inputs["input_ids"].shape[1], self.max_new_tokens)
         texts: dict[int, str] = {}
-        for places, together in in_batches(each, self.tokens_at_once):
+        for places, together in in_batches(image_inputs, self.tokens_at_once):
             texts |= zip(places, self._writer.texts_after(together, self.max_new_tokens), strict=True)
-        return [texts[place] for place in range(len(images))]
+        return [texts[position] for position in range(len(images))]
 
     def check_questions(self, questions: Sequence[Question], prompts: Sequence[str]) -> None:
         """Raise `DataError` as asking `questions`, or writing after `prompts`, would, as far as it shows with a plain small image."""
         plain = Image.new("RGB", (64, 64), (127, 127, 127))
         if questions:
-            self.read(plain, max(map(self.prompt, questions), key=lambda each: len(each.ids) + max(map(len, each.options), default=0)))
+            self.read(
+                plain, max(map(self.prompt, questions), key=lambda prompt: len(prompt.ids) + max(map(len, prompt.options), default=0))
+            )
         if prompts:
-            longest = max((self.prompt(Question(prompt, ())) for prompt in prompts), key=lambda each: len(each.ids))
+            longest = max((self.prompt(Question(prompt, ())) for prompt in prompts), key=lambda prompt: len(prompt.ids))
             self._reader.check_length(self._reader.read(plain, longest.text)["input_ids"].shape[1], self.max_new_tokens)
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
@@ -104,10 +106,10 @@ class GenerativeModel:
         """Return a question as this model reads it."""
         return build_prompt(self._tokenizer, self._frame, question, one_text=self.scorer.one_text)
 
-    def read(self, image: Image.Image, each: Prompt) -> Inputs:
+    def read(self, image: Image.Image, prompt: Prompt) -> Inputs:
         """Return what the model takes for an image and a question."""
-        inputs = self._reader.read(image, each.text)
-        self._reader.check_length(inputs["input_ids"].shape[1], max(map(len, each.options), default=0))
+        inputs = self._reader.read(image, prompt.text)
+        self._reader.check_length(inputs["input_ids"].shape[1], max(map(len, prompt.options), default=0))
         return inputs
 
     def _made_ready(self, questions: tuple[Question, ...], image: Image.Image) -> _Prepared:
@@ -123,21 +125,23 @@ class GenerativeModel:
         length = shared_length(prompts)
         starts = [without_tail(self._reader.read(image, prompt.text), prompt.ids[length:]) for prompt in prompts]
         ids = [start["input_ids"] for start in starts if start is not None]
-        return length if len(ids) == len(prompts) and all(ids[0].equal(each) for each in ids) else None
+        return length if len(ids) == len(prompts) and all(ids[0].equal(other) for other in ids) else None
 
-    def _about(self, images: Sequence[Image.Image], asked: _Prepared) -> Float64[np.ndarray, "n k"]:
+    def _about(self, images: Sequence[Image.Image], prepared: _Prepared) -> Float64[np.ndarray, "n k"]:
         """Ask every question about images, each of which is read once where that serves."""
-        shared, first = asked.shared, asked.prompts[0]
+        shared, first = prepared.shared, prepared.prompts[0]
         if self.reuse == "all" and shared is not None:
             starts = [without_tail(self.read(image, first), first.ids[shared:]) for image in images]
-            if len(found := [start for start in starts if start is not None]) == len(images):
-                return self._in_batches(found, partial(self._from_start, asked.prompts, shared))
-        each = [self._in_batches([self.read(image, prompt) for image in images], partial(self._scored, prompt)) for prompt in asked.prompts]
-        return np.concatenate(each, axis=1)
+            if len(shared_starts := [start for start in starts if start is not None]) == len(images):
+                return self._in_batches(shared_starts, partial(self._from_start, prepared.prompts, shared))
+        columns = [
+            self._in_batches([self.read(image, prompt) for image in images], partial(self._scored, prompt)) for prompt in prepared.prompts
+        ]
+        return np.concatenate(columns, axis=1)
 
-    def _in_batches(self, each: Sequence[Inputs], score: Callable[[Inputs], Float64[np.ndarray, "b k"]]) -> Float64[np.ndarray, "n k"]:
+    def _in_batches(self, inputs: Sequence[Inputs], score: Callable[[Inputs], Float64[np.ndarray, "b k"]]) -> Float64[np.ndarray, "n k"]:
         """Score images of equal shapes together, and return their rows in order."""
-        scored = [(places, score(together)) for places, together in in_batches(each, self.tokens_at_once)]
+        scored = [(places, score(together)) for places, together in in_batches(inputs, self.tokens_at_once)]
         order = np.argsort(np.concatenate([places for places, _ in scored]))
         return np.concatenate([rows for _, rows in scored])[order]
 

@@ -32,7 +32,7 @@ def placement(devices: Sequence[str], dtype: str) -> dict[str, Any]:
 
 def require_placed(places: Mapping[str, int | str | torch.device], name: str) -> None:
     """Refuse a model of which a part was left for the CPU or the disk (`places`: part -> where it lies); MachineError."""
-    left = [part for part, place in places.items() if str(place) in NOT_A_GPU]
+    left = [part for part, device in places.items() if str(device) in NOT_A_GPU]
     if left:
         raise MachineError(
             f"the GPUs have no room for {name}",

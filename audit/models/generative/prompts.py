@@ -68,10 +68,10 @@ class InputBuilder:
 
     def read(self, image: Image.Image, text: str) -> Inputs:
         """Return the inputs of a forward pass over an image and a text."""
-        given = self._processor(images=[image], text=[text], return_tensors="pt", **self._special(text))
+        inputs = self._processor(images=[image], text=[text], return_tensors="pt", **self._special(text))
         return {
             name: value.to(self._device, self._dtype if value.is_floating_point() else None)
-            for name, value in given.items()
+            for name, value in inputs.items()
             if name in self._known and name != "labels" and hasattr(value, "is_floating_point")
         }
 
@@ -121,16 +121,16 @@ def with_more_text(inputs: Inputs, ids: Sequence[int], answer_type: int | None =
     return {name: longer(name, value) if is_per_token(name) else value for name, value in inputs.items()}
 
 
-def in_batches(each: Sequence[Inputs], tokens: int) -> Iterator[tuple[list[int], Inputs]]:
+def in_batches(all_inputs: Sequence[Inputs], tokens: int) -> Iterator[tuple[list[int], Inputs]]:
     """Put inputs of equal shapes together, up to so many tokens (and one at least), with the places that they came from."""
     alike: dict[tuple[tuple[str | int, ...], ...], list[int]] = defaultdict(list)
-    for place, inputs in enumerate(each):
-        alike[tuple((name, *value.shape) for name, value in inputs.items())].append(place)
+    for position, inputs in enumerate(all_inputs):
+        alike[tuple((name, *value.shape) for name, value in inputs.items())].append(position)
     for places in alike.values():
-        size = max(1, tokens // each[places[0]]["input_ids"].shape[1])
+        size = max(1, tokens // all_inputs[places[0]]["input_ids"].shape[1])
         for start in range(0, len(places), size):
             part = places[start : start + size]
-            yield part, {name: torch.cat([each[place][name] for place in part]) for name in each[part[0]]}
+            yield part, {name: torch.cat([all_inputs[position][name] for position in part]) for name in all_inputs[part[0]]}
 
 
 def is_per_token(name: str) -> bool:

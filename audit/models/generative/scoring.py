@@ -107,8 +107,8 @@ class Scorer:
         return logits
 
     def _reached(self, inputs: Inputs, cache: Any) -> TextState:
-        given = {} if cache is None else {self._cache_name: cache}
-        output = self._model(**inputs, **given, **self._last_only, use_cache=True)
+        cached = {} if cache is None else {self._cache_name: cache}
+        output = self._model(**inputs, **cached, **self._last_only, use_cache=True)
         return TextState(log_softmax(output.logits[:, -1]), getattr(output, self._cache_name))
 
     def _tensor(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:

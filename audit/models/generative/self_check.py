@@ -80,8 +80,8 @@ def choose_batches(model: GenerativeModel) -> None:
 
 
 def _require_image_use(model: GenerativeModel, first: Image.Image, second: Image.Image) -> None:
-    each = model.prompt(SAMPLE_QUESTIONS[0])
-    seen = [model.scorer.chances_along(model.read(image, each), each.options[0][:1]) for image in (first, second)]
+    prompt = model.prompt(SAMPLE_QUESTIONS[0])
+    seen = [model.scorer.chances_along(model.read(image, prompt), prompt.options[0][:1]) for image in (first, second)]
     if seen[0].equal(seen[1]):
         why = "two different images gave the same likelihoods, to the last bit: its template or processor drops the image"
         fix = "check chat_template.jinja and processor_config.json, or leave this model out"
@@ -90,8 +90,8 @@ def _require_image_use(model: GenerativeModel, first: Image.Image, second: Image
 
 def _choose_answer_type(model: GenerativeModel, image: Image.Image) -> None:
     """Find the token type with which an answer sees only what stands before it."""
-    each = model.prompt(SAMPLE_QUESTIONS[1])
-    inputs, option = model.read(image, each), each.options[0]
+    prompt = model.prompt(SAMPLE_QUESTIONS[1])
+    inputs, option = model.read(image, prompt), prompt.options[0]
     alone = model.scorer.chances_along(inputs, option[:1])[0, 0]
     for kind in (None, 1):
         model.scorer.answer_type = kind

@@ -67,15 +67,15 @@ class DictConstructor:
     def __call__(self, *pairs: Any, **named: Any) -> dict[Any, Any]:
         return dict(*pairs, **named)
 
-    def fromkeys(self, *given: Any) -> dict[Any, Any]:
-        return dict.fromkeys(*given)
+    def fromkeys(self, *args: Any) -> dict[Any, Any]:
+        return dict.fromkeys(*args)
 
 
 class PlainNamespace(Namespace):
     """``namespace`` of a template, without names that begin with an underscore."""
 
-    def __init__(*given: Any, **named: Any) -> None:
-        self, *pairs = given  # a template may name an attribute "self"
+    def __init__(*args: Any, **named: Any) -> None:
+        self, *pairs = args  # a template may name an attribute "self"
         Namespace.__init__(self, attributes := dict(*pairs, **named))
         for name in attributes:
             _refuse_private(name)
@@ -104,7 +104,7 @@ def refuse_large(operator: str, left: Any, right: Any) -> None:
     """Raise `TooLargeError` if a result would be larger than any chat needs; what is not a number or a sequence is Python's to judge."""
     size, most = 0, MOST_LENGTH
     if operator == "%" and isinstance(left, str):
-        widths = [width for found in _WIDTHS.findall(left) for width in found if width]
+        widths = [width for groups in _WIDTHS.findall(left) for width in groups if width]
         size = max((most + 1 if width == "*" or len(width) > 6 else int(width) for width in widths), default=0)
     elif isinstance(left, int) and isinstance(right, int):
         most, bits = MOST_BITS, (left.bit_length(), right.bit_length())
@@ -133,9 +133,9 @@ def _to_json(value: Any, ensure_ascii: bool = False, indent: Any = None, separat
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
-def _format(value: str, *given: Any, **named: Any) -> str:
-    refuse_large("%", str(value), given)
-    return do_format(value, *given, **named)
+def _format(value: str, *args: Any, **named: Any) -> str:
+    refuse_large("%", str(value), args)
+    return do_format(value, *args, **named)
 
 
 def render(template: str, variables: Mapping[str, Any], most: int) -> str:

@@ -32,22 +32,22 @@ class TextWriter:
         begun: Inputs = {}
         if self._start:
             begun["decoder_input_ids"] = torch.tensor([self._start] * len(inputs["input_ids"]), device=self._model.device)
-        given = {**inputs, **begun}["decoder_input_ids" if begun else "input_ids"]
+        prompt_ids = {**inputs, **begun}["decoder_input_ids" if begun else "input_ids"]
         how = copy.copy(self._how)
         how.max_new_tokens = max_new_tokens
         written = self._model.generate(**inputs, **begun, generation_config=how)
         # Some classes give the prompt back, some do not.
-        length = given.shape[1]
-        own = written[:, length:] if written[:, :length].equal(given) else written
+        length = prompt_ids.shape[1]
+        own = written[:, length:] if written[:, :length].equal(prompt_ids) else written
         return [self._tokenizer.decode(self._up_to_end(row), skip_special_tokens=True).strip() for row in own.tolist()]
 
     def _up_to_end(self, ids: list[int]) -> list[int]:
         """Leave out what pads a text that ended before others of its batch."""
-        return ids[: next((place for place, token in enumerate(ids) if token in self._ends), len(ids))]
+        return ids[: next((position for position, token in enumerate(ids) if token in self._ends), len(ids))]
 
 
 def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:
     """Return the tokens that end a text: those of the tokenizer, of the configuration and of how the model was set to generate."""
     stated = (tokenizer.eos_token_id, model.config.get_text_config().eos_token_id, model.generation_config.eos_token_id)
-    ends = [each for name in stated for each in (name if isinstance(name, list | tuple) else [name]) if isinstance(each, int)]
+    ends = [token for name in stated for token in (name if isinstance(name, list | tuple) else [name]) if isinstance(token, int)]
     return tuple(dict.fromkeys(ends))

@@ -83,9 +83,9 @@ def build_clip(folder: Path, config: Any, weights: Weights, setting: tuple[torch
     # Older files hold the numbers 0 to 76, which follow from the sizes; the scale has an axis in some.
     tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.endswith(".position_ids")}
     tensors |= {name: tensor.reshape(()) for name, tensor in tensors.items() if name == "logit_scale" and tensor.numel() == 1}
-    found = {name: tuple(tensor.shape) if tensor.is_floating_point() else None for name, tensor in tensors.items()}
-    unlike = [name for name, shape in found.items() if shapes.get(name, shape) != shape]
-    missing, unexpected = [name for name in shapes if name not in found], [name for name in found if name not in shapes]
+    actual = {name: tuple(tensor.shape) if tensor.is_floating_point() else None for name, tensor in tensors.items()}
+    unlike = [name for name, shape in actual.items() if shapes.get(name, shape) != shape]
+    missing, unexpected = [name for name in shapes if name not in actual], [name for name in actual if name not in shapes]
     require_complete(folder, {"missing": missing, "unexpected": unexpected, "mismatched": unlike})
     return call_transformers(folder, lambda _: CLIPModel(config, tensors, *setting))  # type: ignore[no-any-return]
 
@@ -161,22 +161,22 @@ class CLIPModel:
 
     def _blocks(self, x_nld: Tensor, tower: str, part: Any, causal: bool) -> Tensor:
         for layer in range(part.num_hidden_layers):
-            place = f"{tower}.encoder.layers.{layer}"
-            x_nld = x_nld + self._attend(self._norm(x_nld, f"{place}.layer_norm1", part), f"{place}.self_attn", part, causal)
-            inner = self._linear(self._norm(x_nld, f"{place}.layer_norm2", part), f"{place}.mlp.fc1")
-            x_nld = x_nld + self._linear(_activated(inner, part.hidden_act), f"{place}.mlp.fc2")
+            prefix = f"{tower}.encoder.layers.{layer}"
+            x_nld = x_nld + self._attend(self._norm(x_nld, f"{prefix}.layer_norm1", part), f"{prefix}.self_attn", part, causal)
+            inner = self._linear(self._norm(x_nld, f"{prefix}.layer_norm2", part), f"{prefix}.mlp.fc1")
+            x_nld = x_nld + self._linear(_activated(inner, part.hidden_act), f"{prefix}.mlp.fc2")
         return x_nld
 
-    def _attend(self, x_nld: Tensor, place: str, part: Any, causal: bool) -> Tensor:
-        q, k, v = (split_heads(self._linear(x_nld, f"{place}.{name}_proj"), part.num_attention_heads) for name in "qkv")
+    def _attend(self, x_nld: Tensor, prefix: str, part: Any, causal: bool) -> Tensor:
+        q, k, v = (split_heads(self._linear(x_nld, f"{prefix}.{name}_proj"), part.num_attention_heads) for name in "qkv")
         out = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-        return self._linear(out.transpose(1, 2).flatten(2), f"{place}.out_proj")
+        return self._linear(out.transpose(1, 2).flatten(2), f"{prefix}.out_proj")
 
-    def _linear(self, x: Tensor, place: str) -> Tensor:
-        return F.linear(x, self._tensors[f"{place}.weight"], self._tensors[f"{place}.bias"])
+    def _linear(self, x: Tensor, prefix: str) -> Tensor:
+        return F.linear(x, self._tensors[f"{prefix}.weight"], self._tensors[f"{prefix}.bias"])
 
-    def _norm(self, x: Tensor, place: str, part: Any) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], self._tensors[f"{place}.weight"], self._tensors[f"{place}.bias"], part.layer_norm_eps)
+    def _norm(self, x: Tensor, prefix: str, part: Any) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], self._tensors[f"{prefix}.weight"], self._tensors[f"{prefix}.bias"], part.layer_norm_eps)
 
 
 def _activated(x: Tensor, name: str) -> Tensor:

@@ -75,11 +75,11 @@ def _processor_class(folder: Path, config: Any) -> Any:
     where, name = next(((where, name) for where, name in named if name), ("", None))
     if name is None:
         return PROCESSOR_MAPPING.get(type(config), None)
-    found = getattr(transformers, name, None)
-    if not (isinstance(found, type) and issubclass(found, ProcessorMixin)):
+    cls = getattr(transformers, name, None)
+    if not (isinstance(cls, type) and issubclass(cls, ProcessorMixin)):
         why = f"processor_class is {name[:80]!r}"
         raise UnsafeError("the configuration names no processor of transformers", where=str(folder / where), why=why, fix=SAVE)
-    return found
+    return cls
 
 
 def _settings(folder: Path) -> Mapping[str, Any]:

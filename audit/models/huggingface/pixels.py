@@ -77,14 +77,14 @@ class ClipPixels:
 
     def normalise(self, pixels_nchw: torch.Tensor) -> torch.Tensor:
         """Return float32 of the same shape, on the same device; each backend of transformers rounds in its own way."""
-        place, factor = pixels_nchw.device, self._settings["rescale_factor"]
+        device, factor = pixels_nchw.device, self._settings["rescale_factor"]
         mean, std = (torch.tensor(self._settings[name]) for name in ("image_mean", "image_std"))
         if self.pillow:  # products in double precision: one for each of the 256 values
-            levels = torch.from_numpy((np.arange(256) * np.float64(factor)).astype(np.float32)).to(place)
+            levels = torch.from_numpy((np.arange(256) * np.float64(factor)).astype(np.float32)).to(device)
             scaled = levels.index_select(0, pixels_nchw.flatten().int()).view(pixels_nchw.shape)
         else:
             scaled, mean, std = pixels_nchw.float(), mean * (1.0 / factor), std * (1.0 / factor)
-        return scaled.sub_(mean.to(place)[:, None, None]).div_(std.to(place)[:, None, None])
+        return scaled.sub_(mean.to(device)[:, None, None]).div_(std.to(device)[:, None, None])
 
     def _with_torch(self, image: Image.Image) -> torch.Tensor:
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
@@ -123,20 +123,20 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 def _clip_settings(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return all settings of CLIP's steps; None where anything is out of the ordinary."""
-    found = {**CLIP_DEFAULTS, **{name: value for name, value in settings.items() if name not in IGNORED and value is not None}}
+    resolved = {**CLIP_DEFAULTS, **{name: value for name, value in settings.items() if name not in IGNORED and value is not None}}
     unusual = settings.get("data_format", "channels_first") != "channels_first" or settings.get("default_to_square")
-    if set(found) != set(CLIP_DEFAULTS) or unusual:
+    if set(resolved) != set(CLIP_DEFAULTS) or unusual:
         return None
-    if type(found["size"]) is int:
-        found["size"] = {"shortest_edge": found["size"]}
-    if type(found["crop_size"]) is int:
-        found["crop_size"] = dict.fromkeys(("height", "width"), found["crop_size"])
-    switches = all(found[name] is True for name in ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"))
-    numbers = all(is_three_numbers(found[name]) for name in ("image_mean", "image_std")) and all(found["image_std"])
-    if not (switches and numbers and found["resample"] == BICUBIC and _fitting(found["size"], found["crop_size"])):
+    if type(resolved["size"]) is int:
+        resolved["size"] = {"shortest_edge": resolved["size"]}
+    if type(resolved["crop_size"]) is int:
+        resolved["crop_size"] = dict.fromkeys(("height", "width"), resolved["crop_size"])
+    switches = all(resolved[name] is True for name in ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"))
+    numbers = all(is_three_numbers(resolved[name]) for name in ("image_mean", "image_std")) and all(resolved["image_std"])
+    if not (switches and numbers and resolved["resample"] == BICUBIC and _fitting(resolved["size"], resolved["crop_size"])):
         return None
-    factor = found["rescale_factor"]
-    return found if type(factor) is float and factor > 0 else None
+    factor = resolved["rescale_factor"]
+    return resolved if type(factor) is float and factor > 0 else None
 
 
 def _fitting(size: Any, crop: Any) -> bool:

@@ -54,7 +54,7 @@ def _refuse_language_model(folder: Path) -> None:
 def configuration(folder: Path) -> Any:
     """Return what transformers makes of ``config.json``."""
     config = pretrained("AutoConfig", folder)
-    named = (place + key for place, key, value in entries(config.to_dict()) if key in QUANTISED and value)
+    named = (prefix + key for prefix, key, value in entries(config.to_dict()) if key in QUANTISED and value)
     if key := next(named, None):
         fix = "name the model's folder with its weights in full or half precision"
         raise DataError("quantised weights are not read", where=str(folder), why=f"the configuration has a {key}", fix=fix)
@@ -71,15 +71,15 @@ def build_model(folder: Path, config: Any, weights: Weights, dtype: torch.dtype,
     options = {"config": config, "dtype": dtype, "output_loading_info": True, "ignore_mismatched_sizes": True, **placing}
     model, report = call_transformers(folder, lambda _: architecture.from_pretrained(None, state_dict=dict(weights.tensors), **options))
     kinds = ("missing", "unexpected", "mismatched")
-    found = {kind: [str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"]] for kind in kinds}
-    require_complete(folder, found, report["error_msgs"])
+    faults = {kind: [str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"]] for kind in kinds}
+    require_complete(folder, faults, report["error_msgs"])
     return model
 
 
-def require_complete(folder: Path, found: Mapping[str, Sequence[str]], errors: Sequence[object] = ()) -> None:
-    """Refuse a partial load (`found`: kind of fault -> names of weights): transformers would go on with weights drawn at random."""
-    if any(found.values()) or errors:
-        why = "; ".join(f"{len(names)} {kind} ({', '.join(sorted(names)[:5])})" for kind, names in found.items() if names)
+def require_complete(folder: Path, faults: Mapping[str, Sequence[str]], errors: Sequence[object] = ()) -> None:
+    """Refuse a partial load (`faults`: kind of fault -> names of weights): transformers would go on with weights drawn at random."""
+    if any(faults.values()) or errors:
+        why = "; ".join(f"{len(names)} {kind} ({', '.join(sorted(names)[:5])})" for kind, names in faults.items() if names)
         raise DataError("the weights do not fit the configuration", where=str(folder), why=why or str(errors[0])[:300], fix=DOWNLOAD)
 
 
@@ -88,21 +88,21 @@ def _architecture(config: Any, folder: Path) -> Any:
     from transformers import AutoModel
 
     try:
-        found = built_in_class(AutoModel, config)
+        cls = built_in_class(AutoModel, config)
     except KeyError:
-        found = None
-    if not (hasattr(found, "get_image_features") and hasattr(found, "get_text_features")):
+        cls = None
+    if not (hasattr(cls, "get_image_features") and hasattr(cls, "get_text_features")):
         why = "an audit needs image and text features in one space, as CLIP and SigLIP have, or a model that answers about images"
         raise DataError(f"a model of type {config.model_type!r} is not a dual encoder", where=str(folder), why=why, fix=READS_BOTH)
-    return found
+    return cls
 
 
 def built_in_class(auto: Any, config: Any) -> Any:
     """Return the class that an Auto class of transformers builds for a configuration; KeyError for one that it does not know."""
-    found = auto._model_mapping[type(config)]
-    if isinstance(found, tuple):
-        found = next((cls for cls in found if cls.__name__ in (config.architectures or ())), found[0])
-    return found
+    architecture = auto._model_mapping[type(config)]
+    if isinstance(architecture, tuple):
+        architecture = next((cls for cls in architecture if cls.__name__ in (config.architectures or ())), architecture[0])
+    return architecture
 
 
 def pretrained(kind: str, folder: Path, **options: Any) -> Any:

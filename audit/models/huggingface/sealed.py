@@ -143,8 +143,8 @@ def _replace(before: dict[str, Any], after: dict[str, Any]) -> None:
 def _refusing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> bool:
         if name == "resolve_trust_remote_code":  # called whether or not there is code to run
-            given = inspect.signature(original).bind_partial(*args, **kwargs).arguments
-            if not given.get("has_remote_code", True):
+            arguments = inspect.signature(original).bind_partial(*args, **kwargs).arguments
+            if not arguments.get("has_remote_code", True):
                 return False
         what = "loading this model would run code or read a pickle of its author"
         error = UnsafeError(what, why=f"transformers called {name}", fix="leave this model out; no option changes that")

@@ -136,7 +136,7 @@ class _Bounded:
     """Seconds that its calls took, and texts in them."""
 
     def __call__(self, text: Any = None, *args: Any, **kwargs: Any) -> Any:
-        texts = [each for each in (text if isinstance(text, list | tuple) else [text]) if isinstance(each, str)]
+        texts = [entry for entry in (text if isinstance(text, list | tuple) else [text]) if isinstance(entry, str)]
         call = partial(super().__call__, text, *args, **kwargs)  # type: ignore[misc]
         seconds = DEADLINE_S + DEADLINE_PER_TEXT_S * len(texts)
         began = time.monotonic()

@@ -119,14 +119,14 @@ def _encoder(plan: OpenClipSpec, path: Path, overrides: ModelOverrides, setting:
         ignored = refuse_beside(path.parent, overrides.adapter is not None)
         weights = unwrap(contents.data, overrides.weights, overrides.adapter)
     _check_activation(plan, weights.from_openai, path)
-    place = torch_setting(setting["device"], setting["dtype"])
+    device_and_dtype = torch_setting(setting["device"], setting["dtype"])
     plan = fetch_parts(replace(plan, tokenizer=_tokenizer_folder(overrides, plan.tokenizer)))
     with located(str(path)), sealed():
         tokenizer = call_transformers(path, lambda _: _tokenizer(plan))
         _check_vocabulary(plan, tokenizer, path)
         model = call_transformers(path, lambda _: build_architecture(plan, weights.tensors))
         fill_weights(model, weights.tensors)
-        model = model.to(*place).eval()
+        model = model.to(*device_and_dtype).eval()
         preprocess = _preprocess(plan, model, overrides)
         guesses = (*override_notes(overrides), *_guess_notes(plan, preprocess, overrides))
         record = replace(
@@ -135,7 +135,7 @@ def _encoder(plan: OpenClipSpec, path: Path, overrides: ModelOverrides, setting:
         )
         prepare = import_open_clip().transform
         transform = prepare.image_transform_v2(prepare.PreprocessCfg(**preprocess), is_train=False)
-        encoder = OpenClipEncoder(model, transform, tokenizer, record, place)
+        encoder = OpenClipEncoder(model, transform, tokenizer, record, device_and_dtype)
         call_transformers(path, lambda _: _check_output(encoder))
     log_notes(record)
     return encoder
@@ -148,9 +148,9 @@ def _check_activation(plan: OpenClipSpec, from_openai: bool, path: Path) -> None
         raise DataError(f"the weights do not belong to {plan.name}, which has GELU", where=str(path), why=why, fix=fix)
 
 
-def _tokenizer_folder(overrides: ModelOverrides, found: Path | None) -> Path | None:
+def _tokenizer_folder(overrides: ModelOverrides, default: Path | None) -> Path | None:
     if overrides.tokenizer is None:
-        return found
+        return default
     folder = Path(overrides.tokenizer)
     if not folder.is_dir():
         raise DataError("tokenizer folder not found", where=overrides.tokenizer, fix="--model-args tokenizer=DIR")
@@ -182,12 +182,12 @@ def _check_vocabulary(plan: OpenClipSpec, tokenizer: Any, path: Path) -> None:
 
 
 def _preprocess(plan: OpenClipSpec, model: Any, overrides: ModelOverrides) -> dict[str, Any]:
-    given = {name: value for name, value in overrides.given().items() if name in IMAGE_SETTINGS}
-    if given.get("interpolation", "bicubic") not in ("bicubic", "bilinear"):
+    overridden = {name: value for name, value in overrides.given().items() if name in IMAGE_SETTINGS}
+    if overridden.get("interpolation", "bicubic") not in ("bicubic", "bilinear"):
         where = "--model-args interpolation"
         raise UsageError("open_clip resizes bicubic or bilinear", where=where, fix=f"{where}=bicubic")
     usual, size = vars(import_open_clip().transform.PreprocessCfg()), model.visual.image_size
-    return {**usual, **plan.preprocess, **given, "size": tuple(size) if isinstance(size, tuple | list) else (size, size)}
+    return {**usual, **plan.preprocess, **overridden, "size": tuple(size) if isinstance(size, tuple | list) else (size, size)}
 
 
 def _length(tokenizer: Any, text: str) -> int:

@@ -64,8 +64,8 @@ def from_name(text: str) -> tuple[OpenClipSpec, Path]:
     name = name.replace("/", "-")
     known = open_clip.list_models()
     if name not in known:
-        close, found, _ = nearest(name[:80], known).partition(" Known:")  # all of them are over a hundred
-        why = close if found else "no architecture has a similar name; open_clip.list_models() lists them"
+        close, separator, _ = nearest(name[:80], known).partition(" Known:")  # all of them are over a hundred
+        why = close if separator else "no architecture has a similar name; open_clip.list_models() lists them"
         raise UsageError(f"open_clip has no architecture {name[:80]!r}", why=why, fix="--model open_clip:ARCH,FILE or open_clip:ARCH,TAG")
     config = open_clip.get_model_config(name)
     tags = open_clip.list_pretrained_tags_by_model(name)
@@ -135,10 +135,10 @@ def _fetch(name: str, fix: str) -> Path:
 
 def _default_preprocessing(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], Note]:
     """Return how images are prepared for all of open_clip's own weights of an architecture, if for all alike, and a note of it."""
-    found = list(map(_image_settings, tags))
-    if found and all(one == found[0] for one in found):
-        return found[0], Note("guessed_images_as_published", {"architecture": name, "count": len(found)})
-    return {}, Note("guessed_images_published_differ" if found else "guessed_images_unpublished", {"architecture": name})
+    settings = list(map(_image_settings, tags))
+    if settings and all(one == settings[0] for one in settings):
+        return settings[0], Note("guessed_images_as_published", {"architecture": name, "count": len(settings)})
+    return {}, Note("guessed_images_published_differ" if settings else "guessed_images_unpublished", {"architecture": name})
 
 
 def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str, Any]) -> tuple[OpenClipSpec, Path]:
