@@ -35,7 +35,7 @@ class ScoreColumns:
     shares: Float[np.ndarray, "n k"]
 
 
-def read_labels(column: pa.ChunkedArray, name: str, place: str, *, missing: bool = False, start: int = 0) -> pa.Array:
+def read_labels(column: pa.ChunkedArray, name: str, source: str, *, missing: bool = False, start: int = 0) -> pa.Array:
     """Return a column of at most 1,000 answers; a missing one is refused, unless `missing` allows it (a true answer may be unknown).
 
     `start` says how many rows of the file stand before, for the message.
@@ -43,17 +43,17 @@ def read_labels(column: pa.ChunkedArray, name: str, place: str, *, missing: bool
     text = as_text(column, name)
     if len(text.dictionary) > MAX_LABELS:
         raise DataError(
-            f"{place}: {len(text.dictionary):,} different values in the column {quoted(name)}",
+            f"{source}: {len(text.dictionary):,} different values in the column {quoted(name)}",
             why=f"at most {MAX_LABELS:,} labels are audited",
             fix="give one of a fixed set of labels; scores go into one column a label, called score:LABEL",
         )
     # "nan" is what a missing number leaves in a column of text; a label of that name would be counted as an answer.
-    places = [place for place, level in enumerate(text.dictionary.to_pylist()) if level.strip().lower() == "nan"]
-    holes = pc.fill_null(pc.is_in(text.indices, pa.array(places, text.indices.type)), False)
+    codes = [code for code, level in enumerate(text.dictionary.to_pylist()) if level.strip().lower() == "nan"]
+    holes = pc.fill_null(pc.is_in(text.indices, pa.array(codes, text.indices.type)), False)
     absent = holes if missing else pc.or_(pc.is_null(text), holes)
     if pc.any(absent).as_py():
         raise DataError(
-            f"{place}: {counted(pc.sum(absent).as_py(), 'value')} missing in the column {quoted(name)}",
+            f"{source}: {counted(pc.sum(absent).as_py(), 'value')} missing in the column {quoted(name)}",
             where=f"first in row {start + pc.index(absent, True).as_py() + 1} after the header",
             fix="leave the cell empty where the truth is unknown"
             if missing
@@ -67,7 +67,7 @@ def read_scores(table: pa.Table, names: Sequence[str], start: int = 0) -> ScoreC
     if not names:
         return None
     values = np.empty((len(table), len(names)), np.float32)
-    for place, name in enumerate(names):
+    for position, name in enumerate(names):
         column = as_numbers(table[name], name, start)
         low, high = (end.as_py() for end in pc.min_max(column).values())
         if low < 0 or high > 1:
@@ -76,7 +76,7 @@ def read_scores(table: pa.Table, names: Sequence[str], start: int = 0) -> ScoreC
                 why=f"they run from {low:.6g} to {high:.6g}, expected 0 to 1",
                 fix="turn logits into probabilities (softmax or sigmoid), or give y_pred and no scores",
             )
-        values[:, place] = column.to_numpy()
+        values[:, position] = column.to_numpy()
     return ScoreColumns(tuple(name.removeprefix(SCORE) for name in names), values)
 
 
@@ -92,7 +92,7 @@ def build_predictions(
     truths: pa.Array | None,
     scores: ScoreColumns | None,
     attributes: pd.DataFrame,
-    place: str,
+    source: str,
     images: Int[np.ndarray, "n"] | None = None,
 ) -> tuple[Predictions, list[Note]]:
     """Return the predictions of one question, and what a reader must know of them; DataError if labels and scores do not fit together.
@@ -100,7 +100,7 @@ def build_predictions(
     Answers and true answers are columns as `read_labels` gives them; None without such a column. `images` says how many each row stands
     for; None: one.
     """
-    answer, truth = _given(answers_given, scores, place), None if truths is None else decoded(truths, UNKNOWN)
+    answer, truth = _given(answers_given, scores, source), None if truths is None else decoded(truths, UNKNOWN)
     true = [] if truths is None else [level for level in truths.dictionary.to_pylist() if level != UNKNOWN]
     labels = natural_order({*pd.unique(answer), *true}) if scores is None else scores.labels
     answers = (*labels, *natural_order(set(true) - set(labels)))
@@ -108,30 +108,30 @@ def build_predictions(
     if scores is not None and (differ := _not_the_highest(scores, answer)):
         notes.append(Note("not_the_highest_score", {"count": differ}))
     if truth is not None and not true:
-        raise DataError(f"{place}: y_true is empty in every row", fix="leave the column out where no true answer is known")
+        raise DataError(f"{source}: y_true is empty in every row", fix="leave the column out where no true answer is known")
     if truth is not None:
         if scores is not None and (impossible := sorted(set(true) - set(labels))):
             rows = int(np.isin(truth, impossible).sum())
             notes.append(Note("truth_without_score", {"count": rows, "label": quoted(impossible[0])}))
         if scores is None or not set(true) <= set(labels):  # a truth with a score is a label that the model knows
-            _check_overlap(answer, true, place)
+            _check_overlap(answer, true, source)
         if unknown := int(np.sum(truth == UNKNOWN if images is None else images[truth == UNKNOWN])):
             notes.append(Note("rows_without_truth", {"count": unknown}))
     values = np.zeros((len(answer), 0), np.float32) if scores is None else scores.shares
     return Predictions(labels, answers, values, answer, truth, attributes, _margin(values), count=images), notes
 
 
-def _given(answers: pa.Array | None, scores: ScoreColumns | None, place: str) -> np.ndarray:
+def _given(answers: pa.Array | None, scores: ScoreColumns | None, source: str) -> np.ndarray:
     """Return the answers given, or those with the highest scores."""
     if scores is None:
         return decoded(answers, UNKNOWN)
     if len(scores.labels) < 2:
-        raise DataError(f"{place} has scores of one label only", fix="give a column score:LABEL for every label, or y_pred alone")
+        raise DataError(f"{source} has scores of one label only", fix="give a column score:LABEL for every label, or y_pred alone")
     if answers is None:
         return _best(scores)
     if unexpected := sorted(set(answers.dictionary.to_pylist()) - set(scores.labels)):
         raise DataError(
-            f"{place}: y_pred holds {quoted(unexpected[0])}, which has no score",
+            f"{source}: y_pred holds {quoted(unexpected[0])}, which has no score",
             why=f"the labels with scores are {', '.join(map(quoted, scores.labels[:20]))}",
             fix="give each label a column of scores, or none",
         )
@@ -148,8 +148,8 @@ def _margin(scores: Float[np.ndarray, "n k"]) -> np.ndarray:
 
 def _not_the_highest(scores: ScoreColumns, answer: np.ndarray) -> int:
     """Count the answers that another label has a higher score than."""
-    given = scores.shares[np.arange(len(answer)), pd.Index(scores.labels).get_indexer(pd.Index(answer))]
-    return int(np.count_nonzero(given < scores.shares.max(axis=1)))
+    answer_scores = scores.shares[np.arange(len(answer)), pd.Index(scores.labels).get_indexer(pd.Index(answer))]
+    return int(np.count_nonzero(answer_scores < scores.shares.max(axis=1)))
 
 
 def _best(scores: ScoreColumns) -> np.ndarray:
@@ -157,19 +157,19 @@ def _best(scores: ScoreColumns) -> np.ndarray:
     return best
 
 
-def _check_overlap(answer: np.ndarray, true: Sequence[str], place: str) -> None:
+def _check_overlap(answer: np.ndarray, true: Sequence[str], source: str) -> None:
     """Refuse answers and truths that are written differently: such an answer would be wrong in every row."""
-    given = set(pd.unique(answer))
+    answered = set(pd.unique(answer))
     alike = {_spelled(label): label for label in true}
-    strange = {_spelled(label): label for label in given}
-    pairs = [(alike.get(_spelled(label), ""), label) for label in sorted(given - set(true))]
-    pairs += [(label, strange.get(_spelled(label), "")) for label in sorted(set(true) - given)]
-    pair = next((each for each in pairs if all(each)), None)
-    refused = given == {UNCLEAR}  # who answers nothing else is always wrong, and the report says so
-    if (given.isdisjoint(true) and not refused) or pair is not None:
-        wrote = pair or (min(true, default=""), min(given))
+    strange = {_spelled(label): label for label in answered}
+    pairs = [(alike.get(_spelled(label), ""), label) for label in sorted(answered - set(true))]
+    pairs += [(label, strange.get(_spelled(label), "")) for label in sorted(set(true) - answered)]
+    pair = next((pair for pair in pairs if all(pair)), None)
+    refused = answered == {UNCLEAR}  # who answers nothing else is always wrong, and the report says so
+    if (answered.isdisjoint(true) and not refused) or pair is not None:
+        wrote = pair or (min(true, default=""), min(answered))
         raise DataError(
-            f"{place}: y_true and y_pred write their labels differently",
+            f"{source}: y_true and y_pred write their labels differently",
             why=f"y_true holds {quoted(wrote[0])}, y_pred {quoted(wrote[1])}",
             fix="write the same label alike in both columns",
         )
@@ -182,7 +182,7 @@ def _spelled(label: str) -> str | float:
 
 def distinct(notes: Sequence[Note]) -> list[Note]:
     """Return notes without repetitions, in their order."""
-    return [note for place, note in enumerate(notes) if note not in notes[:place]]
+    return [note for position, note in enumerate(notes) if note not in notes[:position]]
 
 
 def decoded(text: pa.Array, missing: str) -> np.ndarray:

@@ -55,10 +55,10 @@ class Bins:
         ['under 18', '18 and over', 'unknown']
         """
         names = np.array([*self.levels, UNKNOWN], object)
-        place = np.searchsorted(np.array(self.edges), numbers, side="right")
-        return np.asarray(names[np.where(np.isnan(numbers), len(self.edges) + 1, place)])
+        bin_numbers = np.searchsorted(np.array(self.edges), numbers, side="right")
+        return np.asarray(names[np.where(np.isnan(numbers), len(self.edges) + 1, bin_numbers)])
 
-    def resolved(self, numbers: Float[np.ndarray, "n"], place: str) -> Bins:
+    def resolved(self, numbers: Float[np.ndarray, "n"], source: str) -> Bins:
         """Return the same with edges; DataError where the numbers take too few values for two groups."""
         if self.edges:
             return self
@@ -69,7 +69,7 @@ class Bins:
         edges = edges[edges > known.min()] if len(known) else edges
         if not len(edges):
             raise DataError(
-                f"{place}: the column {self.column!r} cannot be cut into {self.quantiles} groups",
+                f"{source}: the column {self.column!r} cannot be cut into {self.quantiles} groups",
                 why="nearly all of its numbers are the same" if len(known) else "it holds no numbers",
                 fix=f"name edges: --bins {self.column}=18,30,60",
             )
@@ -117,7 +117,7 @@ def _sequence(value: Any) -> Sequence[Any]:
 # ---- cutting -------------------------------------------------------------------------------------------------------------------------
 
 
-def bin_table(table: pa.Table, bins: Sequence[Bins], place: str) -> tuple[pa.Table, tuple[Bins, ...]]:
+def bin_table(table: pa.Table, bins: Sequence[Bins], source: str) -> tuple[pa.Table, tuple[Bins, ...]]:
     """Return a table with its columns of numbers cut, and the bins with their edges.
 
     UsageError without such a column; DataError naming the first cell that is not a number. An empty cell stays one.
@@ -125,14 +125,14 @@ def bin_table(table: pa.Table, bins: Sequence[Bins], place: str) -> tuple[pa.Tab
     import pyarrow as pa
 
     done = []
-    for each in bins:
-        if each.column not in table.column_names:
-            raise UsageError(f"{place} has no column {each.column!r} for --bins", fix=nearest(each.column, table.column_names))
-        texts = _texts(table[each.column], each.column, place)
-        numbers = _numbers(texts, each.column, place, lambda row: f"row {row + 1} after the header")
-        resolved = each.resolved(numbers, place)
+    for binning in bins:
+        if binning.column not in table.column_names:
+            raise UsageError(f"{source} has no column {binning.column!r} for --bins", fix=nearest(binning.column, table.column_names))
+        texts = _texts(table[binning.column], binning.column, source)
+        numbers = _numbers(texts, binning.column, source, lambda row: f"row {row + 1} after the header")
+        resolved = binning.resolved(numbers, source)
         groups = pa.chunked_array([pa.array(resolved.cut(numbers), pa.string(), mask=np.isnan(numbers))])
-        table = table.set_column(table.column_names.index(each.column), each.column, groups)
+        table = table.set_column(table.column_names.index(binning.column), binning.column, groups)
         done.append(resolved)
     return table, tuple(done)
 
@@ -141,43 +141,43 @@ def bin_dataset(dataset: Dataset, bins: Sequence[Bins]) -> Dataset:
     """Return the data set with attributes of numbers cut; raises as `bin_table` does."""
     attributes, levels = dataset.attributes, dict(dataset.levels)
     notes = list(dataset.notes)
-    for each in bins:
-        if each.column not in attributes.columns:
-            fix = nearest(each.column, map(str, attributes.columns))
-            raise UsageError(f"no attribute {each.column!r} for --bins", where=dataset.name, fix=fix)
+    for binning in bins:
+        if binning.column not in attributes.columns:
+            fix = nearest(binning.column, map(str, attributes.columns))
+            raise UsageError(f"no attribute {binning.column!r} for --bins", where=dataset.name, fix=fix)
         numbers = _numbers(
-            attributes[each.column].tolist(), each.column, dataset.name, lambda row: f"the row of {dataset.attributes.index[row]!r}"
+            attributes[binning.column].tolist(), binning.column, dataset.name, lambda row: f"the row of {dataset.attributes.index[row]!r}"
         )
-        resolved = each.resolved(numbers, dataset.name)
-        attributes = attributes.assign(**{each.column: resolved.cut(numbers)}).astype({each.column: "str"})
-        levels[each.column] = (*resolved.levels, *((UNKNOWN,) if np.isnan(numbers).any() else ()))
+        resolved = binning.resolved(numbers, dataset.name)
+        attributes = attributes.assign(**{binning.column: resolved.cut(numbers)}).astype({binning.column: "str"})
+        levels[binning.column] = (*resolved.levels, *((UNKNOWN,) if np.isnan(numbers).any() else ()))
         notes.append(resolved.note())
     if not bins:
         return dataset
     # Other groups are other data: audits of different bins are not taken for audits of one table.
-    named = sorted(f"{each.column}: {levels[each.column]}" for each in bins)
+    named = sorted(f"{binning.column}: {levels[binning.column]}" for binning in bins)
     cut = hashlib.sha256("\n".join([dataset.fingerprint, *named]).encode())
     return replace(dataset, attributes=attributes, levels=levels, notes=tuple(notes), fingerprint=cut.hexdigest())
 
 
-def _texts(column: pa.ChunkedArray, name: str, place: str) -> Sequence[str | None]:
+def _texts(column: pa.ChunkedArray, name: str, source: str) -> Sequence[str | None]:
     import pyarrow as pa
 
     kind: Any = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     if not is_number and not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise DataError(f"{place}: the column {name!r} holds {kind}, which cannot be cut by --bins", fix="give numbers")
+        raise DataError(f"{source}: the column {name!r} holds {kind}, which cannot be cut by --bins", fix="give numbers")
     texts: Sequence[str | None] = column.cast(kind).cast(pa.string()).to_pylist()
     return texts
 
 
-def _numbers(texts: Sequence[str | None], name: str, place: str, where: Callable[[int], str]) -> Float[np.ndarray, "n"]:
+def _numbers(texts: Sequence[str | None], name: str, source: str, where: Callable[[int], str]) -> Float[np.ndarray, "n"]:
     """Return numbers, NaN where there is none; DataError naming the first text that is not a finite one."""
     known = {text: _number(text) for text in dict.fromkeys(texts)}
     if wrong := {text for text, number in known.items() if number is None}:
         rows = [row for row, text in enumerate(texts) if text in wrong]
         raise DataError(
-            f"{place}: {len(rows)} row{'s' * (len(rows) > 1)} of the column {name!r} with something that is not a number",
+            f"{source}: {len(rows)} row{'s' * (len(rows) > 1)} of the column {name!r} with something that is not a number",
             where=f"first in {where(rows[0])}",
             why=f"found {str(texts[rows[0]])[:80]!r}",
             fix="give a number with a decimal point, or leave the cell empty where it is not known",

@@ -55,23 +55,25 @@ def read_columns(path: Path, encoding: str | None = None) -> pa.Table:
     return _with_rows(table, path.name)
 
 
-def _with_rows(table: pa.Table, place: str) -> pa.Table:
+def _with_rows(table: pa.Table, source: str) -> pa.Table:
     if table.num_rows == 0:
-        raise DataError(f"{place} has columns but no rows", fix="give a table with one row a prediction")
+        raise DataError(f"{source} has columns but no rows", fix="give a table with one row a prediction")
     return table
 
 
-def renamed(table: pa.Table, flags: Mapping[str, tuple[str | None, str]], place: str) -> pa.Table:
+def renamed(table: pa.Table, flags: Mapping[str, tuple[str | None, str]], source: str) -> pa.Table:
     """Return the table with the columns that flags name under the names that this program knows."""
     names = table.column_names
-    for flag, (given, known) in flags.items():
-        if given is None or given == known:
+    for flag, (column, known) in flags.items():
+        if column is None or column == known:
             continue
-        if given not in names:
-            raise UsageError(f"{place} has no column {quoted(given)}", where=flag, fix=nearest(given, names))
+        if column not in names:
+            raise UsageError(f"{source} has no column {quoted(column)}", where=flag, fix=nearest(column, names))
         if known in names:
-            raise UsageError(f"{place} has a column {known!r} besides {quoted(given)}", where=flag, fix="leave the flag out, or the column")
-        names = [known if name == given else name for name in names]
+            raise UsageError(
+                f"{source} has a column {known!r} besides {quoted(column)}", where=flag, fix="leave the flag out, or the column"
+            )
+        names = [known if name == column else name for name in names]
     return table.rename_columns(names).replace_schema_metadata(table.schema.metadata)
 
 
@@ -128,7 +130,7 @@ def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 
 def read_clusters(
-    table: pa.Table, name: str, place: str, *, unknown_alone: bool
+    table: pa.Table, name: str, source: str, *, unknown_alone: bool
 ) -> tuple[Int[np.ndarray, "n"], pd.api.extensions.ExtensionArray]:
     """Return the number of each row's cluster, and what each number stands for; DataError if a row has none.
 
@@ -137,7 +139,7 @@ def read_clusters(
     text = as_text(table[name], name)
     if text.null_count:
         raise DataError(
-            f"{place}: {counted(text.null_count, 'row')} without a cluster",
+            f"{source}: {counted(text.null_count, 'row')} without a cluster",
             where=f"column {quoted(name)}, first in row {pc.index(pc.is_null(text), True).as_py() + 1} after the header",
             fix="give each row its cluster; a row that belongs to no other has one of its own",
         )
@@ -149,7 +151,7 @@ def read_clusters(
     return numbers, pd.array(names, dtype="str")
 
 
-def read_identifiers(table: pa.Table, name: str | None, cluster: str | None, place: str) -> pd.Index:
+def read_identifiers(table: pa.Table, name: str | None, cluster: str | None, source: str) -> pd.Index:
     """Return what identifies the rows: a column, or their place; DataError if a row has none, or (but for clusters) shares it."""
     if name is None:
         numbers: pd.Index = pd.Index(np.arange(1, len(table) + 1).astype(str), dtype="str")
@@ -158,11 +160,11 @@ def read_identifiers(table: pa.Table, name: str | None, cluster: str | None, pla
         text = table[name].cast(pa.string())
     except pa.ArrowException as error:
         why = f"it holds {table[name].type}"
-        raise DataError(f"{place}: the column {quoted(name)} identifies no row", why=why, fix="give text, or rename the column") from error
+        raise DataError(f"{source}: the column {quoted(name)} identifies no row", why=why, fix="give text, or rename the column") from error
     blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(text), ""), True)
     if pc.any(blank).as_py():
         raise DataError(
-            f"{place}: {counted(pc.sum(blank).as_py(), 'row')} without an identifier",
+            f"{source}: {counted(pc.sum(blank).as_py(), 'row')} without an identifier",
             where=f"column {quoted(name)}, first in row {pc.index(blank, True).as_py() + 1} after the header",
             fix="give each row its own, delete empty rows, or rename the column",
         )
@@ -170,7 +172,7 @@ def read_identifiers(table: pa.Table, name: str | None, cluster: str | None, pla
     if name != cluster and index.has_duplicates:
         twice = index[index.duplicated()]
         raise DataError(
-            f"{place}: {counted(len(twice), 'row')} with a repeated identifier",
+            f"{source}: {counted(len(twice), 'row')} with a repeated identifier",
             where=f"column {quoted(name)}, first in row {int(index.duplicated().argmax()) + 1} after the header",
             why=f"the first is {quoted(str(twice[0]))}; a row that counts twice makes intervals too narrow",
             fix=f"keep one row an image, or name the cluster of each row: --cluster {name}",
@@ -189,12 +191,12 @@ def as_numbers(column: pa.ChunkedArray, name: str, start: int = 0) -> pa.Chunked
         numbers = column.cast(pa.float64())
     except pa.ArrowException as error:
         text = column.cast(pa.string())
-        place = pc.index(pc.match_substring_regex(text, r"^[ +-]*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), False).as_py()
-        raise _not_a_number(name, start + place, quoted(str(text[place].as_py()))) from error
+        row = pc.index(pc.match_substring_regex(text, r"^[ +-]*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"), False).as_py()
+        raise _not_a_number(name, start + row, quoted(str(text[row].as_py()))) from error
     bad = pc.fill_null(pc.invert(pc.is_finite(numbers)), True)
     if pc.any(bad).as_py():
-        place = pc.index(bad, True).as_py()
-        raise _not_a_number(name, start + place, str(numbers[place].as_py() if numbers[place].is_valid else "nothing"))
+        row = pc.index(bad, True).as_py()
+        raise _not_a_number(name, start + row, str(numbers[row].as_py() if numbers[row].is_valid else "nothing"))
     return numbers
 
 
@@ -209,12 +211,12 @@ def check_finite(column: pa.ChunkedArray, name: str) -> None:
         raise _not_a_number(name, row, str(column[row].as_py()))
 
 
-def _not_a_number(name: str, row: int, found: str) -> DataError:
+def _not_a_number(name: str, row: int, value: str) -> DataError:
     """Return the error about a score that is not a finite number."""
     return DataError(
         f"a score that is not a number in the column {quoted(name)}",
         where=f"row {row + 1} after the header" if row >= 0 else None,
-        why=f"found {found}",
+        why=f"found {value}",
         fix="give each row a number from 0 to 1, with a decimal point",
     )
 

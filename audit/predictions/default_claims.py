@@ -82,9 +82,9 @@ def parse_outcome(text: str) -> Outcome:
     return Outcome(name.strip(), answers, better)
 
 
-def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims, place: str) -> tuple[Probe, list[Note]]:
+def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims, source: str) -> tuple[Probe, list[Note]]:
     """Return a probe with the default claims, and notes of what it left out."""
-    made = [_measurement(answers, asking, place) for answers in together]
+    made = [_measurement(answers, asking, source) for answers in together]
     paired = [
         claim
         for (measurement, _), answers in zip(made, together, strict=True)
@@ -114,7 +114,7 @@ def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims
 
 
 def _rule(asking: DefaultClaims) -> str:
-    asked = (
+    rates = (
         f"the share given {', '.join(repr(outcome.name) for outcome in asking.outcomes)}"
         if asking.outcomes
         else "the share given each label (of two labels the last; exploratory where truth is known, and not by an attribute that states it)"
@@ -127,7 +127,7 @@ def _rule(asking: DefaultClaims) -> str:
         "of more the recall of each (exploratory)"
     )
     return (
-        f"Claims by rule: for each attribute the accuracy where y_true is given, {errors}, and {asked}; {depth}"
+        f"Claims by rule: for each attribute the accuracy where y_true is given, {errors}, and {rates}; {depth}"
         "a rate given the truth is asked about where two groups have such images."
     )
 
@@ -136,42 +136,42 @@ def _nothing_to_load(_: object) -> Dataset:
     raise UsageError("external predictions have no images to load", fix="--predictions FILE")
 
 
-def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, place: str) -> tuple[Measurement, list[Note]]:
+def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, source: str) -> tuple[Measurement, list[Note]]:
     predictions = answers.predictions
     outcomes = asking.outcomes or _label_outcomes(predictions)
     for outcome in outcomes:
         absent = [label for label in outcome.labels if label not in predictions.answers]
         if absent:
             raise UsageError(
-                f"the label {absent[0]!r} of --outcome {outcome.name!r} never occurs in {place}",
+                f"the label {absent[0]!r} of --outcome {outcome.name!r} never occurs in {source}",
                 why="a misspelt label would be a rate of 0",
                 fix=f"{nearest(absent[0], predictions.answers)}; leave out what was never answered: it changes no rate",
             )
     if not outcomes and predictions.y_true is None:
         if len(predictions.labels) < 2:
             raise DataError(
-                f"every answer to {answers.measurement!r} in {place} is {predictions.labels[0]!r}",
+                f"every answer to {answers.measurement!r} in {source} is {predictions.labels[0]!r}",
                 why="without true answers, groups cannot differ",
                 fix="give y_true where the truth is known",
             )
         raise UsageError(
-            f"{place} has {len(predictions.labels)} labels and no y_true",
+            f"{source} has {len(predictions.labels)} labels and no y_true",
             why=f"by rule, labels are asked about one by one only up to {MAX_ASKED}",
             fix="name the labels to test: --outcome NAME=label,label",
         )
-    asked_by = predictions.attributes.drop(columns=list(asking.beside))
-    same = copies(asked_by, predictions.images_of_rows)
-    single = tuple((str(name),) for name in asked_by.columns)
-    crossed, left_out = _intersections(asked_by.drop(columns=list(same)), asking.depth)
-    left_out += [*_copied(same, answers), *_contradicting_truth(answers, asked_by)]
+    attributes = predictions.attributes.drop(columns=list(asking.beside))
+    same = copies(attributes, predictions.images_of_rows)
+    single = tuple((str(name),) for name in attributes.columns)
+    crossed, left_out = _intersections(attributes.drop(columns=list(same)), asking.depth)
+    left_out += [*_copied(same, answers), *_contradicting_truth(answers, attributes)]
     claims = [Claim("accuracy", by, primary=by in single) for by in (*single, *crossed) if predictions.y_true is not None]
     claims += [
         claim
         for outcome in outcomes
-        for claim in _outcome_claims(outcome, replace(predictions, attributes=asked_by), asking, single, crossed)
+        for claim in _outcome_claims(outcome, replace(predictions, attributes=attributes), asking, single, crossed)
     ]
     rates = _error_rates(predictions, asking.outcomes)
-    claims += _error_claims(rates, replace(predictions, attributes=asked_by))
+    claims += _error_claims(rates, replace(predictions, attributes=attributes))
     claims = [replace(claim, primary=claim.primary and not {*claim.by} & {*same}) for claim in claims]
     question = "Are the answers equally right, and equally often given, for every group?"
     labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))

@@ -31,7 +31,7 @@ _ANY: TypeAdapter[Any] = TypeAdapter(dict[str, Any] | list[Any])
 _NAMES = ("model", "probe", "measurement")
 
 
-def check_metadata(table: pa.Table, place: str) -> None:
+def check_metadata(table: pa.Table, source: str) -> None:
     """Raise `DataError` if what a file says of itself is not in the form of an audit."""
     own = {key.removeprefix(_PREFIX): value for key, value in (table.schema.metadata or {}).items() if key.startswith(_PREFIX)}
     for key, value in own.items():
@@ -39,7 +39,7 @@ def check_metadata(table: pa.Table, place: str) -> None:
             _FORMS.get(key, _ANY).validate_json(value, strict=True)
         except ValidationError as error:
             why = f"its entry {ascii(key.decode(errors='replace'))[:80]} is not in the form that an audit writes"
-            raise DataError(f"{place} has damaged metadata", why=why, fix="run the audit that wrote it again") from error
+            raise DataError(f"{source} has damaged metadata", why=why, fix="run the audit that wrote it again") from error
     for name in _NAMES if own else ():
         if name in table.column_names and not pa.types.is_string(table[name].type):
-            raise DataError(f"{place}: the column {name!r} holds {table[name].type}", fix="run the audit that wrote it again")
+            raise DataError(f"{source}: the column {name!r} holds {table[name].type}", fix="run the audit that wrote it again")

@@ -27,7 +27,7 @@ of would pass for errors, and in a small table a column could determine another 
 
 
 def check_nested(
-    cluster: Int[np.ndarray, "n"] | None, attributes: pd.DataFrame, nested: Sequence[str], place: str, row: Callable[[int], str]
+    cluster: Int[np.ndarray, "n"] | None, attributes: pd.DataFrame, nested: Sequence[str], source: str, row: Callable[[int], str]
 ) -> None:
     """Raise `DataError` naming the first image of a cluster that has another level of a nested attribute than an image before it.
 
@@ -35,10 +35,10 @@ def check_nested(
     clusters, or no such attribute.
     """
     if cluster is None:
-        raise UsageError("--nested requires --cluster", where=place, fix="name the column that says which images belong together")
+        raise UsageError("--nested requires --cluster", where=source, fix="name the column that says which images belong together")
     for name in nested:
         if name not in attributes.columns:
-            raise UsageError(f"no attribute {name!r} for --nested", where=place, fix=nearest(name, map(str, attributes.columns)))
+            raise UsageError(f"no attribute {name!r} for --nested", where=source, fix=nearest(name, map(str, attributes.columns)))
         levels = attributes[name].to_numpy(object)
         known = np.flatnonzero(levels != UNKNOWN)
         _, start, owner = np.unique(cluster[known], return_index=True, return_inverse=True)
@@ -47,7 +47,7 @@ def check_nested(
             one = int(np.argmax(differ))
             here, before = int(known[one]), int(first[one])
             raise DataError(
-                f"{place}: a cluster lies in two groups of {quoted(name)}", where=row(here),
+                f"{source}: a cluster lies in two groups of {quoted(name)}", where=row(here),
                 why=f"{name} is {quoted(str(levels[here]))}, and {quoted(str(levels[before]))} in {row(before)} of the same cluster",
                 fix=f"correct the row, or leave {name} out of --nested: clusters may span groups",
             )  # fmt: skip
@@ -82,7 +82,7 @@ def disagreeing(column: np.ndarray, other: np.ndarray, images: Int[np.ndarray, "
     [0, 49]
     """
     known = (column != UNKNOWN) & (other != UNKNOWN)
-    level, value = (pd.factorize(each[known])[0] for each in (column, other))
+    level, value = (pd.factorize(values[known])[0] for values in (column, other))
     if not known.any():
         return None
     table = np.zeros((level.max() + 1, value.max() + 1), np.int64)
@@ -101,11 +101,11 @@ def disagreeing(column: np.ndarray, other: np.ndarray, images: Int[np.ndarray, "
 def copies(attributes: pd.DataFrame, images: Int[np.ndarray, "n"]) -> dict[str, tuple[str, Bool[np.ndarray, "n"]]]:
     """Return each column that says the same as an earlier one under other names, with that one and the rows that contradict it."""
     values = {str(name): column.to_numpy(object) for name, column in attributes.items()}
-    found: dict[str, tuple[str, Bool[np.ndarray, "n"]]] = {}
+    copied: dict[str, tuple[str, Bool[np.ndarray, "n"]]] = {}
     for one, other in combinations(values, 2):
-        if one in found or other in found:
+        if one in copied or other in copied:
             continue
         rows = disagreeing(values[one], values[other], images)
         if rows is not None and disagreeing(values[other], values[one], images) is not None:
-            found[other] = (one, rows)
-    return found
+            copied[other] = (one, rows)
+    return copied

@@ -70,16 +70,16 @@ def paired_claims(
                 yield PairedClaim(measurement, pair.attribute, first, second, pair.within, cluster or pair.within[0], outcome)
 
 
-def _are_paired(each: PairColumns, attributes: pd.DataFrame) -> bool:
+def _are_paired(columns: PairColumns, attributes: pd.DataFrame) -> bool:
     """Whether two rows agree on the columns that name a set, and differ in the attribute."""
-    rows = attributes[[*each.within, each.attribute]]
+    rows = attributes[[*columns.within, columns.attribute]]
     known = rows[(rows != UNKNOWN).all(axis=1)]
-    return bool(len(known)) and bool(known.groupby(list(each.within), observed=True)[each.attribute].nunique().max() > 1)
+    return bool(len(known)) and bool(known.groupby(list(columns.within), observed=True)[columns.attribute].nunique().max() > 1)
 
 
-def _turned_round(each: PairColumns, attributes: pd.DataFrame) -> str | None:
+def _turned_round(columns: PairColumns, attributes: pd.DataFrame) -> str | None:
     """Ask whether the other way round was meant, where that makes pairs."""
-    other = PairColumns(each.within[0], (each.attribute,))
+    other = PairColumns(columns.within[0], (columns.attribute,))
     few = attributes[other.attribute].nunique() <= MOST_LEVELS
-    meant = len(each.within) == 1 and few and _are_paired(other, attributes)
-    return f"did you mean --pairs {other.attribute}={each.attribute}? What changes within a pair stands first" if meant else None
+    meant = len(columns.within) == 1 and few and _are_paired(other, attributes)
+    return f"did you mean --pairs {other.attribute}={columns.attribute}? What changes within a pair stands first" if meant else None

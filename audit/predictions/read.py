@@ -73,37 +73,37 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
     ``to_csv(index=False)`` makes (an index with a name is a column).
     """
     if isinstance(source, Path):
-        table, place = read_columns(source, wanted.encoding), source.name
-        check_metadata(table, place)
+        table, source_name = read_columns(source, wanted.encoding), source.name
+        check_metadata(table, source_name)
         with source.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     else:
-        (table, sha256), place = frame_columns(source), FRAME
-    table = renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, place)
+        (table, sha256), source_name = frame_columns(source), FRAME
+    table = renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, source_name)
     named = (*(wanted.attributes or ()), wanted.cluster, wanted.weights, *wanted.beside, *wanted.changing, wanted.tags)
     for name in (*named, *(wanted.texts or ())):
         if name is not None and name not in table.column_names:
-            raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, table.column_names))
-    table, bins = bin_table(table, wanted.bins, place)
+            raise UsageError(f"{source_name} has no column {quoted(name)}", fix=nearest(name, table.column_names))
+    table, bins = bin_table(table, wanted.bins, source_name)
     if LABELS_KEY in (table.schema.metadata or {}) and set(OWN_COLUMNS) <= set(table.column_names):
-        parts = [_read_audit_rows(part, wanted, place) for part in _audit_parts(table)]
+        parts = [_read_audit_rows(part, wanted, source_name) for part in _audit_parts(table)]
         notes = tuple(distinct([note for _, more in parts for note in more]))
-        notes = (*notes, *notes_of_bins(table, {each.column for each in bins}), *(each.note() for each in bins))
-        return PredictionFile(place, sha256, tuple(answers for answers, _ in parts), notes, bins)
-    columns = columns_of_texts(table.column_names, wanted.texts, place)
-    answers, notes = _read_texts(table, columns, wanted, place) if columns else read_answers(table, wanted, place)
-    return PredictionFile(place, sha256, answers, (*notes, *(each.note() for each in bins)), bins)
+        notes = (*notes, *notes_of_bins(table, {binning.column for binning in bins}), *(binning.note() for binning in bins))
+        return PredictionFile(source_name, sha256, tuple(answers for answers, _ in parts), notes, bins)
+    columns = columns_of_texts(table.column_names, wanted.texts, source_name)
+    answers, notes = _read_texts(table, columns, wanted, source_name) if columns else read_answers(table, wanted, source_name)
+    return PredictionFile(source_name, sha256, answers, (*notes, *(binning.note() for binning in bins)), bins)
 
 
 # ---- the three layouts -----------------------------------------------------------------------------------------------------------------
 
 
 def read_answers(
-    table: pa.Table, wanted: ColumnOptions, place: str, images: Int[np.ndarray, "n"] | None = None
+    table: pa.Table, wanted: ColumnOptions, source: str, images: Int[np.ndarray, "n"] | None = None
 ) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
     """Return the answers of a table with a column for each question; `images` says how many images a row stands for, None: one."""
     used = None if wanted.attributes is None else {*wanted.attributes, wanted.cluster or "", *wanted.beside, *wanted.changing}
-    table, tags = without_tags(table, wanted.tags, place, used) if wanted.tags else (table, None)
+    table, tags = without_tags(table, wanted.tags, source, used) if wanted.tags else (table, None)
     names = table.column_names
     scores = tuple(name for name in names if name.startswith(SCORE))
     questions = {
@@ -113,48 +113,48 @@ def read_answers(
     }
     if not questions and not scores:
         raise DataError(
-            f"{place} has no column 'y_pred'",
+            f"{source} has no column 'y_pred'",
             why=f"found the columns: {', '.join(name[:80] for name in names[:50])}",
             fix=f"{like_answers(names)}, or give one column a label: score:LABEL",
         )
     if nameless := [name for name in (*scores, *questions.values()) if not name.partition(":")[2].strip() and ":" in name]:
-        raise DataError(f"{place}: the column {quoted(nameless[0])} has no name after the colon", fix="score:LABEL, y_pred:NAME")
+        raise DataError(f"{source}: the column {quoted(nameless[0])} has no name after the colon", fix="score:LABEL, y_pred:NAME")
     if BARE_SCORE in names:  # of no label, so it is not used; but one that is no number comes from a program that went wrong
         check_finite(table[BARE_SCORE], BARE_SCORE)
     reserved = {*scores, *questions.values(), *(name for name in names if name == Y_TRUE or name.startswith(f"{Y_TRUE}:"))}
-    rows, notes = read_rows(table, wanted, reserved, place, images)
-    found = []
+    rows, notes = read_rows(table, wanted, reserved, source, images)
+    collected = []
     for question, column in (questions or {PLAIN: None}).items():
         suffix = "" if column in (None, Y_PRED) else column.removeprefix(Y_PRED)
         truth = next((name for name in (Y_TRUE + suffix, Y_TRUE) if name in names), None)
-        given = read_scores(table, scores) if column in (None, Y_PRED) else None
-        answers = read_labels(table[column], column, place) if column else None
-        truths = read_labels(table[truth], truth, place, missing=True) if truth else None
-        shown = place if column in (None, Y_PRED) else f"{place}, {column}"
-        predictions, more = build_predictions(answers, truths, given, rows.attributes, shown, images)
+        probabilities = read_scores(table, scores) if column in (None, Y_PRED) else None
+        answers = read_labels(table[column], column, source) if column else None
+        truths = read_labels(table[truth], truth, source, missing=True) if truth else None
+        shown = source if column in (None, Y_PRED) else f"{source}, {column}"
+        predictions, more = build_predictions(answers, truths, probabilities, rows.attributes, shown, images)
         predictions = replace(predictions, labels=(NO, SOME), answers=(NO, SOME)) if tags else predictions
-        found.append(replace(rows.answers(place, None, question, predictions), tags=tags))
+        collected.append(replace(rows.answers(source, None, question, predictions), tags=tags))
         notes += more
-    return tuple(found), tuple(notes)
+    return tuple(collected), tuple(notes)
 
 
 def _read_texts(
-    table: pa.Table, columns: Mapping[str, str], wanted: ColumnOptions, place: str
+    table: pa.Table, columns: Mapping[str, str], wanted: ColumnOptions, source: str
 ) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
     """Return the texts of each model, by the column ``model`` where it is there."""
     several = MODEL in table.column_names and MODEL not in {*columns.values(), *(wanted.attributes or ())}
-    models = as_text(table[MODEL], MODEL).dictionary_decode().fill_null(UNKNOWN) if several else pa.array([place] * len(table))
-    found, notes = [], []
+    models = as_text(table[MODEL], MODEL).dictionary_decode().fill_null(UNKNOWN) if several else pa.array([source] * len(table))
+    collected, notes = [], []
     for model in pc.unique(models).to_pylist():
         part = table.filter(pc.equal(models, model))
-        rows, more = read_rows(part, wanted, {*columns.values(), *((MODEL,) if several else ())}, place)
+        rows, more = read_rows(part, wanted, {*columns.values(), *((MODEL,) if several else ())}, source)
         left = slice(None) if rows.weight is None else rows.weight > 0
-        texts = {name: tuple(np.array(read_texts(part[column], column, place), object)[left]) for name, column in columns.items()}
+        texts = {name: tuple(np.array(read_texts(part[column], column, source), object)[left]) for name, column in columns.items()}
         n = len(part)
         nothing = Predictions((), (), np.zeros((n, 0), np.float32), np.full(n, ""), None, rows.attributes, np.zeros(0, np.float32))
-        found.append(replace(rows.answers(model, None, TEXTS, nothing), texts=texts))
+        collected.append(replace(rows.answers(model, None, TEXTS, nothing), texts=texts))
         notes += more
-    return tuple(found), tuple(distinct(notes))
+    return tuple(collected), tuple(distinct(notes))
 
 
 def _audit_parts(table: pa.Table) -> list[pa.Table]:
@@ -164,25 +164,25 @@ def _audit_parts(table: pa.Table) -> list[pa.Table]:
     return [table.filter(pa.array(number == part)) for part in range(len(combinations))]
 
 
-def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, place: str) -> tuple[MeasurementAnswers, list[Note]]:
+def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, source: str) -> tuple[MeasurementAnswers, list[Note]]:
     model, probe, measurement = (table[name][0].as_py() for name in ("model", "probe", "measurement"))
     keys = (LABELS_KEY, _ANSWERS_KEY, _CLUSTER_KEY, _WEIGHTS_KEY, _NUMBERED_KEY)
     labels, stands_for, clusters, weights, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in keys)
-    recorded, weighed = (each.get(probe) if each.get(probe) in table.column_names else None for each in (clusters, weights))
+    recorded, weighed = (columns.get(probe) if columns.get(probe) in table.column_names else None for columns in (clusters, weights))
     wanted = replace(wanted, cluster=wanted.cluster or recorded, weights=wanted.weights or weighed)
     # A file of several probes has the attributes of all of them: null where a probe has none of that name.
     empty = {name for name in table.column_names if table[name].null_count == len(table)}
-    every = {SCORE + label for each in labels.values() for label in each}
-    rows, notes = read_rows(table, wanted, {*OWN_COLUMNS, LISTS, *every, *empty} - {"id"}, place)
+    every = {SCORE + label for label_set in labels.values() for label in label_set}
+    rows, notes = read_rows(table, wanted, {*OWN_COLUMNS, LISTS, *every, *empty} - {"id"}, source)
     names = tuple(labels.get(f"{probe}/{measurement}", ()))
-    scores = scores_of(table, names, f"{place}: the scores of {measurement!r}")
-    given = None if scores is None else ScoreColumns(names, scores)
-    if given is not None and (combined := stands_for.get(f"{probe}/{measurement}")):
-        given = by_answer(given, combined["answers"], combined["combine"])
-    truth = None if Y_TRUE in empty else read_labels(table[Y_TRUE], Y_TRUE, place, missing=True)
-    predictions, more = build_predictions(read_labels(table[Y_PRED], Y_PRED, place), truth, given, rows.attributes, place)
+    scores = scores_of(table, names, f"{source}: the scores of {measurement!r}")
+    answer_scores = None if scores is None else ScoreColumns(names, scores)
+    if answer_scores is not None and (combined := stands_for.get(f"{probe}/{measurement}")):
+        answer_scores = by_answer(answer_scores, combined["answers"], combined["combine"])
+    truth = None if Y_TRUE in empty else read_labels(table[Y_TRUE], Y_TRUE, source, missing=True)
+    predictions, more = build_predictions(read_labels(table[Y_PRED], Y_PRED, source), truth, answer_scores, rows.attributes, source)
     if recorded is not None and recorded == wanted.cluster:
-        more.append(Note("clusters_of_the_audit", {"column": quoted(recorded), "file": place}))
+        more.append(Note("clusters_of_the_audit", {"column": quoted(recorded), "file": source}))
     if weighed is not None and weighed == wanted.weights:
-        more.append(Note("weights_of_the_audit", {"column": quoted(weighed), "file": place}))
+        more.append(Note("weights_of_the_audit", {"column": quoted(weighed), "file": source}))
     return replace(rows, numbered=probe in numbered).answers(model, probe, measurement, predictions), notes + more

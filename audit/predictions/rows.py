@@ -87,9 +87,9 @@ class MeasurementAnswers:
     texts: Mapping[str, tuple[str, ...]] | None = None
     """Name -> a text for each row, where texts were recorded and no answers: `predictions` hold the rows alone."""
 
-    def row(self, place: int) -> str:
+    def row(self, position: int) -> str:
         """Return what a row is called."""
-        name = self.predictions.attributes.index[place]
+        name = self.predictions.attributes.index[position]
         return f"row {name} after the header" if self.numbered else f"the row of {quoted(str(name))}"
 
 
@@ -119,7 +119,7 @@ class Rows:
 
 
 def read_rows(
-    table: pa.Table, wanted: ColumnOptions, reserved: set[str], place: str, images: Int[np.ndarray, "n"] | None = None
+    table: pa.Table, wanted: ColumnOptions, reserved: set[str], source: str, images: Int[np.ndarray, "n"] | None = None
 ) -> tuple[Rows, list[Note]]:
     """Return the rows of a table, and what is noteworthy of them; `reserved` columns hold answers. Errors as in `load_predictions`.
 
@@ -129,9 +129,9 @@ def read_rows(
     identifier = next((name for name in ID_COLUMNS if name in columns), None)
     notes: list[Note] = []
     others = [name for name in columns if name not in (identifier, wanted.cluster, wanted.weights, *wanted.beside)]
-    texts = _attributes(table, wanted, others, notes, place)
+    texts = _attributes(table, wanted, others, notes, source)
     texts |= {name: as_text(table[name], name) for name in (*wanted.changing, *wanted.beside) if name not in texts}
-    index = read_identifiers(table, identifier, wanted.cluster, place)
+    index = read_identifiers(table, identifier, wanted.cluster, source)
     # Arrow keeps the text of these columns, so that a million rows become no objects.
     columns_of_text = {name: pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str") for name, text in texts.items()}
     frame = pd.DataFrame(columns_of_text, index=index)
@@ -142,26 +142,26 @@ def read_rows(
         for name, holes in missing.items()
     ]
     own = LABELS_KEY in (table.schema.metadata or {})
-    numbers, names = (None, None) if wanted.cluster is None else read_clusters(table, wanted.cluster, place, unknown_alone=own)
-    weight = None if wanted.weights is None else sample_weights(table[wanted.weights], wanted.weights, place)
+    numbers, names = (None, None) if wanted.cluster is None else read_clusters(table, wanted.cluster, source, unknown_alone=own)
+    weight = None if wanted.weights is None else sample_weights(table[wanted.weights], wanted.weights, source)
     if weight is not None and wanted.weights is not None:
-        check_groups(weight, frame, wanted.weights, place)
+        check_groups(weight, frame, wanted.weights, source)
     return Rows(frame, wanted.cluster, numbers, names, identifier is None, wanted.weights, weight), notes
 
 
-def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], place: str) -> dict[str, pa.Array]:
+def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], source: str) -> dict[str, pa.Array]:
     """Return the columns to slice by: those that were named, or every column of text with few levels."""
     if wanted.attributes is not None:
         if left_out := tuple(name for name in _all_by_rule(table, names)[0] if name not in wanted.attributes):
             notes.append(Note(ATTRIBUTES_CHOSEN, {"attributes": wanted.attributes, "others": left_out}))
-        return {name: _two_groups(as_text(table[name], name), name, place) for name in wanted.attributes}
+        return {name: _two_groups(as_text(table[name], name), name, source) for name in wanted.attributes}
     if wanted.slices:
         return {name: as_text(table[name], name) for name in wanted.slices if name in names or name == wanted.cluster}
     chosen, others, rest = _all_by_rule(table, names)
     unused = f"; not used: {', '.join(others[:_NAMED])}{' ...' if len(others) > _NAMED else ''}" if others else ""
     if not chosen:
         raise DataError(
-            f"{place} has no attribute column",
+            f"{source} has no attribute column",
             why=f"an attribute is by rule a column of text with 2 to {FEW_LEVELS} levels{unused}",
             fix="name the columns to slice by: --attributes race,gender; numbers: --bins age=18,30,60",
         )
@@ -213,11 +213,11 @@ def _many_numbers(head: pa.ChunkedArray, name: str) -> bool:
     return len(levels) > FEW_LEVELS and all_numbers(levels)
 
 
-def _two_groups(text: pa.Array, name: str, place: str) -> pa.Array:
+def _two_groups(text: pa.Array, name: str, source: str) -> pa.Array:
     groups = {level for level in text.dictionary.to_pylist() if level.strip()} - {UNKNOWN}
     if len(groups) < 2:
         raise DataError(
-            f"{place}: {counted(len(groups), 'group')} in the column {quoted(name)}",
+            f"{source}: {counted(len(groups), 'group')} in the column {quoted(name)}",
             why="groups are compared with each other, so two are required",
             fix="leave it out of --attributes",
         )

@@ -36,84 +36,84 @@ class Tags:
     kept: Bool[np.ndarray, "n k"]
 
 
-def without_tags(table: pa.Table, name: str, place: str, used: Collection[str] | None = None) -> tuple[pa.Table, Tags]:
+def without_tags(table: pa.Table, name: str, source: str, used: Collection[str] | None = None) -> tuple[pa.Table, Tags]:
     """Return the table with the column of labels replaced by one that says whether an image has any, and the labels.
 
     A cell holds labels with "|" between them, or a list (JSON, or as Python writes one); an empty cell holds none. A table that names an
     image in several rows has one label a row, with a confidence or without (`one_row_an_image`); `used` are the columns that the audit
     reads, None: any. DataError if a cell cannot be read, or nothing has a label.
     """
-    table = one_row_an_image(table, name, place, used)
-    given = table[name]
+    table = one_row_an_image(table, name, source, used)
+    column = table[name]
     cells = [
-        labels_of(cell, f"{place}, column {quoted(name)}, row {row} after the header") for row, cell in enumerate(given.to_pylist(), 1)
+        labels_of(cell, f"{source}, column {quoted(name)}, row {row} after the header") for row, cell in enumerate(column.to_pylist(), 1)
     ]
     labels = tuple(sorted({label for cell in cells for label in cell}))
     if not labels:
-        raise DataError(f"{place}: no row has a label in the column {quoted(name)}", fix="name the column of labels: --tags COLUMN")
+        raise DataError(f"{source}: no row has a label in the column {quoted(name)}", fix="name the column of labels: --tags COLUMN")
     if len(labels) > MOST_TAGS:
-        what = f"{place}: {len(labels):,} different labels in the column {quoted(name)}"
+        what = f"{source}: {len(labels):,} different labels in the column {quoted(name)}"
         raise DataError(what, why=f"at most {MOST_TAGS:,} are audited", fix="separate the labels of a cell with |, and leave captions out")
-    places = {label: place for place, label in enumerate(labels)}
+    positions = {label: position for position, label in enumerate(labels)}
     kept = np.zeros((len(cells), len(labels)), bool)
     for row, cell in enumerate(cells):
-        kept[row, [places[label] for label in cell]] = True
+        kept[row, [positions[label] for label in cell]] = True
     answers = pa.array(np.where(kept.any(axis=1), SOME, NO).tolist(), pa.string())
     return table.drop_columns([name]).append_column(ANSWERS, answers), Tags(labels, kept)
 
 
-def one_row_an_image(table: pa.Table, name: str, place: str, used: Collection[str] | None = None) -> pa.Table:
+def one_row_an_image(table: pa.Table, name: str, source: str, used: Collection[str] | None = None) -> pa.Table:
     """Return a table of one row an image and label as one of one row an image, in the order of their first rows.
 
     A column called as in `CONFIDENCES` is checked (0 to 1, or 0 to 100, throughout) and left out: a label counts as given, since who wrote
     the table chose from where on to write it. A table that names every image once stays as it is. DataError if a cell holds several labels,
     an image has a label twice, its rows disagree in another column that is `used`, or a confidence is not a number.
     """
-    identifier = next((each for each in ID_COLUMNS if each in table.column_names and each != name), None)
+    identifier = next((column for column in ID_COLUMNS if column in table.column_names and column != name), None)
     images = [] if identifier is None else table[identifier].to_pylist()
     if len(set(images)) == len(images):
         return table
-    for column in (each for each in CONFIDENCES if each in table.column_names and each != name):
-        _check_confidences(table[column].to_pylist(), column, place)
+    for column in (confidence for confidence in CONFIDENCES if confidence in table.column_names and confidence != name):
+        _check_confidences(table[column].to_pylist(), column, source)
         table = table.drop_columns([column])
     first: dict[Any, int] = {}
     labels: dict[Any, dict[str, int]] = {}
     for row, (image, cell) in enumerate(zip(images, table[name].to_pylist(), strict=True)):
         first.setdefault(image, row)
-        where = f"{place}, column {quoted(name)}, row {row + 1} after the header"
-        found = labels_of(cell, where)
-        if len(found) > 1:
+        where = f"{source}, column {quoted(name)}, row {row + 1} after the header"
+        cell_labels = labels_of(cell, where)
+        if len(cell_labels) > 1:
             why = f"{quoted(str(image))} stands in several rows, so each row has one"
             raise DataError("a cell of several labels", where=where, why=why, fix="give one row a label, or one row an image")
         of = labels.setdefault(image, {})
-        for label in found:
+        for label in cell_labels:
             if label in of:
                 what = f"the label {quoted(label)} of {quoted(str(image))} twice"
                 raise DataError(what, where=where, why=f"it stands in row {of[label] + 1} too", fix="keep one row a label")
             of[label] = row
     others = [column_name for column_name in table.column_names if column_name != name and not column_name.startswith("__index_level_")]
-    _check_agreement(table.select([other for other in others if used is None or other in used]), images, first, place)
+    _check_agreement(table.select([other for other in others if used is None or other in used]), images, first, source)
     kept = table.take(pa.array(first.values(), pa.int64())).drop_columns([name])
     return kept.append_column(name, pa.array([list(labels[image]) for image in first], pa.list_(pa.string())))
 
 
-def _check_confidences(values: list[Any], column: str, place: str) -> None:
+def _check_confidences(values: list[Any], column: str, source: str) -> None:
     for row, value in enumerate(values, 1):
         try:
             known = 0 <= float(value) <= 100  # False of NaN
         except (TypeError, ValueError):
             known = False
         if not known:
-            where = f"{place}, column {quoted(column)}, row {row} after the header"
+            where = f"{source}, column {quoted(column)}, row {row} after the header"
             raise DataError(f"{value!r} is not a confidence", where=where, fix="give a number from 0 to 1, or from 0 to 100, in every row")
 
 
-def _check_agreement(others: pa.Table, images: list[Any], first: dict[Any, int], place: str) -> None:
+def _check_agreement(others: pa.Table, images: list[Any], first: dict[Any, int], source: str) -> None:
     for column in others.column_names:
         values = others[column].to_pylist()
         for row, (image, value) in enumerate(zip(images, values, strict=True)):
             if str(value) != str(earlier := values[first[image]]):
-                where = f"{place}, column {quoted(column)}, row {row + 1} after the header"
+                where = f"{source}, column {quoted(column)}, row {row + 1} after the header"
                 what, why = f"conflicting values for {quoted(str(image))}", f"{value!r} here, {earlier!r} in row {first[image] + 1}"
                 raise DataError(what, where=where, why=why, fix="give one value an image, or name what to slice by: --attributes")
 
@@ -128,10 +128,10 @@ def labels_of(cell: Any, where: str) -> set[str]:
     """
     if isinstance(cell, str) and len(cell) > _LONGEST:
         raise DataError(f"a cell of {len(cell):,} characters", where=where, fix="give labels, a few words each")
-    found = _literal(cell, where) if isinstance(cell, str) and cell.strip()[:1] in ("[", "(") else cell
-    if found is None:
+    value = _literal(cell, where) if isinstance(cell, str) and cell.strip()[:1] in ("[", "(") else cell
+    if value is None:
         return set()
-    parts = found.split("|") if isinstance(found, str) else found
+    parts = value.split("|") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         raise DataError("a cell that is not a list of labels", where=where, fix='write suit|tie, or ["suit", "tie"]')
     return {label for part in parts if (label := " ".join(part.split()))}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TEXT, MODEL, TEXTS = "text:", "model", "texts"
 
 
-def columns_of_texts(names: Sequence[str], wanted: Sequence[str] | None, place: str) -> dict[str, str]:
+def columns_of_texts(names: Sequence[str], wanted: Sequence[str] | None, source: str) -> dict[str, str]:
     """Return name -> column of the texts: those that are wanted, or ``text:NAME`` where no column holds answers.
 
     Examples
@@ -30,15 +30,15 @@ def columns_of_texts(names: Sequence[str], wanted: Sequence[str] | None, place: 
     answers = [name for name in names if name == Y_PRED or name.startswith((f"{Y_PRED}:", SCORE))]
     if wanted and answers:
         why = f"the column {quoted(answers[0])} holds answers, and texts are audited by themselves"
-        raise UsageError(f"{place}: --texts cannot be used with answers", why=why, fix="leave --texts out, or that column of the file")
-    found = wanted or [name for name in names if name.startswith(TEXT) and not answers]
-    named = {name.removeprefix(TEXT) or name: name for name in found}
-    if len(named) < len(set(found)):
-        raise DataError(f"{place}: two columns of texts have one name", why=", ".join(map(quoted, found)), fix="rename one of them")
+        raise UsageError(f"{source}: --texts cannot be used with answers", why=why, fix="leave --texts out, or that column of the file")
+    columns = wanted or [name for name in names if name.startswith(TEXT) and not answers]
+    named = {name.removeprefix(TEXT) or name: name for name in columns}
+    if len(named) < len(set(columns)):
+        raise DataError(f"{source}: two columns of texts have one name", why=", ".join(map(quoted, columns)), fix="rename one of them")
     return named
 
 
-def read_texts(column: pa.ChunkedArray, name: str, place: str) -> list[str]:
+def read_texts(column: pa.ChunkedArray, name: str, source: str) -> list[str]:
     """Return a text for each row, an empty one for an empty cell; DataError if a column holds something else, or nothing."""
     kind: Any = column.type
     if pa.types.is_dictionary(kind):
@@ -46,9 +46,9 @@ def read_texts(column: pa.ChunkedArray, name: str, place: str) -> list[str]:
         kind = column.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         raise DataError(
-            f"{place}: the column {quoted(name)} holds {kind}, which is not text", fix="name the columns of texts: --texts NAME"
+            f"{source}: the column {quoted(name)} holds {kind}, which is not text", fix="name the columns of texts: --texts NAME"
         )
     texts: list[str] = pc.fill_null(column, "").to_pylist()
     if not any(text.strip() for text in texts):
-        raise DataError(f"{place}: no row has a text in the column {quoted(name)}", fix="name the columns of texts: --texts NAME")
+        raise DataError(f"{source}: no row has a text in the column {quoted(name)}", fix="name the columns of texts: --texts NAME")
     return texts

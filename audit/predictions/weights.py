@@ -26,7 +26,7 @@ _SMALLEST, _LARGEST, _WIDEST_RATIO = 1e-50, 1e50, 1e15
 the largest over the last is lost to rounding when both are summed, so that its row would count as an image and say nothing."""
 
 
-def sample_weights(column: pa.ChunkedArray, name: str, place: str, where: Callable[[int], str] | None = None) -> Float[np.ndarray, "n"]:
+def sample_weights(column: pa.ChunkedArray, name: str, source: str, where: Callable[[int], str] | None = None) -> Float[np.ndarray, "n"]:
     """Return a column of weights as numbers; DataError naming the first row whose weight is not a number, is negative or cannot be summed.
 
     `where` names a row (by default its place in the file). A weight of 0 is allowed: such rows are left out.
@@ -42,17 +42,17 @@ def sample_weights(column: pa.ChunkedArray, name: str, place: str, where: Callab
         texts = column.cast(pa.string())
         numbers = np.array([_number(text) for text in texts.to_pylist()])
     else:
-        raise DataError(f"{place}: the column of weights {quoted(name)} holds {kind}", fix="give one number a row, 0 or above")
+        raise DataError(f"{source}: the column of weights {quoted(name)} holds {kind}", fix="give one number a row, 0 or above")
     for bad, what, why, fix in _unusable(numbers):
         if bad.any():
             row = int(bad.argmax())
             raise DataError(
-                f"{place}: {counted(int(bad.sum()), 'row')} with a weight that {what}",
+                f"{source}: {counted(int(bad.sum()), 'row')} with a weight that {what}",
                 where=f"column {quoted(name)}, first in {where(row)}",
                 why=f"found {_found(texts[row].as_py())}{why}", fix=fix,
             )  # fmt: skip
     if not numbers.any():
-        raise DataError(f"{place}: every weight in the column {quoted(name)} is 0", fix="name the column that holds the weights")
+        raise DataError(f"{source}: every weight in the column {quoted(name)} is 0", fix="name the column that holds the weights")
     return np.asarray(numbers)
 
 
@@ -83,13 +83,13 @@ def _found(value: object) -> str:
     return "nothing" if value is None or not text.strip() or text in ("nan", UNKNOWN) else quoted(text)
 
 
-def check_groups(weights: Float[np.ndarray, "n"], attributes: pd.DataFrame, name: str, place: str) -> None:
+def check_groups(weights: Float[np.ndarray, "n"], attributes: pd.DataFrame, name: str, source: str) -> None:
     """Raise `DataError` if every image of a group of one attribute has the weight 0: its rates would be 0 / 0."""
     for column in attributes.columns:
         levels = attributes[column].to_numpy(object)
         if empty := sorted(set(levels) - set(levels[weights > 0]) - {UNKNOWN}):
             raise DataError(
-                f"{place}: every weight of the group {quoted(str(empty[0]))} is 0",
+                f"{source}: every weight of the group {quoted(str(empty[0]))} is 0",
                 where=f"column {quoted(name)}; {counted(int((levels == empty[0]).sum()), 'row')} with {column} {quoted(str(empty[0]))}",
                 why="a rate divides by the sum of the weights",
                 fix="give them weights above 0, or leave these rows out of the table",
@@ -102,32 +102,32 @@ def weights_of_0(gone: pd.DataFrame, name: str) -> Exclusion:
     return Exclusion(Note("weight_of_0", {"column": name}), len(gone), by_group, tuple(map(str, gone.index[:10])))
 
 
-def with_weights(dataset: Dataset, name: str, asked: Sequence[str]) -> Dataset:
+def with_weights(dataset: Dataset, name: str, attributes: Sequence[str]) -> Dataset:
     """Return the data set without the images of weight 0; the attribute that holds the weights has no levels to slice by any more.
 
-    UsageError if it does not exist; DataError as `sample_weights` and, for the attributes that are `asked` about, `check_groups`.
+    UsageError if it does not exist; DataError as `sample_weights` and, for `attributes`, `check_groups`.
     """
     weights = weights_of(dataset.attributes, name, dataset.name)
     others = dataset.attributes.drop(columns=name)
-    check_groups(weights, others[list(dict.fromkeys(asked))], name, dataset.name)
+    check_groups(weights, others[list(dict.fromkeys(attributes))], name, dataset.name)
     # Last: a sample keeps the shares of the first attributes.
     dataset = replace(dataset, attributes=others.assign(**{name: dataset.attributes[name]}))
     if not weights.all():
         left_out = (*dataset.exclusions, weights_of_0(others[weights == 0], name))
         dataset = replace(part_of(dataset, np.flatnonzero(weights).tolist()), exclusions=left_out)
-    return replace(dataset, levels={each: levels for each, levels in dataset.levels.items() if each != name})
+    return replace(dataset, levels={attribute: levels for attribute, levels in dataset.levels.items() if attribute != name})
 
 
-def weights_of(attributes: pd.DataFrame, name: str, place: str) -> Float[np.ndarray, "n"]:
+def weights_of(attributes: pd.DataFrame, name: str, source: str) -> Float[np.ndarray, "n"]:
     """Return the weights that an attribute holds; UsageError if it does not exist, DataError as `sample_weights`."""
     if name not in attributes.columns:
-        raise UsageError(f"no attribute {name!r} to weight by", where=place, fix=nearest(name, map(str, attributes.columns)))
+        raise UsageError(f"no attribute {name!r} to weight by", where=source, fix=nearest(name, map(str, attributes.columns)))
     texts = pa.chunked_array([pa.array(attributes[name].astype(object), pa.string())])
-    return sample_weights(texts, name, place, lambda row: f"the row of {attributes.index[row]!r}")
+    return sample_weights(texts, name, source, lambda row: f"the row of {attributes.index[row]!r}")
 
 
-def weighing(predictions: Predictions, weights: str | None, place: str) -> Predictions:
+def weighing(predictions: Predictions, weights: str | None, source: str) -> Predictions:
     """Return predictions that know how much each image counts for: what an attribute says, of images without weights of their own."""
     if weights is None or predictions.weight is not None:
         return predictions
-    return replace(predictions, weight=weights_of(predictions.attributes, weights, place))
+    return replace(predictions, weight=weights_of(predictions.attributes, weights, source))

@@ -56,16 +56,16 @@ def parts_name(path: Path) -> str:
 def parts_of(path: Path) -> list[Path]:
     """Return the parts in the order of their names; DataError if nothing is there, or something that is not Parquet."""
     matching = glob.glob(str(path))  # noqa: PTH207  (a pattern may be absolute)
-    found = parquet_files(path) if path.is_dir() else sorted(map(Path, matching))
-    if others := [each.name for each in found if each.suffix.lower() != _ENDING or not each.is_file()]:
+    parts = parquet_files(path) if path.is_dir() else sorted(map(Path, matching))
+    if others := [part.name for part in parts if part.suffix.lower() != _ENDING or not part.is_file()]:
         why = f"{others[0]!r} is not; only Parquet files are read in batches"
         raise UsageError(f"parts of predictions must be Parquet files: {parts_name(path)}", why=why, fix="--predictions 'DIR/*.parquet'")
-    if not found:
+    if not parts:
         fix = "give a folder of Parquet files, or a pattern in quotation marks: --predictions 'DIR/*.parquet'"
         raise DataError(f"no Parquet file in {parts_name(path)!r}", fix=fix)
-    if strange := [each.name for each in found if not each.name.isprintable()]:
+    if strange := [part.name for part in parts if not part.name.isprintable()]:
         raise DataError(f"the name {strange[0]!a} cannot be printed", fix="give the file a name of letters, digits and dashes")
-    return found
+    return parts
 
 
 def sha256_of(parts: Sequence[Path]) -> str:
@@ -134,8 +134,8 @@ def batches(parts: Sequence[Path], columns: Sequence[str]) -> Iterator[PartRows]
             ) from error
 
 
-def check_named(names: Sequence[str], wanted: Sequence[str | None], place: str) -> None:
+def check_named(names: Sequence[str], wanted: Sequence[str | None], source: str) -> None:
     """Raise `UsageError` for the first wanted column that the parts lack."""
     for name in wanted:
         if name is not None and name not in names:
-            raise UsageError(f"{place} has no column {quoted(name)}", fix=nearest(name, names))
+            raise UsageError(f"{source} has no column {quoted(name)}", fix=nearest(name, names))

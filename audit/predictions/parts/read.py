@@ -44,56 +44,58 @@ def load_parts(path: Path, wanted: ColumnOptions) -> PredictionFile:
     the rows, but with the combinations that occur. UsageError if `wanted` asks for what needs single rows; DataError as for a file, naming
     the part.
     """
-    place = parts_name(path)
-    _refuse_rows(wanted, place)
+    source = parts_name(path)
+    _refuse_rows(wanted, source)
     parts = parts_of(path)
     schema = common_schema(parts)
     if LABELS_KEY in (schema.metadata or {}):
         why = "an audit wrote them, with a row for each question"
-        raise UsageError(f"{place} cannot be read as parts", why=why, fix="name each file: --predictions FILE --predictions FILE")
-    named = _renamed(schema.empty_table(), wanted, place).column_names
-    check_named(named, [*(wanted.attributes or ()), *(each.column for each in wanted.bins)], place)
+        raise UsageError(f"{source} cannot be read as parts", why=why, fix="name each file: --predictions FILE --predictions FILE")
+    named = _renamed(schema.empty_table(), wanted, source).column_names
+    check_named(named, [*(wanted.attributes or ()), *(binning.column for binning in wanted.bins)], source)
     keys, unused = _keys(schema, named, wanted)
     stored = dict(zip(named, schema.names, strict=True))
     # Scores are of the question without a name; where only others are asked, nobody knows of which.
     scores = score_columns(named) if Y_PRED in keys or not any(name.startswith(f"{Y_PRED}:") for name in keys) else ()
-    counted = _Counted(keys, wanted, place, CountedScores(scores) if scores else None)
+    counted = _Counted(keys, wanted, source, CountedScores(scores) if scores else None)
     for batch in batches(parts, [stored[name] for name in (*keys, *scores)]):
         counted.add(batch)
     answers, notes = counted.answers()
     left_out = (*unused, *(f"{quoted(name)} (more than {FEW_LEVELS} levels)" for name in counted.dropped))
     facts: dict[str, Value] = {"parts": len(parts), "rows": answers[0].predictions.images}
     counted_note = Note(COUNTED[1], {**facts, "columns": left_out}) if left_out else Note(COUNTED[0], facts)
-    return PredictionFile(place, sha256_of(parts), answers, (*notes, *(each.note() for each in wanted.bins), counted_note), wanted.bins)
+    return PredictionFile(
+        source, sha256_of(parts), answers, (*notes, *(binning.note() for binning in wanted.bins), counted_note), wanted.bins
+    )
 
 
-def _refuse_rows(wanted: ColumnOptions, place: str) -> None:
+def _refuse_rows(wanted: ColumnOptions, source: str) -> None:
     flags = {
         "--cluster": wanted.cluster, "--weights": wanted.weights, "--pairs": wanted.changing, "--tags": wanted.tags,
         "--texts": wanted.texts,
     }  # fmt: skip
-    for flag, given in flags.items():
-        if given:
-            why = f"{place} is read in parts, and counts of combinations do not say which rows belong together"
+    for flag, value in flags.items():
+        if value:
+            why = f"{source} is read in parts, and counts of combinations do not say which rows belong together"
             raise UsageError(f"{flag} cannot be used with parts of predictions", why=why, fix="give one file: --predictions FILE")
-    if quantiles := [each.column for each in wanted.bins if not each.edges]:
+    if quantiles := [binning.column for binning in wanted.bins if not binning.edges]:
         why = "where quantiles lie is known only after every row was read"
         raise UsageError(f"--bins {quantiles[0]} needs edges with parts of predictions", why=why, fix=f"--bins {quantiles[0]}=18,30,60")
 
 
-def _renamed(table: pa.Table, wanted: ColumnOptions, place: str) -> pa.Table:
-    return renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, place)
+def _renamed(table: pa.Table, wanted: ColumnOptions, source: str) -> pa.Table:
+    return renamed(table, {"--prediction-column": (wanted.prediction, Y_PRED), "--truth-column": (wanted.truth, Y_TRUE)}, source)
 
 
 def _keys(schema: pa.Schema, named: Sequence[str], wanted: ColumnOptions) -> tuple[list[str], list[str]]:
     """Return the columns to count by, and those that are not used: identifiers, numbers and what is not text."""
-    asked = {*(wanted.attributes or wanted.slices), *(each.column for each in wanted.bins)}
+    requested = {*(wanted.attributes or wanted.slices), *(binning.column for binning in wanted.bins)}
     by_rule = not wanted.attributes and not wanted.slices
     keys, unused = [], []
     for name, field in zip(named, schema, strict=True):
         numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
         candidate = by_rule and holds_labels(field.type) and not numeric and not name.startswith(SCORE) and name not in ID_COLUMNS
-        if candidate or _is_answer(name) or name in asked:
+        if candidate or _is_answer(name) or name in requested:
             keys.append(name)
         elif not name.startswith(SCORE):
             unused.append(quoted(name))
@@ -107,9 +109,9 @@ def _is_answer(name: str) -> bool:
 class _Counted:
     """Combinations and how often each occurs, of as many batches as were added."""
 
-    def __init__(self, keys: Sequence[str], wanted: ColumnOptions, place: str, scores: CountedScores | None):
-        self._keys, self._wanted, self._place, self._scores = list(keys), wanted, place, scores
-        self._fixed = {*(wanted.attributes or wanted.slices), *(each.column for each in wanted.bins)}
+    def __init__(self, keys: Sequence[str], wanted: ColumnOptions, source: str, scores: CountedScores | None):
+        self._keys, self._wanted, self._source, self._scores = list(keys), wanted, source, scores
+        self._fixed = {*(wanted.attributes or wanted.slices), *(binning.column for binning in wanted.bins)}
         self._held: list[pa.Table] = []
         self.dropped: list[str] = []
 
@@ -119,10 +121,10 @@ class _Counted:
             rows = self._scores.add(rows, self._attributes, batch)
             self._keys += [] if Y_PRED in self._keys else [Y_PRED]
         rows = rows.select(self._keys)
-        found = rows.group_by(self._keys, use_threads=False).aggregate([([], "count_all")])
-        found = found.set_column(found.column_names.index("count_all"), _ROWS, found["count_all"])
-        self._check_answers(found, rows, batch)
-        self._held.append(pa.table({name: _undictionaried(found[name]) for name in found.column_names}))
+        counts = rows.group_by(self._keys, use_threads=False).aggregate([([], "count_all")])
+        counts = counts.set_column(counts.column_names.index("count_all"), _ROWS, counts["count_all"])
+        self._check_answers(counts, rows, batch)
+        self._held.append(pa.table({name: _undictionaried(counts[name]) for name in counts.column_names}))
         if len(self._held) > _OFTEN:
             self._held = [self.together()]
 
@@ -134,25 +136,25 @@ class _Counted:
         """Return the answers to each question, and what is noteworthy of the table."""
         table = self.together()
         images = table[_ROWS].to_numpy()
-        asked, rows = replace(self._wanted, prediction=None, truth=None, bins=()), table.drop_columns([_ROWS])
+        options, rows = replace(self._wanted, prediction=None, truth=None, bins=()), table.drop_columns([_ROWS])
         if self._scores is None:
-            return read_answers(rows, asked, self._place, images)
-        answers, notes = read_answers(self._scores.without(rows), asked, self._place, images)
+            return read_answers(rows, options, self._source, images)
+        answers, notes = read_answers(self._scores.without(rows), options, self._source, images)
         margin, margin_count = self._scores.margins()
-        found = []
+        completed = []
         for answer in answers:
-            given = replace(answer.predictions, scores=np.zeros((len(images), 0), np.float32), margin=np.zeros(0, np.float32))
+            predictions = replace(answer.predictions, scores=np.zeros((len(images), 0), np.float32), margin=np.zeros(0, np.float32))
             if answer.measurement == PLAIN:
-                binned = self._scores.binned(list(map(str, given.attributes.columns)))
-                given = replace(given, margin=margin, margin_count=margin_count, binned=binned)
-            found.append(replace(answer, predictions=given))
+                binned = self._scores.binned(list(map(str, predictions.attributes.columns)))
+                predictions = replace(predictions, margin=margin, margin_count=margin_count, binned=binned)
+            completed.append(replace(answer, predictions=predictions))
         differ = self._scores.not_the_highest
-        return tuple(found), (*notes, *([Note("not_the_highest_score", {"count": differ})] if differ else []))
+        return tuple(completed), (*notes, *([Note("not_the_highest_score", {"count": differ})] if differ else []))
 
     def together(self) -> pa.Table:
         """Return one row a combination, in the order in which they were met first, and drop the columns of too many levels."""
         if not self._held:
-            raise DataError(f"{self._place} has columns but no rows", fix="give parts with one row a prediction")
+            raise DataError(f"{self._source} has columns but no rows", fix="give parts with one row a prediction")
         summed = self._summed(pa.concat_tables(self._held, promote_options="permissive"))
         for name in [name for name in self._attributes if name not in self._fixed]:
             if pc.count_distinct(summed[name]).as_py() > FEW_LEVELS:
@@ -161,7 +163,7 @@ class _Counted:
         summed = self._summed(summed.select([*self._keys, _ROWS]))
         if len(summed) > MOST_COMBINATIONS:
             raise DataError(
-                f"{self._place}: {len(summed):,} combinations of {', '.join(map(quoted, self._keys))}",
+                f"{self._source}: {len(summed):,} combinations of {', '.join(map(quoted, self._keys))}",
                 why=f"counts are kept of at most {MOST_COMBINATIONS:,}",
                 fix="name fewer columns: --attributes race,gender",
             )
@@ -171,12 +173,12 @@ class _Counted:
         summed = table.group_by(self._keys, use_threads=False).aggregate([(_ROWS, "sum")])
         return summed.rename_columns([_ROWS if name == f"{_ROWS}_sum" else name for name in summed.column_names])
 
-    def _check_answers(self, found: pa.Table, rows: pa.Table, batch: PartRows) -> None:
+    def _check_answers(self, counts: pa.Table, rows: pa.Table, batch: PartRows) -> None:
         """Raise what is wrong with the answers, naming the row of its part: after counting nobody knows it any more."""
         for name in filter(_is_answer, self._keys):
             truth = not name.startswith(Y_PRED)
             try:
-                read_labels(found[name], name, batch.part, missing=truth)
+                read_labels(counts[name], name, batch.part, missing=truth)
             except DataError:
                 read_labels(rows[name], name, batch.part, missing=truth, start=batch.start)
                 raise
@@ -185,8 +187,8 @@ class _Counted:
 def _cut(rows: pa.Table, bins: Sequence[Bins], batch: PartRows) -> pa.Table:
     if not bins:
         return rows
-    place = f"{batch.part}, of the {len(rows):,} rows from row {batch.start + 1} on" if batch.start else batch.part
-    return bin_table(rows, bins, place)[0]
+    source = f"{batch.part}, of the {len(rows):,} rows from row {batch.start + 1} on" if batch.start else batch.part
+    return bin_table(rows, bins, source)[0]
 
 
 def _undictionaried(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -50,16 +50,16 @@ class CountedScores:
         """Count the scores of some rows; return the rows with the answers that these give, where no column holds answers."""
         shares = self._shares(rows, batch)
         best = shares.argmax(axis=1)
-        given = best
+        answered = best
         if Y_PRED in rows.column_names:
-            given = self._given(rows, batch)
-            self.not_the_highest += int(np.count_nonzero(shares[np.arange(len(shares)), given] < shares.max(axis=1)))
+            answered = self._given(rows, batch)
+            self.not_the_highest += int(np.count_nonzero(shares[np.arange(len(shares)), answered] < shares.max(axis=1)))
         else:
             answers = pa.DictionaryArray.from_arrays(pa.array(best.astype(np.int16)), pa.array(self.labels, pa.string()))
             rows = rows.append_column(Y_PRED, answers)
         second, first = np.partition(shares, -2, axis=1)[:, -2:].T
         self._count_margins(np.asarray(first - second))
-        confidence = shares[np.arange(len(shares)), given].astype(np.float64)
+        confidence = shares[np.arange(len(shares)), answered].astype(np.float64)
         columns = {
             _BIN: pa.array(_upper_edge(confidence)),
             _SUM: pa.array(_units(confidence)),
@@ -90,30 +90,30 @@ class CountedScores:
 
     def _shares(self, rows: pa.Table, batch: PartRows) -> Float[np.ndarray, "n k"]:
         try:
-            found = read_scores(rows, self._columns, start=batch.start)
+            scores = read_scores(rows, self._columns, start=batch.start)
         except DataError as error:
             where = ", ".join(filter(None, (batch.part, error.where)))
             raise DataError(error.what, where=where, why=error.why, fix=error.fix) from error
-        assert found is not None  # noqa: S101  (there are columns)
-        return found.shares
+        assert scores is not None  # noqa: S101  (there are columns)
+        return scores.shares
 
     def _given(self, rows: pa.Table, batch: PartRows) -> Int[np.ndarray, "n"]:
         """Return the place of the given answer among the labels; DataError for one that has no score."""
         text = read_labels(rows[Y_PRED], Y_PRED, batch.part, start=batch.start)
-        places = {label: place for place, label in enumerate(self.labels)}
-        if unexpected := [level for level in text.dictionary.to_pylist() if level not in places]:
+        positions = {label: position for position, label in enumerate(self.labels)}
+        if unexpected := [level for level in text.dictionary.to_pylist() if level not in positions]:
             raise DataError(
                 f"{batch.part}: y_pred holds {quoted(unexpected[0])}, which has no score",
                 why=f"the labels with scores are {', '.join(map(quoted, self.labels[:20]))}",
                 fix="give each label a column of scores, or none",
             )
-        by_code = np.array([places[level] for level in text.dictionary.to_pylist()], np.int64)
+        by_code = np.array([positions[level] for level in text.dictionary.to_pylist()], np.int64)
         return np.asarray(by_code[text.indices.to_numpy(zero_copy_only=False)])
 
     def _count_margins(self, margins: Float[np.ndarray, "n"]) -> None:
-        place = np.minimum((margins.astype(np.float64) * BINS).astype(np.int64), BINS - 1)
-        np.add.at(self._margins, place, 1)
-        np.add.at(self._margin_sums, place, _units(margins.astype(np.float64)))
+        bin_numbers = np.minimum((margins.astype(np.float64) * BINS).astype(np.int64), BINS - 1)
+        np.add.at(self._margins, bin_numbers, 1)
+        np.add.at(self._margin_sums, bin_numbers, _units(margins.astype(np.float64)))
 
     def _hold(self, name: str, counted: pa.Table) -> None:
         plain = {key: _plain(counted[key]) for key in counted.column_names}
@@ -141,9 +141,9 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _summed(table: pa.Table, keys: Sequence[str]) -> pa.Table:
-    found = table.group_by(list(keys), use_threads=False).aggregate([(_SUM, "sum"), (_N, "sum")])
+    sums = table.group_by(list(keys), use_threads=False).aggregate([(_SUM, "sum"), (_N, "sum")])
     back = {f"{_SUM}_sum": _SUM, f"{_N}_sum": _N}
-    return found.rename_columns([back.get(name, name) for name in found.column_names])
+    return sums.rename_columns([back.get(name, name) for name in sums.column_names])
 
 
 def _bins(name: str, table: pa.Table) -> ScoreBins:
