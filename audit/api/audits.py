@@ -112,10 +112,10 @@ class Audit:
             raise DataError("the predictions of this audit cannot be read", where=path.name, why=str(error)[:200], fix=AGAIN) from error
 
     def _table(self) -> pa.Table:
-        if any(prediction.count is not None for each in self.audited for prediction in each.predictions.values()):
+        if any(prediction.count is not None for audited in self.audited for prediction in audited.predictions.values()):
             why = "predictions in parts are counted as they are read, and no row is kept"
             raise DataError("this audit has no predictions of single images", why=why, fix="audit one file: predictions=FILE")
-        return predictions_table((each.result, each.predictions) for each in self.audited)
+        return predictions_table((audited.result, audited.predictions) for audited in self.audited)
 
     def finding(self, name: str, audit: int | None = None) -> Finding:
         """Return a finding by its id, or by a name that `--fail-on` takes, such as ``"role.accuracy by gender"``.
@@ -131,7 +131,7 @@ class Audit:
         """
         result, wanted = lookup.finding(self.results, finding, audit)
         named = result.model.name, result.probe.name
-        if sum((each.model.name, each.probe.name) == named for each in self.results.audits) > 1:
+        if sum((audit_result.model.name, audit_result.probe.name) == named for audit_result in self.results.audits) > 1:
             raise DataError(
                 f"two models called {named[0]!r} in one audit", why="their predictions cannot be told apart", fix="audit each by itself"
             )
@@ -163,7 +163,7 @@ class Audit:
             raise UsageError(f"cannot compare with {show_value(wrong[0])}", fix="audit.load(DIR) gives the audit of a directory")
         from audit.api.changes import compare_sides  # with the pages of comparisons
 
-        sides = [side for each in (self, *others) for side in each.sides()]
+        sides = [side for audit in (self, *others) for side in audit.sides()]
         return compare_sides(sides, CompareRequest(sides=(self, *others), series=series, tolerance=tolerance), Clock())
 
     def sides(self) -> tuple[Side, ...]:
@@ -172,9 +172,9 @@ class Audit:
             return comparison_sides.read(self.directory or Path())
         table = self._table()
         table = table.select([name for name in table.column_names if not name.startswith(SCORE)])
-        for place, name in enumerate(table.column_names):
+        for position, name in enumerate(table.column_names):
             if name != "id":
-                table = table.set_column(place, name, table[name].dictionary_encode())
+                table = table.set_column(position, name, table[name].dictionary_encode())
         sha256 = hashlib.sha256(to_json(self.results).encode("utf-8", "surrogatepass")).hexdigest()
         return comparison_sides.sides_of(self.results, table, self.directory or Path("not saved"), sha256)
 

@@ -61,7 +61,7 @@ def exclusions(value: Any) -> Path | tuple[str, ...]:
     """Check what names the images to leave out."""
     if isinstance(value, str | Path):
         return Path(value)
-    if not isinstance(value, list | tuple) or not value or not all(isinstance(each, str) for each in value):
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(identifier, str) for identifier in value):
         raise ValueError("the path of a list, or a sequence of identifiers")
     return tuple(dict.fromkeys(value))
 
@@ -79,9 +79,9 @@ def read_models(request: Any) -> None:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise DataError(f"cannot read the models in {str(request.models)!r}", why=why, fix="give a text file, a model a line") from error
-    if not (found := tuple(dict.fromkeys(filter(None, lines)))):
+    if not (models := tuple(dict.fromkeys(filter(None, lines)))):
         raise DataError(f"{str(request.models)!r} names no model", fix="write a model on each line, as --model takes it")
-    object.__setattr__(request, "model", (*request.model, *found))  # a request is frozen once it is made
+    object.__setattr__(request, "model", (*request.model, *models))  # a request is frozen once it is made
     object.__setattr__(request, "models", None)
 
 
@@ -96,13 +96,13 @@ def bins(value: Any) -> tuple[str, ...]:
 
     if isinstance(value, Mapping):
         value = [f"{name}={','.join(map(str, cuts)) + ',' if isinstance(cuts, list | tuple) else cuts}" for name, cuts in value.items()]
-    given = [value] if isinstance(value, str) else value
-    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise ValueError("NAME=18,30,60, a sequence of such, or a mapping of names to edges")
-    named = [parse_bins(each).column for each in given]
+    named = [parse_bins(text).column for text in texts]
     if len(set(named)) < len(named):
         raise ValueError("each column once")
-    return tuple(given)
+    return tuple(texts)
 
 
 def pairs(value: Any) -> tuple[str, ...]:
@@ -111,12 +111,12 @@ def pairs(value: Any) -> tuple[str, ...]:
 
     if isinstance(value, Mapping):
         value = [f"{name}={columns if isinstance(columns, str) else ','.join(columns)}" for name, columns in value.items()]
-    given = [value] if isinstance(value, str) else value
-    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise ValueError("ATTRIBUTE=COLUMN, a sequence of such, or a mapping of attributes to columns")
-    for each in given:
-        parse_pairs(each)
-    return tuple(given)
+    for text in texts:
+        parse_pairs(text)
+    return tuple(texts)
 
 
 def groups(value: Any) -> tuple[tuple[str, ...], ...]:
@@ -128,8 +128,8 @@ def groups(value: Any) -> tuple[tuple[str, ...], ...]:
 
 def model_args(value: Any) -> Any:
     """Check what is stated about models."""
-    each = value if isinstance(value, list | tuple) else [value]
-    for one in each:
+    values = value if isinstance(value, list | tuple) else [value]
+    for one in values:
         words = [*one, *one.values()] if isinstance(one, Mapping) else [one]
         if not all(word is None or isinstance(word, str) for word in words):
             raise ValueError("'name=value', a mapping of text to text, or one of them for each model")
@@ -163,10 +163,10 @@ def encoding(value: Any) -> str:
 
 def about_data(request: Any) -> None:
     """Raise `UsageError` where an option says how a table of data is read, and none is named."""
-    given = [name for name in ("image_root", "image_column", "encoding") if getattr(request, name) is not None]
-    if given and not isinstance(request.data, str):
+    names = [name for name in ("image_root", "image_column", "encoding") if getattr(request, name) is not None]
+    if names and not isinstance(request.data, str):
         where = "without --data" if request.data is None else f"with data of type {type(request.data).__name__}"
-        raise UsageError(f"{flag(given[0])} cannot be used {where}", why="it says how a table in a file is read", fix="leave it out")
+        raise UsageError(f"{flag(names[0])} cannot be used {where}", why="it says how a table in a file is read", fix="leave it out")
     if request.image_root is not None and not request.image_root.is_dir():
         raise UsageError(f"no folder {str(request.image_root)!r}", where="--image-root", fix="name the folder that the images are in")
 
@@ -174,23 +174,23 @@ def about_data(request: Any) -> None:
 def about_texts(request: Any) -> None:
     """Raise `UsageError` where an option is about answers, and there are texts."""
     about_answers = ("outcome", "pairs", "depth", "by", "prediction_column", "truth_column", "tags", "fail_on")
-    if given := [name for name in about_answers if is_given(getattr(request, name))]:
-        raise UsageError(f"--texts cannot be used with {flag(given[0])}", why="a text is not one of several answers", fix="leave it out")
+    if names := [name for name in about_answers if is_given(getattr(request, name))]:
+        raise UsageError(f"--texts cannot be used with {flag(names[0])}", why="a text is not one of several answers", fix="leave it out")
 
 
 def about_tags(request: Any) -> None:
     """Raise `UsageError` where an option is about one answer an image, and an image has several labels."""
     one_answer = ("probe", "outcome", "pairs", "prediction_column", "truth_column", "weights")
-    if given := [name for name in one_answer if is_given(getattr(request, name))]:
+    if names := [name for name in one_answer if is_given(getattr(request, name))]:
         raise UsageError(
-            f"--tags cannot be used with {flag(given[0])}", why="an image has several labels, none of them the answer", fix="leave it out"
+            f"--tags cannot be used with {flag(names[0])}", why="an image has several labels, none of them the answer", fix="leave it out"
         )
 
 
 def about_replicates(request: Any) -> None:
     """Refuse replicates that are one thing twice, or one alone."""
-    given = [str(each) if isinstance(each, str | Path) else id(each) for each in (*request.model, *request.predictions)]
-    if twice := [each for each in given if given.count(each) > 1]:
+    replicates = [str(source) if isinstance(source, str | Path) else id(source) for source in (*request.model, *request.predictions)]
+    if twice := [replicate for replicate in replicates if replicates.count(replicate) > 1]:
         named = "one object" if isinstance(twice[0], int) else repr(twice[0])
         raise UsageError(f"{named} is given twice", where="--as-replicates", fix="give each replicate once: another seed, another step")
     if len(request.model) == 1:

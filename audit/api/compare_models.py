@@ -50,27 +50,29 @@ def run_comparison(request: CompareRequest) -> Changes:
     models = {_key(side): side for side in request.sides if not _is_finished(side)}
     _check_options(request, list(models.values()))
     if len(models) > 1:
-        asked = AuditRequest.of({"model": tuple(models.values()), **request.audit_options()})
-        check_models(asked, [(probe, dataset_of(probe, asked)) for probe in probes_of(asked)])
+        audit_request = AuditRequest.of({"model": tuple(models.values()), **request.audit_options()})
+        check_models(audit_request, [(probe, dataset_of(probe, audit_request)) for probe in probes_of(audit_request)])
     finished = [side for side in request.sides if _key(side) not in models]
     sides = {_key(side): side.sides() if isinstance(side, Audit) else read(Path(side)) for side in finished}
-    gates = ChangeGates.of(request.fail_on, _questions([each for found in sides.values() for each in found], request))
+    gates = ChangeGates.of(
+        request.fail_on, _questions([finished_audit for finished_audits in sides.values() for finished_audit in finished_audits], request)
+    )
     with RunDirectory(request.out, COMPARISON, LOG) as directory:
         directory.open()
-        for place, (key, model) in enumerate(models.items(), 1):
-            asked = _audit_request(request, model, place)
-            if directory.folder is not None and asked.out is not None:
-                directory.folder.open().folder(f"audits/{asked.out.name}", make=True)  # and no link
-            found = run_audit(asked)
-            report = f"{found.directory / 'report.html'}\n" if found.directory else ""
-            LOG.info("%s\n%s", audit_lines(found.results), report)
-            sides[key] = found.sides()
-        together = [each for side in request.sides for each in sides[_key(side)]]
+        for number, (key, model) in enumerate(models.items(), 1):
+            audit_request = _audit_request(request, model, number)
+            if directory.folder is not None and audit_request.out is not None:
+                directory.folder.open().folder(f"audits/{audit_request.out.name}", make=True)  # and no link
+            audit = run_audit(audit_request)
+            report = f"{audit.directory / 'report.html'}\n" if audit.directory else ""
+            LOG.info("%s\n%s", audit_lines(audit.results), report)
+            sides[key] = audit.sides()
+        together = [finished_audit for side in request.sides for finished_audit in sides[_key(side)]]
         distinct_names(together)
         changes = compare_sides(together, request, clock)
         facts = gates.decide(changes.facts, _questions(together, request))
         changes = replace(changes, facts=facts, gate_policy=request.gate_policy)
-        LOG.info("compared %s", ", ".join(each.name for each in changes.facts.sides))
+        LOG.info("compared %s", ", ".join(side.name for side in changes.facts.sides))
         if directory.folder is not None:
             write(directory.folder, changes.facts)
         if request.junit is not None:
@@ -84,8 +86,8 @@ def _questions(sides: Sequence[FinishedAudit], request: CompareRequest) -> tuple
 
     if sides:
         return tuple(dict.fromkeys(question for side in sides for question in found_questions(side.results)))
-    asked = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
-    return planned_questions(measurement for probe in asked for measurement in probe.measurements)
+    chosen = [probes.get(probe) if isinstance(probe, str) else probe for probe in request.probe]
+    return planned_questions(measurement for probe in chosen for measurement in probe.measurements)
 
 
 def _key(side: Any) -> str | int:
@@ -113,12 +115,12 @@ def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
         raise UsageError(what, why="every side is a finished audit", fix="leave it out, or name models instead")
 
 
-def _audit_request(request: CompareRequest, model: Any, place: int) -> AuditRequest:
+def _audit_request(request: CompareRequest, model: Any, number: int) -> AuditRequest:
     """Return the request of an audit of one model, into a folder of its own below the comparison's."""
     LOG.info("auditing %s", short_name(model))
-    given: dict[str, Any] = {"model": model, **request.audit_options()}
+    options: dict[str, Any] = {"model": model, **request.audit_options()}
     if request.out is not None:
         folder = re.sub(r"[^\w.-]", "-", short_name(model)).strip(".-") or "model"
-        given["out"] = request.out / "audits" / f"{place}-{folder}"
-    asked = AuditRequest.of(given)
-    return AuditRequest.of({**given, "command": tuple(map(scrub, asked.words("vlm-audit run")))})
+        options["out"] = request.out / "audits" / f"{number}-{folder}"
+    audit_request = AuditRequest.of(options)
+    return AuditRequest.of({**options, "command": tuple(map(scrub, audit_request.words("vlm-audit run")))})

@@ -38,9 +38,9 @@ def _part(value: Any) -> Any:
 
 def _actors(value: Any) -> tuple[int, int]:
     """Check a number of actors, or the fewest and the most."""
-    given = value.split(",") if isinstance(value, str) else value if isinstance(value, tuple | list) else [value]
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, tuple | list) else [value]
     try:
-        numbers = [int(each) for each in given]
+        numbers = [int(part) for part in parts]
     except (TypeError, ValueError):
         numbers = []
     if len(numbers) not in (1, 2) or not 1 <= numbers[0] <= numbers[-1]:
@@ -95,22 +95,22 @@ def fill_cache(request: EmbedRequest) -> list[Filled]:
     probes = inputs.probes_of(request)
     datasets = [inputs.dataset_of(probe, request) for probe in probes]
     part = WHOLE if request.engine == "ray" else request.part or Part.of_environment(os.environ)
-    asked = list(zip(probes, datasets, strict=True))
-    models.check_models(request, asked)
+    probes_with_data = list(zip(probes, datasets, strict=True))
+    models.check_models(request, probes_with_data)
     done: list[Filled] = []
     for model, args in models.models_in_turn(request):
         with models.loaded(model, args, request) as (encoder, root):
             _check_kept(encoder, root)
-            models.check_fit(encoder, asked, request, root)
+            models.check_fit(encoder, probes_with_data, request, root)
             plan = FillPlan(
                 root, part, _engine(request, model, args), request.batch_size, request.what_if, request.stages or FillPlan.stages
             )
-            for probe, dataset in asked:
+            for probe, dataset in probes_with_data:
                 LOG.info("model %s  probe %s  images %d  part %s", encoder.record.name, probe.name, len(dataset.images), part)
                 done += _filled(encoder, probe, dataset, plan, request)
         del encoder
         gc.collect()  # one model at a time in memory
-    if not all(each.whole for each in done):
+    if not all(filled.whole for filled in done):
         why = "the log says which, and why"
         raise MachineError("the cache did not take all embeddings", why=why, fix="make room, or wait for the store, and run again")
     return done

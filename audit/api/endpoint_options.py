@@ -56,9 +56,9 @@ class EndpointRequest(Request):
     def check_endpoint(self, models: tuple[Any, ...]) -> None:
         """Refuse options of an endpoint where no model is behind one, and such a model without an address; UsageError."""
         served = [model for model in models if is_served(model)]
-        given = [name for name in ENDPOINT_OPTIONS if checks.is_given(getattr(self, name))]
-        if given and not served:
-            raise UsageError(f"{flag(given[0])} requires --model api:NAME", fix="leave it out")
+        names = [name for name in ENDPOINT_OPTIONS if checks.is_given(getattr(self, name))]
+        if names and not served:
+            raise UsageError(f"{flag(names[0])} requires --model api:NAME", fix="leave it out")
         if served and self.base_url is None:
             fix = f"--model {served[0]} --base-url http://localhost:8000/v1"
             raise UsageError("--base-url is missing", why="a model behind an endpoint has an address", fix=fix)
@@ -68,16 +68,16 @@ class EndpointRequest(Request):
     def endpoint_settings(self, spec: str) -> EndpointSettings:
         """Return what is said about the endpoint of a model; UsageError or DataError where it cannot be."""
         name = model_name(spec)
-        given = {
+        settings = {
             "key_variable": self.api_key_from, "mode": self.answer_mode, "in_flight": self.in_flight, "repeats": self.repeats,
             "max_new_tokens": self.max_new_tokens, "patience_s": self.patience, "max_requests": self.max_requests,
             "max_cost": self.max_cost, "prices": read_prices(self.prices, name) if self.prices else None, "log": self.answer_log,
         }  # fmt: skip
-        stated: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        stated: dict[str, Any] = {key: value for key, value in settings.items() if value is not None}
         return EndpointSettings(self.base_url or "", confirm_upload=self.confirm_upload, replay=self.replay, **stated)
 
 
-ENDPOINT_OPTIONS = tuple(name for name, (each, _) in options(EndpointRequest).items() if each.section == ENDPOINT)
+ENDPOINT_OPTIONS = tuple(name for name, (option, _) in options(EndpointRequest).items() if option.section == ENDPOINT)
 """Those that mean nothing of a local model."""
 
 

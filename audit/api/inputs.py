@@ -50,16 +50,16 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
     """Return the probes of a request, with its clusters and slices; UsageError if the probe or the what-if does not exist."""
     import probes
 
-    chosen = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
+    chosen = [probes.get(probe) if isinstance(probe, str) else probe for probe in request.probe]
     chosen = [probe if probe.fitted is None or request.predictions else _fitted(probe, request) for probe in chosen]
     made_in_python = [probe for probe, spec in zip(chosen, request.probe, strict=True) if probe is spec]
-    for mistake in (each for probe in made_in_python for each in mistakes(probe, prompted=not request.predictions)):
+    for mistake in (mistake for probe in made_in_python for mistake in mistakes(probe, prompted=not request.predictions)):
         raise mistake.error(None)
     if request.what_if:
         chosen_methods(request.what_if)
         if without_plan := [probe.name for probe in chosen if not probe.what_ifs]:
             raise UsageError(f"probe {without_plan[0]!r} plans no what-ifs", fix="leave --what-if out, or give the probe `what_ifs`")
-        for plan, measurements in ((plan, each.measurements) for each in chosen for plan in each.what_ifs):
+        for plan, measurements in ((plan, probe.measurements) for probe in chosen for plan in probe.what_ifs):
             planned_claim(plan, measurements, place_of(plan.finding, request.probe))
     if request.no_inference:
         chosen = list(map(without_inference, chosen))
@@ -79,7 +79,7 @@ def _fitted(probe: Probe, request: AuditRequest) -> Probe:
 
 def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
     """Return the gates of a request. Which questions external predictions can answer is known only from the file."""
-    if not request.as_replicates and (means := [each for each in request.fail_on if parse(each).subject == "gap_mean"]):
+    if not request.as_replicates and (means := [gate for gate in request.fail_on if parse(gate).subject == "gap_mean"]):
         what = f"{FLAG} {means[0]!r} requires --as-replicates"
         raise UsageError(what, why="it is about the mean of several seeds or checkpoints", fix="gap[…] is about each model")
     if any(map(is_served, request.model)):  # asked more than the probe says: how often no answer is given
@@ -111,19 +111,19 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
         dataset = with_attributes(dataset, request.attributes_from, request.encoding)
     dataset = bin_dataset(dataset, tuple(map(parse_bins, request.bins)))
     known = set(map(str, dataset.attributes.columns))
-    asked = [(name, "to slice by") for measurement in probe.measurements for claim in measurement.claims for name in claim.by]
-    asked += [(measurement.truth, "with the true answers") for measurement in probe.measurements if measurement.truth]
-    asked += [(name, "to pair images by") for pair in probe.paired for name in (pair.attribute, *pair.within, pair.cluster)]
-    asked += [(probe.cluster, "to tell clusters by")] if probe.cluster else []
-    for name, purpose in asked:
+    needed_columns = [(name, "to slice by") for measurement in probe.measurements for claim in measurement.claims for name in claim.by]
+    needed_columns += [(measurement.truth, "with the true answers") for measurement in probe.measurements if measurement.truth]
+    needed_columns += [(name, "to pair images by") for pair in probe.paired for name in (pair.attribute, *pair.within, pair.cluster)]
+    needed_columns += [(probe.cluster, "to tell clusters by")] if probe.cluster else []
+    for name, purpose in needed_columns:
         if name not in known:
-            place = place_of(name, request.probe)
-            raise UsageError(f"no attribute {name!r} {purpose} in {dataset.name}", where=place, fix=nearest(name, known))
+            where = place_of(name, request.probe)
+            raise UsageError(f"no attribute {name!r} {purpose} in {dataset.name}", where=where, fix=nearest(name, known))
     _check_groups(dataset, probe)
     if request.nested:
         _check_nested(dataset, probe.cluster, request.nested)
     if probe.weights:
-        dataset = with_weights(dataset, probe.weights, [name for name, _ in asked])
+        dataset = with_weights(dataset, probe.weights, [name for name, _ in needed_columns])
     if request.exclude:
         dataset = without(dataset, *_excluded(request.exclude))
         LOG.info("left out %s (%s)", in_words(dataset.exclusions[-1].count, "image"), dataset.exclusions[-1].reason)
@@ -146,9 +146,9 @@ def _loaded(probe: Probe, request: AuditRequest) -> Dataset:
 
 def _no_images(probe: Probe, request: AuditRequest) -> Dataset:
     """Return the data set of a probe that needs no image; UsageError where the request says what to do with images."""
-    given = [name for name in ("data", "limit", "exclude", "bins", "include_examples") if is_given(getattr(request, name))]
-    if given:
-        what = f"--{given[0].replace('_', '-')} cannot be used with the probe {probe.name!r}"
+    names = [name for name in ("data", "limit", "exclude", "bins", "include_examples") if is_given(getattr(request, name))]
+    if names:
+        what = f"--{names[0].replace('_', '-')} cannot be used with the probe {probe.name!r}"
         raise UsageError(what, why="it looks at no image", fix="leave it out")
     return Dataset(
         probe.name, (), pd.DataFrame(index=pd.Index([], dtype="str")), {}, fingerprint(pd.DataFrame()), "no images", probe.licence
@@ -160,17 +160,17 @@ def _check_groups(dataset: Dataset, probe: Probe) -> None:
     compared = dict.fromkeys(name for measurement in probe.measurements for claim in measurement.claims for name in claim.by)
     groups = {name: set(dataset.attributes[name]) - {UNKNOWN} for name in compared}
     if groups and all(len(group) < 2 for group in groups.values()):
-        name, found = next(iter(groups.items()))
+        name, levels = next(iter(groups.items()))
         raise DataError(
-            f"{dataset.name} has {len(found)} group{'' if len(found) == 1 else 's'} in the column {name!r}",
-            why=f"found {', '.join(map(repr, found)) or 'missing values only'}; groups are compared with each other, so two are required",
+            f"{dataset.name} has {len(levels)} group{'' if len(levels) == 1 else 's'} in the column {name!r}",
+            why=f"found {', '.join(map(repr, levels)) or 'missing values only'}; groups are compared with each other, so two are required",
             fix="give data that show at least two groups",
         )
 
 
 def _location(request: AuditRequest) -> Any:
-    given = {name: value for name in ("encoding", "image_root", "image_column") if (value := getattr(request, name)) is not None}
-    return DataLocation(request.data, **given) if given else request.data
+    options = {name: value for name in ("encoding", "image_root", "image_column") if (value := getattr(request, name)) is not None}
+    return DataLocation(request.data, **options) if options else request.data
 
 
 def _check_nested(dataset: Dataset, cluster: str | None, nested: Group) -> None:
@@ -188,7 +188,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         prediction=request.prediction_column, truth=request.truth_column, encoding=request.encoding,
         bins=tuple(map(parse_bins, request.bins)),
         tags=request.tags, texts=request.texts, beside=beside(request),
-        changing=tuple(each.attribute for each in map(parse_pairs, request.pairs)),
+        changing=tuple(pair.attribute for pair in map(parse_pairs, request.pairs)),
     )  # fmt: skip
     files = []
     parts = [source for source in request.predictions if isinstance(source, Path) and is_parts(source)]
@@ -209,15 +209,15 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
 
 def _check_parts(request: AuditRequest, parts: Path) -> None:
     """Raise `UsageError` for what needs single rows: predictions in parts are counted as they are read."""
-    for what, given in (("--exclude", request.exclude), ("--nested", request.nested), ("other predictions", request.predictions[1:])):
-        if given:
+    for what, value in (("--exclude", request.exclude), ("--nested", request.nested), ("other predictions", request.predictions[1:])):
+        if value:
             why = f"{parts_name(parts)} is read in parts, of which no row is kept"
             raise UsageError(f"{what} cannot be used with parts of predictions", why=why, fix="leave it out, or give one file")
 
 
 def beside(request: AuditRequest) -> Group:
     """Return the columns that say which rows are pairs, and which pairs belong together: only `attributes` makes attributes of them."""
-    within = [name for each in map(parse_pairs, request.pairs) for name in each.within]
+    within = [name for pair in map(parse_pairs, request.pairs) for name in pair.within]
     cluster = [request.cluster] if request.pairs and request.cluster else []
     return tuple(name for name in dict.fromkeys([*within, *cluster]) if name not in (request.attributes or ()))
 

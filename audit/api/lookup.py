@@ -25,15 +25,15 @@ N = TypeVar("N", bound=NamedQuestion)
 
 def planned_questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion, ...]:
     """Return every question that these measurements ask, under the names of the findings that they will become."""
-    found = []
+    questions = []
     for measurement in measurements:
         for claim in measurement.claims:
             better = claim.better or METRICS[claim.metric].better
             planned = PlannedQuestion(
                 finding_id(measurement.name, claim), measurement.name, claim.metric, claim.outcome, claim.by, claim.primary, better
             )
-            found.append(_named(planned, measurement.truth))
-    return tuple(found)
+            questions.append(_named(planned, measurement.truth))
+    return tuple(questions)
 
 
 def found_questions(results: Results) -> tuple[GateQuestion, ...]:
@@ -43,7 +43,7 @@ def found_questions(results: Results) -> tuple[GateQuestion, ...]:
 
 def _named(question: NamedQuestion, truth: str | None) -> GateQuestion:
     """Return a question with its names, given the attribute that holds the true answers; where one was put, a terminal shows the last."""
-    title, shown = (f"{said(question, truth)} by {attributes(question.attributes)}" for said in (words.subject_of, words.metric_of))
+    title, shown = (f"{phrase(question, truth)} by {attributes(question.attributes)}" for phrase in (words.subject_of, words.metric_of))
     named = gate_question(question, title, shown)
     # Whoever planned a share did not know yet whether its truth would be.
     plain = title.replace(f" {words.AT_EQUAL_TRUTH}", "")
@@ -53,13 +53,15 @@ def _named(question: NamedQuestion, truth: str | None) -> GateQuestion:
 def finding(results: Results, name: str, audit: int | None = None) -> tuple[AuditResult, Finding]:
     """Return a finding with its audit: the one at the place `audit`, or the first that has it; UsageError if there is not one."""
     audits = results.audits if audit is None else [at(results.audits, audit, "audit")]
-    return _found(name, ((each, every, words.truth_of(every, each)) for each in audits for every in each.findings))
+    return _found(
+        name, ((audit_result, every, words.truth_of(every, audit_result)) for audit_result in audits for every in audit_result.findings)
+    )
 
 
 def change(facts: Comparisons, name: str, comparison: int | None = None) -> tuple[Comparison, Change]:
     """Return a change with its comparison: the one at a place, or the first that has it; raises as `finding` does."""
     compared = facts.comparisons if comparison is None else [at(facts.comparisons, comparison, "comparison")]
-    return _found(name, ((each, every, every.truth) for each in compared for every in each.changes))
+    return _found(name, ((comparison_result, every, every.truth) for comparison_result in compared for every in comparison_result.changes))
 
 
 def followed(facts: Comparisons, name: str) -> Trajectory:
@@ -67,7 +69,7 @@ def followed(facts: Comparisons, name: str) -> Trajectory:
     if not facts.series:
         raise UsageError("no series was compared", why="these are not checkpoints of one run", fix="compare(…, series=True)")
     followed = (trajectory for series in facts.series for trajectory in series.trajectories)
-    return _found(name, ((None, each, each.truth) for each in followed))[1]
+    return _found(name, ((None, trajectory, trajectory.truth) for trajectory in followed))[1]
 
 
 def _found(name: str, named: Iterable[tuple[T, N, str | None]]) -> tuple[T, N]:
@@ -75,34 +77,38 @@ def _found(name: str, named: Iterable[tuple[T, N, str | None]]) -> tuple[T, N]:
     if not isinstance(name, str):
         raise UsageError(f"a question of type {type(name).__name__}", fix="name it as the summary does: 'race.accuracy by gender'")
     everything = list(named)
-    wanted = named_question(name, [_named(each, truth) for _, each, truth in everything]).id
-    return next((whose, each) for whose, each, _ in everything if each.id == wanted)
+    wanted = named_question(name, [_named(question, truth) for _, question, truth in everything]).id
+    return next((whose, question) for whose, question, _ in everything if question.id == wanted)
 
 
-def at(items: Sequence[T], place: int, what: str) -> T:
+def at(items: Sequence[T], position: int, what: str) -> T:
     """Return the item at a place, counted from 0."""
-    if not isinstance(place, int) or not 0 <= place < len(items):
-        raise UsageError(f"no {what} {place!r}", fix=f"counted from 0, there are {len(items)}")
-    return items[place]
+    if not isinstance(position, int) or not 0 <= position < len(items):
+        raise UsageError(f"no {what} {position!r}", fix=f"counted from 0, there are {len(items)}")
+    return items[position]
 
 
 def curve(audit: AuditResult, wanted: int | str) -> SpecificationCurve:
     """Return the prompt sensitivity of a question: by a place, a part of the text above them, or any name of the finding."""
     curves = audit.specifications
-    if isinstance(wanted, str) and (found := _finding_of(audit, wanted)):
-        same = [each for each in curves if (each.metric, each.outcome, each.attributes) == (found.metric, found.outcome, found.attributes)]
-        titled = [each for each in same if words.title(found, audit).casefold() in each.question.casefold()]
+    if isinstance(wanted, str) and (target := _finding_of(audit, wanted)):
+        same = [
+            candidate
+            for candidate in curves
+            if (candidate.metric, candidate.outcome, candidate.attributes) == (target.metric, target.outcome, target.attributes)
+        ]
+        titled = [candidate for candidate in same if words.title(target, audit).casefold() in candidate.question.casefold()]
         curves = tuple(titled or same) or curves
         wanted = 0 if len(curves) == 1 else wanted
-    return asked(curves, wanted, lambda each: each.question, "prompt-sensitivity curve", "this probe asks with one prompt only")
+    return asked(curves, wanted, lambda candidate: candidate.question, "prompt-sensitivity curve", "this probe asks with one prompt only")
 
 
 def tried(audit: AuditResult, wanted: int | str) -> WhatIfs:
     """Return the what-ifs of a question: by a place, a part of the text above them, or any name of the finding."""
-    if isinstance(wanted, str) and (found := _finding_of(audit, wanted)):
-        places = [place for place, what_if in enumerate(audit.what_ifs) if what_if.target and what_if.target.finding == found.id]
-        wanted = places[0] if places else wanted
-    return asked(audit.what_ifs, wanted, lambda each: sentence(each.question), "what-if", "run the audit with --what-if METHOD")
+    if isinstance(wanted, str) and (target := _finding_of(audit, wanted)):
+        positions = [position for position, what_if in enumerate(audit.what_ifs) if what_if.target and what_if.target.finding == target.id]
+        wanted = positions[0] if positions else wanted
+    return asked(audit.what_ifs, wanted, lambda what_if: sentence(what_if.question), "what-if", "run the audit with --what-if METHOD")
 
 
 def _finding_of(audit: AuditResult, name: str) -> Finding | None:
@@ -119,8 +125,8 @@ def asked(items: Sequence[T], wanted: int | str, text: Callable[[T], str], what:
         raise UsageError(f"there are no {what}s", fix=none)
     if isinstance(wanted, int):
         return at(items, wanted, what)
-    found = [each for each in items if wanted.casefold() in text(each).casefold()]
-    if len(found) != 1:
+    matches = [item for item in items if wanted.casefold() in text(item).casefold()]
+    if len(matches) != 1:
         fix = f"its place, or more of its words: {'; '.join(map(text, items))}"
-        raise UsageError(f"{len(found) or 'no'} {what}s ask {wanted!r}", fix=fix)
-    return found[0]
+        raise UsageError(f"{len(matches) or 'no'} {what}s ask {wanted!r}", fix=fix)
+    return matches[0]

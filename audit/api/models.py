@@ -31,7 +31,7 @@ Asked = Sequence[tuple[Probe, Dataset]]
 """What models are asked, and about which data."""
 
 
-def check_models(request: AuditRequest, asked: Asked) -> None:
+def check_models(request: AuditRequest, probes_with_data: Asked) -> None:
     """Load each of several models once, and let go of it: what is wrong with a later one is said before the first is audited."""
     if len(request.model) < 2:
         return
@@ -39,14 +39,14 @@ def check_models(request: AuditRequest, asked: Asked) -> None:
     for model, args in zip(request.model, args_by_model(request), strict=True):
         if isinstance(model, str):
             with quiet_log(), loaded(model, args, request) as (encoder, root):
-                check_fit(encoder, asked, request, root)
+                check_fit(encoder, probes_with_data, request, root)
             del encoder
             gc.collect()  # one model at a time in memory
 
 
-def check_fit(encoder: Encoder | Answerer, asked: Asked, request: AuditRequest, root: CacheRoot) -> None:
+def check_fit(encoder: Encoder | Answerer, probes_with_data: Asked, request: AuditRequest, root: CacheRoot) -> None:
     """Refuse what cannot be asked of a model about these data, before it sees an image: errors as of an audit."""
-    for probe, dataset in asked:
+    for probe, dataset in probes_with_data:
         check_askable(encoder, probe, dataset, request.settings, request.what_if)
         if isinstance(encoder, Answerer):
             check_answerer(encoder, probe, dataset, request.settings)
@@ -76,8 +76,8 @@ def loaded(
     if is_served(model):
         if args:
             raise UsageError("--model-args cannot be stated about a model behind an endpoint", fix="leave them out")
-        with endpoint.opened(model, request.endpoint_settings(model), answer_folder(request)) as asked:
-            yield asked, MemoryRoot()  # the answer log keeps what it was asked
+        with endpoint.opened(model, request.endpoint_settings(model), answer_folder(request)) as answerer:
+            yield answerer, MemoryRoot()  # the answer log keeps what it was asked
         return
     if isinstance(model, str):
         setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
@@ -147,19 +147,21 @@ def answer_folder(request: AuditRequest) -> Path:
 def models_in_turn(request: AuditRequest) -> Iterator[tuple[Any, dict[str, str]]]:
     """Give each model with what is stated about it, and have the weights of the next one read meanwhile."""
     models = list(zip(request.model, args_by_model(request), strict=True))
-    for place, model in enumerate(models):
-        if place + 1 < len(models):
-            prefetch(models[place + 1][0])
+    for position, model in enumerate(models):
+        if position + 1 < len(models):
+            prefetch(models[position + 1][0])
         yield model
 
 
 def args_by_model(request: AuditRequest) -> list[dict[str, str]]:
     """Return what is stated about each model; UsageError if it cannot be read, or is stated about another number of models."""
-    given, models = request.model_args, len(request.model)
-    if given is None or isinstance(given, str):
-        return by_model([(0, given)] if given else [], models)
-    if isinstance(given, Mapping):
-        return [dict(given) for _ in request.model]
-    if len(given) != models:
-        raise UsageError(f"model_args are stated about {len(given)} models, and there are {models}", fix="one for each, None for nothing")
-    return [parse_model_args(each) if isinstance(each, str) else dict(each or {}) for each in given]
+    model_args, models = request.model_args, len(request.model)
+    if model_args is None or isinstance(model_args, str):
+        return by_model([(0, model_args)] if model_args else [], models)
+    if isinstance(model_args, Mapping):
+        return [dict(model_args) for _ in request.model]
+    if len(model_args) != models:
+        raise UsageError(
+            f"model_args are stated about {len(model_args)} models, and there are {models}", fix="one for each, None for nothing"
+        )
+    return [parse_model_args(args) if isinstance(args, str) else dict(args or {}) for args in model_args]

@@ -92,15 +92,19 @@ def run_audit(request: AuditRequest) -> Audit:
     return Audit(results, tuple(audited), request.out, request.gate_policy)
 
 
-def _beside_other_models(audited: list[AuditedProbe], given: Sequence[ModelPoint], request: AuditRequest) -> list[AuditedProbe]:
+def _beside_other_models(audited: list[AuditedProbe], baselines: Sequence[ModelPoint], request: AuditRequest) -> list[AuditedProbe]:
     """Return the audits with the effective robustness of their natural shifts; replicates of one model do not count as other models."""
-    if not any(each.result.natural_shifts for each in audited):
+    if not any(audited_probe.result.natural_shifts for audited_probe in audited):
         if request.baseline_models is not None:
             LOG.warning("no probe asks about a natural shift: --baseline-models is not used")
         return audited
-    together = [[each.result] for each in audited] if request.as_replicates else [[each.result for each in audited]]
-    found = [result for results in together for result in with_effective_robustness(results, given, request.alpha)]
-    return [replace(each, result=result) for each, result in zip(audited, found, strict=True)]
+    together = (
+        [[audited_probe.result] for audited_probe in audited]
+        if request.as_replicates
+        else [[audited_probe.result for audited_probe in audited]]
+    )
+    with_robustness = [result for results in together for result in with_effective_robustness(results, baselines, request.alpha)]
+    return [replace(audited_probe, result=result) for audited_probe, result in zip(audited, with_robustness, strict=True)]
 
 
 def _stages(request: AuditRequest) -> Stages:
@@ -137,13 +141,17 @@ _Audited = Iterator[tuple[Any, list[AuditedProbe]]]
 
 def _told_apart(audited: Sequence[tuple[Any, list[AuditedProbe]]]) -> list[AuditedProbe]:
     """Return the audits in their order, models (or files) of one name renamed: predictions and pages know them by it."""
-    named = [(source, name) for source, found in audited for name in dict.fromkeys(each.result.model.name for each in found)]
+    named = [
+        (source, name)
+        for source, audited_probes in audited
+        for name in dict.fromkeys(audited_probe.result.model.name for audited_probe in audited_probes)
+    ]
     folders = [Path(source).parent.name if isinstance(source, str | Path) else "" for source, _ in named]
     apart = iter(told_apart([name for _, name in named], folders))
     done = []
-    for _, found in audited:
-        names = {name: next(apart) for name in dict.fromkeys(each.result.model.name for each in found)}
-        done += [_renamed(each, names[each.result.model.name]) for each in found]
+    for _, audited_probes in audited:
+        names = {name: next(apart) for name in dict.fromkeys(audited_probe.result.model.name for audited_probe in audited_probes)}
+        done += [_renamed(audited_probe, names[audited_probe.result.model.name]) for audited_probe in audited_probes]
     return done
 
 
@@ -156,25 +164,25 @@ def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet
     datasets = [dataset_of(probe, request) for probe in probes]
     for dataset in datasets:
         gates.check(dataset)
-    asked = list(zip(probes, datasets, strict=True))
-    check_models(request, asked)
+    probes_with_data = list(zip(probes, datasets, strict=True))
+    check_models(request, probes_with_data)
     for model, args in models_in_turn(request):
-        yield model, _audit_model(model, args, request, asked, directory)
+        yield model, _audit_model(model, args, request, probes_with_data, directory)
         if isinstance(model, str):
             gc.collect()  # one model at a time in memory; an object of the caller's stays, and looking for it takes up to .3 s
 
 
 def _audit_model(
-    model: Any, args: Mapping[str, str], request: AuditRequest, asked: Sequence[tuple[Probe, Dataset]], directory: RunDirectory
+    model: Any, args: Mapping[str, str], request: AuditRequest, probes_with_data: Sequence[tuple[Probe, Dataset]], directory: RunDirectory
 ) -> list[AuditedProbe]:
     audited: list[AuditedProbe] = []
     samples: list[SampleAnswers | None] = []
     with loaded(model, args, request) as (encoder, root):
         # An object of the caller's cannot be loaded again in full, and a generative model takes too long to ask twice.
         shortcut = shortcut_of(encoder.record.dtype, request.decode) if isinstance(model, str) and isinstance(encoder, Encoder) else ""
-        check_fit(encoder, asked, request, root)
+        check_fit(encoder, probes_with_data, request, root)
         directory.open()
-        for probe, dataset in asked:
+        for probe, dataset in probes_with_data:
             LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
             if isinstance(encoder, Served):
                 LOG.info("%s", Note("to_send", {"images": len(dataset.images), **encoder.place}))
@@ -197,19 +205,19 @@ def _audit_model(
     if not shortcut:
         return audited
     del encoder  # one model at a time in memory
-    full = _samples_in_full(model, args, request, asked)
+    full = _samples_in_full(model, args, request, probes_with_data)
     pairs = zip(full, samples, strict=True)
     return [with_drift(done, *pair, shortcut, request.settings) for done, pair in zip(audited, pairs, strict=True)]
 
 
 def _samples_in_full(
-    model: Any, args: Mapping[str, str], request: AuditRequest, asked: Sequence[tuple[Probe, Dataset]]
+    model: Any, args: Mapping[str, str], request: AuditRequest, probes_with_data: Sequence[tuple[Probe, Dataset]]
 ) -> list[SampleAnswers | None]:
     """Return what the model answers about a sample of each data set when nothing is shortened."""
     LOG.info("asking a sample of the images again in float32, decoded exactly")
     in_full = replace(request, dtype="float32", decode="exact")
     with quiet_log(), loaded(model, args, in_full) as (encoder, root):
-        return [_sample(encoder, probe, dataset, request.settings, root, request) for probe, dataset in asked]
+        return [_sample(encoder, probe, dataset, request.settings, root, request) for probe, dataset in probes_with_data]
 
 
 def _sample(encoder: Any, probe: Probe, dataset: Dataset, settings: Settings, root: Any, request: AuditRequest) -> SampleAnswers | None:

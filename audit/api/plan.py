@@ -33,21 +33,21 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
         datasets = [dataset_of(probe, request) for probe in probes]
         for dataset in datasets:
             gates.check(dataset)
-        asked = list(zip(probes, datasets, strict=True))
+        probes_with_data = list(zip(probes, datasets, strict=True))
         manners: list[Manner | None] = []
         for model, args in zip(request.model, args_by_model(request), strict=True):
             if is_served(model):
                 settings = request.endpoint_settings(model)
-                models.append(planned_endpoint(model, settings, asked, request))
+                models.append(planned_endpoint(model, settings, probes_with_data, request))
                 manners.append(planned_manner(settings))
                 continue
             with quiet_log(), loaded(model, args, request, note=False) as (encoder, root):
-                check_fit(encoder, asked, request, root)
+                check_fit(encoder, probes_with_data, request, root)
                 models.append(planned_model(encoder, root, datasets))
                 manners.append(PLAIN if isinstance(encoder, Answerer) else None)
             del encoder
             gc.collect()  # one model at a time in memory
-        planned = [planned_probe(*each, manners, request.seed) for each in asked]
+        planned = [planned_probe(*probe_with_data, manners, request.seed) for probe_with_data in probes_with_data]
     replaces = request.out is not None and (request.out / "report.html").exists()
     return AuditPlan(tuple(models), tuple(planned), request.fail_on, request.out, replaces, request.junit)
 
@@ -56,15 +56,17 @@ def _of_predictions(request: AuditRequest, probes: Sequence[Probe]) -> list[Plan
     planned = []
     for file in predictions_of(request, probes):
         for answers in file.answers:
-            given, texts = answers.predictions, tuple(answers.texts or ())
-            counts = {str(name): counted_levels(column, images=given.count) for name, column in given.attributes.items()}
-            rows = given.images
+            predictions, texts = answers.predictions, tuple(answers.texts or ())
+            counts = {str(name): counted_levels(column, images=predictions.count) for name, column in predictions.attributes.items()}
+            rows = predictions.images
             planned.append(PlannedProbe(answers.measurement, file.name, rows, 0, 0, counts, texts=texts))
     return planned
 
 
-def planned_endpoint(spec: str, settings: EndpointSettings, asked: Sequence[tuple[Probe, Dataset]], request: AuditRequest) -> PlannedModel:
+def planned_endpoint(
+    spec: str, settings: EndpointSettings, probes_with_data: Sequence[tuple[Probe, Dataset]], request: AuditRequest
+) -> PlannedModel:
     """Return what a model behind an endpoint would be sent; nothing is."""
-    upload = planned_upload(settings, asked, request.seed, answers_kept(spec, settings, answer_folder(request)))
+    upload = planned_upload(settings, probes_with_data, request.seed, answers_kept(spec, settings, answer_folder(request)))
     kind = f"endpoint at {settings.host}"
     return PlannedModel(model_name(spec), kind, 0, (), None, upload)

@@ -26,18 +26,18 @@ class Plots:
 
     def rates(self, finding: str, audit: int | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw the rate of every group with its interval, and how far apart chance alone puts them."""
-        whose, found = lookup.finding(self._results, finding, audit)
-        return plots.rates(found, whose, self._alpha, ax)
+        whose, named_finding = lookup.finding(self._results, finding, audit)
+        return plots.rates(named_finding, whose, self._alpha, ax)
 
     def forest(self, finding: str, audit: int | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw every group minus all others with intervals, and the tolerance as a band."""
-        whose, found = lookup.finding(self._results, finding, audit)
-        return plots.forest(found, whose, self._alpha, ax)
+        whose, named_finding = lookup.finding(self._results, finding, audit)
+        return plots.forest(named_finding, whose, self._alpha, ax)
 
     def heatmap(self, finding: str, audit: int | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw an intersection of two attributes: rate and number of images in each cell."""
-        whose, found = lookup.finding(self._results, finding, audit)
-        return plots.heatmap(found, whose, ax)
+        whose, named_finding = lookup.finding(self._results, finding, audit)
+        return plots.heatmap(named_finding, whose, ax)
 
     def specification(self, question: int | str = 0, audit: int = 0, *, ax: Axes | None = None) -> Axes:
         """Draw a difference under every prompt template; `question` is a place, a name as above, or a part of the text above the curve."""

@@ -215,7 +215,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
         if self.weights:
             checks.about_weights(self)
         for name, column in (("cluster", self.cluster), ("weights", self.weights)):
-            if column in {each.rpartition("=")[0].strip() for each in self.bins}:
+            if column in {binning.rpartition("=")[0].strip() for binning in self.bins}:
                 raise UsageError(f"--bins and --{name} name one column: {column!r}", fix="leave one of them out")
 
     def _check_kind(self, *, external: bool) -> None:
@@ -240,7 +240,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
     @property
     def settings(self) -> Settings:
         """What decides a number besides model and data."""
-        return Settings(**{each.name: getattr(self, each.name) for each in fields(Settings)})
+        return Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
 
 
 def _as_in_audit(name: str, section: str | None, help: str | None = None) -> Any:  # noqa: A002 - argparse's word
@@ -306,5 +306,5 @@ class CompareRequest(GatedRequest):
 
     def settings(self, first: Settings) -> Settings:
         """Return the settings of the first audit, with what was given in their place."""
-        given = {name: value for name in ("seed", "alpha", "tolerance", "min_group_size") if (value := getattr(self, name)) is not None}
-        return replace(first, **given)
+        overrides = {name: value for name in ("seed", "alpha", "tolerance", "min_group_size") if (value := getattr(self, name)) is not None}
+        return replace(first, **overrides)
