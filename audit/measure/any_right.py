@@ -63,16 +63,17 @@ def best_of(
         raise UsageError(what, fix="truth='…' names the attribute that holds the right answers")
     answers = answers_of(measurement.label_set)
     right = right_answers(attributes[measurement.truth].tolist(), answers)
-    rows = np.array([place for place, each in enumerate(right) if each], np.int64)
-    asked = replace(measurement, truth=None)
-    given = zero_shot.predict(asked, record, image_embeddings[rows], text_embeddings, attributes.iloc[rows])
+    rows = np.array([row for row, correct in enumerate(right) if correct], np.int64)
+    unscored = replace(measurement, truth=None)
+    predictions = zero_shot.predict(unscored, record, image_embeddings[rows], text_embeddings, attributes.iloc[rows])
     wanted = [right[row] for row in rows]
-    best = np.argsort(-given.scores, axis=1, kind="stable")[:, :k]
-    label_answers = [measurement.label_set.answers.get(label, label) for label in given.labels]
+    best = np.argsort(-predictions.scores, axis=1, kind="stable")[:, :k]
+    label_answers = [measurement.label_set.answers.get(label, label) for label in predictions.labels]
     offered = [
-        [str(first)] if k == 1 else [label_answers[place] for place in places] for first, places in zip(given.y_pred, best, strict=True)
+        [str(first)] if k == 1 else [label_answers[position] for position in places]
+        for first, places in zip(predictions.y_pred, best, strict=True)
     ]
     y_pred = [next((name for name in names if name in these), names[0]) for names, these in zip(offered, wanted, strict=True)]
     y_true = [name if name in these else these[0] for name, these in zip(y_pred, wanted, strict=True)]
     # As text of any length: a fixed width would cut what is written into it later.
-    return replace(given, y_pred=np.array(y_pred, dtype=str), y_true=np.array(y_true, dtype=str))
+    return replace(predictions, y_pred=np.array(y_pred, dtype=str), y_true=np.array(y_true, dtype=str))

@@ -73,43 +73,50 @@ def answer_all(
     The cost is that of one product of the images with the distinct directions, whatever the number of measurements.
     """
     directions, columns = _directions(measurements, text_embeddings)
-    asked = [_Asked(each.label_set, check_answers(each.label_set), places) for each, places in zip(measurements, columns, strict=True)]
-    distinct = {each.key: each for each in asked}  # one label set may be asked about several attributes
-    chosen = {key: np.zeros(len(image_embeddings), np.min_scalar_type(len(each.answers))) for key, each in distinct.items()}
-    known = {each.truth: has_truth(each, attributes) for each in measurements}
+    queries = [
+        _Asked(measurement.label_set, check_answers(measurement.label_set), places)
+        for measurement, places in zip(measurements, columns, strict=True)
+    ]
+    distinct = {query.key: query for query in queries}  # one label set may be asked about several attributes
+    chosen = {key: np.zeros(len(image_embeddings), np.min_scalar_type(len(query.answers))) for key, query in distinct.items()}
+    known = {measurement.truth: has_truth(measurement, attributes) for measurement in measurements}
     rows = np.flatnonzero(np.any(list(known.values()), axis=0)) if known else np.empty(0, np.int64)
 
     def answer(start: int) -> None:
         part = rows[start : start + _CHUNK]
         logits = logits_of(unit_vectors(image_embeddings[part]) @ directions.T, record)
         by_direction = np.ascontiguousarray(logits.T)  # whole rows of it are copied and compared in half the time
-        for key, each in distinct.items():
-            chosen[key][part] = each.chosen(by_direction, record)
+        for key, query in distinct.items():
+            chosen[key][part] = query.chosen(by_direction, record)
 
     for _ in on_all_cores(answer, range(0, len(rows), _CHUNK)):
         pass  # `chosen` is filled in
     truths = {name: _truth(name, attributes[kept]) for name, kept in known.items()}
-    found = []
-    for measurement, each in zip(measurements, asked, strict=True):
+    coded = []
+    for measurement, query in zip(measurements, queries, strict=True):
         kept, (shown, names, codes) = known[measurement.truth], truths[measurement.truth]
         if names is not None:
             check_truth(names, answers_of(measurement.label_set), measurement)
-        found.append(
-            CodedAnswers(answers_of(measurement.label_set), chosen[each.key] if kept.all() else chosen[each.key][kept], names, codes, shown)
+        coded.append(
+            CodedAnswers(
+                answers_of(measurement.label_set), chosen[query.key] if kept.all() else chosen[query.key][kept], names, codes, shown
+            )
         )
-    return found
+    return coded
 
 
 def _directions(
     measurements: Sequence[Measurement], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
 ) -> tuple[Float64[np.ndarray, "all d"], list[Int[np.ndarray, "k"]]]:
     """Return the direction of each distinct tuple of prompts, and where those of each measurement stand."""
-    place: dict[tuple[str, ...], int] = {}
+    positions: dict[tuple[str, ...], int] = {}
     columns = [
-        np.array([place.setdefault(tuple(measurement.label_set.prompts[label]), len(place)) for label in measurement.label_set.labels])
+        np.array(
+            [positions.setdefault(tuple(measurement.label_set.prompts[label]), len(positions)) for label in measurement.label_set.labels]
+        )
         for measurement in measurements
     ]
-    directions = [ensemble(np.stack([text_embeddings[prompt] for prompt in prompts])) for prompts in place]
+    directions = [ensemble(np.stack([text_embeddings[prompt] for prompt in prompts])) for prompts in positions]
     return np.stack(directions) if directions else np.empty((0, 0)), columns
 
 

@@ -47,8 +47,8 @@ def units_of(contents: Sequence[str], *others: Sequence[object]) -> Int[np.ndarr
     ends = np.concatenate([start + column for start, column in zip(starts, columns, strict=False)])
     rows = np.tile(np.arange(n), len(columns))
     total = int(starts[-1])
-    found = connected_components(coo_array((np.ones(len(rows)), (rows, ends)), shape=(total, total)), directed=False)[1][:n]
-    _, first, numbers = np.unique(found, return_index=True, return_inverse=True)
+    components = connected_components(coo_array((np.ones(len(rows)), (rows, ends)), shape=(total, total)), directed=False)[1][:n]
+    _, first, numbers = np.unique(components, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[numbers])
 
 
@@ -79,7 +79,7 @@ def split_units(labels: np.ndarray, units: Int[np.ndarray, "n"], rng: np.random.
     # Over all classes together: many have too few units to hold out a fifth of their own.
     side[rng.permutation(spare)[: int((side == 0).sum()) // 5].astype(int)] = 1
     of_image = side[np.searchsorted(names, units)]
-    return Split(*(np.flatnonzero(of_image == each) for each in (0, 1, 2)))
+    return Split(*(np.flatnonzero(of_image == part) for part in (0, 1, 2)))
 
 
 def shots_of(labels: np.ndarray, shots: int, rng: np.random.Generator) -> Int[np.ndarray, "s"]:
@@ -175,9 +175,9 @@ def best_strength(
         return 1.0
     right = [0.0] * len(STRENGTHS)
     for rows in draws:
-        for place, strength in enumerate(STRENGTHS):
+        for position, strength in enumerate(STRENGTHS):
             answers = learned_answers(embeddings[rows], labels[rows], embeddings[held_out], strength)[0]
-            right[place] += float(np.sum(answers == labels[held_out]))
+            right[position] += float(np.sum(answers == labels[held_out]))
     return STRENGTHS[int(np.argmax(right))]
 
 

@@ -59,7 +59,7 @@ class Prints:
 def prints(pictures: UInt8[np.ndarray, "n h w 3"]) -> Prints:
     """Return the hashes of pictures of `SIDE` x `SIDE` pixels, of their crops and of their mirror images."""
     grey = pictures.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    hashes, mirrored = (np.stack([_hashes(_resampled(each, crop, _GRID)) for crop in _CROPS], axis=1) for each in (grey, grey[:, :, ::-1]))
+    hashes, mirrored = (np.stack([_hashes(_resampled(view, crop, _GRID)) for crop in _CROPS], axis=1) for view in (grey, grey[:, :, ::-1]))
     return Prints(pictures, hashes, mirrored, grey.std(axis=(1, 2)) >= _FLAT)
 
 
@@ -89,27 +89,27 @@ def perceptual_hash(grey: Float[np.ndarray, "n 32 32"]) -> UInt64[np.ndarray, "n
     return _hashes(np.asarray(grey, np.float64))
 
 
-def find_near_duplicates(seen: Prints, asked: Prints) -> Iterator[tuple[int, int, float]]:
-    """Give each near duplicate: its place in `seen`, its place in `asked`, and the correlation of the two pictures.
+def find_near_duplicates(seen: Prints, queries: Prints) -> Iterator[tuple[int, int, float]]:
+    """Give each near duplicate: its position in `seen`, its position in `queries`, and the correlation of the two pictures.
 
-    Costs len(seen) x len(asked) comparisons of bits, in blocks of bounded memory; only candidates are laid over each other.
+    Costs len(seen) x len(queries) comparisons of bits, in blocks of bounded memory; only candidates are laid over each other.
     """
-    for first, second, mirror in _candidates(seen, asked):
-        ways = (asked.pictures[second][:, ::-1] if each else asked.pictures[second] for each in mirror)
-        found = max((likeness(seen.pictures[first], way) for way in ways), key=lambda each: (each.near_duplicate, each.correlation))
-        if found.near_duplicate:
-            yield first, second, found.correlation
+    for first, second, mirror in _candidates(seen, queries):
+        ways = (queries.pictures[second][:, ::-1] if mirrored else queries.pictures[second] for mirrored in mirror)
+        best = max((likeness(seen.pictures[first], way) for way in ways), key=lambda match: (match.near_duplicate, match.correlation))
+        if best.near_duplicate:
+            yield first, second, best.correlation
 
 
-def _candidates(seen: Prints, asked: Prints) -> Iterator[tuple[int, int, list[bool]]]:
+def _candidates(seen: Prints, queries: Prints) -> Iterator[tuple[int, int, list[bool]]]:
     """Give the places of pictures with nearly equal bits, and of which: the picture (False), its mirror image (True), or both."""
-    if not len(seen) or not len(asked):
+    if not len(seen) or not len(queries):
         return
-    step = max(1, _BLOCK // max(1, len(asked)))
+    step = max(1, _BLOCK // max(1, len(queries)))
     for start in range(0, len(seen), step):
         part = slice(start, start + step)
-        nearest = np.stack([_distance(seen.hashes[part], hashes) for hashes in (asked.hashes, asked.mirrored)])
-        close = (nearest <= MAX_DISTANCE) & seen.clear[part, None] & asked.clear
+        nearest = np.stack([_distance(seen.hashes[part], hashes) for hashes in (queries.hashes, queries.mirrored)])
+        close = (nearest <= MAX_DISTANCE) & seen.clear[part, None] & queries.clear
         for first, second in zip(*np.nonzero(close.any(axis=0)), strict=True):
             yield int(start + first), int(second), np.flatnonzero(close[:, first, second]).astype(bool).tolist()
 
@@ -186,7 +186,7 @@ def _best_crop(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3
     """Search about a crop, in ever smaller steps, for the one that fits best."""
     fit, step = _fitting(whole, part), 1 / _GRID
     while step > 1 / (8 * SIDE):
-        better, there = max((fit(each), each) for each in (_moved(crop, *(step * part for part in move)) for move in _MOVES))
+        better, there = max((fit(candidate), candidate) for candidate in (_moved(crop, *(step * part for part in move)) for move in _MOVES))
         best, crop, step = (better, there, step) if better > best else (best, crop, step / 2)
     return best, crop
 

@@ -66,17 +66,17 @@ def drawn_groups(sizes: Int[np.ndarray, "g"], places: int, draws: int, rng: np.r
 
 
 def shared_draws(
-    found: Int[np.ndarray, "q k"], sizes: Int[np.ndarray, "g"], target: Float[np.ndarray, "g"], draws: int, rng: np.random.Generator
+    retrieved: Int[np.ndarray, "q k"], sizes: Int[np.ndarray, "g"], target: Float[np.ndarray, "g"], draws: int, rng: np.random.Generator
 ) -> tuple[Int[np.ndarray, "b q g"], Float[np.ndarray, "b q"]]:
     """Return counts and NDKL of every query when groups are shuffled over the gallery: the null of means over queries.
 
-    `found` holds the images that each query finds, in order. Queries that find the same images do so in every draw: their values are as
+    `retrieved` holds the images that each query finds, in order. Queries that find the same images do so in every draw: their values are as
     correlated as those of the model.
     """
-    images, where = np.unique(found, return_inverse=True)
-    where = where.reshape(found.shape)
+    images, where = np.unique(retrieved, return_inverse=True)
+    where = where.reshape(retrieved.shape)
     counts, diverged = [], []
-    step = max(1, _BLOCK // max(found.size, len(images) * len(sizes)))
+    step = max(1, _BLOCK // max(retrieved.size, len(images) * len(sizes)))
     for start in range(0, draws, step):
         ranked = drawn_groups(sizes, len(images), min(step, draws - start), rng)[:, where]
         counts.append(np.stack([np.count_nonzero(ranked == group, axis=-1) for group in range(len(sizes))], axis=-1))

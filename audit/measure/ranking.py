@@ -68,9 +68,9 @@ def skew_at_k(scores: Float[np.ndarray, "n"], in_group: Bool[np.ndarray, "n"], k
     0.693
     """
     shown = np.asarray(in_group, bool)
-    found = int(shown[top_k(scores, k)].sum())
+    count = int(shown[top_k(scores, k)].sum())
     share = float(shown.mean()) if target is None else target
-    return float(skews(np.array([found]), k, np.array([share if shown.any() else 0.0]))[0])
+    return float(skews(np.array([count]), k, np.array([share if shown.any() else 0.0]))[0])
 
 
 def max_skew_at_k(scores: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], k: int, *, equal: bool = False) -> float:
@@ -261,8 +261,8 @@ def skews(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, "g"
     """Return the skew of each group from its images among the first `k`; NaN where the target is under one image."""
     # Not `k * target < 1` alone: the product of a share and k may fall short of a whole image by rounding.
     estimable = k * target > 1 - 1e-9
-    found = np.log(np.maximum(counts, 1) / (k * np.where(estimable, target, 1.0)))
-    return np.where(estimable, found, np.nan)
+    values = np.log(np.maximum(counts, 1) / (k * np.where(estimable, target, 1.0)))
+    return np.where(estimable, values, np.nan)
 
 
 def divergence(ranked: Int[np.ndarray, "*b k"], target: Float[np.ndarray, "g"], *, start: int = 1) -> Float[np.ndarray, "*b"]:
@@ -301,6 +301,6 @@ def _group_skews(scores: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"]
     return skews(np.bincount(codes[top_k(scores, k)], minlength=len(names)), k, shares(np.bincount(codes), equal=equal))
 
 
-def _extreme(found: Float[np.ndarray, "g"], sign: int) -> float:
-    known = found[np.isfinite(found)]
+def _extreme(values: Float[np.ndarray, "g"], sign: int) -> float:
+    known = values[np.isfinite(values)]
     return float(sign * (sign * known).max()) if len(known) else float("nan")

@@ -37,14 +37,14 @@ def predict(
     `text_embeddings` holds every text of the option columns of `row_texts`, which has a row for each image. A row without any option is not
     asked, and one whose true answer is unknown is not scored.
     """
-    asked = asked_rows(measurement, row_texts) & has_truth(measurement, attributes)
-    texts, images = _encoded(measurement, row_texts[asked]), image_embeddings[asked]
+    is_asked = asked_rows(measurement, row_texts) & has_truth(measurement, attributes)
+    texts, images = _encoded(measurement, row_texts[is_asked]), image_embeddings[is_asked]
     if _options(measurement).others is None:
         cosine, tied = _cosines(images, texts, text_embeddings), _first_in_text(texts)
     else:
         cosine, tied = _against_others(measurement, images, texts, text_embeddings)
     logits = _ties_broken(logits_of(cosine, record), tied)
-    return predict_from_scores(measurement, logits, probabilities(cosine, record), attributes[asked])
+    return predict_from_scores(measurement, logits, probabilities(cosine, record), attributes[is_asked])
 
 
 def _ties_broken(logits: Float64[np.ndarray, "n k"], first: Int[np.ndarray, "n k"]) -> Float64[np.ndarray, "n k"]:
@@ -84,14 +84,14 @@ def _against_others(
     candidates = sorted(set(own))
     if len(candidates) < 2:
         raise DataError(f"{measurement.name}: fewer than two options in all rows together", fix="give rows with several names")
-    place = {text: i for i, text in enumerate(candidates)}
+    positions = {text: i for i, text in enumerate(candidates)}
     cosine = cosine_scores(images, _directions(candidates, text_embeddings))
-    rows, columns = np.arange(len(own)), np.array([place[text] for text in own])
+    rows, columns = np.arange(len(own)), np.array([positions[text] for text in own])
     mine = cosine[rows, columns].copy()
     cosine[rows, columns] = -np.inf
     both = {_options(measurement).others: (cosine.max(axis=1), cosine.argmax(axis=1))}
     chosen = [both.get(label, (mine, columns)) for label in measurement.label_set.labels]
-    return np.stack([score for score, _ in chosen], axis=1), np.stack([place for _, place in chosen], axis=1)
+    return np.stack([score for score, _ in chosen], axis=1), np.stack([candidate for _, candidate in chosen], axis=1)
 
 
 def _directions(texts: Sequence[str], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]) -> Float64[np.ndarray, "k d"]:
@@ -124,22 +124,22 @@ def check_rows(measurements: Iterable[Measurement], dataset: Dataset) -> None:
 
 def _check_rows(measurement: Measurement, dataset: Dataset) -> None:
     options, columns = _options(measurement), _columns(measurement)
-    asked = [name for name in (options.question, options.stem) if name]
+    questions = [name for name in (options.question, options.stem) if name]
     names = [] if dataset.texts is None else list(map(str, dataset.texts.columns))
-    if missing := next((name for name in (*columns, *asked) if name not in names), None):
+    if missing := next((name for name in (*columns, *questions) if name not in names), None):
         raise UsageError(f"{measurement.name}: no column of texts {missing!r}", fix=nearest(missing, names))
     texts = dataset.texts
     assert texts is not None  # noqa: S101  (it has the columns)
-    found = texts[asked_rows(measurement, texts)]
-    if found.empty:
+    rows = texts[asked_rows(measurement, texts)]
+    if rows.empty:
         raise DataError(f"{measurement.name}: no row has an option", where=dataset.source, fix=f"fill the columns {', '.join(columns)}")
-    empty = (found[[*columns, *asked]] == "").any(axis=1)
-    twice = found[columns].apply(lambda row: len({text.strip().casefold() for text in row}) < len(row), axis=1)
+    empty = (rows[[*columns, *questions]] == "").any(axis=1)
+    twice = rows[columns].apply(lambda row: len({text.strip().casefold() for text in row}) < len(row), axis=1)
     for wrong, what in ((empty, "an empty option or question"), (twice, "two equal options")):
         if wrong.any():
-            row = found[wrong].iloc[0]
-            why = None if options.private else "; ".join(f"{name}: {row[name]!r}" for name in (*columns, *asked))[:300]
-            fix = f"correct the columns {', '.join((*columns, *asked))}, or leave all of them empty in a row that is not to be asked"
+            row = rows[wrong].iloc[0]
+            why = None if options.private else "; ".join(f"{name}: {row[name]!r}" for name in (*columns, *questions))[:300]
+            fix = f"correct the columns {', '.join((*columns, *questions))}, or leave all of them empty in a row that is not to be asked"
             more = f" (and {int(wrong.sum()) - 1} more)" if wrong.sum() > 1 else ""
             raise DataError(f"{measurement.name}: a row has {what}", where=f"the row of {row.name!r}{more}", why=why, fix=fix)
     _check_truth(measurement, dataset)
@@ -153,8 +153,8 @@ def _check_truth(measurement: Measurement, dataset: Dataset) -> None:
         or not any(c.metric == "accuracy" for c in measurement.claims)
     ):
         return
-    asked = asked_rows(measurement, dataset.texts) if dataset.texts is not None else slice(None)
-    known = set(dataset.attributes.loc[asked, measurement.truth]) - {UNKNOWN}
+    is_asked = asked_rows(measurement, dataset.texts) if dataset.texts is not None else slice(None)
+    known = set(dataset.attributes.loc[is_asked, measurement.truth]) - {UNKNOWN}
     if known == {UNCLEAR}:
         what = f"{measurement.name}: the right answer is {UNCLEAR!r} in every row"
         why = "accuracy would then measure how often a model abstains, and a refuser would be always right"
@@ -164,14 +164,14 @@ def _check_truth(measurement: Measurement, dataset: Dataset) -> None:
 
 def embedded_texts(measurements: Iterable[Measurement], row_texts: pd.DataFrame | None) -> dict[str, bool]:
     """Return every distinct option that a dual encoder is given, and whether it is private."""
-    found: dict[str, bool] = {}
+    is_private: dict[str, bool] = {}
     for measurement in measurements:
         if measurement.options is not None and row_texts is not None:
             texts = _encoded(measurement, row_texts[asked_rows(measurement, row_texts)])
             for name in texts:
                 for text in texts[name].unique().tolist():
-                    found[text] = found.get(text, False) or measurement.options.private
-    return found
+                    is_private[text] = is_private.get(text, False) or measurement.options.private
+    return is_private
 
 
 def _encoded(measurement: Measurement, row_texts: pd.DataFrame) -> pd.DataFrame:
@@ -189,12 +189,12 @@ def row_questions(
     same. `seed` shuffles them, as for a label set.
     """
     options, made = _options(measurement), dict[tuple[str, ...], Question]()
-    asked = asked_rows(measurement, row_texts)
+    is_asked = asked_rows(measurement, row_texts)
     labels = tuple(label for label in measurement.label_set.labels if label in options.columns)
-    by_text = not _all_alike(row_texts.loc[asked, _columns(measurement)])
+    by_text = not _all_alike(row_texts.loc[is_asked, _columns(measurement)])
     columns = [*_columns(measurement), *([options.question] if options.question else [])]
-    found: list[Question | None] = []
-    for wanted, texts in zip(asked, row_texts[columns].itertuples(index=False, name=None), strict=True):
+    questions: list[Question | None] = []
+    for wanted, texts in zip(is_asked, row_texts[columns].itertuples(index=False, name=None), strict=True):
         if wanted and texts not in made:
             prompts = dict(zip(labels, texts, strict=False))
             shown = tuple(sorted(labels, key=lambda label: prompts[label])) if by_text else labels
@@ -204,15 +204,15 @@ def row_questions(
             places = [label_set.labels.index(label) for label in declared]
             letters = tuple(built.letters[i] for i in places) if built.letters else ()
             made[texts] = replace(built, options=tuple(built.options[i] for i in places), letters=letters)
-        found.append(made[texts] if wanted else None)
-    return found
+        questions.append(made[texts] if wanted else None)
+    return questions
 
 
-def questions_of_rows(measurement: Measurement, row_texts: pd.DataFrame | None, asked: pd.Index) -> RowQuestions | None:
-    """Return which of the rows `asked` share their question; None where all are asked the same, or rows cannot be told apart."""
-    if measurement.options is None or row_texts is None or not row_texts.index.is_unique or not len(asked):
+def questions_of_rows(measurement: Measurement, row_texts: pd.DataFrame | None, rows: pd.Index) -> RowQuestions | None:
+    """Return which of the `rows` share their question; None where all are asked the same, or rows cannot be told apart."""
+    if measurement.options is None or row_texts is None or not row_texts.index.is_unique or not len(rows):
         return None
-    options, texts = measurement.options, row_texts.loc[asked]
+    options, texts = measurement.options, row_texts.loc[rows]
     read = [*_columns(measurement), *([options.stem] if options.stem else [])]
     columns = [read, *([[*read, options.question]] if options.question else [])]
     readings = tuple(texts.groupby(names, sort=False).ngroup().to_numpy() for names in columns)

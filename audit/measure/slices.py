@@ -19,11 +19,11 @@ def with_slices(probe: Probe, slices: Sequence[tuple[str, ...]]) -> Probe:
 
 def _sliced(measurement: Measurement, slices: Sequence[tuple[str, ...]]) -> Measurement:
     counting = [claim for claim in measurement.claims if claim.primary] or measurement.claims
-    asked = {(claim.metric, claim.outcome, frozenset(claim.by)) for claim in measurement.claims}
+    claimed = {(claim.metric, claim.outcome, frozenset(claim.by)) for claim in measurement.claims}
     added: dict[tuple[str, str | None, frozenset[str]], Claim] = {}
     for claim in counting:
         for by in slices:
             key = (claim.metric, claim.outcome, frozenset(by))
-            if key not in asked:
+            if key not in claimed:
                 added.setdefault(key, replace(claim, by=by, primary=False))
     return replace(measurement, claims=(*measurement.claims, *added.values()))

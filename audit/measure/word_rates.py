@@ -56,11 +56,11 @@ def common_words(texts: Sequence[str], least: float) -> tuple[tuple[str, ...], B
     """
     spoken = [distinct_words(text) for text in texts]
     counts: dict[str, int] = {}
-    for each in spoken:
-        for word in each:
+    for words in spoken:
+        for word in words:
             counts[word] = counts.get(word, 0) + 1
     kept = tuple(sorted(word for word, n in counts.items() if least * len(texts) <= n < len(texts)))
-    used = np.array([[word in each for word in kept] for each in spoken], dtype=bool)
+    used = np.array([[word in words for word in kept] for words in spoken], dtype=bool)
     return kept, used.reshape(len(texts), len(kept))
 
 
@@ -137,9 +137,9 @@ def group_differences(
     reached, mine, largest = np.zeros(columns.shape[1]), [], []
     for drawn in _shuffled(unit, codes, sizes, rng, draws):
         standardized = drawn * scale[:, None]
-        each = np.abs(standardized).max(axis=1)
-        reached += (each >= np.abs(farthest) - _SLACK).sum(axis=0)
-        largest.append(each.max(axis=1, initial=0.0))
+        extremes = np.abs(standardized).max(axis=1)
+        reached += (extremes >= np.abs(farthest) - _SLACK).sum(axis=0)
+        largest.append(extremes.max(axis=1, initial=0.0))
         mine.append(standardized[:, group, np.arange(len(group))])
     above = np.concatenate(largest)[:, None] >= np.abs(farthest) - _SLACK
     # The group's mean is that of all and, of its difference from the others, their share.

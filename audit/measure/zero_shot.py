@@ -132,7 +132,7 @@ def predict(
     label_set = measurement.label_set
     rows = np.flatnonzero(has_truth(measurement, attributes))
     prompts = (np.stack([text_embeddings[prompt] for prompt in label_set.prompts[label]]) for label in label_set.labels)
-    texts = _normalised(np.stack([ensemble(each) for each in prompts]), "text", 0)
+    texts = _normalised(np.stack([ensemble(embeddings) for embeddings in prompts]), "text", 0)
     scores, margin = np.empty((len(rows), len(label_set.labels)), np.float32), np.empty(len(rows), np.float32)
     chosen = np.empty(len(rows), np.int32)
 
@@ -207,7 +207,7 @@ def chosen_answers(
         return np.asarray(answer_of[_first_largest(logits)])
     if shares is None:
         # The probability that at least one label applies grows with the sum of -log(1 - sigmoid(logit)) = log(1 + exp(logit)).
-        shares = np.stack([np.logaddexp(0.0, logits[:, answer_of == place]).sum(axis=1) for place in range(len(answers))], axis=1)
+        shares = np.stack([np.logaddexp(0.0, logits[:, answer_of == position]).sum(axis=1) for position in range(len(answers))], axis=1)
     return _first_largest(shares)
 
 

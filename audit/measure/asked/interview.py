@@ -60,10 +60,10 @@ def interview(
 ) -> Interview:
     """Ask a generative model the questions of a probe, whose options the seed of `settings` shuffles; the rest is as for `embed_images`."""
     manner = model.manner if isinstance(model, Served) else PLAIN
-    asked = questionnaire(probe, settings.seed, manner)
-    questions = asked.questions
+    prepared = questionnaire(probe, settings.seed, manner)
+    questions = prepared.questions
     rows = SentRowInterview if isinstance(model, Served) else RowInterview
-    by_row = rows(model, asked.probe.measurements, dataset, settings.seed, manner)
+    by_row = rows(model, prepared.probe.measurements, dataset, settings.seed, manner)
     if isinstance(model, Served):
         batch_size = model.images_at_once(len(questions) or by_row.distinct_of_a_row)
     how: dict[str, Any] = {"batch_size": batch_size, "max_skip": settings.max_skip, "progress": progress}
@@ -84,33 +84,33 @@ def interview(
 
     def answers(measurement: Measurement) -> Predictions:
         """Return the answers to a measurement; of one that compares askings, whether they agree."""
-        compared = asked.compared.get(measurement.name)
+        compared = prepared.compared.get(measurement.name)
         put = compared.fixed if compared else measurement
         if put.options is not None:
-            each = [predict(put, *given) for given in by_row.answered(put, passes[-1], attributes)]
-            return agreement(each[0], *each[compared.askings]) if compared else each[0]
+            predictions = [predict(put, *scored_rows) for scored_rows in by_row.answered(put, passes[-1], attributes)]
+            return agreement(predictions[0], *predictions[compared.askings]) if compared else predictions[0]
         questions = (put.asked, *(compared.others if compared else ()))
-        each = [predict(put, columns[question], attributes) for question in questions]
-        return agreement(*each) if compared else each[0]
+        predictions = [predict(put, columns[question], attributes) for question in questions]
+        return agreement(*predictions) if compared else predictions[0]
 
     return Interview(
-        record=replace(model.record, asked=(*model.record.asked, *asked.asked)),
-        probe=asked.probe,
+        record=replace(model.record, asked=(*model.record.asked, *prepared.asked)),
+        probe=prepared.probe,
         scores=scores,
         attributes=attributes,
-        predictions={measurement.name: answers(measurement) for measurement in asked.probe.measurements},
-        specifications=[[answers(point.measurement) for point in plan.specifications] for plan in asked.probe.specifications],
+        predictions={measurement.name: answers(measurement) for measurement in prepared.probe.measurements},
+        specifications=[[answers(point.measurement) for point in plan.specifications] for plan in prepared.probe.specifications],
     )
 
 
 def questions_of(probe: Probe, dataset: Dataset, seed: int) -> list[Question]:
     """Return every question, each once, that a generative model whose likelihoods are read is asked about any image of the data."""
-    asked = questionnaire(probe, seed, PLAIN)
+    prepared = questionnaire(probe, seed, PLAIN)
     own = [] if dataset.texts is None else [
-        question for measurement in asked.probe.measurements if measurement.options is not None
+        question for measurement in prepared.probe.measurements if measurement.options is not None
         for asking in askings(measurement, dataset.texts, seed, PLAIN) for question in asking if question
     ]  # fmt: skip
-    return list(dict.fromkeys([*asked.questions, *own]))
+    return list(dict.fromkeys([*prepared.questions, *own]))
 
 
 class _Questioned:

@@ -95,14 +95,14 @@ def build_question(
     options = tuple(text if label == UNCLEAR else text[len(shared) :].removeprefix(" ") for label, text in texts.items())
     task = COMPLETE.replace("{words}", shared) if shared else DESCRIBE
     order = _order(options, seed)
-    asked = INSTRUCTIONS[instruction].replace("{task}", task) if question is None else f"{question} {REPLY}"
+    heading = INSTRUCTIONS[instruction].replace("{task}", task) if question is None else f"{question} {REPLY}"
     if not manner.letters or len(options) > len(LETTERS):
-        return Question("\n".join([asked, *(f"- {options[i]}" for i in order)]), options, outcomes=manner.outcomes, stem=shared)
+        return Question("\n".join([heading, *(f"- {options[i]}" for i in order)]), options, outcomes=manner.outcomes, stem=shared)
     for words, otherwise in LETTER_REPLIES.items():
-        asked = asked.replace(words, otherwise)
+        heading = heading.replace(words, otherwise)
     lines = [f"{letter}. {options[i]}" for letter, i in zip(LETTERS, order, strict=False)]
     letters = tuple(LETTERS[order.index(i)] for i in range(len(options)))
-    return Question("\n".join([asked, *lines]), options, letters, manner.outcomes, shared)
+    return Question("\n".join([heading, *lines]), options, letters, manner.outcomes, shared)
 
 
 def predict(measurement: Measurement, log_likelihoods: Float[np.ndarray, "n k"], attributes: pd.DataFrame) -> Predictions:
@@ -129,10 +129,10 @@ def agreement(fixed: Predictions, *others: Predictions) -> Predictions:
     )
 
 
-def with_options(label_set: LabelSet, asked: Question) -> LabelSet:
+def with_options(label_set: LabelSet, question: Question) -> LabelSet:
     """Return a label set whose prompts are the options that are scored, with what may happen in the place of an answer."""
-    offered = replace(label_set, prompts={label: (words,) for label, words in zip(label_set.labels, asked.options, strict=True)})
-    return with_outcomes(offered, asked.outcomes)
+    offered = replace(label_set, prompts={label: (words,) for label, words in zip(label_set.labels, question.options, strict=True)})
+    return with_outcomes(offered, question.outcomes)
 
 
 def _order(options: Sequence[str], seed: int | None) -> list[int]:

@@ -54,8 +54,8 @@ class Questionnaire:
     def questions(self) -> tuple[Question, ...]:
         """Every distinct question."""
         points = (point.measurement for plan in self.probe.specifications for point in plan.specifications)
-        asked = [each.asked for each in (*self.probe.measurements, *points) if each.asked]
-        return tuple(dict.fromkeys([*asked, *(question for each in self.compared.values() for question in each.others)]))
+        questions = [measurement.asked for measurement in (*self.probe.measurements, *points) if measurement.asked]
+        return tuple(dict.fromkeys([*questions, *(question for comparison in self.compared.values() for question in comparison.others)]))
 
 
 def questionnaire(probe: Probe, seed: int, manner: Manner = PLAIN) -> Questionnaire:
@@ -68,14 +68,14 @@ def questionnaire(probe: Probe, seed: int, manner: Manner = PLAIN) -> Questionna
     """
     measurements: list[Measurement] = []
     compared: dict[str, Compared] = {}
-    among_others = [each for each in probe.measurements if each.options and each.options.others]
+    among_others = [measurement for measurement in probe.measurements if measurement.options and measurement.options.others]
     for measurement in probe.measurements:
         if measurement in among_others:
             continue
         fixed = _with_question(measurement, manner) if measurement.options is None else _by_row(measurement, manner)
         again = _askings(fixed, measurement, seed, manner)
-        compared |= {name: each for name, (_, each) in again.items()}
-        measurements += [_no_answer_claimed(fixed, manner), *(_agreement(fixed, name, *each) for name, each in again.items())]
+        compared |= {name: comparison for name, (_, comparison) in again.items()}
+        measurements += [_no_answer_claimed(fixed, manner), *(_agreement(fixed, name, *asking) for name, asking in again.items())]
     plans = tuple(_plan(plan, seed, manner) for plan in probe.specifications)
     dropped = sum(len(plan.specifications) for plan in probe.specifications) + 3 * len(plans) - sum(len(p.specifications) for p in plans)
     several = any(len(texts) > 1 for m in probe.measurements for texts in m.label_set.prompts.values())
@@ -83,7 +83,7 @@ def questionnaire(probe: Probe, seed: int, manner: Manner = PLAIN) -> Questionna
     notes = [
         *_asking_notes(seed, dropped, several, manner),
         *([Note("no_embeddings", {"questions": unasked})] if unasked else []),
-        *([Note("asked_rows", {"reply": REPLY})] if any(each.options for each in measurements) else []),
+        *([Note("asked_rows", {"reply": REPLY})] if any(measurement.options for measurement in measurements) else []),
         *(Note("not_asked_among_others", {"measurement": among_other.name}) for among_other in among_others),
     ]
     return Questionnaire(replace(probe, measurements=tuple(measurements), specifications=plans, analyses=()), compared, tuple(notes))
@@ -91,8 +91,8 @@ def questionnaire(probe: Probe, seed: int, manner: Manner = PLAIN) -> Questionna
 
 def _with_question(measurement: Measurement, manner: Manner, *, instruction: str = "which", seed: int | None = None) -> Measurement:
     label_set = with_unclear(measurement.label_set)
-    asked = build_question(label_set, instruction=instruction, seed=seed, manner=manner)
-    return replace(measurement, label_set=with_options(label_set, asked), asked=asked)
+    question = build_question(label_set, instruction=instruction, seed=seed, manner=manner)
+    return replace(measurement, label_set=with_options(label_set, question), asked=question)
 
 
 def _by_row(measurement: Measurement, manner: Manner) -> Measurement:
@@ -103,9 +103,9 @@ def _by_row(measurement: Measurement, manner: Manner) -> Measurement:
 def _no_answer_claimed(measurement: Measurement, manner: Manner) -> Measurement:
     """Return a measurement that is also asked how often no answer was given, each way by itself."""
     ways = (UNCLEAR, *manner.outcomes)
-    asked = {(claim.metric, claim.outcome, claim.by) for claim in measurement.claims}  # a probe may ask for "unclear" itself
+    claimed = {(claim.metric, claim.outcome, claim.by) for claim in measurement.claims}  # a probe may ask for "unclear" itself
     rates = [selection_rate for way in ways for selection_rate in _selection_rates(measurement, way, primary=True)]
-    claims = (*dict.fromkeys(measurement.claims), *(rate for rate in rates if (rate.metric, rate.outcome, rate.by) not in asked))
+    claims = (*dict.fromkeys(measurement.claims), *(rate for rate in rates if (rate.metric, rate.outcome, rate.by) not in claimed))
     return replace(measurement, outcomes={**measurement.outcomes, **{way: (way,) for way in ways}}, claims=claims)
 
 
@@ -113,14 +113,14 @@ def _askings(fixed: Measurement, measurement: Measurement, seed: int, manner: Ma
     """Return what else is asked of a measurement: name -> what is done, and what is compared."""
     label_set, by_row = with_unclear(measurement.label_set), fixed.asked is None
     shuffled = () if by_row else (build_question(label_set, seed=seed, manner=manner),)
-    found = {order_name(fixed.name): ("the options are shuffled", Compared(fixed, shuffled, slice(1, 2)))}
+    askings = {order_name(fixed.name): ("the options are shuffled", Compared(fixed, shuffled, slice(1, 2)))}
     if manner.instructions and not by_row:
         other = build_question(label_set, instruction=OTHER_INSTRUCTION, manner=manner)
-        found[instruction_name(fixed.name)] = ("the instruction is worded otherwise", Compared(fixed, (other,), slice(0)))
+        askings[instruction_name(fixed.name)] = ("the instruction is worded otherwise", Compared(fixed, (other,), slice(0)))
     if manner.repeats > 1:
         again = tuple(replace(fixed.asked, repeat=repeat) for repeat in range(1, manner.repeats)) if fixed.asked else ()
-        found[repeats_name(fixed.name)] = ("the same is asked again", Compared(fixed, again, slice(2, None)))
-    return found
+        askings[repeats_name(fixed.name)] = ("the same is asked again", Compared(fixed, again, slice(2, None)))
+    return askings
 
 
 def _agreement(fixed: Measurement, name: str, what: str, compared: Compared) -> Measurement:

@@ -39,8 +39,8 @@ class RowInterview:
         ]  # fmt: skip
         self._questions = list(zip(*lists, strict=True))
         self._widths = [len(measurement.label_set.labels) for measurement in self.measurements for _ in range(self._askings)]
-        self.distinct = len({question for each in set(self._questions) for question in each if question})
-        self.distinct_of_a_row = max((len(set(each) - {None}) for each in set(self._questions)), default=0)
+        self.distinct = len({question for questions in set(self._questions) for question in questions if question})
+        self.distinct_of_a_row = max((len(set(questions) - {None}) for questions in set(self._questions)), default=0)
         digest = hashlib.sha256(f"{model.record.fingerprint} rows {self._widths}".encode())
         self.record = replace(model.record, fingerprint=digest.hexdigest(), dimensions=sum(self._widths))
 
@@ -59,21 +59,21 @@ class RowInterview:
 
     def encode_rows(self, seen: Sequence[tuple[Image.Image, int]]) -> Float[np.ndarray, "n k"]:
         """Return the scores of the options of each row, measurement by measurement, asking by asking; 0 where it is not asked."""
-        return self._filled(len(seen), [(where, self._model.log_likelihoods(*asked)) for where, asked in self._together(seen)])
+        return self._filled(len(seen), [(where, self._model.log_likelihoods(*batch)) for where, batch in self._together(seen)])
 
     def _together(self, seen: Sequence[tuple[Image.Image, int]]) -> Iterator[tuple[_Where, tuple[list[Image.Image], list[Question]]]]:
         """Give the images of rows that share their questions with these, and where in the scores of a batch the answers stand."""
-        places: dict[tuple[Question | None, ...], list[int]] = defaultdict(list)
-        for place, (_, row) in enumerate(seen):
-            places[self._questions[row]].append(place)
-        for questions, rows in places.items():
-            if asked := [question for question in questions if question is not None]:
+        positions: dict[tuple[Question | None, ...], list[int]] = defaultdict(list)
+        for position, (_, row) in enumerate(seen):
+            positions[self._questions[row]].append(position)
+        for questions, rows in positions.items():
+            if to_ask := [question for question in questions if question is not None]:
                 columns = np.repeat([question is not None for question in questions], self._widths)
-                yield np.ix_(np.array(rows), np.flatnonzero(columns)), ([seen[row][0] for row in rows], asked)
+                yield np.ix_(np.array(rows), np.flatnonzero(columns)), ([seen[row][0] for row in rows], to_ask)
 
-    def _filled(self, rows: int, found: Iterable[tuple[_Where, Float[np.ndarray, "m j"]]]) -> Float[np.ndarray, "n k"]:
+    def _filled(self, rows: int, scored: Iterable[tuple[_Where, Float[np.ndarray, "m j"]]]) -> Float[np.ndarray, "n k"]:
         scores = np.zeros((rows, sum(self._widths)), np.float32)
-        for where, values in found:
+        for where, values in scored:
             scores[where] = values
         return scores
 
@@ -83,10 +83,10 @@ class RowInterview:
         """Return the scores of a measurement, a list entry an asking, with the attributes of the rows that are asked it."""
         texts = self._texts
         assert texts is not None  # noqa: S101  (`check_rows` has seen to it)
-        asked = asked_rows(measurement, texts.iloc[scores.rows])
-        first = self._askings * [each.name for each in self.measurements].index(measurement.name)
+        is_asked = asked_rows(measurement, texts.iloc[scores.rows])
+        first = self._askings * [other.name for other in self.measurements].index(measurement.name)
         parts = np.split(scores.vectors, np.cumsum(self._widths)[:-1], axis=1)
-        return [(part[asked], attributes[asked]) for part in parts[first : first + self._askings]]
+        return [(part[is_asked], attributes[is_asked]) for part in parts[first : first + self._askings]]
 
 
 class SentRowInterview(RowInterview):
@@ -96,12 +96,12 @@ class SentRowInterview(RowInterview):
 
     def begin(self, seen: Sequence[tuple[Image.Image, int]]) -> Callable[[], Float[np.ndarray, "n k"]]:
         """Send the questions of rows; return what waits for their scores."""
-        begun = [(where, self._model.begin(*asked)) for where, asked in self._together(seen)]
+        begun = [(where, self._model.begin(*batch)) for where, batch in self._together(seen)]
         return lambda: self._filled(len(seen), [(where, wait()) for where, wait in begun])
 
 
 def askings(measurement: Measurement, texts: pd.DataFrame, seed: int, manner: Manner) -> list[list[Question | None]]:
     """Return what each row is asked: in fixed order, shuffled, and in fixed order again as often as questions are repeated."""
     fixed, shuffled = (row_questions(measurement, texts, seed=order, manner=manner) for order in (None, seed))
-    again = [[each and replace(each, repeat=repeat) for each in fixed] for repeat in range(1, manner.repeats)]
+    again = [[question and replace(question, repeat=repeat) for question in fixed] for repeat in range(1, manner.repeats)]
     return [fixed, shuffled, *again]
