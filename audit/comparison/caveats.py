@@ -30,36 +30,36 @@ def caveats(
     `probes` are those that every side answered, `others` those that only some did, or that have no answers; `measurements` those of each
     probe that all have.
     """
-    found = [
+    notes = [
         Note("does_not_look", {"name": side.side.name, "measurements": names}) for side in sides if (names := _unresponsive(side, probes))
     ]
     for probe in others:
         of_all = all(probe in side.audits for side in sides)
-        found.append(Note("probe_without_answers" if of_all else "probe_of_some", {"probe": probe}))
+        notes.append(Note("probe_without_answers" if of_all else "probe_of_some", {"probe": probe}))
     first = sides[0]
-    for each in sides[1:]:
-        settings = first.results.settings, each.results.settings
+    for side in sides[1:]:
+        settings = first.results.settings, side.results.settings
         rules = ("alpha", "tolerance", "ratio_tolerance", "min_group_size")
         differ = [name for name in rules if len({getattr(one, name) for one in settings}) > 1]
-        found += [Note("other_setting", {"name": each.side.name, "setting": name}) for name in differ]
-        differ = [name for name in ("device", "dtype") if first.results.environment.get(name) != each.results.environment.get(name)]
-        found += [Note("other_environment", {"name": each.side.name, "part": name, "first": first.side.name}) for name in differ]
+        notes += [Note("other_setting", {"name": side.side.name, "setting": name}) for name in differ]
+        differ = [name for name in ("device", "dtype") if first.results.environment.get(name) != side.results.environment.get(name)]
+        notes += [Note("other_environment", {"name": side.side.name, "part": name, "first": first.side.name}) for name in differ]
         for probe in probes:
-            found += _of_probe(probe, first, each, measurements[probe])
+            notes += _of_probe(probe, first, side, measurements[probe])
     if first.side.model.fingerprint in [side.side.model.fingerprint for side in sides[1:]]:
-        found.append(Note("same_model"))
-    return tuple(note for place, note in enumerate(found) if note not in found[:place])
+        notes.append(Note("same_model"))
+    return tuple(note for position, note in enumerate(notes) if note not in notes[:position])
 
 
 def _unresponsive(side: FinishedAudit, probes: Sequence[str]) -> Group:
     """Return the measurements whose answers are not shown to depend on the images."""
     looked = ((record.name, record.responsiveness) for probe in probes for record in side.audits[probe].measurements)
-    return tuple(name for name, found in looked if found and found.code not in (None, "looks", "undecided"))
+    return tuple(name for name, responsiveness in looked if responsiveness and responsiveness.code not in (None, "looks", "undecided"))
 
 
-def _of_probe(probe: str, first: FinishedAudit, each: FinishedAudit, shared: Sequence[str]) -> Iterator[Note]:
-    audits: tuple[AuditResult, AuditResult] = first.audits[probe], each.audits[probe]
-    names = {"first": first.side.name, "second": each.side.name}
+def _of_probe(probe: str, first: FinishedAudit, second: FinishedAudit, shared: Sequence[str]) -> Iterator[Note]:
+    audits: tuple[AuditResult, AuditResult] = first.audits[probe], second.audits[probe]
+    names = {"first": first.side.name, "second": second.side.name}
     if audits[0].data.fingerprint != audits[1].data.fingerprint:
         code = "other_table_by_place" if any(audit.data.numbered for audit in audits) else "other_table"
         yield Note(code, {**names, "data": audits[0].data.name})
@@ -74,4 +74,4 @@ def _of_probe(probe: str, first: FinishedAudit, each: FinishedAudit, shared: Seq
         yield Note("measurement_of_some", {"measurement": name})
     new = sorted({finding.id for finding in audits[1].findings} - {finding.id for finding in audits[0].findings})
     if new:
-        yield Note("more_questions", {"name": each.side.name, "questions": tuple(new[:5])})
+        yield Note("more_questions", {"name": second.side.name, "questions": tuple(new[:5])})

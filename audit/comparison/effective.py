@@ -47,8 +47,8 @@ def read_points(path: Path) -> tuple[ModelPoint, ...]:
         raise DataError(f"{cells.place} has no column {lacking[0]!r}", why=why, fix="a row for each model: model, standard, shifted")
     rows = range(len(cells.numbers))
     texts = {name: cells.columns.get(name, [""] * len(rows)) for name in COLUMNS}
-    found = [_point(row, {name: (texts[name][row] or "").strip() for name in COLUMNS}, cells) for row in rows]
-    return tuple(dict.fromkeys(point for point in found if point is not None))
+    points = [_point(row, {name: (texts[name][row] or "").strip() for name in COLUMNS}, cells) for row in rows]
+    return tuple(dict.fromkeys(point for point in points if point is not None))
 
 
 def _point(row: int, words: dict[str, str], cells: Cells) -> ModelPoint | None:
@@ -67,20 +67,22 @@ def _point(row: int, words: dict[str, str], cells: Cells) -> ModelPoint | None:
     return ModelPoint(words["model"], accuracies["standard"], accuracies["shifted"], words["condition"], words["attribute"], words["group"])
 
 
-def with_effective_robustness(audits: Sequence[AuditResult], given: Sequence[ModelPoint], alpha: float) -> list[AuditResult]:
-    """Return the audits, each natural shift beside what other models predict: those of the run with the same probe, and `given` ones."""
+def with_effective_robustness(audits: Sequence[AuditResult], baselines: Sequence[ModelPoint], alpha: float) -> list[AuditResult]:
+    """Return the audits, each natural shift beside what other models predict: those of the run with the same probe, and `baselines`."""
     return [
-        replace(audit, natural_shifts=tuple(_shift(natural_shift, audit, audits, given, alpha) for natural_shift in audit.natural_shifts))
+        replace(
+            audit, natural_shifts=tuple(_shift(natural_shift, audit, audits, baselines, alpha) for natural_shift in audit.natural_shifts)
+        )
         for audit in audits
     ]
 
 
 def _shift(
-    shift: NaturalShift, audit: AuditResult, audits: Sequence[AuditResult], given: Sequence[ModelPoint], alpha: float
+    shift: NaturalShift, audit: AuditResult, audits: Sequence[AuditResult], baselines: Sequence[ModelPoint], alpha: float
 ) -> NaturalShift:
     """Return the shift with what other models predict of all images and of each group, in each condition."""
     run = [point for other in audits if other is not audit and other.probe.name == audit.probe.name for point in _points(shift, other)]
-    others = [point for point in (*run, *given) if point.model != audit.model.name]
+    others = [point for point in (*run, *baselines) if point.model != audit.model.name]
 
     def beside(rate: ShiftedRate, condition: str) -> ShiftedRate:
         named = (shift.attribute or "", rate.group[0]) if rate.group else ("", "")
@@ -96,7 +98,7 @@ def _shift(
 
 def _points(shift: NaturalShift, other: AuditResult) -> Iterator[ModelPoint]:
     """Give the accuracies of another model to the same question."""
-    asked = (shift.question, shift.measurement, shift.column, shift.standard, shift.attribute)
+    question = (shift.question, shift.measurement, shift.column, shift.standard, shift.attribute)
     for natural_shift in other.natural_shifts:
         if (
             natural_shift.question,
@@ -104,7 +106,7 @@ def _points(shift: NaturalShift, other: AuditResult) -> Iterator[ModelPoint]:
             natural_shift.column,
             natural_shift.standard,
             natural_shift.attribute,
-        ) != asked:
+        ) != question:
             continue
         for result in natural_shift.results:
             for rate in (result.overall, *result.by_group):
@@ -123,11 +125,13 @@ def _estimated(rate: ShiftedRate, points: Sequence[ModelPoint], alpha: float) ->
         known = int(((standard > 0) & (standard < 1) & (shifted > 0) & (shifted < 1)).sum())
         few = Note("shift_few_models", {"models": known, "fewest": FEWEST_MODELS})
         return replace(rate, not_estimable=few if known < FEWEST_MODELS else Note("shift_one_accuracy"))
-    found = fit.expected(*own, alpha)
-    if found is None:
+    expected = fit.expected(*own, alpha)
+    if expected is None:
         return replace(rate, not_estimable=Note("shift_no_logit"))
     line = (fit.models, fit.slope, fit.intercept)
-    return replace(rate, effective=EffectiveRobustness(found.value, found.low, found.high, found.predicted, *line), not_estimable=None)
+    return replace(
+        rate, effective=EffectiveRobustness(expected.value, expected.low, expected.high, expected.predicted, *line), not_estimable=None
+    )
 
 
 def _accuracy(rate: Rate) -> Accuracy:

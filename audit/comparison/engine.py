@@ -75,16 +75,16 @@ def _is_series(sides: Sequence[FinishedAudit]) -> bool:
 
 
 def _by_step(sides: Sequence[FinishedAudit]) -> list[FinishedAudit]:
-    for each in sides:
-        if each.side.model.step is None:
+    for side in sides:
+        if side.side.model.step is None:
             raise UsageError(
-                f"{each.side.name} does not say how many steps it was trained", where="--series",
+                f"{side.side.name} does not say how many steps it was trained", where="--series",
                 why="only checkpoints of contrastive.train carry their step", fix="leave --series out: all are compared with the first",
             )  # fmt: skip
     steps = [side.side.model.step or 0 for side in sides]
     if len(set(steps)) < len(steps):
         raise UsageError("two checkpoints of the series are of the same step", where="--series", fix="name each checkpoint once")
-    return sorted(sides, key=lambda each: each.side.model.step or 0)
+    return sorted(sides, key=lambda side: side.side.model.step or 0)
 
 
 def _series(pairs: Sequence[_Pair], settings: Settings) -> Series:
@@ -114,18 +114,18 @@ def _counted(
 ) -> list[_Pair]:
     """Return the first side with every other one; all on the same images."""
     tables = {name: aligned(probe, name, sides) for name in measurements}
-    found = [identifiers(probe, side) for side in sides]
-    shared = in_all(found)
+    ids = [identifiers(probe, side) for side in sides]
+    shared = in_all(ids)
     pairs = []
-    for place, after in enumerate(sides[1:], 1):
-        both = len(in_all([found[0], found[place]]))
+    for position, after in enumerate(sides[1:], 1):
+        both = len(in_all([ids[0], ids[position]]))
         audits = sides[0].audits[probe], after.audits[probe]
-        own = {name: (table[0], table[place]) for name, table in tables.items()}
+        own = {name: (table[0], table[position]) for name, table in tables.items()}
         joints, changes, not_compared = count_changes(audits, own, settings, len(sides) - 1)
         known = circumstances(audits, settings, joints)
         comparison = Comparison(
-            probe=probe, before=sides[0].side.name, after=after.side.name, images=len(shared), only_before=len(found[0]) - both,
-            only_after=len(found[place]) - both, missing_in_others=both - len(shared), cluster=clusters_by(audits) if changes else None,
+            probe=probe, before=sides[0].side.name, after=after.side.name, images=len(shared), only_before=len(ids[0]) - both,
+            only_after=len(ids[position]) - both, missing_in_others=both - len(shared), cluster=clusters_by(audits) if changes else None,
             by_place=any(audit.data.numbered for audit in audits), limited=known.limited,
             changes=tuple(_tolerating(change, tolerance, sides[0]) for change in changes), not_compared=not_compared,
             verdict="inconclusive", direction=None, excluded=known.excluded, same_model=known.same_model,

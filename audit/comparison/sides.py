@@ -158,8 +158,8 @@ def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tupl
 
     UsageError if they share none, or only such as have no measurement, such as `captions`: there are no answers then.
     """
-    asked = [tuple(side.audits) for side in sides]
-    both = [probe for probe in asked[0] if all(probe in other for other in asked[1:])]
+    probes_by_side = [tuple(side.audits) for side in sides]
+    both = [probe for probe in probes_by_side[0] if all(probe in other for other in probes_by_side[1:])]
     shared = tuple(probe for probe in both if all(side.audits[probe].measurements for side in sides))
     if both and not shared:
         raise UsageError(
@@ -167,25 +167,25 @@ def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tupl
             fix="read the two reports side by side",
         )  # fmt: skip
     if not shared:
-        listed = "; ".join(f"{side.side.name}: {', '.join(probes)}" for side, probes in zip(sides, asked, strict=True))
+        listed = "; ".join(f"{side.side.name}: {', '.join(probes)}" for side, probes in zip(sides, probes_by_side, strict=True))
         raise UsageError("the audits have no probe in common", why=listed, fix="audit all of them with the same --probe")
-    return shared, tuple(dict.fromkeys(probe for probes in asked for probe in probes if probe not in shared))
+    return shared, tuple(dict.fromkeys(probe for probes in probes_by_side for probe in probes if probe not in shared))
 
 
 def check_same_question(probe: str, sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
     """Return the measurements that every side has; DataError if the data, or a measurement of the same name, differ."""
     audits = [side.audits[probe] for side in sides]
-    for audit, each in zip(audits[1:], sides[1:], strict=True):
+    for audit, side in zip(audits[1:], sides[1:], strict=True):
         if audit.data.fingerprint != audits[0].data.fingerprint and audit.data.name != audits[0].data.name:
             raise DataError(
-                f"{each.side.name} was audited on other data than {sides[0].side.name}",
+                f"{side.side.name} was audited on other data than {sides[0].side.name}",
                 why=f"{audit.data.name!r}, not {audits[0].data.name!r}", fix="audit both on the same --data",
             )  # fmt: skip
     records = [{record.name: record for record in audit.measurements} for audit in audits]
     shared = tuple(name for name in records[0] if all(name in other for other in records[1:]))
     for name in shared:
-        for other, each in zip(records[1:], sides[1:], strict=True):
-            _check_asked(records[0][name], other[name], sides[0].side.name, each.side.name)
+        for other, side in zip(records[1:], sides[1:], strict=True):
+            _check_asked(records[0][name], other[name], sides[0].side.name, side.side.name)
     return shared
 
 
@@ -209,10 +209,10 @@ def aligned(probe: str, measurement: str, sides: Sequence[FinishedAudit]) -> lis
         raise DataError("the audits have no image in common", where=f"probe {probe!r}", fix="audit both on the same --data")
     tables = [table if table.index.equals(shared) else table.loc[shared] for table in tables]
     numbered = [side.audits[probe].data.numbered for side in sides]
-    for place, table in enumerate(tables[1:], 1):
+    for position, table in enumerate(tables[1:], 1):
         _check_labels(
-            tables[0], table, f"{sides[0].side.name} and {sides[place].side.name}", sides[0].audits[probe].data.groups,
-            by_place=numbered[0] or numbered[place],
+            tables[0], table, f"{sides[0].side.name} and {sides[position].side.name}", sides[0].audits[probe].data.groups,
+            by_place=numbered[0] or numbered[position],
         )  # fmt: skip
     return tables
 
@@ -244,12 +244,12 @@ def _differing(first: pd.Series, second: pd.Series) -> int:
     return int(np.count_nonzero(first.cat.codes.to_numpy() != same))
 
 
-def identifiers(probe: str, each: FinishedAudit) -> pd.Index:
+def identifiers(probe: str, side: FinishedAudit) -> pd.Index:
     """Return every image that has an answer to any measurement of a probe."""
-    found = [table.index for (name, _), table in each.answers.items() if name == probe]
-    return reduce(lambda one, other: one if one.equals(other) else one.union(other, sort=False), found)
+    indexes = [table.index for (name, _), table in side.answers.items() if name == probe]
+    return reduce(lambda one, other: one if one.equals(other) else one.union(other, sort=False), indexes)
 
 
-def in_all(found: Sequence[pd.Index]) -> pd.Index:
+def in_all(indexes: Sequence[pd.Index]) -> pd.Index:
     """Return the identifiers that all have, in the order of the first."""
-    return reduce(lambda one, other: one if one.equals(other) else one[one.isin(other)], found)
+    return reduce(lambda one, other: one if one.equals(other) else one[one.isin(other)], indexes)

@@ -38,19 +38,19 @@ def follow_claim(like: Change, checkpoints: Sequence[Checkpoint], settings: Sett
     return Trajectory(**claim, points=points, appears=appears, detectable=detectable)
 
 
-def _point(each: Checkpoint, like: Change, settings: Settings, claims: int) -> Point:
+def _point(checkpoint: Checkpoint, like: Change, settings: Settings, claims: int) -> Point:
     alpha = settings.alpha
-    ok = np.array([i for i, status in enumerate(each.statuses) if status == "ok"], np.int64)
+    ok = np.array([i for i, status in enumerate(checkpoint.statuses) if status == "ok"], np.int64)
     gap = p = None
     if len(ok) > 1:
-        compared = each.units.of(ok)
-        gap = gap_ends([each.groups[i] for i in ok], compared, alpha / claims)
+        compared = checkpoint.units.of(ok)
+        gap = gap_ends([checkpoint.groups[i] for i in ok], compared, alpha / claims)
         # Seeded as the audit of the checkpoint is, so that both print the same p.
         p = min(1.0, compared.null(settings.draws, generator(settings.seed, like.id)).p * (claims if like.primary else 1))
-    rates = unit_rates(each.groups, each.units, each.statuses, alpha)
-    everybody = each.units.together()
+    rates = unit_rates(checkpoint.groups, checkpoint.units, checkpoint.statuses, alpha)
+    everybody = checkpoint.units.together()
     [total] = unit_rates(((),), everybody, ("ok" if everybody.n[0] else "not estimable",), alpha)
-    return Point(each.side, each.step, tuple(rate for rate in rates if UNKNOWN not in rate.group), total, gap, p)
+    return Point(checkpoint.side, checkpoint.step, tuple(rate for rate in rates if UNKNOWN not in rate.group), total, gap, p)
 
 
 def _first_lasting(points: Sequence[Point], holds: Callable[[Point], bool]) -> int | None:

@@ -75,7 +75,7 @@ def _levelled_down(change: Change, alpha: float) -> bool:
         return False
     before = change.gap.before
     best, worst = (before.highest, before.lowest) if change.better == "high" else (before.lowest, before.highest)
-    cells = {each.before.group: each for each in change.by_group}
+    cells = {cell.before.group: cell for cell in change.by_group}
     sign = 1 if change.better == "high" else -1
     return _moved(cells[best], alpha) * sign < 0 and _moved(cells[worst], alpha) * sign <= 0
 

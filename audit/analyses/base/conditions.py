@@ -47,27 +47,30 @@ UnderConditions = Sequence[tuple[Condition, Predictions]]
 """The baseline first; predictions of the same images in the same order."""
 
 
-def conditions_record(asked: ConditionsAsked, answered: UnderConditions, levels: Mapping[str, Group], settings: Settings) -> Conditions:
+def conditions_record(
+    conditions: ConditionsAsked, answered: UnderConditions, levels: Mapping[str, Group], settings: Settings
+) -> Conditions:
     """Return each group's rate under every condition, and its change from the baseline on the same images; p not yet adjusted.
 
     Clusters and weights are those of the baseline's predictions; of images with weights nothing is judged. DataError if the predictions
     are not of the same images, UsageError if the metric divides by what is answered: the images would not be the same.
     """
-    metric, outcome = METRICS[asked.metric], frozenset(asked.answers) if asked.outcome else None
+    metric, outcome = METRICS[conditions.metric], frozenset(conditions.answers) if conditions.outcome else None
     if metric.denominator in ("selected", "answered"):
         why = "under each condition it divides by other images"
-        raise UsageError(f"{asked.metric} cannot be compared between conditions", why=why, fix="ask for accuracy, or a selection rate")
+        raise UsageError(f"{conditions.metric} cannot be compared between conditions", why=why, fix="ask for accuracy, or a selection rate")
     (baseline, before), *others = answered
-    groups, codes = row_codes(before.attributes, asked.by, levels)
+    groups, codes = row_codes(before.attributes, conditions.by, levels)
     events = row_events(before, metric, outcome)
-    joints = [_joint(groups, codes, events, before, _of_same(before, after, asked, outcome)) for _, after in others]
+    joints = [_joint(groups, codes, events, before, _of_same(before, after, conditions, outcome)) for _, after in others]
     start = joints[0] if joints else _joint(groups, codes, events, before, events)
     statuses = start.statuses(settings.min_group_size)
     compared = start.compared(settings.min_group_size)
     reason = _not_judged(before, len(compared.groups), settings)
-    results = [_result(asked, label, joint, settings, judged=reason is None) for (label, _), joint in zip(others, joints, strict=True)]
+    results = [_result(conditions, label, joint, settings, judged=reason is None) for (label, _), joint in zip(others, joints, strict=True)]
     return Conditions(
-        asked.question, asked.kind, asked.measurement, asked.metric, asked.outcome, asked.by, int(events.counted.sum()), baseline,
+        conditions.question, conditions.kind, conditions.measurement, conditions.metric, conditions.outcome, conditions.by,
+        int(events.counted.sum()), baseline,
         unit_rates([()], start.together().units(after=False), ("ok",), settings.alpha)[0],
         tuple(unit_rates(groups, start.units(after=False), statuses, settings.alpha)),
         gap_ends(compared.groups, compared.units(after=False), settings.alpha) if len(compared.groups) > 1 else None,
@@ -75,20 +78,24 @@ def conditions_record(asked: ConditionsAsked, answered: UnderConditions, levels:
     )  # fmt: skip
 
 
-def _of_same(before: Predictions, after: Predictions, asked: ConditionsAsked, outcome: Outcome | None) -> RowEvents:
+def _of_same(before: Predictions, after: Predictions, conditions: ConditionsAsked, outcome: Outcome | None) -> RowEvents:
     """Return the events under a condition; DataError if its images are not those of the baseline."""
     if not before.attributes.index.equals(after.attributes.index):
-        what = f"{asked.question!r}: a condition has {len(after.attributes)} images, the baseline {len(before.attributes)}, or other ones"
+        what = (
+            f"{conditions.question!r}: a condition has {len(after.attributes)} images, the baseline {len(before.attributes)}, or other ones"
+        )
         raise DataError(what, fix="give predictions of the same images in the same order")
-    return row_events(after, METRICS[asked.metric], outcome)
+    return row_events(after, METRICS[conditions.metric], outcome)
 
 
-def _joint(groups: tuple[Group, ...], codes: Int[np.ndarray, "n"], before: RowEvents, given: Predictions, after: RowEvents) -> JointCounts:
+def _joint(
+    groups: tuple[Group, ...], codes: Int[np.ndarray, "n"], before: RowEvents, predictions: Predictions, after: RowEvents
+) -> JointCounts:
     """Count the images of each group by event before x event after."""
     cell = np.select([before.event & after.event, before.event, after.event], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
     places, counted = 4 * codes + cell, before.counted.astype(np.int64)
     cells = np.bincount(places, weights=counted, minlength=4 * len(groups)).reshape(-1, 4).astype(np.int64)
-    kinds = None if given.cluster is None else cluster_kinds(pd.Series(given.cluster), places, counted, len(groups))
+    kinds = None if predictions.cluster is None else cluster_kinds(pd.Series(predictions.cluster), places, counted, len(groups))
     return JointCounts(groups, cells, np.bincount(codes, minlength=len(groups)), kinds)
 
 
@@ -98,31 +105,34 @@ def _not_judged(before: Predictions, compared: int, settings: Settings) -> Note 
     return Note("conditions_few_groups", {"images": settings.min_group_size}) if compared < 2 else None
 
 
-def _result(asked: ConditionsAsked, condition: Condition, joint: JointCounts, settings: Settings, *, judged: bool) -> ConditionResult:
+def _result(conditions: ConditionsAsked, condition: Condition, joint: JointCounts, settings: Settings, *, judged: bool) -> ConditionResult:
     by_group, overall = changes_by_group(joint, settings)
     compared = joint.compared(settings.min_group_size)
     if len(compared.groups) < 2:
         return ConditionResult(condition, overall, by_group, None, None, None, None, None)
-    found = unequal_changes(compared, settings.draws, generator(settings.seed, f"{asked.name}/{condition.name}"))
+    unequal = unequal_changes(compared, settings.draws, generator(settings.seed, f"{conditions.name}/{condition.name}"))
     pairs = len(compared.groups) * (len(compared.groups) - 1) // 2
-    (pair,) = pair_changes(compared.of([found.first, found.second]), settings.alpha)
-    (wide,) = pair_changes(compared.of([found.first, found.second]), settings.alpha / pairs)
+    (pair,) = pair_changes(compared.of([unequal.first, unequal.second]), settings.alpha)
+    (wide,) = pair_changes(compared.of([unequal.first, unequal.second]), settings.alpha / pairs)
     pair = replace(pair, low_adjusted=wide.low, high_adjusted=wide.high)
-    gap, p = gap_ends(compared.groups, compared.units(after=True), settings.alpha), found.p if judged else None
+    gap, p = gap_ends(compared.groups, compared.units(after=True), settings.alpha), unequal.p if judged else None
     return ConditionResult(condition, overall, by_group, gap, pair, p, p, None)
 
 
-def judged_together(found: Sequence[Conditions], alpha: float, *, limited: bool) -> tuple[Conditions, ...]:
+def judged_together(questions: Sequence[Conditions], alpha: float, *, limited: bool) -> tuple[Conditions, ...]:
     """Return all questions of an audit with p adjusted over every condition of all of them; a limited run signals nothing."""
-    p = [result.p for each in found for result in each.results if result.p is not None]
+    p = [result.p for question in questions for result in question.results if result.p is not None]
     adjusted = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
-    return tuple(replace(each, results=tuple(_decided(each.results, adjusted, 0.0 if limited else alpha)), tests=len(p)) for each in found)
+    return tuple(
+        replace(question, results=tuple(_decided(question.results, adjusted, 0.0 if limited else alpha)), tests=len(p))
+        for question in questions
+    )
 
 
 def _decided(results: Sequence[ConditionResult], adjusted: Iterator[float], alpha: float) -> Iterator[ConditionResult]:
-    for each in results:
-        if each.p is None:
-            yield each
+    for result in results:
+        if result.p is None:
+            yield result
             continue
         p = next(adjusted)
-        yield replace(each, p_adjusted=p, verdict="signal" if p <= alpha else "no signal")
+        yield replace(result, p_adjusted=p, verdict="signal" if p <= alpha else "no signal")

@@ -122,8 +122,8 @@ def unequal_drops(events: Int[np.ndarray, "g 2"], n: Int[np.ndarray, "g 2"], dra
     UnequalDrops(p=0.001, first=0, second=1)
     """
     drawn = [
-        rng.multivariate_hypergeometric(n[:, each], int(events[:, each].sum()), size=draws, method="marginals")
-        for each in (STANDARD, SHIFTED)
+        rng.multivariate_hypergeometric(n[:, condition], int(events[:, condition].sum()), size=draws, method="marginals")
+        for condition in (STANDARD, SHIFTED)
     ]
     observed, (first, second) = _largest(events, n)
     p = exceedance_p(_largest(np.stack(drawn, axis=-1), n)[0], float(observed))
@@ -145,57 +145,59 @@ def _largest(events: Int[np.ndarray, "*b g 2"], n: Int[np.ndarray, "g 2"]) -> tu
     return t.max(axis=-1), (int(first[at]), int(second[at]))
 
 
-def shift_record(asked: ShiftAsked, given: Predictions, levels: Mapping[str, Group], settings: Settings) -> NaturalShift:
+def shift_record(shift: ShiftAsked, predictions: Predictions, levels: Mapping[str, Group], settings: Settings) -> NaturalShift:
     """Return accuracy by group in the standard condition and in each other one that has images; p not yet adjusted."""
-    conditions = [level for level in levels[asked.column] if level != UNKNOWN and (given.attributes[asked.column] == level).any()]
-    stated = (asked.question, asked.measurement, asked.column, asked.standard, asked.attribute)
-    if given.weight is not None:
+    conditions = [level for level in levels[shift.column] if level != UNKNOWN and (predictions.attributes[shift.column] == level).any()]
+    stated = (shift.question, shift.measurement, shift.column, shift.standard, shift.attribute)
+    if predictions.weight is not None:
         return NaturalShift(*stated, (), Note("shift_of_weights"))
-    others = [level for level in conditions if level != asked.standard]
-    if asked.standard not in conditions or not others:
-        return NaturalShift(*stated, (), Note("conditions_one_source", {"source": asked.standard}))
-    results = tuple(_result(asked, level, given, levels, settings) for level in others)
-    few = asked.attribute is not None and all(each.pair is None for each in results)
+    others = [level for level in conditions if level != shift.standard]
+    if shift.standard not in conditions or not others:
+        return NaturalShift(*stated, (), Note("conditions_one_source", {"source": shift.standard}))
+    results = tuple(_result(shift, level, predictions, levels, settings) for level in others)
+    few = shift.attribute is not None and all(result.pair is None for result in results)
     reason = Note("conditions_few_groups", {"images": settings.min_group_size}) if few else None
-    reason = Note("shift_of_units") if _clustered(given) and not few and asked.attribute is not None else reason
+    reason = Note("shift_of_units") if _clustered(predictions) and not few and shift.attribute is not None else reason
     return NaturalShift(*stated, results, reason, draws=settings.draws)
 
 
-def _clustered(given: Predictions) -> bool:
-    return given.cluster is not None and len(np.unique(given.cluster)) < len(given.cluster)
+def _clustered(predictions: Predictions) -> bool:
+    return predictions.cluster is not None and len(np.unique(predictions.cluster)) < len(predictions.cluster)
 
 
-def _result(asked: ShiftAsked, condition: str, given: Predictions, levels: Mapping[str, Group], settings: Settings) -> ShiftResult:
-    groups, units = _counted(asked, condition, given, levels)
+def _result(shift: ShiftAsked, condition: str, predictions: Predictions, levels: Mapping[str, Group], settings: Settings) -> ShiftResult:
+    groups, units = _counted(shift, condition, predictions, levels)
     enough, images = units.enough().reshape(-1, 2), np.asarray(units.n).reshape(-1, 2)
-    statuses = [_status(group, images[place], enough[place], settings) for place, group in enumerate(groups)]
+    statuses = [_status(group, images[position], enough[position], settings) for position, group in enumerate(groups)]
     rates = _rates(groups, units, statuses, settings)
     together = ImageUnits(*(np.asarray(part).reshape(-1, 2).sum(axis=0) for part in (units.events, units.n)))
-    overall = _counted(replace(asked, attribute=None), condition, given, levels)[1] if _clustered(given) else together
+    overall = _counted(replace(shift, attribute=None), condition, predictions, levels)[1] if _clustered(predictions) else together
     everybody = _rates([()], overall, [_status((), np.asarray(overall.n), np.ones(2, bool), settings)], settings)[0]
     compared = np.flatnonzero([status == "ok" for status in statuses])
-    if asked.attribute is None or len(compared) < 2:
-        return ShiftResult(condition, everybody, () if asked.attribute is None else tuple(rates), None, None, None, None)
+    if shift.attribute is None or len(compared) < 2:
+        return ShiftResult(condition, everybody, () if shift.attribute is None else tuple(rates), None, None, None, None)
     events = np.asarray(units.events).reshape(-1, 2)
-    name = "/".join(("natural shift", asked.question, asked.measurement, asked.column, condition, asked.attribute))
-    found = unequal_drops(events[compared], images[compared], settings.draws, generator(settings.seed, name))
-    pair = _pair(units, groups, (int(compared[found.first]), int(compared[found.second])), len(compared), settings.alpha)
-    p = None if _clustered(given) else found.p
+    name = "/".join(("natural shift", shift.question, shift.measurement, shift.column, condition, shift.attribute))
+    unequal = unequal_drops(events[compared], images[compared], settings.draws, generator(settings.seed, name))
+    pair = _pair(units, groups, (int(compared[unequal.first]), int(compared[unequal.second])), len(compared), settings.alpha)
+    p = None if _clustered(predictions) else unequal.p
     return ShiftResult(condition, everybody, tuple(rates), pair, p, p, None)
 
 
-def _counted(asked: ShiftAsked, condition: str, given: Predictions, levels: Mapping[str, Group]) -> tuple[tuple[Group, ...], SamplingUnits]:
+def _counted(
+    shift: ShiftAsked, condition: str, predictions: Predictions, levels: Mapping[str, Group]
+) -> tuple[tuple[Group, ...], SamplingUnits]:
     """Return the groups, and the units of each in the standard condition and, after it, in the other."""
-    shifted = (given.attributes[asked.column] == condition).to_numpy()
-    rows = row_events(given, METRICS["accuracy"], None)
-    kept = rows.counted & (shifted | (given.attributes[asked.column] == asked.standard).to_numpy())
+    shifted = (predictions.attributes[shift.column] == condition).to_numpy()
+    rows = row_events(predictions, METRICS["accuracy"], None)
+    kept = rows.counted & (shifted | (predictions.attributes[shift.column] == shift.standard).to_numpy())
     groups: tuple[Group, ...] = ((),)
     codes = np.zeros(len(shifted), np.int64)
-    if asked.attribute is not None:
-        groups, codes = row_codes(given.attributes, (asked.attribute,), levels)
+    if shift.attribute is not None:
+        groups, codes = row_codes(predictions.attributes, (shift.attribute,), levels)
     codes, event = (2 * codes + shifted)[kept], rows.event[kept]
-    if given.cluster is not None and _clustered(given):
-        return groups, ClusterUnits(cluster_table(given.cluster[kept], codes, event, 2 * len(groups)))
+    if predictions.cluster is not None and _clustered(predictions):
+        return groups, ClusterUnits(cluster_table(predictions.cluster[kept], codes, event, 2 * len(groups)))
     counts = (np.bincount(part, minlength=2 * len(groups)) for part in (codes[event], codes))
     return groups, ImageUnits(*counts)
 
@@ -209,19 +211,19 @@ def _status(group: Group, images: np.ndarray, enough: np.ndarray, settings: Sett
 
 
 def _rates(groups: Sequence[Group], units: SamplingUnits, statuses: Sequence[CellStatus], settings: Settings) -> list[ShiftedRate]:
-    twice = [each for each in groups for _ in (STANDARD, SHIFTED)], [statuse for statuse in statuses for _ in (STANDARD, SHIFTED)]
+    twice = [group for group in groups for _ in (STANDARD, SHIFTED)], [statuse for statuse in statuses for _ in (STANDARD, SHIFTED)]
     rates = unit_rates(twice[0], units, twice[1], settings.alpha)
     n = np.asarray(units.n).reshape(-1, 2)
     both = np.flatnonzero(n.all(axis=1))
     low, high = units.differences(2 * both + SHIFTED, 2 * both, settings.alpha) if len(both) else (np.zeros(0), np.zeros(0))
     ends = dict(zip(both.tolist(), zip(low.tolist(), high.tolist(), strict=True), strict=True))
-    found = []
-    for place, group in enumerate(groups):
-        standard, shifted = rates[2 * place], rates[2 * place + 1]
-        known = standard.value is not None and shifted.value is not None and place in ends
+    shifted_rates = []
+    for position, group in enumerate(groups):
+        standard, shifted = rates[2 * position], rates[2 * position + 1]
+        known = standard.value is not None and shifted.value is not None and position in ends
         difference = (shifted.value or 0.0) - (standard.value or 0.0) if known else None
-        found.append(ShiftedRate(group, standard, shifted, difference, *(ends[place] if known else (None, None))))
-    return found
+        shifted_rates.append(ShiftedRate(group, standard, shifted, difference, *(ends[position] if known else (None, None))))
+    return shifted_rates
 
 
 def _pair(units: SamplingUnits, groups: Sequence[Group], places: tuple[int, int], compared: int, alpha: float) -> ShiftPair:
@@ -238,18 +240,18 @@ def _pair(units: SamplingUnits, groups: Sequence[Group], places: tuple[int, int]
     )  # fmt: skip
 
 
-def shifts_judged_together(found: Sequence[NaturalShift], alpha: float, *, limited: bool) -> tuple[NaturalShift, ...]:
+def shifts_judged_together(shifts: Sequence[NaturalShift], alpha: float, *, limited: bool) -> tuple[NaturalShift, ...]:
     """Return all natural shifts of an audit with p adjusted over all of them; a limited run signals nothing."""
-    p = [result.p for each in found for result in each.results if result.p is not None]
+    p = [result.p for shift in shifts for result in shift.results if result.p is not None]
     adjusted = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
     level = 0.0 if limited else alpha
-    return tuple(replace(each, results=tuple(_decided(each.results, adjusted, level)), tests=len(p)) for each in found)
+    return tuple(replace(shift, results=tuple(_decided(shift.results, adjusted, level)), tests=len(p)) for shift in shifts)
 
 
 def _decided(results: Sequence[ShiftResult], adjusted: Iterator[float], alpha: float) -> Iterator[ShiftResult]:
-    for each in results:
-        if each.p is None:
-            yield each
+    for result in results:
+        if result.p is None:
+            yield result
             continue
         p = next(adjusted)
-        yield replace(each, p_adjusted=p, verdict="signal" if p <= alpha else "no signal")
+        yield replace(result, p_adjusted=p, verdict="signal" if p <= alpha else "no signal")

@@ -77,7 +77,7 @@ def _rate_changes(
 def unit_rates(groups: Sequence[Group], units: SamplingUnits, statuses: Sequence[CellStatus], alpha: float) -> list[Rate]:
     """Return the rate of each group with its interval, and None where nothing counts."""
     low, high = units.intervals(alpha)
-    clustered = [{} if each is None else each._asdict() for each in units.clustering()]
+    clustered = [{} if clustering is None else clustering._asdict() for clustering in units.clustering()]
     rates = []
     for i, (events, n) in enumerate(zip(units.events.tolist(), units.n.tolist(), strict=True)):
         if n == 0:
@@ -241,9 +241,9 @@ def _cluster_deviations(joint: JointCounts, draws: int, rng: np.random.Generator
     assert joint.kinds is not None  # noqa: S101  (the caller chose by it)
     cells, often = joint.kinds.cells, joint.kinds.often
     total = np.zeros((draws, *joint.cells.shape))
-    _, place = np.unique(joint.kinds.n > 0, axis=0, return_inverse=True)
-    for alike in np.unique(place.ravel()):
-        rows = np.flatnonzero(place.ravel() == alike)
+    _, pattern = np.unique(joint.kinds.n > 0, axis=0, return_inverse=True)
+    for alike in np.unique(pattern.ravel()):
+        rows = np.flatnonzero(pattern.ravel() == alike)
         drawn = rng.multinomial(often[rows].sum(), often[rows] / often[rows].sum(), size=draws)
         total += np.tensordot(drawn, cells[rows], axes=1)
     fewest = int(joint.kinds.reach.min())
