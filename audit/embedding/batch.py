@@ -238,13 +238,13 @@ class ImageBatches:
             self._finish(ahead)
 
     def _start(self, seen: Sequence[ImageRow]) -> Started:
-        images: list[Any] = [each.image for each in seen]
+        images: list[Any] = [image_row.image for image_row in seen]
         if isinstance(self._encoder, PreparedEncoder):
             return self._encoder.start(images, self._batch.size)
         if isinstance(self._encoder, SendingEncoder):
-            return _Sent(self._encoder.begin([(image, each.row) for image, each in zip(images, seen, strict=True)]))
+            return _Sent(self._encoder.begin([(image, image_row.row) for image, image_row in zip(images, seen, strict=True)]))
         if isinstance(self._encoder, RowEncoder):
-            rows = self._encoder.encode_rows([(image, each.row) for image, each in zip(images, seen, strict=True)])
+            rows = self._encoder.encode_rows([(image, image_row.row) for image, image_row in zip(images, seen, strict=True)])
         else:
             rows = self._encoder.encode_images(images)
         return _Finished(np.asarray(rows, dtype=np.float32))
@@ -256,11 +256,11 @@ class ImageBatches:
 
     def _keep(self, seen: Sequence[ImageRow], started: Started) -> None:
         vectors = started.rows()
-        _check(vectors, [f"the image {self._dataset.attributes.index[each.row]}" for each in seen], self._encoder.record)
-        for each, vector in zip(seen, vectors, strict=True):
-            assert each.key is not None  # noqa: S101  (take() lets nothing else in)
-            self._vectors[each.key] = vector
-            self._conversions[each.key] = each.conversions
+        _check(vectors, [f"the image {self._dataset.attributes.index[image_row.row]}" for image_row in seen], self._encoder.record)
+        for image_row, vector in zip(seen, vectors, strict=True):
+            assert image_row.key is not None  # noqa: S101  (take() lets nothing else in)
+            self._vectors[image_row.key] = vector
+            self._conversions[image_row.key] = image_row.conversions
         self.computed += len(seen)
         self._advance(len(seen))
         if len(self._vectors) >= SHARD_ROWS or time.monotonic() - self._saved > SHARD_S:

@@ -145,8 +145,8 @@ class EmbeddingCache:
                 continue
             path, rows = self._shards[places[positions[0]] >> _ROW_BITS], places[positions] & _ROW
             try:
-                found = shard.payload(shard.read_file(path), self.dimensions, self._key, self._place)
-                vectors[_stretch(positions)] = found[_stretch(rows)]
+                stored = shard.payload(shard.read_file(path), self.dimensions, self._key, self._place)
+                vectors[_stretch(positions)] = stored[_stretch(rows)]
             except (OSError, shard.Rejected) as error:
                 what = f"the embedding cache has lost a file during the run: {path.name}"
                 raise MachineError(what, why=str(error), fix="run again") from error
@@ -274,9 +274,9 @@ class EmbeddingCache:
     def _enter(self, path: Path, rows: Sequence[shard.ShardRow]) -> None:
         first = len(self._shards) << _ROW_BITS
         self._shards.append(path)
-        for place, (key, conversions) in enumerate(rows, first):
+        for position, (key, conversions) in enumerate(rows, first):
             # The first in the order of names wins, so that equal caches give equal rows.
-            if self._places.setdefault(key, place) == place and conversions:
+            if self._places.setdefault(key, position) == position and conversions:
                 self._conversions[key] = conversions
 
     def _open_folder(self) -> Folder:

@@ -34,12 +34,14 @@ def require_context(encoder: Encoder, texts: Sequence[str], cache_root: CacheRoo
     composed = {unicodedata.normalize("NFC", text): text for text in texts}  # what the model is given
     if isinstance(encoder, DeferredEncoder):
         kept = _kept(encoder.record, default_root() if cache_root is None else cache_root)
-        composed = {text: given for text, given in composed.items() if text_key(text) not in kept}  # what was embedded was short enough
+        composed = {
+            text: original for text, original in composed.items() if text_key(text) not in kept
+        }  # what was embedded was short enough
         if not composed:
             return
         encoder = encoder.itself()
     if isinstance(encoder, CountingEncoder) and composed:
-        shown = [PRIVATE if given in private else repr(given) for given in composed.values()]
+        shown = [PRIVATE if original in private else repr(original) for original in composed.values()]
         require_length(encoder.record, shown, encoder.count_tokens(list(composed)), encoder.context)
 
 

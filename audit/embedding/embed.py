@@ -209,9 +209,9 @@ class _Source(NamedTuple):
         key = self.key_of(row, content)
         if key in self.cache:
             return ImageRow(row, key)
-        found = decoders.decode(content, self.prepared.draft if self.prepared is not None else 0)
-        image = self.prepared.prepare(found.image) if self.prepared is not None else found.image
-        return ImageRow(row, key, image, found.conversions)
+        decoded = decoders.decode(content, self.prepared.draft if self.prepared is not None else 0)
+        image = self.prepared.prepare(decoded.image) if self.prepared is not None else decoded.image
+        return ImageRow(row, key, image, decoded.conversions)
 
 
 def _embed_missing(

@@ -66,8 +66,8 @@ class SharedRoot:
         """Return every file below the root; OSError if the store does not answer."""
         system, path = self._system()
         system.invalidate_cache()
-        found = _answered(lambda: system.find(path, detail=True))
-        return [StoredFile(_below(path, name), int(each.get("size") or 0), _written(each)) for name, each in sorted(found.items())]
+        listing = _answered(lambda: system.find(path, detail=True))
+        return [StoredFile(_below(path, name), int(info.get("size") or 0), _written(info)) for name, info in sorted(listing.items())]
 
     def _system(self) -> tuple[Any, str]:
         system, path = file_system(self.url)
@@ -87,10 +87,10 @@ class SharedFolder:
         """Return the names of its files, sorted."""
         self._system.invalidate_cache()  # others write
         try:
-            found = _answered(lambda: self._system.ls(self._path, detail=False))
+            paths = _answered(lambda: self._system.ls(self._path, detail=False))
         except FileNotFoundError:
             return []
-        return sorted(name for each in found if fnmatch.fnmatch(name := posixpath.basename(each.rstrip("/")), pattern))
+        return sorted(name for path in paths if fnmatch.fnmatch(name := posixpath.basename(path.rstrip("/")), pattern))
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""
@@ -101,9 +101,9 @@ class SharedFolder:
         """Give the bytes of files, several asked for at once; one that has gone meanwhile is left out."""
         for start in range(0, len(names), _AT_ONCE):
             places = {posixpath.join(self._path, name): name for name in names[start : start + _AT_ONCE]}
-            found = _answered(lambda places=places: self._system.cat(list(places), on_error="omit"))  # type: ignore[misc]
-            for place, content in found.items():
-                yield posixpath.basename(place), content
+            contents = _answered(lambda places=places: self._system.cat(list(places), on_error="omit"))  # type: ignore[misc]
+            for path, content in contents.items():
+                yield posixpath.basename(path), content
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, in one request."""
@@ -165,17 +165,17 @@ def root_of(where: str | Path) -> Path | SharedRoot:
     return Path(url2pathname(parts.path)) if parts.scheme in ("file", "local") else SharedRoot(text.rstrip("/"))
 
 
-def private_folder(root: Path, place: str = "") -> Folder:
+def private_folder(root: Path, relative: str = "") -> Folder:
     """Return a folder of a cache, made where it is missing. Only this user can write to it, and to all folders from the root to it.
 
     `root` may be a link of the user's; what is below may not. `UnsafeError` if others could have planted something.
     """
     try:
-        found = Folder.of(root, make=True, mode=0o700)
-        _require_private(root, found.own_status)
-        return found.folder(place, make=True, mode=0o700, check=_require_private)
+        folder = Folder.of(root, make=True, mode=0o700)
+        _require_private(root, folder.own_status)
+        return folder.folder(relative, make=True, mode=0o700, check=_require_private)
     except (FileExistsError, NotADirectoryError) as error:
-        below = [root, *(root.joinpath(*place.split("/")[:depth]) for depth in range(1, place.count("/") + 2))]
+        below = [root, *(root.joinpath(*relative.split("/")[:depth]) for depth in range(1, relative.count("/") + 2))]
         file = next((path for path in below if path.is_file()), None)
         if file is None:
             raise
@@ -183,12 +183,12 @@ def private_folder(root: Path, place: str = "") -> Folder:
         raise UnsafeError(what, fix="remove it, or set AUDIT_CACHE_DIR to another folder") from error
 
 
-def _require_private(folder: Path, found: os.stat_result) -> None:
-    if found.st_uid != os.geteuid():
+def _require_private(folder: Path, status: os.stat_result) -> None:
+    if status.st_uid != os.geteuid():
         why, fix = "whoever owns it could plant embeddings", "set AUDIT_CACHE_DIR to a folder of your own"
         raise UnsafeError(f"the embedding cache belongs to another user: {folder}", why=why, fix=fix)
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        why = f"its mode is {stat.S_IMODE(found.st_mode):04o}; whoever writes to it could plant embeddings"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        why = f"its mode is {stat.S_IMODE(status.st_mode):04o}; whoever writes to it could plant embeddings"
         raise UnsafeError(f"the embedding cache can be written by others: {folder}", why=why, fix=f"chmod 700 '{folder}'")
 
 
@@ -208,11 +208,11 @@ def _below(root: str, path: str) -> str:
 
 def _written(info: dict[str, Any]) -> float:
     """Return when a file was written; each store has its own word for it."""
-    found = next((info[word] for word in ("LastModified", "mtime", "updated", "last_modified", "created") if info.get(word)), 0.0)
-    if isinstance(found, str):
+    written = next((info[word] for word in ("LastModified", "mtime", "updated", "last_modified", "created") if info.get(word)), 0.0)
+    if isinstance(written, str):
         import datetime as dt
 
         with contextlib.suppress(ValueError):
-            return dt.datetime.fromisoformat(found).timestamp()
+            return dt.datetime.fromisoformat(written).timestamp()
         return 0.0
-    return float(found.timestamp() if hasattr(found, "timestamp") else found)
+    return float(written.timestamp() if hasattr(written, "timestamp") else written)

@@ -47,14 +47,14 @@ class Verified(NamedTuple):
 def usage(root: Path | SharedRoot) -> list[ModelUse]:
     """Return what each model takes, the largest first."""
     by_model: dict[str, list[StoredFile]] = defaultdict(list)
-    for each in _files(root):
-        if (place := _MODEL.match(each.place)) is not None:
-            by_model[place[0]].append(each)
-    found = []
+    for file in _files(root):
+        if (match := _MODEL.match(file.place)) is not None:
+            by_model[match[0]].append(file)
+    uses = []
     for model, files in by_model.items():
         shards = sum(file.place.endswith(".shard") for file in files)
-        found.append(ModelUse(_name(root, model), shards, sum(file.size for file in files), max(file.used for file in files)))
-    return sorted(found, key=lambda each: (-each.size, each.name))
+        uses.append(ModelUse(_name(root, model), shards, sum(file.size for file in files), max(file.used for file in files)))
+    return sorted(uses, key=lambda use: (-use.size, use.name))
 
 
 def prune(root: Path | SharedRoot, older_than_s: float | None, keep: int | None, *, damaged: bool = False) -> tuple[int, int]:
@@ -66,10 +66,10 @@ def prune(root: Path | SharedRoot, older_than_s: float | None, keep: int | None,
     aged = sorted((file.used, file.size, file.place) for file in _files(root) if file.place.endswith(_PRUNED))
     left, limit = sum(size for _, size, _ in aged), time.time() - (older_than_s or 0)
     removed = freed = 0
-    for used, size, place in aged:
-        if place in spoilt or (older_than_s is not None and used < limit) or (keep is not None and left > keep):
+    for used, size, path in aged:
+        if path in spoilt or (older_than_s is not None and used < limit) or (keep is not None and left > keep):
             with _answering(root):
-                _folder(root, place).remove(posixpath.basename(place))
+                _folder(root, path).remove(posixpath.basename(path))
             left, removed, freed = left - size, removed + 1, freed + size
     return removed, freed
 
@@ -78,16 +78,16 @@ def verify(root: Path | SharedRoot) -> Verified:
     """Read every shard, and say which are damaged or not this user's."""
     key, sound = user_key(), 0
     damaged, refused = list[str](), list[str]()
-    for place in _shards(root):
+    for path in _shards(root):
         try:
             with _answering(root):
-                content = _folder(root, place).read(posixpath.basename(place))
-            shard.require_seal(content, key, _sealed_as(place))
+                content = _folder(root, path).read(posixpath.basename(path))
+            shard.require_seal(content, key, _sealed_as(path))
             sound += 1
         except FileNotFoundError:  # removed meanwhile
             continue
         except shard.Rejected as error:
-            (damaged if error.damaged else refused).append(place)
+            (damaged if error.damaged else refused).append(path)
     return Verified(sound, tuple(damaged), tuple(refused))
 
 
@@ -97,11 +97,11 @@ def trust(root: Path | SharedRoot) -> tuple[int, int]:
         key, sealed, refused = user_key(), 0, 0
         if isinstance(root, Path):
             private_folder(root)
-        for place in _shards(root):
-            folder, name = _folder(root, place), posixpath.basename(place)
+        for path in _shards(root):
+            folder, name = _folder(root, path), posixpath.basename(path)
             try:
                 content = folder.read(name)
-                again = shard.resealed(content, key, _sealed_as(place))
+                again = shard.resealed(content, key, _sealed_as(path))
             except shard.Rejected:
                 refused += 1
                 continue
@@ -122,10 +122,10 @@ def bytes_of(text: str) -> int:
     >>> bytes_of("10GB"), bytes_of("1.5 MiB"), bytes_of("0")
     (10000000000, 1572864, 0)
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?", text.strip().upper())
-    if found is None or found[2] not in _UNITS:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?", text.strip().upper())
+    if match is None or match[2] not in _UNITS:
         raise UsageError(f"invalid size {text!r}", why="expected a number and a unit", fix="--keep 10GB")
-    return int(float(found[1]) * _UNITS[found[2]])
+    return int(float(match[1]) * _UNITS[match[2]])
 
 
 def seconds_of(text: str) -> float:
@@ -136,10 +136,10 @@ def seconds_of(text: str) -> float:
     >>> seconds_of("30d"), seconds_of("12h")
     (2592000.0, 43200.0)
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdw])", text.strip().lower())
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdw])", text.strip().lower())
+    if match is None:
         raise UsageError(f"invalid age {text!r}", why="expected a number of hours, days or weeks", fix="--older-than 30d")
-    return float(found[1]) * _SECONDS[found[2]]
+    return float(match[1]) * _SECONDS[match[2]]
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------------------------
@@ -150,13 +150,13 @@ def _files(root: Path | SharedRoot) -> list[StoredFile]:
     if isinstance(root, SharedRoot):
         with _answering(root):
             return [file for file in root.files() if _MODEL.match(file.place)]
-    found = []
+    files = []
     for folder in _folders(root):
         for path in folder.rglob("*"):
             if (not path.is_symlink() and path.is_file()) or path.suffix in _PRUNED:
                 status = path.lstat()
-                found.append(StoredFile(path.relative_to(root).as_posix(), status.st_size, status.st_mtime))
-    return found
+                files.append(StoredFile(path.relative_to(root).as_posix(), status.st_size, status.st_mtime))
+    return files
 
 
 def _folders(root: Path) -> Iterator[Path]:
@@ -170,14 +170,14 @@ def _shards(root: Path | SharedRoot) -> list[str]:
     return sorted(file.place for file in _files(root) if file.place.endswith(".shard"))
 
 
-def _folder(root: Path | SharedRoot, place: str) -> LocalFolder | SharedFolder:
-    names = posixpath.dirname(place).split("/")
+def _folder(root: Path | SharedRoot, path: str) -> LocalFolder | SharedFolder:
+    names = posixpath.dirname(path).split("/")
     return root.folder(*names) if isinstance(root, SharedRoot) else LocalFolder(root, *names)
 
 
-def _sealed_as(place: str) -> str:
+def _sealed_as(path: str) -> str:
     """Return model and tower, with which a shard is sealed."""
-    return "/".join(place.split("/")[-3:-1])
+    return "/".join(path.split("/")[-3:-1])
 
 
 def _name(root: Path | SharedRoot, model: str) -> str:

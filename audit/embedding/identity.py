@@ -48,18 +48,18 @@ class FileIdentity(NamedTuple):
 def identity(path: str | Path) -> FileIdentity | None:
     """Return the identity of a regular file, links followed; None of anything else."""
     try:
-        found = os.stat(path)  # noqa: PTH116  # ten thousand of them: a Path each costs more than the call
+        status = os.stat(path)  # noqa: PTH116  # ten thousand of them: a Path each costs more than the call
     except OSError:
         return None
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return None
-    return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return FileIdentity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def identities(paths: Sequence[str | Path]) -> list[FileIdentity] | None:
     """Return the identities of some files; None unless there are any and all are regular."""
-    found = [each for path in paths if (each := identity(path)) is not None]
-    return found if found and len(found) == len(paths) else None
+    regular = [identified for path in paths if (identified := identity(path)) is not None]
+    return regular if regular and len(regular) == len(paths) else None
 
 
 class Notes:

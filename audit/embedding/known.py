@@ -108,7 +108,7 @@ def known_encoder(
     files = model_files(spec) if isinstance(root, Path) else []
     if not isinstance(root, Path) or not files or (before := identities(files)) is None:
         return load()
-    notes, state = Notes(root), [[str(path), *each] for path, each in zip(files, before, strict=True)]
+    notes, state = Notes(root), [[str(path), *file_identity] for path, file_identity in zip(files, before, strict=True)]
     about = {
         "spec": spec, "at": Path(spec).absolute(), "home": Path.home(), "setting": dict(setting), "schema": SCHEMA, "version": __version__,
         "packages": _packages(),
@@ -116,7 +116,7 @@ def known_encoder(
     if not verify and (record := _noted_record(notes.read("model", about), state)) is not None:
         log_notes(record)
         return DeferredEncoder(record, cast("Callable[[], Encoder]", load))
-    settled = all(each.settled for each in before)
+    settled = all(file_identity.settled for file_identity in before)
     encoder = load()
     if note and settled and not isinstance(encoder, Answerer) and model_files(spec) == files and identities(files) == before:
         notes.write("model", about, {"files": state, "record": asdict(encoder.record)})
@@ -129,9 +129,12 @@ def model_files(spec: str) -> list[Path]:
     if path is None:
         return []
     if path.is_dir():
-        found = [Path(place, name) for place, _, names in os.walk(path, followlinks=True) for name in names]
-        return sorted(found) if len(found) <= MOST_FILES else []
-    return [path, *sorted(each for each in path.parent.iterdir() if each.name.endswith(".json") or each.name.startswith("adapter_"))]
+        files = [Path(directory, name) for directory, _, names in os.walk(path, followlinks=True) for name in names]
+        return sorted(files) if len(files) <= MOST_FILES else []
+    return [
+        path,
+        *sorted(sibling for sibling in path.parent.iterdir() if sibling.name.endswith(".json") or sibling.name.startswith("adapter_")),
+    ]
 
 
 def _noted_record(noted: Any, state: list[list[Any]]) -> ModelRecord | None:
@@ -149,13 +152,13 @@ def _record_adapter() -> TypeAdapter[ModelRecord]:
 
 
 def _packages() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in READERS:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = ""
-    return found
+            versions[name] = ""
+    return versions
 
 
 # ---- images --------------------------------------------------------------------------------------------------------------------------
@@ -177,18 +180,18 @@ def embed_known_images(
     before = [identity(f"{folder}/{name}") for name in names]
     noted = notes.read("images", about)
     noted = noted if isinstance(noted, dict) else {}
-    if not verify and (found := _from_cache(encoder, dataset, root, _known_keys(noted, names, before))) is not None:
+    if not verify and (embeddings := _from_cache(encoder, dataset, root, _known_keys(noted, names, before))) is not None:
         if (progress := how.get("progress")) is not None:
             progress(len(names), len(names))
-        return found
-    settled = [each is not None and each.settled for each in before]
-    found = embed_images(itself(encoder), dataset, cache_root, **how)
-    for row, key in zip(found.rows.tolist(), found.contents, strict=True):
+        return embeddings
+    settled = [file_identity is not None and file_identity.settled for file_identity in before]
+    embeddings = embed_images(itself(encoder), dataset, cache_root, **how)
+    for row, key in zip(embeddings.rows.tolist(), embeddings.contents, strict=True):
         seen = before[row]
         if settled[row] and seen is not None and identity(f"{folder}/{names[row]}") == seen:
             noted[names[row]] = [key, *seen]
     notes.write("images", about, noted)
-    return found
+    return embeddings
 
 
 def _known_keys(noted: Mapping[str, Any], names: Sequence[str], now: Sequence[FileIdentity | None]) -> list[str] | None:

@@ -49,48 +49,48 @@ class Rejected(Exception):  # noqa: N818  # it says what a file is, not what the
         """It was a shard once: a sign of a failing disk."""
 
 
-def write(vectors: Mapping[str, np.ndarray], conversions: Mapping[str, tuple[str, ...]], key: bytes, place: str) -> tuple[str, bytes]:
-    """Return the name and the content of a shard; `place` (model and tower) is sealed with it, so that it cannot be put elsewhere."""
+def write(vectors: Mapping[str, np.ndarray], conversions: Mapping[str, tuple[str, ...]], key: bytes, model_tower: str) -> tuple[str, bytes]:
+    """Return the name and the content of a shard; `model_tower` is sealed with it, so that it cannot be put elsewhere."""
     payload = np.stack(list(vectors.values())).astype(FLOAT)
     rows = [(name, conversions.get(name, ())) for name in vectors]
     body = json.dumps({"dimensions": payload.shape[1], "rows": rows}, separators=(",", ":")).encode() + b"\n" + payload.tobytes()
-    return f"{hashlib.sha256(body).hexdigest()[:32]}.shard", _sealed(body, key, place)
+    return f"{hashlib.sha256(body).hexdigest()[:32]}.shard", _sealed(body, key, model_tower)
 
 
-def resealed(content: bytes, key: bytes, place: str) -> bytes:
+def resealed(content: bytes, key: bytes, model_tower: str) -> bytes:
     """Return a whole shard of any version, sealed with another key."""
-    return _sealed(content[_whole_body(content) :], key, place)
+    return _sealed(content[_whole_body(content) :], key, model_tower)
 
 
-def rows(content: bytes, dimensions: int, key: bytes, place: str) -> list[ShardRow]:
+def rows(content: bytes, dimensions: int, key: bytes, model_tower: str) -> list[ShardRow]:
     """Return what a shard holds; `Rejected` if it is damaged, or was not sealed with `key` for this place."""
-    body = _sealed_body(content, key, place)
+    body = _sealed_body(content, key, model_tower)
     start = _whole_body(content) if body is None else body
     try:
         manifest = json.loads(content[start : content.index(_END, start)])
-        found = [ShardRow(str(name), tuple(map(str, done))) for name, done in manifest["rows"]]
-        fits = manifest["dimensions"] == dimensions and _rows_of(content, start, dimensions).shape == (len(found), dimensions)
+        shard_rows = [ShardRow(str(name), tuple(map(str, done))) for name, done in manifest["rows"]]
+        fits = manifest["dimensions"] == dimensions and _rows_of(content, start, dimensions).shape == (len(shard_rows), dimensions)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise Rejected("malformed", damaged=True) from error
     if not fits:
         raise Rejected("of another shape", damaged=True)
     if body is None:
         raise Rejected(_NOT_YOURS)
-    return found
+    return shard_rows
 
 
-def require_seal(content: bytes, key: bytes, place: str) -> int:
+def require_seal(content: bytes, key: bytes, model_tower: str) -> int:
     """Return where the body of a shard begins; `Rejected` if it is damaged, or was not sealed with `key` for this place."""
-    body = _sealed_body(content, key, place)
+    body = _sealed_body(content, key, model_tower)
     if body is None:
         _whole_body(content)
         raise Rejected(_NOT_YOURS)
     return body
 
 
-def payload(content: bytes, dimensions: int, key: bytes, place: str) -> Float[np.ndarray, "n d"]:
+def payload(content: bytes, dimensions: int, key: bytes, model_tower: str) -> Float[np.ndarray, "n d"]:
     """Return the embeddings of a shard that `rows` has accepted; `Rejected` if it is another since."""
-    return _rows_of(content, require_seal(content, key, place), dimensions)
+    return _rows_of(content, require_seal(content, key, model_tower), dimensions)
 
 
 def read_file(path: Path) -> bytes:
@@ -117,12 +117,12 @@ def read_file(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def _seal(body: bytes | memoryview, key: bytes, place: str) -> bytes:
-    return hmac.digest(key, f"{place}\n{hashlib.sha256(body).hexdigest()}".encode(), "sha256").hex().encode()
+def _seal(body: bytes | memoryview, key: bytes, model_tower: str) -> bytes:
+    return hmac.digest(key, f"{model_tower}\n{hashlib.sha256(body).hexdigest()}".encode(), "sha256").hex().encode()
 
 
-def _sealed(body: bytes, key: bytes, place: str) -> bytes:
-    seal = _seal(body, key, place)
+def _sealed(body: bytes, key: bytes, model_tower: str) -> bytes:
+    seal = _seal(body, key, model_tower)
     return b"\n".join([f"{FORMAT} {VERSION} {hashlib.sha256(seal + _END + body).hexdigest()}".encode(), seal, body])
 
 
@@ -149,11 +149,11 @@ def _whole_body(content: bytes) -> int:
     return start
 
 
-def _sealed_body(content: bytes, key: bytes, place: str) -> int | None:
+def _sealed_body(content: bytes, key: bytes, model_tower: str) -> int | None:
     """Return where the body begins if the seal is its own: it is then whole, and its hash need not be looked at; else None."""
     start = _body(content)
     seal = content[:start].split(_END)[1]
-    return start if hmac.compare_digest(seal, _seal(memoryview(content)[start:], key, place)) else None
+    return start if hmac.compare_digest(seal, _seal(memoryview(content)[start:], key, model_tower)) else None
 
 
 def _rows_of(content: bytes, start: int, dimensions: int) -> Float[np.ndarray, "n d"]:

@@ -41,10 +41,10 @@ class Part:
         >>> Part.parse("2/7")
         Part(number=2, of=7)
         """
-        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
-        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
             raise ValueError("i/N with 1 ≤ i ≤ N, such as 2/7")
-        return cls(int(found[1]), int(found[2]))
+        return cls(int(match[1]), int(match[2]))
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -62,12 +62,12 @@ class Part:
         for task, count, first, step in _BATCH_SYSTEMS:
             if task not in environment or count not in environment:
                 continue
-            given = {name: environment[name] for name in (task, count, first, step) if name and name in environment}
+            variables = {name: environment[name] for name in (task, count, first, step) if name and name in environment}
             try:
-                place = (int(given[task]) - int(given.get(first or "", 0))) // int(given.get(step or "", 1))
-                return cls.parse(f"{place + 1}/{int(given[count])}")
+                position = (int(variables[task]) - int(variables.get(first or "", 0))) // int(variables.get(step or "", 1))
+                return cls.parse(f"{position + 1}/{int(variables[count])}")
             except (ValueError, ZeroDivisionError) as error:
-                where = ", ".join(f"{name}={value}" for name, value in given.items())
+                where = ", ".join(f"{name}={value}" for name, value in variables.items())
                 what = "the batch system names no part of the work"
                 raise UsageError(what, where=where, why=f"expected {error}", fix="say which: --part 2/7") from error
         return cls(1, 1)

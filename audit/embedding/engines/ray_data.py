@@ -108,8 +108,8 @@ class Embedder:
         keys, conversions, fresh = [""] * len(numbers), ["[]"] * len(numbers), np.zeros(len(numbers), bool)
         for row, key in kept.keys.items():
             keys[row] = key
-            if (found := new.pop(key, None)) is not None:  # equal content goes once
-                vectors[row], conversions[row], fresh[row] = found[0], json.dumps(found[1]), True
+            if (computed := new.pop(key, None)) is not None:  # equal content goes once
+                vectors[row], conversions[row], fresh[row] = computed[0], json.dumps(computed[1]), True
         reasons = [kept.unreadable.get(row, "") for row in range(len(numbers))]
         return {
             "row": batch["id"], "key": np.array(keys), "reason": np.array(reasons), "conversions": np.array(conversions), "fresh": fresh,
@@ -127,8 +127,8 @@ def _loaded(source: ModelSource, fingerprint: str) -> ImageEncoder:
         raise DataError(f"{encoder.record.name} is another model on {os.uname().nodename}", why=why, fix=fix)
     if isinstance(encoder, PreparedEncoder):
         encoder.draft = source.draft
-    found: ImageEncoder = encoder
-    return found
+    image_encoder: ImageEncoder = encoder
+    return image_encoder
 
 
 class ActorWork(NamedTuple):
@@ -169,8 +169,8 @@ class _NewRows(dict[str, tuple[np.ndarray, tuple[str, ...]]]):
         return np.empty(0, np.float32), ()
 
     def _is_known(self, key: bytes) -> bool:
-        place = int(np.searchsorted(self._known, key))
-        return place < len(self._known) and self._known[place] == key
+        position = int(np.searchsorted(self._known, key))
+        return position < len(self._known) and self._known[position] == key
 
 
 def embed_on_ray(
@@ -227,11 +227,11 @@ class _Sink:
             name, what, where, why, fix = json.loads(fault)
             raise getattr(errors, name)(what, where=where, why=why, fix=fix)
         columns = (block[name].tolist() for name in ("row", "key", "reason", "conversions", "fresh"))
-        for place, (row, key, reason, conversions, fresh) in enumerate(zip(*columns, strict=True)):
+        for position, (row, key, reason, conversions, fresh) in enumerate(zip(*columns, strict=True)):
             if reason:
                 self._unreadable[row] = reason
             elif fresh and key not in self._vectors and key not in self._cache:
-                self._vectors[key] = np.array(block["vector"][place])
+                self._vectors[key] = np.array(block["vector"][position])
                 self._conversions[key] = tuple(json.loads(conversions))
         self._done += len(block["row"])
         self._computed += int(block["fresh"].sum())

@@ -87,8 +87,8 @@ def _folder(root: CacheRoot, record: ModelRecord) -> LocalFolder | SharedFolder 
 
 def _parsed(content: bytes) -> Receipt | None:
     try:
-        given = json.loads(content)
-        receipt = Receipt(**{**given, "exclusions": tuple(given["exclusions"])})
+        fields = json.loads(content)
+        receipt = Receipt(**{**fields, "exclusions": tuple(fields["exclusions"])})
         Part.parse(f"{receipt.part}/{receipt.of}")
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
@@ -108,7 +108,7 @@ def missing_parts(dataset: Dataset, receipts: Sequence[Receipt]) -> list[tuple[P
     for receipt in receipts:
         numbers = numbers[numbers % np.uint64(receipt.of) != receipt.part - 1]
     places, counts = np.unique(numbers % np.uint64(most), return_counts=True)
-    return [(Part(int(place) + 1, most), int(count)) for place, count in zip(places, counts, strict=True)]
+    return [(Part(int(number) + 1, most), int(count)) for number, count in zip(places, counts, strict=True)]
 
 
 def name_missing_parts(dataset: Dataset, record: ModelRecord, root: CacheRoot) -> None:
