@@ -36,17 +36,17 @@ class ChangeGates:
             warn_if_turned(gate, resolve_gate(gate, planned, "change"))
         return cls(gates)
 
-    def decide(self, facts: Comparisons, found: Sequence[GateQuestion]) -> Comparisons:
-        """Return the comparison with every gate decided; `found` are its questions, also those that cannot be paired."""
-        return replace(facts, gates=tuple(_decided(resolve_gate(gate, found, "change"), facts) for gate in self.gates))
+    def decide(self, facts: Comparisons, questions: Sequence[GateQuestion]) -> Comparisons:
+        """Return the comparison with every gate decided; `questions` are its own, also those that cannot be paired."""
+        return replace(facts, gates=tuple(_decided(resolve_gate(gate, questions, "change"), facts) for gate in self.gates))
 
 
 def _decided(resolved: ResolvedGate, facts: Comparisons) -> GateResult:
     if resolved.group is not None and not same_group(resolved.group, (ANY_GROUP,)):
         every = [change for comparison in facts.comparisons for change in comparison.changes if change.id == resolved.finding]
         require_group(resolved, levels_of(resolved.attributes, [cell.before.group for change in every for cell in change.by_group]))
-    asked = [(comparison, change) for comparison in facts.comparisons for change in comparison.changes if _is_asked(resolved, change)]
-    checks = [_Put(resolved, each, change, facts.settings, len(asked)).check() for each, change in asked]
+    pairs = [(comparison, change) for comparison in facts.comparisons for change in comparison.changes if _is_asked(resolved, change)]
+    checks = [_Put(resolved, comparison, change, facts.settings, len(pairs)).check() for comparison, change in pairs]
     if resolved.gate.subject == "verdict" and resolved.finding is None:
         checks = [_verdict_check(resolved, comparison, None) for comparison in facts.comparisons]
     elif not checks:
@@ -97,21 +97,21 @@ class _Put:
         """Decide it."""
         if self.resolved.gate.subject == "verdict":
             return _verdict_check(self.resolved, self.comparison, self.change)
-        place = (self.comparison.after, self.comparison.probe, self.change.id)
+        key = (self.comparison.after, self.comparison.probe, self.change.id)
         if without := self._without_answer():
-            return GateCheck(*place, "not estimable", (without,), limited=self.comparison.limited)
+            return GateCheck(*key, "not estimable", (without,), limited=self.comparison.limited)
         bounds = self._of_gap() if self.resolved.group is None else self._of_rates()
         if bounds is None:
             groups = 2 if self.resolved.group is None else 1
             why = Note("too_few_groups", {"groups": groups, "images": max(self.settings.min_group_size, 2)})
-            return GateCheck(*place, "not estimable", (why, *self._not_compared()), limited=self.comparison.limited)
+            return GateCheck(*key, "not estimable", (why, *self._not_compared()), limited=self.comparison.limited)
         beyond, within = (all(self._holds(end) is wanted for end in (bounds.low, bounds.high)) for wanted in (True, False))
         blocked = beyond and not self._holds(0.0) and not self._is_significant()  # a breach by no change at all needs no test of it
         settled: GateOutcome = "breached" if beyond else "held" if within else "inconclusive"
         outcome: GateOutcome = "inconclusive" if self.comparison.limited or blocked else settled
         reasons = (self._measured(bounds, "blocked" if blocked else outcome), *self._not_compared())
         images = sum(cell.before.n for cell in self.compared)
-        return GateCheck(*place, outcome, reasons, bounds.value, bounds.low, bounds.high, images, limited=self.comparison.limited)
+        return GateCheck(*key, outcome, reasons, bounds.value, bounds.low, bounds.high, images, limited=self.comparison.limited)
 
     def _without_answer(self) -> Note | None:
         """Return which side has no gap, as of a model that always says the same: by a change to it a gap would only seem to shrink."""
@@ -144,16 +144,20 @@ class _Put:
         if not known:
             return None
         end: Callable[[list[float]], float] = max if self.resolved.gate.operator[0] == ">" else min
-        value, low, high = (end(list(each)) for each in zip(*known, strict=True))
+        value, low, high = (end(list(values)) for values in zip(*known, strict=True))
         return self._corrected(Estimate(value, low, high))
 
-    def _corrected(self, found: Estimate) -> Estimate:
+    def _corrected(self, estimate: Estimate) -> Estimate:
         """Widen the side from which a breach is shown, as one of several is enough; what is held is shown of each by itself."""
         if self.comparison.same_model:  # equal answers say nothing about what else might have been answered
             return Estimate(0.0, 0.0, 0.0)
         alpha = self.settings.alpha
-        low, high = (stretched(found.value, end, alpha, alpha / self.family) for end in (found.low, found.high))
-        return Estimate(found.value, low, found.high) if self.resolved.gate.operator[0] == ">" else Estimate(found.value, found.low, high)
+        low, high = (stretched(estimate.value, end, alpha, alpha / self.family) for end in (estimate.low, estimate.high))
+        return (
+            Estimate(estimate.value, low, estimate.high)
+            if self.resolved.gate.operator[0] == ">"
+            else Estimate(estimate.value, estimate.low, high)
+        )
 
     def _measured(self, bounds: Estimate, ended: str) -> Note:
         gate, one = self.resolved.gate, {}

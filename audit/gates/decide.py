@@ -51,26 +51,26 @@ def decide_mean(resolved: ResolvedGate, results: Results) -> GateResult:
     checks = []
     for together in results.replicates:
         limited = any(results.audits[audit].data.limited for audit in together.audits)
-        asked = [finding for finding in together.findings if resolved.finding in (None, finding.finding)]
-        checks += [_mean_check(resolved.gate, each, together.probe, family=len(asked), limited=limited) for each in asked]
+        gaps = [finding for finding in together.findings if resolved.finding in (None, finding.finding)]
+        checks += [_mean_check(resolved.gate, gap, together.probe, family=len(gaps), limited=limited) for gap in gaps]
     checks = checks or [
         GateCheck(REPLICATES, replicate.probe, resolved.finding, "not estimable", (Note("not_asked"),)) for replicate in results.replicates
     ]
     return GateResult(resolved.gate.expression, outcome_of(checks), tuple(checks))
 
 
-def _mean_check(gate: Gate, asked: ReplicatedGap, probe: str, *, family: int, limited: bool) -> GateCheck:
-    place, mean = (REPLICATES, probe, asked.finding), asked.mean
-    if mean is None or "not estimable" in asked.verdicts:
-        return GateCheck(*place, "not estimable", (Note("mean_not_estimable"),), limited=limited)
+def _mean_check(gate: Gate, gap: ReplicatedGap, probe: str, *, family: int, limited: bool) -> GateCheck:
+    key, mean = (REPLICATES, probe, gap.finding), gap.mean
+    if mean is None or "not estimable" in gap.verdicts:
+        return GateCheck(*key, "not estimable", (Note("mean_not_estimable"),), limited=limited)
     low = mean.low if family == 1 or mean.low_adjusted is None else mean.low_adjusted
     over = {COMPARE[gate.operator](end, gate.limit) for end in (low, mean.high)}
     outcome: GateOutcome = "inconclusive" if limited or len(over) > 1 else "breached" if over == {True} else "held"
     reason = Note("bounded", {
-        "subject": gate.subject, "operator": gate.operator, "limit": gate.limit, "replicates": len(asked.gaps),
+        "subject": gate.subject, "operator": gate.operator, "limit": gate.limit, "replicates": len(gap.gaps),
         "value": mean.value, "low": low, "high": mean.high, "ended": outcome,
     })  # fmt: skip
-    return GateCheck(*place, outcome, (reason,), mean.value, low, mean.high, limited=limited)
+    return GateCheck(*key, outcome, (reason,), mean.value, low, mean.high, limited=limited)
 
 
 def outcome_of(checks: Sequence[GateCheck]) -> GateOutcome:
@@ -90,10 +90,10 @@ def verdict_outcome(gate: Gate, verdict: FindingVerdict, *, limited: bool) -> Ga
 def _checks(resolved: ResolvedGate, audit: AuditResult, settings: Settings) -> list[GateCheck]:
     if resolved.gate.subject == "verdict" and resolved.finding is None:
         return [_verdict_check(resolved, audit, None, audit.verdict)]
-    asked = [each for each in audit.findings if (each.primary if resolved.finding is None else each.id == resolved.finding)]
+    findings = [finding for finding in audit.findings if (finding.primary if resolved.finding is None else finding.id == resolved.finding)]
     if resolved.gate.subject == "verdict":
-        return [_verdict_check(resolved, audit, finding.id, finding.verdict) for finding in asked]
-    return [_Bound(resolved, audit, finding, settings, len(asked)).check() for finding in asked]
+        return [_verdict_check(resolved, audit, finding.id, finding.verdict) for finding in findings]
+    return [_Bound(resolved, audit, finding, settings, len(findings)).check() for finding in findings]
 
 
 def _verdict_check(resolved: ResolvedGate, audit: AuditResult, finding: str | None, verdict: FindingVerdict) -> GateCheck:
@@ -141,30 +141,30 @@ class _Bound:
 
     def check(self) -> GateCheck:
         """Decide it."""
-        place = (self.audit.model.name, self.audit.probe.name, self.finding.id)
+        key = (self.audit.model.name, self.audit.probe.name, self.finding.id)
         if self.finding.unresponsive and self.gate.subject != "rate":
-            return GateCheck(*place, "not estimable", (Note("unresponsive"),))
+            return GateCheck(*key, "not estimable", (Note("unresponsive"),))
         enough = len(self.compared) >= (1 if self.gate.subject == "rate" else 2)
         bounds = None if not enough else self.by_cluster() if self.clustered else self.bounded()(*self.counts)
         if bounds is None:
-            return GateCheck(*place, "not estimable", (self.why_not_estimable(), *self.not_compared()))
+            return GateCheck(*key, "not estimable", (self.why_not_estimable(), *self.not_compared()))
         blocked = self.blocked(bounds)
         settled: GateOutcome = "breached" if self.beyond(bounds) else "held" if self.within(bounds) else "inconclusive"
         outcome: GateOutcome = "inconclusive" if self.audit.data.limited or blocked else settled
         if self.finding.unresponsive and outcome != "breached":  # a rate of a harmful answer that is never given, whatever is shown
-            return GateCheck(*place, "not estimable", (Note("unresponsive"), self.measured(bounds, outcome)))
+            return GateCheck(*key, "not estimable", (Note("unresponsive"), self.measured(bounds, outcome)))
         needed, hints = None, []
         if outcome == "inconclusive" and not self.audit.data.limited and not blocked:
             needed, hint = self.would_settle(bounds)
             hints.append(hint)
         reasons = (self.measured(bounds, "blocked" if blocked else outcome), *hints, *self.not_compared())
-        return GateCheck(*place, outcome, reasons, bounds.value, bounds.low, bounds.high, int(self.counts[1].sum()), needed)
+        return GateCheck(*key, outcome, reasons, bounds.value, bounds.low, bounds.high, int(self.counts[1].sum()), needed)
 
     def would_settle(self, bounds: Estimate) -> tuple[int | None, Note]:
         """Return how many images would settle it, and the note that says so."""
         images = int(self.counts[1].sum())
         if not self.clustered:
-            needed = images_needed(*self.counts, self.bounded(), lambda found: self.beyond(found) or self.within(found))
+            needed = images_needed(*self.counts, self.bounded(), lambda estimate: self.beyond(estimate) or self.within(estimate))
             return needed, _needed(needed, images, "images")
         # Of cluster intervals there is no formula to put more clusters into: they narrow with the root of their number.
         clusters, limit = self.finding.overall.clusters or 0, self.gate.limit

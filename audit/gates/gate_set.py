@@ -26,30 +26,34 @@ class GateSet:
         """Read the gates of a run; UsageError if one cannot be read, or names none of the known questions."""
         gates = tuple(map(parse, expressions))
         resolved = None if known is None else tuple(resolve_gate(gate, known) for gate in gates)
-        for gate, found in zip(gates, resolved or [None] * len(gates), strict=True):
-            warn_if_turned(gate, found)
+        for gate, resolved_gate in zip(gates, resolved or [None] * len(gates), strict=True):
+            warn_if_turned(gate, resolved_gate)
         return cls(gates, resolved)
 
     def check(self, dataset: Dataset) -> None:
         """Refuse a group that the data do not have, before anything is embedded."""
-        for each in self.resolved or ():
-            if set(each.attributes) <= set(dataset.levels):
-                require_group(each, dataset.levels)
+        for resolved_gate in self.resolved or ():
+            if set(resolved_gate.attributes) <= set(dataset.levels):
+                require_group(resolved_gate, dataset.levels)
 
-    def decide(self, results: Results, found: Sequence[GateQuestion]) -> Results:
-        """Return the results with every gate decided; `found` are their questions."""
+    def decide(self, results: Results, questions: Sequence[GateQuestion]) -> Results:
+        """Return the results with every gate decided; `questions` are those of its audits."""
         resolved = self.resolved
         if resolved is None:
-            resolved = tuple(resolve_gate(gate, found) for gate in self.gates)
-            for each in resolved:
-                if each.gate.subject == "rate":  # of the others it was known before what is better
-                    warn_if_turned(each.gate, each)
-                every = [finding for audit in results.audits for finding in audit.findings if finding.id == each.finding]
-                require_group(each, levels_of(each.attributes, [rate.group for finding in every for rate in finding.by_group]))
+            resolved = tuple(resolve_gate(gate, questions) for gate in self.gates)
+            for resolved_gate in resolved:
+                if resolved_gate.gate.subject == "rate":  # of the others it was known before what is better
+                    warn_if_turned(resolved_gate.gate, resolved_gate)
+                every = [finding for audit in results.audits for finding in audit.findings if finding.id == resolved_gate.finding]
+                require_group(
+                    resolved_gate, levels_of(resolved_gate.attributes, [rate.group for finding in every for rate in finding.by_group])
+                )
         return replace(
             results,
             gates=tuple(
-                decide_mean(each, results) if each.gate.subject == "gap_mean" else decide(each, results.audits, results.settings)
-                for each in resolved
+                decide_mean(resolved_gate, results)
+                if resolved_gate.gate.subject == "gap_mean"
+                else decide(resolved_gate, results.audits, results.settings)
+                for resolved_gate in resolved
             ),
         )

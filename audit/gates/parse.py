@@ -120,7 +120,7 @@ def parse(expression: str, subjects: Sequence[Subject] = SUBJECTS) -> Gate:
     text = expression.strip()
     word = re.match(r"\w*", text)
     written = word[0].lower() if word else ""
-    subject = next((each for each in subjects if each == written), None)
+    subject = next((candidate for candidate in subjects if candidate == written), None)
     if subject is None:
         fix = _ELSEWHERE.get(written) or _nearest(written, subjects)
         _fail(text, 0, f"{written or text[:1] or 'nothing'!r} is not a subject of a gate", fix)
@@ -147,37 +147,37 @@ def _name(text: str, start: int, form: str) -> tuple[str | None, int]:
 
 
 def _operator(text: str, start: int, form: str, *, verdict: bool) -> tuple[str, int]:
-    place = len(text) - len(text[start:].lstrip())
-    sign = _OPERATOR.match(text, place)
+    position = len(text) - len(text[start:].lstrip())
+    sign = _OPERATOR.match(text, position)
     allowed = ("==", "!=") if verdict else tuple(COMPARE)
     if sign is None or sign[0] not in allowed:
-        found = repr(sign[0]) if sign else repr(text[place:].split(" ")[0]) if text[place:] else "the end"
-        _fail(text, place, f"here one of {' '.join(allowed)} is expected, not {found}", form)
+        actual = repr(sign[0]) if sign else repr(text[position:].split(" ")[0]) if text[position:] else "the end"
+        _fail(text, position, f"here one of {' '.join(allowed)} is expected, not {actual}", form)
     return sign[0], sign.end()
 
 
 def _limit(text: str, start: int, least: int = 0) -> float:
-    place = len(text) - len(text[start:].lstrip())
-    number = _NUMBER.fullmatch(text, place)
+    position = len(text) - len(text[start:].lstrip())
+    number = _NUMBER.fullmatch(text, position)
     if number is None:
-        _fail(text, place, f"invalid limit {text[place:]!r}", "write 0.05, 5 % or 5 points")
+        _fail(text, position, f"invalid limit {text[position:]!r}", "write 0.05, 5 % or 5 points")
     limit = float(number[1] + number[2] + (number[3] or "")) / (100 if number[4] else 1)
     if not least <= limit <= 1:
-        _fail(text, place, f"{text[place:]!r} is outside {least} to 1", "write five hundredths as 0.05, 5 % or 5 points")
+        _fail(text, position, f"{text[position:]!r} is outside {least} to 1", "write five hundredths as 0.05, 5 % or 5 points")
     return limit
 
 
 def _verdict(text: str, start: int) -> Verdict:
-    place = len(text) - len(text[start:].lstrip())
-    word = " ".join(text[place:].lower().replace("_", " ").strip("'\"").split())
+    position = len(text) - len(text[start:].lstrip())
+    word = " ".join(text[position:].lower().replace("_", " ").strip("'\"").split())
     if word not in VERDICTS:
-        _fail(text, place, f"unknown verdict {text[place:]!r}", _nearest(word, VERDICTS))
+        _fail(text, position, f"unknown verdict {text[position:]!r}", _nearest(word, VERDICTS))
     return word
 
 
-def _fail(text: str, place: int, what: str, fix: str) -> NoReturn:
-    where = f"{text[:place]}»{text[place:]}" if text[place:] else f"{text}»"
-    raise UsageError(f"{FLAG}: {what}", where=f"position {place + 1} of {where!r}", fix=fix)
+def _fail(text: str, position: int, what: str, fix: str) -> NoReturn:
+    where = f"{text[:position]}»{text[position:]}" if text[position:] else f"{text}»"
+    raise UsageError(f"{FLAG}: {what}", where=f"position {position + 1} of {where!r}", fix=fix)
 
 
 def refuse_ratio(gate: Gate, cluster: str | None, weights: str | None) -> None:
@@ -241,11 +241,11 @@ def named_question(name: str, known: Sequence[GateQuestion]) -> GateQuestion:
 
 
 def _called(name: str, known: Sequence[GateQuestion], flag: str = "") -> GateQuestion | None:
-    found = {question.id: question for question in known if _plain(name) in map(_plain, question.names)}
-    found = found or {question.id: question for question in known if _plain(name) == _plain(question.shown)}
-    if len(found) > 1:
-        raise UsageError(f"{flag}{name!r} means more than one question", fix=f"write one of {', '.join(found)}")
-    return next(iter(found.values()), None)
+    matches = {question.id: question for question in known if _plain(name) in map(_plain, question.names)}
+    matches = matches or {question.id: question for question in known if _plain(name) == _plain(question.shown)}
+    if len(matches) > 1:
+        raise UsageError(f"{flag}{name!r} means more than one question", fix=f"write one of {', '.join(matches)}")
+    return next(iter(matches.values()), None)
 
 
 def _readings(name: str) -> list[tuple[str, str | None]]:
@@ -284,16 +284,20 @@ def _nearest_question(name: str, known: Sequence[GateQuestion]) -> str:
     names = _own_names(known)
     if len(names) <= _FEW:
         return nearest(name, names.values())
-    alike = {question.id: max(_likeness(name, each) for each in question.names) for question in known}
-    close = [names[each] for each in sorted(alike, key=lambda each: alike[each], reverse=True)[:_NAMED] if alike[each] > _UNLIKE]
+    alike = {question.id: max(_likeness(name, question_name) for question_name in question.names) for question in known}
+    close = [
+        names[question_id]
+        for question_id in sorted(alike, key=lambda question_id: alike[question_id], reverse=True)[:_NAMED]
+        if alike[question_id] > _UNLIKE
+    ]
     return f"did you mean {' or '.join(close)}?" if close else "names stand in summary.md: measurement.outcome by attribute"
 
 
 def _own_names(known: Sequence[GateQuestion]) -> dict[str, str]:
     """Return the shortest name of each question, by its id, that no other question goes by."""
     questions = {question.id: question for question in known}.values()
-    said = Counter(_plain(name) for question in questions for name in {_plain(each) for each in question.names})
-    return {each.id: next((name for name in each.names if said[_plain(name)] == 1), each.id) for each in questions}
+    uses = Counter(_plain(name) for question in questions for name in {_plain(variant) for variant in question.names})
+    return {question.id: next((name for name in question.names if uses[_plain(name)] == 1), question.id) for question in questions}
 
 
 def _likeness(written: str, name: str) -> tuple[float, float]:
