@@ -49,7 +49,7 @@ def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tupl
     have enough images (and clusters) in both halves: whatever changes could not be judged (`judge.too_few` says why).
     """
     joint, other = (count_groups(half, half, judge).joint for half in (fitted, shown))
-    both = [place for place, group in enumerate(joint.groups) if group in other.groups]
+    both = [position for position, group in enumerate(joint.groups) if group in other.groups]
     if len(both) < 2:
         return None
     high, low = extremes(joint.before[both] / joint.n[both])
@@ -119,15 +119,15 @@ def utility(before: Predictions, after: Predictions, settings: Settings, cluster
     joint = count_together(right[0], right[1], before.attributes[known], cluster)
     n = max(int(known.sum()), 1)
     (low,), (high,) = (end.tolist() for end in change_ends(joint, settings.alpha))
-    given = (after.y_pred != NO_ANSWER)[known]
+    has_answer = (after.y_pred != NO_ANSWER)[known]
     return Utility(
         n=int(known.sum()),
         before=float(right[0].sum() / n),
         after=float(right[1].sum() / n),
         change=Estimate((int(right[1].sum()) - int(right[0].sum())) / n, low, high),
         p=float(change_p(joint, settings)[0]),
-        answered=float(given.sum() / n),
-        among_answered=float(right[1][given].mean()) if given.any() else None,
+        answered=float(has_answer.sum() / n),
+        among_answered=float(right[1][has_answer].mean()) if has_answer.any() else None,
     )
 
 
@@ -138,9 +138,9 @@ def _change(joint: JointCounts, settings: Settings, name: str) -> tuple[Estimate
     for certain to have none.
     """
     sides = [joint] if joint.kinds is None else [joint, replace(joint, kinds=None)]
-    found = [gap_change(side, settings, generator(settings.seed, name)) for side in sides]
-    low, high = min(each.low for each in found), max(each.high for each in found)
-    return Estimate(found[0].difference, low, high), max(each.p for each in found)
+    changes = [gap_change(side, settings, generator(settings.seed, name)) for side in sides]
+    low, high = min(change.low for change in changes), max(change.high for change in changes)
+    return Estimate(changes[0].difference, low, high), max(change.p for change in changes)
 
 
 def _pair(joint: JointCounts, pair: tuple[Group, Group], alpha: float) -> tuple[float, Estimate, float]:
@@ -157,7 +157,7 @@ def _pair(joint: JointCounts, pair: tuple[Group, Group], alpha: float) -> tuple[
 def _group_changes(counted: CountedGroups) -> tuple[GroupChange, ...]:
     joint = counted.joint
     parts = [(part / joint.n).tolist() for part in (joint.before, joint.after, counted.moved)]
-    clusters = [None if each is None else each.clusters for each in joint.units(after=True).clustering()]
+    clusters = [None if clustering is None else clustering.clusters for clustering in joint.units(after=True).clustering()]
     return tuple(GroupChange(*row) for row in zip(joint.groups, joint.n.tolist(), *parts, clusters, strict=True))
 
 
@@ -201,6 +201,6 @@ def control_gaps(
             groups, codes = row_codes(changed.attributes, judge.by, judge.levels)
             compared = [groups.index(group) for group in count_groups(changed, changed, judge).joint.groups]
         rows = row_events(changed, judge.metric, judge.outcome)
-        n, events = (np.bincount(codes[each], minlength=len(groups))[compared] for each in (rows.counted, rows.event))
+        n, events = (np.bincount(codes[mask], minlength=len(groups))[compared] for mask in (rows.counted, rows.event))
         gaps.append(float(np.ptp(events / n)))
     return tuple(gaps)

@@ -63,7 +63,7 @@ def count_groups(before: Predictions, after: Predictions, judge: Judge) -> Count
     if not before.attributes.index.equals(after.attributes.index):
         raise DataError("a what-if was compared on other images", fix="compare predictions of the same rows")
     groups, codes = row_codes(before.attributes, judge.by, judge.levels)
-    first, second = (row_events(each, judge.metric, judge.outcome) for each in (before, after))
+    first, second = (row_events(predictions, judge.metric, judge.outcome) for predictions in (before, after))
     joint = _joint(groups, codes, first.event, second.event, first.counted, before.attributes, judge.cluster)
     moved = np.bincount(codes[first.counted & (before.y_pred != after.y_pred)], minlength=len(groups))
     enough = np.array([status == "ok" for status in joint.statuses(judge.settings.min_group_size)], bool)

@@ -79,11 +79,11 @@ def explore(plan: WhatIfPlan, inputs: WhatIfInputs, methods: Sequence[str]) -> t
     measurement, claim = planned_claim(plan, inputs.measurements)
     halves = _halves(plan, measurement, claim, inputs)
     chosen = [method for method in METHODS if method.name in methods]
-    found = [_tried(plan, halves, chosen, inputs)] if chosen else []
+    what_ifs = [_tried(plan, halves, chosen, inputs)] if chosen else []
     if plan.query and RERANKING in methods:
         again = search(plan, halves.fit, halves.shown.asked, claim.by[0], inputs.levels, inputs.settings)
-        found.append(replace(again, units=halves.units))
-    return tuple(found)
+        what_ifs.append(replace(again, units=halves.units))
+    return tuple(what_ifs)
 
 
 def planned_claim(plan: WhatIfPlan, measurements: Sequence[Measurement], where: str | None = None) -> tuple[Measurement, Claim]:
@@ -100,14 +100,14 @@ def planned_claim(plan: WhatIfPlan, measurements: Sequence[Measurement], where: 
 def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, inputs: WhatIfInputs) -> Halves:
     prompts = {text for texts in measurement.label_set.prompts.values() for text in texts}
     texts = {prompt: inputs.texts[prompt] for prompt in prompts}
-    asked = AskedMeasurement(measurement, inputs.record, inputs.image_embeddings, texts, inputs.attributes)
+    task = AskedMeasurement(measurement, inputs.record, inputs.image_embeddings, texts, inputs.attributes)
     units = _units(plan, inputs)
     fit = fit_half(units, inputs.settings.seed)
     fitted_on, shown_on = ([unit for unit, inside in zip(units, side, strict=True) if inside] for side in (fit, ~fit))
     require_disjoint(fitted_on, shown_on)
-    same = [each for each in measurement.claims if (each.metric, each.outcome) == (claim.metric, claim.outcome)]
-    judges = {each.by: _judge(measurement, each, asked, plan, inputs) for each in same}
-    one, other = asked.of(fit), asked.of(~fit)
+    same = [candidate for candidate in measurement.claims if (candidate.metric, candidate.outcome) == (claim.metric, claim.outcome)]
+    judges = {candidate.by: _judge(measurement, candidate, task, plan, inputs) for candidate in same}
+    one, other = task.of(fit), task.of(~fit)
     return Halves(one, one.answers(), Shown(other, other.answers()), judges.pop(claim.by), tuple(judges.values()), len(set(shown_on)))
 
 
@@ -119,13 +119,13 @@ def _units(plan: WhatIfPlan, inputs: WhatIfInputs) -> list[str]:
     return [content if cluster == UNKNOWN else cluster for cluster, content in named]
 
 
-def _judge(measurement: Measurement, claim: Claim, asked: AskedMeasurement, plan: WhatIfPlan, inputs: WhatIfInputs) -> Judge:
-    metric, outcome = resolve(measurement, claim, asked.of(np.zeros(len(asked.attributes), bool)).answers())
+def _judge(measurement: Measurement, claim: Claim, task: AskedMeasurement, plan: WhatIfPlan, inputs: WhatIfInputs) -> Judge:
+    metric, outcome = resolve(measurement, claim, task.of(np.zeros(len(task.attributes), bool)).answers())
     return Judge(finding_id(measurement.name, claim), metric, outcome, claim.by, inputs.levels, inputs.settings, plan.cluster)
 
 
 def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[Method], inputs: WhatIfInputs) -> WhatIfs:
-    found: dict[str, list[WhatIf]] = {}
+    judged: dict[str, list[WhatIf]] = {}
     refused: list[Refused] = []
     pairs = _pairs(halves, refused)
     if halves.target.finding in pairs:
@@ -133,8 +133,8 @@ def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[Method], inputs: 
         shop = Workshop(plan, halves.fit, halves.fitted, by, inputs.texts, inputs.levels[by], inputs.settings)
         for method in methods:
             for candidate in _candidates(method, shop, refused):
-                _judged(candidate, plan, halves, pairs, found, refused)
-    corrected = {name: holm_corrected(what_ifs, inputs.settings.alpha) for name, what_ifs in found.items()}
+                _judged(candidate, plan, halves, pairs, judged, refused)
+    corrected = {name: holm_corrected(what_ifs, inputs.settings.alpha) for name, what_ifs in judged.items()}
     frontiers = {name: frontier(what_ifs, name, len(halves.fit.attributes)) for name, what_ifs in corrected.items()}
     return WhatIfs(
         question=Note.of(plan.question),
@@ -168,13 +168,13 @@ def _pairs(halves: Halves, refused: list[Refused]) -> dict[str, tuple[Group, Gro
 
 def _candidates(method: Method, shop: Workshop, refused: list[Refused]) -> list[Candidate]:
     try:
-        found = list(method.candidates(shop))
+        candidates = list(method.candidates(shop))
     except AuditError as error:
         refused.append(Refused(method.name, "", Note.of(error.what)))
         return []
-    if not found:
+    if not candidates:
         refused.append(Refused(method.name, "", Note(method.lacks)))
-    return found
+    return candidates
 
 
 def _judged(
@@ -182,7 +182,7 @@ def _judged(
     plan: WhatIfPlan,
     halves: Halves,
     pairs: Mapping[str, tuple[Group, Group]],
-    found: dict[str, list[WhatIf]],
+    judged: dict[str, list[WhatIf]],
     refused: list[Refused],
 ) -> None:
     """Judge one setting by every attribute; what cannot be judged is named, not left out."""
@@ -198,8 +198,8 @@ def _judged(
     except AuditError as error:
         refused.append(Refused(candidate.method, candidate.setting, Note.of(error.what)))
         return
-    for name, each in new.items():
-        found.setdefault(name, []).append(each)
+    for name, outcome in new.items():
+        judged.setdefault(name, []).append(outcome)
 
 
 def _control(candidate: Candidate, halves: Halves) -> tuple[float, ...]:

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 NO_ANSWER = "(no answer)"
 
 
-def neutral_label(asked: AskedMeasurement, label: str, prompts: Mapping[str, Float[np.ndarray, "d"]]) -> AskedMeasurement:
+def neutral_label(task: AskedMeasurement, label: str, prompts: Mapping[str, Float[np.ndarray, "d"]]) -> AskedMeasurement:
     """Add a label that accuses nobody, such as 'child': its own answer, part of no outcome, with the embeddings of its prompts.
 
     A new label can only take images from the others: the count of every other label falls or stays, in every group. What tells is the
     gap, and what the new label takes from right answers (Radford et al. 2021, table 7, https://arxiv.org/abs/2103.00020). UsageError if the
     label set already offers the answer.
     """
-    label_set = asked.measurement.label_set
+    label_set = task.measurement.label_set
     if label in label_set.labels or label in label_set.answers.values():
         raise UsageError(f"label set {label_set.name!r} already offers {label!r}", fix="add another neutral label")
     extended = replace(
@@ -36,12 +36,12 @@ def neutral_label(asked: AskedMeasurement, label: str, prompts: Mapping[str, Flo
         labels=(*label_set.labels, label),
         prompts={**label_set.prompts, label: tuple(prompts)},
     )
-    measurement = replace(asked.measurement, label_set=extended)
-    return replace(asked, measurement=measurement, text_embeddings={**asked.text_embeddings, **prompts})
+    measurement = replace(task.measurement, label_set=extended)
+    return replace(task, measurement=measurement, text_embeddings={**task.text_embeddings, **prompts})
 
 
 def aggregate(
-    asked: AskedMeasurement, prompts: Mapping[tuple[str, ...], Sequence[str]], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
+    task: AskedMeasurement, prompts: Mapping[tuple[str, ...], Sequence[str]], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
 ) -> AskedMeasurement:
     """Ask every answer in combination with other attributes and sum: ``p(race | x) = sum over age, gender of softmax(tau x . z)``.
 
@@ -49,7 +49,7 @@ def aggregate(
     are not summed: that of at least one combination counts. UsageError if the combinations do not cover exactly the answers that were asked
     for.
     """
-    label_set = asked.measurement.label_set
+    label_set = task.measurement.label_set
     answers = answers_of(label_set)
     if {combination[0] for combination in prompts} != set(answers):
         raise UsageError(
@@ -68,7 +68,7 @@ def aggregate(
         answers={names[combination]: combination[0] for combination in ordered},
         combine="sum",
     )
-    return replace(asked, measurement=replace(asked.measurement, label_set=crossed), text_embeddings=text_embeddings)
+    return replace(task, measurement=replace(task.measurement, label_set=crossed), text_embeddings=text_embeddings)
 
 
 def margin_at(predictions: Predictions, coverage: float) -> float:

@@ -89,13 +89,13 @@ class Workshop:
 
 def neutral(shop: Workshop) -> Iterator[Candidate]:
     """Add a label that accuses nobody."""
-    for place, (label, prompts) in enumerate(shop.plan.neutral.items()):
+    for position, (label, prompts) in enumerate(shop.plan.neutral.items()):
         vectors = {prompt: shop.texts[prompt] for prompt in prompts}
 
         def change(shown: Shown, label: str = label, vectors: Mapping[str, np.ndarray] = vectors) -> Predictions:
             return neutral_label(shown.asked, label, vectors).answers()
 
-        yield Candidate("neutral-label", f"with ‘{label}’ as one more answer", place == 0, NOTHING, change)
+        yield Candidate("neutral-label", f"with ‘{label}’ as one more answer", position == 0, NOTHING, change)
 
 
 def combined(shop: Workshop) -> Iterator[Candidate]:
@@ -208,15 +208,15 @@ def group_thresholds(shop: Workshop) -> Iterator[Candidate]:
 def _by_group(shop: Workshop, constraint: thresholds.Constraint, shown: Shown, rng: np.random.Generator | None = None) -> Predictions:
     """Answer by group where a threshold could be fitted; small and unknown groups keep the answers that they had."""
     both, measurement = (shop.fitted, shown.before), shown.asked.measurement
-    codes = [shop.codes(each.attributes) for each in both]
+    codes = [shop.codes(predictions.attributes) for predictions in both]
     if rng is not None:
-        codes = [rng.permutation(each) for each in codes]
+        codes = [rng.permutation(group_codes) for group_codes in codes]
     yes = np.asarray(shop.fitted.y_true == shop.fitted.answers[0])
     offered = [code for code in range(len(shop.levels)) if _enough(yes[codes[0] == code], shop.settings.min_group_size)]
-    rows = [np.isin(each, offered) for each in codes]
+    rows = [np.isin(group_codes, offered) for group_codes in codes]
     if not offered or not rows[1].any():
         raise UsageError("no group of the fitted half has enough images of both true answers", fix="give more images")
-    scores = [_share_of_first(each, measurement) for each in both]
+    scores = [_share_of_first(predictions, measurement) for predictions in both]
     fit = thresholds.fit_thresholds(scores[0][rows[0]], yes[rows[0]], codes[0][rows[0]], constraint)
     answers = shown.before.y_pred.copy()
     answers[rows[1]] = np.where(fit.answer(scores[1][rows[1]], codes[1][rows[1]], shop.settings.seed), *shown.before.answers)

@@ -77,24 +77,24 @@ def removed_share(directions: Float[np.ndarray, "r d"], texts: Float[np.ndarray,
 
 
 def project(
-    asked: AskedMeasurement, projection: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"] | None, *, images: bool = False
+    task: AskedMeasurement, projection: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"] | None, *, images: bool = False
 ) -> AskedMeasurement:
     """Project every prompt, optionally the images too: an embedding `z` becomes ``P z``, which takes `directions` away.
 
     Lengths do not matter, since a similarity is a cosine. UsageError if a prompt loses more than half of its squared length: it is about
     the attribute itself. A random control has no `directions`, and what it loses is not asked.
     """
-    prompts = list(asked.text_embeddings)
-    shares = np.zeros(1) if directions is None else removed_share(directions, np.stack(list(asked.text_embeddings.values())))
+    prompts = list(task.text_embeddings)
+    shares = np.zeros(1) if directions is None else removed_share(directions, np.stack(list(task.text_embeddings.values())))
     if shares.max() > LARGEST_SHARE:
         raise UsageError(
             f"the prompt {prompts[int(shares.argmax())]!r} is itself about the attribute",
             why=f"{shares.max():.0%} of it lies along the directions that would be taken away",
             fix="project another attribute, or leave this label set as it is",
         )
-    changed = {prompt: projection @ unit(vector) for prompt, vector in asked.text_embeddings.items()}
-    vectors = unit(asked.image_embeddings) @ projection.T if images else asked.image_embeddings
-    return replace(asked, text_embeddings=changed, image_embeddings=vectors)
+    changed = {prompt: projection @ unit(vector) for prompt, vector in task.text_embeddings.items()}
+    vectors = unit(task.image_embeddings) @ projection.T if images else task.image_embeddings
+    return replace(task, text_embeddings=changed, image_embeddings=vectors)
 
 
 def mutual_information(image_embeddings: Float[np.ndarray, "n d"], codes: Int[np.ndarray, "n"], bins: int = 10) -> Float[np.ndarray, "d"]:
@@ -124,12 +124,12 @@ def most_telling(information: Float[np.ndarray, "d"], count: int) -> Int[np.ndar
     return np.argsort(-information, kind="stable")[:count]
 
 
-def drop_dimensions(asked: AskedMeasurement, coordinates: Sequence[int] | Int[np.ndarray, "m"]) -> AskedMeasurement:
+def drop_dimensions(task: AskedMeasurement, coordinates: Sequence[int] | Int[np.ndarray, "m"]) -> AskedMeasurement:
     """Leave coordinates out of both towers; none left out changes nothing.
 
     Wang, Liu and Wang 2021 (CLIP-clip), https://arxiv.org/abs/2109.05433
     """
-    keep = np.setdiff1d(np.arange(asked.image_embeddings.shape[1]), np.asarray(coordinates, int))
+    keep = np.setdiff1d(np.arange(task.image_embeddings.shape[1]), np.asarray(coordinates, int))
     # Normalised first: what is left out must not change how the prompts of one label are weighted against each other.
-    texts = {prompt: unit(vector)[keep] for prompt, vector in asked.text_embeddings.items()}
-    return replace(asked, text_embeddings=texts, image_embeddings=unit(asked.image_embeddings)[:, keep])
+    texts = {prompt: unit(vector)[keep] for prompt, vector in task.text_embeddings.items()}
+    return replace(task, text_embeddings=texts, image_embeddings=unit(task.image_embeddings)[:, keep])

@@ -101,14 +101,14 @@ def search(
     )
 
 
-def _put(query: str, asked: AskedMeasurement, attribute: str, levels: Group) -> _Search:
-    measurement = asked.measurement
+def _put(query: str, task: AskedMeasurement, attribute: str, levels: Group) -> _Search:
+    measurement = task.measurement
     if measurement.truth is None or query not in measurement.label_set.labels:
         raise UsageError(f"{query!r} cannot be searched for", why="it takes a label of a measurement with a true answer")
-    known = asked.attributes[attribute].isin(levels).to_numpy()
-    attributes = asked.attributes[known]
-    prompts = np.stack([asked.text_embeddings[prompt] for prompt in measurement.label_set.prompts[query]])
-    scores = cosine_scores(asked.image_embeddings[known], ensemble(prompts)[None])[:, 0]
+    known = task.attributes[attribute].isin(levels).to_numpy()
+    attributes = task.attributes[known]
+    prompts = np.stack([task.text_embeddings[prompt] for prompt in measurement.label_set.prompts[query]])
+    scores = cosine_scores(task.image_embeddings[known], ensemble(prompts)[None])[:, 0]
     answer = measurement.label_set.answers.get(query, query)
     codes = np.array([levels.index(level) for level in attributes[attribute]], np.int64)
     return _Search(scores, (attributes[measurement.truth] == answer).to_numpy(), codes, attributes)
@@ -156,11 +156,11 @@ def rerank(scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], shares: 
     order = np.argsort(-scores, kind="stable")
     queues = [order[codes[order] == group][::-1].tolist() for group in range(len(shares))]
     taken, chosen = np.zeros(len(shares), int), []
-    for place in range(1, k + 1):
+    for position in range(1, k + 1):
         left = np.array([bool(queue) for queue in queues])
-        below = left & (taken < np.floor(place * shares + _SLACK))
+        below = left & (taken < np.floor(position * shares + _SLACK))
         if not below.any():
-            below = left & (taken < np.ceil(place * shares - _SLACK))
+            below = left & (taken < np.ceil(position * shares - _SLACK))
         candidates = np.flatnonzero(below if below.any() else left)
         # The first of equals in score is the one that came first.
         best = min(candidates, key=lambda group: (-scores[queues[group][-1]], queues[group][-1]))
