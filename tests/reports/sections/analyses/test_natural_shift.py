@@ -10,7 +10,7 @@ from audit.comparison.effective import read_points, with_effective_robustness
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables
 from reports.render import render
-from tests.audit.comparison.test_shifts import PLANTED, RUN, judged, model, rows
+from tests.audit.analyses.test_natural_shift import PLANTED, RUN, judged, model, rows
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 
