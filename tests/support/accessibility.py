@@ -10,8 +10,15 @@ _SIX_OF_A_KIND = """document.querySelectorAll("main, main *").forEach(parent => 
         seen[kind] = (seen[kind] || 0) + 1;
         if (seen[kind] > 6 && !/^(TD|TH|COL|H\\d|SVG|G|RECT|PATH|TEXT|LINE|OPTION)$/i.test(child.tagName)) child.remove();
     }
-})"""
-"""Rows of a table and cards of a list are alike: axe takes a tenth of a second for each, and pages have hundreds."""
+});
+const tokens = {};
+for (const token of document.querySelectorAll("pre span, code span")) {
+    const style = getComputedStyle(token), block = getComputedStyle(token.closest("pre, code"));
+    const kind = [style.color, style.backgroundColor, style.fontSize, style.fontWeight, block.backgroundColor].join();
+    tokens[kind] = (tokens[kind] || 0) + 1;
+    if (tokens[kind] > 6 && !token.children.length) token.remove();
+}"""
+"""Rows of a table, cards of a list and tokens of code in one colour are alike: axe takes long for each, and pages have hundreds."""
 
 
 def faults(page, scheme, rules=None):
