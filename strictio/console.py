@@ -67,7 +67,7 @@ def visible(text: str) -> str:
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     return "".join(
-        each if each in _HARMLESS or unicodedata.category(each) not in _HIDDEN else each.encode("unicode_escape").decode() for each in text
+        char if char in _HARMLESS or unicodedata.category(char) not in _HIDDEN else char.encode("unicode_escape").decode() for char in text
     )
 
 

@@ -64,15 +64,15 @@ class Folder:
         self, name: str, *, make: bool = False, mode: int = 0o777, check: Callable[[Path, os.stat_result], None] | None = None
     ) -> Folder:
         """Return a folder below; `make`: make what is missing, with this mode. `check` may refuse each folder on the way."""
-        found = self
+        folder = self
         for part in PurePosixPath(name).parts:
             if make:
                 with suppress(FileExistsError):
-                    os.mkdir(part, mode, dir_fd=found._descriptor)
-            found = Folder(found.path / part, found._open(part, os.O_RDONLY | os.O_DIRECTORY))
+                    os.mkdir(part, mode, dir_fd=folder._descriptor)
+            folder = Folder(folder.path / part, folder._open(part, os.O_RDONLY | os.O_DIRECTORY))
             if check is not None:
-                check(found.path, found.own_status)
-        return found
+                check(folder.path, folder.own_status)
+        return folder
 
     def exists(self, name: str) -> bool:
         """Whether there is a file, a folder or a link of this name; false also where a link is on the way to it."""
@@ -80,13 +80,13 @@ class Folder:
 
     def is_file(self, name: str) -> bool:
         """Whether there is a regular file of this name, and no link on the way."""
-        found = self.status(name)
-        return found is not None and stat.S_ISREG(found.st_mode)
+        status = self.status(name)
+        return status is not None and stat.S_ISREG(status.st_mode)
 
     def is_folder(self, name: str) -> bool:
         """Whether there is a folder of this name, and no link on the way."""
-        found = self.status(name)
-        return found is not None and stat.S_ISDIR(found.st_mode)
+        status = self.status(name)
+        return status is not None and stat.S_ISDIR(status.st_mode)
 
     @property
     def is_removed(self) -> bool:
@@ -215,10 +215,10 @@ class Folder:
         with os.fdopen(self.open_file(name), "rb") as file:
             os.fchmod(file.fileno(), mode)
 
-    def become_like(self, found: os.stat_result) -> None:
+    def become_like(self, other: os.stat_result) -> None:
         """Give the folder the owner and the permissions of another one."""
-        os.fchown(self._descriptor, found.st_uid, found.st_gid)
-        os.fchmod(self._descriptor, stat.S_IMODE(found.st_mode))
+        os.fchown(self._descriptor, other.st_uid, other.st_gid)
+        os.fchmod(self._descriptor, stat.S_IMODE(other.st_mode))
 
     def sync(self) -> None:
         """Make what was moved into the folder, or out of it, survive a power failure."""
@@ -245,8 +245,8 @@ class Folder:
         """
         for name in fnmatch.filter(self.names(), pattern):
             with suppress(FileNotFoundError, BlockingIOError):  # another process removes it too, or writes it
-                found = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
-                if abs(time.time() - found.st_mtime) > STALE_S and stat.S_ISREG(found.st_mode):
+                status = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+                if abs(time.time() - status.st_mtime) > STALE_S and stat.S_ISREG(status.st_mode):
                     with os.fdopen(self.open_regular(name, os.O_RDONLY), "rb") as file:
                         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                         os.unlink(name, dir_fd=self._descriptor)
@@ -262,8 +262,8 @@ class Folder:
         try:
             return os.open(last, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode, dir_fd=above._descriptor)
         except OSError as error:
-            found = above.status(last)
-            if found is None or not stat.S_ISLNK(found.st_mode) or isinstance(error, FileExistsError):
+            status = above.status(last)
+            if status is None or not stat.S_ISLNK(status.st_mode) or isinstance(error, FileExistsError):
                 raise
             what, why = f"{last} is a link", "what a folder links to is never written to"
             raise UnsafeError(what, where=str(above.path), why=why, fix="remove the link, or name another folder") from error
@@ -279,8 +279,8 @@ class Folder:
     def claims(self, name: str, descriptor: int) -> bool:
         """Lock an open file or folder; false if it has not got that name any more."""
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        found = self.status(name)
-        return found is not None and os.path.samestat(found, os.fstat(descriptor))
+        status = self.status(name)
+        return status is not None and os.path.samestat(status, os.fstat(descriptor))
 
     @contextmanager
     def _drafted(
@@ -308,9 +308,9 @@ class Folder:
 
     def _mode_of(self, name: str) -> int:
         """Return the permissions of the file that is replaced, or those that a new file of this user gets."""
-        found = self.status(name)
-        if found is not None and stat.S_ISREG(found.st_mode):
-            return stat.S_IMODE(found.st_mode) & 0o777
+        status = self.status(name)
+        if status is not None and stat.S_ISREG(status.st_mode):
+            return stat.S_IMODE(status.st_mode) & 0o777
         return 0o666 & ~_umask()
 
 

@@ -21,18 +21,18 @@ def ask_hub(endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> Callab
 
     A thread asks: no time limit covers the look-up of a host name, and the caller can do other things meanwhile. The wait begins here.
     """
-    if asked := [name for name in OFFLINE_VARIABLES if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]:
-        return lambda: f"{asked[0]} is set"
+    if variables := [name for name in OFFLINE_VARIABLES if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]:
+        return lambda: f"{variables[0]} is set"
     from huggingface_hub import constants
 
     address, deadline = endpoint or str(constants.ENDPOINT), time.monotonic() + timeout_s
-    found = [_silent(timeout_s)]
-    thread = threading.Thread(target=lambda: found.append(_fault(address, timeout_s)), daemon=True)
+    faults = [_silent(timeout_s)]
+    thread = threading.Thread(target=lambda: faults.append(_fault(address, timeout_s)), daemon=True)
     thread.start()
 
     def answer() -> str:
         thread.join(max(0.0, deadline - time.monotonic()))
-        return found[-1]
+        return faults[-1]
 
     return answer
 

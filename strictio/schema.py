@@ -60,9 +60,9 @@ def from_dict(cls: type[T], data: object, where: str) -> T:
     try:
         return typing.cast(T, _adapter(typing.cast(Hashable, cls)).validate_python(data))
     except ValidationError as error:
-        found = error.errors(include_url=False)
+        errors = error.errors(include_url=False)
         raise _explained(
-            min(found, key=lambda item: FIRST.index(item["type"]) if item["type"] in FIRST else len(FIRST)), cls, where
+            min(errors, key=lambda item: FIRST.index(item["type"]) if item["type"] in FIRST else len(FIRST)), cls, where
         ) from None
 
 
@@ -79,33 +79,33 @@ def _adapter(cls: Hashable) -> TypeAdapter[Any]:
 
 def _explained(error: Any, cls: type, where: str) -> UsageError:
     kind, value, path, context = error["type"], error["input"], error["loc"], error.get("ctx", {})
-    (above, table), (place, hint) = _follow(cls, path[:-1], where), _follow(cls, path, where)
+    (above, table), (setting, hint) = _follow(cls, path[:-1], where), _follow(cls, path, where)
     if kind in ("unexpected_keyword_argument", "invalid_key"):
         name = str(path[-1])[:80]
         return UsageError(f"{above} has no setting {name!r}", fix=nearest(name, _fields(table)))
     if kind == "missing" and isinstance(path[-1], str):
         return UsageError(f"{above} lacks the setting {path[-1]!r}")
     if kind in ("missing", "too_long"):
-        named, values = (above, table) if kind == "missing" else (place, hint)
+        named, values = (above, table) if kind == "missing" else (setting, hint)
         return UsageError(f"{named} must have {len(_arguments(values))} values")
     if kind.startswith("union_tag"):
-        return UsageError(f"{place} is not of a known kind", fix=nearest(str(context.get("tag", ""))[:80], _kinds(hint)))
+        return UsageError(f"{setting} is not of a known kind", fix=nearest(str(context.get("tag", ""))[:80], _kinds(hint)))
     if kind == "literal_error" and isinstance(value, str):
-        return UsageError(f"{place} cannot be {value[:80]!r}", fix=nearest(value[:80], _arguments(hint)))
+        return UsageError(f"{setting} cannot be {value[:80]!r}", fix=nearest(value[:80], _arguments(hint)))
     if kind in BOUNDS:
-        return UsageError(f"{place} must be {BOUNDS[kind].format(**context)}")
-    return UsageError(f"{place} must be {EXPECTED.get(kind, 'a word')}, not {'nothing' if value is None else type(value).__name__}")
+        return UsageError(f"{setting} must be {BOUNDS[kind].format(**context)}")
+    return UsageError(f"{setting} must be {EXPECTED.get(kind, 'a word')}, not {'nothing' if value is None else type(value).__name__}")
 
 
-def _follow(hint: Any, path: tuple[int | str, ...], place: str) -> tuple[str, Any]:
+def _follow(hint: Any, path: tuple[int | str, ...], name: str) -> tuple[str, Any]:
     """Return the name of a place in a table and the type there; in a union, pydantic's path names the kind too."""
     for part in path:
         if part in (kinds := _kinds(hint)):
             hint = kinds[part]
             continue
         hint = _fields(hint).get(str(part), typing.Any)
-        place += f"[{part}]" if isinstance(part, int) else f".{part[:80]}"
-    return place, hint
+        name += f"[{part}]" if isinstance(part, int) else f".{part[:80]}"
+    return name, hint
 
 
 def _options(hint: Any) -> tuple[Any, ...]:
@@ -125,5 +125,5 @@ def _kinds(hint: Any) -> dict[str, Any]:
 
 def _fields(hint: Any) -> dict[str, Any]:
     """Return name -> type of a record's fields; empty for any other type."""
-    found = next((option for option in _options(hint) if dataclasses.is_dataclass(option)), None)
-    return typing.get_type_hints(found) if isinstance(found, type) else {}
+    record_type = next((option for option in _options(hint) if dataclasses.is_dataclass(option)), None)
+    return typing.get_type_hints(record_type) if isinstance(record_type, type) else {}

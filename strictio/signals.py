@@ -32,8 +32,8 @@ def stopping() -> Iterator[None]:
     before: dict[int, Any] = {}
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
+        for signum in before:
+            signal.signal(signum, signal.SIG_DFL)
         if os.getpid() == owner:
             raise Stopped(number)
         os.kill(os.getpid(), number)  # a process that was forked from this one ends as if there were nothing here

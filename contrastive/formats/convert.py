@@ -64,13 +64,13 @@ def _build_checkpoint(weights: Weights, contents: Contents, overrides: ModelOver
     config, guesses = infer(tensors, overrides, activation or "gelu")
     _check_scalars(weights, config)
     model = load_portable(config, tensors).eval()
-    asked: dict[str, str] = {}
+    questions: dict[str, str] = {}
     if activation is None:
-        reason = _compare(config, tensors, asked)
-    tokenizer, words = _tokenizer(config, overrides, asked)
+        reason = _compare(config, tensors, questions)
+    tokenizer, words = _tokenizer(config, overrides, questions)
     preprocess, pixels = _preprocess(config, overrides)
-    if tokenizer is None or asked:
-        raise _ask(asked, weights.run)
+    if tokenizer is None or questions:
+        raise _ask(questions, weights.run)
     by = {name: "the folder's configuration" if name in contents.configured else "the user" for name in overrides.given()}
     words = [note.replace("by the user", f"by {by['tokenizer']}") for note in words] if "tokenizer" in by else words
     guesses = (OPENAI,) if weights.from_openai and not overrides.given() else (*reason, *guesses, *pixels, *words)
@@ -105,28 +105,32 @@ def _activation(weights: Weights, overrides: ModelOverrides) -> tuple[str | None
 
 
 def _check_scalars(weights: Weights, config: ModelConfig) -> None:
-    found = {"input_resolution": config.vision.image_size, "context_length": config.text.context, "vocab_size": config.text.vocab_size}
+    from_shapes = {
+        "input_resolution": config.vision.image_size,
+        "context_length": config.text.context,
+        "vocab_size": config.text.vocab_size,
+    }
     for name, value in weights.scalars.items():
-        if value != found[name]:
-            why = f"it says {name} {value}, its weights' shapes say {found[name]}"
+        if value != from_shapes[name]:
+            why = f"it says {name} {value}, its weights' shapes say {from_shapes[name]}"
             raise DataError("the file contradicts itself", why=why, fix="fetch the file again")
 
 
-def _compare(config: ModelConfig, tensors: Mapping[str, Tensor], asked: dict[str, str]) -> list[str]:
+def _compare(config: ModelConfig, tensors: Mapping[str, Tensor], questions: dict[str, str]) -> list[str]:
     difference = largest_difference(config, tensors)
     if difference > SAME:
         how = f"a cosine changes by {difference:.1g}"
-        asked["activation=gelu"] = f"with quick_gelu (OpenAI, *-quickgelu) for gelu (open_clip's default) {how}"
+        questions["activation=gelu"] = f"with quick_gelu (OpenAI, *-quickgelu) for gelu (open_clip's default) {how}"
     return [f"Guessed: the activation is gelu; with quick_gelu no cosine changes by more than {SAME:g}."]
 
 
-def _tokenizer(config: ModelConfig, overrides: ModelOverrides, asked: dict[str, str]) -> tuple[Tokenizer | None, list[str]]:
+def _tokenizer(config: ModelConfig, overrides: ModelOverrides, questions: dict[str, str]) -> tuple[Tokenizer | None, list[str]]:
     text = config.text
     if overrides.tokenizer not in (None, "clip"):
         tokenizer = read_tokenizer(Path(str(overrides.tokenizer)), text.vocab_size, text.context)
         return tokenizer, [f"Stated by the user: the tokenizer (sha256 {tokenizer.sha256[:12]})."]
     if text.vocab_size != CLIP_VOCABULARY:
-        asked["tokenizer=merges.txt"] = f"the vocabulary has {text.vocab_size:,} entries, CLIP's has {CLIP_VOCABULARY:,}"
+        questions["tokenizer=merges.txt"] = f"the vocabulary has {text.vocab_size:,} entries, CLIP's has {CLIP_VOCABULARY:,}"
         return None, []
     guess = "Guessed: the vocabulary is CLIP's own, because it has as many entries (--model-args tokenizer=merges.txt)."
     try:
@@ -167,25 +171,25 @@ def _serialized(content: Mapping[str, Any], context: int) -> Tokenizer:
         model = content["model"]
         pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model["merges"]]
         added = {token["content"]: token["id"] for token in content["added_tokens"]}
-        found = Tokenizer(tuple(f"{left} {right}" for left, right in pairs), context)
-        same = {**model["vocab"], **added} == found.ids and model["end_of_word_suffix"] == END_OF_WORD
+        tokenizer = Tokenizer(tuple(f"{left} {right}" for left, right in pairs), context)
+        same = {**model["vocab"], **added} == tokenizer.ids and model["end_of_word_suffix"] == END_OF_WORD
     except (LookupError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise DataError("tokenizer.json is not a tokenizer of CLIP's kind", why=f"{type(error).__name__}: {str(error)[:200]}") from error
     if not same:
         raise DataError(FOREIGN_VOCABULARY, where="tokenizer.json")
-    return found
+    return tokenizer
 
 
 def _preprocess(config: ModelConfig, overrides: ModelOverrides) -> tuple[Preprocess, list[str]]:
     names = ("mean", "std", "interpolation", "resize_mode")
-    given = {name: value for name, value in overrides.given().items() if name in names}
-    preprocess = replace(Preprocess(config.vision.image_size), **given)
-    guessed = [name for name in names if name not in given]
+    stated = {name: value for name, value in overrides.given().items() if name in names}
+    preprocess = replace(Preprocess(config.vision.image_size), **stated)
+    guessed = [name for name in names if name not in stated]
     shown = ", ".join(f"{name}={','.join(map(str, v)) if isinstance(v := getattr(preprocess, name), tuple) else v}" for name in guessed)
     return preprocess, [f"Guessed: images are prepared as OpenAI does, {shown} (--model-args to state it)."] if guessed else []
 
 
-def _ask(asked: Mapping[str, str], run: str | None) -> DataError:
-    said = [f"its trainer called the run {run!r}"] if run else []
-    fix = f"state it, for example --model-args '{' '.join(asked)}'; or name the architecture: --model open_clip:ARCH,FILE"
-    return DataError("the weights do not show what every number depends on", why="; ".join([*asked.values(), *said]), fix=fix)
+def _ask(questions: Mapping[str, str], run: str | None) -> DataError:
+    hints = [f"its trainer called the run {run!r}"] if run else []
+    fix = f"state it, for example --model-args '{' '.join(questions)}'; or name the architecture: --model open_clip:ARCH,FILE"
+    return DataError("the weights do not show what every number depends on", why="; ".join([*questions.values(), *hints]), fix=fix)

@@ -40,11 +40,11 @@ def infer(state: Mapping[str, Tensor], overrides: ModelOverrides, activation: st
     vision = _vit(state, overrides, guesses) if vit else _resnet(state)
     if overrides.layer_norm_eps is None:
         guesses.append("Guessed: layer norms add 1e-5 (SigLIP and CLIPA add 1e-6; --model-args layer_norm_eps=1e-6).")
-    said = {
+    fields = {
         "embed_dim": _shape(state, "text_projection", 2)[1], "vision": vision, "text": text, "activation": activation,
         "layer_norm_eps": overrides.layer_norm_eps or 1e-5, "score_rule": "sigmoid" if "logit_bias" in state else "softmax",
     }  # fmt: skip
-    return ModelConfig.from_dict(said), tuple(guesses)
+    return ModelConfig.from_dict(fields), tuple(guesses)
 
 
 def described(config: ModelConfig) -> str:
@@ -147,14 +147,14 @@ def _grid(state: Mapping[str, Tensor], name: str) -> int:
     return grid
 
 
-def _count(state: Mapping[str, Tensor], place: str) -> int:
+def _count(state: Mapping[str, Tensor], prefix: str) -> int:
     """Return how many blocks there are, numbered from 0 without gap."""
-    numbers = {int(match["number"]) for name in state if (match := _BLOCK.match(name)) and match["place"] == place}
+    numbers = {int(match["number"]) for name in state if (match := _BLOCK.match(name)) and match["place"] == prefix}
     if not numbers:
-        raise DataError("the weights are incomplete", why=f"there is no {place}.0", fix=INCOMPLETE)
+        raise DataError("the weights are incomplete", why=f"there is no {prefix}.0", fix=INCOMPLETE)
     if max(numbers) + 1 != len(numbers):
         gap = next(number for number in range(len(numbers)) if number not in numbers)
-        raise DataError("the weights are incomplete", why=f"{place}.{gap} is missing, {place}.{max(numbers)} is there", fix=INCOMPLETE)
+        raise DataError("the weights are incomplete", why=f"{prefix}.{gap} is missing, {prefix}.{max(numbers)} is there", fix=INCOMPLETE)
     return len(numbers)
 
 

@@ -41,12 +41,12 @@ def read_model(name: str, overrides: Mapping[str, str] | None = None) -> Checkpo
     except UsageError as error:
         raise UsageError(error.what, where="model.stated", why=error.why, fix=error.fix) from error
     try:
-        found = _folder(path, facts) if path.is_dir() else _file(path, facts)
+        checkpoint = _folder(path, facts) if path.is_dir() else _file(path, facts)
     except DataError as error:
         error.where = error.where or name
         error.fix = error.fix and in_settings(error.fix)
         raise
-    return replace(found, notes=tuple(map(in_settings, found.notes)))
+    return replace(checkpoint, notes=tuple(map(in_settings, checkpoint.notes)))
 
 
 def in_settings(text: str) -> str:
@@ -64,7 +64,7 @@ def in_settings(text: str) -> str:
 
 _TRAINABLE = "a CLIP whose image tower is OpenAI's vision transformer or ResNet can be trained here"
 ADVICE: dict[str, str | Callable[[re.Match[str]], str]] = {
-    r"--model-args '([^']*)'": lambda found: " ".join(f"model.stated.{word}" for word in found[1].split()),
+    r"--model-args '([^']*)'": lambda match: " ".join(f"model.stated.{word}" for word in match[1].split()),
     r"--model-args causal=, pooling=": "model.stated.causal=false, model.stated.pooling=mean",
     r"--model-args (?=\w+=)": "model.stated.",
     r"--model-args": "model.stated",
@@ -79,8 +79,8 @@ def _file(path: Path, facts: ModelOverrides, kind: str = "", configured: frozens
     contents = read(path)
     if contents.archive is not None and is_own(contents.archive):
         if facts.given():
-            given = ", ".join(facts.given())
-            raise UsageError(f"model.stated has {given}, but the checkpoint says itself what it is", where=str(path), fix="leave it out")
+            stated = ", ".join(facts.given())
+            raise UsageError(f"model.stated has {stated}, but the checkpoint says itself what it is", where=str(path), fix="leave it out")
         return from_archive(contents.archive, path)
     refuse_beside(path.parent, facts.adapter is not None)
     contents = replace(contents, kind=kind or contents.kind, configured=configured)
@@ -99,15 +99,15 @@ def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
         raise DataError("the folder is not a model that can be read", why=f"it has no {missing}", fix="name a file of weights")
     read, kind = readers[form]
     try:
-        said = read(folder)
+        stated = read(folder)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise DataError("the folder's configuration cannot be understood", where=form, why=why) from error
-    found = _file(weights, ModelOverrides(**{**said, **facts.given()}), kind, frozenset(said) - set(facts.given()))
+    checkpoint = _file(weights, ModelOverrides(**{**stated, **facts.given()}), kind, frozenset(stated) - set(facts.given()))
     vocabulary = folder / "vocab.json"
-    if form == HUGGING_FACE and vocabulary.is_file() and read_json(vocabulary) != found.tokenizer.ids:
+    if form == HUGGING_FACE and vocabulary.is_file() and read_json(vocabulary) != checkpoint.tokenizer.ids:
         raise DataError(FOREIGN_VOCABULARY, where=vocabulary.name)
-    return found
+    return checkpoint
 
 
 def _hugging_face(folder: Path) -> dict[str, Any]:

@@ -26,43 +26,43 @@ def check_structure(content: bytes) -> None:
 
 
 def _check_jpeg(content: bytes) -> None:
-    place, markers, junk, scans, pixels = 2, 0, 0, 0, 0
-    while found := _MARKER.search(content, place):
+    offset, markers, junk, scans, pixels = 2, 0, 0, 0, 0
+    while match := _MARKER.search(content, offset):
         markers += 1
-        junk += 0 if scans else found.end() - 2 - place
-        kind, place = found[1][0], found.end()
+        junk += 0 if scans else match.end() - 2 - offset
+        kind, offset = match[1][0], match.end()
         if kind == _END:
             break
         if kind in _ALONE:
             continue
         if kind in _FRAMES:
-            pixels = int.from_bytes(content[place + 3 : place + 5]) * int.from_bytes(content[place + 5 : place + 7])
+            pixels = int.from_bytes(content[offset + 3 : offset + 5]) * int.from_bytes(content[offset + 5 : offset + 7])
         scans += kind == _SCAN
         if markers > MOST_MARKERS or scans * pixels > MOST_SCANNED or junk > MOST_JUNK:
             break
-        place += max(2, int.from_bytes(content[place : place + 2]))
-    junk += 0 if scans or found else len(content) - place
+        offset += max(2, int.from_bytes(content[offset : offset + 2]))
+    junk += 0 if scans or match else len(content) - offset
     if markers > MOST_MARKERS or scans * pixels > MOST_SCANNED or junk > MOST_JUNK:
         raise ValueError(f"{markers:,} markers, {scans:,} scans of {pixels:,} pixels, {junk:,} bytes between markers")
 
 
 def _check_png(content: bytes) -> None:
-    place = 8
+    offset = 8
     for _ in range(MOST_PARTS):
-        if place >= len(content):
+        if offset >= len(content):
             return
-        place += 12 + int.from_bytes(content[place : place + 4])
+        offset += 12 + int.from_bytes(content[offset : offset + 4])
     raise ValueError(f"over {MOST_PARTS:,} chunks")
 
 
 def _check_gif(content: bytes) -> None:
     """Count the blocks before the first picture."""
-    place, inside = 13 + _table(content[10:11]), False
+    offset, inside = 13 + _table(content[10:11]), False
     for _ in range(MOST_PARTS):
-        head = content[place : place + 1]
+        head = content[offset : offset + 1]
         if not head or not (inside or head == b"!"):
             return
-        place += 1 + head[0] if inside else 2
+        offset += 1 + head[0] if inside else 2
         inside = head != b"\0" if inside else True
     raise ValueError(f"over {MOST_PARTS:,} blocks")
 

@@ -31,11 +31,11 @@ def beside(folder: Path) -> list[str]:
 
 def refuse_beside(folder: Path, ignored: bool) -> list[str]:
     """Return the files of an adapter in a folder; `DataError` unless it is to be `ignored`."""
-    found = beside(folder)
-    if found and not ignored:
-        why = f"it has {', '.join(found)}: with the adapter the model gives other answers than its base weights alone"
+    files = beside(folder)
+    if files and not ignored:
+        why = f"it has {', '.join(files)}: with the adapter the model gives other answers than its base weights alone"
         raise DataError("an adapter (LoRA) lies beside the weights, and is not applied here", where=str(folder), why=why, fix=MERGE)
-    return found
+    return files
 
 
 def without_adapter(tensors: Mapping[str, T], ignored: bool) -> tuple[dict[str, T], list[str]]:

@@ -100,8 +100,8 @@ class Machine:
 
     def items(self) -> list[Any]:
         """Return everything since the last mark."""
-        found, self.stack = self.stack, self.below.pop()
-        return found
+        items, self.stack = self.stack, self.below.pop()
+        return items
 
     def fold(self, size: int) -> None:
         self.push(tuple([self.pop() for _ in range(size)][::-1]))

@@ -94,10 +94,10 @@ def _open_tables(data: Any, prefer: str | None) -> tuple[dict[Any, Any], list[st
         have = ", ".join(name for name in TABLES if _is_table(data.get(name))) or "none"
         why = f"tables of weights that it has: {have}"
         raise DataError(f"the file has no table {prefer[:80]!r}", why=why, fix="--model-args weights=NAME")
-    while len(path) < 4 and (found := [name for name in TABLES if _is_table(data.get(name))]):  # a table can hold itself
-        chosen = prefer if prefer in found else found[0]
+    while len(path) < 4 and (names := [name for name in TABLES if _is_table(data.get(name))]):  # a table can hold itself
+        chosen = prefer if prefer in names else names[0]
         path.append(chosen)
-        if others := ", ".join(name for name in found if name != chosen):
+        if others := ", ".join(name for name in names if name != chosen):
             notes.append(f"Guessed: the weights under {chosen!r} are meant; the file also has {others} (--model-args weights=NAME).")
         data = data[chosen]
     if path:

@@ -81,8 +81,8 @@ def to_siglip(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[in
     _require_siglip(arrays)
     state = {PLAIN[name]: _shaped(PLAIN[name], array) for name, array in arrays.items() if name in PLAIN}
     heads: list[int] = []
-    for tower, (renamed, place) in TOWERS.items():
-        blocks = _blocks(arrays, f"{tower}/{place}/")
+    for tower, (renamed, prefix) in TOWERS.items():
+        blocks = _blocks(arrays, f"{tower}/{prefix}/")
         heads.append(_heads(blocks[0], tower))
         for number, block in enumerate(blocks):
             state |= _block(block, f"{renamed}.encoder.layers.{number}", PARTS)
@@ -94,8 +94,8 @@ def to_siglip(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[in
     return state | pooled, (heads[0], heads[1])
 
 
-def _within(arrays: Mapping[str, Tensor], place: str) -> dict[str, Tensor]:
-    return {name.removeprefix(place): array for name, array in arrays.items() if name.startswith(place)}
+def _within(arrays: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _heads(block: Mapping[str, Tensor], tower: str) -> int:
