@@ -47,7 +47,7 @@ def assemble_results(
     environment = {package: _version(package) for package in PACKAGES} | {"python": sys.version.split()[0], **ran_on}
     return Results(
         schema_version=SCHEMA_VERSION, status="complete", tool=f"vlm-audit {__version__}", command=tuple(command), settings=settings,
-        environment=environment, audits=tuple(each.result for each in audited), timing=timing,
+        environment=environment, audits=tuple(audited_probe.result for audited_probe in audited), timing=timing,
     )  # fmt: skip
 
 
@@ -66,10 +66,12 @@ def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[A
         facts = to_json(results)
         outputs.write_text(outputs.AUDIT, facts, folder)
         if all(
-            prediction.count is None for each in audited for prediction in each.predictions.values()
+            prediction.count is None for audited_probe in audited for prediction in audited_probe.predictions.values()
         ):  # of counted parts no row is known
-            write_predictions("predictions.parquet", [(each.result, each.predictions) for each in audited], folder)
-        if written := [each for each in audited if each.texts is not None]:
+            write_predictions(
+                "predictions.parquet", [(audited_probe.result, audited_probe.predictions) for audited_probe in audited], folder
+            )
+        if written := [audited_probe for audited_probe in audited if audited_probe.texts is not None]:
             outputs.write_text("texts.csv", _texts_csv(written), folder)
         folder.folder("tables", make=True)
         tables = {f"tables/{name}": text for name, text in (csv_tables(results) | _near_duplicates_csv(audited)).items()}
@@ -82,16 +84,18 @@ def _near_duplicates_csv(audited: Sequence[AuditedProbe]) -> dict[str, str]:
     """Return the table of test images with the training image that each is a near duplicate of; nothing where none was looked for."""
     pairs: dict[tuple[str, str], str] = {}  # the same of every model
     looked = False
-    for each in audited:
-        for rows in (answered.attributes for answered in each.predictions.values() if NEAR_DUPLICATE in answered.attributes):
+    for audited_probe in audited:
+        for rows in (answered.attributes for answered in audited_probe.predictions.values() if NEAR_DUPLICATE in answered.attributes):
             looked = True
-            pairs |= {(each.result.probe.name, str(name)): of for name, of in rows[NEAR_DUPLICATE].items() if of not in ("", UNKNOWN)}
+            pairs |= {
+                (audited_probe.result.probe.name, str(name)): of for name, of in rows[NEAR_DUPLICATE].items() if of not in ("", UNKNOWN)
+            }
     if not looked:
         return {}
     from reports.exports.tables import csv_text
 
     header = ("probe", "image", NEAR_DUPLICATE)
-    return {"near_duplicates.csv": csv_text(header, ((*place, of) for place, of in pairs.items()))}
+    return {"near_duplicates.csv": csv_text(header, ((*key, of) for key, of in pairs.items()))}
 
 
 def _texts_csv(audited: Sequence[AuditedProbe]) -> str:
@@ -101,6 +105,8 @@ def _texts_csv(audited: Sequence[AuditedProbe]) -> str:
     """
     from reports.exports.tables import without_formula
 
-    frames = [each.texts.assign(model=each.result.model.name) for each in audited if each.texts is not None]
+    frames = [
+        audited_probe.texts.assign(model=audited_probe.result.model.name) for audited_probe in audited if audited_probe.texts is not None
+    ]
     table = pd.concat(frames).reset_index(names="id").rename(columns=without_formula)
     return str(table.map(lambda cell: without_formula(cell) if isinstance(cell, str) else cell).to_csv(index=False))

@@ -35,7 +35,9 @@ def junit_of_usage(words: Sequence[str]) -> Iterator[None]:
         yield
     except SystemExit as end:
         if end.code:
-            file, gates = ([each for each in map(_value_of(words, flag), range(len(words))) if each] for flag in ("--junit", "--fail-on"))
+            file, gates = (
+                [value for value in map(_value_of(words, flag), range(len(words))) if value] for flag in ("--junit", "--fail-on")
+            )
             _write_error(file[-1] if file else None, gates, "the command line cannot be read; standard error says why")
         raise
 
@@ -43,9 +45,9 @@ def junit_of_usage(words: Sequence[str]) -> Iterator[None]:
 def _value_of(words: Sequence[str], flag: str) -> Callable[[int], str]:
     """Return what finds the value of a flag that stands at a place of a command line; "" where another word stands there."""
 
-    def value(place: int) -> str:
-        name, equals, given = words[place].partition("=")
-        return "" if name != flag else given if equals else " ".join(words[place + 1 : place + 2])
+    def value(position: int) -> str:
+        name, equals, text = words[position].partition("=")
+        return "" if name != flag else text if equals else " ".join(words[position + 1 : position + 2])
 
     return value
 

@@ -57,14 +57,14 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
 
 def _answers(pairs: Iterable[tuple[AuditResult, str, Predictions]]) -> dict[str, dict[str, Any]]:
     """Return what labels stand for, by probe and measurement; nothing where every label is an answer."""
-    asked = {
+    records = {
         f"{result.probe.name}/{name}": record
         for result, name, predictions in pairs
         if predictions.scores.shape[1] and predictions.labels != predictions.answers
         for record in result.measurements
         if record.name == name
     }
-    return {key: {"answers": dict(each.answers), "combine": each.combine} for key, each in asked.items() if each.answers}
+    return {key: {"answers": dict(record.answers), "combine": record.combine} for key, record in records.items() if record.answers}
 
 
 def _binned(result: AuditResult) -> dict[str, list[str]]:
@@ -105,5 +105,5 @@ def _table(result: AuditResult, measurement: str, predictions: Predictions) -> p
         columns[column_of(result.data.weights)] = [repr(weight) for weight in predictions.weight.tolist()]
     table = {name: pa.array(values, pa.string()) for name, values in columns.items()}
     labels = predictions.labels if predictions.scores.shape[1] else ()
-    scores = {SCORE + label: pa.array(predictions.scores[:, place], pa.float32()) for place, label in enumerate(labels)}
+    scores = {SCORE + label: pa.array(predictions.scores[:, position], pa.float32()) for position, label in enumerate(labels)}
     return pa.table({**table, **scores})

@@ -139,14 +139,14 @@ def _put(new: Folder, name: str, folder: Folder) -> None:
 
 
 def _keep_mode(source: Folder, target: Folder, name: str) -> None:
-    found = target.status(name)
-    if found is not None and stat.S_ISREG(found.st_mode):
-        source.chmod(found.st_mode & 0o777, name)
+    status = target.status(name)
+    if status is not None and stat.S_ISREG(status.st_mode):
+        source.chmod(status.st_mode & 0o777, name)
 
 
 def _is_same(one: Folder, other: Folder, name: str) -> bool:
-    found, known = one.status(name), other.status(name)
-    return found is not None and known is not None and os.path.samestat(found, known)
+    status, known = one.status(name), other.status(name)
+    return status is not None and known is not None and os.path.samestat(status, known)
 
 
 # ---- the stand-in ----------------------------------------------------------------------------------------------------------------------
@@ -205,8 +205,8 @@ def _bring_back(copy: Folder, folder: Folder, new: Folder | None) -> None:
         if copy.is_folder(name) and folder.is_folder(name):
             _bring_back(copy.folder(name), folder.folder(name), new.folder(name) if new and new.is_folder(name) else None)
             continue
-        found, known = copy.status(name), folder.status(name)
-        if _is_same(copy, folder, name) or (new and _is_same(copy, new, name)) or found is None:
+        status, known = copy.status(name), folder.status(name)
+        if _is_same(copy, folder, name) or (new and _is_same(copy, new, name)) or status is None:
             continue
-        if known is None or (stat.S_ISREG(known.st_mode) and known.st_mtime_ns < found.st_mtime_ns):
+        if known is None or (stat.S_ISREG(known.st_mode) and known.st_mtime_ns < status.st_mtime_ns):
             copy.rename(name, name, folder)

@@ -114,9 +114,9 @@ class _LogFile(logging.StreamHandler[TextIOWrapper]):
 
     def __init__(self, folder: OutputFolder):
         try:
-            place = folder.open()
-            place.remove("run.log")
-            self._file = os.fdopen(place.create("run.log"), "w", encoding="utf-8")
+            opened = folder.open()
+            opened.remove("run.log")
+            self._file = os.fdopen(opened.create("run.log"), "w", encoding="utf-8")
         except OSError as error:
             fix = "choose a folder that you may write to, or make room"
             raise MachineError("cannot write run.log", why=error.strerror, fix=fix) from error
