@@ -21,8 +21,8 @@ from audit.types import Predictions, Settings
 def replicates(audited: Sequence[AuditedProbe], settings: Settings) -> tuple[Replicates, ...]:
     """Return for each probe what its audits, of one model each, say together; raises as `check_questions` and `places_of`."""
     by_probe: dict[str, list[int]] = {}
-    for place, each in enumerate(audited):
-        by_probe.setdefault(each.result.probe.name, []).append(place)
+    for position, audited_probe in enumerate(audited):
+        by_probe.setdefault(audited_probe.result.probe.name, []).append(position)
     return tuple(Replicates(name, tuple(places), _findings([audited[i] for i in places], settings)) for name, places in by_probe.items())
 
 
@@ -32,9 +32,9 @@ def _findings(group: Sequence[AuditedProbe], settings: Settings) -> tuple[Replic
     # A mean rate is of answers as they were given, not at equal true shares.
     planned = [finding for finding in first.result.findings if finding.primary and not finding.shares]
     stacked = {name: _Stacked.of(group, name) for name in first.predictions}
-    own = [{finding.id: finding for finding in each.result.findings} for each in group]
+    own = [{finding.id: finding for finding in replicate.result.findings} for replicate in group]
     return tuple(
-        _gap([found[finding.id] for found in own], stacked[finding.measurement], settings.alpha, len(planned)) for finding in planned
+        _gap([by_id[finding.id] for by_id in own], stacked[finding.measurement], settings.alpha, len(planned)) for finding in planned
     )
 
 
@@ -47,22 +47,22 @@ class _Stacked:
 
     @classmethod
     def of(cls, group: Sequence[AuditedProbe], measurement: str) -> _Stacked:
-        result, predictions = group[0].result, [each.predictions[measurement] for each in group]
-        names = [each.result.model.name for each in group]
+        result, predictions = group[0].result, [replicate.predictions[measurement] for replicate in group]
+        names = [replicate.result.model.name for replicate in group]
         first = predictions[0]
         places = [places_of(first, other, (names[0], name)) for name, other in zip(names[1:], predictions[1:], strict=True)]
         answers = [first.y_pred, *(other.y_pred[rows] for other, rows in zip(predictions[1:], places, strict=True))]
         levels = {name: tuple(counts) for name, counts in result.data.groups.items()}
-        record = next(each for each in result.measurements if each.name == measurement)
+        record = next(candidate for candidate in result.measurements if candidate.name == measurement)
         return cls(UnitsOf(_stack(first, answers), levels), {name: frozenset(labels) for name, labels in record.outcomes.items()})
 
-    def of_question(self, found: Sequence[Finding]) -> SamplingUnits:
+    def of_question(self, findings: Sequence[Finding]) -> SamplingUnits:
         """Return the groups of a question with the answers of all replicates."""
-        asked = found[0]
-        counts = np.array([[(rate.events, rate.n) for rate in finding.by_group] for finding in found]).sum(axis=0)
-        tallied = Tally(tuple(rate.group for rate in asked.by_group), counts[:, 0], counts[:, 1], counts[:, 1])
-        outcome = None if asked.outcome is None else self.outcomes[asked.outcome]
-        return self.units(asked.attributes, METRICS[asked.metric], outcome, tallied)
+        first = findings[0]
+        counts = np.array([[(rate.events, rate.n) for rate in finding.by_group] for finding in findings]).sum(axis=0)
+        tallied = Tally(tuple(rate.group for rate in first.by_group), counts[:, 0], counts[:, 1], counts[:, 1])
+        outcome = None if first.outcome is None else self.outcomes[first.outcome]
+        return self.units(first.attributes, METRICS[first.metric], outcome, tallied)
 
 
 def _stack(first: Predictions, answers: Sequence[np.ndarray]) -> Predictions:
@@ -78,21 +78,23 @@ def _stack(first: Predictions, answers: Sequence[np.ndarray]) -> Predictions:
     )
 
 
-def _gap(found: Sequence[Finding], stacked: _Stacked, alpha: float, questions: int) -> ReplicatedGap:
-    gaps = tuple(finding.gap.value if finding.gap else None for finding in found)
+def _gap(findings: Sequence[Finding], stacked: _Stacked, alpha: float, questions: int) -> ReplicatedGap:
+    gaps = tuple(finding.gap.value if finding.gap else None for finding in findings)
     known = sorted(gap for gap in gaps if gap is not None)
     spread = float(np.std(known, ddof=1)) if len(known) > 1 else None
-    return ReplicatedGap(found[0].id, tuple(each.verdict for each in found), gaps, spread, _mean_gap(found, stacked, alpha, questions))
+    return ReplicatedGap(
+        findings[0].id, tuple(finding.verdict for finding in findings), gaps, spread, _mean_gap(findings, stacked, alpha, questions)
+    )
 
 
-def _mean_gap(found: Sequence[Finding], stacked: _Stacked, alpha: float, questions: int) -> MeanGap | None:
-    groups = tuple(rate.group for rate in found[0].by_group)
-    ok = np.array([[rate.status == "ok" for rate in finding.by_group] for finding in found]).all(axis=0)
+def _mean_gap(findings: Sequence[Finding], stacked: _Stacked, alpha: float, questions: int) -> MeanGap | None:
+    groups = tuple(rate.group for rate in findings[0].by_group)
+    ok = np.array([[rate.status == "ok" for rate in finding.by_group] for finding in findings]).all(axis=0)
     places = np.flatnonzero(ok)
     if len(places) < 2:
         return None
-    rates = np.array([[finding.by_group[place].value for place in places] for finding in found], float)
-    units = stacked.of_question(found).of(places)
+    rates = np.array([[finding.by_group[position].value for position in places] for finding in findings], float)
+    units = stacked.of_question(findings).of(places)
     gap, corrected = (gap_over_replicates(rates, units, level) for level in (alpha, alpha / questions))
     high, low = (groups[places[end]] for end in (gap.highest, gap.lowest))
     differences = tuple((rates[:, gap.highest] - rates[:, gap.lowest]).tolist())
