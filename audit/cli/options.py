@@ -50,9 +50,9 @@ def flag(name: str) -> str:
 
 def options(request: type[Request]) -> dict[str, tuple[Option, Any]]:
     """Return the options of a request by name, with their defaults; inherited ones last."""
-    ordered = sorted(fields(request), key=lambda each: each.name not in request.__annotations__)
-    found = {each.name: (each.metadata["option"], each.default) for each in ordered}
-    return {name: (each, None if default is MISSING else default) for name, (each, default) in found.items()}
+    ordered = sorted(fields(request), key=lambda field: field.name not in request.__annotations__)
+    named = {field.name: (field.metadata["option"], field.default) for field in ordered}
+    return {name: (option, None if default is MISSING else default) for name, (option, default) in named.items()}
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class Request:
     """A value that holds what was asked for, checked when it is made."""
 
     def __post_init__(self) -> None:
-        for name, (each, default) in options(type(self)).items():
+        for name, (option, default) in options(type(self)).items():
             value = getattr(self, name)
             if value is None and default is None:
                 continue
             try:
-                object.__setattr__(self, name, each.check(value))
+                object.__setattr__(self, name, option.check(value))
             except ValueError as error:
-                where = flag(name) if each.section else None
+                where = flag(name) if option.section else None
                 raise UsageError(f"invalid {name.replace('_', ' ')} {show_value(value)}: expected {error}", where=where) from error
         self.check_together()
 
@@ -75,24 +75,24 @@ class Request:
         """Raise `UsageError` where options do not go together."""
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Self:
+    def of(cls, values: Mapping[str, Any]) -> Self:
         """Return the request of these options; UsageError at an unknown name, or a value that does not fit."""
         known = options(cls)
-        if unknown := [name for name in given if name not in known]:
+        if unknown := [name for name in values if name not in known]:
             raise UsageError(f"unknown option {unknown[0]!r}", fix=nearest(unknown[0], known))
-        return cls(**given)
+        return cls(**values)
 
     def words(self, program: str) -> tuple[str, ...]:
         """Return the command line that asks for the same, defaults left out; only what a command line can say."""
-        found = [program]
-        for name, (each, default) in options(type(self)).items():
+        command_line = [program]
+        for name, (option, default) in options(type(self)).items():
             value = getattr(self, name)
             if isinstance(value, Mapping):
                 value = " ".join(f"{key}={word}" for key, word in value.items())
             parts = [part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, str | Path | int | float)]
-            if each.section and parts and value != default:
-                found += [flag(name)] if value is True else [f"{flag(name)}={part}" for part in parts]
-        return tuple(found)
+            if option.section and parts and value != default:
+                command_line += [flag(name)] if value is True else [f"{flag(name)}={part}" for part in parts]
+        return tuple(command_line)
 
 
 def show_value(value: object) -> str:
@@ -195,7 +195,7 @@ def several(check: Check) -> Check:
     """Return a check for one value or a sequence of them."""
 
     def every(value: Any) -> tuple[Any, ...]:
-        return tuple(check(each) for each in (value if isinstance(value, list | tuple) else [value]))
+        return tuple(check(element) for element in (value if isinstance(value, list | tuple) else [value]))
 
     return every
 
@@ -205,10 +205,10 @@ def names(value: Any) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
         raise ValueError("names, such as race,gender")
-    found = tuple(dict.fromkeys(name.strip() for name in parts if name.strip()))
-    if not found:
+    unique = tuple(dict.fromkeys(name.strip() for name in parts if name.strip()))
+    if not unique:
         raise ValueError("at least one name")
-    return found
+    return unique
 
 
 def is_frame(value: object) -> bool:

@@ -15,10 +15,10 @@ def refuse_namesakes() -> None:
     """Raise `UsageError` where a file or folder of the user's own is imported in place of a package of the program."""
     for name in PACKAGES:
         spec = find_spec(name)
-        place = Path(spec.origin).resolve() if spec and spec.origin else None
-        if place is None or place.parent.parent == _HOME:
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if origin is None or origin.parent.parent == _HOME:
             continue
-        own = place.parent if place.name == "__init__.py" else place
+        own = origin.parent if origin.name == "__init__.py" else origin
         where = own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own
         what = f"{str(where)!r} hides a package of vlm-audit that is called {name!r} too"
         fix = "vlm-audit in place of python -m, or another folder"
