@@ -63,7 +63,7 @@ def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
         "what_ifs": WhatIfPlan, "analyses": AnalysisPlan,
         "without_inference": Measurement,
     }  # fmt: skip
-    wrong = [each for name, kind in wanted.items() for each in _several(getattr(probe, name), kind, name, "Probe", part)]
+    wrong = [mistake for name, kind in wanted.items() for mistake in _several(getattr(probe, name), kind, name, "Probe", part)]
     yield from wrong
     if wrong:
         return
@@ -79,7 +79,7 @@ def _of_names(probe: Probe, part: str) -> Mistakes:
     """Give names that do not fit each other."""
     named = {measurement.name: measurement for measurement in probe.measurements}
     names = [measurement.name for measurement in probe.measurements]
-    for name in dict.fromkeys(each for each in names if names.count(each) > 1):
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         yield Mistake(f"two measurements are called {name!r}", "give each a name of its own", "Measurement", name, part)
     for pair in probe.paired:
         if pair.measurement not in names:
@@ -148,7 +148,7 @@ def _of_labels(labels: LabelSet, part: str, *, prompted: bool) -> Mistakes:
         return
     if len(labels.labels) < 2:
         yield Mistake("a label set needs two labels", "add what else the answer may be", "LabelSet", labels.name, part)
-    for label in dict.fromkeys(each for each in labels.labels if labels.labels.count(each) > 1):
+    for label in dict.fromkeys(label for label in labels.labels if labels.labels.count(label) > 1):
         yield Mistake(f"the label {label!r} stands twice", "name each once", "LabelSet", label, part)
     mappings: tuple[tuple[str, Any], ...] = (("prompts", labels.prompts), ("answers", labels.answers))
     for name, kept in mappings:
@@ -232,9 +232,9 @@ def _several(value: object, kind: type, name: str, made_by: str, part: str) -> M
     """Give what is wrong with a tuple of things of one kind."""
     expected = f"expected a tuple of {'strings' if kind is str else f'{kind.__name__} values'}"
     if isinstance(value, tuple):
-        for each in value:
-            if not isinstance(each, kind) or each == "":
-                yield Mistake(f"{name}: {_shown(each)} in it, {expected}", "correct it", made_by, each, part)
+        for element in value:
+            if not isinstance(element, kind) or element == "":
+                yield Mistake(f"{name}: {_shown(element)} in it, {expected}", "correct it", made_by, element, part)
                 return
         return
     one = f"{kind.__name__}(…)" if kind is not str else _shown(value)

@@ -83,14 +83,14 @@ def call_own(function: Callable[[], T], paths: Sequence[Path], doing: str) -> T:
 
 
 def _no_probe(path: Path, content: bytes, names: dict[str, Any]) -> UsageError:
-    found = [name for name, value in names.items() if isinstance(value, Probe)]
+    probe_names = [name for name, value in names.items() if isinstance(value, Probe)]
     lines = _assignments(content)
     where = f"{path.name}, line {lines[-1]}" if lines else path.name
     if "PROBE" not in names:
-        fix = f"PROBE = {found[0]}" if found else EXAMPLE
+        fix = f"PROBE = {probe_names[0]}" if probe_names else EXAMPLE
         return UsageError(f"{path.name} defines no PROBE", where=where, why=EXAMPLE, fix=fix)
     value = names["PROBE"]
-    several = isinstance(value, list | tuple) and all(isinstance(each, Probe) for each in value)
+    several = isinstance(value, list | tuple) and all(isinstance(element, Probe) for element in value)
     what = f"PROBE in {path.name} holds {len(value)} probes" if several else f"PROBE in {path.name} is of type {type(value).__name__}"
     return UsageError(what, where=where, why=EXAMPLE, fix="one file a probe" if several else "PROBE = Probe(…)")
 
@@ -102,7 +102,7 @@ def _assignments(content: bytes) -> list[int]:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         if any(isinstance(target, ast.Name) and target.id == "PROBE" for target in targets):
             value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-            if value is not None and not any(isinstance(each, ast.Name) and each.id == "PROBE" for each in ast.walk(value)):
+            if value is not None and not any(isinstance(child, ast.Name) and child.id == "PROBE" for child in ast.walk(value)):
                 lines.append(node.lineno)
     return lines
 
@@ -110,8 +110,8 @@ def _assignments(content: bytes) -> list[int]:
 def _place(path: Path, content: bytes, mistake: Mistake) -> str:
     tree = ast.parse(content)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == mistake.made_by]
-    found = (line for node in (*calls, tree) if (line := _line_of(node, mistake.value)) is not None)
-    lines = [*found, *(node.lineno for node in calls), *_assignments(content)]
+    value_lines = (line for node in (*calls, tree) if (line := _line_of(node, mistake.value)) is not None)
+    lines = [*value_lines, *(node.lineno for node in calls), *_assignments(content)]
     return f"{path.name}, line {lines[0]}" if lines else path.name
 
 

@@ -22,13 +22,13 @@ def without_inference(probe: Probe) -> Probe:
         raise UsageError(
             f"probe {probe.name!r} cannot be asked with --no-inference", why=why, fix="leave the flag out, or take another probe"
         )
-    names = {each.name for each in kept}
-    ids = {finding_id(each.name, claim) for each in kept for claim in each.claims}
+    names = {measurement.name for measurement in kept}
+    ids = {finding_id(measurement.name, claim) for measurement in kept for claim in measurement.claims}
     return replace(
         probe,
         measurements=kept,
         without_inference=(),
-        paired=tuple(each for each in probe.paired if each.measurement in names),
+        paired=tuple(pair for pair in probe.paired if pair.measurement in names),
         # A curve whose default is not asked says nothing about a question that is.
         specifications=tuple(
             replace(plan, specifications=tuple(point for point in plan.specifications if not point.measurement.infers), default=0)
