@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _done(arguments: Namespace) -> str:
     from audit.embedding import housekeeping
 
-    given = arguments.older_than is not None or arguments.keep is not None or arguments.damaged
-    if given != (arguments.what == "prune"):
+    for_prune = arguments.older_than is not None or arguments.keep is not None or arguments.damaged
+    if for_prune != (arguments.what == "prune"):
         what = "--older-than, --keep and --damaged belong to prune, which needs one of them"
         raise UsageError(what, fix="vlm-audit cache prune --older-than 30d")
     root = _root(arguments)
@@ -57,8 +57,8 @@ def _done(arguments: Namespace) -> str:
     if arguments.what == "verify":
         return _verified(housekeeping.verify(root), root)
     used = housekeeping.usage(root)
-    lines = [f"{_size(each.size):>10}  {each.files:>6,} files  used {_day(each.used)}  {each.name}" for each in used]
-    total = sum(each.size for each in used)
+    lines = [f"{_size(use.size):>10}  {use.files:>6,} files  used {_day(use.used)}  {use.name}" for use in used]
+    total = sum(use.size for use in used)
     return "\n".join([*lines, f"{_size(total):>10}  in {root}"])
 
 
@@ -75,16 +75,16 @@ def _root(arguments: Namespace) -> Path | SharedRoot:
     return root
 
 
-def _verified(found: Verified, root: Path | SharedRoot) -> str:
+def _verified(verified: Verified, root: Path | SharedRoot) -> str:
     """Return what was found; DataError if a file is damaged."""
-    if found.damaged:
-        shown = ", ".join(found.damaged[:5]) + (f" and {len(found.damaged) - 5:,} more" if len(found.damaged) > 5 else "")
-        what = f"{len(found.damaged):,} files of the cache are damaged"
+    if verified.damaged:
+        shown = ", ".join(verified.damaged[:5]) + (f" and {len(verified.damaged) - 5:,} more" if len(verified.damaged) > 5 else "")
+        what = f"{len(verified.damaged):,} files of the cache are damaged"
         raise DataError(
             what, where=str(root), why=shown, fix="vlm-audit cache prune --damaged, with the same WHERE: they are embedded again"
         )
-    ignored = f"; {len(found.refused):,} are not sealed with your key or not private, and stay ignored" if found.refused else ""
-    return f"{found.sound:,} files are whole and sealed with your key{ignored}"
+    ignored = f"; {len(verified.refused):,} are not sealed with your key or not private, and stay ignored" if verified.refused else ""
+    return f"{verified.sound:,} files are whole and sealed with your key{ignored}"
 
 
 def _size(size: int) -> str:

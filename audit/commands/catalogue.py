@@ -55,7 +55,11 @@ def _shown(what: str, name: str | None) -> str:
     screen = Screen.of(sys.stdout)
     if (what == "show") != (name is not None):
         raise UsageError("show and the name of a probe belong together", fix="vlm-audit probes show fairface")
-    return probe_lines(probes.get(name), screen) if name else catalogue_lines([probes.get(each) for each in probes.names()], screen)
+    return (
+        probe_lines(probes.get(name), screen)
+        if name
+        else catalogue_lines([probes.get(probe_name) for probe_name in probes.names()], screen)
+    )
 
 
 def new_probe(name: str, folder: Path = Path()) -> str:

@@ -40,10 +40,10 @@ def _drawn(arguments: Namespace) -> str:
     out = Path(arguments.out) if arguments.out else folder / NAME
     if out.is_file() and f'id="{MARK}"' not in out.read_text("utf-8", "replace"):
         raise UsageError(f"{str(out)!r} is not an index", why="a file of yours is never replaced", fix="name another file with --out")
-    found = found_audits(folder)
-    if not found:
+    audits = found_audits(folder)
+    if not audits:
         raise DataError(f"no audit in {arguments.directory!r}", why="no results.json was found", fix="name the folder that holds audits")
-    write(index_page(found, out.parent), out)
+    write(index_page(audits, out.parent), out)
     return str(out)
 
 
