@@ -98,7 +98,7 @@ def ratio_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Es
     ratios = logs[first] - logs[second]
     variance = 1 / events - 1 / n
     error = np.sqrt(np.maximum(variance[first] + variance[second], 0.0))
-    z_some, z_every = (float(ndtri(1 - each)) for each in (alpha / (len(first) * family), alpha))
+    z_some, z_every = (float(ndtri(1 - level)) for level in (alpha / (len(first) * family), alpha))
     low, high = np.exp((ratios - z_every * error).min()), np.exp((ratios + z_some * error).min())
     return Estimate(float(np.exp(ratios.min())), float(low), float(min(high, 1.0)))
 
@@ -135,8 +135,8 @@ def images_needed(
     total = int(n.sum())
 
     def settled(times: float) -> bool:
-        found = bounded(events * times, n * times)
-        return found is not None and settles(found)
+        estimate = bounded(events * times, n * times)
+        return estimate is not None and settles(estimate)
 
     low, high = 1.0, 2.0
     while not settled(high):

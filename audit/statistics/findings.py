@@ -79,12 +79,12 @@ def findings(
     # Nobody can always take the right option of a row by its role: where the same role is right in every row, no constant answer is.
     one_role = measurement.options is not None and len(set(() if predictions.y_true is None else predictions.y_true)) < 2
     answered = _Answered(predictions, levels, settings, one_role)
-    found = []
+    collected = []
     for question in questions:
-        found.append(answered.finding(question, counts[question.claim.by], estimates[question.id]))
+        collected.append(answered.finding(question, counts[question.claim.by], estimates[question.id]))
         if tested is not None:
             tested()
-    return tuple(found)
+    return tuple(collected)
 
 
 def _questions(measurement: Measurement, predictions: Predictions, settings: Settings) -> tuple[_Question, ...]:
@@ -107,12 +107,12 @@ def _estimates(questions: Sequence[_Question], counts: Mapping[tuple[str, ...], 
     frames: dict[tuple[tuple[str, ...], Outcome | None], list[_Question]] = {}
     for question in questions:
         frames.setdefault((question.claim.by, question.outcome), []).append(question)
-    found = {}
+    estimates = {}
     for (by, outcome), together in frames.items():
         names = tuple(dict.fromkeys(question.metric.name for question in together))
         frame = point_estimates(counts[by], names, outcome)
-        found.update({question.id: frame[question.metric.name] for question in together})
-    return found
+        estimates.update({question.id: frame[question.metric.name] for question in together})
+    return estimates
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,9 @@ class _Answered:
         return _finding(question, *_rates(counted, estimates, baseline, self.settings), counted.units, self.settings)
 
     def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> Finding:
-        by, settings, given = question.claim.by, self.settings, self.predictions
-        independent = given.cluster is None and given.weight is None and not (len(by) == 1 and by[0] in given.sets)
-        rows = None if independent else SlicedRows(given, self.levels, by)
+        by, settings, predictions = question.claim.by, self.settings, self.predictions
+        independent = predictions.cluster is None and predictions.weight is None and not (len(by) == 1 and by[0] in predictions.sets)
+        rows = None if independent else SlicedRows(predictions, self.levels, by)
         tallied, units = at_equal_truth(counts, question.metric, outcome, settings.min_group_size, rows)
         everybody = units.together()
         estimates = Estimates(units.events / np.maximum(units.n, 1), float(everybody.events[0] / max(everybody.n[0], 1)))
@@ -172,10 +172,13 @@ class _Counted:
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
         """Return the status of each group; one in few clusters, or of effectively few images, is shown and not judged."""
-        effective = [np.inf if each is None or each.effective_n is None else each.effective_n for each in self.units.clustering()]
+        effective = [
+            np.inf if clustering is None or clustering.effective_n is None else clustering.effective_n
+            for clustering in self.units.clustering()
+        ]
         enough = self.units.enough() & (np.array(effective) >= fewest - _ROUNDING)
         return tuple(
-            "small" if status == "ok" and not enough[place] else status for place, status in enumerate(self.tally.statuses(fewest))
+            "small" if status == "ok" and not enough[position] else status for position, status in enumerate(self.tally.statuses(fewest))
         )
 
 
@@ -193,7 +196,9 @@ def _rates(
     low, high = (
         np.append(*ends) for ends in zip(counted.units.intervals(settings.alpha), everybody.intervals(settings.alpha), strict=True)
     )
-    clustered = [{} if each is None else each._asdict() for each in (*counted.units.clustering(), *everybody.clustering())]
+    clustered = [
+        {} if clustering is None else clustering._asdict() for clustering in (*counted.units.clustering(), *everybody.clustering())
+    ]
     right = None if baseline is None else np.append(baseline, baseline.sum())
     rates = [
         Rate(groups[i], int(n[i]), int(events[i]), float(values[i]), float(low[i]), float(high[i]), statuses[i],
@@ -206,12 +211,12 @@ def _rates(
 
 
 def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, units: SamplingUnits, settings: Settings) -> Finding:
-    places = np.array([place for place, rate in enumerate(by_group) if rate.status == "ok"], np.int64)
-    compared = ComparedGroups(tuple(by_group[place].group for place in places), units.of(places))
+    positions = np.array([position for position, rate in enumerate(by_group) if rate.status == "ok"], np.int64)
+    compared = ComparedGroups(tuple(by_group[position].group for position in positions), units.of(positions))
     gap, ratio, negligible = None, None, None
-    if len(places) > 1:
+    if len(positions) > 1:
         pooled = float(compared.units.events.sum() / compared.units.n.sum())
-        rates = [by_group[place] for place in places]
+        rates = [by_group[position] for position in positions]
         negligible = negligible_below(question.claim, question.metric, rates, question.tolerance, settings.alpha)
         ratio = None if negligible else ratio_tolerance(question.claim, question.metric, pooled, settings)
         gap = gap_of(compared, generator(settings.seed, question.id), settings, ratios=ratio is not None)

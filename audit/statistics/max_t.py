@@ -75,13 +75,13 @@ def patterns(
     ([[False], [True]], [[0, 1], [1, 1]])
     """
     counted = np.ones_like(events) if counted is None else counted
-    both, place = np.unique(np.packbits(np.hstack([counted, events & counted]), axis=1), axis=0, return_inverse=True)
+    both, inverse = np.unique(np.packbits(np.hstack([counted, events & counted]), axis=1), axis=0, return_inverse=True)
     flags = np.unpackbits(both, axis=1, count=2 * events.shape[1]).astype(bool)
-    table = np.bincount(place.ravel() * groups + codes, weight, minlength=len(both) * groups).astype(np.int64)
+    table = np.bincount(inverse.ravel() * groups + codes, weight, minlength=len(both) * groups).astype(np.int64)
     return Patterns(table.reshape(len(both), groups), *np.split(flags, 2, axis=1))
 
 
-def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) -> MaxT:
+def max_t(patterns: Patterns, fewest: int, draws: int, rng: np.random.Generator) -> MaxT:
     """Test many rates together by the one whose groups differ most, on one and the same shuffle of the group labels.
 
     A group needs `fewest` counted images to take part in a rate's gap. The p of a rate is that of `gap_test`. Rates are compared in
@@ -102,18 +102,18 @@ def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) ->
     >>> tested.gap.round(3).tolist(), tested.p_adjusted.tolist()
     ([0.4, 0.0], [0.001, 1.0])
     """
-    compared = found.counted.T.astype(int) @ found.table >= max(fewest, 2)
+    compared = patterns.counted.T.astype(int) @ patterns.table >= max(fewest, 2)
 
-    errors = sampling_errors(np.maximum(found.table.sum(axis=0), 1))
+    errors = sampling_errors(np.maximum(patterns.table.sum(axis=0), 1))
 
     def gaps_and_differences(tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b 2 m"]:
-        rates = np.where(compared, _rates(found, tables), np.nan)
+        rates = np.where(compared, _rates(patterns, tables), np.nan)
         return np.stack([np.nan_to_num(spread_of_rates(rates)), max_standardized_difference(rates, errors)], axis=1)
 
-    (gap, clear), drawn = gaps_and_differences(found.table[None])[0], _shuffled(found, gaps_and_differences, draws, rng)
+    (gap, clear), drawn = gaps_and_differences(patterns.table[None])[0], _shuffled(patterns, gaps_and_differences, draws, rng)
     null, clear_null = drawn[:, 0], drawn[:, 1]
     testable = compared.sum(axis=1) > 1
-    mean, scale = _null_moments(clear_null, found, compared)
+    mean, scale = _null_moments(clear_null, patterns, compared)
     t, t_star = ((values - mean) / np.where(scale > 0, scale, 1.0) for values in (clear, clear_null))
     p, p_adjusted = np.ones(len(gap)), np.ones(len(gap))
     p[testable] = [exceedance_p(clear_null[:, j], clear[j]) for j in np.flatnonzero(testable)]
@@ -122,13 +122,13 @@ def max_t(found: Patterns, fewest: int, draws: int, rng: np.random.Generator) ->
 
 
 def _null_moments(
-    null: Float[np.ndarray, "b m"], found: Patterns, compared: Bool[np.ndarray, "m g"]
+    null: Float[np.ndarray, "b m"], patterns: Patterns, compared: Bool[np.ndarray, "m g"]
 ) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
     """Return mean and standard deviation under the null; of rates with one null those of all their draws together.
 
     The draws of each alone would differ a little, and so break ties between shuffles that are equally extreme.
     """
-    counted, events = (found.table.sum(axis=1) @ each for each in (found.counted, found.events))
+    counted, events = (patterns.table.sum(axis=1) @ flags for flags in (patterns.counted, patterns.events))
     margins = np.column_stack([counted, np.minimum(events, counted - events), compared])
     alike = np.unique(margins, axis=0, return_inverse=True)[1].ravel()
 
@@ -198,7 +198,7 @@ class Wordings:
 
     def _by_group(self, labels: Int[np.ndarray, "b n"], which: Bool[np.ndarray, "n"]) -> Int[np.ndarray, "b g"]:
         """Count some of the images by group, under each labelling."""
-        return np.stack([np.bincount(each, minlength=len(self.sizes)) for each in labels[:, np.flatnonzero(which)]])
+        return np.stack([np.bincount(labelling, minlength=len(self.sizes)) for labelling in labels[:, np.flatnonzero(which)]])
 
     @staticmethod
     def _in_pair(
@@ -263,34 +263,34 @@ def _words(flags: Bool[np.ndarray, "n m"]) -> Int[np.ndarray, "w n"]:
     return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64).T
 
 
-def _exact(found: Patterns) -> type[np.floating]:
+def _exact(patterns: Patterns) -> type[np.floating]:
     """Return the number format of sums: whole numbers below 2^24 are exact in single precision, which takes half the time."""
-    return np.float32 if found.table.sum() < _EXACT else np.float64
+    return np.float32 if patterns.table.sum() < _EXACT else np.float64
 
 
 def _ratio(events: np.ndarray, n: np.ndarray) -> Float[np.ndarray, "*b"]:
     return np.asarray(np.where(n > 0, events.astype(float) / np.maximum(n, 1), np.nan))
 
 
-def _rates(found: Patterns, tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b m g"]:
+def _rates(patterns: Patterns, tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b m g"]:
     """Return the rates of some tables; NaN where a shuffle leaves a group without a counted image."""
-    exact = tables.astype(_exact(found))
-    events = found.events.T.astype(exact.dtype) @ exact
+    exact = tables.astype(_exact(patterns))
+    events = patterns.events.T.astype(exact.dtype) @ exact
     # Where every image counts for every rate, a shuffle leaves the groups' sizes as they are.
-    return _ratio(events, found.table.sum(axis=0) if found.counted.all() else found.counted.T.astype(exact.dtype) @ exact)
+    return _ratio(events, patterns.table.sum(axis=0) if patterns.counted.all() else patterns.counted.T.astype(exact.dtype) @ exact)
 
 
 def _shuffled(
-    found: Patterns, statistic: Callable[[Int[np.ndarray, "b r g"]], np.ndarray], draws: int, rng: np.random.Generator
+    patterns: Patterns, statistic: Callable[[Int[np.ndarray, "b r g"]], np.ndarray], draws: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Return a statistic of shuffled tables: images of each pattern dealt to groups of the same sizes."""
-    margins = found.table.sum(axis=1), found.table.sum(axis=0)
-    return np.concatenate([statistic(shuffled_tables(*margins, part, rng)) for part in _parts(found, draws)])
+    margins = patterns.table.sum(axis=1), patterns.table.sum(axis=0)
+    return np.concatenate([statistic(shuffled_tables(*margins, part, rng)) for part in _parts(patterns, draws)])
 
 
-def _parts(found: Patterns, draws: int) -> list[int]:
+def _parts(patterns: Patterns, draws: int) -> list[int]:
     """Return how many shuffles are held at once; the stream depends on it."""
-    at_once = max(1, _CELLS // found.table.size)
+    at_once = max(1, _CELLS // patterns.table.size)
     return [min(at_once, draws - start) for start in range(0, draws, at_once)]
 
 

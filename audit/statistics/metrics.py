@@ -176,10 +176,10 @@ def _coded(counts: GroupedCounts, outcome: Outcome | None) -> tuple[Int[np.ndarr
         answers = [table[column].isin(outcome).to_numpy(np.int64) for column in ("y_true", "y_pred")]
     else:
         answers = np.split(pd.factorize(pd.concat([table["y_true"], table["y_pred"]]))[0], 2)
-    rows, place = np.unique(np.column_stack([counts.codes, *answers]), axis=0, return_inverse=True)
+    rows, inverse = np.unique(np.column_stack([counts.codes, *answers]), axis=0, return_inverse=True)
     values = table[counts.measure].to_numpy()
     n = np.zeros(len(rows), values.dtype)
-    np.add.at(n, place, values)
+    np.add.at(n, inverse, values)
     return rows[:, 0], rows[:, 1], rows[:, 2], n
 
 
@@ -191,7 +191,7 @@ def majority_baseline(counts: GroupedCounts, outcome: Outcome | None, answers: G
     counts = counts.known_truth()
     if outcome is not None:
         positive = counts.table["y_true"].isin(outcome).to_numpy()
-        inside, outside = (counts.by_group(each, counts.measure) for each in (positive, ~positive))
+        inside, outside = (counts.by_group(mask, counts.measure) for mask in (positive, ~positive))
         return inside if inside.sum() >= outside.sum() else outside
     totals = counts.table.groupby("y_true")[counts.measure].sum()
     if totals.empty:

@@ -54,16 +54,16 @@ def max_standardized_difference(rates: Float[np.ndarray, "*b g"], errors: Float[
     """
     scale = np.where(errors > _NOTHING, 1 / np.maximum(errors, _NOTHING), 0.0)
     tables = rates.reshape(-1, rates.shape[-1])
-    found, at_once = np.zeros(len(tables)), _CELLS // len(errors) + 1
+    largest, at_once = np.zeros(len(tables)), _CELLS // len(errors) + 1
     for start in range(0, len(tables), at_once):
         by_group = np.ascontiguousarray(tables[start : start + at_once].T)
-        widest, room = found[start : start + at_once], np.empty_like(by_group)
+        widest, room = largest[start : start + at_once], np.empty_like(by_group)
         for i in range(len(by_group) - 1):
             others = room[i + 1 :]
             np.abs(np.subtract(by_group[i + 1 :], by_group[i], out=others), out=others)
             others *= scale[i, i + 1 :, None]
             np.fmax(widest, np.fmax.reduce(others, axis=0), out=widest)
-    return found.reshape(rates.shape[:-1])
+    return largest.reshape(rates.shape[:-1])
 
 
 def most_significant_pair(rates: Float[np.ndarray, "g"], errors: Float[np.ndarray, "g g"]) -> tuple[int, int]:

@@ -93,8 +93,8 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
     largest = max_standardized_difference(rates.T, errors)
     if not beyond:
         shuffled = np.stack([largest, _chi_square(drawn, n[:, None])]).T
-        combined, each = ShuffledNull(shuffled).p(np.array([max_standardized_difference(events / n, errors), chi2]))
-        p, (pair_p, chi2_p) = float(combined), map(float, each)
+        combined, separate = ShuffledNull(shuffled).p(np.array([max_standardized_difference(events / n, errors), chi2]))
+        p, (pair_p, chi2_p) = float(combined), map(float, separate)
     if _fewest_expected(events, n) >= FEWEST_EXPECTED:
         chi2_p = float(chdtrc(len(n) - 1, chi2))
     ends = most_significant_pair(events / n, errors)
@@ -157,7 +157,7 @@ class ShuffledNull:
         return np.asarray(len(column) - np.searchsorted(column, _less_rounding(values)))
 
     def _reaching(self, values: Float[np.ndarray, "*o s"]) -> Int[np.ndarray, "*o s"]:
-        return np.stack([self._at_least(column, values[..., place]) for place, column in enumerate(self.ordered)], axis=-1)
+        return np.stack([self._at_least(column, values[..., position]) for position, column in enumerate(self.ordered)], axis=-1)
 
     def p(self, observed: Float[np.ndarray, "*o s"]) -> tuple[Float[np.ndarray, "*o"], Float[np.ndarray, "*o s"]]:
         """Return the combined p of observed statistics, and the p of each: ``(1 + #{shuffles as extreme}) / (draws + 1)``.
@@ -189,8 +189,8 @@ class ShuffledNull:
         """Count as `_count_one`: statistics' limits differ by one at most, in few ways, and each way needs the ranks in order once."""
         fewest, ranks, count = extreme.min(axis=1), self.ranks, np.zeros(len(extreme), np.int64)
         ways, way = np.unique(extreme - fewest[:, None], axis=0, return_inverse=True)
-        for place, more in enumerate(ways):
-            these = way.ravel() == place
+        for number, more in enumerate(ways):
+            these = way.ravel() == number
             count[these] = np.searchsorted(np.sort((ranks - more).min(axis=1)), fewest[these], side="right")
         return count
 

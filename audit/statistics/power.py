@@ -156,10 +156,10 @@ def _critical(sizes: tuple[int, ...], rate: float, level: float) -> Float[np.nda
     rates = events / n[:, None]
     drawn = _statistics(rates, events.sum(axis=0) / n.sum(), n, max_standardized_difference(rates.T, sampling_errors(n)))
     # Of tables that are not among the most extreme by either statistic nothing depends.
-    place = int(level * draws)
-    extreme = drawn >= np.partition(drawn, draws - place - 1, axis=1)[:, [draws - place - 1]]
+    rank = int(level * draws)
+    extreme = drawn >= np.partition(drawn, draws - rank - 1, axis=1)[:, [draws - rank - 1]]
     null = ShuffledNull(drawn[:, extreme.any(axis=0)].T)
-    least = np.partition(null.ranks.min(axis=1), place)[place]
+    least = np.partition(null.ranks.min(axis=1), rank)[rank]
     return np.asarray(null.ordered[:, -least])
 
 

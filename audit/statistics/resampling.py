@@ -158,8 +158,8 @@ def shuffled_tables(
     if min(rows_kept.sum(), columns_kept.sum()) < 2:  # scipy gives negative counts where there is only one table
         return np.tile(np.outer(rows, columns) // max(int(rows.sum()), 1), (size, 1, 1))
     if dealt_one_by_one(rows, columns):
-        place, cells = np.repeat(np.arange(len(rows)) * len(columns), rows), len(rows) * len(columns)
-        tables = np.stack([np.bincount(place + labels, minlength=cells) for labels in shuffled_labels(columns, size, rng)])
+        offsets, cells = np.repeat(np.arange(len(rows)) * len(columns), rows), len(rows) * len(columns)
+        tables = np.stack([np.bincount(offsets + labels, minlength=cells) for labels in shuffled_labels(columns, size, rng)])
         return tables.reshape(size, len(rows), len(columns))
     drawn = _cell_by_cell(rows[rows_kept], columns[columns_kept], size, rng)
     if rows_kept.all() and columns_kept.all():

@@ -54,45 +54,46 @@ def responsiveness(
     """
     of_rows = questions or {}
     aside = {named(name) for name in predictions for named in ASKINGS}
-    asked = {name: prediction for name, prediction in predictions.items() if name not in aside and len(prediction.y_pred)}
+    measured = {name: prediction for name, prediction in predictions.items() if name not in aside and len(prediction.y_pred)}
     return {
-        name: _of_measurement(name, each, predictions.get(order_name(name)), settings, of_rows.get(name)) for name, each in asked.items()
+        name: _of_measurement(name, prediction, predictions.get(order_name(name)), settings, of_rows.get(name))
+        for name, prediction in measured.items()
     }
 
 
 def _of_measurement(
-    name: str, given: Predictions, order: Predictions | None, settings: Settings, questions: RowQuestions | None
+    name: str, predictions: Predictions, order: Predictions | None, settings: Settings, questions: RowQuestions | None
 ) -> Responsiveness:
-    images = given.images_of_rows
-    commonest, share = _commonest(given.y_pred, given.answers, images)
-    unclear = float(images[given.y_pred == UNCLEAR].sum() / images.sum()) if UNCLEAR in given.answers else None
+    images = predictions.images_of_rows
+    commonest, share = _commonest(predictions.y_pred, predictions.answers, images)
+    unclear = float(images[predictions.y_pred == UNCLEAR].sum() / images.sum()) if UNCLEAR in predictions.answers else None
     kept = None if order is None else float(np.mean(order.y_pred == SAME_ANSWER))
-    against = against_constant(name, given, settings)
-    found = Responsiveness(None, given.images, commonest, share, unclear, kept, against)
-    return replace(found, code=_code(found, settings.alpha, questions and look_of_rows(given, questions, settings.alpha)))
+    against = against_constant(name, predictions, settings)
+    record = Responsiveness(None, predictions.images, commonest, share, unclear, kept, against)
+    return replace(record, code=_code(record, settings.alpha, questions and look_of_rows(predictions, questions, settings.alpha)))
 
 
-def _code(found: Responsiveness, alpha: float, by_rows: Look | None) -> Look | None:
-    against, kept = found.against_constant, found.same_in_another_order
+def _code(record: Responsiveness, alpha: float, by_rows: Look | None) -> Look | None:
+    against, kept = record.against_constant, record.same_in_another_order
     if by_rows in ("looks", "constant"):
         return by_rows
-    if (found.unclear or 0.0) >= MOSTLY:
+    if (record.unclear or 0.0) >= MOSTLY:
         return "unclear"
-    if found.commonest_share >= MOSTLY and kept is not None and kept < 0.5:
+    if record.commonest_share >= MOSTLY and kept is not None and kept < 0.5:
         return "order"
     if against is None:
         # Nothing tells a model that rightly gives everybody one answer from one that does not look.
-        return "constant" if found.commonest_share == 1 else by_rows
+        return "constant" if record.commonest_share == 1 else by_rows
     if against.accuracy > against.constant_accuracy and against.p <= alpha:
         return "looks"
-    if found.commonest_share == 1:
+    if record.commonest_share == 1:
         return "constant"
     if against.follows_truth_p is not None and against.follows_truth_p <= alpha:
         return "varies"
     return "undecided" if against.high is not None and against.high >= RECOGNISED else "no better"
 
 
-def look_of_rows(given: Predictions, questions: RowQuestions, alpha: float) -> Look | None:
+def look_of_rows(predictions: Predictions, questions: RowQuestions, alpha: float) -> Look | None:
     """Return what answers to questions of rows tell of a look at the images; None where they tell nothing.
 
     Where one role is right in every row, the texts do not tell which: who is right more often than a guess looks (the interval of the
@@ -109,8 +110,8 @@ def look_of_rows(given: Predictions, questions: RowQuestions, alpha: float) -> L
     >>> look_of_rows(given, RowQuestions((np.array([0, 0, 1, 1]),), 0.5), 0.05)
     'constant'
     """
-    guessed = _against_a_guess(given, questions.guessed, alpha)
-    if guessed != "looks" and any(_one_answer_each(reading, given.y_pred) for reading in questions.readings):
+    guessed = _against_a_guess(predictions, questions.guessed, alpha)
+    if guessed != "looks" and any(_one_answer_each(reading, predictions.y_pred) for reading in questions.readings):
         return "constant"
     return guessed
 
@@ -122,15 +123,15 @@ def _one_answer_each(question: Int[np.ndarray, "n"], y_pred: np.ndarray) -> bool
     return bool(2 * shared["size"].sum() >= len(y_pred) and (shared["nunique"] == 1).all())
 
 
-def _against_a_guess(given: Predictions, guessed: float, alpha: float) -> Look | None:
+def _against_a_guess(predictions: Predictions, guessed: float, alpha: float) -> Look | None:
     """Tell whether the only right role is named more often than by guessing; None where there is none, or several are right."""
-    known = np.zeros(len(given.y_pred), bool) if given.y_true is None else given.y_true != UNKNOWN
-    if given.y_true is None or len(pd.unique(given.y_true[known])) != 1:
+    known = np.zeros(len(predictions.y_pred), bool) if predictions.y_true is None else predictions.y_true != UNKNOWN
+    if predictions.y_true is None or len(pd.unique(predictions.y_true[known])) != 1:
         return None
-    right = given.y_pred[known] == given.y_true[known]
+    right = predictions.y_pred[known] == predictions.y_true[known]
     units: ImageUnits | ClusterUnits = ImageUnits(np.array([right.sum()]), np.array([len(right)]))
-    if given.cluster is not None:
-        units = ClusterUnits(cluster_table(given.cluster[known], np.zeros(len(right), np.int64), right, 1))
+    if predictions.cluster is not None:
+        units = ClusterUnits(cluster_table(predictions.cluster[known], np.zeros(len(right), np.int64), right, 1))
     low, high = (float(end[0]) for end in units.intervals(alpha))
     return "looks" if low > guessed else "undecided" if high >= guessed + RECOGNISED else "no better"
 
@@ -151,7 +152,7 @@ def _summed(codes: Int[np.ndarray, "n"], images: Int[np.ndarray, "n"], length: i
     return sums
 
 
-def against_constant(name: str, given: Predictions, settings: Settings) -> AgainstConstant | None:
+def against_constant(name: str, predictions: Predictions, settings: Settings) -> AgainstConstant | None:
     """Compare how often the answers, and the best constant answer, are right about the same images.
 
     Exact McNemar test; where images come in clusters, whole clusters change sign together. None without true answers, or where all are the
@@ -168,12 +169,12 @@ def against_constant(name: str, given: Predictions, settings: Settings) -> Again
     >>> found.constant, found.constant_accuracy, found.accuracy, found.only_answers, found.only_constant, found.p
     ('Male', 0.75, 1.0, 1, 0, 1.0)
     """
-    known = np.zeros(len(given.y_pred), bool) if given.y_true is None else given.y_true != UNKNOWN
-    if given.y_true is None or len(pd.unique(given.y_true[known])) < 2:
+    known = np.zeros(len(predictions.y_pred), bool) if predictions.y_true is None else predictions.y_true != UNKNOWN
+    if predictions.y_true is None or len(pd.unique(predictions.y_true[known])) < 2:
         return None
-    y_true, y_pred, images = given.y_true[known], given.y_pred[known], given.images_of_rows[known]
-    cluster = None if given.cluster is None else given.cluster[known]
-    constant, share = _commonest(y_true, given.answers, images)
+    y_true, y_pred, images = predictions.y_true[known], predictions.y_pred[known], predictions.images_of_rows[known]
+    cluster = None if predictions.cluster is None else predictions.cluster[known]
+    constant, share = _commonest(y_true, predictions.answers, images)
     right, would = y_pred == y_true, y_true == constant
     cell = np.select([right & would, would, right], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
     cells = _summed(cell, images, 4)[None]
@@ -184,7 +185,7 @@ def against_constant(name: str, given: Predictions, settings: Settings) -> Again
     total = int(images.sum())
     accuracy = int(images[right].sum()) / total
     better = accuracy > share and p <= settings.alpha
-    given_most = y_pred == _commonest(y_pred, given.answers, images)[0]
+    given_most = y_pred == _commonest(y_pred, predictions.answers, images)[0]
     follows = None if better else _follows_truth_p(name, _Events(y_true, given_most, images), cluster, settings)
     only = int(cells[0, ONLY_AFTER]), int(cells[0, ONLY_BEFORE])
     codes, names = pd.factorize(y_true)
@@ -246,12 +247,12 @@ def with_truth_tested(
     )  # fmt: skip
 
 
-def _within_truth_p(finding: Finding, given: Predictions, levels: Mapping[str, Group], settings: Settings) -> float | None:
-    if given.y_true is None:
+def _within_truth_p(finding: Finding, predictions: Predictions, levels: Mapping[str, Group], settings: Settings) -> float | None:
+    if predictions.y_true is None:
         return None
-    independent = given.cluster is None and given.weight is None
-    rows = None if independent else SlicedRows(given, levels, finding.attributes)
-    counts = grouped_counts(given, finding.attributes, levels)
+    independent = predictions.cluster is None and predictions.weight is None
+    rows = None if independent else SlicedRows(predictions, levels, finding.attributes)
+    counts = grouped_counts(predictions, finding.attributes, levels)
     judged = np.array([rate.status == "ok" for rate in finding.by_group])
     tallied, units = at_equal_truth(counts, METRICS["accuracy"], None, judged, rows)
     compared = np.flatnonzero(judged & (tallied.n > 0))
@@ -264,15 +265,15 @@ def _composition(finding: Finding, cells: CellTable, settings: Settings) -> Comp
     """Return the gap at equal shares of the true answers; None where a group lacks one: its answers to it are not known."""
     if not cells.has(finding.attributes) or finding.gap is None:
         return None
-    groups, place = cells.place(finding.attributes)
+    groups, group_codes = cells.place(finding.attributes)
     compared = [groups.index(rate.group) for rate in finding.by_group if rate.status == "ok"]
     column = np.full(len(groups) + 1, -1)  # the last place is that of -1: an unknown level
     column[compared] = np.arange(len(compared))
     truth, answer = np.asarray(cells.answered.y_true), cells.answered.y_pred
-    kept = (column[place] >= 0) & (truth != UNKNOWN)
+    kept = (column[group_codes] >= 0) & (truth != UNKNOWN)
     codes, names = pd.factorize(truth[kept], sort=True)  # the order of labels and rows moves no sum and no draw
     n, right = np.zeros((2, len(names), len(compared)), np.int64)
-    at = (codes, column[place][kept])
+    at = (codes, column[group_codes][kept])
     np.add.at(n, at, cells.n[kept])
     np.add.at(right, at, (cells.n * (truth == answer))[kept])
     if len(names) < 2 or not n.all():

@@ -108,8 +108,8 @@ def decide_finding(finding: Finding, settings: Settings, *, limited: bool) -> tu
     gap, groups = finding.gap, sum(rate.status == "ok" for rate in finding.by_group)
     apart = gap is not None and gap.low > 0
     if not finding.primary:
-        found = gap is not None and gap.p_adjusted <= settings.alpha and (apart or groups > 2) and not limited
-        return ("not estimable" if gap is None else "signal" if found else "no signal"), False
+        significant = gap is not None and gap.p_adjusted <= settings.alpha and (apart or groups > 2) and not limited
+        return ("not estimable" if gap is None else "signal" if significant else "no signal"), False
     bound = np.inf if gap is None or gap.equivalence_bound is None else gap.equivalence_bound
     close = within(bound, finding.tolerance, gap.equivalence_ratio if gap else None, finding.ratio_tolerance)
     p = gap.p_adjusted if gap else np.nan
@@ -143,9 +143,9 @@ def unresponsive(finding: Finding, look: Look | None, alpha: float) -> Unrespons
     return look if blind and finding.verdict != "disparity" else None
 
 
-def worst(found: Sequence[Verdict]) -> Verdict:
+def worst(decided: Sequence[Verdict]) -> Verdict:
     """Return the verdict over several primary ones: any disparity is one, verdicts that agree are that, all else is inconclusive."""
-    present = set(found)
+    present = set(decided)
     if "disparity" in present:
         return "disparity"
-    return found[0] if len(present) == 1 else "inconclusive"
+    return decided[0] if len(present) == 1 else "inconclusive"

@@ -39,10 +39,10 @@ def count_record(measurement: Measurement, predictions: Predictions, levels: Map
     """
     known = [name for name in levels if name in predictions.attributes.columns]
     attributes = [_column(name, levels[name], predictions.attributes[name]) for name in known]
-    given = [predictions.y_pred] if predictions.y_true is None else [predictions.y_true, predictions.y_pred]
-    both = _column("y_pred", predictions.answers, np.concatenate(given))  # true and given answers have the same levels
-    codes = np.split(both.codes, len(given))
-    answers = [_Column(name, both.levels, code) for name, code in zip(("y_true", "y_pred")[-len(given) :], codes, strict=True)]
+    answer_columns = [predictions.y_pred] if predictions.y_true is None else [predictions.y_true, predictions.y_pred]
+    both = _column("y_pred", predictions.answers, np.concatenate(answer_columns))  # true and given answers have the same levels
+    codes = np.split(both.codes, len(answer_columns))
+    answers = [_Column(name, both.levels, code) for name, code in zip(("y_true", "y_pred")[-len(answer_columns) :], codes, strict=True)]
     columns = [*attributes, *answers]
     widest_first = sorted(attributes, key=lambda column: len(column.levels))[::-1]
     kept, cells, n = _counted(columns, [*widest_first, *answers], predictions.images_of_rows)
@@ -63,11 +63,11 @@ def count_record(measurement: Measurement, predictions: Predictions, levels: Map
 def _column(name: str, declared: Group, values: pd.Series | Shaped[np.ndarray, "n"]) -> _Column:
     """Number the level of each image: the declared levels, then what else occurs, the unknown last."""
     codes, occurring = pd.factorize(values)
-    found = [str(level) for level in occurring]
+    texts = [str(level) for level in occurring]
     known = tuple(level for level in declared if level != UNKNOWN)
-    others = sorted(set(found) - {*known, UNKNOWN})
-    levels = (*known, *others, *((UNKNOWN,) if UNKNOWN in found else ()))
-    return _Column(name, levels, np.array([levels.index(level) for level in found], np.int64)[codes])
+    others = sorted(set(texts) - {*known, UNKNOWN})
+    levels = (*known, *others, *((UNKNOWN,) if UNKNOWN in texts else ()))
+    return _Column(name, levels, np.array([levels.index(level) for level in texts], np.int64)[codes])
 
 
 def _counted(
@@ -80,10 +80,10 @@ def _counted(
         sizes = [len(column.levels) for column in kept]
         if prod(sizes) >= LARGEST_GRID:
             continue
-        place = np.zeros(len(columns[-1].codes), np.int64)
+        position = np.zeros(len(columns[-1].codes), np.int64)
         for column, size in zip(kept, sizes, strict=True):
-            place = place * size + column.codes
-        cells, cell = np.unique(place, return_inverse=True)
+            position = position * size + column.codes
+        cells, cell = np.unique(position, return_inverse=True)
         if len(cells) <= MOST_ROWS:
             n = np.zeros(len(cells), np.int64)
             np.add.at(n, cell, images)
@@ -113,12 +113,12 @@ class CellTable:
 
     def codes_of(self, by: Sequence[str]) -> Int[np.ndarray, "r"]:
         """Return the number of each cell's group, without making the groups: 30 attributes of two levels have 10⁹; -1 where unknown."""
-        place, unknown = np.zeros(len(self.n), np.int64), np.zeros(len(self.n), bool)
+        position, unknown = np.zeros(len(self.n), np.int64), np.zeros(len(self.n), bool)
         for name in by:
             known = len(self._known(name))
-            place = place * known + self.codes[name]
+            position = position * known + self.codes[name]
             unknown |= self.codes[name] >= known
-        return np.where(unknown, -1, place)
+        return np.where(unknown, -1, position)
 
     def _known(self, name: str) -> Group:
         return tuple(level for level in self.levels[name] if level != UNKNOWN)

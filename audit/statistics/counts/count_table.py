@@ -83,7 +83,7 @@ def group_order(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Gro
     DataError if the table holds a level that is not declared.
     """
     known = [tuple(level for level in levels[name] if level != UNKNOWN) for name in by]
-    rank = [{level: place for place, level in enumerate((*declared, UNKNOWN))} for declared in known]
+    rank = [{level: position for position, level in enumerate((*declared, UNKNOWN))} for declared in known]
     for name, places in zip(by, rank, strict=True):
         for level in table[name]:
             if level not in places:
@@ -158,5 +158,5 @@ def _grouped(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]
 def group_codes(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[tuple[Group, ...], Int[np.ndarray, "r"]]:
     """Return the groups in the order in which they are shown, and the place of each row's among them."""
     groups = group_order(table, by, levels)
-    place = {group: code for code, group in enumerate(groups)}
-    return groups, np.fromiter((place[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))
+    code_of = {group: code for code, group in enumerate(groups)}
+    return groups, np.fromiter((code_of[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))

@@ -44,12 +44,12 @@ def row_events(predictions: AnswerRows, metric: Metric, outcome: Outcome | None)
     return events_of(truth, predictions.y_pred, metric, outcome)
 
 
-def _coded_events(given: CodedAnswers, metric: Metric, outcome: Outcome | None) -> RowEvents:
+def _coded_events(coded: CodedAnswers, metric: Metric, outcome: Outcome | None) -> RowEvents:
     """Look at each pair of a true answer and an answer once, and at the images by their pair."""
-    truths = ("",) if given.truths is None else given.truths
-    truth, answers = (each.ravel() for each in np.meshgrid(truths, given.answers, indexing="ij"))
+    truths = ("",) if coded.truths is None else coded.truths
+    truth, answers = (grid.ravel() for grid in np.meshgrid(truths, coded.answers, indexing="ij"))
     pairs = events_of(truth, answers, metric, outcome)
-    pair = given.chosen.astype(np.int64) if given.truth is None else given.truth * len(given.answers) + given.chosen
+    pair = coded.chosen.astype(np.int64) if coded.truth is None else coded.truth * len(coded.answers) + coded.chosen
     return RowEvents(pairs.counted[pair], pairs.event[pair])
 
 
@@ -59,7 +59,7 @@ def events_of(truth: np.ndarray, answers: np.ndarray, metric: Metric, outcome: O
     known = truth != UNKNOWN if metric.needs_truth else everything
     if outcome is None:
         return RowEvents(known, known & (truth == answers))
-    positive, selected = (np.isin(each, list(outcome)) for each in (truth, answers))
+    positive, selected = (np.isin(labels, list(outcome)) for labels in (truth, answers))
     kinds = {"all": everything, "positive": positive, "negative": ~positive, "selected": selected}
     counted = known & (_answered(answers) if metric.denominator == "answered" else kinds[metric.denominator])
     event = {"correct": positive == selected, "selected": selected, "missed": ~selected, "positive": positive}[metric.event]
@@ -68,7 +68,7 @@ def events_of(truth: np.ndarray, answers: np.ndarray, metric: Metric, outcome: O
 
 def _answered(answers: np.ndarray) -> Bool[np.ndarray, "n"]:
     """Tell whose answer commits itself."""
-    commits: np.ndarray = np.logical_and.reduce([answers != each for each in NO_ANSWER])
+    commits: np.ndarray = np.logical_and.reduce([answers != label for label in NO_ANSWER])
     return commits
 
 

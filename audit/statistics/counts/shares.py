@@ -28,15 +28,15 @@ def level_shares(column: pd.Series) -> tuple[Int[np.ndarray, "r"], np.ndarray, F
     """
     codes, texts = pd.factorize(column)
     chosen = [Counter(votes(str(text))) for text in texts]
-    sizes = np.array([len(each) for each in chosen], np.int64)
+    sizes = np.array([len(tally) for tally in chosen], np.int64)
     starts = np.concatenate([[0], np.cumsum(sizes)])[:-1]
-    levels = np.array([level for each in chosen for level in each], object)
-    parts = np.array([count / each.total() for each in chosen for count in each.values()])
+    levels = np.array([level for tally in chosen for level in tally], object)
+    parts = np.array([count / tally.total() for tally in chosen for count in tally.values()])
     many = sizes[codes]
     image = np.repeat(np.arange(len(codes)), many)
     within = np.arange(len(image)) - np.repeat(np.cumsum(many) - many, many)
-    place = starts[codes[image]] + within
-    return image, levels[place], parts[place]
+    position = starts[codes[image]] + within
+    return image, levels[position], parts[position]
 
 
 def expanded(predictions: Predictions, names: Sequence[str]) -> Predictions:

@@ -34,13 +34,13 @@ def paired_findings(
     UsageError if a claim names an unknown measurement, attribute or outcome, or none and there is no true answer; DataError if two images
     of the same side agree on `within`, or the two sides of a pair lie in different clusters.
     """
-    found = []
+    unadjusted = []
     for claim in claims:
         answered = _predictions_of(claim, predictions)
         counted = None if claim.outcome is None else _outcome(claim, outcomes or {})
-        found.append(_finding(claim, *_pairs(claim, answered, counted), settings))
-    adjusted = holm(np.array([finding.sign_flip_p for finding in found])).tolist()
-    return tuple(replace(finding, p_adjusted=p) for finding, p in zip(found, adjusted, strict=True))
+        unadjusted.append(_finding(claim, *_pairs(claim, answered, counted), settings))
+    adjusted = holm(np.array([finding.sign_flip_p for finding in unadjusted])).tolist()
+    return tuple(replace(finding, p_adjusted=p) for finding, p in zip(unadjusted, adjusted, strict=True))
 
 
 def with_sets(measurement: str, predictions: Predictions, claims: Sequence[PairedClaim]) -> Predictions:
@@ -58,7 +58,7 @@ def answered_once(paired: Sequence[PairedFinding], findings: Sequence[Finding]) 
         for finding in findings
         if finding.gap is not None and finding.gap.within is not None and len(finding.contrasts) == 2
     }
-    return tuple(_once(each, by_groups.get(_question(each))) for each in paired)
+    return tuple(_once(paired_finding, by_groups.get(_question(paired_finding))) for paired_finding in paired)
 
 
 def _question(paired: PairedFinding) -> tuple[str, str, str | None, Group]:
@@ -68,7 +68,7 @@ def _question(paired: PairedFinding) -> tuple[str, str, str | None, Group]:
 def _once(paired: PairedFinding, finding: Finding | None) -> PairedFinding:
     if finding is None or finding.gap is None or not paired.n:
         return paired
-    [contrast] = [each for each in finding.contrasts if each.first == (paired.first,)]
+    [contrast] = [contrast for contrast in finding.contrasts if contrast.first == (paired.first,)]
     gap, difference = finding.gap, contrast.difference
     return replace(paired, difference=difference, low=contrast.low, high=contrast.high, sign_flip_p=gap.p, p_adjusted=gap.p_adjusted)
 

@@ -88,8 +88,8 @@ class JointCounts:
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
         """Return the status of each group, by the rules of an audit."""
-        found = zip(Tally(self.groups, self.before, self.n, self.images).statuses(fewest), self.units(after=False).enough(), strict=True)
-        return tuple(status if status != "ok" or enough else "small" for status, enough in found)
+        pairs = zip(Tally(self.groups, self.before, self.n, self.images).statuses(fewest), self.units(after=False).enough(), strict=True)
+        return tuple(status if status != "ok" or enough else "small" for status, enough in pairs)
 
     def compared(self, fewest: int) -> JointCounts:
         """Return the groups that can be compared."""
@@ -162,8 +162,8 @@ def change_p(joint: JointCounts, settings: Settings) -> Float[np.ndarray, "g"]:
 
 def _flip_p(net: Int[np.ndarray, "c"], often: Int[np.ndarray, "c"], draws: int, rng: np.random.Generator) -> float:
     """Two-sided p when the sign of each cluster is a coin flip; clusters of the same size of change are drawn together."""
-    sizes, place = np.unique(np.abs(net), return_inverse=True)
-    clusters = np.bincount(place, weights=often, minlength=len(sizes)).astype(np.int64)
+    sizes, inverse = np.unique(np.abs(net), return_inverse=True)
+    clusters = np.bincount(inverse, weights=often, minlength=len(sizes)).astype(np.int64)
     clusters[sizes == 0] = 0
     if clusters.sum() <= EXACT_CLUSTERS:
         return sign_flip_p(np.repeat(net, often).astype(float), draws, rng)

@@ -53,18 +53,18 @@ class SwappedLabels:
     @property
     def only_one(self) -> tuple[int, int]:
         """How many pairs have the event in the first image alone, and in the second alone."""
-        first, second = (int(self.units.table.count[self._only(place)].sum()) for place in (0, 1))
+        first, second = (int(self.units.table.count[self._only(side)].sum()) for side in (0, 1))
         return first, second
 
-    def _only(self, place: int) -> Bool[np.ndarray, "c"]:
+    def _only(self, side: int) -> Bool[np.ndarray, "c"]:
         paired, events = (self.units.table.n == 1).all(axis=1), self.units.table.events
-        return np.asarray(paired & (events[:, place] > events[:, 1 - place]))
+        return np.asarray(paired & (events[:, side] > events[:, 1 - side]))
 
     def with_only(self, first: int, second: int) -> SetUnits:
         """Return the same sets, with so many in which the first image alone has the event, and the second alone."""
         table, others = self.units.table, ~(self._only(0) | self._only(1))
         pairs = np.array([[1, 0], [0, 1]])[np.array([first, second]) > 0]
-        count = np.array([each for each in (first, second) if each])
+        count = np.array([number for number in (first, second) if number])
         events, n = np.concatenate([table.events[others], pairs]), np.concatenate([table.n[others], np.ones_like(pairs)])
         return replace(self.units, table=ClusterTable(events, n, np.concatenate([table.count[others], count]).astype(np.int64)))
 
@@ -81,8 +81,8 @@ class SwappedLabels:
         if max(high, -low) < tolerance:  # else the bound, which is no nearer, need not be computed
             close = bool(within(units.equivalence_bound(self.alpha), tolerance, ratio and units.equivalence_ratio(self.alpha), ratio))
         (low,), (high,) = units.differences(*_BOTH, self.alpha)
-        found: Verdict = verdicts(close, float(units.p(*_BOTH)[0]), self.level, 2, apart=low > 0 or high < 0).item()
-        return found
+        verdict: Verdict = verdicts(close, float(units.p(*_BOTH)[0]), self.level, 2, apart=low > 0 or high < 0).item()
+        return verdict
 
     def tipping_point(self, worst: Group, other: Group) -> TippingPoint | None:
         """Return the fewest pairs that, with their labels the wrong way round, make the difference up; None where nothing stands.

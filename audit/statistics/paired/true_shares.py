@@ -17,17 +17,17 @@ def truth_shares(counts: GroupedCounts, outcome: Outcome, alpha: float, *, indep
     and never tested. Its interval is Agresti and Min's for the two kinds of errors, on the same images; none for clusters and weights.
     """
     known = counts.known_truth()
-    true, given = (np.isin(known.table[name].to_numpy(object), list(outcome)) for name in ("y_true", "y_pred"))
-    parts = (np.ones(len(true), bool), given, true, given & ~true, true & ~given)
+    true, selected = (np.isin(known.table[name].to_numpy(object), list(outcome)) for name in ("y_true", "y_pred"))
+    parts = (np.ones(len(true), bool), selected, true, selected & ~true, true & ~selected)
     by_group = [known.by_group(part, known.measure) for part in parts]
     images = known.by_group(parts[0])
     shares = []
-    for place, (group, n) in enumerate(zip(counts.groups, images.tolist(), strict=True)):
-        total, *kinds = (float(each[place]) for each in by_group)
+    for position, (group, n) in enumerate(zip(counts.groups, images.tolist(), strict=True)):
+        total, *kinds = (float(column[position]) for column in by_group)
         if not n:
             shares.append(TruthShare(group, 0, None, None, None, None, None))
             continue
-        said, is_so, wrongly, missed = (kind / total for kind in kinds)
+        selection_rate, base_rate, wrongly, missed = (kind / total for kind in kinds)
         low, high = agresti_min(kinds[2], kinds[3], n, alpha) if independent else (None, None)
-        shares.append(TruthShare(group, n, said, is_so, wrongly - missed, low, high))
+        shares.append(TruthShare(group, n, selection_rate, base_rate, wrongly - missed, low, high))
     return tuple(shares)

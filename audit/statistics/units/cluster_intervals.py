@@ -65,21 +65,21 @@ def rate_limits(table: ClusterTable, borrowed: float | None = None) -> tuple[Rat
     ----------
     Korn and Graubard 1998, Survey Methodology 24, 193-201
     """
-    found: list[RateLimits | None] = []
+    limits: list[RateLimits | None] = []
     for group in range(table.n.shape[1]):
         here = table.n[:, group] > 0
         often, e, n = table.count[here], table.events[here, group].astype(float), table.n[here, group].astype(float)
         if often.sum() < 2:
-            found.append(None)
+            limits.append(None)
             continue
         total, freedom = float(often @ n), float(table.sums.freedom[group])
         most = np.inf
         if borrowed is not None:
             images, own = float(table.sums.images_per_cluster[group]), float(table.sums.own_design_effects[group])
             most = max(own, 1 + (images - 1) * borrowed)
-        (events, effect), (others, others_effect) = (_largest_effects(each, n, often, freedom) for each in (e, n - e))
-        found.append(RateLimits(total, freedom, events, np.minimum(effect, most), others, np.minimum(others_effect, most)))
-    return tuple(found)
+        (events, effect), (others, others_effect) = (_largest_effects(part, n, often, freedom) for part in (e, n - e))
+        limits.append(RateLimits(total, freedom, events, np.minimum(effect, most), others, np.minimum(others_effect, most)))
+    return tuple(limits)
 
 
 def _largest_effects(

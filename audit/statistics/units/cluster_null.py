@@ -37,7 +37,7 @@ def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator
     observed = _statistics(sums, pooled)
     drawn = [(_statistics(shuffle, pooled), spread_of_rates(shuffle.rates)) for shuffle in shuffles(dealt or table, draws, rng)]
     gaps = np.concatenate([gap for _, gap in drawn])
-    nulls = np.concatenate([each for each, _ in drawn]), _normal_statistics(sums, pooled, draws, rng)
+    nulls = np.concatenate([statistics for statistics, _ in drawn]), _normal_statistics(sums, pooled, draws, rng)
     both = [ShuffledNull(null).p(observed) for null in nulls]
     p, (pair_p, any_p) = (np.maximum(*ends) for ends in zip(*both, strict=True))
     at = int(np.abs(standardized_differences(sums, pooled, first, second)[0]).argmax())
@@ -64,8 +64,8 @@ def _statistics(sums: Sums, pooled: float) -> Float[np.ndarray, "*b 2"]:
     pairs = as_normal(*standardized_differences(sums, pooled, first, second))
     variance = np.maximum(sums.variances(pooled, np.arange(groups)), 1e-12)
     centre = np.average(sums.rates, axis=-1, weights=1 / variance, keepdims=True)
-    each = as_normal((sums.rates - centre) / np.sqrt(variance), sums.freedom)
-    return np.stack([np.abs(pairs).max(axis=-1), (each**2).sum(axis=-1)], axis=-1)
+    standardized = as_normal((sums.rates - centre) / np.sqrt(variance), sums.freedom)
+    return np.stack([np.abs(pairs).max(axis=-1), (standardized**2).sum(axis=-1)], axis=-1)
 
 
 def _normal_statistics(sums: Sums, pooled: float, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b 2"]:

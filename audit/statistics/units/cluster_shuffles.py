@@ -115,32 +115,32 @@ class _Stratum:
         dealt = lots[order[..., None], turned]
         if clusters < _FEW_AT_A_PLACE * len(starts):
             return np.asarray(np.add.reduceat(products(dealt), starts, axis=1))
-        return np.stack([sums_of_products(each) for each in np.split(dealt, starts[1:], axis=1)], axis=1)
+        return np.stack([sums_of_products(part) for part in np.split(dealt, starts[1:], axis=1)], axis=1)
 
 
 def _strata(table: ClusterTable) -> list[_Stratum]:
     """Sort clusters by how many groups they span; which part lies in which group is what a shuffle changes."""
     span = (table.n > 0).sum(axis=1)
-    found = []
+    strata = []
     for size in np.unique(span).tolist():
         rows = np.flatnonzero(span == size)
         where = np.nonzero(table.n[rows])[1].reshape(len(rows), size)
-        parts = np.stack([np.take_along_axis(each[rows], where, axis=1) for each in (table.events, table.n)], axis=2)
+        parts = np.stack([np.take_along_axis(numbers[rows], where, axis=1) for numbers in (table.events, table.n)], axis=2)
         base = int(parts.max()) + 1
         parts = np.take_along_axis(parts, (parts[..., 0] * base + parts[..., 1]).argsort(axis=1)[..., None], axis=1)
         lots, lot = np.unique(parts, axis=0, return_inverse=True)
-        places, place = np.unique(where, axis=0, return_inverse=True)
+        places, inverse = np.unique(where, axis=0, return_inverse=True)
         counts = np.zeros((len(lots), len(places)), np.int64)
-        np.add.at(counts, (lot.ravel(), place.ravel()), table.count[rows])
-        found.append(_Stratum(lots, places, counts, table.n.shape[1]))
-    return found
+        np.add.at(counts, (lot.ravel(), inverse.ravel()), table.count[rows])
+        strata.append(_Stratum(lots, places, counts, table.n.shape[1]))
+    return strata
 
 
 def _arrangements(numbers: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """Give every order of things of which there are `numbers` equal ones each."""
     if not any(numbers):
         yield ()
-    for place, number in enumerate(numbers):
+    for position, number in enumerate(numbers):
         if number:
-            for rest in _arrangements((*numbers[:place], number - 1, *numbers[place + 1 :])):
-                yield (place, *rest)
+            for rest in _arrangements((*numbers[:position], number - 1, *numbers[position + 1 :])):
+                yield (position, *rest)

@@ -188,5 +188,5 @@ def _own(matrix: Float[np.ndarray, "*b g g"]) -> Float[np.ndarray, "*b g"]:
 def unpacked(flat: Float[np.ndarray, "*b f"], groups: int) -> Sums:
     """Return the sums of `products` of all groups as they lie side by side."""
     e, n, *both = np.split(flat, [groups, 2 * groups, 2 * groups + groups**2, 2 * groups + 2 * groups**2], axis=-1)
-    ee, en, nn = (each.reshape(*each.shape[:-1], groups, groups) for each in both)
+    ee, en, nn = (block.reshape(*block.shape[:-1], groups, groups) for block in both)
     return Sums(e, n, ee, en, nn)

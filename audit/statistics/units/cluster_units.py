@@ -93,7 +93,7 @@ class ClusterUnits:
         rows = zip(*(number.tolist() for number in numbers), strict=True)
         own = [Clustering(many, effective, effect, None if np.isnan(within) else within) for many, effective, effect, within in rows]
         few = (sums.clusters_with_events < FEWEST_WITH_EVENTS) & (self.borrowed is not None)
-        return tuple(each._replace(correlation_borrowed=bool(borrows)) for each, borrows in zip(own, few, strict=True))
+        return tuple(clustering._replace(correlation_borrowed=bool(borrows)) for clustering, borrows in zip(own, few, strict=True))
 
     def intervals(self, alpha: float) -> Ends:
         return rate_intervals(self.limits, alpha)
@@ -163,17 +163,17 @@ class WeightedUnits(ClusterUnits):
     clustered: bool
 
     @classmethod
-    def by(cls, given: WeightedTable, *, clustered: bool, by_design: bool = False, like: ClusterUnits | None = None) -> WeightedUnits:
-        return cls(given.scaled(), given, clustered, by_design=by_design, like=like)
+    def by(cls, table: WeightedTable, *, clustered: bool, by_design: bool = False, like: ClusterUnits | None = None) -> WeightedUnits:
+        return cls(table.scaled(), table, clustered, by_design=by_design, like=like)
 
     def clustering(self) -> tuple[Clustering, ...]:
         sums, effective = self.sums, self.given.effective_n
         designs = sums.design_effects * self.given.images / np.maximum(effective, 1)
-        each = zip(super().clustering(), designs.tolist(), effective.tolist(), sums.standard_errors.tolist(), strict=True)
+        rows = zip(super().clustering(), designs.tolist(), effective.tolist(), sums.standard_errors.tolist(), strict=True)
         return tuple(
             Clustering(*((row.clusters, row.effective_clusters) if self.clustered else (None, None)), design,
                        row.intracluster_correlation if self.clustered else None, n, error, row.correlation_borrowed and self.clustered)
-            for row, design, n, error in each
+            for row, design, n, error in rows
         )  # fmt: skip
 
     @property

@@ -85,9 +85,9 @@ def cluster_table(cluster: Int[np.ndarray, "n"], codes: Int[np.ndarray, "n"], ev
     ([[2, 0], [0, 1]], [[1, 0], [0, 1]], [2, 1])
     """
     _, owner = np.unique(cluster, return_inverse=True)
-    parts, place = np.unique(owner.astype(np.int64) * groups + codes, return_inverse=True)
+    parts, inverse = np.unique(owner.astype(np.int64) * groups + codes, return_inverse=True)
     owner, group = np.divmod(parts, groups)
-    n, events = np.bincount(place), np.bincount(place[event], minlength=len(parts))
+    n, events = np.bincount(inverse), np.bincount(inverse[event], minlength=len(parts))
     alone = np.bincount(owner)[owner] == 1
     # Most clusters lie in one group: those are counted without a row as wide as all groups, which a million of them could not have.
     base = int(n.max(initial=0)) + 1
@@ -134,9 +134,9 @@ def weighted_table(
     codes, event, weight = codes[order], event[order], weight[order]
     squares = np.bincount(codes, weight**2, minlength=groups)
     owner = np.arange(len(weight)) if cluster is None else np.unique(cluster[order], return_inverse=True)[1]
-    parts, place = np.unique(owner.astype(np.int64) * groups + codes, return_inverse=True)
+    parts, inverse = np.unique(owner.astype(np.int64) * groups + codes, return_inverse=True)
     owner, group = np.divmod(parts, groups)
-    n, events = np.bincount(place, weight), np.bincount(place[event], weight[event], minlength=len(parts))
+    n, events = np.bincount(inverse, weight), np.bincount(inverse[event], weight[event], minlength=len(parts))
     alone = np.bincount(owner)[owner] == 1
     kinds, count = np.unique(np.column_stack([group, events, n])[alone], axis=0, return_counts=True)
     narrow = np.zeros((2, len(kinds), groups))

@@ -225,11 +225,13 @@ class _Crossed:
         return np.asarray(self.sizes.sum(axis=1) / max(self.sizes.sum(), _NOTHING))
 
 
-def _crossed(truth: np.ndarray, place: Int[np.ndarray, "r"], event: Bool[np.ndarray, "r"], count: np.ndarray, groups: int) -> _Crossed:
+def _crossed(
+    truth: np.ndarray, group_codes: Int[np.ndarray, "r"], event: Bool[np.ndarray, "r"], count: np.ndarray, groups: int
+) -> _Crossed:
     codes, names = pd.factorize(truth, sort=True)  # the order of labels and rows moves no sum and no draw
     hits, sizes = np.zeros((2, len(names), groups), count.dtype)
-    np.add.at(sizes, (codes, place), count)
-    np.add.at(hits, (codes, place), np.where(event, count, 0))
+    np.add.at(sizes, (codes, group_codes), count)
+    np.add.at(hits, (codes, group_codes), np.where(event, count, 0))
     return _Crossed(tuple(map(str, names)), hits, sizes)
 
 
@@ -267,29 +269,29 @@ class SlicedRows:
 
         Weights cannot make the true shares equal inside a cluster. Groups are compared inside clusters, or sets, only where they are.
         """
-        given, place = self.predictions, row_codes(self.predictions.attributes, self.by, self.levels)[1]
-        assert given.y_true is not None  # noqa: S101  (the caller has true answers)
-        kept = np.flatnonzero(np.isin(given.y_true, truths) & (tallied.n > 0)[place])
-        if given.weight is not None:  # sums of fractions depend on their order in the last digit; that of the images must not show
-            kept = kept[np.argsort(given.weight[kept], kind="stable")]
-        truth, place = given.y_true[kept], place[kept]
-        weight = np.ones(len(truth)) if given.weight is None else given.weight[kept]
-        crossed = _crossed(truth, place, np.zeros(len(truth), bool), weight, len(tallied.groups))
+        predictions, group_codes = self.predictions, row_codes(self.predictions.attributes, self.by, self.levels)[1]
+        assert predictions.y_true is not None  # noqa: S101  (the caller has true answers)
+        kept = np.flatnonzero(np.isin(predictions.y_true, truths) & (tallied.n > 0)[group_codes])
+        if predictions.weight is not None:  # sums of fractions depend on their order in the last digit; that of the images must not show
+            kept = kept[np.argsort(predictions.weight[kept], kind="stable")]
+        truth, group_codes = predictions.y_true[kept], group_codes[kept]
+        weight = np.ones(len(truth)) if predictions.weight is None else predictions.weight[kept]
+        crossed = _crossed(truth, group_codes, np.zeros(len(truth), bool), weight, len(tallied.groups))
         share = crossed.sizes / np.maximum(crossed.sizes.sum(axis=0), _NOTHING)
-        at = pd.Index(crossed.truths).get_indexer(pd.Index(truth)), place
+        at = pd.Index(crossed.truths).get_indexer(pd.Index(truth)), group_codes
         factor = crossed.weights[at[0]] / share[at]
-        alike = given.weight is None and np.allclose(factor, 1.0)
-        owner = self.predictions.sets.get(self.by[0]) if given.cluster is None and len(self.by) == 1 else given.cluster
-        inside = owner is None or _alike_inside(owner[kept], place, truth, weight)
+        alike = predictions.weight is None and np.allclose(factor, 1.0)
+        owner = self.predictions.sets.get(self.by[0]) if predictions.cluster is None and len(self.by) == 1 else predictions.cluster
+        inside = owner is None or _alike_inside(owner[kept], group_codes, truth, weight)
         counted = replace(
-            given, y_true=truth, y_pred=given.y_pred[kept], attributes=given.attributes.iloc[kept], count=None,
-            cluster=None if given.cluster is None else given.cluster[kept], weight=None if alike else weight * factor,
-            sets={name: each[kept] for name, each in given.sets.items()},
+            predictions, y_true=truth, y_pred=predictions.y_pred[kept], attributes=predictions.attributes.iloc[kept], count=None,
+            cluster=None if predictions.cluster is None else predictions.cluster[kept], weight=None if alike else weight * factor,
+            sets={name: owners[kept] for name, owners in predictions.sets.items()},
         )  # fmt: skip
         return UnitsOf(counted, self.levels, inside=inside)(self.by, metric, outcome, tallied)
 
 
-def _alike_inside(owner: Int[np.ndarray, "r"], place: Int[np.ndarray, "r"], truth: np.ndarray, weight: np.ndarray) -> bool:
+def _alike_inside(owner: Int[np.ndarray, "r"], group_codes: Int[np.ndarray, "r"], truth: np.ndarray, weight: np.ndarray) -> bool:
     """Whether in every cluster the groups have the same mix of true answers: inside it, a perfect model differs for no other reason.
 
     Examples
@@ -300,7 +302,7 @@ def _alike_inside(owner: Int[np.ndarray, "r"], place: Int[np.ndarray, "r"], trut
     >>> _alike_inside(owner, place, truth, np.ones(4)), _alike_inside(owner, place, np.array(["x", "x", "y", "x"]), np.ones(4))
     (True, False)
     """
-    rows = pd.DataFrame({"owner": owner, "place": place, "truth": truth, "weight": weight})
+    rows = pd.DataFrame({"owner": owner, "place": group_codes, "truth": truth, "weight": weight})
     cells = rows.groupby(["owner", "place", "truth"], as_index=False)["weight"].sum()
     cells["share"] = cells["weight"] / cells.groupby(["owner", "place"])["weight"].transform("sum")
     groups = cells.groupby("owner")["place"].transform("nunique")

@@ -62,9 +62,9 @@ class WeightedTable:
             here = self.table.n[:, group] > 0
             weight, often = self.table.n[here, group], self.table.count[here]
             event = self.table.events[here, group] > 0
-            place, total = weight_strata(weight), float(often @ weight)
-            mean = np.bincount(place, often * weight) / np.bincount(place, often)
-            events, others = (np.bincount(place, often * kind, minlength=len(mean)) for kind in (event, ~event))
+            stratum, total = weight_strata(weight), float(often @ weight)
+            mean = np.bincount(stratum, often * weight) / np.bincount(stratum, often)
+            events, others = (np.bincount(stratum, often * kind, minlength=len(mean)) for kind in (event, ~event))
             lower[group], higher[group] = (unseen_weight(mean, images, alpha) / total for images in (events, others))
         return lower, higher
 
@@ -97,9 +97,9 @@ def weight_strata(weight: Float[np.ndarray, "k"]) -> Int[np.ndarray, "k"]:
     run = starts.cumsum() - 1
     below = np.log(falling[starts][run] / falling) / np.log(SPAN)
     numbers = np.unique(np.column_stack([run, np.floor(below + _ROUNDING)]), axis=0, return_inverse=True)[1]
-    place = np.empty(len(weight), np.int64)
-    place[order] = numbers.ravel()
-    return place
+    strata = np.empty(len(weight), np.int64)
+    strata[order] = numbers.ravel()
+    return strata
 
 
 def unseen_weight(weight: Float[np.ndarray, "s"], images: Float[np.ndarray, "s"], alpha: float) -> float:

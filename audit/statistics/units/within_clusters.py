@@ -168,15 +168,15 @@ class WithinPairs:
         rows = np.repeat(np.arange(len(self.table.count)), self.table.count)
         n, events = self.table.n[rows].astype(float), self.table.events[rows]
         weights = n[:, first] * n[:, second] / np.maximum(n[:, first] + n[:, second], 1)
-        found = []
+        drawn = []
         for size in blocks(draws, len(rows) * (len(n.T) + len(pairs))):
             rates = _shuffled_parts(n, events, size, rng) if parts else _shuffled_images(n, events, size, rng)
             z = []
-            for place, (pair, one, two) in enumerate(zip(pairs, first, second, strict=True)):
-                apart, w = np.where(weights[:, place] > 0, rates[..., one] - rates[..., two], 0.0), weights[:, place]
+            for position, (pair, one, two) in enumerate(zip(pairs, first, second, strict=True)):
+                apart, w = np.where(weights[:, position] > 0, rates[..., one] - rates[..., two], 0.0), weights[:, position]
                 z.append(pair.standardized((apart @ w, apart @ w**2, apart**2 @ w**2)))
-            found.append(np.stack(z, axis=1))
-        return np.concatenate(found)
+            drawn.append(np.stack(z, axis=1))
+        return np.concatenate(drawn)
 
 
 def _p_of(null: Float[np.ndarray, "b m"], observed: Float[np.ndarray, "m"], *, exact: bool) -> tuple[float, float, float]:
@@ -192,9 +192,9 @@ def _p_of(null: Float[np.ndarray, "b m"], observed: Float[np.ndarray, "m"], *, e
 def _shuffled_parts(n: Float[np.ndarray, "c g"], events: Int[np.ndarray, "c g"], size: int, rng: np.random.Generator) -> Rates:
     """Give the rates of each cluster to its groups in another order."""
     rates = np.full((size, *n.shape), np.nan)
-    patterns, place = np.unique(n > 0, axis=0, return_inverse=True)
+    patterns, inverse = np.unique(n > 0, axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
-        rows, columns = np.flatnonzero(place.ravel() == number), np.flatnonzero(pattern)
+        rows, columns = np.flatnonzero(inverse.ravel() == number), np.flatnonzero(pattern)
         own = events[rows][:, columns] / n[rows][:, columns]
         rates[:, rows[:, None], columns] = rng.permuted(np.broadcast_to(own, (size, *own.shape)), axis=2)
     return rates

@@ -63,8 +63,8 @@ class WithinPair:
         apart = rates[:, 0] - rates[:, 1]
         # The order of the two groups must not show in draws, so kinds are in the order of the one way that the mean is positive.
         side = 1.0 if (count * weight) @ apart >= 0 else -1.0
-        kinds, place = np.unique(np.column_stack([side * apart, weight]), axis=0, return_inverse=True)
-        often = np.bincount(place.ravel(), count, minlength=len(kinds))
+        kinds, inverse = np.unique(np.column_stack([side * apart, weight]), axis=0, return_inverse=True)
+        often = np.bincount(inverse.ravel(), count, minlength=len(kinds))
         totals = tuple(np.column_stack([count @ events, images]).astype(float).ravel().tolist())
         return cls(side * kinds[:, 0], kinds[:, 1], often, event, bool((n == 1).all()), thin, correlation, totals)
 
@@ -120,7 +120,7 @@ class WithinPair:
         """Return the sums of the observed differences less `shift`."""
         apart, weight = self.difference - shift, self.often * self.weight
         first, cross, second = (
-            np.asarray(each) for each in (weight @ apart, (weight * self.weight) @ apart, (weight * self.weight) @ apart**2)
+            np.asarray(total) for total in (weight @ apart, (weight * self.weight) @ apart, (weight * self.weight) @ apart**2)
         )
         return first, cross, second
 
