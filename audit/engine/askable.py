@@ -56,8 +56,8 @@ def check_answerer(model: Answerer, probe: Probe, dataset: Dataset, settings: Se
 
 def check_texts(encoder: Encoder, probe: Probe, dataset: Dataset, what_ifs: Sequence[str] = (), cache_root: CacheRoot = None) -> None:
     """Raise `DataError` if a text that the encoder would be given is longer than it reads."""
-    given = given_texts(probe, probe.what_ifs if chosen_methods(what_ifs) else ()).texts
-    texts = texts_to_embed(given, probe.measurements, dataset.texts)
+    probe_texts = given_texts(probe, probe.what_ifs if chosen_methods(what_ifs) else ()).texts
+    texts = texts_to_embed(probe_texts, probe.measurements, dataset.texts)
     require_context(encoder, texts.ordered, cache_root, texts.private)
 
 

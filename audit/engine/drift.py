@@ -44,13 +44,13 @@ def answer_sample(
     count = len(dataset.images)
     size = min(count, max(LEAST, min(MOST, count // SHARE)))
     sample = stratified(dataset, size, settings.seed) if size < count else dataset
-    found = embed_images(encoder, sample, cache_root, batch_size=batch_size, max_skip=max(settings.max_skip, 0.5))
-    asked = replace(probe, specifications=(), analyses=())
-    ordered, private = texts_to_embed(given_texts(asked).texts, probe.measurements, sample.texts)
+    embeddings = embed_images(encoder, sample, cache_root, batch_size=batch_size, max_skip=max(settings.max_skip, 0.5))
+    reduced = replace(probe, specifications=(), analyses=())
+    ordered, private = texts_to_embed(given_texts(reduced).texts, probe.measurements, sample.texts)
     texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, private=private), strict=True))
-    attributes, row_texts = sample.attributes.iloc[found.rows], None if sample.texts is None else sample.texts.iloc[found.rows]
-    answers = {m.name: predict(m, encoder.record, found.vectors, texts, attributes, row_texts) for m in probe.measurements}
-    return SampleAnswers(found.vectors, answers)
+    attributes, row_texts = sample.attributes.iloc[embeddings.rows], None if sample.texts is None else sample.texts.iloc[embeddings.rows]
+    answers = {m.name: predict(m, encoder.record, embeddings.vectors, texts, attributes, row_texts) for m in probe.measurements}
+    return SampleAnswers(embeddings.vectors, answers)
 
 
 def with_drift(
@@ -94,7 +94,7 @@ def _by_group(
     attribute: str, changed: Mapping[str, np.ndarray], predictions: Mapping[str, Predictions], min_group_size: int
 ) -> dict[str, tuple[float, int]]:
     """Return the share of changed answers and their number for each group with enough images."""
-    pairs = [(predictions[name].attributes[attribute].to_numpy(dtype=str), each) for name, each in changed.items()]
+    pairs = [(predictions[name].attributes[attribute].to_numpy(dtype=str), has_changed) for name, has_changed in changed.items()]
     groups, differ = (np.concatenate(part) for part in zip(*pairs, strict=True))
     images = predictions[max(changed, key=lambda name: len(changed[name]))].attributes[attribute].value_counts()
     return {
@@ -114,7 +114,9 @@ def embedding_drift(full: Float[np.ndarray, "n d"], used: Float[np.ndarray, "n d
     >>> embedding_drift(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[3.0, 0.0], [0.0, 1.0]]))
     0.0
     """
-    before, after = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (full.astype(np.float64), used.astype(np.float64)))
+    before, after = (
+        embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True) for embeddings in (full.astype(np.float64), used.astype(np.float64))
+    )
     moved = np.sqrt(((after - before) ** 2).sum(axis=1).mean())
     spread = np.sqrt(((before - before.mean(axis=0)) ** 2).sum(axis=1).mean())
     return float(moved / spread) if spread else float("nan")

@@ -68,17 +68,17 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
         raise DataError(
             f"{name} lists no row of {file.name}", why=f"{unknown[0]!r} is not found", fix="list identifiers as the file has them"
         )
-    if not all(len(each.y_pred) for each in kept):
+    if not all(len(predictions.y_pred) for predictions in kept):
         raise DataError(f"{name} lists every row of {file.name}", fix="give a shorter list")
     notes = (Note("unknown_rows", {"count": len(unknown), "total": len(set(listed)), "list": name}),) if unknown else ()
     answers = []
-    for answer, each in zip(file.answers, kept, strict=True):
+    for answer, predictions in zip(file.answers, kept, strict=True):
         gone = answer.predictions.attributes[answer.predictions.attributes.index.isin(listed)]
         more = (listed_in(name, listed, gone),) if len(gone) else ()
         left = ~answer.predictions.attributes.index.isin(listed)
         tags = None if answer.tags is None else replace(answer.tags, kept=answer.tags.kept[left])
         texts = None if answer.texts is None else {name: tuple(compress(column, left)) for name, column in answer.texts.items()}
-        answers.append(replace(answer, predictions=each, exclusions=(*answer.exclusions, *more), tags=tags, texts=texts))
+        answers.append(replace(answer, predictions=predictions, exclusions=(*answer.exclusions, *more), tags=tags, texts=texts))
     return replace(file, answers=tuple(answers), notes=(*file.notes, *notes))
 
 
@@ -92,18 +92,18 @@ def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Sett
         for probe in plan.probes or (None,):
             if probe is not None and made_by not in (None, probe.name):
                 continue
-            asked = _asked(probe, together, plan.claims, file.name)
-            if asked.largest().count is not None:
-                asked = replace(asked, probe=replace(asked.probe, not_tested=(*asked.probe.not_tested, *NOT_OF_ROWS)))
+            matched = _asked(probe, together, plan.claims, file.name)
+            if matched.largest().count is not None:
+                matched = replace(matched, probe=replace(matched.probe, not_tested=(*matched.probe.not_tested, *NOT_OF_ROWS)))
             if columns := columns_not_compared(file.notes):
                 entry = f"differences by {', '.join(columns)}: columns of the file that were not compared"
-                asked = replace(asked, probe=replace(asked.probe, not_tested=(entry, *asked.probe.not_tested)))
-            LOG.info("model %s  probe %s  rows %d", model, asked.probe.name, asked.largest().images)
-            answered = _answered(replace(file, answers=tuple(together)), model, asked, plan)
+                matched = replace(matched, probe=replace(matched.probe, not_tested=(entry, *matched.probe.not_tested)))
+            LOG.info("model %s  probe %s  rows %d", model, matched.probe.name, matched.largest().images)
+            answered = _answered(replace(file, answers=tuple(together)), model, matched, plan)
             for left_out in answered.dataset.exclusions:
                 LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
-            done = build_result(answered, asked.probe, settings, stages)
-            audited.append(replace(done, result=replace(done.result, **_analysed(together, answered, asked.probe, settings))))
+            done = build_result(answered, matched.probe, settings, stages)
+            audited.append(replace(done, result=replace(done.result, **_analysed(together, answered, matched.probe, settings))))
     if not audited:
         made = ", ".join(sorted({answers.probe or "" for answers in file.answers}))
         raise UsageError(f"{file.name} holds no answers to the probe {plan.probes[0].name!r}", why=f"its answers are to: {made}")
@@ -112,7 +112,7 @@ def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Sett
 
 def _analysed(together: Sequence[MeasurementAnswers], answered: AnsweredProbe, probe: Probe, settings: Settings) -> dict[str, Any]:
     """Return the analyses of rows that have several labels, or texts."""
-    tags = next((each.tags for each in together if each.tags is not None), None)
+    tags = next((answers.tags for answers in together if answers.tags is not None), None)
     kept = None if tags is None else dict(zip(tags.labels, tags.kept.T, strict=True))
     counted = replace(probe, cluster=answered.cluster, weights=answered.weights)
     inputs = kinds.ExternalInputs(counted, answered.dataset, answered.attributes, settings, kept, together[0].texts)
@@ -130,9 +130,9 @@ class _Asked:
         return max(self.predictions.values(), key=lambda predictions: len(predictions.attributes))
 
 
-def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionPlan) -> AnsweredProbe:
-    attributes = asked.largest().attributes
-    frames = [predictions.attributes for predictions in asked.predictions.values()]
+def _answered(file: PredictionFile, model: str, matched: _Asked, plan: PredictionPlan) -> AnsweredProbe:
+    attributes = matched.largest().attributes
+    frames = [predictions.attributes for predictions in matched.predictions.values()]
     binned = binned_levels(file.notes)
     levels = {
         str(name): _levels([frame[name] for frame in frames if name in frame], binned.get(str(name), ()))
@@ -147,16 +147,16 @@ def _answered(file: PredictionFile, model: str, asked: _Asked, plan: PredictionP
     named = attributes.index.has_duplicates or _numbered(attributes.index)
     dataset = Dataset(
         name=file.name, images=(), attributes=attributes, levels=levels, source=f"the table {file.name}", licence="not stated",
-        notes=(*file.notes, *asked.notes), numbered=any(answers.numbered for answers in file.answers),
+        notes=(*file.notes, *matched.notes), numbered=any(answers.numbered for answers in file.answers),
         # Row numbers say nothing about a row: without identifiers the order of the rows must not matter.
-        fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes, asked.largest().count),
+        fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes, matched.largest().count),
         # A question may have fewer rows than another; the most that were left out of one are those of the file.
-        exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(each.count for each in left_out)),
+        exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(gone.count for gone in left_out)),
     )  # fmt: skip
     cluster, weights = (next(filter(None, (getattr(answers, name) for answers in file.answers)), None) for name in ("cluster", "weights"))
-    measured = {measurement.name: asked.predictions[measurement.name] for measurement in asked.probe.measurements}
+    measured = {measurement.name: matched.predictions[measurement.name] for measurement in matched.probe.measurements}
     return AnsweredProbe(
-        record, dataset, attributes, measured, cluster=plan.cluster or asked.probe.cluster or cluster,
+        record, dataset, attributes, measured, cluster=plan.cluster or matched.probe.cluster or cluster,
         weights=plan.weights or weights,
     )  # fmt: skip
 
@@ -168,22 +168,22 @@ def _numbered(index: pd.Index) -> bool:
 
 
 def _levels(columns: Sequence[pd.Series], known: Group) -> Group:
-    found = {str(level) for column in columns for level in column.unique()}
-    return (*known, *natural_order(found - {UNKNOWN, *known}), *({UNKNOWN} & found))
+    occurring = {str(level) for column in columns for level in column.unique()}
+    return (*known, *natural_order(occurring - {UNKNOWN, *known}), *({UNKNOWN} & occurring))
 
 
-def _asked(probe: Probe | None, together: Sequence[MeasurementAnswers], claims: DefaultClaims, place: str) -> _Asked:
+def _asked(probe: Probe | None, together: Sequence[MeasurementAnswers], claims: DefaultClaims, source: str) -> _Asked:
     if together[0].texts is not None:
         if claims.outcomes or claims.pairs:
-            what = f"{place} holds texts: --{'outcome' if claims.outcomes else 'pairs'} cannot be used with them"
+            what = f"{source} holds texts: --{'outcome' if claims.outcomes else 'pairs'} cannot be used with them"
             raise UsageError(what, why="a text is not one of several answers", fix="leave it out")
         rows = together[0].predictions
-        return _Asked(probe_of_texts(probe, together[0].texts, rows.attributes, place), {TEXTS: rows}, ())
-    return _by_default_claims(together, claims, place) if probe is None else _by_probe(probe, together, place)
+        return _Asked(probe_of_texts(probe, together[0].texts, rows.attributes, source), {TEXTS: rows}, ())
+    return _by_default_claims(together, claims, source) if probe is None else _by_probe(probe, together, source)
 
 
-def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultClaims, place: str) -> _Asked:
-    probe, notes = default_claims(together, claims, place)
+def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultClaims, source: str) -> _Asked:
+    probe, notes = default_claims(together, claims, source)
     if claims.outcomes:
         named = tuple(f"{outcome.name} = {', '.join(outcome.labels)}" for outcome in claims.outcomes)
         notes.append(Note("outcomes_chosen", {"outcomes": named}))
@@ -195,13 +195,13 @@ def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultCl
 # ---- by a probe ----------------------------------------------------------------------------------------------------------------------
 
 
-def _by_probe(probe: Probe, together: Sequence[MeasurementAnswers], place: str) -> _Asked:
+def _by_probe(probe: Probe, together: Sequence[MeasurementAnswers], source: str) -> _Asked:
     """Put a probe's measurements to the answers of the same name; what the file has no column for is left out, with a note."""
-    measurements, found = [], {}
+    measurements, offered = [], {}
     notes: list[Note] = []
     for answers in together:
-        measurement = _named(probe, answers, place)
-        predictions = _offered(measurement, answers.predictions, place)
+        measurement = _named(probe, answers, source)
+        predictions = _offered(measurement, answers.predictions, source)
         if probe.cluster not in (None, answers.cluster):  # it says itself which attribute's levels are the cases
             predictions = replace(predictions, cluster=None, cluster_names=None)
         columns = set(predictions.attributes.columns)
@@ -210,41 +210,41 @@ def _by_probe(probe: Probe, together: Sequence[MeasurementAnswers], place: str) 
         notes += [Note("claims_without_column", {"measurement": measurement.name, "attributes": tuple(missing)})] if missing else []
         if claims:
             measurements.append(replace(measurement, claims=claims))
-            found[measurement.name] = predictions
+            offered[measurement.name] = predictions
     if not measurements:
         wanted = sorted({name for m in probe.measurements for claim in m.claims for name in claim.by})
-        raise UsageError(f"{place} has no column that the probe {probe.name!r} slices by", fix=f"name the columns {', '.join(wanted)}")
-    absent = [m.name for m in probe.measurements if m.name not in found]
+        raise UsageError(f"{source} has no column that the probe {probe.name!r} slices by", fix=f"name the columns {', '.join(wanted)}")
+    absent = [m.name for m in probe.measurements if m.name not in offered]
     notes += [Note("measurements_without_answers", {"measurements": tuple(absent)})] if absent else []
     notes += [Note("no_rankings")] if probe.analyses else []
     ids = {finding_id(m.name, claim) for m in measurements for claim in m.claims}
     published = tuple(
         table for table in probe.published if all(cell is None or cell.finding in ids for row in table.rows for cell in row.ours)
     )
-    asked = (claim for claim in probe.paired if claim.measurement in found)
-    paired = tuple(claim for claim in asked if claim.outcome is not None or found[claim.measurement].y_true is not None)
+    candidates = (claim for claim in probe.paired if claim.measurement in offered)
+    paired = tuple(claim for claim in candidates if claim.outcome is not None or offered[claim.measurement].y_true is not None)
     return _Asked(
-        replace(probe, measurements=tuple(measurements), specifications=(), paired=paired, published=published), found, tuple(notes)
+        replace(probe, measurements=tuple(measurements), specifications=(), paired=paired, published=published), offered, tuple(notes)
     )
 
 
-def _named(probe: Probe, answers: MeasurementAnswers, place: str) -> Measurement:
+def _named(probe: Probe, answers: MeasurementAnswers, source: str) -> Measurement:
     """Return the measurement that the answers are to: by its name, or the only one that offers all of them."""
     by_name = {measurement.name: measurement for measurement in probe.measurements}
     if answers.measurement in by_name:
         return by_name[answers.measurement]
-    given = {*answers.predictions.y_pred} - {*NO_ANSWER}
-    fitting = [m for m in probe.measurements if given <= set(answers_of(m.label_set))]
+    answered = {*answers.predictions.y_pred} - {*NO_ANSWER}
+    fitting = [m for m in probe.measurements if answered <= set(answers_of(m.label_set))]
     if answers.measurement == PLAIN and len(fitting) == 1:
         return fitting[0]
     raise UsageError(
-        f"{place}: which measurement of the probe {probe.name!r} are the answers {answers.measurement!r} to?",
-        why=f"they fit {', '.join(m.name for m in fitting)}" if fitting else f"none offers {', '.join(map(repr, sorted(given)[:5]))}",
+        f"{source}: which measurement of the probe {probe.name!r} are the answers {answers.measurement!r} to?",
+        why=f"they fit {', '.join(m.name for m in fitting)}" if fitting else f"none offers {', '.join(map(repr, sorted(answered)[:5]))}",
         fix=f"name the column of answers after it: {', '.join(f'y_pred:{name}' for name in by_name)}",
     )
 
 
-def _offered(measurement: Measurement, predictions: Predictions, place: str) -> Predictions:
+def _offered(measurement: Measurement, predictions: Predictions, source: str) -> Predictions:
     """Return the predictions in the measurement's terms: its answers in their order, and the attribute that holds the truth."""
     y_true = predictions.y_true
     if measurement.truth is None:
@@ -252,16 +252,19 @@ def _offered(measurement: Measurement, predictions: Predictions, place: str) -> 
     elif y_true is None:
         if measurement.truth not in predictions.attributes:
             raise DataError(
-                f"{place} has neither a column y_true nor {measurement.truth!r}", why=f"{measurement.name} needs the true answer"
+                f"{source} has neither a column y_true nor {measurement.truth!r}", why=f"{measurement.name} needs the true answer"
             )
         y_true = predictions.attributes[measurement.truth].to_numpy(dtype=object)
     offered = answers_of(measurement.label_set)
-    given = {*predictions.y_pred}
-    offered = (*offered, *(each for each in NO_ANSWER if each in given and each not in offered))  # a generative model may always do so
-    unexpected = sorted((given | ({*y_true} if y_true is not None else set())) - {*offered, UNKNOWN})
+    answered = {*predictions.y_pred}
+    offered = (
+        *offered,
+        *(answer for answer in NO_ANSWER if answer in answered and answer not in offered),
+    )  # a generative model may always do so
+    unexpected = sorted((answered | ({*y_true} if y_true is not None else set())) - {*offered, UNKNOWN})
     if unexpected:
         raise DataError(
-            f"{place}: {unexpected[0]!r} is not an answer of the measurement {measurement.name!r}",
+            f"{source}: {unexpected[0]!r} is not an answer of the measurement {measurement.name!r}",
             why=f"its answers are {', '.join(offered)}",
         )
     return replace(predictions, answers=offered, y_true=y_true)

@@ -81,8 +81,8 @@ def _images(encoder: Encoder, piece: Dataset, settings: Settings, plan: FillPlan
 
 
 def _texts(encoder: Encoder, probe: Probe, piece: Dataset, methods: Sequence[str], plan: FillPlan) -> int:
-    given = given_texts(probe, probe.what_ifs if methods else ()).texts if plan.part.number == 1 else ()
-    ordered, private = texts_to_embed(given, probe.measurements, piece.texts)
+    probe_texts = given_texts(probe, probe.what_ifs if methods else ()).texts if plan.part.number == 1 else ()
+    ordered, private = texts_to_embed(probe_texts, probe.measurements, piece.texts)
     texts = partial(plan.stages, "texts")
     texts(0, len(ordered))
     embed_texts(encoder, ordered, plan.cache_root, progress=texts, private=private)
@@ -101,6 +101,6 @@ def _asked(model: Answerer, probe: Probe, piece: Dataset, settings: Settings, pl
         settings = replace(settings, max_skip=1.0)
     plans, _ = kinds.split(probe.analyses, generative=True)
     written = texts_for(model, probe, plans, piece, settings, **how)
-    asked = [interview(model, probe, piece, settings, **how).scores] if probe.measurements else []
-    seen = [*([written.images] if written else []), *asked]
-    return KeptCounts(len(seen[-1].rows), sum(each.computed for each in seen), seen[-1].exclusions, True)
+    scores = [interview(model, probe, piece, settings, **how).scores] if probe.measurements else []
+    seen = [*([written.images] if written else []), *scores]
+    return KeptCounts(len(seen[-1].rows), sum(embeddings.computed for embeddings in seen), seen[-1].exclusions, True)

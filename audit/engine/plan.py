@@ -134,12 +134,12 @@ def planned_probe(probe: Probe, dataset: Dataset, manners: Sequence[Manner | Non
     claims = [claim for measurement in probe.measurements for claim in measurement.claims]
     (planned, exploratory), *otherwise = dict.fromkeys(counted_questions(probe, seed, manner) for manner in manners)
     by = (*(claim.by for claim in claims), *(getattr(plan, "by", ()) for plan in probe.analyses))
-    names = dict.fromkeys(name for each in by for name in each if name in dataset.attributes)
+    names = dict.fromkeys(name for attributes in by for name in attributes if name in dataset.attributes)
     groups = {
         name: counted_levels(dataset.attributes[name], dataset.levels.get(name, ()), several=name in dataset.several) for name in names
     }
     places = _spread(len(dataset.images))
-    reasons = Counter(filter(None, (_fault(dataset, place) for place in places)))
+    reasons = Counter(filter(None, (_fault(dataset, row) for row in places)))
     extra = kinds.extra_pictures(probe.analyses, len(dataset.images))
     return PlannedProbe(
         probe.name, dataset.name, len(dataset.images), planned, exploratory, groups, len(places), reasons, changed=extra.changed,
@@ -149,15 +149,15 @@ def planned_probe(probe: Probe, dataset: Dataset, manners: Sequence[Manner | Non
 
 def counted_questions(probe: Probe, seed: int, manner: Manner | None) -> tuple[int, int]:
     """Return how many pre-specified questions a probe has, as a model is asked it, and how many exploratory comparisons."""
-    asked = probe if manner is None else questionnaire(probe, seed, manner).probe
-    claims = [claim.primary for measurement in asked.measurements for claim in measurement.claims]
+    expanded = probe if manner is None else questionnaire(probe, seed, manner).probe
+    claims = [claim.primary for measurement in expanded.measurements for claim in measurement.claims]
     return sum(claims), len(claims) - sum(claims)
 
 
-def _fault(dataset: Dataset, place: int) -> str | None:
+def _fault(dataset: Dataset, row: int) -> str | None:
     """Return why an image cannot be read, as far as its file shows it; it is not decoded."""
     try:
-        return None if dataset.images[place] else "empty file"
+        return None if dataset.images[row] else "empty file"
     except UnreadableImage as error:
         return error.reason
 
@@ -176,7 +176,7 @@ def counted_levels(
     else:
         sums = pd.Series(images).groupby(column.to_numpy(object)).sum()
         counted = {str(level): int(n) for level, n in sums.items()}
-    others = sorted((each for each in counted if each not in levels), key=lambda level: -counted[level])
+    others = sorted((level for level in counted if level not in levels), key=lambda level: -counted[level])
     return {level: counted.get(level, 0) for level in (*levels, *others)}
 
 
@@ -190,27 +190,27 @@ def planned_model(encoder: Encoder | Answerer, root: CacheRoot, datasets: Sequen
     cache = EmbeddingCache(root, record.fingerprint, "image", record.dimensions) if kept else ()
     cached, missing = [], []
     for dataset in datasets:
-        found, absent = _looked_up(dataset, cache, decode_policy(encoder))
-        cached.append(found)
+        present, absent = _looked_up(dataset, cache, decode_policy(encoder))
+        cached.append(present)
         missing += absent
     return PlannedModel(record.name, record.kind, record.parameters, tuple(cached), _pace(encoder, missing))
 
 
 def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()], policy: str) -> tuple[int, list[bytes]]:
     """Return how many images the cache has, by so many spread over the data, and a few that it has not."""
-    total, found = len(dataset.images), 0
+    total, present = len(dataset.images), 0
     absent: list[bytes] = []
     places = _spread(total) if cache != () else range(min(total, 2 * TIMED))
-    for place in places:
+    for row in places:
         try:
-            content = dataset.images[place]
+            content = dataset.images[row]
         except UnreadableImage:
             continue
         if cache != () and image_key(content, policy) in cache:
-            found += 1
+            present += 1
         elif len(absent) < 2 * TIMED:
             absent.append(content)
-    return round(found * total / max(len(places), 1)), absent
+    return round(present * total / max(len(places), 1)), absent
 
 
 def _pace(encoder: Encoder, contents: Sequence[bytes]) -> float | None:

@@ -139,8 +139,8 @@ def audit(
         )
     attributes = dataset.attributes.iloc[embeddings.rows]
     plans = probe.what_ifs if methods else ()
-    given = given_texts(probe, plans)
-    ordered, private = texts_to_embed(given.texts, probe.measurements, dataset.texts)
+    probe_texts = given_texts(probe, plans)
+    ordered, private = texts_to_embed(probe_texts.texts, probe.measurements, dataset.texts)
     texts_of(0, len(ordered))
     texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, progress=texts_of, private=private), strict=True))
     row_texts = None if dataset.texts is None else dataset.texts.iloc[embeddings.rows]
@@ -164,11 +164,11 @@ def audit(
     model = itself(encoder) if kinds.extra_pictures(probe.analyses, 1).attacked else encoder
     # Clusters of one image each are images: what shuffles images can be asked of them.
     alone = probe.cluster is not None and attributes[probe.cluster].is_unique
-    asked = replace(probe, cluster=None) if alone else probe
-    found: dict[str, Any] = kinds.analyse(
-        AnalysisInputs(asked, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
+    analysed_probe = replace(probe, cluster=None) if alone else probe
+    analysed: dict[str, Any] = kinds.analyse(
+        AnalysisInputs(analysed_probe, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
     )
-    return replace(audited, result=given.added_to(replace(audited.result, what_ifs=tried, **found)))
+    return replace(audited, result=probe_texts.added_to(replace(audited.result, what_ifs=tried, **analysed)))
 
 
 def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequence[str], stages: Stages) -> tuple[WhatIfs, ...]:
@@ -206,8 +206,8 @@ def _asked(
     inputs = AnalysisInputs(
         replace(probe, analyses=plans), dataset, held.attributes, model, held.scores, {}, held.predictions, settings, embed, written.texts
     )  # fmt: skip
-    found: dict[str, Any] = kinds.analyse(inputs, generative=True)
-    return replace(audited, result=replace(audited.result, **found), texts=table_of_texts(plans, written, held.attributes))
+    analysed: dict[str, Any] = kinds.analyse(inputs, generative=True)
+    return replace(audited, result=replace(audited.result, **analysed), texts=table_of_texts(plans, written, held.attributes))
 
 
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:
@@ -237,16 +237,16 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
     }
     predictions = {name: with_sets(name, prediction, () if weights else probe.paired) for name, prediction in predictions.items()}
     tested = Stage("testing", sum(len(m.claims) for m in probe.measurements), stages).advance
-    raw = [each for m in probe.measurements for each in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
+    raw = [finding for m in probe.measurements for finding in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
     questions = {m.name: questions_of_rows(m, dataset.texts, predictions[m.name].attributes.index) for m in probe.measurements}
-    found = responsiveness(predictions, settings, questions)
-    tried = with_truth_tested(raw, predictions, found, dataset, settings)
-    looks, invalid = {name: each.code for name, each in found.items()}, recognises_nothing(found.values())
+    dependence = responsiveness(predictions, settings, questions)
+    tried = with_truth_tested(raw, predictions, dependence, dataset, settings)
+    looks, invalid = {name: record.code for name, record in dependence.items()}, recognises_nothing(dependence.values())
     decided, verdict = decide_verdicts(tried, settings, limited=dataset.limited, looks=looks, invalid=invalid)
     # A count table has each image in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
     counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)
-    measurements = tuple(_measurement_record(m, predictions[m.name], dataset, found.get(m.name)) for m in probe.measurements)
+    measurements = tuple(_measurement_record(m, predictions[m.name], dataset, dependence.get(m.name)) for m in probe.measurements)
     result = AuditResult(
         model=replace(answered.model, notes=tuple(map(Note.of, answered.model.notes)), asked=tuple(map(Note.of, answered.model.asked))),
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
@@ -269,10 +269,10 @@ def _with_evidence(
     """Add the evidence; findings by shares get none: all of it counts an image once."""
     by_share = set(dataset.several)
     once = tuple(finding for finding in result.findings if not by_share & set(finding.attributes))
-    asked = without_shares(measurements, dataset)
-    found = add_evidence(replace(result, findings=once), asked, predictions, dataset.levels, settings, stages)
-    with_evidence = {finding.id: finding for finding in found.findings}
-    return replace(found, findings=tuple(with_evidence.get(finding.id, finding) for finding in result.findings))
+    unshared = without_shares(measurements, dataset)
+    supported = add_evidence(replace(result, findings=once), unshared, predictions, dataset.levels, settings, stages)
+    with_evidence = {finding.id: finding for finding in supported.findings}
+    return replace(supported, findings=tuple(with_evidence.get(finding.id, finding) for finding in result.findings))
 
 
 def _data_record(answered: AnsweredProbe, cluster: str | None, predictions: Mapping[str, Predictions]) -> DataRecord:

@@ -37,13 +37,13 @@ def with_endpoint(result: AuditResult, model: Answerer) -> AuditResult:
         for measurement in result.measurements
         if measurement.asked and SAME_ANSWER not in measurement.labels
     }
-    found = endpoint_record(account, names)
+    endpoint = endpoint_record(account, names)
     # Who answered is part of what the model is: next month the same address may be another one.
     seen = json.dumps(
-        [result.model.fingerprint, found.first, found.last, [[version.model, version.fingerprint] for version in found.versions]]
+        [result.model.fingerprint, endpoint.first, endpoint.last, [[version.model, version.fingerprint] for version in endpoint.versions]]
     )
     fingerprint = hashlib.sha256(seen.encode()).hexdigest()
-    return replace(result, endpoint=found, model=replace(result.model, fingerprint=fingerprint, sha256=fingerprint))
+    return replace(result, endpoint=endpoint, model=replace(result.model, fingerprint=fingerprint, sha256=fingerprint))
 
 
 def endpoint_record(account: Account, names: Mapping[str, str]) -> EndpointRecord:
@@ -68,7 +68,7 @@ def endpoint_record(account: Account, names: Mapping[str, str]) -> EndpointRecor
             for version in versions
         ),
         changes=tuple(
-            VersionChange(name, tuple(dict(sorted(each.items())) for each in by_version.values()), equal_shares(by_version.values()))
+            VersionChange(name, tuple(dict(sorted(counts.items())) for counts in by_version.values()), equal_shares(by_version.values()))
             for name, by_version in sorted(answers.items())
         ) if len(versions) > 1 else (),
     )  # fmt: skip
@@ -85,12 +85,12 @@ def equal_shares(lots: Iterable[Mapping[str, int]]) -> float | None:
     True
     """
     counted = [lot for lot in lots if sum(lot.values())]
-    answers = sorted({answer for each in counted for answer, count in each.items() if count})
+    answers = sorted({answer for lot in counted for answer, count in lot.items() if count})
     if len(counted) < 2 or len(answers) < 2:
         return None
     from scipy.stats import chi2_contingency
 
-    table = np.array([[each.get(answer, 0) for answer in answers] for each in counted])
+    table = np.array([[lot.get(answer, 0) for answer in answers] for lot in counted])
     return float(chi2_contingency(table).pvalue)
 
 
@@ -105,11 +105,11 @@ def planned_manner(settings: EndpointSettings) -> Manner:
     return Manner(mode == "letter", () if mode == "likelihood" else (REFUSAL, UNPARSED), settings.repeats, instructions=True)
 
 
-def planned_upload(settings: EndpointSettings, asked: Sequence[tuple[Probe, Dataset]], seed: int, kept: int) -> PlannedUpload:
+def planned_upload(settings: EndpointSettings, probes_with_data: Sequence[tuple[Probe, Dataset]], seed: int, kept: int) -> PlannedUpload:
     """Return what these probes would send, at most; tokens of text are estimated by its letters, those of images by the price table."""
     mode, manner = _planned_mode(settings), planned_manner(settings)
     images = sent = answered = requests = 0
-    for probe, dataset in asked:
+    for probe, dataset in probes_with_data:
         images += len(dataset.images)
         for question, times in _questions(probe, dataset, seed, manner):
             bodies = endpoint_requests(mode, question) if question.options else [{"tokens": settings.writing_tokens}]
@@ -125,10 +125,10 @@ def planned_upload(settings: EndpointSettings, asked: Sequence[tuple[Probe, Data
 
 def _questions(probe: Probe, dataset: Dataset, seed: int, manner: Manner) -> Iterator[tuple[Question, int]]:
     """Give every question of a probe, and of how many images it is asked."""
-    found = questionnaire(probe, seed, manner)
-    yield from ((question, len(dataset.images)) for question in found.questions)
-    for measurement in found.probe.measurements:
-        if measurement.options is not None and measurement.name not in found.compared and dataset.texts is not None:
+    prepared = questionnaire(probe, seed, manner)
+    yield from ((question, len(dataset.images)) for question in prepared.questions)
+    for measurement in prepared.probe.measurements:
+        if measurement.options is not None and measurement.name not in prepared.compared and dataset.texts is not None:
             for asking in askings(measurement, dataset.texts, seed, manner):
                 yield from Counter(question for question in asking if question).items()
     plans, _ = kinds.split(probe.analyses, generative=True)

@@ -52,7 +52,7 @@ def findings_by_share(
     the image (or its cluster). The rate of all images counts every image once.
     """
     by_share = {claim: tuple(name for name in dataset.several if name in claim.by) for claim in measurement.claims}
-    found: dict[Claim, Finding] = {}
+    by_claim: dict[Claim, Finding] = {}
     for names in dict.fromkeys(by_share.values()):
         claims = tuple(claim for claim in measurement.claims if by_share[claim] == names)
         rows = expanded(predictions, names)
@@ -60,20 +60,20 @@ def findings_by_share(
         overall = _overall(measurement, claims, predictions, settings) if len(rows.y_pred) > len(predictions.y_pred) else {}
         for claim, finding in zip(claims, answered, strict=True):
             key = claim.metric, claim.outcome
-            found[claim] = replace(finding, overall=overall[key]) if key in overall else finding
-    return tuple(found[claim] for claim in measurement.claims)
+            by_claim[claim] = replace(finding, overall=overall[key]) if key in overall else finding
+    return tuple(by_claim[claim] for claim in measurement.claims)
 
 
 def _overall(
     measurement: Measurement, claims: Sequence[Claim], predictions: Predictions, settings: Settings
 ) -> dict[tuple[str, str | None], Rate]:
     """Return the rate of all images, each counted once, of each metric and outcome."""
-    asked = {(claim.metric, claim.outcome): replace(claim, by=(_ALL,)) for claim in claims}
+    overall_claims = {(claim.metric, claim.outcome): replace(claim, by=(_ALL,)) for claim in claims}
     together = replace(
         predictions,
         attributes=pd.DataFrame({_ALL: _ALL}, index=predictions.attributes.index, dtype="str"),
         cluster=np.arange(len(predictions.y_pred)) if predictions.cluster is None else predictions.cluster,
         weight=np.ones(len(predictions.y_pred)) if predictions.weight is None else predictions.weight,
     )
-    answered = findings(replace(measurement, claims=tuple(asked.values())), together, {_ALL: (_ALL,)}, settings)
-    return {key: finding.overall for key, finding in zip(asked, answered, strict=True)}
+    answered = findings(replace(measurement, claims=tuple(overall_claims.values())), together, {_ALL: (_ALL,)}, settings)
+    return {key: finding.overall for key, finding in zip(overall_claims, answered, strict=True)}

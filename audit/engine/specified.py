@@ -14,6 +14,6 @@ def specified(
 ) -> list[list[Answered]]:
     """Return what was answered under every specification of each plan; those of the common kind are asked in one pass over the images."""
     points = [point.measurement for plan in probe.specifications for point in plan.specifications]
-    together = iter(alike([each for each in points if each.kind == COMMON_KIND]))
-    answered = iter([next(together) if each.kind == COMMON_KIND else answer(each) for each in points])
+    together = iter(alike([point for point in points if point.kind == COMMON_KIND]))
+    answered = iter([next(together) if point.kind == COMMON_KIND else answer(point) for point in points])
     return [[next(answered) for _ in plan.specifications] for plan in probe.specifications]

@@ -45,10 +45,10 @@ def given_texts(probe: Probe, what_ifs: Sequence[WhatIfPlan] = ()) -> GivenTexts
         for point in plan.specifications:
             texts = placed(_of_measurement(point.measurement))
             sets.append(TextSet("prompt-sensitivity", (plan.question,), point.preset, point.variant, texts))
-    sets += [replace(each, texts=placed(iter(given))) for each, given in kinds.prompts(probe.analyses)]
+    sets += [replace(text_set, texts=placed(iter(prompts))) for text_set, prompts in kinds.prompts(probe.analyses)]
     for what_if in what_ifs:
-        for method, given in what_if.texts().items():
-            sets.append(TextSet(method, (what_if.question,), "", "", placed(iter(given))))
+        for method, prompts in what_if.texts().items():
+            sets.append(TextSet(method, (what_if.question,), "", "", placed(iter(prompts))))
     return GivenTexts(tuple(places), _merged(sets))
 
 
@@ -61,10 +61,10 @@ class TextsToEmbed(NamedTuple):
     """Those that no message may name."""
 
 
-def texts_to_embed(given: Iterable[str], measurements: Iterable[Measurement], row_texts: pd.DataFrame | None) -> TextsToEmbed:
+def texts_to_embed(texts: Iterable[str], measurements: Iterable[Measurement], row_texts: pd.DataFrame | None) -> TextsToEmbed:
     """Return the texts that a probe gives, and those of the rows of its data."""
     of_rows = embedded_texts(measurements, row_texts)
-    return TextsToEmbed(sorted({*given, *of_rows}), {text for text, hidden in of_rows.items() if hidden})
+    return TextsToEmbed(sorted({*texts, *of_rows}), {text for text, hidden in of_rows.items() if hidden})
 
 
 def _of_measurement(measurement: Measurement) -> Iterator[str]:
@@ -77,9 +77,11 @@ def _of_measurement(measurement: Measurement) -> Iterator[str]:
 
 def _merged(sets: Sequence[TextSet]) -> tuple[TextSet, ...]:
     """Return each set that has texts once, with every question that it was asked for."""
-    found: dict[tuple[object, ...], TextSet] = {}
-    for each in sets:
-        key = (each.use, each.preset, each.variant, each.texts)
-        before = found.get(key, replace(each, questions=()))
-        found[key] = before if each.questions[0] in before.questions else replace(before, questions=(*before.questions, *each.questions))
-    return tuple(each for each in found.values() if each.texts)
+    merged: dict[tuple[object, ...], TextSet] = {}
+    for text_set in sets:
+        key = (text_set.use, text_set.preset, text_set.variant, text_set.texts)
+        before = merged.get(key, replace(text_set, questions=()))
+        merged[key] = (
+            before if text_set.questions[0] in before.questions else replace(before, questions=(*before.questions, *text_set.questions))
+        )
+    return tuple(text_set for text_set in merged.values() if text_set.texts)

@@ -35,9 +35,9 @@ def with_untrained_control(
         warnings = (*audited.result.warnings, Note("no_untrained_control"))
         return replace(audited, result=replace(audited.result, warnings=warnings))
     how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "stages": stages, "verify": verify}
-    found = audit(control, primary(probe), dataset, settings, **how).result
-    controls = map(_control, found.findings, planned_verdicts(found.findings))  # every question of it is planned
-    record = UntrainedControl(settings.seed, tuple(controls), found.verdict)
+    control_result = audit(control, primary(probe), dataset, settings, **how).result
+    controls = map(_control, control_result.findings, planned_verdicts(control_result.findings))  # every question of it is planned
+    record = UntrainedControl(settings.seed, tuple(controls), control_result.verdict)
     return replace(audited, result=replace(audited.result, untrained_control=record))
 
 
