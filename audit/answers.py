@@ -64,13 +64,13 @@ def answer_probabilities(
     """
     answer_of = [label_set.answers.get(label, label) for label in labels]
     shares = are_shares(scores) if shares is None else shares
-    found = np.zeros((len(scores), len(answers)))
-    for place, wanted in enumerate(answers):
+    probabilities = np.zeros((len(scores), len(answers)))
+    for position, wanted in enumerate(answers):
         columns = [k for k, answer in enumerate(answer_of) if answer == wanted]
         if columns:  # a true answer that no label stands for can never be given
             own = scores[:, columns].astype(float)
-            found[:, place] = of_any(own, shares=shares) if label_set.combine == "sum" else own.max(axis=1)
-    return found
+            probabilities[:, position] = of_any(own, shares=shares) if label_set.combine == "sum" else own.max(axis=1)
+    return probabilities
 
 
 def is_refusal(text: str) -> bool:

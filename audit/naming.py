@@ -47,7 +47,7 @@ ASKINGS = (order_name, instruction_name, repeats_name)
 
 def levels_of(attributes: Sequence[str], groups: Sequence[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """Return attribute -> its levels, in the order of the groups that the attributes make together."""
-    return {name: tuple(dict.fromkeys(group[place] for group in groups)) for place, name in enumerate(attributes)}
+    return {name: tuple(dict.fromkeys(group[position] for group in groups)) for position, name in enumerate(attributes)}
 
 
 def told_apart(names: Sequence[str], folders: Sequence[str]) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def told_apart(names: Sequence[str], folders: Sequence[str]) -> tuple[str, ...]:
     ('fake #1', 'fake #2')
     """
     shown = [f"{name} ({folder})" if folder and names.count(name) > 1 else name for name, folder in zip(names, folders, strict=True)]
-    return tuple(name if shown.count(name) == 1 else f"{name} #{place}" for place, name in enumerate(shown, 1))
+    return tuple(name if shown.count(name) == 1 else f"{name} #{number}" for number, name in enumerate(shown, 1))
 
 
 def natural_order(levels: Iterable[str]) -> tuple[str, ...]:

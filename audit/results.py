@@ -148,8 +148,8 @@ to_json, json_schema = _FILE.to_json, _FILE.json_schema
 def from_json(text: str) -> Results:
     """Return the results of a `results.json`, as `File.from_json` does; DataError if they do not fit together either."""
     results = _as_today(_FILE.from_json(text))
-    if found := next(_inconsistencies(results), None):
-        raise DataError("results.json does not fit together", why=found, fix="run the audit again")
+    if inconsistency := next(_inconsistencies(results), None):
+        raise DataError("results.json does not fit together", why=inconsistency, fix="run the audit again")
     return results
 
 
@@ -172,18 +172,21 @@ def _redecided(audit: AuditResult, alpha: float) -> tuple[Finding, ...]:
         return audit.findings
     ordered = sorted(gap.p for gap in old.values())
     # Benjamini-Hochberg, as `audit.statistics.multiplicity`, which records do not import.
-    scaled = [min(1.0, len(ordered) * p / place) for place, p in enumerate(ordered, 1)]
+    scaled = [min(1.0, len(ordered) * p / rank) for rank, p in enumerate(ordered, 1)]
     adjusted = dict(zip(ordered, [*accumulate(reversed(scaled), min)][::-1], strict=True))
-    return tuple(_signal(each, adjusted[each.gap.p], alpha, audit) if each.id in old and each.gap else each for each in audit.findings)
+    return tuple(
+        _signal(finding, adjusted[finding.gap.p], alpha, audit) if finding.id in old and finding.gap else finding
+        for finding in audit.findings
+    )
 
 
 def _signal(finding: Finding, p_adjusted: float, alpha: float, audit: AuditResult) -> Finding:
-    found = p_adjusted <= alpha
+    significant = p_adjusted <= alpha
     return replace(
         finding,
         gap=finding.gap and replace(finding.gap, p_adjusted=p_adjusted),
-        pairs=finding.pairs if found else (),
-        verdict="signal" if found and not audit.data.limited else "no signal",
+        pairs=finding.pairs if significant else (),
+        verdict="signal" if significant and not audit.data.limited else "no signal",
         exceeds_tolerance=False,
     )
 
@@ -197,19 +200,19 @@ def _inconsistencies(results: Results) -> Iterator[str]:
             yield f"a set of texts of {audit.model.name} names a text that is not there"
         for finding in audit.findings:
             yield from _of_finding(finding, audit)
-    for each in results.replicates:
-        yield from _of_replicates(each, results)
+    for replicates in results.replicates:
+        yield from _of_replicates(replicates, results)
 
 
 def _of_replicates(replicates: Replicates, results: Results) -> Iterator[str]:
-    if any(not 0 <= place < len(results.audits) for place in replicates.audits):
+    if any(not 0 <= number < len(results.audits) for number in replicates.audits):
         yield f"the replicates of {replicates.probe} name an audit that is not there"
         return
-    together = [results.audits[place] for place in replicates.audits]
-    asked = [{finding.id for finding in audit.findings} for audit in together]
-    for each in replicates.findings:
-        if not all(each.finding in ids for ids in asked) or {len(each.verdicts), len(each.gaps)} != {len(together)}:
-            yield f"the replicates of {replicates.probe} do not all have the question {each.finding}"
+    together = [results.audits[number] for number in replicates.audits]
+    finding_ids = [{finding.id for finding in audit.findings} for audit in together]
+    for gap in replicates.findings:
+        if not all(gap.finding in ids for ids in finding_ids) or {len(gap.verdicts), len(gap.gaps)} != {len(together)}:
+            yield f"the replicates of {replicates.probe} do not all have the question {gap.finding}"
 
 
 def _of_finding(finding: Finding, audit: AuditResult) -> Iterator[str]:

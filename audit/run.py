@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     if out is None:
         # Of a pattern such as answers/*.parquet the folder says more than the stars.
         models = [file.parent.name if "*" in file.stem else file.stem for file in request.predictions] or map(short_name, request.model)
-        chosen = [probes.get(each) if isinstance(each, str) else each for each in request.probe]
+        chosen = [probes.get(probe) if isinstance(probe, str) else probe for probe in request.probe]
         names = [probe.name for probe in chosen] or ["predictions"]
         out = default_directory(models, names, dt.datetime.now(dt.UTC))
     if arguments.check:
@@ -79,8 +79,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     names = [name for name in stages_of if request.what_if or name != "what-ifs"]
     with terminal.working(names, quiet=arguments.quiet, verbose=arguments.verbose) as stages:
         done = run_audit(replace(request, out=out, stages=stages))
-    found = "" if arguments.quiet else audit_lines(done.results, Screen.of(sys.stdout), verbose=arguments.verbose)
-    terminal.show(found, out / "report.html")
+    lines = "" if arguments.quiet else audit_lines(done.results, Screen.of(sys.stdout), verbose=arguments.verbose)
+    terminal.show(lines, out / "report.html")
     return done.exit_code
 
 

@@ -71,9 +71,11 @@ def four_faces(repeat: int = 1) -> Dataset:
 def gender_probe(dataset: Dataset) -> Probe:
     """Return a probe of one measurement on a data set: is the gender recognised, and who is called a woman, by race?"""
     labels = LabelSet("gender", ("Female", "Male"), {"Female": ("a woman",), "Male": ("a man",)})
-    asked = Measurement(
+    measurement = Measurement(
         "gender", "Is the gender recognised?", labels, "test v1",
         claims=(Claim("accuracy", ("race",)), Claim("selection_rate", ("race",), "woman", primary=False)),
         truth="gender", outcomes={"woman": ("Female",)},
     )  # fmt: skip
-    return Probe("faces", "Who is recognised?", lambda options: dataset, (asked,), "made by the test", "none", (), ("everything else",))
+    return Probe(
+        "faces", "Who is recognised?", lambda options: dataset, (measurement,), "made by the test", "none", (), ("everything else",)
+    )

@@ -25,9 +25,11 @@ SCORE = "score:"
 def notes_of_bins(table: pa.Table, cut: Collection[str]) -> list[Note]:
     """Return the notes of the columns of numbers that were cut before predictions were written, and have not been `cut` again."""
     recorded = json.loads((table.schema.metadata or {}).get(b"vlm_audit.bins", b"{}"))
-    found = {column: levels for each in recorded.values() for column, levels in each.items() if column in table.column_names}
+    by_column = {column: levels for columns in recorded.values() for column, levels in columns.items() if column in table.column_names}
     return [
-        Note(BINNED, {"column": column, "levels": tuple(levels), "quantiles": 0}) for column, levels in found.items() if column not in cut
+        Note(BINNED, {"column": column, "levels": tuple(levels), "quantiles": 0})
+        for column, levels in by_column.items()
+        if column not in cut
     ]
 
 
@@ -55,8 +57,8 @@ def scores_of(table: pa.Table, labels: Group, what: str) -> Float[np.ndarray, "n
         columns = columns if len(columns[0]) else []
         complete = all(len(column) == len(labels) * len(table) for column in columns)
     else:
-        found = [table[SCORE + label] for label in labels if SCORE + label in table.column_names]
-        columns = [column for column in found if column.null_count < len(table)]
+        present = [table[SCORE + label] for label in labels if SCORE + label in table.column_names]
+        columns = [column for column in present if column.null_count < len(table)]
         complete = len(columns) in (0, len(labels)) and not any(column.null_count for column in columns)
     if not complete:
         raise DataError(f"{what} are not one a label", why=f"its labels are {', '.join(labels)}", fix="run the audit again")

@@ -50,5 +50,5 @@ class File(Generic[T]):
             return self._adapter.validate_python(fields)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise DataError(f"{self.name} does not follow its schema at {place}", why=first["msg"], fix=self.fix) from error
+            location = ".".join(str(part) for part in first["loc"])
+            raise DataError(f"{self.name} does not follow its schema at {location}", why=first["msg"], fix=self.fix) from error

@@ -65,20 +65,24 @@ class Responsiveness:
     against_constant: AgainstConstant | None
 
 
-def recognises_nothing(found: Iterable[Responsiveness | None]) -> bool:
+def recognises_nothing(records: Iterable[Responsiveness | None]) -> bool:
     """Whether answers can be checked in some measurements, and fail in all of those: no better than one answer for every image, or a guess.
 
     Where every one of these has one answer for all images, that is what a reader must know, and not this.
     """
-    checked = {_recognised(each) for each in found if each and (each.against_constant or each.code in ("looks", "no better", "undecided"))}
+    checked = {
+        _recognised(record)
+        for record in records
+        if record and (record.against_constant or record.code in ("looks", "no better", "undecided"))
+    }
     return bool(checked & {"no better", "varies"}) and not checked & {"looks", "undecided", None}
 
 
-def _recognised(found: Responsiveness) -> Look | None:
+def _recognised(record: Responsiveness) -> Look | None:
     """Return the look of a measurement; "looks" where answers that follow the truth recognise more of each true answer than a guess."""
-    against = found.against_constant
+    against = record.against_constant
     recall = None if against is None else against.recall_above_guess
-    return "looks" if found.code == "varies" and recall is not None and recall >= RECOGNISED_RECALL else found.code
+    return "looks" if record.code == "varies" and recall is not None and recall >= RECOGNISED_RECALL else record.code
 
 
 @record
