@@ -9,6 +9,8 @@ from importlib import import_module
 from types import ModuleType, SimpleNamespace
 from typing import Any, Generic, TypeVar
 
+from reports.text.analyses import analysis_modules
+
 T = TypeVar("T")
 
 
@@ -33,6 +35,12 @@ def sections_in(package: ModuleType) -> tuple[Section[Any], ...]:
     modules = [import_module(f"{package.__name__}.{module.name}") for module in pkgutil.iter_modules(package.__path__)]
     modules.sort(key=lambda module: (module.PLACE, module.__name__))
     return tuple(Section(module.TITLE, module.__name__.removeprefix("reports.").replace(".", "/"), module.view) for module in modules)
+
+
+def analysis_sections() -> tuple[Section[Any], ...]:
+    """Return the section of each analysis, by its `PLACE`: its view has a `TITLE` and a `view`, its folder a template of its name."""
+    views = sorted(analysis_modules("view").items(), key=lambda item: (item[1].PLACE, item[0]))
+    return tuple(Section(view.TITLE, f"analyses/{name}/{name}", view.view) for name, view in views)
 
 
 def shown_sections(sections: Iterable[Section[T]], facts: T, key: str = "") -> tuple[SimpleNamespace, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from audit.records.comparison import Change, Comparison, Comparisons, Point, Series, Trajectory
 from audit.results import Results
 from reports.exports.tables import ENDS, FINDING, QUESTION, RATE, SIDES, changes_table, gaps_table, rates_table, replicates_table
-from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
+from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 if TYPE_CHECKING:
     import pandas as pd

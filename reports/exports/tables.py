@@ -12,9 +12,9 @@ from audit.predictions.bins import binned_levels
 from audit.records.comparison import Comparisons, PairedModels
 from audit.records.finding import Finding
 from audit.results import AuditResult, Results
-from reports.exports import analyses
-from reports.exports.tidy import AUDIT, Columns, TidyTable, tidy
+from reports.text.analyses import analysis_modules
 from reports.text.numbers import clean
+from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 _FORMULA = frozenset("=+-@|%\N{MINUS SIGN}")
 """A cell that begins like this is run as a formula by spreadsheets, also in its full-width, small or raised form (NFKC)."""
@@ -72,8 +72,14 @@ def csv_tables(results: Results) -> dict[str, str]:
         made["changes"] = changes_table(results.paired_models)
     if results.replicates:
         made["replicates"] = replicates_table(results)
-    made |= analyses.analysis_tables(results)
+    made |= analysis_tables(results)
     return {f"{name}.csv": csv_text(*table) for name, table in made.items()}
+
+
+def analysis_tables(results: Results) -> dict[str, TidyTable]:
+    """Return name -> table of every kind of analysis that some audit has."""
+    views = analysis_modules("view")
+    return {name: view.table(results) for name, view in views.items() if any(getattr(audit, view.FIELD) for audit in results.audits)}
 
 
 def rates_table(results: Results) -> TidyTable:

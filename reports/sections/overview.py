@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from reports.sections.context import AuditContext, PlacedFinding
+from reports.context import AuditContext, PlacedFinding
 from reports.text import phrases
 from reports.text.headline import headline_of, interval_level, question
 from reports.text.order import by_severity

@@ -9,7 +9,7 @@ from audit.records.comparison import GapEnds, PairChange
 from audit.records.evidence import Estimate
 from audit.records.finding import Contrast, Finding, Gap, LeadingPair, PairedFinding, Rate
 from audit.records.replicates import MeanGap
-from audit.types import Group, ModelRecord
+from audit.types import Group, ModelRecord, Settings
 from reports.text.numbers import (
     NOT_ESTIMABLE,
     count,
@@ -290,3 +290,11 @@ def paired_title(paired: PairedFinding) -> str:
     """Return what was changed: ``gender: man → woman``, and the outcome that was asked about."""
     outcome = f" (‘{paired.outcome}’)" if paired.outcome else ""
     return f"{attributes([paired.attribute])}: {paired.first} → {paired.second}{outcome}"
+
+
+def left_out_sentence(left_out: Sequence[tuple[str, int]], settings: Settings) -> str:
+    """Return the groups whose images are not in a gallery; empty without any."""
+    if not left_out:
+        return ""
+    named = some([f"{group((level,))} ({count(n)})" for level, n in left_out])
+    return f"Left out, with fewer than {count(settings.min_group_size)} images or an unknown value: {named}."

@@ -14,8 +14,7 @@ from pathlib import Path
 
 PACKAGES = ("audit", "probes", "reports", "contrastive", "strictio")
 INTERCHANGEABLE = {
-    "analyse", "analyse_external", "audit", "check", "compare", "extra_pictures", "get", "load", "main", "names", "parser", "predict",
-    "prompts", "read", "render", "run", "view", "write",
+    "audit", "check", "compare", "get", "load", "main", "names", "parser", "predict", "read", "render", "run", "view", "write",
 }  # fmt: skip
 """Functions whose module says whose they are."""
 ROOT = Path(__file__).parents[2]
@@ -61,7 +60,9 @@ def defined_twice(trees: dict[Path, ast.Module]) -> list[str]:
         side = path.parts[0] if path.parts[0] in ("contrastive", "strictio") else "audit"
         for node in tree.body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and node.name not in INTERCHANGEABLE:
-                place = module_name(path) if isinstance(node, ast.ClassDef) else str(path.parent)
+                # The folders of analyses have one interface.
+                folder = path.parents[1] if "analyses" in path.parts else path.parent
+                place = module_name(path) if isinstance(node, ast.ClassDef) else str(folder)
                 places[side, node.name].add(place)
     return [f"{name}: {', '.join(sorted(where))}" for (_, name), where in sorted(places.items()) if len(where) > 1]
 

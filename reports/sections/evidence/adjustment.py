@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from audit.records.evidence import Adjusted
 from reports.charts.tracks import TrackRow, TrackTable, change_track, signed_ends, signed_ticks
-from reports.sections.context import AuditContext, PlacedFinding
+from reports.context import AuditContext, PlacedFinding
 from reports.text import evidence, phrases
 from reports.text.numbers import decimals, number, p_value
 

@@ -12,7 +12,7 @@ from audit.records.inputs import MeasurementRecord
 from audit.results import AuditResult
 from audit.statistics.counts.crosstab import Crosstab, crosstab
 from audit.types import UNKNOWN, Settings
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.numbers import count, number

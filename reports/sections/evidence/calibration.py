@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from audit.records.evidence import Calibration, GroupCalibration
 from audit.records.inputs import MeasurementRecord
 from reports.charts.panels import reliability_panel
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.table import Row, Table, only_the_ends
 from reports.text import phrases
 from reports.text.numbers import count, percent

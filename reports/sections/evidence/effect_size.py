@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.records.evidence import EffectSize
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.table import Row, Table
 from reports.text import evidence, phrases
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.records.evidence import EqualizedOdds
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.table import Table, headers, table_rows
 from reports.text import phrases
 from reports.text.numbers import NOT_ESTIMABLE, p_value

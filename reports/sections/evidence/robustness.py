@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from audit.records.label_noise import NoisePoint
 from audit.results import AuditResult
-from reports.sections.context import AuditContext, PlacedFinding
+from reports.context import AuditContext, PlacedFinding
 from reports.text import evidence
 from reports.text.numbers import percent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.records.evidence import GroupSpread, ScoreSpread
 from reports.charts.tracks import TrackRow, TrackTable, spread_track
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.text import phrases
 from reports.text.numbers import count, number
 

@@ -8,7 +8,7 @@ from audit.records.finding import Finding, TruthShare
 from audit.types import UNKNOWN
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, pair_track
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.text import phrases
 from reports.text.numbers import count, difference, number, percent
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from audit.records.evidence import Estimate, ThresholdCurve
 from reports.charts.forest import axis
 from reports.charts.panels import threshold_panel
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.table import Row, Table, only_the_ends
 from reports.text import phrases
 from reports.text.numbers import NOT_ESTIMABLE, count, decimals, percent, points

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from audit.naming import natural_order
 from audit.records.finding import Finding
 from audit.records.inputs import DataRecord
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.notes import sentence

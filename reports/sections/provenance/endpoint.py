@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from audit.records.finding import Rate
 from audit.records.inputs import EndpointRecord
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.detail import endpoint as words

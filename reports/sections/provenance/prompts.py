@@ -11,7 +11,7 @@ from audit.naming import natural_order
 from audit.records.inputs import MeasurementRecord, RowTexts, TextSet
 from audit.results import AuditResult, Results
 from audit.types import Group
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.table import Columns, Table, headers, table_rows
 from reports.text.what_if import NAMES
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from audit.records.finding import Finding
 from audit.types import Group
 from reports.charts.groups import groups_chart
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.text.gates import gate_chips
 from reports.text.headline import beyond_the_rest, captions, choices_sentence, headline_of, tiles_of
 

@@ -9,7 +9,7 @@ from audit.records.finding import Contrast, Finding, Rate, TruthShare
 from audit.types import Group
 from reports.charts.grids import heat_map
 from reports.charts.groups import LABELLED, groups_chart
-from reports.sections.context import AuditContext, PlacedFinding
+from reports.context import AuditContext, PlacedFinding
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import phrases, sentences
 from reports.text.detail import found

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from audit.records.finding import PairedFinding
 from reports.charts.tracks import TrackRow, TrackTable, difference_track, signed_ends, signed_ticks
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.text import phrases
 from reports.text.numbers import count, difference, in_words, p_value, rate
 

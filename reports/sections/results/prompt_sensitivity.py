@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from audit.records.finding import SpecificationCurve, SpecificationPoint
 from reports.charts.grids import in_order
 from reports.charts.tracks import TrackRow, TrackTable, difference_track, signed_ends, signed_ticks
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.text import phrases
 from reports.text.numbers import difference, p_value
 

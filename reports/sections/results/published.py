@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from audit.records.finding import Rate
 from audit.types import PublishedRow
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 
 
 def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from audit.records.finding import Finding
 from audit.types import Group
 from reports.charts.gaps import gap_marks, gaps_axis
-from reports.sections.context import AuditContext, PlacedFinding
+from reports.context import AuditContext, PlacedFinding
 from reports.text import phrases
 from reports.text.evidence import shift_tag
 from reports.text.headline import affected, captions, question

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.text import sentences
 from reports.text.headline import left_out_by_rule, signal_sentence
 from reports.text.order import strongest_signals

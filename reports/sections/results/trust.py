@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.text.detail.trust import trust_lines
 from reports.text.notes import sentence
 

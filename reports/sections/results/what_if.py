@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from audit.records.what_if import Frontier, WhatIf, WhatIfs
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, change_track
-from reports.sections.context import AuditContext
+from reports.context import AuditContext
 from reports.text import phrases
 from reports.text import what_if as text
 from reports.text.notes import sentence

@@ -15,7 +15,7 @@ from audit.measure.zero_shot import cosine_scores
 from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe
 from audit.types import Dataset, Probe, Settings
-from reports.text.analyses.association import asked_sentence, association_title, method_sentence
+from reports.analyses.association.words import asked_sentence, association_title, method_sentence
 from reports.text.notes import sentence
 from tests.audit.analyses.test_ranking import gallery, noise, pictures
 from tests.support.analyses import analysed, probe_of

@@ -13,7 +13,7 @@ from audit.analyses.few_shot.record import DrawnRate
 from audit.errors import UsageError
 from audit.testing import FakeEncoder
 from audit.types import Claim, Dataset, Embeddings, LabelSet, Measurement, Predictions, Probe, Settings
-from reports.text.analyses.few_shot import interval_over_draws
+from reports.analyses.few_shot.words import interval_over_draws
 
 LABELS = LabelSet("things", ("boat", "car"), {"boat": ("a boat",), "car": ("a car",)})
 ROLE = Measurement("thing", "What is it?", LABELS, "p v1", (Claim("accuracy", ("region",)),), truth="thing")

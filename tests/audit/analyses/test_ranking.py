@@ -14,7 +14,7 @@ from audit.errors import UsageError
 from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe, png
 from audit.types import UNKNOWN, Dataset, Settings
-from reports.text.analyses.ranking import not_judged_sentence
+from reports.analyses.ranking.words import not_judged_sentence
 from reports.text.notes import sentence
 from tests.audit.measure.asked.test_interview import FakeAnswerer
 from tests.support.analyses import analysed, probe_of

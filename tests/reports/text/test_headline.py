@@ -13,7 +13,7 @@ from reports.text import phrases
 from reports.text.headline import headline_of, left_out_by_rule, question, statement, tiles_of
 from reports.text.headline.differences import ends, size_sentence
 from reports.text.headline.unanswered import commonest
-from tests.reports.sections.analyses.test_association import FOUND, NONE
+from tests.reports.analyses.test_association import FOUND, NONE
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import report_samples as samples
 

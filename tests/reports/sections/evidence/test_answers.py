@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from audit.records.counts import CountRecord
+from reports.context import audit_contexts
 from reports.render import render
-from reports.sections.context import audit_contexts
 from reports.sections.evidence import answers
 from reports.table import Row
 from tests.support import report_samples as samples

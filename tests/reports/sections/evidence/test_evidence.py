@@ -9,8 +9,8 @@ from audit.records import evidence as facts
 from audit.records.evidence import Estimate, FindingEvidence, MeasurementEvidence
 from audit.types import Claim
 from reports.charts import panels
+from reports.context import audit_contexts
 from reports.render import render
-from reports.sections.context import audit_contexts
 from reports.sections.evidence import adjustment, controls, effect_size, robustness, thresholds
 from reports.text import evidence, numbers, phrases, sentences
 from tests.support import report_samples as samples

@@ -6,9 +6,9 @@ import pytest
 
 from audit.records.inputs import EndpointRecord, EndpointVersion, Responsiveness
 from audit.types import Settings
+from reports.context import audit_contexts
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal.audits import audit_lines
-from reports.sections.context import audit_contexts
 from reports.sections.provenance.endpoint import view
 from reports.sections.results import answer
 from reports.text.headline import headline_of

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from audit.types import Claim, Exclusion, Note
+from reports.context import audit_contexts
 from reports.render import render
-from reports.sections.context import audit_contexts
 from reports.sections.provenance import limits
 from reports.sections.results import details, exploratory, trust
 from tests.support import report_samples as samples

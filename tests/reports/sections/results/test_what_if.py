@@ -10,10 +10,10 @@ from audit.records.gates import GateCheck, GateResult
 from audit.records.what_if import CONTENT, Refused
 from audit.results import from_json, to_json
 from audit.types import Note
+from reports.context import audit_contexts
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal.audits import audit_lines
 from reports.render import render
-from reports.sections.context import audit_contexts
 from reports.sections.results import what_if as section_module
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.reasons import FEWEST_CLUSTERS

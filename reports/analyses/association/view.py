@@ -1,0 +1,117 @@
+"""Associations: whose images are nearer to which words, beside what shuffled groups give; and the CSV table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from audit.analyses.association.record import AssociatedGroup, AssociationTest
+from audit.results import Results
+from audit.types import Settings
+from reports.analyses.association import words
+from reports.charts.forest import axis
+from reports.charts.tracks import TrackRow, TrackTable, chance_track
+from reports.context import AuditContext
+from reports.table import Row, Table
+from reports.text import phrases
+from reports.text.numbers import count, decimal, p_value
+from reports.text.phrases import left_out_sentence
+from reports.tidy import AUDIT, Columns, TidyTable, tidy
+
+TITLE, PLACE = "Who is near to which words", 20
+MOST_WORDS = 10
+"""Words and groups of a chart; the table and the CSV file have all."""
+_COLUMNS = ("d", "By chance", "Difference in cosine", "Adjusted p")
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the associations of an audit; None without any."""
+    found, settings = context.audit.associations, context.results.settings
+    if not found:
+        return None
+    return SimpleNamespace(
+        asked=words.asked_sentence(found),
+        result=words.association_result(context.audit, settings),
+        reading=words.READING,
+        charts=(
+            *(_view(each, settings) for each in found if each.groups and each.second),
+            *(_concepts(tests, settings) for tests in _by_question(found) if tests[0].groups),
+        ),
+        # Of many words by one attribute, one reason.
+        without=tuple(dict.fromkeys(text for each in found if (text := words.why_not(each)))),
+        method=words.method_sentence(found),
+    )
+
+
+def _view(each: AssociationTest, settings: Settings) -> SimpleNamespace:
+    ends = [value for group in each.groups if group.chance for value in (group.effect_size or 0.0, group.chance.low, group.chance.high)]
+    ticks = axis(min(0.0, *ends), max(0.0, *ends)) if ends else axis(-1.0, 1.0)
+    scale = (f"{decimal(ticks[0], 2)}, ‘{each.second}’", f"‘{each.first}’, {decimal(ticks[-1], 2)}")
+    rows = tuple(_row(group, ticks) for group in sorted(each.groups, key=lambda group: -(group.effect_size or 0.0)))
+    return SimpleNamespace(
+        title=words.association_title(each),
+        folded=not any(group.verdict == "signal" for group in each.groups),
+        chart=TrackTable(phrases.stopped(each.question), "Group", scale, _COLUMNS, rows),
+        left_out=left_out_sentence(each.left_out, settings),
+        all=None,
+    )
+
+
+def _by_question(found: Sequence[AssociationTest]) -> tuple[tuple[AssociationTest, ...], ...]:
+    """Return the words of each question by each attribute, together."""
+    together: dict[tuple[str, str], list[AssociationTest]] = {}
+    for each in found:
+        if not each.second:
+            together.setdefault((each.question, each.attribute), []).append(each)
+    return tuple(map(tuple, together.values()))
+
+
+def _concepts(tests: Sequence[AssociationTest], settings: Settings) -> SimpleNamespace:
+    """Return the chart of the words that are farthest beyond chance, or from 0, and the table of all."""
+    pairs = [(test, group) for test in tests for group in test.groups]
+    pairs.sort(key=lambda pair: (pair[1].p_adjusted, -abs(pair[1].effect_size or 0.0)))
+    shown = pairs[:MOST_WORDS]
+    bands = [(group.effect_size or 0.0, group.chance.low, group.chance.high) for _, group in shown if group.chance]
+    ends = [value for band in bands for value in band]
+    ticks = axis(min(0.0, *ends), max(0.0, *ends)) if ends else axis(-1.0, 1.0)
+    shown.sort(key=lambda pair: (pair[1].group, -(pair[1].effect_size or 0.0)))
+    rows = tuple(_row(group, ticks, test.first) for test, group in shown)
+    return SimpleNamespace(
+        title=words.association_title(tests[0]),
+        folded=not any(group.verdict == "signal" for _, group in pairs),
+        chart=TrackTable(
+            words.concepts_caption(tests), "Word, group", (f"{decimal(ticks[0], 2)}, farther", f"nearer, {decimal(ticks[-1], 2)}"),
+            _COLUMNS, rows,
+        ),
+        left_out=left_out_sentence(tests[0].left_out, settings),
+        all=_every(tests),
+    )  # fmt: skip
+
+
+def _every(tests: Sequence[AssociationTest]) -> Table:
+    title = f"{words.association_title(tests[0])}: d of every word and group, adjusted p in brackets"
+    rows = (Row((test.first, *(f"{decimal(g.effect_size, 2)} ({p_value(g.p_adjusted)})" for g in test.groups))) for test in tests)
+    groups = (f"{phrases.group((group.group,))}, n\u00a0=\u00a0{count(group.n)}" for group in tests[0].groups)
+    return Table(title, title, ("Word", *groups), tuple(rows))
+
+
+def _row(group: AssociatedGroup, ticks: tuple[float, ...], word: str = "") -> TrackRow:
+    known = group.effect_size is not None and group.chance is not None
+    track = chance_track(group.effect_size or 0.0, group.chance, ticks, hot=group.verdict == "signal") if known and group.chance else ()
+    cells = (decimal(group.effect_size, 2), words.by_chance(group), decimal(group.difference), p_value(group.p_adjusted))
+    name, n = phrases.group((group.group,)), f"n\u00a0=\u00a0{count(group.n)}"
+    return TrackRow(word or name, track, cells, f"{name}, {n}" if word else n)
+
+
+FIELD = "associations"
+_ASSOCIATION: Columns = {
+    **{name: f"test.{name}" for name in ("question", "attribute", "first", "second")},
+    **{name: f"group.{name}" for name in ("group", "n", "difference", "effect_size")}, "chance_low": "group.chance.low",
+    "chance_high": "group.chance.high", **{name: f"group.{name}" for name in ("p", "p_adjusted", "verdict")},
+}  # fmt: skip
+
+
+def table(results: Results) -> TidyTable:
+    """Return one row a group of each association; a positive effect size is nearer to the first words."""
+    rows = ((audit, {"test": test, "group": group}) for audit in results.audits for test in audit.associations for group in test.groups)
+    return tidy((AUDIT, _ASSOCIATION), rows)

@@ -1,0 +1,149 @@
+"""Counterfactual sets: answers that change with the person beside answers that change with nothing, and which way they shift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from audit.analyses.counterfactual_sets.record import CounterfactualSets, MemberPair
+from audit.results import Results
+from reports.analyses.counterfactual_sets import words
+from reports.charts.forest import axis, tick_texts
+from reports.charts.tracks import TrackRow, TrackTable, baseline_track, difference_track, signed_ends, signed_ticks
+from reports.context import AuditContext
+from reports.table import Row, Table
+from reports.text.numbers import count, decimal, difference, number, p_value
+from reports.tidy import AUDIT, Columns, TidyTable, tidy
+
+TITLE, PLACE = "Same scene, another person", 8
+MOST_PAIRS = 6
+"""Rows of the chart of directions that are open; the others are folded."""
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the counterfactual sets of an audit; None without any."""
+    found = [each for each in context.audit.counterfactual_sets if each.sets]
+    if not context.audit.counterfactual_sets:
+        return None
+    pairs = sorted(((each, pair) for each in found for pair in each.pairs), key=_significance)
+    ends = [end for _, pair in pairs for end in (pair.net.low, pair.net.high)]
+    ticks = signed_ticks(ends) if ends else ()
+    judged = any(each.reason is None for each in found)
+    return SimpleNamespace(
+        asked=words.ASKED,
+        result=words.sets_result(context.audit, context.results.settings),
+        reading=words.READING if found else "",
+        direction=words.DIRECTION if pairs else "",
+        changes=_changes(found) if found else None,
+        shifts=_shifts(pairs[:MOST_PAIRS], ticks) if pairs else None,
+        rest=_shifts(pairs[MOST_PAIRS:], ticks) if pairs[MOST_PAIRS:] else None,
+        rest_title=f"The other {count(len(pairs) - MOST_PAIRS)} comparisons" if pairs[MOST_PAIRS:] else "",
+        harmless=_harmless(found),
+        members=_members(found),
+        without=tuple(filter(None, map(words.not_judged, context.audit.counterfactual_sets))),
+        method=words.method(found) if judged else "",
+    )
+
+
+def _significance(named: tuple[CounterfactualSets, MemberPair]) -> tuple[bool, float, float]:
+    each, pair = named
+    return each.reason is not None, min(pair.net_p_adjusted, pair.shift_p_adjusted), -abs(pair.net.value)
+
+
+def _changes(found: Sequence[CounterfactualSets]) -> TrackTable:
+    shown = [end for each in found for end in (each.differing, each.harmless and each.harmless.rate) if end]
+    ticks = axis(0.0, max(0.01, *(end.high for end in shown)))
+    columns = ("Another person", "Harmless change", "Excess, points", "Adjusted p", "Sets")
+    questions = [each.question for each in found]
+    rows = tuple(
+        _change(each, ticks, "" if i and questions[i - 1] == each.question else words.asked_in_full(each)) for i, each in enumerate(found)
+    )
+    ends = ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%")
+    return TrackTable("How often the answer changes", "Changed", ends, columns, rows)
+
+
+def _change(each: CounterfactualSets, ticks: tuple[float, ...], above: str) -> TrackRow:
+    baseline = each.harmless
+    hot = baseline is not None and baseline.verdict == "signal"
+    track = baseline_track(each.differing, baseline.rate if baseline else None, ticks, hot=hot) if each.differing else ()
+    cells = (
+        words.estimate(each.differing), words.estimate(baseline and baseline.rate),
+        number(baseline.excess, 1, signed=True) if baseline else "",
+        p_value(baseline.p_adjusted) if baseline and each.reason is None else "not judged", words.sizes(each),
+    )  # fmt: skip
+    return TrackRow(words.changed(each), track, cells, faint=each.reason is not None, above=above)
+
+
+def _shifts(pairs: Sequence[tuple[CounterfactualSets, MemberPair]], ticks: tuple[float, ...]) -> TrackTable:
+    columns = ("Net difference, points", "Only first", "Only second", "Adjusted p", "Shift of probability, points", "Adjusted p of it")
+    rows = tuple(_shift(each, pair, ticks) for each, pair in pairs)
+    return TrackTable("In which direction it changes", "First and second", signed_ends(ticks), columns, rows)
+
+
+def _shift(each: CounterfactualSets, pair: MemberPair, ticks: tuple[float, ...]) -> TrackRow:
+    net, judged = pair.net, each.reason is None
+    track = difference_track(net.value, net.low, net.high, ticks, hot=pair.verdict == "signal")
+    known = pair.shift_low is not None
+    cells = (
+        difference(net.value, net.low, net.high), count(pair.only_first), count(pair.only_second),
+        p_value(pair.net_p_adjusted) if judged else "not judged",
+        difference(pair.shift, pair.shift_low, pair.shift_high) if known else number(pair.shift, 1, signed=True),
+        p_value(pair.shift_p_adjusted) if judged else "not judged",
+    )  # fmt: skip
+    return TrackRow(f"{pair.first}, {pair.second}", track, cells, f"‘{each.outcome}’", faint=not judged)
+
+
+def _harmless(found: Sequence[CounterfactualSets]) -> Table | None:
+    known = [(each, each.harmless) for each in found if each.harmless]
+    if not known:
+        return None
+    columns = ("Question", *(change.name for change in known[0][1].changes), "Sets")
+    rows = tuple(
+        Row((f"{words.asked_in_full(each)} {words.changed(each)}", *words.harmless_cells(base), count(base.sets))) for each, base in known
+    )
+    title = "Answers that a harmless change turns"
+    return Table(title, title, columns, rows)
+
+
+def _members(found: Sequence[CounterfactualSets]) -> Table | None:
+    known = [(each, each.members_differ) for each in found if each.members_differ]
+    if not known:
+        return None
+    title = "Sets of more than two members"
+    columns = ("Question", "Sets that flip", "Cochran’s Q", "Adjusted p of Q", "Adjusted p of probabilities")
+    rows = tuple(
+        Row(
+            (
+                f"{words.asked_in_full(each)} {words.changed(each)}",
+                words.estimate(each.flip_rate),
+                f"{decimal(test.cochran_q, 1)} ({test.freedom} degrees of freedom)",
+                *(p_value(p) if each.reason is None else "not judged" for p in (test.q_p_adjusted, test.score_p_adjusted)),
+            )
+        )
+        for each, test in known
+    )
+    return Table(title, title, columns, rows)
+
+
+FIELD = "counterfactual_sets"
+_SETS: Columns = {
+    **{name: name for name in ("question", "attribute", "outcome", "cluster_attribute", "clusters", "sets", "incomplete", "reason")},
+    "flips": "flips", "flip_rate": "flip_rate.value", "differing": "differing.value", "differing_low": "differing.low",
+    "differing_high": "differing.high", "harmless": "harmless.rate.value", "harmless_low": "harmless.rate.low",
+    "harmless_high": "harmless.rate.high", "excess": "harmless.excess", "excess_p": "harmless.p",
+    "excess_p_adjusted": "harmless.p_adjusted",
+    "excess_verdict": "harmless.verdict", "cochran_q": "members_differ.cochran_q", "q_p": "members_differ.q_p",
+    "q_p_adjusted": "members_differ.q_p_adjusted", "score_p": "members_differ.score_p",
+    "score_p_adjusted": "members_differ.score_p_adjusted",
+}  # fmt: skip
+_PAIR: Columns = {
+    **{name: name for name in ("first", "second", "only_first", "only_second")},
+    "net": "net.value", "net_low": "net.low", "net_high": "net.high",
+    **{name: name for name in ("net_p", "net_p_adjusted", "shift", "shift_low", "shift_high", "shift_p", "shift_p_adjusted", "verdict")},
+}  # fmt: skip
+
+
+def table(results: Results) -> TidyTable:
+    """Return one row a pair of members; what is of a whole set repeats in each of its rows."""
+    rows = ((audit, each, pair) for audit in results.audits for each in audit.counterfactual_sets for pair in each.pairs)
+    return tidy((AUDIT, _SETS, _PAIR), rows)

@@ -1,0 +1,100 @@
+"""Few-shot probes: accuracy of each group over the images that were learned from, beside zero-shot; and the CSV table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from audit.analyses.few_shot.record import DrawnRate, FewShot, Shots
+from audit.results import Results
+from reports.analyses.few_shot import words
+from reports.charts.forest import axis
+from reports.charts.tracks import TrackRow, TrackTable, range_track
+from reports.context import AuditContext
+from reports.text import phrases
+from reports.text.numbers import count, p_value, percent
+from reports.tidy import AUDIT, Columns, TidyTable, tidy
+
+TITLE, PLACE = "What a few examples teach", 17
+_TICKS = tuple(axis(0.0, 1.0))
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the few-shot probes of an audit; None without any."""
+    found = context.audit.few_shot
+    if not found:
+        return None
+    learned = [each for each in found if each.shots]
+    return SimpleNamespace(
+        asked=words.ASKED,
+        result=words.few_shot_result(context.audit, context.results.settings),
+        reading=words.READING,
+        charts=tuple(map(_titled, learned, _folded(learned))),
+        without=tuple(filter(None, map(words.nothing_learned, found))),
+        method=words.few_shot_method(found),
+    )
+
+
+def _folded(learned: Sequence[FewShot]) -> list[bool]:
+    """Return which charts are folded: those without a signal, but for the first where none has one."""
+    plain = [not any(one.verdict == "signal" for one in each.conditions.results) if each.conditions else True for each in learned]
+    return [*(place > 0 for place in range(len(learned)))] if all(plain) else plain
+
+
+def _titled(each: FewShot, folded: bool) -> SimpleNamespace:
+    return SimpleNamespace(title=words.few_shot_title(each), chart=_chart(each), fewer=words.fewer_sentence(each), folded=folded)
+
+
+def _chart(each: FewShot) -> TrackTable:
+    ends = ("0\u00a0%", "100\u00a0%")
+    columns = ("Accuracy", "Interval over draws", "Draws", "Adjusted p of unequal gains")
+    rows = [*_zero_shot(each), *(row for shots in each.shots for row in _rows(each, shots))]
+    return TrackTable(words.few_shot_caption(each), "Learned from, group", ends, columns, tuple(rows))
+
+
+def _zero_shot(each: FewShot) -> list[TrackRow]:
+    rates = each.conditions.baseline_by_group if each.conditions else ()
+    drawn = [DrawnRate(rate.group[0], rate.n, rate.value, rate.value, rate.value) for rate in rates if rate.value is not None]
+    return [_row(rate, "Zero-shot" if place == 0 else "", "") for place, rate in enumerate(drawn)]
+
+
+def _rows(each: FewShot, shots: Shots) -> list[TrackRow]:
+    results = each.conditions.results if each.conditions else ()
+    p = next((one.p_adjusted for one in results if one.condition.strength == shots.shots), None)
+    shown = "" if p is None else p_value(p)
+    return [
+        _row(rate, words.shots_heading(shots) if place == 0 else "", shown if place == 0 else "")
+        for place, rate in enumerate(shots.by_group)
+    ]
+
+
+def _row(rate: DrawnRate, above: str, p: str) -> TrackRow:
+    draws = "" if rate.lowest == rate.highest else f"{percent(rate.lowest)} to {percent(rate.highest)}"
+    track = range_track(rate.mean, rate.lowest, rate.highest, _TICKS)
+    return TrackRow(
+        phrases.group((rate.group,)),
+        track,
+        (percent(rate.mean), words.interval_over_draws(rate), draws, p),
+        f"n\u00a0=\u00a0{count(rate.n)}",
+        above=above,
+    )
+
+
+FIELD = "few_shot"
+_FEW_SHOT: Columns = {
+    **{name: f"learned.{name}" for name in ("question", "measurement", "attribute", "classes", "train", "held_out", "test", "draws")},
+    **{name: f"shots.{name}" for name in ("shots", "strength", "images")},
+    **{name: f"rate.{name}" for name in ("group", "n", "mean", "lowest", "highest", "low", "high")},
+}
+
+
+def table(results: Results) -> TidyTable:
+    """Return one row for each number of images and group; no shots: all images were learned from."""
+    rows = (
+        (audit, {"learned": learned, "shots": shots, "rate": rate})
+        for audit in results.audits
+        for learned in audit.few_shot
+        for shots in learned.shots
+        for rate in shots.by_group
+    )
+    return tidy((AUDIT, _FEW_SHOT), rows)

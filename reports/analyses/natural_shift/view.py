@@ -1,0 +1,102 @@
+"""Natural shifts: each group's accuracy in the standard condition and in the others, and what other models predict; and the CSV table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from audit.analyses.natural_shift.record import NaturalShift, ShiftedRate, ShiftResult
+from audit.records.base import Estimate
+from audit.results import Results
+from reports.analyses.natural_shift import words
+from reports.charts.forest import axis, tick_texts
+from reports.charts.tracks import TrackRow, TrackTable, change_track
+from reports.context import AuditContext
+from reports.text import phrases
+from reports.text.numbers import NOT_ESTIMABLE, count, difference, p_value, percent
+from reports.tidy import AUDIT, Columns, TidyTable, tidy
+
+TITLE, PLACE = "Images of other conditions", 14
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the natural shifts of an audit; None without any."""
+    audit = context.audit
+    if not audit.natural_shifts:
+        return None
+    return SimpleNamespace(
+        asked=words.what_is_asked(audit),
+        result=words.result(audit),
+        reading=words.READING,
+        charts=tuple(_chart(natural_shift) for natural_shift in audit.natural_shifts if natural_shift.results),
+        without=(*filter(None, map(words.unjudged, audit.natural_shifts)), *words.not_estimated(audit)),
+        method=words.method(audit),
+    )
+
+
+def _chart(each: NaturalShift) -> SimpleNamespace:
+    rates = [(found, rate) for found in each.results for rate in (found.overall, *found.by_group) if rate.difference is not None]
+    ends = [min(1.0, end) for _, rate in rates for end in (rate.standard.value or 0.0, (rate.standard.value or 0.0) + (rate.high or 0.0))]
+    ticks = axis(0.0, max(0.01, *ends)) if rates else (0.0, 1.0)
+    estimated = any(rate.effective for _, rate in rates)
+    columns = (
+        f"‘{each.standard}’",
+        "Other condition",
+        "Change, points",
+        "Images",
+        *(("Predicted", "Effective robustness, points") * estimated),
+    )
+    rows = tuple(_row(found, rate, ticks, estimated=estimated) for found, rate in rates)
+    scale = ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%")
+    title = words.shift_title(each)
+    return SimpleNamespace(title=title, table=TrackTable(title, "Group", scale, columns, rows, seen=False))
+
+
+def _row(found: ShiftResult, rate: ShiftedRate, ticks: tuple[float, ...], *, estimated: bool) -> TrackRow:
+    before, after = rate.standard.value or 0.0, rate.shifted.value or 0.0
+    low, high = (min(1.0, max(0.0, before + (end or 0.0))) for end in (rate.low, rate.high))
+    hot = found.verdict == "signal" and bool(rate.group)
+    effective = rate.effective
+    more = (percent(effective.predicted), difference(effective.value, effective.low, effective.high)) if effective else ("–", NOT_ESTIMABLE)
+    cells = (
+        phrases.cell_rate(rate.standard), phrases.cell_rate(rate.shifted), difference(rate.difference, rate.low, rate.high),
+        f"{count(rate.standard.n)} and {count(rate.shifted.n)}", *(more * estimated),
+    )  # fmt: skip
+    judged = f", adjusted p {p_value(found.p_adjusted)}" if found.p_adjusted is not None else ""
+    above = "" if rate.group else f"‘{found.condition}’{judged}"
+    name = phrases.group(rate.group) if rate.group else "all images"
+    return TrackRow(name, change_track(before, Estimate(after, low, high), ticks, hot=hot), cells, above=above)
+
+
+FIELD = "natural_shifts"
+_QUESTION: Columns = {**{name: name for name in ("question", "measurement", "column")}, "standard_condition": "standard"}
+_CONDITION: Columns = {"condition": "condition", "p": "p", "p_adjusted": "p_adjusted", "verdict": "verdict"}
+_GROUP: Columns = {
+    "group": "group", "status": "standard.status", "n_standard": "standard.n", "n_shifted": "shifted.n", "standard": "standard.value",
+    "shifted": "shifted.value", **{name: name for name in ("difference", "low", "high")}, "models": "effective.models",
+    "predicted": "effective.predicted", "effective_robustness": "effective.value", "effective_low": "effective.low",
+    "effective_high": "effective.high", "not_estimable": "not_estimable",
+}  # fmt: skip
+
+
+class _Named:
+    """By what a row's group is one; nothing for all images."""
+
+    def __init__(self, attribute: str | None):
+        self.attribute = attribute
+
+
+def table(results: Results) -> TidyTable:
+    """Return one row a condition and group, those of all images once; p is of the condition, and repeats in each of its rows."""
+    rows = (
+        (audit, natural_shift, found, _Named(natural_shift.attribute if rate.group else ""), rate)
+        for audit in results.audits
+        for place, natural_shift in enumerate(audit.natural_shifts)
+        for found in natural_shift.results
+        for rate in (*(() if _again(audit.natural_shifts[:place], natural_shift) else (found.overall,)), *found.by_group)
+    )
+    return tidy((AUDIT, _QUESTION, _CONDITION, {"attribute": "attribute"}, _GROUP), rows)
+
+
+def _again(before: Sequence[NaturalShift], each: NaturalShift) -> bool:
+    return (each.question, each.measurement, each.column) in [(one.question, one.measurement, one.column) for one in before]

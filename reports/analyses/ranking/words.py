@@ -1,0 +1,170 @@
+"""Sentences and captions of rankings: who is found first, in how much more than a random order explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audit.analyses.base.records import ChanceBand
+from audit.analyses.ranking.record import RankedMetric, RankedQuery, Ranking
+from audit.results import AuditResult
+from audit.types import Settings
+from reports.text import phrases
+from reports.text.notes import sentence
+from reports.text.numbers import count, decimal, in_words, number, p_phrase, percent
+
+WHERE = "rankings"
+"""Where differences are beyond chance, in a list of several such."""
+ASKED = (
+    "Each query puts all images in an order, by how well they fit its words; the first of them are what a search would show. No order is "
+    "the right one: the numbers say whose images the model puts first, not what is true of the people shown. A share that random orders "
+    "reach too shows neither that groups differ nor that they do not."
+)
+METRICS = {
+    "MaxSkew": "of the most over-represented group: ln(share / target), 0 at the target",
+    "MinSkew": "of the most under-represented group",
+    "NDKL": "divergence of every prefix from the target; above 0 for every order",
+    "Bias": "more of the first group than of the second, as a share of both; opposite queries cancel",
+    "AbsBias": "the same without signs; opposite queries do not cancel",
+    "Entropy": "how evenly the first k are spread over the groups: 1 for equal shares, 0 for one group alone",
+}
+_TARGETS = {"population": "its share of all images", "equal": "the same share as every other group"}
+
+
+def signalling(audit: AuditResult) -> tuple[tuple[Ranking, RankedQuery], ...]:
+    """Return the queries whose first images are beyond chance, the most significant first."""
+    found = [(ranking, query) for ranking in audit.rankings for query in ranking.queries if query.verdict == "signal"]
+    return tuple(sorted(found, key=lambda each: (each[1].p_adjusted, -abs(each[1].standard_errors))))
+
+
+def ranking_result(audit: AuditResult, settings: Settings) -> str:
+    """Return what the rankings of an audit show, in one or two sentences: how many are beyond chance, and the farthest."""
+    asked = sum(len(ranking.queries) for ranking in audit.rankings)
+    if not asked:
+        return "No ranking is estimable."
+    found = signalling(audit)
+    of = f"{in_words(asked, 'ranking')} (each query by each attribute and k; false discovery rate {percent(settings.alpha)})"
+    which = "The only ranking (of a query by an attribute)" if asked == 1 else f"{count(len(found)) if found else 'None'} of {of}"
+    if found:
+        return f"{which} {'is' if len(found) == 1 else 'are'} beyond chance. The farthest: {search_sentence(*found[0])}"
+    limited = " A limited run signals nothing." if audit.data.limited else ""
+    return f"{which} is {'not ' * (asked == 1)}beyond chance: whether groups are found unequally often is undecided.{limited}"
+
+
+def search_sentence(ranking: Ranking, query: RankedQuery) -> str:
+    """Return one search: group first, then its share, then what chance gives."""
+    share, place = share_of(ranking, query), ranking.groups.index(query.group)
+    band = ranking.chance_shares[place]
+    chance = f"19 of 20 random orders give {chance_range(band)} (adjusted {p_phrase(query.p_adjusted)})"
+    return (
+        f"{phrases.group((query.group,))}, {percent(band.mean)} of all {count(sum(ranking.sizes))} images, fill {percent(share)} "
+        f"of the first {count(ranking.k)} for ‘{query.query}’; {chance}."
+    )
+
+
+def line(audit: AuditResult, settings: Settings) -> str:
+    """Return what summary and terminal say of rankings: nothing unless one is beyond chance."""
+    return f"{phrases.NOT_PLANNED}{ranking_result(audit, settings)}" if signalling(audit) else ""
+
+
+def share_of(ranking: Ranking, query: RankedQuery) -> float:
+    """Return the share of the first k that the group has that stands out."""
+    return query.counts[ranking.groups.index(query.group)] / ranking.k
+
+
+def chance_range(band: ChanceBand) -> str:
+    """Return between what shares random orders lie: ``28–72 %``."""
+    return f"{number(band.low, 0)}–{percent(band.high)}"
+
+
+READING = (
+    "Each row shows the group that stands out most among the first images of a query. Dot: its share of them, filled where it is beyond "
+    "chance. Line: its share of all images. Bar: what 19 of 20 random orders give."
+)
+
+
+def ranking_title(ranking: Ranking) -> str:
+    """Return what a chart is about."""
+    return f"By {phrases.attributes([ranking.attribute])}: the first {count(ranking.k)} of {in_words(sum(ranking.sizes), 'image')}"
+
+
+def ranking_caption(ranking: Ranking) -> str:
+    """Return what was asked, and how many of its queries are beyond chance."""
+    found = sum(query.verdict == "signal" for query in ranking.queries)
+    of = f"{count(found) if found else 'none'} of {in_words(len(ranking.queries), 'query', 'queries')} beyond chance"
+    equal = "; skew is against equal shares" if ranking.target == "equal" else ""
+    return f"{phrases.stopped(ranking.question)} By {phrases.attributes([ranking.attribute])}: {of}{equal}."
+
+
+def not_judged_sentence(ranking: Ranking, settings: Settings) -> str:
+    """Return which groups are too small to be judged, and how many queries find them, those first that none finds; empty without any."""
+    of = in_words(len(ranking.queries), "query", "queries")
+    named = []
+    for group in ranking.not_judged:
+        place = ranking.groups.index(group)
+        found = sum(query.counts[place] > 0 for query in ranking.queries)
+        often = f"found by {count(found)} of {of}" if found else "never found"
+        named.append((found, f"{phrases.group((group,))} (n = {count(ranking.sizes[place])}, {often})"))
+    shown = phrases.some([text for _, text in sorted(named)])
+    least = count(settings.min_group_size)
+    return f"In the gallery but not judged, with fewer than {least} images: {shown}." if named and ranking.queries else ""
+
+
+def group_heading(ranking: Ranking, group: str) -> str:
+    """Return a group for the head of a column, with its images where it is not judged."""
+    n = ranking.sizes[ranking.groups.index(group)]
+    return f"{phrases.group((group,))}{f' (n = {count(n)}, not judged)' if group in ranking.not_judged else ''}"
+
+
+def tied_sentence(ranking: Ranking) -> str:
+    """Return how many queries end in a tie; empty for none."""
+    tied = [query for query in ranking.queries if query.tied]
+    most = max((query.tied for query in tied), default=0)
+    if not tied:
+        return ""
+    end = "ends" if len(tied) == 1 else "end"
+    return (
+        f"{in_words(len(tied), 'query', 'queries')} {end} in a tie (up to {in_words(most, 'image')} that were not found have the score of "
+        "the last that was): tied images stand in a random order that the seed decides."
+    )
+
+
+def metric_cells(metric: RankedMetric) -> tuple[str, ...]:
+    """Return a metric with what random orders give: on average, and where 19 of 20 (of a bias the middle 95 %) lie."""
+    chance = metric.chance
+    return (decimal(metric.value, 2), decimal(chance.mean, 2), metric_chance(metric), METRICS[metric.name])
+
+
+def metric_chance(metric: RankedMetric) -> str:
+    """Return where a metric lies for 19 of 20 random orders.
+
+    Examples
+    --------
+    >>> metric_chance(RankedMetric("MinSkew", -0.5, ChanceBand(-0.2, -0.4, -0.1)))
+    'down to −0.4'
+    """
+    chance = metric.chance
+    if metric.name == "Bias":
+        return f"{decimal(chance.low, 2)} to {decimal(chance.high, 2)}"
+    return f"down to {decimal(chance.low, 2)}" if metric.name in ("MinSkew", "Entropy") else f"up to {decimal(chance.high, 2)}"
+
+
+def method_sentence(rankings: Sequence[Ranking]) -> str:
+    """Return how p and chance were computed."""
+    drawn = next((ranking for ranking in rankings if ranking.queries), None)
+    if drawn is None:
+        return ""
+    return (
+        "p: of the group farthest from its share of all images, in standard errors, against "
+        f"{count(drawn.draws[0])} random orders of the same images; adjusted for all rankings (Benjamini-Hochberg). Chance of NDKL and of "
+        f"means: {count(drawn.draws[1])} shuffles of the groups, the same for all queries. Skew: natural logarithm of the share over "
+        f"{_TARGETS[drawn.target]}; a group that is absent counts as one of k, one that is due less than one of k is left out."
+    )
+
+
+def not_estimable_sentence(ranking: Ranking) -> str:
+    """Return why a ranking has no numbers; empty where it has."""
+    if ranking.reason is None:
+        return ""
+    # Where no group is large enough, the gallery is empty, and a k of it says nothing.
+    title = ranking_title(ranking) if ranking.sizes else f"By {phrases.attributes([ranking.attribute])}"
+    return f"{title}: not estimable, for {phrases.stopped(sentence(ranking.reason))}"

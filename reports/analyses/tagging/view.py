@@ -1,0 +1,126 @@
+"""Labels above a threshold: how often each group gets the most skewed ones; and the CSV table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+
+from audit.analyses.tagging.record import TaggedLabel, Tagging
+from audit.results import Results
+from audit.types import Settings
+from reports.analyses.tagging import words
+from reports.charts.forest import axis, tick_texts
+from reports.charts.tracks import BARS_HEIGHT, TrackRow, TrackTable, bars_track
+from reports.context import AuditContext
+from reports.table import Row, Table
+from reports.text import phrases
+from reports.text.numbers import count, number, p_value, percent, span
+from reports.text.phrases import left_out_sentence
+from reports.tidy import AUDIT, Columns, TidyTable, tidy
+
+TITLE, PLACE = "Who is given which labels", 5
+MOST_LABELS = 20
+"""Labels of a chart: the most skewed by chi-square, as in Figure 18 of Radford et al. 2021; the CSV file has all."""
+_COLUMNS = ("Most often", "Least often", "Difference, points", "Adjusted p")
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the labels of an audit; None without any."""
+    found, settings = context.audit.taggings, context.results.settings
+    if not found:
+        return None
+    return SimpleNamespace(
+        asked=words.asked_sentence(found),
+        result=words.tagging_result(context.audit, settings),
+        reading=words.READING,
+        charts=tuple(_view(each, settings, first=each.threshold in (None, found[0].threshold)) for each in found if each.labels),
+        without=tuple(dict.fromkeys(text for each in found if (text := words.not_estimable_sentence(each)))),
+        method=words.method_sentence(found),
+        rules=tuple(dict.fromkeys(map(words.probability_sentence, found))),
+    )
+
+
+def _view(each: Tagging, settings: Settings, *, first: bool) -> SimpleNamespace:
+    """Return the chart of one attribute at one threshold; folded where nothing is beyond chance, and for further thresholds."""
+    signals = [label for label in each.labels if label.verdict == "signal"]
+    shown = _arranged(each, (signals or each.labels)[:MOST_LABELS])
+    return SimpleNamespace(
+        title=words.tagging_title(each),
+        folded=not (signals and first),
+        found=count(len(signals)) if signals else "none",
+        chart=_chart(each, shown),
+        notes=tuple(filter(None, (words.average_sentence(each), left_out_sentence(each.left_out, settings)))),
+        shares=_shares(each, shown),
+        sweep=_sweep(each) if each.sweep else None,
+    )
+
+
+def _arranged(each: Tagging, labels: Sequence[TaggedLabel]) -> list[TaggedLabel]:
+    """Return labels by the group that gets them most, of a group the most frequent first."""
+    return sorted(labels, key=lambda label: (each.groups.index(label.most), -words.share_of(each, label, label.most), label.label))
+
+
+def _chart(each: Tagging, labels: Sequence[TaggedLabel]) -> TrackTable:
+    ticks = axis(0.0, max(0.01, *(words.share_of(each, label, label.most) for label in labels)))
+    rows, before = [], ""
+    for label in labels:
+        rows.append(_row(each, label, ticks, above=words.heading(label.most) if label.most != before else ""))
+        before = label.most
+    return TrackTable(words.tagging_caption(each), "Label", ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%"), _COLUMNS, tuple(rows))
+
+
+def _row(each: Tagging, label: TaggedLabel, ticks: tuple[float, ...], above: str) -> TrackRow:
+    most, least = (words.share_of(each, label, group) for group in (label.most, label.least))
+    others = [words.share_of(each, label, group) for group in each.groups if group not in (label.most, label.least)]
+    cells = (
+        f"{phrases.group((label.most,))} {percent(most, 1)}", f"{phrases.group((label.least,))} {percent(least, 1)}",
+        f"{number(label.difference, 1)} {span(label.low, label.high, 1)}", p_value(label.p_adjusted),
+    )  # fmt: skip
+    track = bars_track((most, least), others, ticks, hot=label.verdict == "signal")
+    return TrackRow(label.label, track, cells, height=BARS_HEIGHT, above=above)
+
+
+def _shares(each: Tagging, labels: Sequence[TaggedLabel]) -> Table:
+    title = f"{words.tagging_title(each)}: share of each group’s images that get a label, in percent"
+    rows = (
+        Row((label.label, *(f"{percent(n / size, 1)} ({count(n)})" for n, size in zip(label.counts, each.sizes, strict=True))))
+        for label in labels
+    )
+    groups = (f"{phrases.group((group,))}, n\u00a0=\u00a0{count(n)}" for group, n in zip(each.groups, each.sizes, strict=True))
+    return Table(title, title, ("Label", *groups), tuple(rows))
+
+
+def _sweep(each: Tagging) -> Table:
+    title = f"By {phrases.attributes([each.attribute])}: other thresholds"
+    columns = (
+        "Above",
+        "Labels given",
+        "Beyond chance (of this threshold alone)",
+        *(f"{phrases.group((g,))}, labels an image" for g in each.groups),
+    )
+    rows = (
+        Row((percent(step.threshold, 2), count(step.given), count(step.signals), *(number(n / 100, 2) for n in step.per_image)))
+        for step in each.sweep
+    )
+    return Table(title, title, columns, tuple(rows))
+
+
+FIELD = "taggings"
+_TAGGING: Columns = {name: name for name in ("question", "attribute", "threshold", "rule", "offered")}
+_TAGGED: Columns = {
+    "label": "label.label", **{name: name for name in ("group", "count", "share", "images")},
+    **{name: f"label.{name}" for name in ("chi2", "exact", "most", "least", "difference", "low", "high", "p", "p_adjusted", "verdict")},
+}  # fmt: skip
+
+
+def table(results: Results) -> TidyTable:
+    """Return one row a label and group; chi-square, the difference and p are of the label, and repeat in each of its rows."""
+    return tidy((AUDIT, _TAGGING, _TAGGED), _tagged(results))
+
+
+def _tagged(results: Results) -> Iterable[tuple[object, ...]]:
+    for audit in results.audits:
+        for tagging in audit.taggings:
+            for label in tagging.labels:
+                for group, n, images in zip(tagging.groups, label.counts, tagging.sizes, strict=True):
+                    yield audit, tagging, {"label": label, "group": group, "count": n, "share": n / images, "images": images}

@@ -1,0 +1,76 @@
+"""Text associations: which texts are near to which words, beside what neutral texts give; and the CSV table."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from audit.analyses.text_association.record import TextAssociation
+from audit.results import Results
+from reports.analyses.text_association import words
+from reports.charts.forest import axis
+from reports.charts.tracks import TrackRow, TrackTable, chance_track
+from reports.context import AuditContext
+from reports.text.numbers import decimal, p_value
+from reports.tidy import AUDIT, Columns, TidyTable, tidy
+
+TITLE, PLACE = "Which texts are near to which words", 25
+_COLUMNS = ("d", "Neutral texts", "p, dealt otherwise", "p, neutral texts", "Adjusted p")
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the text associations of an audit; None without any."""
+    found = context.audit.text_associations
+    if not found:
+        return None
+    ends = [value for each in found for value in (each.effect_size or 0.0, each.concepts.low, each.concepts.high)]
+    ticks = axis(min(0.0, *ends), max(0.0, *ends))
+    rows = tuple(_row(each, ticks) for each in found)
+    scale = (decimal(ticks[0], 1), decimal(ticks[-1], 1))
+    caption = "Sets of texts compared, and the words: a positive d says that the first set is nearer to the first words."
+    return SimpleNamespace(
+        asked=words.ASKED,
+        result=words.text_result(context.audit, context.results.settings),
+        reading=words.READING,
+        chart=TrackTable(caption, "Texts, words", scale, _COLUMNS, rows),
+        method=words.METHOD,
+    )
+
+
+def _row(each: TextAssociation, ticks: tuple[float, ...]) -> TrackRow:
+    known = each.effect_size is not None
+    track = chance_track(each.effect_size or 0.0, each.concepts, ticks, hot=each.verdict == "signal") if known else ()
+    cells = (
+        decimal(each.effect_size, 2), words.by_concepts(each), p_value(each.p_permuted), p_value(each.p_concepts),
+        p_value(each.p_adjusted),
+    )  # fmt: skip
+    return TrackRow(words.row_title(each), track, cells, words.row_words(each))
+
+
+FIELD = "text_associations"
+_OWN: Columns = {
+    "question": "each.question", **{name: name for name in ("first_texts", "second_texts", "first_words", "second_words")},
+    "effect_size": "each.effect_size", "concepts_low": "each.concepts.low", "concepts_high": "each.concepts.high",
+    **{name: f"each.{name}" for name in ("p_permuted", "exact", "p_concepts", "p", "p_adjusted", "verdict")},
+}  # fmt: skip
+
+
+def table(results: Results) -> TidyTable:
+    """Return one row a text association; a positive effect size: the first texts are nearer to the first words."""
+    rows = (
+        (
+            audit,
+            {
+                "each": text_association,
+                **dict(
+                    zip(
+                        ("first_texts", "second_texts", "first_words", "second_words"),
+                        text_association.targets + text_association.words,
+                        strict=True,
+                    )
+                ),
+            },
+        )
+        for audit in results.audits
+        for text_association in audit.text_associations
+    )
+    return tidy((AUDIT, _OWN), rows)

@@ -1,0 +1,113 @@
+"""Word rates: which words are used about whom, beside what shuffled groups give; and the CSV table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+
+from audit.analyses.word_rates.record import WordRate, WordRates
+from audit.results import Results
+from audit.types import Settings
+from reports.analyses.word_rates import words
+from reports.charts.forest import axis, tick_texts
+from reports.charts.tracks import TrackRow, TrackTable, chance_track
+from reports.context import AuditContext
+from reports.table import Row, Table
+from reports.text import phrases
+from reports.text.numbers import count, in_words, p_value
+from reports.text.phrases import left_out_sentence
+from reports.tidy import AUDIT, Columns, TidyTable, tidy
+
+TITLE, PLACE = words.HEADING, 4
+MOST_ROWS = 8
+"""Words of a chart that are open; those beyond chance first."""
+MOST_FOLDED = 20
+"""Further words on the page; all of them stand in `tables/word_rates.csv`."""
+_COLUMNS = ("Its texts", "By chance", "Difference from the others", "Adjusted p")
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the word rates of an audit; None without any."""
+    found, settings = context.audit.word_rates, context.results.settings
+    if not found:
+        return None
+    return SimpleNamespace(
+        asked=words.asked_sentences(context.audit),
+        result=words.word_result(context.audit, settings),
+        reading=words.READING,
+        charts=tuple(_view(each, settings) for each in found if each.rates),
+        without=tuple(text for each in found if (text := words.why_not(each))),
+        method=words.method_sentence(context.audit),
+    )
+
+
+def _view(each: WordRates, settings: Settings) -> SimpleNamespace:
+    """Return the chart of one prompt and attribute; folded where nothing is beyond chance."""
+    ordered = sorted(each.rates, key=lambda rate: (rate.p_adjusted, rate.p, -abs(rate.difference), rate.word))
+    # Empty texts and refusals have a table of their own; here only what is beyond chance.
+    listed = [rate for rate in ordered if rate.kind == "word" or (rate.kind != "length" and rate.verdict == "signal")]
+    found = [rate for rate in listed if rate.verdict == "signal"]
+    shown = (found or listed)[:MOST_ROWS]
+    rest = [rate for rate in listed if rate not in shown][:MOST_FOLDED]
+    title = words.rates_title(each)
+    ticks = axis(0.0, max([0.01, *(_mean(each, rate) for rate in shown + rest), *(rate.chance.high for rate in shown + rest)]))
+
+    def chart(rates: Sequence[WordRate], said: str) -> TrackTable:
+        ends = ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%")
+        return TrackTable(said, "Word, group", ends, _COLUMNS, tuple(_row(each, rate, ticks) for rate in rates))
+
+    return SimpleNamespace(
+        title=title,
+        folded=not any(rate.verdict == "signal" for rate in each.rates),
+        chart=chart(shown, words.rates_caption(each)),
+        rest=chart(rest, f"{title}: further words") if rest else None,
+        rest_title=f"The next {in_words(len(rest), 'row')}",
+        traits=_traits(each),
+        left_out=left_out_sentence(each.left_out, settings),
+    )
+
+
+def _mean(each: WordRates, rate: WordRate) -> float:
+    return rate.means[each.groups.index(rate.group)]
+
+
+def _row(each: WordRates, rate: WordRate, ticks: tuple[float, ...]) -> TrackRow:
+    mean = _mean(each, rate)
+    track = chance_track(mean, rate.chance, ticks, hot=rate.verdict == "signal")
+    cells = (
+        words.value_of(rate, mean), words.chance_range(rate), words.difference_of(rate), p_value(rate.p_adjusted),
+    )  # fmt: skip
+    return TrackRow(words.row_name(rate), track, cells, rate.group)
+
+
+def _traits(each: WordRates) -> Table:
+    """Return the length of the texts, and how many have no word or are refusals, by group."""
+    traits = [rate for rate in each.rates if rate.kind != "word"]
+    columns = ("", *(f"{phrases.group((group,))} (n\u00a0=\u00a0{count(n)})" for group, n in zip(each.groups, each.sizes, strict=True)))
+    rows = tuple(
+        Row((words.row_name(rate), *(words.value_of(rate, mean) for mean in rate.means), p_value(rate.p_adjusted))) for rate in traits
+    )
+    title = f"{words.rates_title(each)}: length, empty texts and refusals"
+    return Table(title, title, (*columns, "Adjusted p"), rows)
+
+
+FIELD = "word_rates"
+_RATES: Columns = {name: name for name in ("question", "prompt", "attribute")}
+_RATE: Columns = {
+    "kind": "rate.kind", "word": "rate.word", **{name: name for name in ("group", "texts", "mean")}, "stands_out": "rate.group",
+    **{name: f"rate.{name}" for name in ("difference", "low", "high")}, "chance_low": "rate.chance.low",
+    "chance_high": "rate.chance.high", **{name: f"rate.{name}" for name in ("p", "p_adjusted", "verdict")},
+}  # fmt: skip
+
+
+def table(results: Results) -> TidyTable:
+    """Return one row a rate and group; what follows `stands_out` is of the rate, about that group, and repeats in each of its rows."""
+    return tidy((AUDIT, _RATES, _RATE), _rated(results))
+
+
+def _rated(results: Results) -> Iterable[tuple[object, ...]]:
+    for audit in results.audits:
+        for rates in audit.word_rates:
+            for rate in rates.rates:
+                for group, texts, mean in zip(rates.groups, rates.sizes, rate.means, strict=True):
+                    yield audit, rates, {"rate": rate, "group": group, "texts": texts, "mean": mean}

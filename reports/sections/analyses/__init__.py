@@ -1,1 +1,0 @@
-"""What an audit asked besides its measurements, one kind a module with its template: `TITLE`, `PLACE`, and `view(context)`."""

@@ -1,0 +1,34 @@
+"""What summary, terminal and headline say of the analyses of an audit. Each is found in its folder of `reports.analyses`."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from audit.results import AuditResult
+from audit.types import Settings
+from reports.text.phrases import NOT_PLANNED
+
+
+def analysis_modules(part: str) -> dict[str, Any]:
+    """Return analysis -> its module of this name, ``"view"`` or ``"words"``, in the order of the names."""
+    folder = import_module("reports.analyses")
+    return {found.name: import_module(f"{folder.__name__}.{found.name}.{part}") for found in pkgutil.iter_modules(folder.__path__)}
+
+
+def lines(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
+    """Return what summary and terminal say of the analyses of an audit: of each kind a sentence or two, or nothing."""
+    return tuple(line for _, line in _lines(audit, settings))
+
+
+def beyond_chance(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
+    """Return in which of the analyses a difference is beyond chance: ``("labels", "rankings")``."""
+    return tuple(words.WHERE for words, line in _lines(audit, settings) if line.startswith(NOT_PLANNED))
+
+
+def _lines(audit: AuditResult, settings: Settings) -> Iterator[tuple[Any, str]]:
+    for words in analysis_modules("words").values():
+        if line := words.line(audit, settings):
+            yield words, line
