@@ -51,18 +51,18 @@ def read_header(path: Path, encoding: str | None, separator: str | None = None) 
     separators = [separator] if separator else [mark for mark in SEPARATORS if mark in bare] or [","]
     starts = {mark: _first_rows(path, encoding, mark) for mark in separators}
     even = [mark for mark, rows in starts.items() if len(rows) == 2 and len(rows[0]) == len(rows[1])]
-    found = (even or separators)[0]
-    return next(iter(starts[found]), []), found
+    chosen = (even or separators)[0]
+    return next(iter(starts[chosen]), []), chosen
 
 
 def _first_rows(path: Path, encoding: str | None, separator: str) -> list[list[str]]:
     """Return the header and the row after it, as far as they can be read."""
-    found: list[list[str]] = []
+    rows: list[list[str]] = []
     with text_lines(path, encoding or UTF_8, errors="replace") as file:
         reader = csv.reader(iter(lambda: file.readline(LONGEST_LINE), ""), delimiter=separator, strict=True)
         with suppress(csv.Error):  # whoever reads the table will say so
-            found.extend(itertools.islice((row for row in reader if row), 2))
-    return found
+            rows.extend(itertools.islice((row for row in reader if row), 2))
+    return rows
 
 
 def _in_parallel(path: Path, header: Sequence[str], separator: str) -> pa.Table | None:
@@ -106,8 +106,8 @@ def _rows(path: Path, encoding: str | None, separator: str, header: Sequence[str
             raise DataError(f"{path.name} is not a CSV table", where=where, why=str(error), fix="quote the cell") from error
 
 
-def _ragged(name: str, line: int, found: int, header: Sequence[str], separator: str) -> DataError:
-    why = f"found {found} cells, expected {len(header)}: {', '.join(cell[:80] for cell in header[:50])}"
+def _ragged(name: str, line: int, n_cells: int, header: Sequence[str], separator: str) -> DataError:
+    why = f"found {n_cells} cells, expected {len(header)}: {', '.join(cell[:80] for cell in header[:50])}"
     marks = SEPARATORS.get(separator, repr(separator))
     fix = f"give each line one cell a column, separated by {marks}; quote cells that hold {marks}"
     return DataError(f"{name} is ragged", where=f"line {line}", why=why, fix=fix)

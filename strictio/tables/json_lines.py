@@ -56,20 +56,20 @@ def _record(line: str, where: str) -> dict[str, Any]:
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    record = dict(pairs)
+    if len(record) < len(pairs):
         names = [name for name, _ in pairs]
         raise ValueError(f"the key {quoted(next(name for name in names if names.count(name) > 1))} stands twice")
-    return found
+    return record
 
 
 def _cells(record: dict[str, Any], names: Sequence[str], closed: bool, lists: Sequence[str], where: tuple[str, int]) -> list[Any]:
-    place, number = where
+    source, number = where
     if missing := [name for name in names if name not in record]:
         fix = nearest(missing[0], record) if not closed else "give every line the same keys; null where a value is not known"
-        raise DataError(f"{place} line {number} lacks {quoted(missing[0])}", fix=fix)
+        raise DataError(f"{source} line {number} lacks {quoted(missing[0])}", fix=fix)
     if closed and (more := [key for key in record if key and key not in names]):
-        what = f"{place} line {number} has the key {quoted(more[0])}, which the first line has not"
+        what = f"{source} line {number} has the key {quoted(more[0])}, which the first line has not"
         raise DataError(what, fix="give every line the same keys; null where a value is not known")
     cells = []
     for name in names:
@@ -79,7 +79,7 @@ def _cells(record: dict[str, Any], names: Sequence[str], closed: bool, lists: Se
         if any(isinstance(part, list | dict) for part in parts):
             why = f"{quoted(name)} holds {'a list' if isinstance(value, list) else 'an object'}"
             raise DataError(
-                f"{place} line {number} does not fit", why=f"{why}, expected one text or number", fix="give each a key of its own"
+                f"{source} line {number} does not fit", why=f"{why}, expected one text or number", fix="give each a key of its own"
             )
         texts = ["" if part is None else str(part) for part in parts]  # True and False as Parquet and pandas write them
         cells.append(texts if several else texts[0])

@@ -18,9 +18,9 @@ def check_unfolded(name: str, stored: int, unfolded: int) -> None:
         raise bomb(name, f"its {stored:,} bytes unfold to {unfolded:,} or more")
 
 
-def bomb(name: str, found: str) -> UnsafeError:
+def bomb(name: str, reason: str) -> UnsafeError:
     """Return the error about a file that would fill the memory."""
-    why = f"{found}; allowed are {ALWAYS // 2**20} MiB, and {RATIO} times the size of the file"
+    why = f"{reason}; allowed are {ALWAYS // 2**20} MiB, and {RATIO} times the size of the file"
     return UnsafeError(
         f"{name} would fill the memory", why=why, fix="if the file is your own, write it as a CSV file that is not compressed"
     )

@@ -117,12 +117,12 @@ def _read_header(file: IO[bytes], most: int) -> tuple[Fields, int]:
 def _struct(reader: IO[bytes], depth: int) -> Fields:
     if depth > _DEEPEST:
         raise ValueError("it is nested too deeply")
-    found: Fields = {}
+    fields: Fields = {}
     field = 0
     while (head := _byte(reader)) & 15 != _STOP:
         field = field + (head >> 4) if head >> 4 else _signed(_varint(reader))
-        found[field, head & 15] = _value(reader, head & 15, depth)
-    return found
+        fields[field, head & 15] = _value(reader, head & 15, depth)
+    return fields
 
 
 def _value(reader: IO[bytes], kind: int, depth: int) -> Any:

@@ -127,14 +127,14 @@ def _by_size(path: Path, file: Any, groups: Sequence[int], wanted: Sequence[str]
         paths = [file.schema.column(leaf).path for leaf in range(len(file.schema))]
         chunks = read_chunks(content, path.name, len(paths))
         below: dict[str, list[int]] = {}
-        for leaf, each in enumerate(paths):
-            parts = each.split(".")
+        for leaf, dotted in enumerate(paths):
+            parts = dotted.split(".")
             for length in range(1, len(parts) + 1):
                 below.setdefault(".".join(parts[:length]), []).append(leaf)
         for name in wanted:
             leaves = below.get(name, [])
-            found = [[unfolded(content, chunks[group][leaf], path.name) for group in groups] for leaf in leaves]
-            surely, most, largest, lists = _sizes([file.schema.column(leaf) for leaf in leaves], found)
+            sizes = [[unfolded(content, chunks[group][leaf], path.name) for group in groups] for leaf in leaves]
+            surely, most, largest, lists = _sizes([file.schema.column(leaf) for leaf in leaves], sizes)
             certain += surely
             check_unfolded(path.name, stored, certain)
             if total + most <= most_unfolded(stored):
@@ -147,16 +147,16 @@ def _by_size(path: Path, file: Any, groups: Sequence[int], wanted: Sequence[str]
     return small, large
 
 
-def _sizes(leaves: Sequence[Any], found: Sequence[Sequence[Unfolded]]) -> tuple[int, int, int, bool]:
+def _sizes(leaves: Sequence[Any], sizes: Sequence[Sequence[Unfolded]]) -> tuple[int, int, int, bool]:
     """Return the bytes that a column has for sure, those that it may unfold to, those of its largest values, and whether it has lists."""
     surely = most = 0
-    for described, groups in zip(leaves, found, strict=True):
+    for described, groups in zip(leaves, sizes, strict=True):
         width = described.length if described.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS.get(described.physical_type)
         pages = sum(group.pages for group in groups)
         fixed = sum(group.values for group in groups) * (_OFFSET if width is None else width)
         surely += fixed + (pages if width is None else 0)
         most += fixed + pages + (sum(group.repeated * group.largest for group in groups) if width is None else 0)
-    largest = max((group.largest for groups in found for group in groups), default=0)
+    largest = max((group.largest for groups in sizes for group in groups), default=0)
     return surely, most, largest, any(described.max_repetition_level > 0 for described in leaves)
 
 
@@ -170,7 +170,7 @@ def _checked(schema: pa.Schema, name: str) -> pa.Schema:
     return schema
 
 
-def check_utf_8(table: pa.Table, place: str) -> None:
+def check_utf_8(table: pa.Table, source: str) -> None:
     """Raise `DataError` if a cell of text is not UTF-8, which Arrow takes as it comes, or has more than a megabyte."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -179,17 +179,19 @@ def check_utf_8(table: pa.Table, place: str) -> None:
         rows = 0
         if _is_text(column.type) and (longest := pc.max(pc.binary_length(column)).as_py() or 0) > _MOST_CELL:
             why = f"at most {_MOST_CELL:,} are read"
-            raise DataError(f"{place} has a cell of {longest:,} bytes", where=f"column {quoted(name)}", why=why, fix="leave the column out")
+            raise DataError(
+                f"{source} has a cell of {longest:,} bytes", where=f"column {quoted(name)}", why=why, fix="leave the column out"
+            )
         for chunk in column.chunks:
             try:
                 chunk.validate(full=True)
             except pa.ArrowInvalid as error:
                 if "UTF8" not in str(error):  # places outside its memory: nothing of it may be read
                     where = f"column {quoted(name)}"
-                    raise DataError(f"{place} is damaged", where=where, why=first_line(error), fix=_AGAIN) from error
+                    raise DataError(f"{source} is damaged", where=where, why=first_line(error), fix=_AGAIN) from error
                 row = _first_not_text(chunk)
                 where = f"column {quoted(name)}" + ("" if row is None else f", row {rows + row + 1}")
-                what = f"{place} holds text that is not UTF-8"
+                what = f"{source} holds text that is not UTF-8"
                 raise DataError(what, where=where, why=first_line(error), fix=_AS_TEXT) from error
             rows += len(chunk)
 

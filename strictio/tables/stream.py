@@ -102,29 +102,29 @@ def survey(path: Path, encoding: str | None) -> Survey:
 
     `DataError` if it is empty, in another encoding (said with the line) or damaged; `UnsafeError` if it unfolds to too much.
     """
-    found, decoder = Survey(), codecs.getincrementaldecoder(encoding or UTF_8)()
+    summary, decoder = Survey(), codecs.getincrementaldecoder(encoding or UTF_8)()
     with opened(path) as file:
         stored = os.fstat(file.fileno()).st_size
         while block := file.read(_BLOCK):
-            if encoding is None and not found.size:
+            if encoding is None and not summary.size:
                 _refuse_utf_16(path.name, block)
-            found.size += len(block)
-            check_unfolded(path.name, stored, found.size)
-            _decode(decoder, block, found, path.name, encoding)
-        _decode(decoder, b"", found, path.name, encoding)
-    if found.controls and codecs.lookup(encoding or UTF_8).name in _LATIN:
+            summary.size += len(block)
+            check_unfolded(path.name, stored, summary.size)
+            _decode(decoder, block, summary, path.name, encoding)
+        _decode(decoder, b"", summary, path.name, encoding)
+    if summary.controls and codecs.lookup(encoding or UTF_8).name in _LATIN:
         LOG.warning("%s holds control characters: it looks like cp1252 (Windows): --encoding cp1252 (in training data.encoding)", path.name)
-    if found.blank:
-        raise DataError(f"{path.name} is empty", why=f"it has {found.size} bytes", fix="give a table with one row an image")
-    return found
+    if summary.blank:
+        raise DataError(f"{path.name} is empty", why=f"it has {summary.size} bytes", fix="give a table with one row an image")
+    return summary
 
 
-def _decode(decoder: codecs.IncrementalDecoder, block: bytes, found: Survey, name: str, encoding: str | None) -> None:
+def _decode(decoder: codecs.IncrementalDecoder, block: bytes, summary: Survey, name: str, encoding: str | None) -> None:
     try:
-        found.add(decoder.decode(block, final=not block))
+        summary.add(decoder.decode(block, final=not block))
     except UnicodeError as error:
-        raise _not_in(name, encoding, error, found.lines) from error
-    found.check_line(name)
+        raise _not_in(name, encoding, error, summary.lines) from error
+    summary.check_line(name)
 
 
 def _not_in(name: str, encoding: str | None, error: UnicodeError, line: int) -> DataError:
@@ -132,14 +132,14 @@ def _not_in(name: str, encoding: str | None, error: UnicodeError, line: int) -> 
     if not isinstance(error, UnicodeDecodeError):
         return DataError(f"{name} is not {encoding}", why=str(error), fix="name the encoding that it was written in: --encoding NAME")
     where = f"line {line + error.object.count(10, 0, error.start)}"
-    found = f"found the byte 0x{error.object[error.start]:02x}"
+    problem = f"found the byte 0x{error.object[error.start]:02x}"
     if encoding is not None:
         return DataError(
-            f"{name} is not {encoding}", where=where, why=found, fix="name the encoding that it was written in: --encoding NAME"
+            f"{name} is not {encoding}", where=where, why=problem, fix="name the encoding that it was written in: --encoding NAME"
         )
     # Windows-1252 is Latin-1 with letters and signs in place of control characters.
     looks_like, codec = ("Windows-1252", "cp1252") if any(0x80 <= byte < 0xA0 for byte in error.object) else ("Latin-1", "latin-1")
-    why = f"{found}, as {looks_like} files have it"
+    why = f"{problem}, as {looks_like} files have it"
     return DataError(f"{name} is not UTF-8", where=where, why=why, fix=f"--encoding {codec}, or save it as 'CSV UTF-8'")
 
 

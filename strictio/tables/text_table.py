@@ -32,7 +32,7 @@ class TextTable:
     unit: str = "line"
 
 
-def collect(rows: Iterable[Row], columns: Mapping[str, int], place: str, unit: str = "line", lists: Sequence[str] = ()) -> TextTable:
+def collect(rows: Iterable[Row], columns: Mapping[str, int], table_name: str, unit: str = "line", lists: Sequence[str] = ()) -> TextTable:
     """Return the table of numbered rows, of each the cells at the places of `columns`; those of `lists` are lists.
 
     The rows are never held all at once as Python objects.
@@ -42,8 +42,8 @@ def collect(rows: Iterable[Row], columns: Mapping[str, int], place: str, unit: s
     schema = pa.schema([(name, pa.list_(pa.string()) if name in lists else pa.string()) for name in columns])
     source, batches, numbers = iter(rows), [], array("q")
     while chunk := list(islice(source, _ROWS_AT_ONCE)):
-        found, cells = zip(*chunk, strict=True)
-        numbers.extend(found)
+        row_numbers, cells = zip(*chunk, strict=True)
+        numbers.extend(row_numbers)
         by_column = list(zip(*cells, strict=True))
         try:
             parts = [pa.array(by_column[at], kind) for at, kind in zip(columns.values(), schema.types, strict=True)]
@@ -51,11 +51,11 @@ def collect(rows: Iterable[Row], columns: Mapping[str, int], place: str, unit: s
         except UnicodeEncodeError as error:
             where = next(f"{unit} {number}" for number, cells in chunk if not all(map(is_unicode, cells)))
             raise DataError(
-                f"{place} holds half a character", where=where, why="a lone surrogate", fix="write the text as UTF-8"
+                f"{table_name} holds half a character", where=where, why="a lone surrogate", fix="write the text as UTF-8"
             ) from error
     if numbers and not columns:
-        raise DataError(f"{place} has rows but no column with a name", fix="name the columns")
-    return TextTable(pa.Table.from_batches(batches, schema), numbers, place, unit)
+        raise DataError(f"{table_name} has rows but no column with a name", fix="name the columns")
+    return TextTable(pa.Table.from_batches(batches, schema), numbers, table_name, unit)
 
 
 def is_unicode(cell: Any) -> bool:
@@ -67,21 +67,23 @@ def is_unicode(cell: Any) -> bool:
     return True
 
 
-def named_columns(names: Sequence[str], wanted: Sequence[str] | None, place: str) -> dict[str, int]:
+def named_columns(names: Sequence[str], wanted: Sequence[str] | None, table_name: str) -> dict[str, int]:
     """Return where the columns to read stand: those that have a name, or only the `wanted` ones; `DataError` if one is there twice."""
-    check_distinct(names if wanted is None else [name for name in names if name in wanted], place)
+    check_distinct(names if wanted is None else [name for name in names if name in wanted], table_name)
     if wanted is None:
         return {name: at for at, name in enumerate(names) if name}
     return {name: names.index(name) for name in wanted if name in names}
 
 
-def check_distinct(names: Sequence[str], place: str) -> None:
+def check_distinct(names: Sequence[str], table_name: str) -> None:
     """Raise `DataError` if two columns have one name, which pandas would rename, or a table has more columns than any that is read."""
     if len(names) > MOST_COLUMNS:
         fix = "write a table of the columns that are meant"
-        raise DataError(f"{place} has {len(names):,} columns", why=f"at most {MOST_COLUMNS:,} are read", fix=fix)
+        raise DataError(f"{table_name} has {len(names):,} columns", why=f"at most {MOST_COLUMNS:,} are read", fix=fix)
     if twice := [name for name, count in Counter(names).items() if count > 1 and name]:
-        raise DataError(f"{place} has the column {quoted(twice[0])} twice", why=found_columns(names), fix="rename or remove one of them")
+        raise DataError(
+            f"{table_name} has the column {quoted(twice[0])} twice", why=found_columns(names), fix="rename or remove one of them"
+        )
 
 
 def found_columns(names: Iterable[str]) -> str:
