@@ -15,7 +15,7 @@ from reports.text.phrases import NOT_PLANNED
 def analysis_modules(part: str) -> dict[str, Any]:
     """Return analysis -> its module of this name, ``"view"`` or ``"words"``, in the order of the names."""
     folder = import_module("reports.analyses")
-    return {found.name: import_module(f"{folder.__name__}.{found.name}.{part}") for found in pkgutil.iter_modules(folder.__path__)}
+    return {module.name: import_module(f"{folder.__name__}.{module.name}.{part}") for module in pkgutil.iter_modules(folder.__path__)}
 
 
 def lines(audit: AuditResult, settings: Settings) -> tuple[str, ...]:

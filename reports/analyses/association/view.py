@@ -26,43 +26,45 @@ _COLUMNS = ("d", "By chance", "Difference in cosine", "Adjusted p")
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the associations of an audit; None without any."""
-    found, settings = context.audit.associations, context.results.settings
-    if not found:
+    associations, settings = context.audit.associations, context.results.settings
+    if not associations:
         return None
     return SimpleNamespace(
-        asked=words.asked_sentence(found),
+        asked=words.asked_sentence(associations),
         result=words.association_result(context.audit, settings),
         reading=words.READING,
         charts=(
-            *(_view(each, settings) for each in found if each.groups and each.second),
-            *(_concepts(tests, settings) for tests in _by_question(found) if tests[0].groups),
+            *(_view(association, settings) for association in associations if association.groups and association.second),
+            *(_concepts(tests, settings) for tests in _by_question(associations) if tests[0].groups),
         ),
         # Of many words by one attribute, one reason.
-        without=tuple(dict.fromkeys(text for each in found if (text := words.why_not(each)))),
-        method=words.method_sentence(found),
+        without=tuple(dict.fromkeys(text for association in associations if (text := words.why_not(association)))),
+        method=words.method_sentence(associations),
     )
 
 
-def _view(each: AssociationTest, settings: Settings) -> SimpleNamespace:
-    ends = [value for group in each.groups if group.chance for value in (group.effect_size or 0.0, group.chance.low, group.chance.high)]
+def _view(association: AssociationTest, settings: Settings) -> SimpleNamespace:
+    ends = [
+        value for group in association.groups if group.chance for value in (group.effect_size or 0.0, group.chance.low, group.chance.high)
+    ]
     ticks = axis(min(0.0, *ends), max(0.0, *ends)) if ends else axis(-1.0, 1.0)
-    scale = (f"{decimal(ticks[0], 2)}, ‘{each.second}’", f"‘{each.first}’, {decimal(ticks[-1], 2)}")
-    rows = tuple(_row(group, ticks) for group in sorted(each.groups, key=lambda group: -(group.effect_size or 0.0)))
+    scale = (f"{decimal(ticks[0], 2)}, ‘{association.second}’", f"‘{association.first}’, {decimal(ticks[-1], 2)}")
+    rows = tuple(_row(group, ticks) for group in sorted(association.groups, key=lambda group: -(group.effect_size or 0.0)))
     return SimpleNamespace(
-        title=words.association_title(each),
-        folded=not any(group.verdict == "signal" for group in each.groups),
-        chart=TrackTable(phrases.stopped(each.question), "Group", scale, _COLUMNS, rows),
-        left_out=left_out_sentence(each.left_out, settings),
+        title=words.association_title(association),
+        folded=not any(group.verdict == "signal" for group in association.groups),
+        chart=TrackTable(phrases.stopped(association.question), "Group", scale, _COLUMNS, rows),
+        left_out=left_out_sentence(association.left_out, settings),
         all=None,
     )
 
 
-def _by_question(found: Sequence[AssociationTest]) -> tuple[tuple[AssociationTest, ...], ...]:
+def _by_question(associations: Sequence[AssociationTest]) -> tuple[tuple[AssociationTest, ...], ...]:
     """Return the words of each question by each attribute, together."""
     together: dict[tuple[str, str], list[AssociationTest]] = {}
-    for each in found:
-        if not each.second:
-            together.setdefault((each.question, each.attribute), []).append(each)
+    for association in associations:
+        if not association.second:
+            together.setdefault((association.question, association.attribute), []).append(association)
     return tuple(map(tuple, together.values()))
 
 

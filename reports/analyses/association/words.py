@@ -59,11 +59,11 @@ def method_sentence(tests: Sequence[AssociationTest]) -> str:
     if not known:
         return ""
     kinds = {
-        METHOD: any(each.second and each.images is None for each in known),
-        IMAGES_METHOD: any(each.images is not None for each in known),
-        CONCEPTS_METHOD: any(not each.second for each in known),
+        METHOD: any(test.second and test.images is None for test in known),
+        IMAGES_METHOD: any(test.images is not None for test in known),
+        CONCEPTS_METHOD: any(not test.second for test in known),
     }
-    shuffled = [each.draws for each in known if not each.exact]
+    shuffled = [test.draws for test in known if not test.exact]
     against = f"against {count(max(shuffled))} shuffles of the groups" if shuffled else "exact, over all arrangements of the groups"
     exact = " (exact, over all arrangements, where there are few images)" if shuffled and len(shuffled) < len(known) else ""
     p = f"p: two-sided, {against}{exact}; adjusted for all associations (Benjamini-Hochberg)."
@@ -72,20 +72,20 @@ def method_sentence(tests: Sequence[AssociationTest]) -> str:
 
 def associated(audit: AuditResult) -> tuple[tuple[AssociationTest, AssociatedGroup], ...]:
     """Return the groups whose association is beyond chance, the most significant first."""
-    found = [(test, group) for test in audit.associations for group in test.groups if group.verdict == "signal"]
-    return tuple(sorted(found, key=lambda each: (each[1].p_adjusted, -abs(each[1].effect_size or 0.0))))
+    signals = [(test, group) for test in audit.associations for group in test.groups if group.verdict == "signal"]
+    return tuple(sorted(signals, key=lambda signal: (signal[1].p_adjusted, -abs(signal[1].effect_size or 0.0))))
 
 
 def association_result(audit: AuditResult, settings: Settings) -> str:
     """Return how many associations are beyond chance, and the farthest."""
-    asked = sum(len(test.groups) for test in audit.associations)
-    if not asked:
+    total = sum(len(test.groups) for test in audit.associations)
+    if not total:
         return "No association is estimable."
-    found = associated(audit)
+    signals = associated(audit)
     rate = f"false discovery rate {percent(settings.alpha)}"
-    of = f"{count(len(found)) if found else 'None'} of {in_words(asked, 'association')} (each group against the rest; {rate})"
-    if found:
-        return f"{of} {'is' if len(found) == 1 else 'are'} beyond chance. The farthest: {group_sentence(*found[0])}"
+    of = f"{count(len(signals)) if signals else 'None'} of {in_words(total, 'association')} (each group against the rest; {rate})"
+    if signals:
+        return f"{of} {'is' if len(signals) == 1 else 'are'} beyond chance. The farthest: {group_sentence(*signals[0])}"
     limited = " A limited run signals nothing." if audit.data.limited else ""
     return f"{of} is beyond chance: whether groups differ is undecided.{limited}"
 
@@ -124,8 +124,8 @@ def association_title(test: AssociationTest) -> str:
 def concepts_caption(tests: Sequence[AssociationTest]) -> str:
     """Return what was asked of words by one attribute, and how many associations are beyond chance."""
     groups = [group for test in tests for group in test.groups]
-    found = sum(group.verdict == "signal" for group in groups)
-    of = f"{count(found) if found else 'none'} of {in_words(len(groups), 'association')} of a word with a group beyond chance"
+    n_signals = sum(group.verdict == "signal" for group in groups)
+    of = f"{count(n_signals) if n_signals else 'none'} of {in_words(len(groups), 'association')} of a word with a group beyond chance"
     return f"{phrases.stopped(tests[0].question)} By {phrases.attributes([tests[0].attribute])}: {of}."
 
 

@@ -38,49 +38,50 @@ def view(context: AuditContext) -> SimpleNamespace | None:
 def _read_once(charts: list[SimpleNamespace]) -> tuple[SimpleNamespace, ...]:
     """Return the charts, each way to read one beside the first that needs it."""
     for name in ("reading", "slopes_reading"):
-        told = [chart for chart in charts if getattr(chart, name)]
-        for chart in told[1:]:
+        explained = [chart for chart in charts if getattr(chart, name)]
+        for chart in explained[1:]:
             setattr(chart, name, "")
     return tuple(charts)
 
 
-def _view(each: Conditions) -> SimpleNamespace:
-    panels = series_panels(each)
-    alone = [found for found in each.results if not found.condition.series or not panels]
-    hot = any(found.verdict == "signal" for found in each.results)
+def _view(conditions: Conditions) -> SimpleNamespace:
+    panels = series_panels(conditions)
+    alone = [result for result in conditions.results if not result.condition.series or not panels]
+    hot = any(result.verdict == "signal" for result in conditions.results)
     return SimpleNamespace(
-        title=words.conditions_title(each),
+        title=words.conditions_title(conditions),
         hot=hot,
         panels=panels,
-        legend=line_legend(each) if panels else (),
-        alt=f"{words.conditions_title(each)}: {words.measured(each)} of each group at each strength; the table below has the numbers.",
+        legend=line_legend(conditions) if panels else (),
+        alt=f"{words.conditions_title(conditions)}: {words.measured(conditions)} of each group at each strength; "
+        "the table below has the numbers.",
         reading=words.READING if panels else "",
-        slopes=_slopes(each, alone) if alone else None,
+        slopes=_slopes(conditions, alone) if alone else None,
         slopes_reading=words.SLOPES if alone else "",
-        table=_table(each),
-        notes=tuple(map(sentence, each.notes)),
+        table=_table(conditions),
+        notes=tuple(map(sentence, conditions.notes)),
     )
 
 
-def _slopes(each: Conditions, alone: list[ConditionResult]) -> TrackTable:
-    groups = compared_groups(each) or [rate.group for rate in each.baseline_by_group if rate.n]
-    shown = [(found, change) for found in alone for change in found.by_group if change.after.group in groups]
+def _slopes(conditions: Conditions, alone: list[ConditionResult]) -> TrackTable:
+    groups = compared_groups(conditions) or [rate.group for rate in conditions.baseline_by_group if rate.n]
+    shown = [(result, change) for result in alone for change in result.by_group if change.after.group in groups]
     ends = [end for _, change in shown for end in (change.before.value, _after(change.before.value, change.high))]
     ticks = axis(0.0, max(0.01, *(min(1.0, end) for end in ends if end is not None)))
     rows = []
-    for at, (found, change) in enumerate(shown):
+    for at, (result, change) in enumerate(shown):
         before, value = change.before.value or 0.0, change.after.value or 0.0
         low, high = (min(1.0, max(0.0, _after(before, end) or 0.0)) for end in (change.low, change.high))
-        above = found.condition.name if not at or shown[at - 1][0] is not found else ""
+        above = result.condition.name if not at or shown[at - 1][0] is not result else ""
         cells = (
             phrases.cell_rate(change.before), phrases.cell_rate(change.after),
             difference(change.difference, change.low, change.high), count(change.after.n),
         )  # fmt: skip
-        track = change_track(before, Estimate(value, low, high), ticks, hot=found.verdict == "signal")
+        track = change_track(before, Estimate(value, low, high), ticks, hot=result.verdict == "signal")
         rows.append(TrackRow(phrases.group(change.after.group), track, cells, above=above))
-    columns = (each.baseline.name, "Under the condition", "Change, points", "Images")
+    columns = (conditions.baseline.name, "Under the condition", "Change, points", "Images")
     return TrackTable(
-        f"{words.conditions_title(each)}", "Group", ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%"), columns, tuple(rows), seen=False
+        f"{words.conditions_title(conditions)}", "Group", ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%"), columns, tuple(rows), seen=False
     )
 
 
@@ -88,24 +89,24 @@ def _after(before: float | None, change: float | None) -> float | None:
     return None if before is None or change is None else before + change
 
 
-def _table(each: Conditions) -> Table:
-    groups = [rate.group for rate in each.baseline_by_group if rate.n]
+def _table(conditions: Conditions) -> Table:
+    groups = [rate.group for rate in conditions.baseline_by_group if rate.n]
     columns = ("Condition", "All images", *map(phrases.group, groups), "Worst group", "Gap, points", "Adjusted p")
-    worst = phrases.group(each.baseline_gap.lowest) if each.baseline_gap else ""
-    first = [phrases.cell_rate(rate) for rate in each.baseline_by_group if rate.n]
-    gap = phrases.size(each.baseline_gap) if each.baseline_gap else ""
-    rows = [Row((f"{each.baseline.name} (baseline)", phrases.cell_rate(each.baseline_overall), *first, worst, gap, ""))]
-    rows += [_row(found) for found in each.results]
-    title = f"{words.conditions_title(each)}: {words.measured(each)}"
+    worst = phrases.group(conditions.baseline_gap.lowest) if conditions.baseline_gap else ""
+    first = [phrases.cell_rate(rate) for rate in conditions.baseline_by_group if rate.n]
+    gap = phrases.size(conditions.baseline_gap) if conditions.baseline_gap else ""
+    rows = [Row((f"{conditions.baseline.name} (baseline)", phrases.cell_rate(conditions.baseline_overall), *first, worst, gap, ""))]
+    rows += [_row(result) for result in conditions.results]
+    title = f"{words.conditions_title(conditions)}: {words.measured(conditions)}"
     return Table(title, title, columns, tuple(rows))
 
 
-def _row(found: ConditionResult) -> Row:
-    rates = [phrases.cell_rate(each.after) for each in found.by_group if each.after.n]
-    worst = phrases.group(found.gap.lowest) if found.gap else ""
-    judged = p_value(found.p_adjusted) if found.p_adjusted is not None else "not judged"
-    cells = (phrases.cell_rate(found.overall.after), *rates, worst, phrases.size(found.gap) if found.gap else "", judged)
-    return Row((found.condition.name, *cells))
+def _row(result: ConditionResult) -> Row:
+    rates = [phrases.cell_rate(cell.after) for cell in result.by_group if cell.after.n]
+    worst = phrases.group(result.gap.lowest) if result.gap else ""
+    judged = p_value(result.p_adjusted) if result.p_adjusted is not None else "not judged"
+    cells = (phrases.cell_rate(result.overall.after), *rates, worst, phrases.size(result.gap) if result.gap else "", judged)
+    return Row((result.condition.name, *cells))
 
 
 FIELD = "conditions"
@@ -126,10 +127,10 @@ _GROUP: Columns = {
 def table(results: Results) -> TidyTable:
     """Return one row a condition and group; p is of the condition, and repeats in each of its rows."""
     rows = (
-        (audit, condition, found, group)
+        (audit, condition, result, group)
         for audit in results.audits
         for condition in audit.conditions
-        for found in condition.results
-        for group in found.by_group
+        for result in condition.results
+        for group in result.by_group
     )
     return tidy((AUDIT, _QUESTION, _CONDITION, _GROUP), rows)

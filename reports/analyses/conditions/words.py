@@ -39,14 +39,14 @@ def what_was_asked(audit: AuditResult) -> str:
     return " ".join(ASKED[kind] for kind in dict.fromkeys(condition.kind for condition in audit.conditions))
 
 
-def conditions_title(each: Conditions) -> str:
+def conditions_title(conditions: Conditions) -> str:
     """Return the heading of a question by an attribute."""
-    return f"{each.question} By {phrases.attributes(each.attributes)}"
+    return f"{conditions.question} By {phrases.attributes(conditions.attributes)}"
 
 
-def measured(each: Conditions) -> str:
+def measured(conditions: Conditions) -> str:
     """Return what the rate is."""
-    return "accuracy" if each.outcome is None else f"share answered ‘{each.outcome}’"
+    return "accuracy" if conditions.outcome is None else f"share answered ‘{conditions.outcome}’"
 
 
 def result(audit: AuditResult) -> str:
@@ -54,34 +54,37 @@ def result(audit: AuditResult) -> str:
     tests = max((condition.tests for condition in audit.conditions), default=0)
     if not tests:
         return "Nothing is judged here: fewer than two groups are large enough; the numbers are shown with their n."
-    found = sorted(signals(audit), key=lambda each: each[0])
-    if not found:
+    ordered = sorted(signals(audit), key=lambda signal: signal[0])
+    if not ordered:
         limited = " A limited run signals nothing." if audit.data.limited else ""
         return f"In none of {in_words(tests, 'comparison')} groups are shown to change unequally: whether they do is undecided.{limited}"
-    of = f"In {count(len(found))} of {in_words(tests, 'comparison')} groups change unequally (Benjamini and Hochberg)."
-    return f"{of} Most significant: {found[0][1]}"
+    of = f"In {count(len(ordered))} of {in_words(tests, 'comparison')} groups change unequally (Benjamini and Hochberg)."
+    return f"{of} Most significant: {ordered[0][1]}"
 
 
 def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:
     """Give adjusted p and sentence of every condition under which groups change unequally."""
     for condition in audit.conditions:
-        for found in condition.results:
-            if found.verdict == "signal" and found.pair is not None and found.p_adjusted is not None:
-                yield found.p_adjusted, _signal(condition, found, found.p_adjusted)
+        for effect in condition.results:
+            if effect.verdict == "signal" and effect.pair is not None and effect.p_adjusted is not None:
+                yield effect.p_adjusted, _signal(condition, effect, effect.p_adjusted)
 
 
-def _signal(each: Conditions, found: ConditionResult, p: float) -> str:
-    pair = found.pair
+def _signal(conditions: Conditions, effect: ConditionResult, p: float) -> str:
+    pair = effect.pair
     assert pair is not None  # noqa: S101  (the caller looked)
-    ends = {rate.before.group: (percent(rate.before.value), percent(rate.after.value)) for rate in found.by_group}
+    ends = {rate.before.group: (percent(rate.before.value), percent(rate.after.value)) for rate in effect.by_group}
     moved = [f"{phrases.group(group)} goes from {ends[group][0]} to {ends[group][1]}" for group in (pair.second, pair.first)]
     apart = difference(pair.difference, pair.low_adjusted, pair.high_adjusted)
-    return f"with {found.condition.name}, {measured(each)} of {moved[0]}, and of {moved[1]}; {apart} points apart (adjusted {p_phrase(p)})."
+    return (
+        f"with {effect.condition.name}, {measured(conditions)} of {moved[0]}, and of {moved[1]}; {apart} points apart "
+        f"(adjusted {p_phrase(p)})."
+    )
 
 
-def unjudged(each: Conditions) -> str:
+def unjudged(conditions: Conditions) -> str:
     """Return why a question is not judged; empty where it is."""
-    return f"{conditions_title(each)}: {sentence(each.reason)}." if each.reason else ""
+    return f"{conditions_title(conditions)}: {sentence(conditions.reason)}." if conditions.reason else ""
 
 
 def method(audit: AuditResult) -> str:

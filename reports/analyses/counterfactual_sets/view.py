@@ -22,66 +22,67 @@ MOST_PAIRS = 6
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the counterfactual sets of an audit; None without any."""
-    found = [each for each in context.audit.counterfactual_sets if each.sets]
+    with_sets = [sets for sets in context.audit.counterfactual_sets if sets.sets]
     if not context.audit.counterfactual_sets:
         return None
-    pairs = sorted(((each, pair) for each in found for pair in each.pairs), key=_significance)
+    pairs = sorted(((sets, pair) for sets in with_sets for pair in sets.pairs), key=_significance)
     ends = [end for _, pair in pairs for end in (pair.net.low, pair.net.high)]
     ticks = signed_ticks(ends) if ends else ()
-    judged = any(each.reason is None for each in found)
+    judged = any(sets.reason is None for sets in with_sets)
     return SimpleNamespace(
         asked=words.ASKED,
         result=words.sets_result(context.audit, context.results.settings),
-        reading=words.READING if found else "",
+        reading=words.READING if with_sets else "",
         direction=words.DIRECTION if pairs else "",
-        changes=_changes(found) if found else None,
+        changes=_changes(with_sets) if with_sets else None,
         shifts=_shifts(pairs[:MOST_PAIRS], ticks) if pairs else None,
         rest=_shifts(pairs[MOST_PAIRS:], ticks) if pairs[MOST_PAIRS:] else None,
         rest_title=f"The other {count(len(pairs) - MOST_PAIRS)} comparisons" if pairs[MOST_PAIRS:] else "",
-        harmless=_harmless(found),
-        members=_members(found),
+        harmless=_harmless(with_sets),
+        members=_members(with_sets),
         without=tuple(filter(None, map(words.not_judged, context.audit.counterfactual_sets))),
-        method=words.method(found) if judged else "",
+        method=words.method(with_sets) if judged else "",
     )
 
 
 def _significance(named: tuple[CounterfactualSets, MemberPair]) -> tuple[bool, float, float]:
-    each, pair = named
-    return each.reason is not None, min(pair.net_p_adjusted, pair.shift_p_adjusted), -abs(pair.net.value)
+    sets, pair = named
+    return sets.reason is not None, min(pair.net_p_adjusted, pair.shift_p_adjusted), -abs(pair.net.value)
 
 
-def _changes(found: Sequence[CounterfactualSets]) -> TrackTable:
-    shown = [end for each in found for end in (each.differing, each.harmless and each.harmless.rate) if end]
+def _changes(all_sets: Sequence[CounterfactualSets]) -> TrackTable:
+    shown = [end for sets in all_sets for end in (sets.differing, sets.harmless and sets.harmless.rate) if end]
     ticks = axis(0.0, max(0.01, *(end.high for end in shown)))
     columns = ("Another person", "Harmless change", "Excess, points", "Adjusted p", "Sets")
-    questions = [each.question for each in found]
+    questions = [sets.question for sets in all_sets]
     rows = tuple(
-        _change(each, ticks, "" if i and questions[i - 1] == each.question else words.asked_in_full(each)) for i, each in enumerate(found)
+        _change(sets, ticks, "" if i and questions[i - 1] == sets.question else words.asked_in_full(sets))
+        for i, sets in enumerate(all_sets)
     )
     ends = ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%")
     return TrackTable("How often the answer changes", "Changed", ends, columns, rows)
 
 
-def _change(each: CounterfactualSets, ticks: tuple[float, ...], above: str) -> TrackRow:
-    baseline = each.harmless
+def _change(sets: CounterfactualSets, ticks: tuple[float, ...], above: str) -> TrackRow:
+    baseline = sets.harmless
     hot = baseline is not None and baseline.verdict == "signal"
-    track = baseline_track(each.differing, baseline.rate if baseline else None, ticks, hot=hot) if each.differing else ()
+    track = baseline_track(sets.differing, baseline.rate if baseline else None, ticks, hot=hot) if sets.differing else ()
     cells = (
-        words.estimate(each.differing), words.estimate(baseline and baseline.rate),
+        words.estimate(sets.differing), words.estimate(baseline and baseline.rate),
         number(baseline.excess, 1, signed=True) if baseline else "",
-        p_value(baseline.p_adjusted) if baseline and each.reason is None else "not judged", words.sizes(each),
+        p_value(baseline.p_adjusted) if baseline and sets.reason is None else "not judged", words.sizes(sets),
     )  # fmt: skip
-    return TrackRow(words.changed(each), track, cells, faint=each.reason is not None, above=above)
+    return TrackRow(words.changed(sets), track, cells, faint=sets.reason is not None, above=above)
 
 
 def _shifts(pairs: Sequence[tuple[CounterfactualSets, MemberPair]], ticks: tuple[float, ...]) -> TrackTable:
     columns = ("Net difference, points", "Only first", "Only second", "Adjusted p", "Shift of probability, points", "Adjusted p of it")
-    rows = tuple(_shift(each, pair, ticks) for each, pair in pairs)
+    rows = tuple(_shift(sets, pair, ticks) for sets, pair in pairs)
     return TrackTable("In which direction it changes", "First and second", signed_ends(ticks), columns, rows)
 
 
-def _shift(each: CounterfactualSets, pair: MemberPair, ticks: tuple[float, ...]) -> TrackRow:
-    net, judged = pair.net, each.reason is None
+def _shift(sets: CounterfactualSets, pair: MemberPair, ticks: tuple[float, ...]) -> TrackRow:
+    net, judged = pair.net, sets.reason is None
     track = difference_track(net.value, net.low, net.high, ticks, hot=pair.verdict == "signal")
     known = pair.shift_low is not None
     cells = (
@@ -90,23 +91,23 @@ def _shift(each: CounterfactualSets, pair: MemberPair, ticks: tuple[float, ...])
         difference(pair.shift, pair.shift_low, pair.shift_high) if known else number(pair.shift, 1, signed=True),
         p_value(pair.shift_p_adjusted) if judged else "not judged",
     )  # fmt: skip
-    return TrackRow(f"{pair.first}, {pair.second}", track, cells, f"‘{each.outcome}’", faint=not judged)
+    return TrackRow(f"{pair.first}, {pair.second}", track, cells, f"‘{sets.outcome}’", faint=not judged)
 
 
-def _harmless(found: Sequence[CounterfactualSets]) -> Table | None:
-    known = [(each, each.harmless) for each in found if each.harmless]
+def _harmless(all_sets: Sequence[CounterfactualSets]) -> Table | None:
+    known = [(sets, sets.harmless) for sets in all_sets if sets.harmless]
     if not known:
         return None
     columns = ("Question", *(change.name for change in known[0][1].changes), "Sets")
     rows = tuple(
-        Row((f"{words.asked_in_full(each)} {words.changed(each)}", *words.harmless_cells(base), count(base.sets))) for each, base in known
+        Row((f"{words.asked_in_full(sets)} {words.changed(sets)}", *words.harmless_cells(base), count(base.sets))) for sets, base in known
     )
     title = "Answers that a harmless change turns"
     return Table(title, title, columns, rows)
 
 
-def _members(found: Sequence[CounterfactualSets]) -> Table | None:
-    known = [(each, each.members_differ) for each in found if each.members_differ]
+def _members(all_sets: Sequence[CounterfactualSets]) -> Table | None:
+    known = [(sets, sets.members_differ) for sets in all_sets if sets.members_differ]
     if not known:
         return None
     title = "Sets of more than two members"
@@ -114,13 +115,13 @@ def _members(found: Sequence[CounterfactualSets]) -> Table | None:
     rows = tuple(
         Row(
             (
-                f"{words.asked_in_full(each)} {words.changed(each)}",
-                words.estimate(each.flip_rate),
+                f"{words.asked_in_full(sets)} {words.changed(sets)}",
+                words.estimate(sets.flip_rate),
                 f"{decimal(test.cochran_q, 1)} ({test.freedom} degrees of freedom)",
-                *(p_value(p) if each.reason is None else "not judged" for p in (test.q_p_adjusted, test.score_p_adjusted)),
+                *(p_value(p) if sets.reason is None else "not judged" for p in (test.q_p_adjusted, test.score_p_adjusted)),
             )
         )
-        for each, test in known
+        for sets, test in known
     )
     return Table(title, title, columns, rows)
 
@@ -145,5 +146,5 @@ _PAIR: Columns = {
 
 def table(results: Results) -> TidyTable:
     """Return one row a pair of members; what is of a whole set repeats in each of its rows."""
-    rows = ((audit, each, pair) for audit in results.audits for each in audit.counterfactual_sets for pair in each.pairs)
+    rows = ((audit, sets, pair) for audit in results.audits for sets in audit.counterfactual_sets for pair in sets.pairs)
     return tidy((AUDIT, _SETS, _PAIR), rows)

@@ -36,16 +36,16 @@ METHOD = (
 
 def sets_result(audit: AuditResult, settings: Settings) -> str:
     """Return how many tests of the sets are beyond chance, and the most significant; or that too few sets are judged."""
-    found = list(signals(audit))
-    tests = max((each.tests for each in audit.counterfactual_sets), default=0)
+    significant = list(signals(audit))
+    tests = max((sets.tests for sets in audit.counterfactual_sets), default=0)
     if not tests:
         return "Nothing is judged here: there are too few sets; the numbers are shown with their n."
-    if not found:
+    if not significant:
         limited = " A limited run signals nothing." if audit.data.limited else ""
         return f"None of {in_words(tests, 'test')} is beyond chance: whether the changed attribute matters is undecided.{limited}"
-    first = min(found, key=lambda each: each[0])[1]
-    changes = sum(each.harmless is not None and each.harmless.verdict == "signal" for each in audit.counterfactual_sets)
-    return f"{_kinds(changes, len(found) - changes, tests)} Most significant: {first}"
+    first = min(significant, key=lambda signal: signal[0])[1]
+    changes = sum(sets.harmless is not None and sets.harmless.verdict == "signal" for sets in audit.counterfactual_sets)
+    return f"{_kinds(changes, len(significant) - changes, tests)} Most significant: {first}"
 
 
 def _kinds(changes: int, directions: int, tests: int) -> str:
@@ -59,45 +59,45 @@ def _kinds(changes: int, directions: int, tests: int) -> str:
 
 def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:
     """Give p and sentence of every test that is beyond chance."""
-    for each in audit.counterfactual_sets:
-        if each.harmless and each.harmless.verdict == "signal":
-            yield each.harmless.p_adjusted, excess_sentence(each, each.harmless)
-        if each.members_differ:
-            yield from _of_members(each, each.members_differ)
-        for pair in each.pairs:
-            yield from _of_pair(each, pair)
+    for sets in audit.counterfactual_sets:
+        if sets.harmless and sets.harmless.verdict == "signal":
+            yield sets.harmless.p_adjusted, excess_sentence(sets, sets.harmless)
+        if sets.members_differ:
+            yield from _of_members(sets, sets.members_differ)
+        for pair in sets.pairs:
+            yield from _of_pair(sets, pair)
 
 
-def _of_members(each: CounterfactualSets, found: MemberDifference) -> Iterator[tuple[float, str]]:
-    if found.verdict != "signal":
+def _of_members(sets: CounterfactualSets, test: MemberDifference) -> Iterator[tuple[float, str]]:
+    if test.verdict != "signal":
         return
-    members = in_words(len(each.members), "member")
-    p = min(found.q_p_adjusted, found.score_p_adjusted)
-    yield p, f"{_asked(each)} the {members} of a set are not given ‘{each.outcome}’ alike (adjusted {p_phrase(p)})."
+    members = in_words(len(sets.members), "member")
+    p = min(test.q_p_adjusted, test.score_p_adjusted)
+    yield p, f"{_asked(sets)} the {members} of a set are not given ‘{sets.outcome}’ alike (adjusted {p_phrase(p)})."
 
 
-def _of_pair(each: CounterfactualSets, pair: MemberPair) -> Iterator[tuple[float, str]]:
+def _of_pair(sets: CounterfactualSets, pair: MemberPair) -> Iterator[tuple[float, str]]:
     if pair.verdict == "signal":
-        yield min(pair.net_p_adjusted, pair.shift_p_adjusted), pair_sentence(each, pair)
+        yield min(pair.net_p_adjusted, pair.shift_p_adjusted), pair_sentence(sets, pair)
 
 
-def _asked(each: CounterfactualSets) -> str:
-    return f"When only {phrases.attributes([each.attribute])} changes (“{each.question}”),"
+def _asked(sets: CounterfactualSets) -> str:
+    return f"When only {phrases.attributes([sets.attribute])} changes (“{sets.question}”),"
 
 
-def excess_sentence(each: CounterfactualSets, found: HarmlessBaseline) -> str:
+def excess_sentence(sets: CounterfactualSets, baseline: HarmlessBaseline) -> str:
     """Return how many pairs of images are answered differently, and how many images after a harmless change."""
     return (
-        f"{_asked(each)} {estimate(each.differing)} of image pairs in {in_words(each.sets, 'set')} are answered differently; a harmless "
-        f"change turns {estimate(found.rate)} of answers (adjusted {p_phrase(found.p_adjusted)})."
+        f"{_asked(sets)} {estimate(sets.differing)} of image pairs in {in_words(sets.sets, 'set')} are answered differently; a harmless "
+        f"change turns {estimate(baseline.rate)} of answers (adjusted {p_phrase(baseline.p_adjusted)})."
     )
 
 
-def pair_sentence(each: CounterfactualSets, pair: MemberPair) -> str:
+def pair_sentence(sets: CounterfactualSets, pair: MemberPair) -> str:
     """Return which of two members is given the answer more often, by answers and by probability."""
     shift = difference(pair.shift, pair.shift_low, pair.shift_high) if pair.shift_low is not None else number(pair.shift, 1, signed=True)
     return (
-        f"{_asked(each)} only {pair.first} is given ‘{each.outcome}’ in {count(pair.only_first)} of {in_words(each.sets, 'set')}, only "
+        f"{_asked(sets)} only {pair.first} is given ‘{sets.outcome}’ in {count(pair.only_first)} of {in_words(sets.sets, 'set')}, only "
         f"{pair.second} in {count(pair.only_second)}: net {difference(pair.net.value, pair.net.low, pair.net.high)} points (adjusted "
         f"{p_phrase(pair.net_p_adjusted)}); its probability shifts by {shift} points (adjusted {p_phrase(pair.shift_p_adjusted)})."
     )
@@ -108,45 +108,45 @@ def line(audit: AuditResult, settings: Settings) -> str:
     return f"{phrases.NOT_PLANNED}{sets_result(audit, settings)}" if any(signals(audit)) else ""
 
 
-def estimate(found: object) -> str:
+def estimate(interval: object) -> str:
     """Return a rate with its interval; a dash for none."""
-    value, low, high = (getattr(found, name, None) for name in ("value", "low", "high"))
+    value, low, high = (getattr(interval, name, None) for name in ("value", "low", "high"))
     return rate(value, low, high)
 
 
-def asked_in_full(each: CounterfactualSets) -> str:
+def asked_in_full(sets: CounterfactualSets) -> str:
     """Return what a row is about."""
-    return f"{phrases.stopped(each.question)}"
+    return f"{phrases.stopped(sets.question)}"
 
 
-def changed(each: CounterfactualSets) -> str:
+def changed(sets: CounterfactualSets) -> str:
     """Return what differs within the sets: ``gender: man, woman``."""
-    return f"{phrases.attributes([each.attribute])}: {', '.join(each.members)}"
+    return f"{phrases.attributes([sets.attribute])}: {', '.join(sets.members)}"
 
 
-def sizes(each: CounterfactualSets) -> str:
+def sizes(sets: CounterfactualSets) -> str:
     """Return how many sets and independent units there are."""
-    lacking = f", {count(each.incomplete)} incomplete" if each.incomplete else ""
-    return f"{count(each.sets)}{lacking} ({in_words(each.clusters, 'cluster')})"
+    lacking = f", {count(sets.incomplete)} incomplete" if sets.incomplete else ""
+    return f"{count(sets.sets)}{lacking} ({in_words(sets.clusters, 'cluster')})"
 
 
-def not_judged(each: CounterfactualSets) -> str:
+def not_judged(sets: CounterfactualSets) -> str:
     """Return why sets are shown and not judged; empty where they are."""
-    return f"{asked_in_full(each)} {changed(each)}: {phrases.stopped(sentence(each.reason))}" if each.reason else ""
+    return f"{asked_in_full(sets)} {changed(sets)}: {phrases.stopped(sentence(sets.reason))}" if sets.reason else ""
 
 
-def harmless_cells(found: HarmlessBaseline) -> tuple[str, ...]:
+def harmless_cells(baseline: HarmlessBaseline) -> tuple[str, ...]:
     """Return what each harmless change turns."""
     return tuple(
-        f"{percent(change.changed / change.images)} ({count(change.changed)} of {count(change.images)})" for change in found.changes
+        f"{percent(change.changed / change.images)} ({count(change.changed)} of {count(change.images)})" for change in baseline.changes
     )
 
 
-def method(found: Sequence[CounterfactualSets]) -> str:
+def method(all_sets: Sequence[CounterfactualSets]) -> str:
     """Return how p was computed; empty where nothing was judged."""
-    tests = max((each.tests for each in found), default=0)
-    units = " or ".join(dict.fromkeys(phrases.attributes([each.cluster_attribute]) for each in found))
+    tests = max((sets.tests for sets in all_sets), default=0)
+    units = " or ".join(dict.fromkeys(phrases.attributes([sets.cluster_attribute]) for sets in all_sets))
     if not tests:
         return ""
-    draws = f" Where not all are tried, {count(max(each.draws for each in found))} are drawn."
+    draws = f" Where not all are tried, {count(max(sets.draws for sets in all_sets))} are drawn."
     return METHOD.format(unit=units, units=f"{units}s", tests=in_words(tests, "test")) + draws

@@ -21,51 +21,52 @@ _TICKS = tuple(axis(0.0, 1.0))
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the few-shot probes of an audit; None without any."""
-    found = context.audit.few_shot
-    if not found:
+    few_shots = context.audit.few_shot
+    if not few_shots:
         return None
-    learned = [each for each in found if each.shots]
+    learned = [few_shot for few_shot in few_shots if few_shot.shots]
     return SimpleNamespace(
         asked=words.ASKED,
         result=words.few_shot_result(context.audit, context.results.settings),
         reading=words.READING,
         charts=tuple(map(_titled, learned, _folded(learned))),
-        without=tuple(filter(None, map(words.nothing_learned, found))),
-        method=words.few_shot_method(found),
+        without=tuple(filter(None, map(words.nothing_learned, few_shots))),
+        method=words.few_shot_method(few_shots),
     )
 
 
 def _folded(learned: Sequence[FewShot]) -> list[bool]:
     """Return which charts are folded: those without a signal, but for the first where none has one."""
-    plain = [not any(one.verdict == "signal" for one in each.conditions.results) if each.conditions else True for each in learned]
-    return [*(place > 0 for place in range(len(learned)))] if all(plain) else plain
+    plain = [
+        not any(one.verdict == "signal" for one in few_shot.conditions.results) if few_shot.conditions else True for few_shot in learned
+    ]
+    return [*(i > 0 for i in range(len(learned)))] if all(plain) else plain
 
 
-def _titled(each: FewShot, folded: bool) -> SimpleNamespace:
-    return SimpleNamespace(title=words.few_shot_title(each), chart=_chart(each), fewer=words.fewer_sentence(each), folded=folded)
+def _titled(few_shot: FewShot, folded: bool) -> SimpleNamespace:
+    return SimpleNamespace(
+        title=words.few_shot_title(few_shot), chart=_chart(few_shot), fewer=words.fewer_sentence(few_shot), folded=folded
+    )
 
 
-def _chart(each: FewShot) -> TrackTable:
+def _chart(few_shot: FewShot) -> TrackTable:
     ends = ("0\u00a0%", "100\u00a0%")
     columns = ("Accuracy", "Interval over draws", "Draws", "Adjusted p of unequal gains")
-    rows = [*_zero_shot(each), *(row for shots in each.shots for row in _rows(each, shots))]
-    return TrackTable(words.few_shot_caption(each), "Learned from, group", ends, columns, tuple(rows))
+    rows = [*_zero_shot(few_shot), *(row for shots in few_shot.shots for row in _rows(few_shot, shots))]
+    return TrackTable(words.few_shot_caption(few_shot), "Learned from, group", ends, columns, tuple(rows))
 
 
-def _zero_shot(each: FewShot) -> list[TrackRow]:
-    rates = each.conditions.baseline_by_group if each.conditions else ()
+def _zero_shot(few_shot: FewShot) -> list[TrackRow]:
+    rates = few_shot.conditions.baseline_by_group if few_shot.conditions else ()
     drawn = [DrawnRate(rate.group[0], rate.n, rate.value, rate.value, rate.value) for rate in rates if rate.value is not None]
-    return [_row(rate, "Zero-shot" if place == 0 else "", "") for place, rate in enumerate(drawn)]
+    return [_row(rate, "Zero-shot" if i == 0 else "", "") for i, rate in enumerate(drawn)]
 
 
-def _rows(each: FewShot, shots: Shots) -> list[TrackRow]:
-    results = each.conditions.results if each.conditions else ()
+def _rows(few_shot: FewShot, shots: Shots) -> list[TrackRow]:
+    results = few_shot.conditions.results if few_shot.conditions else ()
     p = next((one.p_adjusted for one in results if one.condition.strength == shots.shots), None)
     shown = "" if p is None else p_value(p)
-    return [
-        _row(rate, words.shots_heading(shots) if place == 0 else "", shown if place == 0 else "")
-        for place, rate in enumerate(shots.by_group)
-    ]
+    return [_row(rate, words.shots_heading(shots) if i == 0 else "", shown if i == 0 else "") for i, rate in enumerate(shots.by_group)]
 
 
 def _row(rate: DrawnRate, above: str, p: str) -> TrackRow:

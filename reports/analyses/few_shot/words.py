@@ -25,31 +25,37 @@ READING = (
 
 def compared_gains(audit: AuditResult) -> tuple[tuple[FewShot, ConditionResult], ...]:
     """Return every comparison with zero-shot that has a p."""
-    return tuple((each, one) for each in audit.few_shot if each.conditions for one in each.conditions.results if one.p_adjusted is not None)
+    return tuple(
+        (few_shot, one)
+        for few_shot in audit.few_shot
+        if few_shot.conditions
+        for one in few_shot.conditions.results
+        if one.p_adjusted is not None
+    )
 
 
 def few_shot_result(audit: AuditResult, settings: Settings) -> str:
     """Return how many gains over zero-shot differ between groups, and the most significant."""
-    asked = compared_gains(audit)
-    if not asked:
+    gains = compared_gains(audit)
+    if not gains:
         return "No gain over zero-shot is compared between groups here."
-    found = sorted((each for each in asked if each[1].verdict == "signal"), key=lambda each: each[1].p_adjusted or 0.0)
-    of = f"{count(len(found)) if found else 'None'} of {in_words(len(asked), 'gain')} over zero-shot"
+    signals = sorted((gain for gain in gains if gain[1].verdict == "signal"), key=lambda gain: gain[1].p_adjusted or 0.0)
+    of = f"{count(len(signals)) if signals else 'None'} of {in_words(len(gains), 'gain')} over zero-shot"
     rate = f"(each number of images by each attribute; false discovery rate {percent(settings.alpha)})"
-    if not found:
+    if not signals:
         limited = " A limited run signals nothing." if audit.data.limited else ""
         return f"{of} {rate} differs between groups beyond chance: whether examples help some more than others is undecided.{limited}"
-    return f"{of} {rate} {'differs' if len(found) == 1 else 'differ'} between groups beyond chance. {_gain(*found[0])}"
+    return f"{of} {rate} {'differs' if len(signals) == 1 else 'differ'} between groups beyond chance. {_gain(*signals[0])}"
 
 
-def _gain(each: FewShot, found: ConditionResult) -> str:
-    pair = found.pair
+def _gain(few_shot: FewShot, result: ConditionResult) -> str:
+    pair = result.pair
     if pair is None:
         return ""
     first, second = phrases.group(pair.first), phrases.group(pair.second)
     return (
-        f"With {learned_from(found.condition.name)}, {first} gain {number(abs(pair.difference), 0)} points more than {second} "
-        f"(adjusted {p_phrase(found.p_adjusted or 0.0)}; first draw)."
+        f"With {learned_from(result.condition.name)}, {first} gain {number(abs(pair.difference), 0)} points more than {second} "
+        f"(adjusted {p_phrase(result.p_adjusted or 0.0)}; first draw)."
     )
 
 
@@ -60,19 +66,21 @@ def learned_from(name: str) -> str:
 
 def line(audit: AuditResult, settings: Settings) -> str:
     """Return what summary and terminal say of few-shot probes: nothing unless a gain differs beyond chance."""
-    found = any(one.verdict == "signal" for _, one in compared_gains(audit))
-    return f"{phrases.NOT_PLANNED}{few_shot_result(audit, settings)}" if found else ""
+    differs = any(one.verdict == "signal" for _, one in compared_gains(audit))
+    return f"{phrases.NOT_PLANNED}{few_shot_result(audit, settings)}" if differs else ""
 
 
-def few_shot_title(each: FewShot) -> str:
+def few_shot_title(few_shot: FewShot) -> str:
     """Return what a chart is about."""
-    return f"‘{each.measurement}’ by {phrases.attributes([each.attribute])}"
+    return f"‘{few_shot.measurement}’ by {phrases.attributes([few_shot.attribute])}"
 
 
-def few_shot_caption(each: FewShot) -> str:
+def few_shot_caption(few_shot: FewShot) -> str:
     """Return what was asked, and of how many images."""
-    images = f"{in_words(each.classes, 'class', 'classes')}; tested on {in_words(each.test, 'image')}, none of which was learned from"
-    return f"{phrases.stopped(each.question)} {images}; {in_words(each.draws, 'draw')}."
+    images = (
+        f"{in_words(few_shot.classes, 'class', 'classes')}; tested on {in_words(few_shot.test, 'image')}, none of which was learned from"
+    )
+    return f"{phrases.stopped(few_shot.question)} {images}; {in_words(few_shot.draws, 'draw')}."
 
 
 def shots_heading(shots: Shots) -> str:
@@ -86,17 +94,17 @@ def interval_over_draws(rate: DrawnRate) -> str:
     return "" if rate.low is None or rate.high is None or rate.lowest == rate.highest else f"{percent(rate.low)} to {percent(rate.high)}"
 
 
-def fewer_sentence(each: FewShot) -> str:
+def fewer_sentence(few_shot: FewShot) -> str:
     """Return the classes that have fewer images than were asked; empty for none."""
-    named = {name: n for shots in each.shots for name, n in shots.fewer}
+    named = {name: n for shots in few_shot.shots for name, n in shots.fewer}
     if not named:
         return ""
     return f"Learned from all that they have, which is less: {phrases.some([f'{name} ({count(n)})' for name, n in named.items()])}."
 
 
-def few_shot_method(found: tuple[FewShot, ...]) -> str:
+def few_shot_method(few_shots: tuple[FewShot, ...]) -> str:
     """Return how it was done; empty where nothing was learned."""
-    learned = [each for each in found if each.shots]
+    learned = [few_shot for few_shot in few_shots if few_shot.shots]
     if not learned:
         return ""
     return (
@@ -108,6 +116,6 @@ def few_shot_method(found: tuple[FewShot, ...]) -> str:
     )
 
 
-def nothing_learned(each: FewShot) -> str:
+def nothing_learned(few_shot: FewShot) -> str:
     """Return why nothing was learned; empty where it was."""
-    return f"{few_shot_title(each)}: not estimable, for {phrases.stopped(sentence(each.reason))}" if each.reason else ""
+    return f"{few_shot_title(few_shot)}: not estimable, for {phrases.stopped(sentence(few_shot.reason))}" if few_shot.reason else ""

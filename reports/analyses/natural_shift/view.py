@@ -34,36 +34,38 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
 
 
-def _chart(each: NaturalShift) -> SimpleNamespace:
-    rates = [(found, rate) for found in each.results for rate in (found.overall, *found.by_group) if rate.difference is not None]
+def _chart(natural_shift: NaturalShift) -> SimpleNamespace:
+    rates = [
+        (result, rate) for result in natural_shift.results for rate in (result.overall, *result.by_group) if rate.difference is not None
+    ]
     ends = [min(1.0, end) for _, rate in rates for end in (rate.standard.value or 0.0, (rate.standard.value or 0.0) + (rate.high or 0.0))]
     ticks = axis(0.0, max(0.01, *ends)) if rates else (0.0, 1.0)
     estimated = any(rate.effective for _, rate in rates)
     columns = (
-        f"‘{each.standard}’",
+        f"‘{natural_shift.standard}’",
         "Other condition",
         "Change, points",
         "Images",
         *(("Predicted", "Effective robustness, points") * estimated),
     )
-    rows = tuple(_row(found, rate, ticks, estimated=estimated) for found, rate in rates)
+    rows = tuple(_row(result, rate, ticks, estimated=estimated) for result, rate in rates)
     scale = ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%")
-    title = words.shift_title(each)
+    title = words.shift_title(natural_shift)
     return SimpleNamespace(title=title, table=TrackTable(title, "Group", scale, columns, rows, seen=False))
 
 
-def _row(found: ShiftResult, rate: ShiftedRate, ticks: tuple[float, ...], *, estimated: bool) -> TrackRow:
+def _row(result: ShiftResult, rate: ShiftedRate, ticks: tuple[float, ...], *, estimated: bool) -> TrackRow:
     before, after = rate.standard.value or 0.0, rate.shifted.value or 0.0
     low, high = (min(1.0, max(0.0, before + (end or 0.0))) for end in (rate.low, rate.high))
-    hot = found.verdict == "signal" and bool(rate.group)
+    hot = result.verdict == "signal" and bool(rate.group)
     effective = rate.effective
     more = (percent(effective.predicted), difference(effective.value, effective.low, effective.high)) if effective else ("–", NOT_ESTIMABLE)
     cells = (
         phrases.cell_rate(rate.standard), phrases.cell_rate(rate.shifted), difference(rate.difference, rate.low, rate.high),
         f"{count(rate.standard.n)} and {count(rate.shifted.n)}", *(more * estimated),
     )  # fmt: skip
-    judged = f", adjusted p {p_value(found.p_adjusted)}" if found.p_adjusted is not None else ""
-    above = "" if rate.group else f"‘{found.condition}’{judged}"
+    judged = f", adjusted p {p_value(result.p_adjusted)}" if result.p_adjusted is not None else ""
+    above = "" if rate.group else f"‘{result.condition}’{judged}"
     name = phrases.group(rate.group) if rate.group else "all images"
     return TrackRow(name, change_track(before, Estimate(after, low, high), ticks, hot=hot), cells, above=above)
 
@@ -89,14 +91,16 @@ class _Named:
 def table(results: Results) -> TidyTable:
     """Return one row a condition and group, those of all images once; p is of the condition, and repeats in each of its rows."""
     rows = (
-        (audit, natural_shift, found, _Named(natural_shift.attribute if rate.group else ""), rate)
+        (audit, natural_shift, result, _Named(natural_shift.attribute if rate.group else ""), rate)
         for audit in results.audits
-        for place, natural_shift in enumerate(audit.natural_shifts)
-        for found in natural_shift.results
-        for rate in (*(() if _again(audit.natural_shifts[:place], natural_shift) else (found.overall,)), *found.by_group)
+        for position, natural_shift in enumerate(audit.natural_shifts)
+        for result in natural_shift.results
+        for rate in (*(() if _again(audit.natural_shifts[:position], natural_shift) else (result.overall,)), *result.by_group)
     )
     return tidy((AUDIT, _QUESTION, _CONDITION, {"attribute": "attribute"}, _GROUP), rows)
 
 
-def _again(before: Sequence[NaturalShift], each: NaturalShift) -> bool:
-    return (each.question, each.measurement, each.column) in [(one.question, one.measurement, one.column) for one in before]
+def _again(before: Sequence[NaturalShift], natural_shift: NaturalShift) -> bool:
+    return (natural_shift.question, natural_shift.measurement, natural_shift.column) in [
+        (one.question, one.measurement, one.column) for one in before
+    ]

@@ -35,10 +35,10 @@ FIT = (
 )
 
 
-def shift_title(each: NaturalShift) -> str:
+def shift_title(natural_shift: NaturalShift) -> str:
     """Return the heading of a question by an attribute."""
-    by = f" By {phrases.attributes([each.attribute])}" if each.attribute else ""
-    return f"{phrases.stopped(each.question)}{by}"
+    by = f" By {phrases.attributes([natural_shift.attribute])}" if natural_shift.attribute else ""
+    return f"{phrases.stopped(natural_shift.question)}{by}"
 
 
 def what_is_asked(audit: AuditResult) -> str:
@@ -47,80 +47,80 @@ def what_is_asked(audit: AuditResult) -> str:
 
 
 def _estimated(audit: AuditResult) -> bool:
-    rates = (rate for natural_shift in audit.natural_shifts for found in natural_shift.results for rate in (found.overall, *found.by_group))
+    rates = (rate for natural_shift in audit.natural_shifts for shift in natural_shift.results for rate in (shift.overall, *shift.by_group))
     return any(rate.effective for rate in rates)
 
 
 def result(audit: AuditResult) -> str:
     """Return the largest drop over all images, and how many shifts change groups unequally, with the most significant."""
     shifts = {
-        (natural_shift.column, found.condition): found.overall for natural_shift in audit.natural_shifts for found in natural_shift.results
+        (natural_shift.column, shift.condition): shift.overall for natural_shift in audit.natural_shifts for shift in natural_shift.results
     }
-    known = [(place, rate) for place, rate in shifts.items() if rate.difference is not None]
-    said = []
+    known = [(key, rate) for key, rate in shifts.items() if rate.difference is not None]
+    sentences = []
     if known:
-        (_, condition), rate = min(known, key=lambda each: each[1].difference or 0.0)
+        (_, condition), rate = min(known, key=lambda shift: shift[1].difference or 0.0)
         change = difference(rate.difference, rate.low, rate.high)
         ends = f"from {percent(rate.standard.value)} to {percent(rate.shifted.value)}"
         largest = "The largest change: accuracy" if len(known) > 1 else "Accuracy"
-        said.append(f"{largest} on images of ‘{condition}’ goes {ends}, {change} points.")
-        said += [_effective_sentence(rate)] if rate.effective else []
-    return " ".join((*said, *_unequal(audit)))
+        sentences.append(f"{largest} on images of ‘{condition}’ goes {ends}, {change} points.")
+        sentences += [_effective_sentence(rate)] if rate.effective else []
+    return " ".join((*sentences, *_unequal(audit)))
 
 
 def _effective_sentence(rate: ShiftedRate) -> str:
-    found = rate.effective
-    if found is None:
+    effective = rate.effective
+    if effective is None:
         return ""
-    shown = difference(found.value, found.low, found.high)
-    return f"{in_words(found.models, 'other model')} predict {percent(found.predicted)}: effective robustness {shown} points."
+    shown = difference(effective.value, effective.low, effective.high)
+    return f"{in_words(effective.models, 'other model')} predict {percent(effective.predicted)}: effective robustness {shown} points."
 
 
 def _unequal(audit: AuditResult) -> tuple[str, ...]:
     tests = max((natural_shift.tests for natural_shift in audit.natural_shifts), default=0)
-    found = signals(audit)
+    unequal = signals(audit)
     if not tests:
         return ("Whether groups change alike is not judged here.",)
-    if not found:
+    if not unequal:
         limited = " A limited run signals nothing." if audit.data.limited else ""
         where = "Groups are not" if tests == 1 else f"In none of {in_words(tests, 'comparison')} groups are"
         return (f"{where} shown to change unequally: whether they do is undecided.{limited}",)
-    where = "Groups" if tests == 1 else f"In {count(len(found))} of {in_words(tests, 'comparison')} groups"
-    return (f"{where} change unequally. Most significant: {_signal(*found[0])}",)
+    where = "Groups" if tests == 1 else f"In {count(len(unequal))} of {in_words(tests, 'comparison')} groups"
+    return (f"{where} change unequally. Most significant: {_signal(*unequal[0])}",)
 
 
 def signals(audit: AuditResult) -> list[tuple[NaturalShift, ShiftResult]]:
     """Return the conditions in which groups change unequally, the most significant first."""
-    found = [
+    unequal = [
         (natural_shift, one)
         for natural_shift in audit.natural_shifts
         for one in natural_shift.results
         if one.verdict == "signal" and one.pair is not None
     ]
-    return sorted(found, key=lambda each: each[1].p_adjusted or 0.0)
+    return sorted(unequal, key=lambda signal: signal[1].p_adjusted or 0.0)
 
 
-def _signal(each: NaturalShift, found: ShiftResult) -> str:
-    pair = found.pair
+def _signal(natural_shift: NaturalShift, shift: ShiftResult) -> str:
+    pair = shift.pair
     assert pair is not None  # noqa: S101  (the caller looked)
-    ends = {rate.group: (percent(rate.standard.value), percent(rate.shifted.value)) for rate in found.by_group}
+    ends = {rate.group: (percent(rate.standard.value), percent(rate.shifted.value)) for rate in shift.by_group}
     moved = [f"{phrases.group(group)} goes from {ends[group][0]} to {ends[group][1]}" for group in (pair.second, pair.first)]
-    apart = f"{difference(pair.difference, pair.low, pair.high)} points apart (adjusted {p_phrase(found.p_adjusted or 0.0)})"
-    return f"on images of ‘{found.condition}’, {moved[0]}, and {moved[1]}; {apart}."
+    apart = f"{difference(pair.difference, pair.low, pair.high)} points apart (adjusted {p_phrase(shift.p_adjusted or 0.0)})"
+    return f"on images of ‘{shift.condition}’, {moved[0]}, and {moved[1]}; {apart}."
 
 
-def unjudged(each: NaturalShift) -> str:
+def unjudged(natural_shift: NaturalShift) -> str:
     """Return why a question is not judged; empty where it is."""
-    return f"{shift_title(each)}: {sentence(each.reason)}." if each.reason else ""
+    return f"{shift_title(natural_shift)}: {sentence(natural_shift.reason)}." if natural_shift.reason else ""
 
 
 def not_estimated(audit: AuditResult) -> tuple[str, ...]:
     """Return why effective robustness of all images is not estimable, once for each reason."""
     reasons = [
-        found.overall.not_estimable
+        shift.overall.not_estimable
         for natural_shift in audit.natural_shifts
-        for found in natural_shift.results
-        if found.overall.not_estimable
+        for shift in natural_shift.results
+        if shift.overall.not_estimable
     ]
     return tuple(dict.fromkeys(f"Effective robustness: {sentence(reason)}." for reason in reasons))
 

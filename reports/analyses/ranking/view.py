@@ -25,70 +25,70 @@ _COLUMNS = ("Share of first k", "By chance", "MaxSkew (by chance)", "Adjusted p"
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the rankings of an audit; None without any."""
-    found, settings = context.audit.rankings, context.results.settings
-    if not found:
+    rankings, settings = context.audit.rankings, context.results.settings
+    if not rankings:
         return None
     return SimpleNamespace(
         asked=words.ASKED,
         result=words.ranking_result(context.audit, settings),
         reading=words.READING,
-        charts=tuple(_view(each, settings) for each in found if each.queries),
-        without=tuple(text for each in found if (text := words.not_estimable_sentence(each))),
-        method=words.method_sentence(found),
+        charts=tuple(_view(ranking, settings) for ranking in rankings if ranking.queries),
+        without=tuple(text for ranking in rankings if (text := words.not_estimable_sentence(ranking))),
+        method=words.method_sentence(rankings),
     )
 
 
-def _view(each: Ranking, settings: Settings) -> SimpleNamespace:
+def _view(ranking: Ranking, settings: Settings) -> SimpleNamespace:
     """Return the chart of one attribute; folded where no query is beyond chance."""
-    ordered = sorted(each.queries, key=lambda query: (query.p_adjusted, -abs(query.standard_errors)))
-    found = [query for query in ordered if query.verdict == "signal"]
-    shown = found[:MOST_ROWS] or ordered
+    ordered = sorted(ranking.queries, key=lambda query: (query.p_adjusted, -abs(query.standard_errors)))
+    signals = [query for query in ordered if query.verdict == "signal"]
+    shown = signals[:MOST_ROWS] or ordered
     rest = [query for query in ordered if query not in shown]
-    ticks = axis(0.0, max(*(words.share_of(each, query) for query in ordered), *(band.high for band in each.chance_shares)))
-    title, caption = words.ranking_title(each), words.ranking_caption(each)
+    ticks = axis(0.0, max(*(words.share_of(ranking, query) for query in ordered), *(band.high for band in ranking.chance_shares)))
+    title, caption = words.ranking_title(ranking), words.ranking_caption(ranking)
 
-    def chart(queries: Sequence[RankedQuery], said: str) -> TrackTable:
-        rows = tuple(_row(each, query, ticks) for query in queries)
-        return TrackTable(said, "Query, group", ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%"), _COLUMNS, rows)
+    def chart(queries: Sequence[RankedQuery], heading: str) -> TrackTable:
+        rows = tuple(_row(ranking, query, ticks) for query in queries)
+        return TrackTable(heading, "Query, group", ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%"), _COLUMNS, rows)
 
     return SimpleNamespace(
         title=title,
-        folded=not found,
+        folded=not signals,
         chart=chart(shown, caption),
         rest=chart(rest, f"{title}: the other queries") if rest else None,
         rest_title=f"The other {in_words(len(rest), 'query', 'queries')}",
-        shares=_shares(each),
-        means=_means(each),
-        notes=tuple(filter(None, _notes(each, settings))),
+        shares=_shares(ranking),
+        means=_means(ranking),
+        notes=tuple(filter(None, _notes(ranking, settings))),
     )
 
 
-def _notes(each: Ranking, settings: Settings) -> tuple[str, ...]:
-    small, unknown = words.not_judged_sentence(each, settings), left_out_sentence(each.left_out, settings)
-    return small, unknown, words.tied_sentence(each)
+def _notes(ranking: Ranking, settings: Settings) -> tuple[str, ...]:
+    small, unknown = words.not_judged_sentence(ranking, settings), left_out_sentence(ranking.left_out, settings)
+    return small, unknown, words.tied_sentence(ranking)
 
 
-def _row(each: Ranking, query: RankedQuery, ticks: tuple[float, ...]) -> TrackRow:
-    share, band = words.share_of(each, query), each.chance_shares[each.groups.index(query.group)]
+def _row(ranking: Ranking, query: RankedQuery, ticks: tuple[float, ...]) -> TrackRow:
+    share, band = words.share_of(ranking, query), ranking.chance_shares[ranking.groups.index(query.group)]
     skew = next((metric for metric in query.metrics if metric.name == "MaxSkew"), None)
     cells = (
-        f"{percent(share)} ({count(round(share * each.k))})", f"{percent(band.mean)}, {words.chance_range(band)}",
+        f"{percent(share)} ({count(round(share * ranking.k))})", f"{percent(band.mean)}, {words.chance_range(band)}",
         f"{decimal(skew.value, 2)} ({words.metric_chance(skew)})" if skew else "", p_value(query.p_adjusted),
     )  # fmt: skip
     return TrackRow(query.query, chance_track(share, band, ticks, hot=query.verdict == "signal"), cells, query.group)
 
 
-def _shares(each: Ranking) -> Table:
-    gallery = Row(("All images", *(percent(size / sum(each.sizes)) for size in each.sizes)))
-    rows = tuple(Row((query.query, *(percent(n / each.k) for n in query.counts))) for query in each.queries)
-    title = f"Share of each group among the first {count(each.k)}, in percent"
-    return Table(title, title, ("Query", *(words.group_heading(each, group) for group in each.groups)), rows, (gallery,))
+def _shares(ranking: Ranking) -> Table:
+    gallery = Row(("All images", *(percent(size / sum(ranking.sizes)) for size in ranking.sizes)))
+    rows = tuple(Row((query.query, *(percent(n / ranking.k) for n in query.counts))) for query in ranking.queries)
+    title = f"Share of each group among the first {count(ranking.k)}, in percent"
+    return Table(title, title, ("Query", *(words.group_heading(ranking, group) for group in ranking.groups)), rows, (gallery,))
 
 
-def _means(each: Ranking) -> Table:
-    title = f"Means over {in_words(len(each.queries), 'query', 'queries')}"
+def _means(ranking: Ranking) -> Table:
+    title = f"Means over {in_words(len(ranking.queries), 'query', 'queries')}"
     columns = ("Metric", "Mean", "Random orders, mean", "19 of 20 random orders", "What it is")
-    return Table(title, title, columns, tuple(Row((metric.name, *words.metric_cells(metric))) for metric in each.means))
+    return Table(title, title, columns, tuple(Row((metric.name, *words.metric_cells(metric))) for metric in ranking.means))
 
 
 FIELD = "rankings"

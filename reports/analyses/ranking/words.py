@@ -32,28 +32,28 @@ _TARGETS = {"population": "its share of all images", "equal": "the same share as
 
 def signalling(audit: AuditResult) -> tuple[tuple[Ranking, RankedQuery], ...]:
     """Return the queries whose first images are beyond chance, the most significant first."""
-    found = [(ranking, query) for ranking in audit.rankings for query in ranking.queries if query.verdict == "signal"]
-    return tuple(sorted(found, key=lambda each: (each[1].p_adjusted, -abs(each[1].standard_errors))))
+    signals = [(ranking, query) for ranking in audit.rankings for query in ranking.queries if query.verdict == "signal"]
+    return tuple(sorted(signals, key=lambda signal: (signal[1].p_adjusted, -abs(signal[1].standard_errors))))
 
 
 def ranking_result(audit: AuditResult, settings: Settings) -> str:
     """Return what the rankings of an audit show, in one or two sentences: how many are beyond chance, and the farthest."""
-    asked = sum(len(ranking.queries) for ranking in audit.rankings)
-    if not asked:
+    total = sum(len(ranking.queries) for ranking in audit.rankings)
+    if not total:
         return "No ranking is estimable."
-    found = signalling(audit)
-    of = f"{in_words(asked, 'ranking')} (each query by each attribute and k; false discovery rate {percent(settings.alpha)})"
-    which = "The only ranking (of a query by an attribute)" if asked == 1 else f"{count(len(found)) if found else 'None'} of {of}"
-    if found:
-        return f"{which} {'is' if len(found) == 1 else 'are'} beyond chance. The farthest: {search_sentence(*found[0])}"
+    signals = signalling(audit)
+    of = f"{in_words(total, 'ranking')} (each query by each attribute and k; false discovery rate {percent(settings.alpha)})"
+    which = "The only ranking (of a query by an attribute)" if total == 1 else f"{count(len(signals)) if signals else 'None'} of {of}"
+    if signals:
+        return f"{which} {'is' if len(signals) == 1 else 'are'} beyond chance. The farthest: {search_sentence(*signals[0])}"
     limited = " A limited run signals nothing." if audit.data.limited else ""
-    return f"{which} is {'not ' * (asked == 1)}beyond chance: whether groups are found unequally often is undecided.{limited}"
+    return f"{which} is {'not ' * (total == 1)}beyond chance: whether groups are found unequally often is undecided.{limited}"
 
 
 def search_sentence(ranking: Ranking, query: RankedQuery) -> str:
     """Return one search: group first, then its share, then what chance gives."""
-    share, place = share_of(ranking, query), ranking.groups.index(query.group)
-    band = ranking.chance_shares[place]
+    share, group_index = share_of(ranking, query), ranking.groups.index(query.group)
+    band = ranking.chance_shares[group_index]
     chance = f"19 of 20 random orders give {chance_range(band)} (adjusted {p_phrase(query.p_adjusted)})"
     return (
         f"{phrases.group((query.group,))}, {percent(band.mean)} of all {count(sum(ranking.sizes))} images, fill {percent(share)} "
@@ -89,8 +89,8 @@ def ranking_title(ranking: Ranking) -> str:
 
 def ranking_caption(ranking: Ranking) -> str:
     """Return what was asked, and how many of its queries are beyond chance."""
-    found = sum(query.verdict == "signal" for query in ranking.queries)
-    of = f"{count(found) if found else 'none'} of {in_words(len(ranking.queries), 'query', 'queries')} beyond chance"
+    n_signals = sum(query.verdict == "signal" for query in ranking.queries)
+    of = f"{count(n_signals) if n_signals else 'none'} of {in_words(len(ranking.queries), 'query', 'queries')} beyond chance"
     equal = "; skew is against equal shares" if ranking.target == "equal" else ""
     return f"{phrases.stopped(ranking.question)} By {phrases.attributes([ranking.attribute])}: {of}{equal}."
 
@@ -100,10 +100,10 @@ def not_judged_sentence(ranking: Ranking, settings: Settings) -> str:
     of = in_words(len(ranking.queries), "query", "queries")
     named = []
     for group in ranking.not_judged:
-        place = ranking.groups.index(group)
-        found = sum(query.counts[place] > 0 for query in ranking.queries)
-        often = f"found by {count(found)} of {of}" if found else "never found"
-        named.append((found, f"{phrases.group((group,))} (n = {count(ranking.sizes[place])}, {often})"))
+        group_index = ranking.groups.index(group)
+        n_queries = sum(query.counts[group_index] > 0 for query in ranking.queries)
+        often = f"found by {count(n_queries)} of {of}" if n_queries else "never found"
+        named.append((n_queries, f"{phrases.group((group,))} (n = {count(ranking.sizes[group_index])}, {often})"))
     shown = phrases.some([text for _, text in sorted(named)])
     least = count(settings.min_group_size)
     return f"In the gallery but not judged, with fewer than {least} images: {shown}." if named and ranking.queries else ""

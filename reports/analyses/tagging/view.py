@@ -26,52 +26,54 @@ _COLUMNS = ("Most often", "Least often", "Difference, points", "Adjusted p")
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the labels of an audit; None without any."""
-    found, settings = context.audit.taggings, context.results.settings
-    if not found:
+    taggings, settings = context.audit.taggings, context.results.settings
+    if not taggings:
         return None
     return SimpleNamespace(
-        asked=words.asked_sentence(found),
+        asked=words.asked_sentence(taggings),
         result=words.tagging_result(context.audit, settings),
         reading=words.READING,
-        charts=tuple(_view(each, settings, first=each.threshold in (None, found[0].threshold)) for each in found if each.labels),
-        without=tuple(dict.fromkeys(text for each in found if (text := words.not_estimable_sentence(each)))),
-        method=words.method_sentence(found),
-        rules=tuple(dict.fromkeys(map(words.probability_sentence, found))),
+        charts=tuple(
+            _view(tagging, settings, first=tagging.threshold in (None, taggings[0].threshold)) for tagging in taggings if tagging.labels
+        ),
+        without=tuple(dict.fromkeys(text for tagging in taggings if (text := words.not_estimable_sentence(tagging)))),
+        method=words.method_sentence(taggings),
+        rules=tuple(dict.fromkeys(map(words.probability_sentence, taggings))),
     )
 
 
-def _view(each: Tagging, settings: Settings, *, first: bool) -> SimpleNamespace:
+def _view(tagging: Tagging, settings: Settings, *, first: bool) -> SimpleNamespace:
     """Return the chart of one attribute at one threshold; folded where nothing is beyond chance, and for further thresholds."""
-    signals = [label for label in each.labels if label.verdict == "signal"]
-    shown = _arranged(each, (signals or each.labels)[:MOST_LABELS])
+    signals = [label for label in tagging.labels if label.verdict == "signal"]
+    shown = _arranged(tagging, (signals or tagging.labels)[:MOST_LABELS])
     return SimpleNamespace(
-        title=words.tagging_title(each),
+        title=words.tagging_title(tagging),
         folded=not (signals and first),
         found=count(len(signals)) if signals else "none",
-        chart=_chart(each, shown),
-        notes=tuple(filter(None, (words.average_sentence(each), left_out_sentence(each.left_out, settings)))),
-        shares=_shares(each, shown),
-        sweep=_sweep(each) if each.sweep else None,
+        chart=_chart(tagging, shown),
+        notes=tuple(filter(None, (words.average_sentence(tagging), left_out_sentence(tagging.left_out, settings)))),
+        shares=_shares(tagging, shown),
+        sweep=_sweep(tagging) if tagging.sweep else None,
     )
 
 
-def _arranged(each: Tagging, labels: Sequence[TaggedLabel]) -> list[TaggedLabel]:
+def _arranged(tagging: Tagging, labels: Sequence[TaggedLabel]) -> list[TaggedLabel]:
     """Return labels by the group that gets them most, of a group the most frequent first."""
-    return sorted(labels, key=lambda label: (each.groups.index(label.most), -words.share_of(each, label, label.most), label.label))
+    return sorted(labels, key=lambda label: (tagging.groups.index(label.most), -words.share_of(tagging, label, label.most), label.label))
 
 
-def _chart(each: Tagging, labels: Sequence[TaggedLabel]) -> TrackTable:
-    ticks = axis(0.0, max(0.01, *(words.share_of(each, label, label.most) for label in labels)))
+def _chart(tagging: Tagging, labels: Sequence[TaggedLabel]) -> TrackTable:
+    ticks = axis(0.0, max(0.01, *(words.share_of(tagging, label, label.most) for label in labels)))
     rows, before = [], ""
     for label in labels:
-        rows.append(_row(each, label, ticks, above=words.heading(label.most) if label.most != before else ""))
+        rows.append(_row(tagging, label, ticks, above=words.heading(label.most) if label.most != before else ""))
         before = label.most
-    return TrackTable(words.tagging_caption(each), "Label", ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%"), _COLUMNS, tuple(rows))
+    return TrackTable(words.tagging_caption(tagging), "Label", ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%"), _COLUMNS, tuple(rows))
 
 
-def _row(each: Tagging, label: TaggedLabel, ticks: tuple[float, ...], above: str) -> TrackRow:
-    most, least = (words.share_of(each, label, group) for group in (label.most, label.least))
-    others = [words.share_of(each, label, group) for group in each.groups if group not in (label.most, label.least)]
+def _row(tagging: Tagging, label: TaggedLabel, ticks: tuple[float, ...], above: str) -> TrackRow:
+    most, least = (words.share_of(tagging, label, group) for group in (label.most, label.least))
+    others = [words.share_of(tagging, label, group) for group in tagging.groups if group not in (label.most, label.least)]
     cells = (
         f"{phrases.group((label.most,))} {percent(most, 1)}", f"{phrases.group((label.least,))} {percent(least, 1)}",
         f"{number(label.difference, 1)} {span(label.low, label.high, 1)}", p_value(label.p_adjusted),
@@ -80,27 +82,27 @@ def _row(each: Tagging, label: TaggedLabel, ticks: tuple[float, ...], above: str
     return TrackRow(label.label, track, cells, height=BARS_HEIGHT, above=above)
 
 
-def _shares(each: Tagging, labels: Sequence[TaggedLabel]) -> Table:
-    title = f"{words.tagging_title(each)}: share of each group’s images that get a label, in percent"
+def _shares(tagging: Tagging, labels: Sequence[TaggedLabel]) -> Table:
+    title = f"{words.tagging_title(tagging)}: share of each group’s images that get a label, in percent"
     rows = (
-        Row((label.label, *(f"{percent(n / size, 1)} ({count(n)})" for n, size in zip(label.counts, each.sizes, strict=True))))
+        Row((label.label, *(f"{percent(n / size, 1)} ({count(n)})" for n, size in zip(label.counts, tagging.sizes, strict=True))))
         for label in labels
     )
-    groups = (f"{phrases.group((group,))}, n\u00a0=\u00a0{count(n)}" for group, n in zip(each.groups, each.sizes, strict=True))
+    groups = (f"{phrases.group((group,))}, n\u00a0=\u00a0{count(n)}" for group, n in zip(tagging.groups, tagging.sizes, strict=True))
     return Table(title, title, ("Label", *groups), tuple(rows))
 
 
-def _sweep(each: Tagging) -> Table:
-    title = f"By {phrases.attributes([each.attribute])}: other thresholds"
+def _sweep(tagging: Tagging) -> Table:
+    title = f"By {phrases.attributes([tagging.attribute])}: other thresholds"
     columns = (
         "Above",
         "Labels given",
         "Beyond chance (of this threshold alone)",
-        *(f"{phrases.group((g,))}, labels an image" for g in each.groups),
+        *(f"{phrases.group((g,))}, labels an image" for g in tagging.groups),
     )
     rows = (
         Row((percent(step.threshold, 2), count(step.given), count(step.signals), *(number(n / 100, 2) for n in step.per_image)))
-        for step in each.sweep
+        for step in tagging.sweep
     )
     return Table(title, title, columns, tuple(rows))
 

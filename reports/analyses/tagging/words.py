@@ -34,8 +34,8 @@ def asked_sentence(taggings: Sequence[Tagging]) -> str:
 
 def skewed(audit: AuditResult) -> tuple[tuple[Tagging, TaggedLabel], ...]:
     """Return the labels that groups get unequally often beyond chance, the most significant first."""
-    found = [(tagging, label) for tagging in audit.taggings for label in tagging.labels if label.verdict == "signal"]
-    return tuple(sorted(found, key=lambda each: (each[1].p_adjusted, -(each[1].chi2 or 0.0))))
+    signals = [(tagging, label) for tagging in audit.taggings for label in tagging.labels if label.verdict == "signal"]
+    return tuple(sorted(signals, key=lambda signal: (signal[1].p_adjusted, -(signal[1].chi2 or 0.0))))
 
 
 def tagging_result(audit: AuditResult, settings: Settings) -> str:
@@ -43,12 +43,12 @@ def tagging_result(audit: AuditResult, settings: Settings) -> str:
     tested = sum(len(tagging.labels) for tagging in audit.taggings)
     if not tested:
         return "No label is estimable."
-    found, given = skewed(audit), all(each.rule == "given" for each in audit.taggings)
-    each = "each label by each attribute" if given else "each label by each attribute and threshold"
-    of = f"{count(len(found)) if found else 'None'} of {in_words(tested, 'comparison')} ({each}; false discovery rate "
+    signals, rule_given = skewed(audit), all(tagging.rule == "given" for tagging in audit.taggings)
+    comparisons = "each label by each attribute" if rule_given else "each label by each attribute and threshold"
+    of = f"{count(len(signals)) if signals else 'None'} of {in_words(tested, 'comparison')} ({comparisons}; false discovery rate "
     of += percent(settings.alpha)
-    if found:
-        return f"{of}) {'is' if len(found) == 1 else 'are'} beyond chance. The most skewed: {label_sentence(*found[0])}"
+    if signals:
+        return f"{of}) {'is' if len(signals) == 1 else 'are'} beyond chance. The most skewed: {label_sentence(*signals[0])}"
     limited = " A limited run signals nothing." if audit.data.limited else ""
     return f"{of}) is beyond chance: whether groups are given labels unequally often is undecided.{limited}"
 
@@ -70,8 +70,8 @@ def line(audit: AuditResult, settings: Settings) -> str:
 
 def share_of(tagging: Tagging, label: TaggedLabel, group: str) -> float:
     """Return the share of a group's images that get a label."""
-    place = tagging.groups.index(group)
-    return label.counts[place] / tagging.sizes[place]
+    group_index = tagging.groups.index(group)
+    return label.counts[group_index] / tagging.sizes[group_index]
 
 
 def images_of(tagging: Tagging, group: str) -> str:
@@ -87,8 +87,8 @@ def tagging_title(tagging: Tagging) -> str:
 
 def tagging_caption(tagging: Tagging) -> str:
     """Return what was asked, and how many labels are beyond chance."""
-    found = sum(label.verdict == "signal" for label in tagging.labels)
-    of = f"{count(found) if found else 'none'} of {in_words(len(tagging.labels), 'label')} beyond chance"
+    n_signals = sum(label.verdict == "signal" for label in tagging.labels)
+    of = f"{count(n_signals) if n_signals else 'none'} of {in_words(len(tagging.labels), 'label')} beyond chance"
     return f"{phrases.stopped(tagging.question)} {tagging_title(tagging)}: {of}."
 
 

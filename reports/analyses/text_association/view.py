@@ -19,12 +19,16 @@ _COLUMNS = ("d", "Neutral texts", "p, dealt otherwise", "p, neutral texts", "Adj
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the text associations of an audit; None without any."""
-    found = context.audit.text_associations
-    if not found:
+    associations = context.audit.text_associations
+    if not associations:
         return None
-    ends = [value for each in found for value in (each.effect_size or 0.0, each.concepts.low, each.concepts.high)]
+    ends = [
+        value
+        for association in associations
+        for value in (association.effect_size or 0.0, association.concepts.low, association.concepts.high)
+    ]
     ticks = axis(min(0.0, *ends), max(0.0, *ends))
-    rows = tuple(_row(each, ticks) for each in found)
+    rows = tuple(_row(association, ticks) for association in associations)
     scale = (decimal(ticks[0], 1), decimal(ticks[-1], 1))
     caption = "Sets of texts compared, and the words: a positive d says that the first set is nearer to the first words."
     return SimpleNamespace(
@@ -36,14 +40,14 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
 
 
-def _row(each: TextAssociation, ticks: tuple[float, ...]) -> TrackRow:
-    known = each.effect_size is not None
-    track = chance_track(each.effect_size or 0.0, each.concepts, ticks, hot=each.verdict == "signal") if known else ()
+def _row(association: TextAssociation, ticks: tuple[float, ...]) -> TrackRow:
+    known = association.effect_size is not None
+    track = chance_track(association.effect_size or 0.0, association.concepts, ticks, hot=association.verdict == "signal") if known else ()
     cells = (
-        decimal(each.effect_size, 2), words.by_concepts(each), p_value(each.p_permuted), p_value(each.p_concepts),
-        p_value(each.p_adjusted),
+        decimal(association.effect_size, 2), words.by_concepts(association), p_value(association.p_permuted),
+        p_value(association.p_concepts), p_value(association.p_adjusted),
     )  # fmt: skip
-    return TrackRow(words.row_title(each), track, cells, words.row_words(each))
+    return TrackRow(words.row_title(association), track, cells, words.row_words(association))
 
 
 FIELD = "text_associations"

@@ -25,33 +25,33 @@ METHOD = (
 
 def associated_texts(audit: AuditResult) -> tuple[TextAssociation, ...]:
     """Return the associations beyond chance, the most significant first."""
-    found = [text_association for text_association in audit.text_associations if text_association.verdict == "signal"]
-    return tuple(sorted(found, key=lambda each: (each.p_adjusted, -abs(each.effect_size or 0.0))))
+    signals = [text_association for text_association in audit.text_associations if text_association.verdict == "signal"]
+    return tuple(sorted(signals, key=lambda association: (association.p_adjusted, -abs(association.effect_size or 0.0))))
 
 
 def text_result(audit: AuditResult, settings: Settings) -> str:
     """Return how many associations are beyond chance, and the farthest."""
-    found, asked = associated_texts(audit), len(audit.text_associations)
+    signals, total = associated_texts(audit), len(audit.text_associations)
     rate = f"false discovery rate {percent(settings.alpha)}"
-    of = f"{count(len(found)) if found else 'None'} of {in_words(asked, 'text association')} ({rate})"
-    if not found:
+    of = f"{count(len(signals)) if signals else 'None'} of {in_words(total, 'text association')} ({rate})"
+    if not signals:
         return f"{of} is beyond chance: whether the sets differ is undecided."
-    return f"{of} {'is' if len(found) == 1 else 'are'} beyond chance. The farthest: {text_sentence(found[0])}"
+    return f"{of} {'is' if len(signals) == 1 else 'are'} beyond chance. The farthest: {text_sentence(signals[0])}"
 
 
-def text_sentence(each: TextAssociation) -> str:
+def text_sentence(association: TextAssociation) -> str:
     """Return one association: the first set, the words that it is nearer to, d and what chance gives."""
-    near, far = each.words if (each.effect_size or 0.0) >= 0 else each.words[::-1]
+    near, far = association.words if (association.effect_size or 0.0) >= 0 else association.words[::-1]
     return (
-        f"‘{each.targets[0]}’ ({in_words(each.sizes[0], 'text')}) is nearer to ‘{near}’ than to ‘{far}’, compared with "
-        f"‘{each.targets[1]}’: d\u00a0=\u00a0{decimal(each.effect_size, 2)}; 19 of 20 random sets of neutral texts give "
-        f"{by_concepts(each)} (adjusted {p_phrase(each.p_adjusted)})."
+        f"‘{association.targets[0]}’ ({in_words(association.sizes[0], 'text')}) is nearer to ‘{near}’ than to ‘{far}’, compared with "
+        f"‘{association.targets[1]}’: d\u00a0=\u00a0{decimal(association.effect_size, 2)}; 19 of 20 random sets of neutral texts give "
+        f"{by_concepts(association)} (adjusted {p_phrase(association.p_adjusted)})."
     )
 
 
-def by_concepts(each: TextAssociation) -> str:
+def by_concepts(association: TextAssociation) -> str:
     """Return between what d lies for 19 of 20 random sets of neutral texts."""
-    return f"{decimal(each.concepts.low, 2)} to {decimal(each.concepts.high, 2)}"
+    return f"{decimal(association.concepts.low, 2)} to {decimal(association.concepts.high, 2)}"
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
@@ -59,11 +59,11 @@ def line(audit: AuditResult, settings: Settings) -> str:
     return f"{phrases.NOT_PLANNED}{text_result(audit, settings)}" if associated_texts(audit) else ""
 
 
-def row_title(each: TextAssociation) -> str:
+def row_title(association: TextAssociation) -> str:
     """Return what heads a row."""
-    return f"{each.targets[0]} / {each.targets[1]}"
+    return f"{association.targets[0]} / {association.targets[1]}"
 
 
-def row_words(each: TextAssociation) -> str:
+def row_words(association: TextAssociation) -> str:
     """Return the words of a row."""
-    return f"{each.words[0]} / {each.words[1]}"
+    return f"{association.words[0]} / {association.words[1]}"

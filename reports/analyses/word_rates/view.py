@@ -28,51 +28,51 @@ _COLUMNS = ("Its texts", "By chance", "Difference from the others", "Adjusted p"
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the word rates of an audit; None without any."""
-    found, settings = context.audit.word_rates, context.results.settings
-    if not found:
+    all_rates, settings = context.audit.word_rates, context.results.settings
+    if not all_rates:
         return None
     return SimpleNamespace(
         asked=words.asked_sentences(context.audit),
         result=words.word_result(context.audit, settings),
         reading=words.READING,
-        charts=tuple(_view(each, settings) for each in found if each.rates),
-        without=tuple(text for each in found if (text := words.why_not(each))),
+        charts=tuple(_view(word_rates, settings) for word_rates in all_rates if word_rates.rates),
+        without=tuple(text for word_rates in all_rates if (text := words.why_not(word_rates))),
         method=words.method_sentence(context.audit),
     )
 
 
-def _view(each: WordRates, settings: Settings) -> SimpleNamespace:
+def _view(word_rates: WordRates, settings: Settings) -> SimpleNamespace:
     """Return the chart of one prompt and attribute; folded where nothing is beyond chance."""
-    ordered = sorted(each.rates, key=lambda rate: (rate.p_adjusted, rate.p, -abs(rate.difference), rate.word))
+    ordered = sorted(word_rates.rates, key=lambda rate: (rate.p_adjusted, rate.p, -abs(rate.difference), rate.word))
     # Empty texts and refusals have a table of their own; here only what is beyond chance.
     listed = [rate for rate in ordered if rate.kind == "word" or (rate.kind != "length" and rate.verdict == "signal")]
-    found = [rate for rate in listed if rate.verdict == "signal"]
-    shown = (found or listed)[:MOST_ROWS]
+    signals = [rate for rate in listed if rate.verdict == "signal"]
+    shown = (signals or listed)[:MOST_ROWS]
     rest = [rate for rate in listed if rate not in shown][:MOST_FOLDED]
-    title = words.rates_title(each)
-    ticks = axis(0.0, max([0.01, *(_mean(each, rate) for rate in shown + rest), *(rate.chance.high for rate in shown + rest)]))
+    title = words.rates_title(word_rates)
+    ticks = axis(0.0, max([0.01, *(_mean(word_rates, rate) for rate in shown + rest), *(rate.chance.high for rate in shown + rest)]))
 
-    def chart(rates: Sequence[WordRate], said: str) -> TrackTable:
+    def chart(rates: Sequence[WordRate], heading: str) -> TrackTable:
         ends = ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%")
-        return TrackTable(said, "Word, group", ends, _COLUMNS, tuple(_row(each, rate, ticks) for rate in rates))
+        return TrackTable(heading, "Word, group", ends, _COLUMNS, tuple(_row(word_rates, rate, ticks) for rate in rates))
 
     return SimpleNamespace(
         title=title,
-        folded=not any(rate.verdict == "signal" for rate in each.rates),
-        chart=chart(shown, words.rates_caption(each)),
+        folded=not any(rate.verdict == "signal" for rate in word_rates.rates),
+        chart=chart(shown, words.rates_caption(word_rates)),
         rest=chart(rest, f"{title}: further words") if rest else None,
         rest_title=f"The next {in_words(len(rest), 'row')}",
-        traits=_traits(each),
-        left_out=left_out_sentence(each.left_out, settings),
+        traits=_traits(word_rates),
+        left_out=left_out_sentence(word_rates.left_out, settings),
     )
 
 
-def _mean(each: WordRates, rate: WordRate) -> float:
-    return rate.means[each.groups.index(rate.group)]
+def _mean(word_rates: WordRates, rate: WordRate) -> float:
+    return rate.means[word_rates.groups.index(rate.group)]
 
 
-def _row(each: WordRates, rate: WordRate, ticks: tuple[float, ...]) -> TrackRow:
-    mean = _mean(each, rate)
+def _row(word_rates: WordRates, rate: WordRate, ticks: tuple[float, ...]) -> TrackRow:
+    mean = _mean(word_rates, rate)
     track = chance_track(mean, rate.chance, ticks, hot=rate.verdict == "signal")
     cells = (
         words.value_of(rate, mean), words.chance_range(rate), words.difference_of(rate), p_value(rate.p_adjusted),
@@ -80,14 +80,17 @@ def _row(each: WordRates, rate: WordRate, ticks: tuple[float, ...]) -> TrackRow:
     return TrackRow(words.row_name(rate), track, cells, rate.group)
 
 
-def _traits(each: WordRates) -> Table:
+def _traits(word_rates: WordRates) -> Table:
     """Return the length of the texts, and how many have no word or are refusals, by group."""
-    traits = [rate for rate in each.rates if rate.kind != "word"]
-    columns = ("", *(f"{phrases.group((group,))} (n\u00a0=\u00a0{count(n)})" for group, n in zip(each.groups, each.sizes, strict=True)))
+    traits = [rate for rate in word_rates.rates if rate.kind != "word"]
+    columns = (
+        "",
+        *(f"{phrases.group((group,))} (n\u00a0=\u00a0{count(n)})" for group, n in zip(word_rates.groups, word_rates.sizes, strict=True)),
+    )
     rows = tuple(
         Row((words.row_name(rate), *(words.value_of(rate, mean) for mean in rate.means), p_value(rate.p_adjusted))) for rate in traits
     )
-    title = f"{words.rates_title(each)}: length, empty texts and refusals"
+    title = f"{words.rates_title(word_rates)}: length, empty texts and refusals"
     return Table(title, title, (*columns, "Adjusted p"), rows)
 
 

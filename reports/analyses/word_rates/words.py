@@ -34,33 +34,35 @@ def asked_sentences(audit: AuditResult) -> str:
 
 def found_in(audit: AuditResult) -> tuple[tuple[WordRates, WordRate], ...]:
     """Return what is beyond chance, the largest differences first."""
-    found = [(rates, rate) for rates in audit.word_rates for rate in rates.rates if rate.verdict == "signal"]
-    return tuple(sorted(found, key=lambda each: (each[1].p_adjusted, each[1].kind == "length", -abs(each[1].difference), each[1].word)))
+    signals = [(rates, rate) for rates in audit.word_rates for rate in rates.rates if rate.verdict == "signal"]
+    return tuple(
+        sorted(signals, key=lambda signal: (signal[1].p_adjusted, signal[1].kind == "length", -abs(signal[1].difference), signal[1].word))
+    )
 
 
 def word_result(audit: AuditResult, settings: Settings) -> str:
     """Return how many words are beyond chance, and the farthest."""
-    asked = sum(len(rates.rates) for rates in audit.word_rates)
-    if not asked:
+    total = sum(len(rates.rates) for rates in audit.word_rates)
+    if not total:
         return "No word rate is estimable."
-    found = found_in(audit)
+    signals = found_in(audit)
     rate = f"every word and trait after each prompt, by each attribute; error rate {percent(settings.alpha)} for all of them together"
-    of = f"{count(len(found)) if found else 'None'} of {in_words(asked, 'rate')} ({rate})"
-    if found:
-        return f"{of} {'is' if len(found) == 1 else 'are'} beyond chance. The farthest: {rate_sentence(*found[0])}"
+    of = f"{count(len(signals)) if signals else 'None'} of {in_words(total, 'rate')} ({rate})"
+    if signals:
+        return f"{of} {'is' if len(signals) == 1 else 'are'} beyond chance. The farthest: {rate_sentence(*signals[0])}"
     limited = " A limited run signals nothing." if audit.data.limited else ""
     return f"{of} is beyond chance: whether texts about groups differ is undecided.{limited}"
 
 
-def rate_sentence(rates: WordRates, each: WordRate) -> str:
+def rate_sentence(rates: WordRates, rate: WordRate) -> str:
     """Return one rate: group first, then its share, then that of the others and what chance gives."""
-    place = rates.groups.index(each.group)
-    n, mine, others = rates.sizes[place], each.means[place], each.means[place] - each.difference
-    chance = f"19 of 20 shuffles give {chance_range(each)} (adjusted {p_phrase(each.p_adjusted)})"
-    about = f"of the texts about {phrases.group((each.group,))} (n\u00a0=\u00a0{count(n)}, prompt ‘{rates.prompt}’)"
-    if each.kind == "length":
-        return f"The length {about}: {value_of(each, mine)} words, {value_of(each, others)} about all others; {chance}."
-    what = {"word": f"use ‘{each.word}’", "empty": "have no word", "refusal": "are refusals"}[each.kind]
+    group_index = rates.groups.index(rate.group)
+    n, mine, others = rates.sizes[group_index], rate.means[group_index], rate.means[group_index] - rate.difference
+    chance = f"19 of 20 shuffles give {chance_range(rate)} (adjusted {p_phrase(rate.p_adjusted)})"
+    about = f"of the texts about {phrases.group((rate.group,))} (n\u00a0=\u00a0{count(n)}, prompt ‘{rates.prompt}’)"
+    if rate.kind == "length":
+        return f"The length {about}: {value_of(rate, mine)} words, {value_of(rate, others)} about all others; {chance}."
+    what = {"word": f"use ‘{rate.word}’", "empty": "have no word", "refusal": "are refusals"}[rate.kind]
     return f"{percent(mine)} {about} {what}, {percent(others)} of those about all others; {chance}."
 
 
@@ -69,7 +71,7 @@ def line(audit: AuditResult, settings: Settings) -> str:
     return f"{phrases.NOT_PLANNED}{word_result(audit, settings)}" if found_in(audit) else ""
 
 
-def row_name(each: WordRate) -> str:
+def row_name(rate: WordRate) -> str:
     """Return what heads a row.
 
     Examples
@@ -78,24 +80,24 @@ def row_name(each: WordRate) -> str:
     >>> row_name(WordRate("refusal", "", (0.1, 0.0), "a", 0.1, 0.0, 0.2, ChanceBand(0.05, 0.0, 0.1), 0.2, 1.0, "no signal"))
     'a refusal'
     """
-    return each.word if each.kind == "word" else _TRAITS[each.kind]
+    return rate.word if rate.kind == "word" else _TRAITS[rate.kind]
 
 
-def value_of(each: WordRate, value: float) -> str:
+def value_of(rate: WordRate, value: float) -> str:
     """Return a mean of a rate: a share in percent, of a length the words."""
-    return number(value / 100, 1) if each.kind == "length" else percent(value)
+    return number(value / 100, 1) if rate.kind == "length" else percent(value)
 
 
-def chance_range(each: WordRate) -> str:
+def chance_range(rate: WordRate) -> str:
     """Return between what means of the group 19 of 20 shuffles lie."""
-    low, high = each.chance.low, each.chance.high
-    return f"{value_of(each, low)} to {value_of(each, high)} words" if each.kind == "length" else f"{number(low, 0)}–{percent(high)}"
+    low, high = rate.chance.low, rate.chance.high
+    return f"{value_of(rate, low)} to {value_of(rate, high)} words" if rate.kind == "length" else f"{number(low, 0)}–{percent(high)}"
 
 
-def difference_of(each: WordRate) -> str:
+def difference_of(rate: WordRate) -> str:
     """Return the difference from all others with its interval: points, of a length words."""
-    scale, places = (100, 1) if each.kind == "length" else (1, 0)
-    return f"{number(each.difference / scale, places, signed=True)} {span(each.low / scale, each.high / scale, places)}"
+    scale, places = (100, 1) if rate.kind == "length" else (1, 0)
+    return f"{number(rate.difference / scale, places, signed=True)} {span(rate.low / scale, rate.high / scale, places)}"
 
 
 def rates_title(rates: WordRates) -> str:
@@ -105,12 +107,12 @@ def rates_title(rates: WordRates) -> str:
 
 def rates_caption(rates: WordRates) -> str:
     """Return what was asked, and how much of it is beyond chance."""
-    found = sum(rate.verdict == "signal" for rate in rates.rates)
+    n_signals = sum(rate.verdict == "signal" for rate in rates.rates)
     words = sum(rate.kind == "word" for rate in rates.rates)
-    of = f"{count(found) if found else 'none'} of {in_words(len(rates.rates), 'rate')} beyond chance"
-    asked = "" if rates.question.rstrip("?") == HEADING else f"{phrases.stopped(rates.question)} "
+    of = f"{count(n_signals) if n_signals else 'none'} of {in_words(len(rates.rates), 'rate')} beyond chance"
+    question = "" if rates.question.rstrip("?") == HEADING else f"{phrases.stopped(rates.question)} "
     return (
-        f"{asked}{rates_title(rates)}: {in_words(words, 'word')} in at least {percent(rates.least)} of "
+        f"{question}{rates_title(rates)}: {in_words(words, 'word')} in at least {percent(rates.least)} of "
         f"{in_words(sum(rates.sizes), 'text')}; {of}."
     )
 
