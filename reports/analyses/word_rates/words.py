@@ -76,7 +76,7 @@ def row_name(rate: WordRate) -> str:
 
     Examples
     --------
-    >>> from audit.records.analyses.similarity import ChanceBand
+    >>> from audit.analyses.base.records import ChanceBand
     >>> row_name(WordRate("refusal", "", (0.1, 0.0), "a", 0.1, 0.0, 0.2, ChanceBand(0.05, 0.0, 0.1), 0.2, 1.0, "no signal"))
     'a refusal'
     """
