@@ -46,7 +46,7 @@ class Pattern:
 
 
 PATTERNS = (
-    Pattern(rf"\b(?:{THINGS}) an? (?:{COUNTED})\b", "per", r"(?:model|that|it|which|to|not|gives?|makes?|calls?) (?:labels|numbers|files) an?"),
+    Pattern(rf"\b(?:{THINGS}) an? (?:{COUNTED})\b", "per", r"(?:model|that|it|which|to|not) (?:labels|numbers|files) an?"),
     Pattern(r"\bthat (?:is|are) there\b", "name it: the image, the file that exists"),
     Pattern(r"\b[Ww]hat (?:was|is|were) (?:asked|told|said|put to|being asked)\b", "the question, the prompts, the message"),
     Pattern(r"\b[Ww]hat stands\b", "the current value, the text"),
@@ -67,8 +67,8 @@ PATTERNS = (
     Pattern(r"\bwords become\b|\bwords of the command\b", "arguments"),
     Pattern(r"\b(?:[Dd]raw|[Dd]rawn|[Dd]raws|[Dd]rew) (?:the report |the page |it |them )?again\b", "re-render"),
     Pattern(r"\banswers? every claim\b", "test every claim"),
-    Pattern(r"\b[Tt]ells? (?:nobody|somebody)\b|\basks? for money\b|\bforgets to\b", "no-op callback; insufficient quota; raises without …"),
-    Pattern(r"^#+ (?:The house|Past one machine|Beside other tools|What now\?)$", "Repository layout, Scaling, How it compares, Next steps"),
+    Pattern(r"\b[Tt]ells? (?:nobody|somebody)\b|\basks? for money\b|\bforgets to\b", "no-op callback; insufficient quota"),
+    Pattern(r"^#+ (?:The house|Past one machine|Beside other tools|What now\?)$", "Repository layout, Scaling, Next steps"),
     Pattern(r"\bby the rule of\b", "passes the … test"),
     Pattern(r"\b[Cc]hance (?:alone )?(?:explains|gives|may explain)\b", "unlikely under chance alone; expected by chance"),
     Pattern(r"\bcorrected for all 2\b", "corrected for both"),
@@ -90,7 +90,10 @@ PATTERNS = (
     Pattern(r"\bnothing to divide by\b", "no images of this kind"),
     Pattern(r"\bwordings?\b", "prompt, prompt template, text"),
     Pattern(r"\bhas no meaning with\b|\bis not a share\b|\badds to a probe\b", "cannot be used with; invalid fraction; requires --probe"),
-    Pattern(r"\b(?:is|are|was|were) no(?: \w+)? (?:in|of|for|to)\b|\b(?:is|are|was|were) none\b|\b(?:is|are) no\b[.,;:]", "is not; there is no …", r"[Tt]here (?:is|are|was|were) (?:no|none)|[Ww]here (?:is|are) no"),
+    Pattern(
+        r"\b(?:is|are|was|were) no(?: \w+)? (?:in|of|for|to)\b|\b(?:is|are|was|were) none\b|\b(?:is|are) no\b[.,;:]", "is not",
+        r"[Tt]here (?:is|are|was|were) (?:no|none)|[Ww]here (?:is|are) no",
+    ),
     Pattern(r"\b[Tt]here (?:is|are) none\b|\bwhere (?:is|are) no\b", "not found, unknown, if there is no …"),
     Pattern(r"(?:^|[.;:] )Of (?:a|an|two|three|several|more|any|all|other)\b", "For …, With …"),
     Pattern(r"\b(?:is|are|be) gone without\b|\bwithout end\b", "skipped; endless"),
