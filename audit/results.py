@@ -1,9 +1,9 @@
-"""Everything that `results.json` carries and the report draws, with one field for each analysis. It holds no HTML and no sentence."""
+"""Everything that `results.json` carries: one field for each analysis and each kind of evidence. It holds no HTML and no sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import accumulate
 from typing import Annotated, Literal
 
@@ -19,20 +19,107 @@ from audit.analyses.tagging.record import Tagging
 from audit.analyses.text_association.record import TextAssociation
 from audit.analyses.word_rates.record import WordRates
 from audit.errors import DataError
+from audit.evidence.adjustment import Adjustment
+from audit.evidence.calibration import Calibration
+from audit.evidence.effect_size import EffectSize
+from audit.evidence.equalized_odds import EqualizedOdds
+from audit.evidence.family_correction import FamilyCorrection
+from audit.evidence.four_fifths import FourFifths
+from audit.evidence.label_noise import LabelNoise
+from audit.evidence.prompt_sensitivity import SpecificationCurve
+from audit.evidence.score_spread import ScoreSpread
+from audit.evidence.shrinkage import Shrinkage
+from audit.evidence.threshold_curves import ThresholdCurve
 from audit.records.base import Timing, Verdict, record
 from audit.records.comparison import PairedModels
 from audit.records.counts import CountRecord
-from audit.records.evidence import AuditEvidence
 from audit.records.file import File
-from audit.records.finding import Finding, PairedFinding, SpecificationCurve
+from audit.records.finding import ClaimResult, PairedFinding
 from audit.records.gates import GateResult
-from audit.records.inputs import DataRecord, EndpointRecord, MeasurementRecord, ProbeRecord, TextSet
+from audit.records.inputs import DataRecord, EndpointRecord, ProbeRecord, Responsiveness, RowTexts, TextSet
 from audit.records.replicates import Replicates
 from audit.records.what_if import WhatIfs
-from audit.types import ModelRecord, Note, PublishedTable, Settings
+from audit.types import Group, ModelRecord, Note, PublishedTable, Settings
 
 SCHEMA_VERSION = "2"
 _OLD = ("disparity", "equivalent", "inconclusive")
+
+
+@record
+class FindingEvidence:
+    """Evidence about one finding; None where it makes no sense."""
+
+    effect_size: EffectSize | None = None
+    """Of the highest against the lowest group."""
+    four_fifths: FourFifths | None = None
+    shrinkage: Shrinkage | None = None
+    """Where some group is small."""
+    family_correction: FamilyCorrection | None = None
+    """Of an exploratory finding, where the same is asked of several outcomes."""
+    near_ties: Verdict | None = None
+    """The verdict if every decision that rounding could turn were turned; None where no decision is that close."""
+    label_noise: LabelNoise | None = None
+    adjustment: Adjustment | None = None
+
+
+@record
+class Finding(ClaimResult):
+    """One claim, answered."""
+
+    evidence: FindingEvidence = FindingEvidence()
+
+    @classmethod
+    def of(cls, result: ClaimResult) -> Finding:
+        """Return the result of a claim as a finding, without evidence so far."""
+        return cls(**{field.name: getattr(result, field.name) for field in fields(result)})
+
+
+@record
+class MeasurementEvidence:
+    """Evidence about the answers to one measurement."""
+
+    near_ties: int | None = None
+    """Decisions so close that rounding in the model's number format could turn them; None where that is not known."""
+    calibration: tuple[Calibration, ...] = ()
+
+
+@record
+class MeasurementRecord:
+    """What was asked, word for word."""
+
+    name: str
+    question: str
+    preset: str
+    labels: Group
+    """In declared order: a tie goes to the first."""
+    prompts: Mapping[str, tuple[str, ...]]
+    answers: Mapping[str, str]
+    combine: str
+    truth: str | None
+    outcomes: Mapping[str, tuple[str, ...]]
+    near_tie_margin: float
+    near_ties: float | None
+    """Share of decisions with a smaller margin than `near_tie_margin` between the two best answers; None without scores."""
+    mean_margin: float | None
+    answer_counts: Mapping[str, int]
+    asked: str | None = None
+    """The question as a generative model read it, options included; None for a dual encoder."""
+    kind: str = "zero_shot"
+    """How a dual encoder was asked: the module of `audit.measure`."""
+    evidence: MeasurementEvidence = MeasurementEvidence()
+    responsiveness: Responsiveness | None = None
+    """None for the comparison of two orders of options, and in files of earlier versions."""
+    row_texts: RowTexts | None = None
+    """None where all rows are asked the same."""
+
+
+@record
+class AuditEvidence:
+    """Evidence about several measurements or groups of an audit."""
+
+    equalized_odds: tuple[EqualizedOdds, ...] = ()
+    threshold_curves: tuple[ThresholdCurve, ...] = ()
+    score_spread: tuple[ScoreSpread, ...] = ()
 
 
 @record

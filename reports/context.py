@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.records.finding import Finding
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from reports.text import sentences
 from reports.text.order import by_severity
 

@@ -26,9 +26,8 @@ from audit.output.predictions import predictions_table
 from audit.output.run_directory import RunDirectory
 from audit.predictions.own_tables import SCORE, column_of
 from audit.records.base import Verdict
-from audit.records.finding import Finding
 from audit.records.gates import GateResult
-from audit.results import Results, to_json
+from audit.results import Finding, Results, to_json
 from audit.statistics.verdict import worst
 from reports.exports import frames
 from reports.exports.card import card

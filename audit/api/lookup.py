@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from audit.errors import UsageError
+from audit.evidence.prompt_sensitivity import SpecificationCurve
 from audit.gates.parse import GateQuestion, NamedQuestion, PlannedQuestion, gate_question, named_question
 from audit.naming import finding_id
 from audit.records.comparison import Change, Comparison, Comparisons, Trajectory
-from audit.records.finding import Finding, SpecificationCurve
 from audit.records.what_if import WhatIfs
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from audit.statistics.metrics import METRICS
 from audit.types import Measurement
 from reports.text import sentences as words

@@ -11,9 +11,7 @@ import pandas as pd
 from audit.comparison.sides import Y_PRED, Y_TRUE
 from audit.naming import levels_of
 from audit.records.comparison import Change, ComparedClaim
-from audit.records.finding import Finding
-from audit.records.inputs import MeasurementRecord
-from audit.results import AuditResult
+from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.statistics.counts.count_table import count_table
 from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.metrics import METRICS, Outcome

@@ -22,8 +22,7 @@ from audit.output.manifest import checked_folder, is_complete
 from audit.predictions.own_tables import LISTS, SCORE, column_of
 from audit.predictions.parts.files import COUNTED
 from audit.records.comparison import Side
-from audit.records.inputs import MeasurementRecord
-from audit.results import AuditResult, Results, from_json
+from audit.results import AuditResult, MeasurementRecord, Results, from_json
 from audit.types import Note
 
 AGAIN = "run the audit again"

@@ -19,12 +19,14 @@ from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
 from audit.embedding.known import embed_known_images, itself
 from audit.engine.askable import check_askable
+from audit.engine.evidence import add_evidence
 from audit.engine.plan import counted_levels
 from audit.engine.served import with_endpoint
 from audit.engine.shares import findings_by_share, without_shares
 from audit.engine.specified import specified
 from audit.engine.texts import given_texts, texts_to_embed
 from audit.engine.written import table_of_texts, texts_for, with_left_out, writing_note
+from audit.evidence.prompt_sensitivity import Answered, SpecificationCurve, specification_curve
 from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
 from audit.measure.label_sets import answer_all
@@ -32,14 +34,11 @@ from audit.measure.row_options import questions_of_rows, row_texts_record
 from audit.plans import WhatIfPlan
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
-from audit.records.finding import SpecificationCurve
-from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord, Responsiveness, recognises_nothing
+from audit.records.inputs import DataRecord, ProbeRecord, Responsiveness, recognises_nothing
 from audit.records.what_if import WhatIfs
-from audit.results import AuditResult
+from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.stages import Stage, Stages, silent
 from audit.statistics.counts.cells import count_record
-from audit.statistics.evidence.collect import add_evidence
-from audit.statistics.evidence.prompt_sensitivity import Answered, specification_curve
 from audit.statistics.findings import decide_verdicts
 from audit.statistics.max_t import LabelShuffles
 from audit.statistics.null import generator
@@ -247,11 +246,13 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
     counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)
     measurements = tuple(_measurement_record(m, predictions[m.name], dataset, dependence.get(m.name)) for m in probe.measurements)
+    # Equal shares of true answers are of images.
+    answered_claims = decided if weights else with_composition(decided, counts, settings)
     result = AuditResult(
         model=replace(answered.model, notes=tuple(map(Note.of, answered.model.notes)), asked=tuple(map(Note.of, answered.model.asked))),
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
         data=replace(_data_record(answered, cluster, predictions), weights=weights), measurements=measurements,
-        findings=decided if weights else with_composition(decided, counts, settings),  # equal shares of true answers are of images
+        findings=tuple(map(Finding.of, answered_claims)),
         paired=answered_once(paired_findings(  # pairs count once each
             () if weights else probe.paired, predictions, settings, {plan.name: plan.outcomes for plan in probe.measurements}
         ), decided),

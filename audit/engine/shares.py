@@ -10,7 +10,7 @@ import pandas as pd
 
 from audit.errors import UsageError
 from audit.naming import finding_id
-from audit.records.finding import Finding, Rate
+from audit.records.finding import ClaimResult, Rate
 from audit.statistics.counts.shares import expanded
 from audit.statistics.findings import findings
 from audit.types import Claim, Dataset, Measurement, Predictions, Probe, Settings
@@ -45,14 +45,14 @@ def without_shares(measurements: Sequence[Measurement], dataset: Dataset) -> tup
 
 def findings_by_share(
     measurement: Measurement, predictions: Predictions, dataset: Dataset, settings: Settings, tested: Callable[[], object] | None = None
-) -> tuple[Finding, ...]:
+) -> tuple[ClaimResult, ...]:
     """Answer every claim of a measurement, in their order, as `findings` does; those by attributes of several values by shares.
 
     There a group's `n` counts the images that have a share in it, its rate, interval and test go by the shares, and the sampling unit is
     the image (or its cluster). The rate of all images counts every image once.
     """
     by_share = {claim: tuple(name for name in dataset.several if name in claim.by) for claim in measurement.claims}
-    by_claim: dict[Claim, Finding] = {}
+    by_claim: dict[Claim, ClaimResult] = {}
     for names in dict.fromkeys(by_share.values()):
         claims = tuple(claim for claim in measurement.claims if by_share[claim] == names)
         rows = expanded(predictions, names)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from audit.evidence.prompt_sensitivity import Answered
 from audit.measure.label_sets import COMMON_KIND
-from audit.statistics.evidence.prompt_sensitivity import Answered
 from audit.types import Measurement, Predictions, Probe
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from audit.embedding.cache import CacheRoot
 from audit.engine.probe_audit import AuditedProbe, audit
 from audit.records.base import Verdict
-from audit.records.finding import Finding, planned_verdicts
-from audit.results import ControlFinding, UntrainedControl
+from audit.records.finding import planned_verdicts
+from audit.results import ControlFinding, Finding, UntrainedControl
 from audit.stages import Stages, silent
 from audit.types import Answerer, Dataset, Encoder, Note, Probe, Settings
 

@@ -12,8 +12,8 @@ from audit.gates.decide import outcome_of, verdict_outcome
 from audit.gates.direction import warn_if_turned
 from audit.gates.parse import CHANGE_SUBJECTS, COMPARE, Gate, GateQuestion, ResolvedGate, parse, require_group, resolve_gate, same_group
 from audit.naming import levels_of
+from audit.records.base import Estimate
 from audit.records.comparison import Change, Comparison, Comparisons, RateChange
-from audit.records.evidence import Estimate
 from audit.records.gates import GateCheck, GateOutcome, GateResult
 from audit.statistics.bounds import stretched
 from audit.types import Note, Settings

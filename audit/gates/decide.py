@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.gates.parse import COMPARE, Gate, ResolvedGate, same_group
-from audit.records.base import FindingVerdict
-from audit.records.evidence import Estimate
-from audit.records.finding import Finding, Rate
+from audit.records.base import Estimate, FindingVerdict
+from audit.records.finding import Rate
 from audit.records.gates import REPLICATES, GateCheck, GateOutcome, GateResult
 from audit.records.replicates import ReplicatedGap
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from audit.statistics.bounds import MOST_IMAGES, gap_bounds, images_needed, rate_bounds, ratio_bounds, rounded, stretched
 from audit.types import Note, Settings
 

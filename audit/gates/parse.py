@@ -26,7 +26,7 @@ from typing import Literal, NoReturn, get_args
 from audit.errors import UsageError, nearest
 from audit.records.base import Verdict
 from audit.records.comparison import ComparedClaim
-from audit.records.finding import Finding
+from audit.results import Finding
 from audit.types import Better, Group
 
 Subject = Literal["gap", "gap_mean", "ratio", "rate", "change", "verdict"]

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Literal, cast
 
 from audit.records.base import FindingVerdict, Verdict, record
-from audit.records.evidence import FindingEvidence
 from audit.types import Better, Group
 
 Unresponsive = Literal["constant", "unclear", "order", "no better", "varies", "undecided", "invalid"]
@@ -188,8 +187,8 @@ class TruthShare:
 
 
 @record
-class Finding:
-    """One claim, answered."""
+class ClaimResult:
+    """One claim, answered; a `Finding` is one with its evidence."""
 
     id: str
     """``measurement/metric[outcome]/attribute x attribute``; stable between runs."""
@@ -211,7 +210,6 @@ class Finding:
     verdict: FindingVerdict
     exceeds_tolerance: bool
     """Of a disparity: whether some pair is shown to differ by more than the tolerance, in points or in ratio."""
-    evidence: FindingEvidence = FindingEvidence()
     ratio_tolerance: float | None = None
     """Factor below which a difference would not matter, beside the tolerance in points; None: the claim has none."""
     unresponsive: Unresponsive | None = None
@@ -228,7 +226,7 @@ class Finding:
     """Of an error rate: what every group's rate is shown to be below, so that no ratio is asked of rates that are nearly 0."""
 
 
-def planned_verdicts(findings: Iterable[Finding]) -> list[Verdict]:
+def planned_verdicts(findings: Iterable[ClaimResult]) -> list[Verdict]:
     """Return the verdicts of the primary findings: a signal, or none, of an exploratory one counts nowhere."""
     # Another word of a planned one is refused where a file is read (`audit.results`).
     return [cast(Verdict, finding.verdict) for finding in findings if finding.primary]
@@ -267,54 +265,3 @@ class PairedFinding:
     """Holm over the paired claims, on `sign_flip_p`."""
     outcome: str | None = None
     """Where pairs are not scored by who is right but by who is given this: `only_first_correct` then counts who alone is given it."""
-
-
-@record
-class SpecificationPoint:
-    """The default's extreme pair of groups under another prompt."""
-
-    preset: str
-    variant: str
-    default: bool
-    difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    """Permutation p of the whole gap under this specification."""
-    gap: float | None
-
-
-@record
-class VarianceShares:
-    """Shares of the variance of an effect over specifications; they sum to 1."""
-
-    prompts: float
-    label_set: float
-    interaction: float
-    presets: tuple[str, ...] = ()
-    """Prompt sets of the layout: each met every one of `variants`, and the shares are of these prompts only."""
-    variants: tuple[str, ...] = ()
-
-
-@record
-class SpecificationCurve:
-    """How far the answer depends on how it was asked."""
-
-    question: str
-    metric: str
-    outcome: str | None
-    attributes: tuple[str, ...]
-    first: Group
-    second: Group
-    """Highest and lowest group under the default; every point is first minus second."""
-    points: tuple[SpecificationPoint, ...]
-    median: float | None
-    smallest: float | None
-    largest: float | None
-    share_same_sign: float | None
-    share_detected: float | None
-    """Share of specifications with p <= alpha after Benjamini-Hochberg."""
-    shares: VarianceShares | None = None
-    """Of the spread over the largest whole layout of presets x variants, which it names; None without one, or without spread."""
-    joint_p: float | None = None
-    """Of the median difference over all specifications, each shuffle of the group labels put through all of them."""

@@ -7,7 +7,6 @@ from typing import Literal
 
 from audit.encoder import Value
 from audit.records.base import record
-from audit.records.evidence import MeasurementEvidence
 from audit.types import Exclusion, Group, Note
 
 Look = Literal["looks", "constant", "unclear", "order", "no better", "varies", "undecided"]
@@ -101,36 +100,6 @@ class RowTexts:
     """The roles of the options."""
     examples: tuple[Group, ...]
     """A few: the question (empty where there is none), then the options in the order of `labels`."""
-
-
-@record
-class MeasurementRecord:
-    """What was asked, word for word."""
-
-    name: str
-    question: str
-    preset: str
-    labels: Group
-    """In declared order: a tie goes to the first."""
-    prompts: Mapping[str, tuple[str, ...]]
-    answers: Mapping[str, str]
-    combine: str
-    truth: str | None
-    outcomes: Mapping[str, tuple[str, ...]]
-    near_tie_margin: float
-    near_ties: float | None
-    """Share of decisions with a smaller margin than `near_tie_margin` between the two best answers; None without scores."""
-    mean_margin: float | None
-    answer_counts: Mapping[str, int]
-    asked: str | None = None
-    """The question as a generative model read it, options included; None for a dual encoder."""
-    kind: str = "zero_shot"
-    """How a dual encoder was asked: the module of `audit.measure`."""
-    evidence: MeasurementEvidence = MeasurementEvidence()
-    responsiveness: Responsiveness | None = None
-    """None for the comparison of two orders of options, and in files of earlier versions."""
-    row_texts: RowTexts | None = None
-    """None where all rows are asked the same."""
 
 
 @record

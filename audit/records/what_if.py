@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from audit.records.base import record
-from audit.records.evidence import Estimate
+from audit.records.base import Estimate, record
 from audit.types import Group, Note
 
 Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "no better than random", "larger", "unchanged", "not judged"]

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from audit.engine import AuditedProbe
-from audit.records.finding import Finding
 from audit.records.replicates import MeanGap, ReplicatedGap, Replicates
 from audit.replicates.alike import check_questions, places_of
 from audit.replicates.interval import gap_over_replicates
+from audit.results import Finding
 from audit.statistics.metrics import METRICS, Outcome, Tally
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
 from audit.types import Predictions, Settings

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import ndtri
 
-from audit.records.evidence import Estimate
+from audit.records.base import Estimate
 from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.intervals import difference_limits, wilson
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.records.finding import Contrast, Finding, Gap, LeadingPair, WithinClusters
+from audit.records.finding import ClaimResult, Contrast, Gap, LeadingPair, WithinClusters
 from audit.statistics.equivalence import too_few
 from audit.statistics.multiplicity import holm
 from audit.statistics.power import detectable_difference, detectable_within
@@ -131,7 +131,7 @@ def _contrasts(
     return tuple(Contrast(*name, *row) for name, row in zip(names, rows, strict=True))
 
 
-def with_detectable(finding: Finding, level: float, alpha: float) -> Finding:
+def with_detectable(finding: ClaimResult, level: float, alpha: float) -> ClaimResult:
     """Add what would have been found, and what could not; images in clusters or with weights count as so many independent ones."""
     if finding.gap is None:
         return finding

@@ -12,7 +12,7 @@ import numpy as np
 from audit.errors import UsageError
 from audit.naming import finding_id
 from audit.records.base import Verdict
-from audit.records.finding import CellStatus, Contrast, Finding, Rate, planned_verdicts
+from audit.records.finding import CellStatus, ClaimResult, Contrast, Rate, planned_verdicts
 from audit.records.inputs import Look
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of, with_detectable
 from audit.statistics.counts.count_table import GroupedCounts, all_counts
@@ -60,7 +60,7 @@ def findings(
     levels: Mapping[str, Group],
     settings: Settings,
     tested: Callable[[], object] | None = None,
-) -> tuple[Finding, ...]:
+) -> tuple[ClaimResult, ...]:
     """Answer every claim of a measurement, in their order, with raw p-values and without a verdict: `decide_verdicts` adds both.
 
     `levels` holds the declared levels of each attribute, in the order in which they are shown; a declared group without images is shown
@@ -132,7 +132,7 @@ class _Answered:
     def truths(self) -> frozenset[str]:
         return known_truths(self.predictions.y_true)
 
-    def finding(self, question: _Question, counts: GroupedCounts, estimates: Estimates) -> Finding:
+    def finding(self, question: _Question, counts: GroupedCounts, estimates: Estimates) -> ClaimResult:
         """Answer a question; a share given at equal true shares, where the truth of its outcome is known."""
         metric, outcome = question.metric, question.outcome
         if metric.name == "selection_rate" and outcome and outcome & self.truths and self.truths - outcome:
@@ -145,7 +145,7 @@ class _Answered:
         counted = _Counted(tallied, self.units_of(question.claim.by, metric, outcome, tallied))
         return _finding(question, *_rates(counted, estimates, baseline, self.settings), counted.units, self.settings)
 
-    def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> Finding:
+    def _at_equal_truth(self, question: _Question, outcome: Outcome, counts: GroupedCounts) -> ClaimResult:
         by, settings, predictions = question.claim.by, self.settings, self.predictions
         independent = predictions.cluster is None and predictions.weight is None and not (len(by) == 1 and by[0] in predictions.sets)
         rows = None if independent else SlicedRows(predictions, self.levels, by)
@@ -210,7 +210,7 @@ def _rates(
     return tuple(rates[:-1]), rates[-1]
 
 
-def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, units: SamplingUnits, settings: Settings) -> Finding:
+def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, units: SamplingUnits, settings: Settings) -> ClaimResult:
     positions = np.array([position for position, rate in enumerate(by_group) if rate.status == "ok"], np.int64)
     compared = ComparedGroups(tuple(by_group[position].group for position in positions), units.of(positions))
     gap, ratio, negligible = None, None, None
@@ -220,7 +220,7 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, uni
         negligible = negligible_below(question.claim, question.metric, rates, question.tolerance, settings.alpha)
         ratio = None if negligible else ratio_tolerance(question.claim, question.metric, pooled, settings)
         gap = gap_of(compared, generator(settings.seed, question.id), settings, ratios=ratio is not None)
-    return Finding(
+    return ClaimResult(
         id=question.id,
         measurement=question.measurement,
         metric=question.metric.name,
@@ -242,13 +242,13 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, uni
 
 
 def decide_verdicts(
-    findings: Sequence[Finding],
+    findings: Sequence[ClaimResult],
     settings: Settings,
     *,
     limited: bool,
     looks: Mapping[str, Look | None] | None = None,
     invalid: bool = False,
-) -> tuple[tuple[Finding, ...], Verdict]:
+) -> tuple[tuple[ClaimResult, ...], Verdict]:
     """Correct over the claims of an audit and give every finding, and the audit, its verdict.
 
     The findings get adjusted p (Holm over the primary ones, Benjamini-Hochberg over the exploratory ones), pairs only where it rejects,
@@ -270,19 +270,19 @@ def decide_verdicts(
     return decided, worst(planned_verdicts(decided))
 
 
-def _adjust(findings: Sequence[Finding]) -> dict[int, float]:
+def _adjust(findings: Sequence[ClaimResult]) -> dict[int, float]:
     """Return place -> Holm-adjusted p of the primary findings that have a test."""
     tested = {i: finding.gap.p for i, finding in enumerate(findings) if finding.primary and finding.gap}
     return dict(zip(tested, holm(np.array(list(tested.values()))).tolist(), strict=True))
 
 
-def _adjust_exploratory(findings: Sequence[Finding]) -> dict[int, float]:
+def _adjust_exploratory(findings: Sequence[ClaimResult]) -> dict[int, float]:
     """Return place -> p of the exploratory findings that have a test, adjusted among themselves (Benjamini-Hochberg)."""
     tested = {i: finding.gap.p for i, finding in enumerate(findings) if not finding.primary and finding.gap}
     return dict(zip(tested, benjamini_hochberg(np.array(list(tested.values()))).tolist(), strict=True))
 
 
-def _decided(finding: Finding, p_adjusted: float | None, settings: Settings, *, limited: bool) -> Finding:
+def _decided(finding: ClaimResult, p_adjusted: float | None, settings: Settings, *, limited: bool) -> ClaimResult:
     if finding.gap:
         gap = finding.gap if p_adjusted is None else replace(finding.gap, p_adjusted=p_adjusted)
         finding = replace(finding, gap=gap, pairs=finding.pairs if gap.p_adjusted <= settings.alpha else ())
@@ -294,17 +294,17 @@ def _decided(finding: Finding, p_adjusted: float | None, settings: Settings, *, 
     return replace(decided, diffuse=finding.gap is not None and finding.gap.leading is None)
 
 
-def _open(finding: Finding) -> Finding:
+def _open(finding: ClaimResult) -> ClaimResult:
     """Let the pair lead that leaves most open: nothing is shown to differ."""
     return replace(finding, gap=finding.gap and replace(finding.gap, leading=finding.gap.open_pair))
 
 
-def _responsive(finding: Finding, look: Look | None, alpha: float) -> Finding:
+def _responsive(finding: ClaimResult, look: Look | None, alpha: float) -> ClaimResult:
     why = unresponsive(finding, look, alpha)
     return _open(replace(finding, verdict="not estimable", exceeds_tolerance=False, diffuse=False, unresponsive=why)) if why else finding
 
 
-def _unproven(finding: Finding) -> Finding:
+def _unproven(finding: ClaimResult) -> ClaimResult:
     """Withhold what a model that recognises nothing shows of itself: that groups do not differ, or that more images would tell."""
     open_or_equal = finding.verdict in ("equivalent", "inconclusive")
     return replace(finding, verdict="not estimable", unresponsive="invalid") if open_or_equal else finding

@@ -15,7 +15,7 @@ import pandas as pd
 from audit.naming import ASKINGS, order_name
 from audit.plans import RowQuestions
 from audit.records.counts import CountRecord
-from audit.records.finding import Composition, Finding
+from audit.records.finding import ClaimResult, Composition
 from audit.records.inputs import AgainstConstant, Look, Responsiveness
 from audit.statistics.counts.cells import CellTable, unpack
 from audit.statistics.counts.count_table import grouped_counts
@@ -217,7 +217,7 @@ def _follows_truth_p(name: str, rows: _Events, cluster: Int[np.ndarray, "n"] | N
 # ---- group composition ---------------------------------------------------------------------------------------------------------------
 
 
-def with_composition(findings: Sequence[Finding], counts: Sequence[CountRecord], settings: Settings) -> tuple[Finding, ...]:
+def with_composition(findings: Sequence[ClaimResult], counts: Sequence[CountRecord], settings: Settings) -> tuple[ClaimResult, ...]:
     """Return the findings, the primary ones of accuracy with their gap at equal group composition."""
     cells = {record.measurement: unpack(record) for record in counts if record.truth}
     return tuple(
@@ -229,9 +229,9 @@ def with_composition(findings: Sequence[Finding], counts: Sequence[CountRecord],
 
 
 def with_truth_tested(
-    findings: Sequence[Finding], predictions: Mapping[str, Predictions], looks: Mapping[str, Responsiveness], dataset: Dataset,
+    findings: Sequence[ClaimResult], predictions: Mapping[str, Predictions], looks: Mapping[str, Responsiveness], dataset: Dataset,
     settings: Settings,
-) -> tuple[Finding, ...]:  # fmt: skip
+) -> tuple[ClaimResult, ...]:  # fmt: skip
     """Return the findings; differences in accuracy of answers that are not shown to depend on the images with their p within each truth.
 
     Where images come in clusters or have weights, true answers are made equally common by weights. Not for attributes of which an image
@@ -247,7 +247,7 @@ def with_truth_tested(
     )  # fmt: skip
 
 
-def _within_truth_p(finding: Finding, predictions: Predictions, levels: Mapping[str, Group], settings: Settings) -> float | None:
+def _within_truth_p(finding: ClaimResult, predictions: Predictions, levels: Mapping[str, Group], settings: Settings) -> float | None:
     if predictions.y_true is None:
         return None
     independent = predictions.cluster is None and predictions.weight is None
@@ -261,7 +261,7 @@ def _within_truth_p(finding: Finding, predictions: Predictions, levels: Mapping[
     return units.of(compared).null(settings.draws, generator(settings.seed, f"{finding.id}/within true answers")).p
 
 
-def _composition(finding: Finding, cells: CellTable, settings: Settings) -> Composition | None:
+def _composition(finding: ClaimResult, cells: CellTable, settings: Settings) -> Composition | None:
     """Return the gap at equal shares of the true answers; None where a group lacks one: its answers to it are not known."""
     if not cells.has(finding.attributes) or finding.gap is None:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from audit.records.base import FindingVerdict, Verdict
-from audit.records.finding import Finding, Rate, Unresponsive
+from audit.records.finding import ClaimResult, Rate, Unresponsive
 from audit.records.inputs import Look
 from audit.types import NO_ANSWER, UNCLEAR
 
@@ -103,7 +103,7 @@ def verdicts(
     return np.select(conditions, ["inconclusive", "not estimable", "equivalent", "disparity"], "inconclusive")
 
 
-def decide_finding(finding: Finding, settings: Settings, *, limited: bool) -> tuple[FindingVerdict, bool]:
+def decide_finding(finding: ClaimResult, settings: Settings, *, limited: bool) -> tuple[FindingVerdict, bool]:
     """Return a finding's verdict, and whether it is a disparity beyond the tolerance; the finding carries its adjusted p."""
     gap, groups = finding.gap, sum(rate.status == "ok" for rate in finding.by_group)
     apart = gap is not None and gap.low > 0
@@ -117,12 +117,12 @@ def decide_finding(finding: Finding, settings: Settings, *, limited: bool) -> tu
     return verdict, verdict == "disparity" and (any(pair.beyond_tolerance for pair in finding.pairs) or _beyond_ratio(finding))
 
 
-def _beyond_ratio(finding: Finding) -> bool:
+def _beyond_ratio(finding: ClaimResult) -> bool:
     gap, most = finding.gap, finding.ratio_tolerance
     return gap is not None and gap.ratio_low is not None and most is not None and gap.ratio_low > most
 
 
-def unresponsive(finding: Finding, look: Look | None, alpha: float) -> Unresponsive | None:
+def unresponsive(finding: ClaimResult, look: Look | None, alpha: float) -> Unresponsive | None:
     """Return why a finding has no verdict though groups can be compared; None where it has one.
 
     Accuracy says nothing about groups where the answers are not shown to be better than one answer for every image; but a difference that

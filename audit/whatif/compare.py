@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from audit.errors import DataError, UsageError
-from audit.records.evidence import Estimate
+from audit.records.base import Estimate
 from audit.records.what_if import Ending, GroupChange, Utility, WhatIf
 from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.metrics import Metric, extremes

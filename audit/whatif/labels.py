@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.answers import answers_of
 from audit.errors import UsageError
-from audit.statistics.evidence.threshold_curves import thresholds_at
+from audit.evidence.threshold_curves import thresholds_at
 from audit.types import Predictions
 from audit.whatif.asked import AskedMeasurement
 

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
+from audit.evidence.adjustment import Strata, mantel_haenszel
+from audit.evidence.base import Judged
+from audit.evidence.calibration import calibration
+from audit.evidence.effect_size import ratio
+from audit.evidence.equalized_odds import odds_difference
+from audit.evidence.label_noise import Rules, verdict_on
 from audit.records.finding import Rate
 from audit.statistics.counts.count_table import GroupedCounts
 from audit.statistics.equivalence import equivalence_bound, reach
-from audit.statistics.evidence.adjustment import Strata, mantel_haenszel
-from audit.statistics.evidence.calibration import calibration
-from audit.statistics.evidence.effect_size import ratio
-from audit.statistics.evidence.equalized_odds import odds_difference
-from audit.statistics.evidence.inputs import Judged
-from audit.statistics.evidence.label_noise import Rules, verdict_on
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import METRICS

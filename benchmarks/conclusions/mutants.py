@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 900
 """Of the tests of one fault: a fault may be a loop without end."""
-STATISTICS = ("tests/audit/statistics",)
+STATISTICS = ("tests/audit/statistics", "tests/audit/evidence")
 PAGES = ("tests/reports/text/test_headline.py", "tests/reports/text", "tests/reports/exports", "tests/audit/test_coherence.py")
 AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
     "verdict": (("audit/statistics/verdict.py",), ("tests/audit/statistics/test_verdict.py", *STATISTICS), 14),

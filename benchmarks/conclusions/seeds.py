@@ -15,7 +15,7 @@ from audit.compare import main as compare_command
 from audit.comparison.engine import compare
 from audit.comparison.sides import FinishedAudit, read
 from audit.embedding.cache import default_root
-from audit.records.finding import Finding
+from audit.results import Finding
 from audit.run import main as audit_command
 from contrastive.train import main as train_command
 

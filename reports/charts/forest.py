@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from audit.records.evidence import Estimate
+from audit.records.base import Estimate
 from audit.records.finding import Rate
 from reports.text.numbers import NOT_ESTIMABLE, number
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.finding import Finding
+from audit.results import Finding
 from reports.charts.forest import Scale, axis, tick_texts
 from reports.charts.groups import placed_ticks, plot_scale, share
 from reports.text.phrases import leading_pair

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audit.records.finding import Finding, Rate, SpecificationCurve, SpecificationPoint
+from audit.evidence.prompt_sensitivity import SpecificationCurve, SpecificationPoint
+from audit.records.finding import Rate
+from audit.results import Finding
 
 _SHADES = 4
 """Shades on either side of the rate of all images."""

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from audit.records.finding import Contrast, Finding, Rate
+from audit.records.finding import Contrast, Rate
+from audit.results import Finding
 from audit.types import Group
 from reports.charts.forest import Scale, cut, percent_texts, rate_axis
 from reports.text import phrases

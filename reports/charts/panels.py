@@ -10,7 +10,8 @@ from reports.charts.forest import Scale, cut, dots, polyline, posts
 from reports.text import phrases
 
 if TYPE_CHECKING:
-    from audit.records.evidence import GroupCalibration, ThresholdPoint
+    from audit.evidence.calibration import GroupCalibration
+    from audit.evidence.threshold_curves import ThresholdPoint
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 6, 122, 22, 138
 PANEL_WIDTH, PANEL_HEIGHT = _RIGHT + 6, _BOTTOM + 6

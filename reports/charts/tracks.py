@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.analyses.base.records import ChanceBand
-from audit.records.evidence import Estimate
+from audit.records.base import Estimate
 from reports.charts.forest import Scale, axis, bars, dots, posts, tick_texts
 
 WIDTH, HEIGHT = 300, 22

@@ -13,9 +13,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.records.base import Timing
 from audit.records.comparison import Comparisons
-from audit.records.finding import Finding
 from audit.records.gates import GateCheck
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
 from reports.text.gates import change_check_reason, check_reason
 from reports.text.phrases import intervals

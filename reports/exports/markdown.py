@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from audit.records.comparison import Change, Comparison, Comparisons, Series
-from audit.records.finding import Finding
 from audit.records.gates import GateResult
 from audit.records.replicates import Replicates
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from audit.types import ModelRecord, Settings
 from reports.provenance import written_date
 from reports.text import analyses, changes, evidence, phrases, replicates, sentences

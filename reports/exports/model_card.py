@@ -7,8 +7,7 @@ from typing import Any
 
 import yaml
 
-from audit.records.finding import Finding
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
 from reports.exports.markdown import NO_QUESTION, escaped, lead_markdown, ordinary_spaces, questions_markdown
 from reports.provenance import written_date

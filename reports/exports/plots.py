@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from audit.errors import UsageError
-from audit.records.finding import Contrast, Finding, Rate, SpecificationCurve
+from audit.evidence.prompt_sensitivity import SpecificationCurve
+from audit.records.finding import Contrast, Rate
 from audit.records.what_if import WhatIfs
-from audit.results import AuditResult
+from audit.results import AuditResult, Finding
 from reports.charts.forest import short
 from reports.charts.grids import in_order
 from reports.exports.axes import BAND, FAINT, INK, LINE, MARKERS, POINTS, axes_of, despine, legend, literal

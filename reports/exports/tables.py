@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from audit.naming import natural_order
 from audit.predictions.bins import binned_levels
 from audit.records.comparison import Comparisons, PairedModels
-from audit.records.finding import Finding
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from reports.text.analyses import analysis_modules
 from reports.text.numbers import clean
 from reports.tidy import AUDIT, Columns, TidyTable, tidy

@@ -13,8 +13,7 @@ from types import SimpleNamespace
 from urllib.parse import quote
 
 from audit.errors import AuditError
-from audit.records.finding import Finding
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from audit.version import __version__
 from reports.environment import draw
 from reports.provenance import written_date

@@ -1,7 +1,7 @@
 """The sections of a report, listed in page order: results in, the page that `page.html` prints out.
 
 A new section is a line in one of the lists, a template, and a module of the same name with `view` if it takes more than the facts;
-analyses are found in `reports.analyses`, supporting evidence in `reports.sections.evidence`.
+analyses are found in `reports.analyses`, supporting evidence in `reports.evidence`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from types import SimpleNamespace
 
 from audit.records.inputs import DataRecord
 from audit.results import AuditResult, Results
+from reports import evidence
 from reports.context import AuditContext, audit_contexts
 from reports.provenance import provenance
 from reports.read import RESULTS
 from reports.section import Section, analysis_sections, appendix_parts, contents, sections_in, shown_sections
-from reports.sections import evidence
 from reports.sections.overview import overview
 from reports.sections.provenance import data, endpoint, limits, prompts, requirements, slicer
 from reports.sections.results import (

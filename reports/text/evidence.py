@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from audit.records.evidence import Adjusted, Estimate
-from audit.records.finding import Finding
-from audit.results import AuditResult, ControlFinding
+from audit.evidence.adjustment import Adjusted
+from audit.records.base import Estimate
+from audit.results import AuditResult, ControlFinding, Finding
 from reports.text import phrases
 from reports.text.numbers import (
     NOT_ESTIMABLE,

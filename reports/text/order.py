@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.records.base import FindingVerdict
-from audit.records.finding import Finding, PairedFinding
+from audit.records.finding import PairedFinding
+from audit.results import Finding
 from audit.types import Group
 
 _WORST_FIRST: dict[FindingVerdict, int] = {

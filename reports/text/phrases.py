@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from audit.errors import DataError
+from audit.records.base import Estimate
 from audit.records.comparison import GapEnds, PairChange
-from audit.records.evidence import Estimate
-from audit.records.finding import Contrast, Finding, Gap, LeadingPair, PairedFinding, Rate
+from audit.records.finding import Contrast, Gap, LeadingPair, PairedFinding, Rate
 from audit.records.replicates import MeanGap
+from audit.results import Finding
 from audit.types import Group, ModelRecord, Settings
 from reports.text.numbers import (
     NOT_ESTIMABLE,
@@ -42,7 +43,7 @@ LEFT_OUT_OF_CLUSTERS = (
     "equal other attributes (Mantel-Haenszel); how many wrong labels, chosen or at random, would overturn a verdict; "
     "verdicts if near-ties were flipped; chi-square"
 )
-"""Evidence that treats images as independent: all that `audit.statistics.evidence.collect` adds, and the chi-square."""
+"""Evidence that treats images as independent: all that `audit.engine.evidence` adds, and the chi-square."""
 LEFT_OUT_OF_WEIGHTS = f"{LEFT_OUT_OF_CLUSTERS}; prompt sensitivity; counterfactual pairs; what the model answered; slicing it yourself"
 """What counts every image once."""
 

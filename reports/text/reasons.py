@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from audit.data.images import explained
 from audit.records.base import Verdict
-from audit.records.finding import Finding, Gap, Rate, planned_verdicts
-from audit.results import AuditResult
+from audit.records.finding import Gap, Rate, planned_verdicts
+from audit.results import AuditResult, Finding
 from audit.types import Exclusion, Settings
 from reports.text import phrases
 from reports.text.evidence import borrowed_sentence, shift_sentence, within_sentence

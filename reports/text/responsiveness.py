@@ -6,9 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from audit.records.finding import Finding
-from audit.records.inputs import MeasurementRecord, Responsiveness, recognises_nothing
-from audit.results import AuditResult
+from audit.records.inputs import Responsiveness, recognises_nothing
+from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.types import NO_ANSWER, REFUSAL, UNCLEAR, UNPARSED
 from reports.text import phrases
 from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, percent, points

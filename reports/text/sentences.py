@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audit.evidence.prompt_sensitivity import SpecificationCurve, VarianceShares
 from audit.gates.parse import NamedQuestion
 from audit.records.base import FindingVerdict
-from audit.records.finding import CellStatus, Finding, PairedFinding, Rate, SpecificationCurve, VarianceShares
-from audit.results import AuditResult, Results
+from audit.records.finding import CellStatus, PairedFinding, Rate
+from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
 from reports.text.evidence import shift_sentence, within_sentence
 from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, points, rate

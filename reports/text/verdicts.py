@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.records.comparison import Change, Comparison
-from audit.records.finding import Finding
+from audit.results import Finding
 from reports.text import comparison as comparison_text
 from reports.text import phrases, sentences
 from reports.text.numbers import in_words

@@ -7,9 +7,9 @@ import pytest
 import audit
 import probes
 from audit.errors import UsageError
+from audit.evidence.prompt_sensitivity import largest_layout
 from audit.measure.asked.questionnaire import questionnaire
 from audit.naming import finding_id
-from audit.statistics.evidence.prompt_sensitivity import largest_layout
 from audit.statistics.metrics import METRICS
 from audit.types import LoadOptions
 from probes import faces

@@ -14,9 +14,9 @@ from audit.output.predictions import write_predictions
 from audit.records.base import Timing
 from audit.records.comparison import SCHEMA_VERSION as COMPARISON_SCHEMA
 from audit.records.comparison import Comparisons, Side
-from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord
+from audit.records.inputs import DataRecord, ProbeRecord
 from audit.replicates.combine import replicates
-from audit.results import SCHEMA_VERSION, AuditResult, Results, to_json
+from audit.results import SCHEMA_VERSION, AuditResult, Finding, MeasurementRecord, Results, to_json
 from audit.statistics.findings import decide_verdicts, findings
 from audit.types import Claim, Exclusion, LabelSet, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 
@@ -86,7 +86,8 @@ def result(record, wrong, *, rows=None, asked=None, name="zoo", settings=SETTING
     told = probe(name, asked)
     audited = AuditResult(
         model=record, probe=ProbeRecord(told.name, told.question, told.source, told.licence, told.limits, told.not_tested), data=data,
-        measurements=(asked_record(asked, predictions),), findings=found, paired=(), specifications=(), published=(), verdict=verdict,
+        measurements=(asked_record(asked, predictions),),
+        findings=tuple(map(Finding.of, found)), paired=(), specifications=(), published=(), verdict=verdict,
         warnings=(),
     )  # fmt: skip
     return AuditedProbe(audited, {"animal": predictions})

@@ -7,21 +7,22 @@ from functools import cache
 import numpy as np
 
 from audit import results as facts
-from audit.records import evidence
+from audit.evidence.adjustment import Adjustment, Strata, mantel_haenszel, stratified_gap_test
+from audit.evidence.base import Judged
+from audit.evidence.calibration import Calibration, calibration
+from audit.evidence.effect_size import effect_size
+from audit.evidence.equalized_odds import EqualizedOdds, EqualizedOddsDifference, GapEstimate
+from audit.evidence.family_correction import FamilyCorrection
+from audit.evidence.four_fifths import four_fifths
+from audit.evidence.label_noise import LabelNoise, Rules, label_noise_curve, tipping_point
+from audit.evidence.prompt_sensitivity import SpecificationCurve, SpecificationPoint, VarianceShares, largest_layout
+from audit.evidence.shrinkage import shrink
+from audit.evidence.threshold_curves import ThresholdCurve, threshold_curve, thresholds_at
 from audit.records.base import Timing
-from audit.records.finding import Finding, PairedFinding, Rate, SpecificationCurve, SpecificationPoint, VarianceShares
-from audit.records.inputs import DataRecord, MeasurementRecord, ProbeRecord
-from audit.records.label_noise import LabelNoise
+from audit.records.finding import PairedFinding, Rate
+from audit.records.inputs import DataRecord, ProbeRecord
+from audit.results import AuditEvidence, Finding, MeasurementEvidence, MeasurementRecord
 from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of
-from audit.statistics.evidence.adjustment import Strata, mantel_haenszel, stratified_gap_test
-from audit.statistics.evidence.calibration import calibration
-from audit.statistics.evidence.effect_size import effect_size
-from audit.statistics.evidence.four_fifths import four_fifths
-from audit.statistics.evidence.inputs import Judged
-from audit.statistics.evidence.label_noise import Rules, label_noise_curve, tipping_point
-from audit.statistics.evidence.prompt_sensitivity import largest_layout
-from audit.statistics.evidence.shrinkage import shrink
-from audit.statistics.evidence.threshold_curves import threshold_curve, thresholds_at
 from audit.statistics.findings import decide_verdicts
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import Tally
@@ -272,21 +273,19 @@ def with_evidence(audit, odd=False):
     known = [each for each in primary if each.metric == "accuracy" and len(each.attributes) == 1]
     records = tuple(
         replace(
-            record, evidence=evidence.MeasurementEvidence(
+            record, evidence=MeasurementEvidence(
                 near_ties=(3 if odd else 0) if i == 0 else None if odd else 0,
                 calibration=tuple(
-                    evidence.Calibration(each.attributes, calibration(judged(each, rng), SETTINGS, "sample"))
+                    Calibration(each.attributes, calibration(judged(each, rng), SETTINGS, "sample"))
                     for each in known if each.measurement == record.name
                 ),
             ),
         )
         for i, record in enumerate(audit.measurements)
     )  # fmt: skip
-    odds = tuple(
-        evidence.EqualizedOdds(each.measurement, "woman", each.attributes, odds_of(each, i == 0 and odd)) for i, each in enumerate(known)
-    )
+    odds = tuple(EqualizedOdds(each.measurement, "woman", each.attributes, odds_of(each, i == 0 and odd)) for i, each in enumerate(known))
     curves = tuple(
-        evidence.ThresholdCurve(each.id, threshold_curve(rows, thresholds_at(rows.confidence), 30, 0.05))
+        ThresholdCurve(each.id, threshold_curve(rows, thresholds_at(rows.confidence), 30, 0.05))
         for each in primary if len(each.attributes) == 1
         for rows in [judged(each, rng)]
     )  # fmt: skip
@@ -296,7 +295,7 @@ def with_evidence(audit, odd=False):
     )
     return replace(
         audit, findings=findings, measurements=records, specifications=specifications,
-        evidence=evidence.AuditEvidence(equalized_odds=odds, threshold_curves=curves),
+        evidence=AuditEvidence(equalized_odds=odds, threshold_curves=curves),
         untrained_control=control(primary) if odd else None,
     )  # fmt: skip
 
@@ -312,7 +311,7 @@ def beside(each, rng, odd):
         shrunk = shrink(Tally(tuple(cell.group for cell in shown), np.array([c.events for c in shown]), n, n), 0.05)
         each = replace(each, evidence=replace(each.evidence, shrinkage=shrunk))
     if not each.primary:
-        family = evidence.FamilyCorrection(7, 0.041)
+        family = FamilyCorrection(7, 0.041)
         return replace(each, evidence=replace(each.evidence, family_correction=family)) if each.outcome and each.gap else each
     if each.gap is None:
         return each
@@ -333,7 +332,7 @@ def beside(each, rng, odd):
         four_fifths=four_fifths(k, n, 199, rng) if each.metric == "selection_rate" else None,
         near_ties="inconclusive" if odd else None,
         label_noise=LabelNoise(tipping_point(*ends, 0.05) if each.verdict == "disparity" else None, noise),
-        adjustment=evidence.Adjustment((adjusted, other), together),
+        adjustment=Adjustment((adjusted, other), together),
     )
     return replace(each, evidence=found)
 
@@ -347,9 +346,9 @@ def judged(each, rng):
 
 
 def odds_of(each, nothing):
-    gap_of_errors = evidence.GapEstimate(0.08, 0.03, 0.13, 0.002, 0.04, tuple(cell.group for cell in each.by_group))
+    gap_of_errors = GapEstimate(0.08, 0.03, 0.13, 0.002, 0.04, tuple(cell.group for cell in each.by_group))
     other = None if nothing else gap_of_errors
-    return evidence.EqualizedOddsDifference(gap_of_errors, other, other, (("person",),))
+    return EqualizedOddsDifference(gap_of_errors, other, other, (("person",),))
 
 
 def control(primary):

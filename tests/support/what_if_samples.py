@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from audit.records.evidence import Estimate
+from audit.records.base import Estimate
 from audit.records.gates import GateCheck, GateResult
 from audit.records.what_if import Frontier, FrontierPoint, GroupChange, Refused, Utility, WhatIf, WhatIfs
 from audit.types import Note

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import DataError, UsageError, nearest
-from audit.records.finding import Finding, PairedFinding
+from audit.records.finding import ClaimResult, PairedFinding
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator, mcnemar_p, sign_flip_p
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, Kinds, change_ends
@@ -51,7 +51,7 @@ def with_sets(measurement: str, predictions: Predictions, claims: Sequence[Paire
     return replace(predictions, sets=sets)
 
 
-def answered_once(paired: Sequence[PairedFinding], findings: Sequence[Finding]) -> tuple[PairedFinding, ...]:
+def answered_once(paired: Sequence[PairedFinding], findings: Sequence[ClaimResult]) -> tuple[PairedFinding, ...]:
     """Give the pairs of two groups that a finding compares inside their sets the interval and the p of that finding: one analysis."""
     by_groups = {
         (finding.measurement, finding.metric, finding.outcome, finding.attributes): finding
@@ -65,7 +65,7 @@ def _question(paired: PairedFinding) -> tuple[str, str, str | None, Group]:
     return paired.measurement, "accuracy" if paired.outcome is None else "selection_rate", paired.outcome, (paired.attribute,)
 
 
-def _once(paired: PairedFinding, finding: Finding | None) -> PairedFinding:
+def _once(paired: PairedFinding, finding: ClaimResult | None) -> PairedFinding:
     if finding is None or finding.gap is None or not paired.n:
         return paired
     [contrast] = [contrast for contrast in finding.contrasts if contrast.first == (paired.first,)]

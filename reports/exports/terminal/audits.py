@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.cli.screen import Screen
-from audit.records.finding import Finding
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.changes import paired_lines

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.naming import natural_order
-from audit.records.finding import Finding
 from audit.records.inputs import DataRecord
+from audit.results import Finding
 from reports.context import AuditContext
 from reports.table import Row, Table
 from reports.text import phrases

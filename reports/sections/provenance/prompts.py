@@ -8,8 +8,8 @@ from operator import itemgetter
 from types import SimpleNamespace
 
 from audit.naming import natural_order
-from audit.records.inputs import MeasurementRecord, RowTexts, TextSet
-from audit.results import AuditResult, Results
+from audit.records.inputs import RowTexts, TextSet
+from audit.results import AuditResult, MeasurementRecord, Results
 from audit.types import Group
 from reports.context import AuditContext
 from reports.table import Columns, Table, headers, table_rows

@@ -11,8 +11,7 @@ from typing import Any
 
 from audit.naming import natural_order
 from audit.records.counts import CountRecord
-from audit.records.inputs import MeasurementRecord
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, MeasurementRecord, Results
 from audit.types import UNCLEAR, UNKNOWN
 from reports.text.numbers import NOT_ESTIMABLE, clean
 from reports.text.sentences import STATUSES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.finding import Finding
+from audit.results import Finding
 from audit.types import Group
 from reports.charts.groups import groups_chart
 from reports.context import AuditContext

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from audit.records.finding import Contrast, Finding, Rate, TruthShare
+from audit.records.finding import Contrast, Rate, TruthShare
+from audit.results import Finding
 from audit.types import Group
 from reports.charts.grids import heat_map
 from reports.charts.groups import LABELLED, groups_chart

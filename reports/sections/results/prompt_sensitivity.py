@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audit.records.finding import SpecificationCurve, SpecificationPoint
+from audit.evidence.prompt_sensitivity import SpecificationCurve, SpecificationPoint
 from reports.charts.grids import in_order
 from reports.charts.tracks import TrackRow, TrackTable, difference_track, signed_ends, signed_ticks
 from reports.context import AuditContext

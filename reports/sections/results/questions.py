@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.finding import Finding
+from audit.results import Finding
 from audit.types import Group
 from reports.charts.gaps import gap_marks, gaps_axis
 from reports.context import AuditContext, PlacedFinding

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import SimpleNamespace
 
-from audit.records.evidence import Estimate
+from audit.records.base import Estimate
 from audit.records.replicates import ReplicatedGap, Replicates
 from audit.results import Results
 from reports.charts.forest import replicates_forest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from audit.naming import instruction_name, repeats_name
-from audit.records.inputs import MeasurementRecord, RowTexts
-from audit.results import Results
+from audit.records.inputs import RowTexts
+from audit.results import MeasurementRecord, Results
 from audit.types import SAME_ANSWER, ModelRecord
 from reports.text.numbers import exact_points, in_words, percent
 from reports.text.phrases import answers_only

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Protocol
 
-from audit.records.finding import Finding
-from audit.results import AuditResult
+from audit.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.detail.found import found_title

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.finding import Finding
-from audit.results import AuditResult
+from audit.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases, sentences
 from reports.text.headline import interval_level, statement, tolerance_origin

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from audit.records.finding import Finding
-from audit.results import AuditResult, Results
+from audit.results import AuditResult, Finding, Results
 from reports.text import phrases, replicates, sentences
 from reports.text.evidence import near_ties_sentence, shifted, unequal_labels_sentence
 from reports.text.numbers import count, in_words, percent

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from audit.records.base import Verdict
-from audit.records.finding import Finding, planned_verdicts
-from audit.results import AuditResult
+from audit.records.finding import planned_verdicts
+from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import phrases, sentences
 from reports.text.analyses import beyond_chance

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.records.finding import Finding
-from audit.results import AuditResult
+from audit.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.headline.differences import interval_level, rate_name

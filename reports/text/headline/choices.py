@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.records.finding import Finding
 from audit.records.inputs import columns_not_compared
-from audit.results import AuditResult
+from audit.results import AuditResult, Finding
 from audit.types import Exclusion, Settings
 from reports.text import phrases
 from reports.text.numbers import clean, count, exact_points, in_words, level, short_hash

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from audit.records.finding import Finding, LeadingPair, Rate
-from audit.results import AuditResult
+from audit.records.finding import LeadingPair, Rate
+from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import phrases
 from reports.text.evidence import lost_words, shifted

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from audit.records.finding import Finding
 from audit.records.inputs import AgainstConstant
-from audit.results import AuditResult
+from audit.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.evidence import shift_tag

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from audit.records.finding import Finding
-from audit.results import AuditResult
+from audit.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.headline.differences import rate_name, size_in_words

@@ -181,7 +181,7 @@ def with_clusters(name, wrong):
     decided, verdict = samples.decide_verdicts(found, SETTINGS, limited=False)
     groups = {**audited.result.data.groups, "shelf": dict.fromkeys(np.unique(shelves), 12)}
     data = replace(audited.result.data, groups=groups, cluster="shelf", clusters=30)
-    result = replace(audited.result, findings=decided, verdict=verdict, data=data)
+    result = replace(audited.result, findings=tuple(map(samples.Finding.of, decided)), verdict=verdict, data=data)
     return replace(audited, result=result, predictions={"animal": predictions})
 
 

@@ -11,8 +11,9 @@ from audit.errors import UsageError
 from audit.gates.decide import decide, decide_mean
 from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.gates.parse import parse, require_group, resolve_gate
-from audit.records.finding import Finding, Gap, Rate
+from audit.records.finding import Gap, Rate
 from audit.records.replicates import MeanGap, ReplicatedGap
+from audit.results import Finding
 from audit.statistics.intervals import newcombe, wilson
 from audit.types import Claim, Exclusion, LabelSet, Measurement, Settings
 from reports.exports.markdown import ordinary_spaces

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from audit.evidence.effect_size import ratio
 from audit.statistics.bounds import MOST_IMAGES, gap_bounds, images_needed, rate_bounds, ratio_bounds
 from audit.statistics.equivalence import equivalence_bound
-from audit.statistics.evidence.effect_size import ratio
 from audit.statistics.intervals import newcombe, wilson
 
 

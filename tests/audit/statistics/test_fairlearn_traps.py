@@ -14,6 +14,7 @@ from fairlearn.metrics import (
 
 from audit.api.metric_frame import row_frame
 from audit.errors import DataError
+from audit.results import Finding
 from audit.statistics.counts.count_table import count_table
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.resampling import resample_counts
@@ -35,7 +36,7 @@ def ask(metric, outcome, y_true, y_pred, group=G, levels=("a", "b"), settings=SE
 
 def decided(given, claim, outcome, levels, settings=SETTINGS):
     measurement = Measurement("m", "?", LabelSet("l", given.answers, {}), "p v1", (claim,), truth="t", outcomes={"it": (outcome,)})
-    return decide_verdicts(findings(measurement, given, levels, settings), settings, limited=False)[0][0]
+    return Finding.of(decide_verdicts(findings(measurement, given, levels, settings), settings, limited=False)[0][0])
 
 
 def selected_frame(y_true, y_pred, groups, **given):

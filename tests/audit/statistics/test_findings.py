@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from audit.errors import DataError, UsageError
 from audit.naming import finding_id
-from audit.records.finding import Finding
+from audit.results import Finding
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe, wilson
 from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Settings

@@ -9,6 +9,7 @@ from scipy.special import betaincinv
 
 from audit.errors import UsageError
 from audit.records.finding import Rate
+from audit.results import Finding
 from audit.statistics.equivalence import equivalence_bound
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe
@@ -30,7 +31,7 @@ def finding(cells, claim=None, settings=None, name="m"):
     claim = claim or Claim("selection_rate", ("group",), "thief")
     measurement = Measurement(name, "?", LabelSet("l", LABELS, {}), "p v1", (claim,), outcomes={"thief": ("yes",)})
     levels = {"group": tuple(level for level in cells if level != UNKNOWN)}
-    return findings(measurement, selected(cells), levels, settings or Settings(draws=999))[0]
+    return Finding.of(findings(measurement, selected(cells), levels, settings or Settings(draws=999))[0])
 
 
 def rule(cells, *, limited=False, exclusions=(), settings=None, **given):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from audit.records.evidence import Adjustment
+from audit.evidence.adjustment import Adjustment
 from audit.records.finding import Composition, LeadingPair, WithinClusters
 from audit.records.inputs import AgainstConstant, Responsiveness
 from audit.types import Note, Settings

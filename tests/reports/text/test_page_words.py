@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from audit import results as facts
-from audit.records.evidence import AuditEvidence, FindingEvidence, MeasurementEvidence
+from audit.results import AuditEvidence, FindingEvidence, MeasurementEvidence
 from reports.render import render
 from reports.text import sentences
 from tests.support import report_samples as samples

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from audit.evidence.adjustment import Strata, mantel_haenszel
 from audit.statistics.counts.count_table import grouped_counts
-from audit.statistics.evidence.adjustment import Strata, mantel_haenszel
 from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import METRICS
 from audit.statistics.units.standardized import StandardizedUnits, at_equal_truth

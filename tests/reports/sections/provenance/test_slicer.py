@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.records.inputs import MeasurementRecord
+from audit.results import MeasurementRecord
 from audit.statistics.counts.cells import count_record
 from audit.statistics.counts.count_table import GroupedCounts, grouped_counts
 from audit.statistics.intervals import newcombe, wilson

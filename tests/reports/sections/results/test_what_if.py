@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records.evidence import Estimate
+from audit.records.base import Estimate
 from audit.records.gates import GateCheck, GateResult
 from audit.records.what_if import CONTENT, Refused
 from audit.results import from_json, to_json

@@ -1,0 +1,62 @@
+"""Every kind of evidence, added to a decided audit: what stands with its verdicts and never decides them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from audit import evidence
+from audit.evidence.base import EvidenceInputs
+from audit.results import AuditEvidence, AuditResult, FindingEvidence, MeasurementEvidence
+from audit.stages import Stage, Stages, silent
+from audit.types import Group, Measurement, Predictions, Settings
+
+
+def evidence_modules(container: type[FindingEvidence] | type[MeasurementEvidence] | type[AuditEvidence]) -> dict[str, ModuleType]:
+    """Return the module of each kind of evidence that a container holds: the one that bears the name of the field."""
+    return {field.name: import_module(f"{evidence.__name__}.{field.name}") for field in fields(container)}
+
+
+def add_evidence(
+    result: AuditResult,
+    measurements: Sequence[Measurement],
+    predictions: Mapping[str, Predictions],
+    levels: Mapping[str, Group],
+    settings: Settings,
+    stages: Stages = silent,
+) -> AuditResult:
+    """Return the decided result with every kind of evidence, the stage `evidence`. No verdict, rate or p-value of it changes.
+
+    Measurements whose images come in clusters or have weights get none: all of it treats images as independent and alike, and would
+    claim too much. So does most of it about a question that is compared inside counterfactual sets: what remains is judged inside these.
+    """
+    alike = {name for name, prediction in predictions.items() if prediction.cluster is None and prediction.weight is None}
+    asked = {measurement.name: measurement for measurement in measurements if measurement.name in alike}
+    inputs = EvidenceInputs(
+        result.findings, result.counts, {record.name: len(record.answer_counts) for record in result.measurements}, result.model.dtype,
+        result.data.limited, asked, predictions, levels, settings,
+    )  # fmt: skip
+    kinds = tuple(map(evidence_modules, (FindingEvidence, MeasurementEvidence, AuditEvidence)))
+    stage = Stage("evidence", sum(map(len, kinds)), stages)
+
+    def collected(modules: Mapping[str, ModuleType], what: str) -> dict[str, Any]:
+        found = {}
+        for name, module in modules.items():
+            found[name] = getattr(module, what)(inputs)
+            stage.advance()
+        return found
+
+    by_finding, by_measurement, of_audit = map(collected, kinds, ("by_finding", "by_measurement", "of_audit"))
+
+    def of(place: str, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        return {name: each[place] for name, each in found.items() if place in each}
+
+    return replace(
+        result,
+        findings=tuple(replace(finding, evidence=FindingEvidence(**of(finding.id, by_finding))) for finding in result.findings),
+        measurements=tuple(replace(each, evidence=MeasurementEvidence(**of(each.name, by_measurement))) for each in result.measurements),
+        evidence=AuditEvidence(**of_audit),
+    )

@@ -1,0 +1,50 @@
+"""p-values corrected within a family alone: an exploratory metric of several outcomes, by the same attributes.
+
+A signal rests on all exploratory findings of an audit (`audit.statistics.findings`); this is for a reader of one list.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audit.evidence.base import DRAWS, EvidenceInputs, claim_of
+from audit.records.base import record
+from audit.records.finding import ClaimResult
+from audit.statistics.counts.rows import row_events
+from audit.statistics.max_t import max_t, patterns
+from audit.statistics.metrics import resolve
+from audit.statistics.null import generator
+
+
+@record
+class FamilyCorrection:
+    """The p-value of one outcome, corrected for the others of its family: the same metric of each, by the same attributes."""
+
+    size: int
+    """Outcomes of the family."""
+    max_t: float
+    """Keeps the chance of any false alarm: every outcome on the same shuffles of the group labels."""
+    benjamini_hochberg: float | None = None
+    """Of earlier versions; the adjusted p of a finding is over all exploratory findings."""
+
+
+def by_finding(inputs: EvidenceInputs) -> dict[str, FamilyCorrection]:
+    """Return the correction of every exploratory finding whose family has another."""
+    families: dict[tuple[str, str, tuple[str, ...]], list[ClaimResult]] = {}
+    for finding in inputs.independent:
+        if not finding.primary and finding.outcome and finding.gap and inputs.cells[finding.measurement].has(finding.attributes):
+            families.setdefault((finding.measurement, finding.metric, finding.attributes), []).append(finding)
+    return {name: each for family in families.values() if len(family) > 1 for name, each in _corrected(family, inputs).items()}
+
+
+def _corrected(family: list[ClaimResult], inputs: EvidenceInputs) -> dict[str, FamilyCorrection]:
+    name, metric, by, settings = family[0].measurement, family[0].metric, family[0].attributes, inputs.settings
+    cells, measurement = inputs.cells[name], inputs.measurements[name]
+    flags = [row_events(cells.answered, *resolve(measurement, claim_of(finding), cells.answered)) for finding in family]
+    groups, codes = cells.place(by)
+    known = codes >= 0
+    events, counted = (np.stack([getattr(flag, column)[known] for flag in flags], axis=1) for column in ("event", "counted"))
+    table = patterns(events, counted, codes[known], len(groups), cells.n[known])
+    rng = generator(settings.seed, f"{name}/{metric}/{' x '.join(by)}/list")
+    any_alarm = max_t(table, settings.min_group_size, min(settings.draws, DRAWS), rng).p_adjusted.tolist()
+    return {finding.id: FamilyCorrection(len(family), adjusted) for finding, adjusted in zip(family, any_alarm, strict=True)}

@@ -1,0 +1,265 @@
+"""Prompt sensitivity: the same claim under every prompt set and variant of the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audit.naming import finding_id
+from audit.records.base import record
+from audit.statistics.counts.rows import RowEvents, row_codes, row_events
+from audit.statistics.intervals import difference_limits
+from audit.statistics.max_t import LabelShuffles, Wordings, median_gap_p
+from audit.statistics.metrics import Tally, extremes, resolve
+from audit.statistics.multiplicity import benjamini_hochberg
+from audit.statistics.null import gap_p, generator
+from audit.types import UNKNOWN, CodedAnswers, Group, Predictions, Settings, SpecificationPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from jaxtyping import Float, Int
+
+
+@record
+class SpecificationPoint:
+    """The default's extreme pair of groups under another prompt."""
+
+    preset: str
+    variant: str
+    default: bool
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    """Permutation p of the whole gap under this specification."""
+    gap: float | None
+
+
+@record
+class VarianceShares:
+    """Shares of the variance of an effect over specifications; they sum to 1."""
+
+    prompts: float
+    label_set: float
+    interaction: float
+    presets: tuple[str, ...] = ()
+    """Prompt sets of the layout: each met every one of `variants`, and the shares are of these prompts only."""
+    variants: tuple[str, ...] = ()
+
+
+@record
+class SpecificationCurve:
+    """How far the answer depends on how it was asked."""
+
+    question: str
+    metric: str
+    outcome: str | None
+    attributes: tuple[str, ...]
+    first: Group
+    second: Group
+    """Highest and lowest group under the default; every point is first minus second."""
+    points: tuple[SpecificationPoint, ...]
+    median: float | None
+    smallest: float | None
+    largest: float | None
+    share_same_sign: float | None
+    share_detected: float | None
+    """Share of specifications with p <= alpha after Benjamini-Hochberg."""
+    shares: VarianceShares | None = None
+    """Of the spread over the largest whole layout of presets x variants, which it names; None without one, or without spread."""
+    joint_p: float | None = None
+    """Of the median difference over all specifications, each shuffle of the group labels put through all of them."""
+
+
+JOINT_DRAWS = 999
+"""At most as many shuffles for the joint test, each of which is put through every specification."""
+POINT_DRAWS = 1999
+"""At most as many shuffles for a specification that is not the default: their smallest p passes Benjamini and Hochberg among a hundred."""
+
+Answered = Predictions | CodedAnswers
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """What was answered under one specification: each image's group, and what it is to the rate of the claim."""
+
+    attributes: pd.DataFrame
+    groups: tuple[Group, ...]
+    codes: Int[np.ndarray, "n"]
+    rows: RowEvents
+
+    def tally(self) -> Tally:
+        """Count by group."""
+        events, n, images = (
+            np.bincount(self.codes[which], minlength=len(self.groups)) for which in (self.rows.event, self.rows.counted, ...)
+        )
+        return Tally(self.groups, events, n, images)
+
+
+def specification_curve(
+    plan: SpecificationPlan,
+    predictions: Mapping[int, Answered] | Sequence[Answered],
+    levels: Mapping[str, Group],
+    settings: Settings,
+    shuffles: LabelShuffles,
+) -> SpecificationCurve:
+    """Follow the default's extreme pair of groups through every specification.
+
+    `predictions` holds what was answered under each specification, by its index; curves of one audit share `shuffles`. What cannot be
+    estimated under a specification is None there and outside every summary; without two estimable groups under the default the pair is
+    empty and so is every difference.
+
+    The rates are events over images: bit for bit the point estimates of record, without the cost of a frame for each prompt.
+    """
+    answered = _answered(plan, predictions, levels)
+    tallies = tuple(each.tally() for each in answered)
+    first, second = _extreme_pair(tallies[plan.default], settings)
+    points = tuple(_point(plan, i, tallied, (first, second), settings) for i, tallied in enumerate(tallies))
+    differences = [point.difference for point in points if point.difference is not None]
+    default = points[plan.default].difference
+    p = np.array([point.p for point in points if point.p is not None])
+    return SpecificationCurve(
+        question=plan.question,
+        metric=plan.claim.metric,
+        outcome=plan.claim.outcome,
+        attributes=plan.claim.by,
+        first=first,
+        second=second,
+        points=points,
+        median=float(np.median(differences)) if differences else None,
+        smallest=min(differences, default=None),
+        largest=max(differences, default=None),
+        share_same_sign=sum(difference * default > 0 for difference in differences) / len(differences) if default else None,
+        share_detected=float(np.mean(benjamini_hochberg(p) <= settings.alpha)) if len(p) else None,
+        shares=_shares(points),
+        joint_p=_joint_p(plan, answered, settings, shuffles) if first else None,
+    )
+
+
+def _answered(
+    plan: SpecificationPlan, predictions: Mapping[int, Answered] | Sequence[Answered], levels: Mapping[str, Group]
+) -> tuple[_Answered, ...]:
+    found: list[_Answered] = []
+    by = list(plan.claim.by)
+    for i, specification in enumerate(plan.specifications):
+        given = predictions[i]
+        rows = row_events(given, *resolve(specification.measurement, plan.claim, given))
+        # Nearly always the same images: their groups are looked up once for all specifications.
+        if found and _same_images(given.attributes, found[-1].attributes, by):
+            found.append(replace(found[-1], rows=rows))
+        else:
+            found.append(_Answered(given.attributes, *row_codes(given.attributes, by, levels), rows))
+    return tuple(found)
+
+
+def _same_images(one: pd.DataFrame, other: pd.DataFrame, by: list[str]) -> bool:
+    return one is other or one[by].equals(other[by])
+
+
+def _estimable(tallied: Tally, settings: Settings) -> tuple[tuple[Group, ...], np.ndarray, np.ndarray]:
+    """Return groups, events and denominators of the estimable groups."""
+    ok = [i for i, status in enumerate(tallied.statuses(settings.min_group_size)) if status == "ok"]
+    return tuple(tallied.groups[i] for i in ok), tallied.events[ok], tallied.n[ok]
+
+
+def _extreme_pair(tallied: Tally, settings: Settings) -> tuple[Group, Group]:
+    groups, events, n = _estimable(tallied, settings)
+    if len(groups) < 2:
+        return (), ()
+    high, low = extremes(events / n)
+    return groups[high], groups[low]
+
+
+def _point(plan: SpecificationPlan, index: int, tallied: Tally, pair: tuple[Group, Group], settings: Settings) -> SpecificationPoint:
+    specification = plan.specifications[index]
+    groups, events, n = _estimable(tallied, settings)
+    point = SpecificationPoint(specification.preset, specification.variant, index == plan.default, None, None, None, None, None)
+    if len(groups) > 1:
+        # The default is shuffled like the finding of the same measurement and claim, so that both print the same p.
+        draws = settings.draws if point.default else min(settings.draws, POINT_DRAWS)
+        p = gap_p(events, n, draws, generator(settings.seed, finding_id(specification.measurement.name, plan.claim)))
+        point = replace(point, p=p, gap=float(np.ptp(events / n)))
+    if pair[0] in groups and pair[1] in groups:
+        i, j = groups.index(pair[0]), groups.index(pair[1])
+        # The pair was chosen for being the widest: simultaneous over all pairs, as the same pair's interval in its finding.
+        pairs = len(groups) * (len(groups) - 1) // 2
+        low, high = difference_limits(events[i], n[i], events[j], n[j], settings.alpha / pairs)
+        point = replace(point, difference=float(events[i] / n[i] - events[j] / n[j]), low=float(low), high=float(high))
+    return point
+
+
+def _shares(points: Sequence[SpecificationPoint]) -> VarianceShares | None:
+    """Split the spread over the largest whole layout of presets x variants; None without one, or without spread."""
+    effects = {(point.preset, point.variant): point.difference for point in points if point.difference is not None}
+    presets, variants = largest_layout(list(effects))
+    if not presets:
+        return None
+    shares = variance_shares(np.array([[effects[preset, variant] for variant in variants] for preset in presets]))
+    return replace(shares, presets=presets, variants=variants) if shares else None
+
+
+def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the presets and the variants, at least two of each, that all met and that make the most points; nothing without such.
+
+    Of layouts with as many points, the one with more presets: the spread over prompts is what the curve is about. Of those, the one whose
+    presets come first.
+
+    Examples
+    --------
+    The third variant met one preset only. Leaving it out keeps three presets.
+
+    >>> largest_layout([("a", "x"), ("a", "y"), ("a", "z"), ("b", "x"), ("b", "y"), ("c", "x"), ("c", "y")])
+    (('a', 'b', 'c'), ('x', 'y'))
+    """
+    asked: dict[str, frozenset[str]] = {}
+    for preset, variant in met:
+        asked[preset] = asked.get(preset, frozenset()) | {variant}
+    common: set[frozenset[str]] = set()  # whatever some of the presets have in common: no other choice can be the largest
+    for theirs in asked.values():
+        common |= {theirs, *(theirs & each for each in common)}
+    layouts = [([preset for preset, theirs in asked.items() if theirs >= each], each) for each in common]
+    whole = [(presets, each) for presets, each in layouts if min(len(presets), len(each)) > 1]
+    if not whole:
+        return (), ()
+    order = {preset: place for place, preset in enumerate(asked)}
+    presets, each = min(whole, key=lambda it: (-len(it[0]) * len(it[1]), -len(it[0]), [order[preset] for preset in it[0]]))
+    return tuple(presets), tuple(dict.fromkeys(variant for _, variant in met if variant in each))
+
+
+def _joint_p(plan: SpecificationPlan, answered: Sequence[_Answered], settings: Settings, shuffles: LabelShuffles) -> float | None:
+    """Test all specifications together; None where they were not answered for the same images."""
+    default = answered[plan.default]
+    images = default.attributes
+    if any(each.attributes is not images and not each.attributes.index.equals(images.index) for each in answered):
+        return None
+    known = np.array([UNKNOWN not in group for group in default.groups])[default.codes]
+    events, counted = (np.stack([getattr(each.rows, name)[known] for each in answered], axis=1) for name in ("event", "counted"))
+    answers = Wordings(events, counted, default.codes[known])
+    tested = median_gap_p(answers, plan.default, settings.min_group_size, min(settings.draws, JOINT_DRAWS), shuffles)
+    return tested[1] if tested else None
+
+
+def variance_shares(effects: Float[np.ndarray, "t s"]) -> VarianceShares | None:
+    """Split the spread of an effect over prompts and label sets: ``e_ts = m + a_t + b_s + r_ts``, sums of squares over their total.
+
+    None where every specification gives the same effect; ValueError if one is missing: the shares of an incomplete layout do not add up.
+
+    Examples
+    --------
+    The prompt moves the effect by +-2, the label set by +-1: sums of squares 16 and 4.
+
+    >>> found = variance_shares(np.array([[1.0, 3.0], [-3.0, -1.0]]))
+    >>> found.prompts, found.label_set, found.interaction
+    (0.8, 0.2, 0.0)
+    """
+    if not np.isfinite(effects).all():
+        raise ValueError("variance shares need the effect of every specification")
+    centred = effects - effects.mean()
+    total = float((centred**2).sum())
+    if total <= 1e-24:
+        return None
+    by_prompt, by_label_set = (float((centred.mean(axis=other) ** 2).sum()) * effects.shape[other] / total for other in (1, 0))
+    return VarianceShares(by_prompt, by_label_set, max(0.0, 1 - by_prompt - by_label_set))

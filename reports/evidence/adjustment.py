@@ -1,0 +1,48 @@
+"""Adjusted differences: the highest against the lowest group among images that are alike in other attributes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from audit.evidence.adjustment import Adjusted
+from reports.charts.tracks import TrackRow, TrackTable, change_track, signed_ends, signed_ticks
+from reports.context import AuditContext, PlacedFinding
+from reports.text import evidence, phrases
+from reports.text.numbers import decimals, number, p_value
+
+TITLE, PLACE = "Adjusted for other attributes", 30
+
+
+_COLUMNS = ("Raw", "Adjusted [interval]", "Shift", "p", "Strata")
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return the pre-specified questions that were adjusted: a row for each attribute that was held equal, and one for all together."""
+    adjusted = [(finding, found) for finding in context.primary if (found := finding.finding.evidence.adjustment)]
+    if not adjusted:
+        return None
+    pairs = [pair for _, found in adjusted for pair in found.pairs]
+    ticks = signed_ticks([end for pair in pairs for end in (pair.crude, pair.difference.low, pair.difference.high)])
+    sentences = (evidence.explained_sentence(each.title, each.finding) for each, _ in adjusted if each.finding.verdict == "disparity")
+    return SimpleNamespace(
+        explained=tuple(filter(None, sentences)),
+        table=TrackTable(
+            "Highest minus lowest group, in points; hollow raw, filled adjusted, with its interval",
+            "Groups",
+            signed_ends(ticks),
+            _COLUMNS,
+            tuple(_row(pair, ticks, each if i == 0 else None) for each, found in adjusted for i, pair in enumerate(found.pairs)),
+        ),
+    )
+
+
+def _row(pair: Adjusted, ticks: tuple[float, ...], first_of: PlacedFinding | None) -> TrackRow:
+    raw = number(pair.crude, decimals(pair.difference.low, pair.difference.high), signed=True)
+    return TrackRow(
+        f"{phrases.group(pair.first)} − {phrases.group(pair.second)}",
+        change_track(pair.crude, pair.difference, ticks, hot=pair.shift is not None),
+        (raw, phrases.signed(pair.difference), evidence.shift_text(pair), p_value(pair.p), evidence.strata_text(pair)),
+        f"at equal {phrases.attributes(pair.others)}",
+        above=first_of.title if first_of else "",
+        above_key=first_of.key if first_of else "",
+    )

@@ -1,0 +1,38 @@
+"""Robustness: how few near-ties or wrong labels would overturn a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from audit.evidence.label_noise import NoisePoint
+from audit.results import AuditResult
+from reports.context import AuditContext, PlacedFinding
+from reports.text import evidence
+from reports.text.numbers import percent
+
+TITLE, PLACE = "Robustness", 20
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return a row for each pre-specified question whose labels were made wrong."""
+    tried = [(finding, noise.points) for finding in context.primary if (noise := finding.finding.evidence.label_noise)]
+    if not tried:
+        return None
+    return SimpleNamespace(
+        near_ties=evidence.near_ties_sentence(context.audit, {finding.finding.id: finding.title for finding in context.primary}),
+        unequal=[(each, text) for each, _ in tried if (text := evidence.unequal_labels_sentence(each.finding))],
+        shares=tuple(percent(point.share) for point in tried[0][1]),
+        rows=tuple(_row(each, points, context.audit) for each, points in tried),
+    )
+
+
+def _row(placed: PlacedFinding, points: Sequence[NoisePoint], audit: AuditResult) -> SimpleNamespace:
+    finding = placed.finding
+    near_ties = next((record.evidence.near_ties for record in audit.measurements if record.name == finding.measurement), None)
+    return SimpleNamespace(
+        placed=placed,
+        near_ties=evidence.near_ties_text(finding, near_ties),
+        chosen=evidence.wrong_labels_text(finding),
+        kept=tuple(percent(point.kept) for point in points),
+    )

@@ -1,0 +1,62 @@
+"""How often an answer was given to a group, beside how often it is true there: what the mix of the data is, and what the model adds."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from audit.records.finding import TruthShare
+from audit.results import Finding
+from audit.types import UNKNOWN
+from reports.charts.forest import axis, tick_texts
+from reports.charts.tracks import TrackRow, TrackTable, pair_track
+from reports.context import AuditContext
+from reports.text import phrases
+from reports.text.numbers import count, difference, number, percent
+
+TITLE, PLACE = "Answers given and true answers", 52
+MOST_TABLES, MOST_GROUPS = 6, 20
+"""Of more, those are shown in which an answer is given least as often as it is true."""
+
+
+def view(context: AuditContext) -> SimpleNamespace | None:
+    """Return a table for each outcome whose truth is known and each single attribute; of many those with the largest excess."""
+    findings = [finding for finding in context.audit.findings if finding.shares and len(finding.attributes) == 1]
+    readable = [finding for finding in findings if len(_known(finding)) <= MOST_GROUPS]
+    if not readable:
+        return None
+    shown = sorted(readable, key=_largest_excess, reverse=True)[:MOST_TABLES]
+    return SimpleNamespace(tables=tuple(map(_table, shown)), of=len(findings))
+
+
+def _known(finding: Finding) -> list[TruthShare]:
+    return [share for share in finding.shares if share.n and UNKNOWN not in share.group]
+
+
+def _largest_excess(finding: Finding) -> float:
+    return max((abs(each.excess or 0.0) for each in _known(finding)), default=0.0)
+
+
+def _table(finding: Finding) -> TrackTable:
+    known = _known(finding)
+    ticks = axis(0.0, max(max(each.given or 0.0, each.true or 0.0) for each in known) or 0.01)
+    texts = tick_texts(ticks)
+    rows = tuple(
+        TrackRow(
+            phrases.group(each.group),
+            pair_track(each.true or 0.0, each.given or 0.0, ticks),
+            (percent(each.given, 1), percent(each.true, 1), _excess(each)),
+            note=f"n\u00a0=\u00a0{count(each.n)}",
+        )
+        for each in known
+    )
+    by = phrases.attributes(finding.attributes)
+    caption = f"‘{finding.outcome}’ by {by}: share given (filled) and true share (hollow)"
+    return TrackTable(
+        caption, by.capitalize(), (f"{texts[0]}\u00a0%", f"{texts[-1]}\u00a0%"), ("Given", "True", "Difference, points"), rows
+    )
+
+
+def _excess(each: TruthShare) -> str:
+    if each.excess is None or each.low is None or each.high is None:
+        return number(each.excess or 0.0, 1, signed=True)
+    return difference(each.excess, each.low, each.high)
