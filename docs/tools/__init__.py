@@ -1,1 +1,1 @@
-"""What fills the pages of the site (`generated`, by `hooks`), draws their pictures and makes the gallery."""
+"""Generates parts of the site: tables (`generated`, called by `hooks`), pictures and the gallery."""

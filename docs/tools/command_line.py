@@ -1,4 +1,4 @@
-"""The reference of the command line, made from the parsers."""
+"""The command-line reference, generated from the parsers."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from audit.__main__ import COMMANDS, USAGE
 from audit.cli.options import Request, options
 
 OTHERS = tuple(f"contrastive.{name}" for name in ("release", "unshard", "foreign"))
-"""Commands that are modules only."""
+"""Commands without a subcommand of `vlm-audit`."""
 SHORT = {module: f"vlm-audit {name}" for name, (module, main, _) in COMMANDS.items() if main == "main"}
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of every command, by its module."""
+    """The parser of each command, by module."""
     return {module: import_module(module).parser() for module in (*SHORT, *OTHERS)}
 
 
 def page() -> str:
-    """Return what there is, and for each command its options and their meaning."""
+    """The page: an overview, then the options of each command."""
     return "\n\n".join([f"```text\n{USAGE}\n```", *(_section(module, parser) for module, parser in parsers().items())])
 
 
 def fields(request: type[Request]) -> str:
-    """Return the options of a request as a table, with those that only Python has."""
+    """The options of a request as a table, including those available only from Python."""
     lines = [
         f"| `{name}` | `{_default(default)}` | {_cell(option.help.replace('%%', '%'))} |"
         for name, (option, default) in options(request).items()

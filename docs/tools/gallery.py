@@ -1,4 +1,4 @@
-"""Four sample reports: ``python -m docs.tools.gallery`` (``make gallery``) makes them in ``runs/gallery``, and the site shows them.
+"""Four sample reports: ``python -m docs.tools.gallery`` (``make gallery``) writes them to ``runs/gallery``, and the site shows them.
 
 The models of the demo are trained where they are not there yet. Nothing of it goes into the repository.
 """
@@ -27,10 +27,10 @@ class Sample:
     title: str
     about: str
     words: tuple[str, ...]
-    """Of ``vlm-audit``, less ``--out``."""
+    """The arguments of ``vlm-audit``, without ``--out``."""
     prepare: Callable[[], object] = lambda: None
     needs: Path | None = None
-    """What must be there; a report without it is left out, and the page says so."""
+    """A path that must exist; otherwise the report is skipped, and the page says so."""
 
     @property
     def page(self) -> str:
@@ -42,7 +42,7 @@ class Sample:
 
 
 def train_demo() -> None:
-    """Train the two models of the demo; a finished one is left as it is."""
+    """Train the two models of the demo, unless they are finished."""
     from contrastive.train import main
 
     for recipe in ("emoji", "emoji_balanced"):
@@ -51,7 +51,7 @@ def train_demo() -> None:
 
 
 def write_countries() -> None:
-    """Write 24,000 invented answers about 60 countries: right in 9 of 10 cases, for the countries 07, 23 and 41 in 3 of 4."""
+    """Write 24,000 made-up answers about 60 countries: 9 of 10 are right, but 3 of 4 for the countries 07, 23 and 41."""
     rng = np.random.default_rng(0)
     country = rng.integers(1, 61, 24_000)
     right = rng.random(country.size) < np.where(np.isin(country, (7, 23, 41)), 0.75, 0.9)
@@ -91,7 +91,7 @@ SAMPLES = (
 
 
 def files() -> dict[str, Path]:
-    """Return what the site shows of a gallery that was made, by its place there; a summary is shown as the text that it is."""
+    """The gallery files by their path in the site; a summary is shown as plain text."""
     paths = [FOLDER / sample.name / name for sample in SAMPLES for name in _SHOWN]
     return {
         f"gallery/{path.parent.name}/{path.with_suffix('.txt' if path.suffix == '.md' else path.suffix).name}": path
@@ -101,7 +101,7 @@ def files() -> dict[str, Path]:
 
 
 def listing() -> str:
-    """Return the part of the page that shows the reports."""
+    """The Markdown that lists the reports."""
     return "\n\n".join(map(_section, SAMPLES))
 
 
@@ -119,7 +119,7 @@ def _section(sample: Sample) -> str:
 
 
 def make(sample: Sample) -> Path | None:
-    """Make one report and return its page; None where what it needs is not there."""
+    """Write a report and return its page; None if its input does not exist."""
     from audit.__main__ import main
     from docs.tools.pictures import first_screen
 
@@ -136,7 +136,7 @@ def make(sample: Sample) -> Path | None:
 
 
 def chosen(names: list[str]) -> list[Sample]:
-    """Return the samples of these names, or all."""
+    """The samples with these names, or all of them."""
     return [sample for sample in SAMPLES if sample.name in names or not names]
 
 

@@ -1,4 +1,4 @@
-"""Blocks of pages that are made from the code: ``<!-- generated: NAME -->`` becomes what the function of that name returns."""
+"""Page blocks generated from the code: ``<!-- generated: NAME -->`` is replaced by the result of ``BLOCKS[NAME]``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reports.exports.terminal import catalogue
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"<!-- generated: ([\w -]+?) -->")
 TERMINAL = re.compile(r"(<!-- terminal: (.*?) -->\n```text\n)(.*?)(\n```\n<!-- end -->)", re.DOTALL)
-"""Eight lines of a real run that the README shows: mark, command, lines, mark."""
+"""The terminal output in the README: mark, command, lines, mark."""
 _COUNTED = {
     "all": "all images",
     "positive": "images whose true answer is in the outcome",
@@ -35,12 +35,12 @@ _BETTER = {"high": "higher", "low": "lower", "neither": "neither"}
 
 
 def filled(markdown: str) -> str:
-    """Return a page with its generated blocks; KeyError at a name that is not one."""
+    """Replace the marks in a page by their blocks; KeyError for an unknown name."""
     return MARK.sub(lambda match: BLOCKS[match[1]](), markdown)
 
 
 def _probes() -> str:
-    """Return what each probe asks: two columns, so that the table fits beside the lists of contents."""
+    """The question of each probe; only two columns, so that the table fits between the navigation bars."""
     rows = (f"| [`{name}`](probes.md#{name}) | {probes.get(name).question} |" for name in probes.names())
     return "\n".join(["| `--probe` | question |", "|---|---|", *rows])
 
@@ -50,7 +50,7 @@ def _catalogue() -> str:
 
 
 def _about(probe: Probe) -> str:
-    """Return all that the catalogue says of a probe: a heading and a list, which is as wide as the page."""
+    """The catalogue entry of a probe: a heading and a list, because a table would be too wide."""
     claimed = dict.fromkeys(claim.metric.replace("_", " ") for measurement in probe.measurements for claim in measurement.claims)
     metrics = (*claimed, *dict.fromkeys(map(catalogue.kind, probe.analyses)), *(["counterfactual pairs"] if probe.paired else []))
     said = {

@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: generated blocks are filled, a gallery is copied into the site, and no page asks another host for anything."""
+"""mkdocs hooks: fill generated blocks, copy the gallery into the site, and remove requests to other hosts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from docs.tools import gallery
 from docs.tools.generated import filled
 
 _SHIM = '<script src="https://unpkg.com/iframe-worker/shim"></script>'
-"""What the theme's plugin `offline` puts into a page, so that its search works from the disk; ours needs no network."""
+"""The script that the plugin `offline` inserts so that search works from disk; it is fetched from a network, ours is not."""
 _WORKER = Path(__file__).with_name("worker_from_disk.js").read_text("utf-8")
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
-    """Add the files of the gallery, where it was made."""
+    """Add the files of the gallery, if it exists."""
     for place, path in gallery.files().items():
         files.append(File.generated(config, place, abs_src_path=str(path)))
     return files
@@ -29,10 +29,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_post_page(output: str, **_: Any) -> str:
-    """Put our own shim in place of the one that would be fetched, and give the search, a dialog to screen readers, a name."""
+    """Replace the fetched shim by ours, and give the search dialog an accessible name."""
     return output.replace(_SHIM, f"<script>{_WORKER}</script>").replace('role="dialog"', 'role="dialog" aria-label="Search"')
 
 
 def on_post_template(output_content: str, **_: Any) -> str:
-    """Do the same for pages without Markdown, such as 404.html."""
+    """Do the same for pages without a Markdown source, such as 404.html."""
     return on_post_page(output_content)

@@ -1,4 +1,4 @@
-"""The pictures of README and site, of the report on the docs' example: ``python -m docs.tools.pictures`` (``make pictures``) takes them.
+"""Screenshots for the README and the site, taken of the report on the docs' example: ``python -m docs.tools.pictures`` (``make pictures``).
 
 Needs Chromium. No person is in them; a report with photographs of people is never photographed.
 """
@@ -25,7 +25,7 @@ PARTS = (
     ".verdict-line", ".headline", ".tiles > :nth-child(1)", ".tiles > :nth-child(2)", ".tiles > :nth-child(3)", "figure.groups",
     "table.questions", "section:has(> .signals)",
 )  # fmt: skip
-"""What `docs/reading.md` explains, in its order, as selectors."""
+"""CSS selectors of the parts that `docs/reading.md` explains, in the same order."""
 _NUMBER = """parts => {
   for (const [place, part] of parts.entries()) {
     const found = document.querySelector(part);
@@ -56,7 +56,7 @@ def opened(report: Path) -> Iterator[Page]:
 
 
 def first_screen(report: Path, picture: Path) -> bool:
-    """Save what a reader sees first; False, and nothing is saved, without Chromium."""
+    """Save the first screen; without Chromium, save nothing and return False."""
     if not any(map(shutil.which, BROWSERS)):
         return False
     with opened(report) as page:
@@ -65,7 +65,7 @@ def first_screen(report: Path, picture: Path) -> bool:
 
 
 def annotated(report: Path, picture: Path) -> None:
-    """Save the first parts of a report with a number beside each of `PARTS`; LookupError where the page has no such part."""
+    """Save the first parts of a report, each numbered as in `PARTS`; LookupError if the page lacks one."""
     with opened(report) as page:
         if missing := page.evaluate(_NUMBER, list(PARTS)):
             raise LookupError(f"the report has no {missing}; docs/tools/pictures.py and docs/reading.md are about another page")
@@ -76,7 +76,7 @@ def annotated(report: Path, picture: Path) -> None:
 
 
 def main() -> int:
-    """Audit the example of the docs and take its pictures."""
+    """Audit the docs' example and take the screenshots."""
     from docs.tools.terminal import EXAMPLE, audit_example
 
     if not any(map(shutil.which, BROWSERS)):

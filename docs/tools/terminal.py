@@ -1,4 +1,4 @@
-"""The run that the README shows: ``python -m docs.tools.terminal`` writes its example and the first lines of a real run anew."""
+"""The terminal output in the README: ``python -m docs.tools.terminal`` rewrites its example and the first lines of a real run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _JOBS = np.array(["doctor", "nurse", "teacher"])
 
 
 def write_example() -> None:
-    """Write invented answers about 400 images of each of five regions; those about the south are wrong most often, above all at night."""
+    """Write made-up answers about 400 images from each of five regions; the south has the most errors, above all at night."""
     rng = np.random.default_rng(13)
     rows = ["id,region,light,y_true,y_pred"]
     for region, shares in _RIGHT.items():
@@ -38,7 +38,7 @@ def write_example() -> None:
 
 
 def first_lines(words: list[str]) -> str:
-    """Return the first lines that a command prints."""
+    """The first lines of a command's output."""
     with tempfile.TemporaryDirectory() as folder:
         printed = _printed([*words, "--out", str(Path(folder) / "audit")])
     return "\n".join(line.rstrip() for line in printed.splitlines()[:LINES])
@@ -54,7 +54,7 @@ def _printed(words: list[str]) -> str:
     from audit.__main__ import main
 
     printed = io.StringIO()
-    language = mock.patch.dict(os.environ, {"LC_ALL": "en_US.UTF-8"})  # what is shown does not depend on who makes it
+    language = mock.patch.dict(os.environ, {"LC_ALL": "en_US.UTF-8"})  # the output must not depend on the locale
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()), language:
         code = main(words)
     assert code == 0, f"the command ends with {code}"
@@ -62,7 +62,7 @@ def _printed(words: list[str]) -> str:
 
 
 def shown(readme: str) -> tuple[list[str], str]:
-    """Return the words of the command whose output the README shows, without the program and ``--out``, and the lines."""
+    """The arguments of the command in the README, without ``--out``, and the lines of output that it shows."""
     found = TERMINAL.search(readme)
     assert found is not None, "the README shows no run"
     words = found[2].split()

@@ -46,7 +46,7 @@ class Pattern:
 
 
 PATTERNS = (
-    Pattern(rf"\b(?:{THINGS}) an? (?:{COUNTED})\b", "per", r"(?:model|that|it|which|to|not) (?:labels|numbers|files) an?"),
+    Pattern(rf"\b(?:{THINGS}) an? (?:{COUNTED})\b", "per", r"(?:model|that|it|to|not|[Ww]hich) (?:labels|numbers|files) an?"),
     Pattern(r"\bthat (?:is|are) there\b", "name it: the image, the file that exists"),
     Pattern(r"\b[Ww]hat (?:was|is|were) (?:asked|told|said|put to|being asked)\b", "the question, the prompts, the message"),
     Pattern(r"\b[Ww]hat stands\b", "the current value, the text"),
