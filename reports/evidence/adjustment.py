@@ -18,12 +18,14 @@ _COLUMNS = ("Raw", "Adjusted [interval]", "Shift", "p", "Strata")
 
 def view(context: AuditContext) -> SimpleNamespace | None:
     """Return the pre-specified questions that were adjusted: a row for each attribute that was held equal, and one for all together."""
-    adjusted = [(finding, found) for finding in context.primary if (found := finding.finding.evidence.adjustment)]
+    adjusted = [(finding, adjustment) for finding in context.primary if (adjustment := finding.finding.evidence.adjustment)]
     if not adjusted:
         return None
-    pairs = [pair for _, found in adjusted for pair in found.pairs]
+    pairs = [pair for _, adjustment in adjusted for pair in adjustment.pairs]
     ticks = signed_ticks([end for pair in pairs for end in (pair.crude, pair.difference.low, pair.difference.high)])
-    sentences = (evidence.explained_sentence(each.title, each.finding) for each, _ in adjusted if each.finding.verdict == "disparity")
+    sentences = (
+        evidence.explained_sentence(finding.title, finding.finding) for finding, _ in adjusted if finding.finding.verdict == "disparity"
+    )
     return SimpleNamespace(
         explained=tuple(filter(None, sentences)),
         table=TrackTable(
@@ -31,7 +33,11 @@ def view(context: AuditContext) -> SimpleNamespace | None:
             "Groups",
             signed_ends(ticks),
             _COLUMNS,
-            tuple(_row(pair, ticks, each if i == 0 else None) for each, found in adjusted for i, pair in enumerate(found.pairs)),
+            tuple(
+                _row(pair, ticks, finding if i == 0 else None)
+                for finding, adjustment in adjusted
+                for i, pair in enumerate(adjustment.pairs)
+            ),
         ),
     )
 

@@ -52,8 +52,8 @@ def view(context: AuditContext) -> tuple[Table, ...] | None:
 
 
 def _attributes(audit: AuditResult, measurement: str) -> Iterable[str]:
-    asked = [finding.attributes for finding in audit.findings if finding.primary and finding.measurement == measurement]
-    return dict.fromkeys(attributes[0] for attributes in asked if len(attributes) == 1)
+    planned = [finding.attributes for finding in audit.findings if finding.primary and finding.measurement == measurement]
+    return dict.fromkeys(attributes[0] for attributes in planned if len(attributes) == 1)
 
 
 def _fits(record: CountRecord | None, attribute: str) -> bool:
@@ -70,7 +70,9 @@ def _answers(measurement: MeasurementRecord, record: CountRecord, attribute: str
         return _error_rates(title, table, fewest)
     if not has_truth and len(answers) <= MOST_ANSWERS and len(table.levels) <= MOST_GROUPS:
         return _shares(title, table)
-    return _largest(title, sorted(_deviations(table, fewest, by_truth=has_truth), key=lambda each: -abs(each.share - each.overall)))
+    return _largest(
+        title, sorted(_deviations(table, fewest, by_truth=has_truth), key=lambda deviation: -abs(deviation.share - deviation.overall))
+    )
 
 
 def _known(names: Iterable[str]) -> list[int]:
@@ -98,12 +100,12 @@ def _wrong(counted: np.ndarray) -> Iterator[str]:
 
 def _shares(title: str, table: Crosstab) -> Table:
     """Return the share of each group that was given each answer."""
-    given, shown = table.n.sum(axis=1), _known(table.answers)
-    groups = [*((level, given[i]) for i, level in enumerate(table.levels) if given[i].sum())]
+    counts, shown = table.n.sum(axis=1), _known(table.answers)
+    groups = [*((level, counts[i]) for i, level in enumerate(table.levels) if counts[i].sum())]
     columns = ("Group", "n", *(table.answers[code] for code in shown))
     rows, (foot,) = (
-        tuple(Row((name, count(int(n.sum())), *(number(float(n[code] / n.sum()), 1) for code in shown))) for name, n in each)
-        for each in (groups, [("all images", given.sum(axis=0))])
+        tuple(Row((name, count(int(n.sum())), *(number(float(n[code] / n.sum()), 1) for code in shown))) for name, n in part)
+        for part in (groups, [("all images", counts.sum(axis=0))])
     )
     return Table(f"{title}, answers", f"{title}: share of each group that was given each answer, in percent", columns, rows, (foot,))
 
@@ -127,10 +129,10 @@ def _largest(title: str, deviations: list[Deviation]) -> Table | None:
     truth = ("True answer",) if shown[0].truth else ()
     rows = tuple(
         Row((
-            each.group, *([each.truth] if truth else []), each.answer, count(each.n), number(each.share, 1), number(each.overall, 1),
-            number(each.share - each.overall, 1, signed=True),
+            deviation.group, *([deviation.truth] if truth else []), deviation.answer, count(deviation.n), number(deviation.share, 1),
+            number(deviation.overall, 1), number(deviation.share - deviation.overall, 1, signed=True),
         ))
-        for each in shown
+        for deviation in shown
     )  # fmt: skip
     what = "largest deviations of confusions" if truth else "largest deviations of answers"
     columns = ("Group", *truth, "Answer", "n", "Share", "Of all images", "Difference")

@@ -19,13 +19,13 @@ _COLUMNS = ("Group", "n", "Calibration error [interval]", "Expected by chance (9
 
 def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
     """Return each slicing."""
-    return tuple(_view(record, found) for record in context.audit.measurements for found in record.evidence.calibration) or None
+    return tuple(_view(record, calibration) for record in context.audit.measurements for calibration in record.evidence.calibration) or None
 
 
-def _view(record: MeasurementRecord, found: Calibration) -> SimpleNamespace:
-    title = f"{record.name} by {phrases.attributes(found.attributes)}"
-    known = [group for group in found.groups if group.error is not None]
-    shown, cut = only_the_ends(found.groups, lambda group: group.error.value if group.error else 0.0)
+def _view(record: MeasurementRecord, calibration: Calibration) -> SimpleNamespace:
+    title = f"{record.name} by {phrases.attributes(calibration.attributes)}"
+    known = [group for group in calibration.groups if group.error is not None]
+    shown, cut = only_the_ends(calibration.groups, lambda group: group.error.value if group.error else 0.0)
     return SimpleNamespace(
         title=title,
         alt=f"Accuracy against confidence of {record.name}, a panel for each of {len(shown)} groups; "

@@ -21,9 +21,9 @@ def view(context: AuditContext) -> SimpleNamespace | None:
         return None
     return SimpleNamespace(
         near_ties=evidence.near_ties_sentence(context.audit, {finding.finding.id: finding.title for finding in context.primary}),
-        unequal=[(each, text) for each, _ in tried if (text := evidence.unequal_labels_sentence(each.finding))],
+        unequal=[(finding, text) for finding, _ in tried if (text := evidence.unequal_labels_sentence(finding.finding))],
         shares=tuple(percent(point.share) for point in tried[0][1]),
-        rows=tuple(_row(each, points, context.audit) for each, points in tried),
+        rows=tuple(_row(finding, points, context.audit) for finding, points in tried),
     )
 
 

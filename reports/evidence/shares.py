@@ -33,21 +33,21 @@ def _known(finding: Finding) -> list[TruthShare]:
 
 
 def _largest_excess(finding: Finding) -> float:
-    return max((abs(each.excess or 0.0) for each in _known(finding)), default=0.0)
+    return max((abs(share.excess or 0.0) for share in _known(finding)), default=0.0)
 
 
 def _table(finding: Finding) -> TrackTable:
     known = _known(finding)
-    ticks = axis(0.0, max(max(each.given or 0.0, each.true or 0.0) for each in known) or 0.01)
+    ticks = axis(0.0, max(max(share.given or 0.0, share.true or 0.0) for share in known) or 0.01)
     texts = tick_texts(ticks)
     rows = tuple(
         TrackRow(
-            phrases.group(each.group),
-            pair_track(each.true or 0.0, each.given or 0.0, ticks),
-            (percent(each.given, 1), percent(each.true, 1), _excess(each)),
-            note=f"n\u00a0=\u00a0{count(each.n)}",
+            phrases.group(share.group),
+            pair_track(share.true or 0.0, share.given or 0.0, ticks),
+            (percent(share.given, 1), percent(share.true, 1), _excess(share)),
+            note=f"n\u00a0=\u00a0{count(share.n)}",
         )
-        for each in known
+        for share in known
     )
     by = phrases.attributes(finding.attributes)
     caption = f"‘{finding.outcome}’ by {by}: share given (filled) and true share (hollow)"
@@ -56,7 +56,7 @@ def _table(finding: Finding) -> TrackTable:
     )
 
 
-def _excess(each: TruthShare) -> str:
-    if each.excess is None or each.low is None or each.high is None:
-        return number(each.excess or 0.0, 1, signed=True)
-    return difference(each.excess, each.low, each.high)
+def _excess(share: TruthShare) -> str:
+    if share.excess is None or share.low is None or share.high is None:
+        return number(share.excess or 0.0, 1, signed=True)
+    return difference(share.excess, share.low, share.high)

@@ -82,19 +82,19 @@ def unequal_labels_sentence(finding: Finding) -> str:
 
     ``If the labels of White are right, 48 labels of Black (3.1 %), each hiding a right answer, would have to be wrong …``
     """
-    found = finding.evidence.label_noise.truth if finding.evidence.label_noise else None
-    if found is None:
+    errors = finding.evidence.label_noise.truth if finding.evidence.label_noise else None
+    if errors is None:
         return ""
-    worst, other = phrases.group(found.worst), phrases.group(found.comparison)
-    random = "" if found.independent is None else f", or {percent(found.independent, 1)} whatever was answered"
-    said = (
-        f"If the labels of {other} are right, {in_words(found.images, 'label')} of {worst} ({percent(found.share, 1)}), each hiding a "
+    worst, other = phrases.group(errors.worst), phrases.group(errors.comparison)
+    random = "" if errors.independent is None else f", or {percent(errors.independent, 1)} whatever was answered"
+    sentence = (
+        f"If the labels of {other} are right, {in_words(errors.images, 'label')} of {worst} ({percent(errors.share, 1)}), each hiding a "
         f"right answer{random}, would have to be wrong for the gap to lie within the tolerance of {exact_points(finding.tolerance)}"
     )
-    if found.of_comparison is None:
-        return f"{said}."
-    alone = in_words(found.of_comparison, "label")
-    return f"{said}; if those of {worst} are right, {alone} of {other}, each hiding a wrong answer."
+    if errors.of_comparison is None:
+        return f"{sentence}."
+    alone = in_words(errors.of_comparison, "label")
+    return f"{sentence}; if those of {worst} are right, {alone} of {other}, each hiding a wrong answer."
 
 
 # ---- at equal other attributes -------------------------------------------------------------------------------------------------------
@@ -105,8 +105,8 @@ _ORDERED = {"high": ("leads", "trails"), "low": ("is above", "is below"), "neith
 
 def shifted(finding: Finding) -> Adjusted | None:
     """Return the pair at those equal other attributes that change its difference most: one that is reversed before one that is weakened."""
-    found = [pair for pair in (finding.evidence.adjustment.pairs if finding.evidence.adjustment else ()) if pair.shift]
-    return min(found, key=lambda pair: (pair.shift != "reversed", -abs(pair.crude - pair.difference.value)), default=None)
+    pairs = [pair for pair in (finding.evidence.adjustment.pairs if finding.evidence.adjustment else ()) if pair.shift]
+    return min(pairs, key=lambda pair: (pair.shift != "reversed", -abs(pair.crude - pair.difference.value)), default=None)
 
 
 def shift_sentence(finding: Finding) -> str:
@@ -150,10 +150,14 @@ def shift_text(pair: Adjusted) -> str:
 # ---- other attributes, other sizes -----------------------------------------------------------------------------------------------------
 
 
-def strata_text(found: Adjusted) -> str:
+def strata_text(adjusted: Adjusted) -> str:
     """Return the number of strata, how many point the other way, and what could not be compared."""
-    text = f"{found.strata}, {found.opposite} the other way" if found.opposite else str(found.strata)
-    return f"{text}; {in_words(found.images_left_out, 'image')} in {count(found.strata_left_out)} others" if found.images_left_out else text
+    text = f"{adjusted.strata}, {adjusted.opposite} the other way" if adjusted.opposite else str(adjusted.strata)
+    return (
+        f"{text}; {in_words(adjusted.images_left_out, 'image')} in {count(adjusted.strata_left_out)} others"
+        if adjusted.images_left_out
+        else text
+    )
 
 
 def explained_sentence(title: str, finding: Finding) -> str:
@@ -176,35 +180,38 @@ def factor_text(estimate: Estimate | None) -> str:
 
 def four_fifths_text(finding: Finding) -> str:
     """Return the four-fifths ratio, and how often chance puts groups of these sizes below it; empty where it does not apply."""
-    found = finding.evidence.four_fifths
-    if found is None:
+    four_fifths = finding.evidence.four_fifths
+    if four_fifths is None:
         return ""
-    if found.ratio is None:
+    if four_fifths.ratio is None:
         return "given to 0 images"
-    return f"{found.ratio:.2f}, {'below' if found.below else 'not below'}; by chance below in {percent(found.share_by_chance)}"
+    return (
+        f"{four_fifths.ratio:.2f}, {'below' if four_fifths.below else 'not below'}; by chance below in "
+        f"{percent(four_fifths.share_by_chance)}"
+    )
 
 
 def shrunk_rates(finding: Finding) -> dict[tuple[str, ...], str]:
     """Return the shrunk rate of each group that has images."""
     return {
-        each.group: rate(each.shrunk, each.low, each.high)
-        for each in (finding.evidence.shrinkage.rates if finding.evidence.shrinkage else ())
+        estimate.group: rate(estimate.shrunk, estimate.low, estimate.high)
+        for estimate in (finding.evidence.shrinkage.rates if finding.evidence.shrinkage else ())
     }
 
 
 def shrinkage_sentence(finding: Finding) -> str:
     """Return what the shrunk rates rest on; empty where there are none."""
-    found = finding.evidence.shrinkage
-    if found is None:
+    shrinkage = finding.evidence.shrinkage
+    if shrinkage is None:
         return ""
-    if found.correlation == 0:
-        of_all = percent(found.mean, 1)
+    if shrinkage.correlation == 0:
+        of_all = percent(shrinkage.mean, 1)
         return (
             f"Shrunk: the rates of the groups vary no more than sampling explains, so each is shrunk to the rate of all images, {of_all}."
         )
     return (
-        f"Shrunk: the rate of a small group borrows from the others, towards {percent(found.mean, 1)}; for display, never for a verdict "
-        "(its interval treats the spread between groups as known)."
+        f"Shrunk: the rate of a small group borrows from the others, towards {percent(shrinkage.mean, 1)}; for display, never for a "
+        "verdict (its interval treats the spread between groups as known)."
     )
 
 
