@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.records.comparison import Point, Trajectory
 from audit.types import Group
@@ -20,7 +20,48 @@ MOST_GROUPS = 7
 """More lines are not distinguishable; the table has them all."""
 
 
-def gap_curve(trajectory: Trajectory) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class Plane:
+    """The edges, grid and ticks behind a curve."""
+
+    width: int
+    height: int
+    left: str
+    right: str
+    bottom: str
+    grid: str
+    ticks: tuple[Mark, ...]
+    steps: tuple[Mark, ...]
+    onset: str
+    """x of the step from which a gap is detected; empty where none is."""
+
+
+@dataclass(frozen=True)
+class GroupLine:
+    """The rate of one group over the steps, with its name next to the last point."""
+
+    path: str
+    dots: str
+    label: Mark
+    leader: str
+    dash: str
+    """Class of the style sheet."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A gap with its band and the tolerance, or one line per group; the other kind's fields are empty."""
+
+    plane: Plane
+    band: str = ""
+    line: str = ""
+    dots: str = ""
+    tolerance: str = ""
+    tolerance_label: Mark | None = None
+    lines: tuple[GroupLine, ...] = ()
+
+
+def gap_curve(trajectory: Trajectory) -> Curve | None:
     """Place the gap over the steps with its simultaneous interval; None where it is never estimable."""
     known = [point for point in trajectory.points if point.gap is not None]
     if len(known) < 2:
@@ -31,18 +72,17 @@ def gap_curve(trajectory: Trajectory) -> SimpleNamespace | None:
     places = [(across(point.step), point.gap) for point in known if point.gap]
     rim = [(x, up(gap.high)) for x, gap in places] + [(x, up(gap.low)) for x, gap in reversed(places)]
     line = [(x, up(gap.value)) for x, gap in places]
-    return SimpleNamespace(
-        plane=_plane(trajectory, across, up, tick_texts(ticks)),
+    return Curve(
+        _plane(trajectory, across, up, tick_texts(ticks)),
         band=f"{polyline(rim)}Z",
         line=polyline(line),
         dots=dots(line),
         tolerance=px(up(trajectory.tolerance)),
         tolerance_label=Mark(px(WIDTH - _RIGHT), px(up(trajectory.tolerance) - 5), "tolerance"),
-        lines=(),
     )
 
 
-def rate_curve(trajectory: Trajectory) -> SimpleNamespace | None:
+def rate_curve(trajectory: Trajectory) -> Curve | None:
     """Place the rate of every compared group over the steps; None for too many groups or a single estimable step."""
     groups = [rate.group for rate in trajectory.points[0].rates if rate.status == "ok"]
     if not 1 <= len(groups) <= MOST_GROUPS:
@@ -51,7 +91,7 @@ def rate_curve(trajectory: Trajectory) -> SimpleNamespace | None:
     ticks = rate_axis(rate for point in trajectory.points for rate in point.rates if rate.group in groups)
     up = Scale(ticks[0], ticks[-1], HEIGHT - _BOTTOM, _TOP)
     plane = _plane(trajectory, across, up, percent_texts(ticks))
-    return SimpleNamespace(plane=plane, band="", line="", tolerance="", lines=_lines(groups, trajectory.points, across, up))
+    return Curve(plane, lines=_lines(groups, trajectory.points, across, up))
 
 
 def _across(points: Sequence[Point], right: float) -> Scale:
@@ -59,10 +99,10 @@ def _across(points: Sequence[Point], right: float) -> Scale:
     return Scale(points[0].step, last, _LEFT, right)
 
 
-def _plane(trajectory: Trajectory, across: Scale, up: Scale, texts: Sequence[str]) -> SimpleNamespace:
+def _plane(trajectory: Trajectory, across: Scale, up: Scale, texts: Sequence[str]) -> Plane:
     """Place evenly spaced ticks, one a text, from the lowest value to the highest."""
     places = [up.left + (up.right - up.left) * i / (len(texts) - 1) for i in range(len(texts))]
-    return SimpleNamespace(
+    return Plane(
         width=WIDTH,
         height=HEIGHT,
         left=px(_LEFT),
@@ -71,7 +111,6 @@ def _plane(trajectory: Trajectory, across: Scale, up: Scale, texts: Sequence[str
         grid=bars((_LEFT, across.right, y) for y in places),
         ticks=tuple(Mark(px(_LEFT - 7), px(y + 4), text) for y, text in zip(places, texts, strict=True)),
         steps=_steps(trajectory.points, across),
-        # x of the step from which on a gap is shown; empty where none is.
         onset="" if trajectory.detectable is None else px(across(trajectory.detectable)),
     )
 
@@ -85,14 +124,13 @@ def _steps(points: Sequence[Point], across: Scale) -> tuple[Mark, ...]:
     return tuple(Mark(px(across(point.step)), px(HEIGHT - _BOTTOM + 18), count(point.step)) for point in (*named, points[-1]))
 
 
-def _lines(groups: Sequence[Group], points: Sequence[Point], across: Scale, up: Scale) -> tuple[SimpleNamespace, ...]:
-    """Return one line a group: its path, and its name next to the last point."""
+def _lines(groups: Sequence[Group], points: Sequence[Point], across: Scale, up: Scale) -> tuple[GroupLine, ...]:
     paths = {group: _group_path(group, points, across, up) for group in groups}
     ends = {group: places[-1][1] for group, places in paths.items()}
     heights = _apart(ends)
     x = across(points[-1].step)
     return tuple(
-        SimpleNamespace(
+        GroupLine(
             path=polyline(paths[group]),
             dots=dots(paths[group]),
             label=Mark(px(x + 20), px(heights[group] + 4), cut(phrases.group(group), _NAME)),

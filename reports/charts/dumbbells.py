@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.records.comparison import Change, RateChange
-from reports.charts.forest import Mark, Scale, bars, dots, percent_texts, px, rate_axis, rows_frame, short, signed_forest
+from reports.charts.forest import Forest, Frame, Mark, Scale, bars, dots, percent_texts, px, rate_axis, rows_frame, short, signed_forest
 from reports.text import phrases, sentences
 from reports.text.comparison import cell_ends, change_interval
 
 
-def rate_dumbbell(change: Change) -> SimpleNamespace:
+@dataclass(frozen=True)
+class Dumbbell:
+    """The rate of every group before and after; groups outside the comparison are faint."""
+
+    frame: Frame
+    remarks: tuple[Mark, ...]
+    links: str
+    before: str
+    after: str
+    faint_links: str
+    faint_before: str
+    faint_after: str
+    key_before_x: str
+    key_after_x: str
+
+
+def rate_dumbbell(change: Change) -> Dumbbell:
     """Place the rates of every group: hollow dots before, filled dots after, a line between; outside the comparison a group is faint."""
     compared = [cell for cell in change.by_group if cell.before.status == "ok"]
     deciding = compared if len(compared) > 1 else change.by_group
@@ -24,8 +40,8 @@ def rate_dumbbell(change: Change) -> SimpleNamespace:
 
     links, before, after = _marks(used, scale)
     faint_links, faint_before, faint_after = _marks(other, scale)
-    return SimpleNamespace(
-        **frame,
+    return Dumbbell(
+        frame,
         remarks=tuple(Mark(px(scale.left + 6), px(y + 4), _remark(cell)) for cell, y in placed if (cell, y) not in used + other),
         links=links,
         before=before,
@@ -54,7 +70,7 @@ def _remark(cell: RateChange) -> str:
     return f"{' to '.join(cell_ends(cell))}, off this scale"
 
 
-def changes_forest(change: Change) -> SimpleNamespace:
+def changes_forest(change: Change) -> Forest:
     """Place each compared group's change with its interval about zero."""
     return signed_forest(
         [

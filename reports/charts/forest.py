@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
 
 from audit.records.base import Estimate
 from audit.records.finding import Rate
@@ -38,19 +36,48 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """Edges, labels, ticks and grid of a chart of rows."""
+
+    width: int
+    height: int
+    left: str
+    right: str
+    top: str
+    bottom: str
+    labels: tuple[Mark, ...]
+    label_x: str
+    ticks: tuple[Mark, ...]
+    tick_y: str
+    grid: str
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Dots with intervals, one row per group."""
+
+    frame: Frame
+    remarks: tuple[Mark, ...]
+    """Of the rows without a value."""
+    reference: Mark
+    """The head of the reference line."""
+    reference_side: str
+    """Text anchor of that head, which keeps it inside the chart: start, mid or end."""
+    intervals: str
+    dots: str
+    hollow: str
+
+
+@dataclass(frozen=True)
 class _Row:
-    """One row of a forest, before it has a place."""
+    """One row of a forest, before it is positioned; a row without a value is faint."""
 
     label: str
     value: float | None = None
     low: float = 0.0
     high: float = 0.0
-    wide: tuple[float, float] | None = None
-    kind: str = "dot"
-    """dot, hollow or faint."""
-    remark: str = ""
     others: tuple[float, ...] = ()
-    """Hollow dots beside it: what the value was, what single replicates have."""
+    """Values of the single replicates: hollow dots."""
 
 
 @dataclass(frozen=True)
@@ -149,79 +176,58 @@ def rate_axis(rates: Iterable[Rate]) -> tuple[float, ...]:
     return tuple(tick for tick in axis(min(ends), max(ends)) if 0 <= tick <= 1)
 
 
-def signed_forest(differences: Sequence[tuple[str, float | None, float | None, float | None]]) -> SimpleNamespace:
+def signed_forest(differences: Sequence[tuple[str, float | None, float | None, float | None]]) -> Forest:
     """Place labelled differences with their intervals about zero, without a tolerance; None is written out."""
     rows = [
-        _Row(short(label), kind="faint", remark=NOT_ESTIMABLE)
-        if value is None or low is None or high is None
-        else _Row(short(label), value, low, high)
+        _Row(short(label)) if value is None or low is None or high is None else _Row(short(label), value, low, high)
         for label, value, low, high in differences
     ]
     reach = max((max(abs(row.low), abs(row.high)) for row in rows), default=0.0)
-    return _signed_forest(rows, max(reach, 0.01))
+    ticks = axis(-max(reach, 0.01), max(reach, 0.01))
+    return _forest(rows, ticks, tick_texts(ticks, signed=True), (0.0, ""))
 
 
-def replicates_forest(rows: Sequence[tuple[str, Estimate, Sequence[float]]], tolerance: float) -> SimpleNamespace:
+def replicates_forest(rows: Sequence[tuple[str, Estimate, Sequence[float]]], tolerance: float) -> Forest:
     """Place labelled gaps with their intervals, and hollow the gap of each replicate; up to the tolerance, which is a line."""
     placed = [_Row(short(label), gap.value, gap.low, gap.high, others=tuple(others)) for label, gap, others in rows]
     ticks = axis(0.0, max([tolerance, *(max(row.high, *row.others) for row in placed)]))
     return _forest(placed, ticks, tick_texts(ticks), (tolerance, "tolerance"))
 
 
-def _signed_forest(rows: Sequence[_Row], reach: float, tolerance: float = 0.0) -> SimpleNamespace:
-    ticks = axis(-reach, reach)
-    return _forest(rows, ticks, tick_texts(ticks, signed=True), (0.0, ""), tolerance)
-
-
-def _forest(
-    rows: Sequence[_Row], ticks: Sequence[float], texts: Sequence[str], reference: tuple[float, str] | None = None, tolerance: float = 0.0
-) -> SimpleNamespace:
-    """Return dots with intervals, one row a group."""
-    scale, heights, frame = rows_frame([(row.label, row.kind == "faint") for row in rows], ticks, texts)
-    placed = list(zip(rows, heights, strict=True))
-    band = (scale(-tolerance), scale(tolerance)) if tolerance else (scale.left, scale.left)
-    line, above = reference or (ticks[0], "")
-    return SimpleNamespace(
-        **frame,
-        remarks=tuple(Mark(px(scale.left + 6), px(y + 4), row.remark) for row, y in placed if row.value is None and row.remark),
-        reference=Mark(px(scale(line)), px(_TOP - 8), above, faint=reference is None),
-        # Which way its text runs, so that it stays inside.
-        reference_side="start" if scale(line) < scale.left + 50 else "end" if scale(line) > scale.right - 50 else "mid",
-        band_x=px(band[0]),
-        band_width=px(band[1] - band[0]),
-        band_height=px(ROW * len(rows)),
-        intervals=_intervals(placed, scale, {"dot", "hollow"}),
-        wide_intervals=bars((scale(row.wide[0]), scale(row.wide[1]), y) for row, y in placed if row.wide),
-        faint_intervals=_intervals(placed, scale, {"faint"}),
-        dots=_values(placed, scale, "dot"),
-        hollow=_values(placed, scale, "hollow") + dots((scale(other), y) for row, y in placed for other in row.others),
-        faint_dots=_values(placed, scale, "faint"),
+def _forest(rows: Sequence[_Row], ticks: Sequence[float], texts: Sequence[str], reference: tuple[float, str]) -> Forest:
+    """Position rows on a scale; `reference` is the value of the reference line and the text above it."""
+    scale, heights, frame = rows_frame([(row.label, row.value is None) for row in rows], ticks, texts)
+    placed = [(row, row.value, y) for row, y in zip(rows, heights, strict=True)]
+    line, above = scale(reference[0]), reference[1]
+    return Forest(
+        frame,
+        remarks=tuple(Mark(px(scale.left + 6), px(y + 4), NOT_ESTIMABLE) for _, value, y in placed if value is None),
+        reference=Mark(px(line), px(_TOP - 8), above),
+        reference_side="start" if line < scale.left + 50 else "end" if line > scale.right - 50 else "mid",
+        intervals=bars((scale(row.low), scale(row.high), y) for row, value, y in placed if value is not None),
+        dots=dots((scale(value), y) for _, value, y in placed if value is not None),
+        hollow=dots((scale(other), y) for row, _, y in placed for other in row.others),
     )
 
 
-def _intervals(placed: Sequence[tuple[_Row, float]], scale: Scale, kinds: set[str]) -> str:
-    return bars((scale(row.low), scale(row.high), y) for row, y in placed if row.value is not None and row.kind in kinds)
-
-
-def _values(placed: Sequence[tuple[_Row, float]], scale: Scale, kind: str) -> str:
-    return dots((scale(row.value), y) for row, y in placed if row.value is not None and row.kind == kind)
-
-
-def rows_frame(
-    labels: Sequence[tuple[str, bool]], ticks: Sequence[float], texts: Sequence[str]
-) -> tuple[Scale, list[float], dict[str, Any]]:
-    """Return the scale of a chart of rows, the middle of each row, and what frames them; of each label, whether it is faint."""
+def rows_frame(labels: Sequence[tuple[str, bool]], ticks: Sequence[float], texts: Sequence[str]) -> tuple[Scale, list[float], Frame]:
+    """Return the scale of a chart of rows, the middle of each row, and its frame; each label comes with whether it is faint."""
     left, bottom = label_room(label for label, _ in labels), _TOP + ROW * len(labels)
     scale = Scale(ticks[0], ticks[-1], left, WIDTH - _RIGHT)
     heights = [_TOP + ROW * (i + 0.5) for i in range(len(labels))]
-    frame = {
-        "width": WIDTH, "height": bottom + _BOTTOM, "left": px(left), "right": px(scale.right), "top": px(_TOP), "bottom": px(bottom),
-        "labels": tuple(Mark("", px(y + 4), label, faint) for (label, faint), y in zip(labels, heights, strict=True)),
-        "label_x": px(left - 8),
-        "ticks": tuple(Mark(px(scale(tick)), "", text) for tick, text in zip(ticks, texts, strict=True)),
-        "tick_y": px(bottom + 17),
-        "grid": posts((scale(tick), _TOP, bottom) for tick in ticks),
-    }  # fmt: skip
+    frame = Frame(
+        WIDTH,
+        bottom + _BOTTOM,
+        left=px(left),
+        right=px(scale.right),
+        top=px(_TOP),
+        bottom=px(bottom),
+        labels=tuple(Mark("", px(y + 4), label, faint) for (label, faint), y in zip(labels, heights, strict=True)),
+        label_x=px(left - 8),
+        ticks=tuple(Mark(px(scale(tick)), "", text) for tick, text in zip(ticks, texts, strict=True)),
+        tick_y=px(bottom + 17),
+        grid=posts((scale(tick), _TOP, bottom) for tick in ticks),
+    )
     return scale, heights, frame
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.results import Finding
 from reports.charts.forest import Scale, axis, tick_texts
@@ -14,21 +14,32 @@ _SHORTEST = 0.02
 """An axis reaches at least this far: equal rates have no gap to scale by."""
 
 
-def gaps_axis(findings: Sequence[Finding]) -> SimpleNamespace:
-    """Return the scale of all questions, from 0 to the largest upper limit, and its ticks."""
+@dataclass(frozen=True)
+class GapMark:
+    """A gap with its interval and the tolerance, as shares of the width of the axis."""
+
+    band_x: str
+    band_width: str
+    x: str
+    low: str
+    high: str
+
+
+def gaps_axis(findings: Sequence[Finding]) -> tuple[Scale, tuple[tuple[str, str], ...]]:
+    """Return the scale of all questions, from 0 to the largest upper limit, and position and text of its ticks."""
     reach = max((max(finding.gap.high, finding.tolerance) for finding in findings if finding.gap), default=_SHORTEST)
     ticks = axis(0.0, max(reach, _SHORTEST))
     scale = plot_scale(ticks)
-    return SimpleNamespace(scale=scale, ticks=placed_ticks(scale, ticks, tick_texts(ticks)))
+    return scale, placed_ticks(scale, ticks, tick_texts(ticks))
 
 
-def gap_marks(finding: Finding, scale: Scale) -> SimpleNamespace | None:
+def gap_marks(finding: Finding, scale: Scale) -> GapMark | None:
     """Place one gap; None without."""
     pair = leading_pair(finding)
     if pair is None:
         return None
     start = scale(0.0)
-    return SimpleNamespace(
+    return GapMark(
         band_x=share(start),
         band_width=share(scale(finding.tolerance) - start),
         x=share(scale(pair.difference)),

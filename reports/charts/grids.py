@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.evidence.prompt_sensitivity import SpecificationCurve, SpecificationPoint
 from audit.records.finding import Rate
@@ -12,7 +12,25 @@ _SHADES = 4
 """Shades on either side of the rate of all images."""
 
 
-def heat_map(finding: Finding) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class HeatCell:
+    """A group of two levels and its shade."""
+
+    cell: Rate | None
+    shade: str
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Rates of two attributes as a grid."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[HeatCell, ...]], ...]
+    reach: float
+    """Distance to the overall rate at which the shade is darkest."""
+
+
+def heat_map(finding: Finding) -> HeatMap | None:
     """Shade a finding on two attributes, diverging about the overall rate; None for any other. Each number carries its meaning itself."""
     if len(finding.attributes) != 2:
         return None
@@ -22,11 +40,11 @@ def heat_map(finding: Finding) -> SimpleNamespace | None:
     compared = [cell.value for cell in cells.values() if cell.status == "ok" and cell.value is not None]
     reach = max((abs(value - middle) for value in compared), default=0.0) if middle is not None else 0.0
 
-    def shaded(cell: Rate | None) -> SimpleNamespace:
-        return SimpleNamespace(cell=cell, shade=_shade(cell, middle, reach))
+    def shaded(cell: Rate | None) -> HeatCell:
+        return HeatCell(cell, _shade(cell, middle, reach))
 
     shades = tuple((row, tuple(shaded(cells.get((row, column))) for column in columns)) for row in rows)
-    return SimpleNamespace(columns=columns, rows=shades, reach=reach)
+    return HeatMap(columns, shades, reach)
 
 
 def _shade(cell: Rate | None, middle: float | None, reach: float) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 from audit.records.finding import Contrast, Rate
 from audit.results import Finding
@@ -54,6 +53,18 @@ class ThinRows:
     """Both ends of an interval, the rate, and how far down."""
 
 
+@dataclass(frozen=True)
+class GroupsChart:
+    """The compared groups of a finding, with a band of what is expected by chance."""
+
+    rows: tuple[GroupRow | ThinRows, ...]
+    ticks: tuple[tuple[str, str], ...]
+    """Position and text."""
+    band_x: str
+    band_width: str
+    label_width: int
+
+
 def share(fraction: float) -> str:
     """Return a share of a width as SVG takes it.
 
@@ -75,7 +86,7 @@ def placed_ticks(scale: Scale, ticks: Sequence[float], texts: Sequence[str]) -> 
     return tuple((share(scale(tick)), text) for tick, text in zip(ticks, texts, strict=True))
 
 
-def groups_chart(finding: Finding, hot: Sequence[Group]) -> SimpleNamespace | None:
+def groups_chart(finding: Finding, hot: Sequence[Group]) -> GroupsChart | None:
     """Place every compared group, the affected end first, with a band as wide as the chance of the leading pair; None without a gap.
 
     Groups too small to be compared are not drawn: theirs are the widest intervals and the least certain rates.
@@ -88,7 +99,7 @@ def groups_chart(finding: Finding, hot: Sequence[Group]) -> SimpleNamespace | No
     scale = plot_scale(ticks)
     pair = None if finding.diffuse else phrases.leading_pair(finding)
     band = [scale(finding.overall.value + side * (pair.chance if pair else 0.0) / 2) for side in (-1, 1)]
-    return SimpleNamespace(
+    return GroupsChart(
         rows=tuple(_rows(cells, {*hot}, {contrast.first: contrast for contrast in finding.contrasts}, scale)),
         ticks=placed_ticks(scale, ticks, percent_texts(ticks)),
         band_x=share(band[0]),

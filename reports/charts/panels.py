@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.charts.forest import Scale, cut, dots, polyline, posts
@@ -18,11 +18,23 @@ PANEL_WIDTH, PANEL_HEIGHT = _RIGHT + 6, _BOTTOM + 6
 _LONGEST = 18
 
 
-def reliability_panel(group: GroupCalibration) -> SimpleNamespace:
+@dataclass(frozen=True)
+class Panel:
+    """The small chart of one group."""
+
+    label: str
+    line: str
+    intervals: str
+    dots: str
+    remark: str
+    """Says why nothing is drawn."""
+
+
+def reliability_panel(group: GroupCalibration) -> Panel:
     """Place accuracy against confidence, bin by bin; bins of fewer than ten images have no dot."""
     across, up = Scale(0.0, 1.0, _LEFT, _RIGHT), Scale(0.0, 1.0, _BOTTOM, _TOP)
     bins = [(across(bin_.confidence), bin_.accuracy) for bin_ in group.bins if bin_.confidence is not None and bin_.accuracy is not None]
-    return SimpleNamespace(
+    return Panel(
         label=cut(phrases.group(group.group), _LONGEST),
         line="",
         intervals=posts((x, up(accuracy.low), up(accuracy.high)) for x, accuracy in bins),
@@ -31,7 +43,7 @@ def reliability_panel(group: GroupCalibration) -> SimpleNamespace:
     )
 
 
-def threshold_panel(points: Sequence[ThresholdPoint], group: int, reach: float) -> SimpleNamespace:
+def threshold_panel(points: Sequence[ThresholdPoint], group: int, reach: float) -> Panel:
     """Place the rate of one group among its answered images against the share of all images that are answered, from all to the fewest.
 
     `reach` is the rate at the upper edge.
@@ -41,7 +53,7 @@ def threshold_panel(points: Sequence[ThresholdPoint], group: int, reach: float) 
     cells = [(across(-point.coverage), point.by_group[group].rate) for point in points]
     known = [(x, rate) for x, rate in cells if rate is not None]
     places = [(x, up(rate.value)) for x, rate in known]
-    return SimpleNamespace(
+    return Panel(
         label=cut(phrases.group(points[0].by_group[group].group), _LONGEST),
         line=polyline(places) if len(places) > 1 else "",
         intervals=posts((x, up(rate.low), up(rate.high)) for x, rate in known),

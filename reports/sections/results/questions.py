@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from audit.results import Finding
 from audit.types import Group
+from reports.charts.forest import Scale
 from reports.charts.gaps import gap_marks, gaps_axis
 from reports.context import AuditContext, PlacedFinding
 from reports.text import phrases
@@ -22,17 +23,17 @@ def view(context: AuditContext) -> SimpleNamespace | None:
         return None
     settings, judged = context.results.settings, [finding for finding in context.primary if captions.is_judged(finding.finding)]
     findings = [finding.finding for finding in judged]
-    axis = gaps_axis(findings)
+    scale, ticks = gaps_axis(findings)
     return SimpleNamespace(
-        rows=tuple(_row(finding, context, axis) for finding in judged),
+        rows=tuple(_row(finding, context, scale) for finding in judged),
         rest=_rest(context),
-        ticks=axis.ticks,
-        caption=captions.questions_caption(findings, settings, axis.ticks[-1][1]),
+        ticks=ticks,
+        caption=captions.questions_caption(findings, settings, ticks[-1][1]),
         title=captions.questions_title(len(context.primary)),
     )
 
 
-def _row(placed: PlacedFinding, context: AuditContext, axis: SimpleNamespace) -> SimpleNamespace:
+def _row(placed: PlacedFinding, context: AuditContext, scale: Scale) -> SimpleNamespace:
     finding, pair = placed.finding, phrases.leading_pair(placed.finding)
     value, interval = phrases.gap_and_interval(finding)
     undecided = undecided_tag(finding, context.audit, context.results.settings)
@@ -43,7 +44,7 @@ def _row(placed: PlacedFinding, context: AuditContext, axis: SimpleNamespace) ->
         tags=tuple(filter(None, (*captions.tags(finding, shift_tag(finding)), undecided))),
         gap=value,
         interval=interval,
-        marks=gap_marks(finding, axis.scale),
+        marks=gap_marks(finding, scale),
         ends=tuple(_end(finding, levels) for levels in (pair.lower, pair.higher)) if pair else (),
     )
 

@@ -70,16 +70,16 @@ def test_without_two_groups_to_compare_nothing_is_drawn():
     alone = found({("a",): (3, 5), ("b",): (90, 100)})
 
     assert groups_chart(alone, ()) is None
-    assert gap_marks(alone, gaps_axis([]).scale) is None
+    assert gap_marks(alone, gaps_axis([])[0]) is None
 
 
 def test_gaps_share_an_axis_from_0_to_the_largest_upper_limit():
     small = found({("a",): (500, 1000), ("b",): (520, 1000)})
-    axis = gaps_axis([FOUR, small])
-    wide, narrow = (gap_marks(each, axis.scale) for each in (FOUR, small))
+    scale, ticks = gaps_axis([FOUR, small])
+    wide, narrow = (gap_marks(finding, scale) for finding in (FOUR, small))
 
-    assert axis.ticks[0][1] == "0"
-    assert float(axis.ticks[-1][1]) >= 100 * FOUR.gap.high
+    assert ticks[0][1] == "0"
+    assert float(ticks[-1][1]) >= 100 * FOUR.gap.high
     assert places(narrow.x) < places(wide.low) < places(wide.x) < places(wide.high)
     # An interval that includes 0 starts there.
     assert small.gap.low == 0
@@ -92,4 +92,4 @@ def test_equal_rates_have_a_chart(rate):
     even = found({("a",): (rate, 1000), ("b",): (rate, 1000)})
 
     assert len(groups_chart(even, ()).rows) == 2
-    assert gap_marks(even, gaps_axis([even]).scale).x == "3%"
+    assert gap_marks(even, gaps_axis([even])[0]).x == "3%"
