@@ -6,8 +6,7 @@ import datetime as dt
 import hashlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import fields
-from types import SimpleNamespace
+from dataclasses import dataclass, fields
 
 from audit.naming import natural_order
 from audit.records.comparison import Comparisons
@@ -22,14 +21,41 @@ _MONTHS = (
 """Not strftime's: those follow the locale."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What every page says of itself."""
+
+    title: str
+    tool: str
+    short_hashes: str = ""
+    """Part of the style sheet (header of the print): only hexadecimal digits, spaces and plus signs, whatever the file says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance(About):
+    """The head, the foot and the section “Reproduce” of a page drawn from one file."""
+
+    created: str
+    command: str
+    seconds: str
+    settings: Table
+    environment: Table
+    equivalence_level: float
+    """In percent: the level of the intervals that an equivalence needs."""
+    file: str
+    sha256: str
+    pictures: bool
+    """Whether the page shows images of the data."""
+
+
 def provenance(
     facts: Results | Comparisons, title: str, hashes: Sequence[str], file: str, text: str, *, pictures: bool = False
-) -> SimpleNamespace:
-    """Return what the head, the foot and the section “Reproduce” of a page print.
+) -> Provenance:
+    """Return the provenance of a page.
 
     `hashes` are the models', `text` is the `file` whose facts are drawn.
     """
-    return SimpleNamespace(
+    return Provenance(
         title=title,
         tool=facts.tool,
         created=written_date(facts.timing.created),
@@ -37,9 +63,7 @@ def provenance(
         seconds=f"{facts.timing.wall_s:.1f}",
         settings=_settings(facts.settings),
         environment=_environment(facts),
-        # In percent: the level of the intervals that an equivalence needs.
         equivalence_level=round(100 * (1 - 2 * facts.settings.alpha), 6),
-        # For the running header of the print, part of the style sheet: hexadecimal digits, blanks and a plus, whatever the file says.
         short_hashes=short_hashes(hashes),
         file=file,
         sha256=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),

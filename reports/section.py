@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from reports.charts.tracks import TrackTable
 from reports.text.analyses import analysis_modules
 
 T = TypeVar("T")
@@ -30,6 +31,69 @@ class Section(Generic[T]):
         return self.template.rpartition("/")[2].replace("_", "-")
 
 
+@dataclass(frozen=True)
+class ShownSection:
+    """A section that has something to show."""
+
+    name: str
+    anchor: str
+    title: str
+    template: str
+    view: object
+    context: object = None
+    """The audit or comparison that a part of an appendix belongs to, if any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisChart:
+    """A chart of an analysis."""
+
+    title: str
+    folded: bool
+    chart: TrackTable
+    beyond_chance: str = "none"
+    """How many of its differences are beyond chance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisView(Generic[T]):
+    """What an analysis asked and found."""
+
+    asked: str
+    result: str
+    reading: str = ""
+    """How to read the charts."""
+    charts: tuple[T, ...]
+    without: tuple[str, ...]
+    """Why there is no chart of the others."""
+    rules: tuple[str, ...] = ()
+    """How the answers were decided."""
+    method: str
+
+
+@dataclass(frozen=True)
+class Article(Generic[T]):
+    """The sections of one audit or comparison."""
+
+    context: T
+    sections: tuple[ShownSection, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What `base/page.html` prints of every page; each kind of page adds its own."""
+
+    what: str
+    script: str = ""
+    """What the page's policy allows to run; empty for nothing."""
+    contents: Sequence[tuple[str, str, str]]
+    closing: tuple[ShownSection, ...] = ()
+    appendix: tuple[ShownSection, ...] = ()
+    appendix_note: str = ""
+    signed: bool = False
+    """Whether the page has lines for a signature."""
+
+
 def sections_in(package: ModuleType) -> tuple[Section[Any], ...]:
     """Return the section of each module of a package, by their `PLACE`: each has a `TITLE`, a `view`, and a template of its name."""
     modules = [import_module(f"{package.__name__}.{module.name}") for module in pkgutil.iter_modules(package.__path__)]
@@ -43,29 +107,27 @@ def analysis_sections() -> tuple[Section[Any], ...]:
     return tuple(Section(view.TITLE, f"analyses/{name}/{name}", view.view) for name, view in views)
 
 
-def shown_sections(sections: Iterable[Section[T]], facts: T, key: str = "") -> tuple[SimpleNamespace, ...]:
+def shown_sections(sections: Iterable[Section[T]], facts: T, key: str = "") -> tuple[ShownSection, ...]:
     """Return the sections that have something to show, in their order; `key` begins their anchors."""
     views = ((section, section.view(facts)) for section in sections)
     prefix = f"{key}-" if key else ""
     return tuple(
-        SimpleNamespace(
-            name=section.name, anchor=f"{prefix}{section.name}", title=section.title, template=f"{section.template}.html", view=view
-        )
+        ShownSection(section.name, f"{prefix}{section.name}", section.title, f"{section.template}.html", view)
         for section, view in views
         if view is not None
     )
 
 
-def appendix_parts(*groups: tuple[str, object, Iterable[SimpleNamespace]]) -> tuple[SimpleNamespace, ...]:
+def appendix_parts(*groups: tuple[str, object, Iterable[ShownSection]]) -> tuple[ShownSection, ...]:
     """Return the parts of an appendix: of each group what tells its titles apart on a page of several, its context, and its sections."""
     return tuple(
-        SimpleNamespace(**vars(section) | {"title": f"{section.title} · {of}" if of else section.title, "context": context})
+        replace(section, title=f"{section.title} · {of}" if of else section.title, context=context)
         for of, context, sections in groups
         for section in sections
     )
 
 
-def contents(*parts: tuple[str, str, Iterable[SimpleNamespace]]) -> list[tuple[str, str, str]]:
+def contents(*parts: tuple[str, str, Iterable[ShownSection]]) -> list[tuple[str, str, str]]:
     """Return the lines of the contents of a page in parts: title and anchor of each part, if any, and its sections; then the appendix.
 
     A line is a title, an anchor (empty for a heading) and a class of the style sheet.

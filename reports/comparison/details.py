@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from audit.records.comparison import PairChange, RateChange
-from reports.charts.dumbbells import changes_forest, rate_dumbbell
+from reports.charts.dumbbells import Dumbbell, changes_forest, rate_dumbbell
+from reports.charts.forest import Forest
 from reports.comparison.context import MANY_GROUPS, ComparisonContext, PlacedChange
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import changes, phrases, sentences
@@ -33,17 +35,41 @@ _PAIRS: Columns[PairChange] = (
 )
 
 
-def view(context: ComparisonContext) -> SimpleNamespace:
+@dataclass(frozen=True)
+class ChangeCard:
+    """A change in detail; an exploratory one has no charts."""
+
+    placed: PlacedChange
+    reason: str
+    facts: Sequence[tuple[str, str]]
+    groups: Table
+    pairs: Table | None
+    dumbbell: Dumbbell | None
+    forest: Forest | None
+    folded: bool
+    """Whether the charts are collapsed, because of many groups."""
+
+
+@dataclass(frozen=True)
+class Details:
+    """Every change of a comparison."""
+
+    primary: tuple[ChangeCard, ...]
+    exploratory: tuple[ChangeCard, ...]
+    title: str
+    """Of the exploratory changes."""
+
+
+def view(context: ComparisonContext) -> Details:
     """Return every change."""
     primary, exploratory = (tuple(_details(placed, context) for placed in part) for part in (context.primary, context.exploratory))
     title = sentences.exploratory_title([change.placed.title for change in exploratory])
-    return SimpleNamespace(primary=primary, exploratory=exploratory, title=title)
+    return Details(primary, exploratory, title)
 
 
-def _details(placed: PlacedChange, context: ComparisonContext) -> SimpleNamespace:
-    """Return a change with its charts; an exploratory one has none."""
+def _details(placed: PlacedChange, context: ComparisonContext) -> ChangeCard:
     change = placed.change
-    return SimpleNamespace(
+    return ChangeCard(
         placed=placed,
         reason=changes.reason(change, context.comparison, context.comparisons.settings),
         facts=text.facts(change),

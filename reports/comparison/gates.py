@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 from reports.comparison.context import ComparisonContext
-from reports.text.gates import change_gate_rows
+from reports.text.gates import GateRow, change_gate_rows
 
 
-def view(context: ComparisonContext) -> SimpleNamespace | None:
+def view(context: ComparisonContext) -> tuple[GateRow, ...] | None:
     """Return the gates of this comparison; None without any."""
-    rows = change_gate_rows(context.comparisons, context.comparison)
-    return SimpleNamespace(rows=rows) if rows else None
+    return change_gate_rows(context.comparisons, context.comparison) or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.naming import natural_order
 from audit.records.comparison import Comparisons, Side
@@ -14,14 +14,23 @@ from reports.text.numbers import count, short_hash
 _COLUMNS = ("Model", "Side", "Step", "Own verdicts", "Audited", "Folder", "sha256")
 
 
-def view(comparisons: Comparisons) -> SimpleNamespace:
-    """Return every model, and the first with those that are compared with it."""
+@dataclass(frozen=True)
+class ComparedModels:
+    """The models of a page."""
+
+    table: Table
+    ends: tuple[Side, ...]
+    """The first model and those that are compared with it, without files of answers."""
+
+
+def view(comparisons: Comparisons) -> ComparedModels:
+    """Return every model of a page."""
     rows = tuple(
         Row((side.name, role, _step(side), _verdicts(side), written_date(side.created), side.directory, _hash(side)))
         for side, role in roles(comparisons)
     )
     ends = tuple(side for side, role in roles(comparisons) if role != "between" and not phrases.answers_only(side.model))
-    return SimpleNamespace(table=Table("Models", "What was compared", _COLUMNS, rows), ends=ends)
+    return ComparedModels(Table("Models", "What was compared", _COLUMNS, rows), ends)
 
 
 def roles(comparisons: Comparisons) -> list[tuple[Side, str]]:

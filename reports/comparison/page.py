@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
-from audit.records.comparison import Comparisons, to_json
+from audit.records.comparison import Comparisons, Side, to_json
 from reports.comparison import details, gates, models, steps, verdict
-from reports.comparison.context import ComparisonContext, comparison_contexts
-from reports.provenance import provenance
+from reports.comparison.context import ComparisonContext, PlacedChange, comparison_contexts
+from reports.provenance import Provenance, provenance
 from reports.read import COMPARISON
-from reports.section import Section, appendix_parts, contents, shown_sections
+from reports.section import Article, Page, Section, appendix_parts, contents, shown_sections
 from reports.text import comparison as text
 from reports.text.detail.found import appendix_note
 
@@ -30,16 +30,30 @@ APPENDIX: Sequence[Section[Comparisons]] = (
 """Folded, once a page."""
 
 
-def comparison_page(comparisons: Comparisons) -> SimpleNamespace:
+@dataclass(frozen=True, kw_only=True)
+class ComparisonPage(Page):
+    """The page of a comparison."""
+
+    about: Provenance
+    deck: str
+    comparisons: Comparisons
+    series: tuple[steps.SeriesView, ...]
+    shown: Sequence[Article[ComparisonContext]]
+    ends: Sequence[tuple[str, Side]]
+    """The first model and those that are compared with it, each with the role it has."""
+    overview: Sequence[tuple[ComparisonContext, PlacedChange | None]]
+    """Of a page with several comparisons, each with its first change."""
+
+
+def comparison_page(comparisons: Comparisons) -> ComparisonPage:
     """Return everything that the templates print of `comparisons`."""
     contexts, closing = comparison_contexts(comparisons), shown_sections(OF_PAGE, comparisons)
-    shown = [SimpleNamespace(context=context, sections=shown_sections(OF_COMPARISON, context, context.key)) for context in contexts]
+    shown = [Article(context, shown_sections(OF_COMPARISON, context, context.key)) for context in contexts]
     series, several = steps.series_views(comparisons), len(shown) > 1
     names = {"before": "First", "after": "Last"} if series else {"before": "Before", "after": "After"}
     hashes = [side.model.sha256 for side in comparisons.sides]
-    return SimpleNamespace(
+    return ComparisonPage(
         what="comparison",
-        script="",
         about=provenance(comparisons, text.comparisons_title(comparisons), hashes, COMPARISON, to_json(comparisons)),
         deck=text.deck(comparisons),
         contents=[
@@ -53,9 +67,7 @@ def comparison_page(comparisons: Comparisons) -> SimpleNamespace:
         appendix=appendix_parts(("", None, shown_sections(APPENDIX, comparisons))),
         appendix_note=appendix_note(COMPARISON, has_tables=False),
         signed=True,
-        # The first model and those that are compared with it.
         ends=[(names[role], side) for side, role in models.roles(comparisons) if role in names],
-        # Of a page with several, each comparison with its first change.
         overview=[(context, next(iter((*context.primary, *context.exploratory)), None)) for context in contexts] if several else [],
     )
 

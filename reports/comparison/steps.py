@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.records.comparison import Comparisons, Point, Series, Trajectory
-from reports.charts.curves import gap_curve, rate_curve
+from reports.charts.curves import Curve, gap_curve, rate_curve
 from reports.comparison.context import MANY_GROUPS
 from reports.table import Row, Table
 from reports.text import changes, phrases, sentences
@@ -14,21 +14,47 @@ from reports.text import comparison as text
 from reports.text.numbers import count, p_value
 
 
-def series_views(comparisons: Comparisons) -> tuple[SimpleNamespace, ...]:
+@dataclass(frozen=True)
+class TrajectoryView:
+    """One question over the checkpoints."""
+
+    key: str
+    trajectory: Trajectory
+    title: str
+    reason: str
+    alt: str
+    table: Table
+    gap: Curve | None
+    rates: Curve | None
+
+
+@dataclass(frozen=True)
+class SeriesView:
+    """All questions of one probe over the checkpoints."""
+
+    key: str
+    series: Series
+    primary: tuple[TrajectoryView, ...]
+    exploratory: tuple[TrajectoryView, ...]
+    title: str
+    """Of the exploratory questions."""
+
+
+def series_views(comparisons: Comparisons) -> tuple[SeriesView, ...]:
     """Return every series."""
     return tuple(_series(f"s{i}", series) for i, series in enumerate(comparisons.series, 1))
 
 
-def _series(key: str, series: Series) -> SimpleNamespace:
+def _series(key: str, series: Series) -> SeriesView:
     views = [_trajectory(f"{key}-t{i}", trajectory, series) for i, trajectory in enumerate(series.trajectories, 1)]
     primary, exploratory = (tuple(view for view in views if view.trajectory.primary is wanted) for wanted in (True, False))
     title = sentences.exploratory_title([view.title for view in exploratory])
-    return SimpleNamespace(key=key, series=series, primary=primary, exploratory=exploratory, title=title)
+    return SeriesView(key, series, primary, exploratory, title)
 
 
-def _trajectory(key: str, trajectory: Trajectory, series: Series) -> SimpleNamespace:
+def _trajectory(key: str, trajectory: Trajectory, series: Series) -> TrajectoryView:
     reason, title = changes.trajectory_reason(trajectory, series), text.title(trajectory)
-    return SimpleNamespace(
+    return TrajectoryView(
         key=key,
         trajectory=trajectory,
         title=title,

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
-from reports.comparison.context import ComparisonContext
+from reports.comparison.context import ComparisonContext, PlacedChange
 from reports.text.notes import sentence
 
 MOST_TOP = 5
 """Sentences of the first screen."""
 
 
-def view(context: ComparisonContext) -> SimpleNamespace:
+@dataclass(frozen=True)
+class FirstScreen:
+    """What the first screen shows besides the verdict itself."""
+
+    top: tuple[PlacedChange, ...]
+    alone: tuple[str, ...]
+    """The verdict of each model's own audit."""
+    caveats: tuple[str, ...]
+
+
+def view(context: ComparisonContext) -> FirstScreen:
     """Return the first screen."""
     comparison, comparisons, primary = context.comparison, context.comparisons, context.primary
     sides = (side for side in comparisons.sides if side.name in (comparison.before, comparison.after))
-    return SimpleNamespace(
+    return FirstScreen(
         top=(*primary, *context.exploratory)[: max(min(len(primary), MOST_TOP), 3)],
-        # The verdict of each model's own audit.
         alone=tuple(f"{side.name} alone: {side.verdicts[comparison.probe]}." for side in sides),
         caveats=tuple(map(sentence, (*comparisons.notes, *comparison.not_compared))),
     )

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import quote
 
 from audit.errors import AuditError
 from audit.results import AuditResult, Finding, Results
 from audit.version import __version__
 from reports.environment import draw
-from reports.provenance import written_date
+from reports.provenance import About, written_date
 from reports.read import RESULTS, read_results
+from reports.section import Page
 from reports.text import index as text
 from reports.text import phrases
 from reports.text.headline import headline_of, question
@@ -40,6 +40,57 @@ class FoundAudit:
     results: Results | None
     why: str = ""
     """Why it cannot be read, where it cannot."""
+
+
+@dataclass(frozen=True)
+class SortKeys:
+    """What columns are sorted by where that is not what they show."""
+
+    verdict: str
+    gap: str
+    date: str
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One audit: one model under one probe."""
+
+    model: str
+    probe: str
+    data: str
+    images: int
+    verdict: str
+    word: str
+    question: str
+    gap: str
+    interval: str
+    level: str
+    date: str
+    day: str
+    link: str
+    """Of the report; empty where there is none."""
+    keys: SortKeys
+
+
+@dataclass(frozen=True)
+class BrokenAudit:
+    """A directory whose audit cannot be read."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexPage(Page):
+    """The page of an index."""
+
+    about: About
+    deck: str
+    columns: Sequence[str]
+    rows: Sequence[AuditRow]
+    broken: Sequence[BrokenAudit]
+    mark: str
+    """The id of the table."""
 
 
 def found_audits(folder: Path) -> list[FoundAudit]:
@@ -65,21 +116,26 @@ def _read(directory: Path) -> FoundAudit:
 def index_page(entries: Sequence[FoundAudit], start: Path) -> str:
     """Return the index as HTML; links are relative to the folder `start`."""
     rows = [row for entry in entries if entry.results for row in _rows(entry, entry.results, start)]
-    broken = [SimpleNamespace(name=_name(entry, start), why=entry.why) for entry in entries if entry.results is None]
-    about = SimpleNamespace(title=text.TITLE, tool=f"vlm-audit {__version__}", short_hashes="", pictures=False)
-    page = SimpleNamespace(
-        what="index", script=HASH, about=about, contents=[(text.TABLE, MARK, ""), *([(text.BROKEN, "broken", "")] if broken else [])],
-        deck=text.deck(len(rows), len([entry for entry in entries if entry.results])), columns=text.COLUMNS, rows=rows, broken=broken,
-        mark=MARK, closing=(), appendix=(), signed=False,
-    )  # fmt: skip
+    broken = [BrokenAudit(_name(entry, start), entry.why) for entry in entries if entry.results is None]
+    page = IndexPage(
+        what="index",
+        script=HASH,
+        about=About(title=text.TITLE, tool=f"vlm-audit {__version__}"),
+        contents=[(text.TABLE, MARK, ""), *([(text.BROKEN, "broken", "")] if broken else [])],
+        deck=text.deck(len(rows), len([entry for entry in entries if entry.results])),
+        columns=text.COLUMNS,
+        rows=rows,
+        broken=broken,
+        mark=MARK,
+    )
     return draw("index/page.html", page=page, sort=text)
 
 
-def _rows(entry: FoundAudit, results: Results, start: Path) -> Iterator[SimpleNamespace]:
+def _rows(entry: FoundAudit, results: Results, start: Path) -> Iterator[AuditRow]:
     for audit in results.audits:
         worst = min((finding for finding in audit.findings if finding.primary), key=by_severity, default=None)
         gap, interval = phrases.gap_and_interval(worst) if worst is not None and worst.verdict != "not estimable" else ("", "")
-        yield SimpleNamespace(
+        yield AuditRow(
             model=audit.model.name, probe=audit.probe.name, data=audit.data.name, images=audit.data.used, verdict=audit.verdict,
             word=headline_of(audit, results.settings).word, question=question(worst, audit) if worst is not None else text.NONE_PLANNED,
             gap=gap, interval=interval, level=text.level(results.settings.alpha),
@@ -88,11 +144,10 @@ def _rows(entry: FoundAudit, results: Results, start: Path) -> Iterator[SimpleNa
         )  # fmt: skip
 
 
-def _keys(audit: AuditResult, worst: Finding | None, results: Results) -> SimpleNamespace:
-    """Return what the columns are sorted by where it is not what they show."""
+def _keys(audit: AuditResult, worst: Finding | None, results: Results) -> SortKeys:
     order = text.VERDICTS.index(audit.verdict) if audit.verdict in text.VERDICTS else len(text.VERDICTS)
     pair = phrases.leading_pair(worst) if worst is not None and worst.verdict != "not estimable" else None
-    return SimpleNamespace(verdict=str(order), gap=f"{pair.difference if pair else -1.0:.9f}", date=results.timing.created)
+    return SortKeys(str(order), gap=f"{pair.difference if pair else -1.0:.9f}", date=results.timing.created)
 
 
 def _link(directory: Path, start: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from reports.context import AuditContext, PlacedFinding
 from reports.text import phrases
@@ -11,7 +11,49 @@ from reports.text.headline import headline_of, interval_level, question
 from reports.text.order import by_severity
 
 
-def overview(contexts: Sequence[AuditContext]) -> SimpleNamespace:
+@dataclass(frozen=True)
+class AuditColumn:
+    """An audit and its verdict."""
+
+    key: str
+    model: str
+    probe: str
+    verdict: str
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class GapCell:
+    """One question of one audit; the gap is empty where it cannot be estimated."""
+
+    key: str
+    verdict: str
+    gap: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class GapRow:
+    """One question; None stands for an audit without it."""
+
+    question: str
+    cells: tuple[GapCell | None, ...]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Audits as columns, pre-specified questions as rows."""
+
+    audits: tuple[AuditColumn, ...]
+    rows: tuple[GapRow, ...]
+    without: int
+    """Questions that no audit can estimate."""
+    level: str
+    """Of the intervals, in percent."""
+
+
+def overview(contexts: Sequence[AuditContext]) -> Overview:
     """Return the audits as columns, and every pre-specified question of any of them as a row, the worst first."""
     questions: dict[tuple[str, str], dict[str, PlacedFinding]] = {}
     for context in contexts:
@@ -20,7 +62,7 @@ def overview(contexts: Sequence[AuditContext]) -> SimpleNamespace:
     ordered = sorted(questions.values(), key=lambda findings: min(by_severity(placed.finding) for placed in findings.values()))
     judged = [findings for findings in ordered if any(_has_verdict(placed) for placed in findings.values())]
     by_key = {context.key: context for context in contexts}
-    return SimpleNamespace(
+    return Overview(
         audits=tuple(_column(context) for context in contexts),
         rows=tuple(_row(findings, by_key) for findings in judged),
         without=len(ordered) - len(judged),
@@ -32,9 +74,9 @@ def _has_verdict(placed: PlacedFinding) -> bool:
     return placed.finding.verdict != "not estimable"
 
 
-def _column(context: AuditContext) -> SimpleNamespace:
+def _column(context: AuditContext) -> AuditColumn:
     headline = headline_of(context.audit, context.results.settings)
-    return SimpleNamespace(
+    return AuditColumn(
         key=context.key,
         model=context.audit.model.name,
         probe=context.audit.probe.name,
@@ -44,15 +86,15 @@ def _column(context: AuditContext) -> SimpleNamespace:
     )
 
 
-def _row(findings: dict[str, PlacedFinding], contexts: dict[str, AuditContext]) -> SimpleNamespace:
+def _row(findings: dict[str, PlacedFinding], contexts: dict[str, AuditContext]) -> GapRow:
     first = next(iter(findings))
-    return SimpleNamespace(
+    return GapRow(
         question=question(findings[first].finding, contexts[first].audit),
         cells=tuple(_cell(findings[key]) if key in findings else None for key in contexts),
     )
 
 
-def _cell(placed: PlacedFinding) -> SimpleNamespace:
+def _cell(placed: PlacedFinding) -> GapCell:
     finding = placed.finding
     gap = phrases.gap_and_interval(finding) if _has_verdict(placed) else ("", "")
-    return SimpleNamespace(key=placed.key, verdict=finding.verdict, gap=gap[0], interval=gap[1])
+    return GapCell(placed.key, finding.verdict, *gap)

@@ -6,17 +6,17 @@ analyses are found in `reports.analyses`, supporting evidence in `reports.eviden
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from types import SimpleNamespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from audit.records.inputs import DataRecord
 from audit.results import AuditResult, Results
 from reports import evidence
 from reports.context import AuditContext, audit_contexts
-from reports.provenance import provenance
+from reports.provenance import Provenance, provenance
 from reports.read import RESULTS
-from reports.section import Section, analysis_sections, appendix_parts, contents, sections_in, shown_sections
-from reports.sections.overview import overview
+from reports.section import Article, Page, Section, ShownSection, analysis_sections, appendix_parts, contents, sections_in, shown_sections
+from reports.sections.overview import Overview, overview
 from reports.sections.provenance import data, endpoint, limits, prompts, requirements, slicer
 from reports.sections.results import (
     answer,
@@ -76,13 +76,32 @@ APPENDIX: Sequence[Section[Results]] = (
     Section("Requirements", "sections/provenance/requirements", requirements.view),
 )
 """Folded, once a page."""
-_SIGN_OFF = SimpleNamespace(name="sign-off", anchor="sign-off", title="Sign-off")
+_SIGN_OFF = ShownSection("sign-off", "sign-off", "Sign-off", "base/sign_off.html", None)
 
 
-def report_page(results: Results, facts: str) -> SimpleNamespace:
+@dataclass(frozen=True, kw_only=True)
+class ReportPage(Page):
+    """The page of one or several audits."""
+
+    about: Provenance
+    results: Results
+    audits: Sequence[Article[AuditContext]]
+    overview: Overview | None
+    together: tuple[ShownSection, ...]
+    """What several audits say together."""
+    anchors: Mapping[str, str]
+    """Anchor or name of a section of the appendix -> its anchor."""
+    places: Mapping[str, ShownSection]
+    """Name of a section -> the first of that name on the page."""
+    has_clusters: bool
+    has_weights: bool
+    has_independent_images: bool
+
+
+def report_page(results: Results, facts: str) -> ReportPage:
     """Return everything that the templates print of `results`, of which `facts` is the JSON."""
     contexts, closing = audit_contexts(results), shown_sections(OF_PAGE, results)
-    audits = [SimpleNamespace(context=context, sections=shown_sections(OF_AUDIT, context, context.key)) for context in contexts]
+    audits = [Article(context, shown_sections(OF_AUDIT, context, context.key)) for context in contexts]
     several, hashes = len(audits) > 1, [audit.model.sha256 for audit in results.audits]
     appendix = appendix_parts(
         *(
@@ -92,7 +111,7 @@ def report_page(results: Results, facts: str) -> SimpleNamespace:
         ("", None, shown_sections(APPENDIX, results)),
     )
     together = shown_sections(OF_MODELS, results)
-    return SimpleNamespace(
+    return ReportPage(
         what="report",
         about=provenance(results, audits_title(results), hashes, RESULTS, facts, pictures=any(audit.examples for audit in results.audits)),
         contents=contents(
@@ -108,11 +127,9 @@ def report_page(results: Results, facts: str) -> SimpleNamespace:
         appendix=appendix,
         appendix_note=appendix_note(RESULTS, has_tables=True),
         signed=bool(results.audits),
-        # What the page's policy lets run; empty for nothing.
         script=slicer.HASH if any(section.name == "slicer" for section in closing) else "",
         anchors={name: section.anchor for section in (*appendix, *together) for name in (section.anchor, section.name)},
         **_units([audit.data for audit in results.audits]),
-        # Name of a section -> the first of that name on the page.
         places={section.name: section for section in reversed((*(audits[0].sections if audits else ()), *closing, *appendix, _SIGN_OFF))},
     )
 

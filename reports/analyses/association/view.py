@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.analyses.association.record import AssociatedGroup, AssociationTest
 from audit.results import Results
@@ -12,6 +12,7 @@ from reports.analyses.association import words
 from reports.charts.forest import axis
 from reports.charts.tracks import TrackRow, TrackTable, chance_track
 from reports.context import AuditContext
+from reports.section import AnalysisChart, AnalysisView
 from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.numbers import count, decimal, p_value
@@ -24,12 +25,22 @@ MOST_WORDS = 10
 _COLUMNS = ("d", "By chance", "Difference in cosine", "Adjusted p")
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True, kw_only=True)
+class AssociationChart(AnalysisChart):
+    """Words and groups of one question by one attribute."""
+
+    left_out: str
+    """Says which groups are not shown."""
+    all: Table | None
+    """Every word and group, where the chart shows only some."""
+
+
+def view(context: AuditContext) -> AnalysisView[AssociationChart] | None:
     """Return the associations of an audit; None without any."""
     associations, settings = context.audit.associations, context.results.settings
     if not associations:
         return None
-    return SimpleNamespace(
+    return AnalysisView(
         asked=words.asked_sentence(associations),
         result=words.association_result(context.audit, settings),
         reading=words.READING,
@@ -43,14 +54,14 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
 
 
-def _view(association: AssociationTest, settings: Settings) -> SimpleNamespace:
+def _view(association: AssociationTest, settings: Settings) -> AssociationChart:
     ends = [
         value for group in association.groups if group.chance for value in (group.effect_size or 0.0, group.chance.low, group.chance.high)
     ]
     ticks = axis(min(0.0, *ends), max(0.0, *ends)) if ends else axis(-1.0, 1.0)
     scale = (f"{decimal(ticks[0], 2)}, ‘{association.second}’", f"‘{association.first}’, {decimal(ticks[-1], 2)}")
     rows = tuple(_row(group, ticks) for group in sorted(association.groups, key=lambda group: -(group.effect_size or 0.0)))
-    return SimpleNamespace(
+    return AssociationChart(
         title=words.association_title(association),
         folded=not any(group.verdict == "signal" for group in association.groups),
         chart=TrackTable(phrases.stopped(association.question), "Group", scale, _COLUMNS, rows),
@@ -68,7 +79,7 @@ def _by_question(associations: Sequence[AssociationTest]) -> tuple[tuple[Associa
     return tuple(map(tuple, together.values()))
 
 
-def _concepts(tests: Sequence[AssociationTest], settings: Settings) -> SimpleNamespace:
+def _concepts(tests: Sequence[AssociationTest], settings: Settings) -> AssociationChart:
     """Return the chart of the words that are farthest beyond chance, or from 0, and the table of all."""
     pairs = [(test, group) for test in tests for group in test.groups]
     pairs.sort(key=lambda pair: (pair[1].p_adjusted, -abs(pair[1].effect_size or 0.0)))
@@ -78,7 +89,7 @@ def _concepts(tests: Sequence[AssociationTest], settings: Settings) -> SimpleNam
     ticks = axis(min(0.0, *ends), max(0.0, *ends)) if ends else axis(-1.0, 1.0)
     shown.sort(key=lambda pair: (pair[1].group, -(pair[1].effect_size or 0.0)))
     rows = tuple(_row(group, ticks, test.first) for test, group in shown)
-    return SimpleNamespace(
+    return AssociationChart(
         title=words.association_title(tests[0]),
         folded=not any(group.verdict == "signal" for _, group in pairs),
         chart=TrackTable(

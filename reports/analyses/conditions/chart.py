@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.analyses.base.records import ConditionResult, Conditions
 from audit.types import Group
@@ -17,7 +17,31 @@ _NAME = 26
 """Characters of the name of a series that there is room for; the table has it whole."""
 
 
-def series_panels(conditions: Conditions) -> tuple[SimpleNamespace, ...]:
+@dataclass(frozen=True)
+class GroupLine:
+    """The rate of one group over the strengths of a series."""
+
+    dash: str
+    """Class of the style sheet."""
+    path: str
+    dots: str
+    intervals: str
+
+
+@dataclass(frozen=True)
+class ConditionPanel:
+    """One series of conditions."""
+
+    name: str
+    width: int
+    height: int
+    axis: str
+    ticks: tuple[Mark, ...]
+    steps: tuple[Mark, ...]
+    lines: tuple[GroupLine, ...]
+
+
+def series_panels(conditions: Conditions) -> tuple[ConditionPanel, ...]:
     """Place the rate of every compared group over the strengths of each series, the baseline at 0; none for too many groups."""
     groups = compared_groups(conditions)
     if not 1 <= len(groups) <= MOST_GROUPS:
@@ -40,12 +64,12 @@ def compared_groups(conditions: Conditions) -> list[Group]:
     return [rate.group for rate in conditions.baseline_by_group if rate.status == "ok"]
 
 
-def _panel(name: str, conditions: Conditions, groups: Sequence[Group], up: Scale, marks: tuple[Mark, ...]) -> SimpleNamespace:
+def _panel(name: str, conditions: Conditions, groups: Sequence[Group], up: Scale, marks: tuple[Mark, ...]) -> ConditionPanel:
     results = [result for result in conditions.results if result.condition.series == name]
     last = max(result.condition.strength or 0.0 for result in results)
     across = Scale(0.0, last or 1.0, _LEFT, WIDTH - _RIGHT)
     steps = [0.0, *(result.condition.strength or 0.0 for result in results)]
-    return SimpleNamespace(
+    return ConditionPanel(
         name=cut(name, _NAME),
         width=WIDTH,
         height=HEIGHT,
@@ -58,7 +82,7 @@ def _panel(name: str, conditions: Conditions, groups: Sequence[Group], up: Scale
 
 def _line(
     group_index: int, group: Group, conditions: Conditions, results: Sequence[ConditionResult], scales: tuple[Scale, Scale]
-) -> SimpleNamespace:
+) -> GroupLine:
     across, up = scales
     start = next((0.0, rate) for rate in conditions.baseline_by_group if rate.group == group)
     others = [(result.condition.strength or 0.0, cell.after) for result in results for cell in result.by_group if cell.after.group == group]
@@ -69,7 +93,7 @@ def _line(
     ]
     # Side by side: intervals of several groups at one strength would hide each other.
     places = [(x + 2.5 * group_index, up(value)) for x, value, _, _ in known]
-    return SimpleNamespace(
+    return GroupLine(
         dash=f"l{group_index}",
         path=polyline(places),
         dots=dots(places),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from audit.analyses.base.records import ConditionResult, Conditions
 from audit.records.base import Estimate
 from audit.results import Results
 from reports.analyses.conditions import words
-from reports.analyses.conditions.chart import compared_groups, line_legend, series_panels
+from reports.analyses.conditions.chart import ConditionPanel, compared_groups, line_legend, series_panels
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, change_track
 from reports.context import AuditContext
+from reports.section import AnalysisView
 from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.notes import sentence
@@ -21,36 +23,56 @@ from reports.tidy import AUDIT, Columns, TidyTable, tidy
 TITLE, PLACE = "The same images, other conditions", 15
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class ConditionsChart:
+    """The conditions of one question by one attribute."""
+
+    title: str
+    panels: tuple[ConditionPanel, ...]
+    legend: tuple[tuple[str, str], ...]
+    """Class of the style sheet, and group."""
+    alt: str
+    reading: str
+    slopes: TrackTable | None
+    """Before and after, of conditions that no panel shows."""
+    slopes_reading: str
+    table: Table
+    notes: tuple[str, ...]
+
+
+def view(context: AuditContext) -> AnalysisView[ConditionsChart] | None:
     """Return the conditions of an audit; None without any."""
     audit = context.audit
     if not audit.conditions:
         return None
-    return SimpleNamespace(
+    return AnalysisView(
         asked=words.what_was_asked(audit),
         result=words.result(audit),
-        charts=_read_once(list(map(_view, audit.conditions))),
+        charts=_read_once(tuple(map(_view, audit.conditions))),
         without=tuple(filter(None, map(words.unjudged, audit.conditions))),
         method=words.method(audit),
     )
 
 
-def _read_once(charts: list[SimpleNamespace]) -> tuple[SimpleNamespace, ...]:
-    """Return the charts, each way to read one beside the first that needs it."""
-    for name in ("reading", "slopes_reading"):
-        explained = [chart for chart in charts if getattr(chart, name)]
-        for chart in explained[1:]:
-            setattr(chart, name, "")
-    return tuple(charts)
+def _read_once(charts: Sequence[ConditionsChart]) -> tuple[ConditionsChart, ...]:
+    """Explain how to read a kind of chart only beside the first chart of that kind."""
+    first = next((chart for chart in charts if chart.reading), None)
+    first_slopes = next((chart for chart in charts if chart.slopes_reading), None)
+    return tuple(
+        replace(
+            chart,
+            reading=chart.reading if chart is first else "",
+            slopes_reading=chart.slopes_reading if chart is first_slopes else "",
+        )
+        for chart in charts
+    )
 
 
-def _view(conditions: Conditions) -> SimpleNamespace:
+def _view(conditions: Conditions) -> ConditionsChart:
     panels = series_panels(conditions)
     alone = [result for result in conditions.results if not result.condition.series or not panels]
-    hot = any(result.verdict == "signal" for result in conditions.results)
-    return SimpleNamespace(
+    return ConditionsChart(
         title=words.conditions_title(conditions),
-        hot=hot,
         panels=panels,
         legend=line_legend(conditions) if panels else (),
         alt=f"{words.conditions_title(conditions)}: {words.measured(conditions)} of each group at each strength; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.analyses.counterfactual_sets.record import CounterfactualSets, MemberPair
 from audit.results import Results
@@ -20,7 +20,28 @@ MOST_PAIRS = 6
 """Rows of the chart of directions that are open; the others are folded."""
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class CounterfactualSetsView:
+    """Answers that change with the person, and which way they shift."""
+
+    asked: str
+    result: str
+    reading: str
+    direction: str
+    """How to read the chart of shifts."""
+    changes: TrackTable | None
+    shifts: TrackTable | None
+    rest: TrackTable | None
+    """Further shifts."""
+    rest_title: str
+    harmless: Table | None
+    members: Table | None
+    """Sets of more than two members."""
+    without: tuple[str, ...]
+    method: str
+
+
+def view(context: AuditContext) -> CounterfactualSetsView | None:
     """Return the counterfactual sets of an audit; None without any."""
     with_sets = [sets for sets in context.audit.counterfactual_sets if sets.sets]
     if not context.audit.counterfactual_sets:
@@ -29,7 +50,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     ends = [end for _, pair in pairs for end in (pair.net.low, pair.net.high)]
     ticks = signed_ticks(ends) if ends else ()
     judged = any(sets.reason is None for sets in with_sets)
-    return SimpleNamespace(
+    return CounterfactualSetsView(
         asked=words.ASKED,
         result=words.sets_result(context.audit, context.results.settings),
         reading=words.READING if with_sets else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.analyses.few_shot.record import DrawnRate, FewShot, Shots
 from audit.results import Results
@@ -11,6 +11,7 @@ from reports.analyses.few_shot import words
 from reports.charts.forest import axis
 from reports.charts.tracks import TrackRow, TrackTable, range_track
 from reports.context import AuditContext
+from reports.section import AnalysisChart, AnalysisView
 from reports.text import phrases
 from reports.text.numbers import count, p_value, percent
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
@@ -19,13 +20,21 @@ TITLE, PLACE = "What a few examples teach", 17
 _TICKS = tuple(axis(0.0, 1.0))
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True, kw_only=True)
+class FewShotChart(AnalysisChart):
+    """The groups of one probe over the images it learned from."""
+
+    fewer: str
+    """Says which groups have fewer images than that."""
+
+
+def view(context: AuditContext) -> AnalysisView[FewShotChart] | None:
     """Return the few-shot probes of an audit; None without any."""
     few_shots = context.audit.few_shot
     if not few_shots:
         return None
     learned = [few_shot for few_shot in few_shots if few_shot.shots]
-    return SimpleNamespace(
+    return AnalysisView(
         asked=words.ASKED,
         result=words.few_shot_result(context.audit, context.results.settings),
         reading=words.READING,
@@ -43,10 +52,8 @@ def _folded(learned: Sequence[FewShot]) -> list[bool]:
     return [*(i > 0 for i in range(len(learned)))] if all(plain) else plain
 
 
-def _titled(few_shot: FewShot, folded: bool) -> SimpleNamespace:
-    return SimpleNamespace(
-        title=words.few_shot_title(few_shot), chart=_chart(few_shot), fewer=words.fewer_sentence(few_shot), folded=folded
-    )
+def _titled(few_shot: FewShot, folded: bool) -> FewShotChart:
+    return FewShotChart(title=words.few_shot_title(few_shot), chart=_chart(few_shot), fewer=words.fewer_sentence(few_shot), folded=folded)
 
 
 def _chart(few_shot: FewShot) -> TrackTable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 from audit.analyses.natural_shift.record import NaturalShift, ShiftedRate, ShiftResult
 from audit.records.base import Estimate
@@ -12,6 +11,7 @@ from reports.analyses.natural_shift import words
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, change_track
 from reports.context import AuditContext
+from reports.section import AnalysisView
 from reports.text import phrases
 from reports.text.numbers import NOT_ESTIMABLE, count, difference, p_value, percent
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
@@ -19,12 +19,12 @@ from reports.tidy import AUDIT, Columns, TidyTable, tidy
 TITLE, PLACE = "Images of other conditions", 14
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+def view(context: AuditContext) -> AnalysisView[TrackTable] | None:
     """Return the natural shifts of an audit; None without any."""
     audit = context.audit
     if not audit.natural_shifts:
         return None
-    return SimpleNamespace(
+    return AnalysisView(
         asked=words.what_is_asked(audit),
         result=words.result(audit),
         reading=words.READING,
@@ -34,7 +34,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
 
 
-def _chart(natural_shift: NaturalShift) -> SimpleNamespace:
+def _chart(natural_shift: NaturalShift) -> TrackTable:
     rates = [
         (result, rate) for result in natural_shift.results for rate in (result.overall, *result.by_group) if rate.difference is not None
     ]
@@ -50,8 +50,7 @@ def _chart(natural_shift: NaturalShift) -> SimpleNamespace:
     )
     rows = tuple(_row(result, rate, ticks, estimated=estimated) for result, rate in rates)
     scale = ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%")
-    title = words.shift_title(natural_shift)
-    return SimpleNamespace(title=title, table=TrackTable(title, "Group", scale, columns, rows, seen=False))
+    return TrackTable(words.shift_title(natural_shift), "Group", scale, columns, rows, seen=False)
 
 
 def _row(result: ShiftResult, rate: ShiftedRate, ticks: tuple[float, ...], *, estimated: bool) -> TrackRow:

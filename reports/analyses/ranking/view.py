@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.analyses.ranking.record import RankedQuery, Ranking
 from audit.results import Results
@@ -12,6 +12,7 @@ from reports.analyses.ranking import words
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, chance_track
 from reports.context import AuditContext
+from reports.section import AnalysisChart, AnalysisView
 from reports.table import Row, Table
 from reports.text.numbers import count, decimal, in_words, p_value, percent
 from reports.text.phrases import left_out_sentence
@@ -23,12 +24,23 @@ MOST_ROWS = 6
 _COLUMNS = ("Share of first k", "By chance", "MaxSkew (by chance)", "Adjusted p")
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True, kw_only=True)
+class RankingChart(AnalysisChart):
+    """The queries of one attribute."""
+
+    rest: TrackTable | None
+    rest_title: str
+    shares: Table
+    means: Table
+    notes: tuple[str, ...]
+
+
+def view(context: AuditContext) -> AnalysisView[RankingChart] | None:
     """Return the rankings of an audit; None without any."""
     rankings, settings = context.audit.rankings, context.results.settings
     if not rankings:
         return None
-    return SimpleNamespace(
+    return AnalysisView(
         asked=words.ASKED,
         result=words.ranking_result(context.audit, settings),
         reading=words.READING,
@@ -38,7 +50,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
 
 
-def _view(ranking: Ranking, settings: Settings) -> SimpleNamespace:
+def _view(ranking: Ranking, settings: Settings) -> RankingChart:
     """Return the chart of one attribute; folded where no query is beyond chance."""
     ordered = sorted(ranking.queries, key=lambda query: (query.p_adjusted, -abs(query.standard_errors)))
     signals = [query for query in ordered if query.verdict == "signal"]
@@ -51,7 +63,7 @@ def _view(ranking: Ranking, settings: Settings) -> SimpleNamespace:
         rows = tuple(_row(ranking, query, ticks) for query in queries)
         return TrackTable(heading, "Query, group", ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%"), _COLUMNS, rows)
 
-    return SimpleNamespace(
+    return RankingChart(
         title=title,
         folded=not signals,
         chart=chart(shown, caption),

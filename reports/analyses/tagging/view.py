@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.analyses.tagging.record import TaggedLabel, Tagging
 from audit.results import Results
@@ -12,6 +12,7 @@ from reports.analyses.tagging import words
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import BARS_HEIGHT, TrackRow, TrackTable, bars_track
 from reports.context import AuditContext
+from reports.section import AnalysisChart, AnalysisView
 from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.numbers import count, number, p_value, percent, span
@@ -24,12 +25,22 @@ MOST_LABELS = 20
 _COLUMNS = ("Most often", "Least often", "Difference, points", "Adjusted p")
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True, kw_only=True)
+class TaggingChart(AnalysisChart):
+    """The labels of one attribute at one threshold."""
+
+    notes: tuple[str, ...]
+    shares: Table
+    sweep: Table | None
+    """Other thresholds."""
+
+
+def view(context: AuditContext) -> AnalysisView[TaggingChart] | None:
     """Return the labels of an audit; None without any."""
     taggings, settings = context.audit.taggings, context.results.settings
     if not taggings:
         return None
-    return SimpleNamespace(
+    return AnalysisView(
         asked=words.asked_sentence(taggings),
         result=words.tagging_result(context.audit, settings),
         reading=words.READING,
@@ -42,14 +53,14 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
 
 
-def _view(tagging: Tagging, settings: Settings, *, first: bool) -> SimpleNamespace:
+def _view(tagging: Tagging, settings: Settings, *, first: bool) -> TaggingChart:
     """Return the chart of one attribute at one threshold; folded where nothing is beyond chance, and for further thresholds."""
     signals = [label for label in tagging.labels if label.verdict == "signal"]
     shown = _arranged(tagging, (signals or tagging.labels)[:MOST_LABELS])
-    return SimpleNamespace(
+    return TaggingChart(
         title=words.tagging_title(tagging),
         folded=not (signals and first),
-        found=count(len(signals)) if signals else "none",
+        beyond_chance=count(len(signals)) if signals else "none",
         chart=_chart(tagging, shown),
         notes=tuple(filter(None, (words.average_sentence(tagging), left_out_sentence(tagging.left_out, settings)))),
         shares=_shares(tagging, shown),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.analyses.text_association.record import TextAssociation
 from audit.results import Results
@@ -17,7 +17,18 @@ TITLE, PLACE = "Which texts are near to which words", 25
 _COLUMNS = ("d", "Neutral texts", "p, dealt otherwise", "p, neutral texts", "Adjusted p")
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class TextAssociationView:
+    """Which texts are near to which words."""
+
+    asked: str
+    result: str
+    reading: str
+    chart: TrackTable
+    method: str
+
+
+def view(context: AuditContext) -> TextAssociationView | None:
     """Return the text associations of an audit; None without any."""
     associations = context.audit.text_associations
     if not associations:
@@ -31,7 +42,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     rows = tuple(_row(association, ticks) for association in associations)
     scale = (decimal(ticks[0], 1), decimal(ticks[-1], 1))
     caption = "Sets of texts compared, and the words: a positive d says that the first set is nearer to the first words."
-    return SimpleNamespace(
+    return TextAssociationView(
         asked=words.ASKED,
         result=words.text_result(context.audit, context.results.settings),
         reading=words.READING,

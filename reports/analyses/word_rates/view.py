@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.analyses.word_rates.record import WordRate, WordRates
 from audit.results import Results
@@ -12,6 +12,7 @@ from reports.analyses.word_rates import words
 from reports.charts.forest import axis, tick_texts
 from reports.charts.tracks import TrackRow, TrackTable, chance_track
 from reports.context import AuditContext
+from reports.section import AnalysisChart, AnalysisView
 from reports.table import Row, Table
 from reports.text import phrases
 from reports.text.numbers import count, in_words, p_value
@@ -26,12 +27,23 @@ MOST_FOLDED = 20
 _COLUMNS = ("Its texts", "By chance", "Difference from the others", "Adjusted p")
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True, kw_only=True)
+class WordRatesChart(AnalysisChart):
+    """The words of one prompt by one attribute."""
+
+    rest: TrackTable | None
+    rest_title: str
+    traits: Table
+    left_out: str
+    """Says which groups are not shown."""
+
+
+def view(context: AuditContext) -> AnalysisView[WordRatesChart] | None:
     """Return the word rates of an audit; None without any."""
     all_rates, settings = context.audit.word_rates, context.results.settings
     if not all_rates:
         return None
-    return SimpleNamespace(
+    return AnalysisView(
         asked=words.asked_sentences(context.audit),
         result=words.word_result(context.audit, settings),
         reading=words.READING,
@@ -41,7 +53,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
 
 
-def _view(word_rates: WordRates, settings: Settings) -> SimpleNamespace:
+def _view(word_rates: WordRates, settings: Settings) -> WordRatesChart:
     """Return the chart of one prompt and attribute; folded where nothing is beyond chance."""
     ordered = sorted(word_rates.rates, key=lambda rate: (rate.p_adjusted, rate.p, -abs(rate.difference), rate.word))
     # Empty texts and refusals have a table of their own; here only what is beyond chance.
@@ -56,7 +68,7 @@ def _view(word_rates: WordRates, settings: Settings) -> SimpleNamespace:
         ends = ("0\u00a0%", f"{tick_texts(ticks)[-1]}\u00a0%")
         return TrackTable(heading, "Word, group", ends, _COLUMNS, tuple(_row(word_rates, rate, ticks) for rate in rates))
 
-    return SimpleNamespace(
+    return WordRatesChart(
         title=title,
         folded=not any(rate.verdict == "signal" for rate in word_rates.rates),
         chart=chart(shown, words.rates_caption(word_rates)),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.records.finding import Rate
 from audit.records.inputs import EndpointRecord
+from audit.types import Note
 from reports.context import AuditContext
 from reports.table import Row, Table
 from reports.text import phrases
@@ -16,21 +17,33 @@ from reports.text.numbers import count, p_value, percent
 MOST_GROUPS = 12
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
-    """Return what the section prints; None where the model was loaded."""
+@dataclass(frozen=True)
+class EndpointView:
+    """What was sent to an endpoint, and what came back."""
+
+    sent: str
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[Note, ...]
+    versions: Table
+    by_group: Table | None
+    remark: str
+    changes: Table | None
+    """Answers by version, where the model changed during the audit."""
+
+
+def view(context: AuditContext) -> EndpointView | None:
+    """Return the endpoint of an audit; None where the model was loaded."""
     endpoint = context.audit.endpoint
     if endpoint is None:
         return None
-    several = len(endpoint.versions) > 1
-    return SimpleNamespace(
+    return EndpointView(
         sent=words.sent_sentence(endpoint),
         facts=tuple(words.endpoint_facts(endpoint)),
         notes=endpoint.notes,
         versions=_versions(endpoint),
         by_group=_by_group(context, words.ways(endpoint)),
         remark=words.remark(endpoint),
-        changed=several,
-        changes=_changes(endpoint) if several else None,
+        changes=_changes(endpoint) if len(endpoint.versions) > 1 else None,
     )
 
 

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import SimpleNamespace
+from dataclasses import dataclass
+from typing import TypeVar
 
 from audit.results import AuditResult, Results
 from reports.text.detail import scope
 from reports.text.sentences import NOT_A_CERTIFICATE
 
+T = TypeVar("T")
 
-def view(results: Results) -> SimpleNamespace | None:
+
+@dataclass(frozen=True)
+class Limits:
+    """What the audits of a page cannot tell."""
+
+    not_tested: tuple[str, ...]
+    limits: tuple[str, ...]
+    data: tuple[str, ...]
+    cards: tuple[str, ...]
+    """What the checkpoint says of its training; of several audits the appendix says it, with the model."""
+
+
+def view(results: Results) -> Limits | None:
     """Return the lists of all audits, each entry once."""
     audits = results.audits
     if not audits:
         return None
-    return SimpleNamespace(
+    return Limits(
         not_tested=_once(entry for audit in audits for entry in audit.probe.not_tested),
         limits=(*_once(entry for audit in audits for entry in audit.probe.limits), NOT_A_CERTIFICATE),
         data=_once(line for audit in audits for line in scope.data_lines(audit)),
-        # Of several audits the appendix has them, with the model.
         cards=_once(card for audit in audits if len(audits) == 1 and (card := _card(audit))),
     )
 
@@ -28,8 +41,8 @@ def _card(audit: AuditResult) -> str:
     return audit.model.data_card or ""
 
 
-def _once(entries: Iterable[object]) -> tuple[object, ...]:
-    seen: list[object] = []
+def _once(entries: Iterable[T]) -> tuple[T, ...]:
+    seen: list[T] = []
     for entry in entries:
         if entry not in seen:
             seen.append(entry)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
-from types import SimpleNamespace
 
 from audit.naming import natural_order
 from audit.records.inputs import RowTexts, TextSet
@@ -16,15 +16,42 @@ from reports.table import Columns, Table, headers, table_rows
 from reports.text.what_if import NAMES
 
 
-def view(context: AuditContext) -> SimpleNamespace:
+@dataclass(frozen=True)
+class MeasurementPrompts:
+    """The prompts of a measurement, and how often each answer was given."""
+
+    key: str
+    record: MeasurementRecord
+    prompts: tuple[tuple[str, tuple[str, ...], str], ...]
+    """Label, its prompts, and the answer it stands for."""
+    has_prompts: bool
+    """False where labels were not put as prompts: answers read from a file, options of a question."""
+    outcomes: tuple[tuple[str, tuple[str, ...]], ...]
+    examples: Table | None
+    answers: Sequence[tuple[str, int]]
+    same_as: str
+    """The key of an earlier measurement with the same prompts; empty for none."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Every text that the model of an audit received."""
+
+    measurements: tuple[MeasurementPrompts, ...]
+    texts: tuple[str, ...]
+    texts_as: str
+    """The key of an earlier audit with the same texts; empty for none."""
+    sets: Table
+
+
+def view(context: AuditContext) -> Prompts:
     """Return the measurements of an audit, and every text that its model was given; prompts are printed once a page."""
     audit = context.audit
     measurements = tuple(_view(f"{context.key}-m{i}", record, context.results) for i, record in enumerate(audit.measurements, 1))
     first = next(f"a{i}" for i, other in enumerate(context.results.audits, 1) if _texts(other) == _texts(audit))
-    return SimpleNamespace(
+    return Prompts(
         measurements=measurements,
         texts=audit.texts,
-        # The key of an earlier audit whose texts are the same; empty for none.
         texts_as="" if first == context.key else first,
         sets=Table("Sets of texts", "Texts by what was asked with them", headers(_SETS), table_rows(_SETS, audit.text_sets)),
     )
@@ -64,8 +91,7 @@ def _examples(texts: RowTexts) -> Columns[Group]:
     return (*question, *((label, itemgetter(column)) for column, label in enumerate(texts.labels, 1)))
 
 
-def _view(key: str, record: MeasurementRecord, results: Results) -> SimpleNamespace:
-    """Return the prompts of a measurement, and the key of an earlier one whose prompts are the same (empty for none)."""
+def _view(key: str, record: MeasurementRecord, results: Results) -> MeasurementPrompts:
     first = next(
         f"a{i}-m{j}"
         for i, audit in enumerate(results.audits, 1)
@@ -73,12 +99,10 @@ def _view(key: str, record: MeasurementRecord, results: Results) -> SimpleNamesp
         if _asked(other) == _asked(record)
     )
     by_count = sorted(natural_order(record.answer_counts), key=lambda answer: -record.answer_counts[answer])
-    return SimpleNamespace(
+    return MeasurementPrompts(
         key=key,
         record=record,
-        # Label, its prompts, and the answer it stands for.
         prompts=tuple((label, record.prompts[label], record.answers.get(label, label)) for label in record.labels),
-        # False where labels were not given as prompts: answers read from a file, options of a question.
         has_prompts=any(record.prompts.values()),
         outcomes=tuple((outcome, record.outcomes[outcome]) for outcome in natural_order(record.outcomes)),
         examples=None

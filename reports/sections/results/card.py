@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from audit.records.finding import Contrast, Rate, TruthShare
 from audit.results import Finding
 from audit.types import Group
-from reports.charts.grids import heat_map
-from reports.charts.groups import LABELLED, groups_chart
+from reports.charts.grids import HeatMap, heat_map
+from reports.charts.groups import LABELLED, GroupsChart, groups_chart
 from reports.context import AuditContext, PlacedFinding
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import phrases, sentences
@@ -35,16 +35,37 @@ _PAIRS: Columns[Contrast] = (
 )
 
 
-def card_of(placed: PlacedFinding, context: AuditContext) -> SimpleNamespace:
+@dataclass(frozen=True)
+class Card:
+    """A finding in detail."""
+
+    placed: PlacedFinding
+    finding: Finding
+    title: str
+    said: Sequence[str]
+    outside: Sequence[str]
+    """Sentences on the groups that are not compared."""
+    chart: GroupsChart | None
+    numbers: Sequence[tuple[str, str]]
+    facts: Sequence[tuple[str, str]]
+    groups: Table | None
+    heat: HeatMap | None
+    pairs: Table | None
+    shrunk: str
+    prompts: str
+    """Anchor of the prompts; empty where they are not known."""
+
+
+def card_of(placed: PlacedFinding, context: AuditContext) -> Card:
     """Return the card of a finding."""
     finding, settings = placed.finding, context.results.settings
-    return SimpleNamespace(
+    return Card(
         placed=placed,
         finding=finding,
         title=found.found_title(finding, context.audit),
         said=explanation(finding, context.audit, settings),
         outside=not_compared(finding.by_group),
-        chart=_chart(placed),
+        chart=_chart(finding),
         numbers=found.three_numbers(finding, settings),
         facts=_facts(finding),
         groups=_groups(placed) if finding.by_group else None,
@@ -69,11 +90,9 @@ def _prompts(placed: PlacedFinding, context: AuditContext) -> str:
     return f"{context.key}-m{names.index(name) + 1}-prompts" if name in names else ""
 
 
-def _chart(placed: PlacedFinding) -> SimpleNamespace | None:
+def _chart(finding: Finding) -> GroupsChart | None:
     """Return the rate of every compared group, in colour where a difference was found; the first screen says how to read it."""
-    finding = placed.finding
-    marks = groups_chart(finding, affected(finding) if finding.verdict in ("disparity", "signal") else ())
-    return SimpleNamespace(marks=marks, caption=f"{placed.title}: rate and interval of each compared group") if marks else None
+    return groups_chart(finding, affected(finding) if finding.verdict in ("disparity", "signal") else ())
 
 
 def _groups(placed: PlacedFinding) -> Table:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from reports.context import AuditContext, PlacedFinding
-from reports.sections.results.card import card_of
+from reports.sections.results.card import Card, card_of
 from reports.text.order import strongest_signals
 
 MOST_OPEN, MOST_ROWS, MOST_FOLDED = 2, 16, 4
@@ -14,7 +14,17 @@ MOST_OPEN, MOST_ROWS, MOST_FOLDED = 2, 16, 4
 stays within four screens."""
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class Details:
+    """The cards of an audit."""
+
+    cards: Sequence[tuple[Card, bool]]
+    """A card, and whether it is open."""
+    further: Sequence[Card]
+    """Collapsed together."""
+
+
+def view(context: AuditContext) -> Details | None:
     """Return the cards of an audit, each with whether it is open; many folded ones together. The strongest signals come last.
 
     The leading finding is folded too: the answer has its sentence, its chart and its numbers.
@@ -33,7 +43,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
     rest = [finding for finding in rest if finding not in opened]
     few = len(rest) <= MOST_FOLDED
-    return SimpleNamespace(
+    return Details(
         cards=[(card_of(finding, context), finding in opened) for finding in (*first, *(rest if few else ()))],
         further=[] if few else [card_of(finding, context) for finding in rest],
     )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 from reports.context import AuditContext
-from reports.text.gates import gate_rows
+from reports.text.gates import GateRow, gate_rows
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+def view(context: AuditContext) -> tuple[GateRow, ...] | None:
     """Return the gates that were put to this audit; None without any."""
-    rows = gate_rows(context.results, context.audit)
-    return SimpleNamespace(rows=rows) if rows else None
+    return gate_rows(context.results, context.audit) or None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from audit.records.finding import PairedFinding
 from reports.charts.tracks import TrackRow, TrackTable, difference_track, signed_ends, signed_ticks
@@ -18,7 +19,20 @@ def _columns(event: str) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class Pairs:
+    """The counterfactual pairs of an audit."""
+
+    tables: Sequence[TrackTable]
+    right: bool
+    """Whether some pairs count right answers."""
+    given: bool
+    """Whether some pairs count how often an outcome is given."""
+    unit: str
+    """Sampling unit."""
+
+
+def view(context: AuditContext) -> Pairs | None:
     """Return the pairs that the probe has."""
     paired = context.audit.paired
     if not paired:
@@ -34,7 +48,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
         if rows
     ]
     units = dict.fromkeys(phrases.attributes([pair.cluster_attribute]) for pair in paired)
-    return SimpleNamespace(tables=tables, right=bool(right), given=bool(selected), unit=" or ".join(units))
+    return Pairs(tables, bool(right), bool(selected), " or ".join(units))
 
 
 def _row(pair: PairedFinding, ticks: tuple[float, ...]) -> TrackRow:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from types import SimpleNamespace
+from dataclasses import dataclass, replace
 
 from audit.records.comparison import SCHEMA_VERSION, Comparisons, Side
 from audit.results import Results
@@ -17,15 +16,32 @@ MOST_DRAWN = 4
 """Changes of a comparison that are drawn, of those whose gap changed: `audit.compare` draws every question."""
 
 
-def view(results: Results) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class ModelComparison:
+    """One model against the first, under one probe."""
+
+    context: ComparisonContext
+    rows: Sequence[PlacedChange]
+    details: Sequence[details.ChangeCard]
+
+
+@dataclass(frozen=True)
+class PairedModelsView:
+    """Every model of a run against the first."""
+
+    shown: Sequence[ModelComparison]
+    family: int
+    """Changes that the verdicts are corrected for."""
+    notes: tuple[str, ...]
+
+
+def view(results: Results) -> PairedModelsView | None:
     """Return each comparison with its table, and charts of what changed; None where nothing was compared."""
     paired = results.paired_models
     if paired is None:
         return None
-    return SimpleNamespace(
-        shown=[_shown(context) for context in comparison_contexts(_comparisons(results))], family=paired.family,
-        notes=tuple(map(sentence, paired.notes)),
-    )  # fmt: skip
+    shown = [_shown(context) for context in comparison_contexts(_comparisons(results))]
+    return PairedModelsView(shown, paired.family, tuple(map(sentence, paired.notes)))
 
 
 def _comparisons(results: Results) -> Comparisons:
@@ -46,12 +62,12 @@ def _side(name: str, results: Results) -> Side:
     return Side(name, own[0].model, "", "", results.timing.created, {audit.probe.name: audit.verdict for audit in own})
 
 
-def _shown(context: ComparisonContext) -> SimpleNamespace:
+def _shown(context: ComparisonContext) -> ModelComparison:
     drawn = [placed for placed in context.primary if placed.change.direction][:MOST_DRAWN]
     primary = details.view(replace(context, changes=tuple(drawn))).primary
     # p-values and what else there is stand in the tables.
-    shown = [SimpleNamespace(**vars(detail) | {"facts": (), "reason": headline(detail.placed.change, p=False)}) for detail in primary]
-    return SimpleNamespace(context=context, rows=_linked(context.primary, drawn), details=shown)
+    shown = [replace(card, facts=(), reason=headline(card.placed.change, p=False)) for card in primary]
+    return ModelComparison(context, _linked(context.primary, drawn), shown)
 
 
 def _linked(rows: Sequence[PlacedChange], drawn: Sequence[PlacedChange]) -> list[PlacedChange]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.evidence.prompt_sensitivity import SpecificationCurve, SpecificationPoint
 from reports.charts.grids import in_order
@@ -15,16 +15,25 @@ MOST_POINTS, ENDS = 30, 10
 """Of more prompt templates the smallest and the largest differences are shown, and the default; results.json has all."""
 
 
-def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
+@dataclass(frozen=True)
+class CurveView:
+    """A specification curve; where nothing can be estimated, its prompt templates are named and there is no table."""
+
+    key: str
+    curve: SpecificationCurve
+    points: tuple[SpecificationPoint, ...]
+    table: TrackTable | None
+
+
+def view(context: AuditContext) -> tuple[CurveView, ...] | None:
     """Return the curves of an audit."""
     return tuple(_view(f"{context.key}-s{i}", curve) for i, curve in enumerate(context.audit.specifications, 1)) or None
 
 
-def _view(key: str, curve: SpecificationCurve) -> SimpleNamespace:
-    """Return a curve; where nothing was estimable, its prompt templates are named and there is no table."""
+def _view(key: str, curve: SpecificationCurve) -> CurveView:
     points = in_order(curve)
     estimable = any(point.difference is not None for point in points)
-    return SimpleNamespace(key=key, curve=curve, points=points, table=_table(curve, points) if estimable else None)
+    return CurveView(key, curve, points, _table(curve, points) if estimable else None)
 
 
 def _table(curve: SpecificationCurve, points: tuple[SpecificationPoint, ...]) -> TrackTable:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from audit.records.finding import Rate
-from audit.types import PublishedRow
+from audit.types import PublishedRow, PublishedTable
 from reports.context import AuditContext
 
+Cells = tuple[str, tuple[float | None, ...], Sequence[Rate | None]]
+"""Of a row: label, published cells and, where the audit asks the same question, its rates."""
 
-def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
-    """Return the tables of the probe: label, published cells and, where we asked the same, our rates."""
+
+@dataclass(frozen=True)
+class PublishedView:
+    """A published table beside the rates of the audit."""
+
+    table: PublishedTable
+    rows: Sequence[Cells]
+
+
+def view(context: AuditContext) -> tuple[PublishedView, ...] | None:
+    """Return the published tables of the probe."""
     cells = {(finding.finding.id, cell.group): cell for finding in context.findings for cell in finding.finding.by_group}
 
-    def row(published: PublishedRow) -> tuple[str, tuple[float | None, ...], list[Rate | None]]:
+    def row(published: PublishedRow) -> Cells:
         return published.label, published.published, [cells.get((cell.finding, cell.group)) if cell else None for cell in published.ours]
 
-    return tuple(SimpleNamespace(table=table, rows=list(map(row, table.rows))) for table in context.audit.published) or None
+    return tuple(PublishedView(table, list(map(row, table.rows))) for table in context.audit.published) or None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.results import Finding
 from audit.types import Group
 from reports.charts.forest import Scale
-from reports.charts.gaps import gap_marks, gaps_axis
+from reports.charts.gaps import GapMark, gap_marks, gaps_axis
 from reports.context import AuditContext, PlacedFinding
 from reports.text import phrases
 from reports.text.evidence import shift_tag
@@ -17,14 +17,49 @@ from reports.text.order import reversed_at_equal
 from reports.text.reasons import undecided_tag
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class GapEnd:
+    """One end of a gap; the affected group is bold."""
+
+    group: str
+    rate: str
+    worse: bool
+
+
+@dataclass(frozen=True)
+class QuestionRow:
+    """A question that can be estimated."""
+
+    key: str
+    finding: Finding
+    question: str
+    tags: tuple[str, ...]
+    gap: str
+    interval: str
+    marks: GapMark | None
+    ends: tuple[GapEnd, ...]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """All pre-specified questions."""
+
+    rows: tuple[QuestionRow, ...]
+    rest: tuple[tuple[str, str], ...]
+    """Why some questions cannot be estimated, and the names of the first few."""
+    ticks: tuple[tuple[str, str], ...]
+    caption: str
+    title: str
+
+
+def view(context: AuditContext) -> Questions | None:
     """Return the questions; None where nothing was planned."""
     if not context.primary:
         return None
     settings, judged = context.results.settings, [finding for finding in context.primary if captions.is_judged(finding.finding)]
     findings = [finding.finding for finding in judged]
     scale, ticks = gaps_axis(findings)
-    return SimpleNamespace(
+    return Questions(
         rows=tuple(_row(finding, context, scale) for finding in judged),
         rest=_rest(context),
         ticks=ticks,
@@ -33,11 +68,11 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
 
 
-def _row(placed: PlacedFinding, context: AuditContext, scale: Scale) -> SimpleNamespace:
+def _row(placed: PlacedFinding, context: AuditContext, scale: Scale) -> QuestionRow:
     finding, pair = placed.finding, phrases.leading_pair(placed.finding)
     value, interval = phrases.gap_and_interval(finding)
     undecided = undecided_tag(finding, context.audit, context.results.settings)
-    return SimpleNamespace(
+    return QuestionRow(
         key=placed.key,
         finding=finding,
         question=question(finding, context.audit),
@@ -49,11 +84,11 @@ def _row(placed: PlacedFinding, context: AuditContext, scale: Scale) -> SimpleNa
     )
 
 
-def _end(finding: Finding, levels: Group) -> SimpleNamespace:
+def _end(finding: Finding, levels: Group) -> GapEnd:
     """Return one end of a gap; the affected group is bold, none where no side is worse or another attribute turns the order."""
     one_sided = finding.better != "neither" and not finding.diffuse and finding.verdict == "disparity" and not reversed_at_equal(finding)
     worse = one_sided and levels in affected(finding)
-    return SimpleNamespace(group=phrases.group(levels), rate=phrases.cell_value(phrases.rate_of(finding, levels)), worse=worse)
+    return GapEnd(phrases.group(levels), phrases.cell_value(phrases.rate_of(finding, levels)), worse)
 
 
 def _rest(context: AuditContext) -> tuple[tuple[str, str], ...]:

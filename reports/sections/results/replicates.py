@@ -3,32 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.records.base import Estimate
 from audit.records.replicates import ReplicatedGap, Replicates
 from audit.results import Results
-from reports.charts.forest import replicates_forest
+from reports.charts.forest import Forest, replicates_forest
 from reports.text import phrases, replicates
 
 MOST_DRAWN = 12
 """Questions of a chart; the table has all."""
 
 
-def view(results: Results) -> SimpleNamespace | None:
-    """Return a table for each probe whose audits are of replicates."""
-    return SimpleNamespace(parts=[_part(replicate, results) for replicate in results.replicates]) if results.replicates else None
+@dataclass(frozen=True)
+class ReplicatesChart:
+    """The gaps of the replicates."""
+
+    forest: Forest
+    alt: str
 
 
-def _part(replicate: Replicates, results: Results) -> SimpleNamespace:
+@dataclass(frozen=True)
+class ReplicatedRow:
+    """The gap of one question over the replicates."""
+
+    title: str
+    gaps: str
+    deviation: str
+    mean: str
+    lowest: str
+    highest: str
+    turned: str
+    """In how many replicates the order of the two groups is the other way round."""
+    verdicts: str
+
+
+@dataclass(frozen=True)
+class ReplicatesView:
+    """What the replicates of one model say together under one probe."""
+
+    probe: str
+    lead: str
+    rows: Sequence[ReplicatedRow]
+    figure: ReplicatesChart | None
+
+
+def view(results: Results) -> tuple[ReplicatesView, ...] | None:
+    """Return one part per probe whose audits are of replicates."""
+    return tuple(_part(replicate, results) for replicate in results.replicates) or None
+
+
+def _part(replicate: Replicates, results: Results) -> ReplicatesView:
     questions = replicates.ordered(replicate, results)
     rows = [_row(question, title) for question, title in questions]
-    return SimpleNamespace(
-        probe=replicate.probe, lead=replicates.introduction(replicate, results), rows=rows, figure=_figure(questions, results)
-    )
+    return ReplicatesView(replicate.probe, replicates.introduction(replicate, results), rows, _figure(questions, results))
 
 
-def _figure(questions: Sequence[tuple[ReplicatedGap, str]], results: Results) -> SimpleNamespace | None:
+def _figure(questions: Sequence[tuple[ReplicatedGap, str]], results: Results) -> ReplicatesChart | None:
     """Return the chart of the questions, and in words what it shows; None where no gap can be estimated."""
     marks: list[tuple[str, Estimate, list[float]]] = []
     descriptions: list[str] = []
@@ -37,12 +68,12 @@ def _figure(questions: Sequence[tuple[ReplicatedGap, str]], results: Results) ->
             mean, known = question.mean, [gap for gap in question.gaps if gap is not None]
             marks.append((title, Estimate(mean.value, mean.low, mean.high), known))
             descriptions.append(f"{title}: {phrases.size(mean)}, replicates {replicates.gaps_text(question)}")
-    return SimpleNamespace(forest=replicates_forest(marks, results.settings.tolerance), alt="; ".join(descriptions)) if marks else None
+    return ReplicatesChart(replicates_forest(marks, results.settings.tolerance), "; ".join(descriptions)) if marks else None
 
 
-def _row(question: ReplicatedGap, title: str) -> SimpleNamespace:
+def _row(question: ReplicatedGap, title: str) -> ReplicatedRow:
     mean = question.mean
-    return SimpleNamespace(
+    return ReplicatedRow(
         title=title,
         gaps=replicates.gaps_text(question),
         deviation=replicates.deviation_text(question),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from reports.context import AuditContext
 from reports.text import sentences
@@ -10,7 +11,25 @@ from reports.text.headline import left_out_by_rule, signal_sentence
 from reports.text.order import strongest_signals
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class SignalLine:
+    """A signal, with a link to its card."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What nobody planned."""
+
+    title: str
+    intro: str
+    signals: tuple[SignalLine, ...]
+    left_out: Sequence[str]
+
+
+def view(context: AuditContext) -> Signals | None:
     """Return at most three signals, and what was left out; None where neither is."""
     audit, settings = context.audit, context.results.settings
     signals = strongest_signals(audit.findings)
@@ -18,9 +37,9 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     left_out = left_out_by_rule(audit)
     if not context.exploratory and not left_out:
         return None
-    return SimpleNamespace(
+    return Signals(
         title="Not planned, but visible" if signals else "Not planned",
         intro=sentences.signals_sentence(audit) or sentences.no_signal_sentence(audit),
-        signals=tuple(SimpleNamespace(key=signal.key, text=signal_sentence(signal.finding, audit, settings)) for signal in placed),
+        signals=tuple(SignalLine(signal.key, signal_sentence(signal.finding, audit, settings)) for signal in placed),
         left_out=left_out,
     )

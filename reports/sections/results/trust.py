@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from reports.context import AuditContext
-from reports.text.detail.trust import trust_lines
+from reports.text.detail.trust import TrustLine, trust_lines
 from reports.text.notes import sentence
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class Trust:
+    """What could overturn a verdict, and what the data of the audit warn of."""
+
+    lines: Sequence[TrustLine]
+    warnings: tuple[str, ...]
+
+
+def view(context: AuditContext) -> Trust | None:
     """Return the lines of an audit, and what its own data warn of."""
     lines, warnings = trust_lines(context.audit, context.results), tuple(map(sentence, context.audit.warnings))
-    return SimpleNamespace(lines=lines, warnings=warnings) if lines or warnings else None
+    return Trust(lines, warnings) if lines or warnings else None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from types import SimpleNamespace
+from dataclasses import dataclass, replace
 
 from audit.records.what_if import Frontier, WhatIf, WhatIfs
 from reports.charts.forest import axis, tick_texts
@@ -19,19 +18,62 @@ Column = tuple[str, str, Callable[[WhatIf], str]]
 """Head, class of the style sheet, text of a setting."""
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class TriedSetting:
+    """One setting of one method."""
+
+    method: str
+    setting: str
+    default: bool
+    cells: tuple[tuple[str, str], ...]
+    """Class of the style sheet, and text."""
+    by_group: tuple[str, ...]
+    """Rates before and after, and the share of the answers that changed."""
+
+
+@dataclass(frozen=True)
+class WhatIfQuestion:
+    """A question with every setting that was tried."""
+
+    key: str
+    title: str
+    summary: str
+    caveats: Sequence[str]
+    chart: TrackTable | None
+    columns: tuple[str, ...]
+    unmodified: tuple[str, ...]
+    rows: tuple[TriedSetting, ...]
+    groups: tuple[str, ...]
+    methods: tuple[tuple[str, str], ...]
+    """Name, and what it is."""
+    refused: Sequence[str]
+    has_ndcg: bool
+    legal: bool
+    """Whether a method may be unlawful."""
+
+
+@dataclass(frozen=True)
+class WhatIfsView:
+    """All what-ifs of an audit."""
+
+    questions: tuple[WhatIfQuestion, ...]
+    units: str
+    draws: str
+
+
+def view(context: AuditContext) -> WhatIfsView | None:
     """Return every question that was asked."""
     what_ifs = context.audit.what_ifs
     if not what_ifs:
         return None
     questions = tuple(_question(f"{context.key}-w{i}", question) for i, question in enumerate(what_ifs, 1))
-    return SimpleNamespace(questions=questions, units=text.units_sentence(what_ifs), draws=count(what_ifs[0].draws))
+    return WhatIfsView(questions, text.units_sentence(what_ifs), count(what_ifs[0].draws))
 
 
-def _question(key: str, question: WhatIfs) -> SimpleNamespace:
+def _question(key: str, question: WhatIfs) -> WhatIfQuestion:
     tried = [point.what_if for point in question.target.points] if question.target else []
     columns = _columns(question, tried)
-    return SimpleNamespace(
+    return WhatIfQuestion(
         key=key,
         title=sentence(question.question),
         summary=text.summary(question, tried),
@@ -41,10 +83,8 @@ def _question(key: str, question: WhatIfs) -> SimpleNamespace:
         unmodified=_unmodified(columns, tried[0]) if tried else (),
         rows=tuple(_row(what_if, columns) for what_if in tried),
         groups=tuple(phrases.group(cell.group) for cell in tried[0].by_group) if tried else (),
-        # Name, and what it is.
         methods=tuple(text.NAMES.get(method, (method, "")) for method in dict.fromkeys(what_if.method for what_if in tried)),
         refused=text.refused_sentences(question.refused),
-        cost=sentence(question.cost),
         has_ndcg=any(what_if.ndcg for what_if in tried[:1]),
         legal=any("unlawful" in sentence(need) for what_if in tried for need in what_if.needs),
     )
@@ -110,13 +150,12 @@ def _unmodified(columns: Sequence[Column], first: WhatIf) -> tuple[str, ...]:
     return tuple(known.get(name, "") for name, _, _ in columns)
 
 
-def _row(what_if: WhatIf, columns: Sequence[Column]) -> SimpleNamespace:
-    return SimpleNamespace(
+def _row(what_if: WhatIf, columns: Sequence[Column]) -> TriedSetting:
+    return TriedSetting(
         method=text.NAMES.get(what_if.method, (what_if.method, ""))[0],
         setting=what_if.setting,
         default=what_if.default,
         cells=tuple((kind, cell(what_if)) for _, kind, cell in columns),
-        # Before and after, and the share of the answers that changed.
         by_group=tuple(f"{number(cell.before, 1)} → {number(cell.after, 1)} ({percent(cell.moved)})" for cell in what_if.by_group),
     )
 

@@ -29,8 +29,7 @@ def predictions(wrong):
     return Predictions(("x", "y"), ("x", "y"), np.empty((0, 2)), np.where(bad, "y", "x"), np.full(104, "x"), table, np.empty(0))
 
 
-@pytest.fixture(scope="module")
-def found():
+def noisy():
     asked = ConditionsAsked("Who is lost in noise?", "images", "thing", ("thing",))
     under = [
         (Condition("unchanged"), predictions((6, 4, 1))),
@@ -41,6 +40,11 @@ def found():
     return judged_together(
         [conditions_record(asked, under, {"thing": ("boat", "tree <i>", "thin")}, Settings(draws=199))], 0.05, limited=False
     )
+
+
+@pytest.fixture(scope="module")
+def found():
+    return noisy()
 
 
 def report(found):

@@ -200,8 +200,8 @@ def test_a_dumbbell_runs_from_before_to_after(facts):
     # Three groups, so three links; a starts at 100 %, the right edge, and ends at 97.5 %; b starts at 50 %, half way.
     links = re.findall(r"M(\d+) \d+H(\d+)", figure.links)
     assert len(links) == 3
-    assert int(links[1][0]) == (int(figure.left) + int(figure.right)) / 2
-    assert links[0][0] == figure.right
+    assert int(links[1][0]) == (int(figure.frame.left) + int(figure.frame.right)) / 2
+    assert links[0][0] == figure.frame.right
     assert int(links[0][1]) < int(links[0][0])
 
 

@@ -24,6 +24,10 @@ SENTENCE = (
 
 @pytest.fixture(scope="module")
 def results():
+    return replicated()
+
+
+def replicated():
     seeds = [samples.emoji(name=f"seed{number}/ckpt.pt") for number in range(3)]
     mean = MeanGap(("man",), ("woman",), 0.2, 0.02, 0.38, (0.26, 0.35, -0.01))
     found = ReplicatedGap(QUESTION, ("disparity", "disparity", "inconclusive"), (0.26, 0.35, 0.01), 0.1769, mean)
