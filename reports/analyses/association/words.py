@@ -76,6 +76,11 @@ def associated(audit: AuditResult) -> tuple[tuple[AssociationTest, AssociatedGro
     return tuple(sorted(signals, key=lambda signal: (signal[1].p_adjusted, -abs(signal[1].effect_size or 0.0))))
 
 
+def similarities_differ(audit: AuditResult) -> bool:
+    """Whether groups are unequally similar to some words beyond chance."""
+    return bool(associated(audit))
+
+
 def association_result(audit: AuditResult, settings: Settings) -> str:
     """Return how many associations are beyond chance, and the farthest."""
     total = sum(len(test.groups) for test in audit.associations)

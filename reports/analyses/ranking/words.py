@@ -36,6 +36,11 @@ def signalling(audit: AuditResult) -> tuple[tuple[Ranking, RankedQuery], ...]:
     return tuple(sorted(signals, key=lambda signal: (signal[1].p_adjusted, -abs(signal[1].standard_errors))))
 
 
+def similarities_differ(audit: AuditResult) -> bool:
+    """Whether a ranking by similarity is beyond chance."""
+    return bool(signalling(audit))
+
+
 def ranking_result(audit: AuditResult, settings: Settings) -> str:
     """Return what the rankings of an audit show, in one or two sentences: how many are beyond chance, and the farthest."""
     total = sum(len(ranking.queries) for ranking in audit.rankings)

@@ -38,6 +38,11 @@ def skewed(audit: AuditResult) -> tuple[tuple[Tagging, TaggedLabel], ...]:
     return tuple(sorted(signals, key=lambda signal: (signal[1].p_adjusted, -(signal[1].chi2 or 0.0))))
 
 
+def similarities_differ(audit: AuditResult) -> bool:
+    """Whether groups get labels by similarity unequally often beyond chance; labels from a file are no similarities."""
+    return any(tagging.rule != "given" for tagging, _ in skewed(audit))
+
+
 def tagging_result(audit: AuditResult, settings: Settings) -> str:
     """Return how many labels are beyond chance, and the most skewed."""
     tested = sum(len(tagging.labels) for tagging in audit.taggings)
