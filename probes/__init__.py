@@ -1,4 +1,4 @@
-"""Probes: what to ask. One file a probe, in the folder of what it is about; its module name is its name, and it defines ``PROBE``."""
+"""Probes: the questions of an audit. Each probe is one file of the same name, in a folder by subject, that defines ``PROBE``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from audit.errors import UsageError, nearest
 from audit.types import Probe
 
 FOLDERS = ("faces", "people", "counterfactual", "capability", "words")
-"""Where probes are; the other folders hold what they share."""
+"""Folders with probes; the other folders hold what probes share."""
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the probes that come with the program, sorted."""
+    """Return the sorted names of the probes that come with the program."""
     return tuple(sorted(_modules()))
 
 
 def _modules() -> dict[str, str]:
-    """Return the module of each probe."""
+    """Map each probe to its module."""
     folders = [(folder, str(Path(__file__).parent / folder)) for folder in FOLDERS]
     return {module.name: f"{__name__}.{folder}.{module.name}" for folder, path in folders for module in pkgutil.iter_modules([path])}
 
@@ -27,11 +27,11 @@ def _modules() -> dict[str, str]:
 def get(name: str) -> Probe:
     """Return the probe called `name`, or the one defined in a Python file ``path/to/mine.py``.
 
-    A file of your own is code that you chose to run. `UsageError` if the probe or file is not found; of a file with its line, if it cannot
-    be run, defines no ``PROBE``, or one that cannot be asked.
+    A probe file is code that the user chose to run. Raises `UsageError` if the probe or file is not found, and, with the line, if a file
+    cannot be run, does not define ``PROBE`` or defines an invalid one.
     """
     if name.endswith(".py"):
-        from audit.probe.file import read_probe  # what checks a probe takes a second to import, and most commands need none of it
+        from audit.probe.file import read_probe  # the checks take a second to import, and most commands do not need them
 
         if not Path(name).is_file():
             fix = "give an existing Python file that defines PROBE, or one of: " + ", ".join(names())

@@ -1,4 +1,4 @@
-"""Probes that ask how well a task is done, and for whom: what the probes of objects share."""
+"""Probes of how well a model does a task, and for whom; here is what the object probes share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PRESET = "objects v1"
 
 
 def object_labels(name: str, words: Iterable[str]) -> LabelSet:
-    """Return a label set with one prompt an object: ``a photo of a boat``; one that begins with a vowel gets "an".
+    """Return a label set with one prompt per object: ``a photo of a boat``, with "an" before a vowel.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def object_labels(name: str, words: Iterable[str]) -> LabelSet:
 # ---- any labelled data ---------------------------------------------------------------------------------------------------------------
 
 CLASS_COLUMNS = ("class", "label", "object", "category", "digit")
-"""Names of the column that holds what a picture shows; the first that a table has."""
+"""Possible names of the class column; the first one in the table is used."""
 TEMPLATES = (
     "a photo of {}",
     "a picture of {}",
@@ -46,10 +46,10 @@ TEMPLATES = (
     "a bright photo of {}",
     "a drawing of {}",
 )
-"""Version 1, our own: what is installed beside this program decides no rate of a question, only what stands beside it (`zeroshot`)."""
+"""Version 1, our own. Installed packages never affect a rate, only the supporting evidence (`zeroshot`)."""
 TEMPLATES_PRESET = "templates v1"
 MOST_LEVELS = 40
-"""An attribute with more levels, such as a file's source, is nothing to compare groups by."""
+"""Attributes with more levels, such as a file's source, are not used to compare groups."""
 LABELLED = ProbeData(
     "any labelled pictures",
     (
@@ -68,12 +68,12 @@ BEFORE_DATA = Measurement(
     LabelSet("classes", ("zero", "one"), {"zero": ("a photo of a zero",), "one": ("a photo of a one",)}),
     TEMPLATES_PRESET, (Claim("accuracy", ("stroke",)),), truth="digit",
 )  # fmt: skip
-"""Of the default data, before they are read: `Probe.fitted` asks all classes of what is given."""
+"""The question for the default data, before they are read; `Probe.fitted` asks about all classes of the actual data."""
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 
 def load_labelled(options: LoadOptions) -> Dataset:
-    """Return what ``--data`` names: a table, a folder of class folders, a web dataset; without it the digits."""
+    """Load ``--data``: a table, a folder of class folders or a web dataset; by default, the digits."""
     from audit.data import load_dataset
     from audit.data.published.clip_benchmark import is_benchmark_set, load_benchmark_set
     from audit.data.schema import Schema
@@ -90,7 +90,7 @@ def load_labelled(options: LoadOptions) -> Dataset:
 
 
 def class_folders(folder: Path) -> pd.DataFrame | None:
-    """Return the pictures of a folder of folders with their class; None where it holds a file of its own, or no picture."""
+    """Load a folder of class folders; None if it directly contains a file, or contains no pictures."""
     import pandas as pd
 
     if not folder.is_dir() or any(path.is_file() and not path.name.startswith(".") for path in folder.iterdir()):
@@ -106,7 +106,7 @@ def class_folders(folder: Path) -> pd.DataFrame | None:
 
 
 def digits(per_digit: int | None = None) -> Dataset:
-    """Return scikit-learn's digits, the first `per_digit` of every one, at 64 x 64, black on white; and the width of their strokes."""
+    """Return the first `per_digit` images of each of scikit-learn's digits, at 64 x 64, black on white, with the width of their strokes."""
     import numpy as np
     import pandas as pd
     from PIL import Image
@@ -143,7 +143,7 @@ def digits(per_digit: int | None = None) -> Dataset:
 
 
 def class_column(dataset: Dataset) -> str:
-    """Return the attribute that holds the classes; DataError where none of `CLASS_COLUMNS` is there, or it has fewer than two."""
+    """Return the class attribute; DataError if no column of `CLASS_COLUMNS` exists, or if it has fewer than two classes."""
     name = next((name for name in CLASS_COLUMNS if name in dataset.levels), None)
     if name is None:
         columns = ", ".join(map(repr, dataset.levels))
@@ -156,10 +156,10 @@ def class_column(dataset: Dataset) -> str:
 
 
 def asked_of_classes(dataset: Dataset) -> tuple[Measurement, tuple[str, ...]]:
-    """Return the question which class a picture shows, asked with all templates; and the attributes to compare by.
+    """Return the question of which class a picture shows, with all templates, and the attributes to compare by.
 
-    Without an attribute of two to `MOST_LEVELS` levels the classes themselves are the groups. Data that bring classes and templates are
-    asked with these.
+    Without an attribute of two to `MOST_LEVELS` levels, the classes themselves are the groups. If the data come with classes and
+    templates, these are used.
     """
     truth = class_column(dataset)
     by = compared_by(dataset, truth)
@@ -167,7 +167,7 @@ def asked_of_classes(dataset: Dataset) -> tuple[Measurement, tuple[str, ...]]:
     question = "Are pictures of every group recognised equally often?"
     own = brought_prompts(dataset).get(truth)
     if own is not None:
-        labels = tuple(dict.fromkeys(own.classes))  # two numbers may have one name
+        labels = tuple(dict.fromkeys(own.classes))  # two class numbers may share a name
         prompts, preset = {label: own.prompts(label) for label in labels}, own.version
     else:
         labels = tuple(level for level in dataset.levels[truth] if level != UNKNOWN and (dataset.attributes[truth] == level).any())
@@ -177,20 +177,20 @@ def asked_of_classes(dataset: Dataset) -> tuple[Measurement, tuple[str, ...]]:
 
 
 def compared_by(dataset: Dataset, truth: str) -> tuple[str, ...]:
-    """Return the attributes of two to `MOST_LEVELS` levels but the truth; without one the truth itself."""
+    """Return the attributes of two to `MOST_LEVELS` levels, except the truth; failing that, the truth itself."""
     known = {name: len(set(dataset.attributes[name]) - {UNKNOWN}) for name in dataset.levels if name != truth}
     return tuple(name for name, levels in known.items() if 2 <= levels <= MOST_LEVELS) or (truth,)
 
 
 def brought_prompts(dataset: Dataset) -> Mapping[str, ClassPrompts]:
-    """Return the classes and templates that data bring, by the attribute that holds the truth; nothing of other data."""
+    """Return the classes and templates that come with the data, keyed by the truth attribute; empty without them."""
     from audit.data.published.clip_benchmark import BenchmarkDataset
 
     return dataset.asked if isinstance(dataset, BenchmarkDataset) else {}
 
 
 def class_words(label: str) -> str:
-    """Return a class as a prompt says it.
+    """Return a class as it appears in a prompt.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Dollar Street: things of homes around the world, with the income of each home: are those of poor homes recognised as often?
+"""Dollar Street: household items around the world, with household income. Are items in poor homes recognised as often?
 
 Data: Rojas et al., The Dollar Street Dataset, NeurIPS 2022 Datasets and Benchmarks. Question: de Vries et al. 2019 (arXiv 1906.02659).
 """
@@ -29,7 +29,7 @@ DATA = ProbeData(
 )
 REGIONS = {"af": "Africa", "am": "Americas", "as": "Asia", "eu": "Europe"}
 CUTS = (200.0, 684.0, 1997.0)
-"""Monthly income of an adult, in dollars, between the quarters of the benchmark's homes."""
+"""Monthly income per adult, in dollars, that separates the quarters of the benchmark's homes."""
 INCOMES = ("lowest quarter", "second quarter", "third quarter", "highest quarter")
 WORDS = {
     "alarm clock": "alarm clock", "arm watch": "wrist watch", "armchair": "armchair", "bathroom/toilet": "bathroom", "bed": "bed",
@@ -49,11 +49,11 @@ WORDS = {
     "tv": "television", "wall clock": "wall clock", "wardrobe": "wardrobe", "washing clothes/cleaning": "washing machine",
     "wheel barrow": "wheelbarrow",
 }  # fmt: skip
-"""Topic of the data that names a thing -> what a prompt calls it, our own; topics that name what people do are left out."""
+"""Topic that names an object -> its name in a prompt (our own); topics that name activities are left out."""
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return Dollar Street's test images: their topics (any of them is right), region, quarter of income, country, and place (a home)."""
+    """Return Dollar Street's test images: their topics (any of which is right), region, income quarter, country, and place (a home)."""
     from audit.data.assemble import Origin
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
     from audit.data.schema import Cells, Column, Schema
@@ -85,7 +85,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def _topics(cells: Cells) -> tuple[list[str], list[str]]:
-    """Return the topics of each row that are asked about, and all others that occur."""
+    """Return the topics of each row that are in the label set, and all other topics that occur."""
     from audit.data.layout import wrong_layout
     from audit.measure.any_right import BETWEEN
 
@@ -103,7 +103,7 @@ def _topics(cells: Cells) -> tuple[list[str], list[str]]:
 
 
 def _income(text: str, where: str) -> str:
-    """Return the quarter of a monthly income; "" where nothing stands."""
+    """Return the quarter of a monthly income; "" for an empty cell."""
     from audit.errors import DataError
 
     if not text.strip():

@@ -1,7 +1,7 @@
-"""Few-shot: what a linear probe learns of drawn roles from a few drawings of each, and for whose gender and skin tone.
+"""Few-shot: how well a linear probe learns roles from a few drawings of each, by gender and skin tone.
 
-The drawings are those of `emoji` (Twemoji graphics, CC BY 4.0). All tones of one drawing stay on one side of the split: what has learned
-from a man's drawing in one tone is tested on the drawing of a woman, never on the same drawing in another tone.
+The drawings are those of `emoji` (Twemoji graphics, CC BY 4.0). All tones of one drawing are on the same side of the split: after learning
+from a man's drawing, the probe may be tested on the drawing of a woman, but never on the same drawing in another tone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PUBLISHED = PublishedTable(
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return the drawings that show a role, with what is one drawing in several tones."""
+    """Return the drawings that show a role, and which of them are the same drawing in several tones."""
     dataset = emoji_drawings.load(options)
     rows = [row for row, role in enumerate(dataset.attributes["role"]) if role in ROLES]
     attributes = dataset.attributes.iloc[rows]

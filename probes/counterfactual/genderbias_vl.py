@@ -1,6 +1,6 @@
-"""GenderBias-VL: two similar occupations, one mostly men's and one mostly women's: which of them does a picture of a woman, or a man, show?
+"""GenderBias-VL: two similar occupations, one held mostly by men, one mostly by women. Which one does a model see for a woman or a man?
 
-Xiao et al. 2024, GenderBias-VL, https://arxiv.org/abs/2407.00600. Layout after the authors' program that writes the questions
+Xiao et al. 2024, GenderBias-VL, https://arxiv.org/abs/2407.00600. The layout follows the authors' program that writes the questions
 (construction/vq_generation/test_file_generate_json.py) and their loader (occ_dataset.py).
 """
 
@@ -14,11 +14,11 @@ from audit.errors import DataError
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, PairedClaim, Probe, ProbeData, RowOptions
 
 ROLES = ("men's work", "women's work")
-"""Of the two occupations, the one that more of those who do it are men, and the other, in the United States."""
+"""The occupation held mostly by men in the United States, and the other one."""
 GENDERS = ("female", "male")
 FIELDS = ("occ", "occ_sim", "gender", "image_type", "image")
 _WAITERS = {"Waitress": "Waiter"}
-"""The authors call a woman so, in the same pair of occupations."""
+"""The authors' name for a woman in the same pair of occupations."""
 DATA = ProbeData(
     "GenderBias-VL",
     (
@@ -33,7 +33,7 @@ LICENCE = "GenderBias-VL: CC BY-NC 4.0"
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return every question as a row; questions about pictures of one occupation form a cluster."""
+    """Return one row per question; questions about pictures of one occupation form a cluster."""
     import pandas as pd
 
     from audit.data.assemble import Origin
@@ -62,7 +62,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def _read(file: Path) -> Iterator[Mapping[str, Any]]:
-    """Give the rows of a file, by their number; DataError if it is laid out otherwise."""
+    """Yield the rows of a file with their number; DataError if it has another layout."""
     import json
 
     from audit.data.layout import wrong_layout
@@ -88,7 +88,7 @@ def _pair(row: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _mostly_mens(rows: list[Mapping[str, Any]]) -> dict[frozenset[str], str]:
-    """Return the occupation that is mostly men's of each pair of which both are shown: the authors write its pictures first."""
+    """Return the male-dominated occupation of each pair with pictures of both; the authors list its pictures first."""
     shown: dict[frozenset[str], list[str]] = {}
     for row in sorted(rows, key=lambda row: int(row["id"])):
         shown.setdefault(_pair(row), []).append(_WAITERS.get(row["occ"], row["occ"]))

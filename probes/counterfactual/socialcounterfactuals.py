@@ -1,7 +1,7 @@
-"""SocialCounterfactuals: generated scenes of work in which only race, gender or a physical trait changes.
+"""SocialCounterfactuals: generated scenes of people at work in which only race, gender or a physical trait changes.
 
-Data: Howard et al. 2024, SocialCounterfactuals, CVPR (IntelLabs/multimodal_cognitive_ai), MIT. Captions read as the authors' files of
-captions do: "A photo of a White female barber". The wordings of what is asked are this project's own.
+Data: Howard et al. 2024, SocialCounterfactuals, CVPR (IntelLabs/multimodal_cognitive_ai), MIT. Captions are written as in the authors'
+caption files: "A photo of a White female barber". The prompts are this project's own.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ PRESET = "socialcounterfactuals v1"
 SEXES = {"male": "male", "man": "male", "female": "female", "woman": "female"}
 ETHNICITIES = ("White", "Black", "Indian", "Asian", "Middle Eastern", "Latino")
 TRAITS = (("skinny", "obese"), ("young", "old"))
-"""Traits that are compared with each other, where the data have both."""
+"""Traits that are compared with each other if the data have both."""
 _COLUMNS = ("counterfactual_set", "a1_type", "a1", "a2_type", "a2", "caption")
 _KINDS = {"gender": "gender", "race": "race", "physical": "trait"}
-"""What the name of a type begins with -> our attribute."""
+"""Prefix of a type name -> our attribute."""
 
 # ---- data ----------------------------------------------------------------------------------------------------------------------------
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return the images with set, occupation, race, gender and trait; of a limit whole sets. DataError of another layout."""
+    """Return the images with set, occupation, race, gender and trait; a limit keeps whole sets. Raises DataError for another layout."""
     from audit.data.assemble import fingerprint
     from audit.data.changed.subset import whole_sets
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
@@ -65,7 +65,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def _attributes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return our attributes, `held_X` being what a set holds besides X: its other attribute, of which it has every value."""
+    """Return our attributes; `held_X` is the other attribute of a set that varies X, of which the set has every value."""
     import pandas as pd
 
     kept: dict[str, list[str]] = {
@@ -85,7 +85,7 @@ def _attributes(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def kind_of(type_: str) -> str:
-    """Return which of our attributes a type is; UNKNOWN for none.
+    """Return our attribute for a type; UNKNOWN for other types.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def kind_of(type_: str) -> str:
 
 
 def occupation_in(caption: str, values: Group) -> str:
-    """Return what a caption says besides the values of the changed attributes; UNKNOWN where it does not hold them.
+    """Return the occupation in a caption, without the values of the changed attributes; UNKNOWN if it lacks them.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def _levels(name: str, attributes: pd.DataFrame) -> Group:
     return (*(level for level in first if level in there), *sorted(there - set(first)))
 
 
-# ---- what is asked -------------------------------------------------------------------------------------------------------------------
+# ---- questions ------------------------------------------------------------------------------------------------------------------------
 
 WORK_SHOWN = {
     "accountant": ("an accountant", "an office assistant"),
@@ -138,7 +138,7 @@ WORK_SHOWN = {
     "photographer": ("a photographer", "a model"),
     "sociologist": ("a sociologist", "a student"),
 }
-"""Some of the occupations -> the work that is shown, and somebody else who may stand in the same place; our own."""
+"""Some of the occupations -> the work shown, and another person who could be in the same scene; our own."""
 SHOWN = "the work that is shown"
 _ASKED = {"crime": CRIME, "status": LOW}
 

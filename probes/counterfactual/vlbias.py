@@ -1,7 +1,7 @@
-"""VLBiasBench, closed questions: is a person who is drawn as one of a group said to be what a question asks, without any ground?
+"""VLBiasBench, closed questions: does a model say, without evidence, that a generated person of a group is what the question asks?
 
-Zhang, Wang, Cao et al. 2024, https://arxiv.org/abs/2406.14194. Layout after the authors' loader (evaluation/dataset/close_ended.py), which
-reads no label and no category: what these two mean is how two programs that score the data read them (an answer's number; the group shown).
+Zhang, Wang, Cao et al. 2024, https://arxiv.org/abs/2406.14194. Layout: the authors' loader (evaluation/dataset/close_ended.py), which
+ignores label and category; their meaning (number of an answer; group shown) is taken from two programs that score the data.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DATA = ProbeData(
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return every question as a row; questions about one picture form a cluster."""
+    """Return one row per question; questions about one picture form a cluster."""
     import pandas as pd
 
     from audit.data.assemble import Origin
@@ -57,7 +57,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def _rows(file: Path) -> Iterator[dict[str, str] | None]:
-    """Give the rows of a file, None for one that offers no yes and no no; DataError if it is laid out otherwise."""
+    """Yield the rows of a file, None for a row without yes and no options; DataError if it has another layout."""
     import json
 
     from audit.data.layout import wrong_layout

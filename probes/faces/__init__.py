@@ -1,4 +1,4 @@
-"""FairFace as a data set, for every probe that asks about faces: its levels, their other spellings, and where it is found.
+"""The FairFace dataset for all face probes: its levels, their alternative spellings, and its location.
 
 Data: Karkkainen and Joo, FairFace, WACV 2021, CC BY 4.0.
 """
@@ -14,7 +14,7 @@ GENDERS = ("Female", "Male")
 AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
 HUB_RACES = ("East Asian", "Indian", "Black", "White", "Middle Eastern", "Latino_Hispanic", "Southeast Asian")
 HUB_GENDERS = ("Male", "Female")
-"""Class names in the order of the hub's integer ids; data with another order are refused, not guessed at."""
+"""Class names in the order of the hub's integer ids; data with another order are refused."""
 LICENCE = "FairFace images and labels: Karkkainen and Joo, WACV 2021, CC BY 4.0"
 DATA = ProbeData(
     "FairFace",
@@ -31,7 +31,7 @@ AGE_REPAIRS = {
     **dict.fromkeys(("9-Mar", "Mar-9", "09-Mar", "Mar-09", "3-Sep", "03-Sep", "Sep-3", "Sep-03"), "3-9"),
     **dict.fromkeys(("19-Oct", "Oct-19", "10-Oct-19"), "10-19"),
 }
-"""What a spreadsheet makes of "3-9" and "10-19"."""
+"""Dates that spreadsheets make from "3-9" and "10-19"."""
 
 
 def load(options: LoadOptions) -> Dataset:
@@ -53,7 +53,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def _margin(source: str) -> str:
-    """Say how much of the picture around the face is shown: it changes results, and only the hub's configuration states it."""
+    """Say how much of the picture around the face is included: it affects results, and only the hub's configuration states it."""
     stated = [margin for margin in ("0.25", "1.25") if margin in source]
     if len(stated) == 1:
         return f"Margin around the face: {stated[0]}."

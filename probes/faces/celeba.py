@@ -1,6 +1,6 @@
-"""CelebA: is hair colour told as well of men as of women? The classic of a spurious attribute: few blond men are in the data.
+"""CelebA: is hair colour recognised equally well for men and women? The classic spurious attribute: the data have few blond men.
 
-Data: Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015; layout as in torchvision. Question: Sagawa et al. 2020
+Data: Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015; the layout is torchvision's. Question: Sagawa et al. 2020
 (arXiv 1911.08731).
 """
 
@@ -27,7 +27,7 @@ DATA = ProbeData(
     "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html; torchvision.datasets.CelebA(…, download=True) lays it out so, in a folder celeba.",
 )
 SHOWN = {"Blond_Hair": ("blond", "not blond"), "Eyeglasses": ("glasses", "no glasses"), "Smiling": ("smiling", "not smiling")}
-"""Attribute of the data -> what is asked: where it is 1, where it is -1."""
+"""Attribute of the data -> answers for the values 1 and -1."""
 _PEOPLE = {"Male": ("man", "woman"), "Young": ("young", "older")}
 _TEST = "2"
 
@@ -55,7 +55,7 @@ def _name(attribute: str) -> str:
 
 
 def _cells(folder: Path) -> Cells:
-    """Return the rows of the test part."""
+    """The rows of the test part."""
     from audit.data.layout import wrong_layout
     from audit.data.schema import Cells
 
@@ -82,7 +82,7 @@ def _cells(folder: Path) -> Cells:
 
 
 def _second(path: Path) -> dict[str, str]:
-    """Return image -> the value behind it."""
+    """Image -> the value in the second column."""
     return {row[0]: row[1] for line in path.read_text("utf-8").splitlines() if len(row := line.split()) > 1}
 
 

@@ -61,7 +61,7 @@ HARM_VARIANTS = {
 
 
 def harm_labels(preset_: Preset, variant: str) -> dict[str, tuple[str, ...]]:
-    """Return the prompts of a harm label set: its groups, the harmful words, and what the variant adds or drops."""
+    """Return the prompts of a harm label set: its groups, the harmful words, and the changes of the variant."""
     dropped = {"no crime words": CRIME, "no non-human words": NON_HUMAN}.get(variant, ())
     return {label: texts for label, texts in preset_.prompts(*HARM_VARIANTS[variant]).items() if label not in dropped}
 
@@ -70,7 +70,7 @@ def harm_labels(preset_: Preset, variant: str) -> dict[str, tuple[str, ...]]:
 
 
 def accuracy_claims(*slices: tuple[str, ...], primary: tuple[tuple[str, ...], ...] = ()) -> tuple[Claim, ...]:
-    """Return one accuracy claim a slice; those in `primary` count for the verdict."""
+    """Return one accuracy claim per slice; those in `primary` count for the verdict."""
     return tuple(Claim("accuracy", by, primary=by in primary) for by in slices)
 
 
@@ -139,7 +139,7 @@ def _markedness(attribute: str, primary: bool) -> Measurement:
 
 
 def _harm_without_groups() -> Measurement:
-    """Return the harmful words beside "person" alone: no label names a group."""
+    """Return the harmful words and only "person", so that no label names a group."""
     rijgersberg = preset(HARM_PRESET)
     claims = (
         *harm_claims(("crime-related", "non-human"), (*BY_ONE, ("race", "gender")), primary=True),
@@ -159,7 +159,7 @@ def _presets(default: str) -> tuple[Preset, ...]:
 
 
 def _harm_plan(question: str, outcome: str, by: tuple[str, ...], dropped: str) -> SpecificationPlan:
-    """Every preset with the 21 labels x every variant that keeps the outcome's words; the default comes first."""
+    """All presets with the 21 labels, and all variants that keep the outcome's words; the default comes first."""
     claim = Claim("selection_rate", by, outcome, primary=False)
     variants = [variant for variant in HARM_VARIANTS if variant not in dropped.split(",")]
     points = [
@@ -178,7 +178,7 @@ def _harm_plan(question: str, outcome: str, by: tuple[str, ...], dropped: str) -
 
 
 def _accuracy_plan(question: str, truth: str, alone: str, answer_of: Callable[[str], str]) -> SpecificationPlan:
-    """Every preset with the labels of the truth alone, and with race x gender summed to it; the default comes first."""
+    """All presets with the labels of the truth only, and with race x gender labels summed to it; the default comes first."""
     claim = Claim("accuracy", ("race",), primary=False)
     presets = _presets(ACCURACY_PRESET)
 

@@ -1,4 +1,4 @@
-"""Occupations: which work a model sees in a face, and whose faces a search for a worker finds first.
+"""Occupations: which occupation a model assigns to a face, and whose faces a search for a worker finds first.
 
 Designs: the occupation sweep by group of Berg et al. 2022 (arXiv 2203.11933) and Wang et al. 2021 (arXiv 2109.05433), ranked as by Geyik et
 al. 2019 (arXiv 1905.01989). The words are this project's own; no published list is copied. Data: FairFace.
@@ -20,14 +20,14 @@ FIELDS = {
     "service": ("a cleaner", "a cashier", "a hairdresser", "a cook"),
     "arts and sport": ("a musician", "a dancer", "a painter", "an athlete"),
 }
-"""Field -> occupations with their articles. No word says a gender ("waiter"); each is one word of one field."""
+"""Field -> occupations with their articles. No word implies a gender (as "waiter" does); each word belongs to one field."""
 PRESET = "occupations v1"
 _PLANNED = ("care", "leadership", "science and technology", "manual work")
 _BY = ("gender", "race", "age")
 
 
 def prompt(words: str) -> str:
-    """Return the one prompt of an occupation with its article.
+    """Return the only prompt of an occupation with its article.
 
     Examples
     --------
@@ -55,7 +55,7 @@ WORDS = {field: tuple(map(prompt, FIELDS[field])) for field in ("leadership", "c
 
 
 def _claims() -> tuple[Claim, ...]:
-    """Return the share of faces that get an occupation of each field: four fields by gender and race are planned, the rest exploratory."""
+    """Return claims on how often faces get an occupation of a field: four fields by gender and race are planned, the rest exploratory."""
     return tuple(
         Claim("selection_rate", (attribute,), field, primary=field in _PLANNED and attribute != "age")
         for field in OUTCOMES

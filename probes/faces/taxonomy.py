@@ -1,7 +1,7 @@
-"""Taxonomy: words of ten areas of life, and to whose faces each is given.
+"""Taxonomy: words from ten areas of life, and whose faces get them.
 
-The idea of a taxonomy of biased words is that of So-B-IT (arXiv 2411.00997); areas and words are this project's own, and none of its list
-is copied. Each area names a source that says why a stereotype there matters. Data: FairFace.
+The idea of a taxonomy of biased words comes from So-B-IT (arXiv 2411.00997); areas and words are this project's own, and nothing is copied
+from its list. Each area cites a source on why its stereotypes matter. Data: FairFace.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ SOURCES = {
     "occupation": "Garg et al. 2018 (arXiv 1711.08412)",
     "family": "Eagly and Steffen 1984 (doi 10.1037/0022-3514.46.4.735)",
 }
-"""Area -> who found that people are stereotyped in it."""
+"""Area -> a source that reports stereotypes in it."""
 _BY = ("gender", "race", "age")
 _PLANNED = ("criminal justice", "healthcare", "education and wealth")
 
 
 def _claims() -> tuple[Claim, ...]:
-    """Return how often a word of each area fits best; three areas by gender and race are planned, the rest exploratory."""
+    """Return claims on how often a word of an area fits best; three areas by gender and race are planned, the rest exploratory."""
     return tuple(
         Claim("selection_rate", (attribute,), area, primary=area in _PLANNED and attribute != "age")
         for area in (*_PLANNED, *(area for area in WORDS.areas if area not in _PLANNED))

@@ -1,7 +1,7 @@
-"""Traits: to whose faces does a model give which character, and whose are nearer to agency and to communion?
+"""Traits: which character traits does a model assign to whose faces, and whose faces are closer to agency and to communion?
 
 Five pairs after Chuang et al. 2023 (arXiv 2302.00070), asked of faces after Berg et al. 2022 (arXiv 2203.11933). Agency and communion are
-the two dimensions of Abele and Wojciszke 2007 (doi 10.1037/0022-3514.93.5.751), near to warmth and competence of Fiske et al. 2002 (doi
+the two dimensions of Abele and Wojciszke 2007 (doi 10.1037/0022-3514.93.5.751), close to warmth and competence in Fiske et al. 2002 (doi
 10.1037/0022-3514.82.6.878); their poles follow Koch et al. 2016 (doi 10.1037/pspa0000046). Data: FairFace.
 """
 
@@ -36,7 +36,7 @@ _BY = ("gender", "race", "age")
 
 
 def _asked(favourable: str, unfavourable: str) -> Measurement:
-    """Return the choice between two traits: how often the unfavourable one, by gender and race as planned, by age exploratory."""
+    """Return the choice between two traits: how often the unfavourable one is chosen, by gender, race (planned) and age (exploratory)."""
     prompts = {word: (word_prompt(word, "adjective"),) for word in (favourable, unfavourable)}
     claims = tuple(Claim("selection_rate", (attribute,), unfavourable, primary=attribute != "age", better="low") for attribute in _BY)
     name = f"{favourable}-{unfavourable}"

@@ -1,7 +1,7 @@
 """UTKFace: are gender and age recognised equally well, and whose faces are given crime-related or non-human words?
 
-The questions are those of the probe fairface, as far as the labels allow: one of the five values of race, "Others", no prompt can
-name. Data: Zhang, Song and Qi, Age Progression/Regression by Conditional Adversarial Autoencoder, CVPR 2017; file names hold the labels.
+The questions are those of the probe fairface, as far as the labels allow: no prompt can name "Others", one of the five values
+of race. Data: Zhang, Song and Qi, Age Progression/Regression by Conditional Adversarial Autoencoder, CVPR 2017; file names hold the labels.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _OLDEST_OF = (2, 9, 19, 29, 39, 49, 59, 69, OLDEST)
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return the faces with race, gender and age group; files whose names say something else are left out, counted and named."""
+    """Return the faces with race, gender and age group; files with other names are left out, counted and listed."""
     from audit.data.assemble import Origin, assemble
     from audit.data.files import image_files
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
@@ -58,7 +58,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def labels_in(name: str) -> tuple[str, str, str] | None:
-    """Return race, gender and age group of a file name; None where it does not say them.
+    """Return race, gender and age group from a file name; None if it does not contain them.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def labels_in(name: str) -> tuple[str, str, str] | None:
     return RACES_BY_ID[int(match[3])], GENDERS_BY_ID[int(match[2])], age
 
 
-# ---- what is asked -------------------------------------------------------------------------------------------------------------------
+# ---- questions ------------------------------------------------------------------------------------------------------------------------
 
 _PLAIN, _HARM = preset("plain"), preset("rijgersberg")
 _BY_ONE = (("race",), ("gender",), ("age",))

@@ -1,7 +1,7 @@
-"""BBQ-V: two people in a photograph, and a question that the picture cannot answer: is somebody named all the same?
+"""BBQ-V: two people in a photograph, and a question that the picture cannot answer. Does the model name one of them anyway?
 
-Narnaware, Vayani, Gupta, Swetha and Shah 2025 (first called SB-Bench), https://arxiv.org/abs/2502.08779. Layout after the authors' own
-reading of it (Evaluation/run_inference_batch.py of UCF-CRCV/SB-Bench) and their data card.
+Narnaware, Vayani, Gupta, Swetha and Shah 2025 (first called SB-Bench), https://arxiv.org/abs/2502.08779. The layout follows the authors'
+reader (Evaluation/run_inference_batch.py of UCF-CRCV/SB-Bench) and their data card.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROLES = ("unclear", "one person", "other person")
-"""Of the three answers, the one that says that it cannot be determined, and the two people, in the order of the row."""
+"""The three answers: cannot be determined, and the two people in the order of the row."""
 CATEGORIES = (
     "Age", "Disability_status", "Gender_identity", "Nationality", "Physical_appearance", "Race_ethnicity", "Religion", "SES",
     "Sexual_orientation",
 )  # fmt: skip
 _SPELLED = {"Race_etnicity": "Race_ethnicity"}
-"""As the authors' code has it -> as their data have it."""
+"""Spelling in the authors' code -> spelling in their data."""
 POLARITIES = ("neg", "nonneg")
 COLUMNS = ("id", "category", "additional_metadata", "question_polarity", "context", "question", "ans0", "ans1", "ans2", "label")
 PARTS = ("real", "synthetic")
@@ -47,7 +47,7 @@ LICENCE = "BBQ-V: CC BY-NC 4.0; photographs: terms of their sources"
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return every question as a row; questions of one kind (the first two numbers of the identifier) form a cluster."""
+    """Return one row per question; questions of one kind (the first two numbers of the identifier) form a cluster."""
     from audit.data.assemble import Origin, fingerprint_with_texts
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
     from audit.data.parquet import load_parquet
@@ -84,7 +84,7 @@ def _frame(dataset: Dataset, rows: list[dict[str, str]]) -> pd.DataFrame:
 
 
 def _rows(frame: pd.DataFrame, file: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """Give attributes and texts of each row; DataError, with its identifier, of a row that says something else."""
+    """Return attributes and texts of each row; DataError with the identifier of a row with unexpected values."""
     for name, row in zip(frame.index, frame.to_dict("records"), strict=True):
         kind = "_".join(str(name).split("_")[:2])
         category = _named(row["category"], CATEGORIES)
@@ -104,13 +104,13 @@ def _rows(frame: pd.DataFrame, file: Path) -> Iterator[tuple[dict[str, str], dic
 
 
 def _named(value: str, names: tuple[str, ...]) -> str:
-    """Return the name of a class that is given by name or by number; "" for another."""
+    """Return the name of a class from its name or number; "" if it is neither."""
     value = _SPELLED.get(value, value)
     return value if value in names else names[int(value)] if value.isdecimal() and int(value) < len(names) else ""
 
 
 def stereotyped(metadata: str) -> list[str]:
-    """Return the groups that a stereotype is about, each once; nothing is evaluated.
+    """Return the distinct groups that a stereotype is about, without evaluating the text as code.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def stereotyped(metadata: str) -> list[str]:
     try:
         parsed = ast.literal_eval(metadata)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        return []  # the row then counts in no group
+        return []  # the row then does not count in any group
     groups = parsed.get("stereotyped_groups") if isinstance(parsed, Mapping) else None
     return sorted({" ".join(str(group).replace("|", " ").split()) for group in groups}) if isinstance(groups, list) else []
 

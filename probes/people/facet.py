@@ -1,4 +1,4 @@
-"""FACET: 52 kinds of people, each cut out by a box: is what they do recognised equally well?
+"""FACET: people of 52 classes, cropped to boxes. Are their classes recognised equally well?
 
 Data and design: Gustafson et al. 2023, FACET: Fairness in computer vision evaluation benchmark (arXiv 2309.00035).
 """
@@ -37,7 +37,7 @@ _BY = ("gender", "skin_tone", "age")
 
 
 def class_prompt(name: str) -> str:
-    """Return the prompt of a class, as a person: of ``painter`` no canvas.
+    """Return a prompt that describes a class as a person, so that ``painter`` does not match a canvas.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def class_prompt(name: str) -> str:
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return one crop a person; perceived attributes count by how many annotators saw them."""
+    """Return one crop per person; perceived attributes count in proportion to the annotators who chose them."""
     from audit.data.assemble import Origin
     from audit.data.cells.boxes import Box
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
@@ -78,7 +78,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def _with_both_classes(dataset: Dataset) -> Dataset:
-    """Return the data with what is right of each person: the first class, and the second of the few who have one."""
+    """Return the data with the right answers for each person: the first class and, for a few people, the second."""
     from audit.data.assemble import fingerprint
     from audit.measure.any_right import BETWEEN
 
@@ -91,7 +91,7 @@ def _with_both_classes(dataset: Dataset) -> Dataset:
 
 
 def _places(folder: Path) -> dict[str, str]:
-    """Return where each image lies below the folder."""
+    """Map each image to its path below the folder."""
     return {path.name: f"{name}/{path.name}" for name in _FOLDERS if (folder / name).is_dir() for path in sorted((folder / name).iterdir())}
 
 

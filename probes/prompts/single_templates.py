@@ -1,4 +1,4 @@
-"""Single prompt templates for prompt sensitivity: a preset in, the same preset under each template out. Verdicts do not use them."""
+"""Single prompt templates for prompt sensitivity: a preset under each template. Verdicts do not use them."""
 
 from __future__ import annotations
 

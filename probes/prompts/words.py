@@ -1,4 +1,4 @@
-"""Word lists of probes: words in, checked; prompts with the right article, and a title that names version, number and hash, out."""
+"""Word lists of probes: checks words, and returns prompts with the right article and a title with version, count and hash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SILENT_H = ("heir", "honest", "honour", "hour")
 
 @dataclass(frozen=True)
 class WordList:
-    """Words by area, each once in the whole list."""
+    """Words by area, without duplicates in the whole list."""
 
     name: str
     version: int
@@ -33,12 +33,12 @@ class WordList:
 
     @property
     def title(self) -> str:
-        """Name, version, number of words and the start of their hash: ``"moderation v1, 40 words, 1a2b3c4d"``."""
+        """Name, version, number of words and the beginning of their hash: ``"moderation v1, 40 words, 1a2b3c4d"``."""
         text = "\n".join(f"{area}\t{part}\t{word}" for area, (part, words) in self.areas.items() for word in words)
         return f"{self.name} v{self.version}, {len(self.words)} words, {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def prompts(self, *areas: str) -> dict[str, Group]:
-        """Return word -> its one prompt; of some areas, or of all."""
+        """Return word -> its only prompt, for some areas or all."""
         chosen = areas or tuple(self.areas)
         return {word: (word_prompt(word, self.areas[area][0]),) for area in chosen for word in self.areas[area][1]}
 
@@ -48,9 +48,9 @@ class WordList:
 
 
 def word_list(name: str, version: int, areas: Mapping[str, tuple[Part, str]]) -> WordList:
-    """Return a list from areas of words that commas separate: blanks at the ends do not count, and letters are composed (NFC).
+    """Return a list from comma-separated words by area; outer spaces are removed, and characters are composed (NFC).
 
-    UsageError for an empty entry, or one that stands twice, in one area or in two, whatever its case.
+    Raises UsageError for empty entries, and for duplicates in any area, ignoring case.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def word_list(name: str, version: int, areas: Mapping[str, tuple[Part, str]]) ->
 
 
 def word_prompt(word: str, part: Part) -> str:
-    """Return the prompt of a word: a noun and an adjective get an article, a phrase stays as it is.
+    """Return the prompt of a word: nouns and adjectives get an article, phrases stay unchanged.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def word_prompt(word: str, part: Part) -> str:
 
 
 def indefinite(word: str) -> str:
-    """Return the indefinite article, by the sound that a word begins with.
+    """Return the indefinite article for the initial sound of a word.
 
     Examples
     --------

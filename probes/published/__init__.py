@@ -1,4 +1,4 @@
-"""Published tables, every cell, kept as data: one TOML a source. Percentages as printed; `ours` names our rate for a cell."""
+"""Published tables, kept completely as data: one TOML file per source. Percentages are as printed; `ours` names our rate for a cell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from audit.types import CellReference, PublishedRow, PublishedTable
 
 NO_GROUP = "(none)"
-"""Marks a column of a table that corresponds to no group of ours, such as an average."""
+"""Marks a table column without a corresponding group of ours, such as an average."""
 
 
 def tables(source: str) -> tuple[PublishedTable, ...]:
@@ -30,7 +30,7 @@ def _table(table: dict[str, Any], source: str) -> PublishedTable:
 
 
 def _row(row: dict[str, Any], table: dict[str, Any]) -> PublishedRow:
-    """One finding serves the whole row (`finding`) or each column has its own (`findings`); groups likewise."""
+    """The whole row has one finding (`finding`), or each column has its own (`findings`); likewise for groups."""
     columns = len(table["columns"])
     published = tuple(None if cell == "" else round(cell / 100, 6) for cell in row["published"])
     findings = row.get("findings") or [row.get("finding")] * columns

@@ -1,4 +1,4 @@
-"""What each probe fixes beforehand for `--what-if`: neutral labels, directions in words, pairs that should mean the same."""
+"""Each probe's plans for `--what-if`: neutral labels, directions given by words, pairs that should mean the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from audit.plans import Pairs
 
 
 def neighbours(prompts: Sequence[str]) -> Pairs:
-    """Return each prompt with the next: their differences span everything that sets the prompts apart.
+    """Return each prompt with the next; their differences span all differences between the prompts.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Emoji: role accuracy by drawn gender and by skin tone. The images of a role stay in one half."""
+"""Emoji: role accuracy by drawn gender and by skin tone. All images of a role are in the same half."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _NEUTRAL = {"person": ("person",), "human being": ("human being",)}
 
 
 def plans(roles: Sequence[str], genders: Sequence[str], tones: Sequence[str], named: Callable[[str, str], str]) -> tuple[WhatIfPlan, ...]:
-    """Return the plans.
+    """Return the plans of the probe.
 
-    `named` gives the name of a role with a gender ("man", "woman") or with none; `tones` are words behind it ("light skin tone").
+    `named` returns the name of a role with a gender ("man", "woman") or without; `tones` are words after it ("light skin tone").
     """
     gendered: Combined = {(role, word or "none stated"): (named(role, word),) for role in roles for word in ("", *genders)}
     toned: Combined = {(role, tone): (f"{named(role, '')} {tone}",) for role in roles for tone in tones}

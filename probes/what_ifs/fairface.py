@@ -13,7 +13,7 @@ _DOCTORS = ("doctor", "nurse", "teacher", "lawyer")
 
 
 def plans(harm: Preset, plain: Preset) -> tuple[WhatIfPlan, ...]:
-    """Return the plans, in the words of the two presets."""
+    """Return the plans, with the prompts of the two presets."""
     races, neutral = harm.prompts("race"), {**harm.prompts("child", "person"), **_HUMAN}
     by_race = Direction(neighbours([prompt for (prompt,) in races.values()]), _same(races, _PEOPLE))
     by_gender = Direction((("a photo of a man", "a photo of a woman"),), tuple(_gendered(word) for word in _PEOPLE))
@@ -39,7 +39,7 @@ def plans(harm: Preset, plain: Preset) -> tuple[WhatIfPlan, ...]:
 
 
 def _same(races: dict[str, tuple[str, ...]], words: tuple[str, ...]) -> Pairs:
-    """Return one word for each race and for the next."""
+    """Return the prompts of each race paired with those of the next."""
     return tuple(pair for word in words for pair in neighbours([prompt.removesuffix("person") + word for (prompt,) in races.values()]))
 
 
@@ -53,7 +53,7 @@ def _right(races: tuple[str, ...]) -> RightAnswer:
 
 
 def _crossed(plain: Preset) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Return gender asked together with race: the label says both."""
+    """Return labels that combine gender and race."""
     genders = {word: gender for gender, word in _GENDERED.items()}
     labels = {label: label.rsplit(" ", 1) for label in plain.prompts("race_gender")}
     return {(genders[word], race): plain.prompts("race_gender")[label] for label, (race, word) in labels.items()}
