@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.support.peak import Peak
+
 ROOT = Path(__file__).parents[2]
 SECONDS, WAIT_S, MOST_BYTES = 5, 60, 2**30
 TOO_LARGE = "memory over 1 GB"
@@ -26,8 +28,7 @@ class Child:
         self.readers = readers
         self._place = tempfile.TemporaryDirectory()
         self._process: subprocess.Popen[str] | None = None
-        self._peak = 0
-        self._most = 0
+        self._memory: Peak
 
     def __enter__(self) -> Child:
         return self
@@ -43,8 +44,9 @@ class Child:
         process.stdin.write(f"{reader} {path}\n")
         process.stdin.flush()
         began, answer = _cpu_s(process.pid), None
-        for _ in range(WAIT_S):
-            answer = self._line(process, 1)
+        for _ in range(WAIT_S * 50):
+            answer = self._line(process, 0.02)
+            self._memory.look()
             if answer is not None or _cpu_s(process.pid) - began > SECONDS:
                 break
         if answer is None:
@@ -54,12 +56,10 @@ class Child:
             code = process.wait()
             self._end()
             return f"died of {code}"
-        found = json.loads(answer)
-        grown, self._peak = found["peak"] > max(self._peak, self._most), max(self._peak, found["peak"])
-        if grown:
+        if self._memory.kb() > MOST_BYTES // 1024:
             self._end()
             return TOO_LARGE
-        return str(found["outcome"])
+        return str(json.loads(answer)["outcome"])
 
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
@@ -71,11 +71,9 @@ class Child:
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, text=True, env=env, cwd=self._place.name)
             os.close(log)
-            self._peak = 0
-            ready, _, loaded = (self._line(self._process, 300) or "").partition(" ")
-            if ready != "ready":
+            if (self._line(self._process, 300) or "").strip() != "ready":
                 raise RuntimeError(Path(kept).read_text()[-2000:])
-            self._most = int(loaded) + MOST_BYTES
+            self._memory = Peak(self._process.pid)
         return self._process
 
     @staticmethod

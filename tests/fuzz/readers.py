@@ -6,7 +6,6 @@ Heavy libraries are imported where they are used.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -285,11 +284,6 @@ def outcome(reader: Reader, path: Path) -> str:
     return "read"
 
 
-def _peak() -> int:
-    """Return the most bytes that were resident; getrusage would begin with the parent's."""
-    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-
-
 def main() -> None:
     """Serve: of each line of stdin, a reader and a path, print the outcome. Limits are set once everything is imported.
 
@@ -314,11 +308,10 @@ def main() -> None:
             path.unlink()
     limit_memory(3 * 2**30)  # what is used of it, `Child` judges
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    print("ready", _peak(), file=answers, flush=True)
+    print("ready", file=answers, flush=True)
     for line in sys.stdin:
         reader, _, path = line.rstrip("\n").partition(" ")
-        found = outcome(READERS[reader], Path(path))
-        print(json.dumps({"outcome": found, "peak": _peak()}), file=answers, flush=True)
+        print(json.dumps({"outcome": outcome(READERS[reader], Path(path))}), file=answers, flush=True)
 
 
 if __name__ == "__main__":

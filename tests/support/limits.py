@@ -7,11 +7,13 @@ import os
 import resource
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 from strictio.memory_limit import limit_memory
 from tests.support import forked
+from tests.support.peak import Peak
 
 GIB = 2**30
 
@@ -21,7 +23,7 @@ class Usage(NamedTuple):
 
     cpu_s: float
     peak_mib: int
-    """Of resident memory, beyond what the libraries take."""
+    """Of memory beside files, beyond what it had when it began."""
 
 
 class Done(NamedTuple):
@@ -32,7 +34,7 @@ class Done(NamedTuple):
     err: str
     cpu_s: float
     peak_mib: int
-    """Of resident memory, beyond what the libraries take."""
+    """Of memory beside files, beyond what it had when it began."""
 
 
 def limited_line(usage: Path, memory: int = 0, file_size: int = 0) -> list[str]:
@@ -57,11 +59,6 @@ def limited(command, folder, memory=3 * GIB, file_size=0) -> Done:
         return Done(done.returncode, done.stdout, done.stderr, *read_usage(Path(report.name)))
 
 
-def _resident() -> int:
-    """Return the bytes of memory that this process takes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
 def _limit(memory: int, file_size: int) -> None:
     if memory:
         assert limit_memory(memory), "this system holds no process to a limit of memory"
@@ -72,8 +69,12 @@ def _limit(memory: int, file_size: int) -> None:
 def _main(usage: str, memory: str, file_size: str, _python: str, how: str, *words: str) -> None:
     """Run a command in a process of its own, so that its peak is counted from its start."""
     if child := os.fork():
-        _, status, used = os.wait4(child, 0)
-        Path(usage).write_text(json.dumps([used.ru_utime + used.ru_stime, (used.ru_maxrss - _resident() // 1024) // 1024]))
+        peak, ended = Peak(child), 0
+        while not ended:
+            peak.look()
+            time.sleep(0.005)
+            ended, status, used = os.wait4(child, os.WNOHANG)
+        Path(usage).write_text(json.dumps([used.ru_utime + used.ru_stime, peak.kb(used.ru_maxrss) // 1024]))
         code = os.waitstatus_to_exitcode(status)
         sys.exit(code if code >= 0 else 128 - code)
     _limit(int(memory), int(file_size))

@@ -1,0 +1,61 @@
+"""The most memory that a process takes beside files: of libraries the system drops pages and reads them back as it likes.
+
+An idle parent shrinks so by hundreds of megabytes, and its child grows by as many without having asked for a byte.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_FIELD = re.compile(r"^(VmHWM|RssAnon|RssFile|RssShmem):\s+(\d+) kB$", re.MULTILINE)
+
+
+class Peak:
+    """The most that a process, or one that it started, took since the first look at it.
+
+    Looks as often as `look` is called. What comes and goes in between shows in the high-water mark, which counts pages of files too: the
+    most of these that was seen is taken off. So a peak may be too small by what the files grew after it, never too large.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._first_kb: dict[int, int] = {}
+        self._files_kb: dict[int, int] = {}
+        self._highest_kb: dict[int, int] = {}
+        Path(f"/proc/{pid}/clear_refs").write_text("5")  # its high-water mark begins again
+        self.look()
+
+    def look(self) -> None:
+        for pid in _family(self.pid):
+            fields = _status(pid)
+            anonymous = fields.get("RssAnon", 0)
+            files = self._files_kb[pid] = max(self._files_kb.get(pid, 0), fields.get("RssFile", 0) + fields.get("RssShmem", 0))
+            self._first_kb.setdefault(pid, anonymous)
+            self._highest_kb[pid] = max(self._highest_kb.get(pid, 0), anonymous, fields.get("VmHWM", 0) - files)
+
+    def kb(self, high_water_kb: int = 0) -> int:
+        """Return the most that one process took, in KiB; `high_water_kb` is that of `pid`, where it has ended meanwhile."""
+        self._highest_kb[self.pid] = max(self._highest_kb[self.pid], high_water_kb - self._files_kb[self.pid])
+        return max(highest - self._first_kb[pid] for pid, highest in self._highest_kb.items())
+
+
+def _status(pid: int) -> dict[str, int]:
+    """Return the figures of a process in KiB; none of one that has ended."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    return {name: int(number) for name, number in _FIELD.findall(text)}
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and all that it started and that still run."""
+    family = [pid]
+    for parent in family:
+        try:
+            threads = list(Path(f"/proc/{parent}/task").iterdir())
+            family += [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return family
