@@ -69,7 +69,7 @@ class Dataset:
     """Images with attributes, one row an image.
 
     `images` is lazy: item i is the *encoded* file content of image i, read when asked for. Decoding, with its limits and its
-    normalisation, is `audit.data.images.decode`. Content is hashed as it is read, so that an embedding is keyed by what it shows.
+    normalisation, is `strictio.images.decode.decode`. Content is hashed as it is read, so that an embedding is keyed by what it shows.
     """
 
     name: str

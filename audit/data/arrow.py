@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import math
 import posixpath
-from collections.abc import Mapping, Sequence
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.data.files import read_image
-from audit.data.images import MAX_BYTES, UnreadableImage
 from audit.data.schema import Cells, Column, Schema, check_classes, check_columns, check_distinct, source_columns
 from audit.errors import DataError
 from audit.types import Note
+from strictio.images.decode import MAX_BYTES, UnreadableImage
+from strictio.images.files import read_image
+from strictio.images.lazy import LazyImages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,6 +159,19 @@ def row_ids(paths: Sequence[str | None]) -> tuple[list[str], tuple[Note, ...]]:
     return list(map(str, range(1, len(paths) + 1))), (Note("numbered_images"),)
 
 
+def images_in_groups(sizes: Sequence[int], read: Callable[[int], pa.ChunkedArray], roots: Sequence[Path]) -> LazyImages:
+    """Return the images in row groups of these sizes; `read` gives the cells of a group, and one group is held at a time."""
+    starts, lock, cells = list(accumulate(sizes, initial=0)), threading.Lock(), lru_cache(maxsize=1)(read)
+
+    def image(position: int) -> bytes:
+        group = bisect_right(starts, position) - 1
+        with lock:
+            cell = cells(group)[position - starts[group]].as_py()
+        return image_content(cell, roots)
+
+    return LazyImages(starts[-1], image)
+
+
 def image_content(cell: Any, roots: Sequence[Path]) -> bytes:
     """Return the image of an embedded cell: its bytes (64 MiB at most), or the file that it names under one of `roots`."""
     data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
@@ -161,7 +179,7 @@ def image_content(cell: Any, roots: Sequence[Path]) -> bytes:
         if len(data) > MAX_BYTES:
             raise UnreadableImage("too large")
         return bytes(data)
-    if not path:
+    if not path or not roots:
         raise UnreadableImage("missing file")
     if not Path(path).is_absolute():
         return read_image(roots[0], path)

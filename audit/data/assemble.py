@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audit.data.cells.cropped import cropped
-from audit.data.lazy import image_subset
 from audit.data.schema import Attributes, Cells, Schema, counted, quoted, read
 from audit.errors import DataError
 from audit.types import Dataset, Exclusion, Note
+from strictio.images.lazy import image_subset
 
 if TYPE_CHECKING:
     import numpy as np

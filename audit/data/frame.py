@@ -15,12 +15,12 @@ from PIL import ExifTags, Image
 
 from audit.data import arrow
 from audit.data.assemble import Origin, assemble
-from audit.data.images import UnreadableImage, pillow_errors
-from audit.data.lazy import LazyImages
 from audit.data.schema import Schema, check_distinct, image_column
 from audit.data.table import with_files
 from audit.errors import UsageError
 from audit.types import Dataset
+from strictio.images.decode import UnreadableImage, pillow_errors
+from strictio.images.lazy import LazyImages
 
 PLACE = "data frame"
 """What messages and results call it."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from audit.data import arrow
 from audit.data.assemble import Origin, assemble
-from audit.data.lazy import LazyImages
 from audit.data.schema import Schema, quoted
 from audit.errors import DataError
 from audit.types import Dataset
+from strictio.images.lazy import LazyImages
 from strictio.tables.parquet import check_utf_8, first_line
 
 

@@ -17,11 +17,11 @@ from audit.data.parquet import load_parquet
 from audit.data.schema import Schema, quoted, with_image_column, with_known_image_column
 from audit.data.shards import parquet_files
 from audit.data.streams.remote import load_url
-from audit.data.streams.sources import is_url, open_source
 from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, tar_files
 from audit.data.table import DataLocation, read_cells, with_files
 from audit.errors import DataError, UsageError, nearest
 from audit.types import Dataset, Note
+from strictio.streams.sources import is_url, open_source
 from strictio.tables import EXPECTED, PARQUET, TEXT, check_encoding, column_names, ending_of, is_table, not_a_table
 from strictio.tables.parquet import parquet_schema
 

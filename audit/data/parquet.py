@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.data import arrow
 from audit.data.assemble import Origin, assemble
-from audit.data.images import UnreadableImage
-from audit.data.lazy import LazyImages
 from audit.data.schema import Schema, with_known_image_column
 from audit.data.table import with_files
 from audit.errors import DataError
 from audit.types import Dataset
+from strictio.images.decode import UnreadableImage
+from strictio.images.lazy import LazyImages
 from strictio.tables.parquet import first_line, group_sizes, parquet_schema, read_parquet
 
 if TYPE_CHECKING:
@@ -26,26 +22,17 @@ if TYPE_CHECKING:
 
 
 def _held_images(shards: Sequence[Path], column: str, root: Path) -> LazyImages:
-    """Return the images in a column (bytes or ``{bytes, path}``) of Parquet shards; one row group is held at a time."""
+    """Return the images in a column (bytes or ``{bytes, path}``) of Parquet shards."""
     groups = [(shard, group, rows) for shard in shards for group, rows in enumerate(group_sizes(shard))]
-    starts = list(accumulate((rows for _, _, rows in groups), initial=0))
-    lock = threading.Lock()
 
-    @lru_cache(maxsize=1)
-    def cells(group: int) -> pa.ChunkedArray:
-        shard, number, _ = groups[group]
+    def cells(place: int) -> pa.ChunkedArray:
+        shard, group, _ = groups[place]
         try:
-            return read_parquet(shard, [column], number).column(0)
+            return read_parquet(shard, [column], group).column(0)
         except DataError as error:
             raise UnreadableImage("damaged data file") from error
 
-    def read(position: int) -> bytes:
-        group = bisect_right(starts, position) - 1
-        with lock:
-            cell = cells(group)[position - starts[group]].as_py()
-        return arrow.image_content(cell, [root])
-
-    return LazyImages(starts[-1], read)
+    return arrow.images_in_groups([rows for _, _, rows in groups], cells, [root])
 
 
 def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: Origin, image_root: Path | None = None) -> Dataset:

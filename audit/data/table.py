@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from audit.data.arrow import row_id
 from audit.data.assemble import Origin, assemble
-from audit.data.files import image_files, inspect_names, name_fault
 from audit.data.schema import Cells, Schema, check_columns, counted, image_column, quoted, with_known_image_column
 from audit.errors import DataError
 from audit.types import Dataset, Note
+from strictio.images.files import image_files, inspect_names, name_fault
 from strictio.tables import read_table
 
 if TYPE_CHECKING:

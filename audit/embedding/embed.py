@@ -20,21 +20,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from audit.data.cells.votes import level_counts
-from audit.data.decoding.decoders import Decoders
-from audit.data.images import UnreadableImage, explained
 from audit.embedding.batch import PIXELS_AHEAD, Batch, ImageBatches, ImageRow, PreparedEncoder, Progress, RowEncoder, TokenCounter, pixels
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key, text_key
 from audit.embedding.cores import Shares, computing_with, cores, shared
 from audit.errors import DataError
 from audit.stages import DETAIL
 from audit.types import Dataset, Embeddings, Encoder, Exclusion, ImageEncoder, Note
+from strictio.images.decode import UnreadableImage, explained
+from strictio.images.decoders import Decoders
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 log = logging.getLogger("audit")
 DECODE_POLICY = "1"
-"""Part of an image's key. To be raised whenever `audit.data.images.decode` makes other pixels of the same bytes."""
+"""Part of an image's key. To be raised whenever `strictio.images.decode.decode` makes other pixels of the same bytes."""
 SHOWN = 10
 """Rows named when images cannot be read."""
 

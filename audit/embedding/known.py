@@ -19,7 +19,6 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from audit.data.cells.votes import level_counts
-from audit.data.lazy import LazyImages
 from audit.embedding.batch import TokenCounter
 from audit.embedding.cache import CacheRoot, EmbeddingCache, default_root
 from audit.embedding.embed import decode_policy, embed_images
@@ -29,6 +28,7 @@ from audit.models.runtime import SCHEMA, log_notes
 from audit.models.spec import local_path
 from audit.types import Answerer, Dataset, Embeddings, Encoder, ImageEncoder, ModelRecord
 from audit.version import __version__
+from strictio.images.lazy import LazyImages
 
 if TYPE_CHECKING:
     from jaxtyping import Float

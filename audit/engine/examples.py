@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from audit.data.decoding.decoders import Decoders
 from audit.engine.probe_audit import AuditedProbe
 from audit.results import Example
 from audit.types import Dataset
+from strictio.images.decoders import Decoders
 
 SIDE = 64
 """Longest side of an example in pixels: enough to see what kind of picture it is, too little to be worth taking."""

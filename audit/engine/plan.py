@@ -16,13 +16,13 @@ import pandas as pd
 
 from audit.analyses.base import kinds
 from audit.data.cells.votes import level_counts
-from audit.data.decoding.decoders import Decoders
-from audit.data.images import UnreadableImage
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
 from audit.embedding.embed import decode_policy
 from audit.embedding.folders import SharedRoot
 from audit.measure.asked.questionnaire import questionnaire
 from audit.types import Answerer, Dataset, Encoder, Group, Manner, Probe
+from strictio.images.decode import UnreadableImage
+from strictio.images.decoders import Decoders
 
 if TYPE_CHECKING:
     from jaxtyping import Int

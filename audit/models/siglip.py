@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from audit.models.folder.check import check_folder
 from audit.models.huggingface.encoder import HuggingFaceEncoder, encoder_of
 from audit.models.huggingface.outline import build_outline
 from audit.models.huggingface.parts import load_tokenizer
@@ -23,10 +22,11 @@ from audit.models.huggingface.sealed import sealed
 from audit.models.model_args import override_notes
 from audit.models.runtime import located, model_record, scoring, torch_setting
 from audit.types import ModelRecord, Note
-from contrastive.model.architecture import LIMIT, MAX_LAYERS
-from contrastive.model.clip import check_fit
 from contrastive.model.preprocess import Preprocess
 from strictio.errors import DataError
+from strictio.model_folders.check import check_folder
+from strictio.schema import LIMIT, MAX_LAYERS
+from strictio.weights.fit import check_fit
 
 if TYPE_CHECKING:
     from PIL import Image

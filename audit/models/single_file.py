@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.models.folder.weights import adapter_notes, foreign_class_notes
+from audit.models.folder_weights import adapter_notes, foreign_class_notes
 from audit.models.model_args import read_overrides, refuse_overrides
 from audit.models.runtime import located, log_notes
 from audit.types import Note
@@ -34,35 +34,26 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
     UsageError if an argument is unknown or about something that the file says itself; DataError if the file is damaged, incomplete or not a
     dual encoder; UnsafeError if it asks for code or could exhaust the machine.
     """
+    from audit.models import native
     from contrastive.checkpoint.file import from_archive, is_own
     from contrastive.formats.exports import tensors
 
-    words = dict(model_args or {})
+    words, setting = dict(model_args or {}), {"name": name, "device": device, "dtype": dtype}
     overrides = read_overrides(words)
-    if path.name == tensors.WEIGHTS and tensors.is_export(path.parent):
-        return _exported(path.parent, words, {"name": name, "device": device, "dtype": dtype})
+    if path.name == tensors.WEIGHTS and tensors.is_export(path.parent):  # it says itself what it is
+        refuse_overrides(words, "an export of this project")
+        with located(str(path.parent)):
+            checkpoint = tensors.read(path.parent)
+        return native.encoder(checkpoint, **setting, release=None)
     contents = read(path)
     if contents.archive is not None and is_own(contents.archive):
-        from audit.models import native
-
         refuse_overrides(words, "a checkpoint of this project")
         with located(str(path)):
             checkpoint = from_archive(contents.archive, path)
-        return native.encoder(checkpoint, name=name, device=device, dtype=dtype, release=contents.archive.release)
-    encoder = _converted(path, contents, overrides, {"name": name, "device": device, "dtype": dtype})
+        return native.encoder(checkpoint, **setting, release=contents.archive.release)
+    encoder = _converted(path, contents, overrides, setting)
     log_notes(encoder.record)
     return encoder
-
-
-def _exported(folder: Path, words: Mapping[str, str], setting: EncoderSettings) -> Encoder:
-    """Return the encoder of what ``contrastive.export --to safetensors`` wrote: it says itself what it is."""
-    from audit.models import native
-    from contrastive.formats.exports import tensors
-
-    refuse_overrides(words, "an export of this project")
-    with located(str(folder)):
-        checkpoint = tensors.read(folder)
-    return native.encoder(checkpoint, **setting, release=None)
 
 
 def read(path: Path) -> Contents:

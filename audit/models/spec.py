@@ -121,8 +121,8 @@ def _load_folder(path: Path, setting: Mapping[str, str], model_args: Mapping[str
 
 def _only_file(folder: Path) -> Path | None:
     """Return the file that a folder stands for: our export's, our checkpoint, the only weights where nothing is configured; else None."""
-    from audit.models.folder.check import check_folder
     from contrastive.formats.exports import tensors
+    from strictio.model_folders.check import check_folder
     from strictio.weights.adapter import FILES as ADAPTER
 
     names = {path.name for path in folder.iterdir()} - {*ADAPTER}

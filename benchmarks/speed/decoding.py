@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from audit.data.decoding.decoders import Decoders
 from audit.embedding.embed import embed_images
 from audit.testing import FakeEncoder
 from audit.types import Dataset
+from strictio.images.decoders import Decoders
 
 KINDS = {
     "224 px": (224, 224, 1000, {}),

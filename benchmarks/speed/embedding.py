@@ -23,13 +23,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from audit.data.images import decode
 from audit.embedding.cache import MemoryRoot
 from audit.embedding.embed import embed_images, embed_texts
 from audit.measure.zero_shot import cosine_scores, probabilities
 from audit.models import load
 from audit.types import Dataset
 from benchmarks.speed.made import LABELS, installed, jpegs, medians, model_folder, product_limit, say_setting, templates
+from strictio.images.decode import decode
 
 BATCH = 32
 PIPELINE_SHARE = 10

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from audit.data.images import decode
 from audit.embedding.cache import MemoryRoot
 from audit.embedding.embed import embed_images
 from audit.models import load
 from benchmarks.speed.embedding import BATCH, made_data
 from benchmarks.speed.made import installed, jpegs, medians, model_folder, say_setting
+from strictio.images.decode import decode
 
 WORTH_IT = 1.15
 

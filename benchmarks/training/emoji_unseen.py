@@ -52,7 +52,7 @@ def accuracies(path: Path) -> tuple[tuple[float, int], tuple[float, int]]:
 
     from contrastive.checkpoint.file import load
     from contrastive.data.emoji import OCCUPATIONS, load_emoji, withheld
-    from contrastive.data.images import open_rgb
+    from strictio.images.in_process import open_rgb
 
     checkpoint = load(path)
     if "less 60 of the 300 combinations" not in (checkpoint.data_card or ""):
@@ -87,7 +87,7 @@ def named_rightly(path: Path, drawings: Sequence[Any]) -> tuple[float, int]:
     import torch
 
     from contrastive.checkpoint.file import load
-    from contrastive.data.images import open_rgb
+    from strictio.images.in_process import open_rgb
 
     checkpoint = load(path)
     with torch.no_grad():

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from torch import nn
 
 from contrastive.checkpoint.file import Checkpoint, is_state
-from contrastive.model.clip import check_fit
 from strictio.errors import DataError
+from strictio.weights.fit import check_fit
 
 
 def require_both_towers(checkpoint: Checkpoint) -> None:

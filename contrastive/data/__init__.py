@@ -46,7 +46,7 @@ def _refuse_for_tables(config: DataConfig) -> None:
 
 def _open_stored(config: DataConfig) -> CaptionedImages:
     """Return the pairs of a set on the hub, of a folder, known by what is in it, or of a file, known by its ending."""
-    from contrastive.data.remote import RemoteShards, expanded
+    from contrastive.data.remote import RemoteShards, shard_names
     from contrastive.data.saved import load_hub, load_parquet, load_saved  # with Arrow, which built-in sets do not need
     from contrastive.data.table import load_folder, load_table
     from contrastive.data.tars import TarShards
@@ -57,8 +57,8 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
         return load_table(path, config)
     _refuse_for_tables(config)
     if "://" in name:
-        return RemoteShards(name.partition("?")[0].rpartition("/")[2], expanded(name), int(config.spool_gib * 2**30))
-    if not os.path.exists(name) and (shards := _shard_files(expanded(name), name)):  # noqa: PTH110  # `Path.exists` raises where a list of shards is longer than a name may be
+        return RemoteShards(name.partition("?")[0].rpartition("/")[2], shard_names(name), int(config.spool_gib * 2**30))
+    if not os.path.exists(name) and (shards := _shard_files(shard_names(name), name)):  # noqa: PTH110  # `Path.exists` raises where a list of shards is longer than a name may be
         return TarShards("::".join(Path(part).name for part in name.split("::")), shards)
     if name.startswith("hf:"):
         return load_hub(name, *columns)

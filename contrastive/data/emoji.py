@@ -13,9 +13,9 @@ from typing import Literal
 
 from PIL import Image
 
-from contrastive.data.images import open_rgb
 from contrastive.data.source import hash_of
 from strictio.errors import UsageError
+from strictio.images.in_process import open_rgb
 
 OCCUPATIONS = (
     "artist", "astronaut", "construction worker", "cook", "detective", "factory worker", "farmer", "firefighter", "guard", "health worker",

@@ -28,6 +28,7 @@ from contrastive.data.reading import PairReader, shown_name, square_crop
 from contrastive.data.source import CaptionedImages, TrainingDataError, hash_of
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
+from strictio.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def load_whole(
     try:
         pairs = load_pairs(source, *transforms, config, max_broken=1.0)
         faults = pairs.faults(rows)
-    except TrainingDataError as error:  # the one too many: all of them
+    except DataError as error:  # the one too many: all of them
         raise TrainingDataError(f"no {what} image can be read", where=config.train, why=error.why, fix=error.fix) from error
     if len(faults) == len(rows):
         why = "; ".join(f"{shown_name(source, row)} ({fault})" for row, fault in [*faults.items()][:3]) or "no image has a caption or label"

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from contrastive.data.images import MISSING, OUTSIDE, UnreadableImage
 from contrastive.data.source import CaptionedImages, ImageFiles, TrainingDataError
+from strictio.images.decode import UnreadableImage
+from strictio.images.in_process import MISSING, OUTSIDE
 
 _NAMED = 20
 """Broken pairs that a message names."""

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from contrastive.data.images import UnreadableImage, decode_rgb
 from contrastive.data.source import TrainingDataError, card_of, hash_of, missing_column, nonblank
 from strictio.errors import MachineError, UsageError, nearest
 from strictio.hub import hub_fault, offline
+from strictio.images.decode import UnreadableImage
+from strictio.images.in_process import decode_rgb
 from strictio.tables.arrow_stream import check_saved
 from strictio.tables.parquet import check_size
 

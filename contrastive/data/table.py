@@ -21,9 +21,10 @@ import pyarrow as pa
 from PIL import Image
 
 from contrastive.config import DataConfig
-from contrastive.data.images import ENDINGS, UnreadableImage, decode_rgb, read_under
 from contrastive.data.source import TrainingDataError, card_of, hash_of, missing_column, nonblank
 from strictio.errors import VlmAuditError
+from strictio.images.decode import UnreadableImage
+from strictio.images.in_process import ENDINGS, decode_rgb, read_under
 from strictio.tables import check_text, column_names, read_table
 
 _SCHEMA = pa.schema([("name", pa.large_string()), ("captions", pa.large_list(pa.large_string()))])

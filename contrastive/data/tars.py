@@ -20,10 +20,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from contrastive.data.images import ENDINGS, MAX_BYTES, UnreadableImage, decode_rgb
 from contrastive.data.source import TrainingDataError, card_of, hash_of, nonblank
 from strictio.files import replacing, sha256_of_file
-from strictio.streams.tar_headers import BoundedTarInfo
+from strictio.images.decode import MAX_BYTES, UnreadableImage
+from strictio.images.in_process import ENDINGS, decode_rgb
+from strictio.streams.tars import tar_members
 
 SIDECAR = ".index.json"
 _VERSION = 1
@@ -144,11 +145,8 @@ def _scan(path: Path, status: os.stat_result) -> ShardIndex:
 def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
     """Yield name and ending -> place of the members that belong together."""
     current, members = "", dict[str, Place]()
-    with tarfile.open(path, "r:", tarinfo=BoundedTarInfo) as archive:
-        while member := archive.next():
-            archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header otherwise: gigabytes for a large shard
-            if member.size < 0:  # the next header would be one that was read
-                raise tarfile.ReadError(f"the member {member.name[:80]!r} has a negative size")
+    with path.open("rb") as file:
+        for member in tar_members(file):
             if not member.isreg() or member.sparse is not None:
                 continue
             folder, slash, last = member.name.rpartition("/")

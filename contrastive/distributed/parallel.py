@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from contrastive.distributed.processes import world_size
 from contrastive.model.blocks import Block
-from contrastive.model.clip import SCALARS
 from contrastive.model.towers import Bottleneck
 from strictio.errors import UsageError, nearest
+from strictio.weights.fit import SCALARS
 
 Mode = Literal["ddp", "fsdp2"]
 MODES: tuple[Mode, ...] = ("ddp", "fsdp2")

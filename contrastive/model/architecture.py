@@ -11,10 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
 from strictio.errors import UsageError
-from strictio.schema import from_dict, record, to_dict
+from strictio.schema import LIMIT, MAX_LAYERS, from_dict, record, to_dict
 
-LIMIT = 1_000_000  # no size in a configuration is larger: a configuration from a file must not be able to exhaust the machine
-MAX_LAYERS = 1000  # more would take minutes to build
 Size = Annotated[StrictInt, Field(ge=1, le=LIMIT)]
 Layers = Annotated[StrictInt, Field(ge=1, le=MAX_LAYERS)]
 

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
 from contrastive.model.towers import TextTransformer, vision_tower
-from strictio.errors import DataError
+from strictio.weights.fit import SCALARS, check_fit
 from strictio.weights.skip_init import skip_init
 
 __all__ = ["CLIP", "ConvConfig", "ModelConfig", "ResNetConfig", "TextConfig", "ViTConfig", "load_portable", "portable_state"]
 
-SCALARS = ("logit_scale", "logit_bias")
 INITIAL = {"softmax": (math.log(1 / 0.07), None), "sigmoid": (math.log(10), -10.0)}
 """score rule -> initial (logit_scale, logit_bias): CLIP's and SigLIP's."""
 
@@ -84,23 +83,3 @@ def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
     check_fit(model.state_dict(), state)
     model.load_state_dict(state, strict=True, assign=True)
     return model
-
-
-def check_fit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-    """Raise `DataError` at other names, shapes or kinds of number (floating point or not) than wanted; the first five of each are named."""
-    missing, unexpected = [name for name in wanted if name not in state], [name for name in state if name not in wanted]
-    if missing or unexpected:
-        raise DataError("the weights do not fit the architecture", why=f"{_five('missing', missing)}; {_five('unexpected', unexpected)}")
-    unlike = [name for name, tensor in wanted.items() if not _alike(state[name], tensor)]
-    if unlike:
-        shown = [f"{name} {list(state[name].shape)} for {list(wanted[name].shape)}" for name in unlike]
-        raise DataError("the weights do not fit the architecture", why=_five("of another shape or kind", shown))
-
-
-def _alike(tensor: Tensor, wanted: Tensor) -> bool:
-    return tensor.shape == wanted.shape and tensor.is_floating_point() == wanted.is_floating_point()
-
-
-def _five(kind: str, names: list[str]) -> str:
-    shown = ", ".join(name[:80] for name in names[:5])
-    return f"{kind}: {len(names)}" + (f" ({shown}{', ...' if len(names) > 5 else ''})" if names else "")

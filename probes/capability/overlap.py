@@ -17,12 +17,12 @@ from audit.errors import DataError
 from audit.naming import NEAR_DUPLICATE
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, Probe, ProbeData
 from probes.capability import PICTURES, TEMPLATES_PRESET, asked_of_classes, load_labelled
-from strictio.streams.tar_headers import BoundedTarInfo
+from strictio.streams.tars import BoundedTarInfo
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from audit.data.decoding.decoders import Decoders
+    from strictio.images.decoders import Decoders
 
 DATA = ProbeData(
     "training and test pictures",
@@ -65,8 +65,8 @@ def _duplicates(dataset: Dataset, training: Path) -> tuple[dict[int, str], int, 
     """Return test row -> most similar training picture, and how many training pictures were read and could not be read."""
     import numpy as np
 
-    from audit.data.decoding.decoders import Decoders
     from audit.measure.near_duplicates import find_near_duplicates, prints
+    from strictio.images.decoders import Decoders
 
     decoders = Decoders(2)
     try:
@@ -95,7 +95,7 @@ def _training(folder: Path) -> Iterator[tuple[str, bytes]]:
 
     If a picture is too large, its content is empty, so that it counts as unreadable.
     """
-    from audit.data.images import MAX_BYTES
+    from strictio.images.decode import MAX_BYTES
 
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
         if path.suffix.lower() in PICTURES:
@@ -116,7 +116,7 @@ def _members(path: Path, most: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _content(dataset: Dataset, row: int) -> bytes:
-    from audit.data.images import UnreadableImage
+    from strictio.images.decode import UnreadableImage
 
     try:
         return dataset.images[row]
@@ -129,8 +129,8 @@ def _small(content: bytes, decoders: Decoders) -> np.ndarray | None:
     import numpy as np
     from PIL import Image
 
-    from audit.data.images import UnreadableImage
     from audit.measure.near_duplicates import SIDE
+    from strictio.images.decode import UnreadableImage
 
     try:
         return np.asarray(decoders.decode(content).image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))

@@ -39,9 +39,9 @@ def load(options: LoadOptions) -> Dataset:
     """
     from audit.data.assemble import Origin, assemble
     from audit.data.changed.subset import whole_sets
-    from audit.data.files import image_files
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
     from audit.data.schema import Cells, Column, Schema
+    from strictio.images.files import image_files
 
     folder = folder_of(options.location, DATA)
     root = folder / "data" if (folder / "data").is_dir() else folder

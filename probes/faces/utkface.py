@@ -36,9 +36,9 @@ _OLDEST_OF = (2, 9, 19, 29, 39, 49, 59, 69, OLDEST)
 def load(options: LoadOptions) -> Dataset:
     """Return the faces with race, gender and age group; files with other names are left out, counted and listed."""
     from audit.data.assemble import Origin, assemble
-    from audit.data.files import image_files
     from audit.data.layout import folder_of, names_in_folder, wrong_layout
     from audit.data.schema import Cells, Column, Schema
+    from strictio.images.files import image_files
 
     folder = folder_of(options.location, DATA)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg"))

@@ -12,7 +12,7 @@ UNREADABLE = (
     "too elongated", "truncated", "damaged", "not an image", "format not accepted", "pixel format not accepted", "Git LFS pointer",
     "decoder crashed", "decoder took too long", "decoder took too much memory", "no box", "box without area", "box outside the picture",
 )  # fmt: skip
-"""Why images cannot be used (`audit.data.images.UnreadableImage`)."""
+"""Why images cannot be used (`strictio.images.decode.UnreadableImage`)."""
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "text": "{text}",

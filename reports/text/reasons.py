@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.data.images import explained
 from audit.records.base import Verdict
 from audit.records.finding import Gap, Rate, planned_verdicts
 from audit.results import AuditResult, Finding
@@ -14,6 +13,7 @@ from reports.text.evidence import borrowed_sentence, shift_sentence, within_sent
 from reports.text.notes import sentence
 from reports.text.numbers import count, exact_points, exact_tolerances, in_words, p_phrase, p_value, percent, points, times
 from reports.text.responsiveness import composition_sentence, stays_sentence, why_unresponsive
+from strictio.images.decode import explained
 
 LIMITED = "LIMITED RUN: a sample of the images settles nothing."
 FEWEST_CLUSTERS = 15

@@ -1,1 +1,7 @@
-"""Encoded images, judged by their structure before a decoder sees them."""
+"""Encoded images of strangers: bytes go in, RGB within limits comes out.
+
+::
+
+    files, lazy -> decoders -> worker -> decode -> structure, jpeg      for the audit: processes of their own, each conversion named
+    in_process  -> structure                                             for training: in the training process
+"""

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import IO, Any
 
@@ -110,6 +111,15 @@ def http_opener() -> urllib.request.OpenerDirector:
         opener.add_handler(handler())
     opener.add_handler(standard.UnknownHandler())
     return opener
+
+
+@contextmanager
+def http_part(url: str, first: int, last: int | None = None, *, timeout_s: float) -> Iterator[HTTPResponse]:
+    """Open what lies at an HTTP address from a byte on, up to and with another where one is named; a server may send the whole instead."""
+    headers = {"Range": f"bytes={first}-{'' if last is None else last}"} if first or last is not None else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310  # the opener knows no other protocol
+    with http_opener().open(request, timeout=timeout_s) as response:
+        yield response
 
 
 def blocks(source: IO[bytes], timeout_s: float, most: int = sys.maxsize) -> Iterator[bytes]:

@@ -69,6 +69,18 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None, group: int | 
     return table.replace_schema_metadata({key: value for key, value in (schema.metadata or {}).items() if key != b"pandas"})
 
 
+def parquet_batches(path: Path, columns: Sequence[str], texts: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """Give columns of a Parquet file, at most so many rows at a time; those of `texts` as dictionaries. Whoever asks judges their size."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, read_dictionary=list(texts), pre_buffer=False) as file:
+            yield from file.iter_batches(rows, columns=list(columns), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path.name} is not a Parquet file, or damaged", why=first_line(error), fix=_AGAIN) from error
+
+
 def check_size(path: Path) -> None:
     """Raise `UnsafeError` if a Parquet file unfolds to too much, `DataError` if it cannot be read: for whoever else reads it."""
     import pyarrow.parquet as pq

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from audit.data.decoding import decoders
+from strictio.images import decoders
 from tests.support.limits import limited_line, read_usage
 
 RACES = ("White", "Black")

@@ -4,12 +4,15 @@ import io
 import json
 import re
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.strictio.images.test_decoders import KINDS, fault
 from tests.support.command import command
+from tests.support.tiny import write_probe
 
 RACES = ("White", "Black")
 
@@ -93,3 +96,29 @@ def test_row_29_avif_is_read_and_what_is_refused_is_named_with_its_limit(audited
 def test_row_29_an_error_names_the_limit_too(audited):
     done, _ = audited({"phone.heic": HEIC}, "--max-skip", "0", code=3)
     assert "phone.heic: format not accepted: accepted are JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF" in done.stderr
+
+
+@pytest.mark.parametrize(("kind", "reason"), KINDS.items())
+def test_row_7_the_command_leaves_such_an_image_out_names_it_and_goes_on(tmp_path, checkpoint, faces, monkeypatch, kind, reason):
+    """Image 7 of 40, an odd number of the first twenty: a White man. A rerun says the same; a run without the fault reads it."""
+    probe = write_probe(tmp_path / "short.py")
+    words = ("--model", checkpoint, "--probe", probe, "--data", faces, "--max-skip", "0.05", "--out")
+    fault(monkeypatch, kind, (Path(faces) / "val" / "7.jpg").read_bytes())
+    for out in ("first", "again"):
+        done = command(*words, tmp_path / out, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        assert f"left out 1 image ({reason}" in (tmp_path / out / "run.log").read_text()
+        data = json.loads((tmp_path / out / "results.json").read_text())["audits"][0]["data"]
+        assert data["used"] == 39
+        (exclusion,) = data["exclusions"]
+        assert exclusion["reason"]["code"] == reason.replace(" ", "_")
+        assert (exclusion["by_group"]["race"], exclusion["by_group"]["gender"]) == ({"White": 1}, {"Male": 1})
+        assert reason in (tmp_path / out / "report.html").read_text()
+    done = command(*words[:-3], "--max-skip", "0", "--out", tmp_path / "strict", cwd=tmp_path)
+    assert done.returncode == 3
+    assert f"val/7.jpg: {reason}" in done.stderr
+    monkeypatch.delenv("AUDIT_FAULT")
+    done = command(*words, tmp_path / "sound", cwd=tmp_path)
+    assert json.loads((tmp_path / "sound" / "results.json").read_text())["audits"][0]["data"]["used"] == 40
+    assert "embedded 1 images, 39 from the cache" in (tmp_path / "sound" / "run.log").read_text()

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import audit.__main__
-from audit.data.lazy import image_subset
 from audit.models import hub
 from audit.types import UNKNOWN
 from contrastive.training.doctor import learning
 from probes.counterfactual import emoji
+from strictio.images.lazy import image_subset
 from tests.audit.models.huggingface.test_clip import made
 from tests.support import documented, forked
 from tests.support.command import command

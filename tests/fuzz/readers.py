@@ -112,8 +112,8 @@ SAVED = {
 def read_images(path: Path) -> None:
     """Read a data set and every image in it, those that cannot be read by their reason."""
     from audit.data import load_dataset
-    from audit.data.images import UnreadableImage
     from audit.data.schema import Schema
+    from strictio.images.decode import UnreadableImage
 
     found = load_dataset(path, Schema(), name="d", licence="l")
     for row in range(len(found.images)):
@@ -125,7 +125,7 @@ def read_web_dataset(path: Path) -> None:
     """Read a tar shard as the audit and as the trainer do."""
     from contrastive.config import DataConfig
     from contrastive.data import open_source
-    from contrastive.data.images import UnreadableImage
+    from strictio.images.in_process import UnreadableImage
 
     def pairs() -> None:
         source = open_source(DataConfig(str(path)))
@@ -138,7 +138,7 @@ def read_web_dataset(path: Path) -> None:
 
 
 def read_image(path: Path) -> None:
-    from audit.data.images import decode
+    from strictio.images.decode import decode
 
     decode(path.read_bytes())
 
@@ -265,8 +265,8 @@ def outcome(reader: Reader, path: Path) -> str:
     """Return how reading ended: "read", "refused", or what came out that should not: the error and the function of ours it came from."""
     import traceback
 
-    from audit.data.images import UnreadableImage
     from audit.errors import AuditError, MachineError
+    from strictio.images.decode import UnreadableImage
 
     try:
         reader.read(path)

@@ -6,12 +6,12 @@ import pytest
 import audit
 import probes
 from audit.analyses.natural_shift.plan import NaturalShiftPlan
-from audit.data.images import decode
 from audit.data.published.open_clip_prompts import imagenet_name
 from audit.errors import DataError, UsageError
 from audit.types import UNKNOWN, LoadOptions
 from probes.capability import TEMPLATES, class_words
 from probes.capability.limits import COUNTS, SENSES, spots
+from strictio.images.decode import decode
 from tests.support.planted import Refuser, picture
 
 

@@ -5,9 +5,9 @@ import pytest
 
 import audit
 import probes
-from audit.data.images import decode
 from audit.types import LoadOptions
 from reports.render import render
+from strictio.images.decode import decode
 from tests.probes.made.tagging import make
 from tests.support.page_text import text_of
 from tests.support.planted import DIMENSIONS, Refuser, pixels, text_direction

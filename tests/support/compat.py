@@ -1,8 +1,8 @@
 """What the installed transformers loads, imports or asks while it reads a folder: ``make compat`` names the calls that are not known.
 
 A call is known if somebody has looked at what bounds it: `KNOWN` lists them, by what does. A new release of transformers may bring others:
-they are looked at before the release is allowed, and each gets its place in the list, or a guard in `audit.models.folder.configurations` or
-`audit.models.huggingface.sealed` and then its place.
+they are looked at before the release is allowed, and each gets its place in the list, or a guard in
+`strictio.model_folders.configurations` or `audit.models.huggingface.sealed` and then its place.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audit.data.images import decode
 from audit.models import load
+from strictio.images.decode import decode
 
 
 def edited(path: Path, changes: Mapping[str, object]) -> Path:

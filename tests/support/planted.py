@@ -13,8 +13,8 @@ import numpy as np
 import probes
 from audit.analyses.association.plan import AssociationPlan
 from audit.analyses.ranking.plan import RankingPlan
-from audit.data.images import decode
 from audit.types import UNKNOWN, LoadOptions
+from strictio.images.decode import decode
 
 DIMENSIONS = 384
 MODELS = """

@@ -12,11 +12,11 @@ from audit.analyses.base.conditions import UnderConditions
 from audit.analyses.base.kinds import AnalysisInputs
 from audit.analyses.base.records import Condition
 from audit.analyses.conditions.plan import AttackPlan
-from audit.data.images import decode
 from audit.measure import predict
 from audit.measure.zero_shot import ensemble
 from audit.statistics.null import generator
 from audit.types import Dataset, Measurement, Note, Predictions
+from strictio.images.decode import decode
 
 if TYPE_CHECKING:
     from jaxtyping import Float

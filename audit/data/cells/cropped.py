@@ -9,10 +9,10 @@ from dataclasses import replace
 from audit.data.cells.boxes import Box, Region, read_boxes
 from audit.data.cells.crops import crops
 from audit.data.cells.votes import level_counts
-from audit.data.lazy import LazyImages
 from audit.data.schema import Attributes, Cells
 from audit.errors import DataError
 from audit.types import Exclusion, Note
+from strictio.images.lazy import LazyImages
 
 PICTURE = "picture"
 """The attribute that says which picture a crop is of: the crops of one are a cluster."""

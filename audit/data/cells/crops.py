@@ -16,9 +16,9 @@ from threading import Lock
 from PIL import Image
 
 from audit.data.cells.boxes import OUTSIDE, Box, Region
-from audit.data.decoding.decoders import Decoders
-from audit.data.images import UnreadableImage
-from audit.data.lazy import LazyImages
+from strictio.images.decode import UnreadableImage
+from strictio.images.decoders import Decoders
+from strictio.images.lazy import LazyImages
 
 _DIGITS = 6
 """Of a pixel: 0.3 times 10 is a little more than 3."""

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from audit.data.images import decode
-from audit.data.lazy import LazyImages
 from audit.types import Dataset
+from strictio.images.decode import decode
+from strictio.images.lazy import LazyImages
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from PIL import Image, ImageOps
 
-from audit.data.images import MIN_SIDE, decode
-from audit.data.lazy import LazyImages
 from audit.types import Dataset
+from strictio.images.decode import MIN_SIDE, decode
+from strictio.images.lazy import LazyImages
 
 CROPPED = 0.05
 """Share of each side that a crop takes away, half of it at either end."""

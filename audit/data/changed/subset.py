@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.data.assemble import fingerprint_with_texts
-from audit.data.lazy import image_subset
 from audit.errors import DataError, UsageError
 from audit.types import Dataset, Exclusion, Note
+from strictio.images.lazy import image_subset
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from audit.data.schema import Schema
-from audit.data.streams.sources import is_url, joined, read_whole
 from audit.data.streams.webdataset import CLASS, Described, load_web_dataset, shards_of, tar_files
 from audit.errors import DataError
 from audit.types import Dataset, Group
+from strictio.streams.sources import is_url, joined, read_whole
 
 CLASSES, TEMPLATES, SHARDS, SPLIT = "classnames.txt", "zeroshot_classification_templates.txt", "nshards.txt", "test"
 PLACES = ("{c}", "{}")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.data.assemble import Origin, fingerprint_with_texts
-from audit.data.files import image_files, inspect_names
 from audit.errors import DataError
 from audit.naming import natural_order
 from audit.types import UNKNOWN, Dataset, Exclusion, Group, Note
+from strictio.images.files import image_files, inspect_names
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import tempfile
-import threading
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.data import arrow
 from audit.data.assemble import Origin, assemble
-from audit.data.files import name_fault
-from audit.data.images import MAX_BYTES, UnreadableImage
-from audit.data.lazy import LazyImages
 from audit.data.schema import Cells, Schema, check_columns, image_column, quoted, with_known_image_column
-from audit.data.streams.braces import expanded_names
-from audit.data.streams.sources import MOST_TABLE, ByteSource, SourceFile, file_names, is_url, joined, open_source, read_whole
 from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, shards_of
 from audit.data.table import read_cells
 from audit.errors import DataError, UnsafeError, UsageError
 from audit.types import Dataset
 from strictio.folders import Folder
+from strictio.images.decode import MAX_BYTES, UnreadableImage
+from strictio.images.files import name_fault
+from strictio.images.lazy import LazyImages
+from strictio.streams.braces import expanded_names
+from strictio.streams.parquet import open_parquet, read_texts
+from strictio.streams.sources import MOST_TABLE, ByteSource, file_names, is_url, joined, open_source, read_whole
 from strictio.streams.urls import check_protocol
 from strictio.tables import PARQUET, TEXT, ending_of
 from strictio.tables.parquet import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-MOST_GROUP = 2**30
-"""Bytes of one row group, which is read whole."""
 
 
 def load_url(location: str, schema: Schema, *, name: str, licence: str, encoding: str | None = None) -> Dataset:
@@ -119,7 +113,7 @@ def _load_parquet(files: Sequence[tuple[str, ByteSource]], schema: Schema, origi
     """Return the data set in Parquet files of one table; texts are read whole, images a row group at a time."""
     import pyarrow as pa
 
-    opened = [_opened(source) for _, source in files]
+    opened = [open_parquet(source) for _, source in files]
     columns, first = opened[0].schema_arrow, files[0][1].name
     described = arrow.hub_features(columns, first)
     for (_, source), file in zip(files[1:], opened[1:], strict=True):
@@ -131,7 +125,7 @@ def _load_parquet(files: Sequence[tuple[str, ByteSource]], schema: Schema, origi
     named = schema if embedded else with_known_image_column(schema, columns.names)[0]
     texts = arrow.text_columns(named, columns, place)
     try:
-        tables = [_columns_of(file, source.name, texts) for (_, source), file in zip(files, opened, strict=True)]
+        tables = [read_texts(file, source.name, texts) for (_, source), file in zip(files, opened, strict=True)]
         cells = arrow.cells(pa.concat_tables(tables, promote_options="permissive"), described, named, place)
     except pa.ArrowException as error:
         raise DataError(f"{place} cannot be read", why=first_line(error), fix="download or write it again") from error
@@ -140,68 +134,24 @@ def _load_parquet(files: Sequence[tuple[str, ByteSource]], schema: Schema, origi
         return _with_images_beside(cells, files[0][0], named, origin)
     paths: list[str | None] = [None] * len(cells.numbers)
     if arrow.names_images(columns.field(embedded).type):
-        read = [_columns_of(file, source.name, [f"{embedded}.path"]) for (_, source), file in zip(files, opened, strict=True)]
+        read = [read_texts(file, source.name, [f"{embedded}.path"]) for (_, source), file in zip(files, opened, strict=True)]
         paths = [cell and cell["path"] for table in read for cell in table.column(0).to_pylist()]
     ids, notes = arrow.image_ids(named, cells.columns, paths)
-    images = _held_images(opened, [source.name for _, source in files], embedded)
+    images = _held_images(opened, embedded)
     return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
 
 
-def _opened(source: ByteSource) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _held_images(files: Sequence[Any], column: str) -> LazyImages:
+    """Return the images in a column of Parquet files."""
+    groups = [(file, group) for file in files for group in range(file.metadata.num_row_groups)]
 
-    try:
-        file = pq.ParquetFile(SourceFile(source), pre_buffer=False)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"cannot read {source.name} as Parquet", why=first_line(error), fix="download or write it again") from error
-    for group in range(file.metadata.num_row_groups):
-        if (held := file.metadata.row_group(group).total_byte_size) > MOST_GROUP:
-            why = f"its row group {group + 1} takes {held:,} bytes; allowed are {MOST_GROUP:,}"
-            raise UnsafeError(f"{source.name} would fill the memory", why=why, fix="write it again with smaller row groups")
-    return file
-
-
-def _columns_of(file: Any, name: str, columns: Sequence[str]) -> pa.Table:
-    """Return columns of all row groups; UnsafeError where they unfold to more than a table may hold."""
-    import pyarrow as pa
-
-    groups, held = [], 0
-    for batch in file.iter_batches(columns=list(columns)):
-        held += batch.nbytes
-        if held > MOST_TABLE:
-            raise UnsafeError(f"{name} would fill the memory", why=f"its texts take over {MOST_TABLE:,} bytes", fix="leave columns out")
-        groups.append(batch)
-    return pa.Table.from_batches(groups, schema=groups[0].schema if groups else file.schema_arrow.empty_table().select(columns).schema)
-
-
-def _held_images(files: Sequence[Any], names: Sequence[str], column: str) -> LazyImages:
-    """Return the images in a column of Parquet files; one row group is held at a time."""
-    sizes = [(file, group, files[file].metadata.row_group(group).num_rows) for file in range(len(files)) for group in _groups(files[file])]
-    starts = list(accumulate((rows for _, _, rows in sizes), initial=0))
-    lock = threading.Lock()
-
-    @lru_cache(maxsize=1)
     def cells(place: int) -> pa.ChunkedArray:
         import pyarrow as pa
 
-        file, group, _ = sizes[place]
+        file, group = groups[place]
         try:
-            return files[file].read_row_group(group, columns=[column]).column(0)
+            return file.read_row_group(group, columns=[column]).column(0)
         except (pa.ArrowException, OSError) as error:
             raise UnreadableImage("damaged data file") from error
 
-    def read(row: int) -> bytes:
-        place = bisect_right(starts, row) - 1
-        with lock:
-            cell = cells(place)[row - starts[place]].as_py()
-        data = cell.get("bytes") if isinstance(cell, dict) else cell
-        if data is None:  # it names a file instead: of a URL nothing lies beside it
-            raise UnreadableImage("missing file")
-        return arrow.image_content(cell, [])
-
-    return LazyImages(starts[-1], read)
-
-
-def _groups(file: Any) -> range:
-    return range(file.metadata.num_row_groups)
+    return arrow.images_in_groups([file.metadata.row_group(group).num_rows for file, group in groups], cells, [])

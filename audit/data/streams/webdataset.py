@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from audit.data.assemble import Origin, assemble
-from audit.data.images import MAX_BYTES, UnreadableImage
-from audit.data.lazy import LazyImages
 from audit.data.schema import Cells, Schema, check_columns
-from audit.data.streams.sources import ByteSource, open_source
-from audit.data.streams.tars import Sample, samples
 from audit.errors import DataError
 from audit.types import Dataset, Group
+from strictio.images.decode import MAX_BYTES, UnreadableImage
+from strictio.images.lazy import LazyImages
+from strictio.streams.samples import Sample, samples
+from strictio.streams.sources import ByteSource, open_source
 
 CLASS, CAPTION = "class", "txt"
 """Columns that ``.cls`` and ``.txt`` members make; the second only where a schema declares it."""

@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 
 from audit import errors
-from audit.data.decoding.decoders import Decoders
 from audit.embedding.batch import SHARD_ROWS, SHARD_S, PreparedEncoder, Progress
 from audit.embedding.cache import CacheRoot, EmbeddingCache, MemoryRoot
 from audit.embedding.cores import cores
@@ -29,6 +28,7 @@ from audit.embedding.known import itself
 from audit.errors import AuditError, DataError, MachineError
 from audit.models import load
 from audit.types import Dataset, ImageEncoder
+from strictio.images.decoders import Decoders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,11 +16,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from audit.errors import DataError
-from audit.models.folder.weights import Weights
+from audit.models.folder_weights import Weights
 from audit.models.huggingface.outline import DOWNLOAD, require_size
 from audit.models.huggingface.pretrained import call_transformers, require_complete
-from contrastive.model.architecture import LIMIT, MAX_LAYERS
 from contrastive.model.blocks import split_heads
+from strictio.schema import LIMIT, MAX_LAYERS
 
 ACTIVATIONS = ("quick_gelu", "gelu")
 LEGACY_EOS = 2

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict, Unpac
 
 import torch
 
-from audit.models.folder.check import check_folder
-from audit.models.folder.weights import Weights, read_weights
+from audit.models.folder_weights import Weights, read_weights
 from audit.models.huggingface.pretrained import require_files, tokenizer_sha256
 from audit.models.runtime import canonical, model_record, torch_setting
+from strictio.model_folders.check import check_folder
 
 if TYPE_CHECKING:
     from audit.types import ModelRecord

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import DataError, UnsafeError
-from audit.models.folder.configurations import read_json
 from audit.models.huggingface.pretrained import call_transformers, pretrained
 from audit.models.huggingface.texts import bounded_tokenizer, check_tokenizer
+from strictio.model_folders.configurations import read_configuration
 
 PARTS = {
     "image_processor": "AutoImageProcessor",
@@ -71,7 +71,7 @@ def _processor_class(folder: Path, config: Any) -> Any:
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
     from transformers.processing_utils import ProcessorMixin
 
-    named = ((name, read_json(folder / name).get("processor_class")) for name in NAMED_IN if (folder / name).is_file())
+    named = ((name, read_configuration(folder / name).get("processor_class")) for name in NAMED_IN if (folder / name).is_file())
     where, name = next(((where, name) for where, name in named if name), ("", None))
     if name is None:
         return PROCESSOR_MAPPING.get(type(config), None)
@@ -85,7 +85,7 @@ def _processor_class(folder: Path, config: Any) -> Any:
 def _settings(folder: Path) -> Mapping[str, Any]:
     """Return the settings of the processor itself, its chat template among them: that of its configuration, else of files of their own."""
     path = folder / "processor_config.json"
-    settings = read_json(path) if path.is_file() else {}
+    settings = read_configuration(path) if path.is_file() else {}
     if settings.get("chat_template") is None and (templates := _chat_templates(folder)):
         settings["chat_template"] = templates["default"] if [*templates] == ["default"] else templates
     return settings

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 
-from audit.models.folder.configurations import is_three_numbers
 from audit.models.huggingface.pretrained import PROCESSORS, pretrained
+from strictio.model_folders.configurations import is_three_numbers
 
 CLIP_NAMES = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
 BICUBIC = 3

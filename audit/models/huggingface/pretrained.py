@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from audit.errors import AuditError, DataError, MachineError
-from audit.models.folder.configurations import entries
-from audit.models.folder.weights import Weights, file_sha256
+from audit.models.folder_weights import Weights, file_sha256
 from audit.models.huggingface.outline import DOWNLOAD, build_outline
 from audit.models.runtime import canonical, out_of_memory
+from strictio.model_folders.configurations import entries
 
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("sentencepiece.bpe.model",), ("vocab.txt",))
 """Any one of these sets of files holds a vocabulary."""

@@ -1,7 +1,7 @@
 """transformers while it reads files of strangers: it fetches nothing, asks nothing, runs nothing of theirs and prints nothing.
 
-What the configurations name is checked before (`audit.models.folder.configurations`). This is the second wall: a way to code or to a pickle
-that the check does not know ends here. ``make compat`` says where a new release has such ways.
+What the configurations name is checked before (`strictio.model_folders.configurations`). This is the second wall: a way to code or to a
+pickle that the check does not know ends here. ``make compat`` says where a new release has such ways.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from audit.errors import UnsafeError
-from audit.models.folder.configurations import MOST_BYTES, entries, read_json
+from strictio.model_folders.configurations import MOST_BYTES, entries, read_configuration
 
 MAX_GROWTH = 20_000
 """Times that a normaliser may lengthen a text, by the worst that each of its steps does; NFKC alone can 18 times."""
@@ -40,7 +40,7 @@ def check_tokenizer(folder: Path) -> None:
         for model in sorted(folder.glob("*.model")):
             _check_growth("normalizer", [_charsmap_growth(_charsmap_of(model), model)], model)
         return
-    content = read_json(path, MOST_BYTES[path.name])
+    content = read_configuration(path, MOST_BYTES[path.name])
     if isinstance(added := content.get("added_tokens"), list) and len(added) > MAX_ADDED:
         _refuse(f"adds {len(added):,} tokens to its vocabulary", f"{MAX_ADDED:,} is the most", path)
     for name in PARTS:

@@ -17,8 +17,7 @@ from PIL import Image
 from audit.errors import DataError, UsageError
 from audit.models import single_file
 from audit.models.attack import PixelScale, attacked_rows
-from audit.models.folder.check import check_folder
-from audit.models.folder.weights import adapter_notes, file_sha256, foreign_class_notes
+from audit.models.folder_weights import adapter_notes, file_sha256, foreign_class_notes
 from audit.models.huggingface.pretrained import call_transformers, tokenizer_sha256
 from audit.models.huggingface.sealed import sealed
 from audit.models.huggingface.texts import bounded_tokenizer, check_tokenizer
@@ -30,6 +29,7 @@ from audit.models.open_clip.texts import text_features
 from audit.models.runtime import canonical, located, log_notes, model_record, require_length, scoring, to_rows, torch_setting
 from audit.models.tower import ImageTower, OnTower
 from audit.types import ModelRecord, Note
+from strictio.model_folders.check import check_folder
 from strictio.weights.adapter import refuse_beside
 from strictio.weights.unwrap import unwrap
 

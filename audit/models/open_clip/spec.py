@@ -14,9 +14,9 @@ from typing import Any
 
 from audit.errors import DataError, MachineError, UsageError, nearest
 from audit.models import hub
-from audit.models.folder.check import check_folder
-from audit.models.folder.configurations import is_three_numbers
 from audit.types import Note
+from strictio.model_folders.check import check_folder
+from strictio.model_folders.configurations import is_three_numbers
 
 CONFIGURATION = "open_clip_config.json"
 WEIGHT_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")

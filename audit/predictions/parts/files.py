@@ -13,7 +13,7 @@ from audit.data.schema import quoted
 from audit.data.shards import parquet_files
 from audit.errors import DataError, UnsafeError, UsageError, nearest
 from strictio.tables import check_distinct
-from strictio.tables.parquet import first_line, parquet_schema
+from strictio.tables.parquet import parquet_batches, parquet_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,23 +115,16 @@ def batches(parts: Sequence[Path], columns: Sequence[str]) -> Iterator[PartRows]
     DataError naming the part that cannot be read, UnsafeError if a batch would fill the memory.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     for part in parts:
         start = 0
-        try:
-            texts = [field.name for field in pq.read_schema(part) if _plain(field.type) == pa.string()]
-            with pq.ParquetFile(part, read_dictionary=texts, pre_buffer=False) as file:
-                for batch in file.iter_batches(BATCH, columns=list(columns), use_threads=False):
-                    if batch.nbytes > MOST_BYTES:
-                        why, fix = f"{len(batch):,} rows take {batch.nbytes:,} bytes", "leave texts and pictures out of the parts"
-                        raise UnsafeError(f"{part.name} would fill the memory", why=why, fix=fix)
-                    yield PartRows(part.name, start, pa.Table.from_batches([batch]))
-                    start += len(batch)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(
-                f"{part.name} is not a Parquet file, or damaged", why=first_line(error), fix="download or write it again"
-            ) from error
+        texts = [field.name for field in parquet_schema(part) if _plain(field.type) == pa.string()]
+        for batch in parquet_batches(part, columns, texts, BATCH):
+            if batch.nbytes > MOST_BYTES:
+                why, fix = f"{len(batch):,} rows take {batch.nbytes:,} bytes", "leave texts and pictures out of the parts"
+                raise UnsafeError(f"{part.name} would fill the memory", why=why, fix=fix)
+            yield PartRows(part.name, start, pa.Table.from_batches([batch]))
+            start += len(batch)
 
 
 def check_named(names: Sequence[str], wanted: Sequence[str | None], source: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.data.images import explained
 from audit.results import AuditResult
 from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count, in_words
+from strictio.images.decode import explained
 
 
 def data_lines(audit: AuditResult) -> Iterator[str]:

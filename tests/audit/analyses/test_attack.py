@@ -9,13 +9,13 @@ import torch
 
 from audit.analyses.conditions.attack import AttackableEncoder, sample
 from audit.analyses.conditions.plan import AttackPlan
-from audit.data.images import decode
 from audit.engine.probe_audit import audit
 from audit.errors import UsageError
 from audit.models import load
 from audit.models.attack import attack
 from audit.testing import FakeEncoder, four_faces
 from audit.types import LabelSet, Measurement, Probe, Settings
+from strictio.images.decode import decode
 from tests.support.answered import answered
 from tests.support.planted import picture
 from tests.support.tiny import write_checkpoint

@@ -10,13 +10,13 @@ from audit.analyses.base.kinds import AnalysisInputs
 from audit.analyses.counterfactual_sets import computation as counterfactual_sets
 from audit.analyses.counterfactual_sets.plan import Choice, CounterfactualSetsPlan
 from audit.data.changed.harmless import HARMLESS, harmless
-from audit.data.images import decode
 from audit.engine.probe_audit import audit
 from audit.errors import DataError, UsageError
 from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, png
 from audit.types import UNKNOWN, Dataset, Embeddings, LabelSet, Measurement, Probe, Settings
 from reports.text.notes import sentence
+from strictio.images.decode import decode
 
 TEXTS = {"a boss": np.array([1.0, 0, 0]), "a helper": np.array([0, 1.0, 0])}
 LABELS = LabelSet("job", ("boss", "helper"), {"boss": ("a boss",), "helper": ("a helper",)})

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from audit.data import load_dataset
-from audit.data.images import UnreadableImage, decode
 from audit.data.schema import Column, Schema
 from audit.errors import DataError, UsageError
+from strictio.images.decode import UnreadableImage, decode
 from tests.support.notes import sentences
 
 COLOURS = ("red", "lime", "blue")

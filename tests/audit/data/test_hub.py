@@ -18,12 +18,12 @@ import pytest
 
 from audit.data import HubSource, load_dataset
 from audit.data.hub import _as_audit_error, load_hub, parse_location
-from audit.data.images import UnreadableImage
 from audit.data.schema import Column, Schema
 from audit.data.shards import choose_shards, choose_split
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
 from audit.testing import png
 from strictio.hub import hub_fault
+from strictio.images.decode import UnreadableImage
 from tests.support.notes import sentences
 
 RACES = ("East Asian", "Indian", "Black")

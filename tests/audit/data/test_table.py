@@ -8,12 +8,12 @@ import pytest
 
 from audit.data import load_dataset
 from audit.data.assemble import fingerprint
-from audit.data.images import UnreadableImage
 from audit.data.load import label_table
 from audit.data.schema import Column, Schema
 from audit.data.table import read_cells
 from audit.errors import DataError, UsageError
 from audit.testing import png
+from strictio.images.decode import UnreadableImage
 from tests.support.notes import sentences
 
 AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from audit.data import files
 from audit.embedding import identity
 from audit.embedding.context import CountingEncoder, require_context
 from audit.errors import DataError
 from audit.models import load
 from audit.testing import FakeEncoder
+from strictio.images import files
 from tests.support.command import command
 from tests.support.tiny import write_checkpoint, write_faces, write_probe
 

@@ -8,7 +8,6 @@ import pytest
 from audit.api import models
 from audit.api.pipeline import run_audit
 from audit.api.requests import AuditRequest
-from audit.data import files
 from audit.embedding import identity as module
 from audit.embedding.cache import MemoryRoot
 from audit.embedding.embed import embed_texts
@@ -18,6 +17,7 @@ from audit.models import load
 from audit.testing import FakeEncoder
 from audit.types import LoadOptions
 from probes.faces import load as load_faces
+from strictio.images import files
 from tests.support.tiny import write_checkpoint, write_faces
 
 SETTING = {"device": "cpu", "dtype": "float32", "model_args": {}}

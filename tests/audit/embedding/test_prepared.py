@@ -10,8 +10,8 @@ from audit.embedding.batch import PreparedEncoder
 from audit.embedding.embed import embed_images
 from audit.errors import DataError
 from audit.testing import FakeEncoder, png
-from tests.audit.data.decoding.test_jpeg import jpeg, picture
 from tests.audit.embedding.test_embed import dataset, greys
+from tests.strictio.images.test_jpeg import jpeg, picture
 
 
 class Prepared(FakeEncoder):

@@ -73,7 +73,7 @@ def test_what_counts_as_a_shortcut():
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """Forty JPEGs of 96 x 80 pixels for a model of 32: they can be halved."""
-    from tests.audit.data.decoding.test_jpeg import jpeg, picture
+    from tests.strictio.images.test_jpeg import jpeg, picture
 
     folder = tmp_path_factory.mktemp("pictures")
     rows = []

@@ -11,11 +11,11 @@ from PIL import Image
 from pydantic import ValidationError
 
 import audit
-from audit.data.images import decode
 from audit.engine.examples import SIDE, thumbnail, with_examples
 from audit.results import Example
 from audit.types import Claim, Dataset, LabelSet, Measurement, Probe
 from reports.render import render
+from strictio.images.decode import decode
 
 
 def photo(colour, size=(400, 200), **saved):

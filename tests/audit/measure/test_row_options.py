@@ -141,7 +141,7 @@ def test_a_slow_loop_over_rows_gives_the_same_scores_to_the_last_digits(root):
     encoder = FakeEncoder(axes, logit_scale=7.0)
     found = run(data, asked, model=encoder, root=root).predictions["answer"]
 
-    from audit.data.images import decode
+    from strictio.images.decode import decode
 
     for place in range(n):
         image = encoder.encode_images([decode(images[place]).image])[0].astype(float)

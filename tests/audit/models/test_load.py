@@ -15,10 +15,10 @@ import pytest
 import audit.models
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
 from audit.models import hub, single_file
-from audit.models.folder.check import check_folder
 from audit.models.huggingface import encoder as huggingface_encoder
 from audit.models.open_clip import encoder as open_clip_encoder
 from strictio.hub import OFFLINE_VARIABLES, TIMEOUT_S, hub_fault
+from strictio.model_folders.check import check_folder
 from tests.support.model_folders import refused
 
 COMMIT = "c0ffee" * 6 + "c0ff"

@@ -16,7 +16,6 @@ from PIL import Image
 from contrastive.config import DataConfig
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.emoji import load_emoji
-from contrastive.data.images import UnreadableImage, open_rgb, to_rgb
 from contrastive.data.order import batch_positions, permutation, place, split, stream
 from contrastive.data.pairs import load_pairs, trimmed
 from contrastive.data.prefetch import prefetched
@@ -25,6 +24,7 @@ from contrastive.data.shapes import KINDS, ShapeImages
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
 from strictio.errors import DataError, UsageError
+from strictio.images.in_process import UnreadableImage, open_rgb, to_rgb
 from tests.support.training import assert_same_batches
 
 TOKENIZER = train_bpe(["a", "b"], 514, context=20)

@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image
 
-from contrastive.data import images
 from contrastive.train import main
+from strictio.images import in_process as images
 from tests.support.training import TINY_CONV, run_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -1,10 +1,8 @@
 """Tar shards at URLs: the same batches as from disk, whatever the connection does, and resumed to the bit."""
 
 import io
-import itertools
 import tarfile
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -18,14 +16,14 @@ from PIL import Image
 
 from contrastive.checkpoint.file import load
 from contrastive.config import DataConfig, read_config
-from contrastive.data import TrainingDataError, open_source, remote
+from contrastive.data import open_source, remote
 from contrastive.data.order import Stream, streamed
 from contrastive.data.tars import SIDECAR
 from contrastive.train import main
 from contrastive.training import loop
 from contrastive.training.step import batch_of
-from strictio.errors import MachineError, UsageError, VlmAuditError
-from tests.support.raw_server import RawServer, flood, head, whole
+from strictio.errors import DataError, MachineError, UsageError, VlmAuditError
+from strictio.streams import fetch as fetching
 from tests.support.spawn import spawn
 from tests.support.training import TINY_CONV, assert_same_batches, assert_same_bytes, run_text, train_and_die
 
@@ -97,7 +95,7 @@ def served(folder, handler=Failing):
 
 @pytest.fixture
 def address(shards, monkeypatch):
-    monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(fetching, "FIRST_WAIT_S", 0.001)
     with served(shards) as found:
         yield found
 
@@ -161,7 +159,7 @@ def test_two_threads_fetch_two_shards_at_once_and_one_shard_once(shards, monkeyp
 
 
 def test_what_is_not_there_and_a_server_that_never_answers_are_told(address, shards, monkeypatch):
-    with pytest.raises(TrainingDataError, match=r"there is nothing to read at .*/004\.tar"):
+    with pytest.raises(DataError, match=r"there is nothing to read at .*/004\.tar"):
         open_source(DataConfig(f"{address}/{{003..004}}.tar"))
     monkeypatch.setattr(Failing, "do_GET", lambda self: self.send_error(500))
     with pytest.raises(MachineError, match=r"/000\.tar cannot be fetched") as caught:
@@ -170,8 +168,8 @@ def test_what_is_not_there_and_a_server_that_never_answers_are_told(address, sha
     assert "whether its server runs and can be reached from here" in caught.value.fix
     with pytest.raises(UsageError, match="nosuchprotocol:// are not read"):
         open_source(DataConfig("nosuchprotocol://x/{000..001}.tar"))
-    with pytest.raises(UsageError, match=r"the range '\{3..1\}' cannot be expanded"):
-        open_source(DataConfig(f"{shards}/{{3..1}}.tar"))
+    with pytest.raises(UsageError, match="malformed braces"):
+        open_source(DataConfig(f"{shards}/{{3..a}}.tar"))
 
 
 def test_other_file_systems_are_fsspecs(shards):
@@ -189,55 +187,6 @@ def test_a_buffer_shuffles_what_is_near(run):
     for settings, says in ((["data.shuffle_buffer=5"], "data.shuffle_buffer is for tar shards"),):
         with pytest.raises(UsageError, match=says):
             loop.prepare(read_config(run, settings))
-
-
-# ---- servers that never end, or send something else -------------------------------------------------------------------------------------
-
-
-CHUNKED = head(Transfer_Encoding="chunked")
-NEVER = {
-    "a slow head": (lambda server: server.drip(whole(b"x" * 99)), "no reply begins"),
-    "a slow body": (lambda server: itertools.chain([head(Content_Length="9000")], server.drip(b"x" * 9000)), "bytes in 0.3 s"),
-    "interim replies": (lambda server: flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "no reply begins"),
-    "a length that is no number": (lambda server: [head(Content_Length="nan") + b"x"], "timed out"),
-    "a length of 5,000 digits": (lambda server: [head(Content_Length="9" * 5000) + b"x"], "timed out"),
-    "a negative length": (lambda server: [head(Content_Length="-5") + b"x"], "timed out"),
-    "another part": (lambda server: [whole(b"x" * 10, "206 Partial Content", Content_Range="bytes 5-14/100")], "another part"),
-    "itself": (lambda server: [head("302 Found", Location=f"http://127.0.0.1:{server.port}/b.tar", Content_Length="0")], "302"),
-}
-
-
-@pytest.mark.parametrize("name", NEVER)
-def test_a_server_that_never_ends_or_sends_something_else_is_given_up(name, tmp_path, monkeypatch):
-    for setting, value in (("TIMEOUT_S", 0.3), ("ATTEMPTS", 2), ("FIRST_WAIT_S", 0.01)):
-        monkeypatch.setattr(remote, setting, value)
-    reply, reason = NEVER[name]
-    server = RawServer(lambda number: reply(server))
-    with server:
-        began = time.monotonic()
-        with pytest.raises(MachineError, match=f"cannot be fetched(.|\\n)*{reason}"):
-            remote.fetch(f"http://127.0.0.1:{server.port}/a.tar", tmp_path / "a.tar")
-        assert time.monotonic() - began < 20
-
-
-@pytest.mark.parametrize(
-    "reply", [lambda number: flood(CHUNKED, b"ffff\r\n" + b" " * 0xFFFF + b"\r\n"), lambda number: [whole(b" " * (9 << 20))]]
-)
-def test_more_than_a_shard_may_hold_is_not_written(reply, tmp_path):
-    with RawServer(reply) as server, pytest.raises(TrainingDataError, match="more than 5,000,000 bytes"):
-        remote.fetch(f"http://127.0.0.1:{server.port}/a.tar", tmp_path / "a.tar", 5_000_000)
-    assert (tmp_path / "a.tar").stat().st_size <= 5_000_000
-
-
-def test_a_server_cannot_send_on_to_another_protocol(tmp_path, monkeypatch):
-    monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.001)
-    with RawServer(lambda number: []) as other:
-        for scheme in ("ftp", "file"):
-            location = f"{scheme}://127.0.0.1:{other.port}/etc/passwd"
-            reply = head("302 Found", Location=location, Content_Length="0")
-            with RawServer(lambda number, reply=reply: [reply]) as server, pytest.raises(MachineError, match="cannot be fetched"):
-                remote.fetch(f"http://127.0.0.1:{server.port}/a.tar", tmp_path / "a.tar")
-        assert other.connections == 0
 
 
 def test_a_sidecar_without_end_is_passed_over(shards, monkeypatch):

@@ -16,7 +16,6 @@ from PIL import Image
 
 from contrastive.config import DataConfig
 from contrastive.data import TrainingDataError, open_source, tars
-from contrastive.data.images import UnreadableImage, read_under
 from contrastive.data.order import batch_positions
 from contrastive.data.pairs import load_pairs
 from contrastive.data.saved import StoredPairs, first_rows
@@ -26,6 +25,7 @@ from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
 from strictio.errors import DataError, MachineError, UsageError
 from strictio.hub import hub_fault
+from strictio.images.in_process import UnreadableImage, read_under
 from tests.support.training import assert_same_batches
 
 TOKENIZER = train_bpe(["a"], 514, context=30)

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from audit.data.images import decode
 from probes.counterfactual.genderbias_vl import ROLES
+from strictio.images.decode import decode
 from tests.support.planted import DIMENSIONS, Refuser, picture, pixels, text_direction
 
 ROOTS = {"base": "xl_generate_base", "cf": "xl_generate_cf_via_instructpix2pix"}

@@ -8,9 +8,9 @@ import zlib
 import pytest
 from PIL import Image
 
-from audit.data.images import UnreadableImage, decode
-from contrastive.data.images import UnreadableImage as UnreadablePair
-from contrastive.data.images import decode_rgb
+from strictio.images.decode import UnreadableImage, decode
+from strictio.images.in_process import UnreadableImage as UnreadablePair
+from strictio.images.in_process import decode_rgb
 from strictio.images.structure import check_structure
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from audit.data.cells.boxes import NO_AREA, NO_BOX, OUTSIDE, Box, read_boxes
 from audit.data.cells.crops import edges
-from audit.data.images import UnreadableImage
 from audit.errors import DataError
+from strictio.images.decode import UnreadableImage
 
 FOUR = ("left", "top", "right", "bottom")
 

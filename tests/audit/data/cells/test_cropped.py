@@ -8,12 +8,12 @@ from PIL import Image
 
 from audit.data import load_dataset
 from audit.data.cells.boxes import Box
-from audit.data.images import UnreadableImage, decode
 from audit.data.schema import Column, Schema
 from audit.embedding.cache import MemoryRoot
 from audit.embedding.embed import embed_images
 from audit.errors import DataError
 from audit.testing import FakeEncoder
+from strictio.images.decode import UnreadableImage, decode
 
 RED, LIME = (255, 0, 0), (0, 255, 0)
 SCHEMA = Schema((Column("gender", ("Female", "Male")),), box=Box(("left", "top", "right", "bottom"), corners=True, shares=True))

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from audit.data.changed.corruptions import CORRUPTIONS, corruption, under, word_overlay
-from audit.data.images import decode
 from audit.testing import four_faces, png
+from strictio.images.decode import decode
 from tests.support.planted import picture
 
 PICTURE = picture(7, (48, 40))

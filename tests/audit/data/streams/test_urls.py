@@ -6,10 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from audit.data import load_dataset
-from audit.data.images import UnreadableImage
 from audit.data.schema import Schema
-from audit.data.streams import sources
 from audit.errors import AuditError, DataError, MachineError, UnsafeError, UsageError
+from strictio.images.decode import UnreadableImage
+from strictio.streams import sources
 from tests.support.planted import picture
 from tests.support.raw_server import RawServer, head, whole
 from tests.support.web_datasets import served, shard
@@ -118,6 +118,7 @@ def test_what_cannot_be_had_says_why(tmp_path, monkeypatch):
             load(f"{url}/0.zip")
         monkeypatch.setattr(sources, "MOST_TABLE", 10)
         monkeypatch.setattr("audit.data.streams.remote.MOST_TABLE", 10)
+        monkeypatch.setattr("strictio.streams.parquet.MOST_TABLE", 10)
         with pytest.raises(UnsafeError, match="at most 10"):
             load(f"{url}/labels.csv")
     with pytest.raises(MachineError, match="cannot reach the server"):

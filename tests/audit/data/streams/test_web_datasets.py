@@ -9,11 +9,10 @@ import tarfile
 import pytest
 
 from audit.data import load_dataset
-from audit.data.images import UnreadableImage
 from audit.data.schema import Column, Schema
-from audit.data.streams.braces import expanded_names
-from audit.errors import AuditError, DataError, UnsafeError, UsageError
+from audit.errors import AuditError, DataError, UnsafeError
 from audit.run import main
+from strictio.images.decode import UnreadableImage
 from tests.support.planted import picture
 from tests.support.web_datasets import npy, shard, tar
 
@@ -62,13 +61,6 @@ def test_keys_that_repeat_in_another_shard_are_told_apart_and_an_image_may_be_mi
     with pytest.raises(UnreadableImage, match="missing file"):
         found.images[2]
     assert found.images[3] == picture(7)
-
-
-def test_braces_stand_for_names_and_nothing_else():
-    assert expanded_names("a{8..11}.tar") == ["a8.tar", "a9.tar", "a10.tar", "a11.tar"]
-    for text in ("{3..1}.tar", "{a}.tar", "{0..99999999}.tar", "}{.tar"):
-        with pytest.raises(UsageError):
-            expanded_names(text)
 
 
 def test_a_missing_shard_is_named(tmp_path):

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.data.decoding.decoders import Decoders
 from audit.embedding.cache import EmbeddingCache, image_key
 from audit.embedding.cores import cores
 from audit.embedding.embed import DECODE_POLICY
 from audit.embedding.engines.ray_data import ActorWork, Embedder, ModelSource, _Sink
 from audit.errors import DataError
 from audit.testing import FakeEncoder, four_faces, png
+from strictio.images.decoders import Decoders
 from tests.support.command import command
 
 RED, LIME = png("red"), png("lime")

@@ -12,9 +12,9 @@ import transformers as hf
 from transformers.utils.chat_template_utils import _compile_jinja_template, render_jinja_template
 
 from audit.errors import DataError, UnsafeError
-from audit.models.generative import chat_template
 from audit.models.generative.chat_template import MARK, frames
-from audit.models.generative.template_sandbox import ChatEnvironment, respond
+from strictio.templates import run
+from strictio.templates.sandbox import ChatEnvironment, respond
 from tests.support.generative_models import CAUSAL
 from tests.support.model_folders import refused
 
@@ -100,7 +100,7 @@ BEYOND = {
 
 @pytest.mark.parametrize("text", BEYOND)
 def test_a_template_that_exceeds_a_limit_is_refused(text, monkeypatch):
-    monkeypatch.setattr(chat_template, "CPU_S", 1)
+    monkeypatch.setattr(run, "CPU_S", 1)
     with pytest.raises(UnsafeError, match=BEYOND[text]) as caught:
         frames(processor_of(text + CONTENT), "here")
     assert caught.value.exit_code == 4
@@ -140,8 +140,8 @@ def test_a_template_that_is_not_text_is_refused(text):
 
 
 def test_a_process_that_does_not_end_by_itself_is_ended(monkeypatch):
-    monkeypatch.setattr(chat_template, "DEADLINE_S", 0.5)
-    monkeypatch.setattr(chat_template, "CPU_S", 60)
+    monkeypatch.setattr(run, "DEADLINE_S", 0.5)
+    monkeypatch.setattr(run, "CPU_S", 60)
     began = time.monotonic()
     with pytest.raises(UnsafeError, match="does not end"):
         frames(processor_of(ENDLESS), "here")
@@ -168,8 +168,8 @@ print(json.dumps([sorted(set(os.environ) - {"LC_CTYPE"}), errors, written]))
 
 def test_code_in_the_process_of_a_template_has_no_secret_file_socket_or_memory(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
-    monkeypatch.setattr(chat_template, "_BOOTSTRAP", ESCAPED)
-    code, reply = chat_template._run(json.dumps({"cpu_s": 2}).encode())
+    monkeypatch.setattr(run, "_BOOTSTRAP", ESCAPED)
+    code, reply = run._run(json.dumps({"cpu_s": 2}).encode())
     assert code == 0
     names = sorted({"TZ", "LD_LIBRARY_PATH"} & os.environ.keys())
     assert json.loads(reply) == [names, ["OSError", "OSError", "MemoryError"], 1 << 20]
@@ -183,17 +183,17 @@ def test_an_outcome_names_what_a_template_raised():
 
 def test_a_system_without_a_limit_of_memory_is_named_once(monkeypatch, caplog):
     """The sandbox says so of itself; here its reply is the one of such a system."""
-    chat_template._say_unlimited.cache_clear()
-    plain, run = "{{ messages[0].content }}", chat_template._run
+    run._say_unlimited.cache_clear()
+    plain, answer = "{{ messages[0].content }}", run._run
 
     def unlimited(request):
-        code, reply = run(request)
+        code, reply = answer(request)
         return code, json.dumps(json.loads(reply) | {"unlimited": "memory"}).encode()
 
     frames(processor_of(plain), "a folder")
     assert "without a limit" not in caplog.text
-    monkeypatch.setattr(chat_template, "_run", unlimited)
+    monkeypatch.setattr(run, "_run", unlimited)
     for _ in range(2):
         frames(processor_of(plain), "a folder")
     assert caplog.text.count("chat templates are rendered without a limit of memory") == 1
-    chat_template._say_unlimited.cache_clear()
+    run._say_unlimited.cache_clear()

@@ -52,7 +52,7 @@ def test_a_processor_is_put_together_without_what_else_it_names_even_where_the_c
     """Two walls: of the same folder nothing is run when its configurations are not checked at all."""
     named = {"audio_tokenizer_class": "AutoModel", "audio_tokenizer_name_or_path": str(code)}
     edited(copy / "processor_config.json", {"audio_tokenizer": named})
-    monkeypatch.setattr("audit.models.folder.check.check_configurations", lambda folder: None)
+    monkeypatch.setattr("strictio.model_folders.check.check_configurations", lambda folder: None)
     with suppress(DataError):
         load(str(copy))
 

@@ -17,7 +17,7 @@ import time
 import traceback
 from typing import IO, Any
 
-from audit.data.images import MAX_MEMORY, UnreadableImage, decode
+from strictio.images.decode import MAX_MEMORY, UnreadableImage, decode
 from strictio.memory_limit import limit_memory
 
 WAITING = 6

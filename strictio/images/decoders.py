@@ -22,16 +22,14 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from audit.data.images import MAX_BYTES, MAX_PIXELS, MAX_SECONDS, DecodedImage, UnreadableImage
-from audit.errors import MachineError
+from strictio.errors import MachineError
+from strictio.images.decode import MAX_BYTES, MAX_PIXELS, MAX_SECONDS, DecodedImage, UnreadableImage
 
 log = logging.getLogger("audit")
 _ATTEMPTS = 2
 """A process may have been ended by something else than its image, such as the system's search for memory."""
-_BOOTSTRAP = (
-    "import sys; sys.path += sys.argv[3:]; from audit.data.decoding.worker import serve; serve(int(sys.argv[1]), float(sys.argv[2]))"
-)
-_PATHS = [str(Path(__file__).parents[3]), *(str(Path(module.__path__[0]).parent) for module in (PIL, np))]
+_BOOTSTRAP = "import sys; sys.path += sys.argv[3:]; from strictio.images.worker import serve; serve(int(sys.argv[1]), float(sys.argv[2]))"
+_PATHS = [str(Path(__file__).parents[2]), *(str(Path(module.__path__[0]).parent) for module in (PIL, np))]
 _INHERITED = ("AUDIT_FAULT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """All that a decoder learns of the environment: a stranger's image has no business with tokens."""
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "134217728"}
@@ -43,8 +41,8 @@ _KEPT = 64 * 1024**2
 class Decoders:
     """At most `most` processes, each started when it is first needed and again after it has died; `close` ends them.
 
-    They are new interpreters that import Pillow and `audit.data.images` alone: nothing is forked, and no script is run again. Each reads
-    from a pipe that the system closes when this process ends, however it ends.
+    They are new interpreters that import Pillow and `strictio.images.decode` alone: nothing is forked, and no script is run again. Each
+    reads from a pipe that the system closes when this process ends, however it ends.
     """
 
     def __init__(self, most: int):
@@ -77,7 +75,7 @@ class Decoders:
             self._idle.put(None)
 
     def decode(self, content: bytes, draft: int = 0) -> DecodedImage:
-        """Return what `audit.data.images.decode` returns, or raise what it raises; any number of threads may ask at once."""
+        """Return what `strictio.images.decode.decode` returns, or raise what it raises; any number of threads may ask at once."""
         if len(content) > MAX_BYTES:
             raise UnreadableImage("too large")
         decoder, reason = self._idle.get(), ""

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from audit.data.decoding.jpeg import load_whole
+from strictio.images.jpeg import load_whole
 from strictio.images.structure import check_structure
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -118,7 +118,7 @@ def decode(content: bytes, draft: int = 0) -> DecodedImage:
     ('RGB', (128, 128, 128), ('grey to RGB',))
     >>> decode(b"hello")
     Traceback (most recent call last):
-    audit.data.images.UnreadableImage: not an image
+    strictio.images.decode.UnreadableImage: not an image
     """
     if len(content) > MAX_BYTES:
         raise UnreadableImage("too large")

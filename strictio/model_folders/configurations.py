@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from audit.errors import DataError, UnsafeError
-from audit.models.folder.sizes import oversized
+from strictio.errors import DataError, UnsafeError
+from strictio.model_folders.sizes import oversized
 
 SAVE_AGAIN = "download or save it again"
 MAX_BYTES, MAX_ENTRIES, MAX_DEPTH = 8 * 2**20, 300_000, 64
@@ -78,7 +78,7 @@ def check_configurations(folder: Path) -> DataError | None:
         if path.name == "audio_tokenizer_config.json":
             raise _refusal(path, "names a model of its own for sound", "the file", "")
         try:
-            content = read_json(path)
+            content = read_configuration(path)
         except DataError as error:
             unreadable = unreadable or error
             continue
@@ -137,7 +137,7 @@ def _built_in_names() -> frozenset[str]:
     return frozenset(dir(transformers))
 
 
-def read_json(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
+def read_configuration(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     """Return a JSON object; DataError if it is something else, UnsafeError if it has more than `most` bytes."""
     _require_length(path, most)
     try:
@@ -173,7 +173,7 @@ def _require_shape(path: Path, content: object) -> None:
 
 
 def entries(content: object, prefix: str = "") -> Iterator[tuple[str, str, object]]:
-    """Yield place, key and value of everything in a configuration's tables and lists, at every depth (which `read_json` has bounded)."""
+    """Yield place, key and value of everything in a configuration's tables and lists, at every depth (`read_configuration` bounds it)."""
     pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list | tuple) else ()
     for key, value in pairs:
         yield prefix, str(key), value

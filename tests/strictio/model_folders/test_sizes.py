@@ -6,8 +6,8 @@ import pytest
 import transformers
 
 from audit.errors import UnsafeError
-from audit.models.folder.configurations import check_configurations
-from audit.models.folder.sizes import oversized
+from strictio.model_folders.configurations import check_configurations
+from strictio.model_folders.sizes import oversized
 
 TOWER = {"hidden_size": 32, "num_hidden_layers": 2}
 

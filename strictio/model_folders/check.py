@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from audit.errors import DataError, UnsafeError
-from audit.models.folder.configurations import check_configurations
+from strictio.errors import DataError, UnsafeError
+from strictio.model_folders.configurations import check_configurations
 
 MAX_ENTRIES = 10_000
 

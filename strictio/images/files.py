@@ -12,8 +12,8 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 
-from audit.data.images import MAX_BYTES, UnreadableImage
-from audit.data.lazy import LazyImages
+from strictio.images.decode import MAX_BYTES, UnreadableImage
+from strictio.images.lazy import LazyImages
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(data|file|javascript):", re.IGNORECASE)
 _WINDOWS_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -33,19 +33,24 @@ def image_files(root: Path, names: Sequence[str]) -> LazyImages:
 
 
 def read_image(root: Path, name: str) -> bytes:
-    """Return the content of the file `name` under `root`, or raise `UnreadableImage`.
-
-    The file is opened without waiting (a FIFO would never return) and judged once open, so that it cannot be exchanged in between.
-    """
+    """Return the content of the file `name` under `root`, or raise `UnreadableImage`."""
     path = os.path.realpath(root / name) if name_fault(name) is None else ""
     if not path or not _is_inside(path, os.path.realpath(root)):
         raise UnreadableImage("forbidden path")
     try:
-        descriptor = os.open(path, _FLAGS)
+        return read_regular(path)
     except OSError as error:
         if error.errno not in _REASONS:
             raise
         raise UnreadableImage(_REASONS[error.errno]) from error
+
+
+def read_regular(path: str) -> bytes:
+    """Return the content of a regular file of at most `MAX_BYTES` at a resolved path; `UnreadableImage` for another, OSError as the system.
+
+    The file is opened without waiting (a FIFO would never return) and judged once open, so that it cannot be exchanged in between.
+    """
+    descriptor = os.open(path, _FLAGS)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

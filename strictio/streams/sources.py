@@ -1,6 +1,6 @@
 """Bytes behind a path or a URL, read at any place: of a remote file a few blocks are held, whatever its size.
 
-Only what a person has named is asked for: a name inside a data file is never a URL (`audit.data.files.name_fault`).
+Only what a person has named is asked for: a name inside a data file is never a URL (`strictio.images.files.name_fault`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import re
 import time
 import urllib.error
-import urllib.request
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +19,8 @@ from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
-from audit.errors import DataError, MachineError, UnsafeError, UsageError
-from strictio.streams.urls import blocks, file_system, http_opener
+from strictio.errors import DataError, MachineError, UnsafeError, UsageError
+from strictio.streams.urls import blocks, file_system, http_part
 from strictio.tables.parquet import first_line
 
 TIMEOUT_S = 60
@@ -128,7 +127,6 @@ class _HttpFile:
         if urlsplit(url).username is not None:
             raise UsageError("a URL with a name or a password in it", why="results say how a run was started", fix="leave them out")
         self._url, self.name = url, unquote(Path(urlsplit(url).path).name) or "the URL"
-        self._opener = http_opener()
         # Not HEAD: an address that is signed for reading may refuse it.
         try:
             with self._asked((0, 0)) as answer:
@@ -172,10 +170,8 @@ class _HttpFile:
     @contextmanager
     def _asked(self, part: tuple[int, int]) -> Iterator[Any]:
         """Ask for the bytes from one place up to and with another."""
-        headers = {"Range": f"bytes={part[0]}-{part[1]}", "Accept-Encoding": "identity"}
         try:
-            request = urllib.request.Request(self._url, headers=headers)  # noqa: S310  (only http and https come here)
-            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+            with http_part(self._url, *part, timeout_s=TIMEOUT_S) as answer:
                 yield answer
         except urllib.error.HTTPError as error:
             if error.code in (404, 410):

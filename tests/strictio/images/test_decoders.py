@@ -1,7 +1,6 @@
 """Decoding in processes: the same pixels, and a decoder that crashes, hangs or takes all memory costs one image."""
 
 import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -16,17 +15,15 @@ import pytest
 from PIL import Image
 
 import audit
-from audit.data.decoding import decoders
-from audit.data.decoding.decoders import Decoders
-from audit.data.images import UnreadableImage, decode
 from audit.testing import FakeEncoder, gender_probe, png
 from audit.types import Dataset
-from tests.audit.data.decoding.test_jpeg import jpeg, picture
-from tests.support.command import command
+from strictio.images import decoders
+from strictio.images.decode import UnreadableImage, decode
+from strictio.images.decoders import Decoders
+from tests.strictio.images.test_jpeg import jpeg, picture
 from tests.support.forked import Forked
-from tests.support.tiny import write_probe
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 
 
 def fault(monkeypatch, kind, content, seconds=0.3):
@@ -37,7 +34,7 @@ def fault(monkeypatch, kind, content, seconds=0.3):
 def children():
     """Return the processes that this one has started and that still run, those that have ended and were not asked apart."""
     listed = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False)
-    return [line for line in listed.stdout.splitlines() if "audit.data.decoding" in line]
+    return [line for line in listed.stdout.splitlines() if "strictio.images" in line]
 
 
 def test_pixels_conversions_and_reasons_are_those_of_this_process():
@@ -75,32 +72,6 @@ def test_an_image_that_its_decoder_does_not_survive_has_a_reason_and_the_next_is
             with pytest.raises(UnreadableImage, match=reason):
                 pool.decode(png("red"))
             assert pool.decode(png("blue")).image.getpixel((0, 0)) == (0, 0, 255)
-
-
-@pytest.mark.parametrize(("kind", "reason"), KINDS.items())
-def test_row_7_the_command_leaves_such_an_image_out_names_it_and_goes_on(tmp_path, checkpoint, faces, monkeypatch, kind, reason):
-    """Image 7 of 40, an odd number of the first twenty: a White man. A rerun says the same; a run without the fault reads it."""
-    probe = write_probe(tmp_path / "short.py")
-    words = ("--model", checkpoint, "--probe", probe, "--data", faces, "--max-skip", "0.05", "--out")
-    fault(monkeypatch, kind, (Path(faces) / "val" / "7.jpg").read_bytes())
-    for out in ("first", "again"):
-        done = command(*words, tmp_path / out, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert "Traceback" not in done.stderr
-        assert f"left out 1 image ({reason}" in (tmp_path / out / "run.log").read_text()
-        data = json.loads((tmp_path / out / "results.json").read_text())["audits"][0]["data"]
-        assert data["used"] == 39
-        (exclusion,) = data["exclusions"]
-        assert exclusion["reason"]["code"] == reason.replace(" ", "_")
-        assert (exclusion["by_group"]["race"], exclusion["by_group"]["gender"]) == ({"White": 1}, {"Male": 1})
-        assert reason in (tmp_path / out / "report.html").read_text()
-    done = command(*words[:-3], "--max-skip", "0", "--out", tmp_path / "strict", cwd=tmp_path)
-    assert done.returncode == 3
-    assert f"val/7.jpg: {reason}" in done.stderr
-    monkeypatch.delenv("AUDIT_FAULT")
-    done = command(*words, tmp_path / "sound", cwd=tmp_path)
-    assert json.loads((tmp_path / "sound" / "results.json").read_text())["audits"][0]["data"]["used"] == 40
-    assert "embedded 1 images, 39 from the cache" in (tmp_path / "sound" / "run.log").read_text()
 
 
 def test_images_in_a_data_frame_are_decoded_apart_too(monkeypatch, tmp_path):
@@ -161,7 +132,7 @@ def test_closing_does_not_wait_for_a_decoder_that_hangs(monkeypatch):
 
 KILLED = """
 import sys
-from audit.data.decoding import decoders
+from strictio.images import decoders
 from audit.testing import png
 decoders.MAX_SECONDS = 0.5
 pool = decoders.Decoders(1)

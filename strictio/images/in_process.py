@@ -1,41 +1,40 @@
-"""An image as the RGB that a person would see: turned upright, on white, first frame; and which files may be read for it."""
+"""Images for training, decoded in the training process: the RGB that a person would see, upright, on white, first frame.
+
+Without the processes of `decoders` a decoder has no limit of time; sizes are checked by the header as there. Pixels are not those of
+`decode` everywhere: 16-bit grey is cut, not rounded.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import re
-import stat
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from strictio.images.decode import MAX_BYTES, MAX_PIXELS, UnreadableImage
+from strictio.images.files import read_regular
 from strictio.images.structure import check_structure
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-MAX_PIXELS = 50_000_000
-MAX_BYTES = 64 * 2**20
-
 _ELSEWHERE = re.compile(r"\\|[A-Za-z]:[/\\]|[A-Za-z][A-Za-z0-9+.-]*://|(data|file|javascript):", re.IGNORECASE)
 OUTSIDE, MISSING = "outside the folder of the data", "no such file"
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-
-
-class UnreadableImage(Exception):  # noqa: N818  # a finding about one file, not an error of the program
-    """The file cannot be shown; the message is a short reason."""
+_REASONS = {"not a regular file": "not a file", "too large": "larger than 64 MiB"}
+"""Why a file cannot be read (`read_regular`) -> in the words of the trainer."""
 
 
 def open_rgb(path: Path) -> Image.Image:
     """Return the image of a file that the program itself names; raises as `decode_rgb` and `read_under` do."""
-    return decode_rgb(_read_regular(os.path.realpath(path)))
+    return decode_rgb(_content_of(os.path.realpath(path)))
 
 
 def read_under(root: Path, name: str) -> bytes:
     """Return the content of the file that data call `name`: a regular file that stands under `root`, and nothing else.
 
     Raises `UnreadableImage` if the name is a URL or leads out of the folder (an absolute path or a link may), or to no readable regular
-    file of at most 64 MiB. The file is judged once it is open, and opened without waiting: a FIFO would never return.
+    file of at most 64 MiB.
     """
     if _ELSEWHERE.match(name) or "\0" in name or ".." in re.split(r"[/\\]", name):
         raise UnreadableImage(OUTSIDE)
@@ -43,30 +42,18 @@ def read_under(root: Path, name: str) -> bytes:
     path = os.path.realpath(os.path.join(real, name))  # noqa: PTH118  # joined a million times
     if not path.startswith(real.rstrip(os.sep) + os.sep):
         raise UnreadableImage(OUTSIDE)
-    return _read_regular(path)
+    return _content_of(path)
 
 
-def _read_regular(path: str) -> bytes:
+def _content_of(path: str) -> bytes:
     try:
-        descriptor = os.open(path, _FLAGS)
-        try:
-            return _content(descriptor)
-        finally:
-            os.close(descriptor)
+        return read_regular(path)
+    except UnreadableImage as error:
+        raise UnreadableImage(_REASONS[error.reason]) from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UnreadableImage(MISSING) from error
     except OSError as error:
         raise UnreadableImage(f"cannot be read: {error.strerror}") from error
-
-
-def _content(descriptor: int) -> bytes:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableImage("not a file")
-    if status.st_size > MAX_BYTES:
-        raise UnreadableImage("larger than 64 MiB")
-    with open(descriptor, "rb", closefd=False) as file:  # a descriptor, not a path
-        return file.read(MAX_BYTES)
 
 
 def decode_rgb(content: bytes) -> Image.Image:

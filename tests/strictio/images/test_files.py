@@ -9,11 +9,11 @@ import pytest
 
 from audit.data import load_dataset
 from audit.data.arrow import row_id
-from audit.data.files import image_files, inspect_names, name_fault, read_image
-from audit.data.images import MAX_BYTES, UnreadableImage
-from audit.data.lazy import image_subset
 from audit.data.schema import Schema
 from audit.errors import DataError
+from strictio.images.decode import MAX_BYTES, UnreadableImage
+from strictio.images.files import image_files, inspect_names, name_fault, read_image
+from strictio.images.lazy import image_subset
 from tests.support.hostile import hostile_generator
 
 

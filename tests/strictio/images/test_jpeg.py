@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audit.data.images import REDUCED, UnreadableImage, decode
+from strictio.images.decode import REDUCED, UnreadableImage, decode
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
 PROGRESSIVE = {"progressive": True}

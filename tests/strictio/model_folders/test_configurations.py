@@ -5,8 +5,8 @@ import json
 import pytest
 
 from audit.errors import DataError, UnsafeError
-from audit.models.folder.check import check_folder
-from audit.models.folder.configurations import MAX_BYTES, check_configurations
+from strictio.model_folders.check import check_folder
+from strictio.model_folders.configurations import MAX_BYTES, check_configurations
 
 BUILT_IN = {
     "config.json": {"model_type": "llava", "torch_dtype": "bfloat16", "architectures": ["LlavaModel"], "backbone": "resnet50"},

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from audit.data import images
-from audit.data.images import UnreadableImage, decode
+from strictio.images import decode as images
+from strictio.images.decode import UnreadableImage, decode
 from tests.support.hostile import hostile_generator
 
 

@@ -10,9 +10,9 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from audit.data.streams.sources import ByteSource, SourceFile
-from audit.errors import DataError, UnsafeError
-from strictio.streams.tar_headers import BoundedTarInfo
+from strictio.errors import DataError, UnsafeError
+from strictio.streams.sources import ByteSource, SourceFile
+from strictio.streams.tars import NegativeSizeError, tar_members
 from strictio.tables.text_table import is_unicode
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
@@ -73,21 +73,19 @@ def _members(source: ByteSource) -> Iterator[tarfile.TarInfo]:
     fix = "download or write it again"
     try:
         buffered = io.BufferedReader(SourceFile(source), _BUFFER)
-        with tarfile.open(fileobj=buffered, mode="r:", tarinfo=BoundedTarInfo) as archive:
-            while member := archive.next():
-                archive.members = []  # type: ignore[attr-defined]  # tarfile keeps every header otherwise
-                if member.size < 0:  # the next header would be one that was read
-                    raise DataError(f"{source.name} is damaged", why=f"the member {member.name[:80]!r} has a negative size", fix=fix)
-                if not is_unicode(member.name):
-                    raise DataError(f"{source.name} names a member by bytes that are not UTF-8", where=ascii(member.name[:80]), fix=fix)
-                if member.isdir():
-                    continue
-                if not member.isreg() or member.sparse is not None:
-                    why = f"the member {member.name[:80]!r} is a link or a device"
-                    raise DataError(f"cannot read {source.name}", why=why, fix="write the files themselves into the shard")
-                if member.offset_data + member.size > source.size:
-                    raise DataError(f"{source.name} ends within {member.name[:80]!r}", why="it is truncated", fix=fix)
-                yield member
+        for member in tar_members(buffered):
+            if not is_unicode(member.name):
+                raise DataError(f"{source.name} names a member by bytes that are not UTF-8", where=ascii(member.name[:80]), fix=fix)
+            if member.isdir():
+                continue
+            if not member.isreg() or member.sparse is not None:
+                why = f"the member {member.name[:80]!r} is a link or a device"
+                raise DataError(f"cannot read {source.name}", why=why, fix="write the files themselves into the shard")
+            if member.offset_data + member.size > source.size:
+                raise DataError(f"{source.name} ends within {member.name[:80]!r}", why="it is truncated", fix=fix)
+            yield member
+    except NegativeSizeError as error:
+        raise DataError(f"{source.name} is damaged", why=str(error), fix=fix) from error
     except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:  # tarfile lets the last three out of a header
         compressed = source.read(0, 3)[:2] in (b"\x1f\x8b", b"BZ", b"\xfd7", b"(\xb5")
         what = f"{source.name} is compressed" if compressed else f"{source.name} is not a tar file, or damaged"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import DataError
-from audit.models.folder.configurations import SAVE_AGAIN, read_json
 from audit.models.runtime import located
 from audit.types import Note
+from strictio.model_folders.configurations import SAVE_AGAIN, read_configuration
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +80,7 @@ def file_sha256(paths: Sequence[Path]) -> str:
 
 
 def _indexed(folder: Path) -> list[Path]:
-    mapping = read_json(folder / "model.safetensors.index.json", MAX_INDEX).get("weight_map")
+    mapping = read_configuration(folder / "model.safetensors.index.json", MAX_INDEX).get("weight_map")
     files = sorted(set(mapping.values())) if isinstance(mapping, dict) and all(isinstance(v, str) for v in mapping.values()) else []
     wrong = [name for name in files if Path(name).name != name or not name.endswith(".safetensors") or not (folder / name).is_file()]
     if wrong or not files:

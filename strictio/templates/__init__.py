@@ -1,0 +1,1 @@
+"""Chat templates of strangers: programs, which run in a process with limits on time, memory, files and length."""
