@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, fisher_exact
 
-from audit.analyses.tagging.label_tests import chi_squares, extreme_groups, tag_counts, tag_tests
+from audit.analyses.tagging.computation import chi_squares, extreme_groups, tag_counts, tag_tests
 
 
 def rng():

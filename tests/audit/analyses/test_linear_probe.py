@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from scipy.optimize import minimize
 
-from audit.measure.linear_probe import best_strength, learned_answers, shots_of, split_units, units_of
+from audit.analyses.few_shot.computation import best_strength, learned_answers, shots_of, split_units, units_of
 from probes.prompts import emoji_drawings
 from tests.support.tiny import write_checkpoint
 

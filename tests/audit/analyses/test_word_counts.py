@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from audit.analyses.word_rates.computation import common_words, distinct_words, group_differences, word_count
 from audit.answers import is_refusal
-from audit.measure.word_rates import common_words, distinct_words, group_differences, word_count
 
 RNG = np.random.default_rng
 

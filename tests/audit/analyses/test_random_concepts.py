@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from audit.measure.text_association import random_concept_effects
+from audit.analyses.text_association.computation import random_concept_effects
 
 WORDS = (np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]))
 
