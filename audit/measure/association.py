@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from audit.measure.zero_shot import cosine_scores, unit_vectors
+from audit.measure.zero_shot import cosine_scores
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Float64, Int
+    from jaxtyping import Float, Int
 
 Alternative = Literal["two-sided", "greater"]
 MOST_ENUMERATED = 50_000
@@ -166,102 +166,6 @@ def groups_against_rest(
         shuffled = rng.permuted(np.tile(centred, (min(step, draws - start), 1)), axis=1)
         drawn.append(np.add.reduceat(shuffled, starts, axis=1) * scale)
     return _summaries(np.add.reduceat(centred, starts) * scale, np.concatenate(drawn), centred.std(ddof=1), None)
-
-
-def c_asc(scores: Float[np.ndarray, "*k n"], in_group: Bool[np.ndarray, "n"]) -> Float64[np.ndarray, "*k"]:
-    """Return how much nearer a group's images are to a concept than all others are (C-ASC).
-
-    ``[mean of sim(c, x in L) - mean of sim(c, x not in L)] / sd of sim(c, .)``, the standard deviation over all images with n - 1.
-
-    Parameters
-    ----------
-    scores : float[k, n]
-        Similarity of each concept with each image; float[n] of one concept.
-    in_group : bool[n]
-        Whether each image shows a member of the group L.
-
-    Returns
-    -------
-    float[k]
-        In standard deviations. 0 is as near, positive where the group is nearer; NaN where nothing varies, or no image is in the group or
-        outside.
-
-    Raises
-    ------
-    ValueError
-        If there is not one score a concept for every image.
-
-    References
-    ----------
-    Hamidieh, Zhang, Gerych, Hartvigsen and Ghassemi 2024 (So-B-IT), https://arxiv.org/abs/2411.00997
-
-    Examples
-    --------
-    Means 3 and 1; the squares of the deviations add up to 5.04: 2 / √(5.04 / 3).
-
-    >>> round(float(c_asc(np.array([3.6, 2.4, 1.4, 0.6]), np.array([True, True, False, False]))), 3)
-    1.543
-    """
-    if scores.shape[-1:] != in_group.shape:
-        raise ValueError(f"scores of {scores.shape} and groups of {in_group.shape}: the last axis holds the images of both")
-    inside = int(in_group.sum())
-    if not 0 < inside < len(in_group):
-        return np.full(scores.shape[:-1], np.nan)
-    double = scores.astype(np.float64)
-    deviation = double.std(axis=-1, ddof=1)
-    difference = double[..., in_group].mean(axis=-1) - double[..., ~in_group].mean(axis=-1)
-    return np.asarray(difference / np.where(deviation > _NOTHING * np.abs(double).max(axis=-1), deviation, np.nan))
-
-
-def self_similarity(embeddings: Float[np.ndarray, "n d"]) -> float:
-    """Return the mean cosine of two different images of a group.
-
-    The lengths of embeddings do not matter; one photograph twice, and one style, raise it: compare it with `sampled_self_similarity`.
-
-    Parameters
-    ----------
-    embeddings : float[n, d]
-        Of the images of one group.
-
-    Returns
-    -------
-    float
-        Between ``-1 / (n - 1)`` and 1, where all look alike to the model; NaN of fewer than two images.
-
-    References
-    ----------
-    Wolfe and Caliskan 2022, https://arxiv.org/abs/2205.11378
-
-    Examples
-    --------
-    Three pairs, with cosines of 1, 0 and 0:
-
-    >>> round(self_similarity(np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0]])), 3)
-    0.333
-    """
-    n = len(embeddings)
-    # |sum of unit vectors|² counts every ordered pair, and each image with itself once.
-    return float((np.square(unit_vectors(embeddings).sum(axis=0)).sum() - n) / (n * (n - 1))) if n > 1 else float("nan")
-
-
-def sampled_self_similarity(
-    embeddings: Float[np.ndarray, "n d"], size: int, rng: np.random.Generator, *, draws: int = 999
-) -> Float64[np.ndarray, "b"]:
-    """Return the self-similarity of random samples of as many images as a group has: what a group is compared with.
-
-    ValueError if a sample has fewer than two images, or more than there are.
-
-    Examples
-    --------
-    >>> sampled_self_similarity(np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0]]), 3, np.random.default_rng(0), draws=2).round(3)
-    array([0.333, 0.333])
-    """
-    n = len(embeddings)
-    if not 2 <= size <= n:
-        raise ValueError(f"samples of {size} of {n} images: at least two, and no more than there are")
-    unit = unit_vectors(embeddings)
-    sums = np.concatenate([block @ unit for block in _drawn_subsets(n, size, draws, rng)])
-    return np.asarray((np.square(sums).sum(axis=1) - size) / (size * (size - 1)))
 
 
 def _tested(

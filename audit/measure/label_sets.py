@@ -19,7 +19,7 @@ from audit.measure.zero_shot import (
     check_answers,
     check_truth,
     chosen_answers,
-    ensemble,
+    directions,
     gives_shares,
     has_truth,
     logits_of,
@@ -72,7 +72,8 @@ def answer_all(
 
     The cost is that of one product of the images with the distinct directions, whatever the number of measurements.
     """
-    directions, columns = _directions(measurements, text_embeddings)
+    prompts, columns = _distinct_prompts(measurements)
+    texts = directions(prompts, text_embeddings) if prompts else np.empty((0, 0))
     queries = [
         _Asked(measurement.label_set, check_answers(measurement.label_set), places)
         for measurement, places in zip(measurements, columns, strict=True)
@@ -84,7 +85,7 @@ def answer_all(
 
     def answer(start: int) -> None:
         part = rows[start : start + _CHUNK]
-        logits = logits_of(unit_vectors(image_embeddings[part]) @ directions.T, record)
+        logits = logits_of(unit_vectors(image_embeddings[part]) @ texts.T, record)
         by_direction = np.ascontiguousarray(logits.T)  # whole rows of it are copied and compared in half the time
         for key, query in distinct.items():
             chosen[key][part] = query.chosen(by_direction, record)
@@ -105,10 +106,8 @@ def answer_all(
     return coded
 
 
-def _directions(
-    measurements: Sequence[Measurement], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
-) -> tuple[Float64[np.ndarray, "all d"], list[Int[np.ndarray, "k"]]]:
-    """Return the direction of each distinct tuple of prompts, and where those of each measurement stand."""
+def _distinct_prompts(measurements: Sequence[Measurement]) -> tuple[list[tuple[str, ...]], list[Int[np.ndarray, "k"]]]:
+    """Distinct tuples of prompts, and for each measurement the positions of its labels' prompts among them."""
     positions: dict[tuple[str, ...], int] = {}
     columns = [
         np.array(
@@ -116,8 +115,7 @@ def _directions(
         )
         for measurement in measurements
     ]
-    directions = [ensemble(np.stack([text_embeddings[prompt] for prompt in prompts])) for prompts in positions]
-    return np.stack(directions) if directions else np.empty((0, 0)), columns
+    return list(positions), columns
 
 
 def _truth(name: str | None, attributes: pd.DataFrame) -> tuple[pd.DataFrame, Group | None, Int[np.ndarray, "n"] | None]:

@@ -59,7 +59,8 @@ class Prints:
 def prints(pictures: UInt8[np.ndarray, "n h w 3"]) -> Prints:
     """Return the hashes of pictures of `SIDE` x `SIDE` pixels, of their crops and of their mirror images."""
     grey = pictures.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    hashes, mirrored = (np.stack([_hashes(_resampled(view, crop, _GRID)) for crop in _CROPS], axis=1) for view in (grey, grey[:, :, ::-1]))
+    views = (grey, grey[:, :, ::-1])
+    hashes, mirrored = (np.stack([perceptual_hash(_resampled(view, crop, _GRID)) for crop in _CROPS], axis=1) for view in views)
     return Prints(pictures, hashes, mirrored, grey.std(axis=(1, 2)) >= _FLAT)
 
 
@@ -86,7 +87,11 @@ def perceptual_hash(grey: Float[np.ndarray, "n 32 32"]) -> UInt64[np.ndarray, "n
     >>> bool(perceptual_hash(noise)[0] == perceptual_hash(3 * noise + 7)[0])
     True
     """
-    return _hashes(np.asarray(grey, np.float64))
+    basis = _cosines()
+    low = (basis @ grey @ basis.T).reshape(len(grey), _LOW * _LOW)[:, 1:]
+    bits = low > np.median(low, axis=1, keepdims=True)
+    weights = np.left_shift(np.uint64(1), np.arange(bits.shape[1], dtype=np.uint64))
+    return np.asarray((bits * weights).sum(axis=1, dtype=np.uint64))
 
 
 def find_near_duplicates(seen: Prints, queries: Prints) -> Iterator[tuple[int, int, float]]:
@@ -214,14 +219,6 @@ def _moved(crop: _Crop, dx: float, dy: float, ds: float) -> _Crop:
 def _standardized(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     spread = float(values.std())
     return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
-
-
-def _hashes(grey: Float[np.ndarray, "n 32 32"]) -> UInt64[np.ndarray, "n"]:
-    basis = _cosines()
-    low = (basis @ grey @ basis.T).reshape(len(grey), _LOW * _LOW)[:, 1:]
-    bits = low > np.median(low, axis=1, keepdims=True)
-    weights = np.left_shift(np.uint64(1), np.arange(bits.shape[1], dtype=np.uint64))
-    return np.asarray((bits * weights).sum(axis=1, dtype=np.uint64))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.errors import DataError, UsageError, nearest
 from audit.measure.asked.likelihood import PLAIN, build_question, with_unclear
-from audit.measure.zero_shot import cosine_scores, ensemble, has_truth, logits_of, predict_from_scores, probabilities
+from audit.measure.zero_shot import cosine_scores, directions, has_truth, logits_of, predict_from_scores, probabilities
 from audit.plans import RowOptions, RowQuestions
 from audit.records.inputs import RowTexts
 from audit.types import UNCLEAR, UNKNOWN, Dataset, LabelSet, Manner, Measurement, ModelRecord, Predictions, Question
@@ -72,7 +72,7 @@ def _cosines(
     """Return the cosine of each image with each option of its row; rows that share their options are scored together."""
     cosine = np.empty(texts.shape)
     for options, rows in _distinct(texts):
-        cosine[rows] = cosine_scores(images[rows], _directions(options, text_embeddings))
+        cosine[rows] = cosine_scores(images[rows], directions(zip(options), text_embeddings))
     return cosine
 
 
@@ -85,17 +85,13 @@ def _against_others(
     if len(candidates) < 2:
         raise DataError(f"{measurement.name}: fewer than two options in all rows together", fix="give rows with several names")
     positions = {text: i for i, text in enumerate(candidates)}
-    cosine = cosine_scores(images, _directions(candidates, text_embeddings))
+    cosine = cosine_scores(images, directions(zip(candidates), text_embeddings))
     rows, columns = np.arange(len(own)), np.array([positions[text] for text in own])
     mine = cosine[rows, columns].copy()
     cosine[rows, columns] = -np.inf
     both = {_options(measurement).others: (cosine.max(axis=1), cosine.argmax(axis=1))}
     chosen = [both.get(label, (mine, columns)) for label in measurement.label_set.labels]
     return np.stack([score for score, _ in chosen], axis=1), np.stack([candidate for _, candidate in chosen], axis=1)
-
-
-def _directions(texts: Sequence[str], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]) -> Float64[np.ndarray, "k d"]:
-    return np.stack([ensemble(text_embeddings[text][None]) for text in texts])
 
 
 def _distinct(texts: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:

@@ -73,6 +73,11 @@ def ensemble(text_embeddings: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "
     return np.asarray(_normalised(mean, "mean text", 0)[0])
 
 
+def directions(prompts: Iterable[Iterable[str]], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]) -> Float64[np.ndarray, "k d"]:
+    """Direction of each label: the `ensemble` of its prompts, whose embeddings are looked up."""
+    return np.stack([ensemble(np.stack([text_embeddings[prompt] for prompt in texts])) for texts in prompts])
+
+
 def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
     """Turn cosines into the model's probabilities, by the rule that it was trained with.
 
@@ -131,8 +136,7 @@ def predict(
     """
     label_set = measurement.label_set
     rows = np.flatnonzero(has_truth(measurement, attributes))
-    prompts = (np.stack([text_embeddings[prompt] for prompt in label_set.prompts[label]]) for label in label_set.labels)
-    texts = _normalised(np.stack([ensemble(embeddings) for embeddings in prompts]), "text", 0)
+    texts = _normalised(directions((label_set.prompts[label] for label in label_set.labels), text_embeddings), "text", 0)
     scores, margin = np.empty((len(rows), len(label_set.labels)), np.float32), np.empty(len(rows), np.float32)
     chosen = np.empty(len(rows), np.int32)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from audit.errors import AuditError, UsageError
-from audit.measure.zero_shot import cosine_scores, ensemble
+from audit.measure.zero_shot import cosine_scores, directions
 from audit.plans import WhatIfPlan
 from audit.records.what_if import CONTENT, Refused, WhatIfs
 from audit.statistics.metrics import METRICS
@@ -107,8 +107,7 @@ def _put(query: str, task: AskedMeasurement, attribute: str, levels: Group) -> _
         raise UsageError(f"{query!r} cannot be searched for", why="it takes a label of a measurement with a true answer")
     known = task.attributes[attribute].isin(levels).to_numpy()
     attributes = task.attributes[known]
-    prompts = np.stack([task.text_embeddings[prompt] for prompt in measurement.label_set.prompts[query]])
-    scores = cosine_scores(task.image_embeddings[known], ensemble(prompts)[None])[:, 0]
+    scores = cosine_scores(task.image_embeddings[known], directions([measurement.label_set.prompts[query]], task.text_embeddings))[:, 0]
     answer = measurement.label_set.answers.get(query, query)
     codes = np.array([levels.index(level) for level in attributes[attribute]], np.int64)
     return _Search(scores, (attributes[measurement.truth] == answer).to_numpy(), codes, attributes)

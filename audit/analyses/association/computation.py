@@ -16,7 +16,7 @@ from audit.analyses.base.kinds import AnalysisInputs
 from audit.analyses.base.records import ChanceBand
 from audit.errors import UsageError, nearest
 from audit.measure.association import Association, associations, groups_against_rest, sc_eat, weat
-from audit.measure.zero_shot import cosine_scores, ensemble
+from audit.measure.zero_shot import cosine_scores, directions
 from audit.records.inputs import TextSet
 from audit.statistics.null import generator
 from audit.types import Dataset, Group, Note, Probe, Settings
@@ -95,7 +95,7 @@ def _group(gallery: Gallery, code: int, nearer: Float[np.ndarray, "n"], tested: 
 def _concepts(plan: AssociationPlan, inputs: AnalysisInputs, order: Int[np.ndarray, "n"]) -> Iterator[AssociationTest]:
     """Give each concept by every attribute: C-ASC is SC-EAT with the concept as target, a group's images and all others as attributes."""
     settings, vectors = inputs.settings, inputs.images.vectors[order]
-    concepts = np.stack([ensemble(np.stack([inputs.texts[text] for text in texts])) for texts in plan.words.values()])
+    concepts = directions(plan.words.values(), inputs.texts)
     for attribute in plan.by:
         gallery = gallery_of(inputs.attributes[attribute].iloc[order], inputs.dataset.levels[attribute], settings)
         reason = gallery.not_estimable(inputs.probe, settings)

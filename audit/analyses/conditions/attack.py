@@ -13,7 +13,7 @@ from audit.analyses.base.kinds import AnalysisInputs
 from audit.analyses.base.records import Condition
 from audit.analyses.conditions.plan import AttackPlan
 from audit.measure import predict
-from audit.measure.zero_shot import ensemble
+from audit.measure.zero_shot import directions
 from audit.statistics.null import generator
 from audit.types import Dataset, Measurement, Note, Predictions
 from strictio.images.decode import decode
@@ -51,7 +51,7 @@ def attacked_answers(plan: AttackPlan, measurement: Measurement, inputs: Analysi
     start = part_of_predictions(given, kept)
     sampled = (Note("conditions_sampled", {"images": len(kept), "total": len(given.y_pred)}),) if len(kept) < len(given.y_pred) else ()
     labels, label_set = measurement.label_set.labels, measurement.label_set
-    texts = np.stack([ensemble(np.stack([inputs.texts[prompt] for prompt in label_set.prompts[label]])) for label in labels])
+    texts = directions((label_set.prompts[label] for label in labels), inputs.texts)
     answers = [label_set.answers.get(label, label) for label in labels]
     right = [answers.index(answer) for answer in start.y_true] if start.y_true is not None else []
     rows = inputs.images.rows[inputs.attributes.index.get_indexer(start.attributes.index)].tolist()

@@ -17,7 +17,7 @@ from audit.analyses.ranking.record import RankedMetric, RankedQuery, Ranking
 from audit.errors import UsageError
 from audit.measure.random_rankings import drawn_counts, p_above, shared_draws, standardized
 from audit.measure.ranking import divergence, entropies, query_biases, shares, skews, top_k
-from audit.measure.zero_shot import cosine_scores, ensemble
+from audit.measure.zero_shot import cosine_scores, directions
 from audit.records.inputs import TextSet
 from audit.statistics.null import generator
 from audit.types import Dataset, Note, Probe, Settings
@@ -83,7 +83,7 @@ def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranki
     found: list[Ranking] = []
     order = seeded_order(attributes.index, settings.seed)
     for plan in plans:
-        queries = np.stack([ensemble(np.stack([inputs.texts[text] for text in prompts])) for prompts in plan.queries.values()])
+        queries = directions(plan.queries.values(), inputs.texts)
         scores_nq = cosine_scores(inputs.images.vectors, queries)[order]
         for attribute in plan.by:
             gallery = gallery_of(attributes[attribute].iloc[order], dataset.levels[attribute], settings, with_small=True)

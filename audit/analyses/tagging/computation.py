@@ -15,7 +15,7 @@ from audit.analyses.base.kinds import AnalysisInputs, ExternalInputs
 from audit.analyses.tagging.plan import TaggingPlan
 from audit.analyses.tagging.record import SweptThreshold, TaggedLabel, Tagging
 from audit.errors import UsageError
-from audit.measure.zero_shot import cosine_scores, ensemble, probabilities
+from audit.measure.zero_shot import cosine_scores, directions, probabilities
 from audit.records.inputs import TextSet
 from audit.statistics.intervals import FEWEST_EXPECTED, newcombe
 from audit.statistics.multiplicity import benjamini_hochberg
@@ -55,7 +55,7 @@ def analyse(plans: Sequence[TaggingPlan], inputs: AnalysisInputs) -> tuple[Taggi
     """Return every label set at every threshold by every attribute, with p adjusted over all of their labels together."""
     found: list[Tagging] = []
     for plan in plans:
-        texts = np.stack([ensemble(np.stack([inputs.texts[text] for text in label])) for label in plan.labels.values()])
+        texts = directions(plan.labels.values(), inputs.texts)
         shares = probabilities(cosine_scores(inputs.images.vectors, texts), inputs.model.record)
         record = inputs.model.record
         blank = Tagging(plan.question, "", None, record.score_rule, record.logit_scale, len(plan.labels), (), (), (), None)

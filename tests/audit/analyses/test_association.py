@@ -10,7 +10,7 @@ from audit.analyses.association import computation as association
 from audit.analyses.association.plan import AssociationPlan
 from audit.engine.probe_audit import audit
 from audit.errors import UsageError
-from audit.measure.association import c_asc, weat
+from audit.measure.association import weat
 from audit.measure.zero_shot import cosine_scores
 from audit.results import from_json, to_json
 from audit.testing import FakeEncoder, gender_probe
@@ -62,7 +62,7 @@ def test_a_concept_that_is_planted_for_a_group_is_found_by_c_asc():
     home = found[5].groups[2]
     assert home.p_adjusted == pytest.approx(12 * home.p / sum(each.p <= home.p for test in found for each in test.groups))
     scores = cosine_scores(np.stack([TEXTS["a home"]]), vectors)[0]
-    assert home.effect_size == pytest.approx(float(c_asc(scores, mine)), abs=1e-12)
+    assert home.effect_size == pytest.approx((scores[mine].mean() - scores[~mine].mean()) / scores.std(ddof=1), abs=1e-12)
     assert home.effect_size > 0.8
     assert home.difference == pytest.approx(scores[mine].mean() - scores[~mine].mean())
     order = np.random.default_rng(5).permutation(400)

@@ -8,11 +8,8 @@ import pytest
 
 from audit.measure.association import (
     associations,
-    c_asc,
     groups_against_rest,
-    sampled_self_similarity,
     sc_eat,
-    self_similarity,
     weat,
 )
 
@@ -170,56 +167,3 @@ def test_images_that_are_all_as_near_have_no_effect_size():
     (first, _) = groups_against_rest(np.full(40, 0.3), np.repeat([0, 1], 20), RNG(0), draws=99)
     assert math.isnan(first.effect_size)
     assert first.p == 1.0
-
-
-def test_c_asc_of_four_images_by_hand():
-    """Means 3 and 1; deviations from 2: 1.6, .4, -.6, -1.4, squares 2.56 + .16 + .36 + 1.96 = 5.04, sd √1.68; 2 / √1.68 = 1.543."""
-    scores, group = np.array([3.6, 2.4, 1.4, 0.6]), np.array([True, True, False, False])
-    assert c_asc(scores, group) == pytest.approx(2 / math.sqrt(5.04 / 3))
-    assert c_asc(scores, ~group) == pytest.approx(-2 / math.sqrt(5.04 / 3))
-    both = c_asc(np.stack([scores, scores[::-1]]), group)
-    assert both.tolist() == pytest.approx([1.543, -1.543], abs=1e-3)
-
-
-def test_c_asc_equals_a_slow_loop_and_ignores_order_scale_and_shift():
-    rng = RNG(3)
-    scores, group = rng.normal(size=(6, 40)), rng.random(40) < 0.3
-    found = c_asc(scores, group)
-    for row, value in zip(scores.tolist(), found, strict=True):
-        inside = [each for each, mine in zip(row, group, strict=True) if mine]
-        outside = [each for each, mine in zip(row, group, strict=True) if not mine]
-        assert value == pytest.approx(slow_effect(inside, outside), abs=1e-12)
-    order = rng.permutation(40)
-    np.testing.assert_allclose(c_asc(7 * scores[:, order] + 3, group[order]), found)
-
-
-@pytest.mark.parametrize("group", [np.zeros(4, bool), np.ones(4, bool)])
-def test_c_asc_without_a_group_or_a_rest_is_unknown(group):
-    assert np.isnan(c_asc(np.arange(4.0), group))
-
-
-def test_c_asc_of_equal_scores_is_unknown_and_other_shapes_are_refused():
-    assert np.isnan(c_asc(np.full(4, 0.1 + 0.2), np.array([True, False, False, True])))
-    with pytest.raises(ValueError, match="the last axis"):
-        c_asc(np.arange(3.0), np.array([True, False]))
-
-
-def test_self_similarity_by_hand_and_by_a_slow_loop():
-    """Of (1, 0), (1, 0), (0, 1): cosines 1, 0, 0, mean a third. Of one image, unknown."""
-    assert self_similarity(np.array([[1.0, 0.0], [5.0, 0.0], [0.0, 2.0]])) == pytest.approx(1 / 3)
-    assert math.isnan(self_similarity(np.ones((1, 3))))
-    images = RNG(4).normal(size=(9, 5))
-    slow = [plain_cosine(u, v) for u, v in itertools.combinations(images, 2)]
-    assert self_similarity(images) == pytest.approx(sum(slow) / len(slow), abs=1e-12)
-    assert self_similarity(images[::-1] * 3) == pytest.approx(self_similarity(images), abs=1e-12)
-
-
-def test_a_planted_group_is_nearer_to_itself_than_samples_of_its_size():
-    images = RNG(5).normal(size=(60, 8))
-    images[:12, 0] += 4.0
-    chance = sampled_self_similarity(images, 12, RNG(6), draws=199)
-    assert self_similarity(images[:12]) > chance.max()
-    assert chance.min() < self_similarity(images[12:24]) < chance.max()
-    assert sampled_self_similarity(images, 60, RNG(6), draws=3).tolist() == pytest.approx([self_similarity(images)] * 3)
-    with pytest.raises(ValueError, match="at least two"):
-        sampled_self_similarity(images, 1, RNG(6))
