@@ -66,7 +66,7 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     taught (its weights alone can be exported); `UsageError` if the other program has no counterpart of a part, or is not installed;
     `VlmAuditError` if what was written does not give the same features; `MachineError` if `out` exists or cannot be written.
     """
-    from contrastive.checkpoint.heads import require_both_towers
+    from contrastive.checkpoint.file import require_both_towers
     from contrastive.formats.exports import hugging_face, open_clip, tensors
 
     form: Any = {"huggingface": hugging_face, "open_clip": open_clip, "safetensors": tensors}[kind]

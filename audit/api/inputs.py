@@ -30,9 +30,8 @@ from audit.predictions.nesting import check_nested
 from audit.predictions.pairs import parse_pairs
 from audit.predictions.parts.files import is_parts, parts_name
 from audit.predictions.parts.read import load_parts
-from audit.predictions.read import PredictionFile, load_predictions
+from audit.predictions.read import PredictionFile, load_predictions, with_all_answers
 from audit.predictions.rows import ColumnOptions
-from audit.predictions.several import with_all_answers
 from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of

@@ -21,7 +21,7 @@ from audit.errors import UsageError
 from audit.models import load, plugin
 from audit.models.endpoint import model as endpoint
 from audit.models.model_args import by_model, parse_model_args
-from audit.models.prefetch import prefetch
+from audit.models.spec import prefetch
 from audit.types import Answerer, Dataset, Encoder, ModelRecord, Probe
 
 LOG = logging.getLogger("audit")

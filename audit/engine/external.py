@@ -19,10 +19,9 @@ from audit.naming import finding_id, natural_order
 from audit.plans import WritingPlan
 from audit.predictions.bins import binned_levels
 from audit.predictions.default_claims import DefaultClaims, default_claims
-from audit.predictions.exclusion import exclude
 from audit.predictions.parts.read import NOT_OF_ROWS
 from audit.predictions.read import PLAIN, PredictionFile
-from audit.predictions.rows import MeasurementAnswers
+from audit.predictions.rows import MeasurementAnswers, exclude
 from audit.predictions.texts import TEXTS
 from audit.records.inputs import columns_not_compared
 from audit.stages import Stages, silent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,13 +23,12 @@ from audit.engine.evidence import add_evidence
 from audit.engine.plan import counted_levels
 from audit.engine.served import with_endpoint
 from audit.engine.shares import findings_by_share, without_shares
-from audit.engine.specified import specified
 from audit.engine.texts import given_texts, texts_to_embed
 from audit.engine.written import table_of_texts, texts_for, with_left_out, writing_note
 from audit.evidence.prompt_sensitivity import Answered, SpecificationCurve, specification_curve
 from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
-from audit.measure.label_sets import answer_all
+from audit.measure.label_sets import COMMON_KIND, answer_all
 from audit.measure.row_options import questions_of_rows, row_texts_record
 from audit.plans import WhatIfPlan
 from audit.predictions.nesting import clustered
@@ -168,6 +167,16 @@ def audit(
         AnalysisInputs(analysed_probe, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
     )
     return replace(audited, result=probe_texts.added_to(replace(audited.result, what_ifs=tried, **analysed)))
+
+
+def specified(
+    probe: Probe, answer: Callable[[Measurement], Predictions], alike: Callable[[Sequence[Measurement]], Sequence[Answered]]
+) -> list[list[Answered]]:
+    """Return what was answered under every specification of each plan; those of the common kind are asked in one pass over the images."""
+    points = [point.measurement for plan in probe.specifications for point in plan.specifications]
+    together = iter(alike([point for point in points if point.kind == COMMON_KIND]))
+    answered = iter([next(together) if point.kind == COMMON_KIND else answer(point) for point in points])
+    return [[next(answered) for _ in plan.specifications] for plan in probe.specifications]
 
 
 def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequence[str], stages: Stages) -> tuple[WhatIfs, ...]:

@@ -12,8 +12,7 @@ import torch
 from audit.models.attack import LEVELS, attacked_rows
 from audit.models.runtime import located, model_record, require_length, scoring, to_rows, torch_setting, untrained_record
 from audit.models.tower import ImageTower, OnTower, StartedBatch
-from contrastive.checkpoint.file import Checkpoint
-from contrastive.checkpoint.heads import require_both_towers
+from contrastive.checkpoint.file import Checkpoint, require_both_towers
 from contrastive.model.clip import CLIP
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from audit.data.schema import quoted
 from audit.errors import DataError, UsageError, nearest
+from audit.naming import natural_order
 from audit.predictions.answers import (
     Y_PRED,
     Y_TRUE,
@@ -186,3 +187,20 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, source: str) -> tup
     if weighed is not None and weighed == wanted.weights:
         more.append(Note("weights_of_the_audit", {"column": quoted(weighed), "file": source}))
     return replace(rows, numbered=probe in numbered).answers(model, probe, measurement, predictions), notes + more
+
+
+def with_all_answers(files: Sequence[PredictionFile]) -> list[PredictionFile]:
+    """Return files whose answers to a question may be any that one of them gives: what a model never answers has the rate 0 there."""
+    all_answers: dict[tuple[str | None, str], set[str]] = {}
+    for answers in (answer for file in files for answer in file.answers):
+        all_answers.setdefault((answers.probe, answers.measurement), set()).update(answers.predictions.answers)
+
+    def widened(answers: MeasurementAnswers) -> MeasurementAnswers:
+        known = answers.predictions
+        new = all_answers[answers.probe, answers.measurement] - {*known.answers}
+        if known.scores.shape[1]:  # each label has a column of them
+            return replace(answers, predictions=replace(known, answers=(*known.answers, *natural_order(new))))
+        labels = natural_order({*known.answers, *new})
+        return replace(answers, predictions=replace(known, labels=labels, answers=labels))
+
+    return [replace(file, answers=tuple(map(widened, file.answers))) for file in files]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,13 @@ from audit.encoder import Value
 from audit.errors import DataError
 from audit.predictions.bins import Bins
 from audit.predictions.columns import all_numbers, as_text, holds_labels, read_clusters, read_identifiers
-from audit.predictions.exclusion import some_rows
 from audit.predictions.tags import Tags
 from audit.predictions.weights import check_groups, sample_weights, weights_of_0
 from audit.records.inputs import ATTRIBUTES_CHOSEN
 from audit.types import UNKNOWN, Exclusion, Note, Predictions
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 FEW_LEVELS = 50
@@ -222,3 +221,20 @@ def _two_groups(text: pa.Array, name: str, source: str) -> pa.Array:
             fix="leave it out of --attributes",
         )
     return text
+
+
+def exclude(predictions: Predictions, identifiers: Collection[str]) -> tuple[Predictions, set[str]]:
+    """Return the predictions without the listed images (those whose labels are known to be wrong, say), and what is listed in vain.
+
+    An identifier that does not occur is reported, not ignored: a list for other data would otherwise change nothing silently.
+    """
+    rows = predictions.attributes.index.astype(str)
+    return some_rows(predictions, np.asarray(~rows.isin(list(identifiers)))), set(identifiers) - set(rows)
+
+
+def some_rows(predictions: Predictions, keep: Bool[np.ndarray, "n"]) -> Predictions:
+    """Return the predictions about some of the images."""
+    names = ("scores", "y_pred", "y_true", "attributes", "margin", "cluster", "weight")
+    columns = {name: getattr(predictions, name) for name in names}
+    kept = {name: column[keep] for name, column in columns.items() if column is not None and len(column)}  # no margin without scores
+    return replace(predictions, **kept)

@@ -31,13 +31,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from contrastive.model.clip import CLIP, ModelConfig, load_portable, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
 from strictio.errors import DataError, MachineError, UsageError, VlmAuditError
 from strictio.folders import Folder
+from strictio.weights.fit import check_fit
 from strictio.weights.torch_file import Archive, check_finite, read_archive
 
 FORMAT = "vlm-audit checkpoint"
@@ -213,6 +214,29 @@ def _known_format(archive: Archive) -> dict[Any, Any]:
 def is_state(table: Mapping[Any, Any]) -> bool:
     """Tell whether a table holds tensors by name and nothing else."""
     return all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in table.items())
+
+
+def require_both_towers(checkpoint: Checkpoint) -> None:
+    """Raise `DataError` if the image tower was taught through a head: its image and text features were never compared."""
+    if checkpoint.head is not None:
+        why = f"it was trained with loss.kind = {str(checkpoint.head.get('kind'))[:80]!r}: the image tower and a head of its own"
+        fix = "train it on with model.init=THIS loss.kind=softmax, or take a checkpoint of a contrastive run"
+        raise DataError("the model's text tower was never taught to go with its image tower", why=why, fix=fix)
+
+
+def kind_of(checkpoint: Checkpoint | None) -> str | None:
+    """Return the objective (``loss.kind``) whose head a checkpoint has; None: it has none."""
+    kind = (checkpoint.head or {}).get("kind") if checkpoint else None
+    return kind if isinstance(kind, str) else None
+
+
+def load_head(objective: nn.Module, checkpoint: Checkpoint) -> None:
+    """Give an objective the head of a checkpoint. Raises `DataError` if it is missing or does not fit."""
+    state = (checkpoint.head or {}).get("state_dict")
+    if not isinstance(state, Mapping) or not is_state(state):
+        raise DataError("the checkpoint has no head of its objective to go on with", fix="start again with --fresh")
+    check_fit(objective.state_dict(), state)
+    objective.load_state_dict(state)
 
 
 def _table(data: dict[Any, Any], name: str) -> dict[Any, Any]:

@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from contrastive import distributed
-from contrastive.checkpoint.file import Checkpoint
-from contrastive.checkpoint.heads import require_both_towers
+from contrastive.checkpoint.file import Checkpoint, require_both_towers
 from contrastive.config import Config, DataConfig
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.captions import TextLengths, text_lengths, texts_of

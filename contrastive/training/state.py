@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from contrastive import distributed
-from contrastive.checkpoint.file import Checkpoint, save
-from contrastive.checkpoint.heads import kind_of, load_head
+from contrastive.checkpoint.file import Checkpoint, kind_of, load_head, save
 from contrastive.config import first_difference, with_defaults
 from contrastive.loss import UNTAUGHT, Distillation, Objective, PerPair, Together
 from contrastive.loss.grad_cache import refuse_batch_statistics

@@ -12,12 +12,23 @@ from audit.types import Claim, LabelSet, Measurement, Probe, Specification, Spec
 from probes.faces import DATA, LICENCE, load
 from probes.prompts import Preset, preset
 from probes.prompts.harm import CRIME, HARM_OUTCOMES, HARM_RATIO, NON_HUMAN
-from probes.prompts.single_templates import reworded, titles
 from probes.published import tables
 from probes.what_ifs.fairface import plans
 
 ACCURACY_PRESET = "plain"
 HARM_PRESET = "rijgersberg"
+OPENING = "a photo of "
+TEMPLATES = (
+    "this is {label}",
+    "a photo that shows {label}",
+    "an image of {label}",
+    "a picture of {label}",
+    "a snapshot of {label}",
+    "a portrait of {label}",
+    "a close-up of {label}",
+    "a cropped photo of {label}",
+)
+"""One at a time in specification curves; version 1, our own."""
 
 # ---- label sets ----------------------------------------------------------------------------------------------------------------------
 
@@ -153,9 +164,19 @@ def _harm_without_groups() -> Measurement:
 # ---- specification curves ------------------------------------------------------------------------------------------------------------
 
 
+def _reworded(name: str) -> tuple[Preset, ...]:
+    """Return the preset `name`, whose prompts begin with `OPENING`, under each of `TEMPLATES`."""
+    return tuple(preset(name).reworded(OPENING, template) for template in TEMPLATES)
+
+
+def _titles(name: str) -> tuple[str, ...]:
+    """Return the titles of the `_reworded` presets."""
+    return tuple(rewording.title for rewording in _reworded(name))
+
+
 def _presets(default: str) -> tuple[Preset, ...]:
     """Return the default, published prompts, four templates averaged, and the default under single templates."""
-    return (*map(preset, (default, "bitton", "bitton-early", "ensemble")), *reworded(default))
+    return (*map(preset, (default, "bitton", "bitton-early", "ensemble")), *_reworded(default))
 
 
 def _harm_plan(question: str, outcome: str, by: tuple[str, ...], dropped: str) -> SpecificationPlan:
@@ -174,7 +195,7 @@ def _harm_plan(question: str, outcome: str, by: tuple[str, ...], dropped: str) -
             birhane.title, "no group words", Measurement(eight.name, question, eight, birhane.title, (claim,), outcomes=HARM_OUTCOMES)
         )
     )
-    return SpecificationPlan(question, claim, tuple(points), default=0, embedded_only=titles(HARM_PRESET))
+    return SpecificationPlan(question, claim, tuple(points), default=0, embedded_only=_titles(HARM_PRESET))
 
 
 def _accuracy_plan(question: str, truth: str, alone: str, answer_of: Callable[[str], str]) -> SpecificationPlan:
@@ -195,7 +216,7 @@ def _accuracy_plan(question: str, truth: str, alone: str, answer_of: Callable[[s
     if truth == "race":
         with_age = summed("race x gender x age", race_gender_age_prompts(presets[0]), lambda label: _race_of(label.split(", ")[0]))
         points.append(specification(presets[0], "race x gender x age, summed", with_age))
-    return SpecificationPlan(question, claim, tuple(points), default=0, embedded_only=titles(ACCURACY_PRESET))
+    return SpecificationPlan(question, claim, tuple(points), default=0, embedded_only=_titles(ACCURACY_PRESET))
 
 
 PROBE = Probe(

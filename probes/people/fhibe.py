@@ -89,7 +89,7 @@ def load(options: LoadOptions) -> Dataset:
     """Return one crop per person; people with several pronouns or ancestries count fractionally in each."""
     from audit.data.assemble import Origin
     from audit.data.cells.boxes import Box
-    from audit.data.changed.withdrawn import without_withdrawn
+    from audit.data.changed.subset import without_withdrawn
     from audit.data.layout import folder_of
     from audit.data.schema import Column, Schema
     from audit.data.table import with_files

@@ -39,7 +39,7 @@ def load(options: LoadOptions) -> Dataset:
     """Return one crop per person; boxes around groups of people are left out."""
     from audit.data.assemble import Origin
     from audit.data.cells.boxes import Box
-    from audit.data.changed.withdrawn import leave_rows_out
+    from audit.data.changed.subset import leave_rows_out
     from audit.data.layout import folder_of
     from audit.data.schema import Column, Schema
     from audit.data.table import with_files

@@ -1,9 +1,9 @@
-"""A part of a data set: without the images that a list names, or a sample with the same composition."""
+"""A part of a data set: without the images that a list names or that were withdrawn, or a sample with the same composition."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.data.assemble import fingerprint_with_texts
+from audit.data.cells.votes import level_counts
 from audit.errors import DataError, UsageError
 from audit.types import Dataset, Exclusion, Note
 from strictio.images.lazy import image_subset
@@ -51,6 +52,29 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
         notes=(*dataset.notes, *((note,) if unknown else ())),
         exclusions=(*dataset.exclusions, listed_in(name, listed, dataset.attributes[out])),
     )
+
+
+def without_withdrawn(dataset: Dataset, is_there: Callable[[str], bool], names: str | None = None) -> Dataset:
+    """Return the data set without the rows whose picture is gone, however many they are: images are withdrawn on purpose.
+
+    `is_there` tells of a picture's name, which the attribute `names` holds (None: the row's identifier).
+    """
+    pictures = dataset.attributes.index if names is None else dataset.attributes[names]
+    found = {picture: is_there(picture) for picture in map(str, dict.fromkeys(pictures))}
+    gone = ~np.array([found[str(picture)] for picture in pictures], bool)
+    return leave_rows_out(dataset, gone, Note("withdrawn"))
+
+
+def leave_rows_out(dataset: Dataset, gone: np.ndarray, reason: Note) -> Dataset:
+    """Return the data set without some rows, counted by group under a reason; DataError if no row is left."""
+    if not gone.any():
+        return dataset
+    if gone.all():
+        raise DataError(f"no image of {dataset.name} is left", why=f"left out: {reason}", where=dataset.source)
+    out = dataset.attributes[gone]
+    by_group = {str(name): level_counts(out[name], several=name in dataset.several) for name in out.columns}
+    exclusion = Exclusion(reason, len(out), by_group, tuple(map(str, out.index[:10])))
+    return replace(part_of(dataset, np.flatnonzero(~gone).tolist()), exclusions=(*dataset.exclusions, exclusion))
 
 
 def part_of(dataset: Dataset, rows: list[int]) -> Dataset:

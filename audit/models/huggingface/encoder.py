@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from audit.errors import DataError
 from audit.models.attack import PixelScale, attacked_rows
@@ -22,20 +23,21 @@ from audit.models.huggingface.parts import load_tokenizer
 from audit.models.huggingface.pixels import ClipPixels, image_processor, resize_library
 from audit.models.huggingface.pretrained import build_model, call_transformers, configuration
 from audit.models.huggingface.sealed import sealed
-from audit.models.huggingface.self_check import PLUGIN_FIX, check_scores
 from audit.models.runtime import log_notes, projected, require_length, scoring, to_rows, untrained_record
 from audit.models.tower import ImageTower, OnTower, Pixels
 from audit.types import ModelRecord, Note
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-    from PIL import Image
 
 TESTED_FAMILIES = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip", "blip")
 """Families whose scores the tests compare with transformers' own use of them. Another family gets a warning."""
 OFFSET_POSITIONS = ("altclip",)
 """Families whose text positions begin behind the padding's id, as RoBERTa's do."""
 RETRIEVAL = "BlipForImageTextRetrieval"
+PLUGIN_FIX = "leave this model out, or write a plug-in of two methods: --model FILE.py:CLASS"
+_SCORE_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.01}
+"""Of a cosine."""
 
 
 class HuggingFaceEncoder:
@@ -212,4 +214,21 @@ def _dimensions(folder: Path, model: Any, encoder: HuggingFaceEncoder, processor
     if isinstance(model, clip.CLIPModel) and isinstance(processor, ClipPixels):
         call_transformers(folder, lambda _: clip.check_parts(folder, model.config, encoder.tokenizer, processor.size))
         return int(model.config.projection_dim)
-    return int(call_transformers(folder, lambda _: check_scores(encoder, model.config.model_type)))
+    return int(call_transformers(folder, lambda _: _check_scores(encoder, model.config.model_type)))
+
+
+def _check_scores(encoder: HuggingFaceEncoder, family: str) -> int:
+    """Embed one plain image and two texts; return the dimensions. DataError unless the embeddings give the model's own scores."""
+    record = encoder.record
+    images, texts = [Image.new("RGB", (64, 64), (90, 120, 150))], ["a photo of a person", "a drawing"]
+    image_rows, text_rows = encoder.encode_images(images), encoder.encode_texts(texts)
+    own = encoder.logits(images, texts)
+    if image_rows.ndim != 2 or image_rows.shape[1:] != text_rows.shape[1:]:
+        why = f"image features are {image_rows.shape}, text features {text_rows.shape}"
+        raise DataError(f"{record.name} has no common space", why=why, fix=PLUGIN_FIX)
+    unit_images, unit_texts = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (image_rows, text_rows))
+    logits = record.logit_scale * unit_images @ unit_texts.T + (record.logit_bias or 0.0)
+    if not np.allclose(logits, own, atol=_SCORE_TOLERANCE[record.dtype] * record.logit_scale):
+        why = "its own logits differ from scale x cosine + bias, so an audit of its embeddings would not be an audit of the model"
+        raise DataError(f"the scores of a {family!r} model are not those of its embeddings", why=why, fix=PLUGIN_FIX)
+    return int(image_rows.shape[1])

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from audit.errors import DataError, UsageError
 from audit.models import single_file
@@ -25,7 +27,6 @@ from audit.models.model_args import override_notes, read_overrides
 from audit.models.open_clip.build import build_architecture, fill_weights
 from audit.models.open_clip.pixels import OpenClipPixels
 from audit.models.open_clip.spec import IMAGE_SETTINGS, OpenClipSpec, fetch_parts, from_folder, from_name, import_open_clip
-from audit.models.open_clip.texts import text_features
 from audit.models.runtime import canonical, located, log_notes, model_record, require_length, scoring, to_rows, torch_setting
 from audit.models.tower import ImageTower, OnTower
 from audit.types import ModelRecord, Note
@@ -54,7 +55,7 @@ class OpenClipEncoder(OnTower):
         """Return one row for each text; a text that is too long raises DataError."""
         require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
         with torch.inference_mode():
-            return to_rows(text_features(self._model, self._tokenizer(list(texts)).to(self._device)))
+            return to_rows(_text_features(self._model, self._tokenizer(list(texts)).to(self._device)))
 
     @property
     def context(self) -> int:
@@ -250,3 +251,28 @@ def _tokenizer_sha256(tokenizer: Any, plan: OpenClipSpec) -> str:
     else:
         content = file_sha256([Path(import_open_clip().tokenizer.default_bpe())])
     return hashlib.sha256(canonical([type(tokenizer).__name__, content, tokenizer.context_length, settings])).hexdigest()
+
+
+class _TextTower(nn.Module):
+    def __init__(self, model: Any):
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids_nl: Tensor) -> Tensor:
+        features: Tensor = self.model.encode_text(ids_nl)
+        return features
+
+
+def _text_features(model: Any, ids_nl: Tensor) -> Tensor:
+    """Return float[n, d] of int[n, l], the batch cut at its longest text where that changes nothing.
+
+    What follows the end of a text never reaches its feature if attention is causal and the feature is read at the end, the largest id: so
+    it is in CLIP itself, and most prompts fill a tenth of its 77 places. Other towers, SigLIP's among them, see all of their context.
+    """
+    mask = getattr(model, "attn_mask", None)
+    if type(model).__name__ != "CLIP" or getattr(model, "text_pool_type", "") != "argmax" or mask is None:
+        return _TextTower(model).forward(ids_nl)
+    longest = int(ids_nl.argmax(dim=1).max()) + 1
+    cut = {"model.positional_embedding": model.positional_embedding[:longest], "model.attn_mask": mask[:longest, :longest]}
+    features: Tensor = functional_call(_TextTower(model), cut, (ids_nl[:, :longest],))
+    return features

@@ -7,7 +7,7 @@ import pytest
 
 from audit.api import models
 from audit.api.requests import AuditRequest
-from audit.models.prefetch import prefetch
+from audit.models.spec import prefetch
 from audit.testing import FakeEncoder
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from audit.predictions.exclusion import exclude
+from audit.predictions.rows import exclude
 from audit.types import Predictions
 
 LABELS = ("a", "b", "c")

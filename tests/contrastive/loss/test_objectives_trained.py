@@ -6,8 +6,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from audit.models import load as load_encoder
-from contrastive.checkpoint.file import load, save
-from contrastive.checkpoint.heads import load_head
+from contrastive.checkpoint.file import load, load_head, save
 from contrastive.config import read_config
 from contrastive.export import export
 from contrastive.loss import Distillation, PerPair

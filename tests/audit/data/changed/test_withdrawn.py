@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audit.data.changed.withdrawn import leave_rows_out, without_withdrawn
+from audit.data.changed.subset import leave_rows_out, without_withdrawn
 from audit.errors import DataError
 from audit.testing import four_faces
 from audit.types import Note
