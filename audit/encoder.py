@@ -146,14 +146,15 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Account:
+class EndpointUsage:
     """What a model behind an endpoint was sent, and what came back, whether in this run or, by its log, in earlier ones."""
 
     host: str
     local: bool
+    """Whether it is the machine that the audit ran on."""
     model: str
     """As it was asked for."""
-    mode: str
+    mode: Literal["likelihood", "letter", "schema", "text"]
     notes: tuple[Note, ...]
     """Why this mode, and what the server does not take."""
     settings: Mapping[str, Value]
@@ -165,16 +166,24 @@ class Account:
     """Tokens, as the server counts them; 0 where it does not say."""
     answered: int
     cost: float | None
+    """By the user's table of prices."""
     currency: str
     label_scores: int
     bounded: int
     """Scores of labels that are an upper bound: the server did not list the label."""
-    dates: tuple[str, str]
-    """Of the first and the last answer."""
+    first: str
+    """Date of the first answer, UTC, ISO 8601; earlier than the run where it was in the log."""
+    last: str
+
+
+@dataclass(frozen=True)
+class EndpointAnswers(EndpointUsage):
+    """The usage of an endpoint, and who answered what."""
+
     versions: Mapping[Version, tuple[str, str]]
     """version -> dates of its first and its last answer."""
     answered_as: Mapping[tuple[Version, Question, str], int]
-    """version, question and what came of it (an option, or what came in the place of one) -> answers."""
+    """version, question and what came of it (an option, or what came instead of one) -> answers."""
 
 
 @runtime_checkable
@@ -197,7 +206,7 @@ class Served(Answerer, Protocol):
         """Send questions, and return what waits for their answers: it gives what `log_likelihoods` does."""
         ...
 
-    def account(self) -> Account:
+    def account(self) -> EndpointAnswers:
         """Return what was sent and answered since the last call."""
         ...
 

@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from audit.encoder import Account, Answerer, Encoder, ImageEncoder, Manner, ModelRecord, Note, Question, Served, Version, Writer
+from audit.encoder import (
+    Answerer,
+    Encoder,
+    EndpointAnswers,
+    EndpointUsage,
+    ImageEncoder,
+    Manner,
+    ModelRecord,
+    Note,
+    Question,
+    Served,
+    Version,
+    Writer,
+)
 from audit.plans import (
     AnalysisPlan,
     CellReference,
@@ -29,8 +42,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 __all__ = [
-    "NO_ANSWER", "REFUSAL", "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "UNPARSED", "Account", "AnalysisPlan", "Answerer", "Better",
-    "CellReference", "Claim", "CodedAnswers", "Dataset", "Embeddings", "Encoder", "Exclusion", "Group", "ImageEncoder", "LabelSet",
+    "NO_ANSWER", "REFUSAL", "SAME_ANSWER", "UNCLEAR", "UNKNOWN", "UNPARSED", "AnalysisPlan", "Answerer", "Better",
+    "CellReference", "Claim", "CodedAnswers", "Dataset", "Embeddings", "Encoder", "EndpointAnswers",
+    "EndpointUsage", "Exclusion", "Group", "ImageEncoder", "LabelSet",
     "LoadOptions", "Manner", "Measurement", "ModelRecord", "Note", "PairedClaim", "Predictions", "Probe", "ProbeData", "PublishedRow",
     "PublishedTable", "Question", "RowOptions", "ScoreBins", "Served", "Settings", "Specification", "SpecificationPlan", "Version",
     "Writer",

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -20,7 +20,21 @@ from audit.models.endpoint.prices import IMAGE_TOKENS, text_tokens
 from audit.models.endpoint.settings import AUTO, EndpointSettings
 from audit.records.inputs import EndpointRecord, EndpointVersion, VersionChange
 from audit.results import AuditResult
-from audit.types import NO_ANSWER, REFUSAL, SAME_ANSWER, UNPARSED, Account, Answerer, Dataset, Manner, Probe, Question, Served, Version
+from audit.types import (
+    NO_ANSWER,
+    REFUSAL,
+    SAME_ANSWER,
+    UNPARSED,
+    Answerer,
+    Dataset,
+    EndpointAnswers,
+    EndpointUsage,
+    Manner,
+    Probe,
+    Question,
+    Served,
+    Version,
+)
 
 ROWS = "questions of the rows"
 """What questions are called that belong to no measurement by their words."""
@@ -30,14 +44,13 @@ def with_endpoint(result: AuditResult, model: Answerer) -> AuditResult:
     """Return the result with what was sent and what came back, where the model is behind an endpoint."""
     if not isinstance(model, Served):
         return result
-    account = model.account()
     names = dict.fromkeys(result.texts, "")
     names |= {
         measurement.asked: measurement.name
         for measurement in result.measurements
         if measurement.asked and SAME_ANSWER not in measurement.labels
     }
-    endpoint = endpoint_record(account, names)
+    endpoint = endpoint_record(model.account(), names)
     # Who answered is part of what the model is: next month the same address may be another one.
     seen = json.dumps(
         [result.model.fingerprint, endpoint.first, endpoint.last, [[version.model, version.fingerprint] for version in endpoint.versions]]
@@ -46,23 +59,20 @@ def with_endpoint(result: AuditResult, model: Answerer) -> AuditResult:
     return replace(result, endpoint=endpoint, model=replace(result.model, fingerprint=fingerprint, sha256=fingerprint))
 
 
-def endpoint_record(account: Account, names: Mapping[str, str]) -> EndpointRecord:
-    """Return an account as facts; `names` says which measurement a question belongs to, by its words: "" for none of its own."""
-    versions = tuple(account.versions)
+def endpoint_record(answered: EndpointAnswers, names: Mapping[str, str]) -> EndpointRecord:
+    """Count answers by version; `names` says which measurement a question belongs to, by its words: "" for none of its own."""
+    versions = tuple(answered.versions)
     came = {version: Counter[str]() for version in versions}
     answers: dict[str, dict[Version, Counter[str]]] = defaultdict(lambda: {version: Counter() for version in versions})
-    for (version, question, answer), count in account.answered_as.items():
+    for (version, question, answer), count in answered.answered_as.items():
         came[version][answer if answer in NO_ANSWER else ""] += count
         if (name := names.get(question.text, ROWS)) and question.repeat == 0:
             answers[name][version][answer] += count
     return EndpointRecord(
-        host=account.host, local=account.local, model=account.model, mode=account.mode, notes=account.notes,  # type: ignore[arg-type]
-        settings=account.settings, images=account.images, answers=account.answers, sent=account.sent, answered=account.answered,
-        cost=account.cost, currency=account.currency, label_scores=account.label_scores, bounded=account.bounded,
-        first=account.dates[0], last=account.dates[1],
+        **{usage.name: getattr(answered, usage.name) for usage in fields(EndpointUsage)},
         versions=tuple(
             EndpointVersion(
-                version.model, version.fingerprint, *account.versions[version], came[version].total(),
+                version.model, version.fingerprint, *answered.versions[version], came[version].total(),
                 {way: came[version][way] for way in NO_ANSWER if came[version][way]},
             )
             for version in versions

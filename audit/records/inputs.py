@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from audit.encoder import Value
 from audit.records.base import record
-from audit.types import Exclusion, Group, Note
+from audit.types import EndpointUsage, Exclusion, Group, Note
 
 Look = Literal["looks", "constant", "unclear", "order", "no better", "varies", "undecided"]
 """Whether the answers depend on the images. `looks`: they agree with the labels more often than the best constant answer. Of the others
@@ -184,33 +183,9 @@ class VersionChange:
 
 
 @record
-class EndpointRecord:
+class EndpointRecord(EndpointUsage):
     """What was sent where, and what came back: of a model behind an endpoint."""
 
-    host: str
-    local: bool
-    """Whether it is the machine that the audit ran on."""
-    model: str
-    """As it was asked for."""
-    mode: Literal["likelihood", "letter", "schema", "text"]
-    notes: tuple[Note, ...]
-    settings: Mapping[str, Value]
-    images: int
-    """Distinct ones that were sent."""
-    answers: int
-    """Requests that were answered."""
-    sent: int
-    """Tokens, as the server counts them; 0 where it does not say."""
-    answered: int
-    cost: float | None
-    """By the user's table of prices."""
-    currency: str
-    label_scores: int
-    bounded: int
-    """Scores of labels that are an upper bound: the server did not list the label."""
-    first: str
-    """Date of the first answer, UTC, ISO 8601; earlier than the run where it was in the log."""
-    last: str
     versions: tuple[EndpointVersion, ...]
     """In the order of their first answers."""
     changes: tuple[VersionChange, ...]

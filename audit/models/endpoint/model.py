@@ -23,7 +23,7 @@ from audit.models.endpoint.sending import ChatRequest, Sender, key_of_request
 from audit.models.endpoint.settings import EndpointSettings, model_name
 from audit.models.endpoint.trial import Terms, choose_terms
 from audit.models.endpoint.usage import Usage
-from audit.types import REFUSAL, UNPARSED, Account, Manner, ModelRecord, Note, Question
+from audit.types import REFUSAL, UNPARSED, EndpointAnswers, Manner, ModelRecord, Note, Question
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -138,7 +138,7 @@ class EndpointModel:
         """Send nothing more."""
         self._sender.close()
 
-    def account(self) -> Account:
+    def account(self) -> EndpointAnswers:
         """Return what was sent and answered since the last call."""
         usage, self._usage = self._usage, Usage()
         return usage.account(self.name, self.settings, self.terms, self._taken())

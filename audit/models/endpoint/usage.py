@@ -9,7 +9,7 @@ from audit.encoder import Value
 from audit.models.endpoint.answer_log import Answer
 from audit.models.endpoint.settings import EndpointSettings
 from audit.models.endpoint.trial import Terms
-from audit.types import Account, Question, Version
+from audit.types import EndpointAnswers, Question, Version
 
 
 class Usage:
@@ -43,15 +43,15 @@ class Usage:
         self._outcomes[version_of(answer), question, outcome] += 1
         self._scores, self._bounded = self._scores + len(question.options), self._bounded + bounded
 
-    def account(self, name: str, settings: EndpointSettings, terms: Terms, taken: Mapping[str, Value]) -> Account:
+    def account(self, name: str, settings: EndpointSettings, terms: Terms, taken: Mapping[str, Value]) -> EndpointAnswers:
         """Return what was counted."""
         dates = [date for version in self._versions.values() for date in version]
         prices = settings.prices
-        return Account(
+        return EndpointAnswers(
             host=settings.host,
             local=settings.is_local,
             model=name,
-            mode=terms.mode,
+            mode=terms.mode,  # type: ignore[arg-type]  # one of the four, as it was tried
             notes=terms.notes,
             settings=taken,
             images=len(self._images),
@@ -62,7 +62,8 @@ class Usage:
             currency=prices.currency if prices else "",
             label_scores=self._scores,
             bounded=self._bounded,
-            dates=(min(dates, default=""), max(dates, default="")),
+            first=min(dates, default=""),
+            last=max(dates, default=""),
             versions=dict(sorted(self._versions.items(), key=lambda entry: (entry[1], entry[0].model, entry[0].fingerprint))),
             answered_as=dict(self._outcomes),
         )
