@@ -244,11 +244,11 @@ def _differing(first: pd.Series, second: pd.Series) -> int:
 
 
 def identifiers(probe: str, side: FinishedAudit) -> pd.Index:
-    """Return every image that has an answer to any measurement of a probe."""
+    """Every image that has an answer to any measurement of the probe."""
     indexes = [table.index for (name, _), table in side.answers.items() if name == probe]
     return reduce(lambda one, other: one if one.equals(other) else one.union(other, sort=False), indexes)
 
 
 def in_all(indexes: Sequence[pd.Index]) -> pd.Index:
-    """Return the identifiers that all have, in the order of the first."""
+    """Identifiers that all indexes share, in the order of the first."""
     return reduce(lambda one, other: one if one.equals(other) else one[one.isin(other)], indexes)

@@ -60,12 +60,12 @@ def default_root() -> Path | SharedRoot:
 
 
 def image_key(content: bytes, policy: str) -> str:
-    """Return the key of an encoded image, read under a decoding policy (a version: another policy shows the model other pixels)."""
+    """Key of an encoded image under a decoding policy (a version: another policy shows the model other pixels)."""
     return hashlib.sha256(b"image\0" + policy.encode() + b"\0" + content).hexdigest()
 
 
 def text_key(text: str) -> str:
-    """Return the key of a text; the two Unicode forms of one accented letter are one text."""
+    """Key of a text; the two Unicode forms of one accented letter are one text."""
     return hashlib.sha256(b"text\0" + unicodedata.normalize("NFC", text).encode()).hexdigest()
 
 

@@ -200,7 +200,6 @@ class _Source(NamedTuple):
     """Of the caller, who closes them; None: new ones."""
 
     def key_of(self, row: int, content: bytes) -> str:
-        """Return the key of what the encoder makes of a row."""
         key = image_key(content, self.policy)
         return self.by_row.row_key(row, key) if self.by_row is not None else key
 
@@ -307,6 +306,5 @@ def _gather(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
 
 
 def _by_group(dataset: Dataset, rows: Sequence[int]) -> dict[str, dict[str, int]]:
-    """Count rows by attribute and level."""
     part = dataset.attributes.iloc[list(rows)]
     return {str(name): level_counts(part[name], several=name in dataset.several) for name in part.columns}

@@ -54,7 +54,6 @@ class SharedRoot:
         return local_root() / "mirrors" / hashlib.sha256(self.url.encode()).hexdigest()[:32]
 
     def folder(self, *names: str) -> SharedFolder:
-        """Return a folder below the root."""
         system, path = self._system()
         return SharedFolder(system, posixpath.join(path, *names), posixpath.join(self.url, *names))
 
@@ -93,7 +92,6 @@ class SharedFolder:
         return sorted(name for path in paths if fnmatch.fnmatch(name := posixpath.basename(path.rstrip("/")), pattern))
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a file."""
         content: bytes = _answered(lambda: self._system.cat_file(posixpath.join(self._path, name)))
         return content
 

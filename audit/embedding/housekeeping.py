@@ -45,7 +45,7 @@ class Verified(NamedTuple):
 
 
 def usage(root: Path | SharedRoot) -> list[ModelUse]:
-    """Return what each model takes, the largest first."""
+    """What each model takes, the largest first."""
     by_model: dict[str, list[StoredFile]] = defaultdict(list)
     for file in _files(root):
         if (match := _MODEL.match(file.place)) is not None:

@@ -66,21 +66,18 @@ class DeferredEncoder:
         return self._loaded
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        """Return one row for each image."""
         return self.itself().encode_images(images)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
-        """Return one row for each text."""
         return self.itself().encode_texts(texts)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return the tokens of each text."""
         encoder = self.itself()
         assert isinstance(encoder, TokenCounter)  # noqa: S101  (all but plug-ins are, and `known_encoder` defers none of those)
         return encoder.count_tokens(texts)
 
     def untrained(self, seed: int) -> Encoder | None:
-        """Return the same architecture untrained; None where the kind of model cannot be built anew."""
+        """None where the kind of model cannot be built untrained."""
         draw = getattr(self.itself(), "untrained", None)
         return cast("Encoder | None", draw(seed)) if draw else None
 

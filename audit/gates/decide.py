@@ -73,7 +73,7 @@ def _mean_check(gate: Gate, gap: ReplicatedGap, probe: str, *, family: int, limi
 
 
 def outcome_of(checks: Sequence[GateCheck]) -> GateOutcome:
-    """Return how a gate ended: as the worst of its checks."""
+    """A gate ends as the worst of its checks."""
     return min((check.outcome for check in checks), key=_WORST_FIRST.index)
 
 
@@ -192,7 +192,7 @@ class _Bound:
         return None
 
     def bounded(self) -> Bounded:
-        """Return what bounds the number that the gate asks about."""
+        """What bounds the number that the gate asks about."""
         alpha, family = self.settings.alpha, self.family
         if self.gate.subject == "gap":
             return lambda events, n: gap_bounds(events, n, alpha, family)

@@ -27,7 +27,7 @@ class GatePolicy:
 
     @classmethod
     def of(cls, command: Sequence[str]) -> Self:
-        """Return the policy of a command as it was typed."""
+        """Read the policy of a command from its arguments, as they were typed."""
         return cls("--require-conclusive" in command, "--allow-undecided" in command)
 
     def fails(self, check: GateCheck) -> bool:

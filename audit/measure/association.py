@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from audit.measure.zero_shot import cosine_scores
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-Alternative = Literal["two-sided", "greater"]
 MOST_ENUMERATED = 50_000
 """Up to so many arrangements all are tried: two sets of nine."""
 _BLOCK = 1 << 22
@@ -69,7 +68,6 @@ def weat(
     rng: np.random.Generator,
     *,
     draws: int = 9999,
-    alternative: Alternative = "two-sided",
 ) -> Association:
     """Test whether two sets of targets are differently near to two sets of attributes (WEAT; of images, iEAT).
 
@@ -85,13 +83,11 @@ def weat(
         Source of the arrangements, where not all are tried.
     draws : int
         Arrangements that are drawn where there are more than `MOST_ENUMERATED`.
-    alternative : {"two-sided", "greater"}
-        Whether the reverse of the effect would be one too; published tests are one-sided ("greater": X nearer to A).
 
     Returns
     -------
     Association
-        d is 0 where both sets are alike, positive where X is nearer to A.
+        d is 0 where both sets are alike, positive where X is nearer to A. p is two-sided; published tests are one-sided.
 
     Raises
     ------
@@ -112,7 +108,7 @@ def weat(
     (1.73, 0.333, True, 6)
     """
     together = np.concatenate([associations(x, *attributes), associations(y, *attributes)])
-    return _tested(together[:, None], len(x), draws, rng, alternative)[0]
+    return _tested(together[:, None], len(x), draws, rng)[0]
 
 
 def sc_eat(
@@ -121,7 +117,6 @@ def sc_eat(
     rng: np.random.Generator,
     *,
     draws: int = 9999,
-    alternative: Alternative = "two-sided",
 ) -> tuple[Association, ...]:
     """Test of each target by itself whether it is nearer to one set of attributes than to another (SC-EAT).
 
@@ -140,7 +135,7 @@ def sc_eat(
     (0.0, 1.0)
     """
     cosine = cosine_scores(targets, np.concatenate(attributes))
-    return _tested(cosine.T, len(attributes[0]), draws, rng, alternative)
+    return _tested(cosine.T, len(attributes[0]), draws, rng)
 
 
 def groups_against_rest(
@@ -168,9 +163,7 @@ def groups_against_rest(
     return _summaries(np.add.reduceat(centred, starts) * scale, np.concatenate(drawn), centred.std(ddof=1), None)
 
 
-def _tested(
-    values: Float[np.ndarray, "n m"], first: int, draws: int, rng: np.random.Generator, alternative: Alternative
-) -> tuple[Association, ...]:
+def _tested(values: Float[np.ndarray, "n m"], first: int, draws: int, rng: np.random.Generator) -> tuple[Association, ...]:
     """Test in each column whether the mean of the first rows differs from that of the others, over arrangements of the rows."""
     n = len(values)
     if first < 2 or n - first < 2:
@@ -183,7 +176,7 @@ def _tested(
     chosen = _every_subset(n, first) if exact else _drawn_subsets(n, first, draws, rng)
     drawn = np.concatenate([scale * (block @ centred) for block in chosen])
     observed = scale * centred[:first].sum(axis=0)
-    return _summaries(observed, drawn, centred.std(axis=0, ddof=1), every if exact else None, alternative)
+    return _summaries(observed, drawn, centred.std(axis=0, ddof=1), every if exact else None)
 
 
 def _summaries(
@@ -191,11 +184,9 @@ def _summaries(
     drawn: Float[np.ndarray, "b m"],
     deviation: Float[np.ndarray, "m"] | np.floating,
     every: int | None,
-    alternative: Alternative = "two-sided",
 ) -> tuple[Association, ...]:
     """Return what differences of means are worth beside those of all arrangements (`every` of them), or of drawn ones."""
-    extreme = (np.abs(drawn), np.abs(observed)) if alternative == "two-sided" else (drawn, observed)
-    count = (extreme[0] >= extreme[1] - _SLACK * np.abs(drawn).max(axis=0) - _NOTHING).sum(axis=0)
+    count = (np.abs(drawn) >= np.abs(observed) - _SLACK * np.abs(drawn).max(axis=0) - _NOTHING).sum(axis=0)
     p = count / every if every else (1 + count) / (len(drawn) + 1)
     known = np.where(deviation > _NOTHING, deviation, np.nan)
     effect, null = observed / known, np.percentile(drawn, (2.5, 97.5), axis=0) / known

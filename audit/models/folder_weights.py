@@ -71,7 +71,7 @@ def _read_all(folder: Path) -> Weights:
 
 
 def file_sha256(paths: Sequence[Path]) -> str:
-    """Return the sha256 of files, one after the other."""
+    """Hash the contents of the files, one after the other."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

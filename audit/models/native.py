@@ -44,7 +44,7 @@ class NativeEncoder(OnTower):
         return super().start(prepared, size)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
-        """Return one row for each text; a text that is too long raises DataError."""
+        """Raises DataError for a text that is too long."""
         require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
         ids = self._tokenizer(texts)
         # What follows the end of a text never reaches its feature, so the batch is cut at its longest text: most prompts are short.
@@ -59,7 +59,7 @@ class NativeEncoder(OnTower):
         return self._tokenizer.context
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return the tokens of each text, uncut, with those that begin and end it."""
+        """Tokens of each text, uncut, with those that begin and end it."""
         return [len(self._tokenizer.encode(text)) + 2 for text in texts]
 
     def attacked(

@@ -181,12 +181,12 @@ def _spelled(label: str) -> str | float:
 
 
 def distinct(notes: Sequence[Note]) -> list[Note]:
-    """Return notes without repetitions, in their order."""
+    """Remove repeated notes; the order stays."""
     return [note for position, note in enumerate(notes) if note not in notes[:position]]
 
 
 def decoded(text: pa.Array, missing: str) -> np.ndarray:
-    """Return the texts as an array of shared strings: a million rows hold each level once."""
+    """Array of shared strings: a million rows hold each level once."""
     levels = np.array([*text.dictionary.to_pylist(), missing], object)
     codes = pc.fill_null(text.indices, len(levels) - 1).to_numpy(zero_copy_only=False)
     texts: np.ndarray = levels[codes]

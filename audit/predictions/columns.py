@@ -212,7 +212,6 @@ def check_finite(column: pa.ChunkedArray, name: str) -> None:
 
 
 def _not_a_number(name: str, row: int, value: str) -> DataError:
-    """Return the error about a score that is not a finite number."""
     return DataError(
         f"a score that is not a number in the column {quoted(name)}",
         where=f"row {row + 1} after the header" if row >= 0 else None,

@@ -87,7 +87,6 @@ class MeasurementAnswers:
     """Name -> a text for each row, where texts were recorded and no answers: `predictions` hold the rows alone."""
 
     def row(self, position: int) -> str:
-        """Return what a row is called."""
         name = self.predictions.attributes.index[position]
         return f"row {name} after the header" if self.numbered else f"the row of {quoted(str(name))}"
 
@@ -108,7 +107,6 @@ class Rows:
     weight: Float[np.ndarray, "n"] | None = None
 
     def answers(self, model: str, probe: str | None, measurement: str, predictions: Predictions) -> MeasurementAnswers:
-        """Return what was answered about these rows."""
         predictions = replace(predictions, cluster=self.numbers, cluster_names=self.names, weight=self.weight)
         left_out: tuple[Exclusion, ...] = ()
         if self.weight is not None and self.weights is not None and not self.weight.all():
@@ -233,7 +231,7 @@ def exclude(predictions: Predictions, identifiers: Collection[str]) -> tuple[Pre
 
 
 def some_rows(predictions: Predictions, keep: Bool[np.ndarray, "n"]) -> Predictions:
-    """Return the predictions about some of the images."""
+    """Select images by a mask."""
     names = ("scores", "y_pred", "y_true", "attributes", "margin", "cluster", "weight")
     columns = {name: getattr(predictions, name) for name in names}
     kept = {name: column[keep] for name, column in columns.items() if column is not None and len(column)}  # no margin without scores

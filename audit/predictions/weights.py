@@ -97,7 +97,7 @@ def check_groups(weights: Float[np.ndarray, "n"], attributes: pd.DataFrame, name
 
 
 def weights_of_0(gone: pd.DataFrame, name: str) -> Exclusion:
-    """Return the exclusion of the images that have the weight 0, whose attributes are given."""
+    """Exclude the images that have the weight 0; `gone` holds their attributes."""
     by_group = {str(column): {str(k): int(v) for k, v in gone[column].value_counts().items()} for column in gone.columns}
     return Exclusion(Note("weight_of_0", {"column": name}), len(gone), by_group, tuple(map(str, gone.index[:10])))
 

@@ -58,17 +58,17 @@ def close() -> None:
 
 
 def world_size() -> int:
-    """Return W; 1 alone."""
+    """Number of processes; 1 alone."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Return which of the W processes this is, from 0."""
+    """Number of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def rank0() -> bool:
-    """Return whether this is the process that writes files and speaks."""
+    """Whether this process writes files and speaks."""
     return rank() == 0
 
 
@@ -79,17 +79,17 @@ def barrier() -> None:
 
 
 def all_mean(x: Tensor) -> Tensor:
-    """Return the mean over the processes; no gradient."""
+    """Mean over the processes; no gradient."""
     return all_sum(x) / world_size()
 
 
 def all_sum(x: Tensor) -> Tensor:
-    """Return the sum over the processes; no gradient."""
+    """Sum over the processes; no gradient."""
     return _reduced(x, "SUM")
 
 
 def all_max(x: Tensor) -> Tensor:
-    """Return the element-wise maximum over the processes; no gradient."""
+    """Element-wise maximum over the processes; no gradient."""
     return _reduced(x, "MAX")
 
 

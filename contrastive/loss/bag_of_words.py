@@ -42,10 +42,10 @@ class BagOfWords(PerPair):
         return none_n + (bag_nv * logits_nv).sum(dim=1)
 
     def cost(self, tokens: int) -> Cost:
-        """Return the operations of one pair; the length of its text does not matter."""
+        """Operations of one pair; the length of its text does not matter."""
         return Cost(linear(1, self.head.in_features, self.head.out_features))
 
     def bags(self, ids_nl: Tensor) -> Tensor:
-        """Return bool[n, v]: which ids stand between start and end of each row."""
+        """Which ids stand between start and end of each row: bool[n, v]."""
         counts_nv = torch.zeros(len(ids_nl), self.head.out_features, dtype=torch.int32, device=ids_nl.device)
         return counts_nv.scatter_add_(1, ids_nl, words_mask(ids_nl, self.eot).int()) > 0

@@ -49,7 +49,6 @@ class Together(nn.Module):
         return self.model.config
 
     def forward(self, images_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> Tensor:
-        """Return the loss."""
         return self.objective(self.model, images_nchw, ids_nl, kept_nk)  # type: ignore[no-any-return]
 
 

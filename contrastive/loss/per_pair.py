@@ -30,7 +30,7 @@ class PerPair(nn.Module, ABC):
 
     @abstractmethod
     def cost(self, tokens: int) -> Cost:
-        """Return the operations of one pair, whose text has so many tokens."""
+        """Operations of one pair, whose text has so many tokens."""
 
 
 def words_mask(ids_nl: Tensor, eot: int) -> Tensor:

@@ -54,17 +54,16 @@ class Preprocess(Stored):
             raise UsageError("preprocess.antialias must be true", why="Pillow has no resizing without it")
 
     def __call__(self, images: Sequence[Image.Image]) -> Tensor:
-        """Return float32[n, 3, size, size]."""
         return self.normalise(self.pixels(images))
 
     def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """Return uint8[n, 3, size, size]: resized and cut, not normalised."""
+        """Resized and cut, not normalised: uint8[n, 3, size, size]."""
         none = np.empty((0, self.size, self.size, 3), np.uint8)
         rows = np.stack([np.asarray(self._resize(image)) for image in images]) if images else none
         return torch.from_numpy(rows).permute(0, 3, 1, 2).contiguous()
 
     def normalise(self, pixels_nchw: Tensor) -> Tensor:
-        """Return float32 of the same shape, on the same device: (x / 255 - mean) / std."""
+        """(x / 255 - mean) / std, as float32 on the same device."""
         mean, std = (torch.tensor(values, device=pixels_nchw.device).view(1, 3, 1, 1) for values in (self.mean, self.std))
         return pixels_nchw.to(torch.float32, copy=True).div_(255).sub_(mean).div_(std)  # in place: new memory costs more than the sums
 

@@ -89,7 +89,6 @@ class RunInputs:
         return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **initial, **taught}
 
     def rows(self, step: int) -> NDArray[np.int64]:
-        """Return the rows that a step sees."""
         config, n = self.config, len(self.train_rows)
         return self.train_rows[batch_positions(config.run.seed, step, n, config.data.batch, self.stream)]
 

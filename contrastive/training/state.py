@@ -149,7 +149,7 @@ def _laid_out(tensor: Tensor, parameter: nn.Parameter) -> Tensor:
 
 
 def optimised(optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:
-    """Return name -> parameter of all that the optimiser moves."""
+    """Parameters that the optimiser moves, by name."""
     return {name: p for group in optimizer.param_groups for name, p in zip(group["names"], group["params"], strict=True)}
 
 
@@ -173,7 +173,7 @@ def save_file(name: str, training: Training, inputs: RunInputs, measures: Mappin
 
 
 def account_record(training: Training, inputs: RunInputs, measures: Mapping[str, float] | None) -> dict[str, Any]:
-    """Return the account of a checkpoint."""
+    """What a checkpoint says of the run so far: time, samples, energy, measures."""
     compute = training.account.totals()
     return {
         "identity": inputs.identity, "samples": training.step * inputs.config.data.batch, "wall_s": training.seconds, "compute": compute,
@@ -187,7 +187,7 @@ def _state(training: Training) -> dict[str, Any]:
 
 
 def counters(training: Training) -> dict[str, Any]:
-    """Return what of a state is neither a tensor nor the number of steps."""
+    """What of a state is neither a tensor nor the number of steps."""
     best = {} if training.best is None else {"best": list(training.best)}
     return {"skipped": training.skipped, "loss_scale": [training.scale.factor, training.scale.good], **best}
 

@@ -73,7 +73,7 @@ class Part:
         return cls(1, 1)
 
     def rows(self, identifiers: Iterable[object]) -> Shaped[np.ndarray, "m"]:
-        """Return the places of the images that are in this part, in order."""
+        """Positions of the images that are in this part, in order."""
         numbers = numbers_of(identifiers)
         return np.flatnonzero(numbers % np.uint64(self.of) == self.number - 1)
 

@@ -125,7 +125,6 @@ class AnswerLog:
         return Held(len(self._places) - len(self._none), self._sent, self._answered)
 
     def get(self, key: str) -> Answer | None:
-        """Return the answer of a key."""
         span = self._places.get(bytes.fromhex(key))
         if span is None or self._file is None:
             return None

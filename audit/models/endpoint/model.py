@@ -88,7 +88,7 @@ class EndpointModel:
         return -(-WAVES * self.settings.in_flight // max(questions, 1))
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
-        """Return a number for each option and each outcome, the questions' side by side; what it is, the mode says."""
+        """What a number of an option or outcome is, the mode says; the questions' options stand side by side."""
         return self.begin(images, questions)()
 
     def begin(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Callable[[], Float[np.ndarray, "n k"]]:
@@ -121,7 +121,6 @@ class EndpointModel:
         return np.array(np.concatenate(rows) if rows else [], np.float32)
 
     def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
-        """Return what the model writes about each image after each prompt."""
         pictures, body = list(map(Picture, images)), {"tokens": self.settings.writing_tokens}
         requests = [self._request(self.terms, picture, Question(prompt, ()), body, "write") for picture in pictures for prompt in prompts]
         answers = self._sender.answers(requests)

@@ -44,7 +44,6 @@ class Usage:
         self._scores, self._bounded = self._scores + len(question.options), self._bounded + bounded
 
     def account(self, name: str, settings: EndpointSettings, terms: Terms, taken: Mapping[str, Value]) -> EndpointAnswers:
-        """Return what was counted."""
         dates = [date for version in self._versions.values() for date in version]
         prices = settings.prices
         return EndpointAnswers(
@@ -70,5 +69,5 @@ class Usage:
 
 
 def version_of(answer: Answer) -> Version:
-    """Return what the server called the model that answered."""
+    """Which model answered, as the server names it."""
     return Version(answer.model, answer.version)

@@ -32,7 +32,6 @@ class Frame:
     notes: tuple[Note, ...] = ()
 
     def around(self, question: str) -> str:
-        """Return everything that the model reads as text."""
         return f"{self.before}{question}{self.after}"
 
 

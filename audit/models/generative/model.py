@@ -62,7 +62,7 @@ class GenerativeModel:
         self._writer = TextWriter(model, processor.tokenizer, self.scorer.start if isinstance(self.scorer, EncoderDecoderScorer) else ())
 
     def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
-        """Return what the model writes about each image after each prompt, decoded greedily (`audit.models.generative.writing`)."""
+        """Greedy decoding (`audit.models.generative.writing`)."""
         if not images:
             return []
         with torch.inference_mode():
@@ -103,11 +103,9 @@ class GenerativeModel:
         return self.reuse == "all" and self._asked is not None and self._asked.shared is not None
 
     def prompt(self, question: Question) -> Prompt:
-        """Return a question as this model reads it."""
         return build_prompt(self._tokenizer, self._frame, question, one_text=self.scorer.one_text)
 
     def read(self, image: Image.Image, prompt: Prompt) -> Inputs:
-        """Return what the model takes for an image and a question."""
         inputs = self._reader.read(image, prompt.text)
         self._reader.check_length(inputs["input_ids"].shape[1], max(map(len, prompt.options), default=0))
         return inputs
@@ -155,7 +153,6 @@ class GenerativeModel:
         )
 
     def _scored(self, prompt: Prompt, inputs: Inputs) -> Float64[np.ndarray, "n k"]:
-        """Score the options of one question."""
         if self.reuse == "nothing":
             return self.scorer.in_full(inputs, prompt.options)
         return self.scorer.score(self.scorer.read(inputs), prompt.options)

@@ -67,7 +67,6 @@ class InputBuilder:
         self._context = getattr(text_config, "max_position_embeddings", None) or 10**9
 
     def read(self, image: Image.Image, text: str) -> Inputs:
-        """Return the inputs of a forward pass over an image and a text."""
         inputs = self._processor(images=[image], text=[text], return_tensors="pt", **self._special(text))
         return {
             name: value.to(self._device, self._dtype if value.is_floating_point() else None)

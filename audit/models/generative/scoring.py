@@ -122,7 +122,7 @@ class Scorer:
 
 
 def log_softmax(logits: torch.Tensor) -> torch.Tensor:
-    """Return log-probabilities in single precision."""
+    """Log-probabilities in single precision, whatever the model computes in."""
     return logits.float().log_softmax(-1)
 
 

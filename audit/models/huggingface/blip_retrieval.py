@@ -26,15 +26,14 @@ class BlipForImageTextRetrieval:
         """Of the cosine itself: a factor of 1."""
 
     def get_image_features(self, pixel_values: Tensor) -> Tensor:
-        """Return float[n, d], not normalised: the class token's feature, projected."""
+        """Class token's feature, projected and not normalised: float[n, d]."""
         return self.model.vision_proj(self.model.vision_model(pixel_values=pixel_values).last_hidden_state[:, 0])  # type: ignore[no-any-return]
 
     def get_text_features(self, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> Tensor:
-        """Return float[k, d], not normalised: the first token's feature, projected; BLIP reads no token types."""
+        """First token's feature, projected and not normalised: float[k, d]; BLIP reads no token types."""
         hidden_kld = self.model.text_encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         return self.model.text_proj(hidden_kld[:, 0])  # type: ignore[no-any-return]
 
     def __call__(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> ClipOutput:
-        """Return what transformers computes for images and texts together."""
         scores = self.model(input_ids=input_ids, pixel_values=pixel_values, attention_mask=attention_mask, use_itm_head=False)
         return ClipOutput(scores.itm_score)

@@ -47,7 +47,7 @@ def is_plain_clip(config: Any, tokenizer: Any) -> bool:
 
 
 def expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor of `CLIPModel` by its name."""
+    """Shape of every tensor of `CLIPModel`, by its name."""
     vision, text = config.vision_config, config.text_config
     tokens = (vision.image_size // vision.patch_size) ** 2 + 1
     shapes: dict[str, tuple[int, ...]] = {
@@ -77,7 +77,7 @@ def expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
 
 
 def build_clip(folder: Path, config: Any, weights: Weights, setting: tuple[torch.device, torch.dtype]) -> CLIPModel:
-    """Return the model of a configuration that `is_plain_clip`; DataError if a weight is missing, unexpected or of another shape."""
+    """Build what `is_plain_clip` has accepted; DataError if a weight is missing, unexpected or of another shape."""
     shapes = expected_shapes(config)
     require_size(sum(map(prod, shapes.values())), weights.tensors, str(folder))
     # Older files hold the numbers 0 to 76, which follow from the sizes; the scale has an axis in some.
@@ -126,20 +126,17 @@ class CLIPModel:
         return self._tensors["logit_scale"]
 
     def __call__(self, pixel_values: Tensor, input_ids: Tensor, attention_mask: Tensor | None = None) -> ClipOutput:
-        """Return the scores of images with texts."""
         image_nd, text_kd = self.get_image_features(pixel_values), self.get_text_features(input_ids)
         return ClipOutput(self.logit_scale.exp() * F.normalize(image_nd, dim=-1) @ F.normalize(text_kd, dim=-1).T)
 
     def to(self, device: torch.device) -> CLIPModel:
-        """Return the model on another device."""
         return CLIPModel(self.config, self._tensors, device, self.dtype)
 
     def parameters(self) -> Iterator[Tensor]:
-        """Yield every weight."""
         yield from self._tensors.values()
 
     def get_image_features(self, pixel_values: Tensor) -> Tensor:
-        """Return float[n, d], not normalised, of float[n, 3, h, w]."""
+        """Not normalised."""
         part, start = self.config.vision_config, "vision_model.embeddings"
         x_nld = F.conv2d(pixel_values, self._tensors[f"{start}.patch_embedding.weight"], stride=part.patch_size).flatten(2).transpose(1, 2)
         first = self._tensors[f"{start}.class_embedding"].expand(len(x_nld), 1, -1)
@@ -150,7 +147,7 @@ class CLIPModel:
         return F.linear(pooled_nd, self._tensors["visual_projection.weight"])
 
     def get_text_features(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """Return float[k, d], not normalised, of int[k, l]. Padding follows the end of a text, so its mask changes nothing."""
+        """Not normalised. Padding follows the end of a text, so its mask changes nothing."""
         part, start = self.config.text_config, "text_model.embeddings"
         x_nld = F.embedding(input_ids, self._tensors[f"{start}.token_embedding.weight"])
         x_nld = x_nld + self._tensors[f"{start}.position_embedding.weight"][: input_ids.shape[1]]

@@ -55,7 +55,7 @@ class HuggingFaceEncoder:
         return self._features(self._model.get_image_features, self.image_inputs(images))
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
-        """Return one row for each text; a text that is too long raises DataError."""
+        """Raises DataError for a text that is too long."""
         return self._features(self._model.get_text_features, self.text_inputs(texts))
 
     def attacked(
@@ -76,7 +76,7 @@ class HuggingFaceEncoder:
         return attacked_rows(encode, pixels, texts, right, budget, steps)
 
     def untrained(self, seed: int) -> HuggingFaceEncoder | None:
-        """Return the same architecture, processor and tokenizer with weights that transformers drew; None where it builds no such model."""
+        """The same architecture with weights that transformers draws; None where it builds no such model."""
         import transformers
 
         with sealed(), torch.random.fork_rng(devices=()):
@@ -91,11 +91,9 @@ class HuggingFaceEncoder:
         return encoder_of(model, self.tokenizer, self._processor, untrained_record(self.record, seed, _scoring(model)), self._device)
 
     def image_inputs(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
-        """Return what the model takes for these images."""
         return dict(self._processor(images=list(images), return_tensors="pt"))
 
     def text_inputs(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Return what the model takes for these texts."""
         require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
         if not self._sigmoid:
             return dict(self.tokenizer(list(texts), padding=True, return_tensors="pt"))
@@ -104,11 +102,11 @@ class HuggingFaceEncoder:
         return {"input_ids": padded["input_ids"]}
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return the tokens of each text, uncut, with those that begin and end it."""
+        """Tokens of each text, uncut, with those that begin and end it."""
         return [len(ids) for ids in self.tokenizer(list(texts), verbose=False)["input_ids"]]
 
     def logits(self, images: Sequence[Image.Image], texts: Sequence[str]) -> Float[np.ndarray, "n k"]:
-        """Return the logits of the model's own forward pass."""
+        """Scores of the model's own forward pass."""
         output = self._run(self._model, {**self.image_inputs(images), **self.text_inputs(texts)})
         if (logits := getattr(output, "logits_per_image", None)) is None:
             what = f"a model of type {self._model.config.model_type!r} gives no score of an image with a text"
@@ -135,7 +133,7 @@ class TowerEncoder(OnTower, HuggingFaceEncoder):
 
 
 def encoder_of(model: Any, tokenizer: Any, processor: Pixels | Any, record: ModelRecord, device: torch.device) -> HuggingFaceEncoder:
-    """Return the encoder of these parts: transformers' own image processors see whole batches, ours prepare one image at a time."""
+    """Transformers' own image processors see whole batches, ours prepare one image at a time."""
     kind = TowerEncoder if hasattr(processor, "normalise") else HuggingFaceEncoder
     return kind(model, tokenizer, processor, record, device)
 
@@ -198,7 +196,6 @@ def _record(opened: OpenedFolder, model: Any, tokenizer: Any, processor: Any) ->
 
 
 def _context(config: Any, tokenizer: Any) -> int:
-    """Return how many tokens the model reads."""
     text = getattr(config, "text_config", config)
     positions = getattr(text, "max_position_embeddings", None)
     if isinstance(positions, int) and config.model_type in OFFSET_POSITIONS:

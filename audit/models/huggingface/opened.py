@@ -74,24 +74,24 @@ def open_folder(path: Path, **options: Unpack[FolderOptions]) -> OpenedFolder:
 
 
 def image_settings(processor: Any) -> dict[str, Any]:
-    """Return the class and the settings of an image processor."""
+    """Class and settings of an image processor."""
     return {"class": type(processor).__name__, **without_origin(processor.to_dict())}
 
 
 def without_origin(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return configuration values without those of `ORIGIN`, at any depth."""
+    """Leave out the values of `ORIGIN`, at any depth."""
     return {key: without_origin(value) if isinstance(value, dict) else value for key, value in values.items() if key not in ORIGIN}
 
 
 def describe_tower(config: Any, name: str) -> str:
-    """Return the sizes of a part of a configuration, in words."""
+    """Write the sizes of a part of a configuration in words."""
     part = getattr(config, name, config)
     shown = {"hidden_size": "width", "num_hidden_layers": "layers", "image_size": "px", "patch_size": "patch", "vocab_size": "tokens"}
     return ", ".join(f"{word} {getattr(part, key)}" for key, word in shown.items() if isinstance(getattr(part, key, None), int))
 
 
 def describe_preprocessing(preprocessing: Mapping[str, Any]) -> str:
-    """Return the steps that are switched on, with their numbers."""
+    """Name the steps that are switched on, with their numbers."""
     steps = {"do_resize": ("size", "resample"), "do_center_crop": ("crop_size",), "do_normalize": ("image_mean", "image_std")}
     keys = [key for step, keys in steps.items() if preprocessing.get(step) for key in keys if preprocessing.get(key) is not None]
     return ", ".join([preprocessing["class"], *(f"{key} {canonical(preprocessing[key]).decode()}" for key in keys)])

@@ -64,19 +64,19 @@ class ClipPixels:
         """Pixels a side of the images that come out."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings, under the name of the class in transformers that does the same."""
+        """Settings under the name of the class in transformers that does the same."""
         return {"class": f"CLIPImageProcessor{'Pil' * self.pillow}", **self._settings}
 
     def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
         return {"pixel_values": self.normalise(self.pixels(images))}
 
     def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """Return uint8[n, 3, size, size]: resized and cut, not normalised; one colour after the other, as a model's kernels expect it."""
+        """Resized and cut, not normalised: uint8[n, 3, size, size], one colour after the other, as a model's kernels expect it."""
         resized = self._with_pillow if self.pillow else self._with_torch
         return torch.stack([resized(image) for image in images])
 
     def normalise(self, pixels_nchw: torch.Tensor) -> torch.Tensor:
-        """Return float32 of the same shape, on the same device; each backend of transformers rounds in its own way."""
+        """To float32, on the same device; each backend of transformers rounds in its own way."""
         device, factor = pixels_nchw.device, self._settings["rescale_factor"]
         mean, std = (torch.tensor(self._settings[name]) for name in ("image_mean", "image_std"))
         if self.pillow:  # products in double precision: one for each of the 256 values

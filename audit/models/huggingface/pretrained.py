@@ -130,7 +130,7 @@ def call_transformers(folder: Path, make: Callable[[Any], Any]) -> Any:
 
 
 def tokenizer_sha256(tokenizer: Any, folder: Path) -> str:
-    """Return sha256 (hex). To be taken before the first use: a call stores its padding in the tokenizer."""
+    """sha256 (hex), to be taken before the first use: a call stores its padding in the tokenizer."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     files = [folder / name for names in TOKENIZERS for name in names if (folder / name).is_file()]
     content = backend.to_str() if backend is not None else file_sha256(files)

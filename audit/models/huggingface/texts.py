@@ -123,7 +123,7 @@ def _refuse(what: str, why: str, path: Path) -> NoReturn:
 
 
 def bounded_tokenizer(tokenizer: Any) -> Any:
-    """Return a tokenizer whose calls end: soon, and with texts that are not far longer than they were."""
+    """Bound a tokenizer's calls: they end soon, and with texts that are not far longer than they were."""
     cls: Any = type(tokenizer)
     tokenizer.__class__ = _bounded(cls)
     return tokenizer

@@ -30,7 +30,7 @@ _OFTEN = 16
 
 
 def score_columns(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns of scores."""
+    """Names of the columns of scores, by label."""
     return tuple(name for name in names if name.startswith(SCORE))
 
 
@@ -72,7 +72,7 @@ class CountedScores:
         return rows
 
     def binned(self, attributes: Sequence[str]) -> Mapping[str, ScoreBins]:
-        """Return how sure the answers were, by attribute."""
+        """How sure the answers were, by attribute."""
         return {name: _bins(name, self._added_up(name)) for name in attributes}
 
     def margins(self) -> tuple[Float[np.ndarray, "m"], Int[np.ndarray, "m"]]:

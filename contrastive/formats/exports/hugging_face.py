@@ -56,7 +56,7 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def model_settings(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return ``config.json``."""
+    """Content of ``config.json``."""
     config = checkpoint.config
     vision, text = config.vision, config.text
     assert isinstance(vision, ViTConfig)  # noqa: S101 (refused by `check`)
@@ -83,7 +83,7 @@ def _blocks(tower: ViTConfig | TextConfig) -> dict[str, int]:
 
 
 def processor_settings(preprocess: Preprocess) -> dict[str, Any]:
-    """Return ``preprocessor_config.json``: the processor that resizes with Pillow, as this program does."""
+    """Content of ``preprocessor_config.json``: the processor that resizes with Pillow, as this program does."""
     square = {"height": preprocess.size, "width": preprocess.size}
     shortest = preprocess.resize_mode == "shortest"
     return {
@@ -96,7 +96,7 @@ def processor_settings(preprocess: Preprocess) -> dict[str, Any]:
 
 
 def make_tokenizer(tokenizer: Tokenizer) -> Any:
-    """Return transformers' tokenizer of the same vocabulary."""
+    """Transformers' tokenizer of the same vocabulary."""
     from transformers import CLIPTokenizer
 
     merges = [tuple(merge.split(" ")) for merge in tokenizer.merges]
@@ -107,7 +107,7 @@ def make_tokenizer(tokenizer: Tokenizer) -> Any:
 
 
 def reader(folder: Path) -> Features:
-    """Return the features of transformers' own model, read from the folder as anybody would."""
+    """Features of transformers' own model, read from the folder as anybody would."""
     from transformers import CLIPModel
     from transformers.utils import logging
 

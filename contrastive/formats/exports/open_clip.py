@@ -48,7 +48,7 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def model_settings(config: ModelConfig) -> dict[str, Any]:
-    """Return open_clip's ``model_cfg``."""
+    """Content of open_clip's ``model_cfg``."""
     vision, text = config.vision, config.text
     assert not isinstance(vision, ConvConfig)  # noqa: S101 (refused by `check`)
     image: dict[str, Any] = {"image_size": vision.image_size, "width": vision.width}
@@ -74,7 +74,7 @@ def _ratio(tower: ViTConfig | TextConfig) -> dict[str, float]:
 
 
 def reader(folder: Path) -> Features:
-    """Return the features of open_clip's own model, built from the folder."""
+    """Features of open_clip's own model, built from the folder."""
     module = _library()
     settings = json.loads((folder / "open_clip_config.json").read_text("utf-8"))["model_cfg"]
     vision, text = module.CLIPVisionCfg(**settings.pop("vision_cfg")), module.CLIPTextCfg(**settings.pop("text_cfg"))

@@ -33,13 +33,13 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def reader(folder: Path) -> Features:
-    """Return the features of the model that the folder describes."""
+    """Features of the model that the folder describes."""
     model = read(folder).model
     return lambda images, ids: (model.encode_image(images), model.encode_text(ids))
 
 
 def is_export(folder: Path) -> bool:
-    """Tell whether a folder says that it was written so."""
+    """Whether the folder says that it was written so."""
     try:
         return (folder / CONFIGURATION).is_file() and read_json(folder / CONFIGURATION).get("format") == FORMAT
     except DataError:  # another program's folder, whose reader says what is wrong with it
