@@ -24,7 +24,6 @@ from audit.errors import DataError, UsageError, nearest
 from audit.gates.gate_set import GateSet
 from audit.gates.parse import FLAG, parse, refuse_ratio
 from audit.measure.asked.questionnaire import questionnaire
-from audit.measure.slices import with_slices
 from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.nesting import check_nested
 from audit.predictions.pairs import parse_pairs
@@ -35,7 +34,7 @@ from audit.predictions.rows import ColumnOptions
 from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of
-from audit.probe.inference import without_inference
+from audit.probe.variants import with_slices, without_inference
 from audit.types import REFUSAL, UNKNOWN, UNPARSED, Dataset, Group, LoadOptions, Manner, Probe
 from audit.whatif.explore import chosen_methods, planned_claim
 from reports.text.numbers import in_words

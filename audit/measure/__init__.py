@@ -1,7 +1,7 @@
 """Embeddings or likelihoods and a measurement's label set in, predictions out: one kind of question a file, NumPy only.
 
 A kind is a module with `QUESTION` (what it asks, in a line) and `predict`; `predict` here finds it. `asked` has what generative models are
-asked, `slices.with_slices` adds further groups.
+asked.
 """
 
 from __future__ import annotations

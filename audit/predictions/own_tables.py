@@ -1,25 +1,64 @@
-"""Tables of predictions as an audit writes them and reads them again: names of columns, scores and recorded bins."""
+"""Tables of predictions as an audit writes them and reads them again: names of columns, scores, recorded bins and metadata.
+
+A file may be a stranger's: what a `predictions.parquet` says of itself is held to the form in which an audit writes it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pyarrow as pa
+from pydantic import TypeAdapter, ValidationError
 
 from audit.errors import DataError
 from audit.predictions.bins import BINNED
 from audit.types import Group, Note
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from jaxtyping import Float
 
 OWN_COLUMNS = ("model", "probe", "measurement", "id", "y_true", "y_pred")
 LISTS = "scores"
 """The column that held the scores of a row as a list, before each label had a column of its own."""
 SCORE = "score:"
+
+_PREFIX = b"vlm_audit."
+
+
+@dataclass(frozen=True)
+class _Combined:
+    answers: dict[str, str]
+    combine: Literal["argmax", "sum"]
+
+
+_FORMS: dict[bytes, TypeAdapter[Any]] = {
+    b"labels": TypeAdapter(dict[str, list[str]]),
+    b"answers": TypeAdapter(dict[str, _Combined]),
+    b"cluster": TypeAdapter(dict[str, str]),
+    b"weights": TypeAdapter(dict[str, str]),
+    b"numbered": TypeAdapter(list[str]),
+    b"bins": TypeAdapter(dict[str, dict[str, list[str]]]),
+}
+_ANY: TypeAdapter[Any] = TypeAdapter(dict[str, Any] | list[Any])
+_NAMES = ("model", "probe", "measurement")
+
+
+def check_metadata(table: pa.Table, source: str) -> None:
+    """Raise `DataError` if what a file says of itself is not in the form of an audit."""
+    own = {key.removeprefix(_PREFIX): value for key, value in (table.schema.metadata or {}).items() if key.startswith(_PREFIX)}
+    for key, value in own.items():
+        try:
+            _FORMS.get(key, _ANY).validate_json(value, strict=True)
+        except ValidationError as error:
+            why = f"its entry {ascii(key.decode(errors='replace'))[:80]} is not in the form that an audit writes"
+            raise DataError(f"{source} has damaged metadata", why=why, fix="run the audit that wrote it again") from error
+    for name in _NAMES if own else ():
+        if name in table.column_names and not pa.types.is_string(table[name].type):
+            raise DataError(f"{source}: the column {name!r} holds {table[name].type}", fix="run the audit that wrote it again")
 
 
 def notes_of_bins(table: pa.Table, cut: Collection[str]) -> list[Note]:

@@ -29,8 +29,7 @@ from audit.predictions.answers import (
 )
 from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import FRAME, as_text, check_finite, frame_columns, like_answers, read_columns, renamed
-from audit.predictions.metadata import check_metadata
-from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, notes_of_bins, scores_of
+from audit.predictions.own_tables import LISTS, OWN_COLUMNS, SCORE, check_metadata, notes_of_bins, scores_of
 from audit.predictions.rows import LABELS_KEY, ColumnOptions, MeasurementAnswers, read_rows
 from audit.predictions.tags import NO, SOME, without_tags
 from audit.predictions.texts import MODEL, TEXTS, columns_of_texts, read_texts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,7 +11,6 @@ from torch import Tensor
 
 from contrastive.data.captions import TextLengths
 from contrastive.data.pairs import PairSet
-from contrastive.training.doctor.result import Result
 from contrastive.training.inputs import RunInputs
 
 SIDE, NEAR = 16, 1.0
@@ -23,6 +24,19 @@ ENOUGH = 8
 """Distinct captions of which something can be learned: with fewer, a guess is nearly right."""
 CUT = 0.1
 """Share of cut texts above which a run loses more than stray words."""
+
+
+class Result(NamedTuple):
+    """Numbers in words, and where something is wrong what it means and what to do."""
+
+    words: str
+    wrong: bool = False
+    doubtful: bool = False
+    """Worth a look; it may be meant so."""
+
+    @property
+    def mark(self) -> str:
+        return "WRONG" if self.wrong else "LOOK" if self.doubtful else "ok"
 
 
 def image_check(inputs: RunInputs) -> Result:

@@ -19,6 +19,7 @@ from contrastive.config import Config
 from contrastive.loss import PerPair
 from contrastive.training.doctor.data import (
     ENOUGH,
+    Result,
     distinct,
     duplicates,
     end_of_text,
@@ -29,7 +30,6 @@ from contrastive.training.doctor.data import (
     too_few,
 )
 from contrastive.training.doctor.learning import OVERFIT, first_loss, generalise, memory, overfit, speed
-from contrastive.training.doctor.result import Result
 from contrastive.training.inputs import RunInputs, SmallTableError, prepare
 from contrastive.training.state import Training, start
 from strictio.errors import UsageError

@@ -20,8 +20,7 @@ from contrastive.data.prefetch import prefetched
 from contrastive.loss import Objective
 from contrastive.model.clip import CLIP
 from contrastive.training.account import peak_memory_mib
-from contrastive.training.doctor.data import distinct
-from contrastive.training.doctor.result import Result
+from contrastive.training.doctor.data import Result, distinct
 from contrastive.training.evaluate import recall
 from contrastive.training.inputs import RunInputs
 from contrastive.training.optimizer import clamp_logit_scale, clip, set_learning_rate

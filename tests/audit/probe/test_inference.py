@@ -7,7 +7,7 @@ import pytest
 import probes
 from audit.errors import UsageError
 from audit.naming import finding_id
-from audit.probe.inference import NOT_ASKED, without_inference
+from audit.probe.variants import NOT_ASKED, without_inference
 from audit.testing import gender_probe
 from audit.types import Claim
 

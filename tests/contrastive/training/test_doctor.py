@@ -17,10 +17,9 @@ from contrastive.loss import Contrast
 from contrastive.model.clip import CLIP
 from contrastive.train import main
 from contrastive.training.doctor import examine, learning
-from contrastive.training.doctor.data import distinct, duplicates, end_of_text, image_check
+from contrastive.training.doctor.data import Result, distinct, duplicates, end_of_text, image_check
 from contrastive.training.doctor.examine import _output_folder
 from contrastive.training.doctor.learning import first_loss, memory, overfit, speed
-from contrastive.training.doctor.result import Result
 from contrastive.training.loop import start
 from strictio.errors import UsageError
 from tests.support.training import TINY_CONV, TINY_VIT, prepared, run_text

@@ -1,6 +1,6 @@
 """Further slices: what counts is asked by them too, outside the verdict, and nothing twice."""
 
-from audit.measure.slices import with_slices
+from audit.probe.variants import with_slices
 from audit.types import Claim, LabelSet, Measurement, Probe
 from probes.faces import fairface
 

@@ -1,12 +1,13 @@
-"""A probe that never asks which group a person belongs to."""
+"""A probe asked otherwise: by further groups, or without asking which group a person belongs to."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from audit.errors import UsageError
 from audit.naming import finding_id
-from audit.types import Probe
+from audit.types import Claim, Measurement, Probe
 
 NOT_ASKED = "which group a model takes a person for: it was never asked to name one (--no-inference)"
 
@@ -39,3 +40,24 @@ def without_inference(probe: Probe) -> Probe:
         what_ifs=tuple(plan for plan in probe.what_ifs if plan.finding in ids),
         not_tested=(*probe.not_tested, NOT_ASKED),
     )
+
+
+def with_slices(probe: Probe, slices: Sequence[tuple[str, ...]]) -> Probe:
+    """Return the probe with every pre-specified question also asked by further groups (one tuple of attributes each), as exploratory.
+
+    Groups that are too small are shown and not judged, however deep the intersection. A slicing that a question has already is not added
+    again, in whatever order its attributes are named.
+    """
+    return replace(probe, measurements=tuple(_sliced(measurement, slices) for measurement in probe.measurements)) if slices else probe
+
+
+def _sliced(measurement: Measurement, slices: Sequence[tuple[str, ...]]) -> Measurement:
+    counting = [claim for claim in measurement.claims if claim.primary] or measurement.claims
+    claimed = {(claim.metric, claim.outcome, frozenset(claim.by)) for claim in measurement.claims}
+    added: dict[tuple[str, str | None, frozenset[str]], Claim] = {}
+    for claim in counting:
+        for by in slices:
+            key = (claim.metric, claim.outcome, frozenset(by))
+            if key not in claimed:
+                added.setdefault(key, replace(claim, by=by, primary=False))
+    return replace(measurement, claims=(*measurement.claims, *added.values()))
