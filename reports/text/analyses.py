@@ -28,7 +28,7 @@ def beyond_chance(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
     return tuple(words.WHERE for words, line in _lines(audit, settings) if line.startswith(NOT_PLANNED))
 
 
-def similarities_differ(audit: AuditResult) -> bool:
+def any_similarity_differs(audit: AuditResult) -> bool:
     """Whether an analysis of similarities to words finds a difference between groups beyond chance."""
     return any(words.similarities_differ(audit) for words in analysis_modules("words").values() if hasattr(words, "similarities_differ"))
 

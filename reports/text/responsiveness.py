@@ -10,7 +10,7 @@ from audit.records.inputs import Responsiveness, recognises_nothing
 from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.types import NO_ANSWER, REFUSAL, UNCLEAR, UNPARSED
 from reports.text import phrases
-from reports.text.analyses import similarities_differ
+from reports.text.analyses import any_similarity_differs
 from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, percent, points
 
 BLIND = ("constant", "unclear", "order")
@@ -127,7 +127,7 @@ def instead_words(came: Mapping[str, int]) -> str:
 
 def _blindly(audit: AuditResult) -> str:
     """Say that answers do not depend on the images; of a model whose similarities are shown to, not that it does not look."""
-    if similarities_differ(audit):
+    if any_similarity_differs(audit):
         return "the model answers alike whatever an image shows, though its similarities to words differ between groups"
     return "the model does not look at the images"
 
