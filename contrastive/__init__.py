@@ -1,1 +1,1 @@
-"""Contrastive (CLIP) training: captioned images into a checkpoint that describes itself."""
+"""Contrastive (CLIP) training: turns captioned images into a self-describing checkpoint."""

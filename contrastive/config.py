@@ -1,6 +1,6 @@
-"""One training run as a TOML file: ``[model]``, ``[data]``, ``[optim]``, ``[loss]``, ``[run]``; read strictly, without torch.
+"""The configuration of a training run: a TOML file with ``[model]``, ``[data]``, ``[optim]``, ``[loss]``, ``[run]``, parsed without torch.
 
-A run is what its configuration says and nothing else: two runs of one configuration on one machine end in the same parameters.
+A configuration determines the run: two runs of one configuration on one machine end with the same parameters.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Config:
     loss: LossConfig = field(default_factory=LossConfig)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the tables of the TOML file with every default filled in."""
+        """Return the tables of the TOML file with all defaults filled in."""
         return {**to_dict(self), "model": self.model.to_dict()}
 
     def identity(self) -> dict[str, Any]:
-        """Return setting -> value for all that decides the parameters up to rounding: not where, how often or in how many processes."""
+        """Return setting -> value for settings that affect the parameters beyond rounding: not output, logging or number of processes."""
         return {name: value for name, value in _flatten(self.to_dict()) if name not in _INDIFFERENT}
 
 
@@ -48,31 +48,31 @@ _INDIFFERENT = {
     *("run.resume", "optim.accumulate", "loss.tile", "data.memory_gib", "data.workers", "data.prefetch", "model.init", "loss.teacher"),
     *("run.sharded", "run.eval_every", "run.keep_last", "data.validation", "data.zero_shot", "data.spool_gib", "run.wandb"),
 }
-"""Settings that do not decide the parameters (``model.init`` and ``loss.teacher`` do: the hashes of their files are compared)."""
+"""Settings that do not affect the parameters (``model.init`` and ``loss.teacher`` do, but their files are compared by hash)."""
 
 
 _SMALLEST = {
     "model": 'preset = "tiny-conv"', "data": 'train = "pairs.csv"', "optim": "steps = 300 and lr = 1e-3", "run": 'out = "runs/mine"',
 }  # fmt: skip
-"""The tables that every run has, each with the settings that it needs."""
+"""The tables of every run, with their required settings."""
 
 
 _MOST_BYTES, _MOST_DOTS = 1 << 18, 200
-"""Of a configuration, and of a line of it. The largest recipe has 2,000 bytes, a line with a dozen numbers as many dots."""
+"""Limits for a configuration and for a line in it. The largest recipe has 2,000 bytes; a line with a dozen numbers has a dozen dots."""
 
 
 def recipes() -> dict[str, str]:
-    """Return name -> TOML text of the recipes that come with the package."""
+    """Return name -> TOML text of the included recipes."""
     folder = resources.files("contrastive") / "recipes"
     return {item.name[:-5]: item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".toml")}
 
 
 def read_config(source: str, overrides: Sequence[str] = ()) -> Config:
-    """Read a run from a TOML file or a shipped recipe.
+    """Read a configuration from a TOML file or an included recipe.
 
-    `source`: path of a TOML file, or the bare name of a recipe (``"emoji"``); `overrides`: ``section.key=value`` each; the value is TOML
-    (``optim.lr=1e-3``), or plain text where it is not valid TOML (``run.out=runs/x``). Raises `UsageError` without such a file or
-    recipe; for bad TOML; for an unknown, missing or ill-fitting setting.
+    `source`: path of a TOML file, or the name of a recipe (``"emoji"``). `overrides`: ``section.key=value`` strings; the value is TOML
+    (``optim.lr=1e-3``), or plain text if it is not valid TOML (``run.out=runs/x``). Raises `UsageError` for a missing file or
+    recipe, for invalid TOML, and for an unknown, missing or invalid setting.
     """
     tables = _tables(_text_of(source), source)
     for override in overrides:
@@ -81,7 +81,7 @@ def read_config(source: str, overrides: Sequence[str] = ()) -> Config:
 
 
 def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
-    """Return the run that the tables of a TOML file describe; raises as `read_config` does."""
+    """Return the configuration in the tables of a TOML file; raises like `read_config`."""
     absent = [name for name in _SMALLEST if name not in tables]
     if absent:
         example = "; ".join(f"[{name}] {_SMALLEST[name]}" for name in absent)
@@ -92,12 +92,12 @@ def config_from_dict(tables: Mapping[str, Any], where: str) -> Config:
     try:
         return from_dict(Config, tables, "the configuration")
     except UsageError as error:
-        # "the configuration.data.bach" is how the reader names a place; a person looks for data.bach.
+        # The reader says "the configuration.data.bach"; users look for data.bach.
         raise UsageError(error.what.replace("the configuration.", ""), where=where, why=error.why, fix=error.fix) from error
 
 
 def with_defaults(identity: object) -> dict[str, Any]:
-    """Return an identity (untrusted) with the defaults of settings that did not exist when it was written: a run is the same without."""
+    """Add defaults to an identity (untrusted) for settings that did not exist when it was written."""
     tables = {"data": DataConfig, "optim": OptimConfig, "loss": LossConfig, "run": RunConfig}
     known = {f"{table}.{item.name}": item.default for table, cls in tables.items() for item in fields(cls) if item.default is not MISSING}
     defaults = {name: to_dict(value) for name, value in known.items() if name not in _INDIFFERENT}
@@ -118,14 +118,14 @@ def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | No
 
 
 def _tables(text: str, source: str) -> dict[str, Any]:
-    """Read TOML that a stranger may have written: the reader takes minutes for a name of 30,000 parts, and has no bottom for brackets."""
+    """Parse untrusted TOML: the parser takes minutes for a name of 30,000 parts, and nested brackets have no depth limit."""
     if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
         raise UsageError("the configuration is not a run", where=source, why=f"a line has more than {_MOST_DOTS} dots")
     try:
         return tomllib.loads(text)
     except RecursionError as error:
         raise UsageError("the configuration is not a run", where=source, why="it is nested too deeply") from error
-    except ValueError as error:  # no TOML, or a number of thousands of digits
+    except ValueError as error:  # invalid TOML, or a number with thousands of digits
         raise UsageError("the configuration is not TOML", where=source, why=str(error)) from error
 
 
@@ -148,7 +148,7 @@ def _text_of(source: str) -> str:
     except UnicodeDecodeError as error:
         raise UsageError(f"{source} is not a UTF-8 text file", fix="give a TOML file or a recipe's name") from error
     except (OSError, ValueError):
-        pass  # not a readable file, or no file's name: a recipe's name, or an error that names both possibilities
+        pass  # not a readable file: a recipe's name, or an error that names both possibilities
     known = recipes()
     if source not in known:
         raise UsageError(f"no readable file and no recipe {source!r}", fix=nearest(path.name.removesuffix(".toml"), known))

@@ -1,7 +1,7 @@
 """``python -m contrastive.export ckpt.pt OUT --to huggingface|open_clip|safetensors``: a checkpoint for other programs.
 
-What was written is read back by the program it is meant for, and its features of random inputs are compared with the checkpoint's own
-before the command reports success. What another program cannot express is refused in words, not approximated.
+The export is read back by the target program, and its features for random inputs are compared with the checkpoint's
+before the command reports success. Models that the target program cannot express are refused, not approximated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KINDS = {
     "safetensors": "a folder with model.safetensors, its names and values as in the checkpoint, and config.json",
 }
 TOLERANCE = 1e-5
-"""Largest difference of features, relative to the longest one."""
+"""Largest allowed difference between features, relative to the longest one."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 written and verified; 2 cannot be expressed there; 3, 4 the checkpoint; 5 the disk."""
+    """Run the command and return its exit code: 0 written and verified; 2 unsupported by the target; 3, 4 bad checkpoint; 5 disk."""
     options = parser().parse_args(argv)
     return run_command(lambda: _export(options.checkpoint, Path(options.out), options.to, options.ema), debug=options.debug)
 
@@ -62,15 +62,15 @@ def _export(path: str, out: Path, kind: str, ema: bool) -> str:
 def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     """Write the model into the new folder `out`, verify it, and return the largest difference of features (relative to the longest).
 
-    `out` appears only when everything was written and verified; `kind`: a name in `KINDS`. Raises `DataError` if the text tower was never
-    taught (its weights alone can be exported); `UsageError` if the other program has no counterpart of a part, or is not installed;
-    `VlmAuditError` if what was written does not give the same features; `MachineError` if `out` exists or cannot be written.
+    `out` appears only once everything is written and verified; `kind`: a name in `KINDS`. Raises `DataError` if the text tower was never
+    trained (then only the weights can be exported); `UsageError` if the target lacks a component, or is not installed;
+    `VlmAuditError` if the export does not give the same features; `MachineError` if `out` exists or cannot be written.
     """
     from contrastive.checkpoint.file import require_both_towers
     from contrastive.formats.exports import hugging_face, open_clip, tensors
 
     form: Any = {"huggingface": hugging_face, "open_clip": open_clip, "safetensors": tensors}[kind]
-    if kind != "safetensors":  # where the image tower is of use by itself
+    if kind != "safetensors":  # the image tower is useful on its own there
         require_both_towers(checkpoint)
     form.check(checkpoint)
     if os.path.lexists(out):
@@ -84,7 +84,7 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
         raise MachineError("another export is writing there", where=str(out), fix="wait for it, or name another folder") from error
     except OSError as error:
         raise MachineError("the export cannot be written", where=str(out), why=error.strerror) from error
-    except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
+    except Exception as error:  # safetensors and tokenizers raise their own errors for a full disk
         machine = None if isinstance(error, VlmAuditError) else of_machine(error)
         if machine is None:
             raise
@@ -94,7 +94,7 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
 
 
 def _lost_vocabulary(checkpoint: Checkpoint, kind: str) -> str | None:
-    """Return what to say of a model whose texts open_clip would tokenize otherwise, None where it tokenizes them as the model does."""
+    """Return a warning if open_clip would tokenize texts differently from the model, else None."""
     from contrastive.model.tokenizer import clip_tokenizer
 
     own = checkpoint.tokenizer
@@ -108,7 +108,7 @@ def _lost_vocabulary(checkpoint: Checkpoint, kind: str) -> str | None:
 
 
 def compare_features(checkpoint: Checkpoint, read: Features) -> float:
-    """Compare the features of random pixels and ids with those that `read` gives; `VlmAuditError` if they differ by over `TOLERANCE`."""
+    """Compare features of random pixels and ids with those of `read`; `VlmAuditError` if they differ by more than `TOLERANCE`."""
     import torch
 
     config, generator = checkpoint.config, torch.Generator().manual_seed(0)
@@ -122,7 +122,7 @@ def compare_features(checkpoint: Checkpoint, read: Features) -> float:
         ours, theirs = (checkpoint.model.encode_image(images), checkpoint.model.encode_text(ids)), read(images, ids)
         differences = [float((a - b).abs().max() / a.norm(dim=1).max()) for a, b in zip(ours, theirs, strict=True)]
     difference = max(differences)
-    if not difference <= TOLERANCE:  # NaN is not agreement
+    if not difference <= TOLERANCE:  # NaN does not count as agreement
         why = f"they differ by {difference:.1e} of their length"
         raise VlmAuditError("what was written does not give the same features, so it was removed", why=why)
     return difference

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Save the tensors of a file that `read_archive` refuses; nothing in it is run."""
+    """Save the tensors of a file that `read_archive` refuses, without running code from it."""
     options = parser().parse_args(argv)
     return run_command(lambda: _save(options.source, options.target), debug=options.debug)
 
@@ -43,7 +43,7 @@ def _save(source: Path, target: Path) -> str:
 
 
 def _write(tensors: Mapping[str, Tensor], target: Path) -> None:
-    """Write a safetensors file in the place of `target` once it is complete; each tensor apart, also where several share their numbers."""
+    """Write a safetensors file that replaces `target` once it is complete; tensors that share memory are written separately."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import save_file

@@ -1,1 +1,1 @@
-"""Checkpoints, read without running anything from them: `file.load` and `file.save` of a `Checkpoint`, `shards` of state in pieces."""
+"""Checkpoints, read without running code from them: `file.load` and `file.save` for a `Checkpoint`, `shards` for sharded state."""

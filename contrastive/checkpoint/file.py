@@ -1,4 +1,4 @@
-"""``ckpt.pt``: a model that describes itself. Tensors and primitives only; written whole or not at all, read by `torch_file`.
+"""``ckpt.pt``: a self-describing model. Tensors and primitives only; written completely or not at all, read by `torch_file`.
 
 =============  =========================================================================================================
 format         name and version
@@ -6,17 +6,17 @@ config         `ModelConfig` as plain values: towers, activation, pooling, mask,
 preprocess     `Preprocess` as plain values, with its hash
 tokenizer      `Tokenizer` as plain values (merges and all), with its hash
 state_dict     OpenAI's names; ``logit_scale`` (and ``logit_bias``) 0-D
-ema            running average of the weights, named as they are; absent where none was kept
-head           of an objective that taught the image tower alone: its kind (``loss.kind``) and its own state_dict; else absent
+ema            running average of the weights, under the same names; absent without one
+head           if an objective trained only the image tower: its kind (``loss.kind``) and its state_dict; else absent
 step           optimiser steps taken
-training       what resuming needs, as the trainer wants it; absent from a released model
-account        samples, wall time and the like, as the trainer wants it
-data_card      what the model was trained on, in words
-created, git   when, and by which revision where known
+training       state for resuming, in the trainer's format; absent from a released model
+account        samples, wall time and the like, in the trainer's format
+data_card      a description of the training data
+created, git   time, and revision if known
 =============  =========================================================================================================
 
-The weights of a loaded model are mapped from the file (copy on write): loading takes little memory, and the file must not be
-overwritten in place while the model lives. `save` never does that.
+The weights of a loaded model are memory-mapped from the file (copy on write). Loading takes little memory, but the file must not be
+overwritten in place while the model is in use. `save` never does that.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ OPTIONAL = {"training": dict, "account": dict, "data_card": str, "created": str,
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a ``ckpt.pt`` holds."""
+    """The content of a ``ckpt.pt``."""
 
     model: CLIP  # as loaded: in eval mode, on the CPU
     preprocess: Preprocess
@@ -58,12 +58,12 @@ class Checkpoint:
     ema: Mapping[str, Tensor] | None = None  # running average of the weights, as `portable_state` has them; `averaged` makes it the model
     training: Mapping[str, Any] | None = None  # nested tables of tensors and primitives. Untrusted: look up known keys only.
     account: Mapping[str, Any] | None = None
-    head: Mapping[str, Any] | None = None  # ``kind``, ``state_dict``: what taught the image tower; the text tower knows nothing of it
+    head: Mapping[str, Any] | None = None  # ``kind``, ``state_dict``: the head that trained the image tower; the text tower was not trained
     created: str | None = None  # ISO 8601, UTC. None: `save` takes the time of day.
     git: str | None = None
     sha256: str = ""  # of the file (hex); empty before it is saved
     format: str = f"{FORMAT} {VERSION}"
-    notes: tuple[str, ...] = ()  # what was noteworthy in loading, a sentence each
+    notes: tuple[str, ...] = ()  # one sentence for each notable event while loading
 
     def __post_init__(self) -> None:
         text, image_size = self.config.text, self.config.vision.image_size
@@ -79,12 +79,12 @@ class Checkpoint:
 
 
 def save(path: str | Path, checkpoint: Checkpoint, folder: Folder | None = None) -> str:
-    """Write a checkpoint: the old file or the new one is there at every moment, never half of one.
+    """Write a checkpoint atomically: at any moment the path holds the old file or the complete new one.
 
-    `folder`: the one of `path`, where it is held open. Returns sha256 (hex) of the file.
+    `folder`: the folder of `path`, if it is held open. Returns the sha256 (hex) of the file.
 
     Raises `VlmAuditError` if a weight is NaN or infinite (nothing is written); `MachineError` if the file
-    cannot be written; `TypeError` if `training` or `account` hold anything but tensors, words, numbers, lists and tables of them.
+    cannot be written; `TypeError` if `training` or `account` contain anything but tensors, strings, numbers, and lists and dicts of them.
     """
     state = {name: tensor.cpu() for name, tensor in portable_state(checkpoint.model).items()}
     head = {name: tensor.cpu() for name, tensor in (checkpoint.head or {}).get("state_dict", {}).items()}
@@ -103,7 +103,7 @@ def save(path: str | Path, checkpoint: Checkpoint, folder: Folder | None = None)
 
 
 def description(config: ModelConfig, preprocess: Preprocess, tokenizer: Tokenizer, step: int) -> dict[str, Any]:
-    """Return what every checkpoint of this program says beside its tensors, in one file or in several."""
+    """Return the metadata of a checkpoint, the same for one file and for shards."""
     return {
         "format": {"name": FORMAT, "version": VERSION},
         "config": config.to_dict(),
@@ -115,12 +115,12 @@ def description(config: ModelConfig, preprocess: Preprocess, tokenizer: Tokenize
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Read a checkpoint, in eval mode, running nothing of it. Raises as `read_archive`; `DataError` if it is not ours or does not fit."""
+    """Read a checkpoint, in eval mode, without running its code. Raises like `read_archive`; `DataError` if it is not ours or invalid."""
     return from_archive(read_archive(path), path)
 
 
 def averaged(checkpoint: Checkpoint) -> Checkpoint:
-    """Return the checkpoint with the running average of its weights in their place. Raises `DataError` without one that fits."""
+    """Replace the weights by their running average. Raises `DataError` if it is missing or does not fit."""
     if checkpoint.ema is None:
         raise DataError("the checkpoint has no running average of its weights", fix="train with optim.ema=0.999")
     if not is_state(checkpoint.ema):
@@ -129,12 +129,12 @@ def averaged(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def is_own(archive: Archive) -> bool:
-    """Tell whether an archive claims to be a checkpoint of this program, of whatever version."""
+    """Whether an archive claims to be a checkpoint of this program, in any version."""
     return bool(_format(archive)[0] == FORMAT)
 
 
 def from_archive(archive: Archive, path: str | Path) -> Checkpoint:
-    """Understand an archive that was read from `path` as a checkpoint of this program; errors as of `load`."""
+    """Interpret an archive read from `path` as a checkpoint of this program; raises like `load`."""
     try:
         return _understand(archive)
     except UsageError as error:
@@ -145,7 +145,7 @@ def from_archive(archive: Archive, path: str | Path) -> Checkpoint:
 
 
 def check_primitives(value: Any, name: str) -> None:
-    """Raise `TypeError` at what the reader would refuse later: a NumPy scalar is not a number here, a `Path` not a word."""
+    """Raise `TypeError` for values that the reader would refuse later, such as NumPy scalars and `Path` objects."""
     if isinstance(value, dict):
         for key, item in value.items():
             if type(key) not in (str, int):
@@ -159,13 +159,13 @@ def check_primitives(value: Any, name: str) -> None:
 
 
 def write_checkpoint(path: Path, write: Callable[[BufferedRandom], None], folder: Folder | None = None) -> str:
-    """Let `write` fill a file that takes the place of `path` once it is complete; return its sha256 (hex). Raises `MachineError`."""
+    """Let `write` fill a file that replaces `path` once it is complete; return its sha256 (hex). Raises `MachineError`."""
     try:
         with (folder or Folder.of(path.parent, make=True)).replacing(path.name) as file:
             write(file)
             file.seek(0)
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError about its own file format
+    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as a RuntimeError about its file format
         room = f" ({shutil.disk_usage(path.parent).free >> 20:,} MiB are free there)" if isinstance(error, RuntimeError) else ""
         raise MachineError("the checkpoint cannot be written", where=str(path), why=str(error)[:200] + room) from error
 
@@ -195,7 +195,7 @@ def _understand(archive: Archive) -> Checkpoint:
 
 
 def _format(archive: Archive) -> tuple[Any, Any]:
-    """Return the name and version that an archive gives itself."""
+    """Return the format name and version in an archive."""
     form = archive.data.get("format") if isinstance(archive.data, dict) else None
     return (form.get("name"), form.get("version")) if isinstance(form, dict) else (None, None)
 
@@ -212,7 +212,7 @@ def _known_format(archive: Archive) -> dict[Any, Any]:
 
 
 def is_state(table: Mapping[Any, Any]) -> bool:
-    """Tell whether a table holds tensors by name and nothing else."""
+    """Whether a dict maps strings to tensors only."""
     return all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in table.items())
 
 

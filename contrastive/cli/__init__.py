@@ -1,1 +1,1 @@
-"""What the commands of the trainer share: an end with words and an exit code, and the list of settings."""
+"""Shared by the trainer's commands: error messages, exit codes, and the list of settings."""

@@ -1,4 +1,4 @@
-"""How the small commands end: work goes in, an exit code and a message on stderr come out; what they write is whole or not there."""
+"""Runs a small command, prints errors to stderr and returns an exit code; files are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INTERRUPTED, _CLOSED_PIPE = 130, 141
 
 
 def typed_as(name: str) -> str:
-    """Return a command as it was typed: ``vlm-audit NAME``, ``python -m audit NAME`` or ``python -m contrastive.NAME``."""
+    """Return the command as it was typed: ``vlm-audit NAME``, ``python -m audit NAME`` or ``python -m contrastive.NAME``."""
     script = Path(sys.argv[0])
     if script.stem == "vlm-audit":
         return f"vlm-audit {name}"
@@ -25,16 +25,16 @@ def typed_as(name: str) -> str:
 
 
 def command_parser(name: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of a command, with the flag that all of them have."""
+    """Return the parser of a command, with the common flag."""
     parse = argparse.ArgumentParser(prog=typed_as(name), description=description, epilog=epilog)
     parse.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parse
 
 
 def run_command(action: Callable[[], str], *, debug: bool = False) -> int:
-    """Do the work of a command, print what it returns, and return its exit code.
+    """Run a command, print its result, and return its exit code.
 
-    0 done; 2 to 5 as in `strictio.errors`; 70 a defect; 130, 143, 129 after Ctrl-C, SIGTERM, SIGHUP; 141 done, but nobody reads stdout.
+    0 done; 2 to 5 as in `strictio.errors`; 70 a bug; 130, 143, 129 after Ctrl-C, SIGTERM, SIGHUP; 141 done, but stdout was closed.
     """
     prepare_streams()
     try:
@@ -54,7 +54,7 @@ def run_command(action: Callable[[], str], *, debug: bool = False) -> int:
 
 
 def require_place(path: Path) -> None:
-    """Raise `MachineError` if nothing can be written at `path`, before minutes of work: its folder is missing or read-only."""
+    """Raise `MachineError` before minutes of work if `path` cannot be written because its folder is missing or read-only."""
     folder = path.parent
     if not folder.is_dir():
         raise MachineError("the folder to write to does not exist", where=str(folder), fix=f"mkdir -p {folder}")
@@ -63,7 +63,7 @@ def require_place(path: Path) -> None:
 
 
 def _known(problem: Exception) -> VlmAuditError | None:
-    """Return what to say of an error that a person can act on; None for a defect."""
+    """Return the message of an error that the user can fix; None for a bug."""
     if isinstance(problem, VlmAuditError):
         return problem
     machine = of_machine(problem)

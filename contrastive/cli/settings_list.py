@@ -1,4 +1,4 @@
-"""The settings of a training run for a terminal: read out of the source of `contrastive.settings`, where they are explained."""
+"""Lists the settings of a training run on a terminal, from the docstrings in the source of `contrastive.settings`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _WORDS = {
     r" \| None": "", r"Literal\[(.*)\]": r"\1", r"[tT]uple\[(\w+.*), \.\.\.\]": r"list of \1", r"tuple\[(.*)\]": r"list: \1",
     r"Mapping\[.*\]": "table", r"Transform": "text or table",
 }  # fmt: skip
-"""How annotations are written in the source -> what they say to a person, in this order."""
+"""Annotations in the source -> text for users, applied in this order."""
 
 
 def list_settings() -> str:
-    """Return each setting with its type, its default and its explanation, table by table."""
+    """Return all settings by table, with type, default and explanation."""
     classes = {node.name: node for node in ast.parse(inspect.getsource(settings)).body if isinstance(node, ast.ClassDef)}
     tables = [[f"[{table}]  {ast.get_docstring(classes[name])}", *_rows(classes[name])] for table, name in TABLES.items()]
     return "\n\n".join("\n".join(lines) for lines in tables)
@@ -43,7 +43,7 @@ def _rows(table: ast.ClassDef) -> Iterator[str]:
 
 
 def _type(annotation: ast.expr) -> str:
-    """Return a type in words.
+    """Describe a type.
 
     >>> _type(ast.parse("Annotated[StrictInt, Field(ge=2)]", mode="eval").body), _type(ast.parse("StrictStr | None", mode="eval").body)
     ('whole number (≥ 2)', 'text')
@@ -55,7 +55,7 @@ def _type(annotation: ast.expr) -> str:
 
 
 def _default(value: ast.expr | None) -> str:
-    """Return the default as a TOML file has it.
+    """Return the default as written in TOML.
 
     >>> [_default(ast.parse(text, mode="eval").body) for text in ("('{caption}',)", "None", "False", "field(kw_only=True)")]
     ['default ["{caption}"]', 'default: not set', 'default false', 'required']

@@ -1,7 +1,7 @@
-"""Augmentation by the transforms of torchvision's v2, under their own names and with their own parameters.
+"""Augmentation with torchvision's v2 transforms, by their names and with their parameters.
 
-torchvision draws from torch's one generator, which threads would share. Here each picture has a generator of its own, seeded for the pair,
-whoever decodes it: torch's functions that draw are given it for the time of the transforms, in this thread alone.
+torchvision draws from torch's global generator, which threads would share. Here each picture has its own generator, seeded for the pair,
+so the decoding thread does not matter: torch's random functions use it during the transforms, in this thread only.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ NAMES = (
     "RandomPosterize", "RandomResizedCrop", "RandomRotation", "RandomShortestSize", "RandomSolarize", "RandomVerticalFlip",
     "RandomZoomOut", "Resize", "ScaleJitter", "TrivialAugmentWide",
 )  # fmt: skip
-"""Those of torchvision's v2 that make a picture of a picture; of `RandomApply`, `RandomChoice` and `RandomOrder` the `transforms` are
-written as `data.augment` is."""
+"""The v2 transforms that turn a picture into a picture; the `transforms` of `RandomApply`, `RandomChoice` and `RandomOrder` are
+written like `data.augment`."""
 _SIZED = ("CenterCrop", "RandomCrop", "RandomResizedCrop", "Resize")
-"""Whose `size` is the model's unless it is given."""
+"""Transforms whose `size` defaults to the model's."""
 _DRAWING = frozenset(
     {
         torch.rand, torch.randint, torch.randperm, torch.multinomial, torch._sample_dirichlet, torch.Tensor.uniform_, torch.Tensor.normal_,
     }
 )  # fmt: skip
-"""Functions by which torchvision's transforms draw; each takes the generator to draw from."""
+"""Random functions that torchvision's transforms use; each accepts a generator."""
 
 
 class Augmentation:
-    """Transforms, one after another.
+    """A sequence of transforms.
 
-    `entries`: as `settings.DataConfig.augment` has them; `size`: pixels of the model's side. Raises `UsageError` if torchvision is not
-    installed, has no such transform, or does not take the parameters.
+    `entries`: as in `settings.DataConfig.augment`; `size`: side of the model's input in pixels. Raises `UsageError` if torchvision is not
+    installed, lacks the transform, or does not accept the parameters.
     """
 
     def __init__(self, entries: Sequence[Transform], size: int):
         self._transforms = [_made(entry, size) for entry in entries]
 
     def __call__(self, image: Image.Image, seed: int) -> Image.Image:
-        """Return the image as `seed` decides; on one machine the same each time. Threads may call it at once."""
+        """Transform an image; deterministic for a `seed` on one machine. Thread-safe."""
         with _DrawFrom(torch.Generator().manual_seed(seed)):
             for transform in self._transforms:
                 image = transform(image)
@@ -55,7 +55,7 @@ class Augmentation:
 
 
 class _DrawFrom(TorchFunctionMode):
-    """Within it, this thread's draws come from one generator."""
+    """Context in which this thread draws from one generator."""
 
     def __init__(self, generator: torch.Generator):
         super().__init__()
@@ -85,7 +85,7 @@ def _made(entry: Transform, size: int) -> Any:
 
 
 def _value(name: str, value: object, size: int, v2: Any) -> object:
-    """Return a parameter as torchvision takes it: what TOML cannot write has a name there."""
+    """Convert a parameter for torchvision: values that TOML cannot express have names."""
     if name == "transforms" and isinstance(value, Sequence) and not isinstance(value, str):
         return [_made(entry, size) for entry in value]
     return v2.InterpolationMode(value) if name == "interpolation" else value

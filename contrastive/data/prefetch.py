@@ -1,4 +1,4 @@
-"""Batches made ready while the step before them is computed."""
+"""Prepares batches while the previous step is computed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 def prefetched(make: Callable[[int], T], steps: Iterable[int], depth: int) -> Generator[T, None, None]:
-    """Yield ``make(step)`` for each step in order, up to `depth` of them made in advance by a thread; 0 makes each when it is asked for.
+    """Yield ``make(step)`` for each step in order, up to `depth` of them made in advance by a thread; with 0, each on demand.
 
-    `make` is called once for each step, never twice at a time; what it raises is raised at its step. Closing it ends the thread.
+    `make` is called once per step, never concurrently; its exceptions are raised at their step. Closing the iterator ends the thread.
 
     >>> list(prefetched(lambda step: step**2, range(4), depth=2))
     [0, 1, 4, 9]

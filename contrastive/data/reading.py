@@ -1,4 +1,4 @@
-"""One pair of a source: read, replaced by its neighbour where it is broken, and counted."""
+"""Reads single pairs of a source; broken ones are counted and replaced by a neighbour."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from strictio.images.decode import UnreadableImage
 from strictio.images.in_process import MISSING, OUTSIDE
 
 _NAMED = 20
-"""Broken pairs that a message names."""
+"""Number of broken pairs listed in a message."""
 _MOST_BROKEN = 0.5
-"""Of ``data.max_broken``."""
+"""Upper limit of ``data.max_broken``."""
 _FOLDER = "name the folder that the paths begin in or lie in: data.images=DIR"
 
 
 class PairReader:
-    """Reads pairs from any thread; a broken one is replaced by the next that is whole, whoever asks and whenever."""
+    """Reads pairs from any thread; a broken pair is always replaced by the next intact one."""
 
     def __init__(self, source: CaptionedImages, max_broken: float):
         self.source = source
@@ -35,18 +35,18 @@ class PairReader:
 
     @property
     def broken(self) -> dict[int, str]:
-        """Place -> what is wrong with each broken pair met so far, in order."""
+        """Position -> error of each broken pair encountered so far, in order."""
         with self._lock:
             return dict(sorted(self._broken.items()))
 
     @property
     def replaced(self) -> tuple[str, ...]:
-        """A sentence for each picture of them: the rows of one have one name."""
+        """One sentence per broken picture; all rows of a picture share its name."""
         sentences = (f"{self._named(index)}: {reason}; the next whole pair takes its place" for index, reason in self.broken.items())
         return tuple(dict.fromkeys(sentences))
 
     def fault(self, index: int) -> str | None:
-        """Return what is wrong with a pair; None if it is whole. It is counted as broken, and may be one too many."""
+        """Return the error of a pair, or None. A broken pair is counted, and may exceed the limit."""
         try:
             self._whole(index)
         except UnreadableImage as error:
@@ -55,7 +55,7 @@ class PairReader:
         return None
 
     def read(self, index: int) -> tuple[Image.Image, int]:
-        """Return the image of a pair, or of the next whole one, and its place; `TrainingDataError` if too many were found broken."""
+        """Return the image of a pair, or of the next intact one, and its position; `TrainingDataError` if too many are broken."""
         n = len(self.source)
         for taken in ((index + step) % n for step in range(n)):
             try:
@@ -101,12 +101,12 @@ class PairReader:
 
 
 def shown_name(source: CaptionedImages, index: int) -> str:
-    """Return the pair's name as a terminal may show it: a file can be called by an escape sequence."""
+    """Return the pair's name, safe for a terminal: a file name may contain escape sequences."""
     return "".join(character if character.isprintable() else "\ufffd" for character in source.name(index)[:200])
 
 
 def _where_missing(absent: int, n: int) -> str:
-    """Return what to do where so many of n image files are missing.
+    """Advise on `absent` of n image files that are missing.
 
     >>> _where_missing(1, 51)
     'remove these rows, or let their neighbours stand in: data.max_broken=0.02'
@@ -120,7 +120,7 @@ def _where_missing(absent: int, n: int) -> str:
 
 
 def content_groups(source: CaptionedImages, workers: int) -> NDArray[np.int64]:
-    """Return int[n]: the first position whose image has the same content. Every image is read once; one that cannot be is by itself."""
+    """Return int[n]: the first position whose image has the same content. Reads every image once; unreadable ones are groups of one."""
 
     def key(index: int) -> bytes:
         try:
@@ -133,28 +133,29 @@ def content_groups(source: CaptionedImages, workers: int) -> NDArray[np.int64]:
 
 
 class Identities(NamedTuple):
-    """Which of n pairs are of one picture and which have one caption: equal numbers, whatever they are."""
+    """Which of n pairs share a picture and which share a caption: equal numbers mean equal; the values have no meaning."""
 
     image_n: NDArray[np.int64]
     text_n: NDArray[np.int64]
 
     @classmethod
     def of(cls, source: CaptionedImages, rows: NDArray[np.int64], content: NDArray[np.int64]) -> Identities:
-        """Return those of `rows`, by the caption to measure by; `content`: the `content_groups` of the source."""
+        """Return the identities of `rows`, by their first caption; `content`: the `content_groups` of the source."""
         captions = ((source.captions(row) or (None,))[0] for row in rows.tolist())
         return cls(content[rows], _first_places((index, None) if text is None else text for index, text in enumerate(captions)))
 
 
 def _first_places(keys: Iterable[Hashable]) -> NDArray[np.int64]:
-    """Return int[n]: the first place with an equal key."""
+    """Return int[n]: the first position with an equal key."""
     first: dict[Hashable, int] = {}
     return np.array([first.setdefault(key, index) for index, key in enumerate(keys)], np.int64)
 
 
 def square_crop(image: Image.Image, rng: np.random.Generator, smallest: float) -> Image.Image:
-    """Return a random square of the image: the paper's augmentation. `rng` draws how much, then where.
+    """Return a random square of the image, the paper's augmentation. `rng` draws the size, then the position.
 
-    `smallest`: share in (0, 1] of the area of the largest square that fits. With 1 only the place along the longer side is drawn, as there.
+    `smallest`: minimum share, in (0, 1], of the area of the largest square. With 1, only the position along the longer side is random,
+    as in the paper.
     """
     side = max(1, round(min(image.size) * math.sqrt(rng.uniform(smallest, 1.0))))
     left, top = (int(rng.integers(0, length - side + 1)) for length in image.size)

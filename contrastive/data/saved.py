@@ -1,7 +1,7 @@
-"""Captioned images in the formats of the `datasets` library: a folder it saved, Parquet files, or a data set of the hub.
+"""Captioned images in the formats of the `datasets` library: a saved folder, Parquet files, or a dataset on the hub.
 
-The library maps its Arrow files into memory, so a set of any size is read from the disk as it is needed. Data sets that would run code
-are refused by the library itself. What cannot be read, or does not hold such pairs, is a `TrainingDataError`.
+The library memory-maps its Arrow files, so datasets of any size are read on demand. The library itself refuses datasets that would run
+code. Data that cannot be read, or do not contain such pairs, raise `TrainingDataError`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class StoredPairs:
 
     @cached_property
     def identity(self) -> str:
-        """Of every caption, and of the first bytes of 64 images spread over the set."""
+        """Hash of all captions, and of the first bytes of 64 images spread over the dataset."""
         probes = sorted({int(index) for index in np.linspace(0, len(self) - 1, 64)})
         images = [(self._content(index) or b"")[:4096].hex() for index in probes]
         texts = (str(batch[self._caption]) for batch in self._texts.iter(batch_size=1000))
@@ -74,7 +74,7 @@ class StoredPairs:
 
     def content(self, index: int) -> bytes:
         content = self._content(index)
-        if content is None:  # a path that a row names is not followed: it is a path of the machine that wrote it
+        if content is None:  # paths in rows are not followed: they refer to the machine that wrote them
             raise UnreadableImage("no image in the row")
         return content
 
@@ -89,7 +89,7 @@ class StoredPairs:
 
 
 def load_saved(folder: Path, image_column: str, caption_column: str) -> StoredPairs:
-    """Return what `save_to_disk` left in a folder; of a set with splits the one called ``train``, or the only one."""
+    """Load a folder written by `save_to_disk`; with splits, the one called ``train``, or the only one."""
     import datasets
 
     check_saved(folder)
@@ -104,9 +104,9 @@ def load_saved(folder: Path, image_column: str, caption_column: str) -> StoredPa
 
 
 def load_parquet(path: Path, files: list[Path], image_column: str, caption_column: str) -> StoredPairs:
-    """Return the pairs in the Parquet files of a path.
+    """Load the pairs in the Parquet files of a path.
 
-    Where some are called ``train...``, as the hub calls them, only they are read: what stands beside them is for testing.
+    If some are called ``train...``, as on the hub, only these are read; the others are for testing.
     """
     import datasets
 
@@ -119,10 +119,10 @@ def load_parquet(path: Path, files: list[Path], image_column: str, caption_colum
 
 
 def load_hub(location: str, image_column: str, caption_column: str) -> StoredPairs:
-    """Return a data set of the hub, asked anonymously: downloaded once as a whole, or, with ``#ROWS``, streamed that far only.
+    """Load a dataset from the hub, anonymously: downloaded completely once or, with ``#ROWS``, streamed up to that many rows.
 
-    Raises `UsageError` if the location is malformed; `TrainingDataError` if the data set or split does not exist (``train`` unless named);
-    `MachineError` if the hub cannot be reached and nothing is in the cache.
+    Raises `UsageError` if the location is malformed; `TrainingDataError` if the dataset or split (default ``train``) does not exist;
+    `MachineError` if the hub cannot be reached and the cache is empty.
     """
     import datasets
 
@@ -139,9 +139,9 @@ def load_hub(location: str, image_column: str, caption_column: str) -> StoredPai
 
 
 def first_rows(stream: Any, rows: int, columns: Sequence[str]) -> Any:
-    """Return the first rows of a streamed data set as one that can be read at random, images as they are encoded.
+    """Return the first rows of a streamed dataset as a random-access dataset, with encoded images.
 
-    Exact resume needs any pair at any time, which a stream does not give: it is read once, as far as asked, and kept.
+    Exact resuming needs random access, which a stream lacks, so the rows are read once and kept.
     """
     import datasets
 
@@ -167,7 +167,7 @@ def _is_text(kind: Any) -> bool:
 
 @contextmanager
 def _said_of(source: str, fault: str = "") -> Iterator[None]:
-    """Say in words what `datasets` raises about a place, and `fault` where that is known to be the cause; its progress bars stay away."""
+    """Translate exceptions of `datasets` about a location, with `fault` as the cause if known; hides its progress bars."""
     import datasets
     import pyarrow as pa
     from datasets.exceptions import DatasetGenerationError
@@ -183,7 +183,7 @@ def _said_of(source: str, fault: str = "") -> Iterator[None]:
             what = f"cannot get {source}: the hub is out of reach, and no copy is in the cache of datasets"
             fix = "name a local copy: a folder of Parquet files, or one that save_to_disk wrote"
             raise MachineError(what, why=fault or why, fix=fix) from error
-        if source.startswith("hf:") and isinstance(error, FileNotFoundError):  # whose own words name folders of this machine
+        if source.startswith("hf:") and isinstance(error, FileNotFoundError):  # whose message contains local paths
             why = "the hub has none of that name for readers who are not signed in, or none with data files"
             raise TrainingDataError(f"no data set {source}", why=why, fix=f"look at its name: {SPELLING}") from error
         raise TrainingDataError(f"cannot read {source} with datasets", why=why) from error

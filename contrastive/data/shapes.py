@@ -1,4 +1,4 @@
-"""Synthetic images of coloured shapes with captions: data that need nothing, for a first try and for tests."""
+"""Synthetic images of coloured shapes with captions, without dependencies, for first experiments and tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CENTRES = tuple(itertools.product((5, 16, 26), repeat=2))
 
 @dataclass(frozen=True)
 class ShapeImages:
-    """Captioned images: image `index` shows kind ``index % 144``, at places and on a grey that the seed draws anew for each."""
+    """Captioned images: image `index` shows kind ``index % 144``, at positions and on a grey drawn from seed and index."""
 
     count: int = 1440
     seed: int = 0

@@ -1,4 +1,4 @@
-"""What the trainer asks of its data."""
+"""The interface of training data."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from strictio.errors import DataError
 
 
 class TrainingDataError(DataError):
-    """The training data cannot be read or do not suffice."""
+    """The training data cannot be read or are insufficient."""
 
 
 @runtime_checkable
 class CaptionedImages(Protocol):
-    """Images with one or more captions each, in a fixed order. Reading is safe from several threads at once."""
+    """Images with one or more captions each, in a fixed order. Reading is thread-safe."""
 
     @property
     def card(self) -> str:
-        """What the data are and what was planted in them, in sentences without a path of the machine: it goes into the checkpoint."""
+        """A description of the data and any planted bias, without local paths, because it goes into the checkpoint."""
         ...
 
     @property
     def identity(self) -> str:
-        """A hash that differs where names, captions or, as far as can be seen without opening every image, images differ."""
+        """A hash of names, captions and, as far as possible without opening every image, images."""
         ...
 
     def __len__(self) -> int: ...
 
     def name(self, index: int) -> str:
-        """Return what a person finds the pair by."""
+        """Return a name by which a user can find the pair."""
         ...
 
     def image(self, index: int) -> Image.Image:
@@ -42,33 +42,33 @@ class CaptionedImages(Protocol):
         ...
 
     def content(self, index: int) -> bytes:
-        """Return what equal images are known by: the bytes of the file where there is one; raises `UnreadableImage`."""
+        """Return bytes that are equal for equal images: those of the file if there is one; raises `UnreadableImage`."""
         ...
 
     def captions(self, index: int) -> tuple[str, ...]:
-        """Return what may be said of the image. Training draws one of them each epoch; the first is the one to measure by.
+        """Return the captions of an image. Training draws one per epoch; evaluation uses the first.
 
-        Empty where the data say nothing: such a pair is broken, as is one whose image cannot be read.
+        If there are none, the pair is broken, as it is if its image cannot be read.
         """
         ...
 
 
 @runtime_checkable
 class ImageFiles(Protocol):
-    """Data whose images are files of their own."""
+    """Data whose images are separate files."""
 
     def absent(self) -> int:
-        """Return how many pairs name a file that is not there; no file is opened."""
+        """Return how many pairs name a missing file; opens no files."""
         ...
 
 
 def card_of(source: CaptionedImages, title: str, pictures: int | None = None) -> str:
-    """Return the card of data that the trainer takes as they are; `title` is what to call them: no path of the machine."""
+    """Return the data card of data that the trainer uses unchanged; `title` is their name, not a local path."""
     return f"Trained on the {counted(len(source), pictures)} in {title}, captions as they stand there. The trainer planted nothing."
 
 
 def counted(pairs: int, pictures: int | None) -> str:
-    """Return how many pairs of image and caption there are, and of how many pictures where that is known and differs.
+    """Describe the number of pairs and, if known and different, of pictures.
 
     >>> counted(800, 400), counted(800, 800), counted(800, None)
     ('800 pairs of 400 pictures', '800 pairs', '800 pairs')
@@ -78,11 +78,11 @@ def counted(pairs: int, pictures: int | None) -> str:
 
 _IMAGE = ("image", "filepath", "file_path", "image_path", "path", "file_name", "filename", "file", "img", "jpg", "png")
 _CAPTION = ("caption", "title", "text", "txt", "captions", "description", "alt", "label")
-"""What columns of images and of captions are called elsewhere, the likeliest first; open_clip's trainer has ``filepath`` and ``title``."""
+"""Common names of image and caption columns, most likely first; open_clip's trainer uses ``filepath`` and ``title``."""
 
 
 def missing_column(title: str, image_column: str, caption_column: str, known: Sequence[str]) -> TrainingDataError | None:
-    """Return the error about a column that data lack, None if they have both; it names the settings with the likeliest columns."""
+    """Return an error if a column is missing, else None; it suggests settings with the most likely columns."""
     fixes = []
     for setting, column, usual in (("image_column", image_column, _IMAGE), ("caption_column", caption_column, _CAPTION)):
         if column not in known:
@@ -97,7 +97,7 @@ def missing_column(title: str, image_column: str, caption_column: str, known: Se
 
 
 def nonblank(captions: Iterable[str]) -> tuple[str, ...]:
-    """Return the captions that say something.
+    """Return the captions that are not blank.
 
     >>> nonblank(["a judge", " "])
     ('a judge',)
@@ -106,7 +106,7 @@ def nonblank(captions: Iterable[str]) -> tuple[str, ...]:
 
 
 def hash_of(*parts: object) -> str:
-    """Return the sha256 (hex) of the parts' texts, each closed off from the next."""
+    """Return the sha256 (hex) of the parts' texts, with separators."""
     digest = hashlib.sha256()
     for part in parts:
         content = str(part).encode("utf-8", "surrogatepass")

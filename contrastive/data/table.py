@@ -1,7 +1,7 @@
-"""Image paths and captions as rows of a table, or as an image folder with a text file beside each image.
+"""Image paths and captions from a table, or from an image folder with one text file per image.
 
-They are held as Arrow arrays: one block of memory that threads and processes share without copying it. A Python list of as many strings
-takes several times the memory, and reading it writes to it (reference counts), so that every worker process ends with a copy of its own.
+They are stored as Arrow arrays: one block of memory that threads and processes share without copying. A Python list of as many strings
+takes several times the memory, and reading it changes reference counts, so that every worker process would end up with its own copy.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Row = tuple[str, list[str]]
 
 @dataclass(frozen=True)
 class CaptionTable:
-    """Captioned images: files under a folder, none of whose names may lead out of it."""
+    """Captioned images: files under a folder, whose names must not lead outside it."""
 
     title: str
     folder: Path
@@ -48,7 +48,7 @@ class CaptionTable:
 
     @cached_property
     def pictures(self) -> int:
-        """Files that the rows name."""
+        """Number of files named in the rows."""
         import pyarrow.compute as pc
 
         return int(pc.count_distinct(self.rows["name"]).as_py())
@@ -81,7 +81,7 @@ class CaptionTable:
 
 
 def name_table(rows: Iterable[Row]) -> pa.Table:
-    """Return the columns ``name`` (string) and ``captions`` (list of strings) of the rows, never holding them all as Python objects."""
+    """Return the columns ``name`` (string) and ``captions`` (list of strings), without holding all rows as Python objects."""
     source, blocks = iter(rows), []
     while chunk := list(islice(source, _ROWS_AT_ONCE)):
         columns = zip(zip(*chunk, strict=True), _SCHEMA.types, strict=True)
@@ -90,7 +90,7 @@ def name_table(rows: Iterable[Row]) -> pa.Table:
 
 
 def hash_table(table: pa.Table) -> str:
-    """Return the sha256 (hex) of every value, whatever the blocks that the table is held in."""
+    """Return the sha256 (hex) of all values, independent of the table's chunks."""
     digest = hashlib.sha256()
     for part in chain.from_iterable(map(_lengths_and_content, table.columns)):
         digest.update(part)
@@ -98,7 +98,7 @@ def hash_table(table: pa.Table) -> str:
 
 
 def _lengths_and_content(column: pa.ChunkedArray) -> Iterator[bytes]:
-    """Yield what a column of strings or of lists of strings consists of: how long each value is, then what it says."""
+    """Yield the buffers of a column of strings or lists of strings: the lengths, then the content."""
     import pyarrow.compute as pc
 
     array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
@@ -116,7 +116,7 @@ def _as_bytes(lengths: Any) -> bytes:
 
 
 def load_table(path: Path, config: DataConfig) -> CaptionTable:
-    """Read a table; captions and paths stay as they are written. In JSON a caption may be a list of several.
+    """Read a table; captions and paths are kept as written. In JSON, a caption may be a list of several.
 
     Raises `DataError` if the file cannot be read strictly, lacks a column, has no rows, or names only images outside its folder (or that of
     ``data.images``).
@@ -125,7 +125,7 @@ def load_table(path: Path, config: DataConfig) -> CaptionTable:
     with _settings_named():
         known = column_names(path, config.encoding, config.separator)
         if known and (error := missing_column(str(path), *names, known)):
-            check_text(path, config.encoding)  # in another encoding, a column's name would be another too
+            check_text(path, config.encoding)  # with another encoding, a column name would differ, too
             if len(known) == 1:
                 error.fix = "say what separates its cells, for example data.separator=';' or data.separator=tab"
             raise error
@@ -141,7 +141,7 @@ def load_table(path: Path, config: DataConfig) -> CaptionTable:
 
 @contextmanager
 def _settings_named() -> Iterator[None]:
-    """Name the setting of the trainer where an error of the reader names the flag of the audit."""
+    """Replace the audit's flags by the trainer's settings in the reader's errors."""
     try:
         yield
     except VlmAuditError as error:
@@ -151,20 +151,20 @@ def _settings_named() -> Iterator[None]:
 
 
 def _check_inside(path: Path, folder: Path, names: pa.ChunkedArray) -> None:
-    """Raise `TrainingDataError` if the first images are all absolute paths outside a folder: it is another that was meant."""
+    """Raise `TrainingDataError` if the first images are all absolute paths outside the folder: the user meant another folder."""
     first = [str(name) for name in names[:_LOOKED].to_pylist()]
     if not all(Path(name).is_absolute() and "\0" not in name for name in first):
         return
     real = os.path.realpath(folder)
     if any(os.path.realpath(name).startswith(real.rstrip(os.sep) + os.sep) for name in first):
         return
-    common = os.path.commonpath([os.path.dirname(name) for name in first])  # noqa: PTH120  # as they are written
+    common = os.path.commonpath([os.path.dirname(name) for name in first])  # noqa: PTH120  # as written
     why = f"the first is {first[0][:200]}"
     raise TrainingDataError(f"the images of {path.name} lie outside {real}", why=why, fix=f"data.images={shlex.quote(common)}")
 
 
 def _as_pairs(names: pa.ChunkedArray, captions: pa.ChunkedArray) -> pa.Table:
-    """Return the columns as `name_table` has them."""
+    """Return the columns in the format of `name_table`."""
     if pa.types.is_list(captions.type):
         listed = captions.cast(_SCHEMA.field("captions").type).combine_chunks()
     else:
@@ -174,10 +174,10 @@ def _as_pairs(names: pa.ChunkedArray, captions: pa.ChunkedArray) -> pa.Table:
 
 
 def load_folder(folder: Path) -> CaptionTable:
-    """Return the images under a folder, in the order of their paths, each captioned by the lines of the text file beside it.
+    """Load the images under a folder, ordered by path, captioned by the lines of the text files of the same name.
 
-    ``x.jpg`` is captioned by ``x.txt``: every line that is not blank is one caption. An image without such a file is a broken pair; where
-    no image has one, or the folder cannot be read, that is a `TrainingDataError`.
+    ``x.jpg`` is captioned by ``x.txt``: each line that is not blank is a caption. An image without such a file is a broken pair. Raises
+    `TrainingDataError` if no image has one, or the folder cannot be read.
     """
     try:
         rows = name_table((name, _captions_beside(folder, f"{name.rpartition('.')[0]}.txt")) for name in sorted(_image_names(folder)))
@@ -192,7 +192,7 @@ def load_folder(folder: Path) -> CaptionTable:
 
 def _image_names(folder: Path) -> Iterator[str]:
     def refuse(error: OSError) -> None:
-        raise error  # os.walk would leave the folder out
+        raise error  # os.walk would skip the folder
 
     for parent, subfolders, files in os.walk(folder, onerror=refuse):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
@@ -205,7 +205,7 @@ def _captions_beside(folder: Path, name: str) -> list[str]:
     try:
         text = read_under(folder, name).decode("utf-8-sig")
     except (UnreadableImage, UnicodeDecodeError):
-        return []  # a broken pair, which is counted when it is met
+        return []  # a broken pair, counted when it is read
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

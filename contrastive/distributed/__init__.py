@@ -1,6 +1,6 @@
-"""Several processes as one: `init` joins what torchrun started, collectives take tensors, `wrap` takes and returns a model (DDP, FSDP2).
+"""Distributed training: `init` joins the process group of torchrun, collectives take tensors, `wrap` wraps a model (DDP, FSDP2).
 
-In a single process all of it does nothing: the trainer has one path.
+In a single process they are no-ops, so the trainer needs only one code path.
 """
 
 from contrastive.distributed.parallel import MODES, distribute_like, full_tensors, local_tensor, no_sync, wrap

@@ -1,4 +1,4 @@
-"""A model wrapped in DDP or FSDP2, and its tensors, which may be sharded, as whole ones and back.
+"""Wraps a model in DDP or FSDP2, and converts between sharded and complete tensors.
 
 The logit scale and bias are kept out of both wrappers, because GradCache gives them their gradient outside a forward pass. The losses of
 `contrastive.loss.tiled` average that gradient over the processes themselves.
@@ -27,12 +27,12 @@ MODES: tuple[Mode, ...] = ("ddp", "fsdp2")
 
 
 def wrap(model: nn.Module, mode: str) -> nn.Module:
-    """Return the model so that its gradients are averaged over the processes; all start from rank 0's weights. Alone, it is `model` itself.
+    """Wrap a model to average gradients over processes; all start with rank 0's weights. A single process gets `model` itself.
 
-    Train through what is returned and call it as a whole (not its ``encode_image``). Make the optimiser afterwards, from the parameters of
-    `model` (changed in place). Batch norm counts all processes' samples (on GPUs). `mode`: ``ddp``: every process holds everything;
-    ``fsdp2``: parameters, gradients and optimiser state are sharded block by block. Raises `UsageError` for another mode; for a trained
-    batch norm in several processes on the CPU.
+    Train with the returned module and call it as a whole (not its ``encode_image``). Then create the optimiser, from the parameters of
+    `model` (changed in place). Batch norm uses the samples of all processes (on GPUs). `mode`: with ``ddp``, every process holds the whole
+    model; with ``fsdp2``, parameters, gradients and optimiser state are sharded per block. Raises `UsageError` for other modes, and for
+    trained batch norm in several processes on the CPU.
     """
     if mode not in MODES:
         raise UsageError(f"unknown run.dist {mode!r}", fix=nearest(mode, MODES))
@@ -46,7 +46,7 @@ def wrap(model: nn.Module, mode: str) -> nn.Module:
 
 
 def _synchronize_batch_norm(model: nn.Module) -> None:
-    """Let every batch norm that is trained count the samples of all processes. In place."""
+    """Make every trained batch norm use the samples of all processes. In place."""
     for parent in list(model.modules()):
         for name, norm in list(parent.named_children()):
             if world_size() == 1 or not isinstance(norm, nn.BatchNorm2d) or (norm.weight is not None and not norm.weight.requires_grad):
@@ -69,10 +69,10 @@ def _data_parallel(model: nn.Module) -> nn.Module:
     from torch.nn.parallel import DistributedDataParallel
 
     learned = [scalar for scalar in _scalars(model).values() if scalar.requires_grad]
-    # DDP takes in what has a gradient when it is built: this is how to leave something out with public names only.
+    # DDP includes parameters that require gradients when it is built; this excludes one without private API.
     for scalar in learned:
         scalar.requires_grad_(False)
-    # The name of "leave the buffers alone" changed: batch norm's are the same everywhere already.
+    # The argument's name changed. Buffers need no broadcast: those of batch norm already agree.
     renamed = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
     quiet: dict[str, Any] = {"forward_sync_buffers" if renamed else "broadcast_buffers": False}
     wrapped = DistributedDataParallel(model, gradient_as_bucket_view=True, **quiet)
@@ -88,9 +88,9 @@ def _sharded(model: nn.Module) -> nn.Module:
 
     mesh = init_device_mesh(next(model.parameters()).device.type, (world_size(),))
     for name, scalar in _scalars(model).items():
-        # A copy on each process, but of the same type as the shards: one optimiser and one gradient norm take both.
+        # Replicated, but as the same type as the shards, so that one optimiser and one gradient norm accept both.
         copies = nn.Parameter(DTensor.from_local(scalar.data, mesh, [Replicate()]), requires_grad=scalar.requires_grad)
-        owner, _, last = name.rpartition(".")  # the model stands alone, or beside the head of an objective
+        owner, _, last = name.rpartition(".")  # the model alone, or with the head of an objective
         setattr(model.get_submodule(owner), last, copies)
     for module in model.modules():
         if isinstance(module, (Block, Bottleneck)):
@@ -101,7 +101,7 @@ def _sharded(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def no_sync(model: nn.Module, on: bool = True) -> Iterator[None]:
-    """Keep gradients to this process while they add up (forward and backward inside); the next backward outside averages the sum."""
+    """Accumulate gradients locally (forward and backward inside); the next backward pass outside averages the sum."""
     if not on or not dist.is_initialized():
         yield
         return
@@ -122,12 +122,12 @@ def no_sync(model: nn.Module, on: bool = True) -> Iterator[None]:
 
 
 def local_tensor(x: Tensor) -> Tensor:
-    """Return the part of a sharded or copied tensor that is here, gradient and all; a plain tensor as it is."""
+    """Return the local part of a sharded or replicated tensor, including its gradient; plain tensors are returned unchanged."""
     return x.to_local() if hasattr(x, "to_local") else x
 
 
 def distribute_like(full: Tensor, like: Tensor) -> Tensor:
-    """Return a copy of a complete tensor, laid out over the processes as `like` is. Every process must call it, with the same tensor."""
+    """Return a copy of a complete tensor with the layout of `like`. Every process must call it, with the same tensor."""
     full = full.detach().to(like.device, copy=True)
     if not hasattr(like, "to_local"):
         return full
@@ -137,5 +137,5 @@ def distribute_like(full: Tensor, like: Tensor) -> Tensor:
 
 
 def full_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return plain, complete tensors, detached, those already complete not copied. Every process must call it; each gets all."""
+    """Return plain, complete, detached tensors, without copying those already complete. Every process must call it; each gets all."""
     return {name: x.full_tensor() if hasattr(x, "full_tensor") else x for name, x in ((name, x.detach()) for name, x in tensors.items())}

@@ -1,6 +1,6 @@
-"""Which activation? No weight shows it, and the wrong one changes every number while looking plausible.
+"""Determines the activation, which weights do not reveal; the wrong one changes every number while looking plausible.
 
-Known for OpenAI's own archives, guessed for what looks like their weights; elsewhere both are tried, and who does not say which is asked.
+It is known for OpenAI's archives and guessed for similar weights. Otherwise both are tried, and the user must choose if they differ.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from contrastive.model.architecture import ModelConfig
 from contrastive.model.clip import CLIP, load_portable, unit_length
 from strictio.weights.unwrap import Weights
 
-SAME = 1e-4  # cosines that differ less are the same for every purpose
+SAME = 1e-4  # smaller differences between cosines are irrelevant
 
 
 def looks_like_openai(weights: Weights) -> bool:
-    """Tell whether weights look like OpenAI's: matrices in half precision, CLIP's vocabulary and context, no trainer's table around."""
+    """Whether weights look like OpenAI's: half-precision matrices, CLIP's vocabulary and context, no trainer state."""
     matrix, tokens = weights.tensors.get("transformer.resblocks.0.attn.in_proj_weight"), weights.tensors.get("token_embedding.weight")
     positions = weights.tensors.get("positional_embedding")
     if matrix is None or tokens is None or positions is None or weights.wrapped:
@@ -30,7 +30,7 @@ def looks_like_openai(weights: Weights) -> bool:
 
 @torch.inference_mode()
 def largest_difference(config: ModelConfig, state: Mapping[str, Tensor]) -> float:
-    """Return by how much a cosine between an image and a text of a fixed set changes with the activation, whatever `config` says of it."""
+    """Return the largest change of image-text cosines on a fixed set between the activations, ignoring the one in `config`."""
     single = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     configs = replace(config, activation="gelu"), replace(config, activation="quick_gelu")
     first, second = (_cosines(load_portable(its, single).eval()) for its in configs)

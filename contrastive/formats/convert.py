@@ -1,7 +1,7 @@
-"""Weights from elsewhere -> a checkpoint of this project: OpenAI's archives, open_clip's and Lightning's files, `CLIPModel`'s names.
+"""Converts other programs' weights to our checkpoint: OpenAI archives, open_clip and Lightning files, `CLIPModel` names.
 
-Nothing is decided silently. What shapes do not say is stated by a person (`ModelOverrides`), or known from where the file comes from, or
-guessed with a note; what can be neither known nor guessed, and changes every number, is asked for.
+Nothing is decided silently. Facts that shapes do not reveal are specified by the user (`ModelOverrides`), known from the file's origin, or
+guessed with a note. If a fact affects numbers and is neither known nor guessable, the user must specify it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from strictio.weights.overrides import ModelOverrides
 from strictio.weights.unwrap import Weights
 from strictio.weights.weight_names import from_hugging_face, without_text_prefix
 
-SIGLIP = "vision_model.head.probe"  # the weight by which a SigLIP under Hugging Face's names is known; it is not built here
+SIGLIP = "vision_model.head.probe"  # identifies a SigLIP with Hugging Face's names, which is not supported here
 MAX_MERGES_BYTES = 16 * 2**20
 FOREIGN_VOCABULARY = "the folder's vocabulary does not follow from its merges, as CLIP's does"
-UNSUPPORTED = {  # beginning of a name -> why the weights need open_clip's own classes
+UNSUPPORTED = {  # name prefix -> why the weights need open_clip's classes
     "visual.trunk.": "its image tower is one of timm's",
     "visual.head.": "its image tower has a head of its own",
     "visual.attn_pool.": "its image tower pools by attention",
@@ -47,9 +47,9 @@ OPENAI = (
 
 
 def convert(weights: Weights, contents: Contents, overrides: ModelOverrides) -> Checkpoint:
-    """Return a whole checkpoint around foreign weights. Its notes say everything guessed, stated, renamed, left out and foreign.
+    """Build a checkpoint from foreign weights. Its notes list everything guessed, specified, renamed, left out or unknown.
 
-    `weights`: as `strictio.weights.unwrap.unwrap` gives them of `contents`. Untrusted. Raises `DataError` if the weights are not a CLIP
+    `weights`: the result of `strictio.weights.unwrap.unwrap` for `contents`. Untrusted. Raises `DataError` if the weights are not a CLIP
     model, incomplete or contradictory; or if activation, heads or tokenizer can be neither known nor guessed.
     """
     try:
@@ -81,7 +81,7 @@ def _build_checkpoint(weights: Weights, contents: Contents, overrides: ModelOver
 
 
 def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str, list[str]]:
-    """Return weights under OpenAI's names, their family, and what was renamed; `DataError` where only open_clip or transformers have it."""
+    """Return weights with OpenAI's names, their family, and what was renamed; `DataError` if only open_clip or transformers support them."""
     for name in tensors:
         if start := next((start for start in UNSUPPORTED if name.startswith(start)), None):
             why = f"{UNSUPPORTED[start]} ({name[:80]!r})"
@@ -140,7 +140,7 @@ def _tokenizer(config: ModelConfig, overrides: ModelOverrides, questions: dict[s
 
 
 def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
-    """Return the tokenizer in a file: a list of merges (``merges.txt``, plain or gzip), transformers' ``tokenizer.json``, our checkpoint.
+    """Read a tokenizer from a list of merges (``merges.txt``, plain or gzip), transformers' ``tokenizer.json``, or our checkpoint.
 
     Raises `DataError` if it cannot be read, or does not fit.
     """
@@ -166,7 +166,7 @@ def read_tokenizer(path: Path, vocab_size: int, context: int) -> Tokenizer:
 
 
 def _serialized(content: Mapping[str, Any], context: int) -> Tokenizer:
-    """Return the tokenizer in transformers' ``tokenizer.json``; `DataError` if it is not of CLIP's kind."""
+    """Read the tokenizer in transformers' ``tokenizer.json``; `DataError` if it is not CLIP-like."""
     try:
         model = content["model"]
         pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model["merges"]]

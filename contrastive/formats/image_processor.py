@@ -1,6 +1,6 @@
-"""How transformers' image processor of a folder prepares images, in the facts of `ModelOverrides`.
+"""Translates a folder's transformers image processor to the fields of `ModelOverrides`.
 
-What is prepared otherwise than `contrastive.model.preprocess` can is refused: another size, or other steps, would be other numbers.
+Processing that `contrastive.model.preprocess` cannot reproduce is refused, because another size or other steps would change numbers.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _STEPS = ("do_resize", "do_rescale", "do_normalize")
 
 
 def read_processor(folder: Path, side: int) -> dict[str, Any]:
-    """Return how images are prepared for a model that takes squares of `side` pixels; nothing if no file of the folder speaks of it.
+    """Return how images are prepared for a model with an input of `side` pixels; empty if no file in the folder specifies it.
 
-    Where two files do, the newer one counts, as in transformers. Raises `DataError` if images come out in another size or shape, or if a
-    step is left out.
+    If two files do, the newer format takes precedence, as in transformers. Raises `DataError` if images would have another size or shape,
+    or if a step is disabled.
     """
     newer, older = (folder / name for name in FILES)
     content = read_json(newer).get("image_processor") if newer.is_file() else None
@@ -43,7 +43,7 @@ def read_processor(folder: Path, side: int) -> dict[str, Any]:
 
 
 def _resize_mode(content: Mapping[str, Any], side: int) -> str:
-    """Return whether the short side is resized, or both are; raises `DataError` unless that gives squares of `side` pixels."""
+    """Return whether the short side or both sides are resized; raises `DataError` unless the result is a square of `side` pixels."""
     cropped = content.get("do_center_crop", True)
     resized = _edges(content.get("size", side))
     cut = _edges(content.get("crop_size", side)) if cropped else resized
@@ -62,7 +62,7 @@ def _resize_mode(content: Mapping[str, Any], side: int) -> str:
 
 
 def _edges(stated: Any) -> dict[str, int]:
-    """Return the sides that are stated, by their names; a number alone is the short side's."""
+    """Return the specified sides by name; a single number is the short side."""
     return (
         {edge: value for edge, value in stated.items() if value is not None} if isinstance(stated, Mapping) else {"shortest_edge": stated}
     )

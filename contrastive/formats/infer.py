@@ -1,6 +1,6 @@
-"""The architecture of CLIP weights from their names and shapes, and a sentence for each thing that shapes do not say.
+"""Infers the architecture of CLIP weights from names and shapes, with a sentence for everything that shapes do not determine.
 
-Source of the rules: openai/CLIP and open_clip build their models from a state dict so; head width is a convention there, no fact.
+Source of the rules: openai/CLIP and open_clip build models from a state dict in this way; there, head width is only a convention.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _BLOCK = re.compile(r"(?P<place>(visual\.)?transformer\.resblocks|visual\.layer[
 
 
 def infer(state: Mapping[str, Tensor], overrides: ModelOverrides, activation: str) -> tuple[ModelConfig, tuple[str, ...]]:
-    """Return the architecture of weights under OpenAI's names, from their shapes alone, and a sentence for each fact that was guessed.
+    """Return the architecture of weights with OpenAI's names, from their shapes alone, and a sentence for each guess.
 
-    `overrides`: facts of which a person is sure; `activation` is never guessed here. Raises `DataError` if names are missing, a position
+    `overrides`: facts specified by the user; `activation` is never guessed here. Raises `DataError` if names are missing, a position
     table is not a square grid, blocks are not numbered from 0, or sizes contradict each other.
     """
     vit = "visual.layer1.0.conv1.weight" not in state
@@ -48,7 +48,7 @@ def infer(state: Mapping[str, Tensor], overrides: ModelOverrides, activation: st
 
 
 def described(config: ModelConfig) -> str:
-    """Return the architecture in words, with its usual name where it has one.
+    """Describe the architecture, with its usual name if it has one.
 
     Examples
     --------
@@ -113,8 +113,8 @@ def _vit(state: Mapping[str, Tensor], overrides: ModelOverrides, guesses: list[s
 
 
 def _mlp(state: Mapping[str, Tensor], name: str, width: int) -> dict[str, int]:
-    """Return how wide the MLPs are inside, where it is not four times `width` (open_clip's g and bigG)."""
-    inner = _shape(state, name, 2)[0] if name in state else 4 * width  # a missing weight is named when all are compared
+    """Return the inner width of the MLPs if it is not four times `width` (as in open_clip's g and bigG)."""
+    inner = _shape(state, name, 2)[0] if name in state else 4 * width  # a missing weight is reported when all are compared
     return {} if inner == 4 * width else {"mlp_width": inner}
 
 
@@ -148,7 +148,7 @@ def _grid(state: Mapping[str, Tensor], name: str) -> int:
 
 
 def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    """Return how many blocks there are, numbered from 0 without gap."""
+    """Return the number of blocks, which must be numbered from 0 without gaps."""
     numbers = {int(match["number"]) for name in state if (match := _BLOCK.match(name)) and match["place"] == prefix}
     if not numbers:
         raise DataError("the weights are incomplete", why=f"there is no {prefix}.0", fix=INCOMPLETE)

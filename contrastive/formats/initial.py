@@ -1,7 +1,7 @@
-"""A model to go on from, or to learn from, whoever wrote it: our own checkpoint, another program's file of weights, a folder.
+"""Reads an initial or teacher model: our own checkpoint, another program's weight file, or a folder.
 
-Nothing in a file or folder is run. What weights do not show is read from the folder's own configuration, or stated under ``model.stated``,
-or guessed with a note, or asked for: `contrastive.formats.convert` has the rules.
+No code from a file or folder is run. Facts that weights do not reveal are read from the folder's configuration or ``model.stated``,
+guessed with a note, or required from the user; `contrastive.formats.convert` has the rules.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from strictio.weights.unwrap import unwrap
 
 HUGGING_FACE, OPEN_CLIP = "config.json", "open_clip_config.json"
 FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
-"""Of weights in a folder, in order of preference."""
-TOKENIZERS = ("merges.txt", "tokenizer.json")  # the second alone is written by transformers 5
+"""Weight files in a folder, in order of preference."""
+TOKENIZERS = ("merges.txt", "tokenizer.json")  # transformers 5 writes only the second
 
 
 def read_model(name: str, overrides: Mapping[str, str] | None = None) -> Checkpoint:
-    """Return the model that a path names: a ``ckpt.pt``, another program's file of weights, a folder of transformers' or open_clip's.
+    """Read a model: a ``ckpt.pt``, another program's weight file, or a transformers or open_clip folder.
 
-    `overrides`: facts that it does not say, by the names of `ModelOverrides`. Raises `DataError` if it cannot be read, is not a CLIP model,
-    or does not show what must be known; `UnsafeError` if it asks for code or could exhaust the machine; `UsageError` if `overrides` has an
-    unknown name, or states what the checkpoint says itself.
+    `overrides`: missing facts, by the names of `ModelOverrides`. Raises `DataError` if the model cannot be read, is not a CLIP model,
+    or lacks necessary facts; `UnsafeError` if it requires code or could exhaust the machine; `UsageError` if `overrides` has an
+    unknown name, or a fact that the checkpoint itself specifies.
     """
     path = Path(name)
     try:
@@ -50,7 +50,7 @@ def read_model(name: str, overrides: Mapping[str, str] | None = None) -> Checkpo
 
 
 def in_settings(text: str) -> str:
-    """Return advice in the words of a run's configuration: what the readers say is said in the audit's flags.
+    """Translate advice from the audit's flags to the trainer's settings.
 
     >>> in_settings("state it, for example --model-args 'activation=gelu tokenizer=merges.txt'")
     'state it, for example model.stated.activation=gelu model.stated.tokenizer=merges.txt'
@@ -72,7 +72,7 @@ ADVICE: dict[str, str | Callable[[re.Match[str]], str]] = {
     r"name the architecture if open_clip has it, --model open_clip:ARCH,FILE": _TRAINABLE,
     r"--model open_clip:ARCH,FILE, with the architecture's name in open_clip": _TRAINABLE,
 }
-"""How the audit's flags are written in advice -> what stands for them here."""
+"""The audit's flags in advice -> the trainer's settings."""
 
 
 def _file(path: Path, facts: ModelOverrides, kind: str = "", configured: frozenset[str] = frozenset()) -> Checkpoint:
@@ -88,7 +88,7 @@ def _file(path: Path, facts: ModelOverrides, kind: str = "", configured: frozens
 
 
 def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
-    """Read a folder: what its configuration says counts as stated, unless a person stated it."""
+    """Read a folder; the user's overrides take precedence over its configuration."""
     readers = {HUGGING_FACE: (_hugging_face, "Hugging Face folder"), OPEN_CLIP: (_open_clip, "open_clip folder")}
     if tensors.is_export(folder):
         return tensors.read(folder)
@@ -111,7 +111,7 @@ def _folder(folder: Path, facts: ModelOverrides) -> Checkpoint:
 
 
 def _hugging_face(folder: Path) -> dict[str, Any]:
-    """Return the facts in a `CLIPModel`'s folder. What an old file leaves out is what transformers fills in."""
+    """Return the facts in a `CLIPModel` folder, with transformers' defaults for old files."""
     from transformers import CLIPConfig
 
     content = read_json(folder / HUGGING_FACE)
@@ -131,7 +131,7 @@ def _hugging_face(folder: Path) -> dict[str, Any]:
 
 
 def _open_clip(folder: Path) -> dict[str, Any]:
-    """Return the facts in a folder that open_clip's factory reads."""
+    """Return the facts in a folder for open_clip's factory."""
     content = read_json(folder / OPEN_CLIP)
     model, pixels = content["model_cfg"], content.get("preprocess_cfg", {})
     image, text = model["vision_cfg"], model["text_cfg"]

@@ -1,8 +1,8 @@
-"""What two towers can be taught with: their own comparison, a teacher's opinion, captions word by word, captions as bags of words.
+"""Training objectives: contrastive losses, distillation from a teacher, captioning, and bag-of-words prediction.
 
 Every objective is a module ``objective(model, images_nchw, ids_nl, kept_nk=None) -> loss``: a scalar, the mean over the pairs. Its
-parameters are those of its own head; the towers are the model's. There are two sorts, and `contrastive.training.step` has a line for
-each: a `PerPair` loss is a sum over pairs; a `Contrast` needs the features of all pairs of all processes (`Contrast.share`).
+parameters are those of its head; the towers belong to the model. `contrastive.training.step` handles two kinds separately:
+a `PerPair` loss is a sum over pairs; a `Contrast` needs the features of all pairs of all processes (`Contrast.share`).
 `contrastive.loss.dense` has the contrastive losses themselves, `contrastive.loss.tiled` their tiled form.
 """
 

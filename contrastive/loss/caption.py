@@ -1,4 +1,4 @@
-"""Image captioning: a small decoder says the caption word by word, given the image's feature. The baseline in the manner of VirTex.
+"""Image captioning, the VirTex-like baseline: a small decoder generates the caption word by word from the image's feature.
 
 Source: Desai and Johnson 2021, https://arxiv.org/abs/2006.06666; compared with contrastive training in Radford et al. 2021, figure 2.
 """
@@ -21,10 +21,10 @@ class Caption(PerPair):
     """Negative log-likelihood of a caption given its image: about (words + 1) * ln(vocabulary) for an untrained head.
 
     The image's feature (`CLIP.encode_image`, not normalised) becomes the first tokens (`prefix`) of a causal transformer as wide as the
-    text tower; a prefix instead of VirTex's cross-attention, so that it serves every image tower and all that is known of the image passes
-    through the feature that is compared afterwards. The text tower is not used. The output layer is the token embedding.
-    `both_directions`: a second decoder with the same embeddings says the words in reverse order, as in VirTex; the loss is the mean of the
-    two. `generator`: source of the weights. None: torch's global one.
+    text tower; a prefix instead of VirTex's cross-attention, so that it works with any image tower and all information on the image
+    passes through the feature that is compared afterwards. The text tower is not used. The output layer is the token embedding.
+    `both_directions`: a second decoder with the same embeddings generates the words in reverse order, as in VirTex; the loss is the mean of
+    the two. `generator`: source of the weights. None: torch's global one.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Caption(PerPair):
     def _reset(self, text: TextConfig, generator: torch.Generator | None) -> None:
         self.read.weight.normal_(0, self.read.in_features**-0.5, generator=generator)
         self.read.bias.zero_()
-        # The embedding is the output layer too: with this spread the first guess is nearly even over the vocabulary.
+        # The embedding is also the output layer: with this spread, the initial prediction is nearly uniform over the vocabulary.
         self.token_embedding.weight.normal_(0, 0.02, generator=generator)
         self.positional_embedding.normal_(0, 0.01, generator=generator)
         for decoder in self.decoders:
@@ -77,7 +77,7 @@ class Caption(PerPair):
         return -(nats_nl * (place_l <= end_positions(ids_nl, self.eot)[:, None])).sum(dim=1)
 
     def logits(self, image_nd: Tensor, ids_nl: Tensor, decoder: nn.Module | None = None) -> Tensor:
-        """Return float[n, l - 1, v]: at place i what is expected at place i + 1, having seen the image and places 0 to i."""
+        """Return float[n, l - 1, v]: position i predicts position i + 1 from the image and positions 0 to i."""
         prefix_npd = self.read(image_nd).reshape(len(image_nd), self.prefix, -1)
         x_nld = torch.cat([prefix_npd, self.token_embedding(ids_nl[:, :-1])], dim=1)
         x_nld = x_nld + self.positional_embedding[: x_nld.shape[1]]

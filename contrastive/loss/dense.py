@@ -1,7 +1,7 @@
-"""Contrastive losses of one batch, dense: what an image says of its own caption against all others.
+"""Dense contrastive losses of one batch: each image compared with its own caption and all others.
 
 Symbols: n pairs, d dimensions; ``image_nd`` and ``text_nd`` have rows of length 1 (`contrastive.model.clip.CLIP` gives them), pair i in
-row i of both. Logits and losses are fp32 whatever the features are: in bfloat16 a logit at scale 100 is off by 0.1.
+row i of both. Logits and losses are always fp32: in bfloat16, a logit at scale 100 is off by 0.1.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from torch.nn import functional
 
 from contrastive.model.clip import at_least_float32
 
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]  # of images, texts, scale, bias: the mean over the pairs
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]  # (images, texts, scale, bias) -> mean over the pairs
 
 
 def info_nce(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Symmetric cross-entropy: each image chooses among the batch's captions, each caption among its images.
+    """Symmetric cross-entropy: each image is classified among the batch's captions, and each caption among its images.
 
     In nats; about ln n for an untrained model, 0 at best. `scale` (one element) multiplies the cosines: the inverse temperature. `bias` has
-    no effect: a softmax does not change when a constant is added to all its logits.
+    no effect, because a softmax is invariant to a constant added to all logits.
 
     References
     ----------
@@ -35,11 +35,11 @@ def info_nce(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | No
 
 
 def sigmoid(image_nd: Tensor, text_nd: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Every image-caption combination is a yes-or-no question of its own.
+    """Binary classification of every image-caption combination.
 
     In nats: the sum over the n captions, averaged over the images. `scale`, `bias`: logits are ``scale * cosine + bias``, one element each;
-    training starts well at 10 and -10. Raises `ValueError` if `bias` is None: without one the n - 1 wrong captions of an image drown the
-    right one at the start.
+    good initial values are 10 and -10. Raises `ValueError` if `bias` is None, because without it the n - 1 wrong captions of an image
+    outweigh the right one at the start.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Distillation: the student's matrix of a batch is to look like the teacher's, besides having its diagonal right.
+"""Distillation: the student's similarity matrix for a batch should match the teacher's, in addition to the usual loss.
 
 Source: the affinity term of Vasu et al. 2024 (MobileCLIP), https://arxiv.org/abs/2311.17049; softening after Hinton et al. 2015,
 https://arxiv.org/abs/1503.02531
@@ -24,13 +24,13 @@ from strictio.errors import UsageError
 
 
 class Distillation(Contrast):
-    """``(1 - weight)`` of the loss of the model's own score rule, ``weight`` of the divergence from a teacher.
+    """``(1 - weight)`` times the loss of the model's score rule, plus ``weight`` times the divergence from a teacher.
 
-    Both rows and columns of the matrix of logits become probabilities, softened by the temperature; the divergence is the mean over both,
-    times the temperature's square, so that its gradient keeps its size. `forward` compares the pairs handed in, `share` those of all
-    processes. The teacher is never trained and not part of ``state_dict``. Its vocabulary may differ from the student's (`tokenizer`): the
-    ids are read back into words. Its preprocessing may not, because it is shown the student's batch. Raises `UsageError` if it was shown
-    other pixels, or a number is out of range.
+    Rows and columns of the logit matrix become probabilities, softened by the temperature. The divergence is the mean over both,
+    times the squared temperature, so that its gradient keeps its scale. `forward` compares the given pairs, `share` those of all
+    processes. The teacher is never trained and not part of ``state_dict``. Its vocabulary may differ from the student's (`tokenizer`):
+    ids are decoded and encoded again. Its preprocessing must be the same, because it gets the student's batch. Raises `UsageError` if
+    the preprocessing differs, or a number is out of range.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Distillation(Contrast):
         self.weight, self.temperature = weight, temperature
         same = teacher.tokenizer.sha256 == tokenizer.sha256
         self._reader = None if same else (tokenizer, teacher.tokenizer)
-        # In a tuple, out of torch's sight: a teacher is neither a parameter of the run nor put into train mode with it.
+        # In a tuple, so that torch does not register it: a teacher has no trainable parameters and stays in eval mode.
         self._teacher = (teacher.model.eval().requires_grad_(False),)
 
     def forward(self, model: CLIP, images_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> Tensor:
-        """Return the dense loss over the pairs that are given: the mean over them, in nats. The teacher sees all patches."""
+        """Return the dense loss, the mean over the given pairs, in nats. The teacher sees all patches."""
         image_nd, text_nd, scale = model(images_nchw, ids_nl, kept_nk)
         usual = LOSSES[model.config.score_rule](image_nd, text_nd, scale, model.logit_bias)
         teacher = self.opinion([(images_nchw, ids_nl)])
@@ -70,19 +70,19 @@ class Distillation(Contrast):
 
     @torch.no_grad()
     def opinion(self, parts: Sequence[tuple[Tensor, ...]]) -> tiled.Teacher:
-        """Return the teacher's features of a batch's parts, and its scale."""
+        """Return the teacher's features for the parts of a batch, and its scale."""
         teacher = self._teacher[0].to(parts[0][0].device)
         features = [teacher(images_nchw, self.teacher_ids(ids_nl))[:2] for images_nchw, ids_nl, *_ in parts]
         image_nd, text_nd = (torch.cat(column) for column in zip(*features, strict=True))
         return tiled.Teacher(image_nd, text_nd, teacher.logit_scale.exp())
 
     def aside(self, tokens: int) -> float:
-        """Return the operations of the teacher's forward pass over one pair, whose text has so many tokens."""
+        """Return the operations of the teacher's forward pass for one pair with a text of `tokens` tokens."""
         config = self._teacher[0].config
         return image_cost(config).forward + text_cost(config, tokens if self._reader is None else None).forward
 
     def teacher_ids(self, ids_nl: Tensor) -> Tensor:
-        """Return the same texts in the teacher's vocabulary."""
+        """Convert texts to the teacher's vocabulary."""
         if self._reader is None:
             return ids_nl
         student, teacher = self._reader
@@ -93,7 +93,7 @@ def divergence(logits_nn: Tensor, teacher_nn: Tensor, temperature: float = 1.0) 
     """Return the mean Kullback-Leibler divergence of the student's rows and columns from the teacher's, times the squared temperature.
 
     In nats; 0 if both say the same. `logits_nn`, `teacher_nn`: scaled similarities, images by texts. `temperature`: above 0; above 1 it
-    lets the smaller similarities speak.
+    gives smaller similarities more weight.
 
     Examples
     --------

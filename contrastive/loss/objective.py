@@ -1,4 +1,4 @@
-"""Objectives by name, the contrastive losses among them; and a model and its objective as one module."""
+"""Objectives by name, including the contrastive losses, and a module that combines a model and its objective."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from contrastive.model.architecture import ModelConfig
 from contrastive.model.clip import CLIP
 from strictio.errors import UsageError, nearest
 
-Share = Callable[[Tensor, Tensor], Tensor]  # of this process's images and texts; its mean over the processes is the loss of all pairs
+Share = Callable[[Tensor, Tensor], Tensor]  # this process's images and texts -> loss; its mean over processes is the loss over all pairs
 
 
 class Contrast(nn.Module):
-    """The loss of the model's own score rule; no head, no parameters."""
+    """The loss of the model's score rule, without a head or parameters."""
 
     def forward(self, model: CLIP, images_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> Tensor:
-        """Return the dense loss over the pairs that are given: the mean over them, in nats."""
+        """Return the dense loss, the mean over the given pairs, in nats."""
         image_nd, text_nd, scale = model(images_nchw, ids_nl, kept_nk)
         return LOSSES[model.config.score_rule](image_nd, text_nd, scale, model.logit_bias)
 
     def share(self, model: CLIP, parts: Sequence[tuple[Tensor, ...]], tile: int | None = None) -> Share:
-        """Return the loss over the pairs of all processes, as a function of the features of this one's, whose batch `parts` are."""
+        """Return the loss over the pairs of all processes, as a function of this process's features; `parts` make up its batch."""
         loss = tiled.LOSSES[model.config.score_rule]
         return lambda image_nd, text_nd: loss(image_nd, text_nd, model.logit_scale, model.logit_bias, tile)
 
 
 Objective = Contrast | PerPair
-"""``objective(model, images_nchw, ids_nl, kept_nk=None)``: the loss, a scalar, the mean over the pairs that are given."""
+"""``objective(model, images_nchw, ids_nl, kept_nk=None)``: the loss, a scalar, the mean over the given pairs."""
 
 
 class Together(nn.Module):
-    """A model and an objective with parameters of its own: to be called, wrapped and given to the optimiser as a whole."""
+    """A model and an objective with parameters, to be called, wrapped and optimised as a whole."""
 
     def __init__(self, model: CLIP, objective: Objective) -> None:
         super().__init__()
@@ -62,9 +62,9 @@ MAKERS: dict[str, Callable[[ModelConfig, torch.Generator | None], Objective]] = 
 
 
 def make_objective(kind: str, config: ModelConfig, generator: torch.Generator | None = None) -> Objective:
-    """Return the objective that ``loss.kind`` calls `kind` for a model of this architecture. `Distillation` is made directly.
+    """Create the objective for a ``loss.kind`` and a model architecture. `Distillation` is created directly.
 
-    Raises `UsageError` if it is unknown; the nearest names are given.
+    Raises `UsageError` with the closest names if it is unknown.
 
     Examples
     --------

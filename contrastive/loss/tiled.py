@@ -1,11 +1,11 @@
-"""The losses of `contrastive.loss.dense` over the batch of all processes, a tile of rows at a time: memory of tile x batch, not batch^2.
+"""The losses of `contrastive.loss.dense` over the batch of all processes, one tile of rows at a time: memory tile x batch, not batch^2.
 
-The logits of a tile are computed, reduced and dropped; the backward pass computes them again. One path for one and for many processes,
-without a setting: each process returns its share of the loss, and the mean of the shares is the loss of the whole batch. Feature
-gradients are such that averaging the parameters' gradients over the processes, as DDP and FSDP2 do, gives that loss's exact gradient. The
+The logits of a tile are computed, reduced and dropped; the backward pass computes them again. The same code serves one or many
+processes: each returns its share of the loss, and the mean of the shares is the loss of the whole batch. Feature
+gradients are scaled so that averaging the parameters' gradients over the processes, as DDP and FSDP2 do, gives its exact gradient. The
 gradients of the logit scale and bias are averaged here, because GradCache computes them outside any wrapper.
 
-Symbols: n pairs of this process, m of all, t rows of a tile, d dimensions. ``log_scale`` is the logarithm of what multiplies the cosines.
+Symbols: n pairs of this process, m of all, t rows of a tile, d dimensions. ``log_scale`` is the logarithm of the factor of the cosines.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from torch.nn import functional
 from contrastive.distributed import all_max, all_mean, all_sum, gather_rows, local_tensor, rank, require_even, scatter_sum, world_size
 from strictio.errors import VlmAuditError
 
-TILE_ELEMENTS = {"cpu": 2**22, "cuda": 2**26}  # of float32: 16 MiB (less leaves threads waiting for each other), 256 MiB
-SMALLEST_TILE = 64  # rows: fewer make the matrix products slow
+TILE_ELEMENTS = {"cpu": 2**22, "cuda": 2**26}  # float32 elements: 16 MiB (with less, threads wait for each other), 256 MiB
+SMALLEST_TILE = 64  # rows: with fewer, the matrix products are slow
 
 
 def info_nce(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias: Tensor | None = None, tile: int | None = None) -> Tensor:
     """Symmetric cross-entropy over the pairs of all processes, in nats, in at least float32 (autocast is off inside).
 
-    Its mean over the processes (`distributed.all_mean`) is the loss. `image_nd`, `text_nd`: this process's pairs, row i of both is one.
-    `logit_scale`: the logarithm of the inverse temperature, one element: the model's parameter itself. `logit_bias`: has no effect: a
-    softmax does not change when a constant is added to all its logits. `tile`: rows whose logits are held at a time; changes memory and
-    time, never the result beyond rounding. Raises `VlmAuditError` if image and text differ in shape, or the processes in their rows.
+    Its mean over the processes (`distributed.all_mean`) is the loss. `image_nd`, `text_nd`: this process's pairs; row i of both is a pair.
+    `logit_scale`: the logarithm of the inverse temperature, one element, the model's parameter itself. `logit_bias`: no effect, because a
+    softmax is invariant to a constant added to all logits. `tile`: rows whose logits are in memory at a time; affects memory and
+    time, but not the result beyond rounding. Raises `VlmAuditError` if image and text differ in shape, or the processes in their rows.
 
     References
     ----------
@@ -42,9 +42,9 @@ def info_nce(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias:
 
 
 def sigmoid(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias: Tensor | None = None, tile: int | None = None) -> Tensor:
-    """Every image-caption combination of all processes is a yes-or-no question of its own.
+    """Binary classification of every image-caption combination of all processes.
 
-    All else is as for `info_nce`, but `logit_bias` (one element; without one `VlmAuditError` is raised) is added to every logit.
+    Everything else is as for `info_nce`, but `logit_bias` (one element; without one `VlmAuditError` is raised) is added to every logit.
 
     References
     ----------
@@ -61,15 +61,15 @@ LOSSES = {"softmax": info_nce, "sigmoid": sigmoid}  # by the names of `contrasti
 
 
 def _applied(function: type[torch.autograd.Function], *arguments: Any) -> Tensor:
-    apply: Callable[..., Tensor] = function.apply  # some versions of torch give its parameters types
+    apply: Callable[..., Tensor] = function.apply  # some versions of torch annotate its parameters
     return apply(*arguments)
 
 
 class Teacher(NamedTuple):
-    """What another model says of this process's pairs."""
+    """Another model's features for this process's pairs."""
 
     image_nd: Tensor
-    text_nd: Tensor  # rows of length 1; as many dimensions as the teacher has
+    text_nd: Tensor  # unit rows; the teacher's number of dimensions
     scale: Tensor  # multiplies its cosines (not a logarithm)
 
 
@@ -78,8 +78,8 @@ def divergence(
 ) -> Tensor:
     """Mean Kullback-Leibler divergence of rows and columns of the matrix of all processes' pairs from a teacher's, times temperature^2.
 
-    Parameters, result and errors are those of `info_nce`; the teacher has no gradient. Both sides' logits are divided by `temperature`.
-    `contrastive.loss.distillation.divergence` is the dense form. A teacher who is sure of the pairs makes it `info_nce`.
+    Parameters, result and errors are as for `info_nce`; the teacher has no gradient. Both sides' logits are divided by `temperature`.
+    `contrastive.loss.distillation.divergence` is the dense form. With a teacher that is certain of the pairs, it equals `info_nce`.
     """
     image_nd, text_nd, log_scale = _prepared(image_nd, text_nd, logit_scale)
     their_image, their_text, _ = _prepared(teacher.image_nd, teacher.text_nd, logit_scale)
@@ -130,7 +130,7 @@ class _Sigmoid(torch.autograd.Function):
         def slope(logits_tm: Tensor, rows: slice) -> Tensor:
             logits_tm.add_(bias)
             positive_t = _own_pairs(logits_tm, features[0], rows)
-            # sigmoid(u) - 1 is -sigmoid(-u), which keeps its digits when a pair is almost learnt.
+            # sigmoid(u) - 1 is -sigmoid(-u), which keeps its precision for pairs that are almost learnt.
             positive_t.neg_()
             logits_tm.sigmoid_()
             positive_t.neg_()
@@ -162,13 +162,13 @@ class _Divergence(torch.autograd.Function):
         def slope(logits_tm: Tensor, rows: slice) -> Tensor:
             return student.probabilities(logits_tm, rows).sub_(ctx.other.probabilities(ctx.other.logits(rows), rows))
 
-        # Logits are divided by the temperature: of its square one factor is left.
+        # Logits are divided by the temperature, so one factor of its square remains.
         worth = grad * ctx.temperature**2 / (2 * len(student.row_n))
         return (*_gradients(student[:3], ctx.tile, slope, worth, ctx.needs_input_grad[1])[:3], None, None, None)
 
 
 class _Side(NamedTuple):
-    """Student or teacher: what its logits are made of, and the log-sum-exp of their rows and columns."""
+    """Student or teacher: the inputs of its logits, and the log-sum-exp of their rows and columns."""
 
     image_nd: Tensor
     texts_md: Tensor
@@ -184,12 +184,12 @@ class _Side(NamedTuple):
         return (self.image_nd[rows] * self.scale) @ self.texts_md.T
 
     def probabilities(self, logits_tm: Tensor, rows: slice) -> Tensor:
-        """Return each logit's probability in its row plus that in its column; `logits_tm` is used up."""
+        """Return the sum of each logit's probabilities in its row and its column; overwrites `logits_tm`."""
         return torch.exp_(logits_tm - self.row_n[rows, None]).add_(logits_tm.sub_(self.column_m).exp_())
 
 
 def _summed(image_nd: Tensor, text_nd: Tensor, scale: Tensor, tile: int) -> tuple[_Side, Tensor]:
-    """Return the side that these features make, and the logit of every pair of this process."""
+    """Return the side for these features, and the logit of every pair of this process."""
     texts_md = gather_rows(text_nd)
     row_n, positive_n = image_nd.new_empty(len(image_nd)), image_nd.new_empty(len(image_nd))
     column_m = image_nd.new_full((len(texts_md),), -torch.inf)
@@ -202,22 +202,22 @@ def _summed(image_nd: Tensor, text_nd: Tensor, scale: Tensor, tile: int) -> tupl
 
 
 def _over_processes(column_m: Tensor) -> Tensor:
-    """Return the log of the sum over the processes of exp(column), for columns too large or too small for exp."""
+    """Return the log-sum-exp over the processes, stable for values that overflow or underflow exp."""
     largest_m = all_max(column_m)
     return largest_m + all_sum((column_m - largest_m).exp()).log()
 
 
 def _own_pairs(logits_tm: Tensor, image_nd: Tensor, rows: slice) -> Tensor:
-    """Return a view of what belongs to an image and its own text."""
+    """Return a view of the elements for an image and its own text."""
     return logits_tm.diagonal(rank() * len(image_nd) + rows.start)[: len(logits_tm)]
 
 
 def _gradients(
     features: Sequence[Tensor], tile: int, slope: Callable[[Tensor, slice], Tensor], grad: Tensor, for_text: bool
 ) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
-    """Return the gradients of image, text, log scale and bias: a tile's logits again, the loss's slope at each, and the sums of those.
+    """Return the gradients of image, text, log scale and bias: recompute each tile's logits and sum up the loss's derivatives.
 
-    `features`: of images, of texts, and the scale. `grad` is what a slope of 1 is worth; the same on all processes.
+    `features`: of images, of texts, and the scale. `grad`: the incoming gradient, the same on all processes.
     """
     image_nd, texts_md, scale = features
     with torch.autocast(image_nd.device.type, enabled=False):
@@ -232,7 +232,7 @@ def _gradients(
                 of_texts_md.addmm_(slope_tm.T, scaled_td)
             offset += slope_tm.sum()
         of_image_nd.mul_(scale * grad)
-        # The logits are linear in the scale, so that the sum of slope x logit is the product of the images with their own gradient.
+        # The logits are linear in the scale, so the sum of derivative x logit is the product of the images with their gradient.
         log_scale, bias = all_mean(torch.stack([(image_nd * of_image_nd).sum(), offset * grad])).unbind()
         return of_image_nd, None if of_texts_md is None else scatter_sum(of_texts_md).mul_(grad), log_scale, bias
 

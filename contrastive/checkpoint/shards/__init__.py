@@ -1,6 +1,6 @@
-"""The state of a run in pieces: tensors that are sharded over processes, and a table of facts, to a folder and back.
+"""Sharded checkpoints: tensors sharded over processes, and metadata, stored in a folder.
 
-`write` makes a folder and `open_shards` reads what it says; `read_into` fills tensors from it, `assemble` returns a whole `Checkpoint`.
+`write` creates a folder and `open_shards` reads its metadata; `read_into` fills tensors from it, `assemble` returns a `Checkpoint`.
 """
 
 from contrastive.checkpoint.shards.assemble import assemble, newest

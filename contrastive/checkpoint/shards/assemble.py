@@ -1,6 +1,6 @@
-"""A folder of shards -> the checkpoint that one file would have been.
+"""Assemble a folder of shards into the checkpoint that a single file would hold.
 
-The names in the folder are those of a ``ckpt.pt`` behind the table they stand in there: ``state_dict/visual.proj``, ``ema/visual.proj``,
+Names in the folder are those of a ``ckpt.pt``, prefixed with their table: ``state_dict/visual.proj``, ``ema/visual.proj``,
 ``head/word.weight``, ``optimizer/visual.proj/exp_avg``.
 """
 
@@ -20,7 +20,7 @@ from strictio.weights.torch_file import Archive
 
 
 def newest(folder: Path) -> Path:
-    """Return the folder of shards that a person means: this one, or the newest in it (an output folder will do). Raises `DataError`."""
+    """Return this folder if it holds shards, else the newest such folder in it (for example in an output folder). Raises `DataError`."""
     if (folder / MANIFEST).exists() or (folder / ".metadata").exists():
         return folder
     complete = [*folders(folder), *folders(folder / FOLDER)]
@@ -31,7 +31,7 @@ def newest(folder: Path) -> Path:
 
 
 def assemble(folder: Path) -> Checkpoint:
-    """Return the checkpoint that a folder of shards is the pieces of. One process may call it alone; raises as `open_shards` does."""
+    """Return the checkpoint in a folder of shards. A single process may call it; raises like `open_shards`."""
     shards = open_shards(folder)
     check_hashes(shards, alone=True)
     tensors = {name: torch.empty_like(like, device="cpu") for name, like in shards.layout.items()}
@@ -47,7 +47,7 @@ def assemble(folder: Path) -> Checkpoint:
 
 
 def _content(shards: Shards, tables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a ``ckpt.pt`` would hold."""
+    """Return the content of the equivalent ``ckpt.pt``."""
     content = {name: value for name, value in shards.content.items() if name != "head"}
     content |= {name: as_portable(tables[name]) for name in ("state_dict", "ema") if name in tables}
     content["training"] = {**shards.table("training"), "optimizer": tables.get("optimizer", {})}

@@ -1,14 +1,14 @@
-"""A checkpoint in pieces, one a process: a folder by ``torch.distributed.checkpoint`` (DCP), complete or absent, read without any pickle.
+"""A sharded checkpoint, one shard per process: a ``torch.distributed.checkpoint`` (DCP) folder, complete or absent, read without pickle.
 
 ::
 
     step-00000100/
-      shard-00001-model-00001-of-00001.safetensors ...   what each process wrote: its parts of the tensors, and where in them they belong
-      shards.json                                        all of a ``ckpt.pt`` that is not a tensor; size and sha256 of each file
+      shard-00001-model-00001-of-00001.safetensors ...   written by each process: its parts of the tensors, and their offsets
+      shards.json                                        the rest of a ``ckpt.pt``; size and sha256 of each file
 
-DCP's usual storage describes itself in ``.metadata``, a pickle: a program that runs when it is read. Its other storage is safetensors,
-whose headers say the same as JSON. That one is used here, for tensors only, so nothing that is read can run anything.
-Any number of processes may read what any other number wrote. `contrastive.checkpoint.shards.writer` writes.
+DCP's default storage keeps its metadata in ``.metadata``, a pickle, which can run code when it is read. Its safetensors storage has
+the same metadata as JSON headers. It is used here, for tensors only, so reading cannot run any code.
+The number of processes that read may differ from the number that wrote. `contrastive.checkpoint.shards.writer` writes.
 """
 
 from __future__ import annotations
@@ -42,35 +42,35 @@ class Shards:
     """A complete folder of shards. Untrusted: look up known keys only."""
 
     folder: Path
-    content: Mapping[str, Any]  # what a ``ckpt.pt`` says beside its tensors
+    content: Mapping[str, Any]  # the metadata of a ``ckpt.pt``
     hashes: Mapping[str, str]  # file name -> sha256 (hex)
-    layout: Mapping[str, Tensor]  # name -> a tensor of its shape, pieces put together, and kind, without values (on the meta device)
+    layout: Mapping[str, Tensor]  # name -> a meta tensor with the complete shape and dtype
 
     @property
     def step(self) -> int:
-        """Optimiser steps taken, as the folder says; -1, which no run can go on from, if it does not."""
+        """Optimiser steps taken, according to the folder; -1 (not resumable) if unknown."""
         step = self.content.get("step")
         return step if type(step) is int else -1
 
     def table(self, name: str) -> Mapping[str, Any]:
-        """Return a table of the content, empty without one."""
+        """Return a table of the content, or an empty one."""
         table = self.content.get(name)
         return table if isinstance(table, dict) else {}
 
 
 def folders(root: Path) -> list[Path]:
-    """Return the complete folders of shards under `root`, the newest first."""
+    """Return the complete folders of shards under `root`, newest first."""
     return sorted((path for path in root.glob(f"{PREFIX}*") if (path / MANIFEST).is_file()), key=step_of, reverse=True)
 
 
 def step_of(folder: Path) -> int:
-    """Return the step in a folder's name; 0 if it has another name."""
+    """Return the step in a folder's name; 0 for other names."""
     digits = folder.name.removeprefix(PREFIX)
     return int(digits) if digits.isdecimal() and len(digits) < 20 else 0
 
 
 def open_shards(folder: Path) -> Shards:
-    """Read what a folder and its files' headers say; `DataError` if it is not complete and whole, `UnsafeError` if of DCP's usual kind."""
+    """Read the metadata of a folder and its files' headers; `DataError` if incomplete or damaged, `UnsafeError` for DCP's pickles."""
     if (folder / ".metadata").exists():
         why = "its .metadata is a pickle, which can run code when it is read; folders of this trainer have none"
         raise UnsafeError("this distributed checkpoint (DCP) is not accepted", where=str(folder), why=why)
@@ -91,7 +91,7 @@ def open_shards(folder: Path) -> Shards:
 
 
 def check_hashes(shards: Shards, *, alone: bool = False) -> None:
-    """Raise `DataError` on every process if a file has another hash. Each looks at some: all must call it, unless one does `alone`."""
+    """Raise `DataError` on all processes if a hash differs. Each checks some files, so all must call it, unless one does so `alone`."""
     names = sorted(shards.hashes) if alone else sorted(shards.hashes)[distributed.rank() :: distributed.world_size()]
     wrong = [name for name in names if _hash_of(shards.folder / name) != shards.hashes[name]]
     if wrong if alone else distributed.all_reduce_max(len(wrong)):
@@ -100,10 +100,10 @@ def check_hashes(shards: Shards, *, alone: bool = False) -> None:
 
 
 def read_into(shards: Shards, tensors: Mapping[str, Tensor], *, alone: bool = False) -> None:
-    """Fill tensors, sharded in whatever way or complete, from a folder: all of its names.
+    """Fill tensors, complete or sharded in any way, from a folder; `tensors` must have all of its names.
 
-    Every process must call it, unless one does so `alone`. Raises `DataError` if names or shapes are others than the folder's; or it holds
-    NaN or infinite numbers.
+    Every process must call it, unless one does so `alone`. Raises `DataError` if names or shapes differ from the folder's, or if it
+    contains NaN or infinite numbers.
     """
     from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
@@ -125,12 +125,12 @@ def read_into(shards: Shards, tensors: Mapping[str, Tensor], *, alone: bool = Fa
 
 @contextmanager
 def dcp_errors(folder: Path, kind: type[VlmAuditError], what: str) -> Iterator[None]:
-    """Say in words what DCP raises: a `BaseException` that holds each process's own."""
+    """Translate errors of DCP, which raises a `BaseException` with one exception per process."""
     from torch.distributed.checkpoint.api import CheckpointException
 
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # a lone process is meant to be one
+            warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # a single process is intended
             yield
     except CheckpointException as error:
         number, (cause, _) = min(error.failures.items())
@@ -144,7 +144,7 @@ def _hash_of(path: Path) -> str | None:
 
 
 def _layout(folder: Path) -> dict[str, Tensor]:
-    """Return the tensors without values. Each must be there completely: DCP itself would not miss a part."""
+    """Return the tensors without values. Each must be complete, because DCP itself does not notice missing parts."""
     from safetensors import SafetensorError
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.metadata import TensorStorageMetadata

@@ -1,6 +1,6 @@
-"""Writes a checkpoint in pieces (`contrastive.checkpoint.shards.folder`): a folder that is complete or absent.
+"""Writes a sharded checkpoint (`contrastive.checkpoint.shards.folder`): a folder that is complete or absent.
 
-It is written as ``.step-00000100.tmp`` and moved to its place when every file in it is on the disk.
+It is written as ``.step-00000100.tmp`` and renamed once all its files are on disk.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from strictio.weights.torch_file import check_finite
 
 
 def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any], above: Folder | None = None) -> Path:
-    """Write the folder of step ``content["step"]``, in the place of one of that step. Every process must call it.
+    """Write the folder of step ``content["step"]``, replacing an existing one. Every process must call it.
 
-    `root` is no link; `above`: the folder that it is in, where that is held open. All processes give the same `root`, and the same
-    `tensors` if these are complete and not sharded: one process writes each. `content`: words, numbers, lists and tables.
+    `root` must not be a link; `above`: its parent folder, if held open. All processes pass the same `root`, and the same
+    `tensors` if these are complete and not sharded: one process writes each. `content`: strings, numbers, lists and dicts.
 
-    Raises `VlmAuditError` if a number is not finite (nothing is written); `MachineError` if one cannot write.
+    Raises `VlmAuditError` if a number is not finite (nothing is written); `MachineError` if a process cannot write.
     """
     _refuse_not_finite(tensors)
     folder = root / f"{PREFIX}{content['step']:08d}"
@@ -43,15 +43,15 @@ def write(root: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any],
     except VlmAuditError:
         if distributed.rank0():
             with suppress(OSError):
-                opened.remove(name)  # half a checkpoint on a full disk helps nobody
+                opened.remove(name)  # half a checkpoint on a full disk is of no use
         raise
     return folder
 
 
 def remove_old(root: Path, keep: int, step: int | None = None, above: Folder | None = None) -> None:
-    """Remove all but the `keep` newest folders, and any of a later step than `step`; with 0 `root` too. One process calls it.
+    """Remove all but the `keep` newest folders, and any with a step later than `step`; with 0, also `root`. One process calls it.
 
-    What says to be of a later step than the run has taken is damaged, or of a run that this one replaces. `MachineError` if one stays.
+    A later step than the run has taken means damage, or a run that this one replaces. `MachineError` if a folder cannot be removed.
     """
     try:
         for folder in folders(root):
@@ -68,7 +68,7 @@ def remove_old(root: Path, keep: int, step: int | None = None, above: Folder | N
 
 
 def _opened(root: Path, above: Folder | None) -> Folder:
-    """Return the folder of all steps, made where it is missing."""
+    """Open the folder of all steps; create it if it is missing."""
     return (above or Folder.of(root.parent, make=True)).folder(root.name, make=True)
 
 
@@ -84,7 +84,7 @@ def _refuse_not_finite(tensors: Mapping[str, Tensor]) -> None:
 
 def _begin(root: Folder, draft: str) -> None:
     for left in root.names():
-        if left.startswith(f".{PREFIX}"):  # by a process that was killed: the output folder is this run's alone
+        if left.startswith(f".{PREFIX}"):  # left by a killed process: only this run uses the output folder
             root.remove(left)
     root.folder(draft, make=True)
 
@@ -101,7 +101,7 @@ def _save(tensors: Mapping[str, Tensor], draft: Path, folder: Path) -> None:
 
 
 def _described(draft: Folder) -> dict[str, dict[str, Any]]:
-    """Return size and hash of every file; each process hashes its share of them."""
+    """Return the size and hash of every file; each process hashes its share of the files."""
     sizes = {name: status.st_size for name in draft.names() if (status := draft.status(name))}
     own_names = sorted(sizes)[distributed.rank() :: distributed.world_size()]
     own = {name: {"bytes": sizes[name], "sha256": draft.sha256(name)} for name in own_names}
@@ -113,9 +113,9 @@ def _described(draft: Folder) -> dict[str, dict[str, Any]]:
 
 
 def _complete(root: Folder, draft: Folder, name: str, manifest: str) -> None:
-    """Make sure that the draft is whole and on the disk, and move it to its place."""
+    """Check that the draft is complete, flush it to disk, and rename it."""
     draft.write(MANIFEST, manifest.encode())
-    open_shards(draft.reachable)  # all pieces are here: the output folder is the same for every process
+    open_shards(draft.reachable)  # all shards are here: the processes share the output folder
     draft.sync_all()
     if root.exists(name):
         _remove(root, name)
@@ -124,7 +124,7 @@ def _complete(root: Folder, draft: Folder, name: str, manifest: str) -> None:
 
 
 def _remove(root: Folder, name: str) -> None:
-    """Take a folder from its place before its files go: no half of it is ever found there."""
+    """Rename a folder before deleting its files, so that it never appears half deleted."""
     aside = f".{name}.old"
     root.remove(aside)
     root.rename(name, aside)
@@ -133,7 +133,7 @@ def _remove(root: Folder, name: str) -> None:
 
 
 def _on_first(action: Callable[[], object], folder: Path) -> None:
-    """Let the first process do something with files; if it cannot, all of them stop."""
+    """Run a file operation on the first process; if it fails, all processes stop."""
     failed: Exception | None = None
     if distributed.rank0():
         try:

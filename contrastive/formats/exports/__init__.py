@@ -1,6 +1,6 @@
-"""One form of export a module, each with ``check``, ``write`` (a checkpoint -> a folder) and ``reader`` (the folder -> its features).
+"""Export formats, one module each, with ``check``, ``write`` (checkpoint -> folder) and ``reader`` (folder -> features).
 
-Here is what the forms share.
+This file has the code that they share.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch import Tensor
 from strictio.errors import UsageError
 from strictio.files import write_text
 
-Features = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # ``features(pixels, ids)``: of images and of texts, not normalised
+Features = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # ``features(pixels, ids)``: image and text features, not normalised
 
 
 def refuse(what: str, why: str) -> NoReturn:
-    """Raise: the model cannot be expressed there."""
+    """Raise an error: the target program does not support the model."""
     raise UsageError(what, why=why, fix="--to safetensors keeps every model; the audit reads ckpt.pt itself")
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write readable JSON."""
+    """Write indented JSON."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

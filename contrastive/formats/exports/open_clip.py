@@ -1,4 +1,4 @@
-"""A folder that open_clip's own factory reads: ``open_clip.create_model_and_transforms("local-dir:OUT")``."""
+"""Exports a folder that open_clip's own factory can read: ``open_clip.create_model_and_transforms("local-dir:OUT")``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WEIGHTS = "open_clip_model.safetensors"
 
 
 def check(checkpoint: Checkpoint) -> None:
-    """Refuse what open_clip's model has no counterpart of."""
+    """Refuse what open_clip's model does not support."""
     config = checkpoint.config
     if isinstance(config.vision, ConvConfig):
         refuse("open_clip has no image tower of this kind", "a few plain convolutions (conv); it has vision transformers and ResNets")
@@ -69,7 +69,7 @@ def model_settings(config: ModelConfig) -> dict[str, Any]:
 
 
 def _ratio(tower: ViTConfig | TextConfig) -> dict[str, float]:
-    """Return the MLP's width as open_clip takes it: as a factor whose product it rounds down."""
+    """Return the MLP's width as open_clip expects it: a factor whose product it rounds down."""
     return {} if tower.mlp_width is None else {"mlp_ratio": (tower.mlp_width + 0.5) / tower.width}
 
 
