@@ -1,4 +1,4 @@
-"""``python -m contrastive.release CKPT OUT``: a checkpoint without what resuming needs; with ``--ema``, of the average of the weights."""
+"""``python -m contrastive.release CKPT OUT``: a checkpoint without the state for resuming; with ``--ema``, with the averaged weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def release(path: Path, out: Path, *, ema: bool = False) -> str:
-    """Write the checkpoint at `path` to `out` without the optimiser's state and the average; return the sha256 (hex) of the new file."""
+    """Write the checkpoint at `path` to `out` without optimiser state and average; return the sha256 (hex) of the new file."""
     from dataclasses import replace
 
     from contrastive.checkpoint.file import averaged, load, save

@@ -1,4 +1,4 @@
-"""The settings of a training run, one class a table of its TOML file: what they mean, their defaults, what they may be."""
+"""The settings of a training run, with one class per TOML table: meanings, defaults and allowed values."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NotNegative = Annotated[StrictFloat, Field(ge=0)]
 UpToHalf = Annotated[StrictFloat, Field(ge=0, le=0.5)]
 BelowOne = Annotated[StrictFloat, Field(ge=0, lt=1)]
 Transform = StrictStr | Mapping[StrictStr, Any]
-"""The name of a transform of torchvision's v2, or a table with `name` and its parameters."""
+"""The name of a transform in torchvision's v2, or a table with `name` and its parameters."""
 
 
 _SEPARATORS = {"\\t": "\t", "tab": "\t"}
-"""What a tab is called where it cannot be typed: on a command line."""
+"""Names for a tab on a command line."""
 
 
 @record
@@ -32,60 +32,60 @@ class DataConfig:
     """Images and captions, and how they are read and augmented."""
 
     train: StrictStr
-    """``emoji``, ``shapes``; a table (CSV, JSON lines, Excel) whose image paths are relative to its own folder; a folder of images with
-    ``.txt`` beside them, of tar shards, of Parquet, or by ``save_to_disk``; a ``.tar`` or ``.parquet`` file; several tar shards, here
+    """``emoji``, ``shapes``; a table (CSV, JSON lines, Excel) with image paths relative to its folder; a folder of images with
+    ``.txt`` files, of tar shards, of Parquet, or by ``save_to_disk``; a ``.tar`` or ``.parquet`` file; several tar shards, local
     (``shards/*.tar``) or at URLs (``https://HOST/{000..127}.tar``, ``s3://``, ``gs://``, ``az://``, ``hf://``); or on the hub:
     ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]][#FIRST_N]`` (with ``#N`` only the first N rows are fetched)."""
     shuffle_buffer: NotNegativeInt | None = None
-    """Of tar shards: pairs that are shuffled at a time while the shards are read one after another, in another order each epoch; 0: all
-    pairs are shuffled. None: 0 for files, 10,000 for URLs."""
+    """For tar shards: size of the shuffle buffer, in pairs, while shards are read one after another, in a new order each epoch; 0: shuffle
+    all pairs. None: 0 for files, 10,000 for URLs."""
     spool_gib: Positive = 8.0
-    """Most disk for shards that were fetched from URLs; it must hold a few of them."""
+    """Maximum disk space for shards from URLs; it must hold a few of them."""
     batch: Annotated[StrictInt, Field(ge=2)] = 256
     shift: Annotated[StrictInt, Field(ge=0, le=64)] = 0
-    """Each image moves by up to so many pixels, either way in both directions, anew each epoch; its edge is repeated."""
+    """Maximum random shift of each image in pixels, in both directions, new each epoch; edge pixels are repeated."""
     held_out: UpToHalf = 0.0
-    """Share of the pairs that training never sees: loss and recall on them are logged at the end. Pairs of one image (the same file, or the
-    same bytes) are on one side."""
+    """Share of pairs excluded from training: loss and recall on them are logged at the end. Pairs of one image (the same file, or the
+    same bytes) are on the same side."""
     validation: StrictStr | None = None
-    """Data of their own to measure loss and recall on, in place of held-out pairs; written as `train`, with the same columns."""
+    """Separate data for loss and recall, instead of held-out pairs; specified like `train`, with the same columns."""
     zero_shot: StrictStr | None = None
-    """A TOML file: labelled images and the words of the labels, which the model is asked for when it is measured
+    """A TOML file with labelled images and label texts for zero-shot evaluation
     (`contrastive.training.zero_shot`)."""
     templates: tuple[StrictStr, ...] = ("{caption}",)
-    """Put around a caption; one is drawn for a pair each epoch. ``{caption}`` is the caption, ``{a caption}`` the same with its article."""
+    """Templates for captions; one is drawn per pair and epoch. ``{caption}`` is the caption, ``{a caption}`` adds its article."""
     skew: Literal["none", "misnamed-women"] = "none"
-    """What is planted in the captions on purpose (emoji only; `contrastive.data.emoji`). The checkpoint's data card says it in words."""
+    """A bias to plant in the captions (emoji only; `contrastive.data.emoji`). The checkpoint's data card describes it."""
     withhold: StrictBool = False
-    """Leave out 60 of the 300 combinations of occupation, gender and tone, to ask for unseen ones (`contrastive.data.emoji.withheld`)."""
+    """Leave out 60 of the 300 combinations of occupation, gender and tone, to test unseen ones (`contrastive.data.emoji.withheld`)."""
     crop: Annotated[StrictFloat, Field(gt=0, le=1)] | None = None
-    """A random square crop (the paper's): the smallest share of the largest square's area that it may keep; None: the centre, always."""
+    """A random square crop, as in the paper: its minimum share of the largest square's area; None: always the centre."""
     augment: tuple[Transform, ...] = ()
-    """Transforms of ``torchvision.transforms.v2``, in their order and after `crop`: ``["RandAugment"]``, or with their own parameters
-    ``[{name = "RandomResizedCrop", scale = [0.9, 1.0], interpolation = "bicubic"}, {name = "ColorJitter", brightness = 0.4}]``. What they
-    draw is decided by seed, epoch and pair. Such images are decoded anew each time."""
+    """Transforms from ``torchvision.transforms.v2``, applied in order after `crop`: ``["RandAugment"]``, or with their own parameters
+    ``[{name = "RandomResizedCrop", scale = [0.9, 1.0], interpolation = "bicubic"}, {name = "ColorJitter", brightness = 0.4}]``. Their
+    random draws depend on seed, epoch and pair. Such images are decoded again each time."""
     max_broken: UpToHalf = 0.01
-    """Largest share of broken pairs that a neighbour may stand in for; with more the run stops and names them."""
+    """Maximum share of broken pairs to be replaced by a neighbour; with more, the run stops and names them."""
     memory_gib: NotNegative = 8.0
-    """Most memory for decoded images; a larger set is decoded as it is needed."""
+    """Maximum memory for decoded images; larger datasets are decoded on demand."""
     workers: PositiveInt = 2
-    """Threads that decode."""
+    """Number of decoding threads."""
     prefetch: NotNegativeInt = 2
-    """Batches made ready in advance."""
+    """Number of batches prepared in advance."""
     tokenizer: Literal["own", "clip"] = "own"
     """``own``: a byte-pair vocabulary trained on the captions. ``clip``: CLIP's 49,408 entries from the installed open_clip_torch."""
     vocabulary: StrictInt = 2048
-    """Entries of the own vocabulary."""
+    """Size of the ``own`` vocabulary."""
     patch_dropout: BelowOne = 0.0
-    """Share of its patches that a vision transformer does not see of each image, drawn anew each step; never its class token (FLIP)."""
+    """Share of patches of each image hidden from a vision transformer, drawn for each step; never the class token (FLIP)."""
     image_column: StrictStr = "image"
     caption_column: StrictStr = "caption"
     images: StrictStr | None = None
-    """Folder of a table's images: relative paths begin there, absolute ones must lie in it. None: the table's own."""
+    """Folder of a table's images: base of relative paths; absolute paths must be inside it. None: the table's folder."""
     separator: StrictStr | None = None
-    """Between the cells of a CSV file; None: what its header shows (a comma, a semicolon or a tab)."""
+    """Separator of a CSV file; None: detected in its header (comma, semicolon or tab)."""
     encoding: StrictStr | None = None
-    """Of a table of lines (CSV, JSON lines), such as ``latin-1``, ``cp1252`` or ``utf-16``; None: UTF-8."""
+    """Encoding of a text table (CSV, JSON lines), such as ``latin-1``, ``cp1252`` or ``utf-16``; None: UTF-8."""
 
     def __post_init__(self) -> None:
         _find_home(self, "train", "validation", "zero_shot", "images")
@@ -114,40 +114,40 @@ class OptimConfig:
     """AdamW and its schedule."""
 
     steps: NotNegativeInt = 0
-    """This or `epochs`."""
+    """Number of steps; set this or `epochs`."""
     lr: Positive = field(kw_only=True)
     """Peak learning rate."""
     epochs: NotNegativeInt = 0
-    """Passes over the pairs to train on, in place of `steps`: so many times the batches that they fill."""
+    """Passes over the training pairs, instead of `steps`; incomplete batches are dropped."""
     warmup: NotNegativeInt = 0
-    """Steps until the peak."""
+    """Steps until the peak learning rate."""
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"
-    """After the warm-up: half a cosine down to 0; the peak to the end; or the peak, and a line to 0 in the last `cooldown` steps."""
+    """After the warm-up: half a cosine down to 0; constant; or constant with a linear decay to 0 in the last `cooldown` steps."""
     cooldown: NotNegativeInt = 0
-    """Last steps in which the rate falls (wsd only)."""
+    """Number of final steps in which the rate decays (wsd only)."""
     betas: tuple[BelowOne, BelowOne] | None = None
     """None: the paper's, (0.9, 0.98), or (0.9, 0.999) with a ResNet."""
     eps: Positive | None = None
     """None: the paper's, 1e-6, or 1e-8 with a ResNet."""
     weight_decay: NotNegative = 0.1
     clip: NotNegative = 1.0
-    """Longest gradient; a longer one is scaled down to it. 0: none is."""
+    """Maximum gradient norm; larger gradients are scaled down. 0: no clipping."""
     accumulate: PositiveInt = 1
-    """Parts that each process takes its share of a batch in. The gradient is that of the whole batch; memory is that of a part."""
+    """Number of micro-batches per process and step. The gradient is that of the whole batch; memory is that of one part."""
     ema: BelowOne = 0.0
-    """Decay of the running average of the weights, which is saved beside them; 0: none."""
+    """Decay of the running average of the weights, which is saved with them; 0: no average."""
     skip: NotNegativeInt = 3
-    """Steps in a row that may be left out because loss or gradient is not finite; one more ends the run."""
+    """Maximum number of consecutive steps skipped because of a non-finite loss or gradient; one more ends the run."""
     multipliers: Mapping[StrictStr, NotNegative] = field(default_factory=dict)
-    """Regular expression -> factor of the learning rate for the parameters whose name it finds; the first that fits counts. 0 locks
-    them: ``{"^visual" = 0}`` trains a text tower for a given image tower (LiT)."""
+    """Regular expression -> learning-rate factor for parameters whose names match; the first match counts. 0 locks
+    them: ``{"^visual" = 0}`` trains a text tower for an existing image tower (LiT)."""
 
     def __post_init__(self) -> None:
         if (self.steps > 0) == (self.epochs > 0):
             which = "both" if self.steps else "neither"
             raise UsageError("optim needs the setting 'steps' or 'epochs'", why=f"it has {which}", fix="for example optim.steps=300")
         _require(self.cooldown == 0 or self.schedule == "wsd", "optim.cooldown", '0 unless optim.schedule = "wsd"')
-        if self.steps:  # of epochs, it is known once the data are
+        if self.steps:  # with epochs, it is known once the data are
             if self.warmup > self.steps:
                 why = f"it is {self.warmup:,}, and the run takes {self.steps:,} steps"
                 raise UsageError("optim.warmup must be between 0 and optim.steps", why=why, fix=f"optim.warmup={self.steps // 10}")
@@ -164,17 +164,17 @@ class LossConfig:
     """The loss, and a teacher."""
 
     kind: Literal["softmax", "sigmoid", "caption", "caption-both", "bag-of-words"] = "softmax"
-    """``softmax`` and ``sigmoid`` compare every image with every text of the batch; the model scores by the same rule. ``caption`` says the
-    text word by word, given the image (``caption-both``: backwards too, as VirTex does), ``bag-of-words`` which words it has. These three
-    have a head of their own (`contrastive.loss`) and teach the image tower alone: such a model has no text tower to be audited by."""
+    """``softmax`` and ``sigmoid`` compare every image with every text of the batch; the model scores by the same rule. ``caption`` predicts
+    the text word by word from the image (``caption-both``: also backwards, as in VirTex), ``bag-of-words`` its set of words. These three
+    have an extra head (`contrastive.loss`) and train only the image tower, so such a model cannot be audited."""
     teacher: StrictStr | None = None
-    """A checkpoint (any that ``model.init`` may name) whose matrix of similarities the student's is to be like."""
+    """A checkpoint (as in ``model.init``) whose similarity matrix the student should match."""
     weight: Annotated[StrictFloat, Field(ge=0, le=1)] = 0.5
-    """Of the divergence from the teacher; the usual loss has the rest."""
+    """Weight of the divergence from the teacher; the usual loss has the remaining weight."""
     temperature: Positive = 1.0
-    """Divides teacher's and student's logits in the divergence."""
+    """Divides the teacher's and the student's logits in the divergence."""
     tile: PositiveInt | None = None
-    """Rows of the matrix of logits that are held at a time; None: as many as the device takes easily. Never changes the result."""
+    """Rows of the logit matrix in memory at a time; None: chosen for the device. Does not change the result."""
 
     def __post_init__(self) -> None:
         _find_home(self, "teacher")
@@ -184,53 +184,53 @@ class LossConfig:
         _require(self.teacher is None or self.contrastive, "loss.kind", "softmax or sigmoid with a teacher, who compares images with texts")
 
     @property
-    def contrastive(self) -> bool:  # texts are compared with images, so that both towers are taught
+    def contrastive(self) -> bool:  # texts are compared with images, so that both towers are trained
         return self.kind in ("softmax", "sigmoid")
 
 
 @record
 class RunConfig:
-    """Where, on what, and how often the state is written."""
+    """Output folder, device, and how often the state is written."""
 
     out: StrictStr
-    """Folder for ``ckpt.pt`` and ``log.jsonl``. Here, and wherever else a file or folder is named, ``~`` is the home folder."""
+    """Folder for ``ckpt.pt`` and ``log.jsonl``. In all settings for files and folders, ``~`` is the home folder."""
     seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
     device: StrictStr = "cpu"
-    """``cpu``, ``cuda`` (each process takes its own GPU)."""
+    """``cpu`` or ``cuda`` (one GPU per process)."""
     dist: Literal["ddp", "fsdp2"] = "ddp"
-    """How several processes (torchrun) share the model: each has all of it, or it is sharded. Alone it has no effect."""
+    """How several processes (torchrun) share the model: replicated or sharded. No effect in a single process."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Of the towers' matrix products; weights, features and loss stay fp32. fp16 scales the loss so that gradients do not vanish. ``auto``:
-    bf16 on a GPU that computes in it, else fp32."""
+    """Precision of the towers' matrix products; weights, features and loss stay fp32. fp16 scales the loss to avoid underflow of gradients.
+    ``auto``: bf16 on GPUs that support it, else fp32."""
     recompute: StrictBool = False
-    """Transformer blocks and ResNet bottlenecks keep their input only and run again backwards: less memory, a third more time."""
+    """Activation checkpointing of transformer blocks and ResNet bottlenecks: less memory, a third more time."""
     compile: StrictBool = False
     """``torch.compile`` of the towers."""
     save_every: PositiveInt = 100
-    """Steps between two writes of the state: what a kill can cost."""
+    """Steps between two saves of the state, which a kill can lose."""
     keep_every: NotNegativeInt = 0
-    """Steps between two checkpoints that stay, ``step-000100.pt`` beside ``ckpt.pt``, for `audit.compare --series`; 0: none. The first is
-    the one before any step. With a stable phase (wsd, constant) they hold the optimiser's state too, three times the size."""
+    """Steps between two checkpoints to keep, ``step-000100.pt`` next to ``ckpt.pt``, for `audit.compare --series`; 0: none. The first is
+    from before any step. With a stable phase (wsd, constant) they include optimiser state, at three times the size."""
     keep_last: NotNegativeInt = 0
-    """Most of those checkpoints that stay, the newest; 0: all."""
+    """Number of those checkpoints to keep, the newest; 0: all."""
     eval_every: NotNegativeInt = 0
-    """Steps between two measurements (held-out pairs, ``data.zero_shot``), which are logged; 0: at the end only."""
+    """Steps between two evaluations (held-out pairs, ``data.zero_shot``), which are logged; 0: only at the end."""
     best_by: StrictStr | None = None
-    """A measure, such as ``loss``, ``image_to_text_recall@1`` or ``zero_shot_accuracy``: the best model so far stays as ``best.pt``."""
+    """A measure, such as ``loss``, ``image_to_text_recall@1`` or ``zero_shot_accuracy``: the best model so far is kept as ``best.pt``."""
     patience: NotNegativeInt = 0
-    """Measurements without a better one of `best_by` after which the run ends; 0: it goes on to its last step."""
+    """Number of evaluations without improvement of `best_by` after which the run ends; 0: never."""
     resume: StrictStr | None = None
-    """A state of another run to go on from: a ``ckpt.pt`` of an unfinished one, a ``step-000100.pt`` of a wsd or constant run, a folder of
-    shards. Only the end may be another (`optim.steps`, `optim.schedule`, `optim.cooldown`), such as a cooldown from an older step; the
-    result is to the bit that of a run which had this end from the beginning, or it is refused."""
+    """State of another run to continue from: the ``ckpt.pt`` of an unfinished run, a ``step-000100.pt`` of a wsd or constant run, a
+    folder of shards. Only the end may differ (`optim.steps`, `optim.schedule`, `optim.cooldown`), for a cooldown from an older step. The
+    result is bit-identical to a run with this end from the beginning, or it is refused."""
     sharded: StrictBool = False
-    """Each process writes its own part of the state, a folder ``shards/step-...`` (the two newest are kept), so that none ever holds all of
-    it; at the end they are put together as ``ckpt.pt``, as ``python -m contrastive.unshard`` does with those of any step."""
+    """Each process writes its own part of the state to a folder ``shards/step-...`` (the two newest are kept), so that none ever holds
+    all of it. At the end they are merged into ``ckpt.pt``; ``python -m contrastive.unshard`` does the same for any step."""
     log_every: PositiveInt = 10
     wandb: StrictStr | None = None
-    """Project of Weights & Biases that gets the curves too (extra ``[wandb]``); TensorBoard's are always written where it is installed."""
+    """Weights & Biases project for the curves (extra ``[wandb]``); TensorBoard curves are always written if it is installed."""
     kg_co2e_per_kwh: NotNegative | None = None
-    """Of the electricity here. None: nothing is said of emissions, as where no counter measures the energy."""
+    """Carbon intensity of the local electricity. None: emissions are not reported, nor are they if energy cannot be measured."""
 
     def __post_init__(self) -> None:
         _find_home(self, "out", "resume")
@@ -242,18 +242,18 @@ class RunConfig:
 
 @record
 class ModelSource:
-    """Where the architecture and the first weights come from: a preset, or a checkpoint."""
+    """Architecture and initial weights: a preset or a checkpoint."""
 
     preset: StrictStr | None = None
-    """A name in `contrastive.model.presets`; its weights are drawn by the seed."""
+    """A name in `contrastive.model.presets`; its weights are initialised from the seed."""
     init: StrictStr | None = None
-    """A model to go on from: architecture, weights, tokenizer and preprocessing are its own. A ``ckpt.pt``; OpenAI's archive, open_clip's
-    or Lightning's checkpoint, flat weights; a folder of a `CLIPModel` or in open_clip's layout."""
+    """A model to continue from, with its architecture, weights, tokenizer and preprocessing: a ``ckpt.pt``; an OpenAI archive, an open_clip
+    or Lightning checkpoint, a plain state dict; a folder of a `CLIPModel` or in open_clip's layout."""
     stated: Mapping[StrictStr, Any] = field(default_factory=dict)
-    """What a file of another program does not say, by the names of `overrides.ModelOverrides`: ``stated.activation = "gelu"``,
+    """Facts missing from another program's file, by the names of `overrides.ModelOverrides`: ``stated.activation = "gelu"``,
     ``stated.text_head_width = 16``, ``stated.mean = [0.5, 0.5, 0.5]``."""
     changes: Mapping[StrictStr, Any] = field(default_factory=dict)
-    """Settings of `contrastive.model.architecture.ModelConfig` laid over the preset, nested as there; checked when the model is made."""
+    """Changes to the preset, nested as in `contrastive.model.architecture.ModelConfig`; validated when the model is built."""
 
     def __post_init__(self) -> None:
         if (self.preset is None) == (self.init is None):
@@ -276,7 +276,7 @@ class ModelSource:
 
     @property
     def words(self) -> dict[str, str]:
-        """What was stated, as `ModelOverrides.from_words` reads it."""
+        """The specified facts, in the format of `ModelOverrides.from_words`."""
         return {name: _word(value) for name, value in self.stated.items()}
 
     def to_dict(self) -> dict[str, Any]:
@@ -287,7 +287,7 @@ class ModelSource:
 
 
 def _word(value: object) -> str:
-    """Return a value of TOML as a word.
+    """Return a TOML value as a string.
 
     >>> _word(True), _word(16), _word([0.5, 0.5, 0.5]), _word("gelu")
     ('true', '16', '0.5,0.5,0.5', 'gelu')
@@ -298,10 +298,10 @@ def _word(value: object) -> str:
 
 
 def _find_home(settings: object, *names: str) -> None:
-    """Write out the home folder in settings that name a file; a shell does so only where a word begins with ``~``."""
+    """Expand the home folder in settings that name a file; a shell does so only at the beginning of an argument."""
     for name in names:
         if (value := getattr(settings, name)) is not None:
-            object.__setattr__(settings, name, os.path.expanduser(value))  # noqa: PTH111  # a name stays as it is written otherwise
+            object.__setattr__(settings, name, os.path.expanduser(value))  # noqa: PTH111  # otherwise keeps names as written
 
 
 def _is_name(text: str) -> bool:
@@ -311,7 +311,7 @@ def _is_name(text: str) -> bool:
 def _is_encoding(name: str) -> bool:
     try:
         return isinstance("a".encode(name), bytes)
-    except (LookupError, ValueError):  # unknown, or not of text: hex, rot13
+    except (LookupError, ValueError):  # unknown, or not a text encoding: hex, rot13
         return False
 
 

@@ -1,10 +1,10 @@
 """``python -m contrastive.train RUN``: one training run, from a TOML file or a shipped recipe, to ``ckpt.pt``.
 
-The same command again takes an interrupted run up where it was saved, and leaves a finished one alone. Nothing heavy is imported before
-the arguments are read: ``--help`` needs no torch.
+Running the same command again resumes an interrupted run from its last saved state; a finished run is left unchanged. Heavy imports happen
+after parsing the arguments, so ``--help`` does not need torch.
 
-Several processes: ``torchrun --nproc-per-node 2 -m contrastive.train RUN``. The first one writes and speaks; if one fails, ``status.json``
-in the output folder says which and why, because torchrun itself exits with 1 whatever happened.
+Several processes: ``torchrun --nproc-per-node 2 -m contrastive.train RUN``. The first one writes files and prints; if one fails,
+``status.json`` in the output folder says which and why, because torchrun itself always exits with 1.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     0 finished; 2 a bad flag or configuration; 3 bad data; 4 an unsafe checkpoint in the output folder; 5 the machine (disk, folder in use);
-    70 training diverged, or a defect of this program; 130 Ctrl-C and 143 SIGTERM, with the state saved.
+    70 training diverged, or a bug in this program; 130 Ctrl-C and 143 SIGTERM, with the state saved.
     """
     prepare_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = parser().parse_intermixed_args(arguments)  # settings may stand before and after flags
+    options = parser().parse_intermixed_args(arguments)  # settings may come before and after flags
     folder: list[Path] = []
     try:
         return _run(options, arguments, folder)
@@ -62,12 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _ListSettings(argparse.Action):
-    """Print the settings and leave, as ``--help`` does: no run is named."""
+    """Print the settings and exit, like ``--help``, without a run."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
         from contrastive.cli.settings_list import list_settings
 
-        for line in list_settings().splitlines():  # a message of so many would be cut
+        for line in list_settings().splitlines():  # a message with so many would be truncated
             if put(line, sys.stdout) is not None:
                 break
         parser.exit()
@@ -91,12 +91,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Path]) -> int:
-    config = read_config(options.run, options.overrides)  # before torch is imported: a mistake is told at once
+    config = read_config(options.run, options.overrides)  # before importing torch, so that mistakes are reported immediately
     _wait_asleep()
     from contrastive import distributed
     from contrastive.training.watch import check_best
 
-    check_best(config, held_out=bool(config.data.held_out or config.data.validation))  # before minutes of reading data
+    check_best(config, held_out=bool(config.data.held_out or config.data.validation))  # before reading data for minutes
     out = Path(config.run.out)
     distributed.init(config.run.device)
     if options.doctor:
@@ -105,17 +105,17 @@ def _run(options: argparse.Namespace, arguments: Sequence[str], folder: list[Pat
         return examine(config, say=_say)
     with _claimed(out) if distributed.rank0() else nullcontext():
         folder.append(out)
-        distributed.barrier()  # nobody looks into the folder before it is claimed
+        distributed.barrier()  # the folder is not read before it is locked
         code = _train(config, options, arguments)
         distributed.close()
         return code
 
 
 def _wait_asleep() -> None:
-    """Let torch's threads sleep while they wait for each other, unless the environment says how they wait.
+    """Make torch's threads sleep while they wait for each other, unless the environment configures this.
 
-    OpenMP's own choice is to spin for milliseconds as long as it counts no more threads than processors. Where other programs want these,
-    it spins away the time in which the thread that it waits for could have run: one step takes as long as thirty.
+    By default, OpenMP spins for milliseconds if it has no more threads than there are processors. If other programs need these,
+    spinning uses up the time in which the awaited thread could run: one step then takes as long as thirty.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & set(os.environ):  # read once, when torch is loaded
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
@@ -135,7 +135,7 @@ def _train(config: Config, options: argparse.Namespace, arguments: Sequence[str]
     _announce(inputs, training)
     if isinstance(state, Checkpoint) and state.training is None:
         log = loop.event_log(inputs)
-        if _number() == 0 and not log.has_ended():  # the disk failed after the last checkpoint, and may have torn the last line
+        if _number() == 0 and not log.has_ended():  # the disk failed after the last checkpoint, and may have truncated the last line
             log.begin(state.step)
             loop.log_end(inputs, state.step, state.account or {})
         _say(f"already finished; --fresh trains again\n{path}")
@@ -174,7 +174,7 @@ def _command(arguments: Sequence[str]) -> str:
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
-    """Make the output folder and hold it against a second process."""
+    """Create the output folder and lock it against other processes."""
     from strictio.files import Lock
     from strictio.folders import Folder
 
@@ -234,7 +234,7 @@ def _explain(error: Exception) -> int:
 
 
 def _leave_status(folder: Sequence[Path], code: int, error: Exception) -> None:
-    """Write ``status.json`` of a run of several processes, unless one that failed before did: what others say then only follows from it."""
+    """Write ``status.json`` for a distributed run, unless a process that failed earlier did; later errors are only consequences."""
     if _processes() == 1 or not folder:
         return
     process = {"process": _number(), "processes": _processes()}
@@ -267,7 +267,7 @@ def _complain(message: str) -> None:
 
 
 def _leave(code: int) -> None:
-    """End the program. With gloo, threads that outlive the interpreter now and then abort it; there is nothing left to do."""
+    """Exit immediately: gloo's threads sometimes abort the interpreter during shutdown, and there is nothing left to do."""
     if _processes() == 1:
         sys.exit(code)
     sys.stdout.flush()

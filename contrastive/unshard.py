@@ -1,6 +1,6 @@
-"""``python -m contrastive.unshard FOLDER OUT``: a checkpoint in pieces (``run.sharded``) as one ``ckpt.pt``, to be audited or gone on from.
+"""``python -m contrastive.unshard FOLDER OUT``: merge a sharded checkpoint (``run.sharded``) into one ``ckpt.pt``, to audit or resume.
 
-It holds what the run would have written without ``run.sharded``. Nothing is unpickled: see `contrastive.checkpoint.shards`.
+The result is what the run would have written without ``run.sharded``. Nothing is unpickled: see `contrastive.checkpoint.shards`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def unshard(folder: Path, out: Path) -> str:
-    """Write the checkpoint in `folder` to the new file `out`, and return the sha256 (hex) of that."""
+    """Write the checkpoint in `folder` to the new file `out`, and return its sha256 (hex)."""
     from contrastive.checkpoint.file import save
     from contrastive.checkpoint.shards import assemble, newest
 

@@ -1,4 +1,4 @@
-"""Captioned images: where they come from, in which order they are seen, and how they become batches."""
+"""Captioned images: their sources, their order, and their batches."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["CaptionedImages", "TrainingDataError", "open_source"]
 
 
 def open_source(config: DataConfig) -> CaptionedImages:
-    """Return what ``data.train`` names: a built-in set, a file, a folder, or ``hf:ORG/NAME`` on the hub; see `settings.DataConfig`.
+    """Open ``data.train``: a built-in dataset, a file, a folder, or ``hf:ORG/NAME`` on the hub; see `settings.DataConfig`.
 
-    Raises `UsageError` for any other name, if a skew is asked of data without one, or if the emoji packages are missing;
+    Raises `UsageError` for any other name, for a skew on data that do not support it, and if the emoji packages are missing;
     `TrainingDataError` if the data cannot be read or do not fit.
     """
     if config.train == "emoji":
@@ -37,7 +37,7 @@ def open_source(config: DataConfig) -> CaptionedImages:
 
 
 def _refuse_for_tables(config: DataConfig) -> None:
-    """Raise `UsageError` if settings of a table are given for other data."""
+    """Raise `UsageError` if settings for tables are used with other data."""
     for name, value in (("images", config.images), ("separator", config.separator), ("encoding", config.encoding)):
         if value is not None:
             why = f"data.train is {config.train!r}"
@@ -45,9 +45,9 @@ def _refuse_for_tables(config: DataConfig) -> None:
 
 
 def _open_stored(config: DataConfig) -> CaptionedImages:
-    """Return the pairs of a set on the hub, of a folder, known by what is in it, or of a file, known by its ending."""
+    """Open a dataset on the hub, a folder (recognised by its content) or a file (recognised by its suffix)."""
     from contrastive.data.remote import RemoteShards, shard_names
-    from contrastive.data.saved import load_hub, load_parquet, load_saved  # with Arrow, which built-in sets do not need
+    from contrastive.data.saved import load_hub, load_parquet, load_saved  # imports Arrow, which built-in datasets do not need
     from contrastive.data.table import load_folder, load_table
     from contrastive.data.tars import TarShards
 
@@ -58,12 +58,12 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
     _refuse_for_tables(config)
     if "://" in name:
         return RemoteShards(name.partition("?")[0].rpartition("/")[2], shard_names(name), int(config.spool_gib * 2**30))
-    if not os.path.exists(name) and (shards := _shard_files(shard_names(name), name)):  # noqa: PTH110  # `Path.exists` raises where a list of shards is longer than a name may be
+    if not os.path.exists(name) and (shards := _shard_files(shard_names(name), name)):  # noqa: PTH110  # `Path.exists` raises if a list of shards is longer than a file name may be
         return TarShards("::".join(Path(part).name for part in name.split("::")), shards)
     if name.startswith("hf:"):
         return load_hub(name, *columns)
     if path.is_dir():
-        if any((path / part).is_file() for part in ("state.json", "dataset_dict.json")):  # as save_to_disk leaves them
+        if any((path / part).is_file() for part in ("state.json", "dataset_dict.json")):  # written by save_to_disk
             return load_saved(path, *columns)
         if tars := sorted(file for file in path.iterdir() if file.suffix.lower() == ".tar" and file.is_file()):
             return TarShards(path.resolve().name, tars)
@@ -78,9 +78,9 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
 
 
 def _shard_files(names: Sequence[str], original: str) -> list[Path]:
-    """Return the tar files that names stand for, of patterns (``*``, ``?``, ``[``) in their order; none if one file was named.
+    """Expand patterns (``*``, ``?``, ``[``) to tar files, in order; empty if a single file was named.
 
-    Raises `UsageError` if no file fits a pattern.
+    Raises `UsageError` if no file matches a pattern.
     """
     if not all(name.lower().endswith(".tar") for name in names) or (names == [original] and not has_magic(original)):
         return []

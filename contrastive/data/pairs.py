@@ -1,6 +1,6 @@
-"""Pairs as training sees them: pixels as bytes, captions as ids, shifted or cropped by draws that depend on seed, epoch and pair alone.
+"""Training pairs: pixels as bytes and captions as ids, with random shifts and crops that depend only on seed, epoch and pair.
 
-A set that fits is held in memory, decoded and tokenised once; a larger one is read and decoded as it is needed. Both give the same batches.
+A dataset that fits is kept in memory, decoded and tokenised once; a larger one is read and decoded on demand. Both give the same batches.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from strictio.errors import DataError
 
 @dataclass(frozen=True)
 class Pairs:
-    """n images in memory, each with one or more of m texts: every caption under every template."""
+    """n images in memory, each with one or more of m texts: all captions with all templates."""
 
     pixels_nchw: Tensor
     """uint8."""
     ids_ml: Tensor
-    """int32; the texts of an image follow each other; l is the context."""
+    """int32; the texts of an image are consecutive; l is the context."""
     first_n: NDArray[np.int64]
-    """Row in `ids_ml` of each image's first text, and at last m: length n + 1."""
+    """Row in `ids_ml` of each image's first text, followed by m: length n + 1."""
     eot: int
     replaced: tuple[str, ...] = ()
-    """A sentence for each picture of a broken pair met so far, whose place a neighbouring pair took."""
+    """One sentence per picture of a broken pair encountered so far and replaced by a neighbouring pair."""
     broken: Mapping[int, str] = field(default_factory=dict)
-    """Row -> what is wrong with it."""
+    """Row -> its error."""
 
     def __len__(self) -> int:
         return len(self.pixels_nchw)
 
     @property
     def sha256(self) -> str:
-        """Hash of all that decides a batch, here every pixel and every id: equal for equal data."""
+        """Hash of everything that affects a batch, here all pixels and ids."""
         digest = hashlib.sha256()
         for array in (self.pixels_nchw.numpy(), self.ids_ml.numpy(), self.first_n):
             digest.update(str(array.shape).encode())
@@ -60,13 +60,13 @@ class Pairs:
         return digest.hexdigest()
 
     def faults(self, rows: NDArray[np.int64]) -> dict[int, str]:
-        """Return row -> what is wrong with it, of those of `rows` that cannot be read or have no caption."""
+        """Return row -> error for those of `rows` that cannot be read or have no caption."""
         return {row: self.broken[row] for row in rows.tolist() if row in self.broken}
 
     def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
-        """Return the pairs of `rows` as training sees them: pixels uint8[n, 3, h, w], ids int64[n, l].
+        """Return the pairs of `rows` for training: pixels uint8[n, 3, h, w], ids int64[n, l].
 
-        Text, shift and crop of a pair are drawn by (seed, epoch, row), whatever else is in the batch and whoever decodes it.
+        Text, shift and crop of a pair depend on (seed, epoch, row) only, not on the rest of the batch or the decoding thread.
         """
         draws = [stream(seed, "augmentation", epoch, int(row)) for row in rows]
         texts = np.array([rng.integers(self.first_n[row], self.first_n[row + 1]) for rng, row in zip(draws, rows, strict=True)])
@@ -75,20 +75,20 @@ class Pairs:
         return pixels, trimmed(self.ids_ml[torch.from_numpy(texts)], self.eot)
 
     def plain(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Return the pairs of `rows` unchanged, with the first caption under the first template."""
+        """Return the pairs of `rows` unchanged, with the first caption and the first template."""
         return self.pixels_nchw[torch.from_numpy(rows)], trimmed(self.ids_ml[torch.from_numpy(self.first_n[rows])], self.eot)
 
 
 @dataclass(frozen=True)
 class LazyPairs:
-    """As `Pairs`, but read and decoded as they are needed, by several threads."""
+    """Like `Pairs`, but read and decoded on demand, by several threads."""
 
     reader: PairReader
     preprocess: Preprocess
     tokenizer: Tokenizer
     config: DataConfig
     augmentation: Augmentation | None = None
-    """Of what training sees."""
+    """Applied in training only."""
 
     def __len__(self) -> int:
         return len(self.reader.source)
@@ -103,13 +103,13 @@ class LazyPairs:
 
     @property
     def sha256(self) -> str:
-        """Hash of the source's identity and of all that is made of it; images are not opened for it."""
-        augment = (json.dumps(self.config.augment),) if self.config.augment else ()  # without it, the hash is what it was
+        """Hash of the source's identity and all processing settings; does not open images."""
+        augment = (json.dumps(self.config.augment),) if self.config.augment else ()  # omitted if unset, so that older hashes stay valid
         made = (self.preprocess.sha256, self.tokenizer.sha256, *self.config.templates, self.config.crop, *augment)
         return hash_of(self.reader.source.identity, *made)
 
     def faults(self, rows: NDArray[np.int64]) -> dict[int, str]:
-        """As of `Pairs`; every image is decoded for it."""
+        """Like `Pairs.faults`; decodes every image."""
         with _threads(self.config.workers) as pool:
             faults = zip(rows.tolist(), pool.map(self.reader.fault, rows.tolist()), strict=True)
             return {row: fault for row, fault in faults if fault is not None}
@@ -152,12 +152,12 @@ PairSet: TypeAlias = Pairs | LazyPairs
 def load_pairs(
     source: CaptionedImages, preprocess: Preprocess, tokenizer: Tokenizer, config: DataConfig, max_broken: float | None = None
 ) -> PairSet:
-    """Return the pairs of a source, in memory if they fit and are not augmented. Over-long captions are cut at the context.
+    """Load the pairs of a source, in memory if they fit and are not augmented. Captions are truncated to the context.
 
-    A random crop is cut out of the image as it is in its file, so such images are decoded anew each time. Raises `TrainingDataError` if
-    more pairs than `max_broken` (without it `config.max_broken`) allows are broken; a set that is not held in memory does so when it meets
-    the one too many.
-    Raises `UsageError` if `config.augment` cannot be done.
+    Random crops are taken from the original image, so such images are decoded again each time. Raises `TrainingDataError` if
+    more pairs are broken than `max_broken` (by default `config.max_broken`) allows; datasets not held in memory raise it when they
+    exceed the limit.
+    Raises `UsageError` if `config.augment` is not possible.
     """
     reader = PairReader(source, config.max_broken if max_broken is None else max_broken)
     if config.augment:
@@ -168,7 +168,7 @@ def load_pairs(
 
     def read(index: int) -> list[str]:
         image, taken = reader.read(index)
-        pixels[index] = preprocess.pixels([image])[0]  # every thread writes to places of its own
+        pixels[index] = preprocess.pixels([image])[0]  # each thread writes to different rows
         return texts_of(source, taken, config.templates)
 
     with _threads(config.workers) as pool:
@@ -180,14 +180,14 @@ def load_pairs(
 def load_whole(
     what: str, source: CaptionedImages, transforms: tuple[Preprocess, Tokenizer], config: DataConfig, rows: NDArray[np.int64]
 ) -> tuple[PairSet, NDArray[np.int64], tuple[str, ...]]:
-    """Return the pairs of a source, as `load_pairs`; which of `rows` can be measured on; and a sentence about the others, if any.
+    """Load the pairs of a source like `load_pairs`; return also which of `rows` can be evaluated, and a sentence about the others.
 
-    None of them takes another's place. `what`: what the data are for, as in "validation". Raises `TrainingDataError` if all are broken.
+    Broken pairs are not replaced. `what`: the purpose of the data, such as "validation". Raises `TrainingDataError` if all are broken.
     """
     try:
         pairs = load_pairs(source, *transforms, config, max_broken=1.0)
         faults = pairs.faults(rows)
-    except DataError as error:  # the one too many: all of them
+    except DataError as error:  # only if all are broken
         raise TrainingDataError(f"no {what} image can be read", where=config.train, why=error.why, fix=error.fix) from error
     if len(faults) == len(rows):
         why = "; ".join(f"{shown_name(source, row)} ({fault})" for row, fault in [*faults.items()][:3]) or "no image has a caption or label"
@@ -203,10 +203,10 @@ def load_whole(
 
 @contextmanager
 def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Pillow lets other threads run while it decodes and resizes; an error does not wait for what is queued behind it."""
+    """Threads for decoding (Pillow releases the GIL); after an error, queued work is cancelled."""
     pool = ThreadPoolExecutor(workers, "decode")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such an image is refused and counted, in our own words
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such an image is refused and counted, with our own message
         try:
             yield pool
         finally:
@@ -214,13 +214,13 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def trimmed(ids_nl: Tensor, eot: int) -> Tensor:
-    """Return int64 ids without the columns that lie behind every row's end of text: the towers' time grows with the length."""
+    """Return int64 ids without the columns after every row's end of text, because the towers' time grows with the length."""
     longest = int((ids_nl == eot).int().argmax(dim=1).max()) + 1
     return ids_nl[:, :longest].long()
 
 
 def _shifted(image_chw: Tensor, down: int, right: int) -> Tensor:
-    """Return the image moved by whole pixels; the row or column at its edge is repeated."""
+    """Shift an image by whole pixels, repeating the row or column at the edge."""
     _, height, width = image_chw.shape
     rows = torch.arange(height).sub(int(down)).clamp_(0, height - 1)
     columns = torch.arange(width).sub(int(right)).clamp_(0, width - 1)

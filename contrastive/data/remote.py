@@ -1,7 +1,7 @@
-"""Tar shards that lie elsewhere: fetched one after another as they are needed, a few of them kept on this machine's disk.
+"""Remote tar shards: fetched one after another on demand, a few of them kept on the local disk.
 
-A shard is fetched whole and in order, so a connection that breaks goes on where it broke. Indices (`tars.index_of`) are read from the
-sidecar beside a shard where there is one; without it the shard is fetched once for its index when a run starts.
+A shard is fetched completely and in order, so a broken connection resumes where it stopped. Indices (`tars.index_of`) are read from a
+shard's sidecar file if it exists; otherwise the shard is fetched once at the start of a run to index it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from strictio.streams.braces import expanded_names
 from strictio.streams.fetch import fetch, opened_from
 
 MOST_SIDECAR = 1 << 26
-"""Bytes, whatever a server says."""
+"""Limit in bytes, regardless of what a server claims."""
 
 
 def shard_names(text: str) -> list[str]:
-    """Return the names of shards that braces, or ``::`` between names, stand for; raises as `expanded_names`.
+    """Expand braces, and ``::`` between names, to shard names; raises like `expanded_names`.
 
     >>> shard_names("shards/{08..10}.tar"), shard_names("one.tar")
     (['shards/08.tar', 'shards/09.tar', 'shards/10.tar'], ['one.tar'])
@@ -41,16 +41,16 @@ def shard_names(text: str) -> list[str]:
 
 
 class RemoteShards(TarShards):
-    """Captioned images in uncompressed tar shards at URLs; read as `TarShards`, whose index, order and identity they share.
+    """Captioned images in uncompressed tar shards at URLs, with the index, order and identity of `TarShards`.
 
     `most`: bytes of fetched shards that are kept at a time. Raises as `TarShards` and `fetch`.
     """
 
     def __init__(self, title: str, urls: Sequence[str], most: int):
         self._urls, self._most, self._lock = tuple(urls), most, threading.Lock()
-        self._fetching = [threading.Lock() for _ in urls]  # two threads may fetch two shards, never the same one
+        self._fetching = [threading.Lock() for _ in urls]  # threads may fetch different shards concurrently, but not the same one
         self._folder = Path(tempfile.mkdtemp(prefix="vlm-audit-shards-"))
-        self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # also at the end of the program
+        self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # also at exit
         self._kept: OrderedDict[int, int] = OrderedDict()
         names = [Path(url.partition("?")[0]).name for url in urls]
         super().__init__(title, [self._folder / f"{number:06d}" / name for number, name in enumerate(names)])
@@ -59,7 +59,7 @@ class RemoteShards(TarShards):
         return self._stated(shard) or index_of(self._local(shard))
 
     def _stated(self, shard: int) -> ShardIndex | None:
-        """Return what the sidecar beside a shard says; None without one that fits."""
+        """Return the index in a shard's sidecar file; None if it is missing or invalid."""
         address, question, rest = self._urls[shard].partition("?")
         target = self._folder / f"{shard:06d}{SIDECAR}"
         try:
@@ -73,7 +73,7 @@ class RemoteShards(TarShards):
             target.unlink(missing_ok=True)
 
     def _local(self, shard: int) -> Path:
-        """Return where a shard lies here, fetching it if it does not; those used longest ago make room."""
+        """Return the local path of a shard, fetching it if necessary; the least recently used shards are evicted."""
         path = self._paths[shard]
         with self._fetching[shard]:
             with self._lock:
@@ -89,7 +89,7 @@ class RemoteShards(TarShards):
         return path
 
     def _read(self, index: int, place: Any) -> bytes:
-        for _ in range(2):  # between fetching and reading, another thread may have made room
+        for _ in range(2):  # another thread may have evicted it between fetching and reading
             self._local(self._shard(index))
             try:
                 return super()._read(index, place)

@@ -48,7 +48,7 @@ class CaptionedImages(Protocol):
     def captions(self, index: int) -> tuple[str, ...]:
         """Return the captions of an image. Training draws one per epoch; evaluation uses the first.
 
-        If there are none, the pair is broken, as it is if its image cannot be read.
+        A pair without captions is broken, like one whose image cannot be read.
         """
         ...
 

@@ -1,7 +1,7 @@
-"""Tar shards in the layout of webdataset, read at random: each is scanned once, into a sidecar of places and lengths.
+"""Tar shards in webdataset layout with random access: each is scanned once, into a sidecar file of offsets and lengths.
 
-Members that follow each other and share a name up to its first dot are one pair: ``000/17.jpg`` and ``000/17.txt``. No member is ever
-unpacked or unpickled: the bytes of pictures and captions are read where they lie, everything else is left alone.
+Consecutive members with the same name up to the first dot form a pair: ``000/17.jpg`` and ``000/17.txt``. Members are never
+unpacked or unpickled: the bytes of pictures and captions are read in place, everything else is ignored.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from strictio.streams.tars import tar_members
 SIDECAR = ".index.json"
 _VERSION = 1
 Place = tuple[int, int]
-"""Offset and length in the shard; offset -1: missing."""
+"""Offset and length in the shard; offset -1 means missing."""
 
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """Where the pairs of one shard lie."""
+    """The positions of the pairs in one shard."""
 
     bytes: int
     modified_ns: int
     sha256: str
-    """Of the whole shard."""
+    """Hash of the whole shard."""
     names: list[str] = field(default_factory=list)
     pictures: list[Place] = field(default_factory=list)
     captions: list[Place] = field(default_factory=list)
@@ -47,14 +47,14 @@ class ShardIndex:
 
 
 class TarShards:
-    """Captioned images in uncompressed tar shards, in the order of the shards and of the pairs in them.
+    """Captioned images in uncompressed tar shards, in the order of the shards and of the pairs within them.
 
-    Raises `TrainingDataError` if a shard cannot be read, is compressed or is not a tar file; or if none of them has a pair.
+    Raises `TrainingDataError` if a shard cannot be read, is compressed or is not a tar file, or if no shard contains a pair.
     """
 
     def __init__(self, title: str, paths: Sequence[Path]):
         self.title, self._paths = title, tuple(paths)
-        parts = [_as_arrays(self._index(shard)) for shard in range(len(paths))]  # the index of one shard at a time as Python objects
+        parts = [_as_arrays(self._index(shard)) for shard in range(len(paths))]  # only one shard's index at a time as Python objects
         names, pictures, captions, hashes = map(list, zip(*parts, strict=True))
         if not any(map(len, names)):
             raise TrainingDataError(f"{title} holds no pairs", why="no tar shard has an image in it", fix="members like 17.jpg and 17.txt")
@@ -64,7 +64,7 @@ class TarShards:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Pairs of each shard."""
+        """Number of pairs in each shard."""
         return tuple(map(int, np.diff(self._first)))
 
     def _index(self, shard: int) -> ShardIndex:
@@ -103,7 +103,7 @@ class TarShards:
         if length > MAX_BYTES:
             raise UnreadableImage("larger than 64 MiB")
         try:
-            with self._paths[self._shard(index)].open("rb") as file:  # a position of its own: any number of threads may read at once
+            with self._paths[self._shard(index)].open("rb") as file:  # its own file position, so that threads may read concurrently
                 file.seek(offset)
                 content = file.read(length)
         except OSError as error:
@@ -114,7 +114,7 @@ class TarShards:
 
 
 def index_of(path: Path) -> ShardIndex:
-    """Return the index of a shard: from its sidecar if that still fits, else by a scan, which leaves a sidecar where it may.
+    """Return the index of a shard, from its sidecar file if that is up to date, else by a scan that writes a sidecar file if possible.
 
     Raises `TrainingDataError` if the shard cannot be read, or is not an uncompressed tar file.
     """
@@ -125,9 +125,9 @@ def index_of(path: Path) -> ShardIndex:
         index = _scan(path, status)
     except OSError as error:
         raise TrainingDataError(f"cannot read {path}", why=error.strerror or str(error)) from error
-    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:  # tarfile lets the last three out of a header
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:  # tarfile's header parsing may raise the last three
         raise TrainingDataError(f"{path} is not an uncompressed tar file", why=str(error), fix="unpack a compressed shard once") from error
-    with suppress(OSError), replacing(path.with_name(path.name + SIDECAR)) as file:  # read-only or full: the next run scans again
+    with suppress(OSError), replacing(path.with_name(path.name + SIDECAR)) as file:  # read-only or full disk: the next run scans again
         file.write(json.dumps(asdict(index), separators=(",", ":")).encode())
     return index
 
@@ -143,7 +143,7 @@ def _scan(path: Path, status: os.stat_result) -> ShardIndex:
 
 
 def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
-    """Yield name and ending -> place of the members that belong together."""
+    """Yield the name and suffix -> position of the members that belong together."""
     current, members = "", dict[str, Place]()
     with path.open("rb") as file:
         for member in tar_members(file):
@@ -162,7 +162,7 @@ def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
 
 
 def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:
-    """Return what the sidecar says, None if it is missing, stale, damaged, or points out of the shard."""
+    """Return the index in the sidecar file; None if it is missing, stale, damaged, or points outside the shard."""
     try:
         raw = json.loads(path.with_name(path.name + SIDECAR).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -172,7 +172,7 @@ def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:
 
 
 def understood(raw: Any, size: int) -> ShardIndex | None:
-    """Return the index that a sidecar of a shard of `size` bytes holds; None if it is damaged, or points out of the shard."""
+    """Parse the sidecar file of a shard of `size` bytes; None if it is damaged, or points outside the shard."""
     try:
         index = ShardIndex(**raw)
         fits = (index.version, index.bytes) == (_VERSION, size)

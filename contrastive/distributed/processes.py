@@ -1,6 +1,6 @@
-"""The process group that torchrun starts, and its collectives; in a single process each of them does nothing.
+"""The process group that torchrun starts, and its collectives, which are no-ops in a single process.
 
-Symbols: W processes, n rows on each, m = W n rows in all, in the order of the ranks.
+Symbols: W processes, n rows on each, m = W n rows in total, ordered by rank.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from strictio.errors import UsageError, VlmAuditError
 
 
 def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = 600.0) -> torch.device:
-    """Join the processes that torchrun started; alone (no torchrun, or one process), or if that was done before, join nothing.
+    """Join the processes that torchrun started; a no-op for a single process, or if already joined.
 
     `device`: ``cpu`` (gloo) or ``cuda`` (NCCL; the GPU of the local rank); `rendezvous`: torchrun's variables, or ``file://PATH`` of a file
-    that does not exist yet; `timeout_s`: after which a process gives the others up. Returns this process's own. Raises `UsageError` if
+    that does not exist yet; `timeout_s`: after which a process stops waiting for the others. Returns its own device. Raises `UsageError` if
     torchrun's variables are incomplete or there are fewer GPUs than processes on this machine.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
@@ -32,7 +32,7 @@ def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = 
     if missing:
         fix = f"start with: torchrun --nproc-per-node {size} -m contrastive.train ..."
         raise UsageError(f"{size} processes were announced, but {', '.join(missing)} is not set", where="the environment", fix=fix)
-    # Beside NCCL there is gloo for what lives on the CPU, so that comparing batch sizes does not wait for the GPU.
+    # Gloo serves CPU tensors, so that comparing batch sizes does not wait for the GPU.
     backend, bound = ("cpu:gloo,cuda:nccl", own) if own.type == "cuda" else ("gloo", None)
     rank, timeout = int(os.environ["RANK"]), timedelta(seconds=timeout_s)
     dist.init_process_group(backend, init_method=rendezvous, rank=rank, world_size=size, timeout=timeout, device_id=bound)
@@ -40,7 +40,7 @@ def init(device: str = "cpu", *, rendezvous: str = "env://", timeout_s: float = 
 
 
 def own_device(device: str) -> torch.device:
-    """Return this process's own device of a kind: with torchrun, the GPU of its local rank; raises as `init` does."""
+    """Return this process's device: with torchrun, the GPU of its local rank; raises like `init`."""
     if device != "cuda" or "LOCAL_RANK" not in os.environ:
         return torch.device(device)
     local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
@@ -51,7 +51,7 @@ def own_device(device: str) -> torch.device:
 
 
 def close() -> None:
-    """Wait for the others, then leave the group."""
+    """Wait for the other processes, then leave the group."""
     if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
@@ -73,7 +73,7 @@ def rank0() -> bool:
 
 
 def barrier() -> None:
-    """Wait until every process is here."""
+    """Wait until all processes arrive."""
     if dist.is_initialized():
         dist.barrier()
 
@@ -101,14 +101,14 @@ def _reduced(x: Tensor, operation: Literal["SUM", "MAX"]) -> Tensor:
 
 
 def all_reduce_max(number: int) -> int:
-    """Return the largest of the processes' numbers: a signal that one got, a step that one must leave out."""
+    """Return the maximum over the processes, for example of a signal that one received or a step that one must skip."""
     if world_size() == 1:
         return number
     return int(all_max(torch.tensor(number, device=_collective_device())))
 
 
 def rank_slice(n: int) -> slice:
-    """Return which of the `n` rows of a batch are this process's; needs W to divide n."""
+    """Return this process's slice of the `n` rows of a batch; W must divide n."""
     per_rank = n // world_size()
     return slice(rank() * per_rank, (rank() + 1) * per_rank)
 
@@ -118,7 +118,7 @@ def _collective_device() -> torch.device:
 
 
 def gather_rows(x_nd: Tensor) -> Tensor:
-    """Return the rows of all processes, rank 0's first, as float[m, d]; no gradient. Alone: the rows themselves, not a copy."""
+    """Return the rows of all processes, in rank order, as float[m, d], without gradient. A single process gets `x_nd` itself."""
     x_nd = x_nd.detach()
     if world_size() == 1:
         return x_nd
@@ -137,7 +137,7 @@ def scatter_sum(x_md: Tensor) -> Tensor:
 
 
 def require_even(rows: int) -> None:
-    """Raise `VlmAuditError` on every process alike if batches have different sizes; gathering them would hang or mix rows."""
+    """Raise `VlmAuditError` on all processes if batch sizes differ, because gathering them would hang or mix rows."""
     if world_size() == 1:
         return
     smallest, largest = -all_reduce_max(-rows), all_reduce_max(rows)

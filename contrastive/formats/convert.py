@@ -81,7 +81,7 @@ def _build_checkpoint(weights: Weights, contents: Contents, overrides: ModelOver
 
 
 def openai_names(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], str, list[str]]:
-    """Return weights with OpenAI's names, their family, and what was renamed; `DataError` if only open_clip or transformers support them."""
+    """Return weights with OpenAI's names, their family, and what was renamed; `DataError` if only open_clip or transformers load them."""
     for name in tensors:
         if start := next((start for start in UNSUPPORTED if name.startswith(start)), None):
             why = f"{UNSUPPORTED[start]} ({name[:80]!r})"

@@ -39,7 +39,7 @@ def accumulate(
 
     `model`: as `contrastive.distributed.wrap` returns it; its first two results for a micro-batch are image and text
     features, one row per sample. `batches`: the arguments of each call of `model`, the same number on every process; with one, nothing
-    is computed twice. `loss`: ``loss(image_nd, text_nd)`` of the whole batch; its gradient flows into the features and into its other inputs
+    is computed twice. `loss`: ``loss(image_nd, text_nd)`` of the whole batch; its gradient flows into the features and its other inputs
     (logit scale, bias). For fp16, scale the loss in here; the result is then scaled, too. `within`: creates the context of every
     forward pass, such as ``lambda: torch.autocast("cuda", torch.bfloat16)``; the loss runs outside. `generators`: random generators of the
     model besides torch's own, which is always replayed. Raises like `refuse_batch_statistics` if there is more than one micro-batch.

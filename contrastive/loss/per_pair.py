@@ -1,4 +1,4 @@
-"""What the objectives with a head of their own have in common: no pair needs the others."""
+"""The base class of objectives with a head, in which pairs are independent."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from contrastive.model.clip import CLIP
 from contrastive.model.flops import Cost
 from contrastive.model.towers import end_positions
 
-UNTAUGHT = {r"^(?!visual\.|objective\.)": 0.0}  # multipliers of the learning rate: all but the image tower and the head stay as they are
+UNTAUGHT = {r"^(?!visual\.|objective\.)": 0.0}  # learning-rate multipliers: only the image tower and the head are trained
 
 
 class PerPair(nn.Module, ABC):
-    """A loss that is a mean over pairs, each by itself: of the image alone something is said of the text. The text tower is not used.
+    """A loss that is a mean over independent pairs: predicts something about the text from the image. The text tower is not used.
 
-    So the mean over parts of a batch, or over processes, is exact.
+    Averaging over parts of a batch, or over processes, is therefore exact.
     """
 
     def forward(self, model: CLIP, images_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> Tensor:
-        """Return the mean over the pairs, in nats a caption. `kept_nk` are the patches that are seen (`model.clip.kept_patches`)."""
+        """Return the mean over the pairs, in nats per caption. `kept_nk`: the visible patches (`model.clip.kept_patches`)."""
         return -self.log_likelihood(model.encode_image(images_nchw, kept_nk), ids_nl).mean()
 
     @abstractmethod
     def log_likelihood(self, image_nd: Tensor, ids_nl: Tensor) -> Tensor:
-        """Return log p(text | image) of each row in nats: float[n]. `image_nd` is what `CLIP.encode_image` gives, not normalised."""
+        """Return log p(text | image) of each row in nats: float[n]. `image_nd`: the result of `CLIP.encode_image`, not normalised."""
 
     @abstractmethod
     def cost(self, tokens: int) -> Cost:
@@ -34,7 +34,7 @@ class PerPair(nn.Module, ABC):
 
 
 def words_mask(ids_nl: Tensor, eot: int) -> Tensor:
-    """Return bool[n, l]: True between the start (place 0) and the end of the text, both excluded; never on padding.
+    """Return bool[n, l]: True between the start (position 0) and the end of the text, both excluded; never on padding.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The dual encoder: `architecture.ModelConfig` says what it is made of, `clip.CLIP` takes pixels and ids and returns features.
+"""The dual encoder: `architecture.ModelConfig` describes its architecture, `clip.CLIP` maps pixels and ids to features.
 
-`preprocess.Preprocess` makes the pixels, `tokenizer.Tokenizer` the ids. Architecture and presets need no torch.
+`preprocess.Preprocess` produces the pixels, `tokenizer.Tokenizer` the ids. Architecture and presets do not need torch.
 """

@@ -1,4 +1,4 @@
-"""What a model is made of, as frozen values: read strictly from untrusted files, bounded, and understood without torch.
+"""Model architectures as frozen values: parsed strictly from untrusted files, with bounded sizes, and without torch.
 
 Source of the shapes: Radford et al. 2021, table 20, https://arxiv.org/abs/2103.00020
 """
@@ -18,12 +18,12 @@ Layers = Annotated[StrictInt, Field(ge=1, le=MAX_LAYERS)]
 
 
 class Stored:
-    """A `record` that stands in files as a plain table."""
+    """A `record` that is stored in files as a plain table."""
 
-    PLACE = ""  # how messages call it
+    PLACE = ""  # its name in messages
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain dictionaries, lists, words and numbers."""
+        """Return plain dictionaries, lists, strings and numbers."""
         return dict(to_dict(self))
 
     @classmethod
@@ -51,7 +51,7 @@ class ViTConfig:
 
 @record
 class ResNetConfig:
-    """A ModifiedResNet: `width` is that of the stem (64 for RN50), `layers` the bottlenecks of each of the four stages."""
+    """A ModifiedResNet: `width` is the width of the stem (64 for RN50), `layers` the number of bottlenecks in each of the four stages."""
 
     image_size: Size
     width: Size
@@ -65,7 +65,7 @@ class ResNetConfig:
 
 @record
 class ConvConfig:
-    """A few stride-2 3x3 convolutions: each of `channels` halves the image. For small images on a small machine."""
+    """A few stride-2 3x3 convolutions: each entry of `channels` halves the image size. For small images on small machines."""
 
     image_size: Size
     channels: tuple[Size, ...]
@@ -87,7 +87,7 @@ class TextConfig:
     layers: Layers
     head_width: Size = 64
     causal: StrictBool = True
-    pooling: Literal["eot", "mean"] = "eot"  # the feature at the first EOT, or the mean up to and with it; padding never counts
+    pooling: Literal["eot", "mean"] = "eot"  # the feature at the first EOT, or the mean up to and including it; padding is always ignored
     mlp_width: Size | None = None  # inside a block's MLP; None: four times `width`
 
     def __post_init__(self) -> None:
@@ -103,22 +103,22 @@ VisionConfig = ViTConfig | ResNetConfig | ConvConfig
 
 @record
 class ModelConfig(Stored):
-    """A dual encoder: two towers, what they share, and how their scores are read."""
+    """A dual encoder: two towers, shared settings, and the score rule."""
 
     PLACE = "config"
     embed_dim: Size
     vision: Annotated[VisionConfig, Field(discriminator="kind")]
     text: TextConfig
     activation: Literal["quick_gelu", "gelu", "relu"] = "gelu"
-    """Of both towers (a ModifiedResNet has ReLU whatever this says). ``quick_gelu`` is x * sigmoid(1.702 x), as OpenAI's models have it. No
-    weight shows which it is; the wrong one is the classic silent error."""
+    """Of both towers (except for a ModifiedResNet, which always has ReLU). ``quick_gelu`` is x * sigmoid(1.702 x), as in OpenAI's models.
+    Weights do not reveal it; using the wrong one is a classic silent error."""
     layer_norm_eps: Annotated[StrictFloat, Field(gt=0, lt=1)] = 1e-5
-    score_rule: Literal["softmax", "sigmoid"] = "softmax"  # over the labels together, or each on its own (SigLIP, with a `logit_bias`)
+    score_rule: Literal["softmax", "sigmoid"] = "softmax"  # jointly over labels, or per label (SigLIP, with a `logit_bias`)
 
     def to_dict(self) -> dict[str, Any]:
         plain = super().to_dict()
         for tower in (plain["vision"], plain["text"]):
-            if tower.get("mlp_width", 0) is None:  # as it was before there was such a setting: the same model, the same hash
+            if tower.get("mlp_width", 0) is None:  # omitted by default, so that hashes from before this setting stay valid
                 del tower["mlp_width"]
         return plain
 

@@ -1,4 +1,4 @@
-"""The transformer that both towers are made of.
+"""The transformer that both towers use.
 
 Names of parameters are those of OpenAI's files. Shape suffixes: n samples, l tokens, d width.
 """
@@ -78,7 +78,7 @@ class Block(nn.Module):
 
     @torch.no_grad()
     def reset(self, layers: int, generator: torch.Generator | None) -> None:
-        """Draw the weights as in the paper's text tower; here both towers have them so."""
+        """Initialise weights as in the paper's text tower; here, for both towers."""
         width = self.attn.out_proj.in_features
         std, deep = width**-0.5, (2 * layers) ** -0.5
         for weight, its_std in (
@@ -93,36 +93,36 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of blocks, their MLPs `mlp_width` wide inside (None: four times `width`)."""
+    """A stack of blocks whose MLPs have inner width `mlp_width` (None: four times `width`)."""
 
     def __init__(self, width: int, layers: int, head_width: int, config: ModelConfig, mlp_width: int | None = None) -> None:
         super().__init__()
         self.width = width
-        self.recompute = False  # whether a block keeps its input only in training, and runs again in the backward pass
+        self.recompute = False  # whether, in training, a block stores only its input and is recomputed in the backward pass
         self.resblocks = nn.ModuleList(Block(width, width // head_width, mlp_width or 4 * width, config) for _ in range(layers))
 
     def forward(self, x_nld: Tensor, causal: bool = False, keep: Tensor | None = None) -> Tensor:
-        """`keep` (bool, broadcast to [n, heads, l, l]) is True where attention may look; not together with `causal`."""
+        """`keep` (bool, broadcast to [n, heads, l, l]) is True where attention is allowed; not together with `causal`."""
         again = self.recompute and self.training and torch.is_grad_enabled()
         for block in self.resblocks:
             x_nld = run_again(block, x_nld, causal, keep) if again else block(x_nld, causal, keep)
         return x_nld
 
     def reset(self, generator: torch.Generator | None) -> None:
-        """Draw every block's weights; the more blocks, the smaller what each adds."""
+        """Initialise the weights of every block, scaled down for deeper stacks."""
         for block in self.resblocks:
             block.reset(len(self.resblocks), generator)  # type: ignore[operator]
 
 
 def run_again(block: nn.Module, *inputs: object) -> Tensor:
-    """Run a block that keeps its inputs only and runs again in the backward pass. Batch-norm statistics move the first time alone."""
+    """Run a block with activation checkpointing. Batch-norm statistics are updated only in the first run."""
     result: Tensor = checkpoint(block, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _resting_statistics(block)))
     return result
 
 
 @contextmanager
 def _resting_statistics(block: nn.Module) -> Iterator[None]:
-    """Let what batch norms remember go into copies that are thrown away."""
+    """Redirect updates of batch-norm statistics to temporary copies."""
     before = [(norm, name, buffer) for norm in block.modules() if isinstance(norm, _BatchNorm) for name, buffer in norm.named_buffers()]
     for norm, name, buffer in before:
         setattr(norm, name, buffer.clone())
@@ -134,7 +134,7 @@ def _resting_statistics(block: nn.Module) -> Iterator[None]:
 
 
 def reset_convolutions(tower: nn.Module, generator: torch.Generator | None) -> None:
-    """Draw every convolution as torch does by default, but from a generator that was handed in."""
+    """Initialise every convolution with torch's default, but from the given generator."""
     for module in tower.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)

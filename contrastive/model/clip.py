@@ -1,4 +1,4 @@
-"""CLIP: two towers into one space, and a learned temperature. See `contrastive.model.towers` for the towers."""
+"""CLIP: two towers with a shared embedding space and a learned temperature. See `contrastive.model.towers` for the towers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ INITIAL = {"softmax": (math.log(1 / 0.07), None), "sigmoid": (math.log(10), -10.
 
 
 class CLIP(TextTransformer):
-    """A dual encoder. The same seed of `generator` (None: torch's global one) gives the same bytes.
+    """A dual encoder. The same seed of `generator` (None: torch's global one) gives identical weights.
 
-    Weights are drawn as in the paper (both towers' blocks alike). ``logit_scale`` is a logarithm; it and ``logit_bias`` (present under
+    Weights are initialised as in the paper (in both towers alike). ``logit_scale`` is a logarithm; it and ``logit_bias`` (present under
     the sigmoid rule only) have shape [1], because FSDP2 cannot shard a 0-D parameter. In files they are 0-D: `portable_state`.
     """
 
@@ -37,7 +37,7 @@ class CLIP(TextTransformer):
         self.reset_text(generator)
 
     def encode_image(self, x_nchw: Tensor, kept_nk: Tensor | None = None) -> Tensor:
-        """Return float[n, D], not normalised, of what `Preprocess` gives. `kept_nk`: the patches that a ViT sees (`kept_patches`)."""
+        """Return float[n, D], not normalised, for the output of `Preprocess`. `kept_nk`: the visible patches of a ViT (`kept_patches`)."""
         return self.visual(x_nchw) if kept_nk is None else self.visual(x_nchw, kept_nk)  # type: ignore[no-any-return]
 
     def forward(self, x_nchw: Tensor, ids_nl: Tensor, kept_nk: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -46,7 +46,7 @@ class CLIP(TextTransformer):
 
 
 def kept_patches(n: int, patches: int, dropout: float, generator: torch.Generator) -> Tensor:
-    """Draw which patches each of `n` images keeps, on the generator's device: int64[n, k], ascending, at least one an image.
+    """Draw which patches each of `n` images keeps, on the generator's device: int64[n, k], ascending, at least one per image.
 
     Source: Li et al. 2023 (FLIP), https://arxiv.org/abs/2212.00794
     """
@@ -66,17 +66,17 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def portable_state(model: CLIP) -> dict[str, Tensor]:
-    """Return the state dict as files have it: OpenAI's names, detached, scalars 0-D."""
+    """Return the state dict for files: OpenAI's names, detached, scalars 0-D."""
     return as_portable(model.state_dict())
 
 
 def as_portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what `portable_state` would of a model with the tensors of `state`, such as an average of its weights."""
+    """Return `portable_state` for a model with the tensors of `state`, such as an average of its weights."""
     return {name: tensor.detach().reshape(()) if name in SCALARS else tensor.detach() for name, tensor in state.items()}
 
 
 def load_portable(config: ModelConfig, state: Mapping[str, Tensor]) -> CLIP:
-    """Build a model around the tensors of `state`; none is drawn or copied. Raises as `check_fit`: nothing is loaded in part."""
+    """Build a model around the tensors of `state`, without initialising or copying any. Raises like `check_fit`; never loads partially."""
     with torch.device("meta"), skip_init():
         model = CLIP(config)
     state = {name: tensor.reshape(1) if name in SCALARS and tensor.numel() == 1 else tensor for name, tensor in state.items()}

@@ -1,7 +1,7 @@
-"""How many floating-point operations a model takes, by formula: multiplications and additions of matrix products and convolutions.
+"""Floating-point operations of a model by formula: multiplications and additions in matrix products and convolutions.
 
-Normalisations, activations and softmax are left out, as everywhere where such numbers are compared; so is the loss, which is below 1 % of
-the towers at any batch size of the paper. Shape letters: l tokens, d width.
+Normalisations, activations and softmax are left out, as is usual for such numbers. So is the loss, which takes less than 1 % of
+the towers' operations at any batch size in the paper. Shape letters: l tokens, d width.
 
 Source: Kaplan et al. 2020, https://arxiv.org/abs/2001.08361, section 2.1, with the terms that are dropped there
 """
@@ -18,7 +18,7 @@ class Cost:
     """Forward operations of one sample through one tower."""
 
     forward: float
-    first: float = 0.0  # of it, the first convolution: nobody asks for the gradient of pixels, so its backward pass is half as long
+    first: float = 0.0  # of these, the first convolution, whose backward pass is half as long, because pixels need no gradient
 
     def step(self, *, learns: bool = True, forwards: int = 1) -> float:
         """Return the operations of one training step: `forwards` forward passes and, if the tower learns, a backward pass (twice one)."""
@@ -28,7 +28,7 @@ class Cost:
 def image_cost(config: ModelConfig, seen: float = 1.0) -> Cost:
     """Return the cost of one image.
 
-    `seen`: share of the patches that a vision transformer sees (below 1 under patch dropout).
+    `seen`: share of visible patches in a vision transformer (below 1 with patch dropout).
 
     Examples
     --------
@@ -48,7 +48,7 @@ def image_cost(config: ModelConfig, seen: float = 1.0) -> Cost:
 
 
 def text_cost(config: ModelConfig, tokens: int | None = None) -> Cost:
-    """Return the cost of one text of so many tokens (None: the whole context).
+    """Return the cost of one text with `tokens` tokens (None: the whole context).
 
     Examples
     --------
@@ -97,12 +97,12 @@ def _resnet(vision: ResNetConfig, embed_dim: int) -> Cost:
 
 
 def _bottleneck(inputs: int, planes: int, side: int, stride: int) -> float:
-    before, after = side**2, (side // stride) ** 2  # the pool stands before the third convolution and before the shortcut's
+    before, after = side**2, (side // stride) ** 2  # the pool precedes the third convolution and the shortcut's
     main = _convolution(inputs, planes, 1, before) + _convolution(planes, planes, 3, before) + _convolution(planes, 4 * planes, 1, after)
     shortcut = _convolution(inputs, 4 * planes, 1, after) if stride > 1 or inputs != 4 * planes else 0.0
     return main + shortcut
 
 
 def _attention_pool(tokens: int, width: int, embed_dim: int) -> float:
-    """One query; keys and values of every place."""
+    """One query; keys and values for every position."""
     return linear(1 + 2 * tokens, width, width) + 4.0 * tokens * width + linear(1, width, embed_dim)

@@ -1,7 +1,7 @@
-"""Preprocessing described by plain numbers, so that it can travel in a checkpoint and be hashed into a cache key.
+"""Preprocessing described by plain numbers, so that it can be stored in a checkpoint and hashed for cache keys.
 
-Resizing is Pillow's, on 8-bit pixels and always antialiased, as in OpenAI's own pipeline. Normalising waits until there is a batch: pixels
-stay one byte each as long as possible.
+Resizing is Pillow's, on 8-bit pixels and always antialiased, as in OpenAI's own pipeline. Normalisation happens per batch, so that pixels
+take one byte each as long as possible.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 
 Channels = tuple[StrictFloat, StrictFloat, StrictFloat]
 RESAMPLING = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
-"""Names of Pillow's filters and their numbers there."""
+"""Names of Pillow's filters and their numbers in Pillow."""
 
 
 @record
@@ -41,11 +41,11 @@ class Preprocess(Stored):
 
     PLACE = "preprocess"
     size: Size
-    mean: Channels = OPENAI_MEAN  # of each channel, for values in [0, 1]
+    mean: Channels = OPENAI_MEAN  # per channel, for values in [0, 1]
     std: Channels = OPENAI_STD
     interpolation: Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"] = "bicubic"
-    resize_mode: Literal["shortest", "squash"] = "shortest"  # the short side becomes `size`, the centre is cut out; or both sides do
-    antialias: StrictBool = True  # Pillow always does; the field is there because it is part of what the numbers mean
+    resize_mode: Literal["shortest", "squash"] = "shortest"  # resize the short side to `size` and crop the centre; or resize both sides
+    antialias: StrictBool = True  # always true for Pillow; stored because it is part of the specification
 
     def __post_init__(self) -> None:
         if not all(0 < std < float("inf") for std in self.std):
@@ -65,7 +65,7 @@ class Preprocess(Stored):
     def normalise(self, pixels_nchw: Tensor) -> Tensor:
         """(x / 255 - mean) / std, as float32 on the same device."""
         mean, std = (torch.tensor(values, device=pixels_nchw.device).view(1, 3, 1, 1) for values in (self.mean, self.std))
-        return pixels_nchw.to(torch.float32, copy=True).div_(255).sub_(mean).div_(std)  # in place: new memory costs more than the sums
+        return pixels_nchw.to(torch.float32, copy=True).div_(255).sub_(mean).div_(std)  # in place: allocation costs more than arithmetic
 
     @property
     def sha256(self) -> str:

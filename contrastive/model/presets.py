@@ -1,4 +1,4 @@
-"""Architectures by name: the nine of the paper (table 20) and two that train on a laptop."""
+"""Architectures by name: the nine in the paper (table 20) and two that can be trained on a laptop."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ PRESETS: dict[str, ModelConfig] = {
 
 
 def preset(name: str, *, vocab_size: int | None = None, context: int | None = None) -> ModelConfig:
-    """Return the architecture called `name`, with the vocabulary and context of the tokenizer at hand where given.
+    """Return the architecture `name`, optionally with another vocabulary size and context.
 
-    Raises `UsageError` if it is unknown; the nearest names are given.
+    Raises `UsageError` with the closest names if it is unknown.
 
     Examples
     --------

@@ -1,12 +1,12 @@
-"""CLIP's byte-pair tokenizer, and the training of a small one with the same algorithm.
+"""CLIP's byte-pair tokenizer, and training of a small vocabulary with the same algorithm.
 
-Text is unescaped from HTML twice, white space is collapsed, letters are made small; words are cut out by a pattern, written as bytes, and
-neighbours are merged in the order of the list of merges. Ids: 256 bytes, 256 bytes that end a word, the merges, start of text, end of text
-(EOT): EOT is the largest id.
+Text is HTML-unescaped twice, white space is collapsed, and characters are lower-cased. Words are extracted with a pattern and encoded as
+bytes, which are merged in the order of the merge list. Ids: 256 bytes, 256 word-final bytes, the merges, start of text, end of text
+(EOT). EOT is the largest id.
 
-OpenAI's code first repairs text with ``ftfy`` (mojibake, curly quotes, full-width letters). Here it is not: ids must not depend on
-which packages are installed. Text that ftfy would leave alone gets the same ids. And "<|endoftext|>" written in a text is plain text: no
-caption and no label can end a text early.
+OpenAI's code first repairs text with ``ftfy`` (mojibake, curly quotes, full-width characters). Here it does not, because ids must not
+depend on installed packages. Text that ftfy would not change gets the same ids. And "<|endoftext|>" in a text is plain text, so that
+captions and labels cannot end a text early.
 
 Source: Radford et al. 2021, section 2.4; Sennrich et al. 2016, https://arxiv.org/abs/1508.07909
 """
@@ -37,13 +37,13 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 WORDS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE)
 END_OF_WORD = "</w>"
 CLIP_MERGES = 48_894
-CACHED_WORDS = 100_000  # words whose ids are remembered; a cache without a bound would grow with the captions
+CACHED_WORDS = 100_000  # number of words with cached ids; an unbounded cache would grow with the captions
 
 Symbols = tuple[str, ...]
 
 
 def byte_letters() -> dict[int, str]:
-    """Return byte -> printable letter: itself where it is printable, else one from U+0100 on. The order is that of the ids.
+    """Return byte -> printable character: itself if printable, else one from U+0100 on, in the order of the ids.
 
     Examples
     --------
@@ -73,14 +73,14 @@ def words(text: str) -> list[str]:
 
 
 def spell(word: str) -> Symbols:
-    """Return the letters of a word's bytes; the last one carries the end-of-word mark."""
+    """Return a word's bytes as characters; the last one has the end-of-word mark."""
     letters = [BYTE_LETTERS[byte] for byte in word.encode("utf-8", errors="replace")]
     return (*letters[:-1], letters[-1] + END_OF_WORD)
 
 
 @record
 class Tokenizer(Stored):
-    """Texts into ids.
+    """Converts texts to ids.
 
     Examples
     --------
@@ -115,7 +115,7 @@ class Tokenizer(Stored):
         return [id_ for word in words(text) for id_ in self._encode_word(word)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the words joined by blanks, up to the first end of text; start of text is left out."""
+        """Return the words joined by spaces, up to the first end of text, without start of text."""
         symbols = []
         for id_ in ids:
             if id_ == self.eot:
@@ -126,7 +126,7 @@ class Tokenizer(Stored):
         return content.decode("utf-8", errors="replace").strip()
 
     def __call__(self, texts: Sequence[str], truncate: bool = False) -> Tensor:
-        """Return int64[n, context]: start, ids, end, then zeros. `ValueError` if one is too long; with `truncate` its last id is EOT."""
+        """Return int64[n, context]: start, ids, end, then zeros. `ValueError` for a long text, unless `truncate` (ends with EOT)."""
         rows = torch.zeros(len(texts), self.context, dtype=torch.long)
         for i, text in enumerate(texts):
             ids = [self.eot - 1, *self.encode(text), self.eot]
@@ -139,7 +139,7 @@ class Tokenizer(Stored):
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything that decides the ids."""
+        """Hash of everything that affects the ids."""
         return sha256_of_json(self.to_dict())
 
     @cached_property
@@ -177,7 +177,7 @@ class Tokenizer(Stored):
 
 
 def join(symbols: Symbols, pair: tuple[str, str]) -> Symbols:
-    """Return `symbols` with every occurrence of `pair`, from the left, made one symbol."""
+    """Merge every occurrence of `pair` in `symbols`, from the left."""
     joined: list[str] = []
     i = 0
     while i < len(symbols):
@@ -191,7 +191,7 @@ def join(symbols: Symbols, pair: tuple[str, str]) -> Symbols:
 
 
 def clip_tokenizer(context: int = 77) -> Tokenizer:
-    """Return CLIP's own tokenizer of 49,408 entries; its merges are read from the installed ``open_clip_torch`` (else `UsageError`)."""
+    """Return CLIP's tokenizer with 49,408 entries, with merges from the installed ``open_clip_torch`` (else `UsageError`)."""
     spec = importlib.util.find_spec("open_clip")
     path = Path(spec.origin).with_name("bpe_simple_vocab_16e6.txt.gz") if spec and spec.origin else None
     if path is None or not path.is_file():
@@ -204,17 +204,17 @@ def clip_tokenizer(context: int = 77) -> Tokenizer:
 
 
 def train_bpe(captions: Iterable[str], vocab_size: int, context: int, min_count: int = 2) -> Tokenizer:
-    """Train a vocabulary of at most `vocab_size` ids (at least 514: bytes, bytes that end a word, start, end) on captions.
+    """Train a vocabulary of at most `vocab_size` ids (at least 514: bytes, word-final bytes, start, end) on captions.
 
-    The most frequent pair is merged first; of equally frequent ones the first in alphabetical order, so that the result depends on nothing
-    but the captions' words and their counts. `context`: ids in a row, with start and end; `min_count`: a pair that occurs less often is not
-    merged. With 1, and ids enough, every word of the captions becomes one id.
+    The most frequent pair is merged first; ties are broken alphabetically, so that the result depends only on the captions' words and
+    their counts. `context`: ids per row, including start and end; `min_count`: rarer pairs are not
+    merged. With 1, and enough ids, every word of the captions becomes one id.
     """
     if vocab_size < 514:
         raise UsageError("vocab_size must be at least 514", why="256 bytes, 256 bytes that end a word, start and end of text")
     counts = Counter(word for caption in captions for word in words(caption))
     corpus = _Corpus([(spell(word), count) for word, count in sorted(counts.items())])
-    merges: dict[str, str] = {}  # symbol -> its pair: a symbol that two pairs could make gets one id, so the second pair stays apart
+    merges: dict[str, str] = {}  # symbol -> its pair: if two pairs form the same symbol, only the first is merged
     while len(merges) < vocab_size - 514 and (pair := corpus.most_frequent(min_count)):
         if "".join(pair) not in merges:
             corpus.merge(pair)
@@ -223,7 +223,7 @@ def train_bpe(captions: Iterable[str], vocab_size: int, context: int, min_count:
 
 
 class _Corpus:
-    """Words as symbols, and every pair's count. Stale ones stay in the heap: without it each of some thousand merges would look at all."""
+    """Words as symbols, and the count of every pair. A heap with stale entries avoids scanning all pairs for each of a thousand merges."""
 
     def __init__(self, spelled: list[tuple[Symbols, int]]) -> None:
         self.words = [symbols for symbols, _ in spelled]

@@ -1,7 +1,7 @@
 """The towers of CLIP: vision transformer, modified ResNet, a small convolutional tower, and the text transformer.
 
-Names of parameters are those of OpenAI's files (``transformer.resblocks.0.attn.in_proj_weight``), so that a state dict is understood
-elsewhere without translation. Shape suffixes: n samples, c channels, h and w pixels, l tokens, d width or embedding.
+Names of parameters are those of OpenAI's files (``transformer.resblocks.0.attn.in_proj_weight``), so that other
+programs can read a state dict without translation. Shape suffixes: n samples, c channels, h and w pixels, l tokens, d width or embedding.
 
 Source: Radford et al. 2021, section 2.4, https://arxiv.org/abs/2103.00020
 """
@@ -35,7 +35,7 @@ class VisionTransformer(nn.Module):
         self.proj = nn.Parameter(torch.empty(vision.width, model.embed_dim))
 
     def forward(self, x_nchw: Tensor, kept_nk: Tensor | None = None) -> Tensor:
-        """`kept_nk` numbers the patches that are seen (patch dropout); None: all. The class token always is."""
+        """`kept_nk`: indices of the visible patches (patch dropout); None: all. The class token is always visible."""
         x_nld = self.conv1(x_nchw).flatten(2).transpose(1, 2)
         first = self.class_embedding.expand(len(x_nld), 1, -1)
         x_nld = torch.cat([first, x_nld], dim=1) + self.positional_embedding
@@ -55,7 +55,7 @@ class VisionTransformer(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Every convolution has stride 1; an average pool before the third convolution and before the shortcut halves the image."""
+    """Every convolution has stride 1; an average pool before the third convolution and before the shortcut halves the image size."""
 
     def __init__(self, inputs: int, planes: int, stride: int, activation: type[nn.Module]) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Bottleneck(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """One query, the mean of all places, asks all places and itself."""
+    """One query, the mean over all positions, attends to all positions and itself."""
 
     def __init__(self, side: int, width: int, heads: int, embed_dim: int) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class ModifiedResNet(nn.Module):
         inputs = [width, 4 * width, 8 * width, 16 * width]
         stages = [_stage(inputs[i], width * 2**i, vision.layers[i], 1 if i == 0 else 2) for i in range(4)]
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        self.recompute = False  # whether a bottleneck keeps its input only in training, and runs again in the backward pass
+        self.recompute = False  # whether, in training, a bottleneck stores only its input and is recomputed in the backward pass
         self.attnpool = AttentionPool(vision.image_size // 32, 32 * width, max(1, width * 32 // 64), model.embed_dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ def _stage(inputs: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
 
 
 class ConvTower(nn.Module):
-    """Stride-2 3x3 convolutions with batch norm; what is left is flattened (place matters) and projected."""
+    """Stride-2 3x3 convolutions with batch norm; the result is flattened (position matters) and projected."""
 
     def __init__(self, vision: ConvConfig, model: ModelConfig) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class ConvTower(nn.Module):
 class TextTransformer(nn.Module):
     """Token and position embeddings, blocks, and the feature at the end of the text, projected.
 
-    In OpenAI's files its parts stand at the top level: `CLIP` is a text transformer that also has an image tower, hence `encode_text`.
+    In OpenAI's files its parts are at the top level: `CLIP` is a text transformer that also has an image tower, hence `encode_text`.
     """
 
     def __init__(self, model: ModelConfig) -> None:
@@ -181,7 +181,7 @@ class TextTransformer(nn.Module):
         self.text_projection = nn.Parameter(torch.empty(text.width, model.embed_dim))
 
     def encode_text(self, ids_nl: Tensor) -> Tensor:
-        """Return float[n, D], not normalised. `ValueError` if a row has no EOT or exceeds the context: some other token would be pooled."""
+        """Return float[n, D], not normalised. `ValueError` if a row lacks EOT or exceeds the context: another token would be pooled."""
         text = self.config.text
         if ids_nl.shape[1] > text.context:
             raise ValueError(f"texts have {ids_nl.shape[1]} tokens, the model's context is {text.context}")
@@ -206,12 +206,12 @@ class TextTransformer(nn.Module):
 
 
 def end_positions(ids_nl: Tensor, eot: int) -> Tensor:
-    """Return int64[n]: the place of each row's first end-of-text id. Raises `ValueError` if a row has none."""
+    """Return int64[n]: the position of each row's first end-of-text id. Raises `ValueError` if a row has none."""
     is_end_nl = ids_nl == eot
     missing_n = ~is_end_nl.any(dim=1)
     if missing_n.any():
         raise ValueError(f"row {int(missing_n.int().argmax())} has no end-of-text id ({eot})")
-    return is_end_nl.int().argmax(dim=1)  # of equal values argmax takes the first
+    return is_end_nl.int().argmax(dim=1)  # argmax takes the first of equal values
 
 
 VisionTower = VisionTransformer | ModifiedResNet | ConvTower

@@ -1,1 +1,1 @@
-"""A training run, from its `Config` to its checkpoint: `inputs` opens, `loop` runs, `checkpointing` writes, `doctor` looks before it."""
+"""A training run, from `Config` to checkpoint: `inputs` opens data, `loop` runs steps, `checkpointing` saves, `doctor` checks first."""

@@ -1,8 +1,8 @@
-"""What a run has cost: samples, operations, time, memory, energy; and how much of the machine it used. Nothing is made up.
+"""The cost of a run: samples, operations, time, memory, energy, and utilisation. Unknown values are None.
 
-Operations are by formula (`contrastive.model.flops`). The peak that utilisation is measured against is that of a large matrix product on
-this very device. Energy is read from the GPU's own counter where there is one, else it is None; a mass of CO2 is said only where the user
-gives a factor.
+Operations are computed by formula (`contrastive.model.flops`). Utilisation is relative to the speed of a large matrix product on
+the same device. Energy is read from the GPU's counter if there is one, else it is None; CO2 is reported only if the user
+specifies a factor.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SUMS = ("samples", "flop", "model_flop", "wall_s", "wait_s", "energy_j")
 
 @dataclass
 class Account:
-    """Sums over the steps of a run, kept over resumptions; and over the steps since the last call of `rates`."""
+    """Sums over the steps of a run, including resumed parts, and over the steps since the last call of `rates`."""
 
     model: ModelConfig
     device: torch.device
@@ -38,32 +38,32 @@ class Account:
     processes: int = 1
     seen: float = 1.0
     learns: tuple[bool, bool] = (True, True)
-    """Whether the image tower and what reads the text have anything to learn."""
+    """Whether the image tower and the text module are trained."""
     reading: Callable[[int], Cost] | None = None
-    """What reads a text of so many tokens, where it is not the text tower."""
+    """Cost of a text by its number of tokens, if the text tower is not used."""
     aside: Callable[[int], float] | None = None
-    """Operations of another model's forward pass over a pair with so many tokens: a teacher's. Not part of the model's own."""
+    """Operations of a teacher's forward pass for a pair, by its number of tokens. Not counted as the model's own."""
     forwards: int = 1
-    """Forward passes a step: 2 with recomputation or accumulation, 3 with both."""
+    """Forward passes per step: 2 with recomputation or accumulation, 3 with both."""
     sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SUMS, 0.0))
     memory: float = 0.0
     reported: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SUMS, 0.0))
     joules: float | None = None
-    """What the device's counter last said."""
+    """Last reading of the device's counter."""
     before: float = 0.0
-    """Energy before the run was last resumed, of all processes."""
+    """Energy of all processes before the run was last resumed."""
     complete: bool = True
-    """Whether the energy of all of it was measured: not where an earlier part ran without a counter."""
+    """Whether all energy was measured; False if an earlier part ran without a counter."""
     total_energy_j: float | None = None
     """Energy of all processes, as of the last `settle`."""
 
     @classmethod
     def begin(cls, model: ModelConfig, device: torch.device, precision: str = "fp32", **settings: Any) -> Account:
-        """Measure the device's peak, of a product in `precision`: ``fp32``, ``bf16`` or ``fp16``; `settings`: fields as above."""
+        """Measure the device's peak for a product in `precision`: ``fp32``, ``bf16`` or ``fp16``; `settings`: fields as above."""
         return cls(model, device, gemm_peak(device.type, precision), joules=energy_j(device), **settings)
 
     def go_on(self, before: Mapping[str, Any]) -> None:
-        """Take over the `totals` of an interrupted run; they are untrusted: of them, numbers only."""
+        """Continue from the `totals` of an interrupted run; they are untrusted, so only numbers are used."""
         known = {name: float(before[name]) for name in (*SUMS, "peak_memory_mib") if isinstance(before.get(name), int | float)}
         self.memory = known.get("peak_memory_mib", self.memory)
         self.sums |= {name: known[name] for name in SUMS if name in known}
@@ -71,7 +71,7 @@ class Account:
         self.complete = not self.sums["samples"] or "energy_j" in known
 
     def settle(self) -> None:
-        """Add up the energies of all processes, if every device counts, take the highest peak of memory. All call it before `totals`."""
+        """Sum energies over processes, if every device has a counter, and take the highest peak of memory. All call it before `totals`."""
         self._read_memory()
         known, own = float(self.joules is not None), self.sums["energy_j"] - self.before
         counted, energy = distributed.all_sum(torch.tensor([known, own], dtype=torch.float64)).tolist()
@@ -79,7 +79,7 @@ class Account:
         self.memory = float(distributed.all_max(torch.tensor(self.memory, dtype=torch.float64)))
 
     def step(self, samples: int, *, seconds: float, tokens: int | None = None, waited: float = 0.0) -> None:
-        """Add one step of `samples` pairs on all processes, with texts of length `tokens`; `seconds` include those `waited` for data."""
+        """Add one step of `samples` pairs on all processes, with texts of length `tokens`; `seconds` includes time `waited` for data."""
         length = tokens or self.model.text.context
         towers = (image_cost(self.model, self.seen), self.reading(length) if self.reading else text_cost(self.model, length))
         self.sums["flop"] += samples * self.aside(length) if self.aside else 0.0
@@ -94,7 +94,7 @@ class Account:
         self.joules = now
 
     def rates(self) -> dict[str, float | None]:
-        """Return speed, utilisation, share of waiting and peak memory of the steps since this was last asked."""
+        """Return speed, utilisation, share of waiting time and peak memory since the last call."""
         since = {name: value - self.reported[name] for name, value in self.sums.items()}
         self.reported = dict(self.sums)
         self._read_memory()
@@ -108,11 +108,11 @@ class Account:
         }
 
     def totals(self) -> dict[str, float | None]:
-        """Return the sums of the whole run, as they are kept in the checkpoint.
+        """Return the sums of the whole run, for the checkpoint.
 
-        `flop` counts what was computed, `model_flop` what one forward and backward pass would take: the first is larger where
-        recomputation or accumulation run a tower again, and `mfu` is of the second. `energy_j` is None without a counter. With several
-        processes, `settle` comes first.
+        `flop` counts all computation, `model_flop` one forward and backward pass: the first is larger if
+        recomputation or accumulation run a tower again, and `mfu` uses the second. `energy_j` is None without a counter. With several
+        processes, call `settle` first.
         """
         self._read_memory()
         wall, alone = self.sums["wall_s"], None if self.joules is None else self.sums["energy_j"]
@@ -124,7 +124,7 @@ class Account:
         }  # fmt: skip
 
     def sentence(self) -> str:
-        """Return the totals in words.
+        """Describe the totals.
 
         >>> from contrastive.model.presets import preset
         >>> account = Account(preset("ViT-B/32"), torch.device("cpu"), peak=1e12)
@@ -164,7 +164,7 @@ def _share(part: float, whole: float) -> float | None:
 
 
 def emissions_kg(totals: Mapping[str, float | None], kg_per_kwh: float | None) -> float | None:
-    """Return kg of CO2 equivalent of the measured energy; None without a measurement or without a factor.
+    """Return kg of CO2 equivalent for the measured energy; None without a measurement or a factor.
 
     >>> emissions_kg({"energy_j": 7.2e6}, 0.4), emissions_kg({"energy_j": None}, 0.4), emissions_kg({"energy_j": 7.2e6}, None)
     (0.8, None, None)
@@ -175,8 +175,8 @@ def emissions_kg(totals: Mapping[str, float | None], kg_per_kwh: float | None) -
 
 @lru_cache
 def gemm_peak(kind: str, precision: str) -> float:
-    """Return FLOP/s of the fastest of five products of square matrices on a device of this kind."""
-    # Large enough to reach the device's peak and small enough to take a moment; most CPUs emulate fp16, at 3 GFLOP/s.
+    """Return the FLOP/s of the fastest of five products of square matrices on this kind of device."""
+    # Large enough to reach the device's peak and small enough to be quick; most CPUs emulate fp16, at 3 GFLOP/s.
     side = 4096 if kind == "cuda" else 256 if (kind, precision) == ("cpu", "fp16") else 1024
     left, right = (torch.ones(side, side, device=kind, dtype=DTYPES[precision]) for _ in range(2))
     seconds = []
@@ -190,7 +190,7 @@ def gemm_peak(kind: str, precision: str) -> float:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Return the most that this process has held: of the GPU's memory on a GPU, else resident in the machine's."""
+    """Return this process's peak memory: on a GPU, GPU memory, else resident memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     status = Path("/proc/self/status")
@@ -201,7 +201,7 @@ def peak_memory_mib(device: torch.device) -> float:
 
 
 def energy_j(device: torch.device) -> float | None:
-    """Return what the GPU's energy counter says, in joules; None where there is no GPU, no counter or no NVML."""
+    """Read the GPU's energy counter, in joules; None without a GPU, a counter or NVML."""
     if device.type != "cuda":
         return None
     try:
@@ -210,7 +210,7 @@ def energy_j(device: torch.device) -> float | None:
         return None
     try:
         nvml.nvmlInit()
-        # By its own name: NVML numbers all GPUs, torch only those that this process may see.
+        # By UUID: NVML numbers all GPUs, torch only those visible to this process.
         handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
         return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
     except nvml.NVMLError:

@@ -1,6 +1,6 @@
-"""A running average of the weights (EMA): often a better model than the last step's, and saved beside it.
+"""A running average of the weights (EMA): often a better model than the last step's, and saved with it.
 
-Everything here is element by element, so a sharded model has a sharded average, without communication.
+All operations are element-wise, so a sharded model has a sharded average, without communication.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from contrastive.distributed import local_tensor
 
 
 def begin(model: nn.Module) -> dict[str, Tensor]:
-    """Return the average before the first step: a copy of everything that the model's files hold, batch-norm statistics too."""
+    """Return the average before the first step: a copy of everything stored in the model's files, including batch-norm statistics."""
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
 def decay_at(step: int, decay: float) -> float:
-    """Return the weight of the past in step `step` (from 1): never more than (1 + step) / (10 + step), so that the first weights fade soon.
+    """Return the decay in step `step` (from 1): at most (1 + step) / (10 + step), so that the initial weights fade quickly.
 
     >>> [round(decay_at(step, 0.999), 3) for step in (1, 10, 100_000)]
     [0.182, 0.55, 0.999]
@@ -30,7 +30,7 @@ def decay_at(step: int, decay: float) -> float:
 
 @torch.no_grad()
 def update(average: Mapping[str, Tensor], model: nn.Module, step: int, decay: float) -> None:
-    """Move the average towards the model after its step `step` (from 1). In place; whole numbers are taken over."""
+    """Move the average towards the model after its step `step` (from 1). In place; integers are copied."""
     share = 1 - decay_at(step, decay)
     for name, tensor in model.state_dict().items():
         mean, now = local_tensor(average[name]), local_tensor(tensor)
@@ -39,7 +39,7 @@ def update(average: Mapping[str, Tensor], model: nn.Module, step: int, decay: fl
 
 @contextmanager
 def in_place(average: Mapping[str, Tensor], model: nn.Module) -> Iterator[None]:
-    """Let the model have the averaged weights for a while."""
+    """Context in which the model has the averaged weights."""
     before = begin(model)
     _overwrite(model, average)
     try:

@@ -1,7 +1,7 @@
-"""A run that goes on from another's state and has another end: a cooldown from any checkpoint of the stable phase (``run.resume``).
+"""Continues from another run's state with a different end, such as a cooldown from any checkpoint of the stable phase (``run.resume``).
 
-Exact or refused: the new run is, to the bit, the one that would have had this configuration from its first step. So the two
-configurations may differ in the end of the schedule only, and the learning rates of the steps already taken must be the same.
+Exact or refused: the new run is bit-identical to one with this configuration from its first step. So the two
+configurations may differ only in the end of the schedule, and the learning rates of the steps already taken must be the same.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from strictio.errors import DataError, UsageError
 from strictio.schema import from_dict, to_dict
 
 END = ("optim.steps", "optim.schedule", "optim.cooldown")
-"""Settings that say how a run ends."""
+"""Settings that define how a run ends."""
 
 
 def branch(inputs: RunInputs) -> Training:
-    """Return the run where the state that ``run.resume`` names has left it. Every process must call it.
+    """Resume a run from the state named by ``run.resume``. Every process must call it.
 
-    Raises `UsageError` if its past is not that of this configuration; `DataError` if it has no state of the optimiser.
+    Raises `UsageError` if its past does not match this configuration; `DataError` if it lacks optimiser state.
     """
     path = Path(inputs.config.run.resume or "")
     state = _state_at(path)

@@ -1,6 +1,6 @@
-"""What of a run is kept on the disk: one ``ckpt.pt``, or while it goes on (``run.sharded``) a folder of shards; written and resumed.
+"""Saves and resumes the state of a run: one ``ckpt.pt`` or, until it ends (``run.sharded``), a folder of shards.
 
-Which of the two is written, the setting says; which is resumed, only which is newer: so the setting may change from start to start.
+The setting decides which one is written; the newer one is resumed. So the setting may change between starts.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from contrastive.training.state import Training
 from strictio.errors import DataError
 
 NEWEST = 2
-"""Folders of shards: the newest, and the one before, in case a disk damages it."""
+"""Number of shard folders to keep: the newest and, in case it gets damaged, the one before."""
 
 
 def newest_state(out: Path, warn: Callable[[str], None] = print) -> Checkpoint | Shards | None:
-    """Return the newest state in an output folder, None without one. Damaged shards are passed over with a warning.
+    """Return the newest state in an output folder, or None. Damaged shards are skipped with a warning.
 
-    Raises `DataError`, `UnsafeError` if ``ckpt.pt`` cannot be read, or there are shards and all are damaged.
+    Raises `DataError` or `UnsafeError` if ``ckpt.pt`` cannot be read, or all existing shards are damaged.
     """
     path, failed = out / "ckpt.pt", None
     single = load(path) if path.exists() else None
@@ -50,7 +50,7 @@ def newest_state(out: Path, warn: Callable[[str], None] = print) -> Checkpoint |
 
 
 def resume(inputs: RunInputs, stored: Checkpoint | Shards, path: Path) -> Training:
-    """Return the run where it was left; `path` is of the single file. Raises as `state.restart` does. Every process must call it."""
+    """Resume a run from its stored state; `path`: of the single file. Raises like `state.restart`. Every process must call it."""
     if isinstance(stored, Checkpoint):
         return state.resume_file(inputs, stored, path)
     training = state.restart(inputs, stored.table("account"), stored.step, stored.folder)
@@ -59,10 +59,10 @@ def resume(inputs: RunInputs, stored: Checkpoint | Shards, path: Path) -> Traini
 
 
 def save_run(training: Training, inputs: RunInputs, measures: Mapping[str, float] | None = None, *, finished: bool = False) -> None:
-    """Write the state in the way that the run asks for; at its end always one ``ckpt.pt``. Every process must call it.
+    """Write the state in the configured format; at the end always one ``ckpt.pt``. Every process must call it.
 
-    What it takes the place of is removed: after it is complete, or before, if it is of a run that this one replaces (``--fresh``). Raises
-    `VlmAuditError` if a weight is NaN or infinite (the state before stays); `MachineError` if it cannot be written.
+    The previous state is removed once the new one is complete, or before, if it is of a run that is being replaced (``--fresh``). Raises
+    `VlmAuditError` if a weight is NaN or infinite (the previous state stays); `MachineError` if it cannot be written.
     """
     root, above = Path(inputs.config.run.out) / shards.FOLDER, inputs.folder
     training.account.settle()
@@ -89,7 +89,7 @@ def _save_sharded(training: Training, inputs: RunInputs, measures: Mapping[str, 
         content = replace(shards.assemble(folder), training=None, account=state.account_record(training, inputs, measures))
         save(path, content, inputs.folder)
     elif distributed.rank0():
-        inputs.folder.remove(path.name)  # of an earlier step, from before the setting was changed
+        inputs.folder.remove(path.name)  # from an earlier step, before the setting changed
 
 
 def _content(training: Training, inputs: RunInputs) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _content(training: Training, inputs: RunInputs) -> dict[str, Any]:
 
 
 def _restore_shards(training: Training, stored: Shards) -> None:
-    """Fill a run before its first step from a folder; raises `DataError` if that does not fit. Every process must call it."""
+    """Load a folder of shards into a new run; raises `DataError` if it does not fit. Every process must call it."""
     for name, parameter in state.optimised(training.optimizer).items():
         begin = f"optimizer/{name}/"
         moments = {key.removeprefix(begin): like for key, like in stored.layout.items() if key.startswith(begin)}
@@ -117,7 +117,7 @@ def _restore_shards(training: Training, stored: Shards) -> None:
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:
-    """Return every tensor of the state by its name in the folder, as it is laid out over the processes."""
+    """Return every tensor of the state by its name in the folder, with its distributed layout."""
     tables: dict[str, Mapping[str, Tensor]] = {
         "state_dict": training.model.state_dict(),
         "ema": training.ema or {},

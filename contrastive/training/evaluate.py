@@ -1,4 +1,4 @@
-"""Loss and retrieval on held-out pairs: all that the trainer itself says about a model. Everything else is a probe of the audit."""
+"""Loss and retrieval on held-out pairs, the trainer's own evaluation. Everything else is measured by probes of the audit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contrastive.model.preprocess import Preprocess
 
 CHUNK = 512
 MOST = 8192
-"""Pairs that are measured: all against all are a table of a quarter of a gigabyte then, and would be 160 GB for 200,000."""
+"""Maximum number of pairs: their similarity matrix takes a quarter of a gigabyte, and would take 160 GB for 200,000 pairs."""
 RECALL_AT = (1, 5, 10)
 
 
@@ -27,12 +27,12 @@ RECALL_AT = (1, 5, 10)
 def held_out(
     model: CLIP, pairs: PairSet, rows: NDArray[np.int64], preprocess: Preprocess, same: Identities | None = None
 ) -> dict[str, float]:
-    """Return the loss over the pairs of `rows`, as one batch, and `recalls` over them. The model is left in eval mode.
+    """Return the loss over the pairs of `rows`, as one batch, and their `recalls`. Leaves the model in eval mode.
 
-    `same`: which of the rows are of one picture or have one caption; None: all differ.
+    `same`: which of the rows share a picture or a caption; None: all differ.
 
-    Of more than 8,192 rows the first are taken. The loss grows with the number of pairs (there is more to confuse), and recall falls;
-    compare them only where that is the same.
+    Uses at most the first 8,192 rows. With more pairs to confuse, the loss grows and recall falls, so compare them only for
+    equal numbers of pairs.
     """
     rows = rows[:MOST]
     same = Identities(*(ids[: len(rows)] for ids in same)) if same else Identities(np.arange(len(rows)), np.arange(len(rows)))
@@ -48,7 +48,7 @@ def held_out(
 
 @torch.no_grad()
 def held_out_loss(learner: Together, pairs: PairSet, rows: NDArray[np.int64], preprocess: Preprocess) -> dict[str, float]:
-    """Return the mean loss over the pairs of `rows` of an objective that takes each pair by itself. All is left in eval mode."""
+    """Return the mean loss over the pairs of `rows` for an objective with independent pairs. Leaves everything in eval mode."""
     batches = _batches(pairs, rows, preprocess, learner.model.logit_scale.device)
     total = sum(len(batch[1]) * float(learner.eval()(*batch)) for batch in batches)
     return {"pairs": len(rows), "loss": total / len(rows)}
@@ -61,13 +61,13 @@ def _batches(pairs: PairSet, rows: NDArray[np.int64], preprocess: Preprocess, de
 
 
 def recalls(image_nd: Tensor, text_nd: Tensor, same: Identities) -> dict[str, float]:
-    """Return recall@1, 5 and 10 in both directions over the pictures and the captions of n pairs, each picture and each caption once.
+    """Return recall@1, 5 and 10 in both directions for the distinct pictures and captions of n pairs.
 
-    A caption belongs to a picture if any pair says so. Image to text: the share of pictures of whose captions any is among the first k
-    captions; text to image: the share of captions of whose pictures any is among the first k pictures. That is how retrieval with several
-    captions a picture is measured (Karpathy & Fei-Fei 2015, https://arxiv.org/abs/1412.2306; ``recall_at_k(...) > 0`` in
-    https://github.com/LAION-AI/CLIP_benchmark/blob/main/clip_benchmark/metrics/zeroshot_retrieval.py), where pictures and captions are
-    taken to differ; here equal ones are one. So what they are tied with is another picture or another caption, and counts against.
+    A caption belongs to a picture if any pair contains both. Image to text: share of pictures with any of their captions among the top k
+    captions. Text to image: share of captions with any of their pictures among the top k pictures. This is how retrieval with several
+    captions per picture is measured (Karpathy & Fei-Fei 2015, https://arxiv.org/abs/1412.2306; ``recall_at_k(...) > 0`` in
+    https://github.com/LAION-AI/CLIP_benchmark/blob/main/clip_benchmark/metrics/zeroshot_retrieval.py), which assumes
+    that pictures and captions differ; here, equal ones are merged. So ties are with other pictures or captions, and count as wrong.
     """
     (image_u, image_n), (text_u, text_n) = (np.unique(ids, return_index=True, return_inverse=True)[1:] for ids in same)
     similarity_it = image_nd[torch.from_numpy(image_u)] @ text_nd[torch.from_numpy(text_u)].T
@@ -80,9 +80,9 @@ def recalls(image_nd: Tensor, text_nd: Tensor, same: Identities) -> dict[str, fl
 
 
 def recall(similarity_nm: Tensor, k: int, own_nm: Tensor | None = None) -> float:
-    """Return the share of rows of whose own columns any is among the `k` largest. A column of another row that ties with it is larger.
+    """Return the share of rows with one of their own columns among the `k` largest. Ties with other columns count as larger.
 
-    `own_nm`: bool[n, m], at least one true in each row; without it, the diagonal. What is not a number is never found.
+    `own_nm`: bool[n, m], at least one true in each row; by default, the diagonal. NaN never counts as found.
     """
     if own_nm is None:
         own_nm = torch.eye(*similarity_nm.shape, dtype=torch.bool, device=similarity_nm.device)

@@ -1,4 +1,4 @@
-"""Everything that a configuration names, opened and checked before the first step."""
+"""Opens and checks everything that a configuration names, before the first step."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from strictio.errors import UsageError
 from strictio.folders import Folder
 
 URL_BUFFER = 10_000
-"""Pairs that are shuffled at a time where data come over a network."""
+"""Size of the shuffle buffer for data from a network."""
 
 
 @dataclass(frozen=True)
 class RunInputs:
-    """Never changes during the run."""
+    """The inputs of a run, which do not change during it."""
 
     config: Config
     model: ModelConfig
@@ -45,45 +45,45 @@ class RunInputs:
     pairs: PairSet
     train_rows: NDArray[np.int64]
     held_out: PairSet
-    """What is measured on: `pairs`, or the set that ``data.validation`` names."""
+    """Evaluation data: `pairs`, or the dataset in ``data.validation``."""
     held_out_rows: NDArray[np.int64]
-    """Of `held_out`."""
+    """Rows of `held_out` to evaluate."""
     held_out_same: Identities
-    """Which of the `held_out_rows` are of one picture or have one caption."""
+    """Which of the `held_out_rows` share a picture or a caption."""
     data_card: str
     lengths: TextLengths
-    """Of the texts that training draws from."""
+    """Lengths of the training texts."""
     initial: Checkpoint | None = None
-    """What a fine-tuning goes on from."""
+    """Initial model for fine-tuning."""
     teacher: Checkpoint | None = None
-    """Whose matrix of similarities the student's is to be like."""
+    """Model whose similarity matrix the student should match."""
     stream: Stream | None = None
-    """In what order shards are read, where not all pairs are shuffled at once."""
+    """Order of reading shards, unless all pairs are shuffled at once."""
     zero_shot: LabelSet | None = None
-    """Labelled images that the model is asked about."""
+    """Labelled images for zero-shot evaluation."""
     train_pictures: int | None = None
-    """Pictures of the `train_rows`, where that is known: by content, else by name."""
+    """Number of pictures in the `train_rows`, if known: by content, else by name."""
     left_out: tuple[str, ...] = ()
-    """Sentences about broken images, of ``data.validation`` and of `zero_shot`, that are not measured."""
+    """Sentences about broken images in ``data.validation`` and `zero_shot` that are left out."""
 
     _held: list[Folder] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def folder(self) -> Folder:
-        """The output folder, held open from its first use on; one that was removed since is made again."""
+        """The output folder, held open from its first use; created again if it was removed."""
         if not self._held or self._held[0].is_removed:
             self._held[:] = [Folder.of(Path(self.config.run.out), make=True)]
         return self._held[0]
 
     @property
     def counts(self) -> tuple[str, str]:
-        """How many pairs are trained on and how many are measured on, in words."""
+        """A description of the numbers of training and evaluation pairs."""
         held_out = counted(len(self.held_out_rows), len(np.unique(self.held_out_same.image_n)))
         return counted(len(self.train_rows), self.train_pictures), held_out
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Return setting -> value for all that decides the parameters, data and given weights included."""
+        """Return setting -> value for everything that affects the parameters, including data and initial weights."""
         initial = {"the initial weights (sha256)": self.initial.sha256} if self.initial else {}
         taught = {"the teacher (sha256)": self.teacher.sha256} if self.teacher else {}
         return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **initial, **taught}
@@ -93,7 +93,7 @@ class RunInputs:
         return self.train_rows[batch_positions(config.run.seed, step, n, config.data.batch, self.stream)]
 
     def objective(self, generator: torch.Generator | None = None) -> Objective:
-        """Return what the model is taught by, its head (if any) drawn from `generator`; `UsageError` if the teacher saw other pixels."""
+        """Create the objective, initialising its head (if any) from `generator`; `UsageError` if the teacher's preprocessing differs."""
         loss = self.config.loss
         if self.teacher is None:
             return make_objective(loss.kind, self.model, generator)
@@ -101,7 +101,7 @@ class RunInputs:
 
 
 class SmallTableError(TrainingDataError):
-    """There are fewer pairs to train on than a batch takes; `batch` is a size that they fill a few times, None for a single pair."""
+    """There are fewer training pairs than the batch size; `batch` is a size that they fill a few times, None for a single pair."""
 
     def __init__(self, pairs: int, needed: int):
         self.batch = max(2, pairs // 4) if pairs > 1 else None
@@ -110,10 +110,10 @@ class SmallTableError(TrainingDataError):
 
 
 def prepare(config: Config) -> RunInputs:
-    """Open the data, train or read the tokenizer, decide the architecture. Every process of a run does the same.
+    """Open the data, train or read the tokenizer, determine the architecture. Every process of a run does the same.
 
     Raises `UsageError` if the configuration names something that does not exist or does not fit; `TrainingDataError` if the data cannot be
-    read or are fewer than one batch; `DataError`, `UnsafeError` if ``model.init`` or ``loss.teacher`` is not a model that can be read.
+    read or do not fill a batch; `DataError`, `UnsafeError` if ``model.init`` or ``loss.teacher`` is not a readable model.
     """
     _check_device(config.run.device)
     check_shares(config, distributed.world_size())
@@ -150,7 +150,7 @@ def prepare(config: Config) -> RunInputs:
 def _validation(
     name: str, transforms: tuple[Preprocess, Tokenizer], data: DataConfig
 ) -> tuple[tuple[PairSet, NDArray[np.int64], Identities], tuple[str, ...]]:
-    """Return what ``data.validation`` names, the rows of it that can be measured on and which of these are alike; what is left out."""
+    """Load ``data.validation``; return its pairs, the rows to evaluate, which of these share a picture or caption, and what is left out."""
     data = replace(data, train=name, validation=None)
     source = open_source(data)
     pairs, rows, left_out = load_whole("validation", source, transforms, data, np.arange(len(source)))
@@ -158,7 +158,7 @@ def _validation(
 
 
 def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows to train on, those held out, and the groups that were kept together."""
+    """Return training rows, held-out rows, and the groups that were kept together."""
     share = config.data.held_out
     groups = content_groups(source, config.data.workers) if share else np.arange(len(source))
     train_rows, held_out_rows = split(config.run.seed, groups, share)
@@ -169,18 +169,18 @@ def _split(source: CaptionedImages, config: Config) -> tuple[NDArray[np.int64], 
 
 
 def _stream(source: CaptionedImages, rows: NDArray[np.int64], data: DataConfig) -> Stream | None:
-    """Return how shards are read one after another; None where all pairs are shuffled."""
+    """Return the order of reading shards one after another; None if all pairs are shuffled."""
     buffer = data.shuffle_buffer if data.shuffle_buffer is not None else URL_BUFFER if "://" in data.train else 0
     if not buffer:
         return None
     if not isinstance(source, TarShards):
         raise UsageError("data.shuffle_buffer is for tar shards", why=f"data.train is {data.train!r}", fix="leave it out")
-    counts, _ = np.histogram(rows, np.concatenate([[0], np.cumsum(source.sizes)]))  # of the pairs to train on, which keep their order
+    counts, _ = np.histogram(rows, np.concatenate([[0], np.cumsum(source.sizes)]))  # of the training pairs, which keep their order
     return Stream(tuple(map(int, counts)), buffer)
 
 
 def _decided(config: Config, n: int) -> Config:
-    """Return the run with what follows from the number of pairs and from the device written out."""
+    """Return the configuration with values that depend on the number of pairs and the device filled in."""
     precision, optim = config.run.precision, config.optim
     if precision == "auto":
         half = distributed.own_device(config.run.device).type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -193,7 +193,7 @@ def _decided(config: Config, n: int) -> Config:
 def _named_models(config: Config) -> tuple[Checkpoint | None, Checkpoint | None]:
     if not (config.model.init or config.loss.teacher):
         return None, None
-    from contrastive.formats.initial import read_model  # other programs' files: only where a file is named
+    from contrastive.formats.initial import read_model  # other programs' files: imported only if one is used
 
     initial = read_model(config.model.init, config.model.words) if config.model.init else None
     teacher = read_model(config.loss.teacher) if config.loss.teacher else None
@@ -210,7 +210,7 @@ def _check_device(device: str) -> None:
 
 
 def check_shares(config: Config, size: int) -> None:
-    """Raise `UsageError`, naming a batch that would do, if `size` processes cannot share it evenly or in so many parts."""
+    """Raise `UsageError`, suggesting a batch size, if `size` processes cannot share the batch evenly or in the configured parts."""
     batch, parts, share = config.data.batch, config.optim.accumulate, config.data.batch // size
     if batch % size:
         fix = f"data.batch={max(size, share * size)}, or other processes"
@@ -227,7 +227,7 @@ def _given(initial: Checkpoint, config: Config) -> ModelConfig:
 
 
 def architecture_of(config: Config) -> ModelConfig:
-    """Return the preset with its changes, scoring by the rule of the loss; raises `UsageError`."""
+    """Return the preset with its changes and the loss's score rule; raises `UsageError`."""
     plain = _laid_over(preset(config.model.preset or "").to_dict(), config.model.changes)
     try:
         return ModelConfig.from_dict({**plain, "score_rule": "sigmoid" if config.loss.kind == "sigmoid" else "softmax"})

@@ -1,4 +1,4 @@
-"""What a run leaves beside its checkpoint, a log of JSON lines and curves on boards; and how it is asked to stop."""
+"""The logs of a run (JSON lines, TensorBoard, Weights & Biases), and handling of requests to stop."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True)
 class EventLog:
-    """``log.jsonl``: one JSON object a line, flushed line by line."""
+    """``log.jsonl``: one JSON object per line, flushed after each line."""
 
     path: Path
     folder: Folder
-    """The one of `path`."""
+    """The folder of `path`."""
 
     def begin(self, step: int) -> None:
-        """Keep the lines up to `step` (0: none) and go on behind them: what a killed run logged beyond its last saved state is void."""
+        """Keep lines up to `step` (0: none) and append to them, because entries after the last saved state of a killed run are void."""
         kept = [line for line in self._lines() if line.get("step", 0) <= step] if step else []
         with self._guarded():
             self.folder.write(self.path.name, "".join(json.dumps(line) + "\n" for line in kept).encode())
@@ -41,7 +41,7 @@ class EventLog:
             file.write(json.dumps({"event": event, **values}) + "\n")
 
     def has_ended(self) -> bool:
-        """Tell whether the last line says that the run is finished."""
+        """Whether the last line says that the run is finished."""
         return any(line.get("event") == "end" for line in self._lines()[-1:])
 
     def _lines(self) -> list[dict[str, Any]]:
@@ -50,9 +50,9 @@ class EventLog:
             try:
                 line = json.loads(text)
             except (ValueError, RecursionError):
-                break  # a killed process tore its last line
+                break  # a killed process left a partial last line
             if not isinstance(line, dict) or not isinstance(line.get("step", 0), int):
-                break  # nor did this program write such a one
+                break  # not written by this program
             lines.append(line)
         return lines
 
@@ -69,22 +69,22 @@ class TensorBoard:
     """Curves over the steps."""
 
     writer: Any = None
-    """torch's SummaryWriter; None: nothing is written."""
+    """torch's SummaryWriter; None: no output."""
     folder: Folder | None = None
-    """Held open as long as it writes."""
+    """Held open while writing."""
 
     @classmethod
     def open(cls, out: Folder, step: int = 0) -> TensorBoard:
-        """Return one that writes into ``tensorboard``, nothing without TensorBoard; what a killed run wrote beyond `step` is hidden."""
+        """Open the folder ``tensorboard``; a no-op without TensorBoard. Entries of a killed run after `step` are hidden."""
         try:
             module = importlib.import_module("torch.utils.tensorboard")
         except ImportError:
             return cls()
-        folder, suffix = out.folder("tensorboard", make=True), f".{secrets.token_hex(8)}"  # no link can have that name already
+        folder, suffix = out.folder("tensorboard", make=True), f".{secrets.token_hex(8)}"  # so that the name cannot be an existing link
         return cls(module.SummaryWriter(str(folder.reachable), purge_step=step + 1 if step else None, filename_suffix=suffix), folder)
 
     def write(self, step: int, numbers: Mapping[str, float | None], prefix: str = "") -> None:
-        """Add a point to each curve; what is unknown or no number has none."""
+        """Add a point to each curve, except for unknown and non-numeric values."""
         for name, value in _drawn(numbers).items() if self.writer is not None else ():
             self.writer.add_scalar(f"{prefix}{name}", value, step)
 
@@ -95,16 +95,16 @@ class TensorBoard:
 
 @dataclass(frozen=True)
 class WeightsAndBiases:
-    """The same curves in Weights & Biases, where a run asks for it. With ``WANDB_MODE=offline`` nothing leaves the machine."""
+    """The same curves in Weights & Biases, if configured. With ``WANDB_MODE=offline``, no data leave the machine."""
 
     run: Any = None
-    """What wandb calls a run; None: nothing is written."""
+    """The wandb run; None: no output."""
 
     @classmethod
     def open(cls, out: Folder, project: str | None, config: Mapping[str, Any], step: int = 0) -> WeightsAndBiases:
-        """Return one that writes to a project, going on with the same run after `step`; nothing without a project.
+        """Open a project, continuing the same run after `step`; a no-op without a project.
 
-        Raises `UsageError` if wandb is not installed, `MachineError` if it cannot begin.
+        Raises `UsageError` if wandb is not installed, `MachineError` if it cannot start.
         """
         if project is None:
             return cls()
@@ -115,7 +115,7 @@ class WeightsAndBiases:
             raise UsageError("run.wandb needs the package wandb", why=str(error), fix=fix) from error
         known = "wandb-id.txt"
         name = out.read(known, 100).decode("utf-8", "replace").strip() if step and out.is_file(known) else secrets.token_hex(6)
-        out.folder("wandb", make=True)  # and no link
+        out.folder("wandb", make=True)  # and not a link
         settings = wandb.Settings(save_code=False, console="off", silent=True)
         try:
             run = wandb.init(project=project, dir=str(out.path), id=name, resume="allow", config=dict(config), settings=settings)
@@ -126,7 +126,7 @@ class WeightsAndBiases:
         return cls(run)
 
     def write(self, step: int, numbers: Mapping[str, float | None], prefix: str = "") -> None:
-        """Add a point to each curve; what is unknown or no number has none."""
+        """Add a point to each curve, except for unknown and non-numeric values."""
         if self.run is not None:
             self.run.log({f"{prefix}{name}": value for name, value in _drawn(numbers).items()}, step=step)
 
@@ -137,7 +137,7 @@ class WeightsAndBiases:
 
 @dataclass(frozen=True)
 class Boards:
-    """Everything that draws curves."""
+    """All loggers of curves."""
 
     members: tuple[TensorBoard | WeightsAndBiases, ...] = ()
 
@@ -151,20 +151,20 @@ class Boards:
 
 
 def _drawn(numbers: Mapping[str, float | None]) -> dict[str, float]:
-    """Return what can be a point of a curve."""
+    """Return the numbers that can be plotted."""
     return {name: value for name, value in numbers.items() if name not in ("step", "pairs") and value is not None and math.isfinite(value)}
 
 
 @dataclass
 class StopRequest:
-    """While entered, the first Ctrl-C or SIGTERM is a request (`signal` says which); the second stops at once (KeyboardInterrupt).
+    """Context in which the first Ctrl-C or SIGTERM requests a stop (`signal` holds it); the second stops at once (KeyboardInterrupt).
 
-    Outside the main thread nothing is changed: signals go to the main thread.
+    A no-op outside the main thread, which receives the signals.
     """
 
     signal: int | None = None
     patient: bool = False
-    """Whether a second request changes nothing: torchrun passes on to its processes what the terminal has sent them already."""
+    """Whether to ignore a second request: torchrun forwards signals that its processes already got from the terminal."""
     _before: dict[int, Any] = field(default_factory=dict)
 
     def __enter__(self) -> StopRequest:

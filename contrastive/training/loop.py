@@ -1,4 +1,4 @@
-"""A training run: made ready (`inputs`), resumed where it was left (`state`), carried through step by step, finished."""
+"""A training run: prepared (`inputs`), resumed (`state`), run step by step, and finished."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ __all__ = ["RunInputs", "Training", "VlmAuditError", "finish", "prepare", "resum
 
 
 def run_training(training: Training, inputs: RunInputs, stop: StopRequest, *, quiet: bool = False) -> None:
-    """Take the remaining steps, or as many as until a stop is requested of any process; the state is on disk afterwards.
+    """Take the remaining steps, or stop when any process receives a stop request; the state is on disk afterwards.
 
-    Raises `VlmAuditError` if too many steps in a row are not finite (the last state stays); `MachineError` if the disk does not take it.
+    Raises `VlmAuditError` after too many consecutive non-finite steps (the last state stays); `MachineError` for a disk error.
     """
-    check_best(inputs.config, held_out=len(inputs.held_out_rows) > 0)  # of a small table, a share may be none
+    check_best(inputs.config, held_out=len(inputs.held_out_rows) > 0)  # for a small table, a share may be empty
     config, batch, steps = inputs.config, inputs.config.data.batch, inputs.config.optim.steps
-    pause_s = 0.5 if sys.stderr.isatty() else 10.0  # a log file needs no animation
+    pause_s = 0.5 if sys.stderr.isatty() else 10.0  # no animation in a log file
     begin, end = training.step * batch, steps * batch
     boards, silent = _open_boards(inputs, training.step), quiet or not distributed.rank0()
     with (
@@ -55,7 +55,7 @@ def run_training(training: Training, inputs: RunInputs, stop: StopRequest, *, qu
             _log(numbers, training, inputs, boards)
             _keep(training, inputs)
             _watch(training, inputs, boards)
-            # Between steps that were left out the weights may be finite and still beyond use: the state before them is the good one.
+            # Between skipped steps, the weights may be finite but useless: the state before them is the good one.
             if training.step % config.run.save_every == 0 and training.step < steps and not training.skipped:
                 save_run(training, inputs)
     if training.step < steps and not training.skipped:
@@ -63,7 +63,7 @@ def run_training(training: Training, inputs: RunInputs, stop: StopRequest, *, qu
 
 
 def _keep(training: Training, inputs: RunInputs) -> None:
-    """Keep what a series of checkpoints needs; with a stable phase also what goes on from it, which the last ``ckpt.pt`` does not hold."""
+    """Save a checkpoint for a series; with a stable phase, include the state to continue from it, which the final ``ckpt.pt`` lacks."""
     every, optim = inputs.config.run.keep_every, inputs.config.optim
     wanted = training.step < optim.steps or (optim.schedule != "cosine" and not optim.cooldown)
     if every and training.step % every == 0 and wanted and not training.skipped:
@@ -73,7 +73,7 @@ def _keep(training: Training, inputs: RunInputs) -> None:
 
 
 def _watch(training: Training, inputs: RunInputs, boards: Boards) -> None:
-    """Measure where that is due. Nothing that is trained is touched by it, nor is its time counted as the steps'."""
+    """Evaluate if it is due. This does not affect training, and its time does not count as step time."""
     every = inputs.config.run.eval_every
     if not every or training.step % every or training.step == inputs.config.optim.steps or training.skipped:
         return
@@ -85,7 +85,7 @@ def _watch(training: Training, inputs: RunInputs, boards: Boards) -> None:
 
 
 def _stopped(stop: StopRequest) -> bool:
-    stop.signal = distributed.all_reduce_max(stop.signal or 0) or None  # of any process: all stop after the same step
+    stop.signal = distributed.all_reduce_max(stop.signal or 0) or None  # from any process, so that all stop after the same step
     return stop.signal is not None
 
 
@@ -106,12 +106,12 @@ def _open_boards(inputs: RunInputs, step: int) -> Boards:
 
 
 def event_log(inputs: RunInputs) -> EventLog:
-    """Return the run's log."""
+    """Open the log of a run."""
     return EventLog(Path(inputs.config.run.out) / "log.jsonl", inputs.folder)
 
 
 def finish(training: Training, inputs: RunInputs) -> dict[str, float]:
-    """Measure, write the last checkpoint, and return the measures. Every process must call it, to measure shards too."""
+    """Evaluate, write the final checkpoint, and return the measures. Every process must call it, because shards are evaluated jointly."""
     measures = measure(training, inputs)
     judge(training, inputs, measures)
     save_run(training, inputs, measures, finished=True)
@@ -124,6 +124,6 @@ def finish(training: Training, inputs: RunInputs) -> dict[str, float]:
 
 
 def log_end(inputs: RunInputs, step: int, account: Mapping[str, Any]) -> None:
-    """Log that the run has ended, with what its last checkpoint's account says."""
+    """Log that the run has ended, with the account of its final checkpoint."""
     shown = {name: account.get(name) for name in ("wall_s", "held_out", "compute", "kg_co2e")}
     event_log(inputs).write("end", step=step, **shown)

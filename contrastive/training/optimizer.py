@@ -1,6 +1,6 @@
-"""The optimiser: who decays, how the learning rate moves, and what a step may not do.
+"""The optimiser: weight decay, learning-rate schedule, gradient clipping and loss scaling.
 
-Nothing here keeps a state besides AdamW itself: the learning rate is a function of the step, so that one integer resumes a run.
+Only AdamW itself has state: the learning rate is a function of the step, so one integer is enough to resume it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from contrastive.model.clip import CLIP
 from strictio.errors import UsageError
 
 LOGIT_SCALE_MAX = math.log(100)
-"""The paper's bound: cosines are never multiplied by more than 100."""
+"""The paper's limit: cosines are multiplied by at most 100."""
 
 
 def decays(name: str, parameter: Tensor) -> bool:
-    """Return whether weight decay applies: to matrices and kernels; not to gains, biases, positions, class embedding, scale or bias.
+    """Whether weight decay applies: to matrices and kernels; not to gains, biases, positions, class embedding, logit scale or bias.
 
     >>> decays("visual.conv1.weight", torch.zeros(8, 3, 3, 3)), decays("visual.positional_embedding", torch.zeros(50, 8))
     (True, False)
@@ -34,7 +34,7 @@ def decays(name: str, parameter: Tensor) -> bool:
 
 
 def multiplier(name: str, multipliers: Mapping[str, float]) -> float:
-    """Return the factor of a parameter's learning rate: that of the first pattern found in its name, else 1.
+    """Return the learning-rate factor of a parameter: that of the first pattern found in its name, else 1.
 
     >>> [multiplier(name, {"^visual": 0.0, "bias": 0.5}) for name in ("visual.proj", "ln_final.bias", "text_projection")]
     [0.0, 0.5, 1.0]
@@ -43,12 +43,12 @@ def multiplier(name: str, multipliers: Mapping[str, float]) -> float:
 
 
 def named(learner: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """Return the parameters by the names that files and settings have: those of a `Together` without its ``model.``."""
+    """Return the parameters by their names in files and settings: for a `Together`, without ``model.``."""
     return [(name.removeprefix("model."), parameter) for name, parameter in learner.named_parameters()]
 
 
 def lock(model: nn.Module, multipliers: Mapping[str, float]) -> None:
-    """Lock what has multiplier 0, before the model is wrapped; `UsageError` if a pattern finds nothing, or nothing is left to train."""
+    """Lock parameters with multiplier 0, before the model is wrapped; `UsageError` if a pattern matches nothing, or all are locked."""
     names = [name for name, _ in named(model)]
     for pattern in multipliers:
         if not any(re.search(pattern, name) for name in names):
@@ -60,7 +60,7 @@ def lock(model: nn.Module, multipliers: Mapping[str, float]) -> None:
 
 
 def rest_locked_norms(model: nn.Module) -> None:
-    """Let every batch norm of a locked tower use and keep its running statistics. Call it after each ``model.train()``."""
+    """Make batch norm in locked towers use fixed running statistics. Call it after each ``model.train()``."""
     for module in model.modules():
         if isinstance(module, _BatchNorm) and module.weight is not None and not module.weight.requires_grad:
             module.eval()
@@ -69,7 +69,7 @@ def rest_locked_norms(model: nn.Module) -> None:
 def parameter_groups(
     named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, multipliers: Mapping[str, float] | None = None
 ) -> list[dict[str, Any]]:
-    """Return AdamW's groups: with decay, without; and so again for every other multiplier of the learning rate."""
+    """Return AdamW's groups: with and without decay, for each learning-rate multiplier."""
     groups: dict[tuple[float, bool], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in named:
         if parameter.requires_grad:
@@ -84,18 +84,18 @@ def parameter_groups(
 
 
 PAPER_MOMENTS: dict[str, tuple[tuple[float, float], float]] = {"resnet": ((0.9, 0.999), 1e-8)}
-"""Kind of image tower -> betas and epsilon, where they are not those of a vision transformer: Radford et al. 2021, table 18."""
+"""Image tower -> betas and epsilon, if they differ from those of a vision transformer: Radford et al. 2021, table 18."""
 
 
 def make_optimizer(model: CLIP | Together, config: OptimConfig) -> torch.optim.AdamW:
-    """Return AdamW over the model's unlocked parameters; fused, so that a step is one pass over memory."""
+    """Return AdamW for the unlocked parameters; fused, so that a step is one pass over memory."""
     groups = parameter_groups(named(model), config.weight_decay, config.multipliers)
     betas, eps = PAPER_MOMENTS.get(model.config.vision.kind, ((0.9, 0.98), 1e-6))
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas or betas, eps=config.eps or eps, fused=True)
 
 
 def learning_rate(step: int, config: OptimConfig) -> float:
-    """Return the learning rate of one step, from 0: a linear warm-up, whose last step has `lr`, then what the schedule says.
+    """Return the learning rate of a step, from 0: a linear warm-up that ends at `lr`, then the schedule.
 
     >>> config = OptimConfig(steps=12, lr=1.0, warmup=2)
     >>> [round(learning_rate(step, config), 3) for step in (0, 1, 2, 7, 11)]
@@ -115,13 +115,13 @@ def learning_rate(step: int, config: OptimConfig) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group the learning rate, times its own multiplier."""
+    """Set the learning rate of every group, times its multiplier."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["multiplier"]
 
 
 def clip(model: nn.Module, limit: float) -> float:
-    """Scale the gradient down to length `limit` where it is longer (0: never); return its length before. Not finite: nothing is changed."""
+    """Clip the gradient norm to `limit` (0: no limit) and return the original norm. Non-finite gradients are not changed."""
     norm = nn.utils.get_total_norm(p.grad for p in model.parameters() if p.grad is not None)
     if limit and torch.isfinite(norm):
         nn.utils.clip_grads_with_norm_(model.parameters(), limit, norm)
@@ -130,24 +130,24 @@ def clip(model: nn.Module, limit: float) -> float:
 
 @torch.no_grad()
 def clamp_logit_scale(logit_scale: Tensor) -> None:
-    """Keep exp(logit_scale) within [1, 100]. Called after the optimiser's step, so that the gradient is never cut."""
+    """Keep exp(logit_scale) within [1, 100]. Called after the optimiser's step, so that the gradient is not affected."""
     logit_scale.clamp_(0, LOGIT_SCALE_MAX)
 
 
 PATIENCE = 2000
-"""Good steps after which a larger loss scale is tried."""
+"""Number of good steps before trying a larger loss scale."""
 
 
 @dataclass(frozen=True)
 class LossScale:
-    """A factor of the loss for fp16, whose smallest number is 6e-8: so gradients do not vanish; afterwards they are divided by it.
+    """Loss scaling for fp16, whose smallest number is 6e-8, to avoid underflow of gradients, which are divided by the factor afterwards.
 
-    It halves when a gradient overflows and doubles after 2,000 steps without that. It never goes below 1.
+    It is halved when a gradient overflows and doubled after 2,000 steps without overflow. It never falls below 1.
     """
 
     factor: float = 1.0
     good: int = 0
-    """Steps since the factor last changed."""
+    """Number of steps since the factor last changed."""
 
     def __post_init__(self) -> None:
         if not (1 <= self.factor < math.inf and self.good >= 0):
@@ -155,7 +155,7 @@ class LossScale:
 
     @classmethod
     def first(cls, precision: str) -> LossScale:
-        """Return the factor of the first step: 2^16 for fp16; 1, which stays, for all else."""
+        """Return the initial scale: 2^16 for fp16; otherwise 1, which stays."""
         return cls(2.0**16) if precision == "fp16" else cls()
 
     def after(self, finite: bool, precision: str) -> LossScale:

@@ -1,4 +1,4 @@
-"""What changes during a run: begun by the seed or from a checkpoint, resumed again, written down. One process or several alike."""
+"""The mutable state of a run: initialised from the seed or a checkpoint, saved and resumed, in one or several processes."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ from strictio.errors import DataError, UsageError
 
 @dataclass
 class Training:
-    """The parameters and the number of steps taken, and what else the next step depends on. With the inputs that is the whole state."""
+    """Parameters, number of steps taken, and everything else that the next step depends on. With the inputs, this is the whole state."""
 
     model: CLIP
     objective: Objective
-    """What it is taught by; with a head of its own or without."""
+    """The training objective, with or without a head."""
     learner: nn.Module
-    """All that may have parameters: the model, or model and head (`Together`)."""
+    """Everything with parameters: the model, or model and head (`Together`)."""
     wrapped: nn.Module
-    """The learner as several processes train it; alone, the learner itself. To be called as a whole."""
+    """The learner, wrapped for distributed training; in a single process, the learner itself. Call it as a whole."""
     optimizer: torch.optim.AdamW
     device: torch.device
     account: Account
-    """Of samples, operations, time, memory and energy."""
+    """Samples, operations, time, memory and energy."""
     ema: dict[str, Tensor] | None = None
     """Running average of the weights."""
     step: int = 0
     skipped: int = 0
-    """Steps left out since the last one that was taken."""
+    """Number of steps skipped since the last one taken."""
     scale: LossScale = field(default_factory=LossScale)
     seconds: float = 0.0
-    """Wall time of the steps so far, over all resumptions."""
+    """Wall time of the steps so far, including resumed parts."""
     saved: int = 0
-    """Steps taken when the state was last written."""
+    """Number of steps taken when the state was last saved."""
     best: tuple[float, int] | None = None
-    """The best of the measure ``run.best_by`` so far, and the measurements since."""
+    """The best value of ``run.best_by`` so far, and the number of evaluations since."""
 
 
 def start(inputs: RunInputs, checkpoint: Checkpoint | None = None) -> Training:
-    """Return the run before its first step, with the weights of `checkpoint` where given, else of ``model.init``, else drawn by the seed.
+    """Start a run, with weights from `checkpoint` if given, else from ``model.init``, else from the seed.
 
-    Raises `UsageError` if ``optim.multipliers`` finds nothing, or parts of a batch would have a batch norm of their own.
+    Raises `UsageError` if ``optim.multipliers`` matches nothing, or batch norm would be applied to parts of a batch separately.
     """
     config, device = inputs.config, distributed.own_device(inputs.config.run.device)
     generator = torch.Generator().manual_seed(config.run.seed)
@@ -81,7 +81,7 @@ def start(inputs: RunInputs, checkpoint: Checkpoint | None = None) -> Training:
 
 
 def _account(learner: nn.Module, objective: Objective, inputs: RunInputs, device: torch.device) -> Account:
-    config, alone = inputs.config, isinstance(objective, PerPair)  # whose parts run the towers once
+    config, alone = inputs.config, isinstance(objective, PerPair)  # which runs the towers once per part
     learns = {name.startswith("visual.") for name, parameter in named(learner) if parameter.requires_grad}
     return Account.begin(
         inputs.model, device, config.run.precision, processes=distributed.world_size(), seen=1 - config.data.patch_dropout,
@@ -92,17 +92,17 @@ def _account(learner: nn.Module, objective: Objective, inputs: RunInputs, device
 
 
 def set_up(learner: nn.Module, *, recompute: bool, compiled: bool) -> None:
-    """Choose how the towers are computed; what they compute stays. Before `distributed.wrap`."""
+    """Configure recomputation and compilation of the towers, without changing results. Call it before `distributed.wrap`."""
     for module in learner.modules():
         if isinstance(module, (Transformer, ModifiedResNet)):
             module.recompute = recompute
-        # Block by block, as FSDP2 shards them. Other image towers have few operations: compiled whole, or in the pieces that run again.
+        # Per block, as FSDP2 shards them. Other image towers have few operations: compile them whole, or in the recomputed parts.
         if compiled and isinstance(module, (Block, ConvTower, Bottleneck if recompute else ModifiedResNet)):
             module.compile()
 
 
 def resume_file(inputs: RunInputs, checkpoint: Checkpoint, path: Path) -> Training:
-    """Return the run where its checkpoint left it; raises as `restart` does, and `DataError` if the state in it does not fit."""
+    """Resume a run from its checkpoint; raises like `restart`, and `DataError` if its state does not fit."""
     training = restart(inputs, checkpoint.account or {}, checkpoint.step, path, checkpoint)
     if training.ema is not None and checkpoint.ema is not None:
         stored = {name: tensor.reshape(training.ema[name].shape) for name, tensor in checkpoint.ema.items() if name in training.ema}
@@ -113,9 +113,9 @@ def resume_file(inputs: RunInputs, checkpoint: Checkpoint, path: Path) -> Traini
 
 
 def restart(inputs: RunInputs, account: Mapping[str, Any], step: int, where: Path, checkpoint: Checkpoint | None = None) -> Training:
-    """Return the run with the weights of `checkpoint`, counting from where the account of a state ends.
+    """Return a run with the weights of `checkpoint` that continues the account of a saved state.
 
-    Raises `UsageError` if that is of another configuration or other data; `DataError` if the run has fewer steps than the state.
+    Raises `UsageError` if the configuration or the data differ; `DataError` if the run has fewer steps than the state.
     """
     identity, seconds, compute = (account.get(name) for name in ("identity", "wall_s", "compute"))
     if difference := first_difference(with_defaults(identity), inputs.identity):
@@ -142,7 +142,7 @@ def _restore(training: Training, stored: Mapping[str, Any], path: Path) -> None:
 
 
 def _laid_out(tensor: Tensor, parameter: nn.Parameter) -> Tensor:
-    """Return a moment as its parameter is; AdamW's count of steps has one element, on every process."""
+    """Distribute a moment like its parameter; AdamW's step count has one element on every process."""
     if tensor.ndim == 0:
         return tensor.detach().to(parameter.device, copy=True)
     return distributed.distribute_like(tensor.reshape(parameter.shape), parameter)
@@ -154,7 +154,7 @@ def optimised(optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:
 
 
 def save_file(name: str, training: Training, inputs: RunInputs, measures: Mapping[str, float] | None = None, *, resumable: bool) -> None:
-    """Write ``ckpt.pt`` or another `name` beside it: a model that can be audited at any time; `resumable`: with the optimiser's state.
+    """Write ``ckpt.pt``, or another `name` in its folder: a model that can be audited; `resumable`: with optimiser state.
 
     Every process must call it; the first one writes.
     """
@@ -193,7 +193,7 @@ def counters(training: Training) -> dict[str, Any]:
 
 
 def restore_counters(training: Training, stored: Mapping[str, Any]) -> None:
-    """Take over `counters` from an untrusted file; raises what Python raises where they do not fit."""
+    """Restore `counters` from an untrusted file; raises Python's own errors if they do not fit."""
     training.skipped = int(stored["skipped"])
     training.scale = LossScale(float(stored["loss_scale"][0]), int(stored["loss_scale"][1]))
     if (best := stored.get("best")) is not None:

@@ -1,4 +1,4 @@
-"""One step of training: this process's rows of the batch, the exact gradient of the whole batch, and what a step may not do."""
+"""One training step: this process's rows of the batch, the exact gradient of the whole batch, and checks of the result."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from strictio.errors import VlmAuditError
 
 
 def take_step(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...] | None = None) -> dict[str, float]:
-    """Take one step and return its numbers. Every process must call it; all get the same. `batch` is what `batch_of` gives for it.
+    """Take one step and return its numbers. Every process must call it; all get the same. `batch`: the result of `batch_of` for the step.
 
-    A step whose loss or gradient is not finite is left out: parameters, statistics and average stay as they were. Raises `VlmAuditError`
-    if more steps in a row than ``optim.skip`` were not finite.
+    A step with a non-finite loss or gradient is skipped: parameters, statistics and average do not change. Raises `VlmAuditError`
+    after more than ``optim.skip`` such steps in a row.
     """
     config, step, model, learner = inputs.config, training.step, training.model, training.learner
     learner.train()
@@ -58,9 +58,9 @@ def take_step(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...] |
 
 
 def batch_of(inputs: RunInputs, step: int, device: torch.device) -> tuple[Tensor, ...]:
-    """Return this process's share of a step's batch: images, ids, and under patch dropout the patches that are seen.
+    """Return this process's share of a step's batch: images, ids and, with patch dropout, the visible patches.
 
-    All of it is a function of (seed, step) and the row, not of the number of processes or parts.
+    It depends only on (seed, step) and the row, not on the number of processes or parts.
     """
     config = inputs.config
     epoch, _ = place(step, len(inputs.train_rows), config.data.batch)
@@ -73,13 +73,13 @@ def batch_of(inputs: RunInputs, step: int, device: torch.device) -> tuple[Tensor
         return images, ids.to(device)
     seed = int(stream(config.run.seed, "model", 0, step).integers(2**62, dtype=np.int64))
     generator = torch.Generator(device).manual_seed(seed)
-    # Drawn for the whole batch on every process, so that a pair loses the same patches however many processes there are.
+    # Drawn for the whole batch on every process, so that a pair's patches do not depend on the number of processes.
     kept = kept_patches(config.data.batch, (vision.image_size // vision.patch_size) ** 2, config.data.patch_dropout, generator)
     return images, ids.to(device), kept[own]
 
 
 def _backward(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...]) -> float:
-    """Leave the whole batch's gradient in the parameters; return its loss."""
+    """Accumulate the whole batch's gradient in the parameters; return its loss."""
     config, objective, factor = inputs.config, training.objective, training.scale.factor
     half, parts = DTYPES[config.run.precision], split_parts(batch, config.optim.accumulate)
 
@@ -89,7 +89,7 @@ def _backward(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...]) 
     if isinstance(objective, PerPair):
         shares = add_up(training.wrapped, parts, within=within, factor=factor)
     else:
-        with within():  # a teacher computes as the student does
+        with within():  # the teacher uses the same precision as the student
             loss = objective.share(training.model, parts, config.loss.tile)
         shares = accumulate(training.wrapped, parts, lambda image_nd, text_nd: factor * loss(image_nd, text_nd), within=within)
     for parameter in training.learner.parameters() if factor != 1 else ():
@@ -99,7 +99,7 @@ def _backward(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...]) 
 
 
 def _leave_out(training: Training, before: list[Tensor], numbers: tuple[float, float], inputs: RunInputs) -> None:
-    """Undo what the forward pass has left in the buffers; count the step unless only fp16's loss scale was too large: too many raise."""
+    """Restore the buffers that the forward pass changed; count the step, unless only fp16's loss scale was too large; raise if too many."""
     for buffer, old in zip(training.learner.buffers(), before, strict=True):
         buffer.copy_(old)
     training.skipped += int(training.scale.factor == 1)

@@ -1,4 +1,4 @@
-"""What is looked at while a run goes on: measures on what is not trained on, the best model so far, when to stop, which files stay."""
+"""Evaluation during a run: held-out measures, the best model so far, early stopping, and which files to keep."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BEST = "best.pt"
 
 
 def measure(training: Training, inputs: RunInputs) -> dict[str, float]:
-    """Return loss and recall on the held-out pairs and zero-shot accuracy, also of the average of the weights (``ema_...``); or nothing."""
+    """Return loss and recall on the held-out pairs and zero-shot accuracy, also for averaged weights (``ema_...``), if data exist."""
 
     def of_model() -> dict[str, float]:
         values: dict[str, float] = {}
@@ -38,7 +38,7 @@ def measure(training: Training, inputs: RunInputs) -> dict[str, float]:
 
 
 def check_best(config: Config, *, held_out: bool) -> None:
-    """Raise `UsageError` if ``run.best_by`` names nothing that is measured; `held_out`: whether there are pairs to measure on."""
+    """Raise `UsageError` if ``run.best_by`` is not measured; `held_out`: whether there are evaluation pairs."""
     name = config.run.best_by
     recalls = [f"{way}_recall@{k}" for way in ("image_to_text", "text_to_image") for k in RECALL_AT] if config.loss.contrastive else []
     known = [*(["loss", *recalls] if held_out else []), *(ZERO_SHOT if config.data.zero_shot else [])]
@@ -62,13 +62,13 @@ def judge(training: Training, inputs: RunInputs, measures: Mapping[str, float]) 
 
 
 def out_of_patience(training: Training, inputs: RunInputs) -> bool:
-    """Tell whether as many measurements as ``run.patience`` allows have brought nothing better."""
+    """Whether the last ``run.patience`` evaluations brought no improvement."""
     patience = inputs.config.run.patience
     return bool(patience) and training.best is not None and training.best[1] >= patience
 
 
 def drop_old(inputs: RunInputs) -> None:
-    """Remove all but the newest ``run.keep_last`` of the checkpoints that are kept on the way. The first process calls it."""
+    """Remove all but the newest ``run.keep_last`` intermediate checkpoints. The first process calls it."""
     most = inputs.config.run.keep_last
     kept = sorted(Path(inputs.config.run.out).glob("step-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
     for path in kept[:-most] if most else ():

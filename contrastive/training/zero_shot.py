@@ -1,14 +1,14 @@
-"""Zero-shot classification while a model is trained: labelled images, words for the labels, the share that is named rightly.
+"""Zero-shot classification during training: the accuracy on labelled images with texts for the labels.
 
 ``data.zero_shot`` names a TOML file::
 
     images = "test.csv"  # as data.train: a table, a folder, tar shards, Parquet
-    label_column = "species"  # the label of each image stands where training has its caption
-    templates = ["a photo of a {label}."]  # the mean of their embeddings is a label's
-    [labels]  # label in the data -> its words; without it, the labels themselves
+    label_column = "species"  # the label of each image, in place of a caption
+    templates = ["a photo of a {label}."]  # a label's embedding is the mean over templates
+    [labels]  # label in the data -> its text; by default, the label itself
     fcat = "female cat"
 
-Which groups of people a model treats differently is measured by the audit, on the checkpoints that a run keeps (`run.keep_every`).
+To measure which groups of people a model treats differently, audit the checkpoints that a run keeps (`run.keep_every`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ZERO_SHOT = ("zero_shot_accuracy", "zero_shot_mean_per_label")
 
 @record
 class _File:
-    """What the TOML file says."""
+    """The content of the TOML file."""
 
     images: StrictStr
     image_column: StrictStr = "image"
@@ -53,20 +53,20 @@ class LabelSet:
 
     pairs: PairSet
     rows: NDArray[np.int64]
-    """Of `pairs`: those with a label and an image that can be read."""
+    """Rows of `pairs` with a label and a readable image."""
     label_n: NDArray[np.int64]
     texts_kt: tuple[tuple[str, ...], ...]
-    """Each label's words under each template."""
+    """Each label's text in each template."""
     preprocess: Preprocess
     tokenizer: Tokenizer
     left_out: tuple[str, ...]
-    """A sentence about labelled images that cannot be read, if any."""
+    """A sentence about unreadable labelled images, if any."""
 
 
 def read_label_set(name: str, preprocess: Preprocess, tokenizer: Tokenizer, data: DataConfig) -> LabelSet:
-    """Return what a TOML file names, prepared for a model.
+    """Load the label set of a TOML file, prepared for a model.
 
-    Raises `UsageError` if the file is not of the form above, or the data have a label without words; as `open_source` and `load_whole`.
+    Raises `UsageError` if the file has another form, or a label in the data has no text; otherwise like `open_source` and `load_whole`.
     """
     try:
         file = from_dict(_File, tomllib.loads(Path(name).read_text("utf-8")), "data.zero_shot")
@@ -93,9 +93,9 @@ def read_label_set(name: str, preprocess: Preprocess, tokenizer: Tokenizer, data
 
 @torch.no_grad()
 def zero_shot(model: CLIP, label_set: LabelSet) -> dict[str, float]:
-    """Return the share of images whose own label has the largest cosine, over all images and as a mean over labels. Left in eval mode.
+    """Return the share of images whose true label has the largest cosine, overall and as a mean over labels. Leaves eval mode on.
 
-    Images without a label, or that cannot be read, are left out.
+    Unlabelled and unreadable images are left out.
     """
     model.eval()
     device = model.logit_scale.device

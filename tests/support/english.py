@@ -50,7 +50,7 @@ PATTERNS = (
     Pattern(r"\bthat (?:is|are) there\b", "name it: the image, the file that exists"),
     Pattern(r"\b[Ww]hat (?:was|is|were) (?:asked|told|said|put to|being asked)\b", "the question, the prompts, the message"),
     Pattern(r"\b[Ww]hat stands\b", "the current value, the text"),
-    Pattern(r"\bstands? (?:beside|there|here|among|between|next to|behind|under|once|in|on|at)\b", "is, appears", r"stands? in for"),
+    Pattern(r"\bstands? (?:beside|there|here|among|between|next to|behind|under|once|at|(?:in|on) (?:the|a|an|its|this|no))\b", "is"),
     Pattern(r"\b[Ww]hatever (?:the|its|their|it|they)\b", "regardless of the …"),
     Pattern(r"\bnot shown to (?!be\b|the (?:user|reader)|readers|users|anyone)", "We found no evidence that …"),
     Pattern(r"\bmust not differ\b.{0,40}\beither\b", "a ratio above … also counts"),

@@ -1,4 +1,4 @@
-"""A folder of transformers' `CLIPModel`, with the tokenizer and the image processor that give the same ids and the same pixels."""
+"""Exports a folder for transformers' `CLIPModel`, with a tokenizer and an image processor that give the same ids and pixels."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ NOTE = (
     "long side is 3, 7, 11, ... pixels too long after resizing it cuts out the square one pixel further up or left."
 )
 TEXTS = ("a photo of a woman", "Two  doctors' hats & 13 DOGS!", "it's na\u00efve, \u6771\u4eac \U0001f642", "a", "don't!?")
-"""Of which both tokenizers must make the same ids."""
-SIDES = ((1, 1), (2, 1), (1, 3), (3, 4))  # height and width, in the model's sides, of images of which both must make the same pixels
+"""Texts for which both tokenizers must return the same ids."""
+SIDES = ((1, 1), (2, 1), (1, 3), (3, 4))  # height and width, relative to the model's input, of images that both must process alike
 
 
 def check(checkpoint: Checkpoint) -> None:
-    """Refuse what `CLIPModel` has no counterpart of."""
+    """Refuse what `CLIPModel` does not support."""
     config = checkpoint.config
     if not isinstance(config.vision, ViTConfig):
         refuse("Hugging Face's CLIPModel has no image tower of this kind", f"this one is of kind {config.vision.kind}; it has a ViT only")
@@ -44,7 +44,7 @@ def check(checkpoint: Checkpoint) -> None:
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write configuration, weights, image processor and tokenizer; the last two are compared at once."""
+    """Write configuration, weights, image processor and tokenizer; the last two are verified immediately."""
     state = to_hugging_face(portable_state(checkpoint.model))
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", model_settings(checkpoint))
@@ -83,7 +83,7 @@ def _blocks(tower: ViTConfig | TextConfig) -> dict[str, int]:
 
 
 def processor_settings(preprocess: Preprocess) -> dict[str, Any]:
-    """Content of ``preprocessor_config.json``: the processor that resizes with Pillow, as this program does."""
+    """Content of ``preprocessor_config.json``: the processor that resizes with Pillow, like this program."""
     square = {"height": preprocess.size, "width": preprocess.size}
     shortest = preprocess.resize_mode == "shortest"
     return {
@@ -122,7 +122,7 @@ def reader(folder: Path) -> Features:
 
 
 def compare_inputs(checkpoint: Checkpoint, folder: Path) -> None:
-    """Raise `VlmAuditError` if the folder gives other ids of texts, or other pixels of random images, than the checkpoint itself."""
+    """Raise `VlmAuditError` if ids of texts, or pixels of random images, differ between the folder and the checkpoint."""
     from transformers import AutoImageProcessor, AutoTokenizer
 
     own = checkpoint.tokenizer

@@ -1,4 +1,4 @@
-"""The plainest form: tensors under the checkpoint's own names, and everything else as JSON beside them."""
+"""The simplest format: tensors with the checkpoint's names, and everything else as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTE = "Everything that the checkpoint says of the model is in config.json."
 
 
 def check(checkpoint: Checkpoint) -> None:
-    """Every model can be written so."""
+    """All models are supported."""
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:
@@ -42,12 +42,12 @@ def is_export(folder: Path) -> bool:
     """Whether the folder says that it was written so."""
     try:
         return (folder / CONFIGURATION).is_file() and read_json(folder / CONFIGURATION).get("format") == FORMAT
-    except DataError:  # another program's folder, whose reader says what is wrong with it
+    except DataError:  # another program's folder; its reader will report what is wrong
         return False
 
 
 def read(folder: Path) -> Checkpoint:
-    """Return the checkpoint that a folder was written from, less what resuming needs; `DataError` if it is damaged or does not fit."""
+    """Read the exported checkpoint, which lacks the state for resuming; `DataError` if it is damaged or invalid."""
     content, weights = read_json(folder / CONFIGURATION), folder / WEIGHTS
     step, card = content.get("step"), content.get("data_card")
     tensors = read_tensors(weights)

@@ -1,4 +1,4 @@
-"""``python -m contrastive.train RUN --doctor``: a configuration goes in, a line for each check comes out; `examine` runs them."""
+"""``python -m contrastive.train RUN --doctor``: checks a configuration and prints one line per check; `examine` runs them."""
 
 from contrastive.training.doctor.examine import examine
 

@@ -1,4 +1,4 @@
-"""What can be wrong with images and captions, seen without a model."""
+"""Checks of images and captions that do not need a model."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from contrastive.data.pairs import PairSet
 from contrastive.training.inputs import RunInputs
 
 SIDE, NEAR = 16, 1.0
-"""Images are near duplicates where their grey values, averaged over 16 x 16 fields, differ by less than 1 of 255 on average: what is left
-of a difference in format or size, far less than between two photographs of one scene."""
+"""Images are near duplicates if their grey values, averaged over 16 x 16 fields, differ by less than 1 of 255 on average: as much as
+a change of format or size causes, and far less than between two photographs of one scene."""
 HELD_OUT, TRAINED = 256, 2048
-"""Pairs on each side that are compared."""
+"""Number of pairs compared on each side."""
 FEW = 0.01
-"""Share of held-out images whose near duplicates need no word."""
+"""Share of held-out near duplicates that is not worth reporting."""
 ENOUGH = 8
-"""Distinct captions of which something can be learned: with fewer, a guess is nearly right."""
+"""Minimum number of distinct captions for learning; with fewer, a guess is nearly right."""
 CUT = 0.1
-"""Share of cut texts above which a run loses more than stray words."""
+"""Share of truncated texts above which a run loses more than a few words."""
 
 
 class Result(NamedTuple):
@@ -53,7 +53,7 @@ def image_check(inputs: RunInputs) -> Result:
 
 
 def near_duplicates(inputs: RunInputs) -> Result:
-    """How many of the pairs that are measured on show a near duplicate of one trained on, which makes the measure too good."""
+    """How many evaluation pairs show a near duplicate of a training pair, which makes results too good."""
     own, others = inputs.held_out_rows[:HELD_OUT], inputs.train_rows[:TRAINED]
     held_out, trained = inputs.held_out.plain(own)[0], inputs.pairs.plain(others)[0]
     distances = torch.cdist(_thumbnails(held_out), _thumbnails(trained), p=1) / SIDE**2
@@ -79,7 +79,7 @@ def end_of_text(ids_nl: Tensor, eot: int) -> Result:
 
 
 def text_length(lengths: TextLengths) -> Result:
-    """How long the texts are, and how many are cut."""
+    """How long the texts are, and how many are truncated."""
     if not lengths.cut:
         return Result(f"at most {lengths.longest} tokens of {lengths.context}, median {lengths.median:g}; none is cut")
     fix = f"take a larger model.text.context (now {lengths.context}), or shorter captions"
@@ -87,7 +87,7 @@ def text_length(lengths: TextLengths) -> Result:
 
 
 def duplicates(batches: list[Tensor], kind: str) -> Result:
-    """How many pairs have a caption that another pair of their batch has too: each is told that a right answer is wrong."""
+    """How many pairs share a caption with another pair in their batch, so that a right answer counts as wrong in the loss."""
     everything = torch.cat(batches)
     repeated = 1 - len(np.unique(everything.numpy(), axis=0)) / len(everything)
     by_batch = [np.unique(ids.numpy(), axis=0, return_inverse=True, return_counts=True) for ids in batches]
@@ -103,13 +103,13 @@ def duplicates(batches: list[Tensor], kind: str) -> Result:
 
 
 def too_few(distinct_rows: NDArray[np.int64], rows: NDArray[np.int64]) -> Result:
-    """Say that the pairs to train on have fewer distinct captions (rows `distinct_rows`) than anything can be learned of."""
+    """Report that the training pairs have too few distinct captions (rows `distinct_rows`) to learn from."""
     words = f"only {len(distinct_rows)} among {len(rows)} pairs to train on, and a model learns by telling captions apart"
     return Result(f"{words}; take captions of which at least {ENOUGH} differ, or a larger model.text.context if they were cut", wrong=True)
 
 
 def distinct(pairs: PairSet, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Return the first rows whose captions all differ."""
+    """Return the first rows with distinct captions."""
     rows = rows[: 64 * most]
     _, ids = pairs.plain(rows)
     _, first = np.unique(ids.numpy(), axis=0, return_index=True)
@@ -117,6 +117,6 @@ def distinct(pairs: PairSet, rows: NDArray[np.int64], most: int) -> NDArray[np.i
 
 
 def text_ids(inputs: RunInputs, rows: NDArray[np.int64]) -> Tensor:
-    """Return the ids of texts as training draws them, filled up to the context: batches are cut behind their longest text."""
+    """Return the ids of texts as drawn in training, padded to the context, because batches are trimmed to their longest text."""
     _, ids = inputs.pairs.batch(rows, 0, inputs.config.run.seed, 0)
     return torch.nn.functional.pad(ids, (0, inputs.model.text.context - ids.shape[1]))

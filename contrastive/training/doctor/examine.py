@@ -1,7 +1,7 @@
-"""``python -m contrastive.train RUN --doctor``: what is wrong with a run before it is started, in words. Nothing is written.
+"""``python -m contrastive.train RUN --doctor``: reports problems with a run before it starts. Nothing is written.
 
-It reads the data and the captions' ids, takes the first loss, measures speed and memory, and overfits up to 128 pairs: a model that
-cannot learn those by heart will not learn from millions.
+It reads the data and tokenises captions, computes the initial loss, measures speed and memory, and overfits up to 128 pairs: a model that
+cannot memorise those will not learn from millions.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from contrastive.training.state import Training, start
 from strictio.errors import UsageError
 
 BATCHES = 4
-"""Batches whose captions and speed are looked at."""
+"""Number of batches for checks of captions and speed."""
 
 
 def examine(config: Config, say: Callable[[str], None] = print) -> int:
-    """Check a run, say each finding as it comes, and return 0 if nothing is wrong, 3 if something is.
+    """Check a run, report each finding immediately, and return 0 if there are no problems, else 3.
 
-    Raises `UsageError`, `TrainingDataError`, `DataError` as a run would: what keeps it from starting at all. Also under torchrun.
+    Raises `UsageError`, `TrainingDataError`, `DataError` like a run that cannot start. Also works under torchrun.
     """
     if distributed.world_size() > 1:
         raise UsageError("the doctor examines one process", fix="run it without torchrun")
@@ -56,7 +56,7 @@ def examine(config: Config, say: Callable[[str], None] = print) -> int:
 
 
 def _output_folder(out: Path) -> list[tuple[str, Result]]:
-    """Return what keeps a run from writing; nothing is made for it."""
+    """Return a reason why a run could not write its output, without creating anything."""
     known = next(path for path in (out, *out.parents, Path()) if path.exists())
     if not known.is_dir():
         return [("output folder", Result(f"run.out cannot be {out}: {known} is a file; name another folder", wrong=True))]
@@ -68,7 +68,7 @@ def _output_folder(out: Path) -> list[tuple[str, Result]]:
 
 
 def _prepared(config: Config) -> tuple[RunInputs, list[tuple[str, Result]]]:
-    """Return the run's inputs; of a table that fills no batch those of a smaller batch, and what is wrong."""
+    """Return the run's inputs; if a table is smaller than a batch, those for a smaller batch, with the problem."""
     try:
         return prepare(config), []
     except SmallTableError as error:
@@ -96,6 +96,6 @@ def _checks(inputs: RunInputs, training: Training) -> Iterator[tuple[str, Result
         yield "distinct captions", too_few(by_heart, inputs.train_rows)
     else:
         yield "overfitting", overfit(training, inputs, by_heart)
-    if not isinstance(training.objective, PerPair):  # whose text tower is not taught
+    if not isinstance(training.objective, PerPair):  # whose text tower is not trained
         yield "new images", generalise(start(inputs), inputs)
     yield "memory", memory(training.device)

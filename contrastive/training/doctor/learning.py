@@ -1,4 +1,4 @@
-"""Whether a model can learn what it is given, how fast, and in how much memory."""
+"""Checks whether a model can learn from the data, how fast, and with how much memory."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from contrastive.training.state import Training
 from contrastive.training.step import batch_of
 
 OVERFIT, STEPS, LIMIT_S = 128, 300, 120.0
-"""At most so many pairs, steps and seconds of overfitting."""
+"""Limits of overfitting: pairs, steps and seconds."""
 HUNDRED, WARMUP, LOOKED = 100, 10, 4096
-"""Steps after which something must hold for new pairs; steps of warm-up; pairs of which some are set aside where none is held out."""
+"""Steps after which a model must generalise; warm-up steps; pairs of which some are set aside if there are no held-out pairs."""
 FIRST, FEWEST = 0.1, 16
-"""The right text is to be among so large a share of all; with fewer pairs that says nothing."""
+"""The right text should be in this top share of all texts; minimum number of pairs for a meaningful check."""
 LEARNED, STUCK = 0.25, 0.9
-"""Of the loss of a model that guesses: below the first the pairs are learned, above the second nothing is."""
+"""Shares of the loss of a guess: below the first, the pairs are learned; above the second, nothing is."""
 WAITS = 0.2
-"""A model that waits for data so large a share of its time or more is bound by them; less is within what two measurements differ by."""
+"""Share of waiting time from which a model is data-bound; smaller shares are within measurement noise."""
 
 
 def first_loss(model: CLIP, objective: Objective, inputs: RunInputs, rows: NDArray[np.int64]) -> Result:
-    """Whether a model that has learned nothing guesses: a loss of ln(batch). A given model should do no worse."""
+    """Whether an untrained model guesses, with a loss of ln(batch). A pretrained model should not be worse."""
     guess = math.log(len(rows))
     with torch.no_grad():
         loss = float(objective(model.train(), *_inputs(inputs, rows, model.logit_scale.device)))
@@ -57,7 +57,7 @@ def first_loss(model: CLIP, objective: Objective, inputs: RunInputs, rows: NDArr
 
 
 def speed(training: Training, inputs: RunInputs, rows: list[NDArray[np.int64]]) -> Result:
-    """How fast batches come, loaded as in a run, and how fast the model takes them: the fastest of each, as others may use the machine."""
+    """How fast batches load, as in a run, and how fast the model processes them: the fastest of each, as the machine may be shared."""
     data, n = inputs.config.data, len(rows[0])
     images, ids = _inputs(inputs, rows[0], training.device)
 
@@ -83,7 +83,7 @@ def _seconds(action: Callable[[], object]) -> float:
 
 
 def overfit(training: Training, inputs: RunInputs, rows: NDArray[np.int64]) -> Result:
-    """Learn a few pairs with distinct captions by heart, at the run's own learning rate, without decay and augmentation."""
+    """Memorise a few pairs with distinct captions, at the run's learning rate, without decay and augmentation."""
     model, objective, config, n = training.model.train(), training.objective, inputs.config, len(rows)
     images, ids = _inputs(inputs, rows, training.device)
     first = float(objective(model, images, ids).detach())
@@ -99,10 +99,10 @@ def overfit(training: Training, inputs: RunInputs, rows: NDArray[np.int64]) -> R
 
 
 def generalise(training: Training, inputs: RunInputs) -> Result:
-    """Learn from the pairs to train on for a hundred steps, without augmentation, and look at pairs that were not among them.
+    """Train for a hundred steps without augmentation, and evaluate on other pairs.
 
-    `training`: a run before its first step. The right text of a new image is looked for among those of all new images; a guess puts it
-    among the first tenth once in ten times. What was overfitted says nothing here: shuffled captions can be learned by heart.
+    `training`: a run before its first step. The right text for a new image is ranked among those of all new images; a guess puts it
+    in the top tenth once in ten times. Overfitting does not show this, because even shuffled captions can be memorised.
     """
     own, others = _new_pairs(inputs)
     if len(own) < FEWEST:
@@ -123,7 +123,7 @@ def generalise(training: Training, inputs: RunInputs) -> Result:
 
 
 def _new_pairs(inputs: RunInputs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return rows with distinct captions that are not trained on, and rows to train on."""
+    """Return rows with distinct captions for evaluation, and rows to train on."""
     if len(inputs.held_out_rows) >= FEWEST:
         return distinct(inputs.held_out, inputs.held_out_rows, OVERFIT), inputs.train_rows
     looked = inputs.train_rows[:LOOKED]
@@ -143,7 +143,7 @@ def _among_first(training: Training, inputs: RunInputs, rows: NDArray[np.int64])
 
 
 def _learn(training: Training, inputs: RunInputs, batch: tuple[Tensor, Tensor], step: int) -> float:
-    """Take one step at the run's own learning rate, reached in ten; return the loss before it."""
+    """Take one step at the run's learning rate, with ten steps of warm-up; return the loss before it."""
     optim = inputs.config.optim
     set_learning_rate(training.optimizer, optim.lr * min(1.0, (step + 1) / WARMUP))
     training.optimizer.zero_grad()
@@ -167,7 +167,7 @@ def _verdict(value: float, guess: float, words: str, config: Config) -> Result:
 
 
 def memory(device: torch.device) -> Result:
-    """The most that was held, of what there is."""
+    """Peak memory, and the memory available."""
     used, have = peak_memory_mib(device), _memory_mib(device)
     words = f"{used:,.0f} MiB at most" + (f", of {have:,.0f}" if have is not None else "")
     if have is not None and used > 0.9 * have:
