@@ -60,7 +60,7 @@ def embed_images(
         contents=tuple(kept.keys.values()),
         rows=np.array(list(kept.keys), dtype=np.int64),
         exclusions=kept.exclusions,
-        conversions={kind: _by_group(dataset, rows) for kind, rows in kept.conversions.items()},
+        conversions={kind: counts_by_level(dataset, rows) for kind, rows in kept.conversions.items()},
         computed=kept.computed,
     )
 
@@ -292,7 +292,10 @@ def _exclusions(dataset: Dataset, unreadable: Iterable[ImageRow]) -> tuple[Exclu
     by_reason = _gather((seen.reason, seen.row) for seen in unreadable)
     return tuple(
         Exclusion(
-            Note(reason.replace(" ", "_")), len(rows), _by_group(dataset, rows), tuple(map(str, dataset.attributes.index[rows[:SHOWN]]))
+            Note(reason.replace(" ", "_")),
+            len(rows),
+            counts_by_level(dataset, rows),
+            tuple(map(str, dataset.attributes.index[rows[:SHOWN]])),
         )
         for reason, rows in by_reason.items()
     )
@@ -305,6 +308,7 @@ def _gather(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
     return dict(sorted(gathered.items()))
 
 
-def _by_group(dataset: Dataset, rows: Sequence[int]) -> dict[str, dict[str, int]]:
+def counts_by_level(dataset: Dataset, rows: Sequence[int]) -> dict[str, dict[str, int]]:
+    """Images of each level of each attribute among these rows."""
     part = dataset.attributes.iloc[list(rows)]
     return {str(name): level_counts(part[name], several=name in dataset.several) for name in part.columns}

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from audit.data.cells.votes import level_counts
 from audit.embedding.batch import TokenCounter
 from audit.embedding.cache import CacheRoot, EmbeddingCache, default_root
-from audit.embedding.embed import decode_policy, embed_images
+from audit.embedding.embed import counts_by_level, decode_policy, embed_images
 from audit.embedding.identity import FileIdentity, Notes, identities, identity
 from audit.errors import DataError
 from audit.models.runtime import SCHEMA, log_notes
@@ -220,11 +219,6 @@ def _from_cache(encoder: ImageEncoder, dataset: Dataset, root: Path, keys: list[
         contents=tuple(keys),
         rows=np.arange(len(keys), dtype=np.int64),
         exclusions=(),
-        conversions={kind: _by_level(dataset, rows) for kind, rows in sorted(conversions.items())},
+        conversions={kind: counts_by_level(dataset, rows) for kind, rows in sorted(conversions.items())},
         computed=0,
     )
-
-
-def _by_level(dataset: Dataset, rows: Sequence[int]) -> dict[str, dict[str, int]]:
-    part = dataset.attributes.iloc[list(rows)]
-    return {str(name): level_counts(part[name], several=name in dataset.several) for name in part.columns}

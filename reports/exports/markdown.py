@@ -43,9 +43,9 @@ def summary_markdown(results: Results) -> str:
     several = len(results.audits) > 1
     led = [f"{'- ' * several}{lead_markdown(audit, results.settings, named=several)}" for audit in results.audits]
     parts = [f"## {escaped(sentences.audits_title(results))}", "\n".join(led)]
-    parts += _gates(results.gates, [(_name(audit), gate_rows(results, audit)) for audit in results.audits])
+    parts += _gates(results.gates, [(phrases.audit_name(audit), gate_rows(results, audit)) for audit in results.audits])
     for audit in results.audits:
-        parts += [*([f"### {escaped(_name(audit))}"] if several else []), *_audit(audit, results)]
+        parts += [*([f"### {escaped(phrases.audit_name(audit))}"] if several else []), *_audit(audit, results)]
     for replicate in results.replicates:
         parts += _replicates(replicate, results)
     parts += _paired_models(results)
@@ -55,7 +55,7 @@ def summary_markdown(results: Results) -> str:
 def lead_markdown(audit: AuditResult, settings: Settings, *, named: bool = False) -> str:
     """Return verdict and headline of an audit: what is read first."""
     headline = headline_of(audit, settings)
-    name = f"{'LIMITED RUN. ' * audit.data.limited}{f'{_name(audit)}: ' if named else ''}"
+    name = f"{'LIMITED RUN. ' * audit.data.limited}{f'{phrases.audit_name(audit)}: ' if named else ''}"
     caveat = f"{escaped(headline.caveat)} " if headline.caveat else ""
     return f"{caveat}**{escaped(name + headline.verdict_line)}.** {escaped(headline.body)}"
 
@@ -127,10 +127,6 @@ def _finding(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[
     remarks = (within_sentence(finding), undecided_sentence(finding, audit, settings), *ratio_sentences(finding), rule_sentence(finding))
     beside = " ".join(filter(None, (phrases.gap_text(finding), *remarks)))
     return (", ".join(filter(None, words)), sentences.title(finding, audit), *ends, beside, phrases.chance_text(finding))
-
-
-def _name(audit: AuditResult) -> str:
-    return f"{audit.model.name} · {audit.probe.name}"
 
 
 # ---- comparisons ---------------------------------------------------------------------------------------------------------------------

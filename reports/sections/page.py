@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.records.inputs import DataRecord
-from audit.results import AuditResult, Results
+from audit.results import Results
 from reports import evidence
 from reports.context import AuditContext, audit_contexts
 from reports.provenance import Provenance, provenance
@@ -33,6 +33,7 @@ from reports.sections.results import (
     trust,
     what_if,
 )
+from reports.text import phrases
 from reports.text.detail.found import appendix_note
 from reports.text.sentences import audits_title
 
@@ -105,7 +106,7 @@ def report_page(results: Results, facts: str) -> ReportPage:
     several, hashes = len(audits) > 1, [audit.model.sha256 for audit in results.audits]
     appendix = appendix_parts(
         *(
-            (_name(context.audit) if several else "", context, shown_sections(APPENDIX_OF_AUDIT, context, context.key))
+            (phrases.audit_name(context.audit) if several else "", context, shown_sections(APPENDIX_OF_AUDIT, context, context.key))
             for context in contexts
         ),
         ("", None, shown_sections(APPENDIX, results)),
@@ -116,7 +117,7 @@ def report_page(results: Results, facts: str) -> ReportPage:
         about=provenance(results, audits_title(results), hashes, RESULTS, facts, pictures=any(audit.examples for audit in results.audits)),
         contents=contents(
             ("", "", together),
-            *((_name(part.context.audit) if several else "", part.context.key, part.sections) for part in audits),
+            *((phrases.audit_name(part.context.audit) if several else "", part.context.key, part.sections) for part in audits),
             ("For all of them" if several else "", "", closing),
         ),
         results=results,
@@ -141,7 +142,3 @@ def _units(data: Sequence[DataRecord]) -> dict[str, bool]:
         "has_weights": any(record.weights is not None for record in data),
         "has_independent_images": any(record.clusters is None and record.weights is None for record in data),
     }
-
-
-def _name(audit: AuditResult) -> str:
-    return f"{audit.model.name} · {audit.probe.name}"

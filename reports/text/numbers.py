@@ -307,3 +307,13 @@ def short_hash(text: str) -> str:
     ('9c41d2aa7e03', '1')
     """
     return "".join(character for character in text if character in "0123456789abcdef")[:12]
+
+
+def upper_first(text: str) -> str:
+    """Begin a text with a capital; the rest stays."""
+    return text[:1].upper() + text[1:]
+
+
+def lower_first(text: str) -> str:
+    """Begin a text with a small letter; the rest stays."""
+    return text[:1].lower() + text[1:]

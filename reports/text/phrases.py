@@ -9,7 +9,7 @@ from audit.records.base import Estimate
 from audit.records.comparison import GapEnds, PairChange
 from audit.records.finding import Contrast, Gap, LeadingPair, PairedFinding, Rate
 from audit.records.replicates import MeanGap
-from audit.results import Finding
+from audit.results import AuditResult, Finding
 from audit.types import Group, ModelRecord, Settings
 from reports.text.numbers import (
     NOT_ESTIMABLE,
@@ -277,6 +277,11 @@ def stopped(text: str) -> str:
     ('Claims by rule.', 'FairFace.')
     """
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def audit_name(audit: AuditResult) -> str:
+    """The name of one audit among several."""
+    return f"{audit.model.name} · {audit.probe.name}"
 
 
 def answers_only(model: ModelRecord) -> bool:

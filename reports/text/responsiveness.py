@@ -11,7 +11,7 @@ from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.types import NO_ANSWER, REFUSAL, UNCLEAR, UNPARSED
 from reports.text import phrases
 from reports.text.analyses import any_similarity_differs
-from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, percent, points
+from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, percent, points, upper_first
 
 BLIND = ("constant", "unclear", "order")
 """Every image, or nearly every one, gets one answer: whatever it shows."""
@@ -32,7 +32,7 @@ def lead(audit: AuditResult) -> str:
     """Return what a reader must know before any verdict: in which measurements the model does not look; empty where it does in all."""
     checked = _checked(audit)
     if is_invalid(audit):
-        return f"{_upper(_each([pair for pair in checked if pair[1].code is not None], ''))}."
+        return f"{upper_first(_each([pair for pair in checked if pair[1].code is not None], ''))}."
     blind = [pair for pair in checked if pair[1].code in BLIND]
     sentences = [*_silent(audit), *([f"{_where(blind, checked, _blindly(audit))}: {_grouped(blind)}."] if blind else [])]
     for code, text, also in _WEAK:
@@ -134,11 +134,7 @@ def _blindly(audit: AuditResult) -> str:
 
 def _where(some: Sequence[_Placed], of: Sequence[_Placed], text: str) -> str:
     """Return a text about some measurements as the beginning of a sentence."""
-    return _upper(text) if len(some) == len(of) else f"In {len(some)} of {in_words(len(of), 'measurement')}, {text}"
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return upper_first(text) if len(some) == len(of) else f"In {len(some)} of {in_words(len(of), 'measurement')}, {text}"
 
 
 def _grouped(blind: Iterable[_Placed]) -> str:

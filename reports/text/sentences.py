@@ -15,7 +15,19 @@ from audit.records.finding import CellStatus, PairedFinding, Rate
 from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
 from reports.text.evidence import shift_sentence, within_sentence
-from reports.text.numbers import count, decimals, difference, exact_tolerances, in_words, number, p_phrase, percent, points, rate
+from reports.text.numbers import (
+    count,
+    decimals,
+    difference,
+    exact_tolerances,
+    in_words,
+    number,
+    p_phrase,
+    percent,
+    points,
+    rate,
+    upper_first,
+)
 from reports.text.order import MOST_SIGNALS, signals_of
 from reports.text.phrases import (
     answers_only,
@@ -98,10 +110,6 @@ _METRICS = {
 }
 
 
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def subject(finding: Finding, audit: AuditResult) -> str:
     """Return what was measured: ``Role accuracy`` or ``Share given ‘thief’ (harm-21)``."""
     return subject_of(finding, truth_of(finding, audit))
@@ -115,7 +123,7 @@ def truth_of(finding: Finding, audit: AuditResult) -> str | None:
 def subject_of(finding: NamedQuestion, truth: str | None) -> str:
     """Return what was measured, given the attribute that holds the true answer."""
     same = finding.outcome is None and (truth or "").replace("_", "-").lower() == finding.measurement.replace("_", "-").lower()
-    return _upper(metric_of(finding, truth)) + ("" if same else f" ({finding.measurement})")
+    return upper_first(metric_of(finding, truth)) + ("" if same else f" ({finding.measurement})")
 
 
 def metric_of(finding: NamedQuestion, truth: str | None) -> str:
@@ -191,7 +199,7 @@ def _after(finding: Finding, metric: str) -> str:
 def paired_headline(paired: PairedFinding) -> str:
     """Return a paired finding as a sentence: how often the answer changes, in whose favour, and how sure that is."""
     if paired.n == 0:
-        return f"{_upper(paired_title(paired))} ({paired.measurement}) is not estimable: no complete pairs."
+        return f"{upper_first(paired_title(paired))} ({paired.measurement}) is not estimable: no complete pairs."
     event = "answered right" if paired.outcome is None else f"given ‘{paired.outcome}’"
     return (
         f"When only {attributes([paired.attribute])} changes from {paired.first} to {paired.second} ({paired.measurement}), "

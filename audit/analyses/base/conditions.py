@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,9 @@ from audit.types import Group, Note, Predictions, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Int
+
+_Question = TypeVar("_Question", bound=Any)
+"""A record with `results` and `tests`."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,8 @@ def _result(conditions: ConditionsAsked, condition: Condition, joint: JointCount
     return ConditionResult(condition, overall, by_group, gap, pair, p, p, None)
 
 
-def judged_together(questions: Sequence[Conditions], alpha: float, *, limited: bool) -> tuple[Conditions, ...]:
-    """Return all questions of an audit with p adjusted over every condition of all of them; a limited run signals nothing."""
+def judged_together(questions: Sequence[_Question], alpha: float, *, limited: bool) -> tuple[_Question, ...]:
+    """Adjust p over the `results` of all questions of an audit, and set `tests`; a limited run signals nothing."""
     p = [result.p for question in questions for result in question.results if result.p is not None]
     adjusted = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
     return tuple(
@@ -129,7 +132,7 @@ def judged_together(questions: Sequence[Conditions], alpha: float, *, limited: b
     )
 
 
-def _decided(results: Sequence[ConditionResult], adjusted: Iterator[float], alpha: float) -> Iterator[ConditionResult]:
+def _decided(results: Sequence[Any], adjusted: Iterator[float], alpha: float) -> Iterator[Any]:
     for result in results:
         if result.p is None:
             yield result

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from audit.analyses.base.conditions import judged_together
 from audit.analyses.base.gallery import check_attributes
 from audit.analyses.base.kinds import AnalysisInputs
 from audit.analyses.natural_shift.plan import NaturalShiftPlan
@@ -17,7 +18,6 @@ from audit.records.finding import CellStatus
 from audit.records.inputs import TextSet
 from audit.statistics.counts.rows import row_codes, row_events
 from audit.statistics.metrics import METRICS
-from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import unit_rates
 from audit.statistics.resampling import exceedance_p
@@ -68,7 +68,7 @@ def analyse(plans: Sequence[NaturalShiftPlan], inputs: AnalysisInputs) -> tuple[
         for plan in plans
         for attribute in plan.by or (None,)
     ]  # fmt: skip
-    return shifts_judged_together(found, inputs.settings.alpha, limited=inputs.dataset.limited)
+    return judged_together(found, inputs.settings.alpha, limited=inputs.dataset.limited)
 
 
 STANDARD, SHIFTED = 0, 1
@@ -238,20 +238,3 @@ def _pair(units: SamplingUnits, groups: Sequence[Group], places: tuple[int, int]
         groups[places[0]], groups[places[1]], difference, difference - float(np.hypot(down[0], up[1])),
         difference + float(np.hypot(up[0], down[1])),
     )  # fmt: skip
-
-
-def shifts_judged_together(shifts: Sequence[NaturalShift], alpha: float, *, limited: bool) -> tuple[NaturalShift, ...]:
-    """Return all natural shifts of an audit with p adjusted over all of them; a limited run signals nothing."""
-    p = [result.p for shift in shifts for result in shift.results if result.p is not None]
-    adjusted = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
-    level = 0.0 if limited else alpha
-    return tuple(replace(shift, results=tuple(_decided(shift.results, adjusted, level)), tests=len(p)) for shift in shifts)
-
-
-def _decided(results: Sequence[ShiftResult], adjusted: Iterator[float], alpha: float) -> Iterator[ShiftResult]:
-    for result in results:
-        if result.p is None:
-            yield result
-            continue
-        p = next(adjusted)
-        yield replace(result, p_adjusted=p, verdict="signal" if p <= alpha else "no signal")

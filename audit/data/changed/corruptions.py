@@ -109,7 +109,7 @@ def corruption(name: str, strength: int) -> Change:
             return content
         seed = hashlib.sha256(f"{name}/{strength}/".encode() + content).digest()
         rng = np.random.default_rng(int.from_bytes(seed))
-        return _png(_picture(change(_pixels(decode(content).image), parameters[strength - 1], rng)))
+        return encode_png(_picture(change(_pixels(decode(content).image), parameters[strength - 1], rng)))
 
     return corrupted
 
@@ -132,7 +132,7 @@ def word_overlay(words: Sequence[str]) -> Change:
         draw.rectangle((0, picture.height - strip, picture.width, picture.height), "white")
         place = ((picture.width - right - left) / 2, picture.height - strip / 2 - (top + bottom) / 2)
         draw.text(place, word, "black", font)
-        return _png(picture)
+        return encode_png(picture)
 
     return overlaid
 
@@ -165,7 +165,8 @@ def _picture(pixels: Pixels) -> Image.Image:
     return Image.fromarray(np.rint(255 * np.clip(pixels, 0.0, 1.0)).astype(np.uint8))
 
 
-def _png(picture: Image.Image) -> bytes:
+def encode_png(picture: Image.Image) -> bytes:
+    """Compressed little: it is decoded again at once."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)  # it is decoded again at once
+    picture.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from PIL import Image, ImageOps
 
+from audit.data.changed.corruptions import encode_png
 from audit.types import Dataset
 from strictio.images.decode import MIN_SIDE, decode
 from strictio.images.lazy import LazyImages
@@ -21,22 +22,16 @@ QUALITY = 75
 def _cropped(picture: Image.Image) -> bytes:
     width, height = picture.size
     across, down = (min(max(1, round(side * CROPPED / 2)), (side - MIN_SIDE) // 2) for side in (width, height))
-    return _png(picture.crop((across, down, width - across, height - down)))
+    return encode_png(picture.crop((across, down, width - across, height - down)))
 
 
 def _mirrored(picture: Image.Image) -> bytes:
-    return _png(ImageOps.mirror(picture))
+    return encode_png(ImageOps.mirror(picture))
 
 
 def _as_jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=QUALITY)
-    return buffer.getvalue()
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)  # it is decoded again at once
     return buffer.getvalue()
 
 

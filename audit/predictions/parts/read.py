@@ -21,7 +21,7 @@ from audit.predictions.bins import Bins, bin_table
 from audit.predictions.columns import holds_labels, renamed
 from audit.predictions.own_tables import SCORE
 from audit.predictions.parts.files import COUNTED, PartRows, batches, check_named, common_schema, parts_name, parts_of, sha256_of
-from audit.predictions.parts.scores import CountedScores, score_columns
+from audit.predictions.parts.scores import CountedScores, score_columns, without_dictionaries
 from audit.predictions.read import PLAIN, PredictionFile, read_answers
 from audit.predictions.rows import FEW_LEVELS, ID_COLUMNS, LABELS_KEY, ColumnOptions, MeasurementAnswers
 from audit.types import Note
@@ -124,7 +124,7 @@ class _Counted:
         counts = rows.group_by(self._keys, use_threads=False).aggregate([([], "count_all")])
         counts = counts.set_column(counts.column_names.index("count_all"), _ROWS, counts["count_all"])
         self._check_answers(counts, rows, batch)
-        self._held.append(pa.table({name: _undictionaried(counts[name]) for name in counts.column_names}))
+        self._held.append(pa.table({name: without_dictionaries(counts[name]) for name in counts.column_names}))
         if len(self._held) > _OFTEN:
             self._held = [self.together()]
 
@@ -189,8 +189,3 @@ def _cut(rows: pa.Table, bins: Sequence[Bins], batch: PartRows) -> pa.Table:
         return rows
     source = f"{batch.part}, of the {len(rows):,} rows from row {batch.start + 1} on" if batch.start else batch.part
     return bin_table(rows, bins, source)[0]
-
-
-def _undictionaried(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column of the combinations as plain values: dictionaries of two batches differ."""
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column

@@ -116,7 +116,7 @@ class CountedScores:
         np.add.at(self._margin_sums, bin_numbers, _units(margins.astype(np.float64)))
 
     def _hold(self, name: str, counted: pa.Table) -> None:
-        plain = {key: _plain(counted[key]) for key in counted.column_names}
+        plain = {key: without_dictionaries(counted[key]) for key in counted.column_names}
         held = self._held.setdefault(name, [])
         held.append(pa.table(plain))
         if len(held) > _OFTEN:
@@ -136,7 +136,8 @@ def _units(shares: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
     return np.asarray(np.rint(shares * _UNIT), np.int64)
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def without_dictionaries(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values instead of codes: the dictionaries of two batches differ."""
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 

@@ -41,7 +41,7 @@ def audit_lines(results: Results, screen: Screen = _PIPE, *, verbose: bool = Fal
 def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[list[str]]:
     """Return what is said of one audit, in blocks between which a line is free."""
     headline = headline_of(audit, settings)
-    head = lines_of(f"{_name(audit)} · {in_words(audit.data.used, 'image') if audit.data.listed else 'no images'}", screen)
+    head = lines_of(f"{phrases.audit_name(audit)} · {in_words(audit.data.used, 'image') if audit.data.listed else 'no images'}", screen)
     line = f"{'LIMITED RUN · ' * audit.data.limited}{headline.verdict_line}"
     head += lines_of(headline.caveat, screen) if headline.caveat else []
     head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(headline.body, screen)]
@@ -80,7 +80,7 @@ def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list
 def _last(audit: AuditResult, results: Results, screen: Screen) -> list[str]:
     """Return verdict and headline, and the strongest of what was not planned, as what is read last."""
     headline = headline_of(audit, results.settings)
-    name = f"{_name(audit)}: " if len(results.audits) > 1 else ""
+    name = f"{phrases.audit_name(audit)}: " if len(results.audits) > 1 else ""
     lines = _marked(audit.verdict, f"{name}{headline.word}. {headline.text}", screen, whole=True)
     return [*lines, *(_marked("signal", headline.signal, screen) if headline.signal else [])]
 
@@ -99,15 +99,11 @@ def _gates(results: Results, screen: Screen) -> list[list[str]]:
         return []
     blocks = [lines_of(gates_sentence(results.gates), screen)]
     for audit in results.audits:
-        of = f" ({_name(audit)})" if len(results.audits) > 1 else ""
+        of = f" ({phrases.audit_name(audit)})" if len(results.audits) > 1 else ""
         for row in gate_rows(results, audit):
             named = _marked(row.looks, f"{row.word.upper()} {row.expression}{of}", screen)
             blocks.append([*named, *lines_of(row.why, screen, indent=2)])
     return blocks
-
-
-def _name(audit: AuditResult) -> str:
-    return f"{audit.model.name} · {audit.probe.name}"
 
 
 # ---- questions -----------------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from reports.text.headline.choices import not_compared_phrase
 from reports.text.headline.differences import affected, caution, rate_name, size_in_words, size_sentence, statement
 from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
-from reports.text.numbers import exact_points, exact_tolerances, in_words, points
+from reports.text.numbers import exact_points, exact_tolerances, in_words, lower_first, points
 from reports.text.order import by_severity, reversed_at_equal, strongest_signals
 from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, rule_sentence, undecided_sentence
 from reports.text.responsiveness import brief_lead, composition_sentence, invalid_caveat, lead, stays_sentence
@@ -136,8 +136,8 @@ def _visible(audit: AuditResult, kind: Kind) -> Finding | None:
 
 def _beside(signal: Finding, texts: _Said, audit: AuditResult, settings: Settings) -> _Said:
     planned = "equivalent" if audit.verdict == "equivalent" else "undecided"
-    sentence = f"Planned questions: {planned}. Unplanned: {_lower(statement(signal, audit))}."
-    return sentence, size_sentence(signal, settings), (f"Planned: {_lower(texts[0])}", *texts[2])
+    sentence = f"Planned questions: {planned}. Unplanned: {lower_first(statement(signal, audit))}."
+    return sentence, size_sentence(signal, settings), (f"Planned: {lower_first(texts[0])}", *texts[2])
 
 
 def _signal(audit: AuditResult) -> str:
@@ -146,7 +146,7 @@ def _signal(audit: AuditResult) -> str:
     if strongest is None or pair is None:
         return ""
     size = f"The {'widest gap' if strongest.diffuse else 'gap'} is {points(pair.difference, phrases.gap_places(strongest))}."
-    return f"Not planned, but visible: {_lower(statement(strongest, audit))}. {size}"
+    return f"Not planned, but visible: {lower_first(statement(strongest, audit))}. {size}"
 
 
 def _beyond_chance(audit: AuditResult, kind: Kind, settings: Settings) -> str:
@@ -287,7 +287,3 @@ def _most_open(finding: Finding, audit: AuditResult, settings: Settings) -> str:
 
 def _all(questions: int) -> str:
     return "either question" if questions == 2 else f"any of {questions} questions"
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -10,7 +10,7 @@ from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import phrases
 from reports.text.evidence import lost_words, shifted
-from reports.text.numbers import decimals, end, points
+from reports.text.numbers import decimals, end, lower_first, points, upper_first
 from reports.text.responsiveness import composition_sentence
 from reports.text.sentences import AT_EQUAL_TRUTH, metric_of, subject_of, truth_of
 
@@ -89,10 +89,10 @@ def statement(finding: Finding, audit: AuditResult) -> str:
     """Return for whom a rate is worse, without a full stop: ``Less accurate for Black faces: 88.6 %, against 96.7 % for White faces``."""
     extremes = ends(finding)
     if extremes is None:
-        return f"{_upper(rate_name(finding, audit))} by {phrases.attributes(finding.attributes)} is not estimable"
+        return f"{upper_first(rate_name(finding, audit))} by {phrases.attributes(finding.attributes)} is not estimable"
     if finding.diffuse:
         far = " and ".join(f"{_whom(rate, finding, audit)} ({phrases.cell_value(rate)})" for rate in _far_from_the_rest(finding))
-        differs = f"{_upper(rate_name(finding, audit))} differs by {phrases.attributes(finding.attributes)}"
+        differs = f"{upper_first(rate_name(finding, audit))} differs by {phrases.attributes(finding.attributes)}"
         return f"{differs}, though no two groups stand out: farthest from the rest are {far}"
     more = "less" if extremes.first.group == extremes.pair.lower else "more"
     if finding.gap and finding.gap.within:
@@ -109,7 +109,7 @@ def rate_name(finding: Finding, audit: AuditResult) -> str:
     """Return the rate that was tested, in the middle of a sentence, with its measurement where there are several: ``gender accuracy``."""
     truth = truth_of(finding, audit)
     name = subject_of(finding, truth) if len(audit.measurements) > 1 else metric_of(finding, truth)
-    return _lower(name)
+    return lower_first(name)
 
 
 def size_sentence(finding: Finding, settings: Settings) -> str:
@@ -157,7 +157,7 @@ def question(finding: Finding, audit: AuditResult) -> str:
     whatever = f"whatever the {' and '.join(name.replace('_', ' ') for name in finding.attributes)}?"
     if finding.metric == "accuracy":
         return f"{_answers(finding, audit, '', 'equally', 'Equally accurate')} {whatever}"
-    clause = _QUESTIONS.get(finding.metric, _upper(f"{metric_of(finding, None)} equal")).format(outcome=finding.outcome)
+    clause = _QUESTIONS.get(finding.metric, upper_first(f"{metric_of(finding, None)} equal")).format(outcome=finding.outcome)
     equal = f"{AT_EQUAL_TRUTH}, " if finding.shares else ""
     return f"{_where(finding, audit)}{clause} {equal}{whatever}"
 
@@ -167,9 +167,9 @@ def _verb(finding: Finding, audit: AuditResult, more: str) -> str:
         return _answers(finding, audit, "are ", more, f"{more.capitalize()} accurate")
     template = _VERBS.get(finding.metric)
     if template is None:
-        return f"{_upper(rate_name(finding, audit))} is {'lower' if more == 'less' else 'higher'}"
+        return f"{upper_first(rate_name(finding, audit))} is {'lower' if more == 'less' else 'higher'}"
     verb = template.format(outcome=finding.outcome, more=more)
-    return f"{_where(finding, audit)}{f'{_upper(AT_EQUAL_TRUTH)}, {verb}' if finding.shares else verb}"
+    return f"{_where(finding, audit)}{f'{upper_first(AT_EQUAL_TRUTH)}, {verb}' if finding.shares else verb}"
 
 
 def _where(finding: Finding, audit: AuditResult) -> str:
@@ -184,7 +184,7 @@ def _answers(finding: Finding, audit: AuditResult, be: str, how: str, alone: str
     truth = truth_of(finding, audit)
     named = finding.measurement if truth in (None, "y_true") or _ambiguous(finding, audit) else phrases.attributes([truth or ""])
     what = f"answers to ‘{named}’" if truth in (None, "y_true") else f"{named} answers"
-    return f"{_upper(what)} {be}{how} accurate"
+    return f"{upper_first(what)} {be}{how} accurate"
 
 
 def _ambiguous(finding: Finding, audit: AuditResult) -> bool:
@@ -219,11 +219,3 @@ def _words(attribute: str) -> str:
 def _speaks(attribute: str, level: str) -> bool:
     """Whether a level says by itself what it is: letters without a digit, or the attribute's own name. Ages do not."""
     return attribute.lower() in level.lower() or bool(_SPEAKS.search(level) and not _DIGIT.search(level))
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

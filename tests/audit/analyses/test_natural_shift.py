@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audit.analyses.natural_shift.computation import ShiftAsked, shift_record, shifts_judged_together, unequal_drops
+from audit.analyses.base.conditions import judged_together
+from audit.analyses.natural_shift.computation import ShiftAsked, shift_record, unequal_drops
 from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
 from audit.errors import DataError
 from audit.statistics.intervals import newcombe
@@ -30,7 +31,7 @@ def rows(counts, **more):
 
 
 def judged(given, asked=ASKED, levels=LEVELS):
-    return shifts_judged_together([shift_record(asked, given, levels, SETTINGS)], 0.05, limited=False)[0]
+    return judged_together([shift_record(asked, given, levels, SETTINGS)], 0.05, limited=False)[0]
 
 
 def test_each_group_goes_from_its_rate_to_its_rate():
