@@ -28,7 +28,7 @@ A model is audited first, as vlm-audit run would. Checkpoints of one run are a s
 
 def parser() -> Parser:
     """Return the parser of the command."""
-    return request_parser(PROGRAM, _DESCRIPTION, CompareRequest, positional="sides")
+    return request_parser((f"{PROGRAM} BEFORE AFTER [AFTER …] [options]",), _DESCRIPTION, CompareRequest, positional="sides")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

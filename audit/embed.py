@@ -22,7 +22,7 @@ vlm-audit run with the same arguments judges; it finds in the cache what is ther
 
 def parser() -> Parser:
     """Return the parser of the command."""
-    return request_parser(PROGRAM, DESCRIPTION, EmbedRequest, leave_out=JUDGING)
+    return request_parser((f"{PROGRAM} --model SPEC --probe NAME [options]",), DESCRIPTION, EmbedRequest, leave_out=JUDGING)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -36,7 +36,7 @@ from audit.records.counts import CountRecord
 from audit.records.file import File
 from audit.records.finding import ClaimResult, PairedFinding
 from audit.records.gates import GateResult
-from audit.records.inputs import DataRecord, EndpointRecord, ProbeRecord, Responsiveness, RowTexts, TextSet
+from audit.records.inputs import DataRecord, EndpointRecord, ProbeRecord, Responsiveness, RowTexts, SuiteRecord, TextSet
 from audit.records.replicates import Replicates
 from audit.records.what_if import WhatIfs
 from audit.types import Group, ModelRecord, Note, PublishedTable, Settings
@@ -204,6 +204,8 @@ class AuditResult:
     """Accuracy on images of other conditions of nature than the standard one; exploratory."""
     endpoint: EndpointRecord | None = None
     """What was sent where, and what came back, where the model was asked over a network."""
+    suite: SuiteRecord | None = None
+    """With which other probes p is adjusted; None: the questions of this probe alone."""
 
 
 @record

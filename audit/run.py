@@ -18,16 +18,18 @@ from audit.output.junit import junit_of_errors, junit_of_usage
 from strictio.console import prepare_streams
 
 PROGRAM = "vlm-audit run"
+_USAGE = (f"{PROGRAM} --model SPEC --probe NAME [options]", f"{PROGRAM} --predictions FILE [options]")
 DESCRIPTION = "Audits vision-language models: whom does a model treat differently, by how much, and how sure are we?"
 
 
 def parser() -> Parser:
     """Return the parser of the command."""
-    parse = request_parser(PROGRAM, DESCRIPTION, AuditRequest)
+    parse = request_parser(_USAGE, DESCRIPTION, AuditRequest)
     parse.add_argument(
         "--check", action="store_true", help="check everything, print what would be done and how long it takes; write nothing"
     )
     parse.add_argument("--list-probes", action="store_true", help="name the probes and their questions")
+    parse.basic += ("check", "list_probes")
     return parse
 
 
@@ -70,7 +72,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         # Of a pattern such as answers/*.parquet the folder says more than the stars.
         models = [file.parent.name if "*" in file.stem else file.stem for file in request.predictions] or map(short_name, request.model)
         chosen = [probes.get(probe) if isinstance(probe, str) else probe for probe in request.probe]
-        names = [probe.name for probe in chosen] or ["predictions"]
+        names = [request.suite] if request.suite else [probe.name for probe in chosen] or ["predictions"]
         out = default_directory(models, names, dt.datetime.now(dt.UTC))
     if arguments.check:
         print(plan_lines(plan_audit(replace(request, out=out)), Screen.of(sys.stdout)), flush=True)

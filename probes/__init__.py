@@ -13,6 +13,10 @@ FOLDERS = ("faces", "people", "counterfactual", "capability", "words")
 """Folders with probes; the other folders hold what probes share."""
 
 
+SUITES = {"people": ("fairface", "moderation", "occupations", "taxonomy", "traits")}
+"""Suite -> probes that ask about the people of one data set (FairFace's layout), so that its images are embedded once."""
+
+
 def names() -> tuple[str, ...]:
     """Return the sorted names of the probes that come with the program."""
     return tuple(sorted(_modules()))

@@ -85,6 +85,26 @@ def read_models(request: Any) -> None:
     object.__setattr__(request, "models", None)
 
 
+def suite(value: Any) -> str:
+    """Check the name of a suite."""
+    import probes
+
+    if value not in probes.SUITES:
+        raise ValueError(f"one of {', '.join(probes.SUITES)}")
+    return str(value)
+
+
+def take_suite(request: Any) -> None:
+    """Put the probes of a suite into a request; UsageError where it names other probes too."""
+    import probes
+
+    suite = probes.SUITES[request.suite]
+    if request.probe not in ((), suite):
+        why = "a suite is corrected as a whole, with the questions it was planned with"
+        raise UsageError("--suite cannot be used with --probe", why=why, fix="leave one of them out")
+    object.__setattr__(request, "probe", suite)  # a request is frozen once it is made
+
+
 def cache_root(value: Any) -> Path | str:
     """Check where embeddings are kept: a path, or a URL as it is."""
     return value if isinstance(value, str) and "://" in value else path(value)

@@ -53,11 +53,16 @@ class EmbedRequest(AuditRequest):
     """Everything that filling the cache may be asked for."""
 
     engine: str = option(
-        one_of(*ENGINES), "local", HOW, "local: this process; ray: a Ray cluster (pip install 'ray[data]')", choices=ENGINES
+        one_of(*ENGINES),
+        "local",
+        HOW,
+        "local: this process; ray: a Ray cluster (pip install 'ray[data]')",
+        choices=ENGINES,
+        basic=True,
     )
     part: Any = option(
         _part, None, HOW, "embed part i of N alone, counted from 1 (default: what RANK and WORLD_SIZE, or the task of a SLURM array, say)",
-        metavar="i/N",
+        metavar="i/N", basic=True,
     )  # fmt: skip
     ray_address: str | None = option(
         text, None, HOW, "with --engine ray: local (a cluster on this machine), auto (the one this machine is in), or ray://HOST:PORT "

@@ -17,11 +17,11 @@ from audit.api.requests import AuditRequest
 from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
 from audit.embedding.engines.receipts import name_missing_parts
-from audit.engine import AuditedProbe
-from audit.engine import audit as audit_probe
+from audit.engine import AuditedProbe, UndecidedProbe, ask_probe, decide_suite
 from audit.engine.drift import SampleAnswers, answer_sample, shortcut_of, with_drift
 from audit.engine.examples import with_examples
 from audit.engine.external import PredictionPlan, audit_predictions
+from audit.engine.plan import suite_cost
 from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
 from audit.gates.gate_set import GateSet
@@ -165,6 +165,8 @@ def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet
     for dataset in datasets:
         gates.check(dataset)
     probes_with_data = list(zip(probes, datasets, strict=True))
+    if request.suite is not None:
+        LOG.info("%s", suite_cost(request.suite, probes_with_data).note)
     check_models(request, probes_with_data)
     for model, args in models_in_turn(request):
         yield model, _audit_model(model, args, request, probes_with_data, directory)
@@ -182,19 +184,15 @@ def _audit_model(
         shortcut = shortcut_of(encoder.record.dtype, request.decode) if isinstance(model, str) and isinstance(encoder, Encoder) else ""
         check_fit(encoder, probes_with_data, request, root)
         directory.open()
-        for probe, dataset in probes_with_data:
-            LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
-            if isinstance(encoder, Served):
-                LOG.info("%s", Note("to_send", {"images": len(dataset.images), **encoder.place}))
-            name_missing_parts(dataset, encoder.record, root)
+        how: dict[str, Any] = {
+            "cache_root": root, "batch_size": request.batch_size, "stages": _stages(request), "verify": request.verify,
+        }  # fmt: skip
+        tested = _tested_probes(encoder, request, probes_with_data, how)
+        # A suite is decided when all its probes are tested, any other probe before the next one is begun.
+        decided = (probe.decide(None) for probe in tested) if request.suite is None else decide_suite(request.suite, list(tested))
+        for (probe, dataset), audited_probe in zip(probes_with_data, decided, strict=True):
             subject = (encoder, probe, dataset, request.settings)
-            how: dict[str, Any] = {
-                "cache_root": root,
-                "batch_size": request.batch_size,
-                "stages": _stages(request),
-                "verify": request.verify,
-            }
-            done = audit_probe(*subject, what_ifs=request.what_if, **how)
+            done = audited_probe
             if (sent := done.result.endpoint) is not None:
                 LOG.info("%s", Note("sent", {"answers": sent.answers, "images": sent.images, "host": sent.host}))
             if request.untrained_control:
@@ -208,6 +206,18 @@ def _audit_model(
     full = _samples_in_full(model, args, request, probes_with_data)
     pairs = zip(full, samples, strict=True)
     return [with_drift(done, *pair, shortcut, request.settings) for done, pair in zip(audited, pairs, strict=True)]
+
+
+def _tested_probes(
+    encoder: Any, request: AuditRequest, probes_with_data: Sequence[tuple[Probe, Dataset]], how: Mapping[str, Any]
+) -> Iterator[UndecidedProbe]:
+    """Test the questions of one probe after another."""
+    for probe, dataset in probes_with_data:
+        LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
+        if isinstance(encoder, Served):
+            LOG.info("%s", Note("to_send", {"images": len(dataset.images), **encoder.place}))
+        name_missing_parts(dataset, encoder.record, how["cache_root"])
+        yield ask_probe(encoder, probe, dataset, request.settings, what_ifs=request.what_if, **how)
 
 
 def _samples_in_full(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from dataclasses import replace
 
 from audit.api.endpoint_options import is_served
 from audit.api.inputs import dataset_of, gates_of, predictions_of, probes_of
 from audit.api.models import answer_folder, args_by_model, check_fit, loaded, quiet_log
 from audit.api.requests import AuditRequest
-from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, counted_levels, planned_model, planned_probe
+from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, SuiteCost, counted_levels, planned_model, planned_probe, suite_cost
 from audit.engine.served import planned_manner, planned_upload
 from audit.measure.asked.likelihood import PLAIN
 from audit.models.endpoint.model import answers_kept
@@ -27,6 +28,7 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
     if request.junit is not None:
         check_regular(request.junit, "--junit")
     models: list[PlannedModel] = []
+    suite: SuiteCost | None = None
     if request.predictions:
         planned = _of_predictions(request, probes)
     else:
@@ -48,8 +50,13 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
             del encoder
             gc.collect()  # one model at a time in memory
         planned = [planned_probe(*probe_with_data, manners, request.seed) for probe_with_data in probes_with_data]
+        first = {dataset.fingerprint: index for index, dataset in reversed([*enumerate(datasets)])}
+        planned = [
+            replace(each, repeated=first[dataset.fingerprint] < i) for i, (each, dataset) in enumerate(zip(planned, datasets, strict=True))
+        ]
+        suite = suite_cost(request.suite, probes_with_data) if request.suite else None
     replaces = request.out is not None and (request.out / "report.html").exists()
-    return AuditPlan(tuple(models), tuple(planned), request.fail_on, request.out, replaces, request.junit)
+    return AuditPlan(tuple(models), tuple(planned), request.fail_on, request.out, replaces, request.junit, suite)
 
 
 def _of_predictions(request: AuditRequest, probes: Sequence[Probe]) -> list[PlannedProbe]:

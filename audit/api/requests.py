@@ -33,8 +33,10 @@ from audit.gates.options import GATES, GatedRequest
 from audit.stages import Stages
 from audit.types import Probe, Settings
 
-WHAT, RULES = "what to audit", "what counts"
-MODELS, AS_FIRST, SIDES = "for models, which are audited first", "what counts (default: as in the first audit)", "what to compare"
+WHAT, QUESTIONS, UNITS = "what to audit", "further questions", "groups and sampling units"
+TABLE, EXTERNAL = "how images and their attributes are read", "external predictions"
+RULES, OUTPUT = "statistics", "output"
+MODELS, AS_FIRST, SIDES = "for models, which are audited first", "statistics (default: as in the first audit)", "what to compare"
 DTYPES, DECODE = ("float32", "bfloat16", "float16"), ("exact", "fast")
 Progress = Callable[[int, int], object]
 """Called with the images embedded so far, and their number."""
@@ -47,7 +49,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
     model: tuple[Any, ...] = option(
         several(checks.model), (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, file.py:CLASS "
         "or api:NAME; repeatable",
-        metavar="SPEC", repeatable=True,
+        metavar="SPEC", repeatable=True, basic=True,
     )  # fmt: skip
     """Model specs, or objects with the methods of an `Encoder` or an `Answerer`."""
     models: Path | None = option(
@@ -61,109 +63,125 @@ class AuditRequest(EndpointRequest, GatedRequest):
     """Text or a mapping, about all models; or a sequence with one for each."""
     probe: tuple[str | Probe, ...] = option(
         several(checks.probe), (), WHAT, "a probe (--list-probes), or your own file.py, which is run; repeatable", metavar="NAME",
-        repeatable=True,
+        repeatable=True, basic=True,
     )  # fmt: skip
+    suite: str | None = option(
+        checks.suite, None, WHAT, "all probes of a suite, with one correction over their questions; people: "
+        "fairface, moderation, occupations, taxonomy and traits, of one data set", metavar="NAME", basic=True,
+    )  # fmt: skip
+    """`probe` then holds its probes."""
     data: Any = option(
         checks.data, None, WHAT, "a folder, a table (CSV, JSON lines, Excel, Parquet), tar shards ({000000..000127}.tar), a URL of them, "
-        "or hf:ID; default: what the probe names", metavar="WHERE",
+        "or hf:ID; default: what the probe names", metavar="WHERE", basic=True,
     )  # fmt: skip
     """Or a data frame with a column of paths or of pictures, or a `Dataset`."""
     image_root: Path | None = option(
-        path, None, WHAT, "with --data: the folder that its paths are relative to, or below (default: that of the table)", metavar="DIR"
+        path, None, TABLE, "with --data: the folder that its paths are relative to, or below (default: that of the table)", metavar="DIR"
     )
     image_column: str | None = option(
-        text, None, WHAT, "with --data: the column that names the images (default: file, image, path, …)", metavar="COLUMN"
+        text, None, TABLE, "with --data: the column that names the images (default: file, image, path, …)", metavar="COLUMN"
     )
     attributes_from: Path | None = option(
-        path, None, WHAT, "a table with further attributes of the images, joined by identifier (column id, file, image …); compare by them "
-        "with --by", metavar="FILE",
+        path, None, TABLE, "a table with further attributes of the images, joined by identifier (column id, file, image …); compare by "
+        "them with --by", metavar="FILE",
     )  # fmt: skip
     baseline_models: Path | None = option(
-        path, None, WHAT, "accuracies of other models, to measure effective robustness against (columns model, standard, shifted; also "
-        "condition, attribute, group), such as tables/natural_shift.csv", metavar="FILE",
+        path, None, QUESTIONS, "accuracies of other models, to measure effective robustness against (columns model, standard, shifted; "
+        "also condition, attribute, group), such as tables/natural_shift.csv", metavar="FILE",
     )  # fmt: skip
     predictions: Any = option(
-        checks.predictions, (), WHAT, "audit external predictions (CSV, JSON lines, Excel, Parquet; a folder or 'DIR/*.parquet' in "
-        "parts of any size), no model is loaded; repeatable", metavar="FILE", read=Path, repeatable=True,
+        checks.predictions, (), EXTERNAL, "audit external predictions (CSV, JSON lines, Excel, Parquet; a folder or 'DIR/*.parquet' in "
+        "parts of any size), no model is loaded; repeatable", metavar="FILE", read=Path, repeatable=True, basic=True,
     )  # fmt: skip
     """Or a data frame of them, or a sequence."""
     prediction_column: str | None = option(
-        text, None, WHAT, "with --predictions: the column of answers (default: y_pred)", metavar="COLUMN"
+        text, None, EXTERNAL, "with --predictions: the column of answers (default: y_pred)", metavar="COLUMN"
     )
     truth_column: str | None = option(
-        text, None, WHAT, "with --predictions: the column of true answers (default: y_true)", metavar="COLUMN"
+        text, None, EXTERNAL, "with --predictions: the column of true answers (default: y_true)", metavar="COLUMN"
     )
     tags: str | None = option(
-        text, None, WHAT, "with --predictions: a column that holds several labels an image (suit|tie, or a list), as vision services give "
-        "them", metavar="COLUMN",
+        text, None, EXTERNAL, "with --predictions: a column that holds several labels an image (suit|tie, or a list), as vision services "
+        "give them", metavar="COLUMN",
     )  # fmt: skip
     texts: tuple[str, ...] | None = option(
-        names, None, WHAT, "with --predictions: columns of texts that were written about each image (default: text:NAME, where no column "
-        "holds answers): which words are used about whom", metavar="COLUMN,COLUMN",
+        names, None, EXTERNAL, "with --predictions: columns of texts that were written about each image (default: text:NAME, where no "
+        "column holds answers): which words are used about whom", metavar="COLUMN,COLUMN",
     )  # fmt: skip
     encoding: str | None = option(
-        checks.encoding, None, WHAT, "of a table of text that is not UTF-8, such as latin-1, cp1252 or utf-16", metavar="NAME"
+        checks.encoding, None, TABLE, "of a table of text that is not UTF-8, such as latin-1, cp1252 or utf-16", metavar="NAME"
     )
     as_replicates: bool = option(
-        switch, False, WHAT, "the models (or files of predictions) are checkpoints or seeds of one: besides each verdict, the gaps of all "
-        "of them, and intervals over images and replicates",
+        switch, False, QUESTIONS, "the models (or files of predictions) are checkpoints or seeds of one: besides each verdict, the gaps of "
+        "all of them, and intervals over images and replicates",
     )  # fmt: skip
     attributes: tuple[str, ...] | None = option(
-        names, None, WHAT, "with --predictions: columns to slice by (default: text with 2 to 50 levels)", metavar="NAME,NAME"
+        names,
+        None,
+        EXTERNAL,
+        "with --predictions: columns to slice by (default: text with 2 to 50 levels)",
+        metavar="NAME,NAME",
+        basic=True,
     )
     outcome: tuple[str, ...] = option(
-        several(text), (), WHAT, "with --predictions: labels that count as one thing; NAME:low= where it is bad to get, NAME:high= where "
-        "good; repeatable", metavar="NAME=LABEL,LABEL", repeatable=True,
+        several(text), (), EXTERNAL, "with --predictions: labels that count as one thing; NAME:low= where it is bad to get, NAME:high= "
+        "where good; repeatable", metavar="NAME=LABEL,LABEL", repeatable=True,
     )  # fmt: skip
     pairs: tuple[str, ...] = option(
-        checks.pairs, (), WHAT, "with --predictions: rows that agree on COLUMN and differ in ATTRIBUTE are counterfactual pairs, compared "
-        "within each pair (tone=scene); repeatable", metavar="ATTRIBUTE=COLUMN", repeatable=True,
+        checks.pairs, (), EXTERNAL, "with --predictions: rows that agree on COLUMN and differ in ATTRIBUTE are counterfactual pairs, "
+        "compared within each pair (tone=scene); repeatable", metavar="ATTRIBUTE=COLUMN", repeatable=True,
     )  # fmt: skip
     """Or a mapping of attributes to columns."""
     depth: int | None = option(
-        whole(1), None, WHAT, "with --predictions: most attributes that an intersection combines (2)", metavar="N", read=int
+        whole(1), None, EXTERNAL, "with --predictions: most attributes that an intersection combines (2)", metavar="N", read=int
     )
     bins: tuple[str, ...] = option(
-        checks.bins, (), WHAT, "a column of numbers as an attribute: NAME=18,30,60 cuts at these numbers (under 18, 18 to under 30, ...), "
+        checks.bins, (), TABLE, "a column of numbers as an attribute: NAME=18,30,60 cuts at these numbers (under 18, 18 to under 30, ...), "
         "NAME=4 into quarters; repeatable", metavar="NAME=EDGES", repeatable=True,
     )  # fmt: skip
     """Or a mapping of names to edges, or to a number of groups."""
     cluster: str | None = option(
-        text, None, WHAT, "images that belong together (of one person, say) and count as one sampling unit", metavar="COLUMN"
+        text, None, UNITS, "images that belong together (of one person, say) and count as one sampling unit", metavar="COLUMN"
     )
     nested: tuple[str, ...] | None = option(
-        names, None, WHAT, "with --cluster: attributes that all images of a cluster share (the race of a person); two values are refused",
+        names, None, UNITS, "with --cluster: attributes that all images of a cluster share (the race of a person); two values are refused",
         metavar="NAME,NAME",
     )  # fmt: skip
     weights: str | None = option(
-        text, None, WHAT, "a column that says how much each image counts for in a rate, such as survey weights", metavar="COLUMN"
+        text, None, UNITS, "a column that says how much each image counts for in a rate, such as survey weights", metavar="COLUMN"
     )
     by: tuple[tuple[str, ...], ...] = option(
-        checks.groups, (), WHAT, "ask the pre-specified questions by these groups too (their intersections), exploratory; repeatable",
+        checks.groups, (), UNITS, "ask the pre-specified questions by these groups too (their intersections), exploratory; repeatable",
         metavar="NAME,NAME", repeatable=True,
     )  # fmt: skip
-    no_inference: bool = option(switch, False, WHAT, "never ask the model which group a person belongs to: outcomes by group only")
+    no_inference: bool = option(switch, False, QUESTIONS, "never ask the model which group a person belongs to: outcomes by group only")
     exclude: Path | tuple[str, ...] | None = option(
-        checks.exclusions, None, WHAT, "leave out the images that this text file lists, an identifier a line", metavar="FILE"
+        checks.exclusions, None, TABLE, "leave out the images that this text file lists, an identifier a line", metavar="FILE"
     )
     """Or a sequence of identifiers."""
     limit: int | None = option(
-        whole(1), None, WHAT, "a stratified sample of N images; such a run is inconclusive and passes no gate", metavar="N", read=int
+        whole(1),
+        None,
+        TABLE,
+        "a stratified sample of N images; such a run is inconclusive and passes no gate",
+        metavar="N",
+        read=int,
+        basic=True,
     )
     what_if: tuple[str, ...] = option(
-        several(text), (), WHAT, "what would change if ...: neutral-label, projection, ... or all; repeatable", metavar="METHOD",
+        several(text), (), QUESTIONS, "what would change if ...: neutral-label, projection, ... or all; repeatable", metavar="METHOD",
         repeatable=True,
     )  # fmt: skip
     include_examples: int | None = option(
-        whole(1), None, WHAT, "put N small pictures into the report; they may show people (default: none)", metavar="N", read=int
+        whole(1), None, OUTPUT, "put N small pictures into the report; they may show people (default: none)", metavar="N", read=int
     )
     untrained_control: bool = option(
-        switch, False, WHAT, "audit the same architecture with untrained weights as well, as a control", older=("twin",)
+        switch, False, QUESTIONS, "audit the same architecture with untrained weights as well, as a control", older=("twin",)
     )
-    out: Path | None = option(path, None, WHAT, "default: audits/<model>--<probe>--<UTC>", metavar="DIR")
+    out: Path | None = option(path, None, OUTPUT, "default: audits/<model>--<probe>--<UTC>", metavar="DIR", basic=True)
     """Where the files are written; from Python None writes none."""
 
-    device: str = option(text, "cpu", HOW, "cpu, cuda, cuda:1, mps; several GPUs of this machine: cuda:0,cuda:1, or cuda:all")
+    device: str = option(text, "cpu", HOW, "cpu, cuda, cuda:1, mps; several GPUs of this machine: cuda:0,cuda:1, or cuda:all", basic=True)
     dtype: str = option(one_of(*DTYPES), "float32", HOW, "of the weights", choices=DTYPES)
     decode: str = option(one_of(*DECODE), "exact", HOW, "fast: JPEGs are reduced while decoded; the effect is measured", choices=DECODE)
     batch_size: int = option(whole(1), 32, HOW, "halved by itself when memory runs out", metavar="N", read=int)
@@ -174,7 +192,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
         checks.cache_root, None, HOW, "where embeddings are kept: a folder, or a URL (s3://, gs://) that machines share (default: "
         "AUDIT_CACHE_DIR, else ~/.cache/vlm-audit)", metavar="WHERE",
     )  # fmt: skip
-    seed: int = option(whole(), 0, HOW, "of the permutation tests and of --limit", metavar="N", read=int)
+    seed: int = option(whole(), 0, RULES, "of the permutation tests and of --limit", metavar="N", read=int)
 
     alpha: float = option(error_rate, 0.05, RULES, "error rate of tests and intervals", read=read_share)
     tolerance: float = option(fraction, 0.05, RULES, "a gap that would not matter, fixed beforehand", read=read_share)
@@ -185,7 +203,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
 
     fail_on: tuple[str, ...] = option(
         several(text), (), GATES, "exit with 1 if this is shown: 'gap[role.accuracy by gender] > 0.05'; repeatable", metavar="GATE",
-        repeatable=True,
+        repeatable=True, basic=True,
     )  # fmt: skip
 
     draws: int = option(whole(99), 9999, None, "Permutation draws; the smallest possible p is 1 / (draws + 1).")
@@ -197,6 +215,8 @@ class AuditRequest(EndpointRequest, GatedRequest):
         """Refuse options that are missing, or say nothing about this kind of run."""
         if self.models is not None:
             checks.read_models(self)
+        if self.suite is not None:
+            checks.take_suite(self)
         self._check_kind(external=bool(self.predictions))
         if self.as_replicates:
             checks.about_replicates(self)
@@ -226,7 +246,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
             raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
         with_a_model = (
             "model", "model_args", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples", "what_if",
-            "untrained_control", "baseline_models", "max_new_tokens",
+            "untrained_control", "baseline_models", "max_new_tokens", "suite",
         )  # fmt: skip
         of_answers = ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
         for name in with_a_model if external else of_answers:
@@ -255,11 +275,11 @@ class CompareRequest(GatedRequest):
 
     sides: tuple[Any, ...] = option(
         several(checks.side), (), SIDES, "the directory of a finished audit, or a model as audit.run takes it", metavar="SIDE",
-        repeatable=True,
+        repeatable=True, basic=True,
     )  # fmt: skip
     """Or `Audit` objects, or models as objects. Everything is compared with the first."""
-    series: bool = option(switch, False, SIDES, "checkpoints of one run: curves over their steps (recognised by itself from 3)")
-    out: Path | None = option(path, None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR")
+    series: bool = option(switch, False, SIDES, "checkpoints of one run: curves over their steps (recognised by itself from 3)", basic=True)
+    out: Path | None = option(path, None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR", basic=True)
     """Where the files are written, those of the audits below it; from Python None writes none."""
 
     probe: tuple[str | Probe, ...] = _as_in_audit(

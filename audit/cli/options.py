@@ -36,6 +36,8 @@ class Option:
     choices: tuple[str, ...] | None = None
     older: tuple[str, ...] = ()
     """Other names of the flag."""
+    basic: bool = False
+    """Whether ``--help`` shows it; ``--help-all`` shows every option."""
 
 
 def option(check: Check, default: Any, section: str | None, help: str, **words: Any) -> Any:  # noqa: A002 - argparse's word

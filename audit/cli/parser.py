@@ -16,7 +16,29 @@ from strictio.console import put
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that names the nearest flag."""
+    """An argument parser that names the nearest flag, and shows only its `basic` options in ``--help`` where it has some."""
+
+    basic: tuple[str, ...] = ()
+    """Names of the options that a first use needs."""
+
+    def format_help(self) -> str:
+        """Return the basic options, or every option where none is basic."""
+        if not self.basic:
+            return super().format_help()
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, [], [])
+        formatter.add_text(self.description)
+        formatter.start_section("options")
+        formatter.add_arguments(action for action in self._actions if action.dest in self.basic)
+        formatter.end_section()
+        flags = sum(bool(action.option_strings) for action in self._actions)
+        formatter.add_text(f"{self.prog} --help-all lists all {flags} options by task.")
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
+
+    def format_help_all(self) -> str:
+        """Return every option, grouped by task."""
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2; an unknown flag gets its nearest neighbours."""
@@ -30,6 +52,18 @@ class Parser(argparse.ArgumentParser):
         self.exit(2)
 
 
+class HelpAll(argparse.Action):
+    """Prints every option and exits."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **others: Any):
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=others["help"])
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        assert isinstance(parser, Parser)  # noqa: S101  (the only parsers that have it)
+        parser._print_message(parser.format_help_all(), sys.stdout)
+        parser.exit()
+
+
 class AboutModel(argparse.Action):
     """Keeps words with the number of models named before them: they are about the last of those."""
 
@@ -41,17 +75,21 @@ class AboutModel(argparse.Action):
 
 
 def request_parser(
-    program: str, description: str | None, request: type[Request], positional: str | None = None, leave_out: Collection[str] = ()
+    usage: Sequence[str], description: str | None, request: type[Request], positional: str | None = None, leave_out: Collection[str] = ()
 ) -> Parser:
     """Return the parser of a command that makes a request; `positional` is the option that is given without a flag.
 
-    Options to `leave_out` belong to the request, and not to this command.
+    `usage` has one line per way to call the command, after its name. Options to `leave_out` belong to the request, and not to this command.
     """
+    program = " ".join(usage[0].split()[:2])
     judges = "fail_on" in options(request) and "fail_on" not in leave_out
     epilog = MEANING if judges else MEANING.replace(GATED, "")
     parse = Parser(
-        program, description=description, epilog=epilog, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+        program, usage="\n       ".join(usage), description=description, epilog=epilog, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parse.add_argument("--help-all", action=HelpAll, help="show every option, grouped by task, and exit")
+    parse.basic = ("help", "help_all", *(name for name, (option, _) in options(request).items() if option.basic and name not in leave_out))
     sections: dict[str, Any] = {}
     for name, (option, default) in options(request).items():
         if option.section is None or name in leave_out:

@@ -3,6 +3,6 @@
 `audit` asks a model; `audit.engine.external` reads external predictions; both end in `build_result`.
 """
 
-from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, audit, build_result
+from audit.engine.probe_audit import AnsweredProbe, AuditedProbe, UndecidedProbe, ask_probe, audit, build_result, decide_suite
 
-__all__ = ["AnsweredProbe", "AuditedProbe", "audit", "build_result"]
+__all__ = ["AnsweredProbe", "AuditedProbe", "UndecidedProbe", "ask_probe", "audit", "build_result", "decide_suite"]

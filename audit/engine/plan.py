@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +19,9 @@ from audit.data.cells.votes import level_counts
 from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
 from audit.embedding.embed import decode_policy
 from audit.embedding.folders import SharedRoot
+from audit.engine.texts import given_texts
 from audit.measure.asked.questionnaire import questionnaire
-from audit.types import Answerer, Dataset, Encoder, Group, Manner, Probe
+from audit.types import Answerer, Dataset, Encoder, Group, Manner, Note, Probe
 from strictio.images.decode import UnreadableImage
 from strictio.images.decoders import Decoders
 
@@ -94,6 +95,27 @@ class PlannedProbe:
     """Pictures of which gradients are taken, by a model that has them, each a few dozen times."""
     otherwise: tuple[tuple[int, int], ...] = ()
     """The same two counts of further models, where they are asked in another way and the counts differ."""
+    repeated: bool = False
+    """Whether an earlier probe has the same images: they are embedded once."""
+
+
+@dataclass(frozen=True)
+class SuiteCost:
+    """What a suite takes, known before the first image."""
+
+    name: str
+    probes: int
+    images: int
+    """Those that several probes share count once."""
+    prompts: int
+    """Different texts."""
+    planned: int
+    exploratory: int
+
+    @property
+    def note(self) -> Note:
+        """The cost as a note."""
+        return Note("suite_cost", asdict(self))
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,7 @@ class AuditPlan:
     replaces: bool
     """Whether there is an audit that it would replace."""
     junit: Path | None
+    suite: SuiteCost | None = None
 
     @property
     def to_embed(self) -> int:
@@ -122,11 +145,19 @@ class AuditPlan:
 
     def _of(self, model: PlannedModel) -> int:
         """Return how many images one model has to embed, or is asked about: such a model is shown no changed pictures."""
-        return self._images - sum(model.cached) + (sum(probe.changed for probe in self.probes) if model.cached else 0)
+        if not model.cached:
+            return sum(probe.images for probe in self.probes)
+        missing = (probe.images - cached for probe, cached in zip(self.probes, model.cached, strict=True) if not probe.repeated)
+        return sum(missing) + sum(probe.changed for probe in self.probes)
 
-    @property
-    def _images(self) -> int:
-        return sum(probe.images for probe in self.probes)
+
+def suite_cost(name: str, probes_with_data: Sequence[tuple[Probe, Dataset]]) -> SuiteCost:
+    """Return what a suite takes of a model that embeds images."""
+    images = {dataset.fingerprint: len(dataset.images) for _, dataset in probes_with_data}
+    texts = {text for probe, _ in probes_with_data for text in given_texts(probe).texts}
+    claims = [claim for probe, _ in probes_with_data for measurement in probe.measurements for claim in measurement.claims]
+    planned = sum(claim.primary for claim in claims)
+    return SuiteCost(name, len(probes_with_data), sum(images.values()), len(texts), planned, len(claims) - planned)
 
 
 def planned_probe(probe: Probe, dataset: Dataset, manners: Sequence[Manner | None] = (None,), seed: int = 0) -> PlannedProbe:

@@ -33,7 +33,8 @@ from audit.measure.row_options import questions_of_rows, row_texts_record
 from audit.plans import WhatIfPlan
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
-from audit.records.inputs import DataRecord, ProbeRecord, Responsiveness, recognises_nothing
+from audit.records.finding import ClaimResult
+from audit.records.inputs import DataRecord, ProbeRecord, Responsiveness, SuiteRecord, recognises_nothing
 from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.stages import Stage, Stages, silent
@@ -76,6 +77,29 @@ class AuditedProbe:
 
 
 @dataclass(frozen=True)
+class Family:
+    """The suite of a probe, and the tested questions of the suite's other probes."""
+
+    suite: SuiteRecord
+    others: tuple[ClaimResult, ...]
+
+
+@dataclass(frozen=True)
+class UndecidedProbe:
+    """A probe whose questions are tested; what they decide depends on how many questions are corrected together."""
+
+    name: str
+    results: tuple[ClaimResult, ...]
+    """With raw p-values and without verdicts."""
+    decide: Callable[[Family | None], AuditedProbe]
+    """Returns the audit; without a family, p is adjusted for the questions of this probe alone."""
+
+    def then(self, finish: Callable[[AuditedProbe], AuditedProbe]) -> UndecidedProbe:
+        """Return the probe with something to do once it is decided."""
+        return replace(self, decide=lambda family: finish(self.decide(family)))
+
+
+@dataclass(frozen=True)
 class AnsweredProbe:
     """What a model answered about a data set: all that the statistics need of either."""
 
@@ -106,7 +130,21 @@ class AnsweredProbe:
         return len(self.attributes) if self.count is None else int(self.count.sum())
 
 
-def audit(
+def audit(encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, **how: Any) -> AuditedProbe:
+    """Return every finding of `probe` about `encoder` on `dataset`; arguments and errors as of `ask_probe`."""
+    return ask_probe(encoder, probe, dataset, settings, **how).decide(None)
+
+
+def decide_suite(name: str, probes: Sequence[UndecidedProbe]) -> Iterator[AuditedProbe]:
+    """Decide the probes of a suite, with one correction over the questions of all of them."""
+    tested = [result for probe in probes for result in probe.results if result.gap is not None]
+    planned = sum(result.primary for result in tested)
+    suite = SuiteRecord(name, tuple(probe.name for probe in probes), planned, len(tested) - planned)
+    for probe in probes:
+        yield probe.decide(Family(suite, tuple(result for other in probes if other is not probe for result in other.results)))
+
+
+def ask_probe(
     encoder: Encoder | Answerer,
     probe: Probe,
     dataset: Dataset,
@@ -117,8 +155,8 @@ def audit(
     what_ifs: Sequence[str] = (),
     stages: Stages = silent,
     verify: bool = False,
-) -> AuditedProbe:
-    """Return every finding of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
+) -> UndecidedProbe:
+    """Test every question of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
 
     DataError if too many images are unreadable, or no group can be compared; UsageError if `what_ifs` names no method, or the model has
     no embeddings to change.
@@ -127,8 +165,8 @@ def audit(
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
-        done = _asked(encoder, probe, dataset, settings, stages, cache_root=cache_root, batch_size=batch_size)
-        return replace(done, result=with_endpoint(done.result, encoder))
+        asked = _asked(encoder, probe, dataset, settings, stages, cache_root=cache_root, batch_size=batch_size)
+        return asked.then(lambda done: replace(done, result=with_endpoint(done.result, encoder)))
     if probe.load is None:  # texts alone
         embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)
     else:
@@ -151,22 +189,26 @@ def audit(
         specifications = specified(probe, answer, lambda alike: answer_all(alike, encoder.record, embeddings.vectors, texts, attributes))
     seen = (embeddings.exclusions, embeddings.conversions)
     record = with_left_out(encoder.record, probe)
-    audited = build_result(AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen), probe, settings, stages)
+    undecided = _tested(AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen), probe, settings, stages)
     inputs = WhatIfInputs(
         without_shares(probe.measurements, dataset), encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels,
         texts, settings, probe.cluster,
     )  # fmt: skip
-    tried = _what_ifs(plans, inputs, methods, stages)
     embed = partial(embed_known_images, encoder, cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     # What moves pixels against a model must see all that the model can do.
     model = itself(encoder) if kinds.extra_pictures(probe.analyses, 1).attacked else encoder
     # Clusters of one image each are images: what shuffles images can be asked of them.
     alone = probe.cluster is not None and attributes[probe.cluster].is_unique
     analysed_probe = replace(probe, cluster=None) if alone else probe
-    analysed: dict[str, Any] = kinds.analyse(
-        AnalysisInputs(analysed_probe, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
-    )
-    return replace(audited, result=probe_texts.added_to(replace(audited.result, what_ifs=tried, **analysed)))
+
+    def finish(audited: AuditedProbe) -> AuditedProbe:
+        tried = _what_ifs(plans, inputs, methods, stages)
+        analysed: dict[str, Any] = kinds.analyse(
+            AnalysisInputs(analysed_probe, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
+        )
+        return replace(audited, result=probe_texts.added_to(replace(audited.result, what_ifs=tried, **analysed)))
+
+    return undecided.then(finish)
 
 
 def specified(
@@ -192,7 +234,7 @@ def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequen
 
 def _asked(
     model: Answerer, probe: Probe, dataset: Dataset, settings: Settings, stages: Stages, *, cache_root: CacheRoot, batch_size: int
-) -> AuditedProbe:
+) -> UndecidedProbe:
     """Ask a generative model the questions of a probe, and let it write what the probe's analyses read."""
     how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "progress": partial(stages, "images")}
     plans, _ = kinds.split(probe.analyses, generative=True)
@@ -206,24 +248,26 @@ def _asked(
     notes = (writing_note(model),) if written else ()
     record = replace(held.record, asked=(*held.record.asked, *notes))
     answered = AnsweredProbe(record, dataset, held.attributes, held.predictions, held.specifications, *seen)
-    audited = build_result(answered, held.probe, settings, stages)
-    audited = replace(audited, result=given_texts(replace(held.probe, analyses=plans)).added_to(audited.result))
+    asked = given_texts(replace(held.probe, analyses=plans))
+    undecided = _tested(answered, held.probe, settings, stages).then(lambda done: replace(done, result=asked.added_to(done.result)))
     if written is None:
-        return audited
+        return undecided
     embed: Any = partial(embed_images, cast(Any, model), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
     inputs = AnalysisInputs(
         replace(probe, analyses=plans), dataset, held.attributes, model, held.scores, {}, held.predictions, settings, embed, written.texts
     )  # fmt: skip
-    analysed: dict[str, Any] = kinds.analyse(inputs, generative=True)
-    return replace(audited, result=replace(audited.result, **analysed), texts=table_of_texts(plans, written, held.attributes))
+    table = table_of_texts(plans, written, held.attributes)
+
+    def finish(audited: AuditedProbe) -> AuditedProbe:
+        analysed: dict[str, Any] = kinds.analyse(inputs, generative=True)
+        return replace(audited, result=replace(audited.result, **analysed), texts=table)
+
+    return undecided.then(finish)
 
 
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:
-    """Return every finding of `probe` about what was answered, whoever answered: the part of an audit that needs no model."""
-    with one_thread(), ThreadPoolExecutor(1) as beside:
-        curves = beside.submit(_curves, answered, probe, settings)
-        audited = _build_result(answered, probe, settings, stages)
-        return replace(audited, result=replace(audited.result, specifications=curves.result()))
+    """Return every finding of `probe` about external or own answers: the part of an audit that needs no model."""
+    return _tested(answered, probe, settings, stages).decide(None)
 
 
 def _curves(answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[SpecificationCurve, ...]:
@@ -238,7 +282,34 @@ def _curves(answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[
     )
 
 
-def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages) -> AuditedProbe:
+def _tested(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages) -> UndecidedProbe:
+    """Test every question about what was answered."""
+    beside = ThreadPoolExecutor(1)
+    with one_thread():
+        curves = beside.submit(_curves, answered, probe, settings)
+        beside.shutdown(wait=False)  # the thread ends with the curves
+        tested = _test_questions(answered, probe, settings, stages)
+
+    def decide(family: Family | None) -> AuditedProbe:
+        with one_thread():
+            audited = _build_result(tested, family, settings, stages)
+            return replace(audited, result=replace(audited.result, specifications=curves.result()))
+
+    return UndecidedProbe(probe.name, tested.results, decide)
+
+
+@dataclass(frozen=True)
+class _Tested:
+    answered: AnsweredProbe
+    probe: Probe
+    predictions: Mapping[str, Predictions]
+    """With clusters, weights and counterfactual sets."""
+    results: tuple[ClaimResult, ...]
+    """Without verdicts."""
+    dependence: Mapping[str, Responsiveness]
+
+
+def _test_questions(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages) -> _Tested:
     dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
     predictions = {
         name: weighing(clustered(prediction, cluster), weights, dataset.name) for name, prediction in answered.predictions.items()
@@ -248,9 +319,17 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
     raw = [finding for m in probe.measurements for finding in findings_by_share(m, predictions[m.name], dataset, settings, tested)]
     questions = {m.name: questions_of_rows(m, dataset.texts, predictions[m.name].attributes.index) for m in probe.measurements}
     dependence = responsiveness(predictions, settings, questions)
-    tried = with_truth_tested(raw, predictions, dependence, dataset, settings)
-    looks, invalid = {name: record.code for name, record in dependence.items()}, recognises_nothing(dependence.values())
-    decided, verdict = decide_verdicts(tried, settings, limited=dataset.limited, looks=looks, invalid=invalid)
+    results = with_truth_tested(raw, predictions, dependence, dataset, settings)
+    return _Tested(answered, probe, predictions, tuple(results), dependence)
+
+
+def _build_result(tested: _Tested, family: Family | None, settings: Settings, stages: Stages) -> AuditedProbe:
+    answered, probe, predictions, dependence = tested.answered, tested.probe, tested.predictions, tested.dependence
+    dataset, cluster, weights = answered.dataset, answered.cluster or probe.cluster, answered.weights or probe.weights
+    decided, verdict = decide_verdicts(
+        tested.results, settings, limited=dataset.limited, looks={name: record.code for name, record in dependence.items()},
+        invalid=recognises_nothing(dependence.values()), others=family.others if family else (),
+    )  # fmt: skip
     # A count table has each image in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
     counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)
@@ -267,7 +346,7 @@ def _build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, sta
         ), decided),
         specifications=(), published=probe.published,
         verdict=verdict, warnings=tuple(_warnings(measurements, predictions, answered.used)),
-        counts=counts,
+        counts=counts, suite=family.suite if family else None,
     )  # fmt: skip
     return AuditedProbe(_with_evidence(result, probe.measurements, predictions, dataset, settings, stages), predictions)
 

@@ -129,6 +129,18 @@ class ProbeRecord:
 
 
 @record
+class SuiteRecord:
+    """The suite that a probe is part of: p is adjusted over the questions of all its probes."""
+
+    name: str
+    probes: tuple[str, ...]
+    planned: int
+    """Pre-specified questions that were tested (Holm)."""
+    exploratory: int
+    """Exploratory comparisons that were tested (Benjamini-Hochberg)."""
+
+
+@record
 class DataRecord:
     """The images: how many were listed, used and left out, by group."""
 

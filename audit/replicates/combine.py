@@ -31,11 +31,10 @@ def _findings(group: Sequence[AuditedProbe], settings: Settings) -> tuple[Replic
     first = group[0]
     # A mean rate is of answers as they were given, not at equal true shares.
     planned = [finding for finding in first.result.findings if finding.primary and not finding.shares]
+    questions = first.result.suite.planned if first.result.suite else len(planned)
     stacked = {name: _Stacked.of(group, name) for name in first.predictions}
     own = [{finding.id: finding for finding in replicate.result.findings} for replicate in group]
-    return tuple(
-        _gap([by_id[finding.id] for by_id in own], stacked[finding.measurement], settings.alpha, len(planned)) for finding in planned
-    )
+    return tuple(_gap([by_id[finding.id] for by_id in own], stacked[finding.measurement], settings.alpha, questions) for finding in planned)
 
 
 @dataclass(frozen=True)

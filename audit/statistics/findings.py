@@ -248,16 +248,17 @@ def decide_verdicts(
     limited: bool,
     looks: Mapping[str, Look | None] | None = None,
     invalid: bool = False,
+    others: Sequence[ClaimResult] = (),
 ) -> tuple[tuple[ClaimResult, ...], Verdict]:
-    """Correct over the claims of an audit and give every finding, and the audit, its verdict.
+    """Correct over the claims of an audit, and of the `others` of its suite, and give every finding, and the audit, its verdict.
 
     The findings get adjusted p (Holm over the primary ones, Benjamini-Hochberg over the exploratory ones), pairs only where it rejects,
     and a verdict, which of an exploratory one is a signal or none; the audit the worst of the primary ones. Where a sample was audited
     every verdict is "inconclusive", and nothing is a signal. `looks` says of each measurement whether its answers depend on the images
     (`audit.statistics.responsiveness`); `invalid`, that all which can be checked fails: then only differences are shown.
     """
-    adjusted = _adjust(findings)
-    explored = _adjust_exploratory(findings)
+    adjusted = _adjust((*findings, *others))
+    explored = _adjust_exploratory((*findings, *others))
     # The hardest step of either adjustment.
     levels = [settings.alpha / max(len(adjusted if finding.primary else explored), 1) for finding in findings]
     sought = (with_detectable(finding, level, settings.alpha) for finding, level in zip(findings, levels, strict=True))

@@ -20,7 +20,7 @@ from reports.text.headline.captions import is_judged, unjudged_sentences
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
-from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
+from reports.text.reasons import in_suite, not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
 from reports.text.responsiveness import composition_sentence
 from reports.text.verdicts import VerdictSentence, comparison_sentence
 
@@ -99,7 +99,13 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
         named = "; ".join(sentences.title(signal, audit) for signal in signals)  # of several audits there is no room for a list each
         parts.append(escaped(f"{sentences.signals_sentence(audit)} {named}." if several else sentences.signals_sentence(audit)))
         parts += [] if several else [_bullets(signal_sentence(signal, audit, results.settings) for signal in signals)]
-    beside = (choices_sentence(audit, results.settings), *left_out_by_rule(audit), *weighted(audit), *not_covered(audit.data.exclusions))
+    beside = (
+        choices_sentence(audit, results.settings),
+        *left_out_by_rule(audit),
+        *in_suite(audit),
+        *weighted(audit),
+        *not_covered(audit.data.exclusions),
+    )
     parts += [escaped(" ".join(filter(None, beside)))] if any(beside) else []
     parts += map(escaped, analyses.lines(audit, results.settings))
     if pair := min(audit.paired, key=by_significance, default=None):

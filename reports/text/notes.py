@@ -153,6 +153,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "mode_not_served": "The mode {mode} was tried and is not served: {why}.",
         "no_temperature": "The server does not let itself be told a temperature: its answers may be drawn at random.",
         "sent": "{answers:,} answers about {images:,} images from {host}",
+        "suite_cost": "suite {name}: {probes} probes, {images:,} images (embedded once), {prompts:,} prompts; {planned:,} pre-specified "
+        "questions and {exploratory:,} exploratory comparisons, corrected together",
         "to_send": "up to {images:,} images, pixels alone, are sent to {host}, {where}",
         "asked_first_prompt": "Where a label has several prompts, only the first is its option: only embeddings can be averaged.",
         "asked_fewer_prompts": "{count} prompts were left out of the prompt curves: they need over {options} options, average several "

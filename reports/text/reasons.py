@@ -56,7 +56,18 @@ def audit_reason(audit: AuditResult) -> str:
         if count := verdicts.count(verdict):
             of = f" of {in_words(len(verdicts), 'question')}" if not parts else ""
             parts.append(f"{count}{of} {one if count == 1 else many}")
-    return " ".join([*[LIMITED] * audit.data.limited, f"{', '.join(parts)}.", *weighted(audit), *not_covered(audit.data.exclusions)])
+    return " ".join(
+        [*[LIMITED] * audit.data.limited, f"{', '.join(parts)}.", *in_suite(audit), *weighted(audit), *not_covered(audit.data.exclusions)]
+    )
+
+
+def in_suite(audit: AuditResult) -> list[str]:
+    """Name the probes that p is adjusted with, where the probe is part of a suite."""
+    suite = audit.suite
+    if suite is None:
+        return []
+    tested = f"{in_words(suite.planned, 'question')} and {in_words(suite.exploratory, 'exploratory comparison')}"
+    return [f"Part of the suite “{suite.name}”: p is adjusted over {tested} of {', '.join(suite.probes)}."]
 
 
 def weighted(audit: AuditResult) -> list[str]:
@@ -116,6 +127,8 @@ def _measured(finding: Finding, audit: AuditResult, gap: Gap) -> str:
 def p_words(finding: Finding, audit: AuditResult, gap: Gap) -> str:
     """Return the p of a question and what correction makes of it: ``p = .027 for this question, .37 after correction for 16 questions``."""
     family = sum(other.gap is not None for other in audit.findings if other.primary == finding.primary)
+    if audit.suite is not None:
+        family = audit.suite.planned if finding.primary else audit.suite.exploratory
     if family < 2 or p_value(gap.p) == p_value(gap.p_adjusted):
         return p_phrase(gap.p_adjusted, "adjusted p" if family > 1 else "p")
     what = "questions" if finding.primary else "exploratory comparisons"

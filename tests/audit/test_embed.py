@@ -111,7 +111,7 @@ def test_nothing_is_judged_and_no_directory_written(place):
 
 
 def test_flags_are_the_options_that_judge_nothing():
-    flags = {action.dest for action in parser()._actions} - {"help", "version", "debug", "quiet"}
+    flags = {action.dest for action in parser()._actions} - {"help", "help_all", "version", "debug", "quiet"}
     assert flags == {name for name, (option, _) in options(EmbedRequest).items() if option.section} - set(JUDGING)
     assert set(JUDGING) <= set(options(EmbedRequest))
 

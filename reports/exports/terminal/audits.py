@@ -16,7 +16,7 @@ from reports.text.headline import choices_sentence, headline_of, left_out_by_rul
 from reports.text.headline.captions import groups_title, is_judged, unjudged_sentences
 from reports.text.numbers import in_words, number, span
 from reports.text.order import by_severity, by_significance, leading, strongest_signals
-from reports.text.reasons import not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
+from reports.text.reasons import in_suite, not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
 from reports.text.responsiveness import composition_sentence, equal_gap, look_line
 from strictio.console import visible
 
@@ -46,7 +46,7 @@ def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: b
     head += lines_of(headline.caveat, screen) if headline.caveat else []
     head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(headline.body, screen)]
     beside = [choices_sentence(audit, settings), *left_out_by_rule(audit)]
-    beside += [*([look_line(audit)] if verbose else []), *weighted(audit), *not_covered(audit.data.exclusions)]
+    beside += [*([look_line(audit)] if verbose else []), *in_suite(audit), *weighted(audit), *not_covered(audit.data.exclusions)]
     beside += analyses.lines(audit, settings)
     if pair := min((paired for paired in audit.paired if paired.outcome), key=by_significance, default=None):
         beside.insert(0, sentences.paired_headline(pair))

@@ -9,10 +9,11 @@ from audit.cli.screen import Screen
 from audit.engine.plan import AuditPlan, PlannedProbe
 from reports.exports.terminal.lines import lines_of, width
 from reports.text.detail.endpoint import planned_cost, planned_sentence
+from reports.text.notes import sentence
 from reports.text.numbers import in_words
 
 _MOST_LEVELS = 12
-_HEADS = ("model", "sends", "costs", "probe", "data", "gate", "time", "writes")
+_HEADS = ("suite", "model", "sends", "costs", "probe", "data", "gate", "time", "writes")
 _INDENT = max(map(width, _HEADS)) + 2
 
 
@@ -26,6 +27,8 @@ def plan_lines(plan: AuditPlan, screen: Screen) -> str:
 
 
 def _said(plan: AuditPlan) -> Iterator[tuple[str, str]]:
+    if plan.suite is not None:
+        yield "suite", sentence(plan.suite.note)
     for model in plan.models:
         size = "" if model.upload else f" · {in_words(model.parameters, 'parameter')}"
         yield "model", f"{model.name} · {model.kind}{size}"
@@ -66,6 +69,9 @@ def _of_probe(probe: PlannedProbe, *, external: bool) -> Iterator[tuple[str, str
         yield "", f"{in_words(probe.changed, 'changed picture')} at most are embedded besides"
     if probe.attacked:
         yield "", f"{in_words(probe.attacked, 'picture')} at most are attacked, where the model gives gradients: some dozen passes each"
+    if probe.repeated:
+        yield "", "the images of an earlier probe: they are embedded once"
+        return
     yield "", "pictures are decoded by the run alone"
 
 

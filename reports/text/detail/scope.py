@@ -8,6 +8,7 @@ from audit.results import AuditResult
 from reports.text import phrases
 from reports.text.notes import sentence
 from reports.text.numbers import count, in_words
+from reports.text.reasons import in_suite
 from strictio.images.decode import explained
 
 
@@ -27,5 +28,6 @@ def data_lines(audit: AuditResult) -> Iterator[str]:
         yield f"Images come in {in_words(data.clusters, 'cluster')}, by {by}: the cluster is the sampling unit."
     if data.several:
         yield f"By {phrases.attributes(data.several)}, an image counts in each group with its share of the values given to it."
+    yield from in_suite(audit)
     if data.weights is not None:
         yield f"Images are weighted by the column “{data.weights}”."

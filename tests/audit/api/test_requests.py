@@ -26,7 +26,7 @@ from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Settings
 from tests.support import comparison_samples as samples
 
-PROGRAM = {"help", "version", "debug", "list_probes", "check", "verbose", "quiet"}
+PROGRAM = {"help", "help_all", "version", "debug", "list_probes", "check", "verbose", "quiet"}
 """Flags about the program."""
 FACES = """from dataclasses import replace
 import pandas as pd
@@ -118,7 +118,7 @@ AUDITS = {
     "truth_column": ({"predictions": "renamed.csv", "attributes": "race", "prediction_column": "said"}, "right"),
     "baseline_models": ({**MODEL, "probe": "shifted.py"}, "others.csv"),
     "tags": ({**EXTERNAL, "attributes": "race"}, "gender"), "texts": ({"predictions": "written.csv", "attributes": "race"}, "scene"),
-    "models": (MODEL, "models.txt"),
+    "models": (MODEL, "models.txt"), "suite": (EXTERNAL, "people"),  # refused: what it does is tested in tests/audit/test_suite.py
     "model_args": (MODEL, "axis=person"), "predictions": (EXTERNAL, "answers.csv"), "attributes": (EXTERNAL, "race"),
     "as_replicates": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, True),
     "outcome": ({**EXTERNAL, "attributes": "race"}, "woman=Female"), "depth": ({**EXTERNAL, "attributes": "race,gender"}, 1),

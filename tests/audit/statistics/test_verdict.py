@@ -360,6 +360,25 @@ def test_exploratory_findings_are_adjusted_among_themselves():
     assert (single.gap.p_adjusted, single.verdict) == (0.041, "signal")
 
 
+def test_questions_of_a_suite_are_adjusted_together():
+    """Holm over .01, .03 and .04: 3 x .01, 2 x .03, then no less. Benjamini-Hochberg over .02, .04 and .06: 3 x .02, 3/2 x .04, .06."""
+
+    def planned(p):
+        found = finding(WIDE)
+        return replace(found, gap=replace(found.gap, p=p, p_adjusted=p))
+
+    own = [planned(0.01), planned(0.04), explored(0.02)]
+    others = [planned(0.03), explored(0.04), explored(0.06)]
+    decided, verdict = decide_verdicts(own, Settings(), limited=False, others=others)
+    assert [found.gap.p_adjusted for found in decided] == pytest.approx([0.03, 0.06, 0.06])
+    assert ([found.verdict for found in decided], verdict) == (["disparity", "inconclusive", "no signal"], "disparity")
+    alone, _ = decide_verdicts(own, Settings(), limited=False)
+    assert [found.gap.p_adjusted for found in alone] == pytest.approx([0.02, 0.04, 0.02])
+    assert [found.verdict for found in alone] == ["disparity", "disparity", "signal"]
+    # What could have been detected follows the number of questions: 3 in place of 2.
+    assert decided[0].gap.minimum_detectable > alone[0].gap.minimum_detectable
+
+
 def test_a_small_difference_may_be_a_signal_and_a_sample_has_none():
     for cells in (DETECTABLE, WIDE):
         for limited, expected in ((False, "signal"), (True, "no signal")):

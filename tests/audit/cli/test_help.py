@@ -1,0 +1,43 @@
+"""--help shows what a first audit needs; --help-all every option, grouped by task."""
+
+import re
+
+import pytest
+
+from tests.support.command import command
+
+FIRST = {
+    "run": ("model", "probe", "suite", "data", "predictions", "attributes", "limit", "out", "device", "fail-on", "check", "list-probes"),
+    "compare": ("series", "out", "probe", "data", "limit", "device", "fail-on"),
+    "embed": ("engine", "part", "model", "probe", "suite", "data", "limit", "device"),
+}
+
+
+def listed(text):
+    return set(re.findall(r"^  (?:-\w, )?--([\w-]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_help_is_short_and_names_where_the_rest_is(name):
+    module = __import__(f"audit.{name}", fromlist=["parser"])
+    short, long = (command(flag, module=f"audit.{name}") for flag in ("--help", "--help-all"))
+    assert (short.returncode, long.returncode, short.stderr, long.stderr) == (0, 0, "", "")
+    assert listed(short.stdout) == {"help", "help-all", *FIRST[name]}
+    flags = {string for action in module.parser()._actions for string in action.option_strings if string.startswith("--")}
+    every = {flag.removeprefix("--") for flag in flags}
+    assert listed(long.stdout) | {"twin"} == every | {"twin"}  # an older name stands behind its flag
+    count = sum(bool(action.option_strings) for action in module.parser()._actions)
+    assert f"vlm-audit {name} --help-all lists all {count} options by task." in short.stdout
+    assert len(short.stdout.splitlines()) < 50 < len(long.stdout.splitlines())
+
+
+def test_options_are_grouped_by_task():
+    printed = command("--help-all").stdout
+    groups = re.split(r"^(\w[^\n]*):$", printed, flags=re.MULTILINE)
+    by_task = dict(zip(groups[1::2], groups[2::2], strict=True))
+    for task, flag in (
+        ("what to audit", "model"), ("how images and their attributes are read", "image-root"), ("external predictions", "truth-column"),
+        ("groups and sampling units", "cluster"), ("further questions", "what-if"), ("statistics", "alpha"), ("output", "include-examples"),
+        ("how to run it", "batch-size"), ("gates", "junit"), ("for a model behind an endpoint (--model api:NAME)", "replay"),
+    ):  # fmt: skip
+        assert flag in listed(by_task[task]), task
