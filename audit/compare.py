@@ -10,13 +10,13 @@ import argparse
 import datetime as dt
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from audit.api.requests import CompareRequest
 from audit.cli.exit_codes import ended
-from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
+from audit.cli.parser import Parser, short_name, words_of
+from audit.options.command_line import given_options, options_parser
+from audit.options.comparisons import CompareRequest
 from audit.output.junit import junit_of_errors, junit_of_usage
 from strictio.console import prepare_streams
 
@@ -28,7 +28,7 @@ A model is audited first, as vlm-audit run would. Checkpoints of one run are a s
 
 def parser() -> Parser:
     """Return the parser of the command."""
-    return request_parser((f"{PROGRAM} BEFORE AFTER [AFTER …] [options]",), _DESCRIPTION, CompareRequest, positional="sides")
+    return options_parser((f"{PROGRAM} BEFORE AFTER [AFTER …] [options]",), _DESCRIPTION, CompareRequest)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         out = default_directory(name, ["comparison"], dt.datetime.now(dt.UTC))
     names = [name for name in MODELS if name != "what-ifs"]
     with terminal.working(names, quiet=arguments.quiet) as stages:
-        changes = run_comparison(replace(request, out=out, stages=stages))
+        changes = run_comparison(request.model_copy(update={"out": out, "stages": stages}))
     terminal.show("" if arguments.quiet else comparison_lines(changes.facts, Screen.of(sys.stdout)), out / "comparison.html")
     return changes.exit_code
 

@@ -9,9 +9,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from audit.api.embedding import JUDGING, EmbedRequest
 from audit.cli.exit_codes import COMPLETE, ended
-from audit.cli.parser import Parser, given_options, request_parser, words_of
+from audit.cli.parser import Parser, words_of
+from audit.options.command_line import given_options, options_parser
+from audit.options.embedding import JUDGING, EmbedRequest
 from strictio.console import prepare_streams
 
 PROGRAM = "vlm-audit embed"
@@ -22,7 +23,7 @@ vlm-audit run with the same arguments judges; it finds in the cache what is ther
 
 def parser() -> Parser:
     """Return the parser of the command."""
-    return request_parser((f"{PROGRAM} --model SPEC --probe NAME [options]",), DESCRIPTION, EmbedRequest, leave_out=JUDGING)
+    return options_parser((f"{PROGRAM} --model SPEC --probe NAME [options]",), DESCRIPTION, EmbedRequest, leave_out=JUDGING)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,8 +36,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fill the cache, and print what it holds."""
-    from dataclasses import replace
-
     from audit.api.embedding import fill_cache
     from audit.cli import terminal
     from audit.models.model_args import by_model
@@ -48,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         options["model_args"] = by_model(options["model_args"], len(options.get("model", ())))
     request = EmbedRequest(**options)
     with terminal.working(EMBEDDING, quiet=arguments.quiet) as stages:
-        done = fill_cache(replace(request, stages=stages))
+        done = fill_cache(request.model_copy(update={"stages": stages}))
     print(filled_lines(done), flush=True)
     return COMPLETE
 

@@ -9,11 +9,11 @@ import argparse
 import datetime as dt
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 
-from audit.api.requests import AuditRequest
 from audit.cli.exit_codes import ended
-from audit.cli.parser import Parser, given_options, request_parser, short_name, words_of
+from audit.cli.parser import Parser, short_name, words_of
+from audit.options.audits import AuditRequest
+from audit.options.command_line import given_options, options_parser
 from audit.output.junit import junit_of_errors, junit_of_usage
 from strictio.console import prepare_streams
 
@@ -24,7 +24,7 @@ DESCRIPTION = "Audits vision-language models: whom does a model treat differentl
 
 def parser() -> Parser:
     """Return the parser of the command."""
-    parse = request_parser(_USAGE, DESCRIPTION, AuditRequest)
+    parse = options_parser(_USAGE, DESCRIPTION, AuditRequest)
     parse.add_argument(
         "--check", action="store_true", help="check everything, print what would be done and how long it takes; write nothing"
     )
@@ -75,12 +75,12 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         names = [request.suite] if request.suite else [probe.name for probe in chosen] or ["predictions"]
         out = default_directory(models, names, dt.datetime.now(dt.UTC))
     if arguments.check:
-        print(plan_lines(plan_audit(replace(request, out=out)), Screen.of(sys.stdout)), flush=True)
+        print(plan_lines(plan_audit(request.model_copy(update={"out": out})), Screen.of(sys.stdout)), flush=True)
         return 0
     stages_of = EXTERNAL if request.predictions else MODELS
     names = [name for name in stages_of if request.what_if or name != "what-ifs"]
     with terminal.working(names, quiet=arguments.quiet, verbose=arguments.verbose) as stages:
-        done = run_audit(replace(request, out=out, stages=stages))
+        done = run_audit(request.model_copy(update={"out": out, "stages": stages}))
     lines = "" if arguments.quiet else audit_lines(done.results, Screen.of(sys.stdout), verbose=arguments.verbose)
     terminal.show(lines, out / "report.html")
     return done.exit_code

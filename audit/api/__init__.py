@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from audit.api.changes import Changes, load_changes
     from audit.api.compare_models import compare, run_comparison
     from audit.api.pipeline import audit, run_audit
-    from audit.api.requests import AuditRequest, CompareRequest
+    from audit.options.audits import AuditRequest
+from audit.options.comparisons import CompareRequest
 
 _MODULES = {
-    "Audit": "audits", "load": "audits", "Changes": "changes", "load_changes": "changes", "compare": "compare_models",
-    "run_comparison": "compare_models", "audit": "pipeline", "run_audit": "pipeline", "AuditRequest": "requests",
-    "CompareRequest": "requests",
+    name: module
+    for module, names in {
+        "audit.api.audits": ("Audit", "load"), "audit.api.changes": ("Changes", "load_changes"),
+        "audit.api.pipeline": ("audit", "run_audit"), "audit.api.compare_models": ("compare", "run_comparison"),
+        "audit.options.audits": ("AuditRequest",), "audit.options.comparisons": ("CompareRequest",),
+    }.items()
+    for name in names
 }  # fmt: skip
 __all__ = [
     "Audit", "AuditRequest", "Changes", "CompareRequest", "audit", "compare", "load", "load_changes", "run_audit", "run_comparison",
@@ -28,5 +33,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Imported when asked for: a parser is made from the requests alone.
     if name in _MODULES:
-        return getattr(import_module(f"audit.api.{_MODULES[name]}"), name)
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'audit.api' has no attribute {name!r}")

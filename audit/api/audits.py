@@ -12,14 +12,15 @@ import pandas as pd
 from audit.api import lookup
 from audit.api.metric_frame import row_frame
 from audit.api.plots import Plots
-from audit.api.requests import CompareRequest
-from audit.cli.options import path_of, show_value
 from audit.comparison import sides as comparison_sides
 from audit.comparison.sides import AGAIN
 from audit.comparison.sides import FinishedAudit as Side
 from audit.engine import AuditedProbe
 from audit.errors import DataError, UsageError
-from audit.gates.options import FAIL_CLOSED, GatePolicy
+from audit.gates.policy import FAIL_CLOSED, GatePolicy
+from audit.options.comparisons import CompareRequest
+from audit.options.kinds import path_of
+from audit.options.schema import show_value
 from audit.output.audit import Clock, write
 from audit.output.manifest import checked_folder
 from audit.output.predictions import predictions_table

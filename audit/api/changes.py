@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.api.plots import ChangePlots
-from audit.api.requests import CompareRequest
-from audit.cli.options import path_of
 from audit.comparison.engine import compare
 from audit.comparison.sides import FinishedAudit
 from audit.errors import UsageError
-from audit.gates.options import FAIL_CLOSED, GatePolicy
+from audit.gates.policy import FAIL_CLOSED, GatePolicy
+from audit.options.comparisons import CompareRequest
+from audit.options.kinds import path_of
 from audit.output.audit import Clock
 from audit.output.comparison import assemble_comparisons, write
 from audit.output.directory import COMPARISON

@@ -11,18 +11,19 @@ from typing import Any
 
 from audit.api.audits import Audit
 from audit.api.changes import Changes, compare_sides
-from audit.api.endpoint_options import is_served
 from audit.api.inputs import dataset_of, probes_of
 from audit.api.lookup import found_questions, planned_questions
 from audit.api.models import check_models
 from audit.api.pipeline import run_audit
-from audit.api.requests import AuditRequest, CompareRequest
-from audit.cli.options import flag
 from audit.cli.parser import short_name
 from audit.comparison.sides import FinishedAudit, distinct_names, read
 from audit.errors import UsageError
 from audit.gates.changes import ChangeGates
 from audit.gates.parse import GateQuestion
+from audit.options.audits import AuditRequest
+from audit.options.comparisons import CompareRequest
+from audit.options.endpoint import is_served
+from audit.options.schema import flag
 from audit.output.audit import Clock
 from audit.output.comparison import write
 from audit.output.directory import AUDIT, COMPARISON, STATUS, scrub, write_text
@@ -41,7 +42,7 @@ def compare(*sides: Any, **options: Any) -> Changes:
     `CompareRequest`: `probe`, `series`, `tolerance`, `out`, …, as the flags of the same names.
     """
     with junit_of_errors(options.get("junit"), options.get("fail_on")):
-        return run_comparison(CompareRequest.of({"sides": sides, **options}))
+        return run_comparison(CompareRequest(**{"sides": sides, **options}))
 
 
 def run_comparison(request: CompareRequest) -> Changes:
@@ -50,7 +51,7 @@ def run_comparison(request: CompareRequest) -> Changes:
     models = {_key(side): side for side in request.sides if not _is_finished(side)}
     _check_options(request, list(models.values()))
     if len(models) > 1:
-        audit_request = AuditRequest.of({"model": tuple(models.values()), **request.audit_options()})
+        audit_request = AuditRequest(**{"model": tuple(models.values()), **request.audit_options()})
         check_models(audit_request, [(probe, dataset_of(probe, audit_request)) for probe in probes_of(audit_request)])
     finished = [side for side in request.sides if _key(side) not in models]
     sides = {_key(side): side.sides() if isinstance(side, Audit) else read(Path(side)) for side in finished}
@@ -122,5 +123,5 @@ def _audit_request(request: CompareRequest, model: Any, number: int) -> AuditReq
     if request.out is not None:
         folder = re.sub(r"[^\w.-]", "-", short_name(model)).strip(".-") or "model"
         options["out"] = request.out / "audits" / f"{number}-{folder}"
-    audit_request = AuditRequest.of(options)
-    return AuditRequest.of({**options, "command": tuple(map(scrub, audit_request.words("vlm-audit run")))})
+    audit_request = AuditRequest(**options)
+    return AuditRequest(**{**options, "command": tuple(map(scrub, audit_request.words("vlm-audit run")))})

@@ -1,89 +1,21 @@
-"""A request that judges nothing: `EmbedRequest` in, a filled cache out, and what each model has in it. Cheap to import."""
+"""Filling the cache: `EmbedRequest` in, a filled cache out, and what each model has in it. Judges nothing; cheap to import."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import os
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from audit.api import checks
-from audit.api.endpoint_options import ENDPOINT_OPTIONS, HOW
-from audit.api.requests import AuditRequest
-from audit.cli.options import flag, one_of, option, options, text
 from audit.errors import MachineError, UsageError
-from audit.gates.options import GatedRequest
+from audit.options.embedding import EmbedRequest
 
 if TYPE_CHECKING:
     from audit.embedding.engines.local import Engine
     from audit.engine.fill import Filled
 
 LOG = logging.getLogger("audit")
-JUDGING = (
-    "predictions", "prediction_column", "truth_column", "tags", "texts", "as_replicates", "attributes", "outcome", "pairs", "depth",
-    "include_examples", "out", "no_cache", "alpha", "tolerance", "ratio_tolerance", "min_group_size", "fail_on", "baseline_models",
-    *options(GatedRequest), *ENDPOINT_OPTIONS,
-)  # fmt: skip
-"""Options of an audit that decide nothing about what is embedded, or that need a judgement."""
-ENGINES = ("local", "ray")
-
-
-def _part(value: Any) -> Any:
-    from audit.embedding.engines.parts import Part
-
-    return value if isinstance(value, Part) else Part.parse(text(value))
-
-
-def _actors(value: Any) -> tuple[int, int]:
-    """Check a number of actors, or the fewest and the most."""
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, tuple | list) else [value]
-    try:
-        numbers = [int(part) for part in parts]
-    except (TypeError, ValueError):
-        numbers = []
-    if len(numbers) not in (1, 2) or not 1 <= numbers[0] <= numbers[-1]:
-        raise ValueError("a number from 1 up, or the fewest and the most, such as 1,8")
-    return numbers[0], numbers[-1]
-
-
-@dataclass(frozen=True)
-class EmbedRequest(AuditRequest):
-    """Everything that filling the cache may be asked for."""
-
-    engine: str = option(
-        one_of(*ENGINES),
-        "local",
-        HOW,
-        "local: this process; ray: a Ray cluster (pip install 'ray[data]')",
-        choices=ENGINES,
-        basic=True,
-    )
-    part: Any = option(
-        _part, None, HOW, "embed part i of N alone, counted from 1 (default: what RANK and WORLD_SIZE, or the task of a SLURM array, say)",
-        metavar="i/N", basic=True,
-    )  # fmt: skip
-    ray_address: str | None = option(
-        text, None, HOW, "with --engine ray: local (a cluster on this machine), auto (the one this machine is in), or ray://HOST:PORT "
-        "(default: RAY_ADDRESS, else local)", metavar="ADDRESS",
-    )  # fmt: skip
-    ray_actors: Any = option(
-        _actors, None, HOW, "with --engine ray: how many copies of the model, or the fewest and the most (default: 1 to one a GPU, or one "
-        "a core)", metavar="MIN,MAX",
-    )  # fmt: skip
-
-    def check_together(self) -> None:
-        """Refuse what judges, and options of another engine."""
-        for name in JUDGING:
-            if checks.is_given(getattr(self, name)) and getattr(self, name) != getattr(type(self), name, None):
-                raise UsageError(f"{flag(name)} cannot be used with embed", why="it judges nothing", fix="give it to vlm-audit run")
-        super().check_together()
-        for name in ("ray_address", "ray_actors") if self.engine != "ray" else ():
-            if getattr(self, name) is not None:
-                raise UsageError(f"{flag(name)} requires --engine ray", fix="leave it out")
-        if self.engine == "ray" and self.part is not None:
-            raise UsageError("--part cannot be used with --engine ray", why="Ray divides the work itself", fix="leave one of them out")
 
 
 def fill_cache(request: EmbedRequest) -> list[Filled]:

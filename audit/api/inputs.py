@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from audit.api.checks import is_given
-from audit.api.endpoint_options import is_served
 from audit.api.lookup import planned_questions
-from audit.api.requests import AuditRequest
 from audit.data.assemble import fingerprint
 from audit.data.changed.joined import with_attributes
 from audit.data.changed.subset import read_list, stratified, without
@@ -24,6 +21,9 @@ from audit.errors import DataError, UsageError, nearest
 from audit.gates.gate_set import GateSet
 from audit.gates.parse import FLAG, parse, refuse_ratio
 from audit.measure.asked.questionnaire import questionnaire
+from audit.options.audits import AuditRequest
+from audit.options.endpoint import is_served
+from audit.options.schema import is_given
 from audit.predictions.bins import bin_dataset, parse_bins
 from audit.predictions.nesting import check_nested
 from audit.predictions.pairs import parse_pairs

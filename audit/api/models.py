@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from audit.api.endpoint_options import is_served
-from audit.api.requests import AuditRequest
 from audit.embedding.batch import PreparedEncoder
 from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
 from audit.embedding.folders import SharedRoot, local_root, root_of
@@ -22,6 +20,8 @@ from audit.models import load, plugin
 from audit.models.endpoint import model as endpoint
 from audit.models.model_args import by_model, parse_model_args
 from audit.models.spec import prefetch
+from audit.options.audits import AuditRequest
+from audit.options.endpoint import is_served
 from audit.types import Answerer, Dataset, Encoder, ModelRecord, Probe
 
 LOG = logging.getLogger("audit")

@@ -13,7 +13,6 @@ from audit.api.audits import Audit
 from audit.api.inputs import beside, dataset_of, gates_of, predictions_of, probes_of
 from audit.api.lookup import found_questions
 from audit.api.models import check_fit, check_models, loaded, models_in_turn, quiet_log
-from audit.api.requests import AuditRequest
 from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
 from audit.embedding.engines.receipts import name_missing_parts
@@ -26,6 +25,7 @@ from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
 from audit.gates.gate_set import GateSet
 from audit.naming import told_apart
+from audit.options.audits import AuditRequest
 from audit.output.audit import Clock, assemble_results, write
 from audit.output.directory import check_regular, write_text
 from audit.output.junit import junit_of_errors
@@ -61,7 +61,7 @@ def audit(model: Any = (), probe: Any = (), *, settings: Settings | None = None,
     if what_ifs:
         options["what_if"] = what_ifs
     with junit_of_errors(options.get("junit"), options.get("fail_on")):
-        return run_audit(AuditRequest.of({"model": model, "probe": probe, **from_settings, **options}))
+        return run_audit(AuditRequest(**{"model": model, "probe": probe, **from_settings, **options}))
 
 
 def run_audit(request: AuditRequest) -> Audit:
@@ -225,7 +225,7 @@ def _samples_in_full(
 ) -> list[SampleAnswers | None]:
     """Return what the model answers about a sample of each data set when nothing is shortened."""
     LOG.info("asking a sample of the images again in float32, decoded exactly")
-    in_full = replace(request, dtype="float32", decode="exact")
+    in_full = request.model_copy(update={"dtype": "float32", "decode": "exact"})
     with quiet_log(), loaded(model, args, in_full) as (encoder, root):
         return [_sample(encoder, probe, dataset, request.settings, root, request) for probe, dataset in probes_with_data]
 

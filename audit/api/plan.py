@@ -6,15 +6,15 @@ import gc
 from collections.abc import Sequence
 from dataclasses import replace
 
-from audit.api.endpoint_options import is_served
 from audit.api.inputs import dataset_of, gates_of, predictions_of, probes_of
 from audit.api.models import answer_folder, args_by_model, check_fit, loaded, quiet_log
-from audit.api.requests import AuditRequest
 from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, SuiteCost, counted_levels, planned_model, planned_probe, suite_cost
 from audit.engine.served import planned_manner, planned_upload
 from audit.measure.asked.likelihood import PLAIN
 from audit.models.endpoint.model import answers_kept
 from audit.models.endpoint.settings import EndpointSettings, model_name
+from audit.options.audits import AuditRequest
+from audit.options.endpoint import is_served
 from audit.output.directory import check_regular
 from audit.output.run_directory import RunDirectory
 from audit.types import Answerer, Dataset, Manner, Probe

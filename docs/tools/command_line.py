@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from audit.__main__ import COMMANDS, USAGE
-from audit.cli.options import Request, options
+from audit.options.schema import Options
 
 OTHERS = tuple(f"contrastive.{name}" for name in ("release", "unshard", "foreign"))
 """Commands without a subcommand of `vlm-audit`."""
@@ -26,11 +26,11 @@ def page() -> str:
     return "\n\n".join([f"```text\n{USAGE}\n```", *(_section(module, parser) for module, parser in parsers().items())])
 
 
-def fields(request: type[Request]) -> str:
-    """The options of a request as a table, including those available only from Python."""
+def fields(options: type[Options]) -> str:
+    """The options of a model as a table, including those available only from Python."""
     lines = [
-        f"| `{name}` | `{_default(default)}` | {_cell(option.help.replace('%%', '%'))} |"
-        for name, (option, default) in options(request).items()
+        f"| `{name}` | `{_default(field.default)}` | {_cell((field.description or '').replace('%%', '%'))} |"
+        for name, field in options.fields().items()
     ]
     return "\n".join(["| option | default | meaning |", "|---|---|---|", *lines])
 

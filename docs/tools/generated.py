@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import probes
-from audit.api.requests import AuditRequest, CompareRequest
+from audit.options.audits import AuditRequest
+from audit.options.comparisons import CompareRequest
 from audit.statistics.metrics import METRICS
 from audit.types import Probe
 from docs.tools import command_line, gallery

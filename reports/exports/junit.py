@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from audit.gates.options import FAIL_CLOSED, GatePolicy
+from audit.gates.policy import FAIL_CLOSED, GatePolicy
 from audit.records.base import Timing
 from audit.records.comparison import Comparisons
 from audit.records.gates import GateCheck

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from audit.api.embedding import JUDGING, EmbedRequest
-from audit.cli.options import options
 from audit.embed import main, parser
+from audit.options.embedding import JUDGING, EmbedRequest
+from audit.options.schema import words_of
 from tests.support.command import command
 
 KINDS = """from dataclasses import replace
@@ -112,8 +112,8 @@ def test_nothing_is_judged_and_no_directory_written(place):
 
 def test_flags_are_the_options_that_judge_nothing():
     flags = {action.dest for action in parser()._actions} - {"help", "help_all", "version", "debug", "quiet"}
-    assert flags == {name for name, (option, _) in options(EmbedRequest).items() if option.section} - set(JUDGING)
-    assert set(JUDGING) <= set(options(EmbedRequest))
+    assert flags == {name for name, field in EmbedRequest.model_fields.items() if words_of(field)["task"]} - set(JUDGING)
+    assert set(JUDGING) <= set(EmbedRequest.model_fields)
 
 
 @pytest.mark.parametrize(

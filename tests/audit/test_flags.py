@@ -102,7 +102,9 @@ def test_a_share_may_be_written_in_percent(tmp_path, alpha):
     assert (settings["alpha"], settings["tolerance"]) == (0.1, 0.2)
 
 
-@pytest.mark.parametrize(("share", "said"), [("much", "'much' is not a number: write 0.2 or 20 %"), ("100%", "expected 0 ≤ x < 1")])
+@pytest.mark.parametrize(
+    ("share", "said"), [("much", "invalid max skip 'much': expected 0 ≤ x < 1, such as 0.2 or 20 %"), ("100%", "expected 0 ≤ x < 1")]
+)
 def test_a_share_that_is_none_is_refused(tmp_path, share, said):
     done = command("--predictions", tmp_path / "p.csv", "--max-skip", share)
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr

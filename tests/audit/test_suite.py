@@ -88,7 +88,7 @@ def test_a_suite_that_cannot_be_run_is_refused(capsys, words, said):
 
 
 def test_python_may_name_the_probes_of_the_suite_themselves():
-    from audit.api.requests import AuditRequest
+    from audit.options.audits import AuditRequest
 
     assert AuditRequest(model="x.pt", suite="people").probe == PROBES
     assert AuditRequest(model="x.pt", suite="people", probe=PROBES).suite == "people"

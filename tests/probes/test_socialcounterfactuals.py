@@ -6,8 +6,8 @@ import pytest
 
 import probes
 from audit.api.inputs import dataset_of
-from audit.api.requests import AuditRequest
 from audit.errors import DataError
+from audit.options.audits import AuditRequest
 from audit.types import LoadOptions
 from probes.counterfactual.socialcounterfactuals import WORK_SHOWN, occupation_in
 from tests.probes.made.socialcounterfactuals import make

@@ -33,7 +33,7 @@ def asked_with_less():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probes, "get", lambda name: _with_less(get(name)))
         patch.setattr(emoji_drawings, "drawing_names", lambda folder: _few_roles(named(folder)))
-        patch.setattr(pipeline, "run_audit", lambda request: run_audit(replace(request, draws=min(request.draws, DRAWS))))
+        patch.setattr(pipeline, "run_audit", lambda request: run_audit(request.model_copy(update={"draws": min(request.draws, DRAWS)})))
         yield
 
 

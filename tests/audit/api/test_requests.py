@@ -11,14 +11,15 @@ import pytest
 from PIL import Image
 
 import audit
-from audit.api.requests import AuditRequest, CompareRequest
-from audit.cli.options import options
 from audit.compare import main as compare_main
 from audit.compare import parser as compare_parser
 from audit.data import load_dataset
 from audit.data.schema import Schema
 from audit.errors import AuditError, UsageError
-from audit.gates.options import FAIL_CLOSED
+from audit.gates.policy import FAIL_CLOSED
+from audit.options.audits import AuditRequest
+from audit.options.comparisons import CompareRequest
+from audit.options.schema import words_of
 from audit.records.comparison import to_json as comparison_json
 from audit.results import to_json
 from audit.run import main, parser
@@ -62,7 +63,7 @@ class Colours(FakeEncoder):
 
 def test_names_that_are_given_twice_add_up():
     given = vars(parser().parse_args(["--texts", "text:a,text:b", "--texts", "text:c", "--predictions", "x.csv"]))
-    asked = AuditRequest.of({"predictions": given["predictions"], "texts": given["texts"]})
+    asked = AuditRequest(predictions=given["predictions"], texts=given["texts"])
     assert asked.texts == ("text:a", "text:b", "text:c")
     again = vars(parser().parse_args(list(asked.words("vlm-audit run")[1:])))
     assert again["texts"] == list(asked.texts)
@@ -202,7 +203,7 @@ def outcome(function, expected):
 @pytest.mark.parametrize("parse", [(parser, AuditRequest), (compare_parser, CompareRequest)], ids=["run", "compare"])
 def test_every_flag_is_a_field(parse):
     make, request = parse
-    of_flags = {name for name, (option, _) in options(request).items() if option.section}
+    of_flags = {name for name, field in request.fields().items() if words_of(field)["task"]}
     assert set(flags(make())) == of_flags
     assert set(AUDITS if request is AuditRequest else COMPARISONS) == of_flags
 
@@ -367,7 +368,7 @@ def test_what_cannot_be_a_directory_or_a_name_is_a_usage_error(wrong):
 def test_models_of_a_file_come_after_those_of_the_command_line():
     request = AuditRequest(model="x.pt", models="models.txt", probe="faces.py")
     assert request.model == ("x.pt", "colours.py:Colours", "colours.py:")
-    assert replace(request, seed=3).model == request.model
+    assert request.model_copy(update={"seed": 3}).model == request.model
     assert request.words("run")[1:4] == ("--model=x.pt", "--model=colours.py:Colours", "--model=colours.py:")
 
 

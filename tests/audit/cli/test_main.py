@@ -10,7 +10,7 @@ from audit.cli.exit_codes import ended
 from audit.version import __version__
 from tests.support import comparison_samples as samples
 
-HEAVY = ("torch", "transformers", "datasets", "fairlearn", "pandas", "scipy", "matplotlib", "jinja2", "pydantic", "tqdm")
+HEAVY = ("torch", "transformers", "datasets", "fairlearn", "pandas", "scipy", "matplotlib", "jinja2", "tqdm")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["compare", "--help"], ["run", "--version"], ["probes"]])

@@ -7,13 +7,13 @@ import pytest
 
 from audit.api import models
 from audit.api.pipeline import run_audit
-from audit.api.requests import AuditRequest
 from audit.embedding import identity as module
 from audit.embedding.cache import MemoryRoot
 from audit.embedding.embed import embed_texts
 from audit.embedding.known import DeferredEncoder, embed_known_images, known_encoder
 from audit.errors import DataError
 from audit.models import load
+from audit.options.audits import AuditRequest
 from audit.testing import FakeEncoder
 from audit.types import LoadOptions
 from probes.faces import load as load_faces
@@ -67,7 +67,7 @@ def test_the_second_audit_opens_no_image_and_reads_no_weights_and_finds_the_same
     def audited(**more):
         loads.clear(), reads.clear()
         options = {"model": (str(model),), "probe": (str(short),), "data": faces, "min_group_size": 5, "draws": 99, **more}
-        return run_audit(AuditRequest.of(options)).results.audits, len(loads), len(reads)
+        return run_audit(AuditRequest(**options)).results.audits, len(loads), len(reads)
 
     first, second, third = audited(), audited(), audited(verify=True)
     assert first[1:] == (1, 40)

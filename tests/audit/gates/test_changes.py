@@ -15,8 +15,8 @@ from audit.comparison.sides import read
 from audit.errors import UsageError
 from audit.gates.changes import ChangeGates
 from audit.gates.direction import turned
-from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.gates.parse import CHANGE_SUBJECTS, gate_question, parse
+from audit.gates.policy import FAIL_CLOSED, GatePolicy
 from audit.output.audit import Clock
 from audit.output.comparison import assemble_comparisons
 from audit.statistics.bounds import stretched

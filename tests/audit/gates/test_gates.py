@@ -9,8 +9,8 @@ import pytest
 from audit.api.lookup import planned_questions
 from audit.errors import UsageError
 from audit.gates.decide import decide, decide_mean
-from audit.gates.options import FAIL_CLOSED, GatePolicy
 from audit.gates.parse import parse, require_group, resolve_gate
+from audit.gates.policy import FAIL_CLOSED, GatePolicy
 from audit.records.finding import Gap, Rate
 from audit.records.replicates import MeanGap, ReplicatedGap
 from audit.results import Finding

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from audit.api import models
-from audit.api.requests import AuditRequest
 from audit.models.spec import prefetch
+from audit.options.audits import AuditRequest
 from audit.testing import FakeEncoder
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from audit.api.lookup import planned_questions
 from audit.gates.decide import decide
-from audit.gates.options import GatePolicy
 from audit.gates.parse import parse, resolve_gate
+from audit.gates.policy import GatePolicy
 from audit.records.base import Timing
 from audit.records.gates import GateCheck, GateResult
 from audit.types import Note, Settings

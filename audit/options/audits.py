@@ -1,0 +1,307 @@
+"""The options of an audit: those of ``vlm-audit run``, and what only Python can say."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Literal
+
+from audit.errors import DataError, UsageError
+from audit.options.endpoint import HOW, EndpointRequest
+from audit.options.gates import GATES, GatedRequest
+from audit.options.kinds import (
+    AboveOne,
+    Bins,
+    CacheRoot,
+    Count,
+    Data,
+    Draws,
+    Encoding,
+    ErrorRate,
+    Exclusions,
+    FilePath,
+    Fraction,
+    Groups,
+    Model,
+    ModelArgs,
+    Names,
+    Pairs,
+    Prediction,
+    ProbeName,
+    Progress,
+    Several,
+    StagesOf,
+    SuiteName,
+    Switch,
+    Text,
+    Whole,
+)
+from audit.options.schema import flag, is_given, option
+from audit.types import Settings
+
+WHAT, QUESTIONS, UNITS = "what to audit", "further questions", "groups and sampling units"
+TABLE, EXTERNAL = "how images and their attributes are read", "external predictions"
+RULES, OUTPUT = "statistics", "output"
+Dtype = Literal["float32", "bfloat16", "float16"]
+Decode = Literal["exact", "fast"]
+WITH_A_MODEL = (
+    "model", "model_args", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples", "what_if",
+    "untrained_control", "baseline_models", "max_new_tokens", "suite",
+)  # fmt: skip
+OF_ANSWERS = ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
+
+
+class AuditRequest(EndpointRequest, GatedRequest):
+    """Everything that an audit can be asked for. The options of ``vlm-audit run``, and what only Python can say."""
+
+    model: Several[Model] = option(
+        (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, file.py:CLASS or api:NAME; repeatable",
+        metavar="SPEC", basic=True,
+    )  # fmt: skip
+    """Model specs, or objects with the methods of an `Encoder` or an `Answerer`."""
+    models: FilePath | None = option(
+        None, WHAT, "a text file with one model per line (# begins a comment), after those of --model", metavar="FILE"
+    )
+    """Read when the request is made: `model` holds what it names."""
+    model_args: ModelArgs = option(
+        None, WHAT, "what a file of weights does not say: activation=gelu mean=0.5,0.5,0.5 …; about the --model before it, or before the "
+        "first about all", metavar="NAME=VALUE",
+    )  # fmt: skip
+    """Text or a mapping, about all models; or a sequence with one for each."""
+    probe: Several[ProbeName] = option(
+        (), WHAT, "a probe (--list-probes), or your own file.py, which is run; repeatable", metavar="NAME", basic=True
+    )
+    suite: SuiteName | None = option(
+        None, WHAT, "all probes of a suite, with one correction over their questions; people: fairface, moderation, occupations, taxonomy "
+        "and traits, of one data set", metavar="NAME", basic=True,
+    )  # fmt: skip
+    """`probe` then holds its probes."""
+    data: Data = option(
+        None, WHAT, "a folder, a table (CSV, JSON lines, Excel, Parquet), tar shards ({000000..000127}.tar), a URL of them, or hf:ID; "
+        "default: what the probe names", metavar="WHERE", basic=True,
+    )  # fmt: skip
+    """Or a data frame with a column of paths or of pictures, or a `Dataset`."""
+
+    image_root: FilePath | None = option(
+        None, TABLE, "with --data: the folder that its paths are relative to, or below (default: that of the table)", metavar="DIR"
+    )
+    image_column: Text | None = option(
+        None, TABLE, "with --data: the column that names the images (default: file, image, path, …)", metavar="COLUMN"
+    )
+    attributes_from: FilePath | None = option(
+        None, TABLE, "a table with further attributes of the images, joined by identifier (column id, file, image …); compare by them "
+        "with --by", metavar="FILE",
+    )  # fmt: skip
+    encoding: Encoding | None = option(
+        None, TABLE, "of a table of text that is not UTF-8, such as latin-1, cp1252 or utf-16", metavar="NAME"
+    )
+    bins: Bins = option(
+        (), TABLE, "a column of numbers as an attribute: NAME=18,30,60 cuts at these numbers (under 18, 18 to under 30, ...), NAME=4 into "
+        "quarters; repeatable", metavar="NAME=EDGES",
+    )  # fmt: skip
+    """Or a mapping of names to edges, or to a number of groups."""
+    exclude: Exclusions | None = option(
+        None, TABLE, "leave out the images that this text file lists, one identifier per line", metavar="FILE"
+    )
+    """Or a sequence of identifiers."""
+    limit: Count | None = option(
+        None, TABLE, "a stratified sample of N images; such a run is inconclusive and passes no gate", metavar="N", basic=True
+    )
+
+    predictions: Several[Prediction] = option(
+        (), EXTERNAL, "audit external predictions (CSV, JSON lines, Excel, Parquet; a folder or 'DIR/*.parquet' in parts of any size), no "
+        "model is loaded; repeatable", metavar="FILE", basic=True,
+    )  # fmt: skip
+    """Or a data frame of them, or a sequence."""
+    attributes: Names | None = option(
+        None, EXTERNAL, "with --predictions: columns to slice by (default: text with 2 to 50 levels)", metavar="NAME,NAME", basic=True
+    )
+    prediction_column: Text | None = option(None, EXTERNAL, "with --predictions: the column of answers (default: y_pred)", metavar="COLUMN")
+    truth_column: Text | None = option(None, EXTERNAL, "with --predictions: the column of true answers (default: y_true)", metavar="COLUMN")
+    outcome: Several[Text] = option(
+        (), EXTERNAL, "with --predictions: labels that count as one thing; NAME:low= where it is bad to get, NAME:high= where good; "
+        "repeatable", metavar="NAME=LABEL,LABEL",
+    )  # fmt: skip
+    pairs: Pairs = option(
+        (), EXTERNAL, "with --predictions: rows that agree on COLUMN and differ in ATTRIBUTE are counterfactual pairs, compared within "
+        "each pair (tone=scene); repeatable", metavar="ATTRIBUTE=COLUMN",
+    )  # fmt: skip
+    """Or a mapping of attributes to columns."""
+    depth: Count | None = option(None, EXTERNAL, "with --predictions: most attributes that an intersection combines (2)", metavar="N")
+    tags: Text | None = option(
+        None, EXTERNAL, "with --predictions: a column with several labels per image (suit|tie, or a list), as vision services give them",
+        metavar="COLUMN",
+    )  # fmt: skip
+    texts: Names | None = option(
+        None, EXTERNAL, "with --predictions: columns of texts that were written about each image (default: text:NAME, where no column "
+        "holds answers): which words are used about whom", metavar="COLUMN,COLUMN",
+    )  # fmt: skip
+
+    by: Groups = option(
+        (), UNITS, "ask the pre-specified questions by these groups too (their intersections), exploratory; repeatable",
+        metavar="NAME,NAME",
+    )  # fmt: skip
+    cluster: Text | None = option(
+        None, UNITS, "images that belong together (of one person, say) and count as one sampling unit", metavar="COLUMN"
+    )
+    nested: Names | None = option(
+        None, UNITS, "with --cluster: attributes that all images of a cluster share (the race of a person); two values are refused",
+        metavar="NAME,NAME",
+    )  # fmt: skip
+    weights: Text | None = option(
+        None, UNITS, "a column that says how much each image counts for in a rate, such as survey weights", metavar="COLUMN"
+    )
+
+    no_inference: Switch = option(False, QUESTIONS, "never ask the model which group a person belongs to: outcomes by group only")
+    what_if: Several[Text] = option(
+        (), QUESTIONS, "what would change if ...: neutral-label, projection, ... or all; repeatable", metavar="METHOD"
+    )
+    untrained_control: Switch = option(
+        False, QUESTIONS, "audit the same architecture with untrained weights as well, as a control", older=["twin"]
+    )
+    as_replicates: Switch = option(
+        False, QUESTIONS, "the models (or files of predictions) are checkpoints or seeds of one: besides each verdict, the gaps of all of "
+        "them, and intervals over images and replicates",
+    )  # fmt: skip
+    baseline_models: FilePath | None = option(
+        None, QUESTIONS, "accuracies of other models, to measure effective robustness against (columns model, standard, shifted; also "
+        "condition, attribute, group), such as tables/natural_shift.csv", metavar="FILE",
+    )  # fmt: skip
+
+    alpha: ErrorRate = option(0.05, RULES, "error rate of tests and intervals")
+    tolerance: Fraction = option(0.05, RULES, "a gap that would not matter, fixed beforehand")
+    ratio_tolerance: AboveOne = option(1.25, RULES, "of shares under 10 %%: the factor between two rates that would not matter, besides")
+    min_group_size: Count = option(30, RULES, "smaller groups are shown, not judged", metavar="N")
+    seed: Whole = option(0, RULES, "of the permutation tests and of --limit", metavar="N")
+
+    out: FilePath | None = option(None, OUTPUT, "default: audits/<model>--<probe>--<UTC>", metavar="DIR", basic=True)
+    """Where the files are written; from Python None writes none."""
+    include_examples: Count | None = option(
+        None, OUTPUT, "put N small pictures into the report; they may show people (default: none)", metavar="N"
+    )
+
+    device: Text = option("cpu", HOW, "cpu, cuda, cuda:1, mps; several GPUs of this machine: cuda:0,cuda:1, or cuda:all", basic=True)
+    dtype: Dtype = option("float32", HOW, "of the weights")
+    decode: Decode = option("exact", HOW, "fast: JPEGs are reduced while decoded; the effect is measured")
+    batch_size: Count = option(32, HOW, "halved by itself when memory runs out", metavar="N")
+    max_skip: Fraction = option(0.01, HOW, "unreadable images that are tolerated", metavar="FRACTION")
+    no_cache: Switch = option(False, HOW, "keep no embeddings: nothing is read from their cache, and nothing written")
+    verify: Switch = option(False, HOW, "read weights and images again, also of files that are unchanged since they were last read")
+    cache_root: CacheRoot | None = option(
+        None, HOW, "where embeddings are kept: a folder, or a URL (s3://, gs://) that machines share (default: AUDIT_CACHE_DIR, else "
+        "~/.cache/vlm-audit)", metavar="WHERE",
+    )  # fmt: skip
+
+    fail_on: Several[Text] = option(
+        (), GATES, "exit with 1 if this is shown: 'gap[role.accuracy by gender] > 0.05'; repeatable", metavar="GATE", basic=True
+    )
+
+    draws: Draws = option(9999, None, "Permutation draws; the smallest possible p is 1 / (draws + 1).")
+    progress: Progress | None = option(None, None, "Called with the images embedded so far, and their number.")
+    stages: StagesOf | None = option(None, None, "Called with the stage of the run, how much of it is done, and of how much.")
+    command: Several[Text] = option((), None, "What was typed, for the results.")
+
+    def check_together(self) -> None:
+        """Refuse options that are missing, or say nothing about this kind of run."""
+        if self.models is not None:
+            self._read_models(self.models)
+        if self.suite is not None:
+            self._take_suite(self.suite)
+        self._check_kind(external=bool(self.predictions))
+        if self.as_replicates:
+            self._check_replicates()
+        self._check_columns()
+        self.check_endpoint(self.model)
+        self.check_gates(self.fail_on, "gap > 0.05")
+
+    def _read_models(self, path: Path) -> None:
+        """Add the models of a file, each once, after those of `model`.
+
+        The file has one model per line, as ``--model`` takes it; ``#`` begins a comment. DataError if it cannot be read, or names none.
+        """
+        if self.predictions or self.model_args:
+            other = "--predictions" if self.predictions else "--model-args"
+            raise UsageError(f"--models cannot be used with {other}", fix="name the models with --model")
+        try:
+            lines = [line.partition("#")[0].strip() for line in path.read_text("utf-8-sig").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise DataError(f"cannot read the models in {str(path)!r}", why=why, fix="give a text file with one model per line") from error
+        if not (models := tuple(dict.fromkeys(filter(None, lines)))):
+            raise DataError(f"{str(path)!r} names no model", fix="write one model on each line, as --model takes it")
+        self._settle(model=(*self.model, *models), models=None)
+
+    def _take_suite(self, name: str) -> None:
+        import probes
+
+        suite = probes.SUITES[name]
+        if self.probe not in ((), suite):
+            why = "a suite is corrected as a whole, with the questions it was planned with"
+            raise UsageError("--suite cannot be used with --probe", why=why, fix="leave one of them out")
+        self._settle(probe=suite)
+
+    def _check_kind(self, *, external: bool) -> None:
+        for name in () if external else ("model", "probe"):
+            if not getattr(self, name):
+                raise UsageError(f"--{name} is missing", fix="vlm-audit run --model ckpt.pt --probe fairface")
+        if external and self.by and not self.probe:
+            raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
+        for name in WITH_A_MODEL if external else OF_ANSWERS:
+            if is_given(getattr(self, name)):
+                why = "no model is loaded and no image is read" if external else "the probe defines the questions"
+                what = f"{flag(name)} cannot be used {'with' if external else 'without'} --predictions"
+                raise UsageError(what, why=why, fix="leave it out")
+        if not external:
+            self._check_data()
+
+    def _check_data(self) -> None:
+        names = [name for name in ("image_root", "image_column", "encoding") if getattr(self, name) is not None]
+        if names and not isinstance(self.data, str):
+            where = "without --data" if self.data is None else f"with data of type {type(self.data).__name__}"
+            raise UsageError(f"{flag(names[0])} cannot be used {where}", why="it says how a table in a file is read", fix="leave it out")
+        if self.image_root is not None and not self.image_root.is_dir():
+            raise UsageError(f"no folder {str(self.image_root)!r}", where="--image-root", fix="name the folder that the images are in")
+
+    def _check_replicates(self) -> None:
+        """Refuse replicates that are one thing twice, or one alone."""
+        replicates = [str(source) if isinstance(source, str | Path) else id(source) for source in (*self.model, *self.predictions)]
+        if twice := [replicate for replicate in replicates if replicates.count(replicate) > 1]:
+            named = "one object" if isinstance(twice[0], int) else repr(twice[0])
+            raise UsageError(f"{named} is given twice", where="--as-replicates", fix="give each replicate once: another seed, another step")
+        if len(self.model) == 1:
+            why = "how far replicates lie apart takes two of them"
+            raise UsageError("--as-replicates with one --model", why=why, fix="--model a.pt --model b.pt --as-replicates")
+
+    def _check_columns(self) -> None:
+        if self.tags:
+            one_answer = ("probe", "outcome", "pairs", "prediction_column", "truth_column", "weights")
+            self._refuse("--tags", one_answer, "an image has several labels, none of them the answer")
+        if self.texts:
+            about_answers = ("outcome", "pairs", "depth", "by", "prediction_column", "truth_column", "tags", "fail_on")
+            self._refuse("--texts", about_answers, "a text is not one of several answers")
+        if self.pairs and (self.probe or self.weights):
+            what = "--probe: it says itself what its pairs are" if self.probe else "--weights: each pair counts once"
+            raise UsageError(f"--pairs cannot be used with {what}", fix="leave one of them out")
+        if self.weights:
+            self._check_weights()
+        for name, column in (("cluster", self.cluster), ("weights", self.weights)):
+            if column in {binning.rpartition("=")[0].strip() for binning in self.bins}:
+                raise UsageError(f"--bins and --{name} name one column: {column!r}", fix="leave one of them out")
+
+    def _refuse(self, what: str, others: tuple[str, ...], why: str) -> None:
+        if names := [name for name in others if is_given(getattr(self, name))]:
+            raise UsageError(f"{what} cannot be used with {flag(names[0])}", why=why, fix="leave it out")
+
+    def _check_weights(self) -> None:
+        """Refuse a column of weights that is asked for something else too."""
+        if self.weights == self.cluster or self.weights in {*(self.attributes or ()), *(name for by in self.by for name in by)}:
+            other = "--cluster" if self.weights == self.cluster else "--attributes" if self.attributes else "--by"
+            what = f"--weights and {other} name one column: {self.weights!r}"
+            raise UsageError(what, fix="weights are numbers, the others names; give two")
+        if self.what_if:
+            raise UsageError("--what-if cannot be used with --weights", why="what-ifs count every image once", fix="leave one of them out")
+
+    @property
+    def settings(self) -> Settings:
+        """What decides a number besides model and data."""
+        return Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})

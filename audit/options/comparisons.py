@@ -1,0 +1,93 @@
+"""The options of a comparison: those of ``vlm-audit compare``, and what only Python can say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from audit.options.audits import AuditRequest, Decode, Dtype
+from audit.options.gates import GATES, GatedRequest
+from audit.options.kinds import (
+    AboveOne,
+    CacheRoot,
+    Count,
+    Data,
+    Encoding,
+    ErrorRate,
+    FilePath,
+    Fraction,
+    ModelArgs,
+    ProbeName,
+    Progress,
+    Several,
+    Side,
+    StagesOf,
+    Switch,
+    Text,
+    Whole,
+)
+from audit.options.schema import is_given, like, option
+from audit.types import Settings
+
+MODELS, AS_FIRST, SIDES = "for models, which are audited first", "statistics (default: as in the first audit)", "what to compare"
+
+
+def _as_in_audit(name: str, task: str | None, help: str | None = None) -> Any:  # noqa: A002 - argparse's word
+    return like(AuditRequest.model_fields[name], task, help)
+
+
+class CompareRequest(GatedRequest):
+    """Everything that a comparison can be asked for. The options of ``vlm-audit compare``, and what only Python can say."""
+
+    sides: Several[Side] = option(
+        (), SIDES, "the directory of a finished audit, or a model as audit.run takes it", metavar="SIDE", basic=True, positional=True
+    )
+    """Or `Audit` objects, or models as objects. Everything is compared with the first."""
+    series: Switch = option(False, SIDES, "checkpoints of one run: curves over their steps (recognised by itself from 3)", basic=True)
+    out: FilePath | None = option(None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR", basic=True)
+    """Where the files are written, those of the audits below it; from Python None writes none."""
+
+    probe: Several[ProbeName] = _as_in_audit("probe", MODELS, "a probe (vlm-audit probes), or your own file.py, which is run; repeatable")
+    data: Data = _as_in_audit("data", MODELS)
+    image_root: FilePath | None = _as_in_audit("image_root", MODELS)
+    image_column: Text | None = _as_in_audit("image_column", MODELS)
+    encoding: Encoding | None = _as_in_audit("encoding", MODELS)
+    model_args: ModelArgs = _as_in_audit("model_args", MODELS, "what a file of weights does not say")
+    limit: Count | None = _as_in_audit("limit", MODELS, "a stratified sample of N images; such a comparison is inconclusive")
+    device: Text | None = _as_in_audit("device", MODELS)
+    dtype: Dtype | None = _as_in_audit("dtype", MODELS)
+    decode: Decode | None = _as_in_audit("decode", MODELS)
+    batch_size: Count | None = _as_in_audit("batch_size", MODELS)
+    max_skip: Fraction | None = _as_in_audit("max_skip", MODELS)
+
+    seed: Whole | None = _as_in_audit("seed", AS_FIRST, "of the random draws")
+    alpha: ErrorRate | None = _as_in_audit("alpha", AS_FIRST)
+    tolerance: Fraction | None = _as_in_audit("tolerance", AS_FIRST, "a change that would not matter, fixed beforehand")
+    ratio_tolerance: AboveOne | None = _as_in_audit("ratio_tolerance", MODELS)
+    min_group_size: Count | None = _as_in_audit("min_group_size", AS_FIRST)
+
+    fail_on: Several[Text] = _as_in_audit(
+        "fail_on", GATES, "exit with 1 if this is shown: 'change[role.accuracy by gender] > 0.02'; repeatable"
+    )
+
+    no_cache: Switch = option(False, MODELS, AuditRequest.model_fields["no_cache"].description or "")
+    verify: Switch = option(False, MODELS, AuditRequest.model_fields["verify"].description or "")
+    cache_root: CacheRoot | None = _as_in_audit("cache_root", MODELS)
+    progress: Progress | None = _as_in_audit("progress", None)
+    stages: StagesOf | None = _as_in_audit("stages", None)
+    command: Several[Text] = option((), None, "What was typed, for the results.")
+
+    def check_together(self) -> None:
+        """Refuse options about gates without a gate."""
+        self.check_gates(self.fail_on, "change > 0.02")
+
+    def audit_options(self) -> dict[str, Any]:
+        """Return the options that an audit of a model gets, as they were given."""
+        own = ("out", "command", "fail_on", *GatedRequest.model_fields)
+        shared = [name for name in self.fields() if name in AuditRequest.model_fields and name not in own]
+        return {name: value for name in shared if is_given(value := getattr(self, name))}
+
+    def settings(self, first: Settings) -> Settings:
+        """Return the settings of the first audit, with what was given in their place."""
+        overrides = {name: value for name in ("seed", "alpha", "tolerance", "min_group_size") if (value := getattr(self, name)) is not None}
+        return replace(first, **overrides)

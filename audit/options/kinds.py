@@ -1,0 +1,256 @@
+"""What an option may hold, as types: text of a command line or a value of Python in, the value that a request keeps out."""
+
+from __future__ import annotations
+
+import codecs
+import numbers
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from annotated_types import Ge, Gt, Lt
+from pydantic import BeforeValidator, PlainValidator, StrictBool, StrictStr, ValidationError, WrapValidator
+
+from audit.errors import UsageError
+from audit.options.schema import show_value
+from audit.types import Dataset, Probe
+
+MIN_ALPHA = 1e-4
+"""The permutation tests draw 9,999 times: nothing smaller could ever be reached."""
+MAX_PATH, MAX_NAME = 4095, 255  # what Linux takes
+MODEL_METHODS = (("encode_images", "encode_texts"), ("log_likelihoods",))
+"""What an object must have to be an encoder, or a model that answers questions."""
+T = TypeVar("T")
+
+
+def _expected(what: str) -> WrapValidator:
+    """Return a validator that says in words what the type takes."""
+
+    def validate(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except (ValidationError, OverflowError) as error:
+            raise ValueError(what) from error
+
+    return WrapValidator(validate)
+
+
+# ---- numbers -------------------------------------------------------------------------------------------------------------------------
+
+
+def _number(value: Any) -> Any:
+    """Return a number of any library as one of Python; a truth value is not a number."""
+    if isinstance(value, bool):
+        raise ValueError("a number")
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else value
+
+
+def _share(value: Any) -> Any:
+    """Read a share as typed.
+
+    Examples
+    --------
+    >>> _share("0.2"), _share("20%"), _share("20 %")
+    (0.2, 0.2, 0.2)
+    """
+    if not isinstance(value, str):
+        return _number(value)
+    digits = value.strip().removesuffix("%")
+    return float(digits) / (1 if digits == value.strip() else 100)
+
+
+Whole = Annotated[int, BeforeValidator(_number), _expected("a whole number")]
+Count = Annotated[int, Ge(1), BeforeValidator(_number), _expected("a whole number of at least 1")]
+Draws = Annotated[int, Ge(99), BeforeValidator(_number), _expected("a whole number of at least 99")]
+Fraction = Annotated[float, Ge(0), Lt(1), BeforeValidator(_share), _expected("0 ≤ x < 1, such as 0.2 or 20 %")]
+# Equivalence uses intervals at 1 - 2 alpha.
+ErrorRate = Annotated[float, Ge(MIN_ALPHA), Lt(0.5), BeforeValidator(_share), _expected(f"{MIN_ALPHA} ≤ x < 0.5, such as 0.05 or 5 %")]
+AboveOne = Annotated[float, Gt(1), Lt(float("inf")), BeforeValidator(_number), _expected("a number above 1")]
+AboveZero = Annotated[float, Gt(0), Lt(float("inf")), BeforeValidator(_number), _expected("a number above 0")]
+
+
+# ---- text ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, str | Path):
+        raise ValueError("a path")
+    parts = Path(value).parts
+    if "\0" in str(value) or len(str(value)) > MAX_PATH or any(len(part.encode("utf-8", "surrogateescape")) > MAX_NAME for part in parts):
+        raise ValueError(f"a path without NUL, of at most {MAX_PATH:,} characters, each name of at most {MAX_NAME} bytes")
+    return Path(value)
+
+
+def path_of(value: Any, what: str) -> Path:
+    """Return a path that Python was given; UsageError if it cannot be one."""
+    try:
+        return _path(value)
+    except ValueError as error:
+        raise UsageError(f"invalid {what} {show_value(value)}: expected {error}") from error
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Read names, or a string with commas between them, without repetitions."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("names, such as race,gender")
+    named = tuple(dict.fromkeys(name.strip() for name in parts if name.strip()))
+    if not named:
+        raise ValueError("at least one name")
+    return named
+
+
+def _groups(value: Any) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("names, such as race,gender, or a sequence of them")
+    return tuple(map(_names, [value] if isinstance(value, str) else value))
+
+
+def _encoding(value: Any) -> str:
+    try:
+        known = isinstance("a".encode(codecs.lookup(value).name), bytes)  # a codec that is not of text (hex, rot13) does not write it
+    except (LookupError, TypeError, ValueError):
+        known = False
+    if not known:
+        raise ValueError("the name of a text encoding, such as latin-1, cp1252 or utf-16")
+    return str(value)
+
+
+def _suite(value: Any) -> str:
+    import probes
+
+    if value not in probes.SUITES:
+        raise ValueError(f"one of {', '.join(probes.SUITES)}")
+    return str(value)
+
+
+def _exclusions(value: Any) -> Path | tuple[str, ...]:
+    if isinstance(value, str | Path):
+        return Path(value)
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(identifier, str) for identifier in value):
+        raise ValueError("the path of a list, or a sequence of identifiers")
+    return tuple(dict.fromkeys(value))
+
+
+def _cache_root(value: Any) -> Path | str:
+    return value if isinstance(value, str) and "://" in value else _path(value)
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
+
+
+Text = StrictStr
+Switch = StrictBool
+FilePath = Annotated[Path, PlainValidator(_path)]
+Names = Annotated[tuple[str, ...], PlainValidator(_names)]
+Groups = Annotated[tuple[tuple[str, ...], ...], PlainValidator(_groups)]
+Encoding = Annotated[str, PlainValidator(_encoding)]
+SuiteName = Annotated[str, PlainValidator(_suite)]
+Exclusions = Annotated[Path | tuple[str, ...], PlainValidator(_exclusions)]
+CacheRoot = Annotated[Path | str, PlainValidator(_cache_root)]
+"""A path, or a URL as it is."""
+Several = Annotated[tuple[T, ...], BeforeValidator(_listed)]
+"""One value or a sequence of them; None counts as an empty sequence."""
+
+
+# ---- what Python may give besides ----------------------------------------------------------------------------------------------------
+
+
+def is_frame(value: object) -> bool:
+    """Whether this is a data frame of pandas, which is not imported to find out."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame)
+
+
+def is_model(value: object) -> bool:
+    """Whether this is an object with the methods of a model."""
+    return not isinstance(value, type) and any(all(callable(getattr(value, name, None)) for name in needed) for needed in MODEL_METHODS)
+
+
+def _text_or(accepted: Callable[[Any], bool], expected: str) -> PlainValidator:
+    """Return a validator of text, a path as text, or a value that is accepted as it is."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str | Path):
+            return str(value)
+        if not accepted(value):
+            raise ValueError(expected)
+        return value
+
+    return PlainValidator(check)
+
+
+def _function(expected: str) -> PlainValidator:
+    def check(value: Any) -> Any:
+        if not callable(value):
+            raise ValueError(expected)
+        return value
+
+    return PlainValidator(check)
+
+
+def _prediction(value: Any) -> Any:
+    if is_frame(value):
+        return value
+    if not isinstance(value, str | Path):
+        raise ValueError("a path or a data frame")
+    return _path(value)
+
+
+def _model_args(value: Any) -> Any:
+    for one in value if isinstance(value, list | tuple) else [value]:
+        words = [*one, *one.values()] if isinstance(one, Mapping) else [one]
+        if not all(word is None or isinstance(word, str) for word in words):
+            raise ValueError("'name=value', a mapping of text to text, or one of them for each model")
+    return value
+
+
+def _bins(value: Any) -> tuple[str, ...]:
+    from audit.predictions.bins import parse_bins
+
+    if isinstance(value, Mapping):
+        value = [f"{name}={','.join(map(str, cuts)) + ',' if isinstance(cuts, list | tuple) else cuts}" for name, cuts in value.items()]
+    texts = _texts(value, "NAME=18,30,60, a sequence of such, or a mapping of names to edges")
+    named = [parse_bins(text).column for text in texts]
+    if len(set(named)) < len(named):
+        raise ValueError("each column once")
+    return texts
+
+
+def _pairs(value: Any) -> tuple[str, ...]:
+    from audit.predictions.pairs import parse_pairs
+
+    if isinstance(value, Mapping):
+        value = [f"{name}={columns if isinstance(columns, str) else ','.join(columns)}" for name, columns in value.items()]
+    texts = _texts(value, "ATTRIBUTE=COLUMN, a sequence of such, or a mapping of attributes to columns")
+    for text in texts:
+        parse_pairs(text)
+    return texts
+
+
+def _texts(value: Any, expected: str) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(expected)
+    return tuple(texts)
+
+
+Model = Annotated[Any, _text_or(is_model, "a model spec, or an object (not its class) with encode_images(images) and encode_texts(texts)")]
+Side = Annotated[
+    Any, _text_or(lambda value: is_model(value) or hasattr(value, "results"), "the directory of a finished audit, an Audit, or a model")
+]
+ProbeName = Annotated[Any, _text_or(lambda value: isinstance(value, Probe), "the name of a probe, a file with one, or a Probe")]
+Data = Annotated[Any, _text_or(lambda value: isinstance(value, Dataset) or is_frame(value), "a path, hf:ID, a data frame or a Dataset")]
+Prediction = Annotated[Any, PlainValidator(_prediction)]
+ModelArgs = Annotated[Any, PlainValidator(_model_args)]
+Bins = Annotated[tuple[str, ...], PlainValidator(_bins)]
+Pairs = Annotated[tuple[str, ...], PlainValidator(_pairs)]
+Progress = Annotated[Callable[[int, int], object], _function("a function of two numbers: images embedded, and their number")]
+"""Called with the images embedded so far, and their number."""
+StagesOf = Annotated[
+    Callable[[str, int, int], object], _function("a function of a text and two numbers: the stage, how much of it is done, and of how much")
+]
