@@ -76,6 +76,8 @@ def environment() -> Environment:
 
 def _printable(value: object) -> object:
     """Return what may be printed: our own macros' output, cleaned text, and whole numbers. A bare fraction or None is a defect."""
+    if isinstance(value, StrictUndefined):
+        return str(value)  # raises UndefinedError, which names what is missing
     if hasattr(value, "__html__"):
         return value
     if isinstance(value, str):

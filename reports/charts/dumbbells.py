@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.records.comparison import Change, RateChange
-from reports.charts.forest import Forest, Frame, Mark, Scale, bars, dots, percent_texts, px, rate_axis, rows_frame, short, signed_forest
+from reports.charts.forest import Forest, Mark, RowsFrame, Scale, bars, dots, percent_texts, px, rate_axis, rows_frame, short, signed_forest
 from reports.text import phrases, sentences
 from reports.text.comparison import cell_ends, change_interval
 
@@ -15,7 +15,7 @@ from reports.text.comparison import cell_ends, change_interval
 class Dumbbell:
     """The rate of every group before and after; groups outside the comparison are faint."""
 
-    frame: Frame
+    frame: RowsFrame
     remarks: tuple[Mark, ...]
     links: str
     before: str

@@ -36,7 +36,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Frame:
+class RowsFrame:
     """Edges, labels, ticks and grid of a chart of rows."""
 
     width: int
@@ -56,7 +56,7 @@ class Frame:
 class Forest:
     """Dots with intervals, one row per group."""
 
-    frame: Frame
+    frame: RowsFrame
     remarks: tuple[Mark, ...]
     """Of the rows without a value."""
     reference: Mark
@@ -210,12 +210,12 @@ def _forest(rows: Sequence[_Row], ticks: Sequence[float], texts: Sequence[str], 
     )
 
 
-def rows_frame(labels: Sequence[tuple[str, bool]], ticks: Sequence[float], texts: Sequence[str]) -> tuple[Scale, list[float], Frame]:
+def rows_frame(labels: Sequence[tuple[str, bool]], ticks: Sequence[float], texts: Sequence[str]) -> tuple[Scale, list[float], RowsFrame]:
     """Return the scale of a chart of rows, the middle of each row, and its frame; each label comes with whether it is faint."""
     left, bottom = label_room(label for label, _ in labels), _TOP + ROW * len(labels)
     scale = Scale(ticks[0], ticks[-1], left, WIDTH - _RIGHT)
     heights = [_TOP + ROW * (i + 0.5) for i in range(len(labels))]
-    frame = Frame(
+    frame = RowsFrame(
         WIDTH,
         bottom + _BOTTOM,
         left=px(left),

@@ -51,7 +51,7 @@ class ChangeCard:
 
 
 @dataclass(frozen=True)
-class Details:
+class ChangeDetails:
     """Every change of a comparison."""
 
     primary: tuple[ChangeCard, ...]
@@ -60,11 +60,11 @@ class Details:
     """Of the exploratory changes."""
 
 
-def view(context: ComparisonContext) -> Details:
+def view(context: ComparisonContext) -> ChangeDetails:
     """Return every change."""
     primary, exploratory = (tuple(_details(placed, context) for placed in part) for part in (context.primary, context.exploratory))
     title = sentences.exploratory_title([change.placed.title for change in exploratory])
-    return Details(primary, exploratory, title)
+    return ChangeDetails(primary, exploratory, title)
 
 
 def _details(placed: PlacedChange, context: ComparisonContext) -> ChangeCard:

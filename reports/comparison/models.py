@@ -15,7 +15,7 @@ _COLUMNS = ("Model", "Side", "Step", "Own verdicts", "Audited", "Folder", "sha25
 
 
 @dataclass(frozen=True)
-class ComparedModels:
+class ModelsView:
     """The models of a page."""
 
     table: Table
@@ -23,14 +23,14 @@ class ComparedModels:
     """The first model and those that are compared with it, without files of answers."""
 
 
-def view(comparisons: Comparisons) -> ComparedModels:
+def view(comparisons: Comparisons) -> ModelsView:
     """Return every model of a page."""
     rows = tuple(
         Row((side.name, role, _step(side), _verdicts(side), written_date(side.created), side.directory, _hash(side)))
         for side, role in roles(comparisons)
     )
     ends = tuple(side for side, role in roles(comparisons) if role != "between" and not phrases.answers_only(side.model))
-    return ComparedModels(Table("Models", "What was compared", _COLUMNS, rows), ends)
+    return ModelsView(Table("Models", "What was compared", _COLUMNS, rows), ends)
 
 
 def roles(comparisons: Comparisons) -> list[tuple[Side, str]]:

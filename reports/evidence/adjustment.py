@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.evidence.adjustment import Adjusted
 from reports.charts.tracks import TrackRow, TrackTable, change_track, signed_ends, signed_ticks
@@ -16,7 +16,16 @@ TITLE, PLACE = "Adjusted for other attributes", 30
 _COLUMNS = ("Raw", "Adjusted [interval]", "Shift", "p", "Strata")
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class AdjustmentView:
+    """Raw and adjusted differences of the pre-specified questions."""
+
+    explained: tuple[str, ...]
+    """How much of each gap the other attributes explain."""
+    table: TrackTable
+
+
+def view(context: AuditContext) -> AdjustmentView | None:
     """Return the pre-specified questions that were adjusted: a row for each attribute that was held equal, and one for all together."""
     adjusted = [(finding, adjustment) for finding in context.primary if (adjustment := finding.finding.evidence.adjustment)]
     if not adjusted:
@@ -26,7 +35,7 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     sentences = (
         evidence.explained_sentence(finding.title, finding.finding) for finding, _ in adjusted if finding.finding.verdict == "disparity"
     )
-    return SimpleNamespace(
+    return AdjustmentView(
         explained=tuple(filter(None, sentences)),
         table=TrackTable(
             "Highest minus lowest group, in points; hollow raw, filled adjusted, with its interval",

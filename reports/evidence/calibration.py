@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.evidence.calibration import Calibration, GroupCalibration
 from audit.results import MeasurementRecord
-from reports.charts.panels import reliability_panel
+from reports.charts.panels import Panel, reliability_panel
 from reports.context import AuditContext
 from reports.table import Row, Table, only_the_ends
 from reports.text import phrases
@@ -17,16 +17,26 @@ TITLE, PLACE = "Calibration", 70
 _COLUMNS = ("Group", "n", "Calibration error [interval]", "Expected by chance (95 %): up to", "Overconfidence, in points")
 
 
-def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
+@dataclass(frozen=True)
+class CalibrationView:
+    """The calibration of one measurement by one set of attributes."""
+
+    title: str
+    alt: str
+    panels: tuple[Panel, ...]
+    table: Table
+
+
+def view(context: AuditContext) -> tuple[CalibrationView, ...] | None:
     """Return each slicing."""
     return tuple(_view(record, calibration) for record in context.audit.measurements for calibration in record.evidence.calibration) or None
 
 
-def _view(record: MeasurementRecord, calibration: Calibration) -> SimpleNamespace:
+def _view(record: MeasurementRecord, calibration: Calibration) -> CalibrationView:
     title = f"{record.name} by {phrases.attributes(calibration.attributes)}"
     known = [group for group in calibration.groups if group.error is not None]
     shown, cut = only_the_ends(calibration.groups, lambda group: group.error.value if group.error else 0.0)
-    return SimpleNamespace(
+    return CalibrationView(
         title=title,
         alt=f"Accuracy against confidence of {record.name}, a panel for each of {len(shown)} groups; "
         f"{len(known)} have enough images for a calibration error. The table below has every number.",

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
-from reports.context import AuditContext
+from reports.context import AuditContext, PlacedFinding
 from reports.text import evidence, phrases
 
 TITLE, PLACE = "Untrained control", 10
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class ControlRow:
+    """A question, and what the control answers."""
+
+    placed: PlacedFinding
+    measured: str
+    untrained: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class ControlView:
+    """The untrained control of an audit."""
+
+    seed: int
+    rows: tuple[ControlRow, ...]
+
+
+def view(context: AuditContext) -> ControlView | None:
     """Return a row for each pre-specified question that the control answered."""
     control = context.audit.untrained_control
     if control is None:
         return None
     of = {finding.finding: finding for finding in control.findings}
     rows = tuple(
-        SimpleNamespace(
+        ControlRow(
             placed=finding,
             measured=phrases.size(finding.finding.gap),
             untrained=evidence.untrained_text(of[finding.finding.id]),
@@ -26,4 +44,4 @@ def view(context: AuditContext) -> SimpleNamespace | None:
         for finding in context.primary
         if finding.finding.id in of
     )
-    return SimpleNamespace(control=control, rows=rows)
+    return ControlView(control.seed, rows)

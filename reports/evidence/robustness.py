@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.evidence.label_noise import NoisePoint
 from audit.results import AuditResult
@@ -14,12 +14,36 @@ from reports.text.numbers import percent
 TITLE, PLACE = "Robustness", 20
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class RobustnessRow:
+    """What would overturn the verdict of one question."""
+
+    placed: PlacedFinding
+    near_ties: str
+    chosen: str
+    """Worst-case labels that would have to be wrong."""
+    kept: tuple[str, ...]
+    """How often the verdict stays, per share of wrong labels."""
+
+
+@dataclass(frozen=True)
+class RobustnessView:
+    """How few near-ties or wrong labels would overturn the verdicts of an audit."""
+
+    near_ties: str
+    unequal: Sequence[tuple[PlacedFinding, str]]
+    """How much more often the true labels of one group would have to be wrong."""
+    shares: tuple[str, ...]
+    """Of wrong labels, tried at random."""
+    rows: tuple[RobustnessRow, ...]
+
+
+def view(context: AuditContext) -> RobustnessView | None:
     """Return a row for each pre-specified question whose labels were made wrong."""
     tried = [(finding, noise.points) for finding in context.primary if (noise := finding.finding.evidence.label_noise)]
     if not tried:
         return None
-    return SimpleNamespace(
+    return RobustnessView(
         near_ties=evidence.near_ties_sentence(context.audit, {finding.finding.id: finding.title for finding in context.primary}),
         unequal=[(finding, text) for finding, _ in tried if (text := evidence.unequal_labels_sentence(finding.finding))],
         shares=tuple(percent(point.share) for point in tried[0][1]),
@@ -27,10 +51,10 @@ def view(context: AuditContext) -> SimpleNamespace | None:
     )
 
 
-def _row(placed: PlacedFinding, points: Sequence[NoisePoint], audit: AuditResult) -> SimpleNamespace:
+def _row(placed: PlacedFinding, points: Sequence[NoisePoint], audit: AuditResult) -> RobustnessRow:
     finding = placed.finding
     near_ties = next((record.evidence.near_ties for record in audit.measurements if record.name == finding.measurement), None)
-    return SimpleNamespace(
+    return RobustnessRow(
         placed=placed,
         near_ties=evidence.near_ties_text(finding, near_ties),
         chosen=evidence.wrong_labels_text(finding),

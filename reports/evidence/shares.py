@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.records.finding import TruthShare
 from audit.results import Finding
@@ -18,14 +18,23 @@ MOST_TABLES, MOST_GROUPS = 6, 20
 """Of more, those are shown in which an answer is given least as often as it is true."""
 
 
-def view(context: AuditContext) -> SimpleNamespace | None:
+@dataclass(frozen=True)
+class SharesView:
+    """Answers given and true answers."""
+
+    tables: tuple[TrackTable, ...]
+    of: int
+    """Comparisons with such a table, shown or not."""
+
+
+def view(context: AuditContext) -> SharesView | None:
     """Return a table for each outcome whose truth is known and each single attribute; of many those with the largest excess."""
     findings = [finding for finding in context.audit.findings if finding.shares and len(finding.attributes) == 1]
     readable = [finding for finding in findings if len(_known(finding)) <= MOST_GROUPS]
     if not readable:
         return None
     shown = sorted(readable, key=_largest_excess, reverse=True)[:MOST_TABLES]
-    return SimpleNamespace(tables=tuple(map(_table, shown)), of=len(findings))
+    return SharesView(tuple(map(_table, shown)), len(findings))
 
 
 def _known(finding: Finding) -> list[TruthShare]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 from audit.evidence.threshold_curves import ThresholdCurve
 from audit.records.base import Estimate
 from reports.charts.forest import axis
-from reports.charts.panels import threshold_panel
+from reports.charts.panels import Panel, threshold_panel
 from reports.context import AuditContext
 from reports.table import Row, Table, only_the_ends
 from reports.text import phrases
@@ -19,14 +19,29 @@ ENOUGH_TO_SCALE = 10
 """Answered images of a group whose interval may stretch a chart."""
 
 
-def view(context: AuditContext) -> tuple[SimpleNamespace, ...] | None:
+@dataclass(frozen=True)
+class ThresholdsView:
+    """A disparity over confidence thresholds."""
+
+    key: str
+    title: str
+    alt: str
+    reach: str
+    """The rate at the upper edge of the panels."""
+    fewest: str
+    """The smallest share of answered images."""
+    panels: tuple[Panel, ...]
+    table: Table
+
+
+def view(context: AuditContext) -> tuple[ThresholdsView, ...] | None:
     """Return the curves of disparities; results.json has all."""
     placed = {finding.finding.id: finding for finding in context.primary if finding.finding.verdict == "disparity"}
     curves = [curve for curve in context.audit.evidence.threshold_curves if curve.points and curve.finding in placed]
     return tuple(_view(placed[curve.finding].key, placed[curve.finding].title, curve) for curve in curves) or None
 
 
-def _view(key: str, title: str, curve: ThresholdCurve) -> SimpleNamespace:
+def _view(key: str, title: str, curve: ThresholdCurve) -> ThresholdsView:
     groups, cut = only_the_ends(range(len(curve.points[0].by_group)), lambda group: _rate_when_all_answer(curve, group))
     ends = [
         cell.rate.high for point in curve.points for cell in point.by_group if cell.rate is not None and cell.answered >= ENOUGH_TO_SCALE
@@ -38,7 +53,7 @@ def _view(key: str, title: str, curve: ThresholdCurve) -> SimpleNamespace:
         Row(("largest gap", *(_points(point.gap) for point in curve.points))),
         Row(("largest gap in the share answered", *(_points(point.coverage_gap) for point in curve.points))),
     )
-    return SimpleNamespace(
+    return ThresholdsView(
         key=key,
         title=title,
         alt=f"{title}: the rate among the answered images of each of {len(groups)} groups, from all images answered to "

@@ -18,7 +18,7 @@ _NAME = 26
 
 
 @dataclass(frozen=True)
-class GroupLine:
+class ConditionLine:
     """The rate of one group over the strengths of a series."""
 
     dash: str
@@ -38,7 +38,7 @@ class ConditionPanel:
     axis: str
     ticks: tuple[Mark, ...]
     steps: tuple[Mark, ...]
-    lines: tuple[GroupLine, ...]
+    lines: tuple[ConditionLine, ...]
 
 
 def series_panels(conditions: Conditions) -> tuple[ConditionPanel, ...]:
@@ -82,7 +82,7 @@ def _panel(name: str, conditions: Conditions, groups: Sequence[Group], up: Scale
 
 def _line(
     group_index: int, group: Group, conditions: Conditions, results: Sequence[ConditionResult], scales: tuple[Scale, Scale]
-) -> GroupLine:
+) -> ConditionLine:
     across, up = scales
     start = next((0.0, rate) for rate in conditions.baseline_by_group if rate.group == group)
     others = [(result.condition.strength or 0.0, cell.after) for result in results for cell in result.by_group if cell.after.group == group]
@@ -93,7 +93,7 @@ def _line(
     ]
     # Side by side: intervals of several groups at one strength would hide each other.
     places = [(x + 2.5 * group_index, up(value)) for x, value, _, _ in known]
-    return GroupLine(
+    return ConditionLine(
         dash=f"l{group_index}",
         path=polyline(places),
         dots=dots(places),

@@ -23,7 +23,7 @@ class LeadingChart:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerView:
     """The first screen."""
 
     headline: Headline
@@ -34,13 +34,13 @@ class Answer:
     chart: LeadingChart | None
 
 
-def view(context: AuditContext) -> Answer:
+def view(context: AuditContext) -> AnswerView:
     """Return the first screen."""
     audit, settings = context.audit, context.results.settings
     headline = headline_of(audit, settings)
     drawn = None if headline.kind == "unresponsive" else headline.visible or headline.finding
     hot = beyond_the_rest(headline.visible) if headline.visible else headline.affected
-    return Answer(
+    return AnswerView(
         headline=headline,
         tiles=tiles_of(headline, audit, settings),
         chips=gate_chips(context.results, audit),

@@ -15,7 +15,7 @@ stays within four screens."""
 
 
 @dataclass(frozen=True)
-class Details:
+class FindingDetails:
     """The cards of an audit."""
 
     cards: Sequence[tuple[Card, bool]]
@@ -24,7 +24,7 @@ class Details:
     """Collapsed together."""
 
 
-def view(context: AuditContext) -> Details | None:
+def view(context: AuditContext) -> FindingDetails | None:
     """Return the cards of an audit, each with whether it is open; many folded ones together. The strongest signals come last.
 
     The leading finding is folded too: the answer has its sentence, its chart and its numbers.
@@ -43,7 +43,7 @@ def view(context: AuditContext) -> Details | None:
     )
     rest = [finding for finding in rest if finding not in opened]
     few = len(rest) <= MOST_FOLDED
-    return Details(
+    return FindingDetails(
         cards=[(card_of(finding, context), finding in opened) for finding in (*first, *(rest if few else ()))],
         further=[] if few else [card_of(finding, context) for finding in rest],
     )

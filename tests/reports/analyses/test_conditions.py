@@ -29,7 +29,8 @@ def predictions(wrong):
     return Predictions(("x", "y"), ("x", "y"), np.empty((0, 2)), np.where(bad, "y", "x"), np.full(104, "x"), table, np.empty(0))
 
 
-def noisy():
+def records():
+    """Return analyses that fill every part of the section."""
     asked = ConditionsAsked("Who is lost in noise?", "images", "thing", ("thing",))
     under = [
         (Condition("unchanged"), predictions((6, 4, 1))),
@@ -44,7 +45,7 @@ def noisy():
 
 @pytest.fixture(scope="module")
 def found():
-    return noisy()
+    return records()
 
 
 def report(found):

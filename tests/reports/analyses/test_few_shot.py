@@ -5,11 +5,19 @@ from dataclasses import replace
 import pytest
 
 import audit
+from audit.analyses.few_shot.record import DrawnRate, FewShot, Shots
 from audit.testing import FakeEncoder
 from reports.analyses.few_shot import view as export
 from reports.analyses.few_shot import words as text
 from reports.analyses.few_shot.view import _chart
 from reports.render import render
+
+
+def records():
+    """Return analyses that fill every part of the section."""
+    rate = DrawnRate("woman", 40, 0.8, 0.7, 0.9)
+    shots = Shots(1, 0.1, 20, (("nurse", 1),), rate, (rate,))
+    return (FewShot("Who learns?", "role", "gender", 20, 100, 20, 40, 3, None, (shots,)),)
 
 
 @pytest.fixture(scope="module")

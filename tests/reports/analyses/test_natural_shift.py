@@ -15,6 +15,11 @@ from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 
 
+def records():
+    """Return analyses that fill every part of the section."""
+    return RUN[0].natural_shifts
+
+
 @pytest.fixture(scope="module")
 def beside():
     """The last of five models, beside the others."""

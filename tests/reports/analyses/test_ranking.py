@@ -34,6 +34,11 @@ NONE = replace(FOUND, queries=(query("nurse", (9, 11), "no signal"), query("judg
 WITHOUT = replace(FOUND, attribute="age", reason=Note("gallery_few_groups", {"images": 30}), queries=(), means=(), chance_shares=())
 
 
+def records():
+    """Return analyses that fill every part of the section."""
+    return FOUND, WITHOUT
+
+
 def report(*rankings):
     return samples.results(replace(samples.fairface(), rankings=rankings))
 

@@ -35,6 +35,11 @@ NONE = replace(FOUND, labels=LABELS[2:], left_out=())
 WITHOUT = replace(FOUND, attribute="age", reason=Note("gallery_few_groups", {"images": 30}), labels=(), sweep=(), per_image=())
 
 
+def records():
+    """Return analyses that fill every part of the section."""
+    return FOUND, NONE, WITHOUT
+
+
 def report(*taggings):
     return samples.results(replace(samples.fairface(), taggings=taggings))
 

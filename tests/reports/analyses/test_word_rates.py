@@ -29,6 +29,11 @@ NONE = replace(FOUND, rates=(LENGTH, PLAIN))
 WITHOUT = replace(FOUND, reason=Note("gallery_few_groups", {"images": 30}), rates=())
 
 
+def records():
+    """Return analyses that fill every part of the section."""
+    return FOUND, WITHOUT
+
+
 def report(*rates):
     return samples.results(replace(samples.fairface(), word_rates=rates))
 

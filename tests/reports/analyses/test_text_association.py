@@ -1,0 +1,40 @@
+"""The section of text associations: its sentence and its row."""
+
+from dataclasses import replace
+
+from audit.analyses.base.records import ChanceBand
+from audit.analyses.text_association.record import TextAssociation
+from reports.render import render
+from tests.support import report_samples as samples
+from tests.support.page_text import text_of
+
+CHANCE = ChanceBand(0.0, -0.7, 0.7)
+FOUND = TextAssociation(
+    "What are flowers near to?", ("flowers <i>", "insects"), ("pleasant", "unpleasant"), (8, 8), 1.2, CHANCE, CHANCE, 0.001, True, 0.004,
+    0.004, 0.004, "signal", 999,
+)  # fmt: skip
+
+
+def records():
+    """Return analyses that fill every part of the section."""
+    return (FOUND,)
+
+
+def words(*associations):
+    results = samples.results(replace(samples.emoji(), text_associations=associations))
+    return " ".join(text_of(render(results)).replace("\u00a0", " ").split())
+
+
+def test_a_set_is_said_with_the_words_that_it_is_nearer_to_and_has_a_row():
+    page = words(FOUND)
+    assert "1 of 1 text association (false discovery rate 5 %) is beyond chance." in page
+    assert (
+        "‘flowers <i>’ (8 texts) is nearer to ‘pleasant’ than to ‘unpleasant’, compared with ‘insects’: d = 1.2; 19 of 20 random sets of "
+        "neutral texts give −0.7 to 0.7 (adjusted p = .0040)." in page
+    )
+    assert "flowers <i> / insects pleasant / unpleasant 1.2 −0.7 to 0.7 .0010 .0040 .0040" in page
+
+
+def test_where_nothing_is_beyond_chance_it_is_undecided():
+    page = words(replace(FOUND, effect_size=-0.1, verdict="no signal", p_adjusted=0.6))
+    assert "None of 1 text association (false discovery rate 5 %) is beyond chance: whether the sets differ is undecided." in page
