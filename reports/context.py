@@ -38,11 +38,6 @@ class AuditContext:
         """The other comparisons."""
         return tuple(finding for finding in self.findings if not finding.finding.primary)
 
-    @property
-    def most_significant(self) -> PlacedFinding | None:
-        """The first finding with a gap, in the order of the findings table."""
-        return next((placed for placed in (*self.primary, *self.exploratory) if placed.finding.gap), None)
-
 
 def audit_contexts(results: Results) -> tuple[AuditContext, ...]:
     """Return the audits of a page."""

@@ -95,8 +95,8 @@ def listed_in(name: str, listed: Collection[str], gone: pd.DataFrame) -> Exclusi
     return Exclusion(Note("listed", {"list": name, "sha256": sha256}), len(gone), by_group, tuple(map(str, gone.index[:10])))
 
 
-def stratified(dataset: Dataset, limit: int, seed: int, by: Sequence[str] | None = None) -> Dataset:
-    """Return at most `limit` images, drawn so that every combination of attributes (`by`; the first two by default) keeps its share.
+def stratified(dataset: Dataset, limit: int, seed: int) -> Dataset:
+    """Return at most `limit` images, drawn so that every combination of the first two attributes keeps its share.
 
     Which images are drawn depends on their identifiers and on `seed`, not on the order of the rows; the order is kept. A part is marked
     `limited`.
@@ -106,7 +106,7 @@ def stratified(dataset: Dataset, limit: int, seed: int, by: Sequence[str] | None
     total = len(dataset.attributes)
     if limit >= total:
         return dataset
-    names = list(by if by is not None else dataset.attributes.columns[:2])
+    names = list(dataset.attributes.columns[:2])
     rows = _draw(dataset, names, limit, np.random.default_rng(seed))
     note = Note("limited", {"count": limit, "total": total, "seed": seed, "attributes": " x ".join(names)})
     return replace(part_of(dataset, rows), notes=(*dataset.notes, note), limited=True)

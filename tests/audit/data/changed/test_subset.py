@@ -70,11 +70,6 @@ def test_a_limit_that_takes_everything_changes_nothing_and_one_that_takes_nothin
             stratified(faces, limit, seed=0)
 
 
-def test_other_attributes_can_be_kept_in_proportion(faces):
-    sample = stratified(faces, 10, seed=0, by=["gender"])
-    assert sample.attributes["gender"].value_counts().to_dict() == {"F": 7, "M": 3}
-
-
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=12), st.data())
 def test_seats_are_all_given_and_nobody_is_more_than_one_off(counts, data):
     seats = data.draw(st.integers(0, sum(counts)))
