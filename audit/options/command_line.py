@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from audit.cli.exit_codes import GATED, MEANING
 from audit.cli.parser import HelpAll, Parser
 from audit.options.kinds import Names
-from audit.options.schema import Options, choices_of, flag, is_repeatable, words_of
+from audit.options.schema import Options, choices_of, facts_of, flag, is_repeatable
 from audit.version import __version__
 
 
@@ -30,17 +30,17 @@ def options_parser(usage: Sequence[str], description: str | None, options: type[
 
     `usage` has one line per way to call the command, after its name. Options to `leave_out` belong to the model, and not to this command.
     """
-    fields = {name: field for name, field in options.fields().items() if words_of(field)["task"] and name not in leave_out}
+    fields = {name: field for name, field in options.fields().items() if facts_of(field)["task"] and name not in leave_out}
     judges = "fail_on" in fields
     parse = Parser(
         " ".join(usage[0].split()[:2]), usage="\n       ".join(usage), description=description, allow_abbrev=False,
         epilog=MEANING if judges else MEANING.replace(GATED, ""), formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parse.add_argument("--help-all", action=HelpAll, help="show every option, grouped by task, and exit")
-    parse.basic = ("help", "help_all", *(name for name, field in fields.items() if words_of(field).get("basic")))
+    parse.basic = ("help", "help_all", *(name for name, field in fields.items() if facts_of(field).get("basic")))
     tasks: dict[str, Any] = {}
     for name, field in fields.items():
-        task = words_of(field)["task"]
+        task = facts_of(field)["task"]
         tasks[task] = tasks.get(task) or parse.add_argument_group(task)
         _add(tasks[task], name, field)
     _add_about(parse, judges=judges)
@@ -48,7 +48,7 @@ def options_parser(usage: Sequence[str], description: str | None, options: type[
 
 
 def _add(task: Any, name: str, field: FieldInfo) -> None:
-    words = words_of(field)
+    words = facts_of(field)
     if words.get("positional"):
         task.add_argument(name, nargs="+", metavar=words["metavar"], help=field.description)
     else:
@@ -70,7 +70,7 @@ def _add_about(parse: Parser, *, judges: bool) -> None:
 def _keywords(field: FieldInfo) -> dict[str, Any]:
     if field.default is False:
         return {"action": "store_true", "help": field.description}
-    metavar, choices = words_of(field).get("metavar"), choices_of(field)
+    metavar, choices = facts_of(field).get("metavar"), choices_of(field)
     help_text = field.description if field.default in (None, ()) else f"{field.description} (default: {field.default})"
     action: dict[str, Any] = {"action": "append"} if is_repeatable(field) else {}
     if metavar == "NAME=VALUE":

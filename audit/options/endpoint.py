@@ -8,7 +8,7 @@ from audit.errors import UsageError
 from audit.models.endpoint.prices import read_prices
 from audit.models.endpoint.settings import KEY_VARIABLE, SCHEME, EndpointSettings, model_name
 from audit.options.kinds import AboveZero, Count, FilePath, Switch, Text
-from audit.options.schema import Options, flag, is_given, option, words_of
+from audit.options.schema import Options, facts_of, flag, is_given, option
 
 HOW = "how to run it"
 ENDPOINT = "for a model behind an endpoint (--model api:NAME)"
@@ -66,7 +66,7 @@ class EndpointRequest(Options):
         return EndpointSettings(self.base_url or "", confirm_upload=self.confirm_upload, replay=self.replay, **stated)
 
 
-ENDPOINT_OPTIONS = tuple(name for name, field in EndpointRequest.model_fields.items() if words_of(field)["task"] == ENDPOINT)
+ENDPOINT_OPTIONS = tuple(name for name, field in EndpointRequest.model_fields.items() if facts_of(field)["task"] == ENDPOINT)
 """Those that mean nothing of a local model."""
 
 

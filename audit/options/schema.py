@@ -25,12 +25,12 @@ def option(default: Any, task: str | None, help: str, **words: Any) -> Any:  # n
 
 def like(field: FieldInfo, task: str | None, help: str | None = None) -> Any:  # noqa: A002 - argparse's word
     """Return a field as another one, without its default: what is not given stays as it is elsewhere."""
-    others = {name: value for name, value in words_of(field).items() if name != "task"}
+    others = {name: value for name, value in facts_of(field).items() if name != "task"}
     return option(() if is_repeatable(field) else None, task, help or field.description or "", **others)
 
 
-def words_of(field: FieldInfo) -> dict[str, Any]:
-    """Return the words that `option` got for a field."""
+def facts_of(field: FieldInfo) -> dict[str, Any]:
+    """Return what `option` was told of a field."""
     return cast(dict[str, Any], field.json_schema_extra)
 
 
@@ -91,7 +91,7 @@ class Options(BaseModel):
             if isinstance(value, Mapping):
                 value = " ".join(f"{key}={word}" for key, word in value.items())
             parts = [part for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, str | Path | int | float)]
-            if words_of(field)["task"] and parts and value != field.default:
+            if facts_of(field)["task"] and parts and value != field.default:
                 line += [flag(name)] if value is True else [f"{flag(name)}={part}" for part in parts]
         return tuple(line)
 
@@ -101,7 +101,7 @@ def _usage_error(error: ValidationError, options: type[Options], given: Mapping[
     first = error.errors()[0]
     name = str(first["loc"][0])
     expected = str(first.get("ctx", {}).get("error") or _EXPECTED.get(first["type"], first["msg"]).format_map(first.get("ctx", {})))
-    where = flag(name) if words_of(options.model_fields[name])["task"] else None
+    where = flag(name) if facts_of(options.model_fields[name])["task"] else None
     return UsageError(f"invalid {name.replace('_', ' ')} {show_value(given.get(name))}: expected {expected}", where=where)
 
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from audit.errors import DataError, UsageError
 from audit.naming import finding_id
-from audit.results import Finding
+from audit.records.finding import ClaimResult
 from audit.statistics.findings import decide_verdicts, findings
 from audit.statistics.intervals import newcombe, wilson
 from audit.types import UNKNOWN, Claim, LabelSet, Measurement, Settings
@@ -33,7 +33,7 @@ def find(cells, settings=None, claim=SELECTED, levels=None):
 
 
 def as_json(found):
-    return TypeAdapter(tuple[Finding, ...]).dump_json(tuple(found))
+    return TypeAdapter(tuple[ClaimResult, ...]).dump_json(tuple(found))
 
 
 # Table 6 of the CLIP paper as counts.

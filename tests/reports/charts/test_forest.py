@@ -2,6 +2,7 @@
 
 import pytest
 
+from audit.records.base import Estimate
 from audit.types import Claim
 from reports.charts import forest as figures
 from reports.charts import grids, tracks
@@ -10,7 +11,7 @@ from tests.support import report_samples as samples
 
 def test_a_change_has_a_hollow_dot_where_it_was():
     # The scale runs from 0 to +20: raw at +20, adjusted at +10, half way along.
-    after = samples.evidence.Estimate(0.1, 0.05, 0.15)
+    after = Estimate(0.1, 0.05, 0.15)
     drawn = tracks.change_track(0.2, after, tracks.signed_ticks([0.2, 0.05, 0.15]))
 
     assert [path for kind, path in drawn if kind in ("hole", "dot cool", "link")] == ["M292 11H150", "M292 11h0", "M150 11h0"]
