@@ -1,8 +1,8 @@
-"""The boundary of trust: everything that reads bytes from strangers, and nothing of what they say is run.
+"""The boundary of trust: reads untrusted files, and runs nothing of what they contain.
 
 ::
 
-    errors  files  folders  schema  console  signals     what every program of this project stands on
+    errors  files  folders  schema  limits  console  signals     shared by all programs of this project
     tables/          CSV, JSON lines, Excel, Parquet, Arrow -> columns, read strictly
     streams/         paths, URLs and tar files -> bytes
     images/          encoded images -> RGB, within limits
@@ -10,5 +10,5 @@
     model_folders/   what the files of a model's folder may say, before a library opens one
     templates/       chat templates, rendered in a process with limits
 
-`audit`, `reports` and `contrastive` read through it; it imports nothing of theirs. `memory_limit` bounds what a process may take.
+`audit`, `probes`, `reports` and `contrastive` import it; it imports none of them.
 """

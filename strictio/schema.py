@@ -19,10 +19,6 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from strictio.errors import UsageError, nearest
 
 T = TypeVar("T")
-LIMIT = 1_000_000
-"""No size in a configuration is larger: a configuration from a file must not be able to exhaust the machine."""
-MAX_LAYERS = 1000
-"""Of a tower. More would take minutes to build."""
 TABLE = "a table of settings"
 EXPECTED = {
     "int_type": "a whole number", "int_parsing": "a whole number, such as 64", "float_type": "a number",

@@ -24,9 +24,9 @@ from audit.models.runtime import located, model_record, scoring, torch_setting
 from audit.types import ModelRecord, Note
 from contrastive.model.preprocess import Preprocess
 from strictio.errors import DataError
+from strictio.limits import LIMIT, MAX_LAYERS
 from strictio.model_folders.check import check_folder
-from strictio.schema import LIMIT, MAX_LAYERS
-from strictio.weights.fit import check_fit
+from strictio.weights.fill import check_fit
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -38,7 +38,7 @@ from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import Tokenizer
 from strictio.errors import DataError, MachineError, UsageError, VlmAuditError
 from strictio.folders import Folder
-from strictio.weights.fit import check_fit
+from strictio.weights.fill import check_fit
 from strictio.weights.torch_file import Archive, check_finite, read_archive
 
 FORMAT = "vlm-audit checkpoint"

@@ -20,7 +20,7 @@ from contrastive.distributed.processes import world_size
 from contrastive.model.blocks import Block
 from contrastive.model.towers import Bottleneck
 from strictio.errors import UsageError, nearest
-from strictio.weights.fit import SCALARS
+from strictio.weights.fill import SCALARS
 
 Mode = Literal["ddp", "fsdp2"]
 MODES: tuple[Mode, ...] = ("ddp", "fsdp2")

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
 from strictio.errors import UsageError
-from strictio.schema import LIMIT, MAX_LAYERS, from_dict, record, to_dict
+from strictio.limits import LIMIT, MAX_LAYERS
+from strictio.schema import from_dict, record, to_dict
 
 Size = Annotated[StrictInt, Field(ge=1, le=LIMIT)]
 Layers = Annotated[StrictInt, Field(ge=1, le=MAX_LAYERS)]

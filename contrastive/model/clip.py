@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from contrastive.model.architecture import ConvConfig, ModelConfig, ResNetConfig, TextConfig, ViTConfig
 from contrastive.model.towers import TextTransformer, vision_tower
-from strictio.weights.fit import SCALARS, check_fit
-from strictio.weights.skip_init import skip_init
+from strictio.weights.fill import SCALARS, check_fit, skip_init
 
 __all__ = ["CLIP", "ConvConfig", "ModelConfig", "ResNetConfig", "TextConfig", "ViTConfig", "load_portable", "portable_state"]
 

@@ -31,7 +31,8 @@ from torch import Tensor
 
 from contrastive.model.architecture import Size, Stored
 from strictio.errors import UsageError
-from strictio.schema import LIMIT, record, sha256_of_json
+from strictio.limits import LIMIT
+from strictio.schema import record, sha256_of_json
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORDS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE)

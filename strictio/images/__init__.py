@@ -1,4 +1,4 @@
-"""Encoded images of strangers: bytes go in, RGB within limits comes out.
+"""Untrusted encoded images -> RGB, within limits.
 
 ::
 

@@ -18,7 +18,7 @@ import traceback
 from typing import IO, Any
 
 from strictio.images.decode import MAX_MEMORY, UnreadableImage, decode
-from strictio.memory_limit import limit_memory
+from strictio.limits import limit_memory
 
 WAITING = 6
 """So many times the seconds of the processor may pass on a clock: a busy machine is no fault of an image."""

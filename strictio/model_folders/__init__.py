@@ -1,1 +1,1 @@
-"""Model folders of strangers: which files, links, keys, names and sizes may be in them, checked before a library opens one."""
+"""Untrusted model folders: which files, links, keys, names and sizes they may contain, checked before a library opens one."""

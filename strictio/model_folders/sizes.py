@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from strictio.schema import LIMIT, MAX_LAYERS
+from strictio.limits import LIMIT, MAX_LAYERS
 
 MAX_SIDE = 4096
 """Pixels a side of what an image processor makes. The largest generative models take 3,840, dual encoders 500."""

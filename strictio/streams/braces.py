@@ -1,6 +1,6 @@
 """Braces in the names of files, as in bash: ``{000000..000127}.tar``, ``{a,b}.tar``, one within another.
 
-What bash would leave as it stands (``{a}``, a brace without its other) is an error here: no file is called so.
+Braces that bash leaves unchanged (``{a}``, an unmatched brace) are an error.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Expansion:
         self._text = text
 
     def concatenation(self, at: int, *, inside: bool) -> tuple[list[str], int]:
-        """Return what stands for the text from `at` to its end (`inside` braces: to the next comma or closing brace), and where that is."""
+        """Expand the text from `at` to its end (`inside` braces: to the next comma or closing brace); return the names and that place."""
         names = [""]
         while at < len(self._text) and not (inside and self._text[at] in ",}"):
             if self._text[at] == "{":
@@ -47,14 +47,14 @@ class _Expansion:
                 raise _malformed(self._text)
             else:
                 plain = re.compile(r"[^{},]+" if inside else "[^{}]+").match(self._text, at)
-                assert plain is not None  # noqa: S101  # the character is none of these
+                assert plain is not None  # noqa: S101  # a plain character comes first
                 parts, at = [plain[0]], plain.end()
             self._check(len(names) * len(parts))
             names = [name + part for name in names for part in parts]
         return names, at
 
     def _braces(self, start: int) -> tuple[list[str], int]:
-        """Return what stands for a pair of braces whose content begins at `start`, and the place after them."""
+        """Expand a pair of braces whose content begins at `start`; return the names and the position after it."""
         names, at = self.concatenation(start, inside=True)
         several = False
         while self._text[at : at + 1] == ",":
@@ -76,7 +76,7 @@ class _Expansion:
         raise _malformed(self._text)
 
     def _steps(self, first: int, last: int, step: int) -> Sequence[int]:
-        """Return the numbers from one to the other, up or down; bash takes a step of 0 for 1, and never looks at its sign."""
+        """Return the numbers from one to the other, up or down; bash reads a step of 0 as 1, and ignores its sign."""
         stride = abs(step) or 1
         numbers = range(first, last + 1, stride) if first <= last else range(first, last - 1, -stride)
         self._check(len(numbers))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from strictio.errors import DataError
-from strictio.tables.limits import bomb
+from strictio.limits import bomb
 
 _DICTIONARY, _RECORDS = 2, 3
 

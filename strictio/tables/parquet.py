@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strictio.errors import DataError, MachineError
-from strictio.tables.limits import bomb, check_unfolded, most_unfolded
+from strictio.limits import bomb, check_unfolded, most_unfolded
 from strictio.tables.pages import Unfolded, read_chunks, unfolded
 from strictio.tables.text_table import check_distinct, quoted
 

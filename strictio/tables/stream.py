@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from strictio.errors import DataError
-from strictio.tables.limits import check_unfolded
+from strictio.limits import check_unfolded
 
 UTF_8 = "utf-8-sig"
 LONGEST_LINE = 1 << 24

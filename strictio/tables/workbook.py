@@ -13,7 +13,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 from strictio.errors import DataError
-from strictio.tables.limits import bomb, check_unfolded
+from strictio.limits import bomb, check_unfolded
 from strictio.tables.text_table import Row, TextTable, collect, named_columns
 
 _MOST_ROWS, _MOST_EMPTY = 2**20, 20_000_000  # Excel itself has no more rows

@@ -1,1 +1,1 @@
-"""Chat templates of strangers: programs, which run in a process with limits on time, memory, files and length."""
+"""Untrusted chat templates: programs, which run in a process with limits on time, memory, files and length."""

@@ -1,4 +1,4 @@
-"""Renders a chat template, a program by whoever made the model: by `sandbox`, in a process with limits and without files or network."""
+"""Renders a chat template, a program by the author of the model, with `sandbox`: in a process with limits, without files or network."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REFUSALS = {
 
 
 def run_template(template: str, variables: Mapping[str, Any], where: str, most: int) -> Mapping[str, str]:
-    """Return ``words`` (`most` characters), or why there are none as ``failed``; UnsafeError if it passes a bound or ends its process."""
+    """Return ``words`` (`most` characters), or the reason as ``failed``; UnsafeError if it passes a bound or ends its process."""
     request = {"template": template, "variables": variables, "most": most, "cpu_s": CPU_S}
     code, reply = _run(json.dumps(request, default=str).encode())
     try:

@@ -295,7 +295,7 @@ def main() -> None:
     import warnings
 
     import reports.render  # noqa: F401
-    from strictio.memory_limit import limit_memory
+    from strictio.limits import limit_memory
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

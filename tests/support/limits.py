@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from strictio.memory_limit import limit_memory
+from strictio.limits import limit_memory
 from tests.support import forked
 from tests.support.peak import Peak
 

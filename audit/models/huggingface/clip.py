@@ -20,7 +20,7 @@ from audit.models.folder_weights import Weights
 from audit.models.huggingface.outline import DOWNLOAD, require_size
 from audit.models.huggingface.pretrained import call_transformers, require_complete
 from contrastive.model.blocks import split_heads
-from strictio.schema import LIMIT, MAX_LAYERS
+from strictio.limits import LIMIT, MAX_LAYERS
 
 ACTIVATIONS = ("quick_gelu", "gelu")
 LEGACY_EOS = 2

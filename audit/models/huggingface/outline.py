@@ -10,7 +10,7 @@ import torch
 from torch.nn.modules import module as hooks
 
 from audit.errors import DataError, UnsafeError
-from strictio.weights.skip_init import skip_init
+from strictio.weights.fill import skip_init
 
 MORE_NUMBERS, MORE_BUFFERS, MORE_MODULES = 10**6, 5 * 10**7, 20_000
 """What a model may have beyond a multiple of what its files hold: numbers in weights and in buffers, modules."""

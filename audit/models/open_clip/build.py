@@ -10,8 +10,7 @@ import torch
 
 from audit.models.huggingface.outline import build_outline
 from audit.models.open_clip.spec import OpenClipSpec, import_open_clip
-from strictio.weights.fit import SCALARS, check_fit
-from strictio.weights.skip_init import skip_init
+from strictio.weights.fill import SCALARS, check_fit, skip_init
 from strictio.weights.weight_names import from_hugging_face, without_text_prefix
 
 

@@ -35,7 +35,7 @@ FILE_LIMIT = (
 MEMORY_LIMIT = (
     "import runpy, sys\n"
     "import torch, safetensors.torch, contrastive.checkpoint.shards, contrastive.formats.exports.tensors\n"
-    "from strictio.memory_limit import limit_memory\n"
+    "from strictio.limits import limit_memory\n"
     "torch.set_num_threads(1)\n"
     "torch.ones(64, 64) @ torch.ones(64, 64)\n"
     "assert limit_memory(int(sys.argv[1]) * 2**20)\n"

@@ -40,8 +40,7 @@ def test_the_large_models_of_open_clip_have_wider_heads(width, layers, head_widt
 def test_the_mlps_width_is_read_from_the_shapes_of_open_clips_own_models(name, inner):
     """g/14 is 4.3637 times as wide inside, bigG/14 4.9231 times."""
     open_clip = pytest.importorskip("open_clip", reason="needs the extra [open_clip]")
-    from strictio.weights.fit import check_fit
-    from strictio.weights.skip_init import skip_init
+    from strictio.weights.fill import check_fit, skip_init
 
     with torch.device("meta"), skip_init():
         state = open_clip.CLIP(**open_clip.get_model_config(name)).state_dict()

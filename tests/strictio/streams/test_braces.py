@@ -1,4 +1,4 @@
-"""Braces: what bash makes of a text, where it makes anything of it; an error where it leaves a brace as it stands."""
+"""Braces are expanded as by bash; where bash leaves a brace unchanged, they are refused."""
 
 import shutil
 import subprocess

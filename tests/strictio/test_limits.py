@@ -21,7 +21,7 @@ import pytest
 import torch
 from PIL import Image
 
-from strictio import memory_limit
+from strictio.limits import limit_memory
 from tests.support import forked
 from tests.support.limits import limited
 
@@ -165,7 +165,7 @@ def test_a_bomb_without_its_guard_meets_the_limit_and_a_sound_file_does_not(tmp_
 
 TAKES = """
 import sys
-from strictio.memory_limit import limit_memory
+from strictio.limits import limit_memory
 held = bytearray(2**28)  # what a process has before counts for nothing
 print(limit_memory(2**27), flush=True)
 taken = bytearray(2**26)
@@ -185,7 +185,7 @@ def test_a_lower_limit_from_outside_stays(monkeypatch):
     limits = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (5 * 2**20, 7 * 2**20))
     monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
-    assert memory_limit.limit_memory(2**40)
+    assert limit_memory(2**40)
     assert limits == [(7 * 2**20, 7 * 2**20)]
 
 
@@ -195,4 +195,4 @@ def test_where_the_system_tells_nothing_there_is_no_limit_and_it_is_said(monkeyp
 
     monkeypatch.setattr(Path, "read_text", absent)
     monkeypatch.setattr(resource, "setrlimit", absent)
-    assert memory_limit.limit_memory(2**30) is False
+    assert limit_memory(2**30) is False

@@ -8,7 +8,7 @@ import torch
 
 from contrastive.model.clip import CLIP, load_portable, portable_state
 from contrastive.model.presets import preset
-from strictio.weights.skip_init import skip_init
+from strictio.weights.fill import skip_init
 
 
 def test_nothing_is_drawn_and_drawing_until_it_fits_ends():

@@ -1,0 +1,62 @@
+"""Limits on untrusted files: memory while one is read, bytes that it expands to, sizes that it states.
+
+Memory is counted from what a process holds once its libraries are loaded. What libraries hold differs by gigabytes between builds (torch
+with and without CUDA), and allocators reserve addresses that they never use: a fixed bound, or one on addresses, stops a library and not a
+bomb. Counted is private memory that can be written to.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from strictio.errors import UnsafeError
+
+LIMIT = 1_000_000
+"""No size in a configuration is larger: a configuration from a file must not be able to exhaust the machine."""
+MAX_LAYERS = 1000
+"""Layers per tower. More would take minutes to build."""
+ALWAYS, RATIO = 256 * 2**20, 100
+"""Bytes that any file may unfold to; times its size that a larger one may: what shrinks further was made to fill the memory."""
+
+
+def limit_memory(headroom: int) -> bool:
+    """Let this process take `headroom` bytes of private memory more than it holds now; what goes beyond ends in `MemoryError`.
+
+    Returns
+    -------
+    bool
+        Whether the system holds it to that: Linux does, from 4.7 on (``RLIMIT_DATA`` of getrlimit(2)); others say nothing of what is held.
+
+    """
+    try:
+        import resource
+
+        status = Path("/proc/self/status").read_text("ascii")
+    except (ImportError, OSError):
+        return False
+    (kilobytes,) = re.findall(r"^VmData:\s+(\d+) kB$", status, re.MULTILINE)
+    most, hard = 1024 * int(kilobytes) + headroom, resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)  # the parent process set a lower limit
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    return True
+
+
+def most_unfolded(stored: int) -> int:
+    """Return how many bytes a file of `stored` bytes may unfold to."""
+    return max(ALWAYS, RATIO * stored)
+
+
+def check_unfolded(name: str, stored: int, unfolded: int) -> None:
+    """Raise `UnsafeError` if a file of `stored` bytes unfolds to too many."""
+    if unfolded > most_unfolded(stored):
+        raise bomb(name, f"its {stored:,} bytes unfold to {unfolded:,} or more")
+
+
+def bomb(name: str, reason: str) -> UnsafeError:
+    """Return the error about a file that would fill the memory."""
+    why = f"{reason}; allowed are {ALWAYS // 2**20} MiB, and {RATIO} times the size of the file"
+    return UnsafeError(
+        f"{name} would fill the memory", why=why, fix="if the file is your own, write it as a CSV file that is not compressed"
+    )
