@@ -7,7 +7,7 @@ import pytest
 
 from audit.embed import main, parser
 from audit.options.embedding import JUDGING, EmbedRequest
-from audit.options.schema import words_of
+from audit.options.schema import facts_of
 from tests.support.command import command
 
 KINDS = """from dataclasses import replace
@@ -112,7 +112,7 @@ def test_nothing_is_judged_and_no_directory_written(place):
 
 def test_flags_are_the_options_that_judge_nothing():
     flags = {action.dest for action in parser()._actions} - {"help", "help_all", "version", "debug", "quiet"}
-    assert flags == {name for name, field in EmbedRequest.model_fields.items() if words_of(field)["task"]} - set(JUDGING)
+    assert flags == {name for name, field in EmbedRequest.model_fields.items() if facts_of(field)["task"]} - set(JUDGING)
     assert set(JUDGING) <= set(EmbedRequest.model_fields)
 
 

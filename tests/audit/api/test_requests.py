@@ -19,7 +19,7 @@ from audit.errors import AuditError, UsageError
 from audit.gates.policy import FAIL_CLOSED
 from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
-from audit.options.schema import words_of
+from audit.options.schema import facts_of
 from audit.records.comparison import to_json as comparison_json
 from audit.results import to_json
 from audit.run import main, parser
@@ -203,7 +203,7 @@ def outcome(function, expected):
 @pytest.mark.parametrize("parse", [(parser, AuditRequest), (compare_parser, CompareRequest)], ids=["run", "compare"])
 def test_every_flag_is_a_field(parse):
     make, request = parse
-    of_flags = {name for name, field in request.fields().items() if words_of(field)["task"]}
+    of_flags = {name for name, field in request.fields().items() if facts_of(field)["task"]}
     assert set(flags(make())) == of_flags
     assert set(AUDITS if request is AuditRequest else COMPARISONS) == of_flags
 

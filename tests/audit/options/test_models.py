@@ -11,7 +11,7 @@ from audit.options.audits import AuditRequest
 from audit.options.command_line import given_options
 from audit.options.comparisons import CompareRequest
 from audit.options.embedding import JUDGING, EmbedRequest
-from audit.options.schema import Options, choices_of, option, words_of
+from audit.options.schema import Options, choices_of, facts_of, option
 from audit.run import parser
 from docs.tools.command_line import fields
 
@@ -24,7 +24,7 @@ def test_every_field_has_help_and_a_row_in_the_docs(options):
     for name, field in options.model_fields.items():
         assert field.description, name
         assert f"| `{name}` | `" in table
-        assert issubclass(options, EmbedRequest) or words_of(field)["task"] or field.description.endswith(".")
+        assert issubclass(options, EmbedRequest) or facts_of(field)["task"] or field.description.endswith(".")
 
 
 def test_a_new_field_is_a_flag_with_its_check_and_its_help():
