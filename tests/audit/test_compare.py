@@ -70,7 +70,7 @@ def test_the_settings_are_those_of_the_first_audit_unless_typed(inside, tmp_path
         (["skewed", "absent.pt", "--probe", "emoji"], 3, "absent.pt"),
         (["skewed", "plain", "--data", "x"], 2, "--data cannot be used here"),
         (["skewed", "plain", "--series"], 2, "does not say how many steps"),
-        (["skewed", "plain", "--alpha", "0.9"], 2, "invalid alpha 0.9"),
+        (["skewed", "plain", "--alpha", "0.9"], 2, "invalid alpha '0.9'"),
         (["skewed", "plain", "--serie"], 2, "did you mean --series"),
         ([], 2, "SIDE"),
     ],
