@@ -217,7 +217,7 @@ def is_state(table: Mapping[Any, Any]) -> bool:
 
 
 def require_both_towers(checkpoint: Checkpoint) -> None:
-    """Raise `DataError` if the image tower was taught through a head: its image and text features were never compared."""
+    """Raise `DataError` if the image tower was trained through a head: its features were never compared with text features."""
     if checkpoint.head is not None:
         why = f"it was trained with loss.kind = {str(checkpoint.head.get('kind'))[:80]!r}: the image tower and a head of its own"
         fix = "train it on with model.init=THIS loss.kind=softmax, or take a checkpoint of a contrastive run"
@@ -231,7 +231,7 @@ def kind_of(checkpoint: Checkpoint | None) -> str | None:
 
 
 def load_head(objective: nn.Module, checkpoint: Checkpoint) -> None:
-    """Give an objective the head of a checkpoint. Raises `DataError` if it is missing or does not fit."""
+    """Load the head of a checkpoint into an objective. Raises `DataError` if it is missing or does not fit."""
     state = (checkpoint.head or {}).get("state_dict")
     if not isinstance(state, Mapping) or not is_state(state):
         raise DataError("the checkpoint has no head of its objective to go on with", fix="start again with --fresh")

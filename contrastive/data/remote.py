@@ -43,7 +43,7 @@ def shard_names(text: str) -> list[str]:
 class RemoteShards(TarShards):
     """Captioned images in uncompressed tar shards at URLs, with the index, order and identity of `TarShards`.
 
-    `most`: bytes of fetched shards that are kept at a time. Raises as `TarShards` and `fetch`.
+    `most`: bytes of fetched shards to keep at a time. Raises like `TarShards` and `fetch`.
     """
 
     def __init__(self, title: str, urls: Sequence[str], most: int):

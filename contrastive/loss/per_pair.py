@@ -30,7 +30,7 @@ class PerPair(nn.Module, ABC):
 
     @abstractmethod
     def cost(self, tokens: int) -> Cost:
-        """Operations of one pair, whose text has so many tokens."""
+        """Operations of one pair with a text of `tokens` tokens."""
 
 
 def words_mask(ids_nl: Tensor, eot: int) -> Tensor:

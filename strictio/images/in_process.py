@@ -31,7 +31,7 @@ def open_rgb(path: Path) -> Image.Image:
 
 
 def read_under(root: Path, name: str) -> bytes:
-    """Return the content of the file that data call `name`: a regular file that stands under `root`, and nothing else.
+    """Return the content of the file that data call `name`: it must be a regular file under `root`.
 
     Raises `UnreadableImage` if the name is a URL or leads out of the folder (an absolute path or a link may), or to no readable regular
     file of at most 64 MiB.
@@ -39,7 +39,7 @@ def read_under(root: Path, name: str) -> bytes:
     if _ELSEWHERE.match(name) or "\0" in name or ".." in re.split(r"[/\\]", name):
         raise UnreadableImage(OUTSIDE)
     real = os.path.realpath(root)
-    path = os.path.realpath(os.path.join(real, name))  # noqa: PTH118  # joined a million times
+    path = os.path.realpath(os.path.join(real, name))  # noqa: PTH118  # called a million times
     if not path.startswith(real.rstrip(os.sep) + os.sep):
         raise UnreadableImage(OUTSIDE)
     return _content_of(path)
@@ -76,7 +76,7 @@ def decode_rgb(content: bytes) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return RGB: what is transparent becomes white, 16-bit grey becomes 8-bit grey. An image that is RGB is returned itself."""
+    """Return RGB: transparent pixels become white, 16-bit grey becomes 8-bit grey. An RGB image is returned unchanged."""
     if image.mode.startswith("I;16") or image.mode == "I":
         return image.convert("I").point(lambda value: value / 257).convert("L").convert("RGB")
     if image.has_transparency_data:

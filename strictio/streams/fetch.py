@@ -17,16 +17,16 @@ from strictio.folders import Folder
 from strictio.streams.urls import blocks, file_system, http_part
 
 ATTEMPTS, FIRST_WAIT_S = 6, 0.1
-"""Attempts without a byte gained before a fetch is given up; the wait before the second, which doubles."""
+"""Attempts without progress before a fetch is abandoned; the wait before the second attempt, which then doubles."""
 TIMEOUT_S = 60.0
 MOST_FILE = 1 << 36
-"""Bytes, whatever a server says."""
+"""Limit in bytes, regardless of what a server claims."""
 _CHUNK = 1 << 20
 _UNREACHED = "look at the address, and whether its server runs and can be reached from here (network, proxy); then the same command again"
 
 
 def fetch(url: str, target: Path, most: int = MOST_FILE) -> int:
-    """Write what lies at a URL into a file, going on where a connection broke; return its bytes.
+    """Download a URL into a file, resuming after broken connections; return its size in bytes.
 
     Raises `DataError` if there is nothing or more than `most` bytes, `MachineError` if several attempts in a row bring no byte, or
     fewer than `urls.LEAST_BYTES` within `TIMEOUT_S`.
@@ -61,7 +61,7 @@ def fetch(url: str, target: Path, most: int = MOST_FILE) -> int:
 
 @contextmanager
 def opened_from(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
-    """Open what lies at a URL from a byte on; yield it and the size of the whole (None: not said). `FileNotFoundError` without anything."""
+    """Open a URL from an offset; yield the stream and the total size (None if unknown). `FileNotFoundError` without anything."""
     with (_by_http if url.lower().startswith(("http://", "https://")) else _by_fsspec)(url, start) as opened:
         yield opened
 
@@ -73,7 +73,7 @@ def _by_http(url: str, start: int) -> Iterator[tuple[IO[bytes], int | None]]:
             partial = response.status == HTTPStatus.PARTIAL_CONTENT
             if partial and not response.headers.get("Content-Range", f"bytes {start}-").startswith(f"bytes {start}-"):
                 raise OSError("the server sends another part than the one asked for")
-            skip = 0 if partial else start  # a server may not know of ranges
+            skip = 0 if partial else start  # a server may not support ranges
             size = None if response.length is None else response.length + start - skip
             for at in range(0, skip, _CHUNK):
                 response.read(min(_CHUNK, skip - at))

@@ -35,7 +35,7 @@ class _Skip(TorchFunctionMode):
 
 
 def check_fit(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-    """Raise `DataError` at other names, shapes or kinds of number (floating point or not) than wanted; the first five of each are named."""
+    """Raise `DataError` if names, shapes or kinds of number (floating point or not) differ from `wanted`; lists the first five of each."""
     missing, unexpected = [name for name in wanted if name not in state], [name for name in state if name not in wanted]
     if missing or unexpected:
         raise DataError("the weights do not fit the architecture", why=f"{_five('missing', missing)}; {_five('unexpected', unexpected)}")

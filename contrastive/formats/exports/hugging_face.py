@@ -107,7 +107,7 @@ def make_tokenizer(tokenizer: Tokenizer) -> Any:
 
 
 def reader(folder: Path) -> Features:
-    """Features of transformers' own model, read from the folder as anybody would."""
+    """Features of transformers' own model, loaded from the folder as a user would."""
     from transformers import CLIPModel
     from transformers.utils import logging
 

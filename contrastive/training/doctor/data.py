@@ -27,12 +27,12 @@ CUT = 0.1
 
 
 class Result(NamedTuple):
-    """Numbers in words, and where something is wrong what it means and what to do."""
+    """A finding in words and, if there is a problem, its meaning and a fix."""
 
     words: str
     wrong: bool = False
     doubtful: bool = False
-    """Worth a look; it may be meant so."""
+    """Worth a look, but possibly intended."""
 
     @property
     def mark(self) -> str:
