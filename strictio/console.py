@@ -10,7 +10,7 @@ import unicodedata
 from typing import TextIO
 
 MOST_CHARACTERS, MOST_LINES = 500, 100
-"""Of a message: a line of it, and lines."""
+"""Limits of a message: characters per line, and lines."""
 IN_ASCII = str.maketrans({
     "▲": "!", "◆": "*", "≈": "=", "○": "-", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "…": "...", "→": "->", "±": "+/-",
     "‘": "'", "’": "'", "“": '"', "”": '"', "≤": "<=", "≥": ">=", "²": "^2", "\u2060": "",
@@ -86,7 +86,7 @@ def readable(message: str) -> str:
 
 
 def put(message: str, stream: TextIO | None) -> OSError | None:
-    """Print a message. If nobody reads it any more, or there is no room for it, the program goes on without; that error is returned."""
+    """Print a message. If the reader has gone, or the disk is full, the program continues; the error is returned."""
     if stream is None:
         return None
     encoding = stream.encoding or "utf-8"

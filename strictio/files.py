@@ -64,9 +64,9 @@ class Lock:
         self.release()
 
     def release(self) -> None:
-        """Remove the file, then let others take the lock: nobody can hold it under a name that is gone."""
+        """Remove the file, then release the lock, because a lock under a removed name is useless."""
         if self._descriptor >= 0:
-            with suppress(OSError):  # an empty file that nobody holds does no harm
+            with suppress(OSError):  # an empty file without a lock is harmless
                 self._folder.remove(self._name)
             os.close(self._descriptor)
             self._descriptor = -1

@@ -2,7 +2,7 @@
 
 Everything that the packages write goes through this module (`tests/test_writers.py` looks for the rest). A path that the user names may
 lead through links of the user's own. What is below it is reached from the folder's descriptor, one name after another, and a link on the
-way is refused: a folder that somebody sent could otherwise choose which file is overwritten, also by taking a name's place meanwhile.
+way is refused: a folder from an untrusted source could otherwise choose which file is overwritten, also by taking a name's place meanwhile.
 """
 
 from __future__ import annotations

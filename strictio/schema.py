@@ -67,7 +67,7 @@ def from_dict(cls: type[T], data: object, where: str) -> T:
 
 
 def sha256_of_json(data: Any) -> str:
-    """Return the sha256 (hex) of canonical JSON: sorted keys, no blanks, ASCII."""
+    """Return the sha256 (hex) of canonical JSON: sorted keys, no spaces, ASCII."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -15,7 +15,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Stopped(KeyboardInterrupt):
-    """Somebody asked the command to stop; whatever is open is closed on the way out."""
+    """The command was asked to stop by a signal; open resources are closed on the way out."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)

@@ -31,9 +31,9 @@ _ATTEMPTS = 2
 _BOOTSTRAP = "import sys; sys.path += sys.argv[3:]; from strictio.images.worker import serve; serve(int(sys.argv[1]), float(sys.argv[2]))"
 _PATHS = [str(Path(__file__).parents[2]), *(str(Path(module.__path__[0]).parent) for module in (PIL, np))]
 _INHERITED = ("AUDIT_FAULT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""All that a decoder learns of the environment: a stranger's image has no business with tokens."""
+"""The only environment variables of a decoder: untrusted images must not have access to tokens."""
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "134217728"}
-"""Memory that is kept from one image to the next: asking the system for it anew takes as long as decoding."""
+"""Memory kept from one image to the next, because allocating it again takes as long as decoding."""
 _KEPT = 64 * 1024**2
 """Bytes of pixels for which memory is kept."""
 
@@ -163,7 +163,7 @@ class _Decoder:
         return answer
 
     def kill(self) -> None:
-        """End the process; whoever waits for its answer finds it dead."""
+        """End the process; callers waiting for its answer find it dead."""
         self._process.kill()
 
     def end(self) -> int:

@@ -1,4 +1,4 @@
-"""Whether a JPEG's data reach as far as its header promises: libjpeg fills what is missing with grey, and tells nobody.
+"""Whether a JPEG's data are complete according to its header: libjpeg silently fills missing parts with grey.
 
 A file that was cut and closed by an end marker decodes without an error. What gives it away is what the decoder does with bytes put between
 the last scan and the marker after it: a whole picture needs none of them, a cut one reads them as picture.

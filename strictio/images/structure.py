@@ -10,7 +10,7 @@ import re
 MOST_PARTS = 100_000
 """Chunks of a PNG, blocks of a GIF; an encoder that writes 4 kB at a time needs a sixth of it for 64 MiB."""
 MOST_MARKERS, MOST_JUNK = 5_000, 100_000
-"""Of a JPEG: markers, and bytes between those before its first scan."""
+"""Limits of a JPEG: markers, and bytes between those before its first scan."""
 MOST_SCANNED = 10**9
 """Pixels times scans of a JPEG: 50 megapixels in 20 scans; an encoder makes ten."""
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")

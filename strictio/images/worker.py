@@ -21,13 +21,13 @@ from strictio.images.decode import MAX_MEMORY, UnreadableImage, decode
 from strictio.limits import limit_memory
 
 WAITING = 6
-"""So many times the seconds of the processor may pass on a clock: a busy machine is no fault of an image."""
+"""Factor from the limit on CPU seconds to that on wall-clock time, because an image is not to blame for a busy machine."""
 
 
 def serve(shared: int, max_seconds: float) -> None:
     """Answer requests until the pipe is closed. A decoder that takes longer is ended by the system, in whatever code it is."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # a library that prints must not spoil an answer
+    os.dup2(2, 1)  # output printed by a library must not corrupt an answer
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold a face
     about = {} if limit_memory(MAX_MEMORY) else {"unlimited": True}
     with os.fdopen(shared, "r+b", buffering=0) as file:

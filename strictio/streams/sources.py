@@ -1,4 +1,4 @@
-"""Bytes behind a path or a URL, read at any place: of a remote file a few blocks are held, whatever its size.
+"""Random access to the bytes of a path or URL; only a few blocks of a remote file are held, regardless of its size.
 
 Only what a person has named is asked for: a name inside a data file is never a URL (`strictio.images.files.name_fault`).
 """

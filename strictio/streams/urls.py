@@ -1,4 +1,4 @@
-"""URLs that this program opens, whoever has named them: an allowlist of protocols, by HTTP or by fsspec.
+"""URLs that this program opens, from any source: an allowlist of protocols, via HTTP or fsspec.
 
 fsspec knows fifty protocols. Several wrap another one (``simplecache::``, ``zip://``, ``reference://``), read what a file in them
 describes, or log in somewhere; none of these is opened.

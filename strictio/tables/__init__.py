@@ -2,7 +2,7 @@
 
 ::
 
-    read_table -> stream -> delimited | json_lines | workbook -> TextTable       every cell is the text that stands there
+    read_table -> stream -> delimited | json_lines | workbook -> TextTable       every cell is its text in the file
     parquet    -> pages                                                          sizes are judged before anything is unfolded
 
 Nothing is guessed, dropped or renamed. A file that cannot be read is a `DataError` that names the line; one that unfolds to far more than

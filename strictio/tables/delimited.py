@@ -60,7 +60,7 @@ def _first_rows(path: Path, encoding: str | None, separator: str) -> list[list[s
     rows: list[list[str]] = []
     with text_lines(path, encoding or UTF_8, errors="replace") as file:
         reader = csv.reader(iter(lambda: file.readline(LONGEST_LINE), ""), delimiter=separator, strict=True)
-        with suppress(csv.Error):  # whoever reads the table will say so
+        with suppress(csv.Error):  # reported when the table is read
             rows.extend(itertools.islice((row for row in reader if row), 2))
     return rows
 

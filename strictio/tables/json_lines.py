@@ -1,4 +1,4 @@
-"""JSON Lines: an object a line, the same keys in each."""
+"""JSON Lines: one object per line, all with the same keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_LINE = 2**20
 
 
 def read_json_lines(path: Path, encoding: str | None, wanted: Sequence[str] | None, lists: Sequence[str]) -> TextTable:
-    """Return the keys of the first line as columns, or those that are `wanted`; a number is the text that stands there, null an empty cell.
+    """Return the keys of the first line as columns, or those that are `wanted`; a number is its text in the file, null an empty cell.
 
     Every line must have these keys and, unless only some are wanted, no others. Only the columns `lists` may hold a list of texts; each of
     their cells becomes a list.

@@ -70,7 +70,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None, group: int | 
 
 
 def parquet_batches(path: Path, columns: Sequence[str], texts: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """Give columns of a Parquet file, at most so many rows at a time; those of `texts` as dictionaries. Whoever asks judges their size."""
+    """Yield columns of a Parquet file, in batches of rows; those in `texts` as dictionaries. The caller checks their size."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -82,7 +82,7 @@ def parquet_batches(path: Path, columns: Sequence[str], texts: Sequence[str], ro
 
 
 def check_size(path: Path) -> None:
-    """Raise `UnsafeError` if a Parquet file unfolds to too much, `DataError` if it cannot be read: for whoever else reads it."""
+    """Raise `UnsafeError` if a Parquet file decompresses to too much, `DataError` if it cannot be read; for other readers of the file."""
     import pyarrow.parquet as pq
 
     with _said_of(path.name, f"cannot read {path.name} as Parquet"), pq.ParquetFile(path) as file:
@@ -107,7 +107,7 @@ def _in_batches(path: Path, file: Any, groups: Sequence[int], name: str, rows: i
         batches.append(pa.record_batch([cells], names=[batch.schema.names[0]]))
     if not batches:
         return file.schema_arrow.empty_table().select([name])
-    # Thousands of small pieces would slow down whoever reads the column.
+    # Thousands of small pieces would slow down reading the column.
     return pa.Table.from_batches(batches).combine_chunks()
 
 

@@ -1,4 +1,4 @@
-"""A table of text: columns of cells, and where each row stands in its file."""
+"""A table of text: columns of cells, and the position of each row in its file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TextTable:
 
     columns: pa.Table
     numbers: Sequence[int]
-    """Where each row stands in its file."""
+    """Position of each row in its file."""
     place: str
     """The file's name."""
     unit: str = "line"

@@ -68,7 +68,7 @@ def _only_sheet(path: Path) -> Iterator[Any]:
         NotImplementedError,
         EOFError,
     ) as error:
-        # openpyxl raises whatever the XML of a stranger runs into.
+        # openpyxl raises arbitrary exceptions for malformed XML.
         why = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise DataError(f"{path.name} is not an Excel workbook, or damaged", why=why, fix="save it as 'CSV UTF-8'") from error
 

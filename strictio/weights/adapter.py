@@ -1,6 +1,6 @@
 """Adapters (LoRA and its kin): small weights that change a model, beside it in a folder or among its own. They are not applied here.
 
-A model without its adapter is another model, so it is not read in silence: whoever wants that says ``adapter=ignore``.
+A model without its adapter is another model, so this never happens silently: the user must specify ``adapter=ignore``.
 """
 
 from __future__ import annotations

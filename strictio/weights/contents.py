@@ -1,4 +1,4 @@
-"""A file of weights, whoever wrote it: read by the reader for its suffix (`formats.readers`), without running anything of it."""
+"""Reads an untrusted weight file with the reader for its suffix (`readers`), without running code from it."""
 
 from __future__ import annotations
 

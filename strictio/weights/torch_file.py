@@ -47,7 +47,7 @@ PASS_ON = (
 """Called with one value (and more that does not matter): the value itself."""
 TENSOR_NAMES = frozenset({*STORAGES, REBUILD, *PASS_ON, "collections.OrderedDict"})
 
-MASK = "attn_mask"  # last part of a name: OpenAI's archives hold their causal masks, which are infinite on purpose. Nobody reads them.
+MASK = "attn_mask"  # last part of a name: OpenAI's archives hold their causal masks, which are deliberately infinite and never used.
 
 
 @dataclass(frozen=True)

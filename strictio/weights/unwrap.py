@@ -40,7 +40,7 @@ class Weights:
 
     @property
     def from_openai(self) -> bool:
-        """Whether the file is one of OpenAI's own archives: nobody else's has all three size buffers."""
+        """Whether the file is one of OpenAI's own archives: only these have all three size buffers."""
         return set(self.scalars) == set(SCALARS)
 
 
