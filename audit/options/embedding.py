@@ -24,12 +24,14 @@ JUDGING = (
 def _part(value: Any) -> Any:
     from audit.embedding.engines.parts import Part
 
-    if not isinstance(value, Part | str):
+    if not isinstance(value, Part | str | None):
         raise ValueError("a string")
-    return value if isinstance(value, Part) else Part.parse(value)
+    return Part.parse(value) if isinstance(value, str) else value
 
 
-def _actors(value: Any) -> tuple[int, int]:
+def _actors(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
     parts = value.split(",") if isinstance(value, str) else value if isinstance(value, tuple | list) else [value]
     try:
         numbers = [int(part) for part in parts]

@@ -244,7 +244,10 @@ Side = Annotated[
     Any, _text_or(lambda value: is_model(value) or hasattr(value, "results"), "the directory of a finished audit, an Audit, or a model")
 ]
 ProbeName = Annotated[Any, _text_or(lambda value: isinstance(value, Probe), "the name of a probe, a file with one, or a Probe")]
-Data = Annotated[Any, _text_or(lambda value: isinstance(value, Dataset) or is_frame(value), "a path, hf:ID, a data frame or a Dataset")]
+Data = Annotated[
+    Any, _text_or(lambda value: value is None or isinstance(value, Dataset) or is_frame(value), "a path, hf:ID, a data frame or a Dataset")
+]
+"""None: what the probe names."""
 Prediction = Annotated[Any, PlainValidator(_prediction)]
 ModelArgs = Annotated[Any, PlainValidator(_model_args)]
 Bins = Annotated[tuple[str, ...], PlainValidator(_bins)]

@@ -1,9 +1,12 @@
 """The fields of an options model make the flags, the help, the checks and the tables of the docs."""
 
 import re
+from functools import reduce
+from typing import Annotated
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from audit.errors import UsageError
 from audit.models.endpoint.settings import AUTO, MODES
@@ -96,3 +99,12 @@ def test_options_are_frozen_and_their_words_ask_for_the_same():
     words = request.words("vlm-audit run")[1:]
     assert AuditRequest(**given_options(parser().parse_args(list(words)), AuditRequest)) == request
     assert isinstance(request, Options)
+
+
+@pytest.mark.parametrize("options", [AuditRequest, CompareRequest, EmbedRequest])
+def test_none_is_an_option_that_was_not_given(options):
+    """As where a function hands on what it got: ``audit(..., data=None)``."""
+    for name, field in options.model_fields.items():
+        if field.default is None:
+            kind = reduce(lambda kind, validator: Annotated[kind, validator], field.metadata, field.annotation)
+            assert TypeAdapter(kind, config={"arbitrary_types_allowed": True}).validate_python(None) is None, name
