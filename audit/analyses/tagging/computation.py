@@ -1,4 +1,4 @@
-"""Tagging of an audit: a label set and the embeddings that are there in, which group is given which labels out."""
+"""Tagging: a label set and embeddings in, how often each group gets each label out."""
 
 from __future__ import annotations
 
