@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+from audit.api.junit import junit_of_errors, junit_of_usage
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, short_name, words_of
 from audit.options.command_line import given_options, options_parser
 from audit.options.comparisons import CompareRequest
-from audit.output.junit import junit_of_errors, junit_of_usage
 from strictio.console import prepare_streams
 
 PROGRAM = "vlm-audit compare"

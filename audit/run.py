@@ -10,11 +10,11 @@ import datetime as dt
 import sys
 from collections.abc import Sequence
 
+from audit.api.junit import junit_of_errors, junit_of_usage
 from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, short_name, words_of
 from audit.options.audits import AuditRequest
 from audit.options.command_line import given_options, options_parser
-from audit.output.junit import junit_of_errors, junit_of_usage
 from strictio.console import prepare_streams
 
 PROGRAM = "vlm-audit run"

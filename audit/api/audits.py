@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from audit.api import lookup
+from audit.api.audit_output import Clock, write
 from audit.api.metric_frame import row_frame
 from audit.api.plots import Plots
 from audit.comparison import sides as comparison_sides
@@ -21,7 +22,6 @@ from audit.gates.policy import FAIL_CLOSED, GatePolicy
 from audit.options.comparisons import CompareRequest
 from audit.options.kinds import path_of
 from audit.options.schema import show_value
-from audit.output.audit import Clock, write
 from audit.output.manifest import checked_folder
 from audit.output.predictions import predictions_table
 from audit.output.run_directory import RunDirectory

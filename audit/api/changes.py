@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.api.audit_output import Clock
+from audit.api.comparison_output import assemble_comparisons, write
 from audit.api.plots import ChangePlots
 from audit.comparison.engine import compare
 from audit.comparison.sides import FinishedAudit
@@ -14,8 +16,6 @@ from audit.errors import UsageError
 from audit.gates.policy import FAIL_CLOSED, GatePolicy
 from audit.options.comparisons import CompareRequest
 from audit.options.kinds import path_of
-from audit.output.audit import Clock
-from audit.output.comparison import assemble_comparisons, write
 from audit.output.directory import COMPARISON
 from audit.output.run_directory import RunDirectory
 from audit.records.comparison import Comparisons

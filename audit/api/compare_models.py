@@ -9,9 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from audit.api.audit_output import Clock
 from audit.api.audits import Audit
 from audit.api.changes import Changes, compare_sides
+from audit.api.comparison_output import write
 from audit.api.inputs import dataset_of, probes_of
+from audit.api.junit import junit_of_errors
 from audit.api.lookup import found_questions, planned_questions
 from audit.api.models import check_models
 from audit.api.pipeline import run_audit
@@ -24,10 +27,7 @@ from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
 from audit.options.endpoint import is_served
 from audit.options.schema import flag
-from audit.output.audit import Clock
-from audit.output.comparison import write
 from audit.output.directory import AUDIT, COMPARISON, STATUS, scrub, write_text
-from audit.output.junit import junit_of_errors
 from audit.output.run_directory import RunDirectory
 from reports.exports.junit import junit_xml
 from reports.exports.terminal.audits import audit_lines

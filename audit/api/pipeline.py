@@ -9,8 +9,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from audit.api.audit_output import Clock, assemble_results, write
 from audit.api.audits import Audit
 from audit.api.inputs import beside, dataset_of, gates_of, predictions_of, probes_of
+from audit.api.junit import junit_of_errors
 from audit.api.lookup import found_questions
 from audit.api.models import check_fit, check_models, loaded, models_in_turn, quiet_log
 from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
@@ -26,9 +28,7 @@ from audit.errors import UsageError
 from audit.gates.gate_set import GateSet
 from audit.naming import told_apart
 from audit.options.audits import AuditRequest
-from audit.output.audit import Clock, assemble_results, write
 from audit.output.directory import check_regular, write_text
-from audit.output.junit import junit_of_errors
 from audit.output.run_directory import RunDirectory
 from audit.predictions.default_claims import DefaultClaims, parse_outcome
 from audit.predictions.pairs import parse_pairs

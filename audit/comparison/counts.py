@@ -12,9 +12,8 @@ from audit.comparison.sides import Y_PRED, Y_TRUE
 from audit.naming import levels_of
 from audit.records.comparison import Change, ComparedClaim
 from audit.results import AuditResult, Finding, MeasurementRecord
-from audit.statistics.counts.count_table import count_table
-from audit.statistics.counts.rows import row_codes, row_events
-from audit.statistics.metrics import METRICS, Outcome
+from audit.statistics.counts.count_table import count_table, row_codes
+from audit.statistics.metrics import METRICS, Outcome, row_events
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import changes_by_group, gap_change, pair_changes
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds

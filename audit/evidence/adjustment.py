@@ -13,9 +13,8 @@ from audit.evidence.base import DRAWS, EvidenceInputs, claim_of, compared_counts
 from audit.records.base import Estimate, record
 from audit.records.finding import ClaimResult, pair_of
 from audit.statistics.counts.cells import CellTable
-from audit.statistics.counts.rows import row_events
 from audit.statistics.intervals import newcombe
-from audit.statistics.metrics import Metric, Outcome, resolve
+from audit.statistics.metrics import Metric, Outcome, resolve, row_events
 from audit.statistics.most_significant import max_standardized_difference, stratified_errors
 from audit.statistics.null import generator
 from audit.statistics.resampling import exceedance_p

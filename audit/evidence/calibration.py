@@ -8,9 +8,8 @@ import numpy as np
 
 from audit.evidence.base import DRAWS, EvidenceInputs, Judged, Scored, slices
 from audit.records.base import Estimate, record
-from audit.statistics.counts.rows import row_events
 from audit.statistics.intervals import wilson
-from audit.statistics.metrics import METRICS
+from audit.statistics.metrics import METRICS, row_events
 from audit.statistics.null import generator
 from audit.statistics.resampling import resample_counts
 from audit.types import UNKNOWN, Group, Settings

@@ -10,9 +10,8 @@ import numpy as np
 from audit.evidence.base import DRAWS, EvidenceInputs, claim_of
 from audit.records.base import record
 from audit.records.finding import ClaimResult
-from audit.statistics.counts.rows import row_events
 from audit.statistics.max_t import max_t, patterns
-from audit.statistics.metrics import resolve
+from audit.statistics.metrics import resolve, row_events
 from audit.statistics.null import generator
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from audit.naming import finding_id
 from audit.records.base import record
-from audit.statistics.counts.rows import RowEvents, row_codes, row_events
+from audit.statistics.counts.count_table import row_codes
 from audit.statistics.intervals import difference_limits
 from audit.statistics.max_t import LabelShuffles, Wordings, median_gap_p
-from audit.statistics.metrics import Tally, extremes, resolve
+from audit.statistics.metrics import RowEvents, Tally, extremes, resolve, row_events
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import gap_p, generator
 from audit.types import UNKNOWN, CodedAnswers, Group, Predictions, Settings, SpecificationPlan

@@ -10,9 +10,8 @@ import numpy as np
 from audit.evidence.base import EvidenceInputs, Judged, Scored
 from audit.naming import finding_id
 from audit.records.base import Estimate, record
-from audit.statistics.counts.rows import row_events
 from audit.statistics.intervals import wilson
-from audit.statistics.metrics import resolve
+from audit.statistics.metrics import resolve, row_events
 from audit.types import UNKNOWN, Group, Settings
 
 if TYPE_CHECKING:

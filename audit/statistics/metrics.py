@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,10 @@ import pandas as pd
 from audit.errors import UsageError, nearest
 from audit.records.finding import CellStatus
 from audit.statistics.counts.count_table import IMAGES, GroupedCounts
-from audit.statistics.counts.rows import events_of
-from audit.types import UNKNOWN, Better, Claim, CodedAnswers, Group, Measurement, Predictions
+from audit.types import NO_ANSWER, UNKNOWN, Better, Claim, CodedAnswers, Group, Measurement, Predictions
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
 Outcome = frozenset[str]
 _FAIRLEARN = "https://fairlearn.org/v0.15/api_reference/generated/fairlearn.metrics"
@@ -65,6 +64,60 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         )
     }
 )  # fmt: skip
+
+
+class AnswerRows(Protocol):
+    """What was answered, and what is true: all that a rate needs to know of `Predictions`."""
+
+    @property
+    def y_pred(self) -> np.ndarray: ...
+
+    @property
+    def y_true(self) -> np.ndarray | None: ...
+
+
+@dataclass(frozen=True)
+class RowEvents:
+    """Whether each image counts for a rate, and whether it is an event of it; an event counts."""
+
+    counted: Bool[np.ndarray, "n"]
+    event: Bool[np.ndarray, "n"]
+
+
+def row_events(predictions: AnswerRows, metric: Metric, outcome: Outcome | None) -> RowEvents:
+    """Return the images that a metric counts; their sums by group are its `tally`."""
+    if isinstance(predictions, CodedAnswers):
+        return _coded_events(predictions, metric, outcome)
+    truth = np.full(len(predictions.y_pred), "") if predictions.y_true is None else predictions.y_true
+    return events_of(truth, predictions.y_pred, metric, outcome)
+
+
+def _coded_events(coded: CodedAnswers, metric: Metric, outcome: Outcome | None) -> RowEvents:
+    """Look at each pair of a true answer and an answer once, and at the images by their pair."""
+    truths = ("",) if coded.truths is None else coded.truths
+    truth, answers = (grid.ravel() for grid in np.meshgrid(truths, coded.answers, indexing="ij"))
+    pairs = events_of(truth, answers, metric, outcome)
+    pair = coded.chosen.astype(np.int64) if coded.truth is None else coded.truth * len(coded.answers) + coded.chosen
+    return RowEvents(pairs.counted[pair], pairs.event[pair])
+
+
+def events_of(truth: np.ndarray, answers: np.ndarray, metric: Metric, outcome: Outcome | None) -> RowEvents:
+    """Return the rows that a metric counts, by their true and their given answers."""
+    everything = np.ones(len(answers), bool)
+    known = truth != UNKNOWN if metric.needs_truth else everything
+    if outcome is None:
+        return RowEvents(known, known & (truth == answers))
+    positive, selected = (np.isin(labels, list(outcome)) for labels in (truth, answers))
+    kinds = {"all": everything, "positive": positive, "negative": ~positive, "selected": selected}
+    counted = known & (_answered(answers) if metric.denominator == "answered" else kinds[metric.denominator])
+    event = {"correct": positive == selected, "selected": selected, "missed": ~selected, "positive": positive}[metric.event]
+    return RowEvents(counted, counted & event)
+
+
+def _answered(answers: np.ndarray) -> Bool[np.ndarray, "n"]:
+    """Tell whose answer commits itself."""
+    commits: np.ndarray = np.logical_and.reduce([answers != label for label in NO_ANSWER])
+    return commits
 
 
 @dataclass(frozen=True)

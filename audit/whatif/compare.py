@@ -10,8 +10,8 @@ import numpy as np
 from audit.errors import DataError, UsageError
 from audit.records.base import Estimate
 from audit.records.what_if import Ending, GroupChange, Utility, WhatIf
-from audit.statistics.counts.rows import row_codes, row_events
-from audit.statistics.metrics import Metric, extremes
+from audit.statistics.counts.count_table import row_codes
+from audit.statistics.metrics import Metric, extremes, row_events
 from audit.statistics.null import GapNull, generator
 from audit.statistics.paired.changes import gap_change, gap_ends
 from audit.statistics.paired.joint import JointCounts, change_ends, change_p

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import DataError, UsageError
-from audit.statistics.counts.rows import row_codes, row_events
-from audit.statistics.metrics import Metric, Outcome
+from audit.statistics.counts.count_table import row_codes
+from audit.statistics.metrics import Metric, Outcome, row_events
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
 from audit.statistics.units.cluster_units import FEWEST_CLUSTERS
 from audit.types import UNKNOWN, Group, Note, Predictions, Settings

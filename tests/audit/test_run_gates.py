@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import audit
+from audit.api.junit import junit_of_errors
 from audit.errors import DataError
-from audit.output.junit import junit_of_errors
 from tests.support.command import command
 
 

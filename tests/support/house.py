@@ -1,7 +1,7 @@
 """The house in figures: modules per folder, public names defined twice, import cycles, longest files, lines per package.
 
-``python -m tests.support.house`` prints them and exits with 1 on a name defined twice or an import cycle.
-Imports inside functions count; those for type checkers alone do not.
+``python -m tests.support.house`` prints them and exits with 1 on a name defined twice or an import cycle, of modules or of rooms.
+Every import counts: inside functions and for type checkers too.
 """
 
 from __future__ import annotations
@@ -24,18 +24,10 @@ def module_name(path: Path) -> str:
     return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
 
 
-def statements(tree: ast.AST):
-    """Give every node that runs: not what stands under ``if TYPE_CHECKING``."""
-    for node in ast.iter_child_nodes(tree):
-        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
-            yield node
-            yield from statements(node)
-
-
 def imported(tree: ast.Module, modules: set[str]) -> set[str]:
     """Return the modules of the project that a module imports anywhere."""
     names = set()
-    for node in statements(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -51,6 +43,19 @@ def cycle(edges: dict[str, set[str]]) -> list[str]:
     except CycleError as error:
         return error.args[1][::-1]
     return []
+
+
+def room(module: str) -> str:
+    """Return the folder or module of a package that a module belongs to: what `docs/architecture.md` maps."""
+    return ".".join(module.split(".")[:2])
+
+
+def between_rooms(edges: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Return which rooms a room imports. If they form no cycle, rooms stand one above the other, and no import goes up."""
+    rooms = defaultdict(set)
+    for module, others in edges.items():
+        rooms[room(module)] |= {room(other) for other in others} - {room(module)}
+    return rooms
 
 
 def defined_twice(trees: dict[Path, ast.Module]) -> list[str]:
@@ -75,7 +80,8 @@ def main() -> int:
     folders = Counter(str(path.parent) for path in files if path.name != "__init__.py")
     longest = sorted(lines, key=lambda path: -lines[path])[:3]
     twice = defined_twice(trees)
-    circle = cycle({module_name(path): imported(tree, modules) for path, tree in trees.items()})
+    edges = {module_name(path): imported(tree, modules) for path, tree in trees.items()}
+    circle = cycle(edges) or cycle(between_rooms(edges))
     per_folder = Counter()
     for path, count in lines.items():
         per_folder["/".join(path.parts[: min(len(path.parts) - 1, 2)])] += count

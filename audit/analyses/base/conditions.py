@@ -11,8 +11,8 @@ import pandas as pd
 
 from audit.analyses.base.records import Condition, ConditionKind, ConditionResult, Conditions
 from audit.errors import DataError, UsageError
-from audit.statistics.counts.rows import RowEvents, row_codes, row_events
-from audit.statistics.metrics import METRICS, Outcome
+from audit.statistics.counts.count_table import row_codes
+from audit.statistics.metrics import METRICS, Outcome, RowEvents, row_events
 from audit.statistics.multiplicity import benjamini_hochberg
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import changes_by_group, gap_ends, pair_changes, unit_rates

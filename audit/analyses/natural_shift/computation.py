@@ -16,8 +16,8 @@ from audit.analyses.natural_shift.record import NaturalShift, ShiftedRate, Shift
 from audit.errors import UsageError, nearest
 from audit.records.finding import CellStatus
 from audit.records.inputs import TextSet
-from audit.statistics.counts.rows import row_codes, row_events
-from audit.statistics.metrics import METRICS
+from audit.statistics.counts.count_table import row_codes
+from audit.statistics.metrics import METRICS, row_events
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import unit_rates
 from audit.statistics.resampling import exceedance_p

@@ -160,3 +160,16 @@ def group_codes(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Gro
     groups = group_order(table, by, levels)
     code_of = {group: code for code, group in enumerate(groups)}
     return groups, np.fromiter((code_of[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))
+
+
+def row_codes(attributes: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[tuple[Group, ...], Int[np.ndarray, "n"]]:
+    """Return the groups in the order in which they are shown, and the place of each image's group among them.
+
+    A declared group without images keeps its place. Raises DataError for an undeclared level or a missing value.
+    """
+    rows = attributes[list(by)].reset_index(drop=True)
+    check_complete(rows)
+    number = rows.groupby(list(by), observed=True, sort=True).ngroup().to_numpy()
+    observed = rows.iloc[np.unique(number, return_index=True)[1]]
+    groups, codes = group_codes(observed, by, levels)
+    return groups, codes[number]

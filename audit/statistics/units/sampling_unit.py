@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from audit.statistics.counts.rows import row_codes, row_events
+from audit.statistics.counts.count_table import row_codes
 from audit.statistics.equivalence import equivalence_bound, equivalence_ratio
 from audit.statistics.intervals import difference_limits, score_ratio, wilson
-from audit.statistics.metrics import extremes
+from audit.statistics.metrics import extremes, row_events
 from audit.statistics.null import GapNull, between_group_variance, gap_test, two_proportion_p
 from audit.statistics.units.cluster_units import Clustering, ClusterUnits, WeightedUnits
 from audit.statistics.units.clusters import cluster_table, weighted_table

@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from audit.statistics.counts.count_table import IMAGES, GroupedCounts
-from audit.statistics.counts.rows import events_of, row_codes
+from audit.statistics.counts.count_table import IMAGES, GroupedCounts, row_codes
 from audit.statistics.equivalence import farther_end
 from audit.statistics.intervals import wilson
-from audit.statistics.metrics import Metric, Outcome, Tally
+from audit.statistics.metrics import Metric, Outcome, Tally, events_of
 from audit.statistics.most_significant import max_standardized_difference, most_significant_pair
 from audit.statistics.null import GapNull
 from audit.statistics.resampling import exceedance_p

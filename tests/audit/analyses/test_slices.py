@@ -30,7 +30,7 @@ import probes
 from audit.analyses.ranking.plan import RankingPlan
 from audit.analyses.stamping.plan import StampingPlan
 from audit.engine.probe_audit import audit
-from audit.output.audit import assemble_results
+from audit.api.audit_output import assemble_results
 from audit.records.base import Timing
 from audit.results import AuditResult, from_json, to_json
 from audit.testing import FakeEncoder, four_faces

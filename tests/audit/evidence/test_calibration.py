@@ -8,8 +8,8 @@ from sklearn.calibration import calibration_curve
 from audit.errors import DataError
 from audit.evidence.base import Judged, Scored
 from audit.evidence.calibration import bin_of, calibration, expected_calibration_error
-from audit.statistics.counts.rows import RowEvents
 from audit.statistics.intervals import wilson
+from audit.statistics.metrics import RowEvents
 from audit.types import UNKNOWN, LabelSet, Measurement, Settings
 from tests.support.answered import answered
 

@@ -6,9 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from audit.statistics.counts.rows import row_events
 from audit.statistics.label_errors import flattering_errors, independent_errors, unequal_errors
-from audit.statistics.metrics import METRICS
+from audit.statistics.metrics import METRICS, row_events
 from audit.types import Claim
 from reports.text.evidence import unequal_labels_sentence
 from tests.audit.evidence.test_collect import audited

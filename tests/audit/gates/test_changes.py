@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 import audit
+from audit.api.audit_output import Clock
+from audit.api.comparison_output import assemble_comparisons
 from audit.comparison.engine import compare
 from audit.comparison.sides import read
 from audit.errors import UsageError
@@ -17,8 +19,6 @@ from audit.gates.changes import ChangeGates
 from audit.gates.direction import turned
 from audit.gates.parse import CHANGE_SUBJECTS, gate_question, parse
 from audit.gates.policy import FAIL_CLOSED, GatePolicy
-from audit.output.audit import Clock
-from audit.output.comparison import assemble_comparisons
 from audit.statistics.bounds import stretched
 from audit.types import Claim
 from reports.text.comparison import title

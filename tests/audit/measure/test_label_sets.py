@@ -10,8 +10,7 @@ from audit.errors import DataError, UsageError
 from audit.measure import label_sets, zero_shot
 from audit.measure.label_sets import answer_all
 from audit.measure.zero_shot import predict
-from audit.statistics.counts.rows import row_events
-from audit.statistics.metrics import METRICS
+from audit.statistics.metrics import METRICS, row_events
 from audit.testing import FakeEncoder
 from audit.types import UNKNOWN, LabelSet, Measurement
 
