@@ -1,1 +1,1 @@
-"""What an audit asked besides its measurements, one folder per kind: view and table, sentences, and the template."""
+"""The analyses of an audit besides its measurements, one folder per kind: view and table, sentences, and template."""

@@ -1,1 +1,1 @@
-"""Every sentence and every printed number: records in, words out."""
+"""Every sentence and every printed number of a report, made from records."""

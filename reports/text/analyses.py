@@ -1,4 +1,4 @@
-"""What summary, terminal and headline say of the analyses of an audit. Each is found in its folder of `reports.analyses`."""
+"""What summary, terminal and headline say about the analyses of an audit, which are the folders of `reports.analyses`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from reports.text.phrases import NOT_PLANNED
 
 
 def analysis_modules(part: str) -> dict[str, Any]:
-    """Return analysis -> its module of this name, ``"view"`` or ``"words"``, in the order of the names."""
+    """Return each analysis with its module of this name (``"view"`` or ``"words"``), in alphabetical order."""
     folder = import_module("reports.analyses")
     return {module.name: import_module(f"{folder.__name__}.{module.name}.{part}") for module in pkgutil.iter_modules(folder.__path__)}
 
 
 def lines(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
-    """Return what summary and terminal say of the analyses of an audit: of each kind a sentence or two, or nothing."""
+    """Return what summary and terminal say about the analyses of an audit: at most a sentence or two per analysis."""
     return tuple(line for _, line in _lines(audit, settings))
 
 
 def beyond_chance(audit: AuditResult, settings: Settings) -> tuple[str, ...]:
-    """Return in which of the analyses a difference is beyond chance: ``("labels", "rankings")``."""
+    """Name the analyses that find a difference beyond chance: ``("labels", "rankings")``."""
     return tuple(words.WHERE for words, line in _lines(audit, settings) if line.startswith(NOT_PLANNED))
 
 

@@ -1,4 +1,4 @@
-"""Why a change, a comparison or a series has its verdict: records in, sentences out. "Undecided" never becomes "repaired"."""
+"""Sentences that say why a change, a comparison or a series has its verdict. "Undecided" never becomes "repaired"."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COUNTED: tuple[tuple[str, str, str], ...] = (
 
 
 def reason(change: Change, comparison: Comparison, settings: Settings) -> str:
-    """Return why a change has its verdict, whose rates changed, and the groups and images that the verdict does not cover."""
+    """Say why a change has its verdict, which groups' rates changed, and which groups and images the verdict does not cover."""
     reasons = [LIMITED] if comparison.limited else []
     if change.gap is None:
         reasons.append(
@@ -35,7 +35,7 @@ def reason(change: Change, comparison: Comparison, settings: Settings) -> str:
 
 
 def comparison_reason(comparison: Comparison) -> str:
-    """Return how many pre-specified gaps changed in which way, and which images the comparison does not cover."""
+    """Say how many pre-specified gaps changed in which way, and which images the comparison does not cover."""
     primary = [change for change in comparison.changes if change.primary]
     if not primary:
         return "This comparison has no primary question, so it has no verdict."
@@ -48,7 +48,7 @@ def comparison_reason(comparison: Comparison) -> str:
 
 
 def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
-    """Return from which step on a gap is detected, from which on it exceeds the tolerance, and where it is largest."""
+    """Say from which step on a gap is detected, from which on it exceeds the tolerance, and at which step it is largest."""
     gaps = [(point.step, point.gap) for point in trajectory.points if point.gap is not None]
     if not gaps:
         return "Not estimable: at no step do two groups have enough images."
@@ -94,7 +94,7 @@ def _ends(change: Change, ends: GapEnds, *, after: bool) -> str:
 
 
 def _explained(change: Change, gap: GapChange, comparison: Comparison, settings: Settings) -> list[str]:
-    """Return what the verdict adds to the measured change; a limited comparison adds nothing."""
+    """Return what the verdict adds to the measured change; nothing for a limited comparison."""
     if comparison.limited:
         return []
     if change.verdict == "equivalent":
@@ -129,14 +129,14 @@ def _why_unchanged(change: Change, gap: GapChange, comparison: Comparison, setti
 
 
 def _apart(change: Change) -> list[str]:
-    """Name the pairs that moved apart or together, where a change of the gap as a whole is undecided."""
+    """Name the pairs that moved apart or together when it is undecided whether the gap as a whole changed."""
     moved = [pair for pair in change.pairs if pair.low_adjusted > 0 or pair.high_adjusted < 0]
     named = [f"{phrases.group(pair.first)} minus {phrases.group(pair.second)} {_signed(pair.difference)}" for pair in moved]
     return [f"Some groups did not change alike, after correction for the pairs: {phrases.some(named)}."] if named else []
 
 
 def _moved(change: Change, alpha: float) -> list[str]:
-    """Name the groups whose own rate changed, after correction: a gap may stay where everybody moved."""
+    """Name the groups whose own rate changed, after correction: if all rates move together, the gap stays the same."""
     moved = [cell for cell in change.by_group if cell.before.status == "ok" and cell.p_adjusted <= alpha and cell.difference]
     moved.sort(key=lambda cell: -abs(cell.difference or 0.0))
     named = [f"{phrases.group(cell.before.group)} {_signed(cell.difference or 0.0)}" for cell in moved]

@@ -1,6 +1,6 @@
-"""Sentences about changes: records of a comparison in, sentences and cells out.
+"""Sentences and table cells about the changes between two audits.
 
-Never "fixed", never "fair": a gap that shrank is smaller, and one that did not change is still there.
+They never say "fixed" or "fair": a gap that shrank is smaller, and one that did not change still exists.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _ORDER = {
 
 
 def outcome(change: Change | Comparison) -> str:
-    """Return what became of a gap, where it changed, else the verdict: the key of `VERDICTS`."""
+    """Return how a gap changed or, if no change is established, the verdict: the key of `VERDICTS`."""
     return change.verdict if change.direction is None else "mixed" if change.direction == "mixed" else f"gap {change.direction}"
 
 
@@ -71,7 +71,7 @@ def which(comparison: Comparison) -> str:
 
 
 def by_weight(change: Change) -> tuple[int, float, float]:
-    """Sort key: what changed first, then by adjusted p, then by the size of the change."""
+    """Sort key: changed gaps first, then by adjusted p, then by the size of the change."""
     gap = change.gap
     return (_ORDER[outcome(change)], gap.p_adjusted if gap else 1.0, -abs(gap.difference) if gap else 0.0)
 
@@ -90,7 +90,7 @@ def comparisons_title(comparisons: Comparisons) -> str:
 
 
 def deck(comparisons: Comparisons) -> str:
-    """Return what the page asks, and of which images."""
+    """Return the question that the page answers, and the probes whose images it uses."""
     probes = ", ".join(probe.name for probe in comparisons.probes)
     if comparisons.series:
         return f"When does a gap appear? The checkpoints answered the same images ({probes}); the last is compared with the first, paired."
@@ -101,7 +101,7 @@ def deck(comparisons: Comparisons) -> str:
 
 
 def headline(change: Change, *, p: bool = True) -> str:
-    """Return a change as a sentence: both gaps with their intervals, the change, its p if it is wanted, and whose rates moved."""
+    """Return a change as a sentence: both gaps with their intervals, the change, optionally its p, and the groups whose rates moved."""
     gap = change.gap
     if gap is None:
         return f"{title(change)} is not estimable: fewer than two groups have enough images that count."
@@ -128,27 +128,27 @@ def _moved(change: Change) -> str:
 
 
 def change_interval(cell: RateChange) -> tuple[float | None, float | None]:
-    """Return the interval of a rate's change: simultaneous over the compared groups; of any other group, and of all images, its own."""
+    """Return the interval of a rate's change: simultaneous for compared groups, individual for other groups and for all images."""
     corrected = cell.low_adjusted is not None and cell.high_adjusted is not None
     return (cell.low_adjusted, cell.high_adjusted) if corrected else (cell.low, cell.high)
 
 
 def _most_places(*intervals: tuple[float | None, float | None]) -> int:
-    """Return the decimals of numbers that are compared: all with the most that one interval carries.
+    """Return how many decimals numbers that are compared are printed with: the most that any of their intervals supports.
 
-    With decimals of their own two equal gaps would read as 2.5 and 3, and their change as 0.0.
+    With separately chosen decimals, two equal gaps could read 2.5 and 3, and their change 0.0.
     """
     return max((decimals(low, high) for low, high in intervals if low is not None and high is not None), default=0)
 
 
 def gap_places(change: Change) -> int:
-    """Return the decimals of the gap before, of the gap after, and of its change."""
+    """Return the number of decimals for the gap before, the gap after and the change."""
     gap = change.gap
     return 0 if gap is None else _most_places(*((interval.low, interval.high) for interval in (gap.before, gap.after, gap)))
 
 
 def cell_places(cell: RateChange) -> int:
-    """Return the decimals of a rate before, of the rate after, and of its change."""
+    """Return the number of decimals for a rate before, the rate after and the change."""
     return _most_places((cell.before.low, cell.before.high), (cell.after.low, cell.after.high), change_interval(cell))
 
 
@@ -170,7 +170,7 @@ def gap_ends_text(change: Change) -> tuple[str, str]:
 
 
 def gap_change_text(change: Change) -> str:
-    """Return the change of the gap; where it is equivalent, what decides is given in place of the interval."""
+    """Return the change of the gap with its interval; for "equivalent", with the tolerance that all pairs keep to instead."""
     if change.gap is None:
         return NOT_ESTIMABLE
     places = gap_places(change)
@@ -193,7 +193,7 @@ def end_text(change: Change, *, after: bool) -> str:
 
 
 def facts(change: Change) -> tuple[tuple[str, str], ...]:
-    """Return what a statistician looks for under a change, as term and value."""
+    """Return the statistics listed below a change, as terms and values."""
     overall = change.overall
     trade = (
         ("All images", f"{phrases.cell_rate(overall.before, cell_places(overall))} to {cell_ends(overall)[1]}"),
@@ -216,12 +216,12 @@ def facts(change: Change) -> tuple[tuple[str, str], ...]:
 
 
 def pair_end_text(pair: PairChange, value: float) -> str:
-    """Return the difference of a pair before or after, with the decimals of the interval of its change."""
+    """Return the difference of a pair before or after, with as many decimals as the interval of its change supports."""
     return number(value, decimals(pair.low_adjusted, pair.high_adjusted), signed=True)
 
 
 def images_sentence(comparison: Comparison) -> str:
-    """Return how many images were paired, and how many were not."""
+    """Say how many images were paired, and how many were not."""
     only = [(comparison.only_before, comparison.before), (comparison.only_after, comparison.after)]
     unpaired = [f"{in_words(n, 'image')} only in the audit of {name}" for n, name in only if n]
     unpaired += [f"{in_words(comparison.missing_in_others, 'image')} missing from another audit"] if comparison.missing_in_others else []
@@ -237,7 +237,7 @@ def images_sentence(comparison: Comparison) -> str:
 
 
 def not_compared_sentence(comparison: Comparison) -> str:
-    """Return how many claims could not be paired, and why; nothing where all could."""
+    """Say how many questions could not be paired, and why; empty if all were."""
     if not comparison.not_compared:
         return ""
     reasons = dict.fromkeys(sentence(note).partition(": ")[2] for note in comparison.not_compared)
@@ -245,14 +245,14 @@ def not_compared_sentence(comparison: Comparison) -> str:
 
 
 def dumbbell_alt(change: Change) -> str:
-    """Return what the chart of rates before and after shows."""
+    """Describe the chart of rates before and after."""
     rows = [cell for cell in change.by_group if cell.before.value is not None]
     named = [f"{phrases.group(cell.before.group)} from {' to '.join(cell_ends(cell))}" for cell in rows]
     return f"The rate of each group before and after: {phrases.some(named)}. The table below has every number."
 
 
 def changes_alt(change: Change) -> str:
-    """Return what the chart of changes shows."""
+    """Describe the chart of changes."""
     changed = [phrases.group(cell.before.group) for cell in change.by_group if _changed(cell)]
     groups = phrases.some(changed) if changed else "none"
     significant = f"Significant changes, after correction: {groups}."
@@ -264,7 +264,7 @@ def _changed(cell: RateChange) -> bool:
 
 
 def curve_alt(trajectory: Trajectory) -> str:
-    """Return what the curves over the steps show."""
+    """Describe the curves over the training steps."""
     steps = f"steps {count(trajectory.points[0].step)} to {count(trajectory.points[-1].step)}"
     return f"The gap and the rate of each group at {in_words(len(trajectory.points), 'checkpoint')}, {steps}."
 
@@ -275,7 +275,7 @@ def appears_text(step: int | None) -> str:
 
 
 def series_sentence(series: Series) -> str:
-    """Return on how many images a series stands, and how sure its bands are."""
+    """Say how many images a series is based on, and for what its bands are corrected."""
     return (
         f"{in_words(series.images, 'image')} that every checkpoint answered. Bands and p are corrected for the pairs of groups and for "
         f"{in_words(series.claims, 'pre-specified question')}. A gap is dated from the last checkpoint backwards, "

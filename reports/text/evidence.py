@@ -1,4 +1,4 @@
-"""Sentences and cells about supporting evidence: what would overturn a verdict, other sizes of a difference, adjusted and shrunk rates."""
+"""Sentences and table cells about supporting evidence: what would overturn a verdict, effect sizes, adjusted and shrunk rates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from reports.text.numbers import (
 
 
 def untrained_text(control: ControlFinding | None) -> str:
-    """Return the gap of the untrained control, and its rate of all images."""
+    """Return the gap of the untrained control, and its rate over all images."""
     if control is None or control.gap is None or control.low is None or control.high is None:
         return NOT_ESTIMABLE
     places = decimals(control.low, control.high)
@@ -39,7 +39,7 @@ def untrained_text(control: ControlFinding | None) -> str:
 
 
 def near_ties_text(finding: Finding, open_decisions: int | None) -> str:
-    """Return what becomes of a verdict when every near-tie goes the other way."""
+    """Return the verdict if every near-tie were flipped."""
     if open_decisions is None:
         return "unknown"
     if finding.evidence.near_ties is None:
@@ -48,7 +48,7 @@ def near_ties_text(finding: Finding, open_decisions: int | None) -> str:
 
 
 def near_ties_sentence(audit: AuditResult, titles: Mapping[str, str]) -> str:
-    """Return how many decisions rounding could turn, and which verdicts would then change."""
+    """Say how many decisions rounding could flip, and which verdicts would change then."""
     known = [record.evidence.near_ties for record in audit.measurements if record.evidence.near_ties is not None]
     if not known:
         return "How far rounding moves these scores is unknown."
@@ -67,7 +67,7 @@ def near_ties_sentence(audit: AuditResult, titles: Mapping[str, str]) -> str:
 
 
 def wrong_labels_text(finding: Finding) -> str:
-    """Return how few labels, chosen against the verdict, would have to be wrong."""
+    """Return how many labels, in the worst case, would have to be wrong to overturn the verdict."""
     if finding.verdict != "disparity":
         return "not a disparity"
     tipping = finding.evidence.label_noise.tipping_point if finding.evidence.label_noise else None
@@ -78,7 +78,7 @@ def wrong_labels_text(finding: Finding) -> str:
 
 
 def unequal_labels_sentence(finding: Finding) -> str:
-    """Return which wrong true labels would explain a gap; empty where that does not apply.
+    """Say which wrong true labels would explain a gap; empty if that does not apply.
 
     ``If the labels of White are right, 48 labels of Black (3.1 %), each hiding a right answer, would have to be wrong …``
     """
@@ -100,17 +100,17 @@ def unequal_labels_sentence(finding: Finding) -> str:
 # ---- at equal other attributes -------------------------------------------------------------------------------------------------------
 
 _ORDERED = {"high": ("leads", "trails"), "low": ("is above", "is below"), "neither": ("is above", "is below")}
-"""By which side of a metric is better, the words for the higher and the lower rate."""
+"""Verbs for the group with the higher and the one with the lower rate, by which side of a metric is better."""
 
 
 def shifted(finding: Finding) -> Adjusted | None:
-    """Return the pair at those equal other attributes that change its difference most: one that is reversed before one that is weakened."""
+    """Return the adjusted pair whose difference changes most at equal other attributes; reversed ones come before weakened ones."""
     pairs = [pair for pair in (finding.evidence.adjustment.pairs if finding.evidence.adjustment else ()) if pair.shift]
     return min(pairs, key=lambda pair: (pair.shift != "reversed", -abs(pair.crude - pair.difference.value)), default=None)
 
 
 def shift_sentence(finding: Finding) -> str:
-    """Return what equal other attributes make of the most significant difference; empty where its sign stays and most is left.
+    """Say how adjusting for other attributes changes the most significant difference; empty if it keeps its sign and most of its size.
 
     ``b leads a by 4.5 points, but trails by 7.7 [6.0, 9.4] at equal age: the groups are spread unevenly over age.``
     """
@@ -132,18 +132,18 @@ def shift_sentence(finding: Finding) -> str:
 
 
 def lost_words(pair: Adjusted) -> str:
-    """Return what is left of a difference that is weakened: its interval includes 0, or less than half of it is left."""
+    """Say how a difference is weakened: its interval includes 0, or less than half of it is left."""
     return "no longer significant" if pair.difference.low <= 0 <= pair.difference.high else "less than half is left"
 
 
 def shift_tag(finding: Finding) -> str:
-    """Return the same in a few words, beside a verdict: ``reversed at equal age``."""
+    """Return the same as a tag for a verdict: ``reversed at equal age``."""
     pair = shifted(finding)
     return f"{pair.shift} at equal {phrases.attributes(pair.others)}" if pair else ""
 
 
 def shift_text(pair: Adjusted) -> str:
-    """Return what becomes of a difference, in one word; empty where its sign stays and most is left."""
+    """Return in one word how a difference changes; empty if it keeps its sign and most of its size."""
     return pair.shift or ""
 
 
@@ -151,7 +151,7 @@ def shift_text(pair: Adjusted) -> str:
 
 
 def strata_text(adjusted: Adjusted) -> str:
-    """Return the number of strata, how many point the other way, and what could not be compared."""
+    """Return the number of strata, how many point the other way, and how many images could not be compared."""
     text = f"{adjusted.strata}, {adjusted.opposite} the other way" if adjusted.opposite else str(adjusted.strata)
     return (
         f"{text}; {in_words(adjusted.images_left_out, 'image')} in {count(adjusted.strata_left_out)} others"
@@ -161,7 +161,7 @@ def strata_text(adjusted: Adjusted) -> str:
 
 
 def explained_sentence(title: str, finding: Finding) -> str:
-    """Return how much of a gap other attributes explain; empty where that was not computed."""
+    """Say how much of a gap other attributes explain; empty if that was not computed."""
     gap = finding.evidence.adjustment.gap if finding.evidence.adjustment else None
     if gap is None:
         return ""
@@ -179,7 +179,7 @@ def factor_text(estimate: Estimate | None) -> str:
 
 
 def four_fifths_text(finding: Finding) -> str:
-    """Return the four-fifths ratio, and how often chance puts groups of these sizes below it; empty where it does not apply."""
+    """Return the four-fifths ratio, and how often groups of these sizes fall below it by chance; empty if it does not apply."""
     four_fifths = finding.evidence.four_fifths
     if four_fifths is None:
         return ""
@@ -200,7 +200,7 @@ def shrunk_rates(finding: Finding) -> dict[tuple[str, ...], str]:
 
 
 def shrinkage_sentence(finding: Finding) -> str:
-    """Return what the shrunk rates rest on; empty where there are none."""
+    """Say how the rates were shrunk; empty if they were not."""
     shrinkage = finding.evidence.shrinkage
     if shrinkage is None:
         return ""
@@ -219,7 +219,7 @@ def shrinkage_sentence(finding: Finding) -> str:
 
 
 def within_sentence(finding: Finding) -> str:
-    """Return that a gap is taken inside clusters, what adds nothing to it, and the difference over all images; else nothing."""
+    """Say that a gap is computed within clusters, how many images do not contribute, and the difference over all images; else empty."""
     within = finding.gap.within if finding.gap else None
     if within is None:
         return ""
@@ -234,7 +234,7 @@ def within_sentence(finding: Finding) -> str:
 
 
 def borrowed_sentence(finding: Finding) -> str:
-    """Name the groups whose few events do not tell how alike the images of a cluster are; else nothing."""
+    """Name the groups with events in too few clusters to estimate their intra-cluster correlation; empty if there are none."""
     groups = [phrases.group(rate.group) for rate in finding.by_group if rate.correlation_borrowed and rate.status == "ok"]
     if not groups:
         return ""

@@ -1,4 +1,4 @@
-"""Gates in words: how each ended, which finding decided it, and why: checks and their notes in, sentences out."""
+"""Sentences about gates: the outcome of each, which finding decided it, and why."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reports.text.sentences import title
 LIMITED = "LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit."
 _BY_RULE = "by the rule of “equivalent” {pairs} below the limit of {limit}"
 _CORRECTED = "corrected for every question of the gate, the interval reaches below the limit of {limit}"
-"""Where another bound than the end of the interval decides, and lies on the other side of the limit."""
+"""Used if a bound other than the end of the interval decides and lies on the other side of the limit."""
 _ENDED = {
     "blocked": ", but the permutation test of the whole question does not reject: a breach takes both.",
     "breached": ": all of it {side} the limit of {limit}.",
@@ -34,7 +34,7 @@ _ENDED = {
 
 
 def check_reason(check: GateCheck, results: Results) -> str:
-    """Return why a gate ended as it did for one finding, with the groups and images that it does not cover."""
+    """Say why a gate has its outcome for one finding, with the groups and images that it does not cover."""
     audit = next((audit for audit in results.audits if (audit.model.name, audit.probe.name) == (check.model, check.probe)), None)
     sentences = [LIMITED] if check.limited else []
     sentences += [_said(note, check, audit, results) for note in check.reasons]
@@ -44,7 +44,7 @@ def check_reason(check: GateCheck, results: Results) -> str:
 def _said(note: Note, check: GateCheck, audit: AuditResult | None, results: Results) -> str:
     try:
         return _in_words(note, check, audit, results)
-    except (LookupError, TypeError, ValueError):  # a file that somebody wrote by hand
+    except (LookupError, TypeError, ValueError):  # a hand-written file
         return str(note)
 
 
@@ -65,7 +65,7 @@ def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: 
 
 
 def _common(note: Note) -> str:
-    """Return what notes of audits and of comparisons say alike."""
+    """Return the sentence of a note that audits and comparisons share."""
     values: Mapping[str, Any] = note.values
     if note.code == "too_few_groups":
         needs = "one group" if values["groups"] == 1 else "two groups"
@@ -85,7 +85,7 @@ def _verdict_reason(check: GateCheck, audit: AuditResult | None, results: Result
 
 
 def _gap(gap: Gap, values: Mapping[str, Any], *, limited: bool) -> str:
-    """Cite the interval of the gap as everywhere; where a bound that decides lies on the other side of the limit, say which rule it is."""
+    """Return the gap with the interval shown everywhere; if a deciding bound lies on the other side of the limit, name its rule."""
     limit = exact_points(values["limit"])
     rules = "; ".join(_other_rules(gap, values, limit))
     ended = "." if limited else f": {rules}." if rules else _ended(values, limit)
@@ -93,7 +93,7 @@ def _gap(gap: Gap, values: Mapping[str, Any], *, limited: bool) -> str:
 
 
 def _cited(gap: Gap, groups: int) -> str:
-    """Return the gap with its interval: the leading pair, as everywhere, and of several pairs what bounds all of them."""
+    """Return the gap of the leading pair with its interval and, if there are several pairs, the bounds over all of them."""
     pair = gap.leading
     if pair is None:
         return f"The largest gap{_over(groups)} is {phrases.size(gap)}"
@@ -101,13 +101,13 @@ def _cited(gap: Gap, groups: int) -> str:
     if groups < 3:
         return f"The gap is {size}"
     named = f"{phrases.group(pair.higher)} against {phrases.group(pair.lower)}"
-    # The same number as that of the leading pair, which has the largest lower end, in the same digits.
+    # The leading pair has the largest lower end, so this is the same number and needs the same decimals.
     bounds = f"between {end(gap.low, decimals(pair.low, pair.high))} and {points(gap.high, decimals(gap.low, gap.high))}"
     return f"The gap is {size} ({named}); the largest{_over(groups)} lies {bounds}"
 
 
 def _other_rules(gap: Gap, values: Mapping[str, Any], limit: str) -> list[str]:
-    """Return what decides in place of an end of the interval; nothing where the interval leads to the same."""
+    """Return the rules that decide instead of an end of the interval; empty if the interval leads to the same outcome."""
     if values["ended"] == "blocked":
         return []
 
@@ -142,7 +142,7 @@ def _bounded(values: Mapping[str, Any], *, limited: bool) -> str:
 
 
 def _shown(subject: str, value: float) -> str:
-    """Return a number in the unit of the gate."""
+    """Format a number in the unit of the gate."""
     if subject == "ratio":
         return f"{value:.2f}"
     return f"{number(value, 1)} {'%' if subject == 'rate' else 'points'}"
@@ -152,12 +152,12 @@ def _shown(subject: str, value: float) -> str:
 
 
 def change_check_reason(check: GateCheck, comparison: Comparison) -> str:
-    """Return why a gate on a comparison ended as it did for one change."""
+    """Say why a gate on a comparison has its outcome for one change."""
     sentences = [LIMITED] if check.limited else []
     for note in check.reasons:
         try:
             sentences.append(_change_in_words(note, comparison, limited=check.limited))
-        except (LookupError, TypeError, ValueError):  # a file that somebody wrote by hand
+        except (LookupError, TypeError, ValueError):  # a hand-written file
             sentences.append(str(note))
     return " ".join(sentences)
 
@@ -188,7 +188,7 @@ WORDS: Mapping[GateOutcome, str] = {
 LOOKS_LIKE: Mapping[GateOutcome, Verdict] = {
     "breached": "disparity", "not estimable": "not estimable", "inconclusive": "inconclusive", "held": "equivalent",
 }  # fmt: skip
-"""The verdict whose icon and colour an outcome has."""
+"""The verdict whose icon and colour stand for an outcome."""
 _ORDER: Sequence[GateOutcome] = tuple(WORDS)
 _FAILS = "A gate that cannot be estimated fails, unless the command has --allow-undecided."
 _MOST_CHIPS = 4
@@ -196,7 +196,7 @@ _MOST_CHIPS = 4
 
 @dataclass(frozen=True)
 class GateRow:
-    """A gate put to one audit, in texts."""
+    """The texts of a gate applied to one audit."""
 
     expression: str
     outcome: GateOutcome
@@ -206,16 +206,16 @@ class GateRow:
 
 
 def gate_rows(results: Results, audit: AuditResult) -> tuple[GateRow, ...]:
-    """Return the gates that were put to an audit, each with the check that decided it."""
+    """Return the gates applied to an audit, each with the check that decided it."""
     titles = {finding.id: title(finding, audit) for finding in audit.findings}
     whose = {(audit.model.name, audit.probe.name)}
-    if any(results.audits[replicate.audits[0]] is audit for replicate in results.replicates):  # of all replicates, said with the first
+    if any(results.audits[replicate.audits[0]] is audit for replicate in results.replicates):  # shown with the first one
         whose.add((REPLICATES, audit.probe.name))
     return _rows(results.gates, whose, titles, lambda check: check_reason(check, results))
 
 
 def change_gate_rows(comparisons: Comparisons, comparison: Comparison) -> tuple[GateRow, ...]:
-    """Return the gates that were put to a comparison, each with the check that decided it."""
+    """Return the gates applied to a comparison, each with the check that decided it."""
     titles = {change.id: change_title(change) for change in comparison.changes}
     return _rows(comparisons.gates, {(comparison.after, comparison.probe)}, titles, lambda check: change_check_reason(check, comparison))
 
@@ -237,14 +237,14 @@ def _rows(
 
 @dataclass(frozen=True)
 class GateChip:
-    """One gate, or all of several, in a few words."""
+    """A few words about one gate, or about all gates with the same outcome."""
 
     text: str
     looks: str
 
 
 def gate_chips(results: Results, audit: AuditResult) -> tuple[GateChip, ...]:
-    """Return the gates of an audit, breached ones first: one by one where they are few, else counted by outcome."""
+    """Return the gates of an audit, breached ones first: one by one if they are few, otherwise counted by outcome."""
     rows = sorted(gate_rows(results, audit), key=lambda row: _ORDER.index(row.outcome))
     if len(rows) <= _MOST_CHIPS:
         return tuple(GateChip(f"{row.word}: {row.expression}", row.looks) for row in rows)
@@ -253,7 +253,7 @@ def gate_chips(results: Results, audit: AuditResult) -> tuple[GateChip, ...]:
 
 
 def gates_sentence(gates: Sequence[GateResult | GateRow]) -> str:
-    """Return how many gates ended in which way: of a run, or as they were put to one audit."""
+    """Count the gates of a run, or of one audit, by outcome."""
     fails = f" {_FAILS}" if any(gate.outcome == "not estimable" for gate in gates) else ""
     return f"{in_words(len(gates), 'gate')}: {_counted(gates)}.{fails}"
 

@@ -1,4 +1,4 @@
-"""What an index of audits says."""
+"""Texts of an index of audits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TITLE = "Audits at a glance"
 TABLE, BROKEN = "All audits", "Cannot be read"
 COLUMNS = ("Model", "Probe", "Data", "Images", "Verdict", "Most severe planned question", "Gap, points", "Interval", "Date")
 VERDICTS = ("disparity", "inconclusive", "equivalent", "not estimable")
-"""In the order in which they are sorted: what asks for a reader first."""
+"""In sort order: those that need attention come first."""
 NONE_PLANNED = "no planned question"
 CAPTION = (
     "An audit a row. The gap is that of its most severe pre-specified question, in points, with the interval at the level of its own "
@@ -19,5 +19,5 @@ SORT = "Press the head of a column to sort by it, and again to turn the order ar
 
 
 def deck(audits: int, directories: int) -> str:
-    """Return how many there are."""
+    """Say how many audits there are, in how many directories."""
     return f"{in_words(audits, 'audit')} in {in_words(directories, 'directory', 'directories')}"

@@ -1,4 +1,4 @@
-"""The sentence of every note: a code and its values in, words out."""
+"""The sentence of every note, by its code."""
 
 from __future__ import annotations
 
@@ -251,11 +251,11 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
 
 
 _NAMED = 60
-"""Items of a list that a sentence names."""
+"""The most items of a list that a sentence names."""
 
 
 def sentence(note: Note | str) -> str:
-    """Return the words of a note; of one that this program does not know, the code and its values.
+    """Return the sentence of a note; for a code that this version does not know, the code and its values.
 
     Examples
     --------

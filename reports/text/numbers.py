@@ -1,4 +1,4 @@
-"""Numbers and foreign text as a person reads them. Formats only: every number comes from the results."""
+"""Formatting of numbers and of untrusted text. Every number comes from the results; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ NOT_ESTIMABLE = "not estimable"
 _MOST_DECIMALS = 3
 _MOST_HASHES = 4
 _ROUNDING = 1e-9
-"""Of a percentage: what is closer to 0 is 0."""
+"""A percentage closer to 0 than this counts as 0."""
 _MARKS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u2028\u2029")
 _UNCLEAN = re.compile(f"[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff{''.join(sorted(_MARKS_OF_DIRECTION))}]")
 """Every character that `clean` changes."""
 _SPACE = "\u00a0"
-"""Between a number and its unit: they stay on one line."""
+"""Keeps a number and its unit on one line."""
 
 
 def clean(text: str) -> str:
-    r"""Return foreign text without what could change the text around it: controls, marks of direction, broken surrogates.
+    r"""Remove everything from untrusted text that could change the text around it: control characters, direction marks, lone surrogates.
 
     Examples
     --------
@@ -48,7 +48,7 @@ _ISOLATE, _END = "\u2068", "\u2069"
 
 
 def isolated(text: str) -> str:
-    r"""Return cleaned text whose right-to-left words do not move adjacent numbers to their other side.
+    r"""Isolate right-to-left words in cleaned text, so that they do not reorder adjacent numbers.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def isolated(text: str) -> str:
 
 
 def unbroken(text: str) -> str:
-    r"""Return text whose ranges, and numbers with the word before them, stay on one line: browsers break a line after any hyphen.
+    r"""Keep ranges, and numbers with the word before them, on one line: browsers may break a line after any hyphen.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def unbroken(text: str) -> str:
 
 
 def decimals(low: float, high: float) -> int:
-    """Return how many decimals of a percentage the interval can carry: two significant digits of its width.
+    """Return how many decimals of a percentage an interval supports: two significant digits of its width.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def decimals(low: float, high: float) -> int:
 
 
 def number(fraction: float, places: int, *, signed: bool = False) -> str:
-    """Return a fraction in hundredths with a true minus sign; what rounds to zero has no sign.
+    """Format a fraction in hundredths with a true minus sign; a number that rounds to zero has no sign.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def number(fraction: float, places: int, *, signed: bool = False) -> str:
 
 
 def end(fraction: float, places: int, *, signed: bool = False) -> str:
-    """Return an end of an interval in hundredths; one that is not 0 has as many decimals as show it.
+    """Format an end of an interval in hundredths; one that is not 0 gets enough decimals not to read as 0.
 
     Examples
     --------
@@ -117,12 +117,12 @@ def span(low: float, high: float, places: int, *, signed: bool = False) -> str:
 
 
 def percent(value: float | None, places: int = 0) -> str:
-    """Return a share in percent; what cannot be estimated in words."""
+    """Format a share in percent; None becomes "not estimable"."""
     return NOT_ESTIMABLE if value is None else f"{number(value, places)}{_SPACE}%"
 
 
 def rate(value: float | None, low: float | None, high: float | None, places: int | None = None) -> str:
-    r"""Return a rate with its interval, in percent, with two significant digits of the interval's width.
+    r"""Format a rate with its interval, in percent, with two significant digits of the interval's width.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def rate(value: float | None, low: float | None, high: float | None, places: int
 
 
 def difference(value: float | None, low: float | None, high: float | None, places: int | None = None) -> str:
-    r"""Return a signed difference with its interval, in percentage points.
+    r"""Format a signed difference with its interval, in percentage points.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def difference(value: float | None, low: float | None, high: float | None, place
 
 
 def factor(value: float, low: float, high: float) -> str:
-    r"""Return a ratio with its interval, in three significant digits.
+    r"""Format a ratio with its interval, in three significant digits.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def _significant(value: float) -> str:
 
 
 def level(alpha: float) -> str:
-    """Return the level of an interval in percent, with every digit it has.
+    """Format the level of an interval in percent, without rounding.
 
     Examples
     --------
@@ -176,7 +176,7 @@ def level(alpha: float) -> str:
 
 
 def points(fraction: float, places: int = 0) -> str:
-    r"""Return a size in percentage points, with its unit.
+    r"""Format a size in percentage points, with its unit.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def points(fraction: float, places: int = 0) -> str:
 
 
 def exact_points(fraction: float) -> str:
-    r"""Return a size that somebody chose, such as a tolerance, with every digit it has.
+    r"""Format a chosen size, such as a tolerance, without rounding.
 
     Examples
     --------
@@ -200,7 +200,7 @@ def exact_points(fraction: float) -> str:
 
 
 def exact_tolerances(fraction: float, ratio: float | None) -> str:
-    r"""Return a tolerance in points, and the one in ratio where there is one.
+    r"""Format a tolerance in points, and the one in ratio if there is one.
 
     Examples
     --------
@@ -211,7 +211,7 @@ def exact_tolerances(fraction: float, ratio: float | None) -> str:
 
 
 def times(value: float) -> str:
-    """Return a factor in three significant digits.
+    """Format a factor in three significant digits.
 
     Examples
     --------
@@ -222,7 +222,7 @@ def times(value: float) -> str:
 
 
 def factor_bounds(low: float, high: float | None) -> str:
-    """Return between what factors two numbers differ.
+    """Say by what factors two numbers differ at least and at most.
 
     Examples
     --------
@@ -233,7 +233,7 @@ def factor_bounds(low: float, high: float | None) -> str:
 
 
 def p_value(p: float | None) -> str:
-    r"""Return a p-value with two significant digits; never 0.
+    r"""Format a p-value with two significant digits; never as 0.
 
     Examples
     --------
@@ -255,7 +255,7 @@ def p_phrase(p: float, name: str = "p") -> str:
 
 
 def count(n: int) -> str:
-    """Return a count with separators: ``10,954``."""
+    """Format a count with separators: ``10,954``."""
     return f"{n:,}"
 
 
@@ -271,7 +271,7 @@ def in_words(n: int, noun: str, plural: str | None = None) -> str:
 
 
 def decimal(value: float | None, places: int = 3) -> str:
-    """Return a plain number, such as a logit scale or a chi-square; what rounds to zero has no sign.
+    """Format a plain number, such as a logit scale or a chi-square; one that rounds to zero has no sign.
 
     Examples
     --------
@@ -286,7 +286,7 @@ def decimal(value: float | None, places: int = 3) -> str:
 
 
 def short_hashes(texts: Sequence[str]) -> str:
-    """Return the hashes of the models on a page for its running header: hexadecimal digits, blanks, and how many more there are.
+    """Return the model hashes for the running header of a page: hexadecimal digits, spaces, and how many more there are.
 
     Examples
     --------
@@ -299,7 +299,7 @@ def short_hashes(texts: Sequence[str]) -> str:
 
 
 def short_hash(text: str) -> str:
-    """Return the first twelve hexadecimal digits of a hash, and of any other text no more than that.
+    """Return the first twelve lower-case hexadecimal digits of a hash; any other characters are dropped.
 
     Examples
     --------
@@ -310,10 +310,10 @@ def short_hash(text: str) -> str:
 
 
 def upper_first(text: str) -> str:
-    """Begin a text with a capital; the rest stays."""
+    """Capitalize the first character only."""
     return text[:1].upper() + text[1:]
 
 
 def lower_first(text: str) -> str:
-    """Begin a text with a small letter; the rest stays."""
+    """Make the first character lower-case."""
     return text[:1].lower() + text[1:]

@@ -1,4 +1,4 @@
-"""In which order things are listed: sort keys for findings, pairs and names."""
+"""Sort orders of findings, signals and pairs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _WORST_FIRST: dict[FindingVerdict, int] = {
     "disparity": 0, "signal": 1, "inconclusive": 2, "equivalent": 3, "no signal": 4, "not estimable": 5,
 }  # fmt: skip
 MOST_SIGNALS = 3
-"""Signals that are carried to the first screen, the summary and the terminal."""
+"""How many signals the first screen, the summary and the terminal show."""
 
 
 def by_severity(finding: Finding) -> tuple[float, ...]:
-    """Sort key: disparities first, those beyond their tolerance before others and by what they are at least; then by p and by size.
+    """Sort key: disparities first, those beyond their tolerance before others, then by their lower bound, p and size.
 
-    Of differences that are shown, how large they surely are says more than how sure they are to be above 0.
+    For significant differences, the lower bound says more than how certain it is that they are not 0.
     """
     gap = finding.gap
     if gap is None:
@@ -30,20 +30,20 @@ def by_severity(finding: Finding) -> tuple[float, ...]:
 
 
 def reversed_at_equal(finding: Finding) -> bool:
-    """Whether the sign of its most significant difference turns at equal other attributes."""
+    """Whether adjusting for other attributes reverses the sign of the most significant difference."""
     adjustment = finding.evidence.adjustment
     return adjustment is not None and any(pair.shift == "reversed" for pair in adjustment.pairs)
 
 
 def leading(findings: Sequence[Finding], most: int) -> list[Finding]:
-    """Return the first `most`, and of the rest those that another attribute reverses: their verdict must not stand alone."""
+    """Return the first `most` findings, and those of the rest that another attribute reverses: their verdict alone would mislead."""
     return [finding for rank, finding in enumerate(findings) if rank < most or reversed_at_equal(finding)]
 
 
 def signals_of(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the signals, the smallest p first; without those whose counts are a planned question's, under another name.
+    """Return the signals, smallest p first, without those that repeat the counts of a planned question under another name.
 
-    Where every true answer is the same, the share given an answer is the accuracy.
+    If all true answers are the same, for example, the share given that answer is the accuracy.
     """
     planned = {(finding.attributes, _counts(finding)) for finding in findings if finding.primary}
     signals = [
@@ -59,10 +59,10 @@ def _counts(finding: Finding) -> tuple[tuple[Group, int, int], ...]:
 
 
 def strongest_signals(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return the signals to carry everywhere."""
+    """Return the signals that first screen, summary and terminal show."""
     return tuple(signals_of(findings)[:MOST_SIGNALS])
 
 
 def by_significance(paired: PairedFinding) -> tuple[float, float]:
-    """Sort key: small adjusted p first, then large differences."""
+    """Sort key: smallest adjusted p first, then largest difference."""
     return (paired.p_adjusted, -abs(paired.difference or 0.0))

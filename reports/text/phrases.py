@@ -1,4 +1,4 @@
-"""Phrases: texts of table cells, of terms under a finding, and the sentences that describe a chart."""
+"""Phrases for table cells and for the terms below a finding, and the choice of the pair that represents a gap."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from reports.text.numbers import (
 )
 
 NOT_PLANNED = "Not planned: "
-"""Begins what summary and terminal say of an analysis in which a difference is beyond chance."""
+"""Begins the line of summary and terminal about an analysis with a difference beyond chance."""
 
 _NAMED = 5
-"""Groups that a sentence names before it only counts."""
+"""The most groups that a sentence names; further ones are only counted."""
 _LONGEST_NAME = 120
-"""Characters of a level's name; results.json has it whole."""
+"""The most characters of a level's name that are shown; results.json has the full name."""
 LEFT_OUT_OF_CLUSTERS = (
     "the correction of a list of words (max-T); ratio, odds ratio and Cohen’s h; the four-fifths ratio; "
     "shrunk rates of small groups; equal opportunity and equalized odds; calibration; confidence thresholds; the spread of scores; "
@@ -45,7 +45,7 @@ LEFT_OUT_OF_CLUSTERS = (
 )
 """Evidence that treats images as independent: all that `audit.engine.evidence` adds, and the chi-square."""
 LEFT_OUT_OF_WEIGHTS = f"{LEFT_OUT_OF_CLUSTERS}; prompt sensitivity; counterfactual pairs; what the model answered; slicing it yourself"
-"""What counts every image once."""
+"""Evidence that gives every image the same weight."""
 
 Interval = Estimate | Gap | GapEnds | MeanGap
 """A number with its interval."""
@@ -54,7 +54,7 @@ Corrected = Contrast | PairChange
 
 
 def size(interval: Interval | None, places: int | None = None) -> str:
-    """Return a size in points with its interval: ``26 points [12, 39]``; with its own decimals where none are said."""
+    """Format a size in points with its interval: ``26 points [12, 39]``; by default with as many decimals as the interval supports."""
     if interval is None:
         return NOT_ESTIMABLE
     places = decimals(interval.low, interval.high) if places is None else places
@@ -62,22 +62,22 @@ def size(interval: Interval | None, places: int | None = None) -> str:
 
 
 def signed(interval: Interval | None) -> str:
-    """Return a signed difference in points with its interval."""
+    """Format a signed difference in points with its interval."""
     return NOT_ESTIMABLE if interval is None else difference(interval.value, interval.low, interval.high)
 
 
 def share_with_interval(interval: Interval | None) -> str:
-    """Return a share in percent with its interval."""
+    """Format a share in percent with its interval."""
     return NOT_ESTIMABLE if interval is None else rate(interval.value, interval.low, interval.high)
 
 
 def intervals(alpha: float) -> str:
-    """Return what every interval of an output is: said once in each."""
+    """Say what the intervals of an output are; printed once per output."""
     return f"Intervals are at {level(alpha)}; those of gaps and differences hold for all groups at once."
 
 
 def group(levels: Group) -> str:
-    """Return a group's name, cut where it is longer than anybody reads; the empty group is everybody else."""
+    """Return a group's name, shortened if it is very long; the empty group stands for all other images."""
     return " × ".join(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in levels) or "the rest"
 
 
@@ -110,13 +110,13 @@ def listed(names: Sequence[str]) -> str:
 
 
 def sized(cell: Rate) -> str:
-    """Return the images of a rate: ``n = 592``, of images with weights ``n = 592, effectively 412``."""
+    """Return the number of images of a rate: ``n = 592``, or with weights ``n = 592, effectively 412``."""
     effective = "" if cell.effective_n is None else f", effectively {count(round(cell.effective_n))}"
     return f"n\u00a0=\u00a0{count(cell.n)}{effective}"
 
 
 def rate_of(finding: Finding, levels: Group) -> Rate:
-    """Return the rate of one group; one that has none is a `DataError`: such a file was not written by an audit."""
+    """Return the rate of one group; raise `DataError` if it has none, since an audit never writes such a file."""
     for cell in finding.by_group:
         if cell.group == levels:
             return cell
@@ -124,9 +124,9 @@ def rate_of(finding: Finding, levels: Group) -> Rate:
 
 
 def leading_pair(finding: Finding) -> LeadingPair | None:
-    """Return the two groups and the one difference that every sentence, table and chart tells of; None without a gap.
+    """Return the pair of groups, with its difference, that all sentences, tables and charts show; None without a gap.
 
-    The leading pair; of a diffuse finding, and in a file of an earlier version, the groups with the highest and the lowest rate.
+    For a diffuse finding, and in files of earlier versions, it is the pair with the highest and the lowest rate.
     """
     gap = finding.gap
     if gap is None:
@@ -141,7 +141,7 @@ def gap_text(finding: Finding) -> str:
 
 
 def chance_text(finding: Finding) -> str:
-    """Return how far apart chance sets the leading pair (95 %); of a diffuse finding, which has none, so much."""
+    """Return how far apart chance may put the leading pair (95 %); "no single pair" for a diffuse finding."""
     pair = leading_pair(finding)
     if pair is None:
         return NOT_ESTIMABLE
@@ -149,19 +149,19 @@ def chance_text(finding: Finding) -> str:
 
 
 def diffuse(finding: Finding) -> str:
-    """Say that groups differ although no pair stands out, and which lie farthest from the rest."""
+    """Say that groups differ although no pair stands out, and which differ most from the rest."""
     farthest = sorted(finding.contrasts, key=lambda contrast: (contrast.p, -abs(contrast.difference)))[:2]
     names = some([group(contrast.first) for contrast in farthest])
     return f"The groups differ although no single pair stands out; farthest from the others: {names}."
 
 
 def detectable_text(finding: Finding) -> str:
-    """Return the smallest difference that these images would find."""
+    """Return the smallest difference that these images could reliably detect."""
     return NOT_ESTIMABLE if finding.gap is None else points(finding.gap.minimum_detectable, gap_places(finding))
 
 
 def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
-    """Return what a statistician looks for under a finding, as term and value."""
+    """Return the statistics listed below a finding, as terms and values."""
     known = finding.overall.baseline is not None
     trivial = (("Always the most common answer", f"{baseline(finding.overall)} right"),) if known else ()
     gap, tolerances = finding.gap, exact_tolerances(finding.tolerance, finding.ratio_tolerance)
@@ -196,7 +196,7 @@ def _named(finding: Finding, levels: Group) -> str:
 
 
 def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:
-    """Return the p-value of an entry, corrected for its list alone: what it would be had nothing else been explored."""
+    """Return the p-value of an entry corrected only for its own list, as if nothing else had been explored."""
     correction = finding.evidence.family_correction
     if correction is None:
         return ()
@@ -204,12 +204,12 @@ def _listed(finding: Finding) -> tuple[tuple[str, str], ...]:
 
 
 def signed_change(corrected: Corrected) -> str:
-    """Return a difference, or the change of one, with its simultaneous interval: the only one that is shown."""
+    """Format a difference, or the change of one, with its simultaneous interval, the only one that is shown."""
     return difference(corrected.difference, corrected.low_adjusted, corrected.high_adjusted)
 
 
 def gap_places(finding: Finding) -> int:
-    """Return the decimals that the interval of the leading pair carries."""
+    """Return how many decimals the interval of the leading pair supports."""
     pair = leading_pair(finding)
     return decimals(pair.low, pair.high) if pair else 0
 
@@ -226,20 +226,20 @@ def number_compared(finding: Finding) -> int:
 
 
 def leading_groups(finding: Finding) -> tuple[Group, ...]:
-    """Return the groups of the leading pair, the worse one first; of a metric without a better side the higher one. Empty without a gap."""
+    """Return the groups of the leading pair, the worse (or, if neither side is better, the higher) first. Empty without a gap."""
     pair = leading_pair(finding)
     return () if pair is None else (pair.lower, pair.higher) if finding.better == "high" else (pair.higher, pair.lower)
 
 
 def short_rate(finding: Finding, levels: Group) -> str:
-    """Return a group with its rate and n, for a table: ``woman 72 % (100)``; of weights ``woman 72 % (100, effectively 81)``."""
+    """Return a group with its rate and n, for a table: ``woman 72 % (100)``; with weights ``woman 72 % (100, effectively 81)``."""
     cell = rate_of(finding, levels)
     n = sized(cell).removeprefix("n\u00a0=\u00a0")
     return f"{group(levels)} {cell_value(cell)} ({n})"
 
 
 def cell_value(cell: Rate, *beside: Rate) -> str:
-    """Return a rate in percent, with the decimals that its interval carries; no more than those of the rates `beside` it in a line."""
+    """Format a rate in percent with as many decimals as its interval, and those of the rates `beside` it in a line, support."""
     if cell.value is None or cell.low is None or cell.high is None:
         return percent(None)
     ends = [(interval.low, interval.high) for interval in (cell, *beside)]
@@ -259,17 +259,17 @@ def cell_rate(cell: Rate, places: int | None = None) -> str:
 
 
 def baseline(cell: Rate) -> str:
-    """Return the accuracy of always giving the most common answer; empty where it is unknown."""
+    """Return the accuracy of always giving the most common answer; empty if it is unknown."""
     return "" if cell.baseline is None else percent(cell.baseline, 1)
 
 
 def printed(published: float | None) -> str:
-    """Return a published cell as it was printed, in percent; blank where it was blank."""
+    """Format a published number as it was printed, in percent; empty if the cell was empty."""
     return "" if published is None else f"{100 * published:.1f}"
 
 
 def stopped(text: str) -> str:
-    """Return foreign text with the full stop of a sentence: one, whether it brought its own or not.
+    """Return text from elsewhere with exactly one mark at its end.
 
     Examples
     --------
@@ -280,7 +280,7 @@ def stopped(text: str) -> str:
 
 
 def audit_name(audit: AuditResult) -> str:
-    """The name of one audit among several."""
+    """Name one audit among several."""
     return f"{audit.model.name} · {audit.probe.name}"
 
 
@@ -293,13 +293,13 @@ def answers_only(model: ModelRecord) -> bool:
 
 
 def paired_title(paired: PairedFinding) -> str:
-    """Return what was changed: ``gender: man → woman``, and the outcome that was asked about."""
+    """Return the attribute that was changed, as in ``gender: man → woman``, and the outcome if the question is about one."""
     outcome = f" (‘{paired.outcome}’)" if paired.outcome else ""
     return f"{attributes([paired.attribute])}: {paired.first} → {paired.second}{outcome}"
 
 
 def left_out_sentence(left_out: Sequence[tuple[str, int]], settings: Settings) -> str:
-    """Return the groups whose images are not in a gallery; empty without any."""
+    """Name the groups whose images are not in a gallery; empty if there are none."""
     if not left_out:
         return ""
     named = some([f"{group((level,))} ({count(n)})" for level, n in left_out])

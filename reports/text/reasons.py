@@ -1,4 +1,4 @@
-"""Why a finding, or an audit, has its verdict: records in, sentences out."""
+"""Sentences that say why a finding, or an audit, has its verdict."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _COUNTED: tuple[tuple[Verdict, str, str], ...] = (
 
 
 def reason(finding: Finding, audit: AuditResult, settings: Settings) -> str:
-    """Return why a finding has its verdict, with the groups and images that the verdict does not cover."""
+    """Say why a finding has its verdict, and which groups and images the verdict does not cover."""
     limited, measured = [LIMITED] * audit.data.limited, [_measured(finding, audit, finding.gap)] if finding.gap else []
     covered = not_covered(audit.data.exclusions) if finding.verdict == "equivalent" else []
     return " ".join([*limited, *measured, *explanation(finding, audit, settings), *not_compared(finding.by_group), *covered])
 
 
 def explanation(finding: Finding, audit: AuditResult, settings: Settings) -> list[str]:
-    """Return what a verdict adds to the measured gap, and what equal other attributes or composition make of it."""
+    """Return what a verdict adds to the measured gap, and how adjustment for other attributes or composition changes it."""
     if finding.gap is None:
         return [_why_not_estimable(finding, settings)]
     unresponsive = [_unresponsive(finding, audit)] if finding.unresponsive else []
@@ -47,7 +47,7 @@ def explanation(finding: Finding, audit: AuditResult, settings: Settings) -> lis
 
 
 def audit_reason(audit: AuditResult) -> str:
-    """Return how many primary questions ended in which verdict, and which images the audit does not cover."""
+    """Count the primary questions by verdict, and say which images the audit does not cover."""
     verdicts = planned_verdicts(audit.findings)
     if not verdicts:
         return "This audit has no primary question, so it has no verdict."
@@ -62,7 +62,7 @@ def audit_reason(audit: AuditResult) -> str:
 
 
 def in_suite(audit: AuditResult) -> list[str]:
-    """Name the probes that p is adjusted with, where the probe is part of a suite."""
+    """Name the probes over which p is adjusted if the probe is part of a suite."""
     suite = audit.suite
     if suite is None:
         return []
@@ -71,13 +71,13 @@ def in_suite(audit: AuditResult) -> list[str]:
 
 
 def weighted(audit: AuditResult) -> list[str]:
-    """Say by what images are weighted, where they are."""
+    """Say by which column images are weighted, if they are."""
     column = audit.data.weights
     return [] if column is None else [f"Rates, intervals and tests are weighted by the column “{column}”; n counts images."]
 
 
 def not_compared(rates: Sequence[Rate]) -> list[str]:
-    """Name the groups that a verdict does not cover: a filtered audit does not cover everybody."""
+    """Name the groups that a verdict does not cover, since an audit without them is not about all people."""
     others = [f"{phrases.group(rate.group)} ({phrases.sized(rate)})" for rate in rates if rate.status != "ok"]
     return [f"Not compared: {phrases.some(others)}."] if others else []
 
@@ -89,7 +89,7 @@ def not_covered(exclusions: Sequence[Exclusion]) -> list[str]:
 
 
 def too_few_groups(rates: Sequence[Rate], settings: Settings, *, clusters: bool, counted: str) -> str:
-    """Return what a comparison needs, and how many groups have it."""
+    """Say what a comparison needs, and how many groups have it."""
     in_clusters = f" in at least {FEWEST_CLUSTERS} clusters" if clusters else ""
     enough = sum(rate.status == "ok" for rate in rates)
     has_weights = any(rate.effective_n is not None for rate in rates)
@@ -99,7 +99,7 @@ def too_few_groups(rates: Sequence[Rate], settings: Settings, *, clusters: bool,
 
 
 def pairs_phrase(groups: int) -> str:
-    """Return the pairs of some groups: ``every one of the 21 pairs``."""
+    """Return a phrase for all pairs of groups: ``every one of the 21 pairs``."""
     pairs = groups * (groups - 1) // 2
     return f"every one of the {pairs} pairs" if pairs > 1 else "the pair"
 
@@ -125,7 +125,7 @@ def _measured(finding: Finding, audit: AuditResult, gap: Gap) -> str:
 
 
 def p_words(finding: Finding, audit: AuditResult, gap: Gap) -> str:
-    """Return the p of a question and what correction makes of it: ``p = .027 for this question, .37 after correction for 16 questions``."""
+    """Return the p of a question before and after correction: ``p = .027 for this question, .37 after correction for 16 questions``."""
     family = sum(other.gap is not None for other in audit.findings if other.primary == finding.primary)
     if audit.suite is not None:
         family = audit.suite.planned if finding.primary else audit.suite.exploratory
@@ -136,7 +136,7 @@ def p_words(finding: Finding, audit: AuditResult, gap: Gap) -> str:
 
 
 def undecided_sentence(finding: Finding, audit: AuditResult, settings: Settings) -> str:
-    """Return why a difference is not decided though its p, its interval or its chance alone look as if it were; empty where none does."""
+    """Say why a difference is undecided although its p, its interval or chance alone would suggest otherwise; empty if none does."""
     gap, pair = finding.gap, phrases.leading_pair(finding)
     if gap is None or pair is None or audit.data.limited or finding.verdict not in ("inconclusive", "no signal"):
         return ""
@@ -151,7 +151,7 @@ def undecided_sentence(finding: Finding, audit: AuditResult, settings: Settings)
 
 
 def undecided_tag(finding: Finding, audit: AuditResult, settings: Settings) -> str:
-    """Return the same in a few words, for a list: ``p = .027, corrected .37``."""
+    """Return the same as a tag for a list: ``p = .027, corrected .37``."""
     if not finding.gap or not undecided_sentence(finding, audit, settings):
         return ""
     corrected = "" if p_value(finding.gap.p) == p_value(finding.gap.p_adjusted) else f", corrected {p_value(finding.gap.p_adjusted)}"
@@ -159,7 +159,7 @@ def undecided_tag(finding: Finding, audit: AuditResult, settings: Settings) -> s
 
 
 def _explained(finding: Finding, audit: AuditResult, settings: Settings) -> list[str]:
-    """Return what the verdict adds to the measured gap; a limited run adds nothing."""
+    """Return what the verdict adds to the measured gap; a limited run adds no verdict of its own."""
     gap = finding.gap
     if gap is None:
         return []
@@ -183,7 +183,7 @@ def _explained(finding: Finding, audit: AuditResult, settings: Settings) -> list
 
 
 def beyond_sentence(finding: Finding) -> str:
-    """Return whether a disparity exceeds its tolerance, and which."""
+    """Say whether a disparity exceeds its tolerance, in points or in ratio."""
     gap, tolerance, ratio = finding.gap, exact_points(finding.tolerance), finding.ratio_tolerance
     if gap is None:
         return ""
@@ -199,13 +199,13 @@ def beyond_sentence(finding: Finding) -> str:
 
 
 def beyond_in_ratio_alone(finding: Finding) -> bool:
-    """Whether a disparity exceeds its tolerance in ratio and is not shown to exceed that in points."""
+    """Whether a disparity significantly exceeds its tolerance in ratio but not the one in points."""
     gap = finding.gap
     return finding.exceeds_tolerance and gap is not None and gap.ratio_low is not None and gap.low <= finding.tolerance
 
 
 def _beyond_points(finding: Finding, tolerance: str) -> str:
-    """Return how many pairs differ by more than the tolerance."""
+    """Say how many pairs differ by more than the tolerance."""
     beyond, of = sum(pair.beyond_tolerance for pair in finding.pairs), len(finding.pairs)
     if of == 1:
         return f"That is more than the tolerance of {tolerance}."
@@ -223,7 +223,7 @@ def _in_points(finding: Finding) -> bool:
 
 
 def rule_sentence(finding: Finding) -> str:
-    """Say by which rule groups are equivalent although the interval of the gap reaches beyond the tolerance; empty where it does not."""
+    """Say why groups are equivalent although the interval of the gap reaches beyond the tolerance; empty if it does not."""
     gap = finding.gap
     if gap is None or finding.verdict != "equivalent" or gap.high < finding.tolerance:
         return ""
@@ -232,7 +232,7 @@ def rule_sentence(finding: Finding) -> str:
 
 
 def ratio_sentences(finding: Finding) -> list[str]:
-    """Say what low rates hide in points: by what factor some differ, or may where only the ratio is open, or why nothing bounds it."""
+    """Say by what factor low rates differ, or may differ if only the ratio is undecided, or why the ratio is unbounded."""
     gap = finding.gap
     if finding.ratio_tolerance is None or gap is None:
         return []
@@ -248,14 +248,14 @@ def ratio_sentences(finding: Finding) -> list[str]:
 
 
 def negligible_sentence(finding: Finding) -> str:
-    """Return that error rates are too low for their ratio to matter; empty where a ratio counts."""
+    """Say that error rates are too low for their ratio to matter; empty if the ratio counts."""
     if finding.negligible is None:
         return ""
     return f"Every group’s rate is shown to be below {round(100 * finding.negligible, 6):g}\u00a0%, so no ratio of rates is required."
 
 
 def too_few_sentence(finding: Finding) -> str:
-    """Return which groups have too few images for "equivalent", whatever they are answered; empty where all have enough."""
+    """Say which groups are too small to show equivalence, regardless of the answers; empty if all are large enough."""
     if finding.verdict != "inconclusive" or finding.gap is None or not finding.gap.too_few:
         return ""
     tolerance = exact_points(finding.tolerance)
@@ -264,7 +264,7 @@ def too_few_sentence(finding: Finding) -> str:
 
 
 def lacking_groups(findings: Sequence[Finding]) -> str:
-    """Return the groups with too few images, and how many these are in each question: ``age more than 70 (n = 60, 58)``."""
+    """Name the groups with too few images, with n in each question: ``age more than 70 (n = 60, 58)``."""
     images: dict[str, list[str]] = {}
     for finding in findings:
         for group in finding.gap.too_few if finding.gap else ():

@@ -1,4 +1,4 @@
-"""Whether a model looks at the images at all: what stands before a verdict, and which gap is that of group composition."""
+"""Sentences about whether a model uses the images at all, and about gaps that group composition explains."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from reports.text.analyses import any_similarity_differs
 from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, percent, points, upper_first
 
 BLIND = ("constant", "unclear", "order")
-"""Every image, or nearly every one, gets one answer: whatever it shows."""
+"""Codes for models that give all, or nearly all, images the same answer."""
 INSTEAD = {REFUSAL: "were refused", UNPARSED: "got no text or one that is none of the options", UNCLEAR: f"got ‘{UNCLEAR}’"}
-"""What came in the place of an answer. Results do not keep the texts: an empty one cannot be told from another."""
+"""What came instead of an answer. Results do not keep the texts, so an empty text looks like any other."""
 _WEAK = (
     ("no better", "we found no evidence that the model uses the images", ""),
     ("varies", "we found no evidence that the answers are better than one for every image", ", though they follow what the images show"),
     ("undecided", "we cannot tell whether the model uses the images", ""),
 )
-"""Look, what it means, and what is said after the numbers."""
+"""Code, its meaning, and what follows the numbers."""
 _NAMED = 3
 _SENTENCE, _LONGEST_CARD = re.compile(r"(?<=[.!?])\s+"), 240
 _Placed = tuple[MeasurementRecord, Responsiveness]
 
 
 def lead(audit: AuditResult) -> str:
-    """Return what a reader must know before any verdict: in which measurements the model does not look; empty where it does in all."""
+    """Say in which measurements we have no evidence that the model uses the images; empty if it uses them in all."""
     checked = _checked(audit)
     if is_invalid(audit):
         return f"{upper_first(_each([pair for pair in checked if pair[1].code is not None], ''))}."
@@ -53,12 +53,12 @@ def brief_lead(audit: AuditResult) -> str:
 
 
 def is_invalid(audit: AuditResult) -> bool:
-    """Whether a probe is no test of a model: all that can be checked of its answers fails. A file of answers is not a probe."""
+    """Whether a probe is not a valid test of a model: all answers that can be checked fail. A file of answers is not a probe."""
     return audit.probe.name != "predictions" and recognises_nothing(record.responsiveness for record in audit.measurements)
 
 
 def invalid_caveat(audit: AuditResult) -> str:
-    """Return that a probe is no valid test of a model, why, and what its checkpoint says of itself; empty where it is one."""
+    """Say that a probe is not a valid test of a model, why, and what the model's checkpoint says about itself; empty if it is valid."""
     if not is_invalid(audit):
         return ""
     names = [record.name for record, check in _checked(audit) if check.code is not None]
@@ -70,7 +70,7 @@ def invalid_caveat(audit: AuditResult) -> str:
 
 
 def _own_words(audit: AuditResult) -> str:
-    """Return what a checkpoint says of itself, as many whole sentences as are read; empty where it says nothing."""
+    """Quote the first whole sentences of a checkpoint's own description; empty if it has none."""
     sentences: list[str] = []
     for sentence in _SENTENCE.split(audit.model.data_card or ""):
         if sentences and len(" ".join([*sentences, sentence])) > _LONGEST_CARD:
@@ -80,13 +80,13 @@ def _own_words(audit: AuditResult) -> str:
 
 
 def _checked(audit: AuditResult) -> list[_Placed]:
-    """Return the measurements that got answers: of the others it cannot be told whether the model looks."""
+    """Return the measurements that got answers: without answers we cannot tell whether the model uses the images."""
     measured = ((record, record.responsiveness) for record in audit.measurements if not instead_of_every_answer(record, audit))
     return [(record, check) for record, check in measured if check]
 
 
 def _silent(audit: AuditResult) -> list[str]:
-    """Return what came instead in measurements without one answer; those with the same are named together."""
+    """Say what came instead in measurements without any answer; measurements with the same replies are named together."""
     names: dict[str, list[str]] = {}
     for record in audit.measurements:
         if record.responsiveness and (came := instead_of_every_answer(record, audit)):
@@ -95,16 +95,16 @@ def _silent(audit: AuditResult) -> list[str]:
 
 
 def _unanswered(measurements: Sequence[str], came: str) -> str:
-    """Return the sentence; the only question of a file of predictions has no name."""
+    """Return the sentence; the only question of a file of predictions is not named."""
     if list(measurements) == ["predictions"]:
         return f"No question got an answer, {came}."
     return f"{phrases.some(measurements)}: no question got an answer, {came}."
 
 
 def instead_of_every_answer(record: MeasurementRecord, audit: AuditResult) -> Counter[str]:
-    """Return what came instead of answers to a measurement and how often; empty where any image got one.
+    """Count what came instead of answers to a measurement; empty if any image got an answer.
 
-    "unclear" is an answer of a model that was loaded, and of predictions: what it hides there is that the model does not look.
+    For loaded models and for predictions, "unclear" is an answer: giving it to every image means that the model ignores the images.
     """
     ways = NO_ANSWER if audit.endpoint else (REFUSAL, UNPARSED)
     came = Counter({answer: count for answer, count in record.answer_counts.items() if count})
@@ -112,7 +112,7 @@ def instead_of_every_answer(record: MeasurementRecord, audit: AuditResult) -> Co
 
 
 def instead_words(came: Mapping[str, int]) -> str:
-    r"""Return what came instead of answers, the commonest first.
+    r"""Say what came instead of answers, the most common reply first.
 
     Examples
     --------
@@ -126,19 +126,19 @@ def instead_words(came: Mapping[str, int]) -> str:
 
 
 def _blindly(audit: AuditResult) -> str:
-    """Say that answers do not depend on the images; of a model whose similarities are shown to, not that it does not look."""
+    """Say that answers do not depend on the images, but not that the model ignores them if its similarities differ between groups."""
     if any_similarity_differs(audit):
         return "the model answers alike whatever an image shows, though its similarities to words differ between groups"
     return "the model does not look at the images"
 
 
 def _where(some: Sequence[_Placed], of: Sequence[_Placed], text: str) -> str:
-    """Return a text about some measurements as the beginning of a sentence."""
+    """Begin a sentence about some measurements."""
     return upper_first(text) if len(some) == len(of) else f"In {len(some)} of {in_words(len(of), 'measurement')}, {text}"
 
 
 def _grouped(blind: Iterable[_Placed]) -> str:
-    """Return the one answer of each measurement; those with the same are named together."""
+    """Name the constant answer of each measurement; measurements with the same one are named together."""
     names: dict[str, list[str]] = {}
     for record, check in blind:
         names.setdefault(_one_answer(check), []).append(record.name)
@@ -155,12 +155,12 @@ def _one_answer(check: Responsiveness) -> str:
 
 
 def _by_question(check: Responsiveness) -> bool:
-    """Tell whether questions differ from row to row, and answers with the questions alone."""
+    """Whether questions differ from row to row, and answers depend on the question alone."""
     return check.code == "constant" and check.commonest_share < 1
 
 
 def _share(share: float) -> str:
-    r"""Return a share in percent; what is not all does not read as all.
+    r"""Format a share in percent; a share below 1 never reads as 100 %.
 
     Examples
     --------
@@ -178,12 +178,12 @@ def _each(weak: Sequence[_Placed], also: str) -> str:
 
 
 def _named(measurements: Sequence[str]) -> str:
-    """Return the names in brackets; the only question of a file of predictions has none."""
+    """Return the names in brackets; the only question of a file of predictions is not named."""
     return "" if list(measurements) == ["predictions"] else f" ({phrases.some(measurements)})"
 
 
 def _right(check: Responsiveness) -> str:
-    """Return how often the answers agree with the labels, and one answer for every image."""
+    """Say how often the answers agree with the labels, and how often a constant answer would."""
     against = check.against_constant
     if against is None:
         return f"the right one of a row’s options is {'' if check.code == 'looks' else 'not '}named more often than by a guess"
@@ -193,7 +193,7 @@ def _right(check: Responsiveness) -> str:
 
 
 def look_sentences(audit: AuditResult) -> tuple[str, ...]:
-    """Return what was found for each measurement of which it can be told whether the model looks."""
+    """Return one sentence for each measurement in which the use of the images could be checked."""
     return tuple(_facts(record, check) for record, check in _checked(audit) if check.code is not None)
 
 
@@ -208,7 +208,7 @@ def _facts(record: MeasurementRecord, check: Responsiveness) -> str:
 
 
 def look_line(audit: AuditResult) -> str:
-    """Return in which measurements the answers agree with the labels more often than one answer for every image; empty for none."""
+    """Name the measurements whose answers agree with the labels more often than a constant answer; empty if there are none."""
     looking = [(record, record.responsiveness.against_constant) for record in audit.measurements if record.responsiveness]
     better = [
         f"{percent(test.accuracy, 1)} against {percent(test.constant_accuracy, 1)} for always ‘{test.constant}’{_named([record.name])}"
@@ -222,7 +222,7 @@ def look_line(audit: AuditResult) -> str:
 
 
 def why_unresponsive(finding: Finding, audit: AuditResult) -> str:
-    """Return why groups that could be compared have no verdict; empty where they have one."""
+    """Say why groups that could be compared have no verdict; empty if they have one."""
     record = next((measurement for measurement in audit.measurements if measurement.name == finding.measurement), None)
     if finding.unresponsive is None or record is None or record.responsiveness is None:
         return ""
@@ -238,21 +238,21 @@ def why_unresponsive(finding: Finding, audit: AuditResult) -> str:
 
 
 def stays_sentence(finding: Finding) -> str:
-    """Return that a difference is none of the mix of true answers though the model may not look; empty where that is not the question."""
+    """Say that the mix of true answers does not explain a difference, although the model may not use the images; empty if not tested."""
     if finding.within_truth_p is None or finding.unresponsive or finding.verdict not in ("disparity", "signal"):
         return ""
     return "The groups also differ within each true answer, so the mix of true answers does not explain it."
 
 
 def composition_sentence(finding: Finding) -> str:
-    """Return that group composition explains a gap; empty where it does not."""
+    """Say that group composition explains a gap; empty if it does not."""
     if finding.composition is None or not finding.composition.explains:
         return ""
     return f"Group composition explains this gap: with equal shares of the true answers in every group it is {equal_gap(finding)}."
 
 
 def composition_facts(finding: Finding) -> tuple[tuple[str, str], ...]:
-    """Return a gap at equal group composition as term and value; nothing where that is not known."""
+    """Return the gap at equal group composition as term and value; empty if it is unknown."""
     if finding.composition is None:
         return ()
     p = "" if finding.composition.p is None else f", {p_phrase(finding.composition.p)}"

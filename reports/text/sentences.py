@@ -1,6 +1,6 @@
-"""Sentences of an audit: records in, sentences out.
+"""Sentences about an audit and its findings.
 
-Never "fair", never "passed"; and without a better side of a metric, groups differ, and neither is worse.
+They never say "fair" or "passed"; if neither side of a metric is better, groups differ, and none is worse.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ from reports.text.reasons import p_words, ratio_sentences
 from reports.text.responsiveness import composition_sentence, why_unresponsive
 
 SAME_SIGN_SHARE = 0.8
-"""Below this share of prompt templates with the default's sign, an answer is sensitive to the prompt."""
+"""An answer is sensitive to the prompt if fewer prompt templates than this share have the sign of the default."""
 NOT_A_CERTIFICATE = (
     "An audit measures a model on labelled data. It is not a certificate, it does not cover what was not tested, and neither it nor the "
     "data may be used to classify people."
 )
 AT_EQUAL_TRUTH = "at equal true shares"
-"""Of a share given whose truth is known: as it would be if the true answer were as common in every group."""
+"""Marks a share given whose truth is known, as it would be if the true answer were equally common in all groups."""
 _DEFAULT_PROBE = "predictions"
-"""The probe of a file of predictions for which no other probe was named."""
+"""The probe of a file of predictions for which no other probe was named on the command line."""
 
 
 @dataclass(frozen=True)
 class VerdictWords:
-    """A verdict for a reader: one word, and what it means of a question."""
+    """A verdict in readable form: one word or a few, and what it means for a question."""
 
     word: str
     meaning: str
@@ -132,12 +132,12 @@ def metric_of(finding: NamedQuestion, truth: str | None) -> str:
     if finding.outcome is not None:
         equal = f" {AT_EQUAL_TRUTH}" if isinstance(finding, Finding) and finding.shares else ""
         return f"{_METRICS.get(finding.metric, f'{metric} for')} ‘{finding.outcome}’{equal}"
-    # Of external predictions the column of true answers has no name of its own.
+    # In external predictions, the column of true answers has no telling name.
     return metric if truth in (None, "y_true") else f"{attributes([truth])} {metric}"
 
 
 def audits_title(results: Results) -> str:
-    """Return which models were audited, and with which probes."""
+    """Name the models that were audited, and the probes."""
     models = tuple(dict.fromkeys(audit.model.name for audit in results.audits))
     probes = tuple(dict.fromkeys(audit.probe.name for audit in results.audits))
     model = models[0] if len(models) == 1 else in_words(len(models), "model")
@@ -152,7 +152,7 @@ def images(audit: AuditResult) -> str:
     data = audit.data
     clusters = "" if data.clusters is None else f" in {in_words(data.clusters, 'cluster')} (by {attributes([data.cluster or ''])})"
     weights = "" if data.weights is None else f", weighted by “{data.weights}”"
-    name = f"{data.name}, " if data.name != audit.model.name else ""  # a file of answers is both
+    name = f"{data.name}, " if data.name != audit.model.name else ""  # a file of answers is data and model
     number = in_words(data.used, "image") if data.listed else "no images"
     return f"{name}{number}{clusters}{weights}"
 
@@ -163,7 +163,7 @@ def title(finding: Finding, audit: AuditResult) -> str:
 
 
 def headline(finding: Finding, audit: AuditResult) -> str:
-    """Return a finding as a sentence: both ends of the gap with n and interval, its size, its p, and what is expected by chance."""
+    """Return a finding as a sentence: the rates of both groups with n and interval, the gap, its p, and what is expected by chance."""
     if finding.gap is None:
         return f"{title(finding, audit)} is not estimable: fewer than two groups have enough images that count."
     first, second = (rate_of(finding, levels) for levels in leading_groups(finding))
@@ -175,7 +175,7 @@ def headline(finding: Finding, audit: AuditResult) -> str:
 
 
 def _looked(finding: Finding, audit: AuditResult) -> str:
-    """Return that the answers do not depend on the images, and that group composition explains a gap."""
+    """Say that the answers do not depend on the images, or that group composition explains a gap, if so."""
     why, composed = why_unresponsive(finding, audit), composition_sentence(finding)
     return "".join(f" {text}" for text in (f"This tells nothing about groups: {why}." if why else "", composed) if text)
 
@@ -186,7 +186,7 @@ def _rate_for(cell: Rate) -> str:
 
 
 def _after(finding: Finding, metric: str) -> str:
-    """What a verdict leaves open, and what a difference in points hides where rates are low."""
+    """Say what a verdict leaves undecided, and what a difference in points hides if rates are low."""
     missed = f"With this many images, a difference of less than about {detectable_text(finding)} would often be missed."
     if finding.verdict in ("disparity", "inconclusive"):
         return " ".join(["", *[missed] * (finding.verdict == "inconclusive"), *ratio_sentences(finding)])
@@ -213,12 +213,12 @@ def paired_headline(paired: PairedFinding) -> str:
 
 
 def is_prompt_sensitive(curve: SpecificationCurve) -> bool:
-    """Whether fewer than `SAME_SIGN_SHARE` of the prompt templates point the way that the default points."""
+    """Whether fewer than `SAME_SIGN_SHARE` of the prompt templates have the sign of the default."""
     return curve.share_same_sign is not None and curve.share_same_sign < SAME_SIGN_SHARE
 
 
 def curve_sentence(curve: SpecificationCurve, settings: Settings) -> str:
-    """Return how far an answer depends on its prompt."""
+    """Say how much an answer depends on its prompt."""
     if curve.median is None or curve.smallest is None or curve.largest is None:
         return "Not estimable: fewer than two groups have enough images under the default prompt template."
     pair = f"{group(curve.first)} minus {group(curve.second)}"
@@ -245,10 +245,10 @@ def _sign_sentence(curve: SpecificationCurve) -> str:
 
 
 def _shares_sentence(curve: SpecificationCurve, shares: VarianceShares) -> str:
-    """Return where the spread comes from, and across which prompt templates: they need not be all."""
+    """Say where the spread comes from, and across which prompt templates, which may be only some of them."""
     variant, interaction = percent(shares.label_set), percent(shares.interaction)
     parts = f"comes from the prompt template, {variant} from the variant and {interaction} from their interaction."
-    if not shares.presets:  # written by an earlier version, which did not say
+    if not shares.presets:  # written by an earlier version, which did not record them
         return f"Of the spread, {percent(shares.prompts)} {parts}"
     n = len(shares.presets) * len(shares.variants)
     every = "all" if n == sum(point.difference is not None for point in curve.points) else "the"
@@ -258,7 +258,7 @@ def _shares_sentence(curve: SpecificationCurve, shares: VarianceShares) -> str:
 
 
 def signals_sentence(audit: AuditResult) -> str:
-    """Return how many exploratory comparisons show a signal, marked as not planned; empty where none does."""
+    """Say how many exploratory comparisons show a signal, marked as not planned; empty if none does."""
     explored = [finding for finding in audit.findings if not finding.primary]
     signals = len(signals_of(audit.findings))
     if not signals:
@@ -273,7 +273,7 @@ def signals_sentence(audit: AuditResult) -> str:
 
 
 def no_signal_sentence(audit: AuditResult) -> str:
-    """Return that no exploratory comparison shows a signal, and where only differences beyond the tolerance would have shown, which."""
+    """Say that no exploratory comparison shows a signal, and how large a difference must be to show if that exceeds the tolerance."""
     explored = [finding for finding in audit.findings if not finding.primary]
     detectable = [(finding.gap.minimum_detectable, finding.tolerance) for finding in explored if finding.gap]
     if not explored:
@@ -288,12 +288,12 @@ def no_signal_sentence(audit: AuditResult) -> str:
 
 
 def exploratory_title(titles: Sequence[str]) -> str:
-    """Return the name of the exploratory comparisons of a measurement; empty without any."""
+    """Return the heading of the exploratory comparisons of a measurement; empty if there are none."""
     return f"Exploratory: {titles[0] if len(titles) == 1 else in_words(len(titles), 'comparison')}" if titles else ""
 
 
 def pairs_caption(shown: int, kept: int, of: int) -> str:
-    """Return how many of the pairs are shown, and how many are in results.json."""
+    """Say how many of the pairs are shown, and how many are in results.json."""
     caption = "Pairs of groups, most significant first"
     kept_text = "all" if of == kept else count(kept)
     return caption if shown == kept else f"{caption} ({shown} of {count(of)}; {kept_text} are in results.json)"

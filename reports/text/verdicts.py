@@ -1,4 +1,4 @@
-"""The first sentence of a comparison's page: a comparison in, its verdict in words out, true for every mix of questions."""
+"""The first sentence of a comparison's page: its verdict, worded to be true for every mix of outcomes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _OF_COMPARISON = {
     "inconclusive": "these images show neither a change of the gap nor its absence",
 }
 _NAMED = ("disparity", "equivalent")
-"""What was shown of groups was shown of some rates, which are named."""
+"""Outcomes for which the rates are named, because they hold only for these rates."""
 _MOST_RATES = 3
 
 
 @dataclass(frozen=True)
 class VerdictSentence:
-    """A verdict for a reader: one word or a few, and a sentence about the questions that it stands for."""
+    """A verdict in readable form: one word or a few, and a sentence about the questions that it covers."""
 
     word: str
     sentence: str
@@ -44,7 +44,7 @@ class _Asked:
 
 
 def comparison_sentence(comparison: Comparison) -> VerdictSentence:
-    """Return the verdict of a comparison in sentences."""
+    """Return the verdict of a comparison as a word and a sentence."""
     primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
     if not primary:
         return EXPLORATORY_ONLY
@@ -69,14 +69,14 @@ def comparison_sentence(comparison: Comparison) -> VerdictSentence:
 
 
 def _may_have_grown(changes: Sequence[Change]) -> list[Change]:
-    """Return the undecided gaps that are larger after, and may be by more than their tolerance; the surest first."""
+    """Return the undecided gaps that are larger after, possibly by more than their tolerance; the most certain first."""
     undecided = [(change, change.gap) for change in changes if change.verdict == "inconclusive" and change.gap]
     larger = [(change, gap) for change, gap in undecided if gap.difference > 0 and gap.high > change.tolerance]
     return [change for change, _ in sorted(larger, key=lambda one: -one[1].low)]
 
 
 def _grown_sentence(grown: Sequence[Change]) -> list[str]:
-    """Name the first of the gaps that may have grown: it must not hide behind one that shrank."""
+    """Name the first of the gaps that may have grown, so that one that shrank does not hide it."""
     if not grown or grown[0].gap is None:
         return []
     many = "1 undecided gap may" if len(grown) == 1 else f"{len(grown)} undecided gaps may"
@@ -85,7 +85,7 @@ def _grown_sentence(grown: Sequence[Change]) -> list[str]:
 
 
 def _asked(questions: Sequence[tuple[Finding | Change, str, str | None]]) -> list[_Asked]:
-    """Return questions with their verdict and what holds the truth; a rate is named with its measurement where there are several."""
+    """Return the questions with verdict, rate and attributes; the rate is named with its measurement if there are several."""
     several = len({question.measurement for question, _, _ in questions}) > 1
     tested = []
     for question, verdict, truth in questions:
@@ -95,7 +95,7 @@ def _asked(questions: Sequence[tuple[Finding | Change, str, str | None]]) -> lis
 
 
 def _open_or_settled(verdict: str, undecided: str, questions: Sequence[_Asked], clauses: Mapping[str, str]) -> str:
-    """Say what holds in the questions of the verdict; where it is an open one, also why the rest has none."""
+    """Say what holds for the questions with the verdict; if it is "inconclusive", also why the rest could not be estimated."""
     few = verdict == undecided and any(question.verdict == "not estimable" for question in questions)
     rest = f"; in the rest, {clauses['not estimable']}" if few else ""
     return f"{_clause(verdict, questions, clauses)}{rest}."
@@ -107,7 +107,7 @@ def _clause(verdict: str, questions: Sequence[_Asked], clauses: Mapping[str, str
 
 
 def _rates(questions: Sequence[_Asked]) -> str:
-    """Name the rates, each with the attributes by which it was tested."""
+    """Name the rates with the attributes by which they were tested."""
     by: dict[str, list[str]] = {}
     for question in questions:
         by.setdefault(question.rate, []).append(question.by)

@@ -1,6 +1,7 @@
-"""Sentences and cells of what-ifs: settings that were tried in, words out.
+"""Sentences and table cells about what-ifs, the settings that were tried.
 
-The words are bound: a gap "would change from a to b on these images". A model that was only computed is never called fixed.
+The wording is restricted: a gap "would change from a to b on these images". A model that exists only in a computation is never called
+fixed.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ ENDINGS: Mapping[Ending, str] = {
 
 
 def summary(question: WhatIfs, tried: Sequence[WhatIf]) -> str:
-    """Return the unmodified model's gap and accuracy, and how many settings were tried."""
+    """Give the unmodified model's gap and accuracy, and the number of settings tried."""
     if not tried or question.target is None:
         return "Every setting was refused, for the reasons below."
     first = tried[0]
@@ -56,7 +57,7 @@ def summary(question: WhatIfs, tried: Sequence[WhatIf]) -> str:
 
 
 def what_if_caveats(question: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ...]:
-    """Return the sampling unit, and the groups that cannot be compared."""
+    """Name the sampling unit, and the groups that cannot be compared."""
     if not tried:
         return ()
     first, of = tried[0], attributes([question.unit])
@@ -70,7 +71,7 @@ def what_if_caveats(question: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ..
 
 
 def units_sentence(what_ifs: Sequence[WhatIfs]) -> str:
-    """Return the sampling unit of intervals, noise floor, p and cost of all questions together."""
+    """Name the sampling unit of intervals, noise floor, p and cost for all questions together."""
     units = [unit for unit in dict.fromkeys(what_if.unit for what_if in what_ifs) if unit != CONTENT]
     if not units:
         return "The sampling unit is the image."
@@ -80,7 +81,7 @@ def units_sentence(what_ifs: Sequence[WhatIfs]) -> str:
 
 
 def ending_text(what_if: WhatIf) -> str:
-    """Return what became of the gap; a reversal has a p of its own, since the gap may be as large as before."""
+    """Say how the gap changed; a reversal has its own p-value, since the gap may be as large as before."""
     own = f" ({p_phrase(what_if.reversal_p_adjusted, 'adjusted p')})" if what_if.outcome == "reversed" else ""
     return ENDINGS[what_if.outcome] + own
 
@@ -96,14 +97,14 @@ def other_attribute_text(frontier: Frontier, setting: WhatIf) -> str:
 
 
 def extreme_rates_text(what_if: WhatIf) -> str:
-    """Return the lowest and the highest rate after: a gap closes from either side."""
+    """Return the lowest and the highest rate after: a gap can close from either side."""
     ordered = sorted(what_if.by_group, key=lambda cell: cell.after)
     low, high = ordered[0], ordered[-1]
     return f"{group(low.group)} {percent(low.after, 1)}, {group(high.group)} {percent(high.after, 1)}"
 
 
 def refused_sentences(refused: Sequence[Refused]) -> tuple[str, ...]:
-    """Return one sentence for each method and reason, with how many of its settings it stopped."""
+    """Return one sentence per method and reason, with the number of settings that were refused."""
     settings: dict[tuple[str, str], list[str]] = {}
     for refusal in refused:
         settings.setdefault((refusal.method, note_text(refusal.reason)), []).append(refusal.setting)

@@ -1,4 +1,4 @@
-"""Associations: whose images are nearer to which words, beside what shuffled groups give; and the CSV table."""
+"""Associations: which groups' images are closer to which words, compared with shuffled groups; and the CSV table."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 TITLE, PLACE = "Who is near to which words", 20
 MOST_WORDS = 10
-"""Words and groups of a chart; the table and the CSV file have all."""
+"""Rows of a chart; the table and the CSV file list all words and groups."""
 _COLUMNS = ("d", "By chance", "Difference in cosine", "Adjusted p")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssociationChart(AnalysisChart):
-    """Words and groups of one question by one attribute."""
+    """The words and groups of one question by one attribute."""
 
     left_out: str
-    """Says which groups are not shown."""
+    """A sentence that names the groups not shown."""
     all: Table | None
-    """Every word and group, where the chart shows only some."""
+    """All words and groups, if the chart shows only some of them."""
 
 
 def view(context: AuditContext) -> AnalysisView[AssociationChart] | None:
-    """Return the associations of an audit; None without any."""
+    """Return the associations of an audit; None if there are none."""
     associations, settings = context.audit.associations, context.results.settings
     if not associations:
         return None
@@ -48,7 +48,7 @@ def view(context: AuditContext) -> AnalysisView[AssociationChart] | None:
             *(_view(association, settings) for association in associations if association.groups and association.second),
             *(_concepts(tests, settings) for tests in _by_question(associations) if tests[0].groups),
         ),
-        # Of many words by one attribute, one reason.
+        # Many words by one attribute share a reason: print it once.
         without=tuple(dict.fromkeys(text for association in associations if (text := words.why_not(association)))),
         method=words.method_sentence(associations),
     )
@@ -71,7 +71,7 @@ def _view(association: AssociationTest, settings: Settings) -> AssociationChart:
 
 
 def _by_question(associations: Sequence[AssociationTest]) -> tuple[tuple[AssociationTest, ...], ...]:
-    """Return the words of each question by each attribute, together."""
+    """Group single-word tests by question and attribute."""
     together: dict[tuple[str, str], list[AssociationTest]] = {}
     for association in associations:
         if not association.second:
@@ -80,7 +80,7 @@ def _by_question(associations: Sequence[AssociationTest]) -> tuple[tuple[Associa
 
 
 def _concepts(tests: Sequence[AssociationTest], settings: Settings) -> AssociationChart:
-    """Return the chart of the words that are farthest beyond chance, or from 0, and the table of all."""
+    """Return the chart of the most significant words, then those with the largest effect, and the table of all words."""
     pairs = [(test, group) for test in tests for group in test.groups]
     pairs.sort(key=lambda pair: (pair[1].p_adjusted, -abs(pair[1].effect_size or 0.0)))
     shown = pairs[:MOST_WORDS]
@@ -125,6 +125,6 @@ _ASSOCIATION: Columns = {
 
 
 def table(results: Results) -> TidyTable:
-    """Return one row a group of each association; a positive effect size is nearer to the first words."""
+    """Return one row per association and group; a positive effect size means closer to the first words."""
     rows = ((audit, {"test": test, "group": group}) for audit in results.audits for test in audit.associations for group in test.groups)
     return tidy((AUDIT, _ASSOCIATION), rows)

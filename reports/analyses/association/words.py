@@ -1,4 +1,4 @@
-"""Sentences and captions of associations: whose images are nearer to which words, in how much more than shuffled groups explain."""
+"""Sentences and captions about associations: which groups' images are closer to which words, beyond what shuffled groups show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.text.notes import sentence
 from reports.text.numbers import count, decimal, in_words, p_phrase, percent
 
 WHERE = "associations with words"
-"""Where differences are beyond chance, in a list of several such."""
+"""Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
     "Every image is compared with two lists of words. d compares a group with all other images, in standard deviations: above 0 its images "
     "are nearer to the first list, below 0 to the second. It says what the model connects with a group, not what is true of the people "
@@ -44,7 +44,7 @@ READING = "Dot: d of the group, filled where it is beyond chance. Line: 0. Bar: 
 
 
 def asked_sentence(tests: Sequence[AssociationTest]) -> str:
-    """Return what was asked: of two lists of words, of words each by itself, or both."""
+    """Explain the kinds of tests: of two word lists, of single words, of two sets of images."""
     kinds = {
         ASKED: any(test.second and test.images is None for test in tests),
         CONCEPTS_ASKED: any(not test.second for test in tests),
@@ -54,7 +54,7 @@ def asked_sentence(tests: Sequence[AssociationTest]) -> str:
 
 
 def method_sentence(tests: Sequence[AssociationTest]) -> str:
-    """Return what d and p are; empty where nothing is estimable."""
+    """Explain d and p; empty if nothing is estimable."""
     known = [test for test in tests if test.groups]
     if not known:
         return ""
@@ -71,18 +71,18 @@ def method_sentence(tests: Sequence[AssociationTest]) -> str:
 
 
 def associated(audit: AuditResult) -> tuple[tuple[AssociationTest, AssociatedGroup], ...]:
-    """Return the groups whose association is beyond chance, the most significant first."""
+    """Return the groups whose association is beyond chance, most significant first."""
     signals = [(test, group) for test in audit.associations for group in test.groups if group.verdict == "signal"]
     return tuple(sorted(signals, key=lambda signal: (signal[1].p_adjusted, -abs(signal[1].effect_size or 0.0))))
 
 
 def similarities_differ(audit: AuditResult) -> bool:
-    """Whether groups are unequally similar to some words beyond chance."""
+    """Whether the similarity to some words differs between groups beyond chance."""
     return bool(associated(audit))
 
 
 def association_result(audit: AuditResult, settings: Settings) -> str:
-    """Return how many associations are beyond chance, and the farthest."""
+    """Say how many associations are beyond chance, and which is the most significant."""
     total = sum(len(test.groups) for test in audit.associations)
     if not total:
         return "No association is estimable."
@@ -96,7 +96,7 @@ def association_result(audit: AuditResult, settings: Settings) -> str:
 
 
 def group_sentence(test: AssociationTest, group: AssociatedGroup) -> str:
-    """Return one association: group first, then the words, then d and what chance gives."""
+    """Return one association as a sentence: group first, then the words, then d and what is expected by chance."""
     near, far = (test.first, test.second) if group.difference >= 0 else (test.second, test.first)
     d = decimal(group.effect_size, 2)
     nearer = f"nearer to ‘{near}’ than to ‘{far}’, compared with the rest"
@@ -109,17 +109,17 @@ def group_sentence(test: AssociationTest, group: AssociatedGroup) -> str:
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
-    """Return what summary and terminal say of associations: nothing unless one is beyond chance."""
+    """Return the line about associations in summary and terminal; empty unless one is beyond chance."""
     return f"{phrases.NOT_PLANNED}{association_result(audit, settings)}" if associated(audit) else ""
 
 
 def by_chance(group: AssociatedGroup) -> str:
-    """Return between what d lies for 19 of 20 shuffles."""
+    """Return the range of d in 19 of 20 shuffles."""
     return f"{decimal(group.chance.low, 2)} to {decimal(group.chance.high, 2)}" if group.chance else ""
 
 
 def association_title(test: AssociationTest) -> str:
-    """Return what a chart is about."""
+    """Return the title of a chart."""
     if not test.second:
         return f"By {phrases.attributes([test.attribute])}: each word by itself"
     sets = "" if test.images is None else f" (images: {count(test.images[0])} and {count(test.images[1])})"
@@ -127,7 +127,7 @@ def association_title(test: AssociationTest) -> str:
 
 
 def concepts_caption(tests: Sequence[AssociationTest]) -> str:
-    """Return what was asked of words by one attribute, and how many associations are beyond chance."""
+    """Return the question about single words by one attribute, and how many associations are beyond chance."""
     groups = [group for test in tests for group in test.groups]
     n_signals = sum(group.verdict == "signal" for group in groups)
     of = f"{count(n_signals) if n_signals else 'none'} of {in_words(len(groups), 'association')} of a word with a group beyond chance"
@@ -135,5 +135,5 @@ def concepts_caption(tests: Sequence[AssociationTest]) -> str:
 
 
 def why_not(test: AssociationTest) -> str:
-    """Return why an association has no numbers; empty where it has."""
+    """Say why an association has no numbers; empty if it has."""
     return f"{association_title(test)}: not estimable, for {phrases.stopped(sentence(test.reason))}" if test.reason else ""

@@ -1,4 +1,4 @@
-"""Where the marks of conditions stand: a panel for each series of conditions, in it a line for each group over the strengths."""
+"""Geometry of the condition charts: one panel per series of conditions, with one line per group over the strengths."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.text import phrases
 WIDTH, HEIGHT = 250, 176
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 26, 28
 _NAME = 26
-"""Characters of the name of a series that there is room for; the table has it whole."""
+"""Characters of a series' name that fit; the table has the full name."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ConditionLine:
     """The rate of one group over the strengths of a series."""
 
     dash: str
-    """Class of the style sheet."""
+    """CSS class."""
     path: str
     dots: str
     intervals: str
@@ -42,7 +42,7 @@ class ConditionPanel:
 
 
 def series_panels(conditions: Conditions) -> tuple[ConditionPanel, ...]:
-    """Place the rate of every compared group over the strengths of each series, the baseline at 0; none for too many groups."""
+    """Plot the rate of every compared group over the strengths of each series, the baseline at 0; empty if there are too many groups."""
     groups = compared_groups(conditions)
     if not 1 <= len(groups) <= MOST_GROUPS:
         return ()
@@ -55,7 +55,7 @@ def series_panels(conditions: Conditions) -> tuple[ConditionPanel, ...]:
 
 
 def line_legend(conditions: Conditions) -> tuple[tuple[str, str], ...]:
-    """Return the class of each line and whose it is."""
+    """Return CSS class and group of each line."""
     return tuple((f"l{group_index}", phrases.group(group)) for group_index, group in enumerate(compared_groups(conditions)))
 
 
@@ -91,7 +91,7 @@ def _line(
         for step, rate in (start, *others)
         if rate.value is not None and rate.low is not None and rate.high is not None
     ]
-    # Side by side: intervals of several groups at one strength would hide each other.
+    # Shifted sideways: intervals of several groups at one strength would hide each other.
     places = [(x + 2.5 * group_index, up(value)) for x, value, _, _ in known]
     return ConditionLine(
         dash=f"l{group_index}",

@@ -1,4 +1,4 @@
-"""Conditions: the rate of each group over strengths of a change, or before and after it; and the CSV table."""
+"""Conditions: the rate of each group over the strengths of a change, or before and after it; and the CSV table."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class ConditionsChart:
     title: str
     panels: tuple[ConditionPanel, ...]
     legend: tuple[tuple[str, str], ...]
-    """Class of the style sheet, and group."""
+    """CSS class and group."""
     alt: str
     reading: str
     slopes: TrackTable | None
-    """Before and after, of conditions that no panel shows."""
+    """Rates before and after, for conditions that no panel shows."""
     slopes_reading: str
     table: Table
     notes: tuple[str, ...]
 
 
 def view(context: AuditContext) -> AnalysisView[ConditionsChart] | None:
-    """Return the conditions of an audit; None without any."""
+    """Return the conditions of an audit; None if there are none."""
     audit = context.audit
     if not audit.conditions:
         return None
@@ -55,7 +55,7 @@ def view(context: AuditContext) -> AnalysisView[ConditionsChart] | None:
 
 
 def _read_once(charts: Sequence[ConditionsChart]) -> tuple[ConditionsChart, ...]:
-    """Explain how to read a kind of chart only beside the first chart of that kind."""
+    """Explain how to read a kind of chart only with the first chart of that kind."""
     first = next((chart for chart in charts if chart.reading), None)
     first_slopes = next((chart for chart in charts if chart.slopes_reading), None)
     return tuple(
@@ -147,7 +147,7 @@ _GROUP: Columns = {
 
 
 def table(results: Results) -> TidyTable:
-    """Return one row a condition and group; p is of the condition, and repeats in each of its rows."""
+    """Return one row per condition and group; p belongs to the condition and is repeated in all its rows."""
     rows = (
         (audit, condition, result, group)
         for audit in results.audits

@@ -1,4 +1,4 @@
-"""Sentences of conditions: what changes for each group when pictures, prompts or examples change, and whether it changes alike."""
+"""Sentences about conditions: how each group's rate changes with images, prompts or examples, and whether groups change equally."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.text.notes import sentence
 from reports.text.numbers import count, difference, in_words, p_phrase, percent
 
 WHERE = "what changed conditions do"
-"""Where differences are beyond chance, in a list of several such."""
+"""Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = {
     "prompts": "The same images are asked about with other prompts: who gains, and does every group gain alike?",
     "images": "The same pictures are shown again, each changed in a way that leaves visible what they show: does every group of images "
@@ -21,7 +21,7 @@ ASKED = {
     "group easier to attack than another?",
     "shots": "The model is given more and more labelled examples: who gains, and does every group gain alike?",
 }
-"""Kind -> what is asked."""
+"""The question of each kind."""
 READING = (
     "Each line is a group, from the baseline at 0 to the strongest condition; bars are intervals. Lines that stay parallel change alike; "
     "a line that drops away from the others is a group for which the model fails sooner."
@@ -35,7 +35,7 @@ METHOD = (
 
 
 def what_was_asked(audit: AuditResult) -> str:
-    """Return what was asked, in the order of its kinds."""
+    """Return the questions, in the order of their kinds."""
     return " ".join(ASKED[kind] for kind in dict.fromkeys(condition.kind for condition in audit.conditions))
 
 
@@ -45,12 +45,12 @@ def conditions_title(conditions: Conditions) -> str:
 
 
 def measured(conditions: Conditions) -> str:
-    """Return what the rate is."""
+    """Name the rate."""
     return "accuracy" if conditions.outcome is None else f"share answered ‘{conditions.outcome}’"
 
 
 def result(audit: AuditResult) -> str:
-    """Return under how many conditions groups change unequally, and the most significant; or that nothing is judged."""
+    """Say under how many conditions groups change unequally, and which is most significant; or that nothing is judged."""
     tests = max((condition.tests for condition in audit.conditions), default=0)
     if not tests:
         return "Nothing is judged here: fewer than two groups are large enough; the numbers are shown with their n."
@@ -63,7 +63,7 @@ def result(audit: AuditResult) -> str:
 
 
 def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:
-    """Give adjusted p and sentence of every condition under which groups change unequally."""
+    """Yield adjusted p and sentence for every condition under which groups change unequally."""
     for condition in audit.conditions:
         for effect in condition.results:
             if effect.verdict == "signal" and effect.pair is not None and effect.p_adjusted is not None:
@@ -72,7 +72,7 @@ def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:
 
 def _signal(conditions: Conditions, effect: ConditionResult, p: float) -> str:
     pair = effect.pair
-    assert pair is not None  # noqa: S101  (the caller looked)
+    assert pair is not None  # noqa: S101  (the caller checked)
     ends = {rate.before.group: (percent(rate.before.value), percent(rate.after.value)) for rate in effect.by_group}
     moved = [f"{phrases.group(group)} goes from {ends[group][0]} to {ends[group][1]}" for group in (pair.second, pair.first)]
     apart = difference(pair.difference, pair.low_adjusted, pair.high_adjusted)
@@ -83,17 +83,17 @@ def _signal(conditions: Conditions, effect: ConditionResult, p: float) -> str:
 
 
 def unjudged(conditions: Conditions) -> str:
-    """Return why a question is not judged; empty where it is."""
+    """Say why a question is not judged; empty if it is."""
     return f"{conditions_title(conditions)}: {sentence(conditions.reason)}." if conditions.reason else ""
 
 
 def method(audit: AuditResult) -> str:
-    """Return how p is computed; empty where nothing is judged."""
+    """Explain how p is computed; empty if nothing is judged."""
     tests = max((condition.tests for condition in audit.conditions), default=0)
     return METHOD.format(tests=in_words(tests, "comparison")) if tests else ""
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
-    """Return what summary and terminal say of the conditions."""
+    """Return the line about conditions in summary and terminal."""
     named = phrases.NOT_PLANNED if any(signals(audit)) else "Conditions: "
     return f"{named}{result(audit)}" if audit.conditions else ""

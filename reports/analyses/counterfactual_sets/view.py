@@ -1,4 +1,4 @@
-"""Counterfactual sets: answers that change with the person beside answers that change with nothing, and which way they shift."""
+"""Counterfactual sets: how often answers change with the person, compared with harmless changes, and in which direction."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 TITLE, PLACE = "Same scene, another person", 8
 MOST_PAIRS = 6
-"""Rows of the chart of directions that are open; the others are folded."""
+"""Visible rows of the chart of directions; the others are collapsed."""
 
 
 @dataclass(frozen=True)
 class CounterfactualSetsView:
-    """Answers that change with the person, and which way they shift."""
+    """How often answers change with the person, and in which direction."""
 
     asked: str
     result: str
@@ -32,7 +32,7 @@ class CounterfactualSetsView:
     changes: TrackTable | None
     shifts: TrackTable | None
     rest: TrackTable | None
-    """Further shifts."""
+    """The remaining shifts, collapsed."""
     rest_title: str
     harmless: Table | None
     members: Table | None
@@ -42,7 +42,7 @@ class CounterfactualSetsView:
 
 
 def view(context: AuditContext) -> CounterfactualSetsView | None:
-    """Return the counterfactual sets of an audit; None without any."""
+    """Return the counterfactual sets of an audit; None if there are none."""
     with_sets = [sets for sets in context.audit.counterfactual_sets if sets.sets]
     if not context.audit.counterfactual_sets:
         return None
@@ -166,6 +166,6 @@ _PAIR: Columns = {
 
 
 def table(results: Results) -> TidyTable:
-    """Return one row a pair of members; what is of a whole set repeats in each of its rows."""
+    """Return one row per pair of members; values of the whole set are repeated in all its rows."""
     rows = ((audit, sets, pair) for audit in results.audits for sets in audit.counterfactual_sets for pair in sets.pairs)
     return tidy((AUDIT, _SETS, _PAIR), rows)

@@ -1,4 +1,4 @@
-"""Sentences and captions of counterfactual sets: how often answers change with one attribute, beside harmless changes, and which way."""
+"""Sentences and captions about counterfactual sets: how often answers change with one attribute, and in which direction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.text.notes import sentence
 from reports.text.numbers import count, difference, in_words, number, p_phrase, percent, rate
 
 WHERE = "counterfactual sets"
-"""Where differences are beyond chance, in a list of several such."""
+"""Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
     "A set shows the same scene several times, with one attribute of the person changed: does the answer change with it, and in one "
     "direction? It may also change for no reason, so the same images are asked once more after a crop, mirrored, and as a JPEG file, "
@@ -35,7 +35,7 @@ METHOD = (
 
 
 def sets_result(audit: AuditResult, settings: Settings) -> str:
-    """Return how many tests of the sets are beyond chance, and the most significant; or that too few sets are judged."""
+    """Say how many tests of the sets are beyond chance, and which is most significant; or that there are too few sets to judge."""
     significant = list(signals(audit))
     tests = max((sets.tests for sets in audit.counterfactual_sets), default=0)
     if not tests:
@@ -49,7 +49,7 @@ def sets_result(audit: AuditResult, settings: Settings) -> str:
 
 
 def _kinds(changes: int, directions: int, tests: int) -> str:
-    """Say how many tests find more changes than harmless ones make, which has no direction, and how many find one."""
+    """Say how many tests find more changes than harmless ones cause, regardless of direction, and how many find a direction."""
     of, shown = f"of {in_words(tests, 'test')} (Holm)", "that one member is given an answer more often"
     if not changes:
         return f"{count(directions)} {of} {'shows' if directions == 1 else 'show'} {shown}."
@@ -58,7 +58,7 @@ def _kinds(changes: int, directions: int, tests: int) -> str:
 
 
 def signals(audit: AuditResult) -> Iterator[tuple[float, str]]:
-    """Give p and sentence of every test that is beyond chance."""
+    """Yield p and sentence for every test that is beyond chance."""
     for sets in audit.counterfactual_sets:
         if sets.harmless and sets.harmless.verdict == "signal":
             yield sets.harmless.p_adjusted, excess_sentence(sets, sets.harmless)
@@ -86,7 +86,7 @@ def _asked(sets: CounterfactualSets) -> str:
 
 
 def excess_sentence(sets: CounterfactualSets, baseline: HarmlessBaseline) -> str:
-    """Return how many pairs of images are answered differently, and how many images after a harmless change."""
+    """Say how often pairs of images get different answers, and how often harmless changes alter an answer."""
     return (
         f"{_asked(sets)} {estimate(sets.differing)} of image pairs in {in_words(sets.sets, 'set')} are answered differently; a harmless "
         f"change turns {estimate(baseline.rate)} of answers (adjusted {p_phrase(baseline.p_adjusted)})."
@@ -94,7 +94,7 @@ def excess_sentence(sets: CounterfactualSets, baseline: HarmlessBaseline) -> str
 
 
 def pair_sentence(sets: CounterfactualSets, pair: MemberPair) -> str:
-    """Return which of two members is given the answer more often, by answers and by probability."""
+    """Say which of two members gets the answer more often, by answers and by probability."""
     shift = difference(pair.shift, pair.shift_low, pair.shift_high) if pair.shift_low is not None else number(pair.shift, 1, signed=True)
     return (
         f"{_asked(sets)} only {pair.first} is given ‘{sets.outcome}’ in {count(pair.only_first)} of {in_words(sets.sets, 'set')}, only "
@@ -104,18 +104,18 @@ def pair_sentence(sets: CounterfactualSets, pair: MemberPair) -> str:
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
-    """Return what summary and terminal say of the sets: nothing unless one is beyond chance."""
+    """Return the line about the sets in summary and terminal; empty unless one is beyond chance."""
     return f"{phrases.NOT_PLANNED}{sets_result(audit, settings)}" if any(signals(audit)) else ""
 
 
 def estimate(interval: object) -> str:
-    """Return a rate with its interval; a dash for none."""
+    """Format a rate with its interval; None becomes "not estimable"."""
     value, low, high = (getattr(interval, name, None) for name in ("value", "low", "high"))
     return rate(value, low, high)
 
 
 def asked_in_full(sets: CounterfactualSets) -> str:
-    """Return what a row is about."""
+    """Return the question of a row."""
     return f"{phrases.stopped(sets.question)}"
 
 
@@ -131,19 +131,19 @@ def sizes(sets: CounterfactualSets) -> str:
 
 
 def not_judged(sets: CounterfactualSets) -> str:
-    """Return why sets are shown and not judged; empty where they are."""
+    """Say why sets are shown but not judged; empty if they are judged."""
     return f"{asked_in_full(sets)} {changed(sets)}: {phrases.stopped(sentence(sets.reason))}" if sets.reason else ""
 
 
 def harmless_cells(baseline: HarmlessBaseline) -> tuple[str, ...]:
-    """Return what each harmless change turns."""
+    """Return how many answers each harmless change alters."""
     return tuple(
         f"{percent(change.changed / change.images)} ({count(change.changed)} of {count(change.images)})" for change in baseline.changes
     )
 
 
 def method(all_sets: Sequence[CounterfactualSets]) -> str:
-    """Return how p was computed; empty where nothing was judged."""
+    """Explain how p was computed; empty if nothing was judged."""
     tests = max((sets.tests for sets in all_sets), default=0)
     units = " or ".join(dict.fromkeys(phrases.attributes([sets.cluster_attribute]) for sets in all_sets))
     if not tests:

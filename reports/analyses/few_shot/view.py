@@ -1,4 +1,4 @@
-"""Few-shot probes: accuracy of each group over the images that were learned from, beside zero-shot; and the CSV table."""
+"""Few-shot probes: accuracy of each group by number of training images, compared with zero-shot; and the CSV table."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _TICKS = tuple(axis(0.0, 1.0))
 
 @dataclass(frozen=True, kw_only=True)
 class FewShotChart(AnalysisChart):
-    """The groups of one probe over the images it learned from."""
+    """The groups of one linear probe, by number of training images."""
 
     fewer: str
-    """Says which groups have fewer images than that."""
+    """A sentence that names the classes with fewer images than that."""
 
 
 def view(context: AuditContext) -> AnalysisView[FewShotChart] | None:
-    """Return the few-shot probes of an audit; None without any."""
+    """Return the few-shot probes of an audit; None if there are none."""
     few_shots = context.audit.few_shot
     if not few_shots:
         return None
@@ -45,7 +45,7 @@ def view(context: AuditContext) -> AnalysisView[FewShotChart] | None:
 
 
 def _folded(learned: Sequence[FewShot]) -> list[bool]:
-    """Return which charts are folded: those without a signal, but for the first where none has one."""
+    """Return which charts are collapsed: those without a signal, except the first one if none has a signal."""
     plain = [
         not any(one.verdict == "signal" for one in few_shot.conditions.results) if few_shot.conditions else True for few_shot in learned
     ]
@@ -97,7 +97,7 @@ _FEW_SHOT: Columns = {
 
 
 def table(results: Results) -> TidyTable:
-    """Return one row for each number of images and group; no shots: all images were learned from."""
+    """Return one row per number of images and group; an empty number of shots means all training images."""
     rows = (
         (audit, {"learned": learned, "shots": shots, "rate": rate})
         for audit in results.audits

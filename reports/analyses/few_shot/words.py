@@ -1,4 +1,4 @@
-"""Sentences of few-shot probes: what a few labelled images of each class teach, and for whom."""
+"""Sentences about few-shot probes: what a few labelled images per class teach the probe, and for which groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reports.text.notes import sentence
 from reports.text.numbers import count, in_words, number, p_phrase, percent
 
 WHERE = "what examples teach"
-"""Where differences are beyond chance, in a list of several such."""
+"""Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
     "A linear probe learns the labels from a few images of each class, not from their names, and answers for other images. "
     "The rows show how many of these it answers right in each group; a gain that differs between groups says for whom examples help, not "
@@ -24,7 +24,7 @@ READING = (
 
 
 def compared_gains(audit: AuditResult) -> tuple[tuple[FewShot, ConditionResult], ...]:
-    """Return every comparison with zero-shot that has a p."""
+    """Return all comparisons with zero-shot that have a p."""
     return tuple(
         (few_shot, one)
         for few_shot in audit.few_shot
@@ -35,7 +35,7 @@ def compared_gains(audit: AuditResult) -> tuple[tuple[FewShot, ConditionResult],
 
 
 def few_shot_result(audit: AuditResult, settings: Settings) -> str:
-    """Return how many gains over zero-shot differ between groups, and the most significant."""
+    """Say how many gains over zero-shot differ between groups, and which is most significant."""
     gains = compared_gains(audit)
     if not gains:
         return "No gain over zero-shot is compared between groups here."
@@ -60,23 +60,23 @@ def _gain(few_shot: FewShot, result: ConditionResult) -> str:
 
 
 def learned_from(name: str) -> str:
-    """Return a condition in words."""
+    """Name the number of training images of a condition."""
     return name if name.startswith("all") else f"{in_words(int(name.split(' ')[0]), 'image')} of each class"
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
-    """Return what summary and terminal say of few-shot probes: nothing unless a gain differs beyond chance."""
+    """Return the line about few-shot probes in summary and terminal; empty unless a gain differs beyond chance."""
     differs = any(one.verdict == "signal" for _, one in compared_gains(audit))
     return f"{phrases.NOT_PLANNED}{few_shot_result(audit, settings)}" if differs else ""
 
 
 def few_shot_title(few_shot: FewShot) -> str:
-    """Return what a chart is about."""
+    """Return the title of a chart."""
     return f"‘{few_shot.measurement}’ by {phrases.attributes([few_shot.attribute])}"
 
 
 def few_shot_caption(few_shot: FewShot) -> str:
-    """Return what was asked, and of how many images."""
+    """Return the question with the number of classes, test images and draws."""
     images = (
         f"{in_words(few_shot.classes, 'class', 'classes')}; tested on {in_words(few_shot.test, 'image')}, none of which was learned from"
     )
@@ -84,18 +84,18 @@ def few_shot_caption(few_shot: FewShot) -> str:
 
 
 def shots_heading(shots: Shots) -> str:
-    """Return how much was learned from, and how the penalty was chosen."""
+    """Return the number of training images and the chosen penalty."""
     much = "All images" if shots.shots is None else f"{in_words(shots.shots, 'image')} of each class"
     return f"{much} (C\u00a0=\u00a0{shots.strength:g})"
 
 
 def interval_over_draws(rate: DrawnRate) -> str:
-    """Return the interval of a mean over draws; empty of one draw, and where all agree, which a few draws may do by chance."""
+    """Return the interval of a mean over draws; empty for one draw, or if all agree, which a few draws may do by chance."""
     return "" if rate.low is None or rate.high is None or rate.lowest == rate.highest else f"{percent(rate.low)} to {percent(rate.high)}"
 
 
 def fewer_sentence(few_shot: FewShot) -> str:
-    """Return the classes that have fewer images than were asked; empty for none."""
+    """Name the classes with fewer images than requested; empty if there are none."""
     named = {name: n for shots in few_shot.shots for name, n in shots.fewer}
     if not named:
         return ""
@@ -103,7 +103,7 @@ def fewer_sentence(few_shot: FewShot) -> str:
 
 
 def few_shot_method(few_shots: tuple[FewShot, ...]) -> str:
-    """Return how it was done; empty where nothing was learned."""
+    """Explain the method; empty if nothing was trained."""
     learned = [few_shot for few_shot in few_shots if few_shot.shots]
     if not learned:
         return ""
@@ -117,5 +117,5 @@ def few_shot_method(few_shots: tuple[FewShot, ...]) -> str:
 
 
 def nothing_learned(few_shot: FewShot) -> str:
-    """Return why nothing was learned; empty where it was."""
+    """Say why nothing was trained; empty if it was."""
     return f"{few_shot_title(few_shot)}: not estimable, for {phrases.stopped(sentence(few_shot.reason))}" if few_shot.reason else ""

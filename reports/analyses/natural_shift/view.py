@@ -1,4 +1,4 @@
-"""Natural shifts: each group's accuracy in the standard condition and in the others, and what other models predict; and the CSV table."""
+"""Natural shifts: accuracy by group in the standard and the other conditions, and what other models predict; and the CSV table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TITLE, PLACE = "Images of other conditions", 14
 
 
 def view(context: AuditContext) -> AnalysisView[TrackTable] | None:
-    """Return the natural shifts of an audit; None without any."""
+    """Return the natural shifts of an audit; None if there are none."""
     audit = context.audit
     if not audit.natural_shifts:
         return None
@@ -81,14 +81,14 @@ _GROUP: Columns = {
 
 
 class _Named:
-    """By what a row's group is one; nothing for all images."""
+    """The attribute of a row's group; empty for all images."""
 
     def __init__(self, attribute: str | None):
         self.attribute = attribute
 
 
 def table(results: Results) -> TidyTable:
-    """Return one row a condition and group, those of all images once; p is of the condition, and repeats in each of its rows."""
+    """Return one row per condition and group, and one for all images; p belongs to the condition and is repeated in all its rows."""
     rows = (
         (audit, natural_shift, result, _Named(natural_shift.attribute if rate.group else ""), rate)
         for audit in results.audits

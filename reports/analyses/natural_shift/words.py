@@ -1,4 +1,4 @@
-"""Sentences of natural shifts: how accuracy changes on images of another condition, for whom, and what other models let expect."""
+"""Sentences about natural shifts: how accuracy changes on images of another condition, for which groups, and what is expected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reports.text.notes import sentence
 from reports.text.numbers import count, difference, in_words, p_phrase, percent
 
 WHERE = "natural shifts"
-"""Where differences are beyond chance, in a list of several such."""
+"""Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
     "Images come from several conditions, as people and cameras made them. Are as many answers right in another condition as in the "
     "standard one, and does every group lose alike? These are other images in each condition: besides the condition, what they show may "
@@ -42,7 +42,7 @@ def shift_title(natural_shift: NaturalShift) -> str:
 
 
 def what_is_asked(audit: AuditResult) -> str:
-    """Return what was asked, and what effective robustness is where it is shown."""
+    """Return the question, and explain effective robustness if it is shown."""
     return f"{ASKED} {EFFECTIVE}" if _estimated(audit) else ASKED
 
 
@@ -52,7 +52,7 @@ def _estimated(audit: AuditResult) -> bool:
 
 
 def result(audit: AuditResult) -> str:
-    """Return the largest drop over all images, and how many shifts change groups unequally, with the most significant."""
+    """Say how large the largest drop over all images is, under how many shifts groups change unequally, and which is most significant."""
     shifts = {
         (natural_shift.column, shift.condition): shift.overall for natural_shift in audit.natural_shifts for shift in natural_shift.results
     }
@@ -90,7 +90,7 @@ def _unequal(audit: AuditResult) -> tuple[str, ...]:
 
 
 def signals(audit: AuditResult) -> list[tuple[NaturalShift, ShiftResult]]:
-    """Return the conditions in which groups change unequally, the most significant first."""
+    """Return the conditions in which groups change unequally, most significant first."""
     unequal = [
         (natural_shift, one)
         for natural_shift in audit.natural_shifts
@@ -102,7 +102,7 @@ def signals(audit: AuditResult) -> list[tuple[NaturalShift, ShiftResult]]:
 
 def _signal(natural_shift: NaturalShift, shift: ShiftResult) -> str:
     pair = shift.pair
-    assert pair is not None  # noqa: S101  (the caller looked)
+    assert pair is not None  # noqa: S101  (the caller checked)
     ends = {rate.group: (percent(rate.standard.value), percent(rate.shifted.value)) for rate in shift.by_group}
     moved = [f"{phrases.group(group)} goes from {ends[group][0]} to {ends[group][1]}" for group in (pair.second, pair.first)]
     apart = f"{difference(pair.difference, pair.low, pair.high)} points apart (adjusted {p_phrase(shift.p_adjusted or 0.0)})"
@@ -110,12 +110,12 @@ def _signal(natural_shift: NaturalShift, shift: ShiftResult) -> str:
 
 
 def unjudged(natural_shift: NaturalShift) -> str:
-    """Return why a question is not judged; empty where it is."""
+    """Say why a question is not judged; empty if it is."""
     return f"{shift_title(natural_shift)}: {sentence(natural_shift.reason)}." if natural_shift.reason else ""
 
 
 def not_estimated(audit: AuditResult) -> tuple[str, ...]:
-    """Return why effective robustness of all images is not estimable, once for each reason."""
+    """Say why effective robustness over all images is not estimable, once per reason."""
     reasons = [
         shift.overall.not_estimable
         for natural_shift in audit.natural_shifts
@@ -126,13 +126,13 @@ def not_estimated(audit: AuditResult) -> tuple[str, ...]:
 
 
 def method(audit: AuditResult) -> str:
-    """Return how p and the line are computed, as far as either is shown."""
+    """Explain how p and the line are computed, if they are shown."""
     tests = max((natural_shift.tests for natural_shift in audit.natural_shifts), default=0)
     judged = METHOD.format(tests=in_words(tests, "comparison")) if tests else ""
     return " ".join(filter(None, (judged, FIT if _estimated(audit) else "")))
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
-    """Return what summary and terminal say of natural shifts."""
+    """Return the line about natural shifts in summary and terminal."""
     named = phrases.NOT_PLANNED if signals(audit) else "Natural shifts: "
     return f"{named}{result(audit)}" if audit.natural_shifts else ""

@@ -1,4 +1,4 @@
-"""Rankings: who is found first under each query, beside what random orders give; and the CSV table."""
+"""Rankings: which groups rank first for each query, compared with random orders; and the CSV table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 TITLE, PLACE = "Who is found first", 10
 MOST_ROWS = 6
-"""Queries of a chart that are open where some are beyond chance; the others are folded."""
+"""Visible queries of a chart if some are beyond chance; the others are collapsed."""
 _COLUMNS = ("Share of first k", "By chance", "MaxSkew (by chance)", "Adjusted p")
 
 
@@ -36,7 +36,7 @@ class RankingChart(AnalysisChart):
 
 
 def view(context: AuditContext) -> AnalysisView[RankingChart] | None:
-    """Return the rankings of an audit; None without any."""
+    """Return the rankings of an audit; None if there are none."""
     rankings, settings = context.audit.rankings, context.results.settings
     if not rankings:
         return None
@@ -51,7 +51,7 @@ def view(context: AuditContext) -> AnalysisView[RankingChart] | None:
 
 
 def _view(ranking: Ranking, settings: Settings) -> RankingChart:
-    """Return the chart of one attribute; folded where no query is beyond chance."""
+    """Return the chart of one attribute, collapsed if no query is beyond chance."""
     ordered = sorted(ranking.queries, key=lambda query: (query.p_adjusted, -abs(query.standard_errors)))
     signals = [query for query in ordered if query.verdict == "signal"]
     shown = signals[:MOST_ROWS] or ordered
@@ -113,7 +113,7 @@ _RANKED: Columns = {
 
 
 def table(results: Results) -> TidyTable:
-    """Return one row a search and group; MaxSkew, MinSkew, NDKL and p are of the search, and repeat in each of its rows."""
+    """Return one row per query and group; MaxSkew, MinSkew, NDKL and p belong to the query and are repeated in all its rows."""
     return tidy((AUDIT, _RANKING, _RANKED), _ranked(results))
 
 

@@ -1,4 +1,4 @@
-"""Sentences and captions of rankings: who is found first, in how much more than a random order explains."""
+"""Sentences and captions about rankings: which groups rank first, beyond what random orders show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reports.text.notes import sentence
 from reports.text.numbers import count, decimal, in_words, number, p_phrase, percent
 
 WHERE = "rankings"
-"""Where differences are beyond chance, in a list of several such."""
+"""Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
     "Each query puts all images in an order, by how well they fit its words; the first of them are what a search would show. No order is "
     "the right one: the numbers say whose images the model puts first, not what is true of the people shown. A share that random orders "
@@ -31,7 +31,7 @@ _TARGETS = {"population": "its share of all images", "equal": "the same share as
 
 
 def signalling(audit: AuditResult) -> tuple[tuple[Ranking, RankedQuery], ...]:
-    """Return the queries whose first images are beyond chance, the most significant first."""
+    """Return the queries whose first images are beyond chance, most significant first."""
     signals = [(ranking, query) for ranking in audit.rankings for query in ranking.queries if query.verdict == "signal"]
     return tuple(sorted(signals, key=lambda signal: (signal[1].p_adjusted, -abs(signal[1].standard_errors))))
 
@@ -42,7 +42,7 @@ def similarities_differ(audit: AuditResult) -> bool:
 
 
 def ranking_result(audit: AuditResult, settings: Settings) -> str:
-    """Return what the rankings of an audit show, in one or two sentences: how many are beyond chance, and the farthest."""
+    """Say how many rankings are beyond chance, and which is the most significant."""
     total = sum(len(ranking.queries) for ranking in audit.rankings)
     if not total:
         return "No ranking is estimable."
@@ -56,7 +56,7 @@ def ranking_result(audit: AuditResult, settings: Settings) -> str:
 
 
 def search_sentence(ranking: Ranking, query: RankedQuery) -> str:
-    """Return one search: group first, then its share, then what chance gives."""
+    """Return one search as a sentence: group first, then its share, then what is expected by chance."""
     share, group_index = share_of(ranking, query), ranking.groups.index(query.group)
     band = ranking.chance_shares[group_index]
     chance = f"19 of 20 random orders give {chance_range(band)} (adjusted {p_phrase(query.p_adjusted)})"
@@ -67,17 +67,17 @@ def search_sentence(ranking: Ranking, query: RankedQuery) -> str:
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
-    """Return what summary and terminal say of rankings: nothing unless one is beyond chance."""
+    """Return the line about rankings in summary and terminal; empty unless one is beyond chance."""
     return f"{phrases.NOT_PLANNED}{ranking_result(audit, settings)}" if signalling(audit) else ""
 
 
 def share_of(ranking: Ranking, query: RankedQuery) -> float:
-    """Return the share of the first k that the group has that stands out."""
+    """Return the share of the most deviating group among the first k."""
     return query.counts[ranking.groups.index(query.group)] / ranking.k
 
 
 def chance_range(band: ChanceBand) -> str:
-    """Return between what shares random orders lie: ``28–72 %``."""
+    """Return the range of the share in random orders: ``28–72 %``."""
     return f"{number(band.low, 0)}–{percent(band.high)}"
 
 
@@ -88,12 +88,12 @@ READING = (
 
 
 def ranking_title(ranking: Ranking) -> str:
-    """Return what a chart is about."""
+    """Return the title of a chart."""
     return f"By {phrases.attributes([ranking.attribute])}: the first {count(ranking.k)} of {in_words(sum(ranking.sizes), 'image')}"
 
 
 def ranking_caption(ranking: Ranking) -> str:
-    """Return what was asked, and how many of its queries are beyond chance."""
+    """Return the question, and how many of its queries are beyond chance."""
     n_signals = sum(query.verdict == "signal" for query in ranking.queries)
     of = f"{count(n_signals) if n_signals else 'none'} of {in_words(len(ranking.queries), 'query', 'queries')} beyond chance"
     equal = "; skew is against equal shares" if ranking.target == "equal" else ""
@@ -101,7 +101,7 @@ def ranking_caption(ranking: Ranking) -> str:
 
 
 def not_judged_sentence(ranking: Ranking, settings: Settings) -> str:
-    """Return which groups are too small to be judged, and how many queries find them, those first that none finds; empty without any."""
+    """Name the groups too small to judge, and how many queries return them, never returned ones first; empty if there are none."""
     of = in_words(len(ranking.queries), "query", "queries")
     named = []
     for group in ranking.not_judged:
@@ -115,13 +115,13 @@ def not_judged_sentence(ranking: Ranking, settings: Settings) -> str:
 
 
 def group_heading(ranking: Ranking, group: str) -> str:
-    """Return a group for the head of a column, with its images where it is not judged."""
+    """Return a group as a column heading, with n if it is not judged."""
     n = ranking.sizes[ranking.groups.index(group)]
     return f"{phrases.group((group,))}{f' (n = {count(n)}, not judged)' if group in ranking.not_judged else ''}"
 
 
 def tied_sentence(ranking: Ranking) -> str:
-    """Return how many queries end in a tie; empty for none."""
+    """Say how many queries end in a tie; empty if none does."""
     tied = [query for query in ranking.queries if query.tied]
     most = max((query.tied for query in tied), default=0)
     if not tied:
@@ -134,13 +134,13 @@ def tied_sentence(ranking: Ranking) -> str:
 
 
 def metric_cells(metric: RankedMetric) -> tuple[str, ...]:
-    """Return a metric with what random orders give: on average, and where 19 of 20 (of a bias the middle 95 %) lie."""
+    """Return a metric with its mean over random orders and the range of 19 of 20 of them (for Bias, the middle 95 %)."""
     chance = metric.chance
     return (decimal(metric.value, 2), decimal(chance.mean, 2), metric_chance(metric), METRICS[metric.name])
 
 
 def metric_chance(metric: RankedMetric) -> str:
-    """Return where a metric lies for 19 of 20 random orders.
+    """Return the range of a metric in 19 of 20 random orders.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def metric_chance(metric: RankedMetric) -> str:
 
 
 def method_sentence(rankings: Sequence[Ranking]) -> str:
-    """Return how p and chance were computed."""
+    """Explain how p and chance were computed."""
     drawn = next((ranking for ranking in rankings if ranking.queries), None)
     if drawn is None:
         return ""
@@ -167,9 +167,9 @@ def method_sentence(rankings: Sequence[Ranking]) -> str:
 
 
 def not_estimable_sentence(ranking: Ranking) -> str:
-    """Return why a ranking has no numbers; empty where it has."""
+    """Say why a ranking has no numbers; empty if it has."""
     if ranking.reason is None:
         return ""
-    # Where no group is large enough, the gallery is empty, and a k of it says nothing.
+    # If no group is large enough, the gallery is empty, and its k means nothing.
     title = ranking_title(ranking) if ranking.sizes else f"By {phrases.attributes([ranking.attribute])}"
     return f"{title}: not estimable, for {phrases.stopped(sentence(ranking.reason))}"

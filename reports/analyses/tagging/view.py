@@ -21,7 +21,7 @@ from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 TITLE, PLACE = "Who is given which labels", 5
 MOST_LABELS = 20
-"""Labels of a chart: the most skewed by chi-square, as in Figure 18 of Radford et al. 2021; the CSV file has all."""
+"""Labels of a chart: the most skewed by chi-square, as in Figure 18 of Radford et al. 2021; the CSV file lists all."""
 _COLUMNS = ("Most often", "Least often", "Difference, points", "Adjusted p")
 
 
@@ -36,7 +36,7 @@ class TaggingChart(AnalysisChart):
 
 
 def view(context: AuditContext) -> AnalysisView[TaggingChart] | None:
-    """Return the labels of an audit; None without any."""
+    """Return the labels of an audit; None if there are none."""
     taggings, settings = context.audit.taggings, context.results.settings
     if not taggings:
         return None
@@ -54,7 +54,7 @@ def view(context: AuditContext) -> AnalysisView[TaggingChart] | None:
 
 
 def _view(tagging: Tagging, settings: Settings, *, first: bool) -> TaggingChart:
-    """Return the chart of one attribute at one threshold; folded where nothing is beyond chance, and for further thresholds."""
+    """Return the chart of one attribute at one threshold, collapsed if nothing is beyond chance, and for further thresholds."""
     signals = [label for label in tagging.labels if label.verdict == "signal"]
     shown = _arranged(tagging, (signals or tagging.labels)[:MOST_LABELS])
     return TaggingChart(
@@ -69,7 +69,7 @@ def _view(tagging: Tagging, settings: Settings, *, first: bool) -> TaggingChart:
 
 
 def _arranged(tagging: Tagging, labels: Sequence[TaggedLabel]) -> list[TaggedLabel]:
-    """Return labels by the group that gets them most, of a group the most frequent first."""
+    """Sort labels by the group that gets them most often, then by frequency."""
     return sorted(labels, key=lambda label: (tagging.groups.index(label.most), -words.share_of(tagging, label, label.most), label.label))
 
 
@@ -127,7 +127,7 @@ _TAGGED: Columns = {
 
 
 def table(results: Results) -> TidyTable:
-    """Return one row a label and group; chi-square, the difference and p are of the label, and repeat in each of its rows."""
+    """Return one row per label and group; chi-square, difference and p belong to the label and are repeated in all its rows."""
     return tidy((AUDIT, _TAGGING, _TAGGED), _tagged(results))
 
 

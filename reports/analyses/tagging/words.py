@@ -1,4 +1,4 @@
-"""Sentences and captions of labels above a threshold: whose images get which, in how much more than chance explains."""
+"""Sentences and captions about labels above a threshold: which groups get which labels more often than expected by chance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.text.notes import sentence
 from reports.text.numbers import count, decimal, in_words, number, p_phrase, percent, span
 
 WHERE = "labels"
-"""Where differences are beyond chance, in a list of several such."""
+"""Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
     "A long list of labels is offered, and an image gets every label whose probability exceeds a threshold, as an image-tagging service "
     "gives them. The numbers say which labels the images of each group get, and not what is true of the people shown."
@@ -28,23 +28,23 @@ READING = (
 
 
 def asked_sentence(taggings: Sequence[Tagging]) -> str:
-    """Return what was asked: of a label set, or of a file's labels."""
+    """Explain the question: about a label set, or about the labels of a file."""
     return GIVEN if all(tagging.rule == "given" for tagging in taggings) else ASKED
 
 
 def skewed(audit: AuditResult) -> tuple[tuple[Tagging, TaggedLabel], ...]:
-    """Return the labels that groups get unequally often beyond chance, the most significant first."""
+    """Return the labels that groups get unequally often beyond chance, most significant first."""
     signals = [(tagging, label) for tagging in audit.taggings for label in tagging.labels if label.verdict == "signal"]
     return tuple(sorted(signals, key=lambda signal: (signal[1].p_adjusted, -(signal[1].chi2 or 0.0))))
 
 
 def similarities_differ(audit: AuditResult) -> bool:
-    """Whether groups get labels by similarity unequally often beyond chance; labels from a file are no similarities."""
+    """Whether groups get labels by similarity unequally often beyond chance; labels from a file are not similarities."""
     return any(tagging.rule != "given" for tagging, _ in skewed(audit))
 
 
 def tagging_result(audit: AuditResult, settings: Settings) -> str:
-    """Return how many labels are beyond chance, and the most skewed."""
+    """Say how many labels are beyond chance, and which is the most skewed."""
     tested = sum(len(tagging.labels) for tagging in audit.taggings)
     if not tested:
         return "No label is estimable."
@@ -59,7 +59,7 @@ def tagging_result(audit: AuditResult, settings: Settings) -> str:
 
 
 def label_sentence(tagging: Tagging, label: TaggedLabel) -> str:
-    """Return one label: group first, then its share, then that of the group that gets it least, and their difference."""
+    """Return one label as a sentence: group first, then its share, that of the group that gets it least, and their difference."""
     most, least = (f"{percent(share_of(tagging, label, group), 1)} of {images_of(tagging, group)}" for group in (label.most, label.least))
     above = "" if tagging.threshold is None else f" above {percent(tagging.threshold, 1)}"
     return (
@@ -69,7 +69,7 @@ def label_sentence(tagging: Tagging, label: TaggedLabel) -> str:
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
-    """Return what summary and terminal say of labels: nothing unless one is beyond chance."""
+    """Return the line about labels in summary and terminal; empty unless one is beyond chance."""
     return f"{phrases.NOT_PLANNED}{tagging_result(audit, settings)}" if skewed(audit) else ""
 
 
@@ -85,31 +85,31 @@ def images_of(tagging: Tagging, group: str) -> str:
 
 
 def tagging_title(tagging: Tagging) -> str:
-    """Return what a chart is about."""
+    """Return the title of a chart."""
     above = "" if tagging.threshold is None else f", labels above {percent(tagging.threshold, 1)}"
     return f"By {phrases.attributes([tagging.attribute])}{above}"
 
 
 def tagging_caption(tagging: Tagging) -> str:
-    """Return what was asked, and how many labels are beyond chance."""
+    """Return the question, and how many labels are beyond chance."""
     n_signals = sum(label.verdict == "signal" for label in tagging.labels)
     of = f"{count(n_signals) if n_signals else 'none'} of {in_words(len(tagging.labels), 'label')} beyond chance"
     return f"{phrases.stopped(tagging.question)} {tagging_title(tagging)}: {of}."
 
 
 def average_sentence(tagging: Tagging) -> str:
-    """Return how many labels an image of each group gets on average."""
+    """Say how many labels an image of each group gets on average."""
     named = phrases.some([f"{phrases.group((group,))} {decimal(n, 2)}" for group, n in zip(tagging.groups, tagging.per_image, strict=True)])
     return f"Labels an image, on average: {named}."
 
 
 def heading(group: str) -> str:
-    """Return what stands above the labels that one group gets most often."""
+    """Return the heading of the labels that one group gets most often."""
     return f"Most often given to {phrases.group((group,))}"
 
 
 def probability_sentence(tagging: Tagging) -> str:
-    """Return what the probabilities are, without which a threshold means nothing."""
+    """Explain the probabilities, without which a threshold means nothing."""
     if tagging.rule == "given":
         return f"{in_words(tagging.offered, 'label')} in the file; thresholds, if any, are those of the service that gave them."
     if tagging.rule == "sigmoid":
@@ -122,7 +122,7 @@ def probability_sentence(tagging: Tagging) -> str:
 
 
 def method_sentence(taggings: Sequence[Tagging]) -> str:
-    """Return how p and intervals were computed; empty where nothing is estimable."""
+    """Explain how p and intervals were computed; empty if nothing is estimable."""
     drawn = next((tagging for tagging in taggings if tagging.labels), None)
     if drawn is None:
         return ""
@@ -135,6 +135,6 @@ def method_sentence(taggings: Sequence[Tagging]) -> str:
 
 
 def not_estimable_sentence(tagging: Tagging) -> str:
-    """Return why the labels of an attribute have no numbers, whatever the threshold; empty where they have."""
+    """Say why the labels of an attribute have no numbers at any threshold; empty if they have."""
     by = f"By {phrases.attributes([tagging.attribute])}"
     return f"{by}: not estimable, for {phrases.stopped(sentence(tagging.reason))}" if tagging.reason else ""

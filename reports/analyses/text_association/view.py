@@ -1,4 +1,4 @@
-"""Text associations: which texts are near to which words, beside what neutral texts give; and the CSV table."""
+"""Text associations: which texts are close to which words, compared with neutral texts; and the CSV table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLUMNS = ("d", "Neutral texts", "p, dealt otherwise", "p, neutral texts", "Adj
 
 @dataclass(frozen=True)
 class TextAssociationView:
-    """Which texts are near to which words."""
+    """Which texts are close to which words."""
 
     asked: str
     result: str
@@ -29,7 +29,7 @@ class TextAssociationView:
 
 
 def view(context: AuditContext) -> TextAssociationView | None:
-    """Return the text associations of an audit; None without any."""
+    """Return the text associations of an audit; None if there are none."""
     associations = context.audit.text_associations
     if not associations:
         return None
@@ -70,7 +70,7 @@ _OWN: Columns = {
 
 
 def table(results: Results) -> TidyTable:
-    """Return one row a text association; a positive effect size: the first texts are nearer to the first words."""
+    """Return one row per text association; a positive effect size means that the first texts are closer to the first words."""
     rows = (
         (
             audit,

@@ -1,4 +1,4 @@
-"""Sentences and captions of text associations: which texts are near to which words, in how much more than neutral texts are."""
+"""Sentences and captions about text associations: which texts are closer to which words than neutral texts are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reports.text import phrases
 from reports.text.numbers import count, decimal, in_words, p_phrase, percent
 
 WHERE = "associations of texts"
-"""Where differences are beyond chance, in a list of several such."""
+"""Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
     "No image was looked at: two sets of texts are compared by how near the model's text tower puts them to two lists of words. d is the "
     "difference in standard deviations: it says what the tower connects with a text, not what is true of anybody; a d that random sets of "
@@ -24,13 +24,13 @@ METHOD = (
 
 
 def associated_texts(audit: AuditResult) -> tuple[TextAssociation, ...]:
-    """Return the associations beyond chance, the most significant first."""
+    """Return the associations beyond chance, most significant first."""
     signals = [text_association for text_association in audit.text_associations if text_association.verdict == "signal"]
     return tuple(sorted(signals, key=lambda association: (association.p_adjusted, -abs(association.effect_size or 0.0))))
 
 
 def text_result(audit: AuditResult, settings: Settings) -> str:
-    """Return how many associations are beyond chance, and the farthest."""
+    """Say how many associations are beyond chance, and which is the most significant."""
     signals, total = associated_texts(audit), len(audit.text_associations)
     rate = f"false discovery rate {percent(settings.alpha)}"
     of = f"{count(len(signals)) if signals else 'None'} of {in_words(total, 'text association')} ({rate})"
@@ -40,7 +40,7 @@ def text_result(audit: AuditResult, settings: Settings) -> str:
 
 
 def text_sentence(association: TextAssociation) -> str:
-    """Return one association: the first set, the words that it is nearer to, d and what chance gives."""
+    """Return one association as a sentence: the first set, the words that it is closer to, d and what is expected by chance."""
     near, far = association.words if (association.effect_size or 0.0) >= 0 else association.words[::-1]
     return (
         f"‘{association.targets[0]}’ ({in_words(association.sizes[0], 'text')}) is nearer to ‘{near}’ than to ‘{far}’, compared with "
@@ -50,17 +50,17 @@ def text_sentence(association: TextAssociation) -> str:
 
 
 def by_concepts(association: TextAssociation) -> str:
-    """Return between what d lies for 19 of 20 random sets of neutral texts."""
+    """Return the range of d for 19 of 20 random sets of neutral texts."""
     return f"{decimal(association.concepts.low, 2)} to {decimal(association.concepts.high, 2)}"
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
-    """Return what summary and terminal say of text associations: nothing unless one is beyond chance."""
+    """Return the line about text associations in summary and terminal; empty unless one is beyond chance."""
     return f"{phrases.NOT_PLANNED}{text_result(audit, settings)}" if associated_texts(audit) else ""
 
 
 def row_title(association: TextAssociation) -> str:
-    """Return what heads a row."""
+    """Return the heading of a row."""
     return f"{association.targets[0]} / {association.targets[1]}"
 
 

@@ -1,4 +1,4 @@
-"""Word rates: which words are used about whom, beside what shuffled groups give; and the CSV table."""
+"""Word rates: which words are used about which group, compared with shuffled groups; and the CSV table."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 TITLE, PLACE = words.HEADING, 4
 MOST_ROWS = 8
-"""Words of a chart that are open; those beyond chance first."""
+"""Visible words of a chart; those beyond chance come first."""
 MOST_FOLDED = 20
-"""Further words on the page; all of them stand in `tables/word_rates.csv`."""
+"""Further words on the page; all of them are in `tables/word_rates.csv`."""
 _COLUMNS = ("Its texts", "By chance", "Difference from the others", "Adjusted p")
 
 
@@ -35,11 +35,11 @@ class WordRatesChart(AnalysisChart):
     rest_title: str
     traits: Table
     left_out: str
-    """Says which groups are not shown."""
+    """A sentence that names the groups not shown."""
 
 
 def view(context: AuditContext) -> AnalysisView[WordRatesChart] | None:
-    """Return the word rates of an audit; None without any."""
+    """Return the word rates of an audit; None if there are none."""
     all_rates, settings = context.audit.word_rates, context.results.settings
     if not all_rates:
         return None
@@ -54,9 +54,9 @@ def view(context: AuditContext) -> AnalysisView[WordRatesChart] | None:
 
 
 def _view(word_rates: WordRates, settings: Settings) -> WordRatesChart:
-    """Return the chart of one prompt and attribute; folded where nothing is beyond chance."""
+    """Return the chart of one prompt and attribute, collapsed if nothing is beyond chance."""
     ordered = sorted(word_rates.rates, key=lambda rate: (rate.p_adjusted, rate.p, -abs(rate.difference), rate.word))
-    # Empty texts and refusals have a table of their own; here only what is beyond chance.
+    # Empty texts and refusals have their own table; here they are listed only if beyond chance.
     listed = [rate for rate in ordered if rate.kind == "word" or (rate.kind != "length" and rate.verdict == "signal")]
     signals = [rate for rate in listed if rate.verdict == "signal"]
     shown = (signals or listed)[:MOST_ROWS]
@@ -93,7 +93,7 @@ def _row(word_rates: WordRates, rate: WordRate, ticks: tuple[float, ...]) -> Tra
 
 
 def _traits(word_rates: WordRates) -> Table:
-    """Return the length of the texts, and how many have no word or are refusals, by group."""
+    """Return the length of the texts, and the shares without a word and with a refusal, by group."""
     traits = [rate for rate in word_rates.rates if rate.kind != "word"]
     columns = (
         "",
@@ -116,7 +116,7 @@ _RATE: Columns = {
 
 
 def table(results: Results) -> TidyTable:
-    """Return one row a rate and group; what follows `stands_out` is of the rate, about that group, and repeats in each of its rows."""
+    """Return one row per rate and group; columns after `stands_out` are about that group and are repeated in all rows of the rate."""
     return tidy((AUDIT, _RATES, _RATE), _rated(results))
 
 

@@ -1,4 +1,4 @@
-"""Sentences and captions of word rates: which words are used about whom, in how much more than shuffled groups explain."""
+"""Sentences and captions about word rates: which words are used about which group, beyond what shuffled groups show."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ READING = (
 _TRAITS = {"length": "words a text", "empty": "no word at all", "refusal": "a refusal"}
 
 HEADING = "Which words are used about whom"
-"""Of the section: a question in the same words is not repeated."""
+"""Heading of the section; a question with the same text is not repeated."""
 WHERE = "the words that are written"
-"""Where differences are beyond chance, in a list of several such."""
+"""Name of this analysis in a list of analyses with differences beyond chance."""
 
 
 def asked_sentences(audit: AuditResult) -> str:
-    """Return what was asked, of whose texts, and what an answer means."""
+    """Explain the question, the origin of the texts, and what a result means."""
     return _ASKED.format(_RECORDED if phrases.answers_only(audit.model) else _WRITTEN)
 
 
 def found_in(audit: AuditResult) -> tuple[tuple[WordRates, WordRate], ...]:
-    """Return what is beyond chance, the largest differences first."""
+    """Return the rates beyond chance, most significant first."""
     signals = [(rates, rate) for rates in audit.word_rates for rate in rates.rates if rate.verdict == "signal"]
     return tuple(
         sorted(signals, key=lambda signal: (signal[1].p_adjusted, signal[1].kind == "length", -abs(signal[1].difference), signal[1].word))
@@ -41,7 +41,7 @@ def found_in(audit: AuditResult) -> tuple[tuple[WordRates, WordRate], ...]:
 
 
 def word_result(audit: AuditResult, settings: Settings) -> str:
-    """Return how many words are beyond chance, and the farthest."""
+    """Say how many rates are beyond chance, and which is the most significant."""
     total = sum(len(rates.rates) for rates in audit.word_rates)
     if not total:
         return "No word rate is estimable."
@@ -55,7 +55,7 @@ def word_result(audit: AuditResult, settings: Settings) -> str:
 
 
 def rate_sentence(rates: WordRates, rate: WordRate) -> str:
-    """Return one rate: group first, then its share, then that of the others and what chance gives."""
+    """Return one rate as a sentence: share and group, then the share of the others and what is expected by chance."""
     group_index = rates.groups.index(rate.group)
     n, mine, others = rates.sizes[group_index], rate.means[group_index], rate.means[group_index] - rate.difference
     chance = f"19 of 20 shuffles give {chance_range(rate)} (adjusted {p_phrase(rate.p_adjusted)})"
@@ -67,12 +67,12 @@ def rate_sentence(rates: WordRates, rate: WordRate) -> str:
 
 
 def line(audit: AuditResult, settings: Settings) -> str:
-    """Return what summary and terminal say of word rates: nothing unless one is beyond chance."""
+    """Return the line about word rates in summary and terminal; empty unless one is beyond chance."""
     return f"{phrases.NOT_PLANNED}{word_result(audit, settings)}" if found_in(audit) else ""
 
 
 def row_name(rate: WordRate) -> str:
-    """Return what heads a row.
+    """Return the heading of a row.
 
     Examples
     --------
@@ -84,29 +84,29 @@ def row_name(rate: WordRate) -> str:
 
 
 def value_of(rate: WordRate, value: float) -> str:
-    """Return a mean of a rate: a share in percent, of a length the words."""
+    """Format a mean: a share in percent, or a length as a number of words."""
     return number(value / 100, 1) if rate.kind == "length" else percent(value)
 
 
 def chance_range(rate: WordRate) -> str:
-    """Return between what means of the group 19 of 20 shuffles lie."""
+    """Return the range of the group's mean in 19 of 20 shuffles."""
     low, high = rate.chance.low, rate.chance.high
     return f"{value_of(rate, low)} to {value_of(rate, high)} words" if rate.kind == "length" else f"{number(low, 0)}–{percent(high)}"
 
 
 def difference_of(rate: WordRate) -> str:
-    """Return the difference from all others with its interval: points, of a length words."""
+    """Format the difference from all others with its interval, in points, or in words for a length."""
     scale, places = (100, 1) if rate.kind == "length" else (1, 0)
     return f"{number(rate.difference / scale, places, signed=True)} {span(rate.low / scale, rate.high / scale, places)}"
 
 
 def rates_title(rates: WordRates) -> str:
-    """Return what a chart is about."""
+    """Return the title of a chart."""
     return f"By {phrases.attributes([rates.attribute])}, after ‘{rates.prompt}’"
 
 
 def rates_caption(rates: WordRates) -> str:
-    """Return what was asked, and how much of it is beyond chance."""
+    """Return the question, and how many of its rates are beyond chance."""
     n_signals = sum(rate.verdict == "signal" for rate in rates.rates)
     words = sum(rate.kind == "word" for rate in rates.rates)
     of = f"{count(n_signals) if n_signals else 'none'} of {in_words(len(rates.rates), 'rate')} beyond chance"
@@ -118,7 +118,7 @@ def rates_caption(rates: WordRates) -> str:
 
 
 def method_sentence(audit: AuditResult) -> str:
-    """Return how words, p and chance were computed."""
+    """Explain how words, p and chance were computed."""
     drawn = next((rates for rates in audit.word_rates if rates.rates), None)
     if drawn is None:
         return ""
@@ -132,5 +132,5 @@ def method_sentence(audit: AuditResult) -> str:
 
 
 def why_not(rates: WordRates) -> str:
-    """Return why there are no numbers; empty where there are."""
+    """Say why there are no numbers; empty if there are."""
     return f"{rates_title(rates)}: not estimable, for {phrases.stopped(sentence(rates.reason))}" if rates.reason else ""

@@ -1,1 +1,1 @@
-"""The parts of a page below its first screen: records in, the words of their cards and lines out."""
+"""Texts of the cards and lines below the first screen of a page."""

@@ -1,4 +1,4 @@
-"""How an image gets its answer: a model and how it was asked in, words out."""
+"""Sentences about how an image gets its answer, by model and kind of question."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SUMMED = {
     "sigmoid": "Each label has a probability of its own. An answer has that of at least one of its labels, 1 − (1 − p₁)(1 − p₂)…; the most "
     "probable answer is given.",
 }
-"""By how the model scores."""
+"""By the model's score rule."""
 
 
 def answering(results: Results) -> str:
-    """Return how an image gets its answer, for every kind of model on the page."""
+    """Say how an image gets its answer, for every kind of model on the page."""
     models = [audit.model for audit in results.audits]
     generative = [model for model in models if model.asked]
     read = [model for model in models if answers_only(model)]
@@ -31,7 +31,7 @@ def answering(results: Results) -> str:
 
 
 def of_rows(texts: RowTexts) -> str:
-    """Return how many texts the rows of the data brought."""
+    """Say how many different texts the rows of the data contain."""
     questions = f"{in_words(texts.questions, 'different question')} and " if texts.questions else ""
     kept = "They name people, so none is kept or shown." if texts.private else "A few rows are shown here; the data have all of them."
     return (
@@ -40,7 +40,7 @@ def of_rows(texts: RowTexts) -> str:
 
 
 def decision(record: MeasurementRecord, model: ModelRecord) -> str:
-    """Return how an image gets its answer."""
+    """Say how an image gets its answer in one measurement."""
     if record.near_ties is None:
         return "The answers have no scores."
     if record.name.endswith(instruction_name("")):

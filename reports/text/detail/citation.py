@@ -1,4 +1,4 @@
-"""How to cite a finding: the finding and the page's own facts in, a sentence and BibTeX out."""
+"""How to cite a finding: as a sentence and as BibTeX."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", **{char: f"\\{char}
 
 
 class Source(Protocol):
-    """Of a page: what made it, when, and the hash of its results.json."""
+    """The tool that made a page, the date, and the hash of results.json."""
 
     tool: str
     created: str
@@ -24,14 +24,14 @@ class Source(Protocol):
 
 
 def cite_sentence(finding: Finding, audit: AuditResult, settings: Settings, source: Source) -> str:
-    """Return a finding as a sentence to quote: what was found, n, interval, and the hash of the file that has every number."""
+    """Return a finding as a sentence to quote, with n, interval, and the hash of the file that has every number."""
     return (
         f"{found_title(finding, audit)} ({_numbers(finding, settings)}). {_source(audit, source)}; sha256 of results.json {source.sha256}."
     )
 
 
 def bibtex(finding: Finding, audit: AuditResult, settings: Settings, source: Source) -> str:
-    """Return the same for BibTeX; the key is another one for each finding of each audit of a page."""
+    """Return the same for BibTeX; the key is unique for every finding of every audit on a page."""
     fields = {
         "title": found_title(finding, audit),
         "howpublished": _source(audit, source),
@@ -61,7 +61,7 @@ def _source(audit: AuditResult, source: Source) -> str:
 
 
 def _latex(text: str) -> str:
-    r"""Return a text that BibTeX prints as it is.
+    r"""Escape a text so that BibTeX prints it unchanged.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is said of a model behind an endpoint: what was sent where, how it answered, what it cost, and whether it changed."""
+"""Sentences about a model behind an endpoint: what was sent where, how it answered, what it cost, and whether it changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMED = 2
 
 
 def sent_sentence(record: EndpointRecord) -> str:
-    """Return what was sent where."""
+    """Say what was sent where."""
     where = HERE if record.local else ELSEWHERE
     images = in_words(record.images, "image")
     verb = "was" if record.images == 1 else "were"
@@ -39,7 +39,7 @@ def sent_sentence(record: EndpointRecord) -> str:
 
 
 def endpoint_facts(record: EndpointRecord) -> Iterator[tuple[str, str]]:
-    """Give what the section lists: a term and its words."""
+    """Yield the terms and values that the section lists."""
     yield "Asked for", record.model
     yield "Mode", MODES[record.mode]
     yield "Settings", "; ".join(f"{name}: {value}" for name, value in sorted(record.settings.items()))
@@ -51,7 +51,7 @@ def endpoint_facts(record: EndpointRecord) -> Iterator[tuple[str, str]]:
 
 
 def cost(amount: float, currency: str) -> str:
-    """Return money.
+    """Return an amount of money with its currency.
 
     Examples
     --------
@@ -63,14 +63,14 @@ def cost(amount: float, currency: str) -> str:
 
 
 def remark(record: EndpointRecord) -> str:
-    """Return what the names of versions tell of the model, and what they do not."""
+    """Say what the version names tell about the model, and what they do not."""
     if len(record.versions) > 1:
         return CHANGED
     return UNCHANGED if any(version.model or version.fingerprint for version in record.versions) else UNNAMED
 
 
 def versions_sentence(record: EndpointRecord | None) -> str:
-    """Return which versions of the model answered; empty where one did, or the model was loaded."""
+    """Say which versions of the model answered; empty if there was only one, or if the model was loaded here."""
     versions = record.versions if record else ()
     if len(versions) < _NAMED:
         return ""
@@ -81,25 +81,25 @@ def versions_sentence(record: EndpointRecord | None) -> str:
 
 
 def version_name(version: EndpointVersion) -> str:
-    """Return a version as its server names it."""
+    """Return the server's name for a version."""
     return " · ".join(filter(None, (version.model, version.fingerprint))) or "not named"
 
 
 def ways(record: EndpointRecord) -> tuple[str, ...]:
-    """Return every way in which questions went without an answer, in their order."""
+    """Return all the replies that were no answer, such as a refusal, in order of appearance after ‘unclear’."""
     known = dict.fromkeys(way for version in record.versions for way in version.without_answer)
     return (UNCLEAR, *(way for way in known if way != UNCLEAR))
 
 
 def planned_sentence(upload: PlannedUpload) -> str:
-    """Return what a run would send where."""
+    """Say what a run would send where."""
     where = "this machine" if upload.local else "not this machine" + ("" if upload.confirmed else ": --confirm-upload is needed")
     images, requests = in_words(upload.images, "image"), in_words(upload.requests, "request")
     return f"{images} to {upload.host} ({where}), with up to {requests} in mode {upload.mode}"
 
 
 def planned_cost(upload: PlannedUpload) -> str:
-    """Return what a run would cost."""
+    """Say what a run would cost."""
     tokens = f"about {count(upload.sent)} tokens sent and at most {count(upload.answered)} answered"
     money = f", at most {cost(upload.cost, upload.currency)}" if upload.cost is not None else "; --prices says what they cost"
     kept = f"; {in_words(upload.kept, 'answer')} of this model in the log, which are not asked for again" if upload.kept else ""
@@ -107,7 +107,7 @@ def planned_cost(upload: PlannedUpload) -> str:
 
 
 def written(date: str) -> str:
-    """Return a date as it is read.
+    """Return a timestamp in readable form.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A finding in the words of its own card: what was found, and the three numbers under its chart; what stands above the appendix."""
+"""Texts of the card of a finding: its title and the three numbers below its chart; also the note above the appendix."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from reports.text.numbers import count, exact_tolerances
 
 
 def appendix_note(file: str, *, has_tables: bool) -> str:
-    """Return what is printed of an appendix, and where the rows are that its tables leave out."""
+    """Say what is printed of an appendix, and where to find the rows that its tables leave out."""
     tables = "long tables are cut here, and the CSV files in the folder “tables” beside this page have every row; " if has_tables else ""
     return f"Folded: what is open is printed; {tables}{file} has every number."
 
 
 def found_title(finding: Finding, audit: AuditResult) -> str:
-    """Return what was found: of a difference for whom and how large the rates are, else what is undecided or within which tolerance."""
+    """Return the title of a finding: groups and rates of a difference; otherwise what is undecided, or the tolerance."""
     if finding.verdict in ("disparity", "signal"):
         return statement(finding, audit)
     title = sentences.title(finding, audit)
@@ -28,7 +28,7 @@ def found_title(finding: Finding, audit: AuditResult) -> str:
 
 
 def three_numbers(finding: Finding, settings: Settings) -> tuple[tuple[str, str], ...]:
-    """Return what stands under a chart, as term and value: the gap, what chance gives, and the tolerance or what could be detected."""
+    """Return the terms and values below a chart: the gap, what is expected by chance, and the tolerance or the detectable difference."""
     gap = finding.gap
     if gap is None:
         return ()
@@ -46,7 +46,7 @@ def three_numbers(finding: Finding, settings: Settings) -> tuple[tuple[str, str]
 
 
 def exploratory_sentence(comparisons: int, estimable: int) -> str:
-    """Return that comparisons are exploratory, what their p-values are adjusted for, and how many cannot be estimated."""
+    """Say that comparisons are exploratory, what their p-values are adjusted for, and how many cannot be estimated."""
     are = "comparison is exploratory: it shows" if comparisons == 1 else "comparisons are exploratory: they show"
     adjusted = "" if comparisons == 1 else "; their p-values are adjusted among themselves (Benjamini-Hochberg)"
     few = (

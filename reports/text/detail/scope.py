@@ -1,4 +1,4 @@
-"""What was audited, in a few lines: data in, sentences out."""
+"""What was audited, in a few sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from strictio.images.decode import explained
 
 
 def data_lines(audit: AuditResult) -> Iterator[str]:
-    """Give how many images of which data were used, what was left out, and what the sampling unit is."""
+    """Yield sentences on how many images of which data were used, what was left out, and what the sampling unit is."""
     data = audit.data
     licence = "" if data.licence == "not stated" else f" ({data.licence})"
     used = f"{in_words(data.listed, 'image')} listed, {count(data.used)} used" if data.listed else "no image was needed"

@@ -1,4 +1,4 @@
-"""Can a verdict be trusted? One line for each thing that could overturn it: an audit in, term and sentence out; none carries a p-value."""
+"""Can a verdict be trusted? One line, without p-values, for everything that could overturn it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from reports.text.responsiveness import composition_sentence, look_line
 
 @dataclass(frozen=True)
 class TrustLine:
-    """What could overturn a verdict, and the section that has the numbers."""
+    """One thing that could overturn a verdict, and the section with the numbers."""
 
     term: str
     sentence: str
     section: str
-    """Name of a section; empty for none."""
+    """Name of the section; empty if there is none."""
 
 
 def trust_lines(audit: AuditResult, results: Results) -> tuple[TrustLine, ...]:
-    """Return a line for everything that was tried, in the order of `_LINES`; last what replicates of the model say."""
+    """Return one line for everything that was tried, in the order of `_LINES`; the last one is about replicates of the model."""
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     lines = ((term, sentence(audit, primary), section) for term, sentence, section in _LINES)
     repeated = replicates.trust_line(results, audit)
@@ -35,7 +35,7 @@ def trust_lines(audit: AuditResult, results: Results) -> tuple[TrustLine, ...]:
 
 
 def _images(audit: AuditResult, primary: Sequence[Finding]) -> str:
-    """Return whether the answers depend on the images; where they do not, the headline says so."""
+    """Say in which measurements the answers beat a constant answer; if they do not, the headline says so."""
     return look_line(audit)
 
 
@@ -62,7 +62,7 @@ def _control(audit: AuditResult, primary: Sequence[Finding]) -> str:
 
 
 def _labels(audit: AuditResult, primary: Sequence[Finding]) -> str:
-    """Return the verdict that the fewest wrong labels would overturn."""
+    """Name the disparity that the smallest share of wrong labels would overturn."""
     tipping = [
         (finding.evidence.label_noise.tipping_point, finding)
         for finding in primary
@@ -129,4 +129,4 @@ _LINES: Sequence[tuple[str, Callable[[AuditResult, Sequence[Finding]], str], str
     ("Small groups", _small_groups, "data"),
     ("Near-ties", _near_ties, "robustness"),
 )
-"""Term, sentence (empty: not said), and the section with the numbers."""
+"""Term, function that returns the sentence (empty: no line), and section with the numbers."""

@@ -1,6 +1,6 @@
-"""The headline of an audit: records in, what a reader must know first out. Page, summary, terminal and model card print the same.
+"""The headline of an audit: what a reader must know first. Page, summary, terminal and model card print the same one.
 
-Group first, then the number, then its uncertainty; made from data, for every way in which an audit can end.
+Group first, then the number, then its uncertainty; generated from the records for every way in which an audit can end.
 """
 
 from reports.text.headline.audits import Headline, headline_of

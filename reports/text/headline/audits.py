@@ -1,4 +1,4 @@
-"""The headline of an audit, for every way in which one can end."""
+"""The headline of an audit, for every way in which an audit can end."""
 
 from __future__ import annotations
 
@@ -34,48 +34,48 @@ class Headline:
     """What a reader must know first."""
 
     kind: Kind
-    """How the audit ended; `unresponsive`: the model does not look at the images; `unanswered`: no question that was sent got an answer;
-    `limited`: a sample; `exploratory`: nothing planned."""
+    """How the audit ended; `unresponsive`: no evidence that the model uses the images; `unanswered`: no question that was sent got an
+    answer; `limited`: only a sample of the images; `exploratory`: no pre-specified question."""
     verdict: Verdict
-    """Of the audit: it decides icon and colour."""
+    """The audit's verdict, which decides icon and colour."""
     word: str
     scope: str
-    """Of how many questions it holds, and what a rule left out: ``2 of 3 pre-specified questions, without ‘city’ (60 levels)``."""
+    """For how many questions it holds, and what was left out: ``2 of 3 pre-specified questions, without ‘city’ (60 levels)``."""
     caveat: str
-    """What stands before the verdict itself: that the probe is no valid test of the model. Else empty."""
+    """Printed before the verdict: that the probe is not a valid test of the model. Otherwise empty."""
     lead: str
-    """What stands before any verdict: in which of several measurements the model does not look. Else empty."""
+    """Printed before the headline: in which measurements there is no evidence that the model uses the images. Otherwise empty."""
     sentence: str
     """The headline: group first, then the number."""
     size: str
     """Its uncertainty: ``The gap is 8 points (95 % interval 5 to 11).``"""
     cautions: tuple[str, ...]
-    """What equal other attributes or group composition make of a disparity, and why a difference that looks like one is undecided: the
-    verdict must not stand alone. Last, that several versions of the model answered."""
+    """How adjustment for other attributes or group composition changes a disparity, and why a difference that looks like one is
+    undecided: the verdict would mislead without them. Last, that several versions of the model answered."""
     details: tuple[str, ...]
-    """What else belongs beside it."""
+    """Further sentences that belong to the headline."""
     signal: str
-    """The strongest signal of what nobody planned to ask; empty without one."""
+    """The strongest signal of the exploratory comparisons; empty if there is none."""
     finding: Finding | None
-    """The leading finding: the one of the sentence and of the chart. None where no groups can be compared."""
+    """The leading finding, which sentence and chart show. None if no groups can be compared."""
     affected: tuple[Group, ...]
-    """Its groups in the colour of the verdict."""
+    """The groups of the finding that are shown in the colour of the verdict."""
     visible: Finding | None
-    """The signal that the headline tells of, where no planned question shows a disparity and a larger difference is seen elsewhere."""
+    """The signal in the headline if no planned question shows a disparity but an exploratory comparison exceeds the tolerance."""
 
     @property
     def verdict_line(self) -> str:
-        """Return the verdict and what it holds of: ``Disparity · 2 of 3 pre-specified questions``."""
+        """Return the verdict and its scope: ``Disparity · 2 of 3 pre-specified questions``."""
         return " · ".join(filter(None, (self.word, self.scope)))
 
     @property
     def text(self) -> str:
-        """Return the headline with the caveat before it, for a line of its own."""
+        """Return the headline preceded by the caveat, for use on its own."""
         return " ".join(filter(None, (self.caveat, self.body)))
 
     @property
     def body(self) -> str:
-        """Return the headline, its uncertainty and its cautions, for a paragraph or a terminal that has the caveat already."""
+        """Return the headline, its uncertainty and its cautions, for places that print the caveat separately."""
         return " ".join(filter(None, (self.lead, self.sentence, self.size, *self.cautions)))
 
 
@@ -86,7 +86,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
     visible = _visible(audit, kind)
     texts = _SAID[kind](audit, primary, settings)
     sentence, size, details = _beside(visible, texts, audit, settings) if visible else texts
-    # A gap that tells nothing about groups leads nowhere.
+    # If the model does not respond to the images, its gap cannot be the leading finding.
     candidates = [finding for finding in primary if finding.gap and not (kind == "not estimable" and finding.unresponsive)]
     leading = commonest(audit, primary) if kind == "unanswered" else next(iter(candidates), None)
     return Headline(
@@ -129,7 +129,7 @@ def _scope(audit: AuditResult, kind: Kind) -> str:
 
 
 def _visible(audit: AuditResult, kind: Kind) -> Finding | None:
-    """Return a signal that must not be read past: it is shown to exceed the tolerance where the planned questions are equal or open."""
+    """Return the strongest signal if it exceeds the tolerance while the planned questions are equivalent or inconclusive."""
     strongest = strongest_signals(audit.findings)[:1] if kind in ("equivalent", "inconclusive") else ()
     return next((signal for signal in strongest if signal.gap and signal.gap.low > signal.tolerance), None)
 
@@ -150,7 +150,7 @@ def _signal(audit: AuditResult) -> str:
 
 
 def _beyond_chance(audit: AuditResult, kind: Kind, settings: Settings) -> str:
-    """Return where analyses find differences, in an audit whose questions tell nothing."""
+    """Name the analyses that find differences in an audit whose questions have no verdict."""
     analyses = beyond_chance(audit, settings) if kind in ("unresponsive", "not estimable", "exploratory") else ()
     if not analyses:
         return ""
@@ -159,7 +159,7 @@ def _beyond_chance(audit: AuditResult, kind: Kind, settings: Settings) -> str:
 
 
 def _cautions(audit: AuditResult, primary: Sequence[Finding], kind: Kind, settings: Settings) -> tuple[str, ...]:
-    """Return what must stand beside a disparity, and why a difference that looks like one is undecided."""
+    """Return what a reader of a disparity must also know, and why a difference that looks like one is undecided."""
     if kind == "inconclusive":
         return (undecided_sentence(primary[0], audit, settings),)
     if kind != "disparity":
@@ -169,7 +169,7 @@ def _cautions(audit: AuditResult, primary: Sequence[Finding], kind: Kind, settin
 
 
 def _turned(finding: Finding, audit: AuditResult) -> str:
-    """Name another question whose order turns at equal other attributes."""
+    """Name another question whose order of groups is reversed at equal other attributes."""
     rate = rate_name(finding, audit)
     return f"{rate[:1].upper()}{rate[1:]} by {phrases.attributes(finding.attributes)} is reversed: {shift_sentence(finding)}"
 
@@ -202,7 +202,7 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
 
 
 def _is_never_enough(undecided: Sequence[Finding]) -> bool:
-    """Whether every open question has groups of too few images, whatever they are answered."""
+    """Whether every undecided question has groups too small to show equivalence, regardless of the answers."""
     return all(finding.gap and finding.gap.too_few for finding in undecided)
 
 
@@ -214,7 +214,7 @@ def _never_enough(undecided: Sequence[Finding]) -> str:
 
 
 def _undecided(undecided: Sequence[Finding], where: str) -> str:
-    """Say which groups have too few images, where that leaves every question open; else the smallest difference that would have shown."""
+    """Say which groups have too few images if that leaves every question undecided; else the smallest difference that would show."""
     if _is_never_enough(undecided):
         return f"Too few images of {lacking_groups(undecided)} to tell{where}"
     smallest = min(undecided, key=lambda finding: finding.gap.minimum_detectable if finding.gap else 1.0)
@@ -261,7 +261,7 @@ _SAID = {
 
 
 def _within(equal: Sequence[Finding], audit: AuditResult) -> str:
-    """Say of which rates differences are small: never of more than was tested."""
+    """Name the rates in which differences are small: only those that were tested."""
     tolerances = {(finding.tolerance, finding.ratio_tolerance) for finding in equal}
     less = exact_tolerances(*tolerances.pop()) if len(tolerances) == 1 else "their tolerance"
     by: dict[str, list[str]] = {}
@@ -273,7 +273,7 @@ def _within(equal: Sequence[Finding], audit: AuditResult) -> str:
 
 
 def _most_open(finding: Finding, audit: AuditResult, settings: Settings) -> str:
-    """Name the pair that leaves most open: ``In role accuracy by race, White and Black may differ most: 5 points (95 % interval …).``"""
+    """Name the pair that may differ most: ``In role accuracy by race, White and Black may differ most: 5 points (95 % interval …).``"""
     pair = phrases.leading_pair(finding)
     if pair is None:
         return ""

@@ -1,4 +1,4 @@
-"""What stands under the charts of the first screen: records in, captions out."""
+"""Captions of the charts on the first screen."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from reports.text.responsiveness import composition_sentence
 
 
 def groups_title(finding: Finding, audit: AuditResult) -> str:
-    """Return what the chart of groups shows: ``Gender accuracy by race``."""
+    """Return the title of the chart of groups: ``Gender accuracy by race``."""
     name = rate_name(finding, audit)
     return f"{name[:1].upper()}{name[1:]} by {phrases.attributes(finding.attributes)}"
 
 
 def leading_title(finding: Finding, audit: AuditResult) -> str:
-    """Return the same for the chart of the first screen, which may show what nobody planned to ask."""
+    """Return the same for the chart of the first screen, which may show an exploratory comparison."""
     return groups_title(finding, audit) + ("" if finding.primary else ", not planned")
 
 
 def groups_caption(finding: Finding, settings: Settings) -> str:
-    """Return how to read the chart of groups, with the images that count and the groups too small to be drawn."""
+    """Say how to read the chart of groups, how many images count, and which groups are not compared."""
     tolerance = exact_tolerances(finding.tolerance, None)
     sentences = [
         f"n\u00a0=\u00a0{count(finding.overall.n)}; {interval_level(settings)}\u00a0% intervals. {_band(finding)}"
@@ -36,7 +36,7 @@ def groups_caption(finding: Finding, settings: Settings) -> str:
 
 
 def _band(finding: Finding) -> str:
-    """Return what the grey band is: as wide as chance sets the two groups apart that are told of."""
+    """Explain the grey band: how far apart chance alone may put the two groups of the headline."""
     if finding.diffuse:
         return ""
     named = " and ".join(phrases.group(group) for group in phrases.leading_groups(finding))
@@ -55,7 +55,7 @@ def questions_title(questions: int) -> str:
 
 
 def questions_caption(findings: Sequence[Finding], settings: Settings, last: str) -> str:
-    """Return how to read the list of questions: what a gap is, its level, the axis and the tolerance."""
+    """Say how to read the list of questions: what a gap is, its level, the axis and the tolerance."""
     if not findings:
         return ""
     tolerances = {exact_tolerances(finding.tolerance, None) for finding in findings}
@@ -68,30 +68,30 @@ def questions_caption(findings: Sequence[Finding], settings: Settings, last: str
 
 
 def is_judged(finding: Finding) -> bool:
-    """Whether a question has a row: groups can be compared, and the answers depend on the images."""
+    """Whether a question has a row in the list: groups can be compared, and the answers respond to the images."""
     return finding.gap is not None and finding.verdict != "not estimable"
 
 
 def unjudged_sentences(findings: Sequence[Finding], settings: Settings) -> tuple[str, ...]:
-    """Return how many of the questions have no row, for each reason."""
+    """Say how many of the questions have no row, by reason."""
     without = [finding for finding in findings if not is_judged(finding)]
     few, blind = ([finding for finding in without if bool(finding.unresponsive) is wanted] for wanted in (False, True))
     return (*([few_sentence(few, settings)] if few else []), *([blind_sentence(blind)] if blind else []))
 
 
 def few_sentence(findings: Sequence[Finding], settings: Settings) -> str:
-    """Return how many questions have too few images: ``11 questions: fewer than two groups with 30 images``."""
+    """Say how many questions have too few images: ``11 questions: fewer than two groups with 30 images``."""
     clusters = " in enough clusters" if any(finding.overall.clusters is not None for finding in findings) else ""
     return f"{in_words(len(findings), 'question')}: fewer than two groups with {settings.min_group_size} images that count{clusters}"
 
 
 def blind_sentence(findings: Sequence[Finding]) -> str:
-    """Return how many questions have no verdict because the answers tell nothing about groups."""
+    """Say how many questions have no verdict because there is no evidence that the answers depend on the images."""
     return f"{in_words(len(findings), 'question')}: no evidence that the answers depend on the images"
 
 
 def tags(finding: Finding, shift: str) -> tuple[str, ...]:
-    """Return what stands beside a verdict in a list, in a few words."""
+    """Return the tags of a verdict in a list."""
     beyond = ("exceeds the tolerance",) if finding.exceeds_tolerance and finding.verdict == "disparity" else ()
     if beyond and finding.gap and finding.gap.ratio_low is not None and beyond_in_ratio_alone(finding):
         beyond = (f"{times(finding.gap.ratio_low)} times or more",)

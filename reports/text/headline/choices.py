@@ -1,4 +1,4 @@
-"""What the person who ran an audit chose: settings that differ from their defaults, in words, with what each left out."""
+"""What the person who ran an audit chose: settings that differ from their defaults, with what each of them left out."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from reports.text.numbers import clean, count, exact_points, in_words, level, sh
 
 _DEFAULT = Settings()
 _BY_WHOM = "Chosen by the person who ran this audit"
-"""Nothing shows when: no lock of a plan exists that the results could be compared with."""
+"""Whether a choice was made before or after seeing results is unknown: no pre-registered plan exists to compare with."""
 _MOST_LEVELS, _MOST_ATTRIBUTES = 4, 3
 
 
 def not_compared_phrase(audit: AuditResult) -> str:
-    """Return the columns of the file that a choice of attributes left out: ``not compared: race, age (columns of the file)``; or ""."""
+    """Name the columns that a choice of attributes left out: ``not compared: race, age (columns of the file)``; or empty."""
     columns = columns_not_compared(audit.data.notes)
     named = phrases.some([clean(column) for column in columns])
     return f"not compared: {named} (column{'s' * (len(columns) > 1)} of the file)" if columns else ""
 
 
 def choices_sentence(audit: AuditResult, settings: Settings) -> str:
-    """Return every choice that differs from its default, with what it left out; empty where there is none."""
+    """Name every choice that differs from its default, with what it left out; empty if there are none."""
     chosen = [*_rules(audit, settings), *_columns(audit), *map(_excluded, _lists(audit))]
     return f"{_BY_WHOM}: {'; '.join(chosen)}." if chosen else ""
 
 
 def tolerance_origin(finding: Finding, settings: Settings) -> str:
-    """Return who set the tolerance of a finding: the probe, the default, or the person who ran the audit."""
+    """Say who set the tolerance of a finding: the probe, the default, or the person who ran the audit."""
     if finding.tolerance != settings.tolerance or finding.ratio_tolerance not in (None, settings.ratio_tolerance):
         return "set by the probe"
     chosen = finding.tolerance != _DEFAULT.tolerance or finding.ratio_tolerance not in (None, _DEFAULT.ratio_tolerance)
@@ -50,7 +50,7 @@ def _rules(audit: AuditResult, settings: Settings) -> Iterator[str]:
 
 
 def _sizes(audit: AuditResult, settings: Settings) -> str:
-    """Return the groups of single attributes that a question judges, or does not, because of the smallest group that was chosen."""
+    """Name the groups of single attributes that some questions judge, or do not judge, because of the chosen smallest group."""
     least, most = sorted((_DEFAULT.min_group_size, settings.min_group_size))
     cells = [cell for finding in audit.findings if len(finding.attributes) == 1 for cell in finding.by_group if least <= cell.n < most]
     largest = {cell.group: cell.n for cell in sorted(cells, key=lambda cell: cell.n)}
@@ -82,7 +82,7 @@ def _lists(audit: AuditResult) -> Iterator[Exclusion]:
 
 
 def _excluded(exclusion: Exclusion) -> str:
-    """Return how many images a list leaves out, which list, and of whom."""
+    """Say how many images a list excludes, which list, and from which groups."""
     values = {} if isinstance(exclusion.reason, str) else exclusion.reason.values
     sha256 = f" (sha256 {short_hash(str(values['sha256']))})" if "sha256" in values else ""
     by = [_by_level(name, levels) for name, levels in list(exclusion.by_group.items())[:_MOST_ATTRIBUTES] if levels]

@@ -1,4 +1,4 @@
-"""One difference in words: a finding in; out comes for whom a rate is worse, or higher where no side is better, and by how much."""
+"""Sentences about one difference: for which group a rate is worse (or higher, if neither side is better), and by how much."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reports.text.responsiveness import composition_sentence
 from reports.text.sentences import AT_EQUAL_TRUTH, metric_of, subject_of, truth_of
 
 _NOUNS = {"fairface": "faces"}
-"""What the images of a probe show, where their groups are adjectives of it: Black faces. Elsewhere a group is its plain name."""
+"""What the images of a probe show, if its groups are adjectives of it: Black faces. Otherwise only the group's name is printed."""
 _VERBS = {
     "selection_rate": "‘{outcome}’ is answered {more} often",
     "true_positive_rate": "‘{outcome}’ is recognised {more} often",
@@ -43,7 +43,7 @@ class Ends:
     """Two groups between which a rate differs, with the difference and its simultaneous interval."""
 
     first: Rate
-    """The worse side; where no side is better, the higher rate."""
+    """The worse rate; if neither side is better, the higher one."""
     second: Rate
     pair: LeadingPair
     """Their difference, with its interval and what is expected by chance."""
@@ -59,7 +59,7 @@ def ends(finding: Finding) -> Ends | None:
 
 
 def affected(finding: Finding) -> tuple[Group, ...]:
-    """Return the groups of which a finding tells: the one with the worse rate, or both where no side is better or no pair stands out."""
+    """Return the affected groups: the one with the worse rate, or both if neither side is better or no pair stands out."""
     if finding.diffuse:
         return tuple(rate.group for rate in _far_from_the_rest(finding))
     extremes = ends(finding)
@@ -69,7 +69,7 @@ def affected(finding: Finding) -> tuple[Group, ...]:
 
 
 def beyond_the_rest(finding: Finding) -> tuple[Group, ...]:
-    """Return the affected groups and those that lie on their side of the rest, shown to be farther from it than the tolerance."""
+    """Return the affected groups, and those that differ from the rest in the same direction by significantly more than the tolerance."""
     named = affected(finding)
     of = {contrast.first: contrast for contrast in finding.contrasts}
     side = of[named[0]].difference if named and named[0] in of else 0.0
@@ -86,7 +86,7 @@ def _far_from_the_rest(finding: Finding) -> list[Rate]:
 
 
 def statement(finding: Finding, audit: AuditResult) -> str:
-    """Return for whom a rate is worse, without a full stop: ``Less accurate for Black faces: 88.6 %, against 96.7 % for White faces``."""
+    """Say for whom a rate is worse, without a full stop: ``Less accurate for Black faces: 88.6 %, against 96.7 % for White faces``."""
     extremes = ends(finding)
     if extremes is None:
         return f"{upper_first(rate_name(finding, audit))} by {phrases.attributes(finding.attributes)} is not estimable"
@@ -106,14 +106,14 @@ def statement(finding: Finding, audit: AuditResult) -> str:
 
 
 def rate_name(finding: Finding, audit: AuditResult) -> str:
-    """Return the rate that was tested, in the middle of a sentence, with its measurement where there are several: ``gender accuracy``."""
+    """Name the tested rate for use within a sentence, with its measurement if there are several: ``gender accuracy``."""
     truth = truth_of(finding, audit)
     name = subject_of(finding, truth) if len(audit.measurements) > 1 else metric_of(finding, truth)
     return lower_first(name)
 
 
 def size_sentence(finding: Finding, settings: Settings) -> str:
-    """Return how large the difference is that `statement` names: ``The gap is 8 points (95 % interval 5 to 11).``"""
+    """Return the size of the difference that `statement` names: ``The gap is 8 points (95 % interval 5 to 11).``"""
     pair = phrases.leading_pair(finding)
     if pair is None:
         return ""
@@ -139,12 +139,12 @@ def interval_level(settings: Settings) -> str:
 
 
 def signal_sentence(finding: Finding, audit: AuditResult, settings: Settings) -> str:
-    """Return a finding that nobody planned as a sentence with its uncertainty."""
+    """Return an exploratory finding as a sentence with its uncertainty."""
     return f"{statement(finding, audit)}. {size_sentence(finding, settings)}"
 
 
 def caution(finding: Finding) -> str:
-    """Return what must stand beside a difference, in a few words: that equal other attributes or composition change it; else nothing."""
+    """Return a short caution: that adjusting for other attributes, or group composition, changes a difference; else empty."""
     pair = shifted(finding)
     if pair is not None:
         what = "the order is reversed" if pair.shift == "reversed" else lost_words(pair)
@@ -173,12 +173,12 @@ def _verb(finding: Finding, audit: AuditResult, more: str) -> str:
 
 
 def _where(finding: Finding, audit: AuditResult) -> str:
-    """Return in which measurement, where several ask the same."""
+    """Return the measurement as a prefix if several measurements ask the same question."""
     return f"{finding.measurement}: " if _ambiguous(finding, audit) else ""
 
 
 def _answers(finding: Finding, audit: AuditResult, be: str, how: str, alone: str) -> str:
-    """Return that answers are so accurate; to which question where several were asked."""
+    """Say how accurate the answers are, and to which question if there are several."""
     if len(audit.measurements) < 2:
         return alone
     truth = truth_of(finding, audit)
@@ -188,7 +188,7 @@ def _answers(finding: Finding, audit: AuditResult, be: str, how: str, alone: str
 
 
 def _ambiguous(finding: Finding, audit: AuditResult) -> bool:
-    """Whether another measurement asks the same of its answers."""
+    """Whether another measurement asks the same question about its answers."""
     name = (finding.metric, finding.outcome, finding.attributes, truth_of(finding, audit))
     return any(
         (other.metric, other.outcome, other.attributes, truth_of(other, audit)) == name and other.measurement != finding.measurement
@@ -197,7 +197,7 @@ def _ambiguous(finding: Finding, audit: AuditResult) -> bool:
 
 
 def _whom(cell: Rate, finding: Finding, audit: AuditResult, *, once: bool = False) -> str:
-    """Return a group as a reader calls it: ``Black faces``, ``age 3-9``; `once`: the attribute of a plain name is said too."""
+    """Return a readable name of a group: ``Black faces``, ``age 3-9``; `once` also names the attribute of a self-explanatory level."""
     noun = _NOUNS.get(audit.probe.name)
     levels = list(zip(map(_words, finding.attributes), cell.group, strict=False))
     speaking = [(name, level) for name, level in levels if _speaks(name, level)]
@@ -206,7 +206,7 @@ def _whom(cell: Rate, finding: Finding, audit: AuditResult, *, once: bool = Fals
     if noun:
         return " ".join([*plain, noun, *(["of", " and ".join(others)] if others else [])])
     of = [name for name, level in speaking if name.lower() not in level.lower()] if once else []
-    if others:  # each name beside its own level, lest the one in brackets seem to be of all
+    if others:  # put each attribute next to its own level: in brackets at the end it would seem to apply to all
         plain = [f"{group} ({name})" if name in of else group for group, (name, _) in zip(plain, speaking, strict=True)]
         return " × ".join([*plain, *others])
     return " × ".join(plain) + (f" ({' × '.join(of)})" if of else "")
@@ -217,5 +217,5 @@ def _words(attribute: str) -> str:
 
 
 def _speaks(attribute: str, level: str) -> bool:
-    """Whether a level says by itself what it is: letters without a digit, or the attribute's own name. Ages do not."""
+    """Whether a level explains itself: letters without a digit, or it contains the attribute's name. Ages do not."""
     return attribute.lower() in level.lower() or bool(_SPEAKS.search(level) and not _DIGIT.search(level))

@@ -1,4 +1,4 @@
-"""What was left out by rule: notes in; out come a phrase for the first sentence, and a sentence each."""
+"""What the default rules left out: a phrase for the first sentence, and one sentence per note."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _RULES = (
     _COLUMNS, "attributes_past_limit", "large_intersections", "claims_without_column", "measurements_without_answers", "nearly_true",
     "nearly_copied", "copied",
 )  # fmt: skip
-"""Codes of notes about something that nobody chose to leave out."""
+"""Codes of notes about something that was left out by default rather than by choice."""
 _NAMED = 3
 
 
 def left_out_by_rule(audit: AuditResult) -> tuple[str, ...]:
-    """Return a sentence for everything that a rule left out, and nobody chose to."""
+    """Return one sentence for everything that a default rule, not a person, left out."""
     return tuple(_columns_sentence(note) if note.code == _COLUMNS else notes.sentence(note) for note in _notes(audit))
 
 
 def without_columns(audit: AuditResult) -> str:
-    """Return which columns a rule left out: ``without ‘city’ (60 levels)``; empty without any."""
+    """Name the columns that a default rule left out: ``without ‘city’ (60 levels)``; empty if there are none."""
     columns = [column for note in _notes(audit) for column in _columns(note)]
     if not columns:
         return ""
@@ -37,7 +37,7 @@ def _notes(audit: AuditResult) -> Iterator[Note]:
 
 
 def _columns(note: Note) -> list[str]:
-    """Return the columns that were not used, without the hints that follow what is known of them."""
+    """Return the columns that were not used, without the hints that follow their description."""
     others = note.values.get("others", ()) if note.code == _COLUMNS else ()
     return [_short(str(other)) for other in others] if isinstance(others, tuple) else []
 

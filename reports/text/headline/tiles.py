@@ -1,4 +1,4 @@
-"""The three numbers beside a headline: records in, a number and what it is out."""
+"""The three numbers next to a headline, each with its label."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WHOLE_SCALE = 1.0
 
 
 def tiles_of(headline: Headline, audit: AuditResult, settings: Settings) -> tuple[Tile, ...]:
-    """Return at most three tiles: the gap, what is expected by chance, and what else places it."""
+    """Return at most three tiles: the gap, what is expected by chance, and one number to put it in context."""
     if headline.kind == "unresponsive":
         return _constant_tiles(audit)
     finding, level = headline.finding, interval_level(settings)
@@ -35,7 +35,7 @@ def tiles_of(headline: Headline, audit: AuditResult, settings: Settings) -> tupl
 
 
 def _chance(finding: Finding, level: str) -> Tile:
-    """Return how far apart chance sets the leading pair; of a diffuse finding, which has none, how far the groups lie from each other."""
+    """Return how far apart chance may put the leading pair; for a diffuse finding, which has none, the spread between the groups."""
     if finding.diffuse and finding.gap:
         spread = points(finding.gap.spread, max(phrases.gap_places(finding), 1))
         return spread, "spread between the groups (standard deviation), less what sampling adds"
@@ -57,7 +57,7 @@ def _gap(finding: Finding, what: str, level: str) -> Tile:
 
 
 def _named(finding: Finding) -> str:
-    """Return the two groups of a gap, where there are more and the headline does not name them."""
+    """Name the two groups of a gap if there are others and the headline does not name them."""
     if finding.diffuse or phrases.number_compared(finding) < 3:
         return ""
     first, second = (phrases.group(group) for group in phrases.leading_groups(finding))
@@ -65,7 +65,7 @@ def _named(finding: Finding) -> str:
 
 
 def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: Settings) -> Tile:
-    """Return the gap of another attribute where that is a disparity too; what an open question could find; else the tolerance."""
+    """Return the detectable difference of an undecided question; the gap of another attribute with a disparity; else the tolerance."""
     if headline.kind in ("inconclusive", "limited"):
         return _detectable(finding)
     others = sorted((other for other in audit.findings if other.primary and other.verdict == "disparity"), key=by_severity)
@@ -92,7 +92,7 @@ def _detectable(finding: Finding) -> Tile:
 
 
 def _constant_tiles(audit: AuditResult) -> tuple[Tile, ...]:
-    """Return how often the answers of the first measurement that does not look agree, and one answer for every image."""
+    """Return how often answers of the first unresponsive measurement, and a constant answer, agree with the labels."""
     checked = [(record, record.responsiveness) for record in audit.measurements if record.responsiveness]
     _, first = next(pair for pair in checked if pair[1].code not in (None, "looks"))
     against: AgainstConstant | None = first.against_constant
@@ -104,7 +104,7 @@ def _constant_tiles(audit: AuditResult) -> tuple[Tile, ...]:
 
 
 def _groups_tiles(audit: AuditResult, settings: Settings) -> tuple[Tile, ...]:
-    """Return how many groups could have been compared, of the first three pre-specified questions by another attribute."""
+    """Return how many groups have enough images, for the attributes of the first three pre-specified questions."""
     by = {finding.attributes: finding.by_group for finding in audit.findings if finding.primary and finding.by_group}
     return tuple(
         (

@@ -1,4 +1,4 @@
-"""The headline of an audit over a network in which no question got an answer: what came instead, and from which groups."""
+"""The headline of an endpoint audit in which no question got an answer: what came instead, and from which groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.text.responsiveness import instead_words
 
 
 def instead_of_answers(audit: AuditResult) -> Counter[str]:
-    """Return what came instead of answers and how often; empty where any question got one, or the model was loaded."""
+    """Count what came instead of answers; empty if any question got one, or if the model was loaded here."""
     versions = audit.endpoint.versions if audit.endpoint else ()
     came = sum((Counter(version.without_answer) for version in versions), Counter[str]())
     return came if came.total() == sum(version.answers for version in versions) else Counter()
@@ -34,7 +34,7 @@ def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Setting
 
 
 def commonest(audit: AuditResult, primary: Sequence[Finding]) -> Finding | None:
-    """Return the first planned question about what came most often instead of answers."""
+    """Return the first planned question about the most common reply that was not an answer."""
     ways = [way for way, _ in instead_of_answers(audit).most_common()]
     candidates = [finding for finding in primary if finding.gap and finding.outcome in ways]
     return min(candidates, key=lambda finding: ways.index(finding.outcome or ""), default=None)

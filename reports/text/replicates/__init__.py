@@ -1,4 +1,4 @@
-"""Replicates in words: records in, sentences (`lines`) and cells of a table (`cells`) out."""
+"""Sentences (`lines`) and table cells (`cells`) about replicates of a model."""
 
 from reports.text.replicates.cells import deviation_text, gaps_text, turned_text, verdicts_text
 from reports.text.replicates.lines import introduction, ordered, question_sentence, trust_line

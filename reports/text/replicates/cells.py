@@ -1,4 +1,4 @@
-"""Cells of a table of replicates: a question in, texts out."""
+"""Cells of the table of replicates."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from audit.records.replicates import ReplicatedGap
 from reports.text.numbers import NOT_ESTIMABLE, decimals, number
 
 _MOST_GAPS = 10
-"""Replicates up to which each gap is printed; of more the smallest and the largest."""
+"""Up to this many replicates, every gap is printed; with more, only the smallest and the largest."""
 
 
 def places(question: ReplicatedGap) -> int:
-    """Return how many decimals the gaps of a question carry."""
+    """Return how many decimals the gaps of a question are printed with."""
     return decimals(question.mean.low, question.mean.high) if question.mean else 1
 
 
@@ -23,7 +23,7 @@ def verdicts_text(question: ReplicatedGap) -> str:
 
 
 def gaps_text(question: ReplicatedGap) -> str:
-    """Return the gap of every replicate, in points: ``16, 15, 9``."""
+    """Return the gaps of the replicates, in points: ``16, 15, 9``, or their range if there are many."""
     known, digits = [gap for gap in question.gaps if gap is not None], places(question)
     if len(question.gaps) > _MOST_GAPS and known:
         return f"{number(min(known), digits)} to {number(max(known), digits)}"
@@ -36,6 +36,6 @@ def deviation_text(question: ReplicatedGap) -> str:
 
 
 def turned_text(question: ReplicatedGap) -> str:
-    """Return in how many replicates the two groups that lie farthest apart on average change places; empty where in none."""
+    """Say in how many replicates the order of the two groups that differ most on average is reversed; empty if in none."""
     turned = sum(difference < 0 for difference in question.mean.differences) if question.mean else 0
     return f"the other way round in {turned} of {len(question.gaps)}" if turned else ""

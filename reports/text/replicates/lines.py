@@ -1,4 +1,4 @@
-"""What several checkpoints or seeds of one model say together: records in, sentences out."""
+"""Sentences about several checkpoints or seeds of one model together."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def names(replicates: Replicates, results: Results) -> str:
 
 
 def introduction(replicates: Replicates, results: Results) -> str:
-    """Return who the replicates are, and in how many questions they reach one verdict."""
+    """Name the replicates, and say in how many questions they reach the same verdict."""
     alike, of = sum(len(set(finding.verdicts)) == 1 for finding in replicates.findings), len(replicates.findings)
     start = f"{in_words(len(replicates.audits), 'replicate')} of one model: {names(replicates, results)}."
     if not of:
@@ -40,7 +40,7 @@ def introduction(replicates: Replicates, results: Results) -> str:
 
 
 def question_sentence(question: ReplicatedGap, title: str, alpha: float) -> str:
-    """Return what the replicates say to a question: groups first, then the number, then its uncertainty."""
+    """Return the result of the replicates for a question: groups first, then the number, then its uncertainty."""
     mean, digits = question.mean, cells.places(question)
     if mean is None:
         return f"{title}: fewer than two groups can be compared in every replicate."
@@ -55,7 +55,7 @@ def question_sentence(question: ReplicatedGap, title: str, alpha: float) -> str:
 
 
 def trust_line(results: Results, audit: AuditResult) -> str:
-    """Return what replicates say to the first question of an audit; empty where there are none."""
+    """Return the result of the replicates for the first question of an audit; empty if there are no replicates."""
     replicates = next((replicate for replicate in results.replicates if any(results.audits[i] is audit for i in replicate.audits)), None)
     if replicates is None or not replicates.findings:
         return ""
