@@ -1,4 +1,4 @@
-"""What the sections of an audit share: its facts, and where on the page each finding stands."""
+"""What the sections of an audit share: its records, and the anchor of each finding on the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AuditContext:
     audit: AuditResult
     results: Results
     findings: tuple[PlacedFinding, ...]
-    """The worst first."""
+    """Worst first."""
 
     @property
     def primary(self) -> tuple[PlacedFinding, ...]:
@@ -40,7 +40,7 @@ class AuditContext:
 
 
 def audit_contexts(results: Results) -> tuple[AuditContext, ...]:
-    """Return the audits of a page."""
+    """Return the context of every audit on a page."""
     return tuple(AuditContext(f"a{i}", audit, results, _placed(f"a{i}", audit)) for i, audit in enumerate(results.audits, 1))
 
 

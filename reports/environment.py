@@ -1,4 +1,4 @@
-"""The Jinja environment of every page, strict and escaping: template and values in, HTML out."""
+"""The Jinja environment of all pages, strict and escaping."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from reports.text.numbers import clean, isolated
 
 
 def draw(template: str, **values: object) -> str:
-    """Return a template (its path within this package) filled with values; equal values give equal bytes."""
+    """Render a template, given by its path within this package; equal values give equal bytes."""
     return _breakable(environment().get_template(template).render(**values))
 
 
 _PIECE = re.compile(r"<(script|style|svg|title)\b.*?</\1>|<[^>]*>|[^<]+", re.DOTALL)
 _RUN = re.compile(r"(?:&#?\w+;|[^\s&]){41,}")
-"""Characters without a blank; an escaped one counts once."""
+"""Characters without a space; an escaped one counts once."""
 
 
 def _breakable(page: str) -> str:
-    """Return a page whose long runs of characters may break anywhere: a name of thousands of characters must not widen it.
+    """Allow long runs of characters to break anywhere, so that a name with thousands of characters does not widen the page.
 
-    A style alone cannot do this: in a table, it would break short names, too, before the table scrolls.
+    CSS alone cannot do this: in a table it would also break short names before the table scrolls.
     """
     return _PIECE.sub(lambda match: match[0] if match[0][0] == "<" else _RUN.sub(r'<span class="long">\g<0></span>', match[0]), page)
 
 
 class _Compiled(FileSystemBytecodeCache):
-    """Templates as Python code, where and as Python keeps its compiled modules: compiling them takes a third of a second a process."""
+    """Caches compiled templates next to Python's compiled modules: compiling them takes a third of a second per process."""
 
     def __init__(self) -> None:
         super().__init__(str(Path(cache_from_source(__file__)).parent), f"template-{jinja2.__version__}-%s.jinja")
@@ -49,13 +49,13 @@ class _Compiled(FileSystemBytecodeCache):
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         if not sys.dont_write_bytecode:
-            with suppress(OSError):  # a folder that may not be written to: they are compiled again next time
+            with suppress(OSError):  # not writable: they are compiled again next time
                 super().dump_bytecode(bucket)
 
 
 @cache
 def environment() -> Environment:
-    """Return the environment; a template is next to the module that fills it."""
+    """Return the environment; a template is next to the module that renders it."""
     made = Environment(
         loader=PackageLoader("reports", ""),
         bytecode_cache=_Compiled(),
@@ -75,9 +75,9 @@ def environment() -> Environment:
 
 
 def _printable(value: object) -> object:
-    """Return what may be printed: our own macros' output, cleaned text, and whole numbers. A bare fraction or None is a defect."""
+    """Return a printable value: output of our own macros, cleaned text, or an integer. A bare fraction or None is a bug."""
     if isinstance(value, StrictUndefined):
-        return str(value)  # raises UndefinedError, which names what is missing
+        return str(value)  # raises UndefinedError, which names the missing value
     if hasattr(value, "__html__"):
         return value
     if isinstance(value, str):

@@ -33,7 +33,7 @@ _LONGEST_TITLE = 90
 def pictures(results: Results, form: str = "svg") -> Iterator[tuple[str, bytes]]:
     """Yield file name and content of each figure: the rates of every pre-specified question, and every specification curve.
 
-    `form` is one of `FORMATS`; equal results give equal bytes on the same version of matplotlib.
+    `form` is one of `FORMATS`; equal results give equal bytes with the same version of matplotlib.
     """
     alpha = results.settings.alpha
     for i, audit in enumerate(results.audits, 1):
@@ -54,7 +54,7 @@ def _slug(text: str) -> str:
 
 
 def _figure(draw: Callable[[Axes], Axes], title: str, height: float) -> Figure:
-    # A Figure of its own, not pyplot's: nothing is kept between calls, and no display is asked for.
+    # Not pyplot: a separate Figure keeps no state between calls and needs no display.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, max(height, 1.6)), layout="constrained")
@@ -75,9 +75,9 @@ def _saved(figure: Figure, form: str) -> bytes:
 
 
 def write(directory: Path, files: Iterable[tuple[str, bytes]], within: Path | None = None) -> int:
-    """Write the figures into a folder, each whole or not at all, and return how many there are.
+    """Write the figures into a folder, each atomically, and return their number.
 
-    `within`: the folder of an audit, in which `directory` may be no link; None: it is a folder that the user named.
+    `within` is the folder of an audit, in which `directory` must not be a link; None if the user named the folder.
     """
     try:
         folder = Folder.of(directory, make=True) if within is None else Folder.of(within).folder(directory.name, make=True)

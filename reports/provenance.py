@@ -1,4 +1,4 @@
-"""How a page came about: date, command, settings, versions and hash, the same for audits and comparisons."""
+"""How a page was made: date, command, settings, versions and hash, for audits and comparisons."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from reports.text.numbers import count, exact_points, in_words, short_hashes
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-"""Not strftime's: those follow the locale."""
+"""Not from strftime, which depends on the locale."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What every page says of itself."""
+    """What every page says about itself."""
 
     title: str
     tool: str
     short_hashes: str = ""
-    """Part of the style sheet (header of the print): only hexadecimal digits, spaces and plus signs, whatever the file says."""
+    """Used in the style sheet (header of printed pages): only hexadecimal digits, spaces and plus signs, regardless of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance(About):
-    """The head, the foot and the section “Reproduce” of a page drawn from one file."""
+    """Header, footer and the section “Reproduce” of a page rendered from one file."""
 
     created: str
     command: str
@@ -41,7 +41,7 @@ class Provenance(About):
     settings: Table
     environment: Table
     equivalence_level: float
-    """In percent: the level of the intervals that an equivalence needs."""
+    """Level of the intervals that decide equivalence, in percent."""
     file: str
     sha256: str
     pictures: bool
@@ -53,7 +53,7 @@ def provenance(
 ) -> Provenance:
     """Return the provenance of a page.
 
-    `hashes` are the models', `text` is the `file` whose facts are drawn.
+    `hashes` are those of the models; `text` is the content of the rendered `file`.
     """
     return Provenance(
         title=title,
@@ -77,7 +77,7 @@ def _environment(facts: Results | Comparisons) -> Table:
 
 
 def written_date(created: str) -> str:
-    """Return an ISO time as a date in words; another text as it is.
+    """Format an ISO time as a date; other texts stay unchanged.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def written_date(created: str) -> str:
 
 
 def _settings(settings: Settings) -> Table:
-    """Return every setting: flag, value, meaning, and who chose it."""
+    """Return the table of settings: name, value, meaning, and who chose it."""
     ratio = settings.ratio_tolerance
     meaning = {
         "alpha": (f"{settings.alpha:g}", "error rate of every test, and of the intervals"),

@@ -1,4 +1,4 @@
-"""Reads what an audit or a comparison left: a directory in, its facts out."""
+"""Reads the results of an audit or a comparison from its directory."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ RESULTS, COMPARISON = "results.json", "comparison.json"
 
 
 def read_results(directory: Path, *, pages: bool = True) -> Results:
-    """Return the results of an audit; a file that is missing, invalid or of another run is a `DataError`.
+    """Return the results of an audit; raise `DataError` if a file is missing, invalid or from another run.
 
-    `pages`: whether the report that stands there must be theirs.
+    `pages`: whether the report in the directory must belong to them.
     """
     return _read(directory, RESULTS, results.from_json, pages=pages)
 
 
 def read_comparisons(directory: Path, *, pages: bool = True) -> Comparisons:
-    """Return the comparisons of `audit.compare`; raises as `read_results` does."""
+    """Return the comparisons that `vlm-audit compare` wrote; raises as `read_results` does."""
     return _read(directory, COMPARISON, comparison.from_json, pages=pages)
 
 

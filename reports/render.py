@@ -1,7 +1,8 @@
-"""Draws `results.json` or `comparison.json` as one self-contained HTML page: ``vlm-audit render DIR``.
+"""Renders `results.json` or `comparison.json` as one self-contained HTML page: ``vlm-audit render DIR``.
 
-A pure function of the facts: equal facts give equal bytes. The page asks nothing of any network, holds no image and no
-script but its slicer, which its policy names by hash, and treats every string of the facts as foreign text.
+A pure function of the results: equal results give equal bytes. The page makes no network requests; its only script is the slicer,
+which its content security policy names by hash; it shows no images, except those of --include-examples; every string of the results is
+treated as untrusted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from strictio.console import prepare_streams
 
 
 def render(results: Results, facts: str | None = None) -> str:
-    """Return the report of `results` as HTML; `facts` are their JSON, where somebody has written it already."""
+    """Return the report of `results` as HTML; `facts` is their JSON, if it has been written already."""
     return draw("sections/page.html", page=report_page(results, to_json(results) if facts is None else facts))
 
 
@@ -36,9 +37,9 @@ def render_comparisons(comparisons: Comparisons) -> str:
 
 
 def render_read(facts: Results | Comparisons) -> str:
-    """Return the page of facts that were read from a file; `DataError` where they contradict each other.
+    """Return the page of results that were read from a file; raise `DataError` if they contradict each other.
 
-    Schema and `from_json` see much of what somebody cut, merged or wrote by hand, not all; what is left is no defect of this program.
+    Schema and `from_json` detect much of what was cut, merged or written by hand, but not all; the rest is not a bug of this program.
     """
     try:
         return _page(facts)
@@ -55,7 +56,7 @@ def _page(facts: Results | Comparisons) -> str:
 
 
 def write(html: str, path: Path) -> None:
-    """Write a page to `path`, whole or not at all; `UsageError` without its folder, `MachineError` where it cannot be written."""
+    """Write a page to `path` atomically; raise `UsageError` if its folder does not exist, `MachineError` if it cannot be written."""
     if not path.parent.is_dir():
         raise UsageError(f"folder of the report not found: {str(path.parent)!r}", fix="create it, or name another file")
     check_regular(path, "--out")
@@ -74,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw the report of a finished audit, or the page of a comparison, again and print its path."""
+    """Re-render the report of a finished audit, or the page of a comparison, and print its path."""
     prepare_streams()
     arguments = parser().parse_args(argv)
     return print_result(lambda: str(_draw_again(arguments.directory, arguments.out)))
@@ -86,7 +87,7 @@ def _draw_again(directory: Path, out: Path | None) -> Path:
     compared = (directory / COMPARISON).is_file() and not (directory / RESULTS).is_file()
     path = out or directory / ("comparison.html" if compared else "report.html")
     facts = read_comparisons(directory, pages=False) if compared else read_results(directory, pages=False)
-    # What is as a run wrote it does not contradict itself: if it cannot be drawn, that is a defect of ours.
+    # A directory as a run wrote it does not contradict itself: if it cannot be rendered, that is our bug.
     write(_page(facts) if is_complete(directory) else render_read(facts), path)
     if path.parent == directory:
         note_page(path)
@@ -95,7 +96,7 @@ def _draw_again(directory: Path, out: Path | None) -> Path:
 
 def _settle(directory: Path) -> None:
     if not directory.is_dir():
-        return  # who reads it says so
+        return  # the reader reports it
     try:
         settle(OutputFolder(directory))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Sections as plug-ins: a list of them and the facts in, those that are shown out, each with what its template prints."""
+"""Sections as plug-ins: which sections of a page are shown, and the view that each template prints."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Section(Generic[T]):
-    """A section of a page: its name in the contents, its template, and what it takes from the facts."""
+    """A section of a page: its title in the contents, its template, and its view of the results."""
 
     title: str
     template: str
-    """Path within this package, without its ending; the last part is the end of the anchor too."""
+    """Path within this package, without suffix; its last part is also the end of the anchor."""
     view: Callable[[T], object | None] = lambda facts: facts
-    """The facts, where its template needs nothing else. None: the section is not shown."""
+    """Returns what the template prints, by default the results themselves; None if the section is not shown."""
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class AnalysisChart:
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisView(Generic[T]):
-    """What an analysis asked and found."""
+    """Question and results of an analysis."""
 
     asked: str
     result: str
@@ -65,9 +65,9 @@ class AnalysisView(Generic[T]):
     """How to read the charts."""
     charts: tuple[T, ...]
     without: tuple[str, ...]
-    """Why there is no chart of the others."""
+    """Why the others have no chart."""
     rules: tuple[str, ...] = ()
-    """How the answers were decided."""
+    """What the probabilities behind the answers are."""
     method: str
 
 
@@ -81,11 +81,11 @@ class Article(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What `base/page.html` prints of every page; each kind of page adds its own."""
+    """What `base/page.html` prints on every page; each kind of page adds its own fields."""
 
     what: str
     script: str = ""
-    """What the page's policy allows to run; empty for nothing."""
+    """Hash of the script that the page's content security policy allows, if any."""
     contents: Sequence[tuple[str, str, str]]
     closing: tuple[ShownSection, ...] = ()
     appendix: tuple[ShownSection, ...] = ()
@@ -95,20 +95,20 @@ class Page:
 
 
 def sections_in(package: ModuleType) -> tuple[Section[Any], ...]:
-    """Return the section of each module of a package, by their `PLACE`: each has a `TITLE`, a `view`, and a template of its name."""
+    """Return the section of each module of a package, in order of `PLACE`: each has a `TITLE`, a `view`, and a template of its name."""
     modules = [import_module(f"{package.__name__}.{module.name}") for module in pkgutil.iter_modules(package.__path__)]
     modules.sort(key=lambda module: (module.PLACE, module.__name__))
     return tuple(Section(module.TITLE, module.__name__.removeprefix("reports.").replace(".", "/"), module.view) for module in modules)
 
 
 def analysis_sections() -> tuple[Section[Any], ...]:
-    """Return the section of each analysis, by its `PLACE`: its view has a `TITLE` and a `view`, its folder a template of its name."""
+    """Return the section of each analysis, in order of `PLACE`: its view has a `TITLE` and a `view`, its folder a template of its name."""
     views = sorted(analysis_modules("view").items(), key=lambda item: (item[1].PLACE, item[0]))
     return tuple(Section(view.TITLE, f"analyses/{name}/{name}", view.view) for name, view in views)
 
 
 def shown_sections(sections: Iterable[Section[T]], facts: T, key: str = "") -> tuple[ShownSection, ...]:
-    """Return the sections that have something to show, in their order; `key` begins their anchors."""
+    """Return the sections that have something to show, in order; `key` is the prefix of their anchors."""
     views = ((section, section.view(facts)) for section in sections)
     prefix = f"{key}-" if key else ""
     return tuple(
@@ -119,7 +119,7 @@ def shown_sections(sections: Iterable[Section[T]], facts: T, key: str = "") -> t
 
 
 def appendix_parts(*groups: tuple[str, object, Iterable[ShownSection]]) -> tuple[ShownSection, ...]:
-    """Return the parts of an appendix: of each group what tells its titles apart on a page of several, its context, and its sections."""
+    """Return the parts of an appendix; a group is a suffix that distinguishes titles of several audits, a context, and sections."""
     return tuple(
         replace(section, title=f"{section.title} · {of}" if of else section.title, context=context)
         for of, context, sections in groups
@@ -128,9 +128,9 @@ def appendix_parts(*groups: tuple[str, object, Iterable[ShownSection]]) -> tuple
 
 
 def contents(*parts: tuple[str, str, Iterable[ShownSection]]) -> list[tuple[str, str, str]]:
-    """Return the lines of the contents of a page in parts: title and anchor of each part, if any, and its sections; then the appendix.
+    """Return the table of contents: title and anchor of each part, if any, and its sections; then the appendix.
 
-    A line is a title, an anchor (empty for a heading) and a class of the style sheet.
+    An entry is a title, an anchor (empty for a heading) and a CSS class.
     """
     lines = []
     for title, key, sections in parts:

@@ -1,4 +1,4 @@
-"""Tables of a page: items and one function a column in, texts out; `base/macros.html` prints them."""
+"""Tables of a page, made from items with one function per column; `base/macros.html` prints them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Columns = Sequence[tuple[str, Callable[[T], str]]]
 
 @dataclass(frozen=True)
 class Row:
-    """Texts, the first of which heads the row."""
+    """Texts of a row; the first is its heading."""
 
     cells: tuple[str, ...]
     faint: bool = False
-    """Outside the comparison."""
+    """Whether the row is not part of the comparison."""
     key: str = ""
-    """Anchor that the head leads to; empty for none."""
+    """Anchor that the heading links to, if any."""
 
 
 @dataclass(frozen=True)
@@ -26,24 +26,24 @@ class Table:
     """A table as it is printed."""
 
     label: str
-    """For a screen reader, of the region that scrolls."""
+    """Name of the scrollable region for screen readers."""
     caption: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     foot: tuple[Row, ...] = ()
     unseen: bool = False
-    """Whether only a screen reader needs the caption."""
+    """Whether the caption is for screen readers only."""
     kind: str = ""
-    """Class of the style sheet."""
+    """CSS class."""
 
 
 def table_rows(columns: Columns[T], items: Iterable[T], *, faint: Callable[[T], bool] = lambda _: False) -> tuple[Row, ...]:
-    """Return one row an item."""
+    """Return one row per item."""
     return tuple(Row(tuple(cell(item) for _, cell in columns), faint(item)) for item in items)
 
 
 def headers(columns: Columns[T]) -> tuple[str, ...]:
-    """Return the heads of the columns."""
+    """Return the column headings."""
     return tuple(name for name, _ in columns)
 
 
@@ -51,7 +51,7 @@ MOST_ITEMS, ENDS = 20, 5
 
 
 def only_the_ends(items: Iterable[T], size: Callable[[T], float]) -> tuple[list[T], str]:
-    """Return the items of a table or a row of charts, of many only the smallest and the largest few, and what a caption says of that."""
+    """Return the items of a table or a row of charts (only the smallest and the largest few of many), and a note for the caption."""
     all_items = list(items)
     if len(all_items) <= MOST_ITEMS:
         return all_items, ""

@@ -1,4 +1,4 @@
-"""Tables read off objects by paths: one row an item, one column a path."""
+"""Tables of values at paths within objects: one row per item, one column per path."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from audit.types import Note
 from reports.text.notes import sentence
 
 Columns = Mapping[str, str]
-"""Name of a column -> path of its value, such as ``gap.before.value``, and after " or " what an empty group is called."""
+"""Path of the value of each column, such as ``gap.before.value``; the name of an empty group may follow after " or "."""
 TidyTable = tuple[tuple[str, ...], Iterable[Sequence[object]]]
-"""Names of the columns, and rows of values; None is not estimable."""
+"""Column names, and rows of values; None is not estimable."""
 
 AUDIT: Columns = {"model": "model.name", "probe": "probe.name"}
 
 
 def tidy(columns: Sequence[Columns], items: Iterable[Sequence[object]]) -> TidyTable:
-    """Return a table whose rows are read off several objects each, one for each set of columns."""
+    """Return a table; every item is a sequence of objects, one per set of columns."""
     header = tuple(name for part in columns for name in part)
     return header, ([_value(item, path) for part, item in zip(columns, row, strict=True) for path in part.values()] for row in items)
 
 
 def _value(item: object, path: str) -> object:
-    """Return the value at a path; None where any part of it is None.
+    """Return the value at a path; None if any part of it is None.
 
     Examples
     --------

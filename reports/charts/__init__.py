@@ -1,1 +1,1 @@
-"""Where every mark of a chart stands: facts in, places out."""
+"""Geometry of the charts: the coordinates of every mark, computed from records."""

@@ -1,4 +1,4 @@
-"""Where the marks of a trajectory stand: the gap with its band, and the rate of each group, over the steps of a run, left to right."""
+"""Geometry of a trajectory chart: the gap with its band, and the rate of each group, over the steps of a run, left to right."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from reports.text.numbers import count
 WIDTH, HEIGHT = 470, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 16, 34
 _LABELS = 112
-"""Room to the right for the names of groups."""
+"""Space for the names of groups on the right."""
 _LINE, _NAME = 14, 13
 MOST_GROUPS = 7
-"""More lines are not distinguishable; the table has them all."""
+"""More lines would not be distinguishable; the table lists all groups."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Plane:
     ticks: tuple[Mark, ...]
     steps: tuple[Mark, ...]
     onset: str
-    """x of the step from which a gap is detected; empty where none is."""
+    """x of the step from which on a gap is detected, if any."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class GroupLine:
     label: Mark
     leader: str
     dash: str
-    """Class of the style sheet."""
+    """CSS class."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Curve:
 
 
 def gap_curve(trajectory: Trajectory) -> Curve | None:
-    """Place the gap over the steps with its simultaneous interval; None where it is never estimable."""
+    """Plot the gap over the steps with its simultaneous interval; None if it is estimable at fewer than two steps."""
     known = [point for point in trajectory.points if point.gap is not None]
     if len(known) < 2:
         return None
@@ -83,7 +83,7 @@ def gap_curve(trajectory: Trajectory) -> Curve | None:
 
 
 def rate_curve(trajectory: Trajectory) -> Curve | None:
-    """Place the rate of every compared group over the steps; None for too many groups or a single estimable step."""
+    """Plot the rate of every compared group over the steps; None if there are no compared groups, or too many."""
     groups = [rate.group for rate in trajectory.points[0].rates if rate.status == "ok"]
     if not 1 <= len(groups) <= MOST_GROUPS:
         return None
@@ -100,7 +100,7 @@ def _across(points: Sequence[Point], right: float) -> Scale:
 
 
 def _plane(trajectory: Trajectory, across: Scale, up: Scale, texts: Sequence[str]) -> Plane:
-    """Place evenly spaced ticks, one a text, from the lowest value to the highest."""
+    """Place evenly spaced ticks, one per text, from the lowest value to the highest."""
     places = [up.left + (up.right - up.left) * i / (len(texts) - 1) for i in range(len(texts))]
     return Plane(
         width=WIDTH,
@@ -116,7 +116,7 @@ def _plane(trajectory: Trajectory, across: Scale, up: Scale, texts: Sequence[str
 
 
 def _steps(points: Sequence[Point], across: Scale) -> tuple[Mark, ...]:
-    """Name as many steps as there is room for, the first and the last always."""
+    """Label the first and the last step, and as many in between as fit."""
     named = [points[0]]
     for point in points[1:-1]:
         if min(across(point.step) - across(named[-1].step), across(points[-1].step) - across(point.step)) > 62:
@@ -147,7 +147,7 @@ def _group_path(group: Group, points: Sequence[Point], across: Scale, up: Scale)
 
 
 def _apart(ends: dict[Group, float]) -> dict[Group, float]:
-    """Return the places of the names: next to their lines, without overlap."""
+    """Return the heights of the names: next to their lines, without overlap."""
     order = sorted(ends, key=lambda group: ends[group])
     placed: dict[Group, float] = {}
     floor: float = _TOP

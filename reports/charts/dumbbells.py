@@ -1,4 +1,4 @@
-"""Where the marks of a dumbbell stand: each group's rate before and after, on one line."""
+"""Geometry of dumbbell charts: each group's rate before and after, on one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reports.text.comparison import cell_ends, change_interval
 
 @dataclass(frozen=True)
 class Dumbbell:
-    """The rate of every group before and after; groups outside the comparison are faint."""
+    """The rate of every group before and after; groups that are not compared are faint."""
 
     frame: RowsFrame
     remarks: tuple[Mark, ...]
@@ -28,7 +28,7 @@ class Dumbbell:
 
 
 def rate_dumbbell(change: Change) -> Dumbbell:
-    """Place the rates of every group: hollow dots before, filled dots after, a line between; outside the comparison a group is faint."""
+    """Plot the rates of every group: a hollow dot before, a filled dot after, a line between; groups not compared are faint."""
     compared = [cell for cell in change.by_group if cell.before.status == "ok"]
     deciding = compared if len(compared) > 1 else change.by_group
     ticks = rate_axis(rate for cell in deciding for rate in (cell.before, cell.after))
@@ -71,7 +71,7 @@ def _remark(cell: RateChange) -> str:
 
 
 def changes_forest(change: Change) -> Forest:
-    """Place each compared group's change with its interval about zero."""
+    """Plot each compared group's change with its interval around zero."""
     return signed_forest(
         [
             (

@@ -1,6 +1,6 @@
-"""Where every mark of a chart stands. Templates draw what they are given here; they hold no arithmetic, and no number is made here.
+"""Geometry of forest plots, and the scales, axes and paths that other charts share. Templates do no arithmetic.
 
-A path holds all marks of one kind: a page of a hundred charts stays small.
+All marks of one kind share one path, which keeps a page with a hundred charts small.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WIDTH = 470
 ROW = 20
 _TOP, _BOTTOM, _RIGHT = 26, 26, 22
 _CHARACTER = 7.2
-"""Mean width of a character of the labels in the widest of the usual system fonts."""
+"""Mean width of a label's character in the widest of the usual system fonts."""
 _LONGEST_LABEL = 30
 _STEPS = (0.5, 0.25, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
 _MOST_STEPS, _FARTHEST = 5, 10
@@ -27,7 +27,7 @@ _WHOLE = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Mark:
-    """A text or a tick at a place."""
+    """A text or a tick with its position."""
 
     x: str
     y: str
@@ -58,11 +58,11 @@ class Forest:
 
     frame: RowsFrame
     remarks: tuple[Mark, ...]
-    """Of the rows without a value."""
+    """Texts of the rows without a value."""
     reference: Mark
-    """The head of the reference line."""
+    """The text above the reference line."""
     reference_side: str
-    """Text anchor of that head, which keeps it inside the chart: start, mid or end."""
+    """Text anchor of that text, which keeps it inside the chart: start, mid or end."""
     intervals: str
     dots: str
     hollow: str
@@ -77,12 +77,12 @@ class _Row:
     low: float = 0.0
     high: float = 0.0
     others: tuple[float, ...] = ()
-    """Values of the single replicates: hollow dots."""
+    """Values of the individual replicates, drawn as hollow dots."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps a value to a place."""
+    """Maps a value to a coordinate."""
 
     low: float
     high: float
@@ -90,7 +90,7 @@ class Scale:
     right: float
 
     def __call__(self, value: float) -> float:
-        """Return the place of `value`; what lies beyond the scale stands at its edge, and in the middle of a scale without extent."""
+        """Return the coordinate of `value`: clipped to the scale, or its middle if the scale has no extent."""
         if self.high == self.low:
             return (self.left + self.right) / 2
         value = min(max(value, self.low), self.high)
@@ -98,7 +98,7 @@ class Scale:
 
 
 def px(coordinate: float) -> str:
-    """Return a coordinate in whole units, which are pixels of a wide screen: half a pixel is finer than any interval here.
+    """Format a coordinate in whole units, which are pixels on a wide screen: rounding moves a mark by half a pixel at most.
 
     Examples
     --------
@@ -109,29 +109,29 @@ def px(coordinate: float) -> str:
 
 
 def dots(places: Iterable[tuple[float, float]]) -> str:
-    """Return lines of no length: with round caps they are dots."""
+    """Return a path of lines of zero length, which round caps turn into dots."""
     return "".join(f"M{px(x)} {px(y)}h0" for x, y in places)
 
 
 def bars(ends: Iterable[tuple[float, float, float]]) -> str:
-    """Return level lines, each from one x to another at a y."""
+    """Return a path of horizontal lines, each from one x to another at a y."""
     return "".join(f"M{px(first)} {px(y)}H{px(last)}" for first, last, y in ends)
 
 
 def posts(ends: Iterable[tuple[float, float, float]]) -> str:
-    """Return upright lines, each at an x from one y to another."""
+    """Return a path of vertical lines, each at an x from one y to another."""
     return "".join(f"M{px(x)} {px(first)}V{px(last)}" for x, first, last in ends)
 
 
 def polyline(places: Sequence[tuple[float, float]]) -> str:
-    """Return a line from place to place; nothing without any."""
+    """Return a path through all points; empty without points."""
     return "M" + "L".join(f"{px(x)} {px(y)}" for x, y in places) if places else ""
 
 
 def axis(low: float, high: float) -> tuple[float, ...]:
-    """Return evenly spaced ticks that cover an interval of shares or differences of shares, at most six from -1 to 1.
+    """Return evenly spaced ticks that cover an interval of shares or differences of shares; at most six if it is within -1 to 1.
 
-    ValueError far beyond those: a file that somebody changed could ask for 10^308 ticks.
+    Raises ValueError far outside, since a manipulated file could ask for 10^308 ticks.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def axis(low: float, high: float) -> tuple[float, ...]:
 
 
 def tick_texts(ticks: Sequence[float], *, signed: bool = False) -> list[str]:
-    """Return ticks in hundredths, with the decimals that tell neighbours apart.
+    """Format ticks in hundredths, with enough decimals to distinguish neighbours.
 
     Examples
     --------
@@ -161,14 +161,14 @@ def tick_texts(ticks: Sequence[float], *, signed: bool = False) -> list[str]:
 
 
 def percent_texts(ticks: Sequence[float]) -> list[str]:
-    """Return the texts of the ticks of a scale of rates."""
+    """Format the ticks of a scale of rates."""
     return [f"{text}\u00a0%" for text in tick_texts(ticks)]
 
 
 def rate_axis(rates: Iterable[Rate]) -> tuple[float, ...]:
-    """Return the ticks of a scale of rates: zoomed where their intervals need less than half of it.
+    """Return the ticks of a scale of rates, zoomed in if the intervals cover at most half of it.
 
-    The intervals decide, drawn or not: equal rates, all of 100 %, would leave no scale at all.
+    Intervals decide rather than rates: if all rates are 100 %, these alone would give a scale without extent.
     """
     ends = [end for rate in rates for end in (rate.low, rate.high) if end is not None]
     if not ends or max(ends) - min(ends) > 0.5:
@@ -177,7 +177,7 @@ def rate_axis(rates: Iterable[Rate]) -> tuple[float, ...]:
 
 
 def signed_forest(differences: Sequence[tuple[str, float | None, float | None, float | None]]) -> Forest:
-    """Place labelled differences with their intervals about zero, without a tolerance; None is written out."""
+    """Plot labelled differences with their intervals around zero, without a tolerance; for None a text says "not estimable"."""
     rows = [
         _Row(short(label)) if value is None or low is None or high is None else _Row(short(label), value, low, high)
         for label, value, low, high in differences
@@ -188,7 +188,7 @@ def signed_forest(differences: Sequence[tuple[str, float | None, float | None, f
 
 
 def replicates_forest(rows: Sequence[tuple[str, Estimate, Sequence[float]]], tolerance: float) -> Forest:
-    """Place labelled gaps with their intervals, and hollow the gap of each replicate; up to the tolerance, which is a line."""
+    """Plot labelled gaps with their intervals, the gap of each replicate as a hollow dot, and the tolerance as a line."""
     placed = [_Row(short(label), gap.value, gap.low, gap.high, others=tuple(others)) for label, gap, others in rows]
     ticks = axis(0.0, max([tolerance, *(max(row.high, *row.others) for row in placed)]))
     return _forest(placed, ticks, tick_texts(ticks), (tolerance, "tolerance"))
@@ -211,7 +211,7 @@ def _forest(rows: Sequence[_Row], ticks: Sequence[float], texts: Sequence[str], 
 
 
 def rows_frame(labels: Sequence[tuple[str, bool]], ticks: Sequence[float], texts: Sequence[str]) -> tuple[Scale, list[float], RowsFrame]:
-    """Return the scale of a chart of rows, the middle of each row, and its frame; each label comes with whether it is faint."""
+    """Return the scale of a chart of rows, the centre of each row, and the frame; a label's flag says whether it is faint."""
     left, bottom = label_room(label for label, _ in labels), _TOP + ROW * len(labels)
     scale = Scale(ticks[0], ticks[-1], left, WIDTH - _RIGHT)
     heights = [_TOP + ROW * (i + 0.5) for i in range(len(labels))]
@@ -232,15 +232,15 @@ def rows_frame(labels: Sequence[tuple[str, bool]], ticks: Sequence[float], texts
 
 
 def label_room(labels: Iterable[str]) -> float:
-    """Return where a chart begins to the right of its labels."""
+    """Return the x at which a chart begins, right of its labels."""
     return 14 + _CHARACTER * max((len(label) for label in labels), default=0)
 
 
 def cut(text: str, longest: int) -> str:
-    """Return a text cut to a number of characters."""
+    """Shorten a text to a number of characters."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def short(label: str) -> str:
-    """Return a label cut to the room of a chart; tables have it whole."""
+    """Shorten a label to fit a chart; tables show it in full."""
     return cut(label, _LONGEST_LABEL)

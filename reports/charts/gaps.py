@@ -1,4 +1,4 @@
-"""Where the gaps of several questions stand on one shared axis: a dot with its interval a row, the tolerance as a band from 0."""
+"""Geometry of the gaps of several questions on a shared axis: one dot with its interval per row, the tolerance as a band from 0."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reports.charts.groups import placed_ticks, plot_scale, share
 from reports.text.phrases import leading_pair
 
 _SHORTEST = 0.02
-"""An axis reaches at least this far: equal rates have no gap to scale by."""
+"""An axis extends at least this far, because with equal rates there is no gap to scale by."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def gaps_axis(findings: Sequence[Finding]) -> tuple[Scale, tuple[tuple[str, str]
 
 
 def gap_marks(finding: Finding, scale: Scale) -> GapMark | None:
-    """Place one gap; None without."""
+    """Plot one gap, or None."""
     pair = leading_pair(finding)
     if pair is None:
         return None

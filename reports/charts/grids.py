@@ -31,7 +31,7 @@ class HeatMap:
 
 
 def heat_map(finding: Finding) -> HeatMap | None:
-    """Shade a finding on two attributes, diverging about the overall rate; None for any other. Each number carries its meaning itself."""
+    """Shade a finding by two attributes, diverging from the overall rate; None for other findings. The shade only repeats the number."""
     if len(finding.attributes) != 2:
         return None
     cells = {cell.group: cell for cell in finding.by_group}
@@ -48,7 +48,7 @@ def heat_map(finding: Finding) -> HeatMap | None:
 
 
 def _shade(cell: Rate | None, middle: float | None, reach: float) -> str:
-    """Return ``below-4`` to ``above-4``, ``level`` in between, ``hatched`` for what is outside the comparison, ``blank`` for nothing."""
+    """Return ``below-4`` to ``above-4``, ``level`` in between, ``hatched`` for a group not compared, ``blank`` without a rate."""
     if cell is None or cell.value is None or middle is None:
         return "blank"
     if cell.status != "ok":
@@ -57,12 +57,12 @@ def _shade(cell: Rate | None, middle: float | None, reach: float) -> str:
 
 
 def shade(difference: float, reach: float) -> str:
-    """Return the name of the shade of a difference to all images, the darkest at `reach`."""
+    """Return the shade of a difference from all images; the darkest at `reach`."""
     step = round(_SHADES * difference / reach) if reach else 0
     return "level" if step == 0 else f"{'above' if step > 0 else 'below'}-{abs(step)}"
 
 
 def in_order(curve: SpecificationCurve) -> tuple[SpecificationPoint, ...]:
-    """Return the estimable points by effect, then the others in their own order."""
+    """Return the estimable points sorted by effect, then the others in their original order."""
     known = [point for point in curve.points if point.difference is not None]
     return (*sorted(known, key=lambda point: point.difference or 0.0), *(point for point in curve.points if point.difference is None))

@@ -1,6 +1,6 @@
-"""Where the marks of one finding's groups stand, a row a group: a chart whose texts are a table's, so that they keep their size on a phone.
+"""Geometry of the chart of one finding's groups, one row per group. Its texts belong to a table, so they keep their size on a phone.
 
-Places are shares of the width of a plot, in percent.
+Positions are shares of the width of a plot, in percent.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from reports.charts.forest import Scale, cut, percent_texts, rate_axis
 from reports.text import phrases
 
 MANY_GROUPS, LABELLED = 20, 5
-"""Of more groups only the lowest and the highest five are labelled; the rest are thin lines."""
+"""With more groups, only the lowest and the highest five are labelled; the others are thin lines."""
 _EDGE = 0.03
-"""Room at both ends of a plot, so that no mark is cut."""
+"""Margin at both ends of a plot, so that no mark is clipped."""
 _CHARACTER, _LABEL_ROOM, _LONGEST_LABEL = 9, 136, 30
-"""Pixels of a character of a bold label, of the widest column of labels, and the characters of its longest in two lines."""
+"""Pixels per character of a bold label, pixels of the widest label column, and characters of the longest label in two lines."""
 _THIN_ROOM, _THICKEST = 180, 5
-"""Pixels that all thin lines may take, and each at most."""
+"""Pixels for all thin lines together, and at most for each."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class GroupRow:
 
     label: str
     name: str
-    """Its whole name where the label is cut, else empty."""
+    """The full name if the label is shortened, else empty."""
     value: str
     hot: bool
-    """Whether it is the affected one."""
+    """Whether it is an affected group."""
     kind: str
-    """`filled` where the group differs from the rest, else `hollow`."""
+    """`filled` if the group differs significantly from the rest, else `hollow`."""
     ring: bool
-    """Whether it does so by more than the tolerance."""
+    """Whether it differs by more than the tolerance."""
     x: str
     low: str
     high: str
@@ -45,12 +45,12 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class ThinRows:
-    """Groups between the extremes: a line each, without a label."""
+    """Groups between the extremes, one line each, without labels."""
 
     count: int
     height: int
     lines: tuple[tuple[str, str, str, str], ...]
-    """Both ends of an interval, the rate, and how far down."""
+    """Both ends of the interval, the rate, and the vertical position."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class GroupsChart:
 
 
 def share(fraction: float) -> str:
-    """Return a share of a width as SVG takes it.
+    """Format a share of a width for SVG.
 
     Examples
     --------
@@ -82,14 +82,14 @@ def plot_scale(ticks: Sequence[float]) -> Scale:
 
 
 def placed_ticks(scale: Scale, ticks: Sequence[float], texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return place and text of each tick."""
+    """Return position and text of each tick."""
     return tuple((share(scale(tick)), text) for tick, text in zip(ticks, texts, strict=True))
 
 
 def groups_chart(finding: Finding, hot: Sequence[Group]) -> GroupsChart | None:
-    """Place every compared group, the affected end first, with a band as wide as the chance of the leading pair; None without a gap.
+    """Plot every compared group, the worse end first, with a band as wide as the gap expected by chance; None without a gap.
 
-    Groups too small to be compared are not drawn: theirs are the widest intervals and the least certain rates.
+    Groups too small to compare are not drawn: they have the widest intervals and the least certain rates.
     """
     cells = [cell for cell in finding.by_group if cell.status == "ok" and cell.value is not None]
     if finding.gap is None or finding.overall.value is None or not cells:
@@ -109,7 +109,7 @@ def groups_chart(finding: Finding, hot: Sequence[Group]) -> GroupsChart | None:
 
 
 def _rows(cells: Sequence[Rate], hot: set[Group], contrasts: dict[Group, Contrast], scale: Scale) -> list[GroupRow | ThinRows]:
-    """Return rows in order, of many groups those between the extremes together."""
+    """Return the rows in order; with many groups, those between the extremes are combined."""
     many, rows, thin = len(cells) > MANY_GROUPS, [], list[Rate]()
     height = max(1, min(_THICKEST, _THIN_ROOM // len(cells)))
     for rank, cell in enumerate(cells):

@@ -1,4 +1,4 @@
-"""Where the marks of small charts stand: panels, one a group."""
+"""Geometry of small charts: one panel per group."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Panel:
     intervals: str
     dots: str
     remark: str
-    """Says why nothing is drawn."""
+    """Why nothing is drawn."""
 
 
 def reliability_panel(group: GroupCalibration) -> Panel:
-    """Place accuracy against confidence, bin by bin; bins of fewer than ten images have no dot."""
+    """Plot accuracy against confidence, bin by bin; bins with fewer than ten images have no dot."""
     across, up = Scale(0.0, 1.0, _LEFT, _RIGHT), Scale(0.0, 1.0, _BOTTOM, _TOP)
     bins = [(across(bin_.confidence), bin_.accuracy) for bin_ in group.bins if bin_.confidence is not None and bin_.accuracy is not None]
     return Panel(
@@ -44,7 +44,7 @@ def reliability_panel(group: GroupCalibration) -> Panel:
 
 
 def threshold_panel(points: Sequence[ThresholdPoint], group: int, reach: float) -> Panel:
-    """Place the rate of one group among its answered images against the share of all images that are answered, from all to the fewest.
+    """Plot the rate of one group among its answered images against the share of all images that are answered, in decreasing order.
 
     `reach` is the rate at the upper edge.
     """

@@ -1,6 +1,6 @@
-"""Where the marks of a track stand: one row of a table drawn in a cell, as wide as the cell is. Its words and numbers are the table's own.
+"""Geometry of tracks: one row of a chart, drawn in a table cell at the cell's width. Texts and numbers belong to the table.
 
-A track is a sequence of kind and path; kinds are classes of the style sheet.
+A track is a sequence of kind and path; kinds are CSS classes.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Track = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class TrackRow:
-    """A row: what heads it, its marks, and its numbers."""
+    """A row: its name, its marks and its numbers."""
 
     name: str
     track: Track
     cells: tuple[str, ...]
     note: str = ""
-    """Small, after the name."""
+    """Small text after the name."""
     height: int = HEIGHT
     faint: bool = False
     above: str = ""
-    """A heading above the row, of it and those below."""
+    """A heading above the row, for it and those below."""
     above_key: str = ""
-    """Anchor that the heading leads to; empty for none."""
+    """Anchor that the heading links to, if any."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,24 @@ class TrackTable:
 
     caption: str
     head: str
-    """Of the first column."""
+    """Heading of the first column."""
     ends: tuple[str, str]
-    """What the scale runs from and to, with units."""
+    """Start and end of the scale, with units."""
     columns: tuple[str, ...]
-    """Of the numbers."""
+    """Headings of the numbers."""
     rows: tuple[TrackRow, ...]
     foot: tuple[TrackRow, ...] = ()
     seen: bool = True
-    """Whether the caption is seen, or only there for a screen reader."""
+    """Whether the caption is visible rather than for screen readers only."""
 
 
 def scale_of(ticks: Sequence[float]) -> Scale:
-    """Return the scale of a track that runs from the first tick to the last."""
+    """Return the scale of a track from the first tick to the last."""
     return Scale(ticks[0], ticks[-1], _MARGIN, WIDTH - _MARGIN)
 
 
 def grid(ticks: Sequence[float], height: int = HEIGHT) -> tuple[str, str]:
-    """Return the lines behind a track."""
+    """Return the grid lines behind a track."""
     scale = scale_of(ticks)
     return "axis", posts((scale(tick), 0, height) for tick in ticks)
 
@@ -70,18 +70,18 @@ def _line(value: float | None, scale: Scale, height: int) -> Track:
 
 
 def signed_ticks(ends: Sequence[float]) -> tuple[float, ...]:
-    """Return the ticks of a scale that reaches from 0, or below, to 0, or above, and holds all `ends`."""
+    """Return the ticks of a scale that includes 0 and all `ends`."""
     return axis(min(0.0, *ends), max(0.0, *ends)) if any(ends) else axis(-0.01, 0.01)
 
 
 def signed_ends(ticks: Sequence[float]) -> tuple[str, str]:
-    """Return what such a scale runs from and to."""
+    """Return start and end of such a scale as texts."""
     texts = tick_texts(ticks, signed=True)
     return f"{texts[0]} points", f"{texts[-1]} points"
 
 
 def difference_track(value: float, low: float, high: float, ticks: Sequence[float], *, hot: bool = False) -> Track:
-    """Return a difference with its interval about 0."""
+    """Draw a difference with its interval, and a line at 0."""
     scale, colour = scale_of(ticks), " hot" if hot else " cool"
     return (
         grid(ticks),
@@ -92,7 +92,7 @@ def difference_track(value: float, low: float, high: float, ticks: Sequence[floa
 
 
 def chance_track(value: float, chance: ChanceBand, ticks: Sequence[float], *, hot: bool) -> Track:
-    """Return a number as a dot, filled where it is beyond chance, over the bar of what chance gives and the line of what is expected."""
+    """Draw a number as a dot, filled if beyond chance, over a bar for the range expected by chance and a line for the expected value."""
     scale, marker = scale_of(ticks), dots([(scale_of(ticks)(value), _MIDDLE)])
     dot: Track = (("dot hot", marker),) if hot else (("dot", marker), ("hole", marker))
     bar = ("interval", bars([(scale(chance.low), scale(chance.high), _MIDDLE)]))
@@ -100,7 +100,7 @@ def chance_track(value: float, chance: ChanceBand, ticks: Sequence[float], *, ho
 
 
 def baseline_track(rate: Estimate, baseline: Estimate | None, ticks: Sequence[float], *, hot: bool) -> Track:
-    """Return a rate with its interval, filled, above its baseline with its own, hollow."""
+    """Draw a rate (filled) with its interval above its baseline (hollow) with its own."""
     scale, (above, below) = scale_of(ticks), (HEIGHT / 3 - 1, 2 * HEIGHT / 3 + 2)
     colour = " hot" if hot else " cool"
     beneath: Track = ()
@@ -116,7 +116,7 @@ def baseline_track(rate: Estimate, baseline: Estimate | None, ticks: Sequence[fl
 
 
 def change_track(before: float, after: Estimate, ticks: Sequence[float], *, hot: bool = False) -> Track:
-    """Return a number before, hollow, and after, filled with its interval; a thin line joins the two."""
+    """Draw a number before (hollow) and after (filled, with its interval), joined by a thin line."""
     scale, marker = scale_of(ticks), dots([(scale_of(ticks)(before), _MIDDLE)])
     link = ("link", bars([(scale(before), scale(after.value), _MIDDLE)]))
     first, zero, *marks = difference_track(after.value, after.low, after.high, ticks, hot=hot)
@@ -124,7 +124,7 @@ def change_track(before: float, after: Estimate, ticks: Sequence[float], *, hot:
 
 
 def pair_track(first: float, second: float, ticks: Sequence[float]) -> Track:
-    """Return two numbers, the first hollow and the second filled, joined by a thin line."""
+    """Draw two numbers, the first hollow and the second filled, joined by a thin line."""
     scale = scale_of(ticks)
     marker = dots([(scale(first), _MIDDLE)])
     link = ("link", bars([(scale(first), scale(second), _MIDDLE)]))
@@ -132,7 +132,7 @@ def pair_track(first: float, second: float, ticks: Sequence[float]) -> Track:
 
 
 def bars_track(pair: tuple[float, float], others: Sequence[float], ticks: Sequence[float], *, hot: bool) -> Track:
-    """Return two shares as bars from the left edge, the first above the second, and further ones as points between them."""
+    """Draw two shares as bars from the left edge, the first above the second, and others as points between them."""
     scale, (first, second) = scale_of(ticks), pair
     start, (upper, lower) = scale(ticks[0]), (BARS_HEIGHT * 0.3, BARS_HEIGHT * 0.7)
     return (
@@ -144,7 +144,7 @@ def bars_track(pair: tuple[float, float], others: Sequence[float], ticks: Sequen
 
 
 def spread_track(quantiles: tuple[float, float, float, float, float]) -> Track:
-    """Return five quantiles of a share: the median as a dot, the middle half as a bar, the middle nine tenths as a line."""
+    """Draw five quantiles of a share: the median as a dot, the middle half as a bar, the middle nine tenths as a line."""
     ticks = (0.0, 0.25, 0.5, 0.75, 1.0)
     scale, (least, low, middle, high, most) = scale_of(ticks), quantiles
     return (
@@ -156,6 +156,6 @@ def spread_track(quantiles: tuple[float, float, float, float, float]) -> Track:
 
 
 def range_track(value: float, low: float, high: float, ticks: Sequence[float]) -> Track:
-    """Return a number as a dot on the bar of what it was in several draws."""
+    """Draw a number as a dot on a bar for its range over several draws."""
     scale = scale_of(ticks)
     return grid(ticks), ("interval cool", bars([(scale(low), scale(high), _MIDDLE)])), ("dot cool", dots([(scale(value), _MIDDLE)]))

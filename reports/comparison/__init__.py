@@ -1,1 +1,1 @@
-"""The page of a comparison: comparisons in, the page with its sections out. One module a section, its template of the same name."""
+"""The page of a comparison. One module per section, with a template of the same name."""

@@ -1,4 +1,4 @@
-"""What the sections of a comparison share: its facts, and where on the page each change stands."""
+"""What the sections of a comparison share: its records, and the anchor of each change on the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from audit.records.inputs import ProbeRecord
 from reports.text import comparison as text
 
 MANY_GROUPS = 18
-"""Groups from which on a chart is folded away and a table over steps cut."""
+"""With more groups than this, a chart is collapsed and a table over steps is shortened."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ComparisonContext:
     comparison: Comparison
     comparisons: Comparisons
     changes: tuple[PlacedChange, ...]
-    """What changed first."""
+    """Changed gaps come first."""
 
     @property
     def primary(self) -> tuple[PlacedChange, ...]:
@@ -48,7 +48,7 @@ class ComparisonContext:
 
 
 def comparison_contexts(comparisons: Comparisons) -> tuple[ComparisonContext, ...]:
-    """Return the comparisons of a page."""
+    """Return the context of every comparison on a page."""
     return tuple(
         ComparisonContext(f"c{i}", comparison, comparisons, _placed(f"c{i}", comparison))
         for i, comparison in enumerate(comparisons.comparisons, 1)

@@ -1,4 +1,4 @@
-"""In detail: each change with its charts, its groups and its pairs."""
+"""The section "In detail": each change with its charts, its groups and its pairs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ChangeDetails:
     primary: tuple[ChangeCard, ...]
     exploratory: tuple[ChangeCard, ...]
     title: str
-    """Of the exploratory changes."""
+    """Heading of the exploratory changes."""
 
 
 def view(context: ComparisonContext) -> ChangeDetails:

@@ -1,4 +1,4 @@
-"""The gates that were put to a comparison, each with its outcome and the reason."""
+"""The gates applied to a comparison, each with its outcome and the reason."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from reports.text.gates import GateRow, change_gate_rows
 
 
 def view(context: ComparisonContext) -> tuple[GateRow, ...] | None:
-    """Return the gates of this comparison; None without any."""
+    """Return the gates of this comparison, or None."""
     return change_gate_rows(context.comparisons, context.comparison) or None

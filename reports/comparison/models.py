@@ -1,4 +1,4 @@
-"""Models: what was compared, and what the checkpoints say of their training."""
+"""The section "Models": what was compared, and what the checkpoints say about their training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ModelsView:
 
     table: Table
     ends: tuple[Side, ...]
-    """The first model and those that are compared with it, without files of answers."""
+    """The first model and those compared with it, without files of answers."""
 
 
 def view(comparisons: Comparisons) -> ModelsView:
@@ -41,7 +41,7 @@ def roles(comparisons: Comparisons) -> list[tuple[Side, str]]:
 
 
 def _hash(side: Side) -> str:
-    """Return the start of the sha256 and what it is of: no model was loaded for a file of answers."""
+    """Return the start of the sha256 and what it belongs to: weights, or a file of answers, for which no model was loaded."""
     return f"{short_hash(side.model.sha256)} ({'file of answers' if phrases.answers_only(side.model) else 'weights'})"
 
 

@@ -1,4 +1,4 @@
-"""The sections of a comparison, listed in page order: comparisons in, the page that `page.html` prints out."""
+"""The sections of a comparison, listed in page order, and the page that `page.html` prints."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OF_COMPARISON: Sequence[Section[ComparisonContext]] = (
     Section("All changes", "comparison/changes"),
     Section("In detail", "comparison/details", details.view),
 )
-"""Once a comparison."""
+"""Once per comparison."""
 OF_PAGE: Sequence[Section[Comparisons]] = (Section("Models", "comparison/models", models.view),)
-"""Once a page, after the comparisons."""
+"""Once per page, after the comparisons."""
 APPENDIX: Sequence[Section[Comparisons]] = (
     Section("Method", "comparison/method"),
     Section("Reproduce", "base/reproduce"),
 )
-"""Folded, once a page."""
+"""Collapsed, once per page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +40,13 @@ class ComparisonPage(Page):
     series: tuple[steps.SeriesView, ...]
     shown: Sequence[Article[ComparisonContext]]
     ends: Sequence[tuple[str, Side]]
-    """The first model and those that are compared with it, each with the role it has."""
+    """The first model and those compared with it, each with its role."""
     overview: Sequence[tuple[ComparisonContext, PlacedChange | None]]
-    """Of a page with several comparisons, each with its first change."""
+    """The comparisons with their first changes, if the page has several comparisons."""
 
 
 def comparison_page(comparisons: Comparisons) -> ComparisonPage:
-    """Return everything that the templates print of `comparisons`."""
+    """Return everything that the templates print about `comparisons`."""
     contexts, closing = comparison_contexts(comparisons), shown_sections(OF_PAGE, comparisons)
     shown = [Article(context, shown_sections(OF_COMPARISON, context, context.key)) for context in contexts]
     series, several = steps.series_views(comparisons), len(shown) > 1

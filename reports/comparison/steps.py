@@ -1,4 +1,4 @@
-"""Step by step: each gap over the checkpoints of a run."""
+"""The section "Step by step": each gap over the checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SeriesView:
     primary: tuple[TrajectoryView, ...]
     exploratory: tuple[TrajectoryView, ...]
     title: str
-    """Of the exploratory questions."""
+    """Heading of the exploratory questions."""
 
 
 def series_views(comparisons: Comparisons) -> tuple[SeriesView, ...]:

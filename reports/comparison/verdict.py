@@ -1,4 +1,4 @@
-"""Verdict of a comparison: the first screen."""
+"""The verdict of a comparison: the first screen of its page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from reports.comparison.context import ComparisonContext, PlacedChange
 from reports.text.notes import sentence
 
 MOST_TOP = 5
-"""Sentences of the first screen."""
+"""Most pre-specified changes on the first screen."""
 
 
 @dataclass(frozen=True)

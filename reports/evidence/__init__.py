@@ -1,1 +1,1 @@
-"""Supporting evidence on the page, one kind a module with its template: `TITLE`, `PLACE` among the others, and `view(context)`."""
+"""Supporting evidence on the page, one module and template per kind: `TITLE`, `PLACE` (its position), and `view(context)`."""

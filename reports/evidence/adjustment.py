@@ -26,7 +26,7 @@ class AdjustmentView:
 
 
 def view(context: AuditContext) -> AdjustmentView | None:
-    """Return the pre-specified questions that were adjusted: a row for each attribute that was held equal, and one for all together."""
+    """Return the pre-specified questions that were adjusted: one row per attribute that was held equal, and one for all together."""
     adjusted = [(finding, adjustment) for finding in context.primary if (adjustment := finding.finding.evidence.adjustment)]
     if not adjusted:
         return None

@@ -1,4 +1,4 @@
-"""What the model answered: error rates of two answers, a small matrix of shares, or the largest deviations of many."""
+"""What the model answered: the error rates of two answers, a small matrix of shares, or the largest of many deviations."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ TITLE, PLACE = "What the model answered", 50
 
 MOST_DEVIATIONS = 5
 MOST_ANSWERS, MOST_GROUPS = 6, 20
-"""A matrix of more is not read: its largest deviations are shown, and the slicer has each answer."""
+"""A larger matrix would be unreadable: its largest deviations are shown, and the slicer has all answers."""
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """How much more or less often a group was given an answer than all images were: of one true answer, where that is known."""
+    """How much more or less often a group was given an answer than all images were; within one true answer if the truth is known."""
 
     group: str
     truth: str
-    """Empty where every image counts."""
+    """Empty if every image counts."""
     answer: str
     n: int
     share: float
@@ -37,7 +37,7 @@ class Deviation:
 
 
 def view(context: AuditContext) -> tuple[Table, ...] | None:
-    """Return a table for each measurement and each single attribute that a pre-specified question is asked by."""
+    """Return one table per measurement and single attribute of a pre-specified question."""
     audit, settings = context.audit, context.results.settings
     if audit.data.weights is not None:
         return None  # counts of images would seem to contradict the rates
@@ -80,7 +80,7 @@ def _known(names: Iterable[str]) -> list[int]:
 
 
 def _error_rates(title: str, table: Crosstab, fewest: int) -> Table:
-    """Return of each group how often each of two true answers was taken for the other; a group with too few is faint."""
+    """Return how often each of two true answers was mistaken for the other, by group; groups with too few images are faint."""
     n = table.n[:, _known(table.truths)][:, :, [table.answers.index(table.truths[code]) for code in _known(table.truths)]]
     first, second = (table.truths[code] for code in _known(table.truths))
     groups = [(level, n[i]) for i, level in enumerate(table.levels) if level != UNKNOWN and n[i].sum()]
@@ -99,7 +99,7 @@ def _wrong(counted: np.ndarray) -> Iterator[str]:
 
 
 def _shares(title: str, table: Crosstab) -> Table:
-    """Return the share of each group that was given each answer."""
+    """Return the shares of the answers in each group."""
     counts, shown = table.n.sum(axis=1), _known(table.answers)
     groups = [*((level, counts[i]) for i, level in enumerate(table.levels) if counts[i].sum())]
     columns = ("Group", "n", *(table.answers[code] for code in shown))
@@ -111,7 +111,7 @@ def _shares(title: str, table: Crosstab) -> Table:
 
 
 def _deviations(table: Crosstab, fewest: int, *, by_truth: bool) -> Iterator[Deviation]:
-    """Give each share of a group that has enough images, with that of all images."""
+    """Yield the shares of the groups with enough images, with the share over all images."""
     truths = [(table.truths[code], table.n[:, code]) for code in _known(table.truths)] if by_truth else [("", table.n.sum(axis=1))]
     for truth, counted in truths:
         overall, totals = counted.sum(axis=0), counted.sum(axis=1)
@@ -122,7 +122,7 @@ def _deviations(table: Crosstab, fewest: int, *, by_truth: bool) -> Iterator[Dev
 
 
 def _largest(title: str, deviations: list[Deviation]) -> Table | None:
-    """Return the largest deviations; None where no group has enough images."""
+    """Return the largest deviations; None if no group has enough images."""
     shown = deviations[:MOST_DEVIATIONS]
     if not shown:
         return None

@@ -28,7 +28,7 @@ class CalibrationView:
 
 
 def view(context: AuditContext) -> tuple[CalibrationView, ...] | None:
-    """Return each slicing."""
+    """Return one view per measurement and set of attributes."""
     return tuple(_view(record, calibration) for record in context.audit.measurements for calibration in record.evidence.calibration) or None
 
 

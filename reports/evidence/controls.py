@@ -1,4 +1,4 @@
-"""Untrained control: what the pre-specified questions find in the same architecture when nothing was learned."""
+"""Untrained control: the pre-specified questions for the same architecture without training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TITLE, PLACE = "Untrained control", 10
 
 @dataclass(frozen=True)
 class ControlRow:
-    """A question, and what the control answers."""
+    """A question, with the result of the control."""
 
     placed: PlacedFinding
     measured: str
@@ -29,7 +29,7 @@ class ControlView:
 
 
 def view(context: AuditContext) -> ControlView | None:
-    """Return a row for each pre-specified question that the control answered."""
+    """Return one row per pre-specified question that the control answered."""
     control = context.audit.untrained_control
     if control is None:
         return None

@@ -12,7 +12,7 @@ TITLE, PLACE = "Error rates", 90
 
 
 def _larger(odds: EqualizedOdds) -> str:
-    """Return the larger of the two gaps, with the decimals of its interval, which stands beside it."""
+    """Return the larger of the two gaps, with the decimals of its interval in the neighbouring cell."""
     larger = odds.difference.equalized_odds
     gaps = [
         gap for gap in (odds.difference.equal_opportunity, odds.difference.false_positive) if larger and gap and gap.value == larger.value
@@ -34,7 +34,7 @@ _COLUMNS = (
 
 
 def view(context: AuditContext) -> Table | None:
-    """Return a row for each answer and slicing."""
+    """Return one row per answer and set of attributes."""
     odds: tuple[EqualizedOdds, ...] = context.audit.evidence.equalized_odds
     name = "Equal opportunity and equalized odds"
     return Table(name, name, headers(_COLUMNS), table_rows(_COLUMNS, odds)) if odds else None

@@ -21,9 +21,9 @@ class RobustnessRow:
     placed: PlacedFinding
     near_ties: str
     chosen: str
-    """Worst-case labels that would have to be wrong."""
+    """How many labels would have to be wrong in the worst case."""
     kept: tuple[str, ...]
-    """How often the verdict stays, per share of wrong labels."""
+    """How often the verdict stays the same, by share of wrong labels."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class RobustnessView:
     unequal: Sequence[tuple[PlacedFinding, str]]
     """How much more often the true labels of one group would have to be wrong."""
     shares: tuple[str, ...]
-    """Of wrong labels, tried at random."""
+    """Shares of random wrong labels that were tried."""
     rows: tuple[RobustnessRow, ...]
 
 
 def view(context: AuditContext) -> RobustnessView | None:
-    """Return a row for each pre-specified question whose labels were made wrong."""
+    """Return one row per pre-specified question that was tested with wrong labels."""
     tried = [(finding, noise.points) for finding in context.primary if (noise := finding.finding.evidence.label_noise)]
     if not tried:
         return None

@@ -14,7 +14,7 @@ _COLUMNS = ("5 %", "25 %", "50 %", "75 %", "95 %")
 
 
 def view(context: AuditContext) -> tuple[TrackTable, ...] | None:
-    """Return the spreads of an audit."""
+    """Return one table per score distribution."""
     return tuple(map(_table, (spread for spread in context.audit.evidence.score_spread if spread.groups))) or None
 
 

@@ -1,4 +1,4 @@
-"""How often an answer was given to a group, beside how often it is true there: what the mix of the data is, and what the model adds."""
+"""How often an answer was given to a group, and how often it is true there: the mix of the data, and what the model adds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reports.text.numbers import count, difference, number, percent
 
 TITLE, PLACE = "Answers given and true answers", 52
 MOST_TABLES, MOST_GROUPS = 6, 20
-"""Of more, those are shown in which an answer is given least as often as it is true."""
+"""If there are more, those with the largest excess of answers given over true answers are shown."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class SharesView:
 
     tables: tuple[TrackTable, ...]
     of: int
-    """Comparisons with such a table, shown or not."""
+    """Number of comparisons with known truth, shown or not."""
 
 
 def view(context: AuditContext) -> SharesView | None:
-    """Return a table for each outcome whose truth is known and each single attribute; of many those with the largest excess."""
+    """Return one table per outcome with known truth and single attribute; if there are many, those with the largest excess."""
     findings = [finding for finding in context.audit.findings if finding.shares and len(finding.attributes) == 1]
     readable = [finding for finding in findings if len(_known(finding)) <= MOST_GROUPS]
     if not readable:

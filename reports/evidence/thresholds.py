@@ -16,7 +16,7 @@ from reports.text.numbers import NOT_ESTIMABLE, count, decimals, percent, points
 TITLE, PLACE = "Confidence thresholds", 80
 
 ENOUGH_TO_SCALE = 10
-"""Answered images of a group whose interval may stretch a chart."""
+"""Fewest answered images with which a group's interval may widen the scale of a chart."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ThresholdsView:
 
 
 def view(context: AuditContext) -> tuple[ThresholdsView, ...] | None:
-    """Return the curves of disparities; results.json has all."""
+    """Return the curves of disparities; results.json has all curves."""
     placed = {finding.finding.id: finding for finding in context.primary if finding.finding.verdict == "disparity"}
     curves = [curve for curve in context.audit.evidence.threshold_curves if curve.points and curve.finding in placed]
     return tuple(_view(placed[curve.finding].key, placed[curve.finding].title, curve) for curve in curves) or None

@@ -1,1 +1,1 @@
-"""The facts in other forms: terminal, Markdown, CSV, data frames, matplotlib, model card."""
+"""Results in other formats: terminal, Markdown, CSV, data frames, matplotlib, JUnit XML, model card."""

@@ -1,4 +1,4 @@
-"""Axes of a figure: what every plot shares, from colours to the legend."""
+"""What all plots share, from colours to the legend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WIDTH = 7.0
 
 
 def axes_of(ax: Axes | None, height: float) -> Axes:
-    """Return the Axes to draw on: those given, or those of a new figure that a notebook shows."""
+    """Return `ax`, or else the Axes of a new figure, which a notebook shows."""
     if ax is not None:
         return ax
     from matplotlib import pyplot as plt
@@ -26,7 +26,7 @@ def axes_of(ax: Axes | None, height: float) -> Axes:
 
 
 def legend(axes: Axes) -> None:
-    """Explain every kind of mark once, above the chart, where it covers nothing."""
+    """Add a legend with each kind of mark once, above the chart, where it covers nothing."""
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
     if once:
@@ -34,11 +34,11 @@ def legend(axes: Axes) -> None:
 
 
 def literal(text: str) -> str:
-    """Return foreign text that matplotlib does not read as a formula."""
+    """Clean untrusted text and escape it, so that matplotlib does not read it as a formula."""
     return clean(text).replace("$", r"\$")
 
 
 def despine(axes: Axes) -> Axes:
-    """Return the Axes without the frame's upper and right side."""
+    """Remove the upper and right side of the frame, and return the Axes."""
     axes.spines[["top", "right"]].set_visible(False)
     return axes

@@ -1,4 +1,4 @@
-"""Compact cards for a notebook: verdict and the first findings, or changes, in a few lines of HTML without style sheet or script."""
+"""Compact cards for a notebook: verdict and first findings, or changes, in a few lines of HTML without style sheet or script."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MOST = 4
 
 
 def card(results: Results) -> str:
-    """Return the card of `results` as an HTML fragment; every foreign string is escaped."""
+    """Return the card of `results` as an HTML fragment; every untrusted string is escaped."""
     cards = [_audit(audit, results.settings) for audit in results.audits]
     return "".join([*cards, f"<p>{_text(phrases.intervals(results.settings.alpha))}</p>"])
 
 
 def changes_card(facts: Comparisons) -> str:
-    """Return the card of what changed; every foreign string is escaped."""
+    """Return the card of a comparison as an HTML fragment; every untrusted string is escaped."""
     primary = [(trajectory, series) for series in facts.series for trajectory in series.trajectories if trajectory.primary]
     followed = [f"{comparison_text.title(trajectory)}: {changes.trajectory_reason(trajectory, series)}" for trajectory, series in primary]
     steps = f"<p>Over {len(facts.sides)} checkpoints:</p>{_list(followed)}" if followed else ""

@@ -1,6 +1,6 @@
-"""What changed as matplotlib Axes, for a notebook or a paper: each group before and after, and a gap over the steps of training.
+"""Plots of changes with matplotlib, for a notebook or a paper: each group before and after, and a gap over training steps.
 
-As in `reports.exports.plots`: drawn on `ax` or on a figure of its own, every number from the comparison.
+As in `reports.exports.plots`, functions draw on `ax` or on a new figure, and every number comes from the comparison.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DASHES = ("-", "--", "-.", ":")
 
 
 def dumbbell(change: Change, before: str, after: str, ax: Axes | None = None) -> Axes:
-    """Draw the rate of every group before, hollow, and after, filled, on one line; what is outside the comparison is grey."""
+    """Draw the rate of every group before (hollow) and after (filled) on one line; groups not compared are grey."""
     cells = [cell for cell in change.by_group if cell.before.value is not None and cell.after.value is not None]
     axes = axes_of(ax, 0.32 * len(cells) + 1.4)
     for y, cell in enumerate(cells):

@@ -1,4 +1,4 @@
-"""Tidy data frames for a notebook: results or comparisons in, one row a thing out; fractions between 0 and 1, NaN where not estimable."""
+"""Tidy data frames for a notebook. Rates are fractions between 0 and 1, NaN if not estimable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_FRACTIONS = frozenset({
     "beyond_tolerance", "levelled_down", "side", "replicates",
     "n", "events", "gained", "lost", "step",
 })  # fmt: skip
-"""Texts, whole numbers, yes or no. Any other column is a float, even where nothing in it can be estimated."""
+"""Texts, integers and booleans. All other columns are floats, even if nothing in them can be estimated."""
 _CURVE: Columns = {
     "question": "question",
     **{name: name for name in QUESTION if name != "measurement"},
@@ -49,7 +49,7 @@ _STEP_GAP: Columns = {
 
 
 def frame(table: TidyTable) -> pd.DataFrame:
-    """Return a data frame whose fractions are floats, whatever could be estimated."""
+    """Return a data frame whose fractions are floats, even in columns without estimable values."""
     import pandas as pd
 
     header, values = table
@@ -61,23 +61,23 @@ def frame(table: TidyTable) -> pd.DataFrame:
 
 
 def gaps(results: Results) -> pd.DataFrame:
-    """Return one row a finding."""
+    """Return one row per finding."""
     return frame(gaps_table(results))
 
 
 def rates(results: Results) -> pd.DataFrame:
-    """Return one row a finding and group."""
+    """Return one row per finding and group, all images included."""
     return frame(rates_table(results))
 
 
 def prompt_sensitivity(results: Results) -> pd.DataFrame:
-    """Return one row a question, prompt template and variant: the difference of the same two groups, first minus second."""
+    """Return one row per question, prompt template and variant: the difference between the same two groups, first minus second."""
     points = ((audit, curve, point) for audit in results.audits for curve in audit.specifications for point in curve.points)
     return frame(tidy((AUDIT, _CURVE, _POINT), points))
 
 
 def what_ifs(results: Results) -> pd.DataFrame:
-    """Return one row a question, finding and setting that was tried; `target` says whether the change was aimed at that finding."""
+    """Return one row per question, finding and tried setting; `target` says whether the change aimed at that finding."""
     tried = (
         (audit, {"question": what_if.question, "finding": frontier.finding, "target": frontier is what_if.target}, point)
         for audit in results.audits
@@ -89,7 +89,7 @@ def what_ifs(results: Results) -> pd.DataFrame:
 
 
 def replicate_gaps(results: Results) -> pd.DataFrame:
-    """Return one row a planned question and replicate: its own gap and verdict, and what all replicates say together."""
+    """Return one row per planned question and replicate: its own gap and verdict, and the joint result of all replicates."""
     return frame(replicates_table(results))
 
 
@@ -97,24 +97,24 @@ def replicate_gaps(results: Results) -> pd.DataFrame:
 
 
 def changes(facts: Comparisons) -> pd.DataFrame:
-    """Return one row a question and comparison: both gaps, after minus before with its interval, and the verdict."""
+    """Return one row per question and comparison: both gaps, after minus before with its interval, and the verdict."""
     return frame(changes_table(facts))
 
 
 def group_changes(facts: Comparisons) -> pd.DataFrame:
-    """Return one row a question, comparison and group, all images last; `gained` images are an event only after."""
+    """Return one row per question, comparison and group, all images last; `gained` images are an event only after."""
     cells = ((comparison, change, cell) for comparison, change in _changes(facts) for cell in (*change.by_group, change.overall))
     return frame(tidy((SIDES, FINDING, _RATE_CHANGE), cells))
 
 
 def gaps_by_step(facts: Comparisons) -> pd.DataFrame:
-    """Return one row a question and checkpoint: the gap with its simultaneous interval; empty unless a series was compared."""
+    """Return one row per question and checkpoint: the gap with its simultaneous interval; empty unless a series was compared."""
     columns = {**FINDING, "primary": "primary", "tolerance": "tolerance"}
     return frame(tidy(({"probe": "probe"}, columns, _STEP_GAP), _points(facts)))
 
 
 def rates_by_step(facts: Comparisons) -> pd.DataFrame:
-    """Return one row a question, checkpoint and group, all images last; empty unless a series was compared."""
+    """Return one row per question, checkpoint and group, all images last; empty unless a series was compared."""
     rows = ((series, followed, point, cell) for series, followed, point in _points(facts) for cell in (*point.rates, point.overall))
     return frame(tidy(({"probe": "probe"}, FINDING, _STEP, RATE), rows))
 

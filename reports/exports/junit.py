@@ -1,7 +1,7 @@
-"""Gates as JUnit XML, the form that pytest writes: one test case for each gate and finding.
+"""Gates as JUnit XML, in pytest's format: one test case per gate and finding.
 
-A breach is a failure, and so is a gate that cannot be estimated (but under `--allow-undecided`) or was put to a sample (`--limit`). What no
-gate decided is skipped, with the verdict as its message, never shown as passed. A run that ends early has an error for each gate.
+A breach is a failure, and so is a gate that cannot be estimated (except with `--allow-undecided`) or was applied to a sample (`--limit`).
+Questions without a gate are skipped, with the verdict as message, never shown as passed. A run that ends early has an error for each gate.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reports.text.phrases import intervals
 from reports.text.reasons import reason
 
 SUITE = "vlm-audit"
-# What XML 1.0 cannot hold, and the marks of direction that could turn a line of a log around.
+# Characters that XML 1.0 cannot contain, and direction marks that could reverse a line of a log.
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
@@ -36,7 +36,7 @@ def junit_xml(results: Results | Comparisons, policy: GatePolicy = FAIL_CLOSED) 
 
 
 def error_xml(gates: Sequence[str], message: str, timing: Timing) -> str:
-    """Return the JUnit XML of a run that ended before its gates could be decided: an error for each gate."""
+    """Return the JUnit XML of a run that ended before its gates could be decided: one error per gate."""
     cases = []
     for gate in gates or ("the whole run",):
         cases.append(Element("testcase", classname=SUITE, name=_printable(gate), time="0.000"))
@@ -84,7 +84,7 @@ def _end(case: Element, check: GateCheck, why: str, *, fails: bool) -> None:
 
 
 def _other_cases(results: Results) -> Iterator[Element]:
-    """Return the questions that count for the verdict and that no gate was put to."""
+    """Yield the pre-specified questions without a gate."""
     decided = {(check.model, check.probe, check.finding) for gate in results.gates for check in gate.checks}
     for audit in results.audits:
         for finding in audit.findings:
@@ -93,7 +93,7 @@ def _other_cases(results: Results) -> Iterator[Element]:
 
 
 def _other_changes(comparisons: Comparisons) -> Iterator[Element]:
-    """Return the planned changes that no gate was put to."""
+    """Yield the pre-specified changes without a gate."""
     decided = {(check.model, check.probe, check.finding) for gate in comparisons.gates for check in gate.checks}
     for comparison in comparisons.comparisons:
         for change in comparison.changes:
@@ -115,7 +115,7 @@ def _case(model: str, probe: str, name: str) -> Element:
 
 
 def _printable(text: str) -> str:
-    r"""Return text that XML can hold, with ordinary spaces; another character as its number, as pytest writes it.
+    r"""Return text that XML can contain, with ordinary spaces; other characters are replaced by their numbers, as pytest does.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Summaries for a pull request or a chat: results or comparisons in, short Markdown out."""
+"""Summaries for a pull request or a chat, in short Markdown."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from reports.text.verdicts import VerdictSentence, comparison_sentence
 _ENTITIES = {"&": "&amp;", "<": "&lt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
 _MOST_CHANGES, _MOST_REPLICATED = 15, 3
 _MARKDOWN = re.compile(r"[\\`*_\[\]|~$]|^[#+=>-]|(?:(?<=^\d)|(?<=^\d\d))[.)]")
-"""What Markdown reads as markup anywhere, and what it reads as a heading, a list or a quotation at the start of a line."""
+"""Characters that are markup anywhere, and those that begin a heading, a list or a quotation at the start of a line."""
 _FINDINGS = ("verdict", "question", "higher (n)", "lower (n)", "gap [interval]", "expected by chance (95 %): up to")
 _MOST_ROWS = {1: 10, 2: 5, 3: 4}
-"""Rows of an audit by the number of audits, so that the whole stays short; of more, none."""
+"""The most rows per audit by number of audits, to keep the summary short; with more audits, none."""
 _CHANGES = ("verdict", "question", "gap before", "gap after", "change [interval]", "adjusted p")
 NO_QUESTION = "This audit has no pre-specified question."
 
@@ -39,7 +39,7 @@ NO_QUESTION = "This audit has no pre-specified question."
 
 
 def summary_markdown(results: Results) -> str:
-    """Return a summary of at most about 60 lines: verdict and headline of every audit, the gates, then one audit after the other."""
+    """Return a summary of about 60 lines at most: verdict and headline of every audit, the gates, then one audit after the other."""
     several = len(results.audits) > 1
     led = [f"{'- ' * several}{lead_markdown(audit, results.settings, named=several)}" for audit in results.audits]
     parts = [f"## {escaped(sentences.audits_title(results))}", "\n".join(led)]
@@ -53,7 +53,7 @@ def summary_markdown(results: Results) -> str:
 
 
 def lead_markdown(audit: AuditResult, settings: Settings, *, named: bool = False) -> str:
-    """Return verdict and headline of an audit: what is read first."""
+    """Return verdict and headline of an audit."""
     headline = headline_of(audit, settings)
     name = f"{'LIMITED RUN. ' * audit.data.limited}{f'{phrases.audit_name(audit)}: ' if named else ''}"
     caveat = f"{escaped(headline.caveat)} " if headline.caveat else ""
@@ -69,7 +69,7 @@ def _replicates(replicate: Replicates, results: Results) -> list[str]:
 
 
 def _paired_models(results: Results) -> list[str]:
-    """Return each comparison of a run in one paragraph and the change that stands out."""
+    """Return each comparison of a run in one paragraph, with its most notable change."""
     paired, parts = results.paired_models, []
     for comparison in paired.comparisons if paired else ():
         primary = sorted(comparison.changes, key=comparison_text.by_weight)
@@ -79,7 +79,7 @@ def _paired_models(results: Results) -> list[str]:
 
 
 def _gates(gates: Sequence[GateResult], put: Sequence[tuple[str, Sequence[GateRow]]]) -> list[str]:
-    """Return the gates as a table, by what they were put to."""
+    """Return the gates as a table, grouped by audit or comparison."""
     if not gates:
         return []
     rows = [
@@ -91,12 +91,12 @@ def _gates(gates: Sequence[GateResult], put: Sequence[tuple[str, Sequence[GateRo
 
 
 def _audit(audit: AuditResult, results: Results) -> list[str]:
-    """Return the questions that can be judged as rows, the others as a line each reason, what was not planned, and what was left out."""
+    """Return the judged questions as rows, the others as one line per reason, then signals and what was left out."""
     rows, several = _MOST_ROWS.get(len(results.audits), 0), len(results.audits) > 1
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     parts = [questions_markdown(audit, results.settings, rows)] if primary else [NO_QUESTION]
     if signals := strongest_signals(audit.findings):
-        named = "; ".join(sentences.title(signal, audit) for signal in signals)  # of several audits there is no room for a list each
+        named = "; ".join(sentences.title(signal, audit) for signal in signals)  # with several audits, there is no space for lists
         parts.append(escaped(f"{sentences.signals_sentence(audit)} {named}." if several else sentences.signals_sentence(audit)))
         parts += [] if several else [_bullets(signal_sentence(signal, audit, results.settings) for signal in signals)]
     beside = (
@@ -116,7 +116,7 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
 
 
 def questions_markdown(audit: AuditResult, settings: Settings, rows: int | None = None) -> str:
-    """Return the pre-specified questions: a row each that can be judged, the first `rows` of them, and a line for each reason why not."""
+    """Return the pre-specified questions: the first `rows` of those that can be judged as rows, the others as one line per reason."""
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     judged = [finding for finding in primary if is_judged(finding)]
     shown = leading(judged, len(judged) if rows is None else rows)
@@ -139,7 +139,7 @@ def _finding(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[
 
 
 def comparison_markdown(comparisons: Comparisons) -> str:
-    """Return a summary of what changed."""
+    """Return a summary of a comparison."""
     parts = [f"## {escaped(comparison_text.comparisons_title(comparisons))}", *map(_series, comparisons.series)]
     put = [(comparison_text.which(comparison), change_gate_rows(comparisons, comparison)) for comparison in comparisons.comparisons]
     parts += _gates(comparisons.gates, put)
@@ -187,7 +187,7 @@ def _document(parts: Sequence[str], facts: Results | Comparisons, models: Iterab
 
 
 def verdict_markdown(verdict: VerdictSentence, reason: str) -> str:
-    """Return a verdict and its reason."""
+    """Format a verdict and its reason."""
     return f"**{verdict.word}.** {escaped(verdict.sentence)} {escaped(reason)}"
 
 
@@ -205,7 +205,7 @@ def _bullets(lines: Iterable[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return foreign text that Markdown shows as it is: no link, no mention, no tag, no new cell, no new line."""
+    """Escape untrusted text so that Markdown shows it literally: no link, mention, tag, new cell or new line."""
     one_line = " ".join(clean(text).split())
     for character, entity in _ENTITIES.items():
         one_line = one_line.replace(character, entity)
@@ -213,5 +213,5 @@ def escaped(text: str) -> str:
 
 
 def ordinary_spaces(text: str) -> str:
-    """Return text with ordinary spaces."""
+    """Replace non-breaking spaces by ordinary ones."""
     return text.replace("\u00a0", " ")

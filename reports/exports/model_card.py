@@ -1,4 +1,4 @@
-"""The evaluation section of a model card: metadata that the hub reads, and the findings in words with their limits."""
+"""The evaluation section of a model card: metadata for the hub, and the findings with their limits as text."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TASK, ASKED_TASK, UNKNOWN_TASK = "zero-shot-image-classification", "image-text-t
 
 
 def model_cards(results: Results) -> dict[str, str]:
-    """Return file name -> card, one a model: ``model_card.md``, and numbered where several models were audited.
+    """Return cards by file name, one per model: ``model_card.md``, or numbered if several models were audited.
 
-    Written as huggingface_hub writes a `ModelCard` with its `EvalResult` (`model-index`), without the tenth of a second that importing it
-    takes. A card has no field for an interval: it stands in the name of the metric, and the findings below have it in words.
+    In the format in which huggingface_hub writes a `ModelCard` with `EvalResult` (`model-index`), without importing it, which takes a
+    tenth of a second. A card has no field for intervals: they are part of the metric's name and of the findings in the text.
     """
     models: dict[str, list[AuditResult]] = {}
     for audit in results.audits:
@@ -45,7 +45,7 @@ def _card(results: Results, audits: Sequence[AuditResult]) -> str:
 
 
 def _gaps(audit: AuditResult) -> Iterator[tuple[AuditResult, dict[str, Any]]]:
-    """Return the metric of each gap of a pre-specified question, with its audit."""
+    """Yield the metric of each gap of a pre-specified question, with its audit."""
     for finding in sorted((finding for finding in audit.findings if finding.primary), key=by_severity):
         if finding.gap:
             value = round(finding.gap.value, 6)
@@ -53,7 +53,7 @@ def _gaps(audit: AuditResult) -> Iterator[tuple[AuditResult, dict[str, Any]]]:
 
 
 def _by_data(metrics: Sequence[tuple[AuditResult, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return one entry for each task and data set, by which the hub tells results apart."""
+    """Return one entry per task and dataset, by which the hub distinguishes results."""
     entries: dict[tuple[str, str], dict[str, Any]] = {}
     for audit, metric in metrics:
         task, data = _task(audit), _named(audit.data.name)
@@ -77,7 +77,7 @@ def _metric_name(finding: Finding, audit: AuditResult) -> str:
 
 
 def _named(text: str) -> str:
-    """Return foreign text as one line that YAML quotes by itself."""
+    """Return untrusted text as one line; the YAML writer quotes it if necessary."""
     return " ".join(clean(text).split()) or "unnamed"
 
 

@@ -1,7 +1,7 @@
-"""Findings as matplotlib Axes, for a notebook or a paper: findings in, Axes out, every number from the results.
+"""Plots of findings with matplotlib, for a notebook or a paper. Every number comes from the results.
 
-Every function draws on `ax`, or on a figure of its own, and returns the Axes, whose labels and limits can be changed afterwards. Rates are
-in percent, differences in percentage points. What lies outside a comparison is grey, hollow or hatched.
+Every function draws on `ax`, or on a new figure, and returns the Axes, whose labels and limits can be changed afterwards. Rates are
+in percent, differences in percentage points. Groups that are not compared are grey, hollow or hatched.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 _ROW, _FRAME = 0.32, 1.3
 """Height of a row, and of everything around the rows, in inches."""
 _MOST_NAMES = 24
-"""Prompt templates whose names can be read below a curve."""
+"""The most prompt templates whose names are readable below a curve."""
 _LONGEST = 44
-"""Characters of such a name, and of a question next to its gap."""
+"""The most characters of such a name, and of a question next to its gap."""
 _SHADES = ("#74a6d8", "#fdfcf9", "#e7954b")
-"""Below, at and above the rate of all images: those of the report."""
+"""Below, at and above the rate of all images, as in the report."""
 
 
 def rates(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = None) -> Axes:
-    """Draw the rate of every group with its interval, the rate of all images as a line, and the chance of the leading pair as a band.
+    """Draw the rate of every group with its interval, the rate of all images as a line, and the gap expected by chance as a band.
 
-    The band is as wide as chance sets those two groups apart (95 % of shuffles), and lies about the rate of all images.
+    The band is centred on the rate of all images; its width is the gap expected by chance for the leading pair (95 % of shuffles).
     """
     cells = [cell for cell in finding.by_group if cell.value is not None]
     axes = axes_of(ax, _ROW * len(cells) + _FRAME)
@@ -62,9 +62,9 @@ def rates(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = 
 
 
 def forest(finding: Finding, audit: AuditResult, alpha: float, ax: Axes | None = None) -> Axes:
-    """Draw the difference of every compared group to all others, with the tolerance as a band about zero.
+    """Draw the difference between every compared group and all others, with the tolerance as a band around zero.
 
-    The intervals hold for all groups at once. A dot is filled where its interval lies beyond the tolerance.
+    The intervals are simultaneous for all groups. A dot is filled if its interval lies beyond the tolerance.
     """
     contrasts = {contrast.first: contrast for contrast in finding.contrasts}
     groups = [cell.group for cell in finding.by_group]
@@ -90,9 +90,9 @@ def _difference(axes: Axes, y: int, contrast: Contrast) -> None:
 
 
 def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: bool = True) -> Axes:
-    """Draw the leading pair of every question with its interval, and below it as a bar what is expected by chance (95 % of shuffles).
+    """Draw the gap of every question's leading pair with its interval, over a bar for the gap expected by chance (95 % of shuffles).
 
-    `primary`: only the pre-specified questions.
+    With `primary`, only the pre-specified questions.
     """
     shown = sorted((finding for finding in audit.findings if finding.primary or not primary), key=by_severity)
     axes = axes_of(ax, 1.4 * _ROW * len(shown) + _FRAME)
@@ -125,10 +125,10 @@ def _asked(finding: Finding, audit: AuditResult) -> str:
 
 
 def heatmap(finding: Finding, audit: AuditResult, ax: Axes | None = None) -> Axes:
-    """Draw a finding on two attributes: rate and n in each cell, coloured by the difference to all images.
+    """Draw a finding by two attributes: rate and n in each cell, coloured by the difference from all images.
 
-    What is too small to judge is hatched; it takes no part in the scale of the colours, unless there is nothing else. A finding on
-    another number of attributes is a `UsageError`.
+    Cells too small to judge are hatched and do not affect the colour scale, unless there are no others. Raises `UsageError` for a finding
+    by another number of attributes.
     """
     if len(finding.attributes) != 2:
         raise UsageError(
@@ -161,7 +161,7 @@ def heatmap(finding: Finding, audit: AuditResult, ax: Axes | None = None) -> Axe
 
 
 def _distance(cell: Rate | None, overall: Rate) -> float:
-    """Return percentage points above the rate of all images; NaN is drawn blank."""
+    """Return percentage points above the rate of all images; NaN without a rate."""
     if cell is None or cell.value is None or overall.value is None:
         return math.nan
     return 100 * (cell.value - overall.value)
@@ -188,7 +188,7 @@ def _cell(axes: Axes, position: tuple[int, int], cell: Rate | None) -> None:
 
 
 def specification(curve: SpecificationCurve, alpha: float, ax: Axes | None = None) -> Axes:
-    """Draw the difference of the same two groups under every prompt template, sorted by size; the default is a large dot."""
+    """Draw the difference between the same two groups under every prompt template, sorted by size; the default is a large dot."""
     points = [point for point in in_order(curve) if point.difference is not None]
     axes = axes_of(ax, 5.2 if len(points) <= _MOST_NAMES else 3.6)
     for x, point in enumerate(points):
@@ -209,9 +209,9 @@ def specification(curve: SpecificationCurve, alpha: float, ax: Axes | None = Non
 
 
 def what_ifs(question: WhatIfs, ax: Axes | None = None) -> Axes:
-    """Draw every setting that was tried on the plane of gap against accuracy; large marks were chosen beforehand.
+    """Plot accuracy against gap for every setting that was tried; large marks are settings chosen beforehand.
 
-    `UsageError` if every setting was refused.
+    Raises `UsageError` if every setting was refused.
     """
     if question.target is None or not question.target.points:
         reasons = "; ".join(dict.fromkeys(sentence(refusal.reason) for refusal in question.refused))

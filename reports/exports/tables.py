@@ -1,4 +1,4 @@
-"""Tidy tables of rates, gaps, contrasts and image counts, and CSV files of them that are safe to open in a spreadsheet."""
+"""Tidy tables of rates, gaps, contrasts and image counts, also as CSV files that are safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from reports.text.numbers import clean
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
 _FORMULA = frozenset("=+-@|%\N{MINUS SIGN}")
-"""A cell that begins like this is run as a formula by spreadsheets, also in its full-width, small or raised form (NFKC)."""
+"""Spreadsheets run a cell that begins like this as a formula, also in full-width, small or superscript form (NFKC)."""
 QUESTION: Columns = {name: name for name in ("measurement", "metric", "outcome", "attributes")}
 FINDING: Columns = {"finding": "id", **QUESTION}
 ENDS: Columns = {name: name for name in ("low", "high")}
 _LEVEL_OF: Columns = {"level": "level"}
-"""Of the intervals in a row."""
+"""The level of the intervals in a row."""
 RATE: Columns = {"group": "group or all images", "n": "n", "events": "events", "rate": "value", **ENDS, "status": "status"}
 _WEIGHTED: Columns = {name: name for name in ("effective_n", "standard_error")}
 _GAP: Columns = {
@@ -34,7 +34,7 @@ _GAP: Columns = {
 }  # fmt: skip
 _CONTRAST: Columns = {
     "first": "first", "second": "second or the rest",
-    # Their simultaneous intervals: no other is shown.
+    # Simultaneous intervals: no others are shown.
     "difference": "difference", "low": "low_adjusted", "high": "high_adjusted",
     **{name: name for name in ("p", "p_adjusted", "beyond_tolerance")},
 }  # fmt: skip
@@ -56,13 +56,13 @@ _TOGETHER: Columns = {
 
 
 def csv_tables(results: Results) -> dict[str, str]:
-    """Return file name -> CSV text: ``rates.csv``, ``gaps.csv``, ``contrasts.csv``, ``groups.csv``.
+    """Return CSV texts by file name: ``rates.csv``, ``gaps.csv``, ``contrasts.csv``, ``groups.csv``.
 
-    Where the truth of a share given is known also ``shares.csv``; of several models ``changes.csv``, of replicates ``replicates.csv``, of
-    each kind of analysis one of its name: ``ranking.csv``.
+    Also ``shares.csv`` if the truth of a share given is known, ``changes.csv`` for several models, ``replicates.csv`` for replicates, and
+    one file per kind of analysis, such as ``ranking.csv``.
 
-    Fractions are between 0 and 1, with every digit; an empty cell is not estimable. A text that a spreadsheet would take for a formula
-    gets an apostrophe in front.
+    Fractions are between 0 and 1, unrounded; an empty cell is not estimable. A text that a spreadsheet would read as a formula is
+    prefixed with an apostrophe.
     """
     made = {"rates": rates_table(results), "gaps": gaps_table(results), "contrasts": contrasts_table(results), "groups": _groups(results)}
     if any(finding.shares for _, finding in _findings(results)):
@@ -76,26 +76,26 @@ def csv_tables(results: Results) -> dict[str, str]:
 
 
 def analysis_tables(results: Results) -> dict[str, TidyTable]:
-    """Return name -> table of every kind of analysis that some audit has."""
+    """Return the tables of the kinds of analysis that any audit has, by name."""
     views = analysis_modules("view")
     return {name: view.table(results) for name, view in views.items() if any(getattr(audit, view.FIELD) for audit in results.audits)}
 
 
 def rates_table(results: Results) -> TidyTable:
-    """Return one row a finding and group."""
+    """Return one row per finding and group, all images included."""
     level = _level_of(results)
     cells = ((audit, finding, cell, level) for audit, finding in _findings(results) for cell in (*finding.by_group, finding.overall))
     return tidy((AUDIT, FINDING, {**RATE, "baseline": "baseline", **_WEIGHTED}, _LEVEL_OF), cells)
 
 
 def gaps_table(results: Results) -> TidyTable:
-    """Return one row a finding."""
+    """Return one row per finding."""
     rows = ((audit, finding, finding, _level_of(results)) for audit, finding in _findings(results))
     return tidy((AUDIT, FINDING, _GAP, _LEVEL_OF), rows)
 
 
 def contrasts_table(results: Results) -> TidyTable:
-    """Return one row a finding and contrast: each group against the rest, then each pair."""
+    """Return one row per finding and contrast: each group against the rest, then each pair."""
     level = _level_of(results)
     contrasts = (
         (audit, finding, contrast, level) for audit, finding in _findings(results) for contrast in (*finding.contrasts, *finding.pairs)
@@ -104,7 +104,7 @@ def contrasts_table(results: Results) -> TidyTable:
 
 
 def shares_table(results: Results) -> TidyTable:
-    """Return one row a group of each share given whose truth is known; shown and never tested."""
+    """Return one row per group for each share given whose truth is known; these are shown and never tested."""
     level = _level_of(results)
     return tidy(
         (AUDIT, FINDING, _SHARE, _LEVEL_OF), ((audit, finding, of, level) for audit, finding in _findings(results) for of in finding.shares)
@@ -116,12 +116,12 @@ def _level_of(results: Results) -> Mapping[str, float]:
 
 
 def changes_table(facts: Comparisons | PairedModels) -> TidyTable:
-    """Return one row a question and comparison."""
+    """Return one row per question and comparison."""
     return tidy((SIDES, _CHANGE), ((comparison, change) for comparison in facts.comparisons for change in comparison.changes))
 
 
 def replicates_table(results: Results) -> TidyTable:
-    """Return one row a planned question and replicate; `difference` is that of the groups that lie farthest apart on average."""
+    """Return one row per planned question and replicate; `difference` is between the groups that differ most on average."""
     return tidy((AUDIT, FINDING, _REPLICATE, _TOGETHER), _replicated(results))
 
 
@@ -156,7 +156,7 @@ def _findings(results: Results) -> Iterable[tuple[AuditResult, Finding]]:
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as CSV text that a spreadsheet may open."""
+    """Return a table as CSV text that is safe to open in a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(header)
@@ -165,7 +165,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> object:
-    """Return a number as it is, nothing as an empty cell, and a text that no spreadsheet runs.
+    """Return a value for a CSV cell: numbers unchanged, None as an empty cell, text safe from being run as a formula.
 
     Examples
     --------
@@ -182,9 +182,9 @@ def _cell(value: object) -> object:
 
 
 def without_formula(text: str) -> str:
-    """Return a text that no spreadsheet runs: an apostrophe stands before what it would take for a formula.
+    """Prefix a text with an apostrophe if a spreadsheet would run it as a formula.
 
-    Blanks, controls and characters without width are skipped: some spreadsheets do so, too.
+    Leading spaces, control characters and zero-width characters are ignored, since some spreadsheets ignore them, too.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Many audits at a glance: directories in, one page out, a row an audit, sorted by whatever is asked."""
+"""Many audits at a glance: one page for all audits in a folder, one row per audit, sortable by any column."""

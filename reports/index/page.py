@@ -1,4 +1,4 @@
-"""The rows of an index: finished audits below a folder in, the page that `page.html` prints out."""
+"""The index of the finished audits below a folder, as `page.html` prints it."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from reports.text.order import by_severity
 
 SCRIPT = (files("reports.index") / "sort.js").read_text("utf-8")
 HASH = "sha256-" + base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-"""What the page's policy lets run: this script, to the byte, and no other."""
+"""The page's content security policy allows exactly this script and no other."""
 MARK = "vlm-audit-index"
-"""The id of the table, by which a page of ours is told from somebody else's file."""
+"""The id of the table, which distinguishes our own page from other files."""
 _DEEPEST = 4
-"""Folders below the one that is named in which audits are looked for."""
+"""How many levels below the folder are searched for audits."""
 
 
 @dataclass(frozen=True)
 class FoundAudit:
-    """The directory of an audit, and what stands in it."""
+    """The directory of an audit, with its results."""
 
     directory: Path
     results: Results | None
     why: str = ""
-    """Why it cannot be read, where it cannot."""
+    """Why it cannot be read; otherwise empty."""
 
 
 @dataclass(frozen=True)
 class SortKeys:
-    """What columns are sorted by where that is not what they show."""
+    """Sort keys of the columns that do not sort by their text."""
 
     verdict: str
     gap: str
@@ -68,7 +68,7 @@ class AuditRow:
     date: str
     day: str
     link: str
-    """Of the report; empty where there is none."""
+    """Link to the report, if any."""
     keys: SortKeys
 
 
@@ -94,7 +94,7 @@ class IndexPage(Page):
 
 
 def found_audits(folder: Path) -> list[FoundAudit]:
-    """Return the audits in a folder and some levels below it, by their paths; one that cannot be read says why."""
+    """Return the audits in a folder and some levels below it, sorted by path; unreadable ones with the reason."""
     return [_read(path) for path in sorted(_directories(folder))]
 
 
@@ -151,7 +151,7 @@ def _keys(audit: AuditResult, worst: Finding | None, results: Results) -> SortKe
 
 
 def _link(directory: Path, start: Path) -> str:
-    """Return where the report is, from the index; empty where it is not."""
+    """Return the relative URL of the report, if any."""
     report = directory / "report.html"
     return quote(Path(os.path.relpath(report, start)).as_posix()) if report.is_file() else ""
 

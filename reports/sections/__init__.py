@@ -1,1 +1,1 @@
-"""The report of an audit: results in, the page with its sections out. One module a section, its template of the same name."""
+"""The report of an audit. One module per section, with a template of the same name."""

@@ -1,4 +1,4 @@
-"""Several audits of a page at a glance: a grid of question and model, each with its verdict and its gap."""
+"""Several audits of a page at a glance: a grid of questions and models, with verdicts and gaps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AuditColumn:
 
 @dataclass(frozen=True)
 class GapCell:
-    """One question of one audit; the gap is empty where it cannot be estimated."""
+    """One question of one audit; the gap is empty if it cannot be estimated."""
 
     key: str
     verdict: str
@@ -50,11 +50,11 @@ class Overview:
     without: int
     """Questions that no audit can estimate."""
     level: str
-    """Of the intervals, in percent."""
+    """Level of the intervals, in percent."""
 
 
 def overview(contexts: Sequence[AuditContext]) -> Overview:
-    """Return the audits as columns, and every pre-specified question of any of them as a row, the worst first."""
+    """Return the audits as columns, and every pre-specified question of any of them as a row, worst first."""
     questions: dict[tuple[str, str], dict[str, PlacedFinding]] = {}
     for context in contexts:
         for placed in context.primary:

@@ -1,7 +1,7 @@
-"""The sections of a report, listed in page order: results in, the page that `page.html` prints out.
+"""The sections of a report, listed in page order, and the page that `page.html` prints.
 
-A new section is a line in one of the lists, a template, and a module of the same name with `view` if it takes more than the facts;
-analyses are found in `reports.analyses`, supporting evidence in `reports.evidence`.
+To add a section, add a line to one of the lists, a template, and (if it needs more than the records) a module of the same name with
+`view`. Analyses are in `reports.analyses`, supporting evidence in `reports.evidence`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OF_MODELS: Sequence[Section[Results]] = (
     Section("Models compared", "sections/results/paired_models", paired_models.view),
     Section("Replicates", "sections/results/replicates", replicates.view),
 )
-"""What several audits say together, before each of them."""
+"""Sections about several audits together, before the individual ones."""
 OF_AUDIT: Sequence[Section[AuditContext]] = (
     Section("The answer", "sections/results/answer", answer.view),
     Section("Questions", "sections/results/questions", questions.view),
@@ -51,12 +51,12 @@ OF_AUDIT: Sequence[Section[AuditContext]] = (
     Section("Can it be trusted?", "sections/results/trust", trust.view),
     Section("Asked over a network", "sections/provenance/endpoint", endpoint.view),
 )
-"""Once an audit."""
+"""Once per audit."""
 OF_PAGE: Sequence[Section[Results]] = (
     Section("What this cannot tell", "sections/provenance/limits", limits.view),
     Section("Slice it yourself", "sections/provenance/slicer", slicer.slicer),
 )
-"""Once a page, after the audits."""
+"""Once per page, after the audits."""
 APPENDIX_OF_AUDIT: Sequence[Section[AuditContext]] = (
     Section("Gates", "sections/results/gates", gates.view),
     Section("Exploratory comparisons", "sections/results/exploratory", exploratory.view),
@@ -69,14 +69,14 @@ APPENDIX_OF_AUDIT: Sequence[Section[AuditContext]] = (
     Section("Exact prompts", "sections/provenance/prompts", prompts.view),
     Section("Model", "sections/provenance/model"),
 )
-"""Folded, once an audit."""
+"""Collapsed, once per audit."""
 APPENDIX: Sequence[Section[Results]] = (
     Section("Method", "sections/provenance/method"),
     Section("Reproduce", "base/reproduce"),
     Section("Glossary", "sections/provenance/glossary"),
     Section("Requirements", "sections/provenance/requirements", requirements.view),
 )
-"""Folded, once a page."""
+"""Collapsed, once per page."""
 _SIGN_OFF = ShownSection("sign-off", "sign-off", "Sign-off", "base/sign_off.html", None)
 
 
@@ -89,18 +89,18 @@ class ReportPage(Page):
     audits: Sequence[Article[AuditContext]]
     overview: Overview | None
     together: tuple[ShownSection, ...]
-    """What several audits say together."""
+    """Sections about several audits together."""
     anchors: Mapping[str, str]
-    """Anchor or name of a section of the appendix -> its anchor."""
+    """The anchors of the appendix's sections, by anchor and by name."""
     places: Mapping[str, ShownSection]
-    """Name of a section -> the first of that name on the page."""
+    """The first section with each name on the page."""
     has_clusters: bool
     has_weights: bool
     has_independent_images: bool
 
 
 def report_page(results: Results, facts: str) -> ReportPage:
-    """Return everything that the templates print of `results`, of which `facts` is the JSON."""
+    """Return everything that the templates print about `results`; `facts` is their JSON."""
     contexts, closing = audit_contexts(results), shown_sections(OF_PAGE, results)
     audits = [Article(context, shown_sections(OF_AUDIT, context, context.key)) for context in contexts]
     several, hashes = len(audits) > 1, [audit.model.sha256 for audit in results.audits]
@@ -136,7 +136,7 @@ def report_page(results: Results, facts: str) -> ReportPage:
 
 
 def _units(data: Sequence[DataRecord]) -> dict[str, bool]:
-    """Return what the page's images are, for the method: entries for what was not used are left out."""
+    """Return which sampling units the page has; the method leaves out entries about others."""
     return {
         "has_clusters": any(record.clusters is not None for record in data),
         "has_weights": any(record.weights is not None for record in data),

@@ -234,7 +234,7 @@ def within_sentence(finding: Finding) -> str:
 
 
 def borrowed_sentence(finding: Finding) -> str:
-    """Name the groups with events in too few clusters to estimate their intra-cluster correlation; empty if there are none."""
+    """Name the groups with events in too few clusters to estimate their intra-cluster correlation, if any."""
     groups = [phrases.group(rate.group) for rate in finding.by_group if rate.correlation_borrowed and rate.status == "ok"]
     if not groups:
         return ""

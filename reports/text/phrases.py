@@ -299,7 +299,7 @@ def paired_title(paired: PairedFinding) -> str:
 
 
 def left_out_sentence(left_out: Sequence[tuple[str, int]], settings: Settings) -> str:
-    """Name the groups whose images are not in a gallery; empty if there are none."""
+    """Name the groups whose images are not in a gallery, if any."""
     if not left_out:
         return ""
     named = some([f"{group((level,))} ({count(n)})" for level, n in left_out])

@@ -208,7 +208,7 @@ def _facts(record: MeasurementRecord, check: Responsiveness) -> str:
 
 
 def look_line(audit: AuditResult) -> str:
-    """Name the measurements whose answers agree with the labels more often than a constant answer; empty if there are none."""
+    """Name the measurements whose answers agree with the labels more often than a constant answer, if any."""
     looking = [(record, record.responsiveness.against_constant) for record in audit.measurements if record.responsiveness]
     better = [
         f"{percent(test.accuracy, 1)} against {percent(test.constant_accuracy, 1)} for always ‘{test.constant}’{_named([record.name])}"

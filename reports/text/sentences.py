@@ -288,7 +288,7 @@ def no_signal_sentence(audit: AuditResult) -> str:
 
 
 def exploratory_title(titles: Sequence[str]) -> str:
-    """Return the heading of the exploratory comparisons of a measurement; empty if there are none."""
+    """Return the heading of the exploratory comparisons of a measurement, if any."""
     return f"Exploratory: {titles[0] if len(titles) == 1 else in_words(len(titles), 'comparison')}" if titles else ""
 
 

@@ -1,6 +1,6 @@
 """Sentences and table cells about what-ifs, the settings that were tried.
 
-The wording is restricted: a gap "would change from a to b on these images". A model that exists only in a computation is never called
+The phrasing is restricted: a gap "would change from a to b on these images". A model that exists only in a computation is never called
 fixed.
 """
 

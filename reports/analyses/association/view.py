@@ -36,7 +36,7 @@ class AssociationChart(AnalysisChart):
 
 
 def view(context: AuditContext) -> AnalysisView[AssociationChart] | None:
-    """Return the associations of an audit; None if there are none."""
+    """Return the associations of an audit, or None."""
     associations, settings = context.audit.associations, context.results.settings
     if not associations:
         return None

@@ -41,7 +41,7 @@ class ConditionsChart:
 
 
 def view(context: AuditContext) -> AnalysisView[ConditionsChart] | None:
-    """Return the conditions of an audit; None if there are none."""
+    """Return the conditions of an audit, or None."""
     audit = context.audit
     if not audit.conditions:
         return None

@@ -42,7 +42,7 @@ class CounterfactualSetsView:
 
 
 def view(context: AuditContext) -> CounterfactualSetsView | None:
-    """Return the counterfactual sets of an audit; None if there are none."""
+    """Return the counterfactual sets of an audit, or None."""
     with_sets = [sets for sets in context.audit.counterfactual_sets if sets.sets]
     if not context.audit.counterfactual_sets:
         return None

@@ -29,7 +29,7 @@ class FewShotChart(AnalysisChart):
 
 
 def view(context: AuditContext) -> AnalysisView[FewShotChart] | None:
-    """Return the few-shot probes of an audit; None if there are none."""
+    """Return the few-shot probes of an audit, or None."""
     few_shots = context.audit.few_shot
     if not few_shots:
         return None

@@ -95,7 +95,7 @@ def interval_over_draws(rate: DrawnRate) -> str:
 
 
 def fewer_sentence(few_shot: FewShot) -> str:
-    """Name the classes with fewer images than requested; empty if there are none."""
+    """Name the classes with fewer images than requested, if any."""
     named = {name: n for shots in few_shot.shots for name, n in shots.fewer}
     if not named:
         return ""

@@ -20,7 +20,7 @@ TITLE, PLACE = "Images of other conditions", 14
 
 
 def view(context: AuditContext) -> AnalysisView[TrackTable] | None:
-    """Return the natural shifts of an audit; None if there are none."""
+    """Return the natural shifts of an audit, or None."""
     audit = context.audit
     if not audit.natural_shifts:
         return None

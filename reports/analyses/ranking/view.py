@@ -36,7 +36,7 @@ class RankingChart(AnalysisChart):
 
 
 def view(context: AuditContext) -> AnalysisView[RankingChart] | None:
-    """Return the rankings of an audit; None if there are none."""
+    """Return the rankings of an audit, or None."""
     rankings, settings = context.audit.rankings, context.results.settings
     if not rankings:
         return None

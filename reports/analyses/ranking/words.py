@@ -101,7 +101,7 @@ def ranking_caption(ranking: Ranking) -> str:
 
 
 def not_judged_sentence(ranking: Ranking, settings: Settings) -> str:
-    """Name the groups too small to judge, and how many queries return them, never returned ones first; empty if there are none."""
+    """Name the groups too small to judge, and how many queries return them, never returned ones first, if any."""
     of = in_words(len(ranking.queries), "query", "queries")
     named = []
     for group in ranking.not_judged:

@@ -36,7 +36,7 @@ class TaggingChart(AnalysisChart):
 
 
 def view(context: AuditContext) -> AnalysisView[TaggingChart] | None:
-    """Return the labels of an audit; None if there are none."""
+    """Return the labels of an audit, or None."""
     taggings, settings = context.audit.taggings, context.results.settings
     if not taggings:
         return None

@@ -29,7 +29,7 @@ class TextAssociationView:
 
 
 def view(context: AuditContext) -> TextAssociationView | None:
-    """Return the text associations of an audit; None if there are none."""
+    """Return the text associations of an audit, or None."""
     associations = context.audit.text_associations
     if not associations:
         return None

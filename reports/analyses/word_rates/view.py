@@ -39,7 +39,7 @@ class WordRatesChart(AnalysisChart):
 
 
 def view(context: AuditContext) -> AnalysisView[WordRatesChart] | None:
-    """Return the word rates of an audit; None if there are none."""
+    """Return the word rates of an audit, or None."""
     all_rates, settings = context.audit.word_rates, context.results.settings
     if not all_rates:
         return None

@@ -1,1 +1,1 @@
-"""What commands print: results, a plan or the probes in, lines of so many columns out."""
+"""What commands print: results, a plan, or the probes, wrapped to the terminal's width."""

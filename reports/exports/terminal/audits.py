@@ -1,4 +1,4 @@
-"""An audit on a terminal: results in; out come verdict and headline, a line a question, and verdict and headline once more."""
+"""An audit on a terminal: verdict and headline, one line per question, and verdict and headline again at the end."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MARKS = {"disparity": "▲", "signal": "◆", "equivalent": "≈", "inconclusiv
 _COLOURS = {"disparity": "red", "signal": "amber", "equivalent": "teal", "inconclusive": "amber"}
 _MOST_ROWS, _MOST_REPLICATED = 15, 3
 _ENDS = 20
-"""Columns that the groups of a question have at least, in its line."""
+"""The fewest columns for the groups of a question on its line."""
 _HEAD = ("question", "gap, points", "between")
 _PIPE = Screen()
 
 
 def audit_lines(results: Results, screen: Screen = _PIPE, *, verbose: bool = False) -> str:
-    """Return what a command prints of every audit; `verbose`: the questions as a table, with n and what chance gives."""
+    """Return the output of a command for every audit; `verbose` shows the questions as a table, with n and the gap expected by chance."""
     blocks = [block for audit in results.audits for block in _audit(audit, results.settings, screen, verbose=verbose)]
     blocks += [*paired_lines(results, screen), *_replicates(results, screen), *_gates(results, screen)]
     blocks += [lines_of(phrases.intervals(results.settings.alpha), screen)]
@@ -39,7 +39,7 @@ def audit_lines(results: Results, screen: Screen = _PIPE, *, verbose: bool = Fal
 
 
 def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[list[str]]:
-    """Return what is said of one audit, in blocks between which a line is free."""
+    """Return the output about one audit as blocks, which are separated by an empty line."""
     headline = headline_of(audit, settings)
     head = lines_of(f"{phrases.audit_name(audit)} · {in_words(audit.data.used, 'image') if audit.data.listed else 'no images'}", screen)
     line = f"{'LIMITED RUN · ' * audit.data.limited}{headline.verdict_line}"
@@ -56,7 +56,7 @@ def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: b
 
 
 def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[str]:
-    """Return a line a question that can be judged, and one for each reason why others cannot."""
+    """Return one line per question that can be judged, and one per reason why others cannot."""
     primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
     judged = [finding for finding in primary if is_judged(finding)]
     shown = leading(judged, _MOST_ROWS)
@@ -67,7 +67,7 @@ def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose:
 
 
 def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
-    """Return the strongest signals, marked as not planned, and how much more was explored."""
+    """Return the strongest signals, marked as not planned, and the number of other exploratory comparisons."""
     signals = strongest_signals(audit.findings)
     if not signals:
         return lines_of(sentences.no_signal_sentence(audit), screen) if any(not finding.primary for finding in audit.findings) else []
@@ -78,7 +78,7 @@ def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list
 
 
 def _last(audit: AuditResult, results: Results, screen: Screen) -> list[str]:
-    """Return verdict and headline, and the strongest of what was not planned, as what is read last."""
+    """Return verdict and headline, and the strongest signal, for the end of the output."""
     headline = headline_of(audit, results.settings)
     name = f"{phrases.audit_name(audit)}: " if len(results.audits) > 1 else ""
     lines = _marked(audit.verdict, f"{name}{headline.word}. {headline.text}", screen, whole=True)
@@ -110,9 +110,9 @@ def _gates(results: Results, screen: Screen) -> list[list[str]]:
 
 
 def _rows(findings: Sequence[Finding], audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
-    """Return a line for each question: its mark, what was asked, the gap with its interval, and the rates at its ends.
+    """Return one line per question: mark, title, the gap with its interval, and the rates of both groups.
 
-    Where that leaves no room for the ends, gap and ends have a line of their own; what is longer than its columns goes on below.
+    If there is no space left for the rates, gap and rates have their own line; longer texts continue below, in their column.
     """
     cells = [_HEAD, *((groups_title(finding, audit), _size(finding), _ends(finding)) for finding in findings)]
     title_width, gap = (max(width(screen.characters(visible(cell[column]))) for cell in cells) for column in (0, 1))
@@ -140,7 +140,7 @@ def _ends(finding: Finding) -> str:
 
 
 def _beside(finding: Finding, audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
-    """Return what must not be left out beside a gap: why it is undecided, its ratio, and what explains it."""
+    """Return what a reader of a gap must also know: why it is undecided, its ratio, and what explains it."""
     remarks = [
         evidence.within_sentence(finding),
         undecided_sentence(finding, audit, settings),
@@ -158,7 +158,7 @@ def _beside(finding: Finding, audit: AuditResult, settings: Settings, screen: Sc
 
 
 def _table(findings: Sequence[Finding], audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
-    """Return two lines for each question: its verdict; both groups with n, the gap with its interval, and what chance gives."""
+    """Return two lines per question: its verdict; both groups with n, the gap with its interval, and the gap expected by chance."""
     head = [*_two_lines(("metric by attribute", "verdict"), ("groups (n)", "gap [interval]", "chance"), screen), "-" * screen.columns]
     return [*head * bool(findings), *(line for finding in findings for line in _row(finding, audit, settings, screen))]
 
@@ -180,7 +180,7 @@ def _two_lines(first: tuple[str, str], second: tuple[str, ...], screen: Screen) 
 
 
 def _marked(verdict: str, text: str, screen: Screen, *, whole: bool = False) -> list[str]:
-    """Return a text behind the mark of a verdict; `whole`: in its colour, too."""
+    """Return a text after the mark of a verdict; `whole` also colours the text."""
     first, *others = wrapped(screen.characters(visible(text)), screen.columns - 2, screen.more)
     colour = _COLOURS.get(verdict) if whole else None
     return [f"{_mark(verdict, screen)} {screen.paint(first, colour)}", *(f"  {screen.paint(line, colour)}" for line in others)]

@@ -1,4 +1,4 @@
-"""The probes as lines: all of them, or everything about one."""
+"""The probes on a terminal: a list of all, or everything about one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRESENCE: dict[Presence, str] = {
 
 
 def catalogue_lines(probes: Sequence[Probe], screen: Screen) -> str:
-    """Return two or three lines for each probe: question, data and licence, gate, and whether the data are here."""
+    """Return two or three lines per probe: question, data and licence, access, and whether the data are available."""
     lines = []
     for probe in probes:
         lines += [screen.paint(probe.name, "teal"), *lines_of(probe.question, screen, indent=2)]
@@ -29,7 +29,7 @@ def catalogue_lines(probes: Sequence[Probe], screen: Screen) -> str:
 
 
 def probe_lines(probe: Probe, screen: Screen) -> str:
-    """Return everything about a probe that a person must know before running it."""
+    """Return everything that a user needs to know about a probe before running it."""
     return "\n".join(line for text, indent in _about(probe) for line in (lines_of(text, screen, indent=indent) if text else [""]))
 
 
@@ -62,12 +62,12 @@ def _data_flag(probe: Probe) -> str:
 
 
 def gate(probe: Probe) -> str:
-    """Return what must be done before the data may be used."""
+    """Say what must be done before the data may be used."""
     return f"gated: {probe.data.gate}" if probe.data and probe.data.gate else "open"
 
 
 def kind(plan: AnalysisPlan) -> str:
-    """Return the kind of a plan in words.
+    """Name the kind of a plan.
 
     Examples
     --------

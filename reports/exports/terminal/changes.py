@@ -1,4 +1,4 @@
-"""Comparisons on a terminal: what changed in, lines out."""
+"""Comparisons on a terminal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from reports.text.verdicts import comparison_sentence
 
 _MOST_ROWS = 15
 _OUTCOME = 24
-"""Columns of a verdict."""
+"""Width of the column of verdicts."""
 _PIPE = Screen()
 
 
 def comparison_lines(comparisons: Comparisons, screen: Screen = _PIPE) -> str:
-    """Return what changed, and each verdict in words."""
+    """Return the changes, and the verdict of each comparison as text."""
     blocks = [_series(series, screen) for series in comparisons.series]
     blocks += [_comparison(comparison, screen) for comparison in comparisons.comparisons]
     blocks += _gates(comparisons, screen)
@@ -45,7 +45,7 @@ def _gates(comparisons: Comparisons, screen: Screen) -> list[list[str]]:
 
 
 def paired_lines(results: Results, screen: Screen) -> list[list[str]]:
-    """Return how the models of a run differ from the first: verdict and leading change of each comparison, and the caveats."""
+    """Say how the models of a run differ from the first: verdict and leading change of each comparison, and the caveats."""
     paired, blocks = results.paired_models, []
     for comparison in paired.comparisons if paired else ():
         verdict, leading = comparison_sentence(comparison), sorted(comparison.changes, key=comparison_text.by_weight)[:1]

@@ -1,4 +1,4 @@
-"""What a cache was filled with, on a terminal: counts in, a line a model and probe out."""
+"""What a cache was filled with, on a terminal: one line per model and probe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reports.text.numbers import in_words
 
 
 def filled_lines(done: Iterable[Filled]) -> str:
-    """Return what is in the cache now, and what cannot be read."""
+    """Say what is in the cache now, and what cannot be read."""
     return "\n".join(_line(filled) for filled in done)
 
 

@@ -1,4 +1,4 @@
-"""Lines of a terminal: text in, lines of so many columns out; wide characters take two."""
+"""Wrapping text for a terminal; wide characters take two columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BLANKS = re.compile("[ \n\t]+")
 
 
 def wrapped(text: str, columns: int = 80, more: str = "…") -> list[str]:
-    """Return lines of at most so many columns, broken between words but not between a number and its unit; `more` says what was cut."""
+    """Wrap a text between words, but not between a number and its unit; `more` marks words that are cut."""
     lines = [""]
     for word in filter(None, _BLANKS.split(visible(text))):
         longer = f"{lines[-1]} {word}".lstrip()
@@ -26,7 +26,7 @@ def wrapped(text: str, columns: int = 80, more: str = "…") -> list[str]:
 
 
 def fit(text: str, columns: int, more: str = "…") -> str:
-    """Return text cut, which `more` says, or padded to a number of columns."""
+    """Pad a text to a number of columns, or cut it and mark the cut with `more`."""
     text = " ".join(visible(text).split(" "))
     if width(text) <= columns:
         return text + " " * (columns - width(text))
@@ -39,7 +39,7 @@ def fit(text: str, columns: int, more: str = "…") -> str:
 
 
 def width(text: str) -> int:
-    """Return the columns of a text."""
+    """Return the width of a text in columns."""
     return sum(0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
@@ -47,12 +47,12 @@ def width(text: str) -> int:
 
 
 def lines_of(text: str, screen: Screen, indent: int = 0) -> list[str]:
-    """Return a text as lines within the columns of a screen, in its characters."""
+    """Wrap a text to the width of a screen, in characters that it supports."""
     return [" " * indent + line for line in wrapped(screen.characters(visible(text)), screen.columns - indent, screen.more)]
 
 
 def row_of(cells: Sequence[tuple[str, int]], screen: Screen, apart: int = 1) -> list[str]:
-    """Return lines of cells, texts with their columns, `apart` blanks between them; what does not fit goes on below, in its columns."""
+    """Lay out cells (text and width) side by side, `apart` spaces between them; longer texts continue below, in their column."""
     parts = [(wrapped(screen.characters(visible(text)), room, screen.more), room) for text, room in cells]
     lines = zip_longest(*(([fit(line, room, screen.more) for line in part]) for part, room in parts))
     blank = [" " * room for _, room in parts]

@@ -1,4 +1,4 @@
-"""What an audit would do, on a terminal: a plan in, lines out."""
+"""The plan of an audit on a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INDENT = max(map(width, _HEADS)) + 2
 
 
 def plan_lines(plan: AuditPlan, screen: Screen) -> str:
-    """Return what a person wants to know before they wait: models, questions, groups with n, time, and what is written."""
+    """Return what a user wants to know before waiting: models, questions, groups with n, time, and the files to be written."""
     lines: list[str] = []
     for head, text in _said(plan):
         first, *others = lines_of(text, screen, indent=_INDENT)

@@ -1,1 +1,1 @@
-"""Where the numbers come from: data, prompts, method, requirements, counts. Facts in, what each template prints out."""
+"""Where the numbers come from: data, prompts, method, requirements, counts."""

@@ -1,4 +1,4 @@
-"""Data: images of each level of each attribute, used, left out by reason and converted by kind."""
+"""Data: how many images of each level of each attribute were used, left out (by reason) and converted (by kind)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reports.text.numbers import count
 
 
 def view(context: AuditContext) -> tuple[Table, ...]:
-    """Return one table an attribute; a level that only excluded images have is a row too."""
+    """Return one table per attribute; levels that only excluded images have are rows, too."""
     data, order = context.audit.data, _declared(context.audit.findings)
     known = [name for name in order if name in data.groups]
     return tuple(_table(name, order.get(name, ()), data) for name in (*known, *natural_order(set(data.groups) - set(known))))
@@ -33,7 +33,7 @@ def _table(attribute: str, order: Sequence[str], data: DataRecord) -> Table:
 
 
 def _declared(findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
-    """Return attribute -> its levels in declared order, which findings keep and a mapping in results.json does not."""
+    """Return the levels of each attribute in declared order, which findings preserve and mappings in results.json do not."""
     order: dict[str, dict[str, None]] = {}
     for finding in findings:
         for position, attribute in enumerate(finding.attributes):

@@ -28,11 +28,11 @@ class EndpointView:
     by_group: Table | None
     remark: str
     changes: Table | None
-    """Answers by version, where the model changed during the audit."""
+    """Answers by version if the model changed during the audit."""
 
 
 def view(context: AuditContext) -> EndpointView | None:
-    """Return the endpoint of an audit; None where the model was loaded."""
+    """Return the endpoint of an audit; None if the model was loaded here."""
     endpoint = context.audit.endpoint
     if endpoint is None:
         return None
@@ -48,7 +48,7 @@ def view(context: AuditContext) -> EndpointView | None:
 
 
 def _by_group(context: AuditContext, ways: Sequence[str]) -> Table | None:
-    """Return the share of each group that got no answer, for each planned question; None where none of these was planned."""
+    """Return the share of each group without an answer, by planned question; None if no question about it was planned."""
     shares: dict[tuple[str, str], dict[str, Rate]] = {}
     planned = (placed.finding for placed in context.primary)
     for finding in (finding for finding in planned if finding.metric == "selection_rate" and finding.outcome in ways):

@@ -1,4 +1,4 @@
-"""What the audits of a page cannot tell: what was not tested, limits, and the data, once a page."""
+"""What the audits of a page cannot tell: what was not tested, limits, and data, once per page."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Limits:
     limits: tuple[str, ...]
     data: tuple[str, ...]
     cards: tuple[str, ...]
-    """What the checkpoint says of its training; of several audits the appendix says it, with the model."""
+    """What the checkpoint says about its training; with several audits, only the appendix shows it."""
 
 
 def view(results: Results) -> Limits | None:
-    """Return the lists of all audits, each entry once."""
+    """Return the entries of all audits without duplicates."""
     audits = results.audits
     if not audits:
         return None

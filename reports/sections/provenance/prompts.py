@@ -1,4 +1,4 @@
-"""Exact prompts: every text that the model was given, and how often each answer was given."""
+"""Exact prompts: every text that the model received, and how often each answer was given."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class MeasurementPrompts:
     prompts: tuple[tuple[str, tuple[str, ...], str], ...]
     """Label, its prompts, and the answer it stands for."""
     has_prompts: bool
-    """False where labels were not put as prompts: answers read from a file, options of a question."""
+    """False if labels were not sent as prompts: for answers read from a file, and options of a question."""
     outcomes: tuple[tuple[str, tuple[str, ...]], ...]
     examples: Table | None
     answers: Sequence[tuple[str, int]]
     same_as: str
-    """The key of an earlier measurement with the same prompts; empty for none."""
+    """The key of an earlier measurement with the same prompts, if any."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Prompts:
     measurements: tuple[MeasurementPrompts, ...]
     texts: tuple[str, ...]
     texts_as: str
-    """The key of an earlier audit with the same texts; empty for none."""
+    """The key of an earlier audit with the same texts, if any."""
     sets: Table
 
 
 def view(context: AuditContext) -> Prompts:
-    """Return the measurements of an audit, and every text that its model was given; prompts are printed once a page."""
+    """Return the measurements of an audit, and every text that its model received; prompts are printed once per page."""
     audit = context.audit
     measurements = tuple(_view(f"{context.key}-m{i}", record, context.results) for i, record in enumerate(audit.measurements, 1))
     first = next(f"a{i}" for i, other in enumerate(context.results.audits, 1) if _texts(other) == _texts(audit))
@@ -66,7 +66,7 @@ def _use(text_set: TextSet) -> str:
 
 
 def _numbers(positions: Sequence[int]) -> str:
-    """Return places in a list that is numbered from 1: "1-4, 9".
+    """Format indices as numbers from 1, with ranges: "1–4, 9".
 
     Examples
     --------
@@ -86,7 +86,7 @@ _SETS: Columns[TextSet] = (
 
 
 def _examples(texts: RowTexts) -> Columns[Group]:
-    """Return the columns of rows of questions and options."""
+    """Return the columns of a table of questions and options."""
     question: Columns[Group] = (("Question", itemgetter(0)),) if texts.questions else ()
     return (*question, *((label, itemgetter(column)) for column, label in enumerate(texts.labels, 1)))
 

@@ -1,4 +1,4 @@
-"""Requirements: which section answers what a framework asks for; `requirements.toml` is a data file that anybody may correct."""
+"""Requirements: which section documents what a framework asks for. The entries are in the data file `requirements.toml`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from audit.results import Results
 
 @cache
 def requirements() -> list[dict[str, Any]]:
-    """Return the requirements of the data file, in its order: a framework, what it asks, the names of sections that answer, a source."""
+    """Return the requirements in file order: framework, what it asks for, names of the sections that document it, source."""
     listed: list[dict[str, Any]] = tomllib.loads(files(__package__).joinpath("requirements.toml").read_text("utf-8"))["requirement"]
     return listed
 
 
 def view(results: Results) -> list[dict[str, Any]] | None:
-    """Return the requirements, for a page that has an audit."""
+    """Return the requirements if the page has an audit."""
     return requirements() if results.audits else None

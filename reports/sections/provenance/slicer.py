@@ -1,4 +1,4 @@
-"""Slice it yourself: the counts that the page carries for its slicer, and all texts of the slicer, whose script computes."""
+"""Slice it yourself: the counts in the page for its slicer, and the texts of the slicer. The script does the computing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reports.text.sentences import STATUSES
 
 _SCRIPT = files("reports.sections.provenance").joinpath("slicer.js").read_bytes()
 HASH = "sha256-" + base64.b64encode(hashlib.sha256(_SCRIPT).digest()).decode()
-"""What the page's policy lets run: this script, to the byte, and no other."""
+"""The page's content security policy allows exactly this script and no other."""
 _WORDS = {
     "all": "all",
     "only": "only",
@@ -42,7 +42,7 @@ _WORDS = {
 
 
 def slicer(results: Results) -> Mapping[str, Any] | None:
-    """Return the slicer of a page; None where the results carry no counts (they are older than it), or images have weights."""
+    """Return the slicer of a page; None if the results have no counts (from an earlier version), or if images have weights."""
     counted = [audit for audit in results.audits if audit.data.weights is None]
     tables = [_table(audit, record, len(results.audits) > 1) for audit in counted for record in audit.counts if record.cells]
     if not tables:
@@ -76,7 +76,7 @@ def _table(audit: AuditResult, record: CountRecord, several: bool) -> Mapping[st
 
 
 def _distinct(names: tuple[str, ...]) -> list[str]:
-    """Return cleaned names; those that cleaning makes equal get a number, since the slicer groups by name."""
+    """Return cleaned names, numbered if cleaning makes them equal, since the slicer groups by name."""
     seen: dict[str, int] = {}
     shown = []
     for name in map(clean, names):

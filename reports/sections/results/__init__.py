@@ -1,1 +1,1 @@
-"""What was found: verdict, findings, pairs, prompts, what-ifs. One audit in, what each template prints out."""
+"""The results of an audit: verdict, findings, pairs, prompts, what-ifs."""

@@ -28,7 +28,7 @@ class AnswerView:
 
     headline: Headline
     tiles: Sequence[tuple[str, str]]
-    """Number, and what it is."""
+    """Number and label."""
     chips: tuple[GateChip, ...]
     choices: str
     chart: LeadingChart | None

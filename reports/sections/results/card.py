@@ -1,4 +1,4 @@
-"""The card of a finding: title, sentences, chart, three numbers, more statistics. A finding in, what `card.html` prints out."""
+"""The card of a finding: title, sentences, chart, three numbers, more statistics."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from reports.text.reasons import explanation, not_compared
 from reports.text.responsiveness import composition_facts
 
 MOST_PAIRS = 21
-"""All pairs of seven groups. Of more, the page shows the most significant."""
+"""All pairs of seven groups. If there are more, the page shows the most significant."""
 MOST_ROWS = 30
-"""A table of more groups shows the lowest and the highest; contrasts.csv has all."""
+"""With more groups, a table shows only the lowest and the highest; contrasts.csv has all."""
 MOST_CELLS = 80
-"""Cells of a heat map that are read; of more, the chart of groups and rates.csv stay."""
+"""A larger heat map would be unreadable and is left out; the chart of groups and rates.csv remain."""
 _PAIRS: Columns[Contrast] = (
     ("First", lambda pair: phrases.group(pair.first)),
     ("Second", lambda pair: phrases.group(pair.second)),
@@ -53,7 +53,7 @@ class Card:
     pairs: Table | None
     shrunk: str
     prompts: str
-    """Anchor of the prompts; empty where they are not known."""
+    """Anchor of the prompts; empty if they are unknown."""
 
 
 def card_of(placed: PlacedFinding, context: AuditContext) -> Card:
@@ -70,7 +70,7 @@ def card_of(placed: PlacedFinding, context: AuditContext) -> Card:
         facts=_facts(finding),
         groups=_groups(placed) if finding.by_group else None,
         heat=heat_map(finding) if len(finding.by_group) <= MOST_CELLS else None,
-        # The one pair of two groups is in the table of groups.
+        # With two groups, the only pair is in the table of groups.
         pairs=_pairs(placed) if len(finding.pairs) > 1 else None,
         shrunk=shrinkage_sentence(finding),
         prompts=_prompts(placed, context),
@@ -78,25 +78,25 @@ def card_of(placed: PlacedFinding, context: AuditContext) -> Card:
 
 
 def _facts(finding: Finding) -> tuple[tuple[str, str], ...]:
-    """Return what a statistician looks for and the three numbers do not say."""
+    """Return the statistics that are not among the three numbers."""
     shown = "Detectable difference" if finding.verdict == "inconclusive" else "Tolerance" if finding.gap else ""
     return (*(fact for fact in phrases.facts(finding) if fact[0] != shown), *composition_facts(finding))
 
 
 def _prompts(placed: PlacedFinding, context: AuditContext) -> str:
-    """Return the anchor of the prompts of a finding's measurement; empty where they are not known."""
+    """Return the anchor of the prompts of a finding's measurement; empty if they are unknown."""
     names = [record.name for record in context.audit.measurements]
     name = placed.finding.measurement
     return f"{context.key}-m{names.index(name) + 1}-prompts" if name in names else ""
 
 
 def _chart(finding: Finding) -> GroupsChart | None:
-    """Return the rate of every compared group, in colour where a difference was found; the first screen says how to read it."""
+    """Return the chart of the compared groups, coloured if a difference was found; the first screen explains how to read it."""
     return groups_chart(finding, affected(finding) if finding.verdict in ("disparity", "signal") else ())
 
 
 def _groups(placed: PlacedFinding) -> Table:
-    """Return what the chart does not say of each group, the small ones last; columns that nothing fills are left out."""
+    """Return what the chart does not show about each group, small groups last; empty columns are left out."""
     finding, cells = placed.finding, _compared(placed.finding)
     named = [*(cells if len(cells) <= MOST_ROWS else [*cells[:LABELLED], *cells[-LABELLED:]]), *_small(finding)[: MOST_ROWS - LABELLED]]
     columns, of = _columns(finding), len(cells) + len(_small(finding))
@@ -156,14 +156,14 @@ def _share(shares: dict[Group, TruthShare], name: str) -> Callable[[Rate], str]:
 
 
 def _clusters(rate: Rate) -> str:
-    """Return the clusters of a group, and how many of one size would tell as much: ``40 (effectively 21.5)``."""
+    """Return the clusters of a group, and the equivalent number of equal-sized ones: ``40 (effectively 21.5)``."""
     if rate.clusters is None or rate.effective_clusters is None:
         return ""
     return f"{count(rate.clusters)} (effectively {decimal(rate.effective_clusters, 1)})"
 
 
 def _design_effect(rate: Rate) -> str:
-    """Return the design effect, and the correlation within a cluster that it means: ``3.4 (correlation 0.05)``."""
+    """Return the design effect, and the intra-cluster correlation behind it: ``3.4 (correlation 0.05)``."""
     if rate.design_effect is None:
         return ""
     within = rate.intracluster_correlation

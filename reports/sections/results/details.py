@@ -1,4 +1,4 @@
-"""Findings in detail: a card each, the worst first; disparities open, all else folded."""
+"""Findings in detail: one card per finding, worst first; the first disparities are open, everything else is collapsed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reports.sections.results.card import Card, card_of
 from reports.text.order import strongest_signals
 
 MOST_OPEN, MOST_ROWS, MOST_FOLDED = 2, 16, 4
-"""Disparities that are open, the rows that their charts may have together, and cards below them up to which each has a line: the main part
+"""The most open disparities, the most rows of their charts together, and the most collapsed cards that get their own line: the main part
 stays within four screens."""
 
 
@@ -25,9 +25,9 @@ class FindingDetails:
 
 
 def view(context: AuditContext) -> FindingDetails | None:
-    """Return the cards of an audit, each with whether it is open; many folded ones together. The strongest signals come last.
+    """Return the cards of an audit, open or collapsed; many collapsed ones are combined. The strongest signals come last.
 
-    The leading finding is folded too: the answer has its sentence, its chart and its numbers.
+    The leading finding is collapsed, too: the first screen has its sentence, chart and numbers.
     """
     if not context.findings:
         return None
@@ -50,7 +50,7 @@ def view(context: AuditContext) -> FindingDetails | None:
 
 
 def _opened(disparities: Sequence[PlacedFinding]) -> list[PlacedFinding]:
-    """Return the first, and as many more as their charts leave room for."""
+    """Return the first disparity, and as many more as fit with their charts."""
     rows, opened = 0, list[PlacedFinding]()
     for disparity in disparities[:MOST_OPEN]:
         rows += sum(cell.status == "ok" for cell in disparity.finding.by_group)

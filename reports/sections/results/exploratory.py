@@ -1,4 +1,4 @@
-"""Exploratory comparisons: a row each. Their groups are in rates.csv; the strongest signals have cards of their own."""
+"""Exploratory comparisons, one row each. Their groups are in rates.csv; the strongest signals have their own cards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reports.sections.results.card import Card, card_of
 from reports.text.order import strongest_signals
 
 MOST_ROWS, MOST_CARDS = 40, 8
-"""gaps.csv has all; so few have cards too."""
+"""The most rows (gaps.csv has all), and the most comparisons that get cards, too."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Exploratory:
 
 
 def view(context: AuditContext) -> Exploratory | None:
-    """Return the exploratory comparisons that can be estimated, those with a card marked, and how many cannot."""
+    """Return the exploratory comparisons that can be estimated, which of them have a card, and how many there are in all."""
     strongest = strongest_signals(context.audit.findings)
     estimable, of = [finding for finding in context.exploratory if finding.finding.gap], len(context.exploratory)
     others = [finding for finding in context.exploratory if finding.finding not in strongest]

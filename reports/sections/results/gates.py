@@ -1,4 +1,4 @@
-"""The gates of a run, each with its outcome and the reason."""
+"""The gates applied to an audit, each with its outcome and the reason."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from reports.text.gates import GateRow, gate_rows
 
 
 def view(context: AuditContext) -> tuple[GateRow, ...] | None:
-    """Return the gates that were put to this audit; None without any."""
+    """Return the gates applied to this audit, or None."""
     return gate_rows(context.results, context.audit) or None

@@ -1,4 +1,4 @@
-"""Counterfactual pairs: what changes in the answer when one attribute changes."""
+"""Counterfactual pairs: how answers change when one attribute changes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Pairs:
 
 
 def view(context: AuditContext) -> Pairs | None:
-    """Return the pairs that the probe has."""
+    """Return the counterfactual pairs of the probe; None if it has none."""
     paired = context.audit.paired
     if not paired:
         return None

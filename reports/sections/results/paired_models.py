@@ -1,4 +1,4 @@
-"""Models compared: each model of a run against the first, paired on the same images, as the page of a comparison shows it."""
+"""Models compared: each model of a run against the first, paired on the same images, as on the page of a comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reports.text.comparison import headline
 from reports.text.notes import sentence
 
 MOST_DRAWN = 4
-"""Changes of a comparison that are drawn, of those whose gap changed: `audit.compare` draws every question."""
+"""The most changes with charts, among those whose gap changed; the page of `vlm-audit compare` has charts for every question."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class PairedModelsView:
 
     shown: Sequence[ModelComparison]
     family: int
-    """Changes that the verdicts are corrected for."""
+    """Number of changes that the verdicts are corrected for."""
     notes: tuple[str, ...]
 
 
 def view(results: Results) -> PairedModelsView | None:
-    """Return each comparison with its table, and charts of what changed; None where nothing was compared."""
+    """Return each comparison with its table, and charts of the gaps that changed; None if nothing was compared."""
     paired = results.paired_models
     if paired is None:
         return None
@@ -45,9 +45,9 @@ def view(results: Results) -> PairedModelsView | None:
 
 
 def _comparisons(results: Results) -> Comparisons:
-    """Return the facts as `comparison.json` would hold them."""
+    """Return the comparisons as `comparison.json` would contain them."""
     paired, names = results.paired_models, dict.fromkeys(audit.model.name for audit in results.audits)
-    assert paired is not None  # noqa: S101  (asked only where there are some)
+    assert paired is not None  # noqa: S101  (called only if there are some)
     by_name = {audit.probe.name: audit.probe for audit in results.audits}
     sides = tuple(_side(name, results) for name in names)
     probes = tuple(by_name[name] for name in dict.fromkeys(comparison.probe for comparison in paired.comparisons))
@@ -65,11 +65,11 @@ def _side(name: str, results: Results) -> Side:
 def _shown(context: ComparisonContext) -> ModelComparison:
     drawn = [placed for placed in context.primary if placed.change.direction][:MOST_DRAWN]
     primary = details.view(replace(context, changes=tuple(drawn))).primary
-    # p-values and what else there is stand in the tables.
+    # p-values and the other statistics are in the tables.
     shown = [replace(card, facts=(), reason=headline(card.placed.change, p=False)) for card in primary]
     return ModelComparison(context, _linked(context.primary, drawn), shown)
 
 
 def _linked(rows: Sequence[PlacedChange], drawn: Sequence[PlacedChange]) -> list[PlacedChange]:
-    """Return the rows of the table; of those that are not drawn none leads anywhere."""
+    """Return the rows of the table; only those with charts are links."""
     return [row if row in drawn else replace(row, key="") for row in rows]

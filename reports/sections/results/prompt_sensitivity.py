@@ -1,4 +1,4 @@
-"""Prompt sensitivity: the same difference under every prompt template and label set, the smallest first."""
+"""Prompt sensitivity: the same difference under every prompt template and label set, smallest first."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from reports.text import phrases
 from reports.text.numbers import difference, p_value
 
 MOST_POINTS, ENDS = 30, 10
-"""Of more prompt templates the smallest and the largest differences are shown, and the default; results.json has all."""
+"""With more prompt templates, only the smallest and the largest differences and the default are shown; results.json has all."""
 
 
 @dataclass(frozen=True)
 class CurveView:
-    """A specification curve; where nothing can be estimated, its prompt templates are named and there is no table."""
+    """A specification curve; if nothing can be estimated, its prompt templates are listed and there is no table."""
 
     key: str
     curve: SpecificationCurve

@@ -1,4 +1,4 @@
-"""Published numbers: each table as printed, and our rates of the same cells."""
+"""Published numbers: each table as printed, and our rates for the same cells."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from audit.types import PublishedRow, PublishedTable
 from reports.context import AuditContext
 
 Cells = tuple[str, tuple[float | None, ...], Sequence[Rate | None]]
-"""Of a row: label, published cells and, where the audit asks the same question, its rates."""
+"""Label of a row, its published cells and, if the audit asks the same question, its rates."""
 
 
 @dataclass(frozen=True)
 class PublishedView:
-    """A published table beside the rates of the audit."""
+    """A published table with the rates of the audit."""
 
     table: PublishedTable
     rows: Sequence[Cells]
 
 
 def view(context: AuditContext) -> tuple[PublishedView, ...] | None:
-    """Return the published tables of the probe."""
+    """Return the published tables of the probe; None if it has none."""
     cells = {(finding.finding.id, cell.group): cell for finding in context.findings for cell in finding.finding.by_group}
 
     def row(published: PublishedRow) -> Cells:

@@ -1,4 +1,4 @@
-"""All pre-specified questions, a row each on one shared axis; those that cannot be estimated in one row for each reason."""
+"""All pre-specified questions, one row each on a shared axis; those that cannot be estimated share one row per reason."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Questions:
 
 
 def view(context: AuditContext) -> Questions | None:
-    """Return the questions; None where nothing was planned."""
+    """Return the questions; None if nothing was planned."""
     if not context.primary:
         return None
     settings, judged = context.results.settings, [finding for finding in context.primary if captions.is_judged(finding.finding)]
@@ -85,14 +85,14 @@ def _row(placed: PlacedFinding, context: AuditContext, scale: Scale) -> Question
 
 
 def _end(finding: Finding, levels: Group) -> GapEnd:
-    """Return one end of a gap; the affected group is bold, none where no side is worse or another attribute turns the order."""
+    """Return one end of a gap; the affected group is bold, unless no side is worse or another attribute reverses the order."""
     one_sided = finding.better != "neither" and not finding.diffuse and finding.verdict == "disparity" and not reversed_at_equal(finding)
     worse = one_sided and levels in affected(finding)
     return GapEnd(phrases.group(levels), phrases.cell_value(phrases.rate_of(finding, levels)), worse)
 
 
 def _rest(context: AuditContext) -> tuple[tuple[str, str], ...]:
-    """Return the questions that cannot be estimated: how many and why, and the first few by name."""
+    """Say how many questions cannot be estimated and why, and name the first few."""
     without = [finding for finding in context.primary if not captions.is_judged(finding.finding)]
     blind, few = ([finding for finding in without if bool(finding.finding.unresponsive) is wanted] for wanted in (True, False))
     rows = []

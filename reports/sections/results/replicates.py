@@ -1,4 +1,4 @@
-"""Replicates: what several checkpoints or seeds of one model say together."""
+"""Replicates: joint results of several checkpoints or seeds of one model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.charts.forest import Forest, replicates_forest
 from reports.text import phrases, replicates
 
 MOST_DRAWN = 12
-"""Questions of a chart; the table has all."""
+"""The most questions in a chart; the table has all."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class ReplicatedRow:
     lowest: str
     highest: str
     turned: str
-    """In how many replicates the order of the two groups is the other way round."""
+    """In how many replicates the order of the two groups is reversed."""
     verdicts: str
 
 
 @dataclass(frozen=True)
 class ReplicatesView:
-    """What the replicates of one model say together under one probe."""
+    """Joint results of the replicates of one model under one probe."""
 
     probe: str
     lead: str
@@ -49,7 +49,7 @@ class ReplicatesView:
 
 
 def view(results: Results) -> tuple[ReplicatesView, ...] | None:
-    """Return one part per probe whose audits are of replicates."""
+    """Return one part per probe that audited replicates."""
     return tuple(_part(replicate, results) for replicate in results.replicates) or None
 
 
@@ -60,7 +60,7 @@ def _part(replicate: Replicates, results: Results) -> ReplicatesView:
 
 
 def _figure(questions: Sequence[tuple[ReplicatedGap, str]], results: Results) -> ReplicatesChart | None:
-    """Return the chart of the questions, and in words what it shows; None where no gap can be estimated."""
+    """Return the chart of the questions with its alt text; None if no gap can be estimated."""
     marks: list[tuple[str, Estimate, list[float]]] = []
     descriptions: list[str] = []
     for question, title in questions:

@@ -1,4 +1,4 @@
-"""What nobody planned to ask and shows all the same; and what a rule left out."""
+"""Signals of exploratory comparisons, and what the default rules left out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SignalLine:
 
 @dataclass(frozen=True)
 class Signals:
-    """What nobody planned."""
+    """The section "Not planned"."""
 
     title: str
     intro: str
@@ -30,7 +30,7 @@ class Signals:
 
 
 def view(context: AuditContext) -> Signals | None:
-    """Return at most three signals, and what was left out; None where neither is."""
+    """Return at most three signals, and what was left out; None if there is nothing exploratory and nothing was left out."""
     audit, settings = context.audit, context.results.settings
     signals = strongest_signals(audit.findings)
     placed = tuple(placed for finding in signals for placed in context.exploratory if placed.finding is finding)

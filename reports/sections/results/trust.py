@@ -1,4 +1,4 @@
-"""Can it be trusted? One line for each thing that could overturn a verdict, with a link to its numbers."""
+"""Can it be trusted? One line for everything that could overturn a verdict, with a link to the numbers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from reports.text.notes import sentence
 
 @dataclass(frozen=True)
 class Trust:
-    """What could overturn a verdict, and what the data of the audit warn of."""
+    """What could overturn a verdict, and the warnings about the audit's data."""
 
     lines: Sequence[TrustLine]
     warnings: tuple[str, ...]
 
 
 def view(context: AuditContext) -> Trust | None:
-    """Return the lines of an audit, and what its own data warn of."""
+    """Return the lines of an audit, and the warnings about its data."""
     lines, warnings = trust_lines(context.audit, context.results), tuple(map(sentence, context.audit.warnings))
     return Trust(lines, warnings) if lines or warnings else None

@@ -1,4 +1,4 @@
-"""What-ifs: every setting that was tried, its gap and its cost. This section decides nothing."""
+"""What-ifs: every setting that was tried, its gap and its cost. This section does not affect verdicts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reports.text.notes import sentence
 from reports.text.numbers import count, decimal, number, p_value, percent, points
 
 Column = tuple[str, str, Callable[[WhatIf], str]]
-"""Head, class of the style sheet, text of a setting."""
+"""Heading, CSS class, and function that returns the text for a setting."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class TriedSetting:
     setting: str
     default: bool
     cells: tuple[tuple[str, str], ...]
-    """Class of the style sheet, and text."""
+    """CSS class and text."""
     by_group: tuple[str, ...]
-    """Rates before and after, and the share of the answers that changed."""
+    """Rates before and after, and the share of answers that changed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class WhatIfQuestion:
     rows: tuple[TriedSetting, ...]
     groups: tuple[str, ...]
     methods: tuple[tuple[str, str], ...]
-    """Name, and what it is."""
+    """Name and description."""
     refused: Sequence[str]
     has_ndcg: bool
     legal: bool
@@ -62,7 +62,7 @@ class WhatIfsView:
 
 
 def view(context: AuditContext) -> WhatIfsView | None:
-    """Return every question that was asked."""
+    """Return every what-if question, or None."""
     what_ifs = context.audit.what_ifs
     if not what_ifs:
         return None
@@ -91,7 +91,7 @@ def _question(key: str, question: WhatIfs) -> WhatIfQuestion:
 
 
 def _chart(question: WhatIfs, tried: Sequence[WhatIf]) -> TrackTable:
-    """Return the setting of each method that was fixed before the run: the gap before and after, and what it costs."""
+    """Return the chart of each method at the setting fixed before the run: the gap before and after, and the cost."""
     shown = [what_if for what_if in tried if what_if.default]
     ticks = axis(0.0, max(*(what_if.gap.high for what_if in shown), *(what_if.gap_before.value for what_if in shown), 0.02))
     caption = f"What each method would change on these images, at the setting fixed before the run ({sentence(question.cost)})"
@@ -115,7 +115,7 @@ def _dumbbell(what_if: WhatIf, ticks: Sequence[float]) -> TrackRow:
 
 
 def _columns(question: WhatIfs, tried: Sequence[WhatIf]) -> list[Column]:
-    """Return the columns; nDCG only where the order of what is found is changed."""
+    """Return the columns; nDCG only if methods change the order of the results."""
     ndcg: list[Column] = [("nDCG", "", lambda what_if: decimal(what_if.ndcg[1], 3) if what_if.ndcg else "")]
     pair = " minus ".join(map(phrases.group, tried[0].pair)) if tried else ""
     return [

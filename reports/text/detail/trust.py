@@ -20,7 +20,7 @@ class TrustLine:
     term: str
     sentence: str
     section: str
-    """Name of the section; empty if there is none."""
+    """Name of the section, if any."""
 
 
 def trust_lines(audit: AuditResult, results: Results) -> tuple[TrustLine, ...]:

@@ -55,7 +55,7 @@ class Headline:
     details: tuple[str, ...]
     """Further sentences that belong to the headline."""
     signal: str
-    """The strongest signal of the exploratory comparisons; empty if there is none."""
+    """The strongest signal of the exploratory comparisons, if any."""
     finding: Finding | None
     """The leading finding, which sentence and chart show. None if no groups can be compared."""
     affected: tuple[Group, ...]

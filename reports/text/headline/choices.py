@@ -24,7 +24,7 @@ def not_compared_phrase(audit: AuditResult) -> str:
 
 
 def choices_sentence(audit: AuditResult, settings: Settings) -> str:
-    """Name every choice that differs from its default, with what it left out; empty if there are none."""
+    """Name every choice that differs from its default, with what it left out, if any."""
     chosen = [*_rules(audit, settings), *_columns(audit), *map(_excluded, _lists(audit))]
     return f"{_BY_WHOM}: {'; '.join(chosen)}." if chosen else ""
 

@@ -153,7 +153,7 @@ def caution(finding: Finding) -> str:
 
 
 def question(finding: Finding, audit: AuditResult) -> str:
-    """Return what was asked: ``Equally accurate, whatever the race?``"""
+    """Return the question that a finding answers, for a list."""
     whatever = f"whatever the {' and '.join(name.replace('_', ' ') for name in finding.attributes)}?"
     if finding.metric == "accuracy":
         return f"{_answers(finding, audit, '', 'equally', 'Equally accurate')} {whatever}"

@@ -24,7 +24,7 @@ def left_out_by_rule(audit: AuditResult) -> tuple[str, ...]:
 
 
 def without_columns(audit: AuditResult) -> str:
-    """Name the columns that a default rule left out: ``without ‘city’ (60 levels)``; empty if there are none."""
+    """Name the columns that a default rule left out: ``without ‘city’ (60 levels)``, if any."""
     columns = [column for note in _notes(audit) for column in _columns(note)]
     if not columns:
         return ""
