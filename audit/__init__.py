@@ -1,6 +1,6 @@
 """Audits of vision-language models: whom does a model treat differently, by how much, and how sure are we?
 
-In: a model (or its predictions) and a probe. Out: an `Audit`, with its findings, frames, plots and report.
+Input: a model (or its predictions) and a probe. Output: an `Audit` with findings, data frames, plots and report.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Audit", "AuditRequest", "Changes", "CompareRequest", "__version__", 
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when asked for: `--help` must not pay for it.
+    # Imported on demand, to keep `--help` fast.
     if name in __all__:
         from audit import api
 

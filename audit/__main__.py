@@ -1,4 +1,4 @@
-"""``vlm-audit COMMAND``, and ``python -m audit``: says which commands there are, and hands the words on."""
+"""``vlm-audit COMMAND``, and ``python -m audit``: lists the commands, and passes the arguments on to one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ USAGE = "\n".join([
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Hand the words to the command that the first one names."""
+    """Run the command that the first argument names with the remaining arguments."""
     prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("--help", "-h"):

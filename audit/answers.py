@@ -1,4 +1,4 @@
-"""From the labels of a label set to its answers: which labels stand for an answer, how probable it is, which count as none. NumPy only."""
+"""Maps the labels of a label set to answers: which labels mean an answer, its probability, which answers count as none. NumPy only."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ REFUSALS = (
     "it is inappropriate to", "it would be inappropriate to", "it would not be appropriate to", "violates my guidelines",
     "against my guidelines", "as an ai i do not", "as an ai, i do not", "as an ai i don't", "as an ai, i don't",
 )  # fmt: skip
-"""A text that holds one of these is a refusal; words of this project, English only."""
+"""A text that contains one of these phrases is a refusal; our own list, English only."""
 _REFUSED = re.compile(rf"\b(?:{'|'.join(map(re.escape, REFUSALS))})\b")
 
 
 def answers_of(label_set: LabelSet) -> Group:
-    """Return the possible answers in declared order."""
+    """The possible answers in declared order."""
     return tuple(dict.fromkeys(label_set.answers.get(label, label) for label in label_set.labels))
 
 
 def are_shares(scores: Float[np.ndarray, "n k"]) -> bool:
-    """Whether the probabilities of an image's labels are shares of one (softmax), not a probability of each label by itself (sigmoid)."""
+    """Whether the probabilities of an image's labels sum to one (softmax), and are not a probability of each label by itself (sigmoid)."""
     return bool(np.allclose(scores.sum(axis=1, dtype=float), 1.0, atol=1e-3))
 
 
 def of_any(scores: Float[np.ndarray, "n m"], *, shares: bool) -> Float[np.ndarray, "n"]:
-    """Return the probability that any of some labels applies.
+    """The probability that at least one of several labels applies.
 
-    Shares exclude each other, and are summed. Independent probabilities do not, and their sum may exceed 1: at least one label applies
-    with ``1 - (1 - p_1) (1 - p_2) ...`` (noisy-or; Pearl 1988). Where all are small that is nearly their sum.
+    Shares are mutually exclusive, and are summed. Independent probabilities are not, and their sum may exceed 1: at least one label applies
+    with ``1 - (1 - p_1) (1 - p_2) ...`` (noisy-or; Pearl 1988). If all are small, this is nearly their sum.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def of_any(scores: Float[np.ndarray, "n m"], *, shares: bool) -> Float[np.ndarra
     double = np.asarray(scores, float)
     if shares:
         return np.asarray(double.sum(axis=1))
-    # By way of the logarithm: beside 1 a probability below 1e-16 would be none.
+    # In logarithms: in 1 - p, a probability below 1e-16 would vanish.
     with np.errstate(divide="ignore"):
         return np.asarray(-np.expm1(np.log1p(-double).sum(axis=1)))
 
@@ -57,9 +57,9 @@ def of_any(scores: Float[np.ndarray, "n m"], *, shares: bool) -> Float[np.ndarra
 def answer_probabilities(
     scores: Float[np.ndarray, "n k"], labels: Sequence[str], answers: Sequence[str], label_set: LabelSet, *, shares: bool | None = None
 ) -> Float[np.ndarray, "n a"]:
-    """Return the probability of every answer: that of the best of its labels, or of any of them, as the label set combines them.
+    """The probability of every answer: that of its best label, or of any of its labels, depending on how the label set combines them.
 
-    `shares`: whether scores are shares of one; None: what `are_shares` finds. Softmax probabilities depend on the label set and on the
+    `shares`: whether scores sum to one; None: the result of `are_shares`. Softmax probabilities depend on the label set and on the
     logit scale of the model: print both with any number made from them.
     """
     answer_of = [label_set.answers.get(label, label) for label in labels]
@@ -67,14 +67,14 @@ def answer_probabilities(
     probabilities = np.zeros((len(scores), len(answers)))
     for position, wanted in enumerate(answers):
         columns = [k for k, answer in enumerate(answer_of) if answer == wanted]
-        if columns:  # a true answer that no label stands for can never be given
+        if columns:  # a true answer without a label can never be predicted
             own = scores[:, columns].astype(float)
             probabilities[:, position] = of_any(own, shares=shares) if label_set.combine == "sum" else own.max(axis=1)
     return probabilities
 
 
 def is_refusal(text: str) -> bool:
-    """Tell whether a text says that its writer will not answer, by a list of phrases (`REFUSALS`).
+    """Whether a text is a refusal to answer, by a list of phrases (`REFUSALS`).
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""The command: ``vlm-audit compare BEFORE AFTER [AFTER …]``: what changed between models on the same images.
+"""The command ``vlm-audit compare BEFORE AFTER [AFTER …]``: what changed between models on the same images.
 
-Each argument is the directory of a finished audit or a model, which is then audited first (as `audit.run` would, with the same embedding
-cache). Everything is compared with the first. Checkpoints of one run are a series and are followed step by step.
+Each argument is the directory of a finished audit, or a model, which is audited first (as by `audit.run`, with the same embedding
+cache). Everything is compared with the first argument. Checkpoints of one run form a series, which is compared step by step.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    """Compare what the words name, and print what changed."""
+    """Compare the audits or models in the arguments, and print what changed."""
     from audit.api.compare_models import run_comparison
     from audit.cli import terminal
     from audit.cli.screen import Screen
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 class _Callable(ModuleType):
-    """A module that can be called: once imported, it hides the function `audit.compare` of the same name."""
+    """A callable module: once imported, it hides the function `audit.compare` of the same name."""
 
     def __call__(self, *sides: Any, **options: Any) -> Any:
         from audit.api.compare_models import compare

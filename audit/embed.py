@@ -1,6 +1,6 @@
-"""The command: ``vlm-audit embed --model ckpt.pt --probe fairface``: fills the cache of an audit, and judges nothing.
+"""The command ``vlm-audit embed --model ckpt.pt --probe fairface``: fills the cache for an audit without running it.
 
-``vlm-audit run`` with the same arguments finds the embeddings there, whichever machine, part or engine put them in.
+``vlm-audit run`` with the same arguments reuses the embeddings, regardless of the machine, part or engine that computed them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fill the cache, and print what it holds."""
+    """Fill the cache, and print its contents."""
     from audit.api.embedding import fill_cache
     from audit.cli import terminal
     from audit.models.model_args import by_model

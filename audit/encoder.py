@@ -1,4 +1,4 @@
-"""What a model is to an audit: the protocols `Encoder`, `Answerer`, `Writer`, and what the report says of one; also in `audit.types`."""
+"""The interface between models and audits: the protocols `Encoder`, `Answerer`, `Writer`, and model records; also in `audit.types`."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Value = str | int | float | bool | tuple[str | int | float, ...]
 
 @dataclass(frozen=True)
 class Note:
-    """Something that a reader should know, as a code and its values; the sentence of each code stands in `reports.text.notes`."""
+    """A message for readers, as a code and its values; `reports.text.notes` has the sentence for each code."""
 
     code: str
     values: Mapping[str, Value] = field(default_factory=dict)
 
     @classmethod
     def of(cls, note: Note | str) -> Note:
-        """Return the note itself; of a text that somebody else wrote, a note that holds it."""
+        """The note itself; for a plain text, such as one from a plug-in, a note that contains it."""
         return note if isinstance(note, Note) else cls("text", {"text": note})
 
     def __str__(self) -> str:
-        """Return the text of a note that holds one, else code and values: for logs."""
+        """The text of a note that contains one, else code and values: for logs."""
         named = ", ".join(f"{name} {value}" for name, value in self.values.items())
         return str(self.values.get("text", "")) if self.code == "text" else ": ".join(filter(None, (self.code.replace("_", " "), named)))
 
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """What the report says about a model. Strings and numbers only."""
+    """The model in reports. Strings and numbers only."""
 
     name: str
     kind: str
@@ -56,179 +56,179 @@ class ModelRecord:
     tokenizer: str
     revision: str | None = None
     data_card: str | None = None
-    """What the model was trained on, where the checkpoint says so (the demo states its planted skew here)."""
+    """Training data, if the checkpoint states them (the demo states its planted skew here)."""
     notes: tuple[Note | str, ...] = ()
-    """Everything guessed, converted or noteworthy."""
+    """All guesses, conversions and other remarks."""
     step: int | None = None
-    """Training steps taken, where the checkpoint says so."""
+    """Training steps taken, if the checkpoint states them."""
     run: str | None = None
-    """sha256 (hex) of what decides the training run, where the checkpoint says so: equal for checkpoints of one run."""
+    """sha256 (hex) of the settings that determine the training run, if the checkpoint states it: equal for checkpoints of one run."""
     asked: tuple[Note | str, ...] = ()
-    """How a generative model was asked, word for word; empty for a dual encoder, which has `dimensions` and cosines instead."""
+    """How a generative model was prompted, verbatim; empty for a dual encoder, which has `dimensions` and cosines instead."""
 
 
 class ImageEncoder(Protocol):
-    """Images into rows of numbers."""
+    """Turns images into rows of numbers."""
 
     @property
     def record(self) -> ModelRecord: ...
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        """Return one float32 row for each RGB image; preprocessing is the encoder's own."""
+        """One float32 row per RGB image; the encoder does its own preprocessing."""
         ...
 
 
 @runtime_checkable
 class Encoder(ImageEncoder, Protocol):
-    """A dual encoder: images and texts into one space. Embeddings need not be normalised."""
+    """A dual encoder: embeds images and texts in one space. Embeddings need not be normalised."""
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
-        """Return one float32 row for each text; tokenizing is the encoder's own."""
+        """One float32 row per text; the encoder does its own tokenization."""
         ...
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a generative model is asked about an image."""
+    """A question about an image for a generative model."""
 
     text: str
-    """Word for word, the options in the order in which it reads them."""
+    """Verbatim, with the options in the order in which the model reads them."""
     options: Group
-    """The answers whose likelihoods are wanted, in the order of the labels that they stand for."""
+    """The answers whose likelihoods are needed, in the order of their labels."""
     letters: Group = ()
-    """The letter under which each option is shown, where a letter is the answer."""
+    """The letter of each option, if the answer is a letter."""
     outcomes: Group = ()
-    """What may happen in the place of an answer, such as a refusal: a column each, after those of the options."""
+    """Outcomes other than an answer, such as a refusal: one column each, after those of the options."""
     stem: str = ""
-    """Words that all options begin with; they stand in the question, and an answer may repeat them."""
+    """Words that all options start with; they are part of the question, and an answer may repeat them."""
     repeat: int = 0
-    """How often it was put before, with the same words."""
+    """Number of earlier times that the same question was sent."""
 
     @property
     def width(self) -> int:
-        """Columns of what is answered."""
+        """Number of columns of scores for this question."""
         return len(self.options) + len(self.outcomes)
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How a generative model has to be asked; as it stands, one whose likelihoods are read."""
+    """How a generative model must be prompted; the defaults are for a model whose likelihoods are read."""
 
     letters: bool = False
-    """Whether options are shown under letters, and a letter is the answer."""
+    """Whether options are shown with letters, and the answer is a letter."""
     outcomes: Group = ()
-    """What may happen in the place of an answer."""
+    """Possible outcomes other than an answer."""
     repeats: int = 1
-    """How often each question is put."""
+    """How often each question is sent."""
     instructions: bool = False
-    """Whether every question is also put with the other instruction, not only those of a prompt curve."""
+    """Whether every question is also sent with the other instruction, not only those of a prompt curve."""
 
 
 @runtime_checkable
 class Answerer(Protocol):
-    """A generative model: it reads an image and a question, and gives every option of an answer a likelihood."""
+    """A generative model that reads an image and a question, and scores every option of an answer by likelihood."""
 
     @property
     def record(self) -> ModelRecord: ...
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
-        """Return the mean log-likelihood (nats a token) of each option's tokens: the questions' options side by side, float32."""
+        """The mean log-likelihood (nats per token) of each option's tokens: options of all questions in adjacent columns, float32."""
         ...
 
 
 @dataclass(frozen=True)
 class Version:
-    """What a server calls the model that answered."""
+    """Version of the model that answered, as named by its server."""
 
     model: str
     fingerprint: str
-    """Its ``system_fingerprint``; empty where it gives none."""
+    """Its ``system_fingerprint``; empty if the server sends none."""
 
 
 @dataclass(frozen=True)
 class EndpointUsage:
-    """What a model behind an endpoint was sent, and what came back, whether in this run or, by its log, in earlier ones."""
+    """Requests to a model behind an endpoint and its responses, in this run or, from its log, in earlier ones."""
 
     host: str
     local: bool
-    """Whether it is the machine that the audit ran on."""
+    """Whether the endpoint is on the machine that the audit ran on."""
     model: str
-    """As it was asked for."""
+    """Model name in the requests."""
     mode: Literal["likelihood", "letter", "schema", "text"]
     notes: tuple[Note, ...]
-    """Why this mode, and what the server does not take."""
+    """Why this mode was chosen, and which parameters the server does not accept."""
     settings: Mapping[str, Value]
     images: int
-    """Distinct ones that were sent."""
+    """Number of distinct images that were sent."""
     answers: int
-    """Requests that were answered."""
+    """Number of requests with a response."""
     sent: int
-    """Tokens, as the server counts them; 0 where it does not say."""
+    """Tokens, as counted by the server; 0 if it does not report them."""
     answered: int
     cost: float | None
-    """By the user's table of prices."""
+    """From the user's table of prices."""
     currency: str
     label_scores: int
     bounded: int
-    """Scores of labels that are an upper bound: the server did not list the label."""
+    """Number of label scores that are an upper bound: the server did not list the label."""
     first: str
-    """Date of the first answer, UTC, ISO 8601; earlier than the run where it was in the log."""
+    """Date of the first answer, UTC, ISO 8601; earlier than the run if it came from the log."""
     last: str
 
 
 @dataclass(frozen=True)
 class EndpointAnswers(EndpointUsage):
-    """The usage of an endpoint, and who answered what."""
+    """The usage of an endpoint, with the answers of each version."""
 
     versions: Mapping[Version, tuple[str, str]]
-    """version -> dates of its first and its last answer."""
+    """version -> dates of its first and last answers."""
     answered_as: Mapping[tuple[Version, Question, str], int]
-    """version, question and what came of it (an option, or what came instead of one) -> answers."""
+    """version, question and outcome (an option, or an outcome other than an answer) -> number of answers."""
 
 
 @runtime_checkable
 class Served(Answerer, Protocol):
-    """A generative model behind an endpoint: what it is asked leaves this process, it may refuse, and it may be another one tomorrow."""
+    """A generative model behind an endpoint: questions leave this process, it may refuse, and its version may change tomorrow."""
 
     @property
     def manner(self) -> Manner: ...
 
     @property
     def place(self) -> Mapping[str, str]:
-        """Where it is: ``host``, and in words ``where`` that is."""
+        """Its location: ``host``, and ``where`` that is in words."""
         ...
 
     def images_at_once(self, questions: int) -> int:
-        """Return how many images, with so many questions each, keep as many requests in flight as may be."""
+        """Number of images that, with `questions` questions each, keep the maximum number of requests in flight."""
         ...
 
     def begin(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Callable[[], Float[np.ndarray, "n k"]]:
-        """Send questions, and return what waits for their answers: it gives what `log_likelihoods` does."""
+        """Send questions, and return a function that waits for their answers: its result is that of `log_likelihoods`."""
         ...
 
     def account(self) -> EndpointAnswers:
-        """Return what was sent and answered since the last call."""
+        """Requests and answers since the last call."""
         ...
 
 
 @runtime_checkable
 class Writer(Protocol):
-    """A generative model that writes: it reads an image and a prompt, and goes on in its own words."""
+    """A generative model that reads an image and a prompt, and writes a continuation in its own words."""
 
     @property
     def record(self) -> ModelRecord: ...
 
     def write(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> list[list[str]]:
-        """Return what is written about each image, a text for each prompt; equal images and prompts give equal texts."""
+        """The texts about each image, one for each prompt; equal images and prompts give equal texts."""
         ...
 
 
 USUAL_TOKENS = 64
-"""Of a text that a model of a folder writes, unless another number is asked for."""
+"""Maximum tokens of a text from a local model, by default."""
 
 
 @runtime_checkable
 class LimitedWriter(Writer, Protocol):
-    """A writer whose texts end after so many tokens, whether or not they are at their end."""
+    """A writer that stops after a maximum number of tokens, even if a text is not complete."""
 
     max_new_tokens: int

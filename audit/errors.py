@@ -1,8 +1,8 @@
-"""Errors that a person can act on: one tree, which the trainer shares (`strictio.errors`, where it is drawn)."""
+"""Errors that a user can act on: one tree, which the trainer shares (see `strictio.errors` for a diagram)."""
 
 from strictio.errors import DataError, MachineError, UnsafeError, UsageError, VlmAuditError, nearest
 
 AuditError = VlmAuditError
-"""The base of the tree, by the name that users of the audit know."""
+"""The base of the tree, under the name that users of the audit know."""
 
 __all__ = ["AuditError", "DataError", "MachineError", "UnsafeError", "UsageError", "nearest"]

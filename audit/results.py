@@ -1,4 +1,4 @@
-"""Everything that `results.json` carries: one field for each analysis and each kind of evidence. It holds no HTML and no sentence."""
+"""The contents of `results.json`: one field for each analysis and each kind of evidence. No HTML and no sentences."""
 
 from __future__ import annotations
 
@@ -47,30 +47,30 @@ _OLD = ("disparity", "equivalent", "inconclusive")
 
 @record
 class FindingEvidence:
-    """Evidence about one finding; None where it makes no sense."""
+    """Evidence about one finding; None if it does not apply."""
 
     effect_size: EffectSize | None = None
-    """Of the highest against the lowest group."""
+    """Of the highest group compared with the lowest."""
     four_fifths: FourFifths | None = None
     shrinkage: Shrinkage | None = None
-    """Where some group is small."""
+    """Set if some group is small."""
     family_correction: FamilyCorrection | None = None
-    """Of an exploratory finding, where the same is asked of several outcomes."""
+    """Set for an exploratory finding if the same question is asked for several outcomes."""
     near_ties: Verdict | None = None
-    """The verdict if every decision that rounding could turn were turned; None where no decision is that close."""
+    """The verdict if all decisions that rounding could flip were flipped; None if no decision is that close."""
     label_noise: LabelNoise | None = None
     adjustment: Adjustment | None = None
 
 
 @record
 class Finding(ClaimResult):
-    """One claim, answered."""
+    """The result of one claim, with its evidence."""
 
     evidence: FindingEvidence = FindingEvidence()
 
     @classmethod
     def of(cls, result: ClaimResult) -> Finding:
-        """Return the result of a claim as a finding, without evidence so far."""
+        """Convert the result of a claim to a finding, without evidence so far."""
         return cls(**{field.name: getattr(result, field.name) for field in fields(result)})
 
 
@@ -79,19 +79,19 @@ class MeasurementEvidence:
     """Evidence about the answers to one measurement."""
 
     near_ties: int | None = None
-    """Decisions so close that rounding in the model's number format could turn them; None where that is not known."""
+    """Number of decisions so close that rounding in the model's number format could flip them; None if unknown."""
     calibration: tuple[Calibration, ...] = ()
 
 
 @record
 class MeasurementRecord:
-    """What was asked, word for word."""
+    """The labels and prompts of a measurement, verbatim."""
 
     name: str
     question: str
     preset: str
     labels: Group
-    """In declared order: a tie goes to the first."""
+    """In declared order: ties go to the first."""
     prompts: Mapping[str, tuple[str, ...]]
     answers: Mapping[str, str]
     combine: str
@@ -99,18 +99,18 @@ class MeasurementRecord:
     outcomes: Mapping[str, tuple[str, ...]]
     near_tie_margin: float
     near_ties: float | None
-    """Share of decisions with a smaller margin than `near_tie_margin` between the two best answers; None without scores."""
+    """Share of decisions in which the two best answers differ by less than `near_tie_margin`; None without scores."""
     mean_margin: float | None
     answer_counts: Mapping[str, int]
     asked: str | None = None
     """The question as a generative model read it, options included; None for a dual encoder."""
     kind: str = "zero_shot"
-    """How a dual encoder was asked: the module of `audit.measure`."""
+    """Kind of question for a dual encoder: the module of `audit.measure`."""
     evidence: MeasurementEvidence = MeasurementEvidence()
     responsiveness: Responsiveness | None = None
-    """None for the comparison of two orders of options, and in files of earlier versions."""
+    """None for measurements that compare two orders of the options, and in files of earlier versions."""
     row_texts: RowTexts | None = None
-    """None where all rows are asked the same."""
+    """None if all rows have the same question and options."""
 
 
 @record
@@ -124,7 +124,7 @@ class AuditEvidence:
 
 @record
 class ControlFinding:
-    """A primary question, as a control answers it."""
+    """A primary question, measured on a control."""
 
     finding: str
     """Its id."""
@@ -140,17 +140,17 @@ class ControlFinding:
 
 @record
 class UntrainedControl:
-    """The same architecture with weights that were drawn and never trained: what the audit finds where nothing was learned."""
+    """The same architecture with random, untrained weights: what the audit finds in a model that learned nothing."""
 
     seed: int
-    """Of the weights."""
+    """Seed of the weights."""
     findings: tuple[ControlFinding, ...]
     verdict: Verdict
 
 
 @record
 class Example:
-    """A picture that was asked for with `--include-examples`: small, without metadata, without a name or an answer."""
+    """An image for `--include-examples`: small, without metadata, name or answer."""
 
     measurement: str
     jpeg: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
@@ -171,63 +171,63 @@ class AuditResult:
     published: tuple[PublishedTable, ...]
     verdict: Verdict
     warnings: tuple[Note, ...]
-    """What a reader must know before trusting a number, besides the facts above."""
+    """What readers must know before trusting a number, besides the facts above."""
     counts: tuple[CountRecord, ...] = ()
-    """One a measurement, in their order."""
+    """One per measurement, in their order."""
     what_ifs: tuple[WhatIfs, ...] = ()
     """Answers to "what would this audit say if ..."; nothing above depends on them."""
     untrained_control: UntrainedControl | None = None
     evidence: AuditEvidence = AuditEvidence()
     texts: tuple[str, ...] = ()
-    """Every text that the model was given, once; none where no model was loaded, and in older files."""
+    """All texts given to the model, without duplicates; empty if no model was loaded, and in older files."""
     text_sets: tuple[TextSet, ...] = ()
-    """What was asked with them besides the measurements."""
+    """Texts in use besides those of the measurements."""
     examples: tuple[Example, ...] = ()
-    """Images whose answers were least certain; none unless somebody asked for them."""
+    """Images whose answers were least certain; empty unless requested."""
     rankings: tuple[Ranking, ...] = ()
-    """Whose images queries find first; exploratory."""
+    """Whose images queries retrieve first; exploratory."""
     associations: tuple[AssociationTest, ...] = ()
     """Whose images are nearer to some words than to others; exploratory."""
     taggings: tuple[Tagging, ...] = ()
     """Whose images get which labels above a threshold; exploratory."""
     counterfactual_sets: tuple[CounterfactualSets, ...] = ()
-    """What changes when only one attribute does, beside harmless changes; exploratory."""
+    """How answers change when only one attribute does, compared with harmless changes; exploratory."""
     conditions: tuple[Conditions, ...] = ()
-    """The same images under several conditions, such as blurred, or asked with other prompts; exploratory."""
+    """The same images under several conditions, such as blurring or other prompts; exploratory."""
     word_rates: tuple[WordRates, ...] = ()
-    """Which words are used about whom, in texts that were written; exploratory."""
+    """Which words are used about whom in written texts; exploratory."""
     text_associations: tuple[TextAssociation, ...] = ()
-    """Which texts the text tower puts near to which words; exploratory."""
+    """Which texts are near to which words for the text tower; exploratory."""
     few_shot: tuple[FewShot, ...] = ()
-    """What a few labelled images of each class teach, and for whom; exploratory."""
+    """Accuracy by group after learning from a few labelled images of each class; exploratory."""
     natural_shifts: tuple[NaturalShift, ...] = ()
-    """Accuracy on images of other conditions of nature than the standard one; exploratory."""
+    """Accuracy on images from natural conditions other than the standard one; exploratory."""
     endpoint: EndpointRecord | None = None
-    """What was sent where, and what came back, where the model was asked over a network."""
+    """Requests and responses, if the model was used over a network."""
     suite: SuiteRecord | None = None
-    """With which other probes p is adjusted; None: the questions of this probe alone."""
+    """The suite whose probes share the adjustment of p; None: the questions of this probe alone."""
 
 
 @record
 class Results:
-    """The file: every audit of one run of the command."""
+    """The file: all audits of one run of the command."""
 
     schema_version: str
     status: Literal["complete"]
     tool: str
     command: tuple[str, ...]
-    """Arguments as typed; of an absolute path only the last part."""
+    """Arguments as typed; for an absolute path only the last part."""
     settings: Settings
     environment: Mapping[str, str]
     """package -> version, and device and dtype."""
     audits: tuple[AuditResult, ...]
     timing: Timing
     gates: tuple[GateResult, ...] = ()
-    """What `--fail-on` asked, in its order."""
+    """Results of the gates in `--fail-on`, in its order."""
     replicates: tuple[Replicates, ...] = ()
-    """What the audits say together, one a probe, where their models are replicates of one; no verdict depends on it."""
+    """Combined results of models that are replicates of one, one entry per probe; no verdict depends on them."""
     paired_models: PairedModels | None = None
-    """What changed between the first model and each other, where several answered one probe and are not replicates."""
+    """Changes from the first model to each of the others, if several were audited with one probe and are not replicates."""
 
 
 _FILE = File(Results, "results.json", SCHEMA_VERSION, "run the audit again")
@@ -235,7 +235,7 @@ to_json, json_schema = _FILE.to_json, _FILE.json_schema
 
 
 def from_json(text: str) -> Results:
-    """Return the results of a `results.json`, as `File.from_json` does; DataError if they do not fit together either."""
+    """Parse a `results.json`, like `File.from_json`; also raises DataError if its parts are inconsistent."""
     results = _as_today(_FILE.from_json(text))
     if inconsistency := next(_inconsistencies(results), None):
         raise DataError("results.json does not fit together", why=inconsistency, fix="run the audit again")
@@ -243,7 +243,7 @@ def from_json(text: str) -> Results:
 
 
 def _as_today(results: Results) -> Results:
-    """Return results of an earlier version as of today: exploratory findings had verdicts by uncorrected p, and gaps ends below 0."""
+    """Update results of an earlier version: exploratory findings had verdicts by unadjusted p, and intervals of gaps extended below 0."""
 
     def updated(audit: AuditResult) -> AuditResult:
         return replace(audit, findings=tuple(map(_not_below_0, _redecided(audit, results.settings.alpha))))
@@ -260,7 +260,7 @@ def _redecided(audit: AuditResult, alpha: float) -> tuple[Finding, ...]:
     if not any(finding.id in old and finding.verdict in _OLD for finding in audit.findings):
         return audit.findings
     ordered = sorted(gap.p for gap in old.values())
-    # Benjamini-Hochberg, as `audit.statistics.multiplicity`, which records do not import.
+    # Benjamini-Hochberg, as in `audit.statistics.multiplicity`, which records do not import.
     scaled = [min(1.0, len(ordered) * p / rank) for rank, p in enumerate(ordered, 1)]
     adjusted = dict(zip(ordered, [*accumulate(reversed(scaled), min)][::-1], strict=True))
     return tuple(
@@ -281,7 +281,7 @@ def _signal(finding: Finding, p_adjusted: float, alpha: float, audit: AuditResul
 
 
 def _inconsistencies(results: Results) -> Iterator[str]:
-    """Give what the schema cannot say of a file that somebody cut, merged or wrote by hand: what does not fit together, in words."""
+    """Yield inconsistencies that the schema cannot express, in a file that was cut, merged or written by hand."""
     if not 0 < results.settings.alpha < 1:
         yield f"alpha is {results.settings.alpha:g}, expected an error rate between 0 and 1"
     for audit in results.audits:

@@ -1,4 +1,4 @@
-"""How far a run has come, for whoever wants to hear of it: a stage, how much of it is done, and of how much."""
+"""Progress of a run for callbacks: a stage, how much of it is done, and the total."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Callable
 EXTERNAL = ("reading", "testing", "evidence", "writing")
 """Stages of an audit of external predictions, in order."""
 MODELS = ("reading", "images", "texts", "testing", "evidence", "what-ifs", "writing")
-"""Of an audit of models. A generative one has no `texts`, and `what-ifs` are only where they are asked for."""
+"""Stages of an audit of models. A generative one has no `texts`, and `what-ifs` occur only on request."""
 EMBEDDING = ("images", "texts")
-"""Of filling the cache alone."""
+"""Stages of filling the cache only."""
 DETAIL = 15
-"""Level of the log lines that ``-v`` shows: above those that only run.log gets."""
+"""Level of the log lines that ``-v`` shows: above those that only go to run.log."""
 Stages = Callable[[str, int, int], object]
-"""Called with a stage, how much of it is done, and of how much: first with nothing done."""
+"""Called with a stage, how much of it is done, and the total: first with nothing done."""
 
 
 def silent(stage: str, done: int, total: int) -> None:
-    """Tell nobody."""
+    """No-op callback."""
 
 
 class Stage:
-    """One stage of a run, counted."""
+    """Counts the progress of one stage."""
 
     def __init__(self, name: str, total: int, stages: Stages):
         self._name, self._total, self._stages, self._done = name, total, stages, 0
         stages(name, 0, total)
 
     def advance(self) -> None:
-        """Tell that one more is done."""
+        """Report that one more is done."""
         self._done += 1
         self._stages(self._name, self._done, self._total)

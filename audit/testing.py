@@ -1,4 +1,4 @@
-"""For tests of plug-ins and probes, ours included: a small honest encoder, pictures made of one colour, and data sets of them."""
+"""For tests of plug-ins and probes, including ours: a small deterministic encoder, single-colour images, and data sets of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AXES = {"woman": [1.0, 0.0, 0.0], "": [0.0, 1.0, 0.0]}
 
 
 class FakeEncoder:
-    """An image's embedding is its mean colour, a text's is in `axes`, under the first word that the text holds.
+    """An image's embedding is its mean colour, a text's embedding is the axis in `axes` of the first word that the text contains.
 
     Examples
     --------
@@ -32,7 +32,7 @@ class FakeEncoder:
     def __init__(self, axes: Mapping[str, Sequence[float]] | None = None, logit_scale: float = 100.0):
         self.axes = axes or AXES
         self.calls: list[int] = []
-        """How many images were embedded at once, call by call."""
+        """How many images were embedded at once, per call."""
         self.record = ModelRecord(
             name="fake", kind="fake", fingerprint="f" * 64, sha256="0" * 64, parameters=0, dimensions=3, dtype="float32",
             score_rule="softmax", logit_scale=logit_scale, logit_bias=None, architecture="mean colour",
@@ -40,24 +40,24 @@ class FakeEncoder:
         )  # fmt: skip
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        """Return the mean colour of each image, 0 to 1."""
+        """The mean colour of each image, 0 to 1."""
         self.calls.append(len(images))
         return np.stack([np.asarray(image, np.float32).reshape(-1, 3).mean(0) / 255 for image in images])
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
-        """Return the axis of each text."""
+        """The axis of each text."""
         return np.array([next(axis for word, axis in self.axes.items() if word in text) for text in texts], np.float32)
 
 
 def png(colour: str | tuple[int, int, int], size: tuple[int, int] = (16, 16)) -> bytes:
-    """Return a picture of one colour as a PNG file."""
+    """A single-colour image as a PNG file."""
     buffer = io.BytesIO()
     Image.new("RGB", size, colour).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def four_faces(repeat: int = 1) -> Dataset:
-    """Return four plain pictures, `repeat` times: red is "woman" to the fake encoder, green "man".
+    """Four single-colour images, repeated `repeat` times: for the fake encoder red is "woman", green "man".
 
     Black: Female red, Male red; White: Female red, Male green.
     """
@@ -69,7 +69,7 @@ def four_faces(repeat: int = 1) -> Dataset:
 
 
 def gender_probe(dataset: Dataset) -> Probe:
-    """Return a probe of one measurement on a data set: is the gender recognised, and who is called a woman, by race?"""
+    """A probe of one measurement on a data set: is the gender recognised, and who is called a woman, by race?"""
     labels = LabelSet("gender", ("Female", "Male"), {"Female": ("a woman",), "Male": ("a man",)})
     measurement = Measurement(
         "gender", "Is the gender recognised?", labels, "test v1",

@@ -1,4 +1,4 @@
-"""The nouns that everybody may know: frozen values (and, from `audit.encoder`, the `Encoder` protocol).
+"""The shared vocabulary: frozen values (and, from `audit.encoder`, the `Encoder` protocol).
 
 Axes: n images, k labels, d dimensions, g groups. Importing this module imports neither torch, pandas nor fairlearn.
 """
@@ -53,17 +53,17 @@ __all__ = [
 Better = Literal["high", "low", "neither"]
 
 UNKNOWN = "unknown"
-"""The level of a missing attribute value: shown and counted, outside every test."""
+"""The level of a missing attribute value: shown and counted, but not tested."""
 UNCLEAR = "unclear"
-"""The answer of a model that does not commit itself: an option of every question to a generative model."""
+"""The answer of a model that does not commit itself: an option of every question for a generative model."""
 REFUSAL = "refusal"
-"""What a model behind an endpoint did in the place of an answer: it said that it will not give one."""
+"""Outcome of a question to a model behind an endpoint: it said that it will not answer."""
 UNPARSED = "unparsed"
-"""Or it wrote what is none of the answers that it was offered."""
+"""Outcome of a question to a model behind an endpoint: it wrote something other than the options."""
 NO_ANSWER = (UNCLEAR, REFUSAL, UNPARSED)
-"""Answers by which a model does not commit itself."""
+"""Outcomes in which a model does not commit itself."""
 SAME_ANSWER = "same answer"
-"""What a measurement of two orders of the options says of an image whose answer stays."""
+"""The value, in a measurement that compares two orders of the options, for an image whose answer stays the same."""
 
 
 @dataclass(frozen=True)
@@ -80,36 +80,36 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images with attributes, one row an image.
+    """Images with attributes, one row per image.
 
-    `images` is lazy: item i is the *encoded* file content of image i, read when asked for. Decoding, with its limits and its
+    `images` is lazy: item i is the *encoded* file content of image i, read on demand. Decoding, with its limits and its
     normalisation, is `strictio.images.decode.decode`. Content is hashed as it is read, so that an embedding is keyed by what it shows.
     """
 
     name: str
     images: Sequence[bytes]
     attributes: pd.DataFrame
-    """One column an attribute, strings only, nothing missing (`UNKNOWN` where the source had nothing). The index holds row identifiers."""
+    """One column per attribute, strings only, no missing values (`UNKNOWN` instead). The index has the row identifiers."""
     levels: Mapping[str, Group]
-    """attribute -> its levels in the order in which they are shown."""
+    """attribute -> its levels in display order."""
     fingerprint: str
-    """sha256 (hex) of the label table and of what identifies the images: the same for every form of the same data."""
+    """sha256 (hex) of the label table and of the image identifiers: the same for every form of the same data."""
     source: str
-    """Where it came from, in words, without a path of the machine."""
+    """Its origin, in words, without local paths."""
     licence: str
     notes: tuple[Note | str, ...] = ()
     """Repairs, aliases, margins, near-duplicate level names."""
     exclusions: tuple[Exclusion, ...] = ()
     """Rows left out while reading the table (an image file that does not exist, for example)."""
     numbered: bool = False
-    """Whether the rows have no identifiers but their place in the file."""
+    """Whether rows are identified only by their position in the file."""
     limited: bool = False
-    """Whether `--limit` took a sample: such an audit can claim nothing but "inconclusive"."""
+    """Whether `--limit` took a sample: the verdict of such an audit is always "inconclusive"."""
     texts: pd.DataFrame | None = None
-    """What is asked of each row (`RowOptions`): columns of questions and options, "" where a row has none; rows as in `attributes`. They
-    are no attributes: nothing is sliced by them, and they are part of no level."""
+    """Questions and options of each row (`RowOptions`), "" if a row has none; rows as in `attributes`. They are not attributes: nothing is
+    sliced by them, and they have no levels."""
     several: Group = ()
-    """Attributes of which an image may have several values, joined by ``|``: it counts in each group with its share."""
+    """Attributes that may have several values per image, joined by ``|``: it counts in each group with its share."""
 
 
 @dataclass(frozen=True)
@@ -117,29 +117,29 @@ class Embeddings:
     """Image embeddings with the rows they belong to."""
 
     vectors: Float[np.ndarray, "n d"]
-    """float32, as the encoder gave them."""
+    """float32, as returned by the encoder."""
     rows: Int[np.ndarray, "n"]
-    """Position of each vector in the data set; increasing; unreadable images are absent."""
+    """Position of each vector in the data set; ascending; unreadable images are absent."""
     exclusions: tuple[Exclusion, ...]
     conversions: Mapping[str, Mapping[str, Mapping[str, int]]]
     """normalisation ("exif rotated", "alpha on white", ...) -> attribute -> level -> images."""
     computed: int
-    """Images that the model really saw in this run; the rest came from the cache."""
+    """Images that the model processed in this run; the rest came from the cache."""
     contents: tuple[str, ...] = ()
-    """Hash of the content of each: equal images have equal ones."""
+    """Hash of each image's content: identical images have the same hash."""
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """What the model may answer."""
+    """The possible answers of the model."""
 
     name: str
     labels: Group
-    """In declared order: a tie goes to the first."""
+    """In declared order: ties go to the first."""
     prompts: Mapping[str, tuple[str, ...]]
     """label -> the exact texts whose normalised embeddings are averaged."""
     answers: Mapping[str, str] = field(default_factory=dict)
-    """label -> answer, where several labels mean one answer (race x gender prompts answering race). Empty: the label is the answer."""
+    """label -> answer, if several labels mean one answer (race x gender prompts answering race). Empty: the label is the answer."""
     combine: Literal["argmax", "sum"] = "argmax"
     """``"argmax"``: the best label's answer. ``"sum"``: the answer whose labels have the highest sum (sigmoid: the chance of any)."""
 
@@ -154,18 +154,18 @@ class Claim:
     outcome: str | None = None
     """A name in `Measurement.outcomes`; None for accuracy."""
     primary: bool = True
-    """Whether it takes part in the verdict of the audit (Holm over all primary claims). Others are exploratory: a signal, or none."""
+    """Whether it affects the verdict of the audit (Holm over all primary claims). Others are exploratory: a signal, or none."""
     tolerance: float | None = None
     """Equivalence margin (absolute, 0-1), fixed before the run; None: the command's `--tolerance`."""
     better: Better | None = None
-    """Which way this outcome is good; None: what the metric says (for a selection rate: neither)."""
+    """Whether high or low is good for this outcome; None: as the metric says (for a selection rate: neither)."""
     ratio_tolerance: float | None = None
-    """Margin as a factor above 1, too; None: `--ratio-tolerance` where the rate is under 10 % and an event is an answer or an error."""
+    """The margin as a ratio above 1, too; None: `--ratio-tolerance` if the rate is under 10 % and an event is an answer or an error."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A label set put to the images, and what is asked of the answers."""
+    """A label set applied to the images, and what is computed from the answers."""
 
     name: str
     question: str
@@ -174,36 +174,36 @@ class Measurement:
     """Name and version of the prompt preset: ``"rijgersberg v1"``."""
     claims: tuple[Claim, ...]
     truth: str | None = None
-    """The attribute that holds the true answer, or None where nothing is true."""
+    """The attribute that has the true answer, or None if there is none."""
     outcomes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """outcome -> the answers that count as it."""
     asked: Question | None = None
-    """The question put to a generative model, its options in the order of the labels; None: the label set is put to a dual encoder."""
+    """The question for a generative model, its options in the order of the labels; None: the label set is for a dual encoder."""
     kind: str = "zero_shot"
-    """Kind of question put to a dual encoder: the module of `audit.measure` whose `predict` turns embeddings into answers."""
+    """Kind of question for a dual encoder: the module of `audit.measure` whose `predict` turns embeddings into answers."""
     options: RowOptions | None = None
-    """Of ``kind="row_options"``: the columns that hold each row's options; the labels are their roles and have no prompts."""
+    """For ``kind="row_options"``: the columns with each row's options; the labels are their roles and have no prompts."""
     infers: str | None = None
-    """What about a person the labels name, such as ``"race"``: ``--no-inference`` leaves the measurement out."""
+    """The personal characteristic that the labels name, such as ``"race"``: ``--no-inference`` skips the measurement."""
 
 
 @dataclass(frozen=True)
 class ScoreBins:
-    """How sure the answers were, counted in fixed bins as they were read: one row a bin, level, true answer and answer."""
+    """Confidence of the answers, counted in fixed bins while reading: one row per bin, level, true answer and answer."""
 
     level: np.ndarray
-    """str[r]: of one attribute."""
+    """str[r]: level of one attribute."""
     y_true: np.ndarray | None
     y_pred: np.ndarray
     confidence: Float[np.ndarray, "r"]
     """Mean probability of the answers in the bin."""
     n: Int[np.ndarray, "r"]
-    """Images."""
+    """Number of images."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the model answered."""
+    """The model's answers."""
 
     labels: Group
     answers: Group
@@ -213,49 +213,49 @@ class Predictions:
     y_pred: np.ndarray
     """str[n]: the answer."""
     y_true: np.ndarray | None
-    """str[n]: the true answer, where there is one."""
+    """str[n]: the true answer, if there is one."""
     attributes: pd.DataFrame
     """Rows of the data set's attributes that the predictions belong to."""
     margin: Float[np.ndarray, "n"]
-    """Probability of the best answer less that of the second: a near-tie is decided by rounding or the prompt. Empty without scores."""
+    """Probability of the best answer minus that of the second: a near-tie is decided by rounding or the prompt. Empty without scores."""
     cluster: Int[np.ndarray, "n"] | None = None
-    """Which independent unit (person, scene, counterfactual set) each image belongs to; None: every image is its own."""
+    """Independent unit (person, scene, counterfactual set) of each image; None: images are independent."""
     cluster_names: pd.api.extensions.ExtensionArray | None = None
-    """What each number of `cluster` stands for; None where an attribute says it."""
+    """Name of each number in `cluster`; None if an attribute has it."""
     weight: Float[np.ndarray, "n"] | None = None
-    """How much each image counts for, above 0; only ratios within a group matter. None: every image counts once."""
+    """Weight of each image, above 0; only ratios within a group matter. None: every image counts once."""
     count: Int[np.ndarray, "n"] | None = None
-    """How many images each row stands for, where predictions were counted as they were read; None: every row is one image."""
+    """Number of images that each row represents, if predictions were counted while reading; None: every row is one image."""
     binned: Mapping[str, ScoreBins] = field(default_factory=dict)
-    """attribute -> how sure the answers were, where scores were counted as they were read."""
+    """attribute -> confidence of the answers, if scores were counted while reading."""
     margin_count: Int[np.ndarray, "n"] | None = None
-    """How many images each `margin` is of, where those of parts were counted in bins; None: one each."""
+    """Number of images for each `margin`, if those of parts were counted in bins; None: one each."""
     sets: Mapping[str, Int[np.ndarray, "n"]] = field(default_factory=dict)
-    """attribute -> the counterfactual set of each image, whose images differ in it: its groups are compared inside sets."""
+    """attribute -> the counterfactual set of each image, in which only it differs: its groups are compared inside sets."""
 
     @property
     def images(self) -> int:
-        """How many images were answered about."""
+        """Number of images with an answer."""
         return len(self.y_pred) if self.count is None else int(self.count.sum())
 
     @property
     def images_of_rows(self) -> Int[np.ndarray, "n"]:
-        """How many images each row stands for."""
+        """Number of images that each row represents."""
         return np.ones(len(self.y_pred), np.int64) if self.count is None else self.count
 
 
 @dataclass(frozen=True)
 class CodedAnswers:
-    """What the model answered, as numbers, where nothing else of its predictions is asked for."""
+    """The model's answers as numbers, if nothing else of its predictions is needed."""
 
     answers: Group
     """Possible answers, in declared order."""
     chosen: Int[np.ndarray, "n"]
-    """Place of each image's answer in `answers`."""
+    """Index of each image's answer in `answers`."""
     truths: Group | None
-    """The distinct true answers; None where nothing is true."""
+    """The distinct true answers; None if there are none."""
     truth: Int[np.ndarray, "n"] | None
-    """Place of each image's true answer in `truths`."""
+    """Index of each image's true answer in `truths`."""
     attributes: pd.DataFrame
     """Rows of the data set's attributes that the answers belong to."""
 
@@ -272,10 +272,10 @@ class CodedAnswers:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a probe's loader is given from outside."""
+    """Options for a probe's loader."""
 
     location: Any
-    """`--data`: a folder, a table, ``hf:ID``, a data frame; None: what the probe names. Path-like where options say how a table is read."""
+    """`--data`: a folder, a table, ``hf:ID``, a data frame; None: the probe's default. Path-like if options say how to read a table."""
     limit: int | None = None
     seed: int = 0
 
@@ -299,44 +299,44 @@ class SpecificationPlan:
     default: int
     """Index of the default in `specifications`."""
     embedded_only: Group = ()
-    """Presets that a generative model is not asked: each would cost it a pass over every image, and an encoder some lines of text."""
+    """Presets to skip for a generative model: each would cost it a pass over all images, but an encoder only some lines of text."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What to ask: data, measurements, published numbers to compare with ours."""
+    """The questions: data, measurements, published numbers to compare with ours."""
 
     name: str
     question: str
     load: Callable[[LoadOptions], Dataset] | None
-    """None: no image is needed."""
+    """None: the probe needs no images."""
     measurements: tuple[Measurement, ...]
     source: str
     licence: str
     limits: tuple[str, ...]
-    """What this probe cannot tell, a sentence each."""
+    """What this probe cannot tell, one sentence each."""
     not_tested: tuple[str, ...]
     published: tuple[PublishedTable, ...] = ()
     specifications: tuple[SpecificationPlan, ...] = ()
     paired: tuple[PairedClaim, ...] = ()
     what_ifs: tuple[WhatIfPlan, ...] = ()
     without_inference: tuple[Measurement, ...] = ()
-    """What is asked under ``--no-inference`` besides the measurements that infer nothing about a person."""
+    """Measurements for ``--no-inference``, in addition to those that infer nothing about a person."""
     analyses: tuple[AnalysisPlan, ...] = ()
     """Questions of other kinds, such as rankings; exploratory."""
     data: ProbeData | None = None
-    """What ``--data`` must hold and how to get it; None where the probe brings its own data, or takes any."""
+    """Contents of ``--data`` and how to get them; None if the probe provides its own data, or accepts any."""
     cluster: str | None = None
-    """The attribute whose levels are the independent units of every rate; None: every image is its own."""
+    """The attribute whose levels are the independent units of every rate; None: images are independent."""
     weights: str | None = None
-    """The attribute that holds how much each image counts for in every rate; None: every image counts once."""
+    """The attribute with the weight of each image in every rate; None: every image counts once."""
     fitted: Callable[[Dataset], Probe] | None = None
-    """Given the data, returns what is asked of them: for probes of any labelled data, whose classes are the labels."""
+    """Returns the probe for given data: for probes of any labelled data, whose classes are the labels."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides a number besides model and data."""
+    """Everything that affects the numbers besides model and data."""
 
     seed: int = 0
     alpha: float = 0.05
@@ -348,4 +348,4 @@ class Settings:
     max_skip: float = 0.01
     """Largest share of unreadable images before the audit stops."""
     ratio_tolerance: float | None = 1.25
-    """Of rare rates of a claim that has none of its own: the reciprocal of four fifths. None in audits from before there was one."""
+    """For rare rates of a claim without its own: the reciprocal of four fifths. None in audits from before there was one."""

@@ -1,3 +1,3 @@
-"""The version, in a module of its own: whoever states it need not import the package."""
+"""The version, in a separate module: code that needs it does not have to import the package."""
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""What an audit asks besides its measurements, one folder per kind: plan, record and computation. None decides a verdict."""
+"""The questions of an audit besides its measurements, one folder per kind: plan, record and computation. None affects a verdict."""

@@ -1,10 +1,10 @@
-"""Files, folders, the hub or data frames go in, data sets come out: `load_dataset` takes any of them.
+"""Reads files, folders, the hub or data frames into data sets: `load_dataset` accepts any of them.
 
 ::
 
     load -> hub | parquet | table | frame -> assemble -> schema      text cells become attributes; rows become a Dataset
-                  `-> files, arrow -> images -> decoding             encoded images, read when asked for, decoded within limits
-    subset                                                           without listed images, or a sample of the same composition
+                  `-> files, arrow -> images -> decoding             encoded images, read on demand, decoded within limits
+    subset                                                           without listed images, or a sample with the same composition
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["HubSource", "load_dataset"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when asked for: a process that only decodes images must not pay for the readers of tables.
+    # Imported on demand: a process that only decodes images must not pay for the table readers.
     if name == "HubSource":
         from audit.data.hub import HubSource
 

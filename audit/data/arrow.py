@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Features = Mapping[str, Any]
-"""column -> its type as `datasets` describes it: ``{"_type": "ClassLabel", "names": [...]}``."""
+"""column -> its type as described by `datasets`: ``{"_type": "ClassLabel", "names": [...]}``."""
 
 
 def hub_features(schema: pa.Schema, place: str) -> Features:
-    """Return what `datasets` has written into an Arrow schema about its columns; nothing where another program wrote it."""
+    """The metadata that `datasets` wrote into an Arrow schema about its columns; empty for files of other programs."""
     text = (schema.metadata or {}).get(b"huggingface")
     if text is None:
         return {}
@@ -42,7 +42,7 @@ def hub_features(schema: pa.Schema, place: str) -> Features:
 
 
 def from_frame(frame: pd.DataFrame, place: str) -> pa.Table:
-    """Return a data frame as the table that `DataFrame.to_parquet` writes: an index with a name is a column."""
+    """A data frame as the table that `DataFrame.to_parquet` writes: a named index becomes a column."""
     import pyarrow as pa
 
     names = [str(name) for name in frame.columns]
@@ -55,10 +55,10 @@ def from_frame(frame: pd.DataFrame, place: str) -> pa.Table:
 
 
 def embedded_column(schema: Schema, table: pa.Schema) -> str | None:
-    """Return the column that holds the images themselves, as bytes or as ``{bytes, path}``; None without such a column."""
+    """The column that contains the images themselves, as bytes or as ``{bytes, path}``; None if there is no such column."""
     found = [name for name in table.names if _holds_images(table.field(name).type)]
     named = [name for name in schema.image_columns if name in table.names]
-    # Bytes under another name may be anything (an embedding, say) where a column of image names is present.
+    # If there is a column of image names, bytes in another column may be anything (an embedding, say).
     return next((name for name in named if name in found), None if named or not found else found[0])
 
 
@@ -84,7 +84,7 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def text_columns(schema: Schema, table: pa.Schema, place: str) -> list[str]:
-    """Return the columns to read as text: the attributes, and the image column where it holds names; nested attributes are refused."""
+    """The columns to read as text: the attributes, and the image column if it contains names; raises DataError for nested attributes."""
     import pyarrow as pa
 
     nested = [name for name in table.names if pa.types.is_nested(table.field(name).type) or _is_binary(table.field(name).type)]
@@ -98,7 +98,7 @@ def text_columns(schema: Schema, table: pa.Schema, place: str) -> list[str]:
 
 
 def cells(table: pa.Table, described: Features, schema: Schema, place: str) -> Cells:
-    """Return an Arrow table of plain columns as text; rows are counted from 1."""
+    """An Arrow table of plain columns as text; rows are numbered from 1."""
     columns = {column.name: column for column in schema.columns}
     texts = {}
     for name in table.column_names:
@@ -115,7 +115,7 @@ def cells(table: pa.Table, described: Features, schema: Schema, place: str) -> C
 
 
 def class_names(described: Features, column: str) -> list[str] | None:
-    """Return the names of a ClassLabel's ids, or None for another column."""
+    """The class names of a ClassLabel column by id, or None for another column."""
     kind = described.get(column)
     if not isinstance(kind, dict) or kind.get("_type") != "ClassLabel":
         return None
@@ -133,18 +133,18 @@ def _texts(values: Sequence[Any], names: Sequence[str] | None, what: str) -> lis
 
 
 def image_ids(schema: Schema, texts: Mapping[str, Sequence[str]], stored: Sequence[str | None]) -> tuple[list[str], tuple[Note, ...]]:
-    """Return what identifies embedded images: a column of names where there is one, else the names `stored` with the images."""
+    """Identifiers of embedded images: a column of names if there is one, else the names `stored` with the images."""
     named = next((texts[name] for name in schema.image_columns if name in texts), None)
     return ([row_id(name) for name in named], ()) if named is not None and all(named) else row_ids(stored)
 
 
 def row_id(path: str) -> str:
-    """Return an image's name without what it says of a machine: of an absolute path only the last part."""
+    """An image's name without parts that are specific to a machine: for an absolute path only the last part."""
     return posixpath.basename(path) if path.startswith("/") else posixpath.normpath(path)
 
 
 def row_ids(paths: Sequence[str | None]) -> tuple[list[str], tuple[Note, ...]]:
-    """Return what identifies images that a container holds, and a note where their names do not.
+    """Identifiers of images in a container, and a note if their names are missing or not unique.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def row_ids(paths: Sequence[str | None]) -> tuple[list[str], tuple[Note, ...]]:
 
 
 def images_in_groups(sizes: Sequence[int], read: Callable[[int], pa.ChunkedArray], roots: Sequence[Path]) -> LazyImages:
-    """Return the images in row groups of these sizes; `read` gives the cells of a group, and one group is held at a time."""
+    """The images in row groups of these sizes; `read` returns the cells of a group, and one group at a time is held in memory."""
     starts, lock, cells = list(accumulate(sizes, initial=0)), threading.Lock(), lru_cache(maxsize=1)(read)
 
     def image(position: int) -> bytes:
@@ -173,7 +173,7 @@ def images_in_groups(sizes: Sequence[int], read: Callable[[int], pa.ChunkedArray
 
 
 def image_content(cell: Any, roots: Sequence[Path]) -> bytes:
-    """Return the image of an embedded cell: its bytes (64 MiB at most), or the file that it names under one of `roots`."""
+    """The image of an embedded cell: its bytes (at most 64 MiB), or the file that it names under one of `roots`."""
     data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
     if data is not None:
         if len(data) > MAX_BYTES:

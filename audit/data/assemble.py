@@ -1,4 +1,4 @@
-"""From rows and images to a `Dataset`: one row an image, and a fingerprint that does not depend on the container."""
+"""Builds a `Dataset` from rows and images: one row per image, and a fingerprint that does not depend on the container."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
 _AS_IT_IS = r"^[ !#-\[\]-~]*$"
-"""Text that JSON only puts between quotation marks."""
+"""Text that needs no escaping in JSON."""
 _AT_ONCE = 4096
-"""Equal lines that are hashed together."""
+"""Number of equal lines that are hashed together."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a report says about where data came from."""
+    """Where data came from, as reports state it."""
 
     name: str
     source: str
-    """In words, without a path of the machine."""
+    """In words, without local paths."""
     licence: str
     notes: tuple[Note, ...] = ()
 
 
 def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: Schema, origin: Origin) -> Dataset:
-    """Return the data set of a table, in the order of its rows.
+    """Build the data set of a table, in the order of its rows.
 
-    `ids` identify the images: a row that repeats another is counted once; two rows about one image that disagree raise DataError. With a
-    box, `ids` name the pictures, and a crop is identified by its picture and box.
+    `ids` identify the images: identical rows are counted once; raises DataError if two rows for one image disagree. With a box, `ids` name
+    the source images, and a crop is identified by its source image and box.
     """
     import pandas as pd
 
@@ -69,7 +69,7 @@ def assemble(images: Sequence[bytes], ids: Sequence[str], cells: Cells, schema: 
 
 
 def first_rows(ids: Sequence[str], attributes: Attributes, cells: Cells) -> list[int]:
-    """Return the first row of each image; DataError if a later one says something else."""
+    """The first row of each image; raises DataError if a later one disagrees."""
     first: dict[str, int] = {}
     conflicts: list[tuple[int, int]] = []
     for row, identifier in enumerate(ids):
@@ -90,10 +90,10 @@ def _labels(attributes: Attributes, row: int) -> Mapping[str, str]:
 
 
 def fingerprint(attributes: pd.DataFrame, count: Int[np.ndarray, "n"] | None = None) -> str:
-    """Return the sha256 (hex) of a label table, whatever the order of its rows and columns and the container it came in.
+    """The sha256 (hex) of a label table, independent of the order of rows and columns and of the container.
 
-    `count` says how many equal rows each stands for: the fingerprint is that of the table with all of them.
-    `datasets` keeps only the file's name when it stores an image, so folders count only where names alone do not tell the rows apart.
+    `count` says how many equal rows each row represents: the fingerprint is that of the table with all of them.
+    `datasets` stores only the file name of an image, so folder names are included only if file names alone do not identify the rows.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def fingerprint(attributes: pd.DataFrame, count: Int[np.ndarray, "n"] | None = N
     ids = pa.array(attributes.index.astype("str"), pa.large_string())
     names = pc.replace_substring_regex(ids, "(?s)^.*/", "")
     names = names if pc.count_distinct(names, mode="all").as_py() == len(names) else ids
-    # In Arrow: a million rows are sorted and written in a second, as JSON lists of text, one a line.
+    # Uses Arrow: a million rows are sorted and written in a second, as JSON lists of text, one per line.
     values = [names, *(pa.array(attributes[name], pa.large_string()) for name in columns)]
     keys = [str(place) for place in range(len(values))]
     table = dict(zip(keys, values, strict=True)) | ({} if count is None else {"count": pa.array(count)})
@@ -122,7 +122,7 @@ def fingerprint(attributes: pd.DataFrame, count: Int[np.ndarray, "n"] | None = N
         for line, times in zip(lines.to_pylist(), rows["count"].to_pylist(), strict=True):
             _update_often(digest, line.encode(), times)
     elif written := pc.sum(pc.binary_length(lines)).as_py():
-        digest.update(memoryview(lines.buffers()[2])[:written])  # Arrow keeps the lines end to end
+        digest.update(memoryview(lines.buffers()[2])[:written])  # Arrow stores the lines contiguously
     return digest.hexdigest()
 
 
@@ -135,12 +135,12 @@ def _update_often(digest: Any, line: bytes, times: int) -> None:
 
 
 def fingerprint_with_texts(attributes: pd.DataFrame, texts: pd.DataFrame | None) -> str:
-    """Return the fingerprint of a label table, and of what is asked of its rows, where that differs from row to row."""
+    """The fingerprint of a label table, and of the questions and options of its rows if they differ between rows."""
     return fingerprint(attributes if texts is None else attributes.join(texts.add_prefix("text: ")))
 
 
 def _quoted(texts: pa.Array) -> pa.Array:
-    """Return texts as JSON strings."""
+    """Encode texts as JSON strings."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,4 +1,4 @@
-"""A pandas data frame with a column of image paths or of the images themselves, read as strictly as a file."""
+"""Reads a pandas data frame with a column of image paths or images, as strictly as a file."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from strictio.images.decode import UnreadableImage, pillow_errors
 from strictio.images.lazy import LazyImages
 
 PLACE = "data frame"
-"""What messages and results call it."""
+"""Its name in messages and results."""
 _PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 
 
 def load_frame(frame: pd.DataFrame, schema: Schema, name: str, *, licence: str = "not stated") -> Dataset:
-    """Return the data set of a data frame with one row an image.
+    """Build the data set of a data frame with one row per image.
 
-    Its image column holds paths (absolute, or relative to the working directory) or images: PIL images, encoded bytes, ``{bytes, path}``.
-    An index with a name is a column like the others. Errors are those of a file.
+    Its image column has paths (absolute, or relative to the working directory) or images: PIL images, encoded bytes, ``{bytes, path}``.
+    A named index is a column like the others. Raises the same errors as for a file.
     """
     if not isinstance(frame, pd.DataFrame):
         raise UsageError(f"data of type {type(frame).__name__}", why="expected a location or a pandas data frame", fix="pd.DataFrame(...)")
@@ -51,13 +51,13 @@ def load_frame(frame: pd.DataFrame, schema: Schema, name: str, *, licence: str =
 
 
 def _lazy(cells: Sequence[Any]) -> LazyImages:
-    """Return the images in cells: PIL images, bytes, or ``{bytes, path}`` as `datasets` stores them."""
+    """The images in cells: PIL images, bytes, or ``{bytes, path}`` as stored by `datasets`."""
     lock = threading.Lock()
 
     def read(position: int) -> bytes:
         cell = cells[position]
         if isinstance(cell, Image.Image):
-            with lock:  # Pillow decodes when first asked, and several rows may hold the same image
+            with lock:  # Pillow decodes lazily, and several rows may share one image object
                 return _png(cell)
         return arrow.image_content(cell if isinstance(cell, bytes | dict) else None, [Path.cwd()])
 
@@ -70,19 +70,19 @@ def _holds_images(column: pd.Series) -> bool:
 
 
 def _stored_name(image: object) -> str | None:
-    """Return the name that an image brings along: of the file that PIL opened, or of `datasets`."""
+    """The file name that an image has: from PIL, or stored by `datasets`."""
     name = image.get("path") if isinstance(image, dict) else getattr(image, "filename", None)
     return str(name) if name else None
 
 
 def _with_text_paths(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Return the frame with paths of type `Path` as text."""
+    """The frame with `Path` objects converted to text."""
     named = [column for column in schema.image_columns if column in frame and frame[column].dtype == object]
     return frame.assign(**{column: [os.fspath(p) if isinstance(p, os.PathLike) else p for p in frame[column]] for column in named})
 
 
 def _relative(names: Sequence[str]) -> tuple[Path, Sequence[str]]:
-    """Return the folder that paths are relative to, and the relative paths: where all are absolute, the deepest folder that holds them."""
+    """Base folder and relative paths: if all are absolute, the base is their deepest common folder."""
     if not names or not all(map(os.path.isabs, names)):
         return Path(), names
     folder = os.path.commonpath([Path(os.path.normpath(name)).parent for name in names])
@@ -90,7 +90,7 @@ def _relative(names: Sequence[str]) -> tuple[Path, Sequence[str]]:
 
 
 def _png(image: Image.Image) -> bytes:
-    """Return the pixels of an image without loss, with the orientation that a camera has noted."""
+    """Encode an image losslessly, with the camera's orientation applied."""
     if image.mode == "F":
         raise UnreadableImage("pixel format not accepted")
     buffer = io.BytesIO()

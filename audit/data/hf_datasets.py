@@ -1,4 +1,4 @@
-"""A `datasets.Dataset` as a data set of ours: images stay encoded, class ids become names."""
+"""Converts a `datasets.Dataset`: images stay encoded, class ids become names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from strictio.tables.parquet import check_utf_8, first_line
 
 
 def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Path]) -> Dataset:
-    """Return the data set in a `datasets.Dataset`; images stay encoded, and those named instead of held must lie under `roots`."""
+    """Convert a `datasets.Dataset`; images stay encoded, and images stored as paths must lie under `roots`."""
     import datasets
 
     _check_values(data)
@@ -39,9 +39,9 @@ def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Pat
 
 
 def _check_values(data: Any, *, text: bool = False) -> None:
-    """Raise `DataError` if values are said to lie outside the file: whatever touches one would end the process. `text`: or are not UTF-8.
+    """Raise `DataError` if offsets point outside the file: reading such a value would crash the process. `text`: also if not UTF-8.
 
-    Of the columns of text that are read, `check_utf_8` says which row is not.
+    For the text columns that are read, `check_utf_8` names the row.
     """
     import pyarrow as pa
 
@@ -56,7 +56,6 @@ def _check_values(data: Any, *, text: bool = False) -> None:
 
 
 def _stored_names(data: Any, column: str) -> list[str | None]:
-    """Return the names stored with the images."""
     if not arrow.names_images(data.features.arrow_schema.field(column).type):
         return [None] * len(data)
     return list(_table(data.select_columns([column]).flatten(), [f"{column}.path"]).column(0).to_pylist())

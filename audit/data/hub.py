@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, and folders in its formats: Parquet shards and what `datasets` saves to disk."""
+"""Data sets of the Hugging Face hub, and folders in its formats: Parquet shards and the output of `save_to_disk`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 @dataclass(frozen=True)
 class HubSource:
-    """Where a data set stands on the hub."""
+    """Location of a data set on the hub."""
 
     id: str
     config: str | None = None
@@ -43,7 +43,7 @@ class HubSource:
 
 
 def parse_location(location: str, default: HubSource | None) -> HubSource:
-    """Return the data set that a ``hf:`` location means; configuration and split default to those of the same data set.
+    """Parse a ``hf:`` location; configuration and split default to those of `default` if it is the same data set.
 
     Examples
     --------
@@ -65,16 +65,16 @@ def parse_location(location: str, default: HubSource | None) -> HubSource:
 
 
 def load_hub(source: HubSource, schema: Schema, *, name: str, licence: str) -> Dataset:
-    """Return a data set of the hub, downloaded once into the cache of `datasets`; the hub is asked anonymously.
+    """Load a data set of the hub, downloaded once into the cache of `datasets`; access is anonymous.
 
-    MachineError within seconds if the hub does not answer and the data set is not cached; DataError if data set, configuration or split is
-    unknown or does not follow the schema; UnsafeError if reading it would mean running its code.
+    Raises MachineError within seconds if the hub does not answer and the data set is not cached; DataError if data set, configuration or
+    split is unknown or does not follow the schema; UnsafeError if reading it would run its code.
     """
-    if Path(source.id).exists():  # `datasets` would silently take the folder instead
+    if Path(source.id).exists():  # `datasets` would silently read the folder instead
         fix = f"for the folder: --data ./{source.id}; for the hub, start in another folder"
         raise UsageError(f"a local folder is called {source.id!r}", fix=fix)
     answer = ask_hub()
-    import datasets  # noqa: F401  # while the hub is being asked
+    import datasets  # noqa: F401  # in parallel with the request to the hub
 
     fault = answer()
     data, split = _fetched(source, fault)
@@ -87,7 +87,7 @@ def load_hub(source: HubSource, schema: Schema, *, name: str, licence: str) -> D
 
 
 def _fetched(source: HubSource, fault: str) -> tuple[Any, str]:
-    """Return the data of one split, and its name: from the hub, or where that has a `fault` from the local cache."""
+    """The data of one split, and its name: from the hub, or after a `fault` from the local cache."""
     try:
         with offline(bool(fault)):
             return _from_cache(source, fault) if fault else _download(source)
@@ -99,7 +99,7 @@ def _fetched(source: HubSource, fault: str) -> tuple[Any, str]:
 
 
 def _download(source: HubSource) -> tuple[Any, str]:
-    """Return one split from the hub. `load_dataset` would fetch every split: nine times as much, for the validation split of FairFace."""
+    """Download one split. `load_dataset` would download every split: nine times as much, for the validation split of FairFace."""
     import datasets
     from datasets.data_files import DataFilesDict
 
@@ -107,12 +107,12 @@ def _download(source: HubSource) -> tuple[Any, str]:
     files = builder.config.data_files
     split = choose_split(list(files), source.split, str(source))
     builder.config.data_files = DataFilesDict({split: files[split]})
-    builder.download_and_prepare(verification_mode="no_checks")  # the published sums are those of all splits
+    builder.download_and_prepare(verification_mode="no_checks")  # the published checksums cover all splits
     return builder.as_dataset(split), split
 
 
 def _from_cache(source: HubSource, fault: str) -> tuple[Any, str]:
-    """Return one split from what an earlier run, or another program that uses `datasets`, has left."""
+    """Load one split from the cache of an earlier run, or of another program that uses `datasets`."""
     import datasets
 
     for folder in (_cache(source), None):
@@ -126,7 +126,7 @@ def _from_cache(source: HubSource, fault: str) -> tuple[Any, str]:
 
 
 def _cache(source: HubSource) -> str:
-    """Return the folder for one split alone, apart from the cache in which others expect all of them."""
+    """The cache folder for one split alone, separate from the cache in which other programs expect all splits."""
     import datasets
 
     return str(Path(datasets.config.HF_DATASETS_CACHE) / f"split-{source.split or 'default'}")
@@ -139,7 +139,7 @@ def _unreachable(source: HubSource, why: str) -> MachineError:
 
 
 def _as_audit_error(error: Exception, source: HubSource) -> AuditError | None:
-    """Return what a failure of `datasets` means to a person; None if it is not a known one."""
+    """Translate a failure of `datasets` to an error for users; None if it is unknown."""
     from datasets.exceptions import DatasetGenerationError
 
     why = first_line(error)
@@ -148,7 +148,7 @@ def _as_audit_error(error: Exception, source: HubSource) -> AuditError | None:
         return UnsafeError(f"refused the data set {source.id!r}", why="reading it means running its code", fix=fix)
     if isinstance(error, OSError) and error.errno in _NO_SPACE:
         return MachineError(f"cannot store the data set {source.id!r}", why=why, fix="make room, or set HF_HOME to a folder with room")
-    # The HTTP client is httpx under changing names, so its transport errors are known by the name of their base class alone.
+    # The HTTP client is httpx under changing names, so transport errors are recognised by the name of their base class.
     transport = any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
     if transport or isinstance(error, ConnectionError | TimeoutError):
         return _unreachable(source, f"the connection broke: {why}")
@@ -158,13 +158,13 @@ def _as_audit_error(error: Exception, source: HubSource) -> AuditError | None:
 
 
 def _revision(data: Any) -> str | None:
-    """Return the commit that the data came from: `datasets` names the folder of its cache after it."""
+    """The commit that the data came from, which `datasets` uses as the name of its cache folder."""
     names = [Path(file["filename"]).parent.name for file in data.cache_files]
     return next((name for name in names if re.fullmatch(r"[0-9a-f]{40}", name)), None)
 
 
 def _cache_roots() -> list[Path]:
-    """Return the folders that `datasets` and the hub client keep files in; an image that is named instead of held must lie there."""
+    """The folders in which `datasets` and the hub client store files; images stored as paths must lie there."""
     import datasets
     from huggingface_hub import constants
 
@@ -175,14 +175,14 @@ def _cache_roots() -> list[Path]:
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether a folder was written by `save_to_disk`."""
+    """Whether `save_to_disk` wrote a folder."""
     return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
 
 
 def load_local(folder: Path, schema: Schema, *, name: str, licence: str, wanted: HubSource | None = None) -> Dataset:
-    """Return the data set of a folder in a format of the hub: Parquet shards, or what `save_to_disk` leaves.
+    """Load a folder in a format of the hub: Parquet shards, or the output of `save_to_disk`.
 
-    Where a folder holds several configurations or splits, those of `wanted` are read; DataError if that leaves a choice.
+    If a folder contains several configurations or splits, those of `wanted` are read; raises DataError if the choice is ambiguous.
     """
     split = wanted.split if wanted else None
     if is_saved(folder):

@@ -1,4 +1,4 @@
-"""Where the data of a published set must lie: a location in, its folder out, or an error that says what the set looks like."""
+"""Checks the folder of a published data set: returns it, or raises an error that shows the expected layout."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _SHOWN = 8
 
 
 def folder_of(location: Any, data: ProbeData) -> Path:
-    """Return the folder that `--data` names.
+    """The folder named by `--data`.
 
-    MachineError without one if the data are gated, otherwise UsageError; both say how to get them. DataError if it is not a folder.
+    Without a location, raises MachineError if the data are gated, otherwise UsageError; both say how to get the data. Raises DataError if
+    it is not a folder.
     """
     if location is None:
         if data.gate:
@@ -31,7 +32,7 @@ def folder_of(location: Any, data: ProbeData) -> Path:
 
 
 def wrong_layout(data: ProbeData, place: Path, found: str | Iterable[str]) -> DataError:
-    """Return the error about a folder or file that is not laid out as the data set is: what was found, then the layout, a line each."""
+    """The error for a folder or file with another layout than the data set's: what was found, then the expected layout, line by line."""
     shown = found if isinstance(found, str) else _listed(sorted(found))
     lines = "\n".join(f"  {line}" for line in data.layout)
     return DataError(
@@ -42,7 +43,7 @@ def wrong_layout(data: ProbeData, place: Path, found: str | Iterable[str]) -> Da
 
 
 def names_in_folder(folder: Path) -> list[str]:
-    """Return the names in a folder, those of folders with a slash: what `wrong_layout` says was found."""
+    """The names in a folder, with a trailing slash for folders, for `wrong_layout`."""
     return sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 

@@ -1,4 +1,4 @@
-"""One entry for every place that data may come from: a table, a folder, the hub."""
+"""Entry point for all data sources: a table, a folder, the hub."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _EXPECTED = f"a folder, a table ({EXPECTED}), tar shards ({{000000..000127}}.tar
 def load_dataset(
     location: str | os.PathLike[str] | pd.DataFrame | None, schema: Schema, *, hub: HubSource | None = None, name: str, licence: str
 ) -> Dataset:
-    """Return the data set at `location`, as `schema` says (``Schema()``: every column but the image's is an attribute).
+    """Load the data set at `location` according to `schema` (``Schema()``: every column except the image's is an attribute).
 
-    `location` is ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a table in a file, or a folder: what `save_to_disk` left, or a label table
-    beside its images, or Parquet shards, looked for in this order. A data frame has a column of paths or of images
-    (`audit.data.frame.load_frame`). A `DataLocation` also says how a table is read. Tar shards in the layout of webdataset
-    (``{000000..000127}.tar``) and URLs are read as they come (`audit.data.streams`). None: `hub`, which also says what to read from a
-    folder in the hub's layout. Of several label tables in a folder, the first in `Schema.label_files` is read; else the only one; else the
-    one whose name says validation, test or train, in this order; a note says which.
+    `location` is ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a table file, or a folder, which is searched for the output of
+    `save_to_disk`, then a label table beside its images, then Parquet shards. A data frame has a column of paths or of images
+    (`audit.data.frame.load_frame`). A `DataLocation` also says how to read a table. Tar shards in the layout of webdataset
+    (``{000000..000127}.tar``) and URLs are streamed (`audit.data.streams`). None: `hub`, which also says what to read from a folder in the
+    hub's layout. If a folder has several label tables, the first in `Schema.label_files` is read; else the only one; else the one whose
+    name contains validation, test or train, in this order; a note says which.
 
-    UsageError without a location or for a malformed ``hf:`` location, DataError if nothing is found, or the data cannot be read or do not
-    follow the schema, MachineError if the hub is needed and out of reach.
+    Raises UsageError without a location or for a malformed ``hf:`` location, DataError if nothing is found, or the data cannot be read or
+    do not follow the schema, MachineError if the hub is needed and cannot be reached.
     """
     if location is None:
         if hub is None:
@@ -73,10 +73,10 @@ def load_dataset(
 
 
 def load_table(given: DataLocation, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[Note, ...] = ()) -> Dataset:
-    """Return the data set of a table; `notes` are added to its own.
+    """Load the data set of a table; `notes` are added to its own.
 
-    Image paths are relative to the file's folder or, if nothing is found there, to the folder above it. A Parquet file may hold the
-    images themselves, in a column of ``{bytes, path}`` as `datasets` writes it.
+    Image paths are relative to the file's folder or, if nothing is found there, to its parent folder. A Parquet file may contain the images
+    themselves, in a column of ``{bytes, path}`` as written by `datasets`.
     """
     path = Path(given.path)
     origin = Origin(name, f"the table {path.name}", licence, notes)
@@ -136,12 +136,12 @@ def _load_folder(given: DataLocation, schema: Schema, hub: HubSource | None, nam
 
 
 def label_table(folder: Path, schema: Schema) -> tuple[Path | None, list[str]]:
-    """Return the label table of a folder, if it has one, and the names of the others that it could have been."""
+    """The label table of a folder, if it has one, and the names of the other candidates."""
     tables = sorted(path for path in folder.iterdir() if is_table(path) and path.is_file())
     fitting = [path for path in tables if _fits(_table_columns(path, schema), schema)]
     if not fitting:
         texts = [path for path in tables if ending_of(path) not in PARQUET]
-        return (texts[0] if len(texts) == 1 else None), []  # reading the only one says what is wrong with it
+        return (texts[0] if len(texts) == 1 else None), []  # reading the only one reports what is wrong with it
     ranked = sorted(fitting, key=lambda path: _rank(path.name, schema))
     if len(ranked) > 1 and _rank(ranked[0].name, schema) == _rank(ranked[1].name, schema):
         names = ", ".join(path.name for path in ranked)
@@ -151,7 +151,7 @@ def label_table(folder: Path, schema: Schema) -> tuple[Path | None, list[str]]:
 
 
 def _rank(name: str, schema: Schema) -> int:
-    """Return the place of a label table in the order of preference; the lowest is read."""
+    """Rank of a label table in the order of preference; the lowest is read."""
     words = re.split(r"[^a-z]+", name.lower())
     splits = ({"val", "validation", "valid", "dev"}, {"test"}, {"train"})
     preferred = [*(name == file for file in schema.label_files), *(not split.isdisjoint(words) for split in splits), True]
@@ -159,7 +159,7 @@ def _rank(name: str, schema: Schema) -> int:
 
 
 def _table_columns(path: Path, schema: Schema) -> Sequence[str]:
-    """Return the columns of a table that names its images; none for Parquet with the images in it, and for what cannot be read."""
+    """The columns of a table that names its images; empty for Parquet with embedded images, and for unreadable files."""
     if ending_of(path) not in PARQUET:
         return column_names(path)
     try:

@@ -1,4 +1,4 @@
-"""Parquet files: label tables whose image column holds paths, and shards that hold the images themselves."""
+"""Parquet files: label tables whose image column contains paths, and shards with embedded images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _held_images(shards: Sequence[Path], column: str, root: Path) -> LazyImages:
-    """Return the images in a column (bytes or ``{bytes, path}``) of Parquet shards."""
+    """The images in a column (bytes or ``{bytes, path}``) of Parquet shards."""
     groups = [(shard, group, rows) for shard in shards for group, rows in enumerate(group_sizes(shard))]
 
     def cells(place: int) -> pa.ChunkedArray:
@@ -36,7 +36,7 @@ def _held_images(shards: Sequence[Path], column: str, root: Path) -> LazyImages:
 
 
 def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: Origin, image_root: Path | None = None) -> Dataset:
-    """Return the data set of one table in one or more Parquet files of the same columns; paths are relative to `folder` (`with_files`)."""
+    """Load one table from Parquet files with the same columns; paths are relative to `folder` (`with_files`)."""
     place = shards[0].name if len(shards) == 1 else f"{len(shards)} files {shards[0].name} ..."
     columns = parquet_schema(shards[0])
     described = arrow.hub_features(columns, shards[0].name)
@@ -56,7 +56,7 @@ def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: O
 
 
 def _read(shards: Sequence[Path], columns: Sequence[str]) -> pa.Table:
-    """Return columns of all shards, one below the other."""
+    """Read columns of all shards and concatenate them."""
     import pyarrow as pa
 
     tables = [read_parquet(shard, columns) for shard in shards]
@@ -68,7 +68,7 @@ def _read(shards: Sequence[Path], columns: Sequence[str]) -> pa.Table:
 
 
 def _stored_names(shards: Sequence[Path], column: str) -> list[str | None]:
-    """Return the names stored with the images; reading them leaves the images on the disk."""
+    """The names stored with the images; the images themselves are not read."""
     if not arrow.names_images(parquet_schema(shards[0]).field(column).type):
         return [None] * sum(sum(group_sizes(shard)) for shard in shards)
     return [cell and cell["path"] for cell in _read(shards, [f"{column}.path"]).column(0).to_pylist()]

@@ -1,6 +1,6 @@
-"""The strict reading of attribute values: what a table may hold, what is repaired, what has another name, what is missing.
+"""Strict parsing of attribute values: what a table may contain, what is repaired or renamed, what is missing.
 
-Every container (CSV, Parquet, the hub) is first brought to `Cells`, text as it stands there; from then on all are read alike.
+Every container (CSV, Parquet, the hub) is first converted to `Cells`, its text unchanged; from then on all are read in the same way.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from strictio.tables import found_columns as found_columns
 from strictio.tables import quoted as quoted
 
 IMAGE_COLUMNS = ("file", "image", "path", "file_name", "filename", "image_path", "img_path", "filepath", "image_file", "img")
-"""Names of the column that says which image a row is about; the first that is present counts."""
+"""Names of the column with a row's image; the first that is present is used."""
 _LIKE_IMAGE = ("picture", "photo", "photograph", "pic", "images", "files", "image_name", "file_path")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One attribute: its name and what may stand in it. `TypeError` where a text stands for a tuple of texts."""
+    """One attribute: its name and its valid values. Raises `TypeError` for a string instead of a tuple of strings."""
 
     name: str
     values: Group | None = None
-    """The levels, in the order in which they are shown; None: whatever is found, sorted."""
+    """The levels, in display order; None: all values that occur, sorted."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Another name of a level -> the level."""
     repairs: Mapping[str, str] = field(default_factory=dict)
-    """What a spreadsheet has made of a level -> the level."""
+    """Value corrupted by a spreadsheet -> the level."""
     optional: bool = False
     classes: Group | None = None
-    """Levels in the order of the integer ids of the published data: where a source brings its own class names, they must agree."""
+    """Levels in the order of the integer ids in the published data: class names that a source provides must agree with them."""
     several: bool = False
-    """Whether a cell may hold several values (``['Africa', 'Asia']``, or joined by ``|``): an image counts in each with its share."""
+    """Whether a cell may have several values (``['Africa', 'Asia']``, or joined by ``|``): an image counts in each with its share."""
     counts: Group | None = None
-    """Columns that hold how many annotators chose each of `values`, in their order; then no column has the attribute's name."""
+    """Columns with the number of annotators who chose each of `values`, in their order; then no column has the attribute's name."""
 
     def __post_init__(self) -> None:
         _require_tuples(self, "values", "classes", "counts")
@@ -54,7 +54,7 @@ class Column:
 
     @property
     def is_shared(self) -> bool:
-        """Whether an image may count in several groups of the attribute."""
+        """Whether an image may count in several groups."""
         return self.several or self.counts is not None
 
     @property
@@ -65,22 +65,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a table. Without declared columns, every column but the image's is an attribute. Errors as of `Column`."""
+    """The columns of a table. Without declared columns, every column except the image's is an attribute. Raises errors as `Column` does."""
 
     columns: tuple[Column, ...] = ()
     image_columns: tuple[str, ...] = IMAGE_COLUMNS
     label_files: tuple[str, ...] = ("labels.csv", "labels.parquet")
-    """Label files that are preferred where a folder holds several."""
+    """Label files preferred if a folder contains several."""
     box: Box | None = None
-    """Where in its picture a row's image is: the crop is the image then, several rows may share a picture, and the attribute `picture`
-    says which (a probe's `cluster`)."""
+    """Where a row's image is in its source image: the image is then the crop, several rows may share a source image, and the attribute
+    `picture` says which one (a probe's `cluster`)."""
 
     def __post_init__(self) -> None:
         _require_tuples(self, "columns", "image_columns", "label_files")
 
 
 def _require_tuples(made: object, *names: str) -> None:
-    """Refuse a single value: of a text every letter would be a level."""
+    """Raise TypeError for a single string, which would be read as a tuple of its characters."""
     for name in names:
         value = getattr(made, name)
         if isinstance(value, str | Column):
@@ -90,32 +90,32 @@ def _require_tuples(made: object, *names: str) -> None:
 
 @dataclass(frozen=True)
 class Cells:
-    """A table as text, one sequence of cells a column; an empty cell is a missing value."""
+    """A table as text, one sequence of cells per column; an empty cell is a missing value."""
 
     columns: Mapping[str, Sequence[str]]
     numbers: Sequence[int]
-    """Where each row stands in its file, for messages."""
+    """Line or row number of each row in its file, for messages."""
     place: str
     unit: str = "line"
 
     def where(self, row: int) -> str:
-        """Return the place of a row in words."""
+        """Location of a row in words."""
         return f"{self.unit} {self.numbers[row]}"
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """Attribute columns after reading: stored names only, `UNKNOWN` where nothing stood."""
+    """Attribute columns after parsing: stored names only, `UNKNOWN` for empty cells."""
 
     columns: Mapping[str, Sequence[str]]
     levels: Mapping[str, Group]
     notes: tuple[Note, ...]
     several: Group = ()
-    """Attributes of which an image may have several values, joined by ``|``."""
+    """Attributes that may have several values per image, joined by ``|``."""
 
 
 def read(schema: Schema, cells: Cells) -> Attributes:
-    """Return the attributes of a table; DataError if a column is missing, it has no rows, or a value is not declared."""
+    """Parse the attributes of a table; raises DataError if a column is missing, it has no rows, or a value is not declared."""
     check_columns(schema, list(cells.columns), cells.place)
     if not cells.numbers:
         raise DataError(
@@ -140,12 +140,12 @@ def _texts(column: Column, cells: Cells) -> Sequence[str]:
 
 
 def _each(column: Column, stored: Iterable[str]) -> Iterable[str]:
-    """Give the levels, one by one where a stored value holds several."""
+    """Yield the levels one by one, also if a stored value contains several."""
     return (level for text in stored for level in (text.split(SEPARATOR) if column.is_shared else (text,)))
 
 
 def image_column(schema: Schema, names: Sequence[str], place: str) -> str:
-    """Return the name of the image column, or raise `DataError`."""
+    """The name of the image column; raises `DataError` if there is none."""
     if found := [name for name in schema.image_columns if name in names]:
         return found[0]
     known = [*schema.image_columns, *_LIKE_IMAGE]
@@ -156,7 +156,7 @@ def image_column(schema: Schema, names: Sequence[str], place: str) -> str:
 
 
 def with_known_image_column(schema: Schema, names: Sequence[str]) -> tuple[Schema, tuple[Note, ...]]:
-    """Return the schema with the only column that is called as an image column is but for case, blanks and dashes, and a note of it.
+    """The schema with the only column that equals an image column's name up to case, spaces and dashes, and a note about it.
 
     >>> with_known_image_column(Schema(), ["File Name", "race"])[0].image_columns[0]
     'File Name'
@@ -168,7 +168,7 @@ def with_known_image_column(schema: Schema, names: Sequence[str]) -> tuple[Schem
 
 
 def with_image_column(schema: Schema, name: str) -> Schema:
-    """Return the schema with this column before all others that may name the image."""
+    """The schema with this column before all others that may name the image."""
     return replace(schema, image_columns=(name, *(other for other in schema.image_columns if other != name)))
 
 
@@ -177,7 +177,7 @@ def _snake_case(name: str) -> str:
 
 
 def attribute_columns(schema: Schema, names: Sequence[str]) -> tuple[Column, ...]:
-    """Return the attributes to read from a table with the columns `names`."""
+    """The attributes to read from a table with the columns `names`."""
     if schema.columns:
         return tuple(column for column in schema.columns if all(name in names for name in column.sources))
     others = {*schema.image_columns, *(schema.box.columns if schema.box else ())}
@@ -185,18 +185,18 @@ def attribute_columns(schema: Schema, names: Sequence[str]) -> tuple[Column, ...
 
 
 def source_columns(schema: Schema, names: Sequence[str]) -> Group:
-    """Return the columns that are read besides the image's."""
+    """The columns to read besides the image's."""
     read_from = (name for column in attribute_columns(schema, names) for name in column.sources)
     return tuple(dict.fromkeys((*read_from, *(name for name in (schema.box.columns if schema.box else ()) if name in names))))
 
 
 def _is_row_number(name: str) -> bool:
-    """Whether pandas has written the column unasked: without a name in CSV, as ``__index_level_0__`` in Parquet."""
+    """Whether pandas wrote the column by default: unnamed in CSV, ``__index_level_0__`` in Parquet."""
     return not name or name.startswith("__index_level_")
 
 
 def check_columns(schema: Schema, names: Sequence[str], place: str) -> None:
-    """Raise `DataError` unless the columns `names` are distinct and hold every attribute that is not optional."""
+    """Raise `DataError` unless the columns `names` are distinct and include every attribute that is not optional."""
     check_distinct(names, place)
     required = [name for column in schema.columns if not column.optional for name in column.sources]
     if missing := [name for name in (*required, *(schema.box.columns if schema.box else ())) if name not in names]:
@@ -208,9 +208,9 @@ def check_columns(schema: Schema, names: Sequence[str], place: str) -> None:
 
 
 def check_classes(column: Column, names: Sequence[str], place: str) -> None:
-    """Raise `DataError` unless the class names that a source brings for its integer ids are the declared ones, in order.
+    """Raise `DataError` unless the class names that a source provides for its integer ids are the declared ones, in order.
 
-    Ids that are read with a shifted list of names would give every image a plausible wrong group.
+    With a shifted list of names, the ids would assign every image a plausible wrong group.
     """
     stored = [stored_value(column, name) for name in names]
     if column.classes is not None and tuple(stored) != column.classes:
@@ -221,7 +221,7 @@ def check_classes(column: Column, names: Sequence[str], place: str) -> None:
 
 
 def stored_value(column: Column, text: str) -> str | None:
-    """Return the level that a cell means; `UNKNOWN` if it is empty; None if it is not declared.
+    """The level of a cell; `UNKNOWN` if it is empty; None if its value is not declared.
 
     Examples
     --------
@@ -241,7 +241,7 @@ def stored_value(column: Column, text: str) -> str | None:
 
 
 def _stored_votes(column: Column, text: str) -> str | None:
-    """Return the levels of a cell with several values, in one order and joined; a missing value does not vote."""
+    """The levels of a cell with several values, in canonical order and joined; missing values do not count."""
     try:
         each = [stored_value(replace(column, several=False, counts=None), value) for value in given_values(text)]
     except ValueError:
@@ -256,7 +256,7 @@ def _stored_votes(column: Column, text: str) -> str | None:
 
 
 def _stored_levels(column: Column, texts: Sequence[str], cells: Cells) -> dict[str, str]:
-    """Return text -> stored level for every distinct cell of a column, or raise `DataError` about those that are not declared."""
+    """Text -> stored level for every distinct cell of a column; raises `DataError` for undeclared values."""
     stored = {text: stored_value(column, text) for text in dict.fromkeys(texts)}
     if strange := [text for text, level in stored.items() if level is None]:
         counts = Counter(texts)
@@ -269,16 +269,16 @@ def _stored_levels(column: Column, texts: Sequence[str], cells: Cells) -> dict[s
 
 
 def _levels(column: Column, present: Iterable[str]) -> Group:
-    """Return the levels in the order in which they are shown; `UNKNOWN` last, and only where it occurs."""
+    """The levels in display order; `UNKNOWN` last, and only if it occurs."""
     found = set(present)
     known = column.values if column.values is not None else tuple(sorted(found - {UNKNOWN}))
     return (*known, UNKNOWN) if UNKNOWN in found and UNKNOWN not in known else known
 
 
 def _notes(column: Column, stored: Mapping[str, str], counts: Mapping[str, int]) -> list[Note]:
-    """Return what reading changed."""
+    """Notes on what parsing changed."""
     repaired = {text: level for text, level in stored.items() if text in column.repairs and text != level}
-    # A value that differs from its level in case alone (TRUE for True) is not noted.
+    # A value that differs from its level only in case (TRUE for True) is not noted.
     renamed = {text: level for text, level in stored.items() if text in column.aliases and text.casefold() != level.casefold()}
     missing = sum(counts[text] for text, level in stored.items() if level == UNKNOWN)
     notes = [
@@ -302,5 +302,5 @@ def _unused(schema: Schema, names: Iterable[str]) -> list[Note]:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: ``1 row``, ``2 rows``."""
+    """A number with its noun: ``1 row``, ``2 rows``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

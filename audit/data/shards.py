@@ -1,4 +1,4 @@
-"""Which Parquet files of a folder to read: one configuration, one split, named as the hub names them."""
+"""Selects the Parquet files of a folder: one configuration, one split, named as on the hub."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _SAME_SPLIT = {"validation": ("val", "valid", "dev"), "val": ("validation",)}
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """Return the Parquet files of a folder and of two levels below it, hidden folders apart."""
+    """The Parquet files of a folder and of two levels below it, except in hidden folders."""
     found = [path for pattern in ("*.parquet", "*/*.parquet", "*/*/*.parquet") for path in folder.glob(pattern)]
     return sorted(path for path in found if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def choose_shards(folder: Path, config: str | None, split: str | None) -> list[Path]:
-    """Return the Parquet files of one configuration and one split, named as the hub names them: ``CONFIG/SPLIT-00000-of-00001.parquet``."""
+    """The Parquet files of one configuration and one split, named as on the hub: ``CONFIG/SPLIT-00000-of-00001.parquet``."""
     files = parquet_files(folder)
     files = [path for path in files if config in path.relative_to(folder).parts[:-1]] or files
     by_split: dict[str, list[Path]] = defaultdict(list)
@@ -36,13 +36,13 @@ def choose_shards(folder: Path, config: str | None, split: str | None) -> list[P
 
 
 def _split_of(path: Path) -> str:
-    """Return the split of a shard: what stands before the numbers of its name, else its folder."""
+    """The split of a shard: the part of its name before the numbers, else its folder."""
     word = re.split(r"[-.]\d|\.parquet$", path.name)[0]
     return word if word and not word.isdigit() else path.parent.name
 
 
 def choose_split(available: Sequence[str], wanted: str | None, place: str) -> str:
-    """Return the split to read: the wanted one, the only one, else the one for validation or testing; DataError if that leaves a choice.
+    """The split to read: the wanted one, the only one, else the one for validation or testing; raises DataError if that is ambiguous.
 
     Examples
     --------

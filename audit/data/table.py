@@ -24,13 +24,13 @@ _PROBED_NAMES = 1000
 
 @dataclass(frozen=True)
 class DataLocation:
-    """Where data stand and how their table is read: what `--data` and the options about it say. A path like any other."""
+    """A location of data and how to read its table: the options of `--data` and its companions. Path-like."""
 
     path: str
     encoding: str | None = None
-    """Of a table of lines; None: UTF-8."""
+    """Encoding of a text table; None: UTF-8."""
     image_root: Path | None = None
-    """The folder that the images lie in; None: the table's."""
+    """The folder that contains the images; None: the table's."""
     image_column: str | None = None
 
     def __fspath__(self) -> str:
@@ -40,21 +40,21 @@ class DataLocation:
 
 
 def read_cells(path: Path, encoding: str | None = None) -> Cells:
-    """Return a table of text as cells; DataError names the line of what is wrong."""
+    """Read a text table as cells; DataError names the line of an error."""
     table = read_table(path, encoding)
     columns = {name: _texts(table.columns[name]) for name in table.columns.column_names}
     return Cells(columns, table.numbers, table.place, table.unit)
 
 
 def _texts(column: pa.ChunkedArray) -> Sequence[str]:
-    """Return the cells of a column, each text held once."""
+    """The cells of a column, with each distinct text stored once."""
     encoded = column.combine_chunks().dictionary_encode()
     levels = encoded.dictionary.to_pylist()
     return [levels[code] for code in encoded.indices.to_numpy(zero_copy_only=False).tolist()]
 
 
 def with_files(cells: Cells, folder: Path, schema: Schema, origin: Origin, image_root: Path | None = None) -> Dataset:
-    """Return the data set of a table whose image column holds paths: of files in `image_root`, else in `folder` or the one above it."""
+    """Build the data set of a table whose image column contains paths: files in `image_root`, else in `folder` or its parent."""
     schema, notes = with_known_image_column(schema, list(cells.columns))
     check_columns(schema, list(cells.columns), cells.place)
     column = image_column(schema, list(cells.columns), cells.place)
@@ -68,9 +68,9 @@ def with_files(cells: Cells, folder: Path, schema: Schema, origin: Origin, image
 
 
 def _below(roots: Sequence[Path], names: Sequence[str]) -> tuple[Path, Sequence[str]]:
-    """Return the first folder that holds any of the names, else the first of all, and the names relative to it.
+    """The first folder that contains any of the names, else the first of all, and the names relative to it.
 
-    Absolute names may lie below the first folder only; any other stays as it is, to be refused.
+    Absolute names may lie below the first folder only; others stay unchanged, and are rejected later.
     """
     names = _relative_to(roots[0], names)
     allowed = [name for name in names[:_PROBED_NAMES] if name_fault(name) is None]
@@ -85,10 +85,10 @@ def _relative_to(root: Path, names: Sequence[str]) -> Sequence[str]:
 
 def _check_files(root: Path, names: Sequence[str], cells: Cells, roots: Sequence[Path]) -> None:
     if not names:
-        return  # `read` says that there is no row
+        return  # `read` reports that there are no rows
     seen = inspect_names(root, names)
     if seen.forbidden:
-        # One of each kind first, so that a message of bounded length names every kind.
+        # One of each kind first, so that the truncated message still covers every kind.
         kinds = {kind: row for row, kind in reversed(seen.forbidden)}
         first = {row: kind for kind, row in reversed(kinds.items())} | dict(seen.forbidden)
         found = [f"{kind} {quoted(names[row])} ({cells.where(row)})" for row, kind in list(first.items())[:10]]

@@ -1,1 +1,1 @@
-"""Every class of `results.json` and `comparison.json`: facts in, strict frozen records out, and JSON of them; no sentence."""
+"""The classes of `results.json` and `comparison.json`: strict, frozen records of facts, and their JSON; no sentences."""

@@ -1,4 +1,4 @@
-"""What all records share: the strict decorator, an estimate, a verdict."""
+"""Definitions that all records share: the strict decorator, an estimate, a verdict."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pydantic.dataclasses import dataclass
 
 T = TypeVar("T")
 Verdict = Literal["disparity", "equivalent", "inconclusive", "not estimable"]
-"""Of a planned question, an audit, a comparison."""
+"""The verdict on a planned question, an audit or a comparison."""
 FindingVerdict = Literal[Verdict, "signal", "no signal"]
-"""Of a finding: one of the four where it was planned; "signal", "no signal" or "not estimable" where it is exploratory."""
+"""The verdict on a finding: one of the four if it was planned; "signal", "no signal" or "not estimable" if it is exploratory."""
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass_transform(frozen_default=True)
 def record(cls: type[T]) -> type[T]:
-    """Make a class a frozen pydantic dataclass that refuses a wrong type, an unknown field and a NaN."""
-    return dataclass(frozen=True, config=_STRICT)(cls)  # type: ignore[return-value]  # the class itself, made strict
+    """Make a class a frozen pydantic dataclass that rejects wrong types, unknown fields and NaN."""
+    return dataclass(frozen=True, config=_STRICT)(cls)  # type: ignore[return-value]  # the class itself, now strict
 
 
 @record

@@ -1,6 +1,6 @@
-"""What changed between models on the same images: the facts that `comparison.json` carries and that its page draws.
+"""What changed between models on the same images: the facts in `comparison.json`, which its page shows.
 
-What could not be estimated is None, and its verdict says so. "Before" is always the first model that was named, "after" another one.
+Values that cannot be estimated are None, and the verdict says so. "Before" is always the first model on the command line, "after" another.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from audit.types import Better, Group, ModelRecord, Note, Settings
 SCHEMA_VERSION = "2"
 
 Direction = Literal["grew", "shrank", "reversed"]
-"""What became of a gap, where the verdict on its change is a disparity."""
+"""How a gap changed, if the verdict on its change is a disparity."""
 
 
 @record
@@ -28,33 +28,33 @@ class RateChange:
     before: Rate
     after: Rate
     gained: int
-    """Images that are an event only after."""
+    """Images that count as an event only after."""
     lost: int
-    """Images that are an event only before."""
+    """Images that count as an event only before."""
     difference: float | None
-    """(gained - lost) / n: after minus before. Like the intervals None where no image counts."""
+    """(gained - lost) / n: after minus before. None, as are the intervals, if there are no images."""
     low: float | None
     high: float | None
     """Agresti-Min interval at level 1 - alpha, for this group alone."""
     low_adjusted: float | None
     high_adjusted: float | None
-    """Simultaneous over the compared groups (Bonferroni); for a group outside the comparison and for all images as `low` and `high`."""
+    """Simultaneous over the compared groups (Bonferroni); equal to `low` and `high` for a group that is not compared and for all images."""
     p: float
-    """McNemar, exact; 1 where no answer changed sides. Where images come in clusters: all images of a cluster change sign together."""
+    """Exact McNemar test; 1 if no answer changed. If images come in clusters, all images of a cluster change sign together."""
     p_adjusted: float
     """Holm over the compared groups."""
 
 
 @record
 class GapEnds:
-    """A gap of one model."""
+    """The best and the worst group of one model."""
 
     highest: Group
     lowest: Group
     value: float
     low: float
     high: float
-    """Newcombe interval of highest minus lowest, at 1 - alpha / m for the m pairs it was picked from."""
+    """Newcombe interval of highest minus lowest, at 1 - alpha / m for the m pairs from which it was chosen."""
 
 
 @record
@@ -66,13 +66,13 @@ class GapChange:
     difference: float
     low: float
     high: float
-    """At level 1 - alpha: the joint counts of (before, after) resampled within each group; percentile interval and its mirror image."""
+    """At level 1 - alpha, by resampling joint counts of (before, after) within groups: percentile interval united with its mirror image."""
     p: float
-    """The smallest alpha at which that interval leaves out 0."""
+    """The smallest alpha at which that interval excludes 0."""
     p_adjusted: float
     """Holm over the primary changes of the whole comparison; equal to `p` for other claims."""
     minimum_detectable: float
-    """Smallest change of the difference between any two groups that these images would find with power 0.8."""
+    """Smallest change of the difference between any two groups that would be detected on these images with power 0.8."""
 
 
 @record
@@ -91,14 +91,14 @@ class PairChange:
     """At level 1 - alpha, for this pair alone: built from the Agresti-Min intervals of the two groups as Newcombe's is from Wilson's."""
     low_adjusted: float
     high_adjusted: float
-    """At level 1 - alpha / m, m pairs."""
+    """At level 1 - alpha / m for m pairs."""
     reversed: bool
-    """Whether the sign of the difference turned: simultaneous Newcombe intervals on opposite sides of 0."""
+    """Whether the difference changed sign: simultaneous Newcombe intervals on opposite sides of 0."""
 
 
 @record
 class ComparedClaim:
-    """What is compared."""
+    """The claim that is compared."""
 
     id: str
     """As in `results.json`: ``measurement/metric[outcome]/attribute x attribute``."""
@@ -118,21 +118,21 @@ class Change(ComparedClaim):
 
     verdict_before: FindingVerdict
     verdict_after: FindingVerdict
-    """Of the two audits themselves."""
+    """Verdicts of the two audits."""
     overall: RateChange
     by_group: tuple[RateChange, ...]
     gap: GapChange | None
-    """None where fewer than two groups can be estimated."""
+    """None if fewer than two groups can be estimated."""
     pairs: tuple[PairChange, ...]
     """The pairs whose difference changed most, and those of the two gaps."""
     verdict: Verdict
-    """On the change: a disparity is a gap that changed, equivalence a change within the tolerance of every pair."""
+    """On the change: disparity if the gap changed, equivalent if every pair changed within the tolerance."""
     direction: Direction | None
     """None unless the verdict is a disparity."""
     beyond_tolerance: bool
-    """Whether the interval of the change lies wholly beyond the tolerance."""
+    """Whether the interval of the change lies entirely beyond the tolerance."""
     levelled_down: bool
-    """Whether the gap shrank because the best group got worse, without a gain for the worst."""
+    """Whether the gap shrank because the best group got worse without improvement for the worst."""
 
 
 @record
@@ -143,9 +143,9 @@ class Side:
     """Unique in the comparison."""
     model: ModelRecord
     directory: str
-    """Where its audit stands, without the machine's folders."""
+    """Folder of its audit, without the folders above it."""
     sha256: str
-    """Of its results.json."""
+    """sha256 of its results.json."""
     created: str
     verdicts: Mapping[str, Verdict]
     """probe -> verdict of its own audit."""
@@ -158,15 +158,15 @@ class Comparison:
     probe: str
     before: str
     after: str
-    """Names of sides."""
+    """Names of the two sides."""
     images: int
     only_before: int
     only_after: int
-    """Images that only one of the two audits has; they take no part."""
+    """Images that only one of the two audits has; they are ignored."""
     missing_in_others: int
-    """Images that both have and a third model of the comparison lacks; they take no part either."""
+    """Images that both have but a third model of the comparison lacks; they are ignored, too."""
     cluster: str | None
-    """The column that says which images belong together ; None: images are independent."""
+    """The column that says which images belong together; None: images are independent."""
     limited: bool
     changes: tuple[Change, ...]
     not_compared: tuple[Note, ...]
@@ -174,24 +174,24 @@ class Comparison:
     verdict: Verdict
     """The worst over the primary changes."""
     direction: Direction | Literal["mixed"] | None
-    """`reversed` where any gap is, `mixed` where some gaps grew and others shrank; None unless the verdict is a disparity."""
+    """`reversed` if any gap is, `mixed` if some gaps grew and others shrank; None unless the verdict is a disparity."""
     excluded: int = 0
-    """Most images that one of the two audits itself left out."""
+    """Images that one of the two audits itself left out: the larger of the two numbers."""
     same_model: bool = False
     """Whether both sides are the same weights, read the same way, with the same answers."""
     by_place: bool = False
-    """Whether images were paired by their place in the file, since it gives no identifiers."""
+    """Whether images were paired by their position in the file, since it has no identifiers."""
 
 
 @record
 class PairedModels:
-    """The models of one run of the audit, in their planned questions: each against the first, on the same images."""
+    """The models of one run of the audit, for their planned questions: each compared with the first, on the same images."""
 
     family: int
-    """Planned changes over which p was adjusted."""
+    """Number of planned changes over which p was adjusted."""
     comparisons: tuple[Comparison, ...]
     notes: tuple[Note, ...]
-    """What differs between the audits other than the models, and why models could not be compared."""
+    """Differences between the audits other than the models, and why models could not be compared."""
 
 
 @record
@@ -205,7 +205,7 @@ class Point:
     gap: GapEnds | None
     """Its interval is simultaneous over pairs and primary claims."""
     p: float | None
-    """Permutation test of the gap, as in an audit; times the number of primary claims for one of them."""
+    """Permutation test of the gap, as in an audit; for a primary claim, times the number of primary claims."""
 
 
 @record
@@ -214,13 +214,13 @@ class Trajectory(ComparedClaim):
 
     points: tuple[Point, ...]
     appears: int | None
-    """First step from which on the simultaneous lower bound of the gap stays above the tolerance; None where it never does.
+    """First step from which on the simultaneous lower bound of the gap stays above the tolerance; None if it never does.
 
-    Found from the last checkpoint backwards, up to the first at which it does not hold: a fixed sequence of tests, which needs no
-    correction for the number of checkpoints.
+    Determined from the last checkpoint backwards, until it first fails: a fixed sequence of tests, which needs no correction for the number
+    of checkpoints.
     """
     detectable: int | None
-    """First step from which on p stays at or below alpha; found in the same way."""
+    """First step from which on p stays at or below alpha; determined in the same way."""
 
 
 @record
@@ -229,32 +229,32 @@ class Series:
 
     probe: str
     run: str | None
-    """Of the model records, where all agree."""
+    """From the model records, if all agree."""
     images: int
     limited: bool
     claims: int
-    """Primary claims over which bands and p are corrected."""
+    """Number of primary claims for which intervals and p are corrected."""
     trajectories: tuple[Trajectory, ...]
 
 
 @record
 class Comparisons:
-    """The file: everything that one run of the command compared."""
+    """The file: all comparisons of one run of the command."""
 
     schema_version: str
     status: Literal["complete"]
     tool: str
     command: tuple[str, ...]
-    """Arguments as typed; of an absolute path only the last part."""
+    """Arguments as typed; for an absolute path only the last part."""
     settings: Settings
     family: int
-    """Primary changes over which p was adjusted."""
+    """Number of primary changes over which p was adjusted."""
     sides: tuple[Side, ...]
     probes: tuple[ProbeRecord, ...]
     comparisons: tuple[Comparison, ...]
     series: tuple[Series, ...]
     notes: tuple[Note, ...]
-    """What differs between the audits other than the models."""
+    """Differences between the audits other than the models."""
     environment: Mapping[str, str]
     timing: Timing
     gates: tuple[GateResult, ...] = ()
@@ -262,4 +262,4 @@ class Comparisons:
 
 _FILE = File(Comparisons, "comparison.json", SCHEMA_VERSION, "compare again")
 to_json, from_json, json_schema = _FILE.to_json, _FILE.from_json, _FILE.json_schema
-"""Equal comparisons give equal bytes, time stamps apart."""
+"""Equal comparisons give equal bytes, except for time stamps."""

@@ -22,14 +22,14 @@ class File(Generic[T]):
     name: str
     version: str
     fix: str
-    """What to do where it cannot be read."""
+    """What to do if it cannot be read."""
 
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:
         return TypeAdapter(self.kind)
 
     def to_json(self, value: T) -> str:
-        """Return strict JSON with sorted keys; equal values give equal bytes."""
+        """Strict JSON with sorted keys; equal values give equal bytes."""
         fields = self._adapter.dump_python(value, mode="json")
         return json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -38,7 +38,7 @@ class File(Generic[T]):
         return self._adapter.json_schema()
 
     def from_json(self, text: str) -> T:
-        """Return the record in a text; DataError if it is not JSON, has an unknown version, or not these fields."""
+        """Parse a record; raises DataError if the text is not JSON, has an unknown version, or does not match the schema."""
         try:
             fields: Any = json.loads(text)
         except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""One claim answered: rates, contrasts, the gap, the verdict; and its variants on counterfactual pairs and under other prompts."""
+"""The result of one claim: rates, contrasts, the gap, the verdict; and of its variants on counterfactual pairs and with other prompts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from audit.records.base import FindingVerdict, Verdict, record
 from audit.types import Better, Group
 
 Unresponsive = Literal["constant", "unclear", "order", "no better", "varies", "undecided", "invalid"]
-"""`audit.records.inputs.Look`, but for "looks"; `invalid`: all that can be checked of the probe fails (`recognises_nothing`)."""
+"""`audit.records.inputs.Look` without "looks"; `invalid`: everything that can be checked about the probe fails (`recognises_nothing`)."""
 CellStatus = Literal["ok", "small", "not estimable", "absent", "unknown"]
-"""`small`: under the minimum group size; shown, but outside gap, tests and verdict. `unknown` (missing attribute values): likewise."""
+"""`small`: under the minimum group size; shown, but not used for gap, tests and verdict. `unknown` (missing attribute values): likewise."""
 
 
 @record
@@ -27,26 +27,26 @@ class Rate:
     high: float | None
     status: CellStatus
     baseline: float | None = None
-    """Accuracy only: what always giving the commonest true answer of all images would score in this group."""
+    """Accuracy only: score in this group of a constant answer, the most frequent true answer over all images."""
     clusters: int | None = None
-    """Independent units that the images of the group lie in, where they come in clusters; None: every image is its own."""
+    """Number of independent clusters that the group's images form; None: images are independent."""
     effective_clusters: float | None = None
-    """Clusters of one size that would tell as much (Kish)."""
+    """Number of equally large clusters with the same information (Kish)."""
     design_effect: float | None = None
-    """Variance of the rate over that of as many independent images."""
+    """Variance of the rate divided by that with as many independent images."""
     intracluster_correlation: float | None = None
-    """Of two images of a cluster, as the design effect has it; None where clusters hold one image each."""
+    """Correlation of two images of a cluster implied by the design effect; None if clusters have one image each."""
     effective_n: float | None = None
-    """Where images have weights: as many of one weight would tell as much (Kish). `n` and `events` count images, whatever their weights."""
+    """With image weights: number of equally weighted images with the same information (Kish). `n` and `events` count images unweighted."""
     standard_error: float | None = None
-    """Where images have weights: Taylor-linearised, ``sqrt(sum (w (event - value))^2) / sum w``, sums within clusters first."""
+    """With image weights: Taylor-linearised, ``sqrt(sum (w (event - value))^2) / sum w``, summed within clusters first."""
     correlation_borrowed: bool = False
-    """Whether too few clusters have an event to tell `intracluster_correlation`, which is then that of all groups in the same clusters."""
+    """Whether too few clusters have an event to estimate `intracluster_correlation`, which is then that of all groups in these clusters."""
 
 
 @record
 class Contrast:
-    """Difference of two rates, first minus second, with its Newcombe interval (in thin groups a wider one: `difference_limits`)."""
+    """Difference of two rates, first minus second, with its Newcombe interval (wider for small groups: `difference_limits`)."""
 
     first: Group
     second: Group
@@ -54,7 +54,7 @@ class Contrast:
     difference: float
     low: float
     high: float
-    """At level 1 - alpha, for this contrast alone: for whoever reads the file. Shown is the simultaneous one."""
+    """At level 1 - alpha, for this contrast alone. Only in the file: reports show the simultaneous interval."""
     p: float
     p_adjusted: float
     """Holm over the contrasts of the finding."""
@@ -62,38 +62,38 @@ class Contrast:
     high_adjusted: float
     """Simultaneous: Newcombe at 1 - alpha / m, m contrasts."""
     beyond_tolerance: bool
-    """Whether the simultaneous interval lies wholly beyond the tolerance, on either side."""
+    """Whether the simultaneous interval lies entirely beyond the tolerance, on either side."""
 
 
 @record
 class LeadingPair:
-    """Two groups and the difference of their rates: the one pair that pages, exports and gates tell of."""
+    """Two groups and the difference of their rates: the one pair that pages, exports and gates mention."""
 
     higher: Group
-    """With the higher rate."""
+    """The group with the higher rate."""
     lower: Group
     difference: float
     """Not below 0."""
     low: float
     high: float
-    """Simultaneous interval: at 1 - alpha / m for the m pairs, as in `Contrast`; `low` is below 0 where the order of the two is open."""
+    """Simultaneous interval: at 1 - alpha / m for the m pairs, as in `Contrast`; `low` is below 0 if the order of the two is undecided."""
     chance: float
-    """How far apart chance sets these two (95 %): the 95 % point of the largest standardised difference of any two groups under shuffled
-    labels, times the standard error of this pair."""
+    """Difference of these two expected by chance (95 %): the 95 % point of the largest standardised difference of any two groups under
+    shuffled labels, times the standard error of this pair."""
 
 
 @record
 class WithinClusters:
-    """What stands behind a gap that is taken inside the clusters that hold images of several groups."""
+    """Details of a gap that is computed inside the clusters that contain images of several groups."""
 
     clusters: int
-    """That hold images of several of the compared groups; `images_left_out` lie in others."""
+    """Clusters with images of several of the compared groups; `images_left_out` lie in others."""
     images_left_out: int
     over_all_images: float
-    """The largest difference of two rates: another quantity."""
+    """The largest difference of two rates over all images: a different quantity."""
     standard_error: float
     freedom: float | None
-    """Of the difference that is known least of all pairs. No degrees of freedom where every cluster is a pair: its interval is normal."""
+    """Degrees of freedom for the least precise difference of all pairs. None if every cluster is a pair: its interval is normal."""
 
 
 @record
@@ -106,52 +106,52 @@ class Gap:
     low: float
     high: float
     """Interval of the largest difference of any two groups: the largest lower and the largest upper limit of any pair, each Newcombe's at
-    1 - alpha / m for the m pairs; never below 0. The one interval of a gap that is shown."""
+    1 - alpha / m for the m pairs; never below 0. Reports show only this interval of a gap."""
     ratio: float | None
-    """Lowest rate over highest; exploratory. None where the highest is 0."""
+    """Lowest rate divided by highest; exploratory. None if the highest is 0."""
     p: float
-    """Permutation test of "no two groups differ", by the smaller p of two over the same shuffles: that of the most significant pair, whose
-    difference is largest in standard errors, and that of chi-square over all groups. Monte-Carlo error: ``sqrt(p (1 - p) / draws)``."""
+    """Permutation test of "no two groups differ", by the smaller p of two over the same shuffles: one for the most significant pair, whose
+    difference is largest in standard errors, one for chi-square over all groups. Monte-Carlo error: ``sqrt(p (1 - p) / draws)``."""
     p_adjusted: float
-    """Holm over the primary claims of the audit; of exploratory ones Benjamini-Hochberg over all exploratory claims of the audit."""
+    """Holm over the primary claims of the audit; for exploratory ones, Benjamini-Hochberg over all exploratory claims of the audit."""
     null_mean: float
     null_95: float
-    """Mean and 95 % point of the gap under shuffled group labels: the noise floor."""
+    """Mean and 95 % point of the gap under shuffled group labels."""
     chi2: float | None
     chi2_p: float | None
     spread: float
-    """Between-group standard deviation, corrected for sampling (0 where the corrected variance is negative)."""
+    """Between-group standard deviation, corrected for sampling (0 if the corrected variance is negative)."""
     spread_squared: float
     """The corrected variance, signed."""
     minimum_detectable: float
-    """Smallest difference of the smallest group from all others that is found with power 0.8, at the level of Holm's first step over the
-    planned claims (of exploratory ones alpha over their number)."""
+    """Smallest difference between the smallest group and all others that is detected with power 0.8, at the level of Holm's first step over
+    the planned claims (for exploratory ones, alpha divided by their number)."""
     equivalence_bound: float | None = None
-    """How far from 0 the 1 - 2 alpha interval of any pair goes (`audit/statistics/equivalence.py`); equivalent where that is less than the
-    tolerance."""
+    """Largest distance from 0 of the 1 - 2 alpha interval of any pair (`audit/statistics/equivalence.py`); equivalent if it is less than
+    the tolerance."""
     equivalence_ratio: float | None = None
-    """By what factor the rates of any pair may differ, at 1 - 2 alpha; equivalent where that is less than the ratio tolerance, too. None
-    without such a tolerance, and where a group has no event: nothing bounds the ratio."""
+    """Largest ratio of the rates of any pair that the data allow, at 1 - 2 alpha; equivalent only if it is less than the ratio tolerance,
+    too. None without such a tolerance, and if a group has no event: then nothing bounds the ratio."""
     ratio_low: float | None = None
-    """By what factor the rates of some pair do differ: the largest lower limit of any pair's ratio, at 1 - alpha / m; at least 1. None
-    without a ratio tolerance."""
+    """Ratio by which some pair differs at least: the largest lower limit of any pair's ratio, at 1 - alpha / m; at least 1. None without a
+    ratio tolerance."""
     most_significant: tuple[Group, Group] | None = None
-    """The pair whose difference is largest in standard errors, the higher rate first. Thin groups may lie farther apart by chance."""
+    """The pair whose difference is largest in standard errors, the higher rate first. Small groups may differ more by chance."""
     pair_p: float | None = None
-    """Of that pair, by itself. Where only `p` is significant, groups differ although no single pair stands out."""
+    """p of that pair alone. If only `p` is significant, groups differ although no single pair is significant."""
     leading: LeadingPair | None = None
-    """The pair that the finding tells of. Of a disparity or a signal the one that is shown to differ most: of the pairs beyond their
-    `chance` whose interval leaves out 0, that with the largest `low`; None where there is none: `diffuse`. Of any other the `open_pair`."""
+    """The pair that the finding mentions. For a disparity or a signal, the significant one that differs most: of the pairs beyond their
+    `chance` whose interval excludes 0, that with the largest `low`; None if there is no such pair: `diffuse`. Otherwise the `open_pair`."""
     open_pair: LeadingPair | None = None
-    """The pair that leaves most open: whose interval reaches farthest from 0."""
+    """The most uncertain pair: its interval reaches the largest distance from 0."""
     too_few: tuple[Group, ...] = ()
-    """Groups of so few images that nothing could show a difference below the tolerance, not even if none of them were an event."""
+    """Groups with so few images that no result could exclude a difference beyond the tolerance, not even if none were an event."""
     within: WithinClusters | None = None
-    """Where the gap, its interval, its test and all pairs are differences inside clusters, not of rates over all images."""
+    """Set if the gap, its interval, its test and all pairs are differences inside clusters, not of rates over all images."""
 
 
 def pair_of(gap: Gap) -> tuple[Group, Group]:
-    """Return the pair that is told of, the higher rate first; of a diffuse finding the most significant, which no sentence names."""
+    """The pair to mention, the higher rate first; for a diffuse finding the most significant pair, which no sentence names."""
     if gap.leading is not None:
         return gap.leading.higher, gap.leading.lower
     return gap.most_significant or (gap.highest, gap.lowest)
@@ -159,36 +159,36 @@ def pair_of(gap: Gap) -> tuple[Group, Group]:
 
 @record
 class Composition:
-    """A gap of accuracy at equal group composition: every group with the shares of true answers that all images have."""
+    """The accuracy gap at equal group composition: every group weighted to the shares of true answers over all images."""
 
     gap: float
-    """Of ``sum_y w_y recall_g(y)``, w the shares of the true answers in all compared groups."""
+    """Gap of ``sum_y w_y recall_g(y)``, where w are the shares of the true answers in all compared groups."""
     p: float | None
-    """Permutation test within the true answers, by the most significant pair; None where images come in clusters."""
+    """Permutation test within the true answers, by the most significant pair; None if images come in clusters."""
     explains: bool
-    """Whether group composition alone explains the gap: significant, and at equal composition neither significant nor half as wide."""
+    """Whether group composition alone explains the gap: significant, but at equal composition neither significant nor half as wide."""
 
 
 @record
 class TruthShare:
-    """How often an outcome was given in one group, and how often it is true."""
+    """How often an outcome was predicted in one group, and how often it is true."""
 
     group: Group
     n: int
     """Images whose true answer is known."""
     given: float | None
-    """Share of the images that got the outcome: fairlearn's selection rate. None without images, as the share whose true answer it is."""
+    """Share of the images with the outcome: fairlearn's selection rate. None without images, as is `true`, its share among true answers."""
     true: float | None
     excess: float | None
-    """Given less true. Equal error rates give unequal excess where the true shares differ: it is shown and never tested."""
+    """`given` minus `true`. Equal error rates give unequal excess if the true shares differ, so it is shown but never tested."""
     low: float | None
     high: float | None
-    """Agresti-Min interval of the excess; None where images come in clusters or have weights."""
+    """Agresti-Min interval of the excess; None if images come in clusters or have weights."""
 
 
 @record
 class ClaimResult:
-    """One claim, answered; a `Finding` is one with its evidence."""
+    """The result of one claim; a `Finding` adds its evidence."""
 
     id: str
     """``measurement/metric[outcome]/attribute x attribute``; stable between runs."""
@@ -202,66 +202,66 @@ class ClaimResult:
     overall: Rate
     by_group: tuple[Rate, ...]
     gap: Gap | None
-    """None where fewer than two groups can be estimated."""
+    """None if fewer than two groups can be estimated."""
     contrasts: tuple[Contrast, ...]
-    """Each estimable group against the rest."""
+    """Each estimable group compared with the rest."""
     pairs: tuple[Contrast, ...]
-    """Every pair of estimable groups (at most the 435 most significant where exploratory); empty where the omnibus test does not reject."""
+    """Every pair of estimable groups (at most the 435 most significant if exploratory); empty if the omnibus test does not reject."""
     verdict: FindingVerdict
     exceeds_tolerance: bool
-    """Of a disparity: whether some pair is shown to differ by more than the tolerance, in points or in ratio."""
+    """For a disparity: whether some pair significantly differs by more than the tolerance, in points or in ratio."""
     ratio_tolerance: float | None = None
-    """Factor below which a difference would not matter, beside the tolerance in points; None: the claim has none."""
+    """Ratio below which a difference would not matter, in addition to the tolerance in points; None: the claim has none."""
     unresponsive: Unresponsive | None = None
-    """Why groups that could be compared are "not estimable": the answers are not shown to depend on the images."""
+    """Why groups that could be compared are "not estimable": we found no evidence that the answers depend on the images."""
     composition: Composition | None = None
-    """Of primary accuracy; None where a group lacks one of the true answers."""
+    """For primary accuracy; None if a group lacks one of the true answers."""
     diffuse: bool = False
-    """Whether groups are shown to differ although no single pair is: no simultaneous interval leaves out 0."""
+    """Whether groups differ significantly although no single pair does: every simultaneous interval includes 0."""
     shares: tuple[TruthShare, ...] = ()
-    """Of a selection rate whose truth is known: the rates compared are then those at equal true shares, ``sum_y w_y P(answer | y, g)``."""
+    """For a selection rate with known truth: the rates compared are then those at equal true shares, ``sum_y w_y P(answer | y, g)``."""
     within_truth_p: float | None = None
-    """Of a difference in accuracy whose answers are not shown to depend on the images: the p of its test within each true answer."""
+    """p of the test within each true answer, for a difference in accuracy without evidence that the answers depend on the images."""
     negligible: float | None = None
-    """Of an error rate: what every group's rate is shown to be below, so that no ratio is asked of rates that are nearly 0."""
+    """For an error rate: a bound that all groups' rates are significantly below, so that no ratio of rates near 0 is tested."""
 
 
 def planned_verdicts(findings: Iterable[ClaimResult]) -> list[Verdict]:
-    """Return the verdicts of the primary findings: a signal, or none, of an exploratory one counts nowhere."""
-    # Another word of a planned one is refused where a file is read (`audit.results`).
+    """The verdicts of the primary findings; exploratory ones do not count."""
+    # Other values for a planned finding are rejected when a file is read (`audit.results`).
     return [cast(Verdict, finding.verdict) for finding in findings if finding.primary]
 
 
 @record
 class PairedFinding:
-    """Counterfactual pairs: what changes when only one attribute does."""
+    """Counterfactual pairs: how answers change when only one attribute does."""
 
     measurement: str
     attribute: str
     first: str
     second: str
     n: int
-    """Complete pairs."""
+    """Number of complete pairs."""
     incomplete: int
     flips: int
-    """Pairs whose two answers differ."""
+    """Number of pairs whose two answers differ."""
     flip_rate: float | None
     flip_low: float | None
     flip_high: float | None
     only_first_correct: int
     only_second_correct: int
     difference: float | None
-    """(only_first_correct - only_second_correct) / n; like the rates and intervals None where no pair is complete."""
+    """(only_first_correct - only_second_correct) / n; None, as are the rates and intervals, if no pair is complete."""
     low: float | None
     high: float | None
-    """Agresti-Min interval of the difference; like that of the flip rate at the effective number of pairs where a cluster holds several."""
+    """Agresti-Min interval of the difference; it and that of the flip rate use the effective number of pairs if clusters hold several."""
     mcnemar_p: float
-    """Exact."""
+    """Exact test."""
     sign_flip_p: float
     """Whole clusters (see `clusters`) change sign together."""
     clusters: int
     cluster_attribute: str
     p_adjusted: float
-    """Holm over the paired claims, on `sign_flip_p`."""
+    """Holm over the paired claims, for `sign_flip_p`."""
     outcome: str | None = None
-    """Where pairs are not scored by who is right but by who is given this: `only_first_correct` then counts who alone is given it."""
+    """The outcome that is counted instead of right answers: `only_first_correct` then counts pairs where only the first has it."""

@@ -1,6 +1,6 @@
-"""What gates decided. Frozen, as everything in `results.json`.
+"""Decisions of gates. Frozen, as everything in `results.json`.
 
-A wrong type, an unknown field or a NaN is refused when a value is made. Without a bound there is None.
+Wrong types, unknown fields and NaN are rejected. A missing bound is None.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from audit.records.base import record
 from audit.types import Note
 
 GateOutcome = Literal["breached", "held", "inconclusive", "not estimable"]
-"""Not estimable: the question has no answer, as of a model that always says the same. Inconclusive: too few images to be sure of it."""
+"""Not estimable: the question has no answer, for example because the model always says the same. Inconclusive: too few images."""
 REPLICATES = "the mean of the replicates"
-"""What stands in place of a model where a gate is put to several replicates together."""
+"""Name used instead of a model's if a gate is checked on several replicates together."""
 
 
 @record
 class GateCheck:
-    """A gate put to one finding of one audit, or of the replicates of a probe."""
+    """A gate checked on one finding of one audit, or of the replicates of a probe."""
 
     model: str
     probe: str
@@ -31,16 +31,16 @@ class GateCheck:
     """Bounds that decide: see `audit.statistics.bounds`."""
     high: float | None = None
     images: int | None = None
-    """Images that count in the groups that are compared."""
+    """Number of images in the groups that are compared."""
     images_needed: int | None = None
-    """How many would settle it if every rate and every group's share stayed; None where it is settled, or no number would."""
+    """Number of images that would settle it with unchanged rates and group shares; None if it is settled, or no number would."""
     limited: bool = False
-    """Whether it was put to a sample (`--limit`)."""
+    """Whether it was checked on a sample (`--limit`)."""
 
 
 @record
 class GateResult:
-    """A gate of the command line and how it ended: as the worst of its checks, held if all are."""
+    """A gate of the command line and its outcome: the worst of its checks, held if all are."""
 
     expression: str
     outcome: GateOutcome

@@ -1,4 +1,4 @@
-"""What was asked, by whom, and of which images."""
+"""The inputs of an audit: prompts, model and data."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from audit.records.base import record
 from audit.types import EndpointUsage, Exclusion, Group, Note
 
 Look = Literal["looks", "constant", "unclear", "order", "no better", "varies", "undecided"]
-"""Whether the answers depend on the images. `looks`: they agree with the labels more often than the best constant answer. Of the others
-accuracy says nothing about groups: every image, or every question where rows have their own, gets one answer (`constant`); nearly every
-image is "unclear"; nearly every image gets one answer, and another one in another order of the options (`order`); they are not shown to
-agree more often than the best constant answer, and do not follow the labels (`no better`) or do (`varies`). Where so few images leave
-open that they agree far more often (`undecided`), accuracy is not called equivalent, and nothing else changes."""
+"""Whether the answers depend on the images. `looks`: they agree with the labels more often than the best constant answer. With the other
+codes, accuracy says nothing about groups: every image, or every question if rows have their own, gets one answer (`constant`); nearly every
+image is "unclear"; nearly every image gets one answer, and another one in another order of the options (`order`); we found no evidence
+that they agree more often than the best constant answer, and they do not follow the labels (`no better`) or do (`varies`). If so few images
+leave open whether they agree far more often (`undecided`), accuracy is not called equivalent, and nothing else changes."""
 
 
 RECOGNISED_RECALL = 0.1
-"""Answers that follow the truth and whose recall, averaged over the true answers, is so far above a guess recognise something."""
+"""Answers that follow the truth recognise something if their recall, averaged over the true answers, exceeds a guess by this much."""
 
 
 @record
 class AgainstConstant:
-    """Agreement with the labels of the answers, and of the best constant answer, on the same images."""
+    """Agreement of the answers with the labels, compared with that of the best constant answer, on the same images."""
 
     n: int
     """Images whose true answer is known."""
     accuracy: float
     constant: str
-    """The commonest true answer."""
+    """The most frequent true answer."""
     constant_accuracy: float
     only_answers: int
-    """Images that only the answers are right about."""
+    """Images for which only the model's answers are right."""
     only_constant: int
     p: float
-    """Exact McNemar test; where images come in clusters, whole clusters change sign together."""
+    """Exact McNemar test; if images come in clusters, whole clusters change sign together."""
     follows_truth_p: float | None
-    """Of "the commonest answer is given as often whatever the true answer" (permutation test; where images come in
-    clusters, pairs of true answers, Bonferroni); None where accuracy is better, or too few clusters tell."""
+    """Of "the most frequent answer is equally frequent for all true answers" (permutation test; if images come in
+    clusters, pairs of true answers, Bonferroni); None if accuracy is better, or there are too few clusters."""
     low: float | None = None
     high: float | None = None
-    """Agresti-Min interval of accuracy less that of the constant answer; None in files of earlier versions, as the next."""
+    """Agresti-Min interval of accuracy minus that of the constant answer; None in files of earlier versions, as is the next field."""
     recall_above_guess: float | None = None
-    """Mean share of right answers over the true answers, less one over their number: what one answer, or a coin, gets. Half of the women
-    found among 99 times as many men is 24 points, where "Male" for everybody is right more often."""
+    """Mean recall over the true answers, minus one over their number, which a constant answer or a coin toss gets. Finding half of the
+    women among 99 times as many men is 24 points, although "Male" for everyone is right more often."""
 
 
 @record
@@ -51,22 +51,22 @@ class Responsiveness:
     """Whether the answers to a measurement depend on the images."""
 
     code: Look | None
-    """None where it cannot be told: without true answers, or with a single one that is not one role among others."""
+    """None if it cannot be determined: without true answers, or with a single one that is not one role among others."""
     n: int
-    """Images answered."""
+    """Number of images with an answer."""
     commonest: str
     commonest_share: float
     unclear: float | None
-    """Share of the answer "unclear"; None where it is not offered."""
+    """Share of the answer "unclear"; None if it is not an option."""
     same_in_another_order: float | None
-    """Share of images whose answer stays when the options are shuffled; None where they were not."""
+    """Share of images whose answer stays the same when the options are shuffled; None if they were not."""
     against_constant: AgainstConstant | None
 
 
 def recognises_nothing(records: Iterable[Responsiveness | None]) -> bool:
-    """Whether answers can be checked in some measurements, and fail in all of those: no better than one answer for every image, or a guess.
+    """Whether answers can be checked in some measurements and fail in all of them: no better than one answer for every image, or a guess.
 
-    Where every one of these has one answer for all images, that is what a reader must know, and not this.
+    False if each of them has one answer for all images: then that is the message for readers.
     """
     checked = {
         _recognised(record)
@@ -77,7 +77,7 @@ def recognises_nothing(records: Iterable[Responsiveness | None]) -> bool:
 
 
 def _recognised(record: Responsiveness) -> Look | None:
-    """Return the look of a measurement; "looks" where answers that follow the truth recognise more of each true answer than a guess."""
+    """The look of a measurement; "looks" if answers follow the truth and recognise the true answers better than a guess."""
     against = record.against_constant
     recall = None if against is None else against.recall_above_guess
     return "looks" if record.code == "varies" and recall is not None and recall >= RECOGNISED_RECALL else record.code
@@ -85,40 +85,40 @@ def _recognised(record: Responsiveness) -> Look | None:
 
 @record
 class RowTexts:
-    """What was asked of each row, where that differs from row to row."""
+    """The questions and options of rows, if they differ between rows."""
 
     rows: int
-    """Rows that have options."""
+    """Number of rows that have options."""
     questions: int
-    """Distinct ones; 0 where only the options differ."""
+    """Number of distinct questions; 0 if only the options differ."""
     options: int
-    """Distinct ones."""
+    """Number of distinct options."""
     private: bool
-    """Whether they name people: no example is kept."""
+    """Whether they name people: then no example is kept."""
     labels: Group
     """The roles of the options."""
     examples: tuple[Group, ...]
-    """A few: the question (empty where there is none), then the options in the order of `labels`."""
+    """A few: the question (empty if there is none), then the options in the order of `labels`."""
 
 
 @record
 class TextSet:
-    """Texts that were given to the model together, besides those of the measurements."""
+    """Texts given to the model as a set, besides those of the measurements."""
 
     use: str
     """``"prompt-sensitivity"``, or the method of a what-if."""
     questions: tuple[str, ...]
-    """That they were asked for, as the curves or the what-ifs name them."""
+    """The questions they are for, as named by the curves or the what-ifs."""
     preset: str
     variant: str
-    """As the curves name them; empty for a what-if."""
+    """As named by the curves; empty for a what-if."""
     texts: tuple[int, ...]
-    """Places in `AuditResult.texts`, from 0, in the order of the labels."""
+    """Indices into `AuditResult.texts`, from 0, in the order of the labels."""
 
 
 @record
 class ProbeRecord:
-    """What was asked, by whom, and what the answer cannot tell."""
+    """The probe: its question, its author, and what the result cannot tell."""
 
     name: str
     question: str
@@ -135,9 +135,9 @@ class SuiteRecord:
     name: str
     probes: tuple[str, ...]
     planned: int
-    """Pre-specified questions that were tested (Holm)."""
+    """Number of pre-specified questions tested (Holm)."""
     exploratory: int
-    """Exploratory comparisons that were tested (Benjamini-Hochberg)."""
+    """Number of exploratory comparisons tested (Benjamini-Hochberg)."""
 
 
 @record
@@ -160,55 +160,55 @@ class DataRecord:
     """The column that says which images belong together; None: images are independent."""
     clusters: int | None = None
     numbered: bool = False
-    """Whether the images have no identifiers but their place in the file."""
+    """Whether the images are identified only by their position in the file."""
     weights: str | None = None
-    """The column that says how much each image counts for in a rate; None: every image counts once."""
+    """The column with the weight of each image in a rate; None: every image counts once."""
     several: Group = ()
-    """Attributes of which an image may have several values: it counts in each group with its share."""
+    """Attributes that may have several values per image: it counts in each group with its share."""
 
 
 @record
 class EndpointVersion:
-    """Answers of one version of a model, as its server names it."""
+    """Answers from one version of a model, as named by its server."""
 
     model: str
     fingerprint: str
-    """Its ``system_fingerprint``; empty where it gives none."""
+    """Its ``system_fingerprint``; empty if the server sends none."""
     first: str
     """Date of its first answer, UTC, ISO 8601."""
     last: str
     answers: int
-    """Questions that it answered."""
+    """Number of questions that it answered."""
     without_answer: Mapping[str, int]
-    """"unclear", a refusal, what could not be parsed -> questions that ended so."""
+    """"unclear", a refusal or an unparsable reply -> number of questions with that outcome."""
 
 
 @record
 class VersionChange:
-    """The answers to one question by each version of a model that changed while it was asked."""
+    """The answers to one question by each version of a model that changed during the audit."""
 
     measurement: str
     answers: tuple[Mapping[str, int], ...]
-    """answer -> images, one mapping a version."""
+    """answer -> images, one mapping per version."""
     p: float | None
-    """Of equal shares of answers (chi-square); None where nothing can be compared. The versions need not have seen the same images."""
+    """Of equal shares of answers (chi-square); None if nothing can be compared. The versions need not have seen the same images."""
 
 
 @record
 class EndpointRecord(EndpointUsage):
-    """What was sent where, and what came back: of a model behind an endpoint."""
+    """Requests to a model behind an endpoint, and its responses."""
 
     versions: tuple[EndpointVersion, ...]
     """In the order of their first answers."""
     changes: tuple[VersionChange, ...]
-    """What the versions answered, where there are several."""
+    """The versions' answers, if there are several versions."""
 
 
 ATTRIBUTES_CHOSEN = "attributes_chosen"
-"""Code of the note that says which attributes were chosen, and which `others` the rule would have taken too."""
+"""Code of the note that says which attributes were chosen, and which `others` would have been included by default."""
 
 
 def columns_not_compared(notes: Iterable[Note]) -> Group:
-    """Return the columns that the rule would have compared by, and that were left out by a choice of attributes."""
+    """The columns that would be compared by default, but were left out by a choice of attributes."""
     others = [note.values["others"] for note in notes if note.code == ATTRIBUTES_CHOSEN]
     return tuple(dict.fromkeys(str(name) for names in others if isinstance(names, tuple) for name in names))

@@ -1,4 +1,4 @@
-"""Several checkpoints or seeds audited as one model: what their audits say together."""
+"""Several checkpoints or seeds audited as one model: their combined results."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class MeanGap:
     value: float
     low: float
     high: float
-    """Of the largest difference of any two groups, simultaneous over the pairs as `Gap.low` is, for images and replicates like these: a
-    wider one than of any single replicate, which knows nothing of the others. Within [0, 1]."""
+    """Interval of the largest difference of any two groups, simultaneous over the pairs like `Gap.low`, for similar images and replicates:
+    wider than that of any single replicate, which ignores the variation between them. Within [0, 1]."""
     differences: tuple[float, ...]
-    """Highest minus lowest in each replicate; below 0 where the two groups change places."""
+    """Highest minus lowest group in each replicate; below 0 if the order of the two groups is reversed."""
     low_adjusted: float | None = None
     """The lower end, corrected for all pre-specified questions: a gate on all of them is breached by any. None in older files."""
 
@@ -30,21 +30,21 @@ class ReplicatedGap:
     finding: str
     """Its id, the same in every replicate."""
     verdicts: tuple[FindingVerdict, ...]
-    """Of each replicate's own audit."""
+    """Verdicts of the replicates' own audits."""
     gaps: tuple[float | None, ...]
-    """Of each replicate's own audit; None where it could not be estimated."""
+    """Gaps of the replicates' own audits; None if not estimable."""
     standard_deviation: float | None
-    """Between replicates, of their gaps; None where fewer than two have one."""
+    """Standard deviation of the gap between replicates; None if fewer than two have one."""
     mean: MeanGap | None
-    """None where fewer than two groups can be compared in every replicate."""
+    """None if fewer than two groups can be compared in every replicate."""
 
 
 @record
 class Replicates:
-    """Audits of one run that are of one model, under one probe."""
+    """The audits in a run that are replicates of one model, under one probe."""
 
     probe: str
     audits: tuple[int, ...]
-    """Places in `Results.audits`, in the order of the replicates."""
+    """Indices into `Results.audits`, in the order of the replicates."""
     findings: tuple[ReplicatedGap, ...]
-    """Of every planned question, in the order of the audits."""
+    """One per planned question, in the order of the audits."""

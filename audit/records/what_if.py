@@ -1,6 +1,6 @@
-"""What-ifs and what they cost. Frozen, as everything in `results.json`.
+"""What-ifs and their costs. Frozen, as everything in `results.json`.
 
-A wrong type, an unknown field or a NaN is refused when a value is made.
+Wrong types, unknown fields and NaN are rejected.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from audit.records.base import Estimate, record
 from audit.types import Group, Note
 
 Ending = Literal["reversed", "levelled down", "indistinguishable", "smaller", "no better than random", "larger", "unchanged", "not judged"]
-"""What became of a gap. `reversed`: the other group is now ahead, beyond its interval, and was behind before. `levelled down`: nobody is
-better off and the best group is worse off. `indistinguishable`: shown to be smaller, and chance explains what is left, which is not
-zero. `not judged`: in too few clusters to conclude anything; in older files, for nothing is computed now where nothing could be judged."""
+"""How a gap changed. `reversed`: the group that was behind is now ahead, beyond its interval. `levelled down`: no group is better off and
+the best group is worse off. `indistinguishable`: smaller, and what is left is compatible with chance, though not zero. `not judged`: too
+few clusters for a conclusion; in older files only, since nothing is computed now if nothing could be judged."""
 
 CONTENT = "image content"
 """The unit of what-ifs whose images do not come in clusters."""
@@ -30,33 +30,33 @@ class GroupChange:
     moved: float
     """Share of the images whose answer changed."""
     clusters: int | None = None
-    """That the images lie in; None where images are independent."""
+    """Number of clusters of the images; None if images are independent."""
 
 
 @record
 class Utility:
-    """Accuracy before and after, on the same images; giving no answer is not being right."""
+    """Accuracy before and after, on the same images; no answer counts as wrong."""
 
     n: int
     before: float
     after: float
     change: Estimate
     p: float
-    """McNemar, exact; where images come in clusters, of a test in which all images of a cluster change sign together."""
+    """Exact McNemar test; if images come in clusters, a test in which all images of a cluster change sign together."""
     answered: float
     """Share of the images that still get an answer."""
     among_answered: float | None
-    """Accuracy among those."""
+    """Accuracy among these images."""
 
 
 @record
 class WhatIf:
-    """What one change would do on the half of the images that it was not fitted on. The verdict belongs to the unmodified model."""
+    """The effect of one change on the half of the images that it was not fitted on. The verdict belongs to the unmodified model."""
 
     method: str
     setting: str
     needs: tuple[Note, ...]
-    """What the method needs when it is used, such as every person's group."""
+    """What the method needs in use, such as every person's group."""
     default: bool
     """Whether this setting was chosen before the run."""
     gap_before: Estimate
@@ -64,11 +64,11 @@ class WhatIf:
     """Gap after; both intervals are simultaneous over all pairs."""
     p: float
     null_95: float
-    """Noise floor of the gap after."""
+    """95 % point of the gap after, under shuffled labels."""
     change: Estimate
     """Gap after minus gap before, paired."""
     pair: tuple[Group, Group]
-    """The groups that lay furthest apart on the fit half, highest first."""
+    """The groups with the largest difference on the fit half, highest first."""
     pair_before: float
     pair_after: Estimate
     """Their signed difference."""
@@ -77,23 +77,23 @@ class WhatIf:
     utility: Utility
     outcome: Ending
     change_p: float
-    """That the gap did not change: from the same draws as the interval of the change."""
+    """Of "the gap did not change": from the same draws as the interval of the change."""
     change_p_adjusted: float
-    """Holm over every setting that was tried on the finding; `outcome` goes by it."""
+    """Holm over every setting tried for the finding; `outcome` depends on it."""
     beats_random: float | None = None
-    """Share of random controls of the same kind that leave a larger gap; None where the method has no random control."""
+    """Share of random controls of the same kind that leave a larger gap; None if the method has no random control."""
     reversal_p: float = 1.0
-    """Of the difference of `pair` after, where the two changed places, beyond its interval; else 1."""
+    """p of the difference of `pair` after, if its sign changed beyond its interval; else 1."""
     reversal_p_adjusted: float = 1.0
-    """Holm, as for the change: `reversed` goes by it."""
+    """Holm, as for the change: `reversed` depends on it."""
     ndcg: tuple[float, float] | None = None
-    """Where the order of what is found is changed, its quality before and after: normalised discounted cumulative gain of the images that
-    are sought, 1 where no order has them earlier. None for other methods, and where nothing is sought."""
+    """For methods that re-rank: quality of the ranking before and after, as normalised discounted cumulative gain of the relevant images (1
+    if no ranking has them earlier). None for other methods, and if no image is relevant."""
 
 
 @record
 class FrontierPoint:
-    """A what-if on the plane of gap against accuracy."""
+    """A what-if as a point of gap against accuracy."""
 
     what_if: WhatIf
     efficient: bool
@@ -102,11 +102,11 @@ class FrontierPoint:
 
 @record
 class Frontier:
-    """Every setting that was tried, not the best one."""
+    """All settings that were tried, not only the best one."""
 
     finding: str
     gap: float
-    """Of the unmodified model on the shown half."""
+    """Gap of the unmodified model on the shown half."""
     accuracy: float
     unmodified_efficient: bool
     points: tuple[FrontierPoint, ...]
@@ -116,10 +116,10 @@ class Frontier:
 
 @record
 class Refused:
-    """A method that was not offered, and why."""
+    """A method that was not tried, and why."""
 
     method: str
-    """Empty: every method, and `setting` then names the attribute that cannot be judged by."""
+    """Empty: every method, and `setting` then names the attribute that cannot be used."""
     setting: str
     """Empty: none of its settings."""
     reason: Note
@@ -127,20 +127,20 @@ class Refused:
 
 @record
 class WhatIfs:
-    """Every change that was tried for one question, with what it does to the other attributes."""
+    """All changes tried for one question, with their effect on the other attributes."""
 
     question: Note
-    """As the probe asks it, or a search."""
+    """As the probe states it, or a search."""
     unit: str
-    """What is never torn between the halves: `CONTENT`, or the attribute that says what belongs together."""
+    """What is never split between the halves: `CONTENT`, or the attribute that says what belongs together."""
     units: int
-    """How many of them the shown half holds."""
+    """Number of units in the shown half."""
     cost: Note
-    """What its accuracy is the accuracy of."""
+    """What counts as right for the accuracy."""
     target: Frontier | None
-    """None where nothing could be tried: `refused` says why."""
+    """None if nothing could be tried: `refused` says why."""
     other_attributes: tuple[Frontier, ...]
-    """The same settings, judged by other attributes: harm may move there."""
+    """The same settings evaluated for other attributes: harm may move there."""
     refused: tuple[Refused, ...]
     draws: int
-    """Random controls of each setting that has any."""
+    """Number of random controls for each setting that has any."""

@@ -1,4 +1,4 @@
-"""Associations of an audit: the words of a probe, or some of its images, in; whose images are nearer to which of them out."""
+"""Computes associations: which group's images are nearer to which words of the probe, or to which of its reference images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLAN, FIELD, GENERATIVE = AssociationPlan, "associations", False
 
 
 def check(plans: Sequence[AssociationPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with associations before a model sees an image; UsageError."""
+    """Check the association plans before the model sees an image; raises UsageError."""
     for plan in plans:
         check_attributes(plan.question, plan.by, dataset)
         if plan.images:
@@ -43,13 +43,13 @@ def check(plans: Sequence[AssociationPlan], probe: Probe, dataset: Dataset, sett
 
 
 def prompts(plan: AssociationPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
-    """Give the prompts of both lists of words."""
+    """Yield the prompts of both lists of words."""
     if plan.words:
         yield TextSet("association", (plan.question,), plan.preset, "words", ()), tuple(chain.from_iterable(plan.words.values()))
 
 
 def analyse(plans: Sequence[AssociationPlan], inputs: AnalysisInputs) -> tuple[AssociationTest, ...]:
-    """Return every association by every attribute, with p adjusted over all of their groups together."""
+    """Compute each association for each attribute; p is adjusted over all groups of all associations together."""
     probe, dataset, attributes, settings = inputs.probe, inputs.dataset, inputs.attributes, inputs.settings
     found: list[AssociationTest] = []
     order = seeded_order(attributes.index, settings.seed)
@@ -73,7 +73,7 @@ def _groups(gallery: Gallery, nearer: Float[np.ndarray, "n"], test: AssociationT
     tested = groups_against_rest(nearer, gallery.codes, rng, draws=settings.draws)
     return tuple(
         _group(gallery, code, nearer, each)
-        # Of two groups, each is the rest of the other.
+        # With two groups, each is the rest of the other.
         for code, each in enumerate(tested if len(tested) > 2 else tested[:1])
     )
 
@@ -93,7 +93,7 @@ def _group(gallery: Gallery, code: int, nearer: Float[np.ndarray, "n"], tested: 
 
 
 def _concepts(plan: AssociationPlan, inputs: AnalysisInputs, order: Int[np.ndarray, "n"]) -> Iterator[AssociationTest]:
-    """Give each concept by every attribute: C-ASC is SC-EAT with the concept as target, a group's images and all others as attributes."""
+    """Yield each concept for each attribute: C-ASC is SC-EAT with the concept as target, a group's images and all others as attributes."""
     settings, vectors = inputs.settings, inputs.images.vectors[order]
     concepts = directions(plan.words.values(), inputs.texts)
     for attribute in plan.by:
@@ -130,12 +130,11 @@ def _check_images(plan: AssociationPlan, dataset: Dataset) -> None:
 
 
 def _chosen(images: Mapping[str, Mapping[str, Group]], attributes: pd.DataFrame) -> Bool[np.ndarray, "2 n"]:
-    """Return whether each image belongs to each of the two sets."""
     return np.stack([np.all([attributes[name].isin(values) for name, values in of.items()], axis=0) for of in images.values()])
 
 
 def _with_images(plan: AssociationPlan, inputs: AnalysisInputs, order: Int[np.ndarray, "n"]) -> Iterator[AssociationTest]:
-    """Give iEAT by every attribute: each group's images and all others are targets, the images of the two names attributes."""
+    """Yield iEAT for each attribute: targets are a group's images and all others, attributes the images of the two named sets."""
     attributes, settings, vectors = inputs.attributes.iloc[order], inputs.settings, inputs.images.vectors[order]
     first, second = _chosen(plan.images, attributes)
     rest = ~(first | second)
@@ -143,7 +142,7 @@ def _with_images(plan: AssociationPlan, inputs: AnalysisInputs, order: Int[np.nd
     for attribute in plan.by:
         gallery = gallery_of(attributes[attribute][rest], inputs.dataset.levels[attribute], settings)
         reason = gallery.not_estimable(inputs.probe, settings)
-        # Of a sample, or where images cannot be read, a set may be empty.
+        # A set may be empty in a sample, or if images cannot be read.
         reason = reason or (None if all(sizes) else Note("association_no_images", {"name": one if not sizes[0] else other}))
         test = AssociationTest(plan.question, attribute, one, other, gallery.left_out, reason, draws=settings.draws, images=sizes)
         yield test if reason else _tested_images(test, gallery, vectors[rest][gallery.rows], (vectors[first], vectors[second]), settings)

@@ -1,4 +1,4 @@
-"""Whose images are nearer to which words, or to which images. No verdict depends on it."""
+"""Which group's images are nearer to which words or images. No verdict depends on it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from audit.types import Note
 
 @record
 class AssociatedGroup:
-    """A group against the rest of the gallery."""
+    """A group compared with the rest of the gallery."""
 
     group: str
     n: int
     difference: float
-    """Of means: how much nearer than the others' the group's images are to the first words than to the second, or to one concept.
+    """Difference of means: how much nearer the group's images are than the others' to the first words than to the second, or to a concept.
 
-    In cosine.
+    Cosine similarity.
     """
     effect_size: float | None
-    """d: the same in standard deviations; None where all images are as near."""
+    """d: the same in standard deviations; None if all images are equally near."""
     chance: ChanceBand | None
-    """Of d, when groups are shuffled."""
+    """Expected range of d under shuffled groups."""
     p: float
     p_adjusted: float
     """Benjamini-Hochberg over all associations of the audit."""
@@ -37,18 +37,18 @@ class AssociationTest:
     question: str
     attribute: str
     first: str
-    """Name of the words that a positive effect is nearer to."""
+    """Name of the words; a positive effect means nearer to these."""
     second: str
-    """Empty of a concept, which the images are near to or far from (C-ASC)."""
+    """Empty for a single concept, which images may be near to or far from (C-ASC)."""
     left_out: tuple[tuple[str, int], ...]
-    """Groups too small to be compared, or not known, with their images."""
+    """Groups that are too small to compare, or unknown, with their numbers of images."""
     reason: Note | None
-    """Why nothing is estimable; None where it is."""
+    """Why nothing is estimable; None if it is."""
     groups: tuple[AssociatedGroup, ...] = ()
-    """Each against the rest; of two groups the first."""
+    """Each compared with the rest; with two groups only the first."""
     draws: int = 0
-    """Shuffles behind p; of an exact one all arrangements, of the smallest group."""
+    """Shuffles behind p; for an exact p the number of all arrangements, for the smallest group."""
     images: tuple[int, int] | None = None
-    """How many images each name stands for, where images are compared with images (iEAT); None: words."""
+    """Number of images in each named set, if images are compared with images (iEAT); None for words."""
     exact: bool = False
-    """Whether every arrangement of the groups was tried for every p."""
+    """Whether every p comes from all arrangements of the groups."""

@@ -1,1 +1,1 @@
-"""What several analyses share: the interface that the engine sees, records, and the images of the groups compared."""
+"""Code that several analyses share: the interface to the engine, records, and the images of the groups compared."""

@@ -1,4 +1,4 @@
-"""The same images under several conditions: predictions in, a record out, whatever the conditions are."""
+"""Turns predictions of the same images under several conditions into a record, for any kind of condition."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Question = TypeVar("_Question", bound=Any)
 
 @dataclass(frozen=True)
 class ConditionsAsked:
-    """What is counted under every condition, and by which groups."""
+    """The metric or outcome counted under every condition, and the groups."""
 
     question: str
     kind: ConditionKind
@@ -42,21 +42,21 @@ class ConditionsAsked:
 
     @property
     def name(self) -> str:
-        """Name of its random streams."""
+        """Prefix for the names of its random streams."""
         return "/".join(filter(None, ("conditions", self.question, self.measurement, self.metric, self.outcome, *self.by)))
 
 
 UnderConditions = Sequence[tuple[Condition, Predictions]]
-"""The baseline first; predictions of the same images in the same order."""
+"""The baseline comes first; all predictions are of the same images in the same order."""
 
 
 def conditions_record(
     conditions: ConditionsAsked, answered: UnderConditions, levels: Mapping[str, Group], settings: Settings
 ) -> Conditions:
-    """Return each group's rate under every condition, and its change from the baseline on the same images; p not yet adjusted.
+    """Compute each group's rate under every condition, and its change from the baseline on the same images; p is not adjusted yet.
 
-    Clusters and weights are those of the baseline's predictions; of images with weights nothing is judged. DataError if the predictions
-    are not of the same images, UsageError if the metric divides by what is answered: the images would not be the same.
+    Clusters and weights are those of the baseline's predictions; with image weights nothing is judged. Raises DataError if the predictions
+    are not of the same images, UsageError if the metric's denominator depends on the answers: the images would not be the same.
     """
     metric, outcome = METRICS[conditions.metric], frozenset(conditions.answers) if conditions.outcome else None
     if metric.denominator in ("selected", "answered"):
@@ -82,7 +82,7 @@ def conditions_record(
 
 
 def _of_same(before: Predictions, after: Predictions, conditions: ConditionsAsked, outcome: Outcome | None) -> RowEvents:
-    """Return the events under a condition; DataError if its images are not those of the baseline."""
+    """The events under a condition; raises DataError if its images are not those of the baseline."""
     if not before.attributes.index.equals(after.attributes.index):
         what = (
             f"{conditions.question!r}: a condition has {len(after.attributes)} images, the baseline {len(before.attributes)}, or other ones"
@@ -94,7 +94,7 @@ def _of_same(before: Predictions, after: Predictions, conditions: ConditionsAske
 def _joint(
     groups: tuple[Group, ...], codes: Int[np.ndarray, "n"], before: RowEvents, predictions: Predictions, after: RowEvents
 ) -> JointCounts:
-    """Count the images of each group by event before x event after."""
+    """Count the images of each group by event before × event after."""
     cell = np.select([before.event & after.event, before.event, after.event], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)
     places, counted = 4 * codes + cell, before.counted.astype(np.int64)
     cells = np.bincount(places, weights=counted, minlength=4 * len(groups)).reshape(-1, 4).astype(np.int64)
@@ -123,7 +123,7 @@ def _result(conditions: ConditionsAsked, condition: Condition, joint: JointCount
 
 
 def judged_together(questions: Sequence[_Question], alpha: float, *, limited: bool) -> tuple[_Question, ...]:
-    """Adjust p over the `results` of all questions of an audit, and set `tests`; a limited run signals nothing."""
+    """Adjust p over the `results` of all questions of an audit, and set `tests`; in a limited run nothing is a signal."""
     p = [result.p for question in questions for result in question.results if result.p is not None]
     adjusted = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
     return tuple(

@@ -1,4 +1,4 @@
-"""The images that rankings and associations are about: those of the groups of one attribute that can be compared."""
+"""The images that rankings and associations use: those of the groups of one attribute that can be compared."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ class Gallery:
 
     groups: Group
     rows: Int[np.ndarray, "n"]
-    """Their places among all images."""
+    """Their positions among all images."""
     codes: Int[np.ndarray, "n"]
     sizes: Int[np.ndarray, "g"]
     left_out: tuple[tuple[str, int], ...]
-    """Groups that are too small, or not known, with their images."""
+    """Groups that are too small, or unknown, with their numbers of images."""
     shared: bool = False
     """Whether images count in several groups."""
     small: int = 0
-    """How many of the groups, the last ones, have too few images to be judged."""
+    """How many of the groups (the last ones) have too few images to be judged."""
 
     @property
     def judged(self) -> int:
-        """How many of the groups, the first ones, have enough images."""
+        """How many of the groups (the first ones) have enough images."""
         return len(self.groups) - self.small
 
     def not_estimable(self, probe: Probe, settings: Settings) -> Note | None:
-        """Return why nothing about the gallery can be estimated; None where it can."""
+        """Why nothing about the gallery can be estimated; None if it can."""
         if self.shared:
             return Note("gallery_of_shares")
         if probe.cluster or probe.weights:
@@ -60,9 +60,9 @@ class Gallery:
 
 
 def gallery_of(column: pd.Series, levels: Group, settings: Settings, *, with_small: bool = False) -> Gallery:
-    """Return the gallery of an attribute: the images of its groups that have enough of them, in the order of the column.
+    """The gallery of an attribute: the images of its groups that have enough images, in the order of the column.
 
-    `with_small`: those of smaller groups too, which are then the last ones. A search finds their images, or does not, as any other's.
+    `with_small` adds those of smaller groups, which come last: a search may retrieve their images like any others.
     """
     counted = column.value_counts()
     if any(SEPARATOR in text and text not in levels and set(votes(text)) <= set(levels) for text in map(str, counted.index)):
@@ -78,16 +78,16 @@ def gallery_of(column: pd.Series, levels: Group, settings: Settings, *, with_sma
 
 
 def seeded_order(index: pd.Index, seed: int) -> Int[np.ndarray, "n"]:
-    """Return an order of the images that their identifiers and the seed decide, not the order of the table.
+    """An order of the images that depends on their identifiers and the seed, not on the order of the table.
 
-    A table sorted by group would put one group first where scores are tied.
+    Otherwise, in a table sorted by group, one group would come first among tied scores.
     """
     by_name = np.argsort(index.to_numpy().astype(str), kind="stable")
     return np.asarray(by_name[generator(seed, "gallery/order").permutation(len(by_name))])
 
 
 def with_signals(tested: Sequence[tuple[T, ...]], alpha: float, *, limited: bool) -> Iterator[tuple[T, ...]]:
-    """Give what was tested with its p adjusted over all of it together; a limited run signals nothing."""
+    """Yield the tested records with p adjusted over all of them together; in a limited run nothing is a signal."""
     p = [each.p for part in tested for each in part]
     by_rate = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
 
@@ -102,7 +102,7 @@ def with_signals(tested: Sequence[tuple[T, ...]], alpha: float, *, limited: bool
 
 
 def check_attributes(question: str, by: Group, dataset: Dataset) -> None:
-    """Refuse a question by no attribute, or by one that the data do not have; UsageError."""
+    """Raise UsageError for a question without attributes, or with one that the data do not have."""
     if not by:
         raise UsageError(f"{question!r} is asked by no attribute", fix="name one in the probe")
     for attribute in by:

@@ -1,4 +1,4 @@
-"""Records of several analyses: what chance gives, and rates under several conditions. No verdict depends on them."""
+"""Records that several analyses share: values expected by chance, and rates under several conditions. No verdict depends on them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from audit.records.finding import Rate
 from audit.types import Group, Note
 
 Signal = Literal["signal", "no signal"] | None
-"""None: shown with its n, and not judged."""
+"""None: shown with its n, but not judged."""
 
 
 @record
 class ChanceBand:
-    """What random rankings, or shuffles of the groups, of the same gallery give."""
+    """Mean and range under random rankings of the same gallery, or under shuffles of its groups."""
 
     mean: float
     low: float
-    """Of a share, of Bias and of d: 2.5 % lie below; of other metrics 5 %."""
+    """2.5 % percentile for a share, Bias and d; 5 % for other metrics."""
     high: float
-    """2.5 % or 5 % lie above."""
+    """97.5 % or 95 % percentile."""
 
 
 ConditionKind = Literal["prompts", "images", "attack", "shots"]
@@ -29,29 +29,29 @@ ConditionKind = Literal["prompts", "images", "attack", "shots"]
 
 @record
 class Condition:
-    """What is done to the images, the prompts, or the model's knowledge of a task."""
+    """A change of the images, of the prompts, or of the model's knowledge of a task."""
 
     name: str
     series: str = ""
-    """What it is a strength of, such as ``"Gaussian noise"``; empty for a condition of its own."""
+    """The series in which it is one strength, such as ``"Gaussian noise"``; empty for a condition that is not in a series."""
     strength: float | None = None
-    """Its place in the series."""
+    """Its position in the series."""
 
 
 @record
 class ConditionResult:
-    """One condition against the baseline."""
+    """One condition compared with the baseline."""
 
     condition: Condition
     overall: RateChange
     by_group: tuple[RateChange, ...]
-    """In the order of the groups; a group that is too small is shown and not compared."""
+    """In the order of the groups; a group that is too small is shown but not compared."""
     gap: GapEnds | None
-    """Best and worst compared group under this condition; None where fewer than two are compared."""
+    """Best and worst compared group under this condition; None if fewer than two are compared."""
     pair: PairChange | None
     """The two groups whose changes differ most significantly; intervals simultaneous over all pairs."""
     p: float | None
-    """Of "the change is the same in every group": groups are exchanged between images, or whole clusters."""
+    """Of "the change is the same in every group", by exchanging groups between images or between whole clusters."""
     p_adjusted: float | None
     """Benjamini-Hochberg over every condition of every question of the audit."""
     verdict: Signal
@@ -59,7 +59,7 @@ class ConditionResult:
 
 @record
 class Conditions:
-    """One question by one attribute, under every condition."""
+    """One question for one attribute, under every condition."""
 
     question: str
     kind: ConditionKind
@@ -69,15 +69,15 @@ class Conditions:
     outcome: str | None
     attributes: Group
     images: int
-    """Compared: the same under every condition."""
+    """Number compared: the same under every condition."""
     baseline: Condition
     baseline_overall: Rate
     baseline_by_group: tuple[Rate, ...]
     baseline_gap: GapEnds | None
     results: tuple[ConditionResult, ...]
     reason: Note | None
-    """Why nothing is judged; None where it is."""
+    """Why nothing is judged; None if it is."""
     notes: tuple[Note, ...] = ()
     draws: int = 0
     tests: int = 0
-    """Of the whole audit, over which p is adjusted."""
+    """Tests of the whole audit, over which p is adjusted."""

@@ -1,4 +1,4 @@
-"""A measurement on pixels that are moved against it: an encoder that gives gradients in, its answers under each budget out."""
+"""A measurement under adversarial attack: answers of an encoder that gives gradients, for each budget."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MOST_ATTACKED = 300
-"""Images, drawn by the seed in whole clusters: a step back through the model takes three times one ahead."""
+"""Images, drawn in whole clusters by the seed: a backward pass through the model takes three times as long as a forward pass."""
 _BATCH = 32
 
 
 @runtime_checkable
 class AttackableEncoder(Protocol):
-    """An encoder that may follow a score back to the pixels."""
+    """An encoder that may compute gradients of a score with respect to the pixels."""
 
     def attacked(
         self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
     ) -> Float[np.ndarray, "n d"] | None:
-        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most; None: it cannot."""
+        """The embeddings after pixels moved against the right text by at most `budget` / 255; None if the model cannot do it."""
         ...
 
 
 def attacked_answers(plan: AttackPlan, measurement: Measurement, inputs: AnalysisInputs) -> tuple[UnderConditions, tuple[Note, ...]]:
-    """Return the answers unchanged and under FGSM and PGD at each budget; only the unchanged, and why, of a model without gradients.
+    """The answers without an attack and under FGSM and PGD for each budget; without gradients, only the former and a note why.
 
-    Labels stand for answers one by one: the right label is the first whose answer is true.
+    Labels represent answers one to one: the right label is the first whose answer is true.
     """
     given = inputs.predictions[plan.measurement]
     nothing = [(Condition("unchanged"), given)], (Note("conditions_no_gradients"),)
@@ -68,7 +68,7 @@ def attacked_answers(plan: AttackPlan, measurement: Measurement, inputs: Analysi
 
 
 class _Against(NamedTuple):
-    """What pictures are moved against, and how far."""
+    """The texts that an attack moves pixels away from, and how far."""
 
     texts: Float[np.ndarray, "k d"]
     right: list[int]
@@ -77,7 +77,7 @@ class _Against(NamedTuple):
 
 
 def _moved(model: AttackableEncoder, dataset: Dataset, rows: list[int], against: _Against) -> Float[np.ndarray, "n d"] | None:
-    """Return the embeddings of attacked pictures; None if the model turns out to give no gradients of its pixels."""
+    """The embeddings of attacked images; None if the model turns out to give no gradients with respect to its pixels."""
     seen = []
     for at in range(0, len(rows), _BATCH):
         part = slice(at, at + _BATCH)
@@ -90,18 +90,18 @@ def _moved(model: AttackableEncoder, dataset: Dataset, rows: list[int], against:
 
 
 def sample(given: Predictions, most: int, seed: int) -> np.ndarray:
-    """Return the places of at most so many images, ascending: whole clusters in an order that the seed decides, or a part of the first."""
+    """Positions of at most `most` images, ascending: whole clusters in an order that the seed decides, or part of the first cluster."""
     if len(given.y_pred) <= most:
         return np.arange(len(given.y_pred))
     units = np.arange(len(given.y_pred)) if given.cluster is None else np.unique(given.cluster, return_inverse=True)[1]
     order = generator(seed, "conditions/sample").permutation(int(units.max()) + 1)[units]
-    # The cluster that the limit would cut is left out.
+    # The cluster that the limit would split is left out.
     whole = np.flatnonzero(order < np.sort(order)[most])
     return whole if len(whole) else np.sort(np.argsort(order, kind="stable")[:most])
 
 
 def part_of_predictions(given: Predictions, kept: np.ndarray) -> Predictions:
-    """Return the predictions of some images."""
+    """The predictions for some of the images, by position."""
 
     def of(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[kept]

@@ -1,4 +1,4 @@
-"""Conditions: one measurement on the same images, asked with other prompts, on changed pictures, or on pixels moved against it."""
+"""Computes one measurement on the same images under several conditions: other prompts, changed images or attacked pixels."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from audit.types import Dataset, Measurement, Note, Predictions, Probe, Settings
 
 PLAN, FIELD, GENERATIVE = ConditionsPlan, "conditions", False
 MOST_IMAGES = 400
-"""Whose pictures are changed: whole clusters, drawn by the seed. Each is embedded again under some forty conditions."""
+"""Images that are changed: whole clusters, drawn by the seed. Each is re-embedded under some forty conditions."""
 UNCHANGED = Condition("unchanged")
 
 
 def check(plans: Sequence[ConditionsPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with the plans before a model sees an image; UsageError."""
+    """Check the plans before the model sees an image; raises UsageError."""
     named = {measurement.name: measurement for measurement in probe.measurements}
     for plan in plans:
         check_attributes(plan.question, plan.by, dataset)
@@ -63,21 +63,21 @@ def _check_conditions(plan: ConditionsPlan, asked: Measurement, where: str) -> N
 
 
 def extra_pictures(plan: ConditionsPlan, images: int) -> ExtraPictures:
-    """Return the changed pictures that are embedded, and those of which gradients are taken."""
+    """The number of changed images to embed, and of those that need gradients."""
     few = min(images, MOST_IMAGES)
     changed = len(plan.corruptions) * STRENGTHS + bool(plan.words) if isinstance(plan, ImageConditionsPlan) else 0
     return ExtraPictures(few * changed, few * isinstance(plan, AttackPlan))
 
 
 def prompts(plan: ConditionsPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
-    """Give the prompts of each condition; those of a measurement are there."""
+    """Yield the prompts of each condition; those of a measurement exist already."""
     if isinstance(plan, PromptConditionsPlan):
         for name, labels in plan.conditions.items():
             yield TextSet("conditions", (plan.question,), plan.preset, name, ()), tuple(chain.from_iterable(labels.values()))
 
 
 def analyse(plans: Sequence[ConditionsPlan], inputs: AnalysisInputs) -> tuple[Conditions, ...]:
-    """Return what each plan finds by each of its attributes, p adjusted over all conditions of all plans together."""
+    """Compute each plan for each of its attributes; p is adjusted over all conditions of all plans together."""
     found = tuple(chain.from_iterable(_found(plan, inputs) for plan in plans))
     return judged_together(found, inputs.settings.alpha, limited=inputs.dataset.limited)
 
@@ -125,7 +125,7 @@ def _asked_otherwise(plan: PromptConditionsPlan, inputs: AnalysisInputs) -> Unde
 
 
 def _on_changed(plan: ImageConditionsPlan, inputs: AnalysisInputs) -> Iterator[Conditions]:
-    """Give what corruptions change, and of words that are printed on the pictures what they change and how often they are answered."""
+    """Yield the effect of corruptions and of printed words, and how often the printed word is the answer."""
     given = inputs.predictions[plan.measurement]
     kept = sample(given, MOST_IMAGES, inputs.settings.seed)
     rows = inputs.attributes.index.get_indexer(given.attributes.index)[kept]
@@ -144,7 +144,7 @@ def _on_changed(plan: ImageConditionsPlan, inputs: AnalysisInputs) -> Iterator[C
 
     yield from _by_attribute(plan, answered(range(len(named))), inputs, "images", notes)
     if plan.words and plan.outcome is None:
-        # Who is "right" by the word that stands there: the share that reads instead of looking.
+        # With the printed word as truth, accuracy is the share of images for which the model reads instead of looking.
         read = [(label, replace(each, y_true=np.array(words)[readable])) for label, each in answered([len(named) - 1])]
         follows = replace(plan, question=f"{plan.question} Who answers the printed word?")
         yield from _by_attribute(follows, read, inputs, "images", notes)
@@ -164,7 +164,7 @@ class _Words(Sequence[str]):
 
 
 def _wrong_words(plan: ImageConditionsPlan, measurement: Measurement, given: Predictions, kept: np.ndarray, seed: int) -> list[str]:
-    """Return for each image an answer that is not the true one, drawn by the image's name; of images without a truth not the given one."""
+    """Choose for each image an answer that is not the true one, by the image's name; without a truth, one other than the model's answer."""
     if not plan.words:
         return []
     answers = answers_of(measurement.label_set)
@@ -177,7 +177,7 @@ def _wrong_words(plan: ImageConditionsPlan, measurement: Measurement, given: Pre
 
 
 def _embedded(changes: Sequence[Change], rows: np.ndarray, inputs: AnalysisInputs) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the embeddings under each change of the images that could be read under all of them, and the places of these."""
+    """The embeddings under each change, of the images that could be read under all changes, and the positions of these images."""
     seen = inputs.embed(under(inputs.dataset, inputs.images.rows[rows].tolist(), changes))
     change, place = np.divmod(seen.rows, len(rows))
     readable = np.flatnonzero(np.bincount(place, minlength=len(rows)) == len(changes))

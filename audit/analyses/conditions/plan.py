@@ -1,4 +1,4 @@
-"""The same images under several conditions: other prompts, changed pictures or attacked pixels."""
+"""Plans for the same images under several conditions: other prompts, changed images or attacked pixels."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from audit.plans import AnalysisPlan, Group
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionsPlan(AnalysisPlan):
-    """A measurement that is answered under several conditions; each group's change from the first, on the same images."""
+    """A measurement under several conditions: each group's change from the first condition, on the same images."""
 
     measurement: str
     by: Group
-    """Attributes whose groups are compared, each by itself."""
+    """Attributes whose groups are compared, one attribute at a time."""
     outcome: str | None = None
-    """A name in the measurement's outcomes, whose rate is compared; None: accuracy."""
+    """The name, in the measurement's outcomes, of the outcome whose rate is compared; None: accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptConditionsPlan(ConditionsPlan):
-    """The same labels under other prompts: what is gained by an ensemble, or by a word that says which sense is meant."""
+    """The same labels with other prompts: what an ensemble gains, or a word that disambiguates a label."""
 
     conditions: Mapping[str, Mapping[str, Group]]
     """Name -> label -> its prompts; the first is the baseline."""
@@ -31,22 +31,22 @@ class PromptConditionsPlan(ConditionsPlan):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageConditionsPlan(ConditionsPlan):
-    """The same pictures, corrupted or with a word printed on them, against the unchanged ones."""
+    """The same images, corrupted or with a word printed on them, compared with the unchanged ones."""
 
     corruptions: Group
     """Names in `audit.data.changed.corruptions.CORRUPTIONS`, each at five strengths."""
     words: Mapping[str, str] | None = None
-    """Answer -> the word for it, of which a wrong one is printed on every picture; None: nothing is printed."""
+    """Answer -> its word; a wrong answer's word is printed on every image. None: nothing is printed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttackPlan(ConditionsPlan):
-    """The same pictures with their pixels moved against the right answer, as far as the model's gradients say; L-infinity.
+    """The same images with their pixels moved against the right answer along the model's gradients, under an L-infinity budget.
 
     Goodfellow et al. 2015 (FGSM: one step of the whole budget), Madry et al. 2018 (PGD, here without a random start).
     """
 
     budgets: tuple[float, ...] = (1.0, 2.0, 4.0)
-    """Largest change of a channel of a pixel, in 255ths."""
+    """Largest change of a pixel's channel, in units of 1/255."""
     steps: int = 10
-    """Of PGD, each a quarter of the budget."""
+    """Steps of PGD, each a quarter of the budget."""

@@ -1,4 +1,4 @@
-"""Sets of images that differ in one attribute: how often their answers differ, beside harmless changes, and which way they shift."""
+"""Sets of images that differ in one attribute: how often answers differ, compared with harmless changes, and in which direction."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 PLAN, FIELD, GENERATIVE = CounterfactualSetsPlan, "counterfactual_sets", False
 MOST_CHANGED = 2000
-"""Images of a plan that are changed harmlessly, at most: whole clusters, drawn by the seed."""
+"""Maximum number of a plan's images that get harmless changes: whole clusters, drawn by the seed."""
 
 
 def check(plans: Sequence[CounterfactualSetsPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with the plans before a model sees an image; UsageError."""
+    """Check the plans before the model sees an image; raises UsageError."""
     named = {measurement.name: measurement for measurement in probe.measurements}
     columns = list(map(str, dataset.attributes.columns))
     for plan in plans:
@@ -57,16 +57,16 @@ def check(plans: Sequence[CounterfactualSetsPlan], probe: Probe, dataset: Datase
 
 
 def prompts(plan: CounterfactualSetsPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
-    """Give the prompts of the choices; those of a measurement are there."""
+    """Yield the prompts of the choices; those of a measurement exist already."""
     texts = tuple(chain.from_iterable((*choice.first, *choice.second) for choice in plan.choices.values()))
     if texts:
         yield TextSet("counterfactual-sets", (plan.question,), plan.preset, "choices", ()), texts
 
 
 def analyse(plans: Sequence[CounterfactualSetsPlan], inputs: AnalysisInputs) -> tuple[CounterfactualSets, ...]:
-    """Return what each plan finds; p adjusted over all tests of all plans that are judged (Holm).
+    """Compute each plan; p is adjusted over all tests of all plans that are judged (Holm).
 
-    DataError if two images are the same member of a set, or the members of a set lie in different clusters.
+    Raises DataError if two images are the same member of a set, or if the members of a set are in different clusters.
     """
     tables = [set_table(plan, inputs) for plan in plans]
     changed = _changed(tables, inputs)
@@ -81,7 +81,7 @@ def analyse(plans: Sequence[CounterfactualSetsPlan], inputs: AnalysisInputs) -> 
 
 
 def _changed(tables: Sequence[SetTable], inputs: AnalysisInputs) -> Mapping[str, tuple[Int[np.ndarray, "r"], Float[np.ndarray, "r d"]]]:
-    """Return change -> rows and their embeddings, of the images of all sets that are looked at."""
+    """Change -> rows and their embeddings, for a sample of the images of all sets."""
     rows = sorted({int(row) for table in tables for row in table.rows[table.sample(MOST_CHANGED, inputs.settings.seed)].ravel()})
     if not rows:
         return {}
@@ -93,7 +93,7 @@ def _changed(tables: Sequence[SetTable], inputs: AnalysisInputs) -> Mapping[str,
 def _turned(
     table: SetTable, changed: Mapping[str, tuple[Int[np.ndarray, "r"], Float[np.ndarray, "r d"]]], inputs: AnalysisInputs
 ) -> Mapping[str, Mapping[int, bool]]:
-    """Return change -> row -> whether the answer is another one than without the change."""
+    """Change -> row -> whether the answer differs from the one without the change."""
     wanted = set(table.rows.ravel().tolist())
     turned = {}
     for change, (rows, vectors) in changed.items():
@@ -104,7 +104,7 @@ def _turned(
 
 
 def _baseline(table: SetTable, turned: Mapping[str, Mapping[int, bool]], settings: Settings) -> HarmlessBaseline | None:
-    """Return how often harmless changes turn answers, in the sets whose images could all be changed."""
+    """How often harmless changes flip answers, in the sets whose images could all be changed."""
     sets = [
         each for each in table.sample(MOST_CHANGED, settings.seed) if all(r in rows for rows in turned.values() for r in table.rows[each])
     ]
@@ -131,7 +131,7 @@ def _baseline(table: SetTable, turned: Mapping[str, Mapping[int, bool]], setting
 
 @dataclass(frozen=True)
 class _Shifts:
-    """Events and scores of the sets of a plan, and how they are tested."""
+    """Events and scores of the sets of a plan, and their tests."""
 
     table: SetTable
     settings: Settings
@@ -210,7 +210,7 @@ def _not_judged(probe: Probe, sets: int, clusters: int, settings: Settings) -> N
 
 
 def _p_values(each: CounterfactualSets) -> Iterator[float]:
-    """Give every p, in the order in which `_decided` takes them back."""
+    """Yield every p, in the order in which `_decided` consumes them."""
     if each.harmless:
         yield each.harmless.p
     if each.members_differ:
@@ -242,7 +242,7 @@ _FIRST, _SECOND = "first", "second"
 
 @dataclass(frozen=True)
 class Asked:
-    """What each image was answered; the empty answer where it was not asked."""
+    """The model's answer for each image; empty for images without a question."""
 
     answers: np.ndarray
     """str[n]."""
@@ -264,7 +264,7 @@ class SetTable:
 
     @property
     def name(self) -> str:
-        """Name of its random streams."""
+        """Prefix for the names of its random streams."""
         return f"sets/{self.plan.question}/{self.plan.attribute}/{self.plan.outcome}"
 
     @property
@@ -280,7 +280,7 @@ class SetTable:
         return np.asarray(self.asked.scores[self.rows])
 
     def sample(self, images: int, seed: int) -> list[int]:
-        """Return sets with so many images at most, cluster by cluster in an order that the seed decides; ascending."""
+        """Sets with at most `images` images in total, cluster by cluster in an order that the seed decides; ascending."""
         most = images // len(self.plan.members)
         if len(self.rows) <= most:
             return list(range(len(self.rows)))
@@ -289,9 +289,9 @@ class SetTable:
 
 
 def set_table(plan: CounterfactualSetsPlan, inputs: AnalysisInputs) -> SetTable:
-    """Return the sets of a plan; an image without a value that identifies its set is in none.
+    """The sets of a plan; an image that lacks a value of an identifying attribute belongs to no set.
 
-    DataError if two images are the same member of a set, or the members of a set lie in different clusters.
+    Raises DataError if two images are the same member of a set, or if the members of a set are in different clusters.
     """
     asked = asked_of(plan, inputs, inputs.images.vectors, inputs.attributes)
     rows = inputs.attributes.reset_index(drop=True)
@@ -320,10 +320,10 @@ def set_table(plan: CounterfactualSetsPlan, inputs: AnalysisInputs) -> SetTable:
 
 
 def asked_of(plan: CounterfactualSetsPlan, inputs: AnalysisInputs, vectors: Float[np.ndarray, "n d"], attributes: pd.DataFrame) -> Asked:
-    """Return what images are answered, given their embeddings."""
+    """The answers for images, from their embeddings."""
     if plan.measurement is not None:
         measurement = next(each for each in inputs.probe.measurements if each.name == plan.measurement)
-        # Without a truth every image is scored: who is right is another question.
+        # Without a truth every image is scored: whether the answer is right is another question.
         return _counted(measurement, plan.outcome, _predicted(replace(measurement, truth=None), inputs, vectors, attributes))
     answers, events, scores = np.full(len(attributes), "", object), np.zeros(len(attributes), bool), np.zeros(len(attributes))
     cases = attributes[plan.case].to_numpy(object)
@@ -334,7 +334,7 @@ def asked_of(plan: CounterfactualSetsPlan, inputs: AnalysisInputs, vectors: Floa
             measurement = Measurement(plan.question, plan.question, labels, plan.preset, ())
             found = _predicted(measurement, inputs, vectors[own], attributes[own])
             answers[own], events[own] = found.y_pred, found.y_pred == _FIRST
-            # Of two shares this is the first; of independent probabilities it is their difference, on the same scale.
+            # For two shares this equals the first; for independent probabilities it is their difference on the same scale.
             scores[own] = (1 + found.scores[:, 0].astype(float) - found.scores[:, 1]) / 2
     return Asked(answers.astype(str), events, scores)
 

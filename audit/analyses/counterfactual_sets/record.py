@@ -1,4 +1,4 @@
-"""Sets of images that differ in one attribute: how often their answers differ, beside harmless changes, and which way they shift."""
+"""Sets of images that differ in one attribute: how often answers differ, compared with harmless changes, and in which direction."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from audit.types import Group, Note
 
 @record
 class HarmlessChange:
-    """The same images, changed in a way that changes nothing about the person."""
+    """The same images after a change that does not affect the person."""
 
     name: str
     images: int
     changed: int
-    """Images that are answered differently."""
+    """Images whose answer changes."""
 
 
 @record
 class HarmlessBaseline:
-    """How often answers change although nobody does."""
+    """How often answers change although the person stays the same."""
 
     sets: int
-    """Whose images were changed: all, or a sample of them."""
+    """Sets whose images were changed: all, or a sample."""
     rate: Estimate
-    """Changed answers, as a share of images and changes."""
+    """Changed answers, as a share of images × changes."""
     changes: tuple[HarmlessChange, ...]
     excess: float
     """Share of differing pairs in these sets less the share of changed answers."""
     p: float
-    """Of as much, if a changed person were one more harmless change: by permutation within sets, one-sided."""
+    """p of such an excess if changing the person were one more harmless change: permutation within sets, one-sided."""
     p_adjusted: float
     verdict: Signal
 
 
 @record
 class MemberDifference:
-    """Do members have the outcome equally often, and equal scores? Of sets of more than two."""
+    """Do members have the outcome equally often, and equal scores? Only for sets of more than two."""
 
     cochran_q: float
     freedom: int
@@ -51,32 +51,32 @@ class MemberDifference:
 
 @record
 class MemberPair:
-    """Two members of every set."""
+    """Two members, compared over all sets."""
 
     first: str
     second: str
     only_first: int
-    """Sets in which only the first is given the outcome."""
+    """Sets in which only the first has the outcome."""
     only_second: int
     net: Estimate
     """(only_first - only_second) / sets."""
     net_p: float
-    """The sign of each cluster is a coin flip."""
+    """By flipping the sign of each cluster at random."""
     net_p_adjusted: float
     shift: float
-    """Mean probability of the outcome of the first less that of the second."""
+    """Mean probability of the outcome for the first minus that for the second."""
     shift_low: float | None
     shift_high: float | None
     """None with one cluster."""
     shift_p: float
     shift_p_adjusted: float
     verdict: Signal
-    """Of either p."""
+    """From both p: a signal if either is."""
 
 
 @record
 class CounterfactualSets:
-    """One question put to all sets."""
+    """One question for all sets."""
 
     question: str
     attribute: str
@@ -89,17 +89,17 @@ class CounterfactualSets:
     incomplete: int
     """Sets that lack a member."""
     reason: Note | None
-    """Why nothing is judged; None where it is."""
+    """Why nothing is judged; None if it is."""
     flips: int = 0
     """Sets whose members do not all get the same answer."""
     flip_rate: Estimate | None = None
-    """None without a complete set, like what follows."""
+    """None without a complete set, as are the fields below."""
     differing: Estimate | None = None
-    """Pairs of members with different answers, as a share of all: of sets of two the flip rate."""
+    """Pairs of members with different answers, as a share of all pairs; for sets of two, equal to the flip rate."""
     harmless: HarmlessBaseline | None = None
     members_differ: MemberDifference | None = None
-    """None of sets of two."""
+    """None for sets of two."""
     pairs: tuple[MemberPair, ...] = ()
     draws: int = 0
     tests: int = 0
-    """Of all plans of the audit, over which p is adjusted (Holm)."""
+    """Tests of all plans of the audit, over which p is adjusted (Holm)."""

@@ -1,4 +1,4 @@
-"""Linear probes of an audit: the embeddings that are there in, what a few labelled images of each class teach and for whom out."""
+"""Computes linear probes: how well frozen embeddings and a few labelled images of each class predict labels, by group."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLAN, FIELD, GENERATIVE = FewShotPlan, "few_shot", False
 
 
 def check(plans: Sequence[FewShotPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with few-shot plans before a model sees an image; UsageError."""
+    """Check the few-shot plans before the model sees an image; raises UsageError."""
     measured = {measurement.name: measurement for measurement in probe.measurements}
     for plan in plans:
         check_attributes(plan.question, plan.by, dataset)
@@ -45,12 +45,12 @@ def check(plans: Sequence[FewShotPlan], probe: Probe, dataset: Dataset, settings
 
 
 def prompts(plan: FewShotPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
-    """Give nothing: labels are learned from images."""
+    """Yield nothing: labels are learned from images."""
     yield from ()
 
 
 def analyse(plans: Sequence[FewShotPlan], inputs: AnalysisInputs) -> tuple[FewShot, ...]:
-    """Return every plan by every attribute, with p adjusted over all shots of all of them together."""
+    """Compute each plan for each attribute; p is adjusted over all shots of all of them together."""
     found = [each for plan in plans for each in _of_plan(plan, inputs)]
     asked = [each.conditions for each in found if each.conditions]
     judged = iter(judged_together(asked, inputs.settings.alpha, limited=inputs.dataset.limited))
@@ -59,7 +59,7 @@ def analyse(plans: Sequence[FewShotPlan], inputs: AnalysisInputs) -> tuple[FewSh
 
 @dataclass(frozen=True)
 class _Task:
-    """Images whose true answers are known, where they lie among all, and how they are split."""
+    """Images with known true answers, their embeddings and units, and the split."""
 
     plan: FewShotPlan
     baseline: Predictions
@@ -80,7 +80,7 @@ def _task(plan: FewShotPlan, inputs: AnalysisInputs) -> _Task:
 
 
 def _together(column: pd.Series) -> list[str]:
-    """Return what each image belongs to; one of which that is not known belongs to nothing else."""
+    """The unit of each image; an image with an unknown value is its own unit."""
     return [f"alone {place}" if value == UNKNOWN else f"in {value}" for place, value in enumerate(column)]
 
 
@@ -111,7 +111,7 @@ class _Learned:
 
 
 def _learned(task: _Task, shots: int | None, settings: Settings) -> _Learned:
-    """Learn from so many images of each class, once a draw; C is the same in every draw."""
+    """Fit on `shots` images of each class, once per draw; C is the same for all draws."""
     rng = generator(settings.seed, f"few shot/{task.plan.question}/{shots}")
     train = task.parts.train
     draws = [train] if shots is None else [train[shots_of(task.labels[train], shots, rng)] for _ in range(task.plan.draws)]
@@ -169,22 +169,22 @@ def _name(shots: int | None) -> str:
 
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
-"""Values of C, the inverse strength of the L2 penalty, of which one is chosen; embeddings have length 1, as in CLIP."""
+"""Candidate values of C, the inverse strength of the L2 penalty; embeddings have length 1, as in CLIP."""
 MOST_ITERATIONS = 1000
 
 
 @dataclass(frozen=True)
 class Split:
-    """Places of images."""
+    """Positions of the images in each part."""
 
     train: Int[np.ndarray, "n"]
     held_out: Int[np.ndarray, "m"]
-    """To choose the regularisation by; neither learned from nor tested on."""
+    """For choosing the regularisation; used neither for training nor for testing."""
     test: Int[np.ndarray, "t"]
 
 
 def units_of(contents: Sequence[str], *others: Sequence[object]) -> Int[np.ndarray, "n"]:
-    """Number images so that those with equal content, or an equal value in any other column, have one number (and so on, along chains).
+    """Number images so that those with equal content, or an equal value in any other column, share a number (transitively).
 
     Examples
     --------
@@ -206,21 +206,21 @@ def units_of(contents: Sequence[str], *others: Sequence[object]) -> Int[np.ndarr
 
 
 def split_units(labels: np.ndarray, units: Int[np.ndarray, "n"], rng: np.random.Generator) -> Split:
-    """Return a random half of the units of each class to learn from, a fifth of all of it held out, and the other half to test on.
+    """Split the units of each class at random: half to train on, with a fifth of all of that half held out, and the other half to test on.
 
     Parameters
     ----------
     labels : str[n]
         Class of each image.
     units : int[n]
-        What stays together; a unit counts towards the class of its first image.
+        Images that stay together; a unit counts towards the class of its first image.
     rng : Generator
         Source of the order.
 
     Returns
     -------
     Split
-        Disjoint in images and in units; every class keeps a unit to learn from. Of a class of one unit nothing is tested.
+        Disjoint in images and in units; every class keeps a unit to train on. A class with only one unit is not tested.
     """
     names, first = np.unique(units, return_index=True)
     side, spare = np.full(len(names), 2), []
@@ -229,14 +229,14 @@ def split_units(labels: np.ndarray, units: Int[np.ndarray, "n"], rng: np.random.
         learned = order[: -(-len(order) // 2)]
         side[learned] = 0
         spare += learned[1:].tolist()
-    # Over all classes together: many have too few units to hold out a fifth of their own.
+    # Over all classes together: many have too few units to hold out a fifth by themselves.
     side[rng.permutation(spare)[: int((side == 0).sum()) // 5].astype(int)] = 1
     of_image = side[np.searchsorted(names, units)]
     return Split(*(np.flatnonzero(of_image == part) for part in (0, 1, 2)))
 
 
 def shots_of(labels: np.ndarray, shots: int, rng: np.random.Generator) -> Int[np.ndarray, "s"]:
-    """Return the places of `shots` images of each class, drawn without replacement; all images of a class that has fewer.
+    """Positions of `shots` images of each class, drawn without replacement; all images of a class that has fewer.
 
     Examples
     --------
@@ -251,7 +251,7 @@ def shots_of(labels: np.ndarray, shots: int, rng: np.random.Generator) -> Int[np
 def learned_answers(
     train: Float[np.ndarray, "n d"], labels: np.ndarray, test: Float[np.ndarray, "t d"], strength: float
 ) -> tuple[np.ndarray, Float64[np.ndarray, "t c"], tuple[str, ...]]:
-    """Answer for `test` with a logistic regression on the normalised embeddings of `train`.
+    """Predict the classes of `test` with a logistic regression on the normalised embeddings of `train`.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def learned_answers(
     -------
     answers : str[t]
     probabilities : float[t, c]
-        Of the classes, which come third.
+        One column per class; the classes are the third item.
 
     References
     ----------
@@ -283,11 +283,12 @@ def learned_answers(
 
     near, far = _directions(train), _directions(test)
     if len(near) < near.shape[1]:
-        # The penalised optimum lies in the span of the images, whose coordinates are fewer than theirs.
+        # The penalised optimum lies in the span of the training images, which has fewer dimensions than the embeddings.
         span = np.linalg.qr(near.T)[0]
         near, far = near @ span, far @ span
     with warnings.catch_warnings():
-        # Where a weak penalty has its optimum far away, it stops once answers no longer change; one image a class is what is asked.
+        # Under a weak penalty the optimum is far away, and stopping when answers no longer change is enough. The warning about classes with
+        # a single image is expected, too.
         warnings.simplefilter("ignore", UserWarning)
         model = LogisticRegression(C=strength, max_iter=MOST_ITERATIONS).fit(near, labels)
     shares = np.asarray(model.predict_proba(far), np.float64)
@@ -296,14 +297,14 @@ def learned_answers(
 
 
 def mean_over_draws(rates: Float[np.ndarray, "b"], alpha: float) -> tuple[float, float, float]:
-    """Return the mean of a rate over draws of the shots, and its interval: Student's t with b - 1 degrees of freedom, within 0 and 1.
+    """The mean of a rate over draws of the shots, and its interval: Student's t with b - 1 degrees of freedom, clipped to [0, 1].
 
-    The test images are the same in every draw, so it says how far the mean depends on which images were drawn, and nothing of other test
-    images. NaN for both ends of one draw.
+    The test images are the same in every draw, so the interval shows how much the mean depends on which images were drawn, but nothing
+    about other test images. With one draw both ends are NaN.
 
     Examples
     --------
-    Standard deviation .1, of the mean .1 / √3; t of 2 degrees of freedom is 4.303 at 97.5 %: .5 ± .248.
+    Standard deviation .1, so .1 / √3 for the mean; t with 2 degrees of freedom is 4.303 at 97.5 %: .5 ± .248.
 
     >>> [round(each, 3) for each in mean_over_draws(np.array([0.4, 0.5, 0.6]), 0.05)]
     [0.5, 0.252, 0.748]
@@ -320,7 +321,7 @@ def mean_over_draws(rates: Float[np.ndarray, "b"], alpha: float) -> tuple[float,
 def best_strength(
     embeddings: Float[np.ndarray, "n d"], labels: np.ndarray, draws: Sequence[Int[np.ndarray, "s"]], held_out: Int[np.ndarray, "m"]
 ) -> float:
-    """Return the C whose probes answer most of the held-out images right, over all draws; of equals the strongest penalty.
+    """The C whose classifiers predict most held-out images correctly, over all draws; of equals the strongest penalty.
 
     Without held-out images it is 1.
     """

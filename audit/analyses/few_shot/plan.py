@@ -1,4 +1,4 @@
-"""What a linear probe on frozen embeddings learns from a few images of each class, and for whom."""
+"""Linear probes on frozen embeddings: accuracy by group after learning from a few images of each class."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from audit.plans import AnalysisPlan, Group
 
 @dataclass(frozen=True)
 class FewShotPlan(AnalysisPlan):
-    """Labels learned from images and not from their names: accuracy by group over the number of images a class."""
+    """Labels learned from images instead of their names: accuracy by group, by the number of images per class."""
 
     measurement: str
     """The measurement whose true answers are learned, and whose zero-shot answers are the baseline."""
     by: Group
-    """Attributes whose groups are compared, each by itself."""
+    """Attributes whose groups are compared, one attribute at a time."""
     shots: tuple[int, ...] = (1, 2, 4, 8, 16)
-    """Images of each class that are learned from."""
+    """Numbers of training images per class."""
     draws: int = 5
-    """Times that other images are drawn; the mean and the spread over them are shown."""
+    """How often the training images are redrawn; the mean over draws and its spread are shown."""
     unit: str | None = None
-    """An attribute whose images stay on one side of the split, such as a scene; besides the probe's cluster and equal pictures."""
+    """An attribute whose images stay on one side of the split, such as a scene, besides the probe's cluster and identical images."""

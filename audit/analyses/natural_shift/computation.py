@@ -1,4 +1,4 @@
-"""Natural shift: images of several conditions, such as day and night; who is recognised less often outside the standard one."""
+"""Natural shift: images of several conditions, such as day and night; which group's accuracy drops outside the standard one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLAN, FIELD, GENERATIVE = NaturalShiftPlan, "natural_shifts", False
 
 
 def check(plans: Sequence[NaturalShiftPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with the plans before a model sees an image; UsageError."""
+    """Check the plans before the model sees an image; raises UsageError."""
     named = {measurement.name: measurement for measurement in probe.measurements}
     for plan in plans:
         where = f"natural shift {plan.question!r}"
@@ -54,12 +54,12 @@ def check(plans: Sequence[NaturalShiftPlan], probe: Probe, dataset: Dataset, set
 
 
 def prompts(plan: NaturalShiftPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
-    """Give no prompts: the measurement's are asked anyway."""
+    """Yield no prompts: those of the measurement are used anyway."""
     yield from ()
 
 
 def analyse(plans: Sequence[NaturalShiftPlan], inputs: AnalysisInputs) -> tuple[NaturalShift, ...]:
-    """Return what each plan finds by each of its attributes, p adjusted over all conditions of all plans together."""
+    """Compute each plan for each of its attributes; p is adjusted over all conditions of all plans together."""
     found = [
         shift_record(
             ShiftAsked(plan.question, plan.measurement, plan.column, plan.standard, attribute), inputs.predictions[plan.measurement],
@@ -76,7 +76,7 @@ STANDARD, SHIFTED = 0, 1
 
 @dataclass(frozen=True)
 class ShiftAsked:
-    """What is asked of which images."""
+    """One plan for one attribute: the conditions and groups to compare."""
 
     question: str
     measurement: str
@@ -86,25 +86,25 @@ class ShiftAsked:
 
 
 class UnequalDrops(NamedTuple):
-    """The two groups whose changes differ most, and how often chance alone makes two differ as much."""
+    """The two groups whose changes differ most, and how often two differ as much by chance."""
 
     p: float
     first: int
-    """Place of the group whose accuracy changes upwards the most of the two."""
+    """Index of the group whose accuracy rises more (or falls less)."""
     second: int
 
 
 def unequal_drops(events: Int[np.ndarray, "g 2"], n: Int[np.ndarray, "g 2"], draws: int, rng: np.random.Generator) -> UnequalDrops:
-    """Test "the rate changes equally in every group" between two conditions of other images, by the most significant pair of groups.
+    """Test "the rate changes equally in every group" between two conditions with different images, by the most significant pair of groups.
 
-    Groups are exchanged between the images of a condition: given sizes and totals, events are hypergeometric, and no image is touched.
-    Every shuffle is divided by its own standard errors, so that the test is right in the limit for groups whose changes are equal and whose
-    rates are not.
+    Groups are exchanged between the images of a condition: for fixed sizes and totals, events are hypergeometric, so no image is shuffled.
+    Each shuffle is divided by its own standard errors, so that the test is asymptotically valid for groups with equal changes but unequal
+    rates.
 
     Parameters
     ----------
     events, n : int[g, 2]
-        Right answers, and images, of each group in the standard and in the other condition; at least two groups, every `n` at least 2.
+        Right answers, and images, of each group in the standard condition and in the other; at least two groups, every `n` at least 2.
     draws : int
         Shuffles; ``p = (1 + #{t* >= t}) / (draws + 1)`` is never 0.
     rng : Generator
@@ -132,9 +132,9 @@ def unequal_drops(events: Int[np.ndarray, "g 2"], n: Int[np.ndarray, "g 2"], dra
 
 
 def _largest(events: Int[np.ndarray, "*b g 2"], n: Int[np.ndarray, "g 2"]) -> tuple[Float[np.ndarray, "*b"], tuple[int, int]]:
-    """Return the largest standardised difference of two groups' changes, and which two (of the first table).
+    """The largest standardised difference of two groups' changes, and which two (in the first table).
 
-    Half an image of each kind is added to a rate's variance: a group that is all right has an error too.
+    Half an image of each kind is added for a rate's variance, so that a group with all answers right still has a standard error.
     """
     first, second = np.triu_indices(len(n), 1)
     change = events[..., SHIFTED] / n[:, SHIFTED] - events[..., STANDARD] / n[:, STANDARD]
@@ -146,7 +146,7 @@ def _largest(events: Int[np.ndarray, "*b g 2"], n: Int[np.ndarray, "g 2"]) -> tu
 
 
 def shift_record(shift: ShiftAsked, predictions: Predictions, levels: Mapping[str, Group], settings: Settings) -> NaturalShift:
-    """Return accuracy by group in the standard condition and in each other one that has images; p not yet adjusted."""
+    """Compute accuracy by group in the standard condition and in each other one that has images; p is not adjusted yet."""
     conditions = [level for level in levels[shift.column] if level != UNKNOWN and (predictions.attributes[shift.column] == level).any()]
     stated = (shift.question, shift.measurement, shift.column, shift.standard, shift.attribute)
     if predictions.weight is not None:
@@ -187,7 +187,7 @@ def _result(shift: ShiftAsked, condition: str, predictions: Predictions, levels:
 def _counted(
     shift: ShiftAsked, condition: str, predictions: Predictions, levels: Mapping[str, Group]
 ) -> tuple[tuple[Group, ...], SamplingUnits]:
-    """Return the groups, and the units of each in the standard condition and, after it, in the other."""
+    """The groups, and the units of each: first in the standard condition, then in the other."""
     shifted = (predictions.attributes[shift.column] == condition).to_numpy()
     rows = row_events(predictions, METRICS["accuracy"], None)
     kept = rows.counted & (shifted | (predictions.attributes[shift.column] == shift.standard).to_numpy())

@@ -1,4 +1,4 @@
-"""Images of several conditions of nature, such as day and night."""
+"""Images from several natural conditions, such as day and night."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from audit.plans import AnalysisPlan, Group
 
 @dataclass(frozen=True, kw_only=True)
 class NaturalShiftPlan(AnalysisPlan):
-    """Other images in each condition, as nature or a camera made them: accuracy under a shift against the standard condition.
+    """Different images in each condition, as nature or a camera made them: accuracy under a shift compared with the standard condition.
 
-    Beside it stands the effective robustness (Taori et al. 2020) where enough other models are known: those of the same run, or of
+    The report adds the effective robustness (Taori et al. 2020) if enough other models are known: those of the same run, or of
     ``--baseline-models``.
     """
 
     measurement: str
-    """Its truth decides what is right."""
+    """Its truth decides which answers are right."""
     column: str
-    """The attribute that says in which condition, or from which source, an image is."""
+    """The attribute that says which condition, or which source, an image is from."""
     standard: str
-    """Its level that the others are compared with."""
+    """The level that the others are compared with."""
     by: Group = ()
-    """Attributes whose groups are compared, each by itself; none: all images together."""
+    """Attributes whose groups are compared, one attribute at a time; none: all images together."""

@@ -1,4 +1,4 @@
-"""Rankings of an audit: the queries of a probe and the embeddings that are there in, who is found first out."""
+"""Computes which group's images rank first for each query of a probe."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 MOST_RETRIEVED, PART = 1000, 10
 """The default of k: a tenth of the gallery, at most 1,000."""
 SHUFFLES = 999
-"""Of the groups over the gallery, for means over queries and for NDKL; p of a query has as many draws as any other p."""
+"""Shuffles of the groups over the gallery, for means over queries and for NDKL; p of a query uses the draws of the settings."""
 _Name = Literal["MaxSkew", "MinSkew", "NDKL", "Bias", "AbsBias", "Entropy"]
 _Values = Mapping[_Name, np.ndarray]
-"""Values of each estimable metric: of a query, or of a draw."""
+"""Values of each estimable metric, per query or per draw."""
 _TAILS: Mapping[_Name, tuple[float, float]] = {
     "MaxSkew": (5, 95),
     "MinSkew": (5, 95),
@@ -40,14 +40,14 @@ _TAILS: Mapping[_Name, tuple[float, float]] = {
     "Entropy": (5, 95),
     "Bias": (2.5, 97.5),
 }
-"""Percentiles at which what is expected by chance ends; a bias has two sides."""
+"""Percentiles that bound the range expected by chance; a bias is two-sided."""
 
 
 PLAN, FIELD, GENERATIVE = RankingPlan, "rankings", False
 
 
 def check(plans: Sequence[RankingPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with rankings before a model sees an image; UsageError."""
+    """Check the rankings before the model sees an image; raises UsageError."""
     for plan in plans:
         check_attributes(plan.question, plan.by, dataset)
         if not plan.queries or not all(plan.queries.values()):
@@ -70,14 +70,14 @@ def _check_k(k: int, attribute: str, n: int) -> None:
 
 
 def prompts(plan: RankingPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
-    """Give the prompts of the queries."""
+    """Yield the prompts of the queries."""
     yield TextSet("ranking", (plan.question,), plan.preset, "queries", ()), tuple(chain.from_iterable(plan.queries.values()))
 
 
 def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranking, ...]:
-    """Return every ranking by every attribute at every k, with p adjusted over all of their queries together.
+    """Compute each ranking for each attribute and k; p is adjusted over all of their queries together.
 
-    Tied scores stand in a random order.
+    Tied scores are in random order.
     """
     probe, dataset, attributes, settings = inputs.probe, inputs.dataset, inputs.attributes, inputs.settings
     found: list[Ranking] = []
@@ -102,7 +102,7 @@ def _not_estimable(probe: Probe, gallery: Gallery, k: int, settings: Settings) -
 
 @dataclass(frozen=True)
 class _Put:
-    """Queries put to a gallery."""
+    """The queries of a plan on one gallery, for one k."""
 
     plan: RankingPlan
     attribute: str
@@ -110,7 +110,7 @@ class _Put:
     k: int
 
     def record(self, reason: Note | None) -> Ranking:
-        """Return what is known before anything is ranked."""
+        """The record before anything is ranked."""
         gallery = self.gallery
         sizes = tuple(gallery.sizes.tolist())
         return Ranking(
@@ -119,7 +119,7 @@ class _Put:
         )  # fmt: skip
 
     def ranked(self, scores_qn: Float[np.ndarray, "q n"], settings: Settings) -> Ranking:
-        """Return the make-up of the first k of every query, and what random rankings give; p is not adjusted yet."""
+        """Compute the group shares among the first k of every query, and under random rankings; p is not adjusted yet."""
         sizes, k, judged = self.gallery.sizes, self.k, self.gallery.judged
         name = f"ranking/{self.plan.question}/{self.attribute}/{k}"
         found = np.stack([top_k(scores, k) for scores in scores_qn])
@@ -156,7 +156,7 @@ class _Put:
 
     def _query(self, query: str, counts: Int[np.ndarray, "g"], tied: int, metrics: tuple[RankedMetric, ...], p: float) -> RankedQuery:
         errors = standardized(counts, self.gallery.sizes, self.k)[: self.gallery.judged]
-        # Of two groups, both are as far from their shares: the one that is ahead is named.
+        # With two groups, both deviate equally: the one that is ahead is named.
         most = int((np.abs(errors) + 1e-9 * (errors > 0)).argmax())
         return RankedQuery(query, tuple(counts.tolist()), tied, metrics, self.gallery.groups[most], float(errors[most]), p, p, "no signal")
 
@@ -166,7 +166,7 @@ def _counts(ranked: Int[np.ndarray, "q k"], groups: int) -> Int[np.ndarray, "q g
 
 
 def _target(sizes: Int[np.ndarray, "g"], judged: int, *, equal: bool) -> Float[np.ndarray, "g"]:
-    """Return the share that each group should have; of equal ones, groups that are too small keep theirs of the gallery."""
+    """The share that each group should have; with an equal target, groups that are too small keep their share of the gallery."""
     target = shares(sizes)
     if equal:
         target[:judged] = target[:judged].sum() / judged
@@ -183,9 +183,9 @@ def _tied(scores: Float[np.ndarray, "n"], found: Int[np.ndarray, "k"]) -> int:
 
 
 def _metrics(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, "j"], diverged: Float[np.ndarray, "*c"]) -> _Values:
-    """Return the metrics that are estimable: a skew where some group is due at least one image, a bias where two groups are compared.
+    """The metrics that are estimable: skew if some group is due at least one image, bias if two groups are compared.
 
-    Skew and bias are of the groups that have a `target`, the first ones; divergence and entropy are of all.
+    Skew and bias cover the groups that have a `target` (the first ones); divergence and entropy cover all groups.
     """
     found: dict[_Name, np.ndarray] = {}
     skew = skews(counts[..., : len(target)], k, target)

@@ -1,4 +1,4 @@
-"""Tagging: a label set and embeddings in, how often each group gets each label out."""
+"""Computes how often each group gets each label of a label set."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 QUESTION = "Which labels are given to whom?"
-"""Of external predictions."""
+"""The question for external predictions."""
 PLAN, FIELD, GENERATIVE = TaggingPlan, "taggings", False
 SWEPT = tuple(float(f"{each:.2g}") for each in np.geomspace(0.001, 0.1, 9))
-"""Thresholds at equal ratios from .1 to 10 %."""
+"""Nine thresholds from .1 to 10 %, equally spaced on a log scale."""
 
 
 def check(plans: Sequence[TaggingPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with a label set before a model sees an image; UsageError."""
+    """Check the label sets before the model sees an image; raises UsageError."""
     for plan in plans:
         check_attributes(plan.question, plan.by or tuple(dataset.levels), dataset)
         if len(plan.labels) < 2 or not all(plan.labels.values()):
@@ -47,12 +47,12 @@ def check(plans: Sequence[TaggingPlan], probe: Probe, dataset: Dataset, settings
 
 
 def prompts(plan: TaggingPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
-    """Give the prompts of the labels."""
+    """Yield the prompts of the labels."""
     yield TextSet("tagging", (plan.question,), plan.preset, "labels", ()), tuple(chain.from_iterable(plan.labels.values()))
 
 
 def analyse(plans: Sequence[TaggingPlan], inputs: AnalysisInputs) -> tuple[Tagging, ...]:
-    """Return every label set at every threshold by every attribute, with p adjusted over all of their labels together."""
+    """Compute each label set for each threshold and attribute; p is adjusted over all of their labels together."""
     found: list[Tagging] = []
     for plan in plans:
         texts = directions(plan.labels.values(), inputs.texts)
@@ -67,7 +67,7 @@ def analyse(plans: Sequence[TaggingPlan], inputs: AnalysisInputs) -> tuple[Taggi
 
 
 def analyse_external(inputs: ExternalInputs) -> tuple[Tagging, ...]:
-    """Return the labels of external predictions by every attribute; the file says whether a row has a label."""
+    """Compute the labels of external predictions for each attribute; the file says whether a row has a label."""
     if inputs.tags is None:
         return ()
     kept = np.stack(list(inputs.tags.values()), axis=1)
@@ -85,13 +85,13 @@ def _decided(found: Sequence[Tagging], settings: Settings, *, limited: bool) -> 
 
 
 def _ordered(labels: Sequence[TaggedLabel]) -> tuple[TaggedLabel, ...]:
-    """Return labels that are beyond chance first, then by chi-square; names decide between equals, not the order of the label set."""
+    """Sort labels by p (signals first), then by chi-square; ties are broken by name, not by the order of the label set."""
     return tuple(sorted(labels, key=lambda each: (each.verdict != "signal", -(each.chi2 or 0.0), each.label)))
 
 
 @dataclass(frozen=True)
 class _Put:
-    """A label set put to the groups of one attribute."""
+    """A label set and the groups of one attribute."""
 
     labels: Group
     blank: Tagging
@@ -101,7 +101,7 @@ class _Put:
     def at_thresholds(
         self, shares: Float[np.ndarray, "n k"], thresholds: Sequence[float], column: pd.Series, levels: Group
     ) -> Iterator[Tagging]:
-        """Give the labels of each threshold; with the first also those of every step of the sweep."""
+        """Yield the labels of each threshold; the first also has the sweep over other thresholds."""
         gallery = gallery_of(column, levels, self.settings)
         for place, threshold in enumerate(thresholds):
             found = replace(self.record(shares > threshold, gallery), threshold=threshold)
@@ -110,7 +110,7 @@ class _Put:
             yield found
 
     def record(self, kept: Bool[np.ndarray, "n k"], gallery: Gallery) -> Tagging:
-        """Return how often each group is given each label, not yet corrected for all of them."""
+        """How often each group gets each label; p is not adjusted yet."""
         found = replace(
             self.blank, groups=gallery.groups, sizes=tuple(gallery.sizes.tolist()), left_out=gallery.left_out,
             reason=gallery.not_estimable(self.probe, self.settings), draws=self.settings.draws,
@@ -145,25 +145,25 @@ def _per_image(counts: Int[np.ndarray, "k g"], gallery: Gallery) -> tuple[float,
 
 
 MORE_DRAWS = 10
-"""Times as many shuffles for a label that none of the first reaches: corrected for hundreds of labels, 1 in 10,000 decides nothing."""
+"""Factor on the shuffles for a label that none of the first ones reaches: adjusted for hundreds of labels, 1 in 10,000 is too coarse."""
 _SLACK = 1e-9
 
 
 @dataclass(frozen=True)
 class TagTests:
-    """Of each label: do groups get it equally often?"""
+    """For each label: do groups get it equally often?"""
 
     chi2: Float[np.ndarray, "k"]
-    """Pearson's, without correction; NaN where no image or every image has the label."""
+    """Pearson's, without correction; NaN if no image or every image has the label."""
     p: Float[np.ndarray, "k"]
-    """1 where no image or every image has the label."""
+    """1 if no image or every image has the label."""
     exact: Bool[np.ndarray, "k"]
-    """Whether an expected count is under 5: then p is Fisher's of two groups, and drawn from shuffled groups of more."""
+    """Whether an expected count is under 5: then p is Fisher's for two groups, and from shuffled groups for more."""
 
 
 @dataclass(frozen=True)
 class ExtremeGroups:
-    """Of each label: the groups that get it most and least often, and how far they lie apart."""
+    """For each label: the groups that get it most and least often, and the difference."""
 
     most: Int[np.ndarray, "k"]
     least: Int[np.ndarray, "k"]
@@ -173,7 +173,7 @@ class ExtremeGroups:
 
 
 def tag_counts(kept: Bool[np.ndarray, "n k"], groups: Int[np.ndarray, "n"], n_groups: int) -> Int[np.ndarray, "k g"]:
-    """Return how many images of each group have each label.
+    """How many images of each group have each label.
 
     Examples
     --------
@@ -196,7 +196,7 @@ def chi_squares(events: Int[np.ndarray, "*k g"], n: Int[np.ndarray, "g"]) -> Flo
     Returns
     -------
     float[k]
-        With g - 1 degrees of freedom, no continuity correction; 0 where groups are alike. NaN where no image or every image has the label.
+        With g - 1 degrees of freedom, no continuity correction; 0 if groups are alike. NaN if no image or every image has the label.
 
     References
     ----------
@@ -205,7 +205,7 @@ def chi_squares(events: Int[np.ndarray, "*k g"], n: Int[np.ndarray, "g"]) -> Flo
 
     Examples
     --------
-    30 and 10 of 100 each, 20 due: 10 ** 2 / 20 twice, and 10 ** 2 / 80 twice.
+    30 and 10 of 100 each, 20 expected: 10 ** 2 / 20 twice, and 10 ** 2 / 80 twice.
 
     >>> chi_squares(np.array([[30, 10], [0, 0]]), np.array([100, 100])).tolist()
     [12.5, nan]
@@ -219,24 +219,24 @@ def chi_squares(events: Int[np.ndarray, "*k g"], n: Int[np.ndarray, "g"]) -> Flo
 
 
 def tag_tests(events: Int[np.ndarray, "k g"], n: Int[np.ndarray, "g"], rng: np.random.Generator, *, draws: int = 9999) -> TagTests:
-    """Test of each label whether groups get it equally often.
+    """Test for each label whether groups get it equally often.
 
-    The chi-square test; where an expected count is under 5, Fisher's exact test of two groups, and of more the chi-square under shuffled
-    groups (`draws` of them, ten times as many where none reaches it).
+    The chi-square test; if an expected count is under 5, Fisher's exact test for two groups, and for more the chi-square under shuffled
+    groups (`draws` of them, ten times as many if none reaches it).
 
     Parameters
     ----------
     events : int[k, g]
-        Images of each group that have the label; every image is a case of its own.
+        Images of each group that have the label; images are treated as independent.
     n : int[g]
         Images of each group, at least two groups, each at least 1.
     rng : Generator
-        Source of the shuffles. Labels of as many images share them, so that the order of the labels changes nothing.
+        Source of the shuffles. Labels on equally many images share them, so that the order of the labels changes nothing.
 
     Returns
     -------
     TagTests
-        p is of one label: correct it for all that were looked at.
+        p is for one label: adjust it for the number of labels tested.
 
     References
     ----------
@@ -264,7 +264,7 @@ def tag_tests(events: Int[np.ndarray, "k g"], n: Int[np.ndarray, "g"], rng: np.r
 def _shuffled_p(
     chi2: Float[np.ndarray, "k"], total: Int[np.ndarray, "k"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "k"]:
-    """Return the p of chi-squares whose labels are on `total` images: those under shuffled groups, drawn once for each total."""
+    """The p of chi-squares for labels on `total` images, from shuffled groups, drawn once per distinct total."""
     p = np.ones(len(chi2))
     for images in np.unique(total).tolist():
         alike = np.flatnonzero(total == images)
@@ -272,7 +272,7 @@ def _shuffled_p(
             drawn = np.sort(chi_squares(rng.multivariate_hypergeometric(n, images, size=size, method="marginals"), n))
             reached = size - np.searchsorted(drawn, chi2[alike] * (1 - _SLACK))
             p[alike] = (1 + reached) / (size + 1)
-            # Further draws replace the first: valid, since a label gets there only by the smallest p that the first can give.
+            # Further draws replace the first: this is valid, since only a label with the smallest possible p of the first draws gets here.
             alike = alike[reached == 0]
             if not len(alike):
                 break
@@ -280,9 +280,9 @@ def _shuffled_p(
 
 
 def extreme_groups(events: Int[np.ndarray, "k g"], n: Int[np.ndarray, "g"], alpha: float) -> ExtremeGroups:
-    """Return which groups get each label most and least often, and the difference of their shares with Newcombe's interval.
+    """The groups that get each label most and least often, and the difference of their shares with Newcombe's interval.
 
-    The pair is chosen by what was seen, and the interval takes no account of that: it says how large a difference is, not whether.
+    The pair is chosen from the data, and the interval does not account for that: it says how large a difference is, not whether it is real.
 
     Parameters
     ----------
@@ -294,7 +294,7 @@ def extreme_groups(events: Int[np.ndarray, "k g"], n: Int[np.ndarray, "g"], alph
     Returns
     -------
     ExtremeGroups
-        Of equal shares the earlier group; where all are equal, the first and the last.
+        Of equal shares the earlier group; if all are equal, the first and the last.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Labels above a threshold, as a vision service gives them: whose images get which?"""
+"""Labels above a threshold, like those of a vision service: whose images get which?"""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from audit.plans import AnalysisPlan, Group
 
 @dataclass(frozen=True)
 class TaggingPlan(AnalysisPlan):
-    """A large label set, of which an image gets every label above a threshold; none is the right one."""
+    """A large label set, from which an image gets every label above a threshold; there is no true label."""
 
     labels: Mapping[str, Group]
     """label -> its prompts, whose normalised embeddings are averaged: ``{"nurse": ("a photo of a nurse",)}``."""
     by: Group
-    """Attributes whose groups are compared, each by itself; none: every attribute of the data."""
+    """Attributes whose groups are compared, one attribute at a time; none: every attribute of the data."""
     preset: str
-    """Name and version of the words."""
+    """Name and version of the labels."""
     thresholds: tuple[float, ...] = (0.005, 0.04)
-    """Probabilities that a label must exceed: those of Radford et al. 2021 (section 7.1) are .5 % and 4 %."""
+    """Probabilities that a label must exceed; Radford et al. 2021 (section 7.1) use .5 % and 4 %."""

@@ -1,4 +1,4 @@
-"""Labels above a threshold, as a vision service gives them, by group. No verdict depends on them."""
+"""Labels above a threshold, like those of a vision service, by group. No verdict depends on them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from audit.types import Group, Note
 
 @record
 class TaggedLabel:
-    """How often each group is given one label."""
+    """How often each group gets one label."""
 
     label: str
     counts: tuple[int, ...]
     """Images of each group, in the order of `Tagging.groups`."""
     chi2: float | None
-    """None where no image or every image has the label."""
+    """None if no image or every image has the label."""
     exact: bool
-    """Whether an expected count is under 5, so that p is Fisher's, or drawn."""
+    """Whether an expected count is under 5, so that p is Fisher's or from shuffled groups."""
     most: str
-    """The group that is given it most often."""
+    """The group that gets it most often."""
     least: str
     difference: float
-    """Of their shares."""
+    """Difference of the two shares."""
     low: float
-    """Newcombe's interval of the difference; the two groups were chosen by what was seen."""
+    """Newcombe's interval of the difference; the two groups were chosen from the data."""
     high: float
     p: float
-    """Of shares that differ so much, or more, by chance."""
+    """Probability of shares that differ this much, or more, by chance."""
     p_adjusted: float
     """Benjamini-Hochberg over all labels, thresholds and attributes of the audit."""
     verdict: Literal["signal", "no signal"]
@@ -36,43 +36,43 @@ class TaggedLabel:
 
 @record
 class SweptThreshold:
-    """One step of a threshold between .1 % and 10 %."""
+    """One threshold of the sweep between .1 % and 10 %."""
 
     threshold: float
     given: int
-    """Labels that some image gets."""
+    """Labels that at least one image gets."""
     per_image: tuple[float, ...]
-    """Labels that an image of each group gets on average."""
+    """Mean number of labels per image, for each group."""
     signals: int
     """Labels that groups get unequally often; Benjamini-Hochberg over the labels of this threshold and attribute alone."""
 
 
 @record
 class Tagging:
-    """The labels of one threshold, and the images of the groups of one attribute."""
+    """The labels at one threshold, and the images of the groups of one attribute."""
 
     question: str
     attribute: str
     threshold: float | None
-    """That a probability must exceed; None where the labels are those of external predictions."""
+    """Lower bound on a label's probability; None for the labels of external predictions."""
     rule: Literal["softmax", "sigmoid", "given"]
-    """Whether the label set shares one probability, or each label has its own; or the labels were read from a file."""
+    """Whether the labels share one probability distribution, each label has its own probability, or the labels were read from a file."""
     logit_scale: float | None
-    """By which the cosines were multiplied; None of labels from a file."""
+    """Factor on the cosines; None for labels from a file."""
     offered: int
-    """Labels of the set."""
+    """Number of labels in the set."""
     groups: Group
-    """That are compared, in the order in which they are shown."""
+    """Groups compared, in display order."""
     sizes: tuple[int, ...]
     left_out: tuple[tuple[str, int], ...]
-    """Groups too small to be compared, or not known, with their images."""
+    """Groups that are too small to compare, or unknown, with their numbers of images."""
     reason: Note | None
-    """Why nothing is estimable; None where it is."""
+    """Why nothing is estimable; None if it is."""
     per_image: tuple[float, ...] = ()
-    """Labels that an image of each group gets on average."""
+    """Mean number of labels per image, for each group."""
     labels: tuple[TaggedLabel, ...] = ()
     """Every label, the most skewed by chi-square first."""
     sweep: tuple[SweptThreshold, ...] = ()
-    """The same for other thresholds; with the first threshold of a question only."""
+    """The same for other thresholds; only with the first threshold of a question."""
     draws: int = 0
-    """Shuffles behind p where more than two groups are compared and an expected count is under 5."""
+    """Shuffles behind p if more than two groups are compared and an expected count is under 5."""

@@ -1,4 +1,4 @@
-"""Text associations of an audit: embedded texts in, which of two sets is nearer to which words out. No image is read."""
+"""Computes which of two sets of texts is nearer to which words, from text embeddings. Uses no image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAN, FIELD, GENERATIVE = TextAssociationPlan, "text_associations", False
 
 
 def check(plans: Sequence[TextAssociationPlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with the plans before a model is asked; UsageError."""
+    """Check the plans before the model is used; raises UsageError."""
     for plan in plans:
         if len(plan.targets) != 2 or len(plan.words) != 2 or not all(plan.words.values()):
             raise UsageError(f"{plan.question!r} does not compare two sets by two lists of words", fix="name two of each")
@@ -40,13 +40,13 @@ def check(plans: Sequence[TextAssociationPlan], probe: Probe, dataset: Dataset, 
 
 
 def prompts(plan: TextAssociationPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
-    """Give the texts of all sets."""
+    """Yield the texts of all sets."""
     for name, texts in (*plan.targets.items(), *plan.words.items(), ("neutral concepts", plan.concepts)):
         yield TextSet("text association", (plan.question,), plan.preset, name, ()), texts
 
 
 def analyse(plans: Sequence[TextAssociationPlan], inputs: AnalysisInputs) -> tuple[TextAssociation, ...]:
-    """Return every association, with p adjusted over all of them together."""
+    """Compute each association; p is adjusted over all of them together."""
     found = [_tested(plan, inputs) for plan in plans]
     return tuple(chain.from_iterable(with_signals([(each,) for each in found], inputs.settings.alpha, limited=inputs.dataset.limited)))
 
@@ -93,37 +93,37 @@ def random_concept_effects(
     *,
     draws: int = 999,
 ) -> Float64[np.ndarray, "b"]:
-    """Return the effect sizes (WEAT's d) of random pairs of disjoint sets of concepts.
+    """Effect sizes (WEAT's d) of random pairs of disjoint sets of concepts.
 
-    A permutation test asks whether the targets of two sets could have been dealt out otherwise; it finds any two topics apart. This asks
-    whether two sets of texts that have nothing to do with the words would be as far apart.
+    A permutation test asks whether another partition of the two sets' texts would differ as much; it separates any two topics. This asks
+    whether two sets of texts that have nothing to do with the words would differ as much.
 
     Parameters
     ----------
     concepts : float[c, d]
-        Embeddings of neutral texts, at least as many as both sets have.
+        Embeddings of neutral texts, at least as many as in both sets.
     sizes : (int, int)
-        Members of each set, two at least.
+        Members of each set, at least two.
     attributes : (float[p, d], float[q, d])
         Embeddings of the two lists of words.
     rng : Generator
         Source of the sets.
     draws : int
-        Pairs of sets.
+        Number of pairs of sets.
 
     Returns
     -------
     float[b]
-        0 without an association and where nothing varies; at most 2 in size.
+        0 without an association and if nothing varies; at most 2 in absolute value.
 
     Raises
     ------
     ValueError
-        If there are too few concepts, or a set has fewer than two.
+        If there are too few concepts, or a set has fewer than two members.
 
     Examples
     --------
-    Concepts on a circle, and words at two of its ends:
+    Concepts on a circle, and words at opposite ends of it:
 
     >>> angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     >>> circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)

@@ -1,4 +1,4 @@
-"""Two sets of texts: which does the text tower put nearer to which words?"""
+"""Two sets of texts: which is nearer to which words for the text tower?"""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from audit.plans import AnalysisPlan, Group
 
 @dataclass(frozen=True)
 class TextAssociationPlan(AnalysisPlan):
-    """Two sets of texts: does the text tower put the first nearer to some words than the second? No image is needed."""
+    """Two sets of texts: are the first nearer to some words than the second, for the text tower? No image is needed."""
 
     targets: Mapping[str, Group]
     """Two names, each with its texts: ``{"women": ("Mary", …), "men": ("James", …)}``."""
     words: Mapping[str, Group]
     """Two names, each with its texts: ``{"career": ("an office", …), "family": ("a home", …)}``."""
     concepts: Group
-    """Texts that have nothing to do with either; as many as both sets of targets have, and more: random sets of them are the control."""
+    """Texts unrelated to either, at least as many as in both target sets together: random sets of them are the control."""
     preset: str
     """Name and version of the texts."""

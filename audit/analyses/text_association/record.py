@@ -1,4 +1,4 @@
-"""Which texts a text tower puts near to which words, without an image. No verdict depends on it."""
+"""Which texts are near to which words for a text tower, without an image. No verdict depends on it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ class TextAssociation:
 
     question: str
     targets: tuple[str, str]
-    """Names of the sets; a positive effect says that the first is nearer to the first words."""
+    """Names of the sets; a positive effect means that the first is nearer to the first words."""
     words: tuple[str, str]
     sizes: tuple[int, int]
-    """Texts of each set."""
+    """Number of texts in each set."""
     effect_size: float | None
-    """d of WEAT; None where all texts are as near."""
+    """d of WEAT; None if all texts are equally near."""
     permuted: ChanceBand | None
-    """Of d when the texts are dealt out otherwise."""
+    """Range of d when the texts are partitioned in other ways."""
     concepts: ChanceBand
-    """Of d of random sets of neutral texts."""
+    """Range of d for random sets of neutral texts."""
     p_permuted: float
     exact: bool
-    """Whether every way to deal out the texts was tried."""
+    """Whether all partitions of the texts were enumerated."""
     p_concepts: float
     p: float
-    """The larger of both."""
+    """The larger of the two p values."""
     p_adjusted: float
     """Benjamini-Hochberg over all text associations of the audit."""
     verdict: Literal["signal", "no signal"]

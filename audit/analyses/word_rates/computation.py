@@ -1,4 +1,4 @@
-"""Word rates of an audit: the texts that were written about images in, which words are used about which group out."""
+"""Computes which words are used about which group in texts about images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PLAN, FIELD, GENERATIVE = WordRatePlan, "word_rates", True
 
 
 def check(plans: Sequence[WordRatePlan], probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Refuse what is wrong with the plans before a model sees an image; UsageError."""
+    """Check the plans before the model sees an image; raises UsageError."""
     for plan in plans:
         check_attributes(plan.question, plan.by, dataset)
         if not plan.prompts or not all(plan.prompts.values()):
@@ -43,13 +43,13 @@ def check(plans: Sequence[WordRatePlan], probe: Probe, dataset: Dataset, setting
 
 
 def prompts(plan: WordRatePlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
-    """Give the prompts after which a model writes."""
+    """Yield the prompts for which a model writes."""
     yield TextSet("written", (plan.question,), plan.preset, "prompts", ()), tuple(plan.prompts.values())
 
 
 @dataclass(frozen=True)
 class _TextsOfImages:
-    """Texts about the images of a data set, whoever wrote them."""
+    """Texts about the images of a data set, from any author."""
 
     probe: Probe
     dataset: Dataset
@@ -60,12 +60,12 @@ class _TextsOfImages:
 
 
 def analyse(plans: Sequence[WordRatePlan], inputs: AnalysisInputs) -> tuple[WordRates, ...]:
-    """Return the word rates of every prompt by every attribute, with p adjusted over all that was looked at."""
+    """Compute the word rates for each prompt and attribute; p is adjusted over everything tested."""
     return _rates_of(plans, _TextsOfImages(inputs.probe, inputs.dataset, inputs.attributes, inputs.written, inputs.settings))
 
 
 def analyse_external(inputs: ExternalInputs) -> tuple[WordRates, ...]:
-    """Return the word rates of recorded texts, of which the probe names what it reads as prompts."""
+    """Compute the word rates of recorded texts; the probe's prompts name the columns to read."""
     if inputs.texts is None:
         return ()
     plans = [plan for plan in inputs.probe.analyses if isinstance(plan, WordRatePlan)]
@@ -85,7 +85,7 @@ def _rates_of(plans: Sequence[WordRatePlan], inputs: _TextsOfImages) -> tuple[Wo
 
 
 class _Columns(NamedTuple):
-    """What is counted of the texts after one prompt."""
+    """The columns counted from the texts for one prompt."""
 
     names: tuple[tuple[Literal["word", "length", "empty", "refusal"], str], ...]
     counted: Float64[np.ndarray, "n w"]
@@ -102,7 +102,7 @@ def _columns(texts: Sequence[str], least: float) -> _Columns:
 def _by_attribute(
     plan: WordRatePlan, attribute: str, written: Sequence[_Columns], inputs: _TextsOfImages, asked: int
 ) -> Iterator[WordRates]:
-    """Give the rates after each prompt: all prompts are shuffled together, since one image has a text after each."""
+    """Yield the rates for each prompt: all prompts are shuffled together, since one image has a text for each."""
     settings, dataset = inputs.settings, inputs.dataset
     order = seeded_order(inputs.attributes.index, settings.seed)
     gallery = gallery_of(inputs.attributes[attribute].iloc[order], dataset.levels[attribute], settings)
@@ -137,7 +137,7 @@ class _Rated:
     limited: bool
 
     def rate(self, place: int, kind: Literal["word", "length", "empty", "refusal"], word: str) -> WordRate:
-        """Return one column with its groups, the one that differs most, and what chance gives."""
+        """One column by group, the group that differs most, and the range expected by chance."""
         column, codes, group = self.values[:, place], self.gallery.codes, int(self.tested.group[place])
         mine = codes == group
         low, high = self._interval(column, mine, kind)
@@ -158,7 +158,7 @@ class _Rated:
 
     def _interval(self, column: Float64[np.ndarray, "n"], mine: Bool[np.ndarray, "n"], kind: str) -> tuple[float, float]:
         first, second = column[mine], column[~mine]
-        if kind == "length":  # Welch's, with as many texts as this the normal one
+        if kind == "length":  # Welch's; with this many texts the normal approximation is enough
             half = -ndtri(self.settings.alpha / 2) * np.sqrt(sum(part.var(ddof=1) / len(part) for part in (first, second)))
             difference = first.mean() - second.mean()
             return float(difference - half), float(difference + half)
@@ -174,9 +174,9 @@ QUESTION = "Which words are used about whom?"
 
 
 def probe_of_texts(probe: Probe | None, texts: Mapping[str, Sequence[str]], attributes: pd.DataFrame, place: str) -> Probe:
-    """Return what is asked of recorded texts: which words are used about whom, by each attribute; or as a probe asks it.
+    """The question for recorded texts: which words are used about whom, by each attribute; or the questions of a given probe.
 
-    UsageError if the probe reads no texts, or neither these nor by these attributes.
+    Raises UsageError if the probe reads no texts, or none of these texts, or none of these attributes.
     """
     columns = tuple(map(str, attributes.columns))
     if probe is None:
@@ -223,7 +223,7 @@ _SLACK = 1e-9
 
 
 def distinct_words(text: str) -> frozenset[str]:
-    """Return the words of a text, each once.
+    """The words of a text, each once.
 
     Examples
     --------
@@ -234,7 +234,7 @@ def distinct_words(text: str) -> frozenset[str]:
 
 
 def word_count(text: str) -> int:
-    """Return how many words a text has, repeated ones and those of one letter too.
+    """The number of words in a text, with repeated words and words of one character.
 
     Examples
     --------
@@ -245,9 +245,9 @@ def word_count(text: str) -> int:
 
 
 def common_words(texts: Sequence[str], least: float) -> tuple[tuple[str, ...], Bool[np.ndarray, "n w"]]:
-    """Return the words that at least this share of the texts use, in alphabetical order, and which text uses which.
+    """The words that at least this share of the texts use, in alphabetical order, and which text uses which.
 
-    A word that every text uses is left out: it tells no group from another.
+    A word that every text uses is left out: it distinguishes no groups.
 
     Examples
     --------
@@ -267,33 +267,33 @@ def common_words(texts: Sequence[str], least: float) -> tuple[tuple[str, ...], B
 
 @dataclass(frozen=True)
 class GroupDifferences:
-    """Of each column the group that stands out most from the others, and what that is worth."""
+    """For each column: the group that differs most from the others, and its significance."""
 
     group: Int[np.ndarray, "w"]
     standard_errors: Float64[np.ndarray, "w"]
-    """How far the group's mean is from that of the others; signed."""
+    """Difference between the group's mean and that of the others, signed."""
     p: Float64[np.ndarray, "w"]
-    """Of a group that stands out so far or farther in shuffles of the groups."""
+    """Probability of a difference at least this large in shuffles of the groups."""
     p_adjusted: Float64[np.ndarray, "w"]
-    """The same, of any column."""
+    """The same for the largest difference in any column."""
     chance: Float64[np.ndarray, "w 2"]
-    """2.5 and 97.5 % points of that group's mean when groups are shuffled."""
+    """2.5 % and 97.5 % percentiles of that group's mean when groups are shuffled."""
 
 
 def group_differences(
     columns: Float[np.ndarray, "n w"], codes: Int[np.ndarray, "n"], rng: np.random.Generator, *, draws: int = 9999
 ) -> GroupDifferences:
-    """Find in each column the group whose mean is farthest from that of all others, against shuffles of the groups over the images.
+    """Find in each column the group whose mean differs most from that of all others, and test it by shuffling groups over images.
 
-    All columns are shuffled together, so that p is adjusted by the largest difference of any of them (Westfall and Young): words of one
-    text go together, and a correction that takes them for independent would lose what is there.
+    All columns are shuffled together, so that p is adjusted by the largest difference in any of them (Westfall and Young): words of one
+    text are correlated, and a correction that treats them as independent would lose power.
 
     Parameters
     ----------
     columns : float[n, w]
-        A row for each image; of words 1 where its text has the word, else 0.
+        One row per image; for words, 1 if its text has the word, else 0.
     codes : int[n]
-        The group of each image; every number from 0 on at least once, two groups at least.
+        The group of each image; every number from 0 on occurs at least once; at least two groups.
     rng : Generator
         Source of the shuffles.
     draws : int
@@ -302,7 +302,7 @@ def group_differences(
     Returns
     -------
     GroupDifferences
-        The difference of means is in standard errors of the pooled column: ``sd * sqrt(1/n_group + 1/n_others)``; 0 where nothing varies.
+        The difference of means is in standard errors of the pooled column: ``sd * sqrt(1/n_group + 1/n_others)``; 0 if nothing varies.
 
     Raises
     ------
@@ -315,7 +315,7 @@ def group_differences(
 
     Examples
     --------
-    The first word is in every text about the first group and in none about the second: 1 in a standard error of √(.25 · (¼ + ¼)) is 2.83.
+    The first word is in every text about the first group and in none about the second: 1 divided by √(.25 · (¼ + ¼)) is 2.83.
 
     >>> columns = np.array([[1, 1], [1, 0], [1, 1], [1, 0], [0, 1], [0, 0], [0, 1], [0, 0]])
     >>> found = group_differences(columns, np.repeat([0, 1], 4), np.random.default_rng(0), draws=999)
@@ -329,10 +329,10 @@ def group_differences(
     centred = np.ascontiguousarray(columns - means, dtype=np.float64)
     deviation = centred.std(axis=0)
     unit = centred / np.where(deviation > 0, deviation, 1.0)
-    # Of centred values, the others' sum is the group's with the other sign: its difference of means is its sum times 1/n + 1/rest.
+    # In centred values the others' sum is minus the group's sum: the difference of means is the group's sum times 1/n + 1/rest.
     scale = np.sqrt(1 / sizes + 1 / (n - sizes))
     observed = (np.eye(len(sizes))[:, codes] @ unit) * scale[:, None]
-    # Of two groups both stand out as far: the one that is ahead is named.
+    # With two groups both differ equally: the one that is ahead is named.
     group = (np.abs(observed) + _SLACK * (observed > 0)).argmax(axis=0)
     farthest = np.take_along_axis(observed, group[None], axis=0)[0]
     reached, mine, largest = np.zeros(columns.shape[1]), [], []
@@ -343,7 +343,7 @@ def group_differences(
         largest.append(extremes.max(axis=1, initial=0.0))
         mine.append(standardized[:, group, np.arange(len(group))])
     above = np.concatenate(largest)[:, None] >= np.abs(farthest) - _SLACK
-    # The group's mean is that of all and, of its difference from the others, their share.
+    # The group's mean is the overall mean plus the others' share of its difference from them.
     spread = deviation * scale[group] * ((n - sizes) / n)[group]
     chance = means[:, None] + np.percentile(np.concatenate(mine), (2.5, 97.5), axis=0).T * spread[:, None]
     return GroupDifferences(group, farthest, (1 + reached) / (draws + 1), (1 + above.sum(axis=0)) / (draws + 1), chance)
@@ -352,7 +352,7 @@ def group_differences(
 def _shuffled(
     unit: Float64[np.ndarray, "n w"], codes: Int[np.ndarray, "n"], sizes: Int[np.ndarray, "g"], rng: np.random.Generator, draws: int
 ) -> Iterator[Float64[np.ndarray, "b g w"]]:
-    """Give the sums of each group in blocks of shuffles: float[b, g, w]."""
+    """Yield the sums of each group in blocks of shuffles: float[b, g, w]."""
     members = np.eye(len(sizes))
     step = max(1, _BLOCK // (len(codes) * len(sizes)))
     for start in range(0, draws, step):

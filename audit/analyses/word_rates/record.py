@@ -1,4 +1,4 @@
-"""Which words are used about whom, in texts that were written about images. No verdict depends on it."""
+"""Which words are used about whom in texts about images. No verdict depends on it."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ class WordRate:
     """A word, and the share of each group's texts that use it; or another trait of the texts."""
 
     kind: Literal["word", "length", "empty", "refusal"]
-    """Of a length the means are numbers of words; of the others shares of texts."""
+    """For a length, means are numbers of words; for the others, shares of texts."""
     word: str
-    """Empty unless it is one."""
+    """The word; empty for other kinds."""
     means: tuple[float, ...]
-    """Of each group, in the order of `WordRates.groups`."""
+    """Mean for each group, in the order of `WordRates.groups`."""
     group: str
-    """That stands out most."""
+    """The group that differs most."""
     difference: float
-    """The group's mean less that of all others."""
+    """The group's mean minus that of all others."""
     low: float
     """Interval of the difference, not adjusted."""
     high: float
     chance: ChanceBand
-    """Of the group's mean, when groups are shuffled."""
+    """Expected range of the group's mean when groups are shuffled."""
     p: float
-    """Of a group that stands out so far or farther, in this word alone."""
+    """Probability of a group differing at least this much, for this word alone."""
     p_adjusted: float
-    """In any word after any prompt (Westfall-Young), times the number of attributes."""
+    """For any word with any prompt (Westfall-Young), times the number of attributes."""
     verdict: Literal["signal", "no signal"]
 
 
 @record
 class WordRates:
-    """Texts after one prompt, and the groups of one attribute."""
+    """Texts for one prompt, and the groups of one attribute."""
 
     question: str
     prompt: str
-    """Its short name."""
+    """The prompt's short name."""
     attribute: str
     groups: Group
-    """That are compared, in the order in which they are shown."""
+    """Groups compared, in display order."""
     sizes: tuple[int, ...]
-    """Texts about each: one an image."""
+    """Texts about each group: one per image."""
     left_out: tuple[tuple[str, int], ...]
-    """Groups too small to be compared, or not known, with their images."""
+    """Groups that are too small to compare, or unknown, with their numbers of images."""
     least: float
-    """Share of the texts that a word is at least in."""
+    """Minimum share of the texts that must use a word."""
     reason: Note | None
-    """Why nothing is estimable; None where it is."""
+    """Why nothing is estimable; None if it is."""
     rates: tuple[WordRate, ...] = ()
-    """Everything that was looked at."""
+    """Every column tested."""
     draws: int = 0
     """Shuffles behind p."""

@@ -1,1 +1,1 @@
-"""What a cell may say besides one level: a box in the picture (`boxes`, cut out by `crops`), several values of one attribute (`votes`)."""
+"""Cells with more than one level: a box in the image (`boxes`, cropped by `crops`), or several values of one attribute (`votes`)."""

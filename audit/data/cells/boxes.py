@@ -1,4 +1,4 @@
-"""Boxes in a table: which part of its picture a row is about. Cells that hold literals are read as literals; nothing is evaluated."""
+"""Boxes in a table: which part of its image a row is about. Literals in cells are parsed as literals; nothing is evaluated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audit.errors import DataError
 from strictio.tables import quoted
 
 Region = tuple[float, float, float, float]
-"""Left, top, right and bottom, in pixels or in shares of the picture's sides."""
+"""Left, top, right and bottom, in pixels or as fractions of the image's width and height."""
 NO_BOX, NO_AREA, OUTSIDE = "no box", "box without area", "box outside the picture"
 """Why a row has no crop."""
 _NAMES = ("x", "y", "width", "height")
@@ -21,9 +21,9 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class Box:
-    """Columns that say where in the picture the person (or thing) of a row is: the crop is the image, its picture the cluster.
+    """Columns that give the box of a row's person or object: the crop is the image, its source image is the cluster.
 
-    `TypeError` for a text instead of a tuple, `ValueError` unless there are one or four columns and a margin that is not negative.
+    Raises TypeError for a string instead of a tuple, ValueError unless there are one or four columns and the margin is not negative.
 
     Examples
     --------
@@ -32,14 +32,14 @@ class Box:
     """
 
     columns: tuple[str, ...]
-    """Four: ``("x", "y", "width", "height")``, or with `corners` left, top, right, bottom. Or one, whose cells hold them as a literal:
+    """Four columns: ``("x", "y", "width", "height")``, or with `corners` left, top, right, bottom. Or one column with literals:
     ``[x, y, width, height]`` or ``{"x": …, "y": …, "width": …, "height": …}``."""
     corners: bool = False
-    """Whether the last two numbers are the right and lower edge, not width and height."""
+    """Whether the last two numbers are the right and bottom edge, not width and height."""
     shares: bool = False
-    """Whether the numbers are shares of the picture's sides, 0 to 1, not pixels."""
+    """Whether the numbers are fractions of the image's width and height, 0 to 1, not pixels."""
     margin: float = 0.0
-    """What is added on each side, as a share of the box's width and height, as far as the picture reaches."""
+    """Margin added on each side, as a fraction of the box's width and height, clipped to the image."""
 
     def __post_init__(self) -> None:
         given: object = self.columns
@@ -52,7 +52,7 @@ class Box:
 
 
 def read_boxes(box: Box, columns: Mapping[str, Sequence[str]], where: Callable[[int], str], place: str) -> list[Region | str]:
-    """Return the region of each row of a table of text, or why it has none; DataError names the first row that holds something else.
+    """The region of each row of a table of text, or why it has none; raises DataError for the first cell that is not a box.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def _region(box: Box, texts: Sequence[str]) -> Region | str:
 
 
 def _numbers(literal: Any) -> tuple[float, ...]:
-    """Return the four numbers of a literal, or raise ValueError."""
+    """Extract the four numbers of a literal; raises ValueError otherwise."""
     if isinstance(literal, dict):
         if not set(_NAMES) <= set(literal):
             raise ValueError(f"no {', '.join(_NAMES)}")

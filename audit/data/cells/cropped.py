@@ -1,4 +1,4 @@
-"""Rows about boxes in pictures become rows about crops: those without a usable box are left out, counted by group."""
+"""Turns rows about boxes in images into rows about crops; rows without a usable box are left out and counted by group."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from audit.types import Exclusion, Note
 from strictio.images.lazy import LazyImages
 
 PICTURE = "picture"
-"""The attribute that says which picture a crop is of: the crops of one are a cluster."""
+"""The attribute that says which image a crop is from: crops from one image form a cluster."""
 _EXAMPLES = 10
 
 
 def cropped(
     images: Sequence[bytes], ids: Sequence[str], attributes: Attributes, cells: Cells, box: Box
 ) -> tuple[LazyImages, list[str], Attributes, Cells, tuple[Exclusion, ...]]:
-    """Return the crops of the rows that have a box, what identifies them, their attributes with `picture`, and the rows left out.
+    """The crops of the rows that have a box, their identifiers, their attributes with `picture`, and the rows left out.
 
-    A crop is called by its picture and its box: ``1.jpg#10,20,30,40`` (as the box stands in the table). DataError if no row has a box.
+    A crop is identified by its image and box: ``1.jpg#10,20,30,40`` (numbers as in the table). Raises DataError if no row has a box.
     """
     found = read_boxes(box, cells.columns, cells.where, cells.place)
     rows = [row for row, region in enumerate(found) if not isinstance(region, str)]
@@ -45,7 +45,7 @@ def cropped(
 
 
 def _named(pictures: Sequence[str], regions: Sequence[Region], labels: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return a name for each crop that does not depend on the order of the rows; two people who share a box have two."""
+    """A name for each crop that does not depend on the order of the rows; two people with the same box get different names."""
     names = [f"{picture}#{','.join(f'{edge:g}' for edge in region)}" for picture, region in zip(pictures, regions, strict=True)]
     told: dict[str, list[tuple[str, ...]]] = {}
     for name, label in zip(names, labels, strict=True):
@@ -66,7 +66,7 @@ def _left_out(found: Sequence[Region | str], ids: Sequence[str], attributes: Att
 
 
 def _by_level(attributes: Attributes, rows: Sequence[int]) -> dict[str, dict[str, int]]:
-    """Count rows by attribute and level; a row with several values in each of them."""
+    """Count rows by attribute and level; a row with several values counts for each of them."""
     return {
         name: level_counts((values[row] for row in rows), several=name in attributes.several) for name, values in attributes.columns.items()
     }

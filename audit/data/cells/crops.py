@@ -1,7 +1,7 @@
-"""Crops: pictures and boxes in, images out, each made when it is asked for.
+"""Crops images by boxes, each on demand.
 
-A picture is decoded as any image is, in a process of its own with limits of time and memory, upright. The crop is written losslessly; its
-bytes are what is hashed, so an embedding is kept by what the model saw.
+An image is decoded like any other: in a separate process with limits of time and memory, and upright. The crop is encoded losslessly, and
+its bytes are hashed, so that the cache key of an embedding depends on what the model saw.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from strictio.images.decoders import Decoders
 from strictio.images.lazy import LazyImages
 
 _DIGITS = 6
-"""Of a pixel: 0.3 times 10 is a little more than 3."""
+"""Decimal digits of a pixel coordinate that count: 0.3 times 10 is slightly more than 3."""
 
 
 def crops(read: Callable[[int], bytes], names: Sequence[str], regions: Sequence[Region], box: Box) -> LazyImages:
-    """Return the crop of each row: `read` gives the encoded picture of a row, `names` which rows share one."""
+    """The crop of each row: `read` returns the encoded image of a row, `names` says which rows share one."""
     pictures = _Pictures(read, names)
 
     def crop(row: int) -> bytes:
@@ -38,9 +38,9 @@ def crops(read: Callable[[int], bytes], names: Sequence[str], regions: Sequence[
 
 
 def edges(region: Region, size: tuple[int, int], box: Box) -> tuple[int, int, int, int]:
-    """Return the pixels of a box in a picture of this size, with its margin, as far as the picture reaches.
+    """The pixels of a box in an image of this size, with its margin, clipped to the image.
 
-    Whole pixels that the box touches belong to it. UnreadableImage if the box itself, without its margin, lies outside the picture.
+    Every pixel that the box touches belongs to it. Raises UnreadableImage if the box itself, without its margin, is outside the image.
 
     Examples
     --------
@@ -60,17 +60,17 @@ def edges(region: Region, size: tuple[int, int], box: Box) -> tuple[int, int, in
 
 
 class _Pictures:
-    """Decodes pictures, and remembers the last: the boxes of one mostly follow each other."""
+    """Decodes images, and caches the last one: the boxes of one image are mostly adjacent."""
 
     def __init__(self, read: Callable[[int], bytes], names: Sequence[str]):
         self._read, self._names = read, names
         self._decoders = Decoders(min(8, os.cpu_count() or 1))
         self._last: tuple[str, Image.Image] | None = None
         self._lock = Lock()
-        weakref.finalize(self, self._decoders.close)  # the processes end with the data set
+        weakref.finalize(self, self._decoders.close)  # stops the processes when the data set is collected
 
     def decoded(self, row: int) -> Image.Image:
-        """Return the picture of a row, or raise `UnreadableImage`; any number of threads may ask at once."""
+        """The image of a row; raises `UnreadableImage`. Thread-safe."""
         name = self._names[row]
         with self._lock:
             last = self._last

@@ -1,4 +1,4 @@
-"""Levels that a reader of the data should look at: alike but for case, like a missing value, like a date."""
+"""Levels that a reader of the data should check: those that differ only in case, or that look like a missing value or a date."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strictio.tables import quoted
 
 
 def folded(text: str) -> str:
-    """Return a text without what a reader overlooks: case, blanks and Unicode form."""
+    """A text without differences that a reader overlooks: case, spaces and Unicode form."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
@@ -22,7 +22,7 @@ _DATE = re.compile(rf"\d{{1,2}}-{_MONTH}|{_MONTH}-\d{{1,2}}")
 
 
 def suspicious_levels(name: str, levels: Iterable[str]) -> list[Note]:
-    """Return a note for every set of groups that look alike, and for groups that look like a missing value or a damaged one.
+    """A note for each set of groups that look alike, and for groups that look like a missing value or a corrupted one.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def suspicious_levels(name: str, levels: Iterable[str]) -> list[Note]:
 
 
 def near_duplicates(name: str, levels: Iterable[str]) -> list[Note]:
-    """Return a note for every set of levels that look alike."""
+    """A note for each set of levels that look alike."""
     alike: dict[str, list[str]] = defaultdict(list)
     for level in sorted(levels):
         alike[folded(level)].append(level)

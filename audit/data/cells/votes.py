@@ -1,6 +1,6 @@
 """Several values of one attribute: an image counts in each group with its share of the votes.
 
-Votes are levels joined by ``|``, one an annotator or a value: of ``3|3|4`` two thirds count in 3 and one third in 4.
+Votes are levels joined by ``|``, one per annotator or value: ``3|3|4`` counts two thirds in 3 and one third in 4.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHOWN = 60
 
 
 def votes(text: str) -> tuple[str, ...]:
-    """Return the levels that were chosen for an image, each as often as it was.
+    """The levels chosen for an image, each as often as it was chosen.
 
     >>> votes("3|3|4")
     ('3', '3', '4')
@@ -30,7 +30,7 @@ def votes(text: str) -> tuple[str, ...]:
 
 
 def level_counts(texts: Iterable[str], *, several: bool) -> dict[str, int]:
-    """Count the images of each level; one with several values in each of them.
+    """Count the images of each level; an image with several values counts for each of them.
 
     >>> level_counts(["3|3|4", "4"], several=True)
     {'3': 1, '4': 2}
@@ -46,7 +46,7 @@ def level_counts(texts: Iterable[str], *, several: bool) -> dict[str, int]:
 
 
 def given_values(text: str) -> tuple[str, ...]:
-    """Return the values of a cell: of a Python list as text, or joined by ``|``. ValueError if it begins as a list and is not one.
+    """The values of a cell, a Python list as text or values joined by ``|``. Raises ValueError if it starts like a list but is not one.
 
     >>> given_values("['Africa', 'Asia']"), given_values("Africa|Asia"), given_values("Africa")
     (('Africa', 'Asia'), ('Africa', 'Asia'), ('Africa',))
@@ -65,9 +65,9 @@ def given_values(text: str) -> tuple[str, ...]:
 def counted_votes(
     levels: Sequence[str], counts: Sequence[str], columns: Mapping[str, Sequence[str]], where: Callable[[int], str], place: str
 ) -> list[str]:
-    """Return the votes of each row, given a column of counts for each level; the empty text where nobody chose any.
+    """The votes of each row, from one column of counts per level; empty if no annotator chose any.
 
-    DataError names the first cell that is not a whole number from 0 on; an empty cell is 0.
+    Raises DataError for the first cell that is not a whole number from 0 on; an empty cell is 0.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""A data set in, a changed one out: fewer images, or further attributes."""
+"""Data sets derived from others: fewer images, changed images, or additional attributes."""

@@ -1,8 +1,8 @@
-"""Pictures as bad cameras, weather and compression leave them: eight corruptions at five strengths, and a word printed on a picture.
+"""Simulates bad cameras, weather and compression: eight corruptions at five strengths, and a word printed on an image.
 
-The kinds are those of Hendrycks and Dietterich 2019 (arXiv 1903.12261), the code and the parameters our own: lengths are shares of the
-shorter side, so that a picture of any size is changed alike. Randomness comes from the picture's content: the same picture is always
-changed in the same way.
+The kinds are those of Hendrycks and Dietterich 2019 (arXiv 1903.12261); code and parameters are our own: lengths are fractions of the
+shorter side, so that the effect does not depend on the image size. Randomness is seeded by the image's content, so that an image is
+always changed in the same way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Pixels = Float[np.ndarray, "h w 3"]
 
 Change = Callable[[int, bytes], bytes]
-"""Row of the data set, encoded picture -> the encoded changed picture."""
+"""Row of the data set and encoded image -> encoded changed image."""
 STRENGTHS = 5
 
 
@@ -41,7 +41,7 @@ def _shot_noise(pixels: Pixels, photons: float, rng: np.random.Generator) -> Pix
 def _defocus(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
     radius = share * min(pixels.shape[:2])
     reach = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 1)
-    # A disk whose rim fades over one pixel: a radius below one blurs a little, and not nothing.
+    # A disk whose edge fades over one pixel: a radius below one still blurs a little.
     return _convolved(pixels, np.clip(radius + 1.0 - np.hypot(reach[:, None], reach[None]), 0.0, 1.0))
 
 
@@ -54,8 +54,8 @@ def _motion(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
 
 
 def _convolved(pixels: Pixels, kernel: Float[np.ndarray, "k k"]) -> Pixels:
-    """Return the picture under a kernel, its edges repeated."""
-    from scipy.signal import fftconvolve  # takes a second, and few audits change an image
+    """Convolve an image with a kernel, repeating its edges."""
+    from scipy.signal import fftconvolve  # the import takes a second, and few audits change images
 
     reach = len(kernel) // 2
     padded = np.pad(pixels, ((reach, reach), (reach, reach), (0, 0)), "edge")
@@ -93,15 +93,15 @@ CORRUPTIONS: Mapping[str, tuple[Callable[[Pixels, float, np.random.Generator], P
     "JPEG": (_recompressed, (40, 25, 15, 10, 5)),
     "pixelate": (_pixelated, (0.6, 0.5, 0.4, 0.3, 0.2)),
 }
-"""Name -> what it does, and its parameter at each strength.
+"""Name -> function, and its parameter at each strength.
 
-Standard deviation of a channel between 0 and 1; photons at white; radius of the blur's disk and length of its line as shares of the shorter
-side; what is added to every channel; share of the contrast that is kept; Pillow's quality; share of the sides that is kept.
+Standard deviation of a channel between 0 and 1; photons at white; radius of the blur's disk and length of its line as fractions of the
+shorter side; offset of every channel; remaining contrast; Pillow's quality; remaining fraction of width and height.
 """
 
 
 def corruption(name: str, strength: int) -> Change:
-    """Return a corruption at a strength from 0 (nothing is changed, not a byte) to 5."""
+    """A corruption at a strength from 0 (the bytes stay unchanged) to 5."""
     change, parameters = CORRUPTIONS[name]
 
     def corrupted(row: int, content: bytes) -> bytes:
@@ -115,9 +115,9 @@ def corruption(name: str, strength: int) -> Change:
 
 
 def word_overlay(words: Sequence[str]) -> Change:
-    """Return the typographic overlay: the word of each row, black on a white strip at the lower edge, as large as fits.
+    """A typographic overlay: the word of each row, black on a white strip at the bottom, as large as fits.
 
-    A strip of at most a quarter of the height. After Goh et al. 2021, https://distill.pub/2021/multimodal-neurons
+    The strip takes at most a quarter of the height. After Goh et al. 2021, https://distill.pub/2021/multimodal-neurons
     """
 
     def overlaid(row: int, content: bytes) -> bytes:
@@ -138,7 +138,7 @@ def word_overlay(words: Sequence[str]) -> Change:
 
 
 def under(dataset: Dataset, rows: Sequence[int], changes: Sequence[Change]) -> Dataset:
-    """Return some images of a data set after every change, made when asked for: all after the first, all after the second ...
+    """Some images of a data set under each change, computed on demand: all under the first change, then all under the second ...
 
     Examples
     --------
@@ -166,7 +166,7 @@ def _picture(pixels: Pixels) -> Image.Image:
 
 
 def encode_png(picture: Image.Image) -> bytes:
-    """Compressed little: it is decoded again at once."""
+    """Encodes with little compression: the result is decoded again at once."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

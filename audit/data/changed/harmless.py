@@ -1,4 +1,4 @@
-"""The same pictures after changes that change nothing about who is shown: what such a change turns is noise, not a response to people."""
+"""The same images after changes that do not affect the person shown: answers that flip are noise, not a response to people."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from strictio.images.decode import MIN_SIDE, decode
 from strictio.images.lazy import LazyImages
 
 CROPPED = 0.05
-"""Share of each side that a crop takes away, half of it at either end."""
+"""Fraction of width and height that a crop removes, half of it at either end."""
 QUALITY = 75
-"""Of the JPEG: Pillow's own default."""
+"""JPEG quality: Pillow's default is 75, too."""
 
 
 def _cropped(picture: Image.Image) -> bytes:
@@ -36,11 +36,11 @@ def _as_jpeg(picture: Image.Image) -> bytes:
 
 
 HARMLESS: Mapping[str, Callable[[Image.Image], bytes]] = {"crop": _cropped, "mirror": _mirrored, "JPEG": _as_jpeg}
-"""Name of a change -> what it does."""
+"""Name of a change -> function that applies it."""
 
 
 def harmless(dataset: Dataset, rows: Sequence[int]) -> Dataset:
-    """Return some images of a data set after every change of `HARMLESS`, made when asked for: all after the first, all after the second ...
+    """Some images of a data set under each change of `HARMLESS`, computed on demand: all under the first change, then under the second ...
 
     Examples
     --------

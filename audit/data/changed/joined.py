@@ -1,4 +1,4 @@
-"""Further attributes of images that a table of its own holds, joined by what identifies an image."""
+"""Joins additional attributes from a separate table by image identifier."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from audit.errors import DataError
 from audit.types import UNKNOWN, Dataset, Note
 
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
-"""Names of the column that identifies an image."""
+"""Names of columns that may identify an image."""
 
 
 def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -> Dataset:
-    """Return the data set with every other column of a table as an attribute; an image that the table does not have gets `UNKNOWN`.
+    """Add every other column of a table as an attribute; an image that is missing from the table gets `UNKNOWN`.
 
-    Images are found by their identifiers or, where none of these stands in the table, by the names of their files. DataError if no image
-    is found, two rows of an image disagree, or the data have an attribute of that name already.
+    Images are matched by identifier or, if none of these occurs in the table, by file name. Raises DataError if no image matches, two
+    rows for an image disagree, or the data already have an attribute of that name.
     """
     cells = read_cells(path, encoding)
     schema = Schema(image_columns=ID_COLUMNS)
@@ -58,14 +58,14 @@ def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -
 
 
 def _places(dataset: Dataset, ids: Sequence[str]) -> tuple[list[int | None], bool]:
-    """Return the place of each image among `ids`, None where it is not there, and whether only the names of files told."""
+    """Index of each image among `ids` (None if missing), and whether matches are by file name only."""
     own = [str(name) for name in dataset.attributes.index]
     places = _placed(own, {name: place for place, name in enumerate(ids)})
     if any(place is not None for place in places):
         return places, False
     names, given = [name.rpartition("/")[2] for name in own], [name.rpartition("/")[2] for name in ids]
     if len(set(names)) < len(names) or len(set(given)) < len(given):
-        return places, False  # a name that two images share says nothing
+        return places, False  # a file name that two images share identifies neither
     return _placed(names, {name: place for place, name in enumerate(given)}), True
 
 

@@ -1,4 +1,4 @@
-"""A part of a data set: without the images that a list names or that were withdrawn, or a sample with the same composition."""
+"""Part of a data set: without images that are listed or were withdrawn, or a sample with the same composition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read_list(path: Path) -> tuple[str, ...]:
-    """Return the identifiers of a text file, one a line; blank lines and lines that begin with ``#`` do not count."""
+    """Read the identifiers in a text file, one per line; empty lines and lines that start with ``#`` are ignored."""
     try:
         lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
@@ -34,9 +34,9 @@ def read_list(path: Path) -> tuple[str, ...]:
 
 
 def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
-    """Return the data set without the listed images (by row identifier); they are counted by group, unknown identifiers are counted too.
+    """Remove the listed images (by row identifier); they are counted by group, and unknown identifiers are counted too.
 
-    `name` is what the report calls the list. DataError if no image is listed, or none is left.
+    `name` is the list's name in reports. Raises DataError if no image is listed, or none is left.
     """
     ids, wanted = dataset.attributes.index.astype(str), set(listed)
     out = np.asarray(ids.isin(wanted))
@@ -55,9 +55,9 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
 
 
 def without_withdrawn(dataset: Dataset, is_there: Callable[[str], bool], names: str | None = None) -> Dataset:
-    """Return the data set without the rows whose picture is gone, however many they are: images are withdrawn on purpose.
+    """Remove the rows whose image no longer exists, regardless of their number: images are withdrawn on purpose.
 
-    `is_there` tells of a picture's name, which the attribute `names` holds (None: the row's identifier).
+    `is_there` takes an image name, from the attribute `names` (None: the row's identifier).
     """
     pictures = dataset.attributes.index if names is None else dataset.attributes[names]
     found = {picture: is_there(picture) for picture in map(str, dict.fromkeys(pictures))}
@@ -66,7 +66,7 @@ def without_withdrawn(dataset: Dataset, is_there: Callable[[str], bool], names: 
 
 
 def leave_rows_out(dataset: Dataset, gone: np.ndarray, reason: Note) -> Dataset:
-    """Return the data set without some rows, counted by group under a reason; DataError if no row is left."""
+    """Remove rows, counted by group under a reason; raises DataError if no row is left."""
     if not gone.any():
         return dataset
     if gone.all():
@@ -78,7 +78,7 @@ def leave_rows_out(dataset: Dataset, gone: np.ndarray, reason: Note) -> Dataset:
 
 
 def part_of(dataset: Dataset, rows: list[int]) -> Dataset:
-    """Return the images of some rows."""
+    """The data set with only some of its rows."""
     attributes = dataset.attributes.iloc[rows]
     texts = None if dataset.texts is None else dataset.texts.iloc[rows]
     images = image_subset(dataset.images, rows)
@@ -86,9 +86,9 @@ def part_of(dataset: Dataset, rows: list[int]) -> Dataset:
 
 
 def listed_in(name: str, listed: Collection[str], gone: pd.DataFrame) -> Exclusion:
-    """Return the exclusion of the images whose attributes are given, which a list names.
+    """The exclusion of the images that a list names; `gone` has their attributes.
 
-    The list is known by the sha256 of its identifiers, a line each: that of its file, where this has no comments and nothing twice.
+    The list is identified by the sha256 of its identifiers, one per line: equal to that of its file if this has no comments or duplicates.
     """
     sha256 = hashlib.sha256("".join(f"{each}\n" for each in listed).encode("utf-8", "surrogatepass")).hexdigest()
     by_group = {str(column): {str(k): int(v) for k, v in gone[column].value_counts().items()} for column in gone.columns}
@@ -96,9 +96,9 @@ def listed_in(name: str, listed: Collection[str], gone: pd.DataFrame) -> Exclusi
 
 
 def stratified(dataset: Dataset, limit: int, seed: int) -> Dataset:
-    """Return at most `limit` images, drawn so that every combination of the first two attributes keeps its share.
+    """Draw at most `limit` images such that every combination of the first two attributes keeps its share.
 
-    Which images are drawn depends on their identifiers and on `seed`, not on the order of the rows; the order is kept. A part is marked
+    The draw depends on identifiers and `seed`, not on the order of the rows; the order is kept. A sample is marked as
     `limited`.
     """
     if limit < 1:
@@ -113,9 +113,9 @@ def stratified(dataset: Dataset, limit: int, seed: int) -> Dataset:
 
 
 def whole_sets(dataset: Dataset, of: str, limit: int, seed: int) -> Dataset:
-    """Return at most `limit` images in whole sets (images of one level of the attribute `of`), at least one set, marked `limited`.
+    """Draw at most `limit` images in whole sets (images with one level of the attribute `of`), at least one set, marked as `limited`.
 
-    Which are drawn depends on their names and the seed. The same data if they have no more images.
+    The draw depends on their names and the seed. Returns the same data if they have no more images.
     """
     names = dataset.attributes[of].to_numpy(object)
     if limit >= len(names):
@@ -130,7 +130,7 @@ def whole_sets(dataset: Dataset, of: str, limit: int, seed: int) -> Dataset:
 
 
 def _draw(dataset: Dataset, names: list[str], limit: int, rng: np.random.Generator) -> list[int]:
-    """Return the rows to keep, in increasing order."""
+    """The rows to keep, ascending."""
     strata: dict[tuple[str, ...], list[int]] = {}
     keys = list(zip(*(map(str, dataset.attributes[name]) for name in names), strict=True))
     for row in np.argsort(dataset.attributes.index.to_numpy(dtype=str), kind="stable").tolist():
@@ -142,7 +142,7 @@ def _draw(dataset: Dataset, names: list[str], limit: int, rng: np.random.Generat
 
 
 def apportion(counts: Sequence[int], seats: int) -> list[int]:
-    """Return how many of `seats` go to each count, in proportion, by largest remainder; ties go to the first.
+    """Apportion `seats` to counts, in proportion, by largest remainder; ties go to the first.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Tables that were published with images in a folder: rows go in, a data set comes out."""
+"""Turns published tables with images in a folder into data sets."""

@@ -1,11 +1,11 @@
-"""Web datasets in the layout of CLIP_benchmark, as DataComp publishes its evaluation sets: tar shards with class names and templates.
+"""Web datasets in the layout of CLIP_benchmark, in which DataComp publishes its evaluation sets: tar shards with class names and templates.
 
 ::
 
     classnames.txt   zeroshot_classification_templates.txt   test/nshards.txt   test/0.tar   test/1.tar …
 
-A sample is an image with ``.cls``, its place in ``classnames.txt``. The sets of faces have an ``.npy`` of numbers instead, and lines that
-begin with what they ask for (``gender:female``). Source: https://github.com/mlfoundations/datacomp, eval_utils/fairness_eval.py.
+A sample is an image with ``.cls``, an index into ``classnames.txt``. The sets of faces have an ``.npy`` of numbers instead, and lines that
+start with their objective (``gender:female``). Source: https://github.com/mlfoundations/datacomp, eval_utils/fairness_eval.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from strictio.streams.sources import is_url, joined, read_whole
 
 CLASSES, TEMPLATES, SHARDS, SPLIT = "classnames.txt", "zeroshot_classification_templates.txt", "nshards.txt", "test"
 PLACES = ("{c}", "{}")
-"""What stands for the class in a template."""
+"""Placeholders for the class in a template."""
 _MOST_TEXT = 2**24
 _VECTORS: Mapping[str, Group] = {
     "fairface": ("age", "gender", "race", "race_binary"),
@@ -31,22 +31,22 @@ _VECTORS: Mapping[str, Group] = {
     "geode": ("region", "country"),
     "dollar_street": ("income_ds", "income_meta", "region"),
 }
-"""Names of the numbers of an ``.npy`` member, by the set."""
+"""Names of the numbers in an ``.npy`` member, by data set."""
 _WHITE = 1
-"""Place among the classes of race that ``race_binary`` tells from all others."""
+"""Index, among the classes of race, of the one that ``race_binary`` distinguishes from all others."""
 
 
 @dataclass(frozen=True)
 class ClassPrompts:
-    """What a classifier of the set is made of."""
+    """Class names and templates of a zero-shot classifier."""
 
     classes: Group
     """In the order of their numbers."""
     templates: Group
-    """Texts with one of `PLACES` in each."""
+    """Texts, each with one of `PLACES`."""
 
     def prompts(self, label: str) -> Group:
-        """Return the prompts of a class.
+        """The prompts of a class.
 
         Examples
         --------
@@ -58,23 +58,23 @@ class ClassPrompts:
 
     @property
     def version(self) -> str:
-        """A name for the templates that changes with them."""
+        """A version name for the templates, from their hash."""
         digest = hashlib.sha256("\n".join(self.templates).encode()).hexdigest()
         return f"templates of the data {digest[:8]}"
 
 
 @dataclass(frozen=True)
 class BenchmarkDataset(Dataset):
-    """A data set that brings its own classes and templates."""
+    """A data set with its own classes and templates."""
 
     asked: Mapping[str, ClassPrompts] = field(default_factory=dict)
-    """Attribute that holds the truth -> what it is asked with."""
+    """Attribute that has the truth -> its classes and templates."""
     without_truth: Group = ()
-    """What classes and templates are there for, and no true answer is."""
+    """Objectives that have classes and templates but no true answer."""
 
 
 def is_benchmark_set(location: str) -> bool:
-    """Whether a folder, local or behind a URL, brings class names and templates."""
+    """Whether a folder, local or behind a URL, has class names and templates."""
     if is_url(location):
         try:
             return bool(read_whole(joined(location, CLASSES), _MOST_TEXT))
@@ -84,9 +84,9 @@ def is_benchmark_set(location: str) -> bool:
 
 
 def load_benchmark_set(location: str) -> BenchmarkDataset:
-    """Return the data set of such a folder.
+    """Load the data set of such a folder.
 
-    DataError if a text or a shard is missing, or the templates name no class.
+    Raises DataError if a text or a shard is missing, or the templates have no placeholder for the class.
     """
     title = location.rstrip("/").rpartition("/")[2] or "web dataset"
     classes, templates = (_lines(location, name) for name in (CLASSES, TEMPLATES))
@@ -127,7 +127,7 @@ def _lines(location: str, name: str) -> list[str]:
 
 
 def _by_objective(classes: Sequence[str], templates: Sequence[str]) -> dict[str, ClassPrompts]:
-    """Return what is asked: one question of all classes, or one for each word before a colon that classes and templates share."""
+    """Classes and templates by objective: one for all classes, or one for each word before a colon that classes and templates share."""
     split = [[line.partition(":") for line in lines] for lines in (classes, templates)]
     named = [{word for word, colon, _ in lines if colon and word.isidentifier()} for lines in split]
     if not all(colon for lines in split for _, colon, _ in lines) or named[0] != named[1] or not named[0]:
@@ -144,7 +144,7 @@ def _check_templates(templates: Sequence[str]) -> None:
 
 
 def _shards(location: str) -> list[str]:
-    """Return where the shards lie: as many as ``nshards.txt`` says, or all that a folder holds."""
+    """Locations of the shards: as many as ``nshards.txt`` says, or all in a local folder."""
     folder = joined(location, SPLIT)
     try:
         text = read_whole(joined(folder, SHARDS), _MOST_TEXT).decode("ascii", "replace").strip()

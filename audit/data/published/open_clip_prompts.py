@@ -1,4 +1,4 @@
-"""Prompt templates and class names that come with open_clip_torch, read from the installed package without importing it (and torch)."""
+"""Prompt templates and class names of open_clip_torch, read from the installed package without importing it (and torch)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LISTS = ("SIMPLE_IMAGENET_TEMPLATES", "OPENAI_IMAGENET_TEMPLATES")
 
 
 def has_templates() -> bool:
-    """Whether open_clip_torch is installed, with its lists where they are expected."""
+    """Whether open_clip_torch is installed and has its lists where they are expected."""
     return _lists() is not None
 
 
 def templated(name: str) -> tuple[Group, Group]:
-    """Return a class in open_clip's 7 simple prompt templates and in all 80; ModuleNotFoundError where it is not installed.
+    """A class in open_clip's 7 simple prompt templates and in all 80; raises ModuleNotFoundError if it is not installed.
 
     Source: https://github.com/mlfoundations/open_clip, zero_shot_metadata.py; those of CLIP's ImageNet notebook (Radford et al. 2021).
     """
@@ -32,9 +32,9 @@ def templated(name: str) -> tuple[Group, Group]:
 
 
 def imagenet_name(label: str, labels: Group) -> str:
-    """Return open_clip's name of an ImageNet class; the label itself unless `labels` are all 1,000 classes, as numbers or WordNet ids.
+    """open_clip's name of an ImageNet class; the label itself unless `labels` are all 1,000 classes, as numbers or WordNet ids.
 
-    The numbers of ILSVRC 2012 follow the order of the ids.
+    The numbers of ILSVRC 2012 are in the order of the ids.
     """
     numbers = {str(number) for number in range(IMAGENET_CLASSES)}
     ids = sorted(each for each in labels if each[:1] == "n" and each[1:].isdigit() and len(each) == 9)
@@ -45,13 +45,13 @@ def imagenet_name(label: str, labels: Group) -> str:
 
 
 def templates_version() -> str:
-    """Return the name and version of the package that the templates came from."""
+    """Name and version of the package that provides the templates."""
     return f"open_clip_torch {version('open_clip_torch')}"
 
 
 @cache
 def _lists() -> ModuleType | None:
-    """Return the module of lists; None where the package, or that module of it, is not there."""
+    """The module with the lists; None if the package, or that module of it, is missing."""
     package = find_spec("open_clip")
     folders = package.submodule_search_locations if package is not None else None
     path = Path(folders[0]) / "zero_shot_metadata.py" if folders else None

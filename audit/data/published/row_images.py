@@ -1,4 +1,4 @@
-"""Rows of a published table with images in a folder: attributes, texts of each row, and what of it is missing, counted by group."""
+"""Rows of a published table with images in a folder: attributes, texts per row, and missing images, counted by group."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 def row_images(
     folder: Path, names: Sequence[str], attributes: pd.DataFrame, texts: pd.DataFrame, origin: Origin, levels: Mapping[str, Group | None]
 ) -> Dataset:
-    """Return the data set of rows, several of which may show one image: `names` are files below `folder`, one a row.
+    """Build the data set of rows, several of which may share an image: `names` are files below `folder`, one per row.
 
-    `attributes` are strings, "" where nothing is known. `levels` names those to slice by; None: whatever is found. The others, such as
-    clusters, have no levels. Rows whose file is missing are left out and counted by group. DataError if a name leaves the folder, or no
-    file is there.
+    `attributes` are strings, "" for unknown values. `levels` names those to slice by; None: all values that occur. The others, such as
+    clusters, have no levels. Rows whose file is missing are left out and counted by group. Raises DataError if a name leaves the folder, or
+    no file exists.
     """
     seen = inspect_names(folder, names)
     if seen.forbidden:

@@ -1,4 +1,4 @@
-"""Data behind a URL: Parquet with the images in it, read a row group at a time, and tables with images beside them, read one by one."""
+"""Data behind a URL: Parquet with embedded images, read row group by row group, and tables with images beside them, read one by one."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 def load_url(location: str, schema: Schema, *, name: str, licence: str, encoding: str | None = None) -> Dataset:
-    """Return the data set behind a URL: tar shards, Parquet, a table with images beside it, or a folder that can be listed.
+    """Load the data set behind a URL: tar shards, Parquet, a table with images beside it, or a folder that can be listed.
 
-    UsageError for anything else; DataError if it cannot be read, or images are named by anything but relative paths; MachineError if it is
-    out of reach.
+    Raises UsageError for anything else; DataError if it cannot be read, or images are named by anything but relative paths; MachineError if
+    it cannot be reached.
     """
     if is_url(location):
         check_protocol(location)
@@ -56,7 +56,7 @@ def load_url(location: str, schema: Schema, *, name: str, licence: str, encoding
 
 
 def _load_folder(location: str, schema: Schema, name: str, licence: str) -> Dataset:
-    """Return the data set of a folder that can be listed: its tar shards, else its Parquet files, else its only label table."""
+    """Load a folder that can be listed: its tar shards, else its Parquet files, else its only label table."""
     names = file_names(location)
     if shards := [each for each in names if is_web_dataset(each)]:
         opened = [open_source(joined(location, shard)) for shard in shards]
@@ -76,7 +76,7 @@ def _load_folder(location: str, schema: Schema, name: str, licence: str) -> Data
 
 def _load_table(location: str, schema: Schema, origin: Origin, encoding: str | None) -> Dataset:
     content = read_whole(location, MOST_TABLE)
-    with tempfile.TemporaryDirectory() as folder:  # readers of tables take files
+    with tempfile.TemporaryDirectory() as folder:  # the table readers need files
         path = Path(folder) / Path(location.partition("?")[0]).name
         Folder.of(path.parent).write(path.name, content)
         cells = read_cells(path, encoding)
@@ -88,7 +88,7 @@ def _with_images_beside(cells: Cells, location: str, schema: Schema, origin: Ori
     check_columns(schema, list(cells.columns), cells.place)
     names = cells.columns[image_column(schema, list(cells.columns), cells.place)]
     for row, name in enumerate(names):
-        if fault := name_fault(name):  # a URL in a table is one that nobody has named
+        if fault := name_fault(name):  # a table must not make us fetch a URL that the user did not name
             what = f"an image path is not allowed ({fault} {quoted(name)})"
             raise DataError(what, where=f"{cells.place}, {cells.where(row)}", fix="use paths relative to the table's folder")
     folder = location.partition("?")[0].rpartition("/")[0]
@@ -110,7 +110,7 @@ def _image(location: str) -> bytes:
 
 
 def _load_parquet(files: Sequence[tuple[str, ByteSource]], schema: Schema, origin: Origin) -> Dataset:
-    """Return the data set in Parquet files of one table; texts are read whole, images a row group at a time."""
+    """Load one table from Parquet files; text columns are read whole, images row group by row group."""
     import pyarrow as pa
 
     opened = [open_parquet(source) for _, source in files]
@@ -142,7 +142,6 @@ def _load_parquet(files: Sequence[tuple[str, ByteSource]], schema: Schema, origi
 
 
 def _held_images(files: Sequence[Any], column: str) -> LazyImages:
-    """Return the images in a column of Parquet files."""
     groups = [(file, group) for file in files for group in range(file.metadata.num_row_groups)]
 
     def cells(place: int) -> pa.ChunkedArray:

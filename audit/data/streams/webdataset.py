@@ -1,4 +1,4 @@
-"""Web datasets: tar shards of images with ``.json``, ``.cls``, ``.txt`` or ``.npy`` beside each, as a data set."""
+"""Web datasets as data sets: tar shards of images, each with a ``.json``, ``.cls``, ``.txt`` or ``.npy`` member."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from strictio.streams.samples import Sample, samples
 from strictio.streams.sources import ByteSource, open_source
 
 CLASS, CAPTION = "class", "txt"
-"""Columns that ``.cls`` and ``.txt`` members make; the second only where a schema declares it."""
+"""Columns from ``.cls`` and ``.txt`` members; the second only if a schema declares it."""
 _TAR = re.compile(r"\.tar([?#].*)?$", re.IGNORECASE)
 _MISSING = (-1, 0)
 MOST_COLUMNS = 1000
-"""Attributes of a data set: each takes a cell for every sample."""
+"""Maximum number of attributes: each takes a cell for every sample."""
 _MOST = f"at most {MOST_COLUMNS:,} are read"
 
 
 @dataclass(frozen=True)
 class Described:
-    """What numbers in a web dataset stand for."""
+    """Meaning of the numbers in a web dataset."""
 
     classes: Group = ()
-    """Of the number in a ``.cls`` member; empty: the text itself is the class."""
+    """Classes by the number in a ``.cls`` member; empty: the text itself is the class."""
     vector: Mapping[str, Group] = field(default_factory=dict)
-    """Names of the numbers of an ``.npy`` member in their order, and what each number stands for; without names, the number itself.
-    Empty: they are called ``npy 1``, ``npy 2``, …"""
+    """Names of the numbers in an ``.npy`` member, in their order, and the meaning of each value; without value names, the number itself.
+    Empty: they are named ``npy 1``, ``npy 2``, …"""
 
 
 def is_web_dataset(location: str) -> bool:
@@ -56,7 +56,7 @@ def is_web_dataset(location: str) -> bool:
 
 
 def shards_of(names: Sequence[str]) -> list[ByteSource]:
-    """Return the shards at some paths or URLs, in order; DataError naming the one that is missing."""
+    """Open the shards at paths or URLs, in order; raises DataError that names a missing one."""
     found = []
     for name in names:
         try:
@@ -72,11 +72,11 @@ def shards_of(names: Sequence[str]) -> list[ByteSource]:
 def load_web_dataset(
     shards: Sequence[ByteSource], schema: Schema, *, name: str, licence: str, described: Described | None = None, source: str | None = None
 ) -> Dataset:
-    """Return the data set of tar shards: each is scanned once for identifiers and attributes, images are read when asked for.
+    """Load tar shards: each is scanned once for identifiers and attributes; images are read on demand.
 
-    A value of a ``.json`` member is an attribute where it is text, a number or a truth value; ``.cls`` is the attribute ``class``. Keys
-    identify the images, with their shard where they repeat. DataError naming shard and member that cannot be read, UnsafeError for a
-    pickled member.
+    A value of a ``.json`` member is an attribute if it is a string, a number or a boolean; ``.cls`` is the attribute ``class``. Keys
+    identify the images, together with their shard if they repeat. Raises DataError with shard and member if one cannot be read, UnsafeError
+    for a pickled member.
     """
     rows = _Rows(described or Described(), schema)
     for number, shard in enumerate(shards):
@@ -97,7 +97,7 @@ def load_web_dataset(
 
 
 class _Rows:
-    """Samples as they are met: keys, places of images, and columns of text, each text held once."""
+    """Accumulates samples: keys, image locations, and columns of text with each distinct text stored once."""
 
     def __init__(self, described: Described, schema: Schema):
         self._described = described
@@ -105,7 +105,7 @@ class _Rows:
         self.wanted = frozenset({"json", "cls", "npy", *([CAPTION] if captions else [])})
         self.keys: list[str] = []
         self._places = array("q")
-        """Shard, offset and length of each image, end to end."""
+        """Shard, offset and length of each image, flattened."""
         self._cells: dict[str, list[str]] = {}
         self._texts: dict[str, str] = {}
 
@@ -162,7 +162,7 @@ class _Rows:
                 yield ending, text.strip()
 
     def _numbers(self, content: bytes, where: str) -> Iterable[tuple[str, str]]:
-        """Give the numbers of an ``.npy`` member, by name; objects are never unpickled."""
+        """Yield the numbers of an ``.npy`` member by name; objects are never unpickled."""
         try:
             vector = np.load(io.BytesIO(content), allow_pickle=False).reshape(-1)
         except (ValueError, OSError, EOFError, SyntaxError, MemoryError, OverflowError, TokenError) as error:
@@ -180,7 +180,7 @@ class _Rows:
 
 
 def _named(text: str, names: Group, where: str) -> str:
-    """Return what a number stands for, where names are known; a negative one is a missing value."""
+    """The name of a number, if names are known; a negative number is a missing value."""
     if not names or not text:
         return text
     number = int(text) if re.fullmatch(r"-?\d{1,9}", text) else len(names)
@@ -190,7 +190,7 @@ def _named(text: str, names: Group, where: str) -> str:
 
 
 def _values(text: str, where: str) -> Iterable[tuple[str, str]]:
-    """Give the plain values of a JSON object; lists and objects in it are no attributes."""
+    """Yield the scalar values of a JSON object; nested lists and objects are not attributes."""
     try:
         found: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -204,6 +204,6 @@ def _values(text: str, where: str) -> Iterable[tuple[str, str]]:
 
 
 def tar_files(folder: Path) -> list[Path]:
-    """Return the tar shards of a folder, in the order of their names; numbers as numbers: 2.tar before 10.tar."""
+    """The tar shards of a folder, in natural order of their names: 2.tar before 10.tar."""
     found = [path for path in folder.glob("*.tar") if path.is_file()]
     return sorted(found, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)])
