@@ -24,6 +24,8 @@ def draw(template: str, **values: object) -> str:
     return _breakable(environment().get_template(template).render(**values))
 
 
+_HUGE = 5_000
+"""Characters of a name that is shown in one line: to break 100,000 characters into lines takes a browser ten seconds each time."""
 _PIECE = re.compile(r"<(script|style|svg|title)\b.*?</\1>|<[^>]*>|[^<]+", re.DOTALL)
 _RUN = re.compile(r"(?:&#?\w+;|[^\s&]){41,}")
 """Characters without a space; an escaped one counts once."""
@@ -34,7 +36,11 @@ def _breakable(page: str) -> str:
 
     CSS alone cannot do this: in a table it would also break short names before the table scrolls.
     """
-    return _PIECE.sub(lambda match: match[0] if match[0][0] == "<" else _RUN.sub(r'<span class="long">\g<0></span>', match[0]), page)
+    return _PIECE.sub(lambda match: match[0] if match[0][0] == "<" else _RUN.sub(_long, match[0]), page)
+
+
+def _long(run: re.Match[str]) -> str:
+    return f'<span class="long{" huge" if len(run[0]) >= _HUGE else ""}">{run[0]}</span>'
 
 
 class _Compiled(FileSystemBytecodeCache):

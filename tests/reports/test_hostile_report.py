@@ -87,10 +87,14 @@ def test_the_browser_asks_for_nothing_and_runs_nothing(unfolded, pages):
     page = unfolded(pages["hostile"].as_uri())
     for option in range(min(6, page.locator("#slice-label option").count())):
         page.select_option("#slice-label", index=option)
+    names = page.eval_on_selector_all("th .huge", "all => all.map(one => [one.textContent.length, one.clientHeight, one.clientWidth])")
     page.mouse.move(300, 300)
     page.mouse.wheel(0, 20_000)
     page.wait_for_timeout(200)
 
+    # In the table of groups and in the slicer's: whole, but in one line. To break it into lines takes ten seconds at every choice.
+    assert [length for length, *_ in names] == [100_000, 100_000]
+    assert all(height < 30 and width < 400 for _, height, width in names)
     assert page.asked == [pages["hostile"].as_uri()]
     assert page.logged == []
     assert page.locator("img").count() == 0

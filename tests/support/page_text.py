@@ -13,7 +13,7 @@ def text_of(page):
 
 def without_breaks(page):
     """Return a page without the elements around long runs, which a name has by its length alone."""
-    return re.sub(r'<span class="long">([^<]*)</span>', r"\1", page)
+    return re.sub(r'<span class="long(?: huge)?">([^<]*)</span>', r"\1", page)
 
 
 class Walk(HTMLParser):

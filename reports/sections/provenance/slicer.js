@@ -2,7 +2,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("slicer-data").textContent);
   const at = id => document.getElementById("slice-" + id);
-  const NEVER = "\u2212", SPACE = "\u00a0", MOST_ROWS = 400;
+  const NEVER = "\u2212", SPACE = "\u00a0", MOST_ROWS = 400, HUGE = 5000;
 
   // ---- numbers: as audit/statistics computes them ----
 
@@ -110,7 +110,7 @@
   const difference = ([value, low, high]) => fixed(value, places(low, high), true) + " " + span(low, high, places(low, high), true);
   const grouped = n => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
   const name = group => group.length ? group.join(" \u00d7 ") : data.words.everybody;
-  const isolated = group => "\u2068" + name(group) + "\u2069";
+  const isolated = group => "\u2068" + (name(group).length < HUGE ? name(group) : name(group).slice(0, 100) + "\u2026") + "\u2069";
   const beyond = (cell, tolerance) => cell.difference[1] > tolerance || cell.difference[2] < -tolerance;
 
   // ---- the page: only textContent and attributes of our own, never markup ----
@@ -123,10 +123,11 @@
     return node;
   };
   const exact = (values, text) => make("data", { value: values.join(" ") }, text);
-  const header = text => make("th", { scope: "col" }, text);
+  const oneLine = text => text.length < HUGE ? text : make("span", { class: "long huge" }, text);
+  const header = text => make("th", { scope: "col" }, oneLine(text));
 
   const tableRow = (cell, tolerance) => {
-    const row = make("tr", cell.status === "ok" ? {} : { class: "faint" }, make("th", { scope: "row" }, name(cell.group)));
+    const row = make("tr", cell.status === "ok" ? {} : { class: "faint" }, make("th", { scope: "row" }, oneLine(name(cell.group))));
     row.append(
       make("td", {}, exact([cell.n], grouped(cell.n))), make("td", {}, exact([cell.events], grouped(cell.events))),
       make("td", {}, cell.n ? exact([cell.value, cell.low, cell.high], rate(cell)) : data.words.never),
@@ -183,7 +184,7 @@
     const found = new Map(cells.map(cell => [JSON.stringify(cell.group), cell]));
     const table = make("table", {}, make("caption", { class: "unseen" }, data.words.heat));
     table.append(make("thead", {}, make("tr", {}, make("td", {}), ...columns.map(header))));
-    table.append(make("tbody", {}, ...rows.map(row => make("tr", {}, make("th", { scope: "row" }, row), ...columns.map(column => {
+    table.append(make("tbody", {}, ...rows.map(row => make("tr", {}, make("th", { scope: "row" }, oneLine(row)), ...columns.map(column => {
       const cell = found.get(JSON.stringify([row, column]));
       if (!cell || !cell.n) return make("td", { class: "blank" });
       return make("td", { class: shade(cell, middle, reach) }, fixed(cell.value, 1) + SPACE + "%", make("br", {}),
@@ -209,10 +210,10 @@
     chosen.attributes.forEach((attribute, i) => {
       const box = make("input", { type: "checkbox", value: i, "data-name": attribute.name });
       box.checked = before.size ? before.has(attribute.name) : i === 0;
-      at("by").append(make("label", {}, box, " " + attribute.name));
+      at("by").append(make("label", {}, box, " ", oneLine(attribute.name)));
       const select = make("select", { id: "slice-only-" + i });
       options(select, [["-1", data.words.all], ...attribute.levels.map((level, code) => [String(code), level])], "-1");
-      at("only").append(make("label", {}, attribute.name + " ", select));
+      at("only").append(make("label", {}, oneLine(attribute.name), " ", select));
     });
     const metrics = Object.keys(METRICS).filter(metric => (chosen.truth || !METRICS[metric][0])
       && (metric !== "rate_among_answered" || chosen.unclear >= 0));
