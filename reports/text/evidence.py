@@ -118,17 +118,24 @@ def shift_sentence(finding: Finding) -> str:
     if pair is None:
         return ""
     above, below = _ORDERED[finding.better]
-    (first, second), side = ((pair.first, pair.second), 1) if pair.crude > 0 else ((pair.second, pair.first), -1)
-    low, high = sorted((side * pair.difference.low, side * pair.difference.high))
-    places = max(decimals(low, high), 1)
+    first, second = (pair.first, pair.second) if pair.crude > 0 else (pair.second, pair.first)
+    remaining = remaining_difference(pair)
+    places = max(decimals(remaining.low, remaining.high), 1)
     raw, equal = points(abs(pair.crude), places), f"at equal {phrases.attributes(pair.others)}"
     start = f"{phrases.group(first)} {above} {phrases.group(second)} by {raw}"
     if pair.shift == "reversed":
-        size = f"{number(abs(pair.difference.value), places)} {span(-high, -low, places)}"
+        size = f"{number(-remaining.value, places)} {span(-remaining.high, -remaining.low, places)}"
         spread = f"the groups are spread unevenly over {phrases.attributes(pair.others)}"
         return f"{start}, but {below} by {size} {equal}: {spread}."
-    left = f"{number(side * pair.difference.value, places)} {span(low, high, places)}"
+    left = f"{number(remaining.value, places)} {span(remaining.low, remaining.high, places)}"
     return f"{start}; {equal} by {left}: {lost_words(pair)}."
+
+
+def remaining_difference(pair: Adjusted) -> Estimate:
+    """Return the difference at equal other attributes: positive if the raw rates have the same order."""
+    side = 1 if pair.crude > 0 else -1
+    low, high = sorted((side * pair.difference.low, side * pair.difference.high))
+    return Estimate(side * pair.difference.value, low, high)
 
 
 def lost_words(pair: Adjusted) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from audit.evidence.adjustment import Adjusted
 from audit.records.inputs import AgainstConstant
 from audit.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases
-from reports.text.evidence import shift_tag
+from reports.text.evidence import remaining_difference, shifted
 from reports.text.headline.audits import Headline
 from reports.text.headline.choices import tolerance_origin
 from reports.text.headline.differences import interval_level, rate_name
-from reports.text.numbers import end, exact_points, percent, points, times
+from reports.text.numbers import decimals, end, exact_points, percent, points, times
 from reports.text.order import by_severity
 from reports.text.reasons import beyond_in_ratio_alone
 
@@ -71,9 +72,9 @@ def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: S
     others = sorted((other for other in audit.findings if other.primary and other.verdict == "disparity"), key=by_severity)
     elsewhere = next((other for other in others if other.attributes != finding.attributes), None)
     if elsewhere is not None:
-        turned = f", {shift_tag(elsewhere)}" if shift_tag(elsewhere) else ""
-        where = f"{rate_name(elsewhere, audit)} by {phrases.attributes(elsewhere.attributes)}"
-        return _gap(elsewhere, f"gap in {where}{turned}{_named(elsewhere)}", interval_level(settings))
+        what, level = f"gap in {rate_name(elsewhere, audit)} by {phrases.attributes(elsewhere.attributes)}", interval_level(settings)
+        adjusted = shifted(elsewhere)
+        return _remaining(elsewhere, adjusted, what, level) if adjusted else _gap(elsewhere, f"{what}{_named(elsewhere)}", level)
     if beyond_in_ratio_alone(finding):
         least = finding.gap.ratio_low if finding.gap else None
         return (
@@ -81,6 +82,16 @@ def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: S
             f"the lower rate, at least, is the higher; tolerance: {finding.ratio_tolerance:g} times",
         )
     return exact_points(finding.tolerance), f"tolerance ({tolerance_origin(finding, settings)}): smaller differences would not matter"
+
+
+def _remaining(finding: Finding, pair: Adjusted, what: str, level: str) -> Tile:
+    """Return what remains of a difference at equal other attributes, if the uneven mix of the groups accounts for most of it."""
+    remaining = remaining_difference(pair)
+    places = max(decimals(remaining.low, remaining.high), 1)
+    interval = f"{level}\u00a0% interval {end(remaining.low, places)} to {end(remaining.high, places)}"
+    over_all = f"{points(abs(pair.crude), phrases.gap_places(finding))} over all images"
+    equal = f"at equal {phrases.attributes(pair.others)}"
+    return points(remaining.value, places), f"{what} {equal}{_named(finding)}, {interval} ({over_all})"
 
 
 def _detectable(finding: Finding) -> Tile:
