@@ -1,18 +1,18 @@
-"""From predictions to findings and verdicts: pure functions of counts. Predictions and levels in, records out.
+"""From predictions to findings and verdicts: pure functions of counts that take predictions and levels and return records.
 
 ::
 
-    counts            one row for each (group, true answer, answer) that occurs, with how often
+    counts            one row per (group, true answer, answer) that occurs, with its number of images
     metrics           the registry of rates; fairlearn's MetricFrame on the count table is the definition of record
     intervals         Wilson, Newcombe, Agresti-Min, weighted sums
-    equivalence       how far apart two groups may be
+    equivalence       bounds for the difference of two groups
     most_significant  the pair of groups that differs most in standard errors
     null              what is expected by chance: permutation of the labels, chi-square, two proportions, McNemar, sign-flip
     multiplicity      Holm, Benjamini-Hochberg
-    power             smallest difference that this many images would find
+    power             smallest difference that would be detected with this many images
     units             sampling units: images, or clusters of images
-    verdict           the rules of a verdict, each once
-    findings          one claim, answered
+    verdict           the rules of a verdict
+    findings          the result of one claim
     paired            counterfactual pairs; two models on the same images
-    evidence          what stands with a verdict, one kind a file
+    evidence          supporting evidence for a verdict, one kind per file
 """

@@ -1,8 +1,8 @@
-"""Bounds of a gap, a ratio, the highest or lowest rate, each over all groups at once; and how many images would settle a question.
+"""Bounds of a gap, a ratio, the highest or lowest rate, simultaneous over groups; and how many images would settle a question.
 
-Two kinds. To *show* that some pair (or group) lies beyond a limit takes intervals that hold for all of them at once: alpha / m. To show
-that *every* pair stays within takes each interval at 1 - 2 alpha, corrected for continuity but not for their number: an intersection-union
-test, as equivalence does.
+There are two kinds. Showing that *some* pair (or group) lies beyond a limit needs simultaneous intervals: alpha / m. Showing that
+*every* pair stays within it needs each interval at 1 - 2 alpha, with continuity correction but not corrected for their number: an
+intersection-union test, as for equivalence.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     Bounded = Callable[[Counts, Counts], Estimate | None]
 
 MOST_IMAGES = 1e9
-"""A number of images above which no sample size is suggested."""
+"""No larger sample size is suggested."""
 _PRECISION = 1.005
 
 
 def gap_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Estimate:
     """Bound the largest difference between any two groups.
 
-    `low` is the largest lower limit of any pair, at alpha / (pairs x family); `high` the `equivalence_bound` of all pairs. Counts need not
-    be whole; `family` is the number of gaps among which "some gap is larger" is claimed.
+    `low` is the largest lower limit of any pair, at alpha / (pairs x family); `high` the `equivalence_bound` of all pairs. Counts may be
+    fractions; `family` is the number of gaps among which "some gap is larger" is tested.
 
     Examples
     --------
-    Two groups: Newcombe's intervals at 95 and, corrected for continuity, at 90 %.
+    Two groups: Newcombe's intervals at 95 % and, with continuity correction, at 90 %.
 
     >>> found = gap_bounds(np.array([56, 48]), np.array([70, 80]), 0.05)
     >>> round(found.value, 2), round(found.low, 4), round(found.high, 4)
@@ -49,7 +49,7 @@ def gap_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Esti
 
 
 def two_apart(events: Counts, n: Counts, alpha: float) -> Bool[np.ndarray, "*b"]:
-    """Whether the interval of the difference of the first two groups leaves out 0, in each table.
+    """Whether the interval of the difference of the first two groups excludes 0, in each table.
 
     Examples
     --------
@@ -62,9 +62,9 @@ def two_apart(events: Counts, n: Counts, alpha: float) -> Bool[np.ndarray, "*b"]
 
 
 def rate_bounds(events: Counts, n: Counts, alpha: float, end: Literal["highest", "lowest"], family: int = 1) -> Estimate:
-    """Bound the highest, or the lowest, rate of any group.
+    """Bound the highest, or the lowest, rate of all groups.
 
-    The limit towards the middle is at alpha / (groups x family), the other at 2 alpha with the correction for continuity.
+    The limit towards the middle is at alpha / (groups x family), the other at 2 alpha with continuity correction.
 
     Examples
     --------
@@ -80,10 +80,10 @@ def rate_bounds(events: Counts, n: Counts, alpha: float, end: Literal["highest",
 
 
 def ratio_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Estimate | None:
-    """Bound the lowest rate over the highest, over all pairs of groups, by log-delta intervals.
+    """Bound the lowest rate divided by the highest, over all pairs of groups, by log-delta intervals.
 
     `high` is the smallest upper limit of any ratio, at alpha / (pairs x family), at most 1; `low` the smallest lower limit of any, at
-    2 alpha. None where a group has no event: the logarithm of 0 has no interval.
+    2 alpha. None if a group has no event: the logarithm of 0 has no interval.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def ratio_bounds(events: Counts, n: Counts, alpha: float, family: int = 1) -> Es
 
 
 def stretched(value: float, limit: float, alpha: float, corrected: float) -> float:
-    """Return the limit of an interval as it would be at another level, by the normal quantiles: for intervals without a formula here.
+    """Rescale the limit of an interval to another level by normal quantiles, for intervals without a formula here.
 
     Examples
     --------
@@ -119,14 +119,14 @@ def stretched(value: float, limit: float, alpha: float, corrected: float) -> flo
 def images_needed(
     events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], bounded: Bounded, settles: Callable[[Estimate], bool]
 ) -> int | None:
-    """Return how many images of these groups would settle a question, if every rate and every group's share stayed as it is.
+    """Number of images of these groups that would settle a question, with unchanged rates and group shares.
 
-    To three significant digits, never fewer than there are; None where not even a thousand million would. `bounded` gives the bounds of
-    scaled counts, `settles` whether they settle it.
+    Rounded to three significant digits, never less than the actual number; None if not even a billion would. `bounded` returns the bounds
+    for scaled counts, `settles` whether they settle it.
 
     Examples
     --------
-    A coin that shows 60 of 100 heads: is it above one half? At 97 tosses its 95 % limit passes .5.
+    A coin with 60 heads in 100 tosses: is its rate above one half? At 97 tosses its 95 % limit exceeds .5.
 
     >>> above = lambda events, n: rate_bounds(events, n, 0.05, "highest")
     >>> images_needed(np.array([30]), np.array([50]), above, lambda found: found.low > 0.5)

@@ -1,4 +1,4 @@
-"""Groups compared: the gap and what is expected by chance, each group against the rest, every pair."""
+"""Comparisons of groups: the gap and what is expected by chance, each group against the rest, every pair."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class ComparedGroups:
 
 
 def gap_of(compared: ComparedGroups, rng: np.random.Generator, settings: Settings, *, ratios: bool = False) -> Gap:
-    """Return the largest difference between at least two groups, and its test; with `ratios` also the bounds of their ratio.
+    """The largest difference between at least two groups, and its test; with `ratios` also the bounds of their ratio.
 
-    `leading` is the pair that is shown to differ most, None without one: what it becomes depends on the verdict (`decide_verdicts`).
+    `leading` is the significant pair that differs most, None if no pair is: its final value depends on the verdict (`decide_verdicts`).
     """
     units = compared.units
     null = units.null(settings.draws, rng)
@@ -74,15 +74,15 @@ def _within(units: SamplingUnits) -> WithinClusters | None:
 
 
 def _pairs_to_tell(compared: ComparedGroups, chance: Float[np.ndarray, "g g"], alpha: float) -> tuple[LeadingPair | None, LeadingPair]:
-    """Return the pair that is shown to differ most, if any is, and the pair that leaves most open.
+    """The significant pair that differs most, if any, and the most uncertain pair.
 
-    Intervals and chance are simultaneous over all pairs. Which end decides is no matter of taste: with groups of 5,000, 5,000 and 40 images
-    the largest difference is nearly always that of the small group, and so is the largest upper limit, but not the largest lower one.
+    Intervals and chance are simultaneous over all pairs. It matters which limit decides: with groups of 5,000, 5,000 and 40 images
+    the largest difference is nearly always that of the small group, and so is the largest upper limit, but not the largest lower limit.
     """
     units = compared.units
     first, second = np.triu_indices(len(compared.groups), 1)
     difference, (low, high) = units.contrasts(first, second), units.differences(first, second, alpha / len(first))
-    # Of two equal rates the one comes first that may be the higher by more.
+    # If two rates are equal, the one comes first that may be higher by more.
     turned = (difference < 0) | ((difference == 0) & (-low > high))
     higher, lower = np.where(turned, (second, first), (first, second))
     low, high = np.where(turned, (-high, -low), (low, high))
@@ -97,16 +97,16 @@ def _pairs_to_tell(compared: ComparedGroups, chance: Float[np.ndarray, "g g"], a
 
 
 def against_the_rest(compared: ComparedGroups, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
-    """Contrast each estimable group with the other estimable groups pooled: disjoint counts, no hidden reference group."""
+    """Compare each estimable group with the other estimable groups pooled: disjoint counts, no hidden reference group."""
     groups = len(compared.groups)
-    # Of two groups, each is the other's rest: one comparison, shown from both sides.
+    # With two groups, each is the rest of the other: one comparison, shown from both sides.
     comparisons = groups if groups > 2 else 1
     sides = (np.arange(groups), np.arange(groups, 2 * groups))
     return _contrasts([(group, ()) for group in compared.groups], compared.units.with_rest(), sides, comparisons, tolerance, alpha)
 
 
 def every_pair(compared: ComparedGroups, tolerance: float, alpha: float) -> tuple[Contrast, ...]:
-    """Contrast every two estimable groups."""
+    """Compare every two estimable groups."""
     first, second = np.triu_indices(len(compared.groups), 1)
     names = [(compared.groups[i], compared.groups[j]) for i, j in zip(first, second, strict=True)]
     return _contrasts(names, compared.units, (first, second), len(names), tolerance, alpha)
@@ -132,11 +132,11 @@ def _contrasts(
 
 
 def with_detectable(finding: ClaimResult, level: float, alpha: float) -> ClaimResult:
-    """Add what would have been found, and what could not; images in clusters or with weights count as so many independent ones."""
+    """Add the detectable difference and the groups with too few images, at the effective number of images with clusters or weights."""
     if finding.gap is None:
         return finding
     compared = [rate for rate in finding.by_group if rate.status == "ok"]
-    least = 0.0 if finding.shares else 1.0  # at equal true shares, what the truth explains is no longer chance
+    least = 0.0 if finding.shares else 1.0  # at equal true shares, variation explained by the truth no longer counts
     effects = np.array([max(rate.design_effect or 1.0, least) for rate in compared])
     n = np.maximum(np.rint(np.array([rate.n for rate in compared]) / effects), 1).astype(np.int64)
     events = np.minimum(np.rint(np.array([(rate.value or 0.0) * rate.n for rate in compared]) / effects).astype(np.int64), n)

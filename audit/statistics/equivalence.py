@@ -1,4 +1,4 @@
-"""How far apart two groups may be: what a claim that they do not differ rests on."""
+"""Upper bounds for the difference of two groups: the basis of claims that groups do not differ."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def reach(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: float) -> Float[np.ndarray, "*shape"]:
-    """Return how far from 0 the difference of two rates may be: the farther end of its 1 - 2 alpha interval.
+    """Largest distance from 0 that the difference of two rates may have: the farther end of its 1 - 2 alpha interval.
 
-    The interval is Newcombe's with the correction for continuity. Without it, at alpha = .05, a difference of exactly the tolerance of 5
+    The interval is Newcombe's with continuity correction. Without it, at alpha = .05, a difference of exactly the tolerance of 5
     points is called smaller in up to 6.2 of 100 audits (300 and 2,000 images); with it in at most 5 for rates from 1 to 99 %, and in 5.2
-    closer to the ends, where one group has ten times the images of the other (`benchmarks/conclusions/coverage.py`, exact).
+    closer to the ends if one group has ten times the images of the other (`benchmarks/conclusions/coverage.py`, exact).
 
     Parameters
     ----------
     events_1, n_1, events_2, n_2 : number[...]
-        Events out of trials on disjoint images; every `n` above 0. Need not be whole: counts may be scaled.
+        Events out of trials on disjoint images; every `n` above 0. May be fractions: counts may be scaled.
     alpha : float
         Level of the claim, one-sided at either end.
 
@@ -38,13 +38,13 @@ def reach(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: f
 
 
 def too_few(n: Counts, tolerance: float, alpha: float) -> Bool[np.ndarray, "*shape"]:
-    """Return which groups have so few images that no difference below the tolerance could be shown, not even if none were an event.
+    """Which groups have so few images that no difference below the tolerance could be shown, not even if none were an event.
 
     Without an event in either group `reach` is the upper limit of the smaller one.
 
     Examples
     --------
-    Of 60 images without an event the limit is 5.8 %.
+    With 60 images and no event the limit is 5.8 %.
 
     >>> too_few(np.array([60, 80]), 0.05, 0.05).tolist(), round(float(reach(0, 60, 0, 60, 0.05)), 3)
     ([True, False], 0.058)
@@ -53,9 +53,9 @@ def too_few(n: Counts, tolerance: float, alpha: float) -> Bool[np.ndarray, "*sha
 
 
 def equivalence_bound(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> float:
-    """Return the reach of the widest pair of at least two groups.
+    """The largest reach of any pair of at least two groups.
 
-    Below a tolerance, every pair differs by less: an intersection-union test, which needs no correction for their number.
+    If it is below a tolerance, every pair differs by less: an intersection-union test, which needs no correction for their number.
 
     Examples
     --------
@@ -69,11 +69,11 @@ def equivalence_bound(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alp
 
 
 def ratio_reach(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: float) -> Float[np.ndarray, "*shape"]:
-    """Return by what factor two rates may differ, whichever is the higher: the farther end of their ratio's 1 - 2 alpha interval.
+    """Largest factor by which two rates may differ, in either direction: the farther end of their ratio's 1 - 2 alpha interval.
 
-    The interval is the score interval corrected for skewness. Rates that differ by exactly a factor of 1.25 are then called closer in at
-    most 5.01 of 100 audits; without the correction in up to 5.24, where one group is far larger (exact, over all outcomes, 1,500 to a
-    million images, rates of .1 to 88 %). Infinite where either group has no event: nothing bounds the ratio then.
+    The interval is the score interval with skewness correction. Rates that differ by exactly a factor of 1.25 are then called closer in at
+    most 5.01 of 100 audits; without the correction in up to 5.24, if one group is far larger (exact, over all outcomes, 1,500 to a
+    million images, rates of .1 to 88 %). Infinite if either group has no event: nothing bounds the ratio then.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def ratio_reach(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, al
 
 
 def farther_end(low: Float[np.ndarray, "*shape"], high: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """Return the larger factor of a ratio's two limits.
+    """The larger of the factors given by a ratio's two limits.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def farther_end(low: Float[np.ndarray, "*shape"], high: Float[np.ndarray, "*shap
 
 
 def equivalence_ratio(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], alpha: float) -> float:
-    """Return the ratio reach of the widest pair of at least two groups.
+    """The largest ratio reach of any pair of at least two groups.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""One finding a claim: rates with intervals, the gap and what is expected by chance, signed contrasts; then the verdicts of all of them."""
+"""Computes one finding per claim: rates with intervals, the gap and what is expected by chance, signed contrasts; then all verdicts."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
 MOST_EXPLORATORY_PAIRS = 435
-"""Pairs that are kept of an exploratory claim: all pairs of 30 groups; of more groups the most significant."""
+"""Number of pairs kept for an exploratory claim: all pairs of 30 groups; for more groups the most significant."""
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class _Question:
-    """A claim with everything that its names refer to."""
+    """A claim with the objects that its names refer to."""
 
     id: str
     measurement: str
@@ -61,22 +61,22 @@ def findings(
     settings: Settings,
     tested: Callable[[], object] | None = None,
 ) -> tuple[ClaimResult, ...]:
-    """Answer every claim of a measurement, in their order, with raw p-values and without a verdict: `decide_verdicts` adds both.
+    """Test every claim of a measurement, in their order, with raw p-values and without a verdict: `decide_verdicts` adds both.
 
-    `levels` holds the declared levels of each attribute, in the order in which they are shown; a declared group without images is shown
-    as absent. The order of the images does not matter. `tested` is called after each claim.
+    `levels` has the declared levels of each attribute, in display order; a declared group without images is shown as absent. The order of
+    the images does not matter. `tested` is called after each claim.
 
     Raises
     ------
     UsageError
         If a claim names something that does not exist, or two claims are the same.
     DataError
-        If the attributes hold a missing or undeclared value.
+        If the attributes have a missing or undeclared value.
     """
     questions = _questions(measurement, predictions, settings)
     counts = all_counts(predictions, tuple(dict.fromkeys(claim.by for claim in measurement.claims)), levels)
     estimates = _estimates(questions, counts)
-    # Nobody can always take the right option of a row by its role: where the same role is right in every row, no constant answer is.
+    # No model can always choose the right option by its role: if the same role is right in every row, there is no right constant answer.
     one_role = measurement.options is not None and len(set(() if predictions.y_true is None else predictions.y_true)) < 2
     answered = _Answered(predictions, levels, settings, one_role)
     collected = []
@@ -103,7 +103,7 @@ def _questions(measurement: Measurement, predictions: Predictions, settings: Set
 
 
 def _estimates(questions: Sequence[_Question], counts: Mapping[tuple[str, ...], GroupedCounts]) -> dict[str, Estimates]:
-    """Return the point estimates by finding id; all metrics of one outcome and slicing come from one frame."""
+    """Point estimates by finding id; all metrics of one outcome and slicing come from one frame."""
     frames: dict[tuple[tuple[str, ...], Outcome | None], list[_Question]] = {}
     for question in questions:
         frames.setdefault((question.claim.by, question.outcome), []).append(question)
@@ -117,7 +117,7 @@ def _estimates(questions: Sequence[_Question], counts: Mapping[tuple[str, ...], 
 
 @dataclass(frozen=True)
 class _Answered:
-    """Answers to a measurement, from which its questions are answered one by one."""
+    """Answers to a measurement, from which its claims are tested one by one."""
 
     predictions: Predictions
     levels: Mapping[str, Group]
@@ -133,7 +133,7 @@ class _Answered:
         return known_truths(self.predictions.y_true)
 
     def finding(self, question: _Question, counts: GroupedCounts, estimates: Estimates) -> ClaimResult:
-        """Answer a question; a share given at equal true shares, where the truth of its outcome is known."""
+        """Test a claim; a selection rate is compared at equal true shares if the truth of its outcome is known."""
         metric, outcome = question.metric, question.outcome
         if metric.name == "selection_rate" and outcome and outcome & self.truths and self.truths - outcome:
             return self._at_equal_truth(question, outcome, counts)
@@ -171,7 +171,7 @@ class _Counted:
     units: SamplingUnits
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
-        """Return the status of each group; one in few clusters, or of effectively few images, is shown and not judged."""
+        """Status of each group; a group with few clusters, or an effectively small one, is shown but not judged."""
         effective = [
             np.inf if clustering is None or clustering.effective_n is None else clustering.effective_n
             for clustering in self.units.clustering()
@@ -185,7 +185,7 @@ class _Counted:
 def _rates(
     counted: _Counted, estimates: Estimates, baseline: Int[np.ndarray, "g"] | None, settings: Settings
 ) -> tuple[tuple[Rate, ...], Rate]:
-    """Return each group's rate and that of all images, undefined ones masked by their denominator."""
+    """The rates of each group and of all images, undefined ones masked by their denominator."""
     tallied, everybody = counted.tally, counted.units.together()
     groups = (*tallied.groups, ())
     of_all: CellStatus = "ok" if tallied.n.sum() else "not estimable"
@@ -250,16 +250,16 @@ def decide_verdicts(
     invalid: bool = False,
     others: Sequence[ClaimResult] = (),
 ) -> tuple[tuple[ClaimResult, ...], Verdict]:
-    """Correct over the claims of an audit, and of the `others` of its suite, and give every finding, and the audit, its verdict.
+    """Adjust p over the claims of an audit, and of the `others` of its suite, and decide the verdict of every finding and of the audit.
 
-    The findings get adjusted p (Holm over the primary ones, Benjamini-Hochberg over the exploratory ones), pairs only where it rejects,
-    and a verdict, which of an exploratory one is a signal or none; the audit the worst of the primary ones. Where a sample was audited
-    every verdict is "inconclusive", and nothing is a signal. `looks` says of each measurement whether its answers depend on the images
-    (`audit.statistics.responsiveness`); `invalid`, that all which can be checked fails: then only differences are shown.
+    Findings get adjusted p (Holm over the primary ones, Benjamini-Hochberg over the exploratory ones), pairs only if the test rejects,
+    and a verdict, which for exploratory ones is a signal or none; the audit gets the worst of the primary ones. If a sample was audited,
+    every verdict is "inconclusive", and nothing is a signal. `looks` says for each measurement whether its answers depend on the images
+    (`audit.statistics.responsiveness`); `invalid` says that everything that can be checked fails: then only differences are shown.
     """
     adjusted = _adjust((*findings, *others))
     explored = _adjust_exploratory((*findings, *others))
-    # The hardest step of either adjustment.
+    # The first, strictest step of either adjustment.
     levels = [settings.alpha / max(len(adjusted if finding.primary else explored), 1) for finding in findings]
     sought = (with_detectable(finding, level, settings.alpha) for finding, level in zip(findings, levels, strict=True))
     corrected = adjusted | explored
@@ -272,13 +272,13 @@ def decide_verdicts(
 
 
 def _adjust(findings: Sequence[ClaimResult]) -> dict[int, float]:
-    """Return place -> Holm-adjusted p of the primary findings that have a test."""
+    """Index -> Holm-adjusted p of the primary findings that have a test."""
     tested = {i: finding.gap.p for i, finding in enumerate(findings) if finding.primary and finding.gap}
     return dict(zip(tested, holm(np.array(list(tested.values()))).tolist(), strict=True))
 
 
 def _adjust_exploratory(findings: Sequence[ClaimResult]) -> dict[int, float]:
-    """Return place -> p of the exploratory findings that have a test, adjusted among themselves (Benjamini-Hochberg)."""
+    """Index -> p of the exploratory findings that have a test, adjusted among themselves (Benjamini-Hochberg)."""
     tested = {i: finding.gap.p for i, finding in enumerate(findings) if not finding.primary and finding.gap}
     return dict(zip(tested, benjamini_hochberg(np.array(list(tested.values()))).tolist(), strict=True))
 
@@ -296,7 +296,7 @@ def _decided(finding: ClaimResult, p_adjusted: float | None, settings: Settings,
 
 
 def _open(finding: ClaimResult) -> ClaimResult:
-    """Let the pair lead that leaves most open: nothing is shown to differ."""
+    """Make the most uncertain pair the leading one: no difference is significant."""
     return replace(finding, gap=finding.gap and replace(finding.gap, leading=finding.gap.open_pair))
 
 
@@ -306,13 +306,13 @@ def _responsive(finding: ClaimResult, look: Look | None, alpha: float) -> ClaimR
 
 
 def _unproven(finding: ClaimResult) -> ClaimResult:
-    """Withhold what a model that recognises nothing shows of itself: that groups do not differ, or that more images would tell."""
+    """Withhold conclusions about a model that recognises nothing: that groups do not differ, or that more images would help."""
     open_or_equal = finding.verdict in ("equivalent", "inconclusive")
     return replace(finding, verdict="not estimable", unresponsive="invalid") if open_or_equal else finding
 
 
 def _most_significant(pairs: tuple[Contrast, ...]) -> tuple[Contrast, ...]:
-    """Return at most `MOST_EXPLORATORY_PAIRS`, in their own order: 86 groups have 3,655 pairs, and a dozen such claims 20 MB."""
+    """At most `MOST_EXPLORATORY_PAIRS`, in their own order: 86 groups have 3,655 pairs, and a dozen such claims take 20 MB."""
     if len(pairs) <= MOST_EXPLORATORY_PAIRS:
         return pairs
     ordered = sorted(range(len(pairs)), key=lambda i: (pairs[i].p_adjusted, -abs(pairs[i].difference)))

@@ -1,4 +1,4 @@
-"""Intervals of a rate, of a difference and of a ratio of rates. All are vectorised; none is a Wald interval."""
+"""Intervals of a rate, and of the difference and the ratio of two rates. All are vectorised; none is a Wald interval."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     Interval = tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]
 
 FEWEST_EXPECTED = 5
-"""Below this expected count chi-square alarms too often (8 % at 126 cells), and an interval of a difference that takes it for symmetric."""
+"""With smaller expected counts, chi-square rejects too often (8 % at 126 cells), and intervals of differences are too asymmetric."""
 _WIDEST, _HALVINGS = 60.0, 56
-"""The logarithm of a ratio's upper limit is looked for up to so far above the observed one, to 1e-15."""
+"""Search range above the observed ratio for the logarithm of its upper limit, and halvings to reach 1e-15."""
 _FEWER_HALVINGS, _SMALLEST = 34, 1e-200
-"""A difference is looked for to 1e-10: 126 groups have 7,875 pairs."""
+"""Halvings for a precision of 1e-10 of a difference (126 groups have 7,875 pairs), and a tiny probability."""
 
 
 def wilson(events: Counts, n: Counts, alpha: float, continuity: bool = False) -> Interval:
@@ -33,12 +33,12 @@ def wilson(events: Counts, n: Counts, alpha: float, continuity: bool = False) ->
     alpha : float
         One minus the level, two-sided.
     continuity : bool
-        Widen it by the correction for continuity: it then covers the rate at least as often as it says (nearly everywhere), not on average.
+        Widen it by the continuity correction: it then covers the rate at least as often as stated (nearly everywhere), not just on average.
 
     Returns
     -------
     low, high : float[...]
-        Exactly 0 where there is no event and exactly 1 where all are; [0, 1] where `n` is 0, since nothing is known.
+        Exactly 0 if there is no event and exactly 1 if all are; [0, 1] if `n` is 0, since nothing is known.
 
     References
     ----------
@@ -57,7 +57,7 @@ def wilson(events: Counts, n: Counts, alpha: float, continuity: bool = False) ->
     events, n = np.asarray(events), np.asarray(n)
     z2 = float(ndtri(1 - alpha / 2)) ** 2
     trials = np.maximum(n, 1)
-    # The limits solve |rate - observed| = z standard errors of the rate; corrected, from half an event further out.
+    # The limits solve |rate - observed| = z standard errors of the rate; with correction, observed is shifted by half an event.
     shift = 0.5 / trials if continuity else 0.0
     low, high = (_score_limit(events / trials, trials, z2, side, shift) for side in (-1, 1))
     return np.where(events == 0, 0.0, low), np.where(events == n, 1.0, high)
@@ -81,7 +81,7 @@ def newcombe(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha
     alpha : float
         One minus the level, two-sided.
     continuity : bool
-        Take Wilson's intervals with the correction for continuity.
+        Use Wilson's intervals with continuity correction.
 
     References
     ----------
@@ -136,7 +136,7 @@ def _lower_difference(
     n_2: Float[np.ndarray, "*shape"],
     z: float,
 ) -> Float[np.ndarray, "*shape"]:
-    """Return the difference below which the score is above `z`."""
+    """The difference below which the score is above `z`."""
     observed = events_1 / n_1 - events_2 / n_2
     low, high = np.full(observed.shape, -1.0), observed.copy()
     for _ in range(_FEWER_HALVINGS):
@@ -153,7 +153,7 @@ def _lower_difference(
 def _likeliest(
     p_1: Float[np.ndarray, "*shape"], p_2: Float[np.ndarray, "*shape"], sizes: Float[np.ndarray, "*shape"], d: Float[np.ndarray, "*shape"]
 ) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
-    """Return the likeliest two rates that differ by `d`: a root of a cubic; `sizes` is n_2 / n_1 (Farrington and Manning 1990)."""
+    """The most likely two rates that differ by `d`: a root of a cubic; `sizes` is n_2 / n_1 (Farrington and Manning 1990)."""
     a, b = 1 + sizes, -(1 + sizes + p_1 + sizes * p_2 + d * (sizes + 2))
     c, constant = d**2 + d * (2 * p_1 + sizes + 1) + p_1 + sizes * p_2, -p_1 * d * (1 + d)
     turn = (b / (3 * a)) ** 3 - b * c / (6 * a**2) + constant / (2 * a)
@@ -164,11 +164,11 @@ def _likeliest(
 
 
 def difference_limits(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: float) -> Interval:
-    """Newcombe's interval of a difference, and where either group expects under 5 events (or other images) the wider of two.
+    """Newcombe's interval of a difference; if either group expects under 5 events (or other images), the wider of two intervals.
 
-    Newcombe's adds up two groups' limits as if the difference were symmetric. In thin groups near 0 or 100 % it is skewed: at the level of
-    190 pairs, that of 30 and 3,000 images at .998 leaves out 0 forty times as often as it says. There each limit is the farther of his and
-    that of the score interval corrected for skewness. Elsewhere nothing changes.
+    Newcombe's combines two groups' limits as if the difference were symmetric. In small groups near 0 or 100 % it is skewed: at the level
+    for 190 pairs, the interval for 30 and 3,000 images at .998 excludes 0 forty times as often as stated. Then each limit is the farther
+    one of Newcombe's and the skewness-corrected score interval's. Otherwise nothing changes.
 
     Examples
     --------
@@ -192,7 +192,7 @@ def difference_limits(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Coun
 
 
 def score_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, alpha: float, skewness: bool = False) -> Interval:
-    """Score interval of the ratio of two independent rates, first over second: the ratios that a score test does not reject.
+    """Score interval of the ratio of two independent rates, first divided by second: the ratios that a score test does not reject.
 
     Parameters
     ----------
@@ -201,12 +201,12 @@ def score_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, al
     alpha : float
         One minus the level, two-sided.
     skewness : bool
-        Correct the score for its skewness: each limit is then missed as often as it says also where one group is far larger.
+        Correct the score for its skewness: each limit is then missed as often as stated, even if one group is far larger.
 
     Returns
     -------
     low, high : float[...]
-        `low` is 0 where the first has no event, `high` infinite where the second has none: [0, inf] of two rates without any.
+        `low` is 0 if the first has no event, `high` infinite if the second has none: [0, inf] for two rates without any.
 
     References
     ----------
@@ -214,13 +214,13 @@ def score_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, al
 
     Examples
     --------
-    Twice as often, in 100 images each.
+    Twice as often, with 100 images each.
 
     >>> low, high = score_ratio(20, 100, 10, 100, 0.05)
     >>> round(float(low), 3), round(float(high), 3)
     (1.007, 4.024)
     """
-    # Both limits are looked for at once: the lower one is the inverse of the other ratio's upper one.
+    # Both limits are computed at once: the lower one is the inverse of the other ratio's upper one.
     sides = np.stack(np.broadcast_arrays(events_1, n_1, events_2, n_2))
     one, n_one, two, n_two = np.stack([sides, sides[[2, 3, 0, 1]]], axis=1)
     upper, inverse = _upper_ratio(one, n_one, two, n_two, float(ndtri(1 - alpha / 2)), skewness)
@@ -228,11 +228,11 @@ def score_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, al
 
 
 def _upper_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, z: float, skewness: bool) -> Float[np.ndarray, "*shape"]:
-    """Return the ratio above which the score is below ``-z``; infinite where the second rate has no event."""
+    """The ratio above which the score is below ``-z``; infinite if the second rate has no event."""
     some = np.maximum(events_2, 1)
     p_1, p_2 = np.asarray(events_1 / np.asarray(n_1)), np.asarray(some / n_2)
     score = _ratio_score(p_1, n_1, p_2, n_2, z if skewness else None)
-    # The score falls with the ratio, from above -z just below the observed ratio. Halving needs no derivative and cannot leave the bracket.
+    # The score falls with the ratio, from above -z just below the observed ratio. Bisection needs no derivative and stays in the bracket.
     low = np.log(np.maximum(events_1, 1e-3) / n_1) - np.log(p_2) - 1e-9
     high = low + _WIDEST
     for _ in range(_HALVINGS):
@@ -245,12 +245,12 @@ def _upper_ratio(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Counts, z
 def _ratio_score(
     p_1: Float[np.ndarray, "*shape"], n_1: Counts, p_2: Float[np.ndarray, "*shape"], n_2: Counts, z: float | None
 ) -> Callable[[Float[np.ndarray, "*shape"]], Float[np.ndarray, "*shape"]]:
-    """Return the standardised difference ``p_1 - ratio p_2`` under the likeliest rates of a ratio; with `z`, less its skewness there."""
+    """The standardised difference ``p_1 - ratio p_2`` under the most likely rates for a ratio; with `z`, minus its skewness there."""
     both, c = n_1 + n_2, n_1 * p_1 + n_2 * p_2
 
     def score(ratio: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
         a, b = both * ratio, n_1 * (ratio + p_1) + n_2 * (1 + ratio * p_2)
-        # The smaller root of a q^2 - b q + c, in the form that loses no digits where c is small.
+        # The smaller root of a q^2 - b q + c, in a form that loses no digits for small c.
         second = np.minimum(2 * c / (b + np.sqrt(np.maximum(b**2 - 4 * a * c, 0.0))), np.minimum(1.0, 1 / ratio))
         first = second * ratio
         parts = first * (1 - first) / n_1, ratio**2 * second * (1 - second) / n_2

@@ -1,4 +1,4 @@
-"""Wrong true labels, more of them in one group than in another: how many would explain a difference."""
+"""Wrong true labels, more of them in one group than in another: how many would explain a difference?"""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ _ROUNDING = 1e-9
 
 
 def unequal_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: float, *, leaves: bool) -> int | None:
-    """Fewest true labels of the first group that, if wrong, leave it no farther than `tolerance` above the other in wrong answers.
+    """Fewest true labels of the first group that, if wrong, reduce its excess of wrong answers over the other to at most `tolerance`.
 
     Parameters
     ----------
     wrong, n : (int, int)
-        Wrong answers, and images that count, of the group with the larger share of them and of the other.
+        Wrong answers, and images that count, of the group with the larger share of wrong answers and of the other.
     tolerance : float
         Difference that would not matter, 0 to 1.
     leaves : bool
-        Whether an image whose label is corrected counts no more: a miss of a true positive rate was no positive then.
+        Whether an image whose label is corrected no longer counts: a missed positive, if mislabelled, was not a positive.
 
     Returns
     -------
     int | None
-        None where the difference is within the tolerance as it is.
+        None if the difference is already within the tolerance.
 
     Notes
     -----
-    Which labels are wrong is not known, so the case most favourable to the model is taken: every wrong label stands at an answer that
+    It is unknown which labels are wrong, so the case most favourable to the model is assumed: every wrong label is on an image whose answer
     disagrees with it and is right, and all labels of the other group are right. Any other labels explain less of the difference: a wrong
-    label at an answer that agrees with it flatters the model. So the number over n is the *smallest* difference of the two error rates
-    that can explain it. Of x corrected labels the share of wrong answers is ``(w - x) / n``, or ``(w - x) / (n - x)`` where they leave; of
-    accuracy x / n is the gap less the tolerance, in whole images, and wrong labels of both groups shift both shares alike: only the
+    label that agrees with the answer flatters the model. So the number divided by n is the *smallest* difference of the two error rates
+    that can explain it. With x corrected labels the share of wrong answers is ``(w - x) / n``, or ``(w - x) / (n - x)`` if they leave; for
+    accuracy x / n is the gap minus the tolerance, in whole images, and wrong labels of both groups shift both shares alike: only the
     difference of the error rates matters.
 
     Examples
     --------
-    Wrong in 20 of 100 and in 7 of 100, tolerance 5 points: 8 labels leave 12 of 100. Where they leave, 10 leave 10 of 90.
+    Wrong in 20 of 100 and in 7 of 100, tolerance 5 points: 8 labels leave 12 of 100. If they no longer count, 10 leave 10 of 90.
 
     >>> unequal_errors((20, 7), (100, 100), 0.05, leaves=False), unequal_errors((20, 7), (100, 100), 0.05, leaves=True)
     (8, 10)
@@ -48,9 +48,9 @@ def unequal_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: float,
 
 
 def flattering_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: float, *, leaves: bool) -> int | None:
-    """Fewest true labels of the second group that, if wrong, leave the first no farther than `tolerance` above it in wrong answers.
+    """Fewest true labels of the second group that, if wrong, reduce the first's excess of wrong answers to at most `tolerance`.
 
-    As in `unequal_errors`, but each stands at an answer that agrees with it. None where not even all of these are enough.
+    As in `unequal_errors`, but each agrees with its answer. None if not even all of these are enough.
 
     Examples
     --------
@@ -64,16 +64,16 @@ def flattering_errors(wrong: tuple[int, int], n: tuple[int, int], tolerance: flo
 
 
 def independent_errors(worst: float, other: float, tolerance: float, answers: int) -> float | None:
-    """Difference of label error rates that explains a difference of accuracy when labels are wrong whatever was answered.
+    """Difference of label error rates that explains a difference of accuracy if label errors are independent of the answers.
 
-    Of true accuracy t and an error rate e, answers agree with the labels in ``a = t (1 - e) + (1 - t) e / (K - 1)``: a wrong label is each
-    of the other K - 1 answers alike often, one of which may be the wrong answer given. With the other group's labels right, t of the worst
-    must be ``p = other - tolerance``, so ``e = (p - a) / (p K / (K - 1) - 1 / (K - 1))``.
+    With true accuracy t and error rate e, answers agree with the labels in ``a = t (1 - e) + (1 - t) e / (K - 1)``: a wrong label is each
+    of the other K - 1 answers with equal probability, one of which may be the wrong answer. If the other group's labels are right, t of the
+    worst must be ``p = other - tolerance``, so ``e = (p - a) / (p K / (K - 1) - 1 / (K - 1))``.
 
     Returns
     -------
     float | None
-        None where p is no better than guessing: no error rate below that of labels drawn by lot explains it then.
+        None if no error rate below that of random labels explains it, for example because p is no better than guessing.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Many gaps at once: one shuffle of the group labels for all of them, so that their dependence is the data's own."""
+"""Many gaps at once: all share the same shuffles of the group labels, which preserves their dependence."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 _CELLS = 1 << 22
-"""Cells of shuffled tables that are held at once: 32 MB."""
+"""Cells of shuffled tables held in memory at once: 32 MB."""
 _EXACT = 1 << 24
 _AT_ONCE = 64
-"""At most as many shuffles of labels are held at once."""
+"""Maximum number of label shuffles held in memory at once."""
 _MOST_HELD = 1 << 24
-"""Labels that are held at once, of as many shuffles as that is: 16 MB."""
+"""Maximum number of labels held in memory at once, over all shuffles: 16 MB."""
 _MOST_KEPT = 1 << 26
-"""Labels of all shuffles that are kept for the next question: 64 MB."""
+"""Maximum number of labels, over all shuffles, that are cached for the next question: 64 MB."""
 _ROWS = 1 << 16
-"""Images that meet every rate at once, as numbers."""
+"""Images per block when all rates are evaluated numerically."""
 
 
 @dataclass(frozen=True)
 class Patterns:
-    """Images by what they are to each of several rates, and by group: all that a shuffle of the group labels needs to know."""
+    """Images grouped by their role in each of several rates, and by group: all that a shuffle of the group labels needs."""
 
     table: Int[np.ndarray, "r g"]
-    """Images of each pattern in each group."""
+    """Number of images of each pattern in each group."""
     counted: Bool[np.ndarray, "r m"]
     """Whether an image of the pattern counts for the rate."""
     events: Bool[np.ndarray, "r m"]
-    """Whether it is an event of the rate; an event counts."""
+    """Whether it is an event of the rate (events always count)."""
 
 
 @dataclass(frozen=True)
 class MaxT:
-    """Gaps, with p-values that hold for all rates together."""
+    """Gaps, with p-values adjusted over all rates."""
 
     gap: Float[np.ndarray, "m"]
-    """NaN where fewer than two groups can be estimated."""
+    """NaN if fewer than two groups can be estimated."""
     p: Float[np.ndarray, "m"]
-    """Each rate by itself."""
+    """For each rate by itself."""
     p_adjusted: Float[np.ndarray, "m"]
-    """The chance that any rate of a family without differences stands out like this one, step-down."""
+    """Probability that any rate of a family without differences deviates this much, step-down."""
     null_mean: Float[np.ndarray, "m"]
     null_95: Float[np.ndarray, "m"]
     """Mean and 95 % point of the gap under shuffled labels."""
@@ -63,10 +63,10 @@ def patterns(
     groups: int,
     weight: Int[np.ndarray, "n"] | None = None,
 ) -> Patterns:
-    """Collect images that are alike for every rate.
+    """Group images that are alike for every rate.
 
-    `events` says whether image `i` is an event of rate `j`, `counted` whether it counts for it (None: always), `codes` its group, and
-    `weight` how many images a row stands for (None: one).
+    `events` says whether image `i` is an event of rate `j`, `counted` whether it counts for it (None: always), `codes` is its group, and
+    `weight` the number of images that a row represents (None: one).
 
     Examples
     --------
@@ -82,11 +82,11 @@ def patterns(
 
 
 def max_t(patterns: Patterns, fewest: int, draws: int, rng: np.random.Generator) -> MaxT:
-    """Test many rates together by the one whose groups differ most, on one and the same shuffle of the group labels.
+    """Test many rates together by the one whose groups differ most, with the same shuffles of the group labels for all.
 
-    A group needs `fewest` counted images to take part in a rate's gap. The p of a rate is that of `gap_test`. Rates are compared in
-    standard deviations of their own null, since two points mean more at a rate of one in a hundred than at one in two. Cost: patterns x
-    groups x draws, whatever the number of images.
+    A group needs `fewest` counted images to be included in a rate's gap. The p of a rate is that of `gap_test`. Rates are compared in
+    standard deviations of their own null distribution, since two points mean more at a rate of one in a hundred than at one in two. Cost:
+    patterns x groups x draws, regardless of the number of images.
 
     References
     ----------
@@ -94,7 +94,7 @@ def max_t(patterns: Patterns, fewest: int, draws: int, rng: np.random.Generator)
 
     Examples
     --------
-    Two rates over two groups of 100: .9 against .5, and .5 against .5, independent of each other.
+    Two rates over two groups of 100: .9 and .5, and .5 and .5, independent of each other.
 
     >>> table = np.array([[45, 25], [45, 25], [5, 25], [5, 25]])
     >>> events = np.array([[True, True], [True, False], [False, True], [False, False]])
@@ -124,9 +124,9 @@ def max_t(patterns: Patterns, fewest: int, draws: int, rng: np.random.Generator)
 def _null_moments(
     null: Float[np.ndarray, "b m"], patterns: Patterns, compared: Bool[np.ndarray, "m g"]
 ) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
-    """Return mean and standard deviation under the null; of rates with one null those of all their draws together.
+    """Mean and standard deviation under the null; rates with the same null distribution share those of all their draws.
 
-    The draws of each alone would differ a little, and so break ties between shuffles that are equally extreme.
+    Otherwise they would differ slightly, which would break ties between shuffles that are equally extreme.
     """
     counted, events = (patterns.table.sum(axis=1) @ flags for flags in (patterns.counted, patterns.events))
     margins = np.column_stack([counted, np.minimum(events, counted - events), compared])
@@ -140,9 +140,9 @@ def _null_moments(
 
 
 class LabelShuffles:
-    """Shuffled group labels, which questions about groups of the same sizes share.
+    """Shuffled group labels, shared by questions about groups of the same sizes.
 
-    `source` returns a generator that depends on what it is for: `audit.statistics.null.generator` with a seed.
+    `source` returns a generator for a given name: `audit.statistics.null.generator` with a seed.
     """
 
     def __init__(self, source: Callable[[str], np.random.Generator]):
@@ -150,7 +150,7 @@ class LabelShuffles:
         self._kept: dict[tuple[int, ...], Iterator[Int[np.ndarray, "b n"]]] = {}
 
     def parts(self, sizes: Int[np.ndarray, "g"], draws: int) -> Iterator[Int[np.ndarray, "b n"]]:
-        """Give the first so many shuffles, some at a time, as they are asked for: the same ones to everyone with groups of these sizes."""
+        """Yield the first `draws` shuffles in blocks, on demand: the same ones for all callers with groups of these sizes."""
         names, images = tuple(sizes.tolist()), int(sizes.sum())
         at_once = min(_AT_ONCE, max(1, _MOST_HELD // max(images, 1)))
 
@@ -160,31 +160,31 @@ class LabelShuffles:
                 yield shuffled_labels(sizes, at_once, rng)
 
         parts = made()
-        if draws * images <= _MOST_KEPT:  # what is kept stays at the first one, and so has all that anyone has asked for
+        if draws * images <= _MOST_KEPT:  # the cached iterator stays at the start, and shares the blocks that any caller has computed
             self._kept[names], parts = tee(self._kept.get(names, parts))
         for start, part in zip(range(0, draws, at_once), parts):  # noqa: B905  (the parts never end)
             yield part[: draws - start]
 
 
 class Wordings:
-    """What each image is to the same rate under several specifications, and its group.
+    """The role of each image in the same rate under several specifications, and its group.
 
-    `events` says whether image `i` is an event of rate `j`, `counted` whether it counts for it, `codes` its group.
+    `events` says whether image `i` is an event of rate `j`, `counted` whether it counts for it, `codes` is its group.
     """
 
     def __init__(self, events: Bool[np.ndarray, "n m"], counted: Bool[np.ndarray, "n m"], codes: Int[np.ndarray, "n"]):
         always = bool(counted.all())
-        # In the order of what they are, so that the order in which images are given changes nothing.
+        # Sorted by role, so that the order of the images changes nothing.
         order = np.lexsort(_words(events if always else np.hstack([counted, events & counted])))
         self.events = (events if always else events & counted)[order]
         self.counted = None if always else counted[order]
-        """None where every image counts for every rate."""
+        """None if every image counts for every rate."""
         self.codes = codes[order]
         self.sizes = np.bincount(codes)
-        """Of the groups."""
+        """Sizes of the groups."""
 
     def medians(self, labels: Int[np.ndarray, "b n"], default: int, groups: Int[np.ndarray, "h"]) -> Float[np.ndarray, "b"]:
-        """Return the median difference under each labelling: only the two of `groups` that it picks by `default` meet every rate."""
+        """Median difference under each labelling: all rates are evaluated only for the two of `groups` that `default` selects."""
         rates = _ratio(self._by_group(labels, self.events[:, default]), self.counted_in(labels, default))
         pair = groups[_extremes(rates[:, groups])]
         events = self._in_pair(labels, pair, self.events)
@@ -193,18 +193,18 @@ class Wordings:
         return _medians(ends[:, 0] - ends[:, 1])
 
     def counted_in(self, labels: Int[np.ndarray, "b n"], rate: int) -> Int[np.ndarray, "b g"]:
-        """Count the images of each group that count for a rate, under each labelling."""
+        """Number of images of each group that count for a rate, under each labelling."""
         return np.tile(self.sizes, (len(labels), 1)) if self.counted is None else self._by_group(labels, self.counted[:, rate])
 
     def _by_group(self, labels: Int[np.ndarray, "b n"], which: Bool[np.ndarray, "n"]) -> Int[np.ndarray, "b g"]:
-        """Count some of the images by group, under each labelling."""
+        """Number of selected images by group, under each labelling."""
         return np.stack([np.bincount(labelling, minlength=len(self.sizes)) for labelling in labels[:, np.flatnonzero(which)]])
 
     @staticmethod
     def _in_pair(
         labels: Int[np.ndarray, "b n"], pair: Int[np.ndarray, "b 2"], which: Bool[np.ndarray, "n m"]
     ) -> Float[np.ndarray, "b 2 m"]:
-        """Count, for every rate, some of the images in two groups of each labelling."""
+        """Number of selected images in two groups of each labelling, for every rate."""
         counts = np.zeros((len(labels), 2, which.shape[1]))
         for start in range(0, len(which), _ROWS):  # whole numbers below 2^24 are exact in single precision
             rows = slice(start, start + _ROWS)
@@ -214,12 +214,12 @@ class Wordings:
 
 
 def median_gap_p(answers: Wordings, default: int, fewest: int, draws: int, shuffles: LabelShuffles) -> tuple[float, float] | None:
-    """Return median and p, over the rates, of the difference between the extreme groups of the rate `default`.
+    """Median over the rates of the difference between the extreme groups of the rate `default`, and its p.
 
-    Each shuffle of the group labels is put through every specification and picks its own two groups: groups picked for their distance
-    are always some distance apart, and the null must be allowed the same. A rate that one of the two groups lacks takes no part. None
-    where fewer than two groups have `fewest` counted images. Of at most `draws` shuffles as many are made as `sequential_p` needs; none
-    where a bound of the chance (`_median_chance`) is below the smallest p that so many can give: that is p.
+    Each shuffle of the group labels is evaluated for every specification and selects its own two groups: groups selected for their
+    difference always differ, and the null distribution must allow for that. A rate that is undefined in one of the two groups is ignored.
+    None if fewer than two groups have `fewest` counted images. Of at most `draws` shuffles only as many are made as `sequential_p` needs;
+    none if an upper bound of the probability (`_median_chance`) is below the smallest p of so many shuffles: then that is p.
     """
     as_given = answers.codes[None]
     groups = np.flatnonzero(answers.counted_in(as_given, default)[0] >= max(fewest, 2))
@@ -233,9 +233,9 @@ def median_gap_p(answers: Wordings, default: int, fewest: int, draws: int, shuff
 
 
 def _median_chance(answers: Wordings, observed: float, groups: Int[np.ndarray, "h"]) -> float:
-    """Bound the chance that shuffles give this median or more: at least half of the rates then differ as much between some two groups.
+    """Bound the probability that shuffles reach this median: at least half of the rates then differ as much between some two groups.
 
-    So the chance is at most twice the mean, over the rates, of theirs (Markov). 1 where some image does not count for some rate.
+    So the probability is at most twice the mean of theirs over the rates (Markov). 1 if some image does not count for some rate.
     """
     if observed <= 0 or answers.counted is not None:
         return 1.0
@@ -244,7 +244,7 @@ def _median_chance(answers: Wordings, observed: float, groups: Int[np.ndarray, "
 
 
 def _extremes(rates: Float[np.ndarray, "b g"]) -> Int[np.ndarray, "b 2"]:
-    """Return the groups with the highest and the lowest rate; as `metrics.extremes` of equals the first and the last."""
+    """The groups with the highest and the lowest rate; as in `metrics.extremes`, of equals the first and the last."""
     undefined = np.isnan(rates)
     highest = np.where(undefined, -1.0, rates).argmax(axis=1)
     lowest = rates.shape[1] - 1 - np.where(undefined, 2.0, rates)[:, ::-1].argmin(axis=1)
@@ -252,19 +252,19 @@ def _extremes(rates: Float[np.ndarray, "b g"]) -> Int[np.ndarray, "b 2"]:
 
 
 def _medians(differences: Float[np.ndarray, "b m"]) -> Float[np.ndarray, "b"]:
-    """Return the median of the rates that both groups have; 0 without any."""
+    """Median over the rates that both groups have; 0 without any."""
     differences[~np.isfinite(differences).any(axis=1)] = 0.0
     return np.asarray(np.nanmedian(differences, axis=1))
 
 
 def _words(flags: Bool[np.ndarray, "n m"]) -> Int[np.ndarray, "w n"]:
-    """Return the flags of each row as whole numbers of 64 bits, which sort far faster than rows."""
+    """The flags of each row as 64-bit integers, which sort far faster than rows."""
     packed = np.packbits(flags, axis=1)
     return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64).T
 
 
 def _exact(patterns: Patterns) -> type[np.floating]:
-    """Return the number format of sums: whole numbers below 2^24 are exact in single precision, which takes half the time."""
+    """Number format for sums: integers below 2^24 are exact in single precision, which takes half the time."""
     return np.float32 if patterns.table.sum() < _EXACT else np.float64
 
 
@@ -273,23 +273,23 @@ def _ratio(events: np.ndarray, n: np.ndarray) -> Float[np.ndarray, "*b"]:
 
 
 def _rates(patterns: Patterns, tables: Int[np.ndarray, "b r g"]) -> Float[np.ndarray, "b m g"]:
-    """Return the rates of some tables; NaN where a shuffle leaves a group without a counted image."""
+    """The rates of some tables; NaN if a shuffle leaves a group without a counted image."""
     exact = tables.astype(_exact(patterns))
     events = patterns.events.T.astype(exact.dtype) @ exact
-    # Where every image counts for every rate, a shuffle leaves the groups' sizes as they are.
+    # If every image counts for every rate, shuffles do not change the group sizes.
     return _ratio(events, patterns.table.sum(axis=0) if patterns.counted.all() else patterns.counted.T.astype(exact.dtype) @ exact)
 
 
 def _shuffled(
     patterns: Patterns, statistic: Callable[[Int[np.ndarray, "b r g"]], np.ndarray], draws: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return a statistic of shuffled tables: images of each pattern dealt to groups of the same sizes."""
+    """A statistic of shuffled tables: images of each pattern are assigned to groups of the same sizes."""
     margins = patterns.table.sum(axis=1), patterns.table.sum(axis=0)
     return np.concatenate([statistic(shuffled_tables(*margins, part, rng)) for part in _parts(patterns, draws)])
 
 
 def _parts(patterns: Patterns, draws: int) -> list[int]:
-    """Return how many shuffles are held at once; the stream depends on it."""
+    """Sizes of the blocks of shuffles; the random stream depends on it."""
     at_once = max(1, _CELLS // patterns.table.size)
     return [min(at_once, draws - start) for start in range(0, draws, at_once)]
 

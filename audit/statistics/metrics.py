@@ -1,4 +1,4 @@
-"""The registry of rates, and their point estimates: those of fairlearn's `MetricFrame` on one row an image, bit for bit.
+"""The registry of rates, and their point estimates: those of fairlearn's `MetricFrame` on one row per image, bit for bit.
 
 An outcome is a *set* of answers ("crime-related" is three labels); every rate of an outcome is one-vs-rest.
 """
@@ -36,9 +36,9 @@ class Metric:
     needs_truth: bool
     needs_outcome: bool
     denominator: Literal["all", "positive", "negative", "selected", "answered"]
-    """Which images count: all; those whose true answer is, is not in the outcome; those whose answer is; those not answered "unclear"."""
+    """Images that count: all; those whose true answer is, or is not, in the outcome; those whose answer is; those not answered unclear."""
     event: Literal["correct", "selected", "missed", "positive"]
-    """What makes an image an event: a right answer; an answer in, not in the outcome; a true answer in it."""
+    """Which images are events: a right answer; an answer in, or not in, the outcome; a true answer in it."""
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
@@ -59,7 +59,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                    needs_truth=True, needs_outcome=True, denominator="negative", event="missed"),
             Metric("precision", "high", "https://scikit-learn.org/stable/modules/model_evaluation.html#precision-recall-f-measure-metrics",
                    needs_truth=True, needs_outcome=True, denominator="selected", event="positive"),
-            Metric("rate_among_answered", "neither", "https://arxiv.org/abs/2110.08193",  # the bias score of BBQ counts answers alone
+            Metric("rate_among_answered", "neither", "https://arxiv.org/abs/2110.08193",  # the bias score of BBQ ignores non-answers
                    needs_truth=False, needs_outcome=True, denominator="answered", event="selected"),
         )
     }
@@ -128,17 +128,17 @@ class Tally:
     events: Int[np.ndarray, "g"]
     n: Int[np.ndarray, "g"]
     images: Int[np.ndarray, "g"]
-    """Images of the group, whether they count for the metric or not."""
+    """Number of images of the group, whether they count for the metric or not."""
     weights: tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]] | None = None
-    """Of the events, and of all that count, summed; None where every image counts once."""
+    """Sums of weights of the events, and of all images that count; None if every image counts once."""
 
     @property
     def parts(self) -> tuple[np.ndarray, np.ndarray]:
-        """What a rate is the ratio of."""
+        """Numerator and denominator of the rate."""
         return self.weights or (self.events, self.n)
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
-        """Return the status of each group; a group of one image never counts, since it has no variance."""
+        """Status of each group; a group of one image is never compared, since it has no variance."""
         conditions = [[UNKNOWN in group for group in self.groups], self.images == 0, self.n == 0, self.n >= max(fewest, 2)]
         return tuple(np.select(conditions, ["unknown", "absent", "not estimable", "ok"], "small").tolist())
 
@@ -155,7 +155,7 @@ def tally(counts: GroupedCounts, metric: Metric, outcome: Outcome | None) -> Tal
 
 @cache
 def definitions() -> Mapping[str, Callable[..., Any]]:
-    """Return the definitions of record. Imported here: fairlearn costs more than a second, and most commands need none of it."""
+    """The reference definitions. Imported here: fairlearn takes more than a second to import, and most commands do not need it."""
     from fairlearn import metrics
     from sklearn.metrics import accuracy_score, precision_score
 
@@ -163,14 +163,14 @@ def definitions() -> Mapping[str, Callable[..., Any]]:
     return {
         "accuracy": accuracy_score,
         "precision": partial(precision_score, zero_division=np.nan),
-        "rate_among_answered": metrics.selection_rate,  # of the rows that count
+        "rate_among_answered": metrics.selection_rate,  # only over the rows that count
         **{name: getattr(metrics, name) for name in rates},
     }
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """Point estimates of one metric, as fairlearn defines it; meaningless where the denominator is 0, so mask before use."""
+    """Point estimates of one metric, as fairlearn defines it; meaningless if the denominator is 0, so mask before use."""
 
     by_group: Float[np.ndarray, "g"]
     """NaN for a group without images."""
@@ -178,11 +178,11 @@ class Estimates:
 
 
 def point_estimates(counts: GroupedCounts, names: Sequence[str], outcome: Outcome | None) -> dict[str, Estimates]:
-    """Return the point estimates of record, which equal fairlearn's `MetricFrame` on one row an image bit for bit.
+    """The reference point estimates, which equal fairlearn's `MetricFrame` on one row per image bit for bit.
 
-    Where every image counts once each is a ratio of two whole numbers, whoever divides them. Of images with weights the last digit depends
-    on the order of the sums: there fairlearn itself reads the count table, the weights as `sample_weight`; its bootstrap is never used, as
-    it would resample rows of the table. Without an `outcome` the answers themselves are compared (accuracy).
+    If every image counts once, each is a ratio of two integers, and any division gives the same result. With weights, the last digit
+    depends on the order of the sums: then fairlearn itself reads the count table, with the weights as `sample_weight`; its bootstrap is
+    never used, as it would resample rows of the table. Without an `outcome` the answers themselves are compared (accuracy).
     """
     if counts.measure == IMAGES:
         return {name: _ratio(tally(counts, METRICS[name], outcome)) for name in names}
@@ -211,7 +211,7 @@ def _frame(counts: GroupedCounts, names: Sequence[str], outcome: Outcome | None)
 
     codes, y_true, y_pred, n = _coded(counts, outcome)
     functions = {name: definitions()[name] for name in names}
-    # Built from the same names as the metrics: fairlearn silently leaves a metric without an entry unweighted.
+    # Built from the same names as the metrics: fairlearn silently computes a metric without an entry unweighted.
     weights = {name: {"sample_weight": n} for name in names}
     groups = pd.Series(codes, name="group")
     frame = MetricFrame(metrics=functions, y_true=y_true, y_pred=y_pred, sensitive_features=groups, sample_params=weights)
@@ -220,9 +220,9 @@ def _frame(counts: GroupedCounts, names: Sequence[str], outcome: Outcome | None)
 
 
 def _coded(counts: GroupedCounts, outcome: Outcome | None) -> tuple[Int[np.ndarray, "r"], ...]:
-    """Return group, true answer and answer as integers, and images: fairlearn takes the string "1" for not selected.
+    """Group, true answer and answer as integers, and numbers of images: fairlearn treats the string "1" as not selected.
 
-    Rows that one-vs-rest makes equal are added up, since fairlearn's cost grows with the rows.
+    Rows that are equal in one-vs-rest form are merged, since fairlearn's cost grows with the rows.
     """
     table = counts.table
     if outcome is not None:
@@ -237,9 +237,9 @@ def _coded(counts: GroupedCounts, outcome: Outcome | None) -> tuple[Int[np.ndarr
 
 
 def majority_baseline(counts: GroupedCounts, outcome: Outcome | None, answers: Group) -> Int[np.ndarray, "g"] | Float[np.ndarray, "g"]:
-    """Return how many images of each group (or their weights) are right when always giving the commonest true answer of all images.
+    """Number of images of each group (or their weights) that a constant answer, the most frequent true answer overall, gets right.
 
-    A tie goes to the answer that is declared first, with an outcome to the outcome.
+    A tie goes to the answer that is declared first, or with an outcome to the outcome.
     """
     counts = counts.known_truth()
     if outcome is not None:
@@ -255,9 +255,9 @@ def majority_baseline(counts: GroupedCounts, outcome: Outcome | None, answers: G
 
 
 def resolve(measurement: Measurement, claim: Claim, predictions: Predictions | CodedAnswers) -> tuple[Metric, Outcome | None]:
-    """Return the metric and the outcome that a claim names.
+    """The metric and the outcome that a claim names.
 
-    UsageError if either does not exist, an outcome holds an answer that cannot be given, or the metric needs what is not there.
+    Raises UsageError if either does not exist, an outcome includes an impossible answer, or the metric needs what is missing.
     """
     where = f"measurement {measurement.name!r}"
     if claim.metric not in METRICS:
@@ -280,5 +280,5 @@ def resolve(measurement: Measurement, claim: Claim, predictions: Predictions | C
 
 
 def extremes(rates: Float[np.ndarray, "g"]) -> tuple[int, int]:
-    """Return the places of the highest and the lowest rate: of equals the first and the last, so that they never coincide."""
+    """Indices of the highest and the lowest rate: of equals the first and the last, so that they never coincide."""
     return int(np.argmax(rates)), len(rates) - 1 - int(np.argmin(rates[::-1]))

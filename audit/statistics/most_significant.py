@@ -1,7 +1,7 @@
-"""The most significant pair of groups: differences in units of what chance moves them by.
+"""The most significant pair of groups: differences in units of their standard error under the null.
 
-The widest pair need not be the most significant. Of groups of 5,000, 5,000 and 30 images, chance sets the small one far apart in nearly
-every shuffle: a test of the largest difference would see only that, and overlook ten points between the large ones.
+The pair with the largest difference need not be the most significant. With groups of 5,000, 5,000 and 30 images, the small one deviates
+far in nearly every shuffle: a test of the largest difference would see only that, and miss ten points between the large ones.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 _TILTS = np.linspace(0.3, 1.0, 8)
-"""Of the tilt that is best where counts are large: a bound holds at every one, and the best of few is near the best of all."""
+"""Multiples of the tilt that is optimal for large counts: each gives a valid bound, and the best of few is near the optimum."""
 _NOTHING = 1e-12
-"""A pair that no shuffle moves apart by more is rounding, and takes no part."""
+"""A pair that no shuffle separates by more differs only by rounding, and is ignored."""
 _CELLS = 1 << 17
-"""Rates that are looked at together: they stay in a core's own memory, which for 126 groups is five times as fast as all at once."""
+"""Rates evaluated per block: they fit in a core's cache, which for 126 groups is five times as fast as all at once."""
 
 
 def sampling_errors(n: Int[np.ndarray, "g"]) -> Float[np.ndarray, "g g"]:
-    """Return the standard error of each pair's difference under shuffled labels, but for a factor that all pairs share.
+    """The standard error of each pair's difference under shuffled labels, up to a factor that all pairs share.
 
-    The factor is the root of p (1 - p) N / (N - 1) with the rate p of all N images, which a shuffle does not change.
+    The factor is the square root of p (1 - p) N / (N - 1) with the rate p of all N images, which a shuffle does not change.
     """
     return np.asarray(np.sqrt(1 / n[:, None] + 1 / n[None]))
 
 
 def stratified_errors(events: Int[np.ndarray, "s"], n: Int[np.ndarray, "s g"]) -> Float[np.ndarray, "g g"]:
-    """Return the standard error of each pair's difference when labels are shuffled within strata of so many events in all.
+    """The standard error of each pair's difference when labels are shuffled within strata with fixed numbers of events.
 
-    Of the hypergeometric distribution, not of draws: these would break ties between shuffles that are equally extreme.
+    Computed from the hypergeometric distribution, not from draws: these would break ties between equally extreme shuffles.
     """
     images = n.sum(axis=1)
     per_stratum = events * (images - events) / np.maximum(images**2 * (images - 1), 1)
@@ -43,9 +43,9 @@ def stratified_errors(events: Int[np.ndarray, "s"], n: Int[np.ndarray, "s g"]) -
 
 
 def max_standardized_difference(rates: Float[np.ndarray, "*b g"], errors: Float[np.ndarray, "g g"]) -> Float[np.ndarray, "*b"]:
-    """Return the largest difference of any two groups in their standard errors; an undefined rate (NaN) takes no part.
+    """The largest difference of any two groups in its standard errors; undefined rates (NaN) are ignored.
 
-    Where all pairs have one error, this is the largest minus the smallest rate over it: a test of either is the same.
+    If all pairs have the same error, this is the largest minus the smallest rate divided by it: tests of either are equal.
 
     Examples
     --------
@@ -84,33 +84,33 @@ def most_significant_pair(rates: Float[np.ndarray, "g"], errors: Float[np.ndarra
 def difference_chance(
     least: Float[np.ndarray, "p"] | float, events: Int[np.ndarray, "m"], n: Int[np.ndarray, "g"], images: int
 ) -> Float[np.ndarray, "m"]:
-    """Bound the chance that shuffled group labels set any two groups so far apart, without a shuffle.
+    """Upper bound for the probability that shuffled group labels separate any two groups this far, computed without shuffling.
 
     Parameters
     ----------
     least : float[p] or float
-        A difference of rates, above 0, for each pair of groups, as `np.triu_indices` has them.
+        A difference of rates, above 0, for each pair of groups, in the order of `np.triu_indices`.
     events : int[m]
         Events of each question among all images.
     n : int[g]
         Images of each group that is compared, at least 1.
     images : int
-        Among which labels are shuffled.
+        Number of images among which labels are shuffled.
 
     Returns
     -------
     float[m]
-        Never less than the chance; may exceed 1. About the normal tail of each pair with p in place of p (1 - p), added up over pairs and
+        Never less than the probability; may exceed 1. About the normal tail of each pair with p instead of p (1 - p), summed over pairs and
         directions, for the rarer of events and other images.
 
     References
     ----------
-    Hoeffding 1963, https://doi.org/10.1080/01621459.1963.10500830, theorem 4: the difference is a sum over the events of 1 / n in the one
+    Hoeffding 1963, https://doi.org/10.1080/01621459.1963.10500830, theorem 4: the difference is a sum over the events of 1 / n in one
     group, -1 / n in the other and 0 elsewhere, drawn without replacement, whose exponential is on average at most that with replacement.
 
     Examples
     --------
-    90 and 50 of 100 each. The exact chance is 6e-10.
+    90 and 50 of 100 each. The exact probability is 6e-10.
 
     >>> difference_chance(0.4, np.array([140]), np.array([100, 100]), 200).round(6).tolist()
     [1e-06]
@@ -120,7 +120,7 @@ def difference_chance(
     first, second = (n[triu_index].astype(float) for triu_index in np.triu_indices(len(n), 1))
     for up, down in ((first, second), (second, first)):
         best = least * images / (drawn * (1 / up + 1 / down))
-        with np.errstate(over="ignore"):  # a tilt that is far too large gives an infinite bound, which is not the smallest
+        with np.errstate(over="ignore"):  # a tilt that is far too large gives an infinite bound, which is never the smallest
             logs = [
                 drawn * np.log1p((up * np.expm1(tilt * best / up) + down * np.expm1(-tilt * best / down)) / images) - tilt * best * least
                 for tilt in _TILTS

@@ -1,4 +1,4 @@
-"""Adjusted p-values: what remains of a small p after it was picked from many."""
+"""Adjusted p-values, for a small p that was selected from many."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def holm(p: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-    """Holm's step-down adjustment: bounds the chance of any false alarm, under any dependence.
+    """Holm's step-down adjustment: bounds the probability of any false positive, under any dependence.
 
     ``adjusted_(i) = max over j <= i of min(1, (m - j + 1) p_(j))``, p sorted ascending.
 
@@ -31,7 +31,7 @@ def holm(p: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
 
 
 def benjamini_hochberg(p: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-    """Benjamini and Hochberg's step-up adjustment: bounds the expected share of false alarms among the detected.
+    """Benjamini and Hochberg's step-up adjustment: bounds the expected share of false positives among the positives.
 
     ``adjusted_(i) = min over j >= i of min(1, m p_(j) / j)``, p sorted ascending.
 

@@ -1,4 +1,4 @@
-"""What is expected by chance: tests whose null is drawn or enumerated, never assumed from the interval of a gap."""
+"""What is expected by chance: tests whose null distribution is drawn or enumerated, and not assumed from the interval of a gap."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 EXPECTED_DRAWS = 3999
-"""At most as many shuffles where only the gap expected by chance is asked of them."""
+"""Maximum number of shuffles if they only serve to estimate the gap expected by chance."""
 EXACT_CLUSTERS = 14
-"""Up to this many clusters all sign flips are enumerated."""
+"""With at most this many clusters all sign flips are enumerated."""
 _SLACK = 1e-12
-"""Equal gaps that differ by rounding count as equal."""
+"""Gaps that differ only by rounding count as equal."""
 _BLOCK = 1 << 20
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """Return a generator that depends on the seed and on what it is for, and on neither the number nor the order of other draws."""
+    """A generator that depends only on the seed and on a name, not on the number or order of other draws."""
     return np.random.default_rng(int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()))
 
 
 @dataclass(frozen=True)
 class GapNull:
-    """Groups that may differ, against shuffled group labels."""
+    """Differences of groups, compared with shuffled group labels."""
 
     gap: float
     p: float
-    """Of the most significant pair of any shuffle; not of the gap, which thin groups make wide by chance."""
+    """By the most significant pair of each shuffle; not by the gap, which is large by chance with small groups."""
     most_significant: tuple[int, int]
-    """Its groups, the higher rate first."""
+    """The two groups, the higher rate first."""
     mean: float
-    """Of the gap, as is the next."""
+    """Mean of the gap under shuffles."""
     upper: float
-    """95 % point."""
+    """95 % point of the gap under shuffles."""
     chi2: float | None
-    """None where no image or every image is an event."""
+    """None if no image or every image is an event."""
     chi2_p: float | None
     pair_p: float
-    """Of the most significant pair alone; where only p is small, groups differ although no single pair stands out."""
+    """For the most significant pair alone; if only `p` is small, groups differ although no single pair is significant."""
     chance: Float[np.ndarray, "g g"] = field(compare=False)
-    """How far apart chance sets any two groups, picked among all pairs: the 95 % point of the largest standardised difference of a shuffle,
-    times the standard error of the pair. A pair of large groups has its own, however thin the others are."""
+    """Difference of any two groups, selected among all pairs, expected by chance: the 95 % point of the largest standardised difference of
+    a shuffle, times the standard error of the pair. So a pair of large groups has a small value, however small the other groups are."""
 
 
 def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator) -> GapNull:
     """Permutation test of "no two groups differ" by their most significant pair (max-T), on counts; and the gap expected by chance.
 
-    Given the group sizes and the total, the events under shuffled labels are multivariate hypergeometric; no image is touched.
+    For fixed group sizes and total, the events under shuffled labels are multivariate hypergeometric, so no image is shuffled.
 
     Parameters
     ----------
@@ -63,15 +63,15 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
         Events out of images for each estimable group, at least two groups, every `n` at least 1.
     draws : int
         Shuffles; ``p = (1 + #{t* >= t}) / (draws + 1)`` is never 0. t is the largest difference of any two groups in its own standard
-        errors (`max_standardized_difference`); of groups of one size its test is that of the gap. Where `is_beyond_draws`, p is
-        ``1 / (draws + 1)``, and `EXPECTED_DRAWS` shuffles show the gap expected by chance.
+        errors (`max_standardized_difference`); for equally large groups the test equals that of the gap. If `is_beyond_draws`, p is
+        ``1 / (draws + 1)``, and only `EXPECTED_DRAWS` shuffles are made, for the gap expected by chance.
     rng : Generator
         Source of the shuffles.
 
     Returns
     -------
     GapNull
-        With Pearson's chi-square, its p from the same draws where an expected count is under 5.
+        With Pearson's chi-square, whose p is from the same draws if an expected count is under 5.
 
     Examples
     --------
@@ -103,20 +103,20 @@ def gap_test(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, 
 
 
 def no_events(groups: int) -> GapNull:
-    """Return the null of groups in which no image, or every image, is an event: no shuffle differs."""
+    """The null if no image, or every image, is an event: no shuffle differs."""
     return GapNull(0.0, 1.0, (0, groups - 1), 0.0, 0.0, None, None, 1.0, np.zeros((groups, groups)))
 
 
 def gap_p(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator) -> float:
-    """Return the p of `gap_test`, without a shuffle where `is_beyond_draws`."""
+    """The p of `gap_test`, without shuffling if `is_beyond_draws`."""
     return 1 / (draws + 1) if is_beyond_draws(events, n, draws) else gap_test(events, n, draws, rng).p
 
 
 def is_beyond_draws(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int) -> bool:
-    """Whether the smallest p that so many shuffles can give is already too large for the most significant pair.
+    """Whether the smallest p from this many shuffles is already too large for the most significant pair.
 
-    By `difference_chance`. The p of `gap_test` is the smaller of two, and the smaller of two p is at most twice as often that small. Not
-    where an expected count is too small for chi-square, whose own p is then drawn.
+    Uses `difference_chance`. The p of `gap_test` is the smaller of two, and the smaller of two p is at most twice as often that small.
+    False if an expected count is too small for chi-square, whose own p is then drawn.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def is_beyond_draws(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws
 
 
 class ShuffledNull:
-    """Statistics of shuffled tables, against which observed ones are held: each by itself, and by the smallest of their p.
+    """Statistics of shuffled tables, for comparison with observed ones: each by itself, and by the smallest of their p.
 
     References
     ----------
@@ -141,12 +141,12 @@ class ShuffledNull:
     def __init__(self, drawn: Float[np.ndarray, "b s"]):
         self._columns = np.ascontiguousarray(drawn.T)
         self.ordered = np.sort(self._columns, axis=1)
-        """Each statistic's values, ascending."""
+        """Values of each statistic, ascending."""
 
     @property
     def ranks(self) -> Int[np.ndarray, "b s"]:
-        """For each shuffle and statistic the shuffles, itself included, that reach it."""
-        # In ascending order: looking up a hundred thousand values as they come is five times as slow.
+        """For each shuffle and statistic, the number of shuffles (including itself) that reach it."""
+        # In ascending order: looking up a hundred thousand unsorted values is five times as slow.
         reaching = np.empty(self._columns.shape, np.int64)
         order = np.argsort(self._columns, axis=1)
         np.put_along_axis(reaching, order, np.stack(list(map(self._at_least, self.ordered, self.ordered))), axis=1)
@@ -160,25 +160,25 @@ class ShuffledNull:
         return np.stack([self._at_least(column, values[..., position]) for position, column in enumerate(self.ordered)], axis=-1)
 
     def p(self, observed: Float[np.ndarray, "*o s"]) -> tuple[Float[np.ndarray, "*o"], Float[np.ndarray, "*o s"]]:
-        """Return the combined p of observed statistics, and the p of each: ``(1 + #{shuffles as extreme}) / (draws + 1)``.
+        """The combined p of observed statistics, and the p of each: ``(1 + #{shuffles as extreme}) / (draws + 1)``.
 
         Examples
         --------
-        None of 9 shuffles reaches the first and all the second; the smallest p, .1, is also that of the shuffle whose second is largest.
+        None of 9 shuffles reaches the first, all reach the second; the smallest p, .1, is also that of the shuffle whose second is largest.
 
         >>> combined, each = ShuffledNull(np.array([[0.0, i] for i in range(1, 10)])).p(np.array([5.0, 0.0]))
         >>> float(combined), each.tolist()
         (0.2, [0.1, 1.0])
         """
         reaching = self._reaching(observed)
-        # A shuffle is as extreme if one of its own p, counted with the observed table, is at most the observed table's smallest.
+        # A shuffle is as extreme if one of its own p, counted with the observed table, is at most the observed table's smallest p.
         extreme = np.minimum(reaching, 1 + reaching.min(axis=-1, keepdims=True)).reshape(-1, observed.shape[-1])
         draws = self.ordered.shape[1]
         count = (self._count_one if len(extreme) == 1 else self._count_many)(extreme)
         return (1 + count.reshape(observed.shape[:-1])) / (draws + 1), (1 + reaching) / (draws + 1)
 
     def _count_one(self, extreme: Int[np.ndarray, "1 s"]) -> Int[np.ndarray, "1"]:
-        """Count the shuffles of which any statistic is reached by at most so many: that lie above all but the `extreme` largest."""
+        """Number of shuffles that are among the `extreme` largest in at least one statistic."""
         draws = self.ordered.shape[1]
         reached = np.zeros(draws, bool)
         for column, ordered, limit in zip(self._columns, self.ordered, extreme[0], strict=True):
@@ -186,7 +186,7 @@ class ShuffledNull:
         return np.array([np.count_nonzero(reached)])
 
     def _count_many(self, extreme: Int[np.ndarray, "o s"]) -> Int[np.ndarray, "o"]:
-        """Count as `_count_one`: statistics' limits differ by one at most, in few ways, and each way needs the ranks in order once."""
+        """Like `_count_one`: the statistics' limits differ by at most one, in few ways, and each way needs the sorted ranks once."""
         fewest, ranks, count = extreme.min(axis=1), self.ranks, np.zeros(len(extreme), np.int64)
         ways, way = np.unique(extreme - fewest[:, None], axis=0, return_inverse=True)
         for number, more in enumerate(ways):
@@ -214,9 +214,9 @@ def _fewest_expected(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"]) -> f
 
 
 def between_group_variance(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"]) -> float:
-    """Variance of the true rates between groups: that of the observed rates less what sampling adds.
+    """Variance of the true rates between groups: that of the observed rates minus the sampling variance.
 
-    ``S2 = Var_g(p_g, ddof=1) - mean_g(p_g (1 - p_g) / (n_g - 1))``; unbiased, so it may be negative: no more spread than sampling.
+    ``S2 = Var_g(p_g, ddof=1) - mean_g(p_g (1 - p_g) / (n_g - 1))``; unbiased, so it may be negative: no more spread than from sampling.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def two_proportion_p(
 ) -> Float[np.ndarray, "m"]:
     """Two-sided p of the difference of two independent rates, for `m` comparisons at once.
 
-    The score test (chi-square with one degree of freedom, no continuity correction); Fisher's exact test where an expected count
+    The score test (chi-square with one degree of freedom, no continuity correction); Fisher's exact test if an expected count
     is under 5.
 
     Examples
@@ -263,15 +263,15 @@ def two_proportion_p(
 def _fisher_p(
     events_1: Int[np.ndarray, "m"], n_1: Int[np.ndarray, "m"], events_2: Int[np.ndarray, "m"], n_2: Int[np.ndarray, "m"]
 ) -> Float[np.ndarray, "m"]:
-    """Sum, over every table with the same margins, the probabilities that do not exceed the observed one's.
+    """Sum the probabilities, over all tables with the same margins, that do not exceed the observed table's.
 
-    scipy's test takes one table a call, 57 times as long for the pairs of 126 groups (`benchmarks/speed/exact_tests.py`).
+    scipy's test takes one table per call, 57 times as long for the pairs of 126 groups (`benchmarks/speed/exact_tests.py`).
     """
     total = events_1 + events_2
     lowest, highest = np.maximum(0, total - n_2), np.minimum(total, n_1)
     width = int((highest - lowest).max()) + 1
     p = np.empty(len(n_1))
-    rows = max(1, _BLOCK // width)  # bounded memory: 126 groups make 7,875 pairs
+    rows = max(1, _BLOCK // width)  # bounds memory: 126 groups have 7,875 pairs
     for start in range(0, len(n_1), rows):
         part = slice(start, start + rows)
         x = lowest[part, None] + np.arange(width)
@@ -290,7 +290,7 @@ def log_choose(n: np.ndarray | int, k: np.ndarray) -> np.ndarray:
 
 
 def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Exact two-sided p of McNemar's test on the discordant pairs; 1 where there are none.
+    """Exact two-sided p of McNemar's test on the discordant pairs; 1 if there are no discordant pairs.
 
     References
     ----------
@@ -306,17 +306,17 @@ def mcnemar_p(only_first: int, only_second: int) -> float:
 
 
 def sign_flip_p(differences: Float[np.ndarray, "c"], draws: int, rng: np.random.Generator) -> float:
-    """Two-sided p of a mean difference when the sign of each independent unit is a coin flip.
+    """Two-sided p of a mean difference under random signs of the independent units.
 
-    `differences` is one sum of paired differences a cluster: pairs of one cluster change sign together. Where more than 14 clusters
-    differ `draws` flips are drawn; below, all flips are enumerated and p is exact.
+    `differences` has the sum of paired differences per cluster: pairs of one cluster change sign together. If more than 14 clusters
+    differ, `draws` flips are drawn; otherwise all flips are enumerated and p is exact.
 
     Examples
     --------
     >>> sign_flip_p(np.array([1.0, 2.0, 3.0]), 999, np.random.default_rng(0))
     0.25
     """
-    moved = differences[differences != 0]  # a unit without a difference has the same sum under either sign
+    moved = differences[differences != 0]  # a unit without a difference contributes 0 under either sign
     if len(moved) == 0:
         return 1.0
     observed = abs(moved.sum()) * (1 - _SLACK)

@@ -1,4 +1,4 @@
-"""What this many images could have found."""
+"""Differences that could have been detected with this many images."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 
 POWER = 0.8
 FEWEST_NORMAL = 300
-"""Two groups of which one has fewer images are looked at outcome by outcome."""
+"""If one of two groups has fewer images, power is summed outcome by outcome."""
 MOST_SIMULATED = 30
-"""Of more groups only the two smallest are looked at, at a level divided by the number of pairs."""
+"""With more groups, only the two smallest are considered, at a level divided by the number of pairs."""
 _CELLS = 1 << 21
 _POWER_DRAWS = 8000
 _PRECISION = 1e-5
-"""Of the difference."""
+"""Precision of the difference."""
 
 
 def detectable_difference(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], level: float) -> float:
-    """Smallest difference that the test of "no two groups differ" finds with power 0.8 where only the smallest group differs.
+    """Smallest difference that the test of "no two groups differ" detects with power 0.8 if only the smallest group differs.
 
-    All other groups have the pooled rate; that of the smallest lies nearer to one half. Both variances enter. Two groups of which one is
-    small are summed over all outcomes of the permutation test; two large ones are normal; three to thirty groups are simulated.
+    All other groups have the pooled rate; that of the smallest is nearer to one half. Both variances are used. For two groups, one of them
+    small, power is summed over all outcomes of the permutation test; for two large ones it is normal; three to thirty groups are simulated.
 
     Parameters
     ----------
     events, n : int[g]
         Events out of images, at least two groups.
     level : float
-        Raw p up to which the question is significant: alpha over the planned questions, as in Holm's first step.
+        Raw p up to which the question is significant: alpha divided by the number of planned questions, as in Holm's first step.
 
     Returns
     -------
     float
-        As a fraction; 1 where not even a rate of 0 or 1 would be found. Where no image or every image is an event, the pooled rate would
-        promise to detect anything: its Wilson limit stands in for it.
+        As a fraction; 1 if not even a rate of 0 or 1 would be detected. If no image or every image is an event, the pooled rate would
+        imply unlimited power: its Wilson limit is used instead.
 
     Examples
     --------
@@ -64,11 +64,11 @@ def detectable_difference(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"],
 
 
 def detectable_within(error: float, freedom: float | None, groups: int, level: float) -> float:
-    """Smallest difference inside clusters that is found with power 0.8, of the pair of groups that is known least.
+    """Smallest difference inside clusters that is detected with power 0.8, for the least precise pair of groups.
 
     Examples
     --------
-    A standard error of 3 points: z = 1.96 and .84 of them.
+    A standard error of 3 points, times z = 1.96 + .84.
 
     >>> round(detectable_within(0.03, None, 2, 0.05), 3)
     0.084
@@ -98,14 +98,13 @@ def _power_of_two(small: int, large: int, rate: float, level: float) -> Callable
 
 
 def _probabilities(events: Int[np.ndarray, "k"], n: int, rate: float) -> Float[np.ndarray, "k"]:
-    """Return the binomial probabilities of so many events."""
     return np.asarray(np.exp(log_choose(n, events) + xlogy(events, rate) + xlog1py(n - events, -min(rate, 1.0))))
 
 
 def _normal_power(small: int, large: int, rate: float, difference: float, level: float) -> float:
     other = rate + difference
     pooled = (small * other + large * rate) / (small + large)
-    # Given its events the test has outcomes in steps of 1 / small + 1 / large: what it rejects begins half a step later on average.
+    # Given its events, the test has outcomes in steps of 1 / small + 1 / large: its rejection region starts half a step later on average.
     step = 1 / small + 1 / large
     critical = float(ndtri(1 - level / 2)) * (pooled * (1 - pooled) * step) ** 0.5 + step / 2
     error = (other * (1 - other) / small + rate * (1 - rate) / large) ** 0.5
@@ -123,7 +122,7 @@ def _rejected(small: int, large: int, others: Int[np.ndarray, "k"], level: float
     order = np.argsort(-distance, axis=1, kind="stable")
     mass = np.take_along_axis(np.where(possible, np.exp(log), 0.0), order, axis=1).cumsum(axis=1)
     ranked = np.take_along_axis(distance, order, axis=1)
-    # Of outcomes as far from what is expected, each has the p of all of them.
+    # Outcomes equally far from the expected value all have the p of all of them together.
     last = np.where(np.diff(ranked, axis=1, append=-1.0) < 0, mass, np.inf)
     p = np.empty_like(mass)
     np.put_along_axis(p, order, np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1], axis=1)
@@ -133,7 +132,7 @@ def _rejected(small: int, large: int, others: Int[np.ndarray, "k"], level: float
 def _power_of_many(sizes: tuple[int, ...], rate: float, level: float) -> Callable[[float], float]:
     n, critical, orders = np.array(sizes), _critical(sizes, rate, level), _orders(len(sizes), _POWER_DRAWS)
     events = np.stack([_events(order, size, rate) for order, size in zip(orders, sizes, strict=True)])
-    # Only the first group is drawn anew for each difference: the others lie as far apart as before.
+    # Only the first group is redrawn for each difference: the differences among the others stay the same.
     others = max_standardized_difference((events[1:] / n[1:, None]).T, sampling_errors(n[1:]))
     rates, of_others, errors = events / n[:, None], events[1:].sum(axis=0), sampling_errors(n)[1:, [0]]
 
@@ -148,14 +147,14 @@ def _power_of_many(sizes: tuple[int, ...], rate: float, level: float) -> Callabl
 
 @lru_cache(maxsize=64)
 def _critical(sizes: tuple[int, ...], rate: float, level: float) -> Float[np.ndarray, "2"]:
-    """Return what either statistic must exceed: both are exceeded as often where groups do not differ, and one of them at `level`."""
+    """Critical values of both statistics: equally often exceeded if groups do not differ, and at least one of them at `level`."""
     n = np.array(sizes)
     draws = min(40_000, max(20_000, _CELLS * 4 // len(sizes) ** 2))
     orders = _orders(len(sizes), draws)
     events = np.stack([_events(order, size, rate) for order, size in zip(orders, sizes, strict=True)])
     rates = events / n[:, None]
     drawn = _statistics(rates, events.sum(axis=0) / n.sum(), n, max_standardized_difference(rates.T, sampling_errors(n)))
-    # Of tables that are not among the most extreme by either statistic nothing depends.
+    # Tables that are not among the most extreme by either statistic have no influence.
     rank = int(level * draws)
     extreme = drawn >= np.partition(drawn, draws - rank - 1, axis=1)[:, [draws - rank - 1]]
     null = ShuffledNull(drawn[:, extreme.any(axis=0)].T)
@@ -165,12 +164,12 @@ def _critical(sizes: tuple[int, ...], rate: float, level: float) -> Float[np.nda
 
 @lru_cache(maxsize=8)
 def _orders(groups: int, draws: int) -> Int[np.ndarray, "g b"]:
-    """Return for each group an order of the draws that is independent of the others'."""
+    """For each group an order of the draws, independent of the other groups' orders."""
     return np.random.default_rng(0).permuted(np.tile(np.arange(draws, dtype=np.int32), (groups, 1)), axis=1)
 
 
 def _events(order: Int[np.ndarray, "b"], n: int, rate: float) -> Int[np.ndarray, "b"]:
-    """Return numbers of events: evenly spaced quantiles of their distribution, in an order (Latin hypercube; McKay 1979)."""
+    """Numbers of events: evenly spaced quantiles of their distribution, in the given order (Latin hypercube; McKay 1979)."""
     spread = 8 * (n * rate * (1 - rate)) ** 0.5 + 10
     low, high = max(0, int(n * rate - spread)), min(n, int(n * rate + spread))
     up_to = np.floor(len(order) * bdtr(np.arange(low, high), n, min(rate, 1.0)) + 0.5).astype(np.int64)
@@ -180,6 +179,6 @@ def _events(order: Int[np.ndarray, "b"], n: int, rate: float) -> Int[np.ndarray,
 def _statistics(
     rates: Float[np.ndarray, "g b"], pooled: Float[np.ndarray, "b"], n: Int[np.ndarray, "g"], largest: Float[np.ndarray, "b"]
 ) -> Float[np.ndarray, "2 b"]:
-    """Return both statistics of each table; `largest` is the largest difference in standard errors."""
+    """Both statistics of each table; `largest` is the largest difference in standard errors."""
     variance = np.maximum(pooled * (1 - pooled), 1e-12)
     return np.stack([largest / np.sqrt(variance), n @ (rates - pooled) ** 2 / variance])

@@ -1,4 +1,4 @@
-"""Resampled counts: what every composite of rates gets its interval from. The cost depends on cells and draws, never on images."""
+"""Resampled counts, for the interval of any composite of rates. The cost depends on cells and draws, not on images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 ENOUGH = 50
-"""Draws that reach what was observed, after which `sequential_p` needs no more: of 999, all are drawn where p is below .05."""
+"""Draws that reach the observed value, after which `sequential_p` stops: with 999 draws, all are made if p is below .05."""
 _SLACK = 1e-12
 """Values that differ by rounding count as equal."""
 _STEPS = 1 << 16
@@ -21,14 +21,14 @@ _STEPS = 1 << 16
 def resample_counts(
     counts: Float[np.ndarray, "g c"] | Int[np.ndarray, "g c"], draws: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "b g c"]:
-    """Draw the counts of each group anew from its own shares: a bootstrap of the images, stratified by group, on counts.
+    """Redraw the counts of each group from its own shares: a bootstrap of the images, stratified by group, on counts.
 
     Parameters
     ----------
     counts : int or float[g, c]
-        Images of each group in each cell. Need not be whole: smoothed counts are shares of the group's rounded total.
+        Images of each group in each cell. May be fractions: smoothed counts are shares of the group's rounded total.
     draws : int
-        Replicates.
+        Number of replicates.
     rng : Generator
         Source of the draws.
 
@@ -46,20 +46,20 @@ def resample_counts(
     drawn = np.zeros((draws, *counts.shape), np.int64)
     totals = counts.sum(axis=1)
     for group in np.flatnonzero(totals):
-        # Group by group: the draw of one group does not depend on which others are there.
+        # Group by group, so that the draw of one group does not depend on which others exist.
         drawn[:, group] = rng.multinomial(int(np.rint(totals[group])), counts[group] / totals[group], size=draws)
     return drawn
 
 
 def exceedance_p(null: Float[np.ndarray, "b"], observed: float) -> float:
-    """Share of draws, the observed one included, that reach what was observed: ``(1 + #{null >= observed}) / (b + 1)``, never 0."""
+    """Share of draws, including the observed one, that reach the observed value: ``(1 + #{null >= observed}) / (b + 1)``, never 0."""
     return float((1 + np.count_nonzero(_reaching(null, observed))) / (len(null) + 1))
 
 
 def sequential_p(null: Iterable[Float[np.ndarray, "b"]], observed: float) -> float:
-    """Return `exceedance_p` of draws that come in parts, and end as soon as `ENOUGH` of them reach what was observed.
+    """`exceedance_p` for draws that come in blocks, stopping as soon as `ENOUGH` of them reach the observed value.
 
-    p is then `ENOUGH` over the draws up to that one: no p above .05 takes many draws, and one below is what all draws say.
+    p is then `ENOUGH` divided by the draws up to that one: p above .05 needs few draws, and p below it uses all draws.
 
     References
     ----------
@@ -87,23 +87,23 @@ def _reaching(null: Float[np.ndarray, "b"], observed: float) -> Bool[np.ndarray,
 
 
 def spread_of_rates(rates: Float[np.ndarray, "*b g"]) -> Float[np.ndarray, "*b"]:
-    """Largest minus smallest rate over the groups; an undefined rate (NaN) takes no part; NaN where every rate is undefined."""
+    """Largest minus smallest rate over the groups; undefined rates (NaN) are ignored; NaN if every rate is undefined."""
     highest, lowest = np.fmax.reduce(rates, axis=-1), np.fmin.reduce(rates, axis=-1)
     return np.asarray(highest - lowest)
 
 
 def hull(value: float, deviations: Float[np.ndarray, "b"], alpha: float) -> tuple[float, float]:
-    """Interval of a difference of gaps: the percentile interval of the bootstrap together with its mirror image.
+    """Interval of a difference of gaps: the percentile interval of the bootstrap united with its mirror image.
 
-    A gap is biased upwards by chance, and the bootstrap adds that bias once more. Where the truth is no gap the percentile interval
-    misses it (covering .42 to .89 of .95, measured), elsewhere its mirror image does; their hull covers .94 to .99.
+    A gap is biased upwards by chance, and the bootstrap adds that bias once more. If there is no true gap, the percentile interval
+    misses it (measured coverage .42 to .89 instead of .95), otherwise its mirror image does; their hull covers .94 to .99.
 
     Parameters
     ----------
     value : float
         The estimate.
     deviations : float[b]
-        Replicates less what they were drawn around.
+        Replicates minus the value around which they were drawn.
     alpha : float
         One minus the level.
     """
@@ -112,17 +112,17 @@ def hull(value: float, deviations: Float[np.ndarray, "b"], alpha: float) -> tupl
 
 
 def dealt_one_by_one(rows: Int[np.ndarray, "r"], columns: Int[np.ndarray, "g"]) -> bool:
-    """Whether `shuffled_tables` shuffles the labels themselves, as `shuffled_labels` does: where cells are many and images few."""
+    """Whether `shuffled_tables` shuffles the labels themselves, as `shuffled_labels` does: with many cells and few images."""
     kept, total = (int(np.count_nonzero(rows)), int(np.count_nonzero(columns))), int(rows.sum())
     return min(kept) > 1 and total <= np.log(total + 1) * kept[0] * kept[1]
 
 
 def shuffled_labels(columns: Int[np.ndarray, "g"], size: int, rng: np.random.Generator) -> Int[np.ndarray, "b n"]:
-    """Return shuffled group labels of so many images in each group.
+    """Shuffled group labels, with `columns` images in each group.
 
-    Labels are drawn independently, and of each group that got too many, images chosen at random are given to those that got too few.
-    Whatever happens to an image is as likely to happen to any other, so every arrangement of these sizes is equally likely; a swap of
-    every image (Fisher and Yates) takes twice as long.
+    Labels are drawn independently; then random images of each group that got too many are moved to groups that got too few.
+    All images are treated alike, so every arrangement of these sizes is equally likely; swapping every image (Fisher and Yates) takes
+    twice as long.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def shuffled_labels(columns: Int[np.ndarray, "g"], size: int, rng: np.random.Gen
 def shuffled_tables(
     rows: Int[np.ndarray, "r"], columns: Int[np.ndarray, "g"], size: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "b r g"]:
-    """Return random tables of these sums, as shuffled labels give them.
+    """Random tables with these margins, distributed like those from shuffled labels.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def shuffled_tables(
     [[[15, 15], [0, 0]]]
     """
     rows_kept, columns_kept = rows > 0, columns > 0
-    if min(rows_kept.sum(), columns_kept.sum()) < 2:  # scipy gives negative counts where there is only one table
+    if min(rows_kept.sum(), columns_kept.sum()) < 2:  # scipy returns negative counts if only one table is possible
         return np.tile(np.outer(rows, columns) // max(int(rows.sum()), 1), (size, 1, 1))
     if dealt_one_by_one(rows, columns):
         offsets, cells = np.repeat(np.arange(len(rows)) * len(columns), rows), len(rows) * len(columns)
@@ -172,7 +172,7 @@ def shuffled_tables(
 def _cell_by_cell(
     rows: Int[np.ndarray, "r"], columns: Int[np.ndarray, "g"], size: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "b r g"]:
-    """Return `scipy.stats.random_table` of these sums, cell by cell (Patefield 1981, https://doi.org/10.2307/2346669)."""
+    """`scipy.stats.random_table` with these margins, cell by cell (Patefield 1981, https://doi.org/10.2307/2346669)."""
     from scipy.stats import random_table  # takes half a second of CPU time to import
 
     margins = [np.array(sums, np.int64) for sums in (rows, columns)]

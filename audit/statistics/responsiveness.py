@@ -1,4 +1,4 @@
-"""Does a model look at all? The answers to a measurement against one answer for every image; and what group composition alone explains.
+"""Do the answers depend on the images? Compares them with a constant answer, and finds gaps that group composition alone explains.
 
 Answers that do not depend on the images turn group composition into gaps: if every answer is "Male", accuracy by race is the share of men.
 """
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Int
 
 MOSTLY = 0.95
-"""From this share of one answer on, the rate of any other lies within the usual tolerance in whatever group: equality then says nothing."""
+"""With this share of one answer, rates of all others are within the usual tolerance in any group: equality then means nothing."""
 DRAWS = 1999
-"""At most as many shuffles for what no verdict rests on."""
+"""Maximum number of shuffles for results that no verdict depends on."""
 _EXPLAINED = 0.5
-"""What is left of a gap that composition explains, at most: a wide gap may also lose its significance to thin strata."""
+"""Largest remaining part of a gap that composition explains: a large gap may also lose its significance to small strata."""
 RECOGNISED = 0.2
-"""Answers that may agree with the labels so much more often than one answer for every image, or a guess, are not said to be no better."""
+"""Answers are not called "no better" if their agreement may exceed that of a constant answer, or a guess, by this much."""
 _ROUNDING = 1e-9
 
 
@@ -48,9 +48,9 @@ _ROUNDING = 1e-9
 def responsiveness(
     predictions: Mapping[str, Predictions], settings: Settings, questions: Mapping[str, RowQuestions | None] | None = None
 ) -> dict[str, Responsiveness]:
-    """Return how the answers to each measurement depend on the images; nothing for those that compare two askings.
+    """How the answers to each measurement depend on the images; without measurements that compare two ways to pose a question.
 
-    `questions` says of a measurement whose questions differ from row to row which rows share theirs.
+    `questions` says, for measurements whose questions differ between rows, which rows share a question.
     """
     of_rows = questions or {}
     aside = {named(name) for name in predictions for named in ASKINGS}
@@ -82,7 +82,7 @@ def _code(record: Responsiveness, alpha: float, by_rows: Look | None) -> Look | 
     if record.commonest_share >= MOSTLY and kept is not None and kept < 0.5:
         return "order"
     if against is None:
-        # Nothing tells a model that rightly gives everybody one answer from one that does not look.
+        # A model that rightly gives everyone the same answer cannot be distinguished from one that ignores the images.
         return "constant" if record.commonest_share == 1 else by_rows
     if against.accuracy > against.constant_accuracy and against.p <= alpha:
         return "looks"
@@ -94,15 +94,15 @@ def _code(record: Responsiveness, alpha: float, by_rows: Look | None) -> Look | 
 
 
 def look_of_rows(predictions: Predictions, questions: RowQuestions, alpha: float) -> Look | None:
-    """Return what answers to questions of rows tell of a look at the images; None where they tell nothing.
+    """What answers to per-row questions say about the use of the images; None if they say nothing.
 
-    Where one role is right in every row, the texts do not tell which: who is right more often than a guess looks (the interval of the
-    rate lies above it), and who is not is "no better". Else, or if no better, the answers are "constant" where most rows share their
-    question with another, and every question that was put more than once got one answer, whatever the images show.
+    If one role is right in every row, the texts do not reveal it: a model that is right more often than a guess (the interval of the rate
+    lies above it) looks, otherwise it is "no better". Else, or if no better, the answers are "constant" if most rows share their
+    question with another, and every question with several rows got one answer, regardless of its images.
 
     Examples
     --------
-    Two questions, each about a picture of either kind; the answers follow the question.
+    Two questions, each about an image of either kind; the answers follow the question.
 
     >>> kinds, said = np.array(["a", "b", "a", "b"]), np.array(["a", "a", "b", "b"])
     >>> rows = pd.DataFrame(index=range(4))
@@ -117,14 +117,14 @@ def look_of_rows(predictions: Predictions, questions: RowQuestions, alpha: float
 
 
 def _one_answer_each(question: Int[np.ndarray, "n"], y_pred: np.ndarray) -> bool:
-    """Tell whether most rows share their question with another, and every shared question got one answer."""
+    """Whether most rows share their question with another, and every shared question got one answer."""
     rows = pd.DataFrame({"question": question, "answer": y_pred}).groupby("question")["answer"].agg(["size", "nunique"])
     shared = rows[rows["size"] > 1]
     return bool(2 * shared["size"].sum() >= len(y_pred) and (shared["nunique"] == 1).all())
 
 
 def _against_a_guess(predictions: Predictions, guessed: float, alpha: float) -> Look | None:
-    """Tell whether the only right role is named more often than by guessing; None where there is none, or several are right."""
+    """Whether the only right role is chosen more often than by guessing; None if no role, or more than one, is right."""
     known = np.zeros(len(predictions.y_pred), bool) if predictions.y_true is None else predictions.y_true != UNKNOWN
     if predictions.y_true is None or len(pd.unique(predictions.y_true[known])) != 1:
         return None
@@ -137,7 +137,7 @@ def _against_a_guess(predictions: Predictions, guessed: float, alpha: float) -> 
 
 
 def _commonest(answers: np.ndarray, declared: Group, images: Int[np.ndarray, "n"]) -> tuple[str, float]:
-    """Return the commonest of some answers, of equals the one declared first, and its share of the images that rows stand for."""
+    """The most frequent answer (the first declared of several), and its share of the images that rows represent."""
     codes, names = pd.factorize(answers)
     counts = dict(zip(map(str, names), _summed(codes, images, len(names)).tolist(), strict=True))
     order = [*(name for name in declared if name in counts), *sorted(set(counts) - set(declared))]
@@ -146,21 +146,21 @@ def _commonest(answers: np.ndarray, declared: Group, images: Int[np.ndarray, "n"
 
 
 def _summed(codes: Int[np.ndarray, "n"], images: Int[np.ndarray, "n"], length: int) -> Int[np.ndarray, "l"]:
-    """Return the images of each code."""
+    """Number of images of each code."""
     sums = np.zeros(length, np.int64)
     np.add.at(sums, codes, images)
     return sums
 
 
 def against_constant(name: str, predictions: Predictions, settings: Settings) -> AgainstConstant | None:
-    """Compare how often the answers, and the best constant answer, are right about the same images.
+    """Compare how often the answers, and the best constant answer, are right on the same images.
 
-    Exact McNemar test; where images come in clusters, whole clusters change sign together. None without true answers, or where all are the
-    same: no answer can then be told from one that is always given, and no group has more of a true answer than another.
+    Exact McNemar test; if images come in clusters, whole clusters change sign together. None without true answers, or if all are the
+    same: the model's answers then cannot be distinguished from a constant one, and all groups have the same true answers.
 
     Examples
     --------
-    Four images, of which three show men: always "Male" is right in three. The answers are right in all four.
+    Four images, three of which show men: always "Male" is right for three. The answers are right for all four.
 
     >>> y = np.array(["Male", "Male", "Male", "Female"])
     >>> labels, rows = ("Female", "Male"), pd.DataFrame(index=range(4))
@@ -194,7 +194,7 @@ def against_constant(name: str, predictions: Predictions, settings: Settings) ->
 
 
 class _Events(NamedTuple):
-    """True answers, whether the commonest answer was given, and the images that each row stands for."""
+    """True answers, whether the most frequent answer was predicted, and the number of images that each row represents."""
 
     y_true: np.ndarray
     event: Bool[np.ndarray, "n"]
@@ -202,7 +202,7 @@ class _Events(NamedTuple):
 
 
 def _follows_truth_p(name: str, rows: _Events, cluster: Int[np.ndarray, "n"] | None, settings: Settings) -> float | None:
-    """Return the p of "the commonest answer is given as often whatever the true answer"; None where too few clusters tell."""
+    """The p of "the most frequent answer is equally frequent for all true answers"; None if there are too few clusters."""
     codes, names = pd.factorize(rows.y_true)
     if cluster is None:
         units = ImageUnits(_summed(codes, rows.images * rows.event, len(names)), _summed(codes, rows.images, len(names)))
@@ -210,7 +210,7 @@ def _follows_truth_p(name: str, rows: _Events, cluster: Int[np.ndarray, "n"] | N
     clusters = ClusterUnits(cluster_table(cluster, codes.astype(np.int64), rows.event, len(names)))
     places = np.flatnonzero(clusters.enough())
     first, second = np.triu_indices(len(places), 1)
-    # Pair by pair: shuffles of as many clusters as persons may take minutes.
+    # Pair by pair: shuffling as many clusters as persons may take minutes.
     return float(min(1.0, len(first) * clusters.p(places[first], places[second]).min())) if len(first) else None
 
 
@@ -218,7 +218,7 @@ def _follows_truth_p(name: str, rows: _Events, cluster: Int[np.ndarray, "n"] | N
 
 
 def with_composition(findings: Sequence[ClaimResult], counts: Sequence[CountRecord], settings: Settings) -> tuple[ClaimResult, ...]:
-    """Return the findings, the primary ones of accuracy with their gap at equal group composition."""
+    """Add the gap at equal group composition to the primary findings of accuracy."""
     cells = {record.measurement: unpack(record) for record in counts if record.truth}
     return tuple(
         replace(finding, composition=_composition(finding, cells[finding.measurement], settings))
@@ -232,10 +232,10 @@ def with_truth_tested(
     findings: Sequence[ClaimResult], predictions: Mapping[str, Predictions], looks: Mapping[str, Responsiveness], dataset: Dataset,
     settings: Settings,
 ) -> tuple[ClaimResult, ...]:  # fmt: skip
-    """Return the findings; differences in accuracy of answers that are not shown to depend on the images with their p within each truth.
+    """Add p within each truth to differences in accuracy without evidence that the answers depend on the images.
 
-    Where images come in clusters or have weights, true answers are made equally common by weights. Not for attributes of which an image
-    has several values, nor where no true answer occurs in every group.
+    If images come in clusters or have weights, true answers are made equally frequent by weights. Not for attributes with several values
+    per image, nor if no true answer occurs in every group.
     """
     blind = {name for name, look in looks.items() if look.code not in (None, "looks")}
     return tuple(
@@ -262,16 +262,16 @@ def _within_truth_p(finding: ClaimResult, predictions: Predictions, levels: Mapp
 
 
 def _composition(finding: ClaimResult, cells: CellTable, settings: Settings) -> Composition | None:
-    """Return the gap at equal shares of the true answers; None where a group lacks one: its answers to it are not known."""
+    """The gap at equal shares of the true answers; None if a group lacks one: its answers to it are unknown."""
     if not cells.has(finding.attributes) or finding.gap is None:
         return None
     groups, group_codes = cells.place(finding.attributes)
     compared = [groups.index(rate.group) for rate in finding.by_group if rate.status == "ok"]
-    column = np.full(len(groups) + 1, -1)  # the last place is that of -1: an unknown level
+    column = np.full(len(groups) + 1, -1)  # the last entry is that of -1: an unknown level
     column[compared] = np.arange(len(compared))
     truth, answer = np.asarray(cells.answered.y_true), cells.answered.y_pred
     kept = (column[group_codes] >= 0) & (truth != UNKNOWN)
-    codes, names = pd.factorize(truth[kept], sort=True)  # the order of labels and rows moves no sum and no draw
+    codes, names = pd.factorize(truth[kept], sort=True)  # sums and draws do not depend on the order of labels and rows
     n, right = np.zeros((2, len(names), len(compared)), np.int64)
     at = (codes, column[group_codes][kept])
     np.add.at(n, at, cells.n[kept])
@@ -287,7 +287,7 @@ def _composition(finding: ClaimResult, cells: CellTable, settings: Settings) -> 
 def standardized_gap(
     right: Int[np.ndarray, "y g"], n: Int[np.ndarray, "y g"], settings: Settings, name: str | None = None
 ) -> tuple[float, float | None]:
-    """Gap of accuracy if every group had the pooled shares of true answers: of ``sum_y w_y recall_g(y)``; and its p.
+    """Gap of accuracy if every group had the pooled shares of true answers, ``sum_y w_y recall_g(y)``; and its p.
 
     Parameters
     ----------
@@ -296,16 +296,16 @@ def standardized_gap(
     settings : Settings
         Seed and draws of the test.
     name : str, optional
-        Of the stream of shuffles: groups are shuffled within each true answer, and the most significant pair is tested. None: no test.
+        Name of the stream of shuffles: groups are shuffled within each true answer, and the most significant pair is tested. None: no test.
 
     Returns
     -------
     float, float or None
-        The gap, and p (None where no test was asked for).
+        The gap, and p (None without a test).
 
     Examples
     --------
-    Always "Male" is right about 90 of 100 people in a group with 90 men, about 10 of 100 in one with 10; at equal shares about as many.
+    Always "Male" is right for 90 of 100 people in a group with 90 men, and for 10 of 100 in one with 10; at equal shares the gap is 0.
 
     >>> standardized_gap(np.array([[90, 10], [0, 0]]), np.array([[90, 10], [10, 90]]), Settings(), "accuracy")
     (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""The rules of a verdict, each once: a claim's bounds, p and groups in, a code out. "Not significant" never becomes "fair"."""
+"""The rules of a verdict: from a claim's bounds, p and groups to a code. "Not significant" never becomes "fair"."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from audit.types import Claim, Settings
 
 RARE = 0.1
-"""Shares below this need a tolerance in ratio as well: 5 points hide a factor of 20 between .1 and 2 %."""
+"""Rates below this also need a tolerance in ratio: 5 points hide a factor of 20 between .1 and 2 %."""
 
 NEGLIGIBLE_PARTS = 5
-"""Error rates below this part of the tolerance in every group are not held against each other in ratio."""
+"""If all groups' error rates are below the tolerance divided by this, their ratio is not tested."""
 
 
 def negligible_below(claim: Claim, metric: Metric, compared: Sequence[Rate], tolerance: float, alpha: float) -> float | None:
-    """Return a limit below which the error rate of every group is shown to lie; None where one is not, or no truth says what an error is.
+    """A limit that the error rates of all groups are significantly below; None if one is not, or no truth defines errors.
 
-    A fifth of the tolerance, against the exact (Clopper-Pearson) upper limit of each group at 1 - alpha, one-sided: all must hold, which
-    needs no correction. With 5 points that is 1 %, shown by 298 images without an error; a group whose rate is 1 % passes in at most 5 of
-    100 audits. Images in clusters or with weights count as so many independent ones, with weights as no more than their effective
-    number: errors of a few light ones say nothing of the heavy ones. A claim's own tolerance in ratio stays.
+    A fifth of the tolerance, compared with the exact (Clopper-Pearson) upper limit of each group at 1 - alpha, one-sided: all must hold,
+    which needs no correction. With 5 points the limit is 1 %, which 298 images without an error show; a group whose rate is 1 % passes in
+    at most 5 of 100 audits. Images in clusters or with weights count as their effective number, with weights as at most this number:
+    errors of a few light ones say nothing about the heavy ones. A claim's own tolerance in ratio stays.
     """
     if claim.ratio_tolerance is not None or metric.better != "low" or not metric.needs_truth:
         return None
@@ -44,10 +44,10 @@ def negligible_below(claim: Claim, metric: Metric, compared: Sequence[Rate], tol
 
 
 def ratio_tolerance(claim: Claim, metric: Metric, pooled: float, settings: Settings) -> float | None:
-    """Return by what factor the rates of a claim may differ; None where its tolerance is one in points alone.
+    """Tolerance for the ratio of a claim's rates; None if its tolerance is in points alone.
 
-    The claim's own; else that of the settings where the rate of all compared groups together is rare and an event is an answer given or an
-    error (selection, false positive and false negative rates). Of a rate that is good to have, the harm is the rest, which is not rare.
+    The claim's own; else that of the settings if the rate of all compared groups together is rare and an event is a predicted answer or an
+    error (selection, false positive and false negative rates). For a rate that is good to have, the harm is the rest, which is not rare.
     """
     if claim.ratio_tolerance is not None:
         return claim.ratio_tolerance
@@ -60,14 +60,14 @@ def within(
     ratio_bound: float | Float[np.ndarray, "b"] | None = None,
     ratio_tolerance: float | None = None,
 ) -> Bool[np.ndarray, "b"]:
-    """Whether every pair is shown to differ by less than the tolerance in points and, where there is one, by less than that in ratio.
+    """Whether every pair significantly differs by less than the tolerance in points and, if there is one, by less than that in ratio.
 
-    The bounds are the farthest that the ``1 - 2 alpha`` intervals of any pair go (`equivalence_bound`, `equivalence_ratio`); a ratio whose
+    The bounds are the extreme ends of the ``1 - 2 alpha`` intervals of all pairs (`equivalence_bound`, `equivalence_ratio`); a ratio whose
     bound is None is unbounded.
 
     Examples
     --------
-    .1 and 2 % of many images lie within 5 points, not within a factor of 1.25.
+    .1 and 2 % of many images differ by less than 5 points, but by more than a factor of 1.25.
 
     >>> bool(within(0.021, 0.05)), bool(within(0.021, 0.05, 23.0, 1.25)), bool(within(0.001, 0.05, None, 1.25))
     (True, False, False)
@@ -87,10 +87,10 @@ def verdicts(
 ) -> np.ndarray:
     """Apply the ordered rules: a limited run is inconclusive; then not estimable, equivalent, disparity, inconclusive.
 
-    `close` is whether every pair is shown to be `within` its tolerance, `p` the adjusted p of the test that no two groups differ
-    (NaN without a test), `groups` how many can be compared, `apart` whether the interval of the difference leaves out 0. A disparity of two
-    groups needs both p and interval: where whole clusters fail in one group, shuffles do not know how many fail that were not sampled.
-    Of more groups p alone decides, since both would cost up to 40 points of power. Returns a `Verdict` each: str[b].
+    `close` is whether every pair is `within` its tolerance, `p` the adjusted p of the test that no two groups differ
+    (NaN without a test), `groups` how many can be compared, `apart` whether the interval of the difference excludes 0. A disparity of two
+    groups needs both p and interval: if whole clusters fail in one group, shuffles do not account for failing clusters outside the sample.
+    With more groups p alone decides, since both would cost up to 40 points of power. Returns one `Verdict` each: str[b].
 
     Examples
     --------
@@ -104,7 +104,7 @@ def verdicts(
 
 
 def decide_finding(finding: ClaimResult, settings: Settings, *, limited: bool) -> tuple[FindingVerdict, bool]:
-    """Return a finding's verdict, and whether it is a disparity beyond the tolerance; the finding carries its adjusted p."""
+    """A finding's verdict, and whether it is a disparity beyond the tolerance; the finding has its adjusted p."""
     gap, groups = finding.gap, sum(rate.status == "ok" for rate in finding.by_group)
     apart = gap is not None and gap.low > 0
     if not finding.primary:
@@ -123,12 +123,12 @@ def _beyond_ratio(finding: ClaimResult) -> bool:
 
 
 def unresponsive(finding: ClaimResult, look: Look | None, alpha: float) -> Unresponsive | None:
-    """Return why a finding has no verdict though groups can be compared; None where it has one.
+    """Why a finding has no verdict although groups can be compared; None if it has one.
 
-    Accuracy says nothing about groups where the answers are not shown to be better than one answer for every image; but a difference that
-    its test shows within each true answer, too, is not made by the mix of these, however poor the model. Another metric says nothing where
-    nearly all images get one answer whatever they show: that groups do not differ then follows from it. That nobody is left without an
-    answer stays a fact of its own.
+    Accuracy says nothing about groups without evidence that the answers are better than one answer for every image; but a difference that
+    is also significant within each true answer is not caused by their mix, however poor the model. Another metric says nothing if
+    nearly all images get one answer regardless of their content: equality of groups then follows from it. A rate of missing answers is
+    still meaningful.
     """
     if look is None or look == "looks" or finding.verdict == "not estimable":
         return None
@@ -137,14 +137,14 @@ def unresponsive(finding: ClaimResult, look: Look | None, alpha: float) -> Unres
             return None if finding.within_truth_p is not None and finding.within_truth_p <= alpha else look
         return None if look == "undecided" and finding.verdict != "equivalent" else look
     rate = finding.overall.value or 0.0
-    # One answer for all, "unclear", is the look "unclear": a "constant" one that leaves some undecided goes by the questions of rows.
+    # If "unclear" is the answer for all, the look is "unclear"; "constant" with a rate between 0 and 1 is constant per question of rows.
     by_question = look == "constant" and (0 < rate < 1 or (rate == 1 and finding.outcome == UNCLEAR))
     blind = look in ("constant", "unclear", "order") and (finding.outcome not in NO_ANSWER or by_question)
     return look if blind and finding.verdict != "disparity" else None
 
 
 def worst(decided: Sequence[Verdict]) -> Verdict:
-    """Return the verdict over several primary ones: any disparity is one, verdicts that agree are that, all else is inconclusive."""
+    """The verdict over several primary ones: disparity if any is one, their common verdict if all agree, otherwise inconclusive."""
     present = set(decided)
     if "disparity" in present:
         return "disparity"

@@ -1,1 +1,1 @@
-"""Predictions in, counts out: how many images have each combination of group, true answer and answer."""
+"""Counts predictions: number of images for each combination of group, true answer and answer."""

@@ -1,4 +1,4 @@
-"""The count table of a whole measurement: every attribute at once, small enough to travel in `results.json`."""
+"""The count table of a whole measurement: all attributes at once, small enough for `results.json`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 20_000
 LARGEST_GRID = 2**53
-"""Places beyond this are not whole numbers to a program that reads JSON into floats."""
+"""Programs that read JSON numbers as floats cannot represent larger indices exactly."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ class _Column:
 
 
 def count_record(measurement: Measurement, predictions: Predictions, levels: Mapping[str, Group]) -> CountRecord:
-    """Count the images of a measurement by all attributes together, true answer and answer, without empty cells.
+    """Count the images of a measurement by all attributes, true answer and answer, without empty cells.
 
-    A table of more than 20,000 rows would outweigh everything else: the attribute with the most levels is then left out and named, of
-    equals the last, then the next, and at last the true answer. What remains is exact: coarser, never cut. Attributes without declared
-    levels are not counted by.
+    A table of more than 20,000 rows would dominate the file: the attribute with the most levels (the last one of several) is then dropped
+    and recorded, then the next, and finally the true answer. The remaining table is exact: coarser, but complete. Attributes without
+    declared levels are not included.
     """
     known = [name for name in levels if name in predictions.attributes.columns]
     attributes = [_column(name, levels[name], predictions.attributes[name]) for name in known]
     answer_columns = [predictions.y_pred] if predictions.y_true is None else [predictions.y_true, predictions.y_pred]
-    both = _column("y_pred", predictions.answers, np.concatenate(answer_columns))  # true and given answers have the same levels
+    both = _column("y_pred", predictions.answers, np.concatenate(answer_columns))  # true answers and predictions have the same levels
     codes = np.split(both.codes, len(answer_columns))
     answers = [_Column(name, both.levels, code) for name, code in zip(("y_true", "y_pred")[-len(answer_columns) :], codes, strict=True)]
     columns = [*attributes, *answers]
@@ -61,7 +61,7 @@ def count_record(measurement: Measurement, predictions: Predictions, levels: Map
 
 
 def _column(name: str, declared: Group, values: pd.Series | Shaped[np.ndarray, "n"]) -> _Column:
-    """Number the level of each image: the declared levels, then what else occurs, the unknown last."""
+    """Number the level of each image: the declared levels, then others that occur, unknown last."""
     codes, occurring = pd.factorize(values)
     texts = [str(level) for level in occurring]
     known = tuple(level for level in declared if level != UNKNOWN)
@@ -73,7 +73,7 @@ def _column(name: str, declared: Group, values: pd.Series | Shaped[np.ndarray, "
 def _counted(
     columns: Sequence[_Column], droppable: Sequence[_Column], images: Int[np.ndarray, "n"]
 ) -> tuple[list[_Column], Int[np.ndarray, "r"], Int[np.ndarray, "r"]]:
-    """Return the columns that fit, the occupied cells of their grid, and the images in each."""
+    """The columns that fit, the non-empty cells of their grid, and the number of images in each."""
     for dropped in range(len(droppable) + 1):
         names = {column.name for column in droppable[:dropped]}
         kept = [column for column in columns if column.name not in names]
@@ -93,26 +93,26 @@ def _counted(
 
 @dataclass(frozen=True)
 class CellTable:
-    """A count record unpacked: one row a cell of the grid that has images."""
+    """A count record unpacked: one row per non-empty cell of the grid."""
 
     answered: Predictions
-    """What the images of each cell were answered; without scores."""
+    """Answers for the images of each cell; without scores."""
     n: Int[np.ndarray, "r"]
-    """Images of each cell."""
+    """Number of images in each cell."""
     levels: Mapping[str, Group]
     codes: Mapping[str, Int[np.ndarray, "r"]]
-    """attribute -> index into its levels of each cell."""
+    """attribute -> each cell's index into its levels."""
 
     def place(self, by: Sequence[str]) -> tuple[tuple[Group, ...], Int[np.ndarray, "r"]]:
-        """Return the groups without an unknown level in the order in which they are shown, and each cell's; -1 where a level is unknown."""
+        """The groups without an unknown level, in display order, and each cell's group; -1 if a level is unknown."""
         return tuple(product(*(self._known(name) for name in by))), self.codes_of(by)
 
     def has(self, by: Sequence[str]) -> bool:
-        """Whether the table is divided by these attributes: of too many, `count_record` leaves some out."""
+        """Whether the table has these attributes: if there are too many, `count_record` drops some."""
         return set(by) <= set(self.levels)
 
     def codes_of(self, by: Sequence[str]) -> Int[np.ndarray, "r"]:
-        """Return the number of each cell's group, without making the groups: 30 attributes of two levels have 10⁹; -1 where unknown."""
+        """Number of each cell's group without enumerating the groups (30 attributes of two levels have 10⁹); -1 if unknown."""
         position, unknown = np.zeros(len(self.n), np.int64), np.zeros(len(self.n), bool)
         for name in by:
             known = len(self._known(name))
@@ -125,7 +125,7 @@ class CellTable:
 
 
 def unpack(record: CountRecord) -> CellTable:
-    """Return the cells of a count record as rows.
+    """Convert the cells of a count record to rows.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def unpack(record: CountRecord) -> CellTable:
 
 
 def regrouped(cells: CellTable, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
-    """Add the cells up to the groups of some attributes: the counts of the images, without touching an image."""
+    """Sum the cells to groups of some attributes: the same counts as from the images."""
     answered = cells.answered
     truth = "" if answered.y_true is None else answered.y_true
     return coarser(answered.attributes[list(by)].assign(y_true=truth, y_pred=answered.y_pred, n=cells.n), by, levels)

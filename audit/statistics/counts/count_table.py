@@ -1,6 +1,6 @@
-"""The count table: everything that the statistics know of the images.
+"""The count table: all that the statistics need to know about the images.
 
-A rate is a ratio of sums over this table, so nothing to the right of it costs more with more images.
+A rate is a ratio of sums over this table, so the cost of later steps does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 IMAGES, WEIGHT = "n", "sum of weights"
-"""Columns of a count table that no attribute is called like; the second only where images have weights."""
+"""Columns of a count table, whose names no attribute may have; the second only if images have weights."""
 
 
 def count_table(
@@ -34,10 +34,10 @@ def count_table(
 ) -> pd.DataFrame:
     """Count the images of each observed (attributes, true answer, answer).
 
-    Columns `by`, ``y_true`` (the empty string where nothing is true), ``y_pred``, ``n`` and, of images with weights, the sum of these;
-    sorted, so the order of the images does not matter. `attributes` has one row an image, strings only, nothing missing; or `count` says
-    how many images a row stands for. UsageError if an attribute does not exist; DataError if a value is missing: a group-by would drop
-    the row, a comparison would count it as "not selected".
+    Columns are `by`, ``y_true`` (empty if there is no truth), ``y_pred``, ``n`` and, if images have weights, the sum of these;
+    sorted, so that the order of the images does not matter. `attributes` has one row per image, strings only, no missing values; or `count`
+    says how many images each row represents. Raises UsageError if an attribute does not exist; DataError if a value is missing: a group-by
+    would drop the row, a comparison would count it as "not selected".
 
     Examples
     --------
@@ -48,7 +48,7 @@ def count_table(
     _check_names(attributes, by)
     truth = np.full(len(y_pred), "") if y_true is None else y_true
     columns: dict[str, Any] = {**{name: attributes[name] for name in by}, "y_true": truth, "y_pred": y_pred}
-    rows = pd.DataFrame({name: pd.Categorical(values) for name, values in columns.items()})  # numbers group faster than strings
+    rows = pd.DataFrame({name: pd.Categorical(values) for name, values in columns.items()})  # codes group faster than strings
     check_complete(rows)
     groups = list(columns)
     if count is not None:
@@ -56,14 +56,14 @@ def count_table(
     elif weight is None:
         sums = rows.groupby(groups, observed=True).size().to_frame(IMAGES)
     else:
-        # By weight: sums of fractions depend on their order in the last digit.
+        # Sorted by weight, since the last digit of a sum of fractions depends on their order.
         rows = rows.assign(**{WEIGHT: weight}).iloc[np.argsort(weight, kind="stable")]
         sums = rows.groupby(groups, observed=True)[WEIGHT].agg(["size", "sum"]).set_axis([IMAGES, WEIGHT], axis=1)
     return sums.reset_index().astype(dict.fromkeys(groups, "str"))
 
 
 def check_complete(rows: pd.DataFrame) -> None:
-    """Raise DataError where a value is missing."""
+    """Raise DataError if a value is missing."""
     missing = rows.columns[rows.isna().any()].tolist()
     if missing:
         raise DataError(f"missing values in {', '.join(missing)}", fix=f"give each image a value, or the word {UNKNOWN!r}")
@@ -78,9 +78,9 @@ def _check_names(attributes: pd.DataFrame, by: Sequence[str]) -> None:
 
 
 def group_order(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[Group, ...]:
-    """Return the groups to show: every declared combination in declared order, then the observed ones with an unknown value.
+    """The groups to show: every declared combination in declared order, then the observed ones with an unknown value.
 
-    DataError if the table holds a level that is not declared.
+    Raises DataError if the table contains a level that is not declared.
     """
     known = [tuple(level for level in levels[name] if level != UNKNOWN) for name in by]
     rank = [{level: position for position, level in enumerate((*declared, UNKNOWN))} for declared in known]
@@ -95,7 +95,7 @@ def group_order(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Gro
 
 @dataclass(frozen=True)
 class GroupedCounts:
-    """A count table with the place of each row's group among the groups to show."""
+    """A count table with the index of each row's group among the groups to show."""
 
     table: pd.DataFrame
     groups: tuple[Group, ...]
@@ -103,22 +103,22 @@ class GroupedCounts:
     """Index into `groups` of each row of `table`."""
 
     def known_truth(self) -> GroupedCounts:
-        """Return the rows that have a true answer: what an image without one was answered is neither right nor wrong."""
+        """Only rows that have a true answer: without one, an answer is neither right nor wrong."""
         keep = (self.table["y_true"] != UNKNOWN).to_numpy()
         return self if keep.all() else GroupedCounts(self.table[keep], self.groups, self.codes[keep])
 
     def answered(self) -> GroupedCounts:
-        """Return the rows whose answer commits itself: that is not "unclear", and no refusal."""
+        """Only rows whose answer commits itself: neither "unclear" nor a refusal."""
         keep = ~self.table["y_pred"].isin(NO_ANSWER).to_numpy()
         return GroupedCounts(self.table[keep], self.groups, self.codes[keep])
 
     @property
     def measure(self) -> str:
-        """The column whose sums a rate is the ratio of: images, or their weights."""
+        """The column whose sums form a rate: number of images, or sum of weights."""
         return WEIGHT if WEIGHT in self.table else IMAGES
 
     def by_group(self, counted: Bool[np.ndarray, "r"], column: str = IMAGES) -> Int[np.ndarray, "g"] | Float[np.ndarray, "g"]:
-        """Return the images of each group in the counted rows, or the sum of another column."""
+        """Number of images of each group in the counted rows, or the sum of another column."""
         values = self.table[column].to_numpy()
         sums = np.zeros(len(self.groups), values.dtype)
         np.add.at(sums, self.codes, np.where(counted, values, 0))
@@ -126,7 +126,7 @@ class GroupedCounts:
 
 
 def grouped_counts(predictions: Predictions, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
-    """Count the predictions by (attributes, true answer, answer) and number the groups in the order in which they are shown."""
+    """Count the predictions by (attributes, true answer, answer) and number the groups in display order."""
     return _grouped(_counted(predictions, by), by, levels)
 
 
@@ -137,7 +137,7 @@ def _counted(predictions: Predictions, by: Sequence[str]) -> pd.DataFrame:
 def all_counts(
     predictions: Predictions, slices: Sequence[tuple[str, ...]], levels: Mapping[str, Group]
 ) -> dict[tuple[str, ...], GroupedCounts]:
-    """Count the predictions for several slicings, going over the images once: coarser tables are sums of the finest one."""
+    """Count the predictions for several slicings in one pass over the images: coarser tables are sums of the finest one."""
     if len(slices) < 2:
         return {by: grouped_counts(predictions, by, levels) for by in slices}
     names = tuple(dict.fromkeys(name for by in slices for name in by))
@@ -146,7 +146,7 @@ def all_counts(
 
 
 def coarser(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> GroupedCounts:
-    """Add a finer count table up to the groups of some of its attributes."""
+    """Sum a finer count table to the groups of some of its attributes."""
     summed = [name for name in (IMAGES, WEIGHT) if name in table]
     return _grouped(table.groupby([*by, "y_true", "y_pred"], as_index=False, observed=True)[summed].sum(), by, levels)
 
@@ -156,7 +156,7 @@ def _grouped(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]
 
 
 def group_codes(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[tuple[Group, ...], Int[np.ndarray, "r"]]:
-    """Return the groups in the order in which they are shown, and the place of each row's among them."""
+    """The groups in display order, and the index of each row's group."""
     groups = group_order(table, by, levels)
     code_of = {group: code for code, group in enumerate(groups)}
     return groups, np.fromiter((code_of[row] for row in table[list(by)].itertuples(index=False, name=None)), np.int64, len(table))

@@ -1,4 +1,4 @@
-"""What was answered in each group, read off the count table: sums of counts and nothing else."""
+"""Answers by group, computed from the count table: sums of counts and nothing else."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Crosstab:
 
     levels: Group
     truths: Group
-    """The true answers that occur; one empty name where nothing is true."""
+    """The true answers that occur; one empty name if there is no truth."""
     answers: Group
-    """The answers that can be given or were."""
+    """The possible answers and those that occur."""
     n: Int[np.ndarray, "g t a"]
 
 
 def crosstab(record: CountRecord, attribute: str) -> Crosstab:
-    """Return the images of each level of an attribute by true answer and answer.
+    """Number of images for each level of an attribute by true answer and answer.
 
     Examples
     --------
-    Two levels, two answers, nothing true: 3 images of the second level were given the first answer.
+    Two levels, two answers, no truth: 3 images of the second level got the first answer.
 
     >>> from audit.records.counts import CountRecord
     >>> record = CountRecord("m", ("light",), (("day", "night"),), ("yes", "no"), False, (1, 2), (4, 3), ())

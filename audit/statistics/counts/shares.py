@@ -1,4 +1,4 @@
-"""Images that count in several groups: one row an image and group, whose weight is the image's share in it."""
+"""Images that count in several groups: one row per image and group, weighted by the image's share in the group."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def level_shares(column: pd.Series) -> tuple[Int[np.ndarray, "r"], np.ndarray, Float[np.ndarray, "r"]]:
-    """Return the image, the level and the share of every level that an image has a vote for; the shares of an image sum to 1.
+    """Image, level and share of every vote of an image; the shares of an image sum to 1.
 
     Examples
     --------
@@ -40,10 +40,10 @@ def level_shares(column: pd.Series) -> tuple[Int[np.ndarray, "r"], np.ndarray, F
 
 
 def expanded(predictions: Predictions, names: Sequence[str]) -> Predictions:
-    """Return predictions with a row for each image and each combination of the values that it has of some attributes.
+    """Predictions with one row for each combination of an image's values of some attributes.
 
     The weight of a row is the product of its shares times the weight of the image; the cluster is that of the image, or the image itself.
-    Where every image has one value of each, nothing is weighted.
+    If every image has one value of each attribute, rows have no weights.
     """
     rows, share, levels = np.arange(len(predictions.y_pred)), np.ones(len(predictions.y_pred)), dict[str, np.ndarray]()
     for name in names:

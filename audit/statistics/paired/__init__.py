@@ -1,1 +1,1 @@
-"""Images that belong to each other: counterfactual pairs (`findings`), and two models on the same images (`joint`)."""
+"""Statistics of paired images: counterfactual pairs (`findings`), and two models on the same images (`joint`)."""

@@ -1,7 +1,7 @@
 """Before and after on the same images: changes of rates, of differences between groups, and of the gap.
 
-Everything is a function of one table a claim: for each group, the images by (event before, event after). Counting them is one pass over
-the images; what follows costs the same for a thousand images and for a million.
+Everything is a function of one table per claim: for each group, the images by (event before, event after). Counting is one pass over
+the images; the cost of later steps is the same for a thousand images and for a million.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     Limits = Callable[[JointCounts, float], tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]]
 
 MOST_PAIRS = 21
-"""Pairs that are kept: all of seven groups. Of more, those whose difference changed most; every verdict looks at all of them."""
+"""Number of pairs kept: all of seven groups. For more, those whose difference changed most; every verdict depends on all pairs."""
 
 
 # ---- one group -----------------------------------------------------------------------------------------------------------------------
 
 
 def changes_by_group(joint: JointCounts, settings: Settings) -> tuple[tuple[RateChange, ...], RateChange]:
-    """Return the change of every group's rate, in their order, and that of all images.
+    """The change of every group's rate, in their order, and that of all images.
 
-    McNemar's exact p, Holm-adjusted over the compared groups; where images come in clusters the p of a test in which all images of a
+    McNemar's exact p, Holm-adjusted over the compared groups; if images come in clusters, p of a test in which all images of a
     cluster change sign together.
     """
     statuses = joint.statuses(settings.min_group_size)
@@ -60,7 +60,7 @@ def changes_by_group(joint: JointCounts, settings: Settings) -> tuple[tuple[Rate
 def _rate_changes(
     joint: JointCounts, statuses: Sequence[CellStatus], p: Float[np.ndarray, "g"], alpha: float, alpha_adjusted: float
 ) -> list[RateChange]:
-    """Return the changes with p not adjusted; groups outside the comparison keep their own level."""
+    """The changes with p not adjusted; groups that are not compared keep their own level."""
     before, after = (unit_rates(joint.groups, joint.units(after=after), statuses, alpha) for after in (False, True))
     own, wide = (change_ends(joint, level) for level in (alpha, alpha_adjusted))
     rows = []
@@ -75,7 +75,7 @@ def _rate_changes(
 
 
 def unit_rates(groups: Sequence[Group], units: SamplingUnits, statuses: Sequence[CellStatus], alpha: float) -> list[Rate]:
-    """Return the rate of each group with its interval, and None where nothing counts."""
+    """The rate of each group with its interval; None if nothing counts."""
     low, high = units.intervals(alpha)
     clustered = [{} if clustering is None else clustering._asdict() for clustering in units.clustering()]
     rates = []
@@ -92,7 +92,7 @@ def unit_rates(groups: Sequence[Group], units: SamplingUnits, statuses: Sequence
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Every pair of groups: places, and the change of first minus second."""
+    """Every pair of groups: indices, and the change of first minus second."""
 
     first: Int[np.ndarray, "m"]
     second: Int[np.ndarray, "m"]
@@ -109,10 +109,10 @@ def _pairs(joint: JointCounts) -> _Pairs:
 def _intervals(
     joint: JointCounts, pairs: _Pairs, alpha: float, limits: Limits = change_ends
 ) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
-    """Return the interval of each pair's change: the `limits` of the two groups add up as Newcombe's do.
+    """The interval of each pair's change: the `limits` of the two groups are combined as in Newcombe's.
 
-    Groups of single images are independent. Clusters that span both groups make their changes go together, as `clustered_differences` has
-    it, after Zou and Donner.
+    Groups of single images are independent. Clusters that span both groups correlate their changes, as in `clustered_differences`,
+    after Zou and Donner.
     """
     low, high = limits(joint, alpha)
     change = (joint.cells[:, ONLY_AFTER] - joint.cells[:, ONLY_BEFORE]) / joint.n
@@ -130,14 +130,14 @@ def _correlation(spread: Float[np.ndarray, "g g"]) -> Float[np.ndarray, "g g"]:
 
 
 def change_bound(joint: JointCounts, alpha: float) -> float:
-    """Return how far from 0 the 1 - 2 alpha interval of any pair's change goes.
+    """Largest distance from 0 of the 1 - 2 alpha interval of any pair's change.
 
-    Below the tolerance, every pair of groups changed by less: an intersection-union test, which needs no correction. It implies that the
-    gap changed by less, and more: groups that change places are not equivalent because the gap is the same.
+    If it is below the tolerance, every pair of groups changed by less: an intersection-union test, which needs no correction. It implies
+    that the gap changed by less, and more: groups that swap their order are not equivalent just because the gap stays the same.
 
-    The limits of a group are Tango's with the correction for continuity. With Agresti and Min's, which are symmetric, a difference that
+    The limits of a group are Tango's with continuity correction. With Agresti and Min's, which are symmetric, a difference that
     changed by exactly the tolerance was called smaller in up to 8 of 100 comparisons (few changed answers, groups of unequal size); with
-    these in at most 5 (`benchmarks/conclusions/changes.py`).
+    Tango's in at most 5 (`benchmarks/conclusions/changes.py`).
 
     Examples
     --------
@@ -150,7 +150,7 @@ def change_bound(joint: JointCounts, alpha: float) -> float:
 
 
 def _widest_half(joint: JointCounts, alpha: float) -> float:
-    """Return how far the 1 - alpha interval of a pair's change reaches from it, of the pair whose change is known least."""
+    """Largest half-width of the 1 - alpha interval of any pair's change."""
     pairs = _pairs(joint)
     low, high = _intervals(joint, pairs, alpha)
     change = pairs.after - pairs.before
@@ -158,15 +158,15 @@ def _widest_half(joint: JointCounts, alpha: float) -> float:
 
 
 def _turned(joint: JointCounts, pairs: _Pairs, alpha: float) -> np.ndarray:
-    """Return which pairs are shown to have changed places: intervals of both differences on opposite sides of 0."""
+    """Which pairs have significantly swapped their order: intervals of both differences on opposite sides of 0."""
     before, after = (joint.units(after=after).differences(pairs.first, pairs.second, alpha) for after in (False, True))
     return np.asarray(((before[0] > 0) & (after[1] < 0)) | ((before[1] < 0) & (after[0] > 0)))
 
 
 def pair_changes(joint: JointCounts, alpha: float, comparisons: int = 1) -> tuple[PairChange, ...]:
-    """Return the pairs of groups whose difference changed most, reversed ones first.
+    """The pairs of groups whose difference changed most, reversed ones first.
 
-    Of `comparisons` claims that are compared together, a reversal must hold at ``alpha / (pairs * comparisons)``.
+    If `comparisons` claims are compared together, a reversal must hold at ``alpha / (pairs * comparisons)``.
     """
     pairs = _pairs(joint)
     m = len(pairs.first)
@@ -196,20 +196,20 @@ def pair_changes(joint: JointCounts, alpha: float, comparisons: int = 1) -> tupl
 
 
 def gap_ends(groups: Sequence[Group], units: SamplingUnits, alpha: float) -> GapEnds:
-    """Return a gap with its interval, simultaneous over the pairs that it was picked from."""
+    """A gap with its interval, simultaneous over the pairs from which it was chosen."""
     rates = units.events / units.n
     high, low = extremes(rates)
     return GapEnds(groups[high], groups[low], float(np.ptp(rates)), *gap_interval(units, alpha))
 
 
 def gap_change(joint: JointCounts, settings: Settings, rng: np.random.Generator) -> GapChange:
-    """Return the change of the gap of at least two groups, with an interval and a test by resampling the joint counts of each group.
+    """The change of the gap of at least two groups, with an interval and a test by resampling the joint counts of each group.
 
     Notes
     -----
-    A gap is biased upwards by chance, before and after by unequal amounts; `hull` says why its interval holds all the same. p is the
-    smallest alpha at which that interval leaves out 0. Half an image in each cell keeps "no answer changed" from being a certainty; where
-    no draw of clusters differs, the interval is as wide as that of the pair of groups whose change is known least.
+    A gap is biased upwards by chance, before and after by unequal amounts; `hull` explains why its interval is still valid. p is the
+    smallest alpha at which that interval excludes 0. Half an image added to each cell avoids certainty if no answer changed; if no draw of
+    clusters differs, the interval is as wide as that of the least precise pair of groups.
     """
     value = float(_gap_difference(joint.cells))
     deviations = _deviations(joint, settings.draws, rng) if joint.kinds is None else _cluster_deviations(joint, settings.draws, rng)
@@ -223,22 +223,22 @@ def gap_change(joint: JointCounts, settings: Settings, rng: np.random.Generator)
 
 
 def _deviations(joint: JointCounts, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
-    """Return how far resampled changes of the gap lie from what they were drawn around."""
+    """Deviations of resampled changes of the gap from the value around which they were drawn."""
     cells = joint.cells + 0.5
     cells *= (joint.n / cells.sum(axis=1))[:, None]
-    # Always drawn in the same direction, so that exchanging the two models turns every sign and changes nothing else; which sign the
-    # deviations have does not matter to `hull` and p, which look at both sides of 0.
+    # Always drawn in the same direction, so that exchanging the two models only changes signs; the sign of the
+    # deviations does not matter to `hull` and p, which use both sides of 0.
     if joint.cells[:, ONLY_BEFORE].tolist() > joint.cells[:, ONLY_AFTER].tolist():
         cells = cells[:, [BOTH, ONLY_AFTER, ONLY_BEFORE, NEITHER]]
     return np.asarray(_gap_difference(resample_counts(cells, draws, rng)) - float(_gap_difference(cells)))
 
 
 def _cluster_deviations(joint: JointCounts, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
-    """Return how far the change of the gap moves when whole clusters are drawn anew, among those that touch the same groups.
+    """Variation of the change of the gap when whole clusters are redrawn, among those that span the same groups.
 
-    Widened for few clusters: by Student's quantile over the normal one, and because a drawn cluster is never one that was not seen.
+    Widened for few clusters: by Student's quantile over the normal one, and because only observed clusters can be drawn.
     """
-    assert joint.kinds is not None  # noqa: S101  (the caller chose by it)
+    assert joint.kinds is not None  # noqa: S101  (checked by the caller)
     cells, often = joint.kinds.cells, joint.kinds.often
     total = np.zeros((draws, *joint.cells.shape))
     _, pattern = np.unique(joint.kinds.n > 0, axis=0, return_inverse=True)
@@ -258,9 +258,9 @@ def _gap_difference(cells: Float[np.ndarray, "*b g 4"] | Int[np.ndarray, "*b g 4
 
 
 def _detectable(joint: JointCounts, alpha: float) -> float:
-    """Return the change of a difference that *any* pair would show with power 0.8: that of the two groups whose changes vary most."""
+    """The change of a difference that *any* pair would show with power 0.8: that of the two groups whose changes vary most."""
     gained, lost, n = effective(joint, alpha)
-    total = n + 2  # as in Agresti and Min's interval: groups without a changed answer do not promise to detect anything
+    total = n + 2  # as in Agresti and Min's interval: groups without a changed answer do not imply unlimited power
     variance = np.sort((gained + lost + 1 - (gained - lost) ** 2 / total) / total**2)[-2:].sum()
     pairs = len(n) * (len(n) - 1) // 2
     return float(min(2.0, (ndtri(1 - alpha / (2 * pairs)) + ndtri(POWER)) * np.sqrt(variance)))

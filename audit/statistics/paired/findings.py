@@ -1,4 +1,4 @@
-"""Counterfactual pairs: the same picture with one attribute changed. Paired methods, because two separate intervals prove nothing here."""
+"""Counterfactual pairs: the same image with one attribute changed. Uses paired methods, since two separate intervals prove nothing here."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Outcomes = Mapping[str, Mapping[str, Group]]
 def paired_findings(
     claims: Sequence[PairedClaim], predictions: Mapping[str, Predictions], settings: Settings, outcomes: Outcomes | None = None
 ) -> tuple[PairedFinding, ...]:
-    """Answer every paired claim; Holm over all of them, on the p of the sign-flip test.
+    """Test every paired claim; Holm over all of them, on the p of the sign-flip test.
 
-    Images that agree on `within` and differ in `attribute` make a pair, which is scored by who is right or, of a claim on one of the
-    `outcomes`, by who is given it: no truth is needed then. Without a complete pair n is 0, the intervals cover everything and every p
+    Images that agree on `within` and differ in `attribute` form a pair, which is scored by right answers or, for a claim on one of the
+    `outcomes`, by that outcome: then no truth is needed. Without a complete pair n is 0, the intervals cover everything and every p
     is 1.
 
-    UsageError if a claim names an unknown measurement, attribute or outcome, or none and there is no true answer; DataError if two images
-    of the same side agree on `within`, or the two sides of a pair lie in different clusters.
+    Raises UsageError if a claim names an unknown measurement, attribute or outcome, or has no outcome and there is no true answer;
+    DataError if two images of the same side agree on `within`, or the two sides of a pair lie in different clusters.
     """
     unadjusted = []
     for claim in claims:
@@ -44,7 +44,7 @@ def paired_findings(
 
 
 def with_sets(measurement: str, predictions: Predictions, claims: Sequence[PairedClaim]) -> Predictions:
-    """Return predictions that say which images are members of one counterfactual set (or of one cluster of sets), by attribute."""
+    """Predictions that say which images are members of one counterfactual set (or of one cluster of sets), by attribute."""
     rows = predictions.attributes
     named = {claim.attribute: claim.cluster for claim in claims if claim.measurement == measurement and claim.cluster in rows.columns}
     sets = {attribute: np.unique(rows[cluster].to_numpy(str), return_inverse=True)[1] for attribute, cluster in named.items()}
@@ -52,7 +52,7 @@ def with_sets(measurement: str, predictions: Predictions, claims: Sequence[Paire
 
 
 def answered_once(paired: Sequence[PairedFinding], findings: Sequence[ClaimResult]) -> tuple[PairedFinding, ...]:
-    """Give the pairs of two groups that a finding compares inside their sets the interval and the p of that finding: one analysis."""
+    """Copy interval and p from a finding that compares the same two groups inside their sets: one analysis, one result."""
     by_groups = {
         (finding.measurement, finding.metric, finding.outcome, finding.attributes): finding
         for finding in findings
@@ -78,7 +78,7 @@ def _where(claim: PairedClaim) -> str:
 
 
 def _outcome(claim: PairedClaim, outcomes: Outcomes) -> Group:
-    """Return the answers that count as the outcome of a claim."""
+    """The answers that count as the outcome of a claim."""
     known = outcomes.get(claim.measurement, {})
     if claim.outcome is None or claim.outcome not in known:
         raise UsageError(f"no outcome {claim.outcome!r}", where=_where(claim), fix=nearest(claim.outcome or "", known))
@@ -99,9 +99,9 @@ def _predictions_of(claim: PairedClaim, predictions: Mapping[str, Predictions]) 
 
 
 def _pairs(claim: PairedClaim, predictions: Predictions, outcome: Group | None) -> tuple[pd.DataFrame, int]:
-    """Return the complete pairs, a table with columns event_1, event_2, flip and cluster; and how many had no partner.
+    """The complete pairs, a table with columns event_1, event_2, flip and cluster; and the number of images without a partner.
 
-    An event is an answer that is right or, of a claim on an outcome, one of the answers that count as it.
+    An event is a right answer or, for a claim on an outcome, one of its answers.
     """
     rows = predictions.attributes.reset_index(drop=True)
     table = pd.DataFrame(
@@ -173,13 +173,13 @@ def _finding(claim: PairedClaim, table: pd.DataFrame, incomplete: int, settings:
 
 
 def pair_intervals(table: pd.DataFrame, alpha: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the intervals of the flip rate and of the net difference; the pairs of one cluster count as one.
+    """The intervals of the flip rate and of the net difference; the pairs of one cluster count as one.
 
-    `table` has a row a pair and the columns event_1, event_2, flip and cluster.
+    `table` has one row per pair and the columns event_1, event_2, flip and cluster.
     """
     names, cluster = np.unique(table["cluster"].to_numpy(str), return_inverse=True)
     first, second = (table[side].to_numpy(bool) for side in ("event_1", "event_2"))
-    cell = np.select([first & second, second, first], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)  # the first image stands for "after"
+    cell = np.select([first & second, second, first], [BOTH, ONLY_BEFORE, ONLY_AFTER], NEITHER)  # the first image takes the role of "after"
     cells = np.bincount(4 * cluster + cell, minlength=4 * len(names)).reshape(-1, 1, 4)
     flips = np.bincount(cluster, table["flip"]).astype(np.int64)[:, None]
     pairs, once = cells.sum(axis=2), np.ones(len(names), np.int64)

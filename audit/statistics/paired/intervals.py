@@ -22,9 +22,9 @@ def agresti_min(only_first: float, only_second: float, n: float, alpha: float) -
     Parameters
     ----------
     only_first, only_second : int
-        Pairs in which only the first, only the second member is an event.
+        Pairs in which only the first, or only the second, member is an event.
     n : int
-        Pairs.
+        Number of pairs.
     alpha : float
         One minus the level, two-sided.
 
@@ -55,13 +55,13 @@ def tango(only_first: Number, only_second: Number, n: Number, alpha: float, cont
     Parameters
     ----------
     only_first, only_second : number[...]
-        Pairs in which only the first, only the second member is an event. Need not be whole: counts may be scaled.
+        Pairs in which only the first, or only the second, member is an event. May be fractions: counts may be scaled.
     n : number[...]
-        Pairs, above 0.
+        Number of pairs, above 0.
     alpha : float
         One minus the level, two-sided.
     continuity : bool
-        Widen it by half a pair on either side: it then covers the difference at least as often as it says, not on average.
+        Widen it by half a pair on either side: it then covers the difference at least as often as stated, not just on average.
 
     Returns
     -------
@@ -90,12 +90,12 @@ def _upper_paired(
     z: float,
     shift: Float[np.ndarray, "*shape"],
 ) -> Float[np.ndarray, "*shape"]:
-    """Return the difference above which its score is below ``-z``."""
+    """The difference above which its score is below ``-z``."""
     observed = np.minimum((first - second) / n + shift, 1.0)
     low, high = observed - 1e-12, np.ones(n.shape)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        # The likeliest share of pairs in which only the second is an event, where rates differ by so much.
+        # The most likely share of pairs in which only the second is an event, for rates with this difference.
         b, c = (2 * n - first + second) * middle - first - second, -second * middle * (1 - middle)
         share = (np.sqrt(np.maximum(b**2 - 8 * n * c, 0.0)) - b) / (4 * n)
         variance = np.maximum((2 * share + middle * (1 - middle)) / n, _SMALLEST)

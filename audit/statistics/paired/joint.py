@@ -1,4 +1,4 @@
-"""The images of two models counted together: for each group, by event before x event after; by cluster where images belong together."""
+"""Joint counts of two models' images: for each group, by event before x event after; by cluster if images belong together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOTH, ONLY_BEFORE, ONLY_AFTER, NEITHER = range(4)
 
 @dataclass(frozen=True)
 class Kinds:
-    """Kinds of clusters of images that belong together, and how often each occurs."""
+    """Kinds of clusters of images that belong together, and the number of clusters of each kind."""
 
     cells: Int[np.ndarray, "c g 4"]
     """Images of a cluster in each group, by event before x event after."""
@@ -41,18 +41,18 @@ class Kinds:
 
     @property
     def net(self) -> ClusterTable:
-        """Images gained less images lost, in the place of events."""
+        """Images gained minus images lost, instead of events."""
         return ClusterTable(self.cells[..., ONLY_AFTER] - self.cells[..., ONLY_BEFORE], self.n, self.often)
 
     def of(self, places: Sequence[int]) -> Kinds:
-        """Return some of the groups, and the kinds that have images in them."""
+        """Only some of the groups, and the kinds that have images in them."""
         cells = self.cells[:, places]
         kept = cells.any(axis=(1, 2))
         return Kinds(cells[kept], self.often[kept])
 
     @property
     def reach(self) -> Int[np.ndarray, "g"]:
-        """Clusters with images in each group."""
+        """Number of clusters with images in each group."""
         return self.net.clusters
 
 
@@ -63,9 +63,9 @@ class JointCounts:
     groups: tuple[Group, ...]
     cells: Int[np.ndarray, "g 4"]
     images: Int[np.ndarray, "g"]
-    """Images of the group, whether they count for the metric or not."""
+    """Number of images of the group, whether they count for the metric or not."""
     kinds: Kinds | None = None
-    """The same images by cluster, where they come in clusters; None: images are independent."""
+    """The same images by cluster, if they come in clusters; None: images are independent."""
 
     @property
     def n(self) -> Int[np.ndarray, "g"]:
@@ -80,36 +80,36 @@ class JointCounts:
         return np.asarray(self.cells[:, BOTH] + self.cells[:, ONLY_AFTER])
 
     def units(self, *, after: bool) -> SamplingUnits:
-        """Return one model's events with their sampling units."""
+        """One model's events with their sampling units."""
         if self.kinds is None:
             return ImageUnits(self.after if after else self.before, self.n)
         events = self.kinds.cells[..., BOTH] + self.kinds.cells[..., ONLY_AFTER if after else ONLY_BEFORE]
         return ClusterUnits(ClusterTable(events, self.kinds.n, self.kinds.often))
 
     def statuses(self, fewest: int) -> tuple[CellStatus, ...]:
-        """Return the status of each group, by the rules of an audit."""
+        """Status of each group, by the rules of an audit."""
         pairs = zip(Tally(self.groups, self.before, self.n, self.images).statuses(fewest), self.units(after=False).enough(), strict=True)
         return tuple(status if status != "ok" or enough else "small" for status, enough in pairs)
 
     def compared(self, fewest: int) -> JointCounts:
-        """Return the groups that can be compared."""
+        """Only the groups that can be compared."""
         return self.of([i for i, status in enumerate(self.statuses(fewest)) if status == "ok"])
 
     def of(self, places: Sequence[int]) -> JointCounts:
-        """Return some of the groups, and the clusters that have images in them."""
+        """Only some of the groups, and the clusters that have images in them."""
         kinds = None if self.kinds is None else self.kinds.of(places)
         return JointCounts(tuple(self.groups[i] for i in places), self.cells[places], self.images[places], kinds)
 
     def together(self) -> JointCounts:
-        """Return all images as one group."""
+        """All images as one group."""
         kinds = None if self.kinds is None else Kinds(self.kinds.cells.sum(axis=1, keepdims=True), self.kinds.often)
         return JointCounts(((),), self.cells.sum(axis=0, keepdims=True), self.images.sum(keepdims=True), kinds)
 
 
 def cluster_kinds(cluster: pd.Series, places: Int[np.ndarray, "r"], counted: Int[np.ndarray, "r"], groups: int) -> Kinds:
-    """Count the kinds of clusters: alike are those with the same cells in every group.
+    """Count the kinds of clusters; clusters of one kind have the same cells in every group.
 
-    `places` is four times the place of a row's group, plus its cell; `counted` its images that count.
+    `places` is four times the index of a row's group, plus its cell; `counted` is the row's number of images that count.
     """
     owner, names = pd.factorize(cluster)
     cells = np.bincount(owner * 4 * groups + places, weights=counted, minlength=4 * groups * len(names)).astype(np.int64)
@@ -118,7 +118,7 @@ def cluster_kinds(cluster: pd.Series, places: Int[np.ndarray, "r"], counted: Int
 
 
 def change_ends(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
-    """Return Agresti and Min's interval of each group's change, at its effective number of images where they come in clusters."""
+    """Agresti and Min's interval of each group's change, at its effective number of images if they come in clusters."""
     gained, lost, n = effective(joint, alpha)
     ends = [agresti_min(*row, alpha) for row in zip(gained.tolist(), lost.tolist(), n.tolist(), strict=True)]
     low, high = np.array(ends).reshape(-1, 2).T
@@ -126,16 +126,16 @@ def change_ends(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"
 
 
 def score_ends(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
-    """Return Tango's interval of each group's change with the correction for continuity, at its effective number of images."""
+    """Tango's interval of each group's change with continuity correction, at its effective number of images."""
     gained, lost, n = effective(joint, alpha)
     return tango(gained, lost, n, alpha, continuity=True)
 
 
 def effective(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"], ...]:
-    """Return gained, lost and all images as if they were independent: fewer, where clusters vary more than images would.
+    """Gained, lost and all images as if they were independent: fewer, if clusters vary more than images would.
 
-    The variance of the change between clusters says how many independent images would have told as much, at most as many as there are;
-    with few clusters the quantile is Student's; where no cluster changed each counts as one image. As `clustered_rates` does for a rate.
+    The variance of the change between clusters determines how many independent images have the same information, at most the actual number;
+    with few clusters the quantile is Student's; if no cluster changed, each counts as one image. Like `clustered_rates` for a rate.
     """
     gained, lost, n = (joint.cells[:, ONLY_AFTER].astype(float), joint.cells[:, ONLY_BEFORE].astype(float), joint.n.astype(float))
     if joint.kinds is None:
@@ -152,7 +152,7 @@ def effective(joint: JointCounts, alpha: float) -> tuple[Float[np.ndarray, "g"],
 
 
 def change_p(joint: JointCounts, settings: Settings) -> Float[np.ndarray, "g"]:
-    """Return the p of no change, for each group by itself."""
+    """The p of "no change", for each group by itself."""
     if joint.kinds is None:
         return np.array([mcnemar_p(int(cell[ONLY_BEFORE]), int(cell[ONLY_AFTER])) for cell in joint.cells])
     net, often = joint.kinds.net.events, joint.kinds.often
@@ -161,7 +161,7 @@ def change_p(joint: JointCounts, settings: Settings) -> Float[np.ndarray, "g"]:
 
 
 def _flip_p(net: Int[np.ndarray, "c"], often: Int[np.ndarray, "c"], draws: int, rng: np.random.Generator) -> float:
-    """Two-sided p when the sign of each cluster is a coin flip; clusters of the same size of change are drawn together."""
+    """Two-sided p under random signs of the clusters; clusters with the same size of change are drawn together."""
     sizes, inverse = np.unique(np.abs(net), return_inverse=True)
     clusters = np.bincount(inverse, weights=often, minlength=len(sizes)).astype(np.int64)
     clusters[sizes == 0] = 0

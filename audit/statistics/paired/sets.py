@@ -1,4 +1,4 @@
-"""Sets of images that differ in one attribute: answers and scores of their members in, how far they disagree and shift out.
+"""Sets of images that differ in one attribute: how far the answers and scores of their members disagree and shift.
 
 Axes: s sets, m members (in declared order), c clusters. Whole clusters are the independent units of every interval and test.
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 _BLOCK = 1 << 21
-"""Places of permuted sets that are held at once."""
+"""Entries of permuted sets held in memory at once."""
 
 
 def differing_pairs(answers: np.ndarray) -> Int[np.ndarray, "s"]:
-    """Count the pairs of members of each set whose answers differ, of ``m (m - 1) / 2``: 0 where all members get the same answer.
+    """Count the pairs of members of each set whose answers differ, out of ``m (m - 1) / 2``: 0 if all members get the same answer.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def differing_pairs(answers: np.ndarray) -> Int[np.ndarray, "s"]:
 
     Examples
     --------
-    A pair that flips; of three members one that differs from both others.
+    A pair that flips; and three members, one of which differs from both others.
 
     >>> differing_pairs(np.array([["nurse", "doctor"], ["cook", "cook"]])).tolist()
     [1, 0]
@@ -43,7 +43,7 @@ def differing_pairs(answers: np.ndarray) -> Int[np.ndarray, "s"]:
 
 
 def pairs_differ(answers: np.ndarray) -> Bool[np.ndarray, "s p"]:
-    """Return whether the answers of each pair of members differ; pairs in the order (0, 1), (0, 2), ..., (1, 2), ..."""
+    """Whether the answers of each pair of members differ; pairs in the order (0, 1), (0, 2), ..., (1, 2), ..."""
     first, second = np.triu_indices(answers.shape[1], 1)
     return np.asarray(answers[:, first] != answers[:, second])
 
@@ -52,17 +52,17 @@ def cochran_q(events: Bool[np.ndarray, "s m"]) -> float:
     """Cochran's Q: do the members of sets have an event equally often?
 
     ``Q = (m - 1) sum_j (C_j - mean C)^2 / (sum_i R_i (m - R_i) / m)``, C_j the events of member j, R_i those of set i. For two members it
-    is McNemar's statistic without correction. 0 where members have as many events, or no set is discordant.
+    is McNemar's statistic without correction. 0 if members have equally many events, or no set is discordant.
 
     Parameters
     ----------
     events : bool[s, m]
-        Whether each member has the event, at least two members.
+        Whether each member has the event; at least two members.
 
     Returns
     -------
     float
-        Above 0; about chi-square with ``m - 1`` degrees of freedom in many independent sets where members are alike.
+        At least 0; approximately chi-square with ``m - 1`` degrees of freedom for many independent sets if members do not differ.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def cochran_q(events: Bool[np.ndarray, "s m"]) -> float:
 
     Examples
     --------
-    Three members and four sets: the first has the event in all, the others in one. C = 4, 1, 1; every R but one is 1.
+    Three members and four sets: the first has the event in all, the others in one. C = 4, 1, 1; all R but one are 1.
 
     >>> events = np.array([[1, 1, 1], [1, 0, 0], [1, 0, 0], [1, 0, 0]], bool)
     >>> round(cochran_q(events), 12)
@@ -90,10 +90,10 @@ def cochran_q(events: Bool[np.ndarray, "s m"]) -> float:
 
 
 def permuted_members_p(values: Float[np.ndarray, "s m"], clusters: Int[np.ndarray, "s"], draws: int, rng: np.random.Generator) -> float:
-    """Permutation p of no difference between members: ``(1 + permutations as far apart) / (draws + 1)``.
+    """Permutation p of "no difference between members": ``(1 + permutations at least as extreme) / (draws + 1)``.
 
-    Far apart are the members' sums: the sum of their squared distances from the mean, which orders permutations as Cochran's Q (of events)
-    and Friedman's F (of scores) do. Members change places within sets; the sets of one cluster change together.
+    The statistic is the sum of the squared distances of the members' sums from their mean, which orders permutations like Cochran's Q (for
+    events) and Friedman's F (for scores). Members are permuted within sets; the sets of one cluster are permuted together.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def permuted_members_p(values: Float[np.ndarray, "s m"], clusters: Int[np.ndarra
     clusters : int[s]
         Number of each set's cluster, from 0.
     draws : int
-        Permutations.
+        Number of permutations.
     rng : Generator
         Source of the permutations.
 
@@ -117,7 +117,7 @@ def permuted_members_p(values: Float[np.ndarray, "s m"], clusters: Int[np.ndarra
     np.add.at(sums, clusters, values - values.mean(axis=1, keepdims=True))
     if not sums.any():
         return 1.0
-    sums /= np.abs(sums).max()  # scores may be so small that rounding would tie them
+    sums /= np.abs(sums).max()  # with tiny scores, rounding would produce ties
     observed = float((sums.sum(axis=0) ** 2).sum())
     drawn = []
     step = max(1, _BLOCK // sums.size)
@@ -134,27 +134,27 @@ def excess_p(
     draws: int,
     rng: np.random.Generator,
 ) -> float:
-    """Permutation p of as many differing pairs, or more, if a changed person were one more harmless change (one-sided).
+    """Permutation p of at least this many differing pairs, if changing the person were one more harmless change (one-sided).
 
-    Every set has p pairs of members and k harmless changes of an image, each of which turns the answer or not. Within a set (a cluster:
-    its sets together) any of them may have been the pairs.
+    Every set has p pairs of members and k harmless changes of an image, each of which flips the answer or not. Within a set (or cluster,
+    whose sets are permuted together) any of them may have been the pairs.
 
     Parameters
     ----------
     differing : bool[s, p]
         Whether each pair of members gets different answers.
     changed : bool[s, k]
-        Whether each harmless change of a member turns its answer.
+        Whether each harmless change of a member flips its answer.
     clusters : int[s]
         Number of each set's cluster, from 0.
     draws : int
-        Permutations.
+        Number of permutations.
     rng : Generator
         Source of the permutations.
 
     Examples
     --------
-    Ten pairs that all flip, and none under one harmless change: one of 2^10 permutations. As many of either: nothing exceeds.
+    Ten pairs that all flip, and none under one harmless change: one of 2^10 permutations. Equally many of both: no excess.
 
     >>> flips, none = np.ones((10, 1), bool), np.zeros((10, 1), bool)
     >>> excess_p(flips, none, np.arange(10), 9999, np.random.default_rng(0)) < 0.003
@@ -177,15 +177,15 @@ def excess_p(
 def mean_shift(
     differences: Float[np.ndarray, "s"], clusters: Int[np.ndarray, "s"], alpha: float
 ) -> tuple[float, float | None, float | None]:
-    """Mean difference within sets, with its interval: Student's, clusters being the independent units.
+    """Mean difference within sets, with Student's interval; clusters are the independent units.
 
-    ``mean +- t_(C-1) sqrt(C / (C - 1) sum_c (sum over c of (difference - mean))^2) / s``; with one set a cluster that is the paired t
+    ``mean +- t_(C-1) sqrt(C / (C - 1) sum_c (sum over c of (difference - mean))^2) / s``; with one set per cluster this is the paired t
     interval.
 
     Parameters
     ----------
     differences : float[s]
-        Score of one member less that of the other, at least one.
+        Score of one member minus that of the other, at least one.
     clusters : int[s]
         Number of each set's cluster, from 0.
     alpha : float
@@ -194,7 +194,7 @@ def mean_shift(
     Returns
     -------
     mean, low, high : float
-        The ends are None with fewer than two clusters, where nothing is known about how clusters vary.
+        The ends are None with fewer than two clusters, since nothing is known about the variation between clusters.
 
     References
     ----------
@@ -222,9 +222,9 @@ def mean_shift(
 def share_interval(
     events: Int[np.ndarray, "s"], trials: Int[np.ndarray, "s"], clusters: Int[np.ndarray, "s"], alpha: float
 ) -> tuple[float, float]:
-    """Interval of a share whose events and trials are counted set by set, at least one trial: as of any rate of images in clusters.
+    """Interval of a share whose events and trials are counted by set, at least one trial: as for any rate of images in clusters.
 
-    Wilson's where every cluster has a single trial, else at the effective number of trials.
+    Wilson's if every cluster has a single trial, else at the effective number of trials.
 
     Examples
     --------

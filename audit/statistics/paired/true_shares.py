@@ -1,4 +1,4 @@
-"""How often an answer is given and how often it is true, on the same images: shown beside each other, never tested."""
+"""How often an answer is predicted and how often it is true, on the same images: shown side by side, never tested."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from audit.statistics.paired.intervals import agresti_min
 
 
 def truth_shares(counts: GroupedCounts, outcome: Outcome, alpha: float, *, independent: bool) -> tuple[TruthShare, ...]:
-    """Return how often an outcome is given and how often it is true in each group, and by how much more; of images with a true answer.
+    """How often an outcome is predicted and how often it is true in each group, and the excess; for images with a true answer.
 
-    The excess of a perfect model is 0. Of equal error rates it differs between groups all the same, where the true shares do: it is shown
-    and never tested. Its interval is Agresti and Min's for the two kinds of errors, on the same images; none for clusters and weights.
+    A perfect model has an excess of 0. With equal error rates, groups still differ in it if the true shares do, so it is shown but
+    never tested. Its interval is Agresti and Min's for the two kinds of errors, on the same images; none for clusters and weights.
     """
     known = counts.known_truth()
     true, selected = (np.isin(known.table[name].to_numpy(object), list(outcome)) for name in ("y_true", "y_pred"))

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 class UnequalChanges(NamedTuple):
-    """The two groups whose changes differ most, and how often chance alone makes two differ as much."""
+    """The two groups whose changes differ most, and how often two differ as much by chance."""
 
     p: float
     first: int
-    """Place of the group whose rate changed upwards the most of the two."""
+    """Index of the group whose rate rose more (or fell less)."""
     second: int
 
 
 def unequal_changes(joint: JointCounts, draws: int, rng: np.random.Generator) -> UnequalChanges:
     """Test "the rate changes equally in every group" by the most significant pair of groups.
 
-    Each image gains (+1), loses (-1) or keeps (0) its event. Under the null images are exchangeable between groups; whole clusters are,
-    where images come in clusters. Every shuffle is divided by its own standard errors, so that the test is right in the limit for groups
-    whose changes are equal in the mean and differ in their spread, as those of groups with other rates before do.
+    Each image gains (+1), loses (-1) or keeps (0) its event. Under the null, images are exchangeable between groups, or whole clusters if
+    images come in clusters. Every shuffle is divided by its own standard errors, so that the test is asymptotically valid for groups
+    whose changes have equal means but different variances, such as groups with different rates before.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def unequal_changes(joint: JointCounts, draws: int, rng: np.random.Generator) ->
         Images of at least two groups, none empty, by event before x event after.
     draws : int
         Shuffles; ``p = (1 + #{t* >= t}) / (draws + 1)`` is never 0. t is the largest difference of two groups' mean changes in its own
-        standard errors, half an image (or cluster) gained and lost added to each: a group that nothing changes has an error too.
+        standard errors, with half an image (or cluster) gained and lost added to each group, so that an unchanged group has an error, too.
     rng : Generator
         Source of the shuffles.
 
     Returns
     -------
     UnequalChanges
-        p, and the places of the two groups.
+        p, and the indices of the two groups.
 
     References
     ----------
@@ -54,7 +54,7 @@ def unequal_changes(joint: JointCounts, draws: int, rng: np.random.Generator) ->
 
     Examples
     --------
-    One group keeps its 80 right answers of 100, the other loses 40 of its 80.
+    One group keeps its 80 right answers out of 100, the other loses 40 of its 80.
 
     >>> from audit.statistics.paired.joint import JointCounts
     >>> lost = JointCounts((("a",), ("b",)), np.array([[80, 0, 0, 20], [40, 40, 0, 20]]), np.array([100, 100]))
@@ -70,7 +70,7 @@ def unequal_changes(joint: JointCounts, draws: int, rng: np.random.Generator) ->
 
 
 def _single(joint: JointCounts) -> Kinds:
-    """Return the images as clusters of one."""
+    """The images as clusters of one."""
     groups = len(joint.groups)
     cells = np.zeros((4 * groups, groups, 4), np.int64)
     for group in range(groups):
@@ -81,7 +81,7 @@ def _single(joint: JointCounts) -> Kinds:
 
 
 def _largest(sums: Sums) -> tuple[Float[np.ndarray, "*b"], tuple[int, int]]:
-    """Return the largest standardised difference of any two groups' mean changes, and which two (of the first table)."""
+    """The largest standardised difference of any two groups' mean changes, and which two (in the first table)."""
     first, second = np.triu_indices(sums.n.shape[-1], 1)
     spread = sums.residuals
     own = np.diagonal(spread, axis1=-2, axis2=-1) + np.diagonal(sums.nn, axis1=-2, axis2=-1) / sums.effective_clusters

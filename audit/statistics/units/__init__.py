@@ -1,1 +1,1 @@
-"""Predictions and a rate in, sampling units out: images, or clusters of images, with their intervals and tests."""
+"""Sampling units of a rate: images, or clusters of images, with their intervals and tests."""

@@ -1,4 +1,4 @@
-"""Intervals of rates, and of their differences, where images come in clusters. An event more never lowers a limit."""
+"""Intervals of rates, and of their differences, for images in clusters. An additional event never lowers a limit."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     Ends = tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]
 
 _EVENTS = np.unique(np.concatenate([np.arange(64), np.geomspace(64, 1 << 40, 400).astype(np.int64)]))
-"""Numbers of events at which a limit is looked for: every one up to 64, then in steps of 6 %; in larger ones for many kinds:"""
+"""Numbers of events at which a limit is evaluated: all up to 64, then in steps of 6 %; in larger steps for many kinds:"""
 _CELLS = 1 << 18
 
 
 @dataclass(frozen=True)
 class RateLimits:
-    """What the limits of a group's rate rest on, at whatever level."""
+    """The quantities that determine the limits of a group's rate, at any level."""
 
     n: float
     freedom: float
     events: Float[np.ndarray, "k"]
     effect: Float[np.ndarray, "k"]
-    """Largest design effect that so many of the group's events can have."""
+    """Largest design effect of this many of the group's events."""
     others: Float[np.ndarray, "j"]
     others_effect: Float[np.ndarray, "j"]
-    """The same of images without the event."""
+    """The same for images without the event."""
 
     def at(self, alpha: float) -> tuple[float, float]:
-        """Return the lower and the upper limit."""
+        """The lower and the upper limit."""
         reliable = self.n * (float(ndtri(1 - alpha / 2)) / float(stdtrit(self.freedom, 1 - alpha / 2))) ** 2
         upper, lower = (
             float(wilson(share * np.maximum(reliable / effect, 1.0), np.maximum(reliable / effect, 1.0), alpha)[1].max())
@@ -46,12 +46,12 @@ class RateLimits:
 
 
 def rate_limits(table: ClusterTable, borrowed: float | None = None) -> tuple[RateLimits | None, ...]:
-    """Return what each group's limits rest on; None for a group in fewer than two clusters, of which nothing is known.
+    """The quantities that determine each group's limits; None for a group in fewer than two clusters, about which nothing is known.
 
-    A limit is Wilson's at the effective number of images, n over the design effect, with Student's quantile. The design effect is at least
-    1, and that of no events is as if all images of a cluster were alike, for nothing says otherwise: 20 clusters without an event have
-    the limit of 20 images. A limit is the highest that any part of the events would have. So an event more never lowers it, and few events
-    that happen to be scattered never look like many independent images.
+    A limit is Wilson's at the effective number of images, n divided by the design effect, with Student's quantile. The design effect is at
+    least 1, and that of no events assumes that all images of a cluster are alike, since nothing contradicts it: 20 clusters without an
+    event have the limit of 20 images. A limit is the highest that any part of the events would have. So an additional event never lowers
+    it, and few events that happen to be scattered never look like many independent images.
 
     With a `borrowed` correlation of two images of a cluster, known from other groups in the same clusters, no part of the events has a
     larger effect than that, unless all of them together do.
@@ -85,10 +85,10 @@ def rate_limits(table: ClusterTable, borrowed: float | None = None) -> tuple[Rat
 def _largest_effects(
     e: Float[np.ndarray, "c"], n: Float[np.ndarray, "c"], often: Int[np.ndarray, "c"], freedom: float
 ) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
-    """Return numbers of events up to all of them, and the largest design effect that so many can have: in clusters that have most.
+    """Numbers of events up to all of them, and the largest design effect of each number: in the clusters with most events.
 
     At p = k / N the squared residuals of k events are ``sum w (e - 2 p n) + p^2 sum n^2``, where ``w <= e`` of a cluster's events are
-    taken: they are largest where those of the largest ``e - 2 p n`` are.
+    taken: they are largest for the largest ``e - 2 p n``.
     """
     total, events, squares = float(often @ n), float(often @ e), float(often @ n**2)
     numbers = _EVENTS[events > _EVENTS]
@@ -105,21 +105,21 @@ def _largest_effects(
 
 
 def rate_intervals(limits: tuple[RateLimits | None, ...], alpha: float) -> Ends:
-    """Return both limits of each rate; 0 and 1 where nothing is known."""
+    """Both limits of each rate; 0 and 1 if nothing is known."""
     low, high = np.array([(0.0, 1.0) if limit is None else limit.at(alpha) for limit in limits]).T
     return low, high
 
 
 def own_effect_intervals(sums: Sums, ends: Ends, alpha: float) -> Ends:
-    """Return the limits at each group's own design effect, where they are nearer than `ends` and the group's clusters can tell it.
+    """The limits at each group's own design effect, if they are nearer than `ends` and the group's clusters suffice to estimate it.
 
     `ends` allow for events that happened to be scattered: with 50 events in 18 of 20 clusters of 50, the upper limit of 5 % is then 18 %,
-    as if nothing were known of their correlation. Clusters can tell it where events, and images without one, lie in effectively five or
-    more; as many, less one, are the degrees of freedom. Where whole clusters fail and few were sampled, they cannot.
+    as if nothing were known about their correlation. Clusters suffice if events, and images without one, lie in effectively five or
+    more; their number minus one is the degrees of freedom. If whole clusters fail and few were sampled, they do not suffice.
 
     Notes
     -----
-    Differences at these limits were covered by 95 % intervals in .93 to .98 of files (`benchmarks/conclusions/clusters.py`, two groups).
+    95 % intervals of differences from these limits had coverage .93 to .98 (`benchmarks/conclusions/clusters.py`, two groups).
     """
     tells = sums.clusters_with_events >= FEWEST_WITH_EVENTS
     freedom = np.where(tells, np.minimum(sums.freedom, sums.clusters_with_events - 1), 1.0)
@@ -138,9 +138,9 @@ def difference_intervals(
     *,
     own_effect: bool = False,
 ) -> Ends:
-    """Return both limits of differences: Newcombe's, narrowed by the correlation that clusters in both groups give, as pairs do.
+    """Both limits of differences: Newcombe's, narrowed by the correlation from clusters that span both groups, as with pairs.
 
-    `own_effect`: from the limits of `own_effect_intervals`, which show a difference; equivalence takes the others.
+    `own_effect`: from the limits of `own_effect_intervals`, which serve to show a difference; equivalence uses the others.
 
     References
     ----------
@@ -162,12 +162,12 @@ def difference_intervals(
 def ratio_intervals(
     table: ClusterTable, limits: tuple[RateLimits | None, ...], first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float
 ) -> Ends:
-    """Return both limits of ratios, as those of differences, of the logarithms of the rates; 0 or infinite where a rate may be 0.
+    """Both limits of ratios, like those of differences, for the logarithms of the rates; 0 or infinite if a rate may be 0.
 
-    The correlation of two rates is that of their logarithms (delta method).
+    The correlation of two rates is used for their logarithms, too (delta method).
     """
     low, high = rate_intervals(limits, alpha)
-    # Of no events at all the logarithm is taken of the upper limit, which that of the ratio then starts from.
+    # Without events, the logarithm of the upper limit is used, from which the ratio's limit then starts.
     log = np.log(np.where(table.sums.e > 0, table.sums.rates, high))
     down, up = log - np.log(np.where(low > 0, low, 1.0)), np.log(high) - log
     correlation = table.sums.correlations(first, second)

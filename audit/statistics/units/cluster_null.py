@@ -1,4 +1,4 @@
-"""Tests of "no two groups differ" where images come in clusters: every statistic is divided by the standard error of its own table."""
+"""Tests of "no two groups differ" for images in clusters: every statistic is divided by the standard error of its own table."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _CELLS = 1 << 22
 
 
 def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator, dealt: ClusterTable | None = None) -> GapNull:
-    """Test "no two groups differ" by the most significant pair and by all groups together; the gap, with what is expected by chance.
+    """Test "no two groups differ" by the most significant pair and by all groups together; also the gap, and what is expected by chance.
 
-    Each shuffle of the clusters is divided by its own cluster-robust standard errors: the test is exact where clusters are alike, and right
-    in the limit where groups have other numbers, sizes or correlations of clusters. Shuffles of few clusters are coarse, so p is at least
-    that of normal rates with the observed errors. `dealt` is shuffled in place of the table, which it resembles.
+    Each shuffle of the clusters is divided by its own cluster-robust standard errors: the test is exact if clusters are alike, and
+    asymptotically valid if groups differ in the number, size or correlation of clusters. Shuffles of few clusters are coarse, so p is at
+    least that of normal rates with the observed errors. `dealt` is shuffled instead of the table, of which it is a coarser version.
 
     References
     ----------
@@ -49,7 +49,7 @@ def clustered_gap_test(table: ClusterTable, draws: int, rng: np.random.Generator
 
 
 def _chance(sums: Sums, pooled: float, critical: float) -> Float[np.ndarray, "g g"]:
-    """Put the 95 % point of the largest standardised difference back on the scale of each pair, by its own error and freedom."""
+    """Rescale the 95 % point of the largest standardised difference to each pair, by its own error and degrees of freedom."""
     first, second = np.triu_indices(len(sums.n), 1)
     error, freedom = difference_errors(sums, pooled, first, second)
     chance = np.zeros((len(sums.n), len(sums.n)))
@@ -58,7 +58,7 @@ def _chance(sums: Sums, pooled: float, critical: float) -> Float[np.ndarray, "g 
 
 
 def _statistics(sums: Sums, pooled: float) -> Float[np.ndarray, "*b 2"]:
-    """Largest standardised difference of two groups, and the sum of the squares of all groups from their mean."""
+    """Largest standardised difference of two groups, and the sum of squared deviations of all groups from their mean."""
     groups = sums.n.shape[-1]
     first, second = np.triu_indices(groups, 1)
     pairs = as_normal(*standardized_differences(sums, pooled, first, second))
@@ -69,7 +69,7 @@ def _statistics(sums: Sums, pooled: float) -> Float[np.ndarray, "*b 2"]:
 
 
 def _normal_statistics(sums: Sums, pooled: float, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b 2"]:
-    """Draw the same two of normal rates that have the errors of the observed ones, and their correlations, and do not differ."""
+    """Draw both statistics for normal rates without differences that have the observed errors and correlations."""
     groups = np.arange(len(sums.n))
     first, second = np.triu_indices(len(groups), 1)
     error = np.sqrt(np.maximum(sums.variances(pooled, groups), 1e-12))
@@ -86,7 +86,7 @@ def _normal_statistics(sums: Sums, pooled: float, draws: int, rng: np.random.Gen
 
 
 def clustered_p(sums: Sums, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-    """Two-sided p of the difference of two groups' rates, for `m` comparisons at once, by Student's t with Satterthwaite's freedom."""
+    """Two-sided p of the difference of two rates, for `m` comparisons at once, by Student's t with Satterthwaite's approximation."""
     pooled = (sums.e[first] + sums.e[second]) / (sums.n[first] + sums.n[second])
     t, freedom = standardized_differences(sums, pooled, first, second)
     return np.asarray(np.minimum(1.0, 2 * stdtr(freedom, -np.abs(t))))

@@ -1,4 +1,4 @@
-"""Shuffled tables of clusters: whole clusters are dealt anew to the groups, and the groups of each cluster are exchanged."""
+"""Shuffled tables of clusters: whole clusters are reassigned to groups, and the groups within each cluster are exchanged."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 _CELLS = 1 << 22
-"""Numbers that are held at once: 32 MB."""
+"""Numbers held in memory at once: 32 MB."""
 _TOGETHER = 1.0
-"""Kinds times places a cluster, up to which equal clusters are dealt together and not one by one."""
+"""Kinds times positions per cluster, up to which equal clusters are assigned together and not one by one."""
 _ARRANGEMENTS = 120
-"""Up to this many ways to arrange the groups of equal clusters, all are listed and drawn together."""
+"""With at most this many arrangements of the groups of equal clusters, all are enumerated and drawn together."""
 _FEW_AT_A_PLACE = 8
-"""From so many clusters at each place on, matrix products sum faster than a table of all products does."""
+"""From this many clusters per position on, matrix products are faster than a table of all products."""
 _COSTLY, FEWEST_SHUFFLES = 1 << 32, 999
-"""Shuffles of clusters one by one stop once this many numbers were made, but never before so many shuffles."""
+"""Shuffles of clusters one by one stop after this many numbers, but never before this many shuffles."""
 
 
 def shuffles(table: ClusterTable, draws: int, rng: np.random.Generator) -> Iterator[Sums]:
-    """Give the sums of shuffled tables, some shuffles at a time.
+    """Yield the sums of shuffled tables in blocks of shuffles.
 
-    Clusters that lie in one group are dealt to the groups, as many to each as before. Clusters that span k groups are dealt to each
-    other's groups, and in each its parts (all images in one group) are exchanged. A table of hundreds of thousands of clusters that each
-    span other groups gets fewer shuffles than `draws`.
+    Clusters within one group are reassigned to groups, as many to each as before. Clusters that span k groups are assigned to each
+    other's groups, and within each its parts (all images in one group) are permuted. A table of hundreds of thousands of clusters that each
+    span different groups gets fewer shuffles than `draws`.
     """
     strata = _strata(table)
     width = table.n.shape[1]
@@ -51,18 +51,18 @@ def shuffles(table: ClusterTable, draws: int, rng: np.random.Generator) -> Itera
 
 @dataclass(frozen=True)
 class _Stratum:
-    """Clusters that span as many groups: what is in them, and the groups that they span."""
+    """Clusters that span equally many groups: their contents, and the groups that they span."""
 
     lots: Int[np.ndarray, "l k 2"]
-    """Kinds by events and images of each part, whatever the order of the parts."""
+    """Kinds by events and images of each part, regardless of the order of the parts."""
     places: Int[np.ndarray, "p k"]
     counts: Int[np.ndarray, "l p"]
     width: int
-    """Groups of the table."""
+    """Number of groups of the table."""
 
     @cached_property
     def ways(self) -> tuple[int, ...]:
-        """How many ways there are to arrange the parts of each kind."""
+        """Number of arrangements of the parts of each kind."""
         numbers = [Counter(map(tuple, lot.tolist())).values() for lot in self.lots]
         return tuple(factorial(self.lots.shape[1]) // prod(map(factorial, number)) for number in numbers)
 
@@ -77,7 +77,7 @@ class _Stratum:
 
     @cached_property
     def into(self) -> csr_array:
-        """Where the sums of each place's parts go among those of all groups."""
+        """Matrix that adds the sums of each position's parts to those of all groups."""
         from scipy.sparse import csr_array
 
         size, groups = self.places.shape[1], self.width
@@ -89,7 +89,7 @@ class _Stratum:
         return csr_array((ones, columns, np.arange(len(columns) + 1)), shape=(len(columns), 2 * groups + 3 * groups**2))
 
     def drawn(self, size: int, rng: np.random.Generator) -> Float[np.ndarray, "b f"]:
-        """Return the sums of each place's parts, and of their products, over the clusters that a shuffle deals there."""
+        """The sums of each position's parts, and of their products, over the clusters that a shuffle assigns there."""
         dealt = self._kinds(size, rng) if self.together else self._one_by_one(size, rng)
         return dealt.reshape(size, -1)
 
@@ -109,7 +109,7 @@ class _Stratum:
         lots = np.repeat(self.lots, self.counts.sum(axis=1), axis=0)
         order = rng.permuted(np.broadcast_to(np.arange(clusters), (size, clusters)), axis=1)
         starts = np.append(0, self.counts.sum(axis=0).cumsum()[:-1])
-        if parts == 1:  # nothing to exchange; column by column takes a quarter of the time
+        if parts == 1:  # nothing to permute; column by column takes a quarter of the time
             return np.stack([np.add.reduceat(column[order], starts, axis=1) for column in products(lots).T.copy()], axis=-1)
         turned = rng.permuted(np.broadcast_to(np.arange(parts), (size, clusters, parts)), axis=2)
         dealt = lots[order[..., None], turned]
@@ -119,7 +119,7 @@ class _Stratum:
 
 
 def _strata(table: ClusterTable) -> list[_Stratum]:
-    """Sort clusters by how many groups they span; which part lies in which group is what a shuffle changes."""
+    """Partition clusters by the number of groups they span; a shuffle changes which part lies in which group."""
     span = (table.n > 0).sum(axis=1)
     strata = []
     for size in np.unique(span).tolist():
@@ -137,7 +137,7 @@ def _strata(table: ClusterTable) -> list[_Stratum]:
 
 
 def _arrangements(numbers: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Give every order of things of which there are `numbers` equal ones each."""
+    """Yield every order of a multiset with `numbers` equal items of each kind."""
     if not any(numbers):
         yield ()
     for position, number in enumerate(numbers):

@@ -1,6 +1,6 @@
-"""Sums over clusters, and what follows from them: rates, their standard errors, effective clusters, a statistic for each two groups.
+"""Sums over clusters, and what follows from them: rates, their standard errors, effective clusters, a statistic for any two groups.
 
-Everything has leading axes ``*b``: the observed table has none, shuffled tables have one. A table and its shuffles are measured alike.
+Everything has leading axes ``*b``: the observed table has none, shuffled tables have one. A table and its shuffles are treated alike.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     Pairs = Int[np.ndarray, "m"]
 
 FEWEST_WITH_EVENTS = 5
-"""Where events (or images without one) lie in effectively fewer clusters, these cannot tell how alike the images of a cluster are."""
+"""If events (or images without one) lie in effectively fewer clusters, the correlation within clusters cannot be estimated."""
 _TINY, _ROUNDING = 1e-12, 1e-9
 
 
 def products(parts: Int[np.ndarray, "*b k 2"]) -> Float[np.ndarray, "*b f"]:
-    """Return, side by side, events e and images n of a cluster's k parts, and the products of any two parts: e e, e n, n n."""
+    """Flattened: events e and images n of a cluster's k parts, and the products of any two parts: e e, e n, n n."""
     e, n = parts[..., 0].astype(float), parts[..., 1].astype(float)
     flat = (*parts.shape[:-2], parts.shape[-2] ** 2)
     pairs = [(one[..., :, None] * two[..., None, :]).reshape(flat) for one, two in ((e, e), (e, n), (n, n))]
@@ -30,7 +30,7 @@ def products(parts: Int[np.ndarray, "*b k 2"]) -> Float[np.ndarray, "*b f"]:
 
 
 def sums_of_products(parts: Int[np.ndarray, "b c k 2"]) -> Float[np.ndarray, "b f"]:
-    """Return the `products` of c clusters added up; equal to the bit, since all are whole numbers."""
+    """The `products` summed over c clusters; bit-identical in any order, since all are integers."""
     k = parts.shape[2]
     sides = np.concatenate([parts[..., 0], parts[..., 1]], axis=-1).astype(float)
     gram = sides.swapaxes(-1, -2) @ sides
@@ -56,12 +56,12 @@ class Sums:
 
     @cached_property
     def effective_clusters(self) -> Float[np.ndarray, "*b g"]:
-        """Clusters of one size that would tell as much (Kish 1965): ``(sum n)^2 / sum n^2``."""
+        """Number of equally large clusters with the same information (Kish 1965): ``(sum n)^2 / sum n^2``."""
         return np.asarray(self.n**2 / _or_one(_own(self.nn)))
 
     @cached_property
     def images_per_cluster(self) -> Float[np.ndarray, "*b g"]:
-        """Images in the cluster of an image, ``sum n^2 / sum n``: the design effect where all images of a cluster are alike."""
+        """Mean size of an image's cluster, ``sum n^2 / sum n``: the design effect if all images of a cluster are alike."""
         return np.asarray(_own(self.nn) / _or_one(self.n))
 
     @cached_property
@@ -71,7 +71,7 @@ class Sums:
 
     @cached_property
     def residuals(self) -> Float[np.ndarray, "*b g g"]:
-        """Sums of ``(e_a - p_a n_a)(e_b - p_b n_b)``; over ``n_a n_b`` the covariance of two rates, but for the few clusters' bias."""
+        """Sums of ``(e_a - p_a n_a)(e_b - p_b n_b)``; divided by ``n_a n_b``, the covariance of rates up to a bias for few clusters."""
         one, two = self.rates[..., :, None], self.rates[..., None, :]
         return np.asarray(self.ee - two * self.en - one * self.en.swapaxes(-1, -2) + one * two * self.nn)
 
@@ -82,39 +82,39 @@ class Sums:
 
     @cached_property
     def own_design_effects(self) -> Float[np.ndarray, "*b g"]:
-        """Variance of each rate over that of independent images, as the group's own clusters have it.
+        """Variance of each rate divided by that of independent images, estimated from the group's own clusters.
 
-        The sum of squared residuals has no bias where images are independent: that of m equal clusters is taken times m / (m - 1).
+        The sum of squared residuals is unbiased for independent images: that of m equal clusters is multiplied by m / (m - 1).
         """
         squares = np.maximum(_own(self.residuals), 0.0) * (self.freedom + 1) / self.freedom
         return np.asarray(squares / np.maximum(self.rates * (1 - self.rates) * self.n, _TINY))
 
     @cached_property
     def clusters_with_events(self) -> Float[np.ndarray, "*b g"]:
-        """Effective number of clusters in which the events of a group lie, or its images without one: whichever lie in fewer."""
+        """Effective number of clusters with events of a group, or with images without one: the smaller of the two."""
         others = self.n - self.e
         without = _own(self.nn) - 2 * _own(self.en) + _own(self.ee)
         return np.asarray(np.minimum(self.e**2 / np.maximum(_own(self.ee), _TINY), others**2 / np.maximum(without, _TINY)))
 
     @cached_property
     def design_effects(self) -> Float[np.ndarray, "*b g"]:
-        """The same; where clusters cannot tell, as if all images of a cluster were alike, or as the correlation is that is borrowed."""
+        """The same; if clusters do not suffice, as if all images of a cluster were alike, or from the borrowed correlation."""
         alike = self.images_per_cluster if self.borrowed is None else 1 + (self.images_per_cluster - 1) * self.borrowed
         few = self.clusters_with_events < FEWEST_WITH_EVENTS
         return np.asarray(np.where(few, np.maximum(self.own_design_effects, alike), self.own_design_effects))
 
     @property
     def intracluster_correlations(self) -> Float[np.ndarray, "*b g"]:
-        """Correlation of two images of a cluster that gives the design effect; NaN where clusters hold one image each."""
+        """Correlation of two images of a cluster that gives the design effect; NaN if clusters have one image each."""
         others = self.images_per_cluster - 1
         several = others > _ROUNDING
         return np.where(several, np.minimum((self.design_effects - 1) / np.where(several, others, 1.0), 1.0), np.nan)
 
     def variances(self, pooled: Float[np.ndarray, "*b m"] | float, groups: Pairs) -> Float[np.ndarray, "*b m"]:
-        """Variance of some groups' rates, half-way between its own and the `pooled` rate, which all have where none differs.
+        """Variance of some groups' rates, half-way between its own and the `pooled` rate, which is the true rate if none differs.
 
-        With its own alone, a group in few clusters whose images all agree has no error at all, and alarms; with the pooled one alone, a
-        rate far from it has the error of another.
+        With its own alone, a group in few clusters whose images all agree has no error at all and gives false positives; with the pooled
+        one alone, a rate far from it has the wrong error.
         """
         middle = (self.rates[..., groups] + pooled) / 2
         return np.asarray(middle * (1 - middle) * self.design_effects[..., groups] / _or_one(self.n[..., groups]))
@@ -128,7 +128,7 @@ class Sums:
 def difference_errors(
     sums: Sums, pooled: Float[np.ndarray, "*b m"] | float, first: Pairs, second: Pairs
 ) -> tuple[Float[np.ndarray, "*b m"], Float[np.ndarray, "*b m"]]:
-    """Standard errors of the differences of two groups' rates, and the degrees of freedom of these (Satterthwaite's).
+    """Standard errors of the differences of two groups' rates, and their degrees of freedom (Satterthwaite's).
 
     The rates of groups with common clusters are correlated, and so are the estimates of their errors.
     """
@@ -145,13 +145,13 @@ def difference_errors(
 def standardized_differences(
     sums: Sums, pooled: Float[np.ndarray, "*b m"] | float, first: Pairs, second: Pairs
 ) -> tuple[Float[np.ndarray, "*b m"], Float[np.ndarray, "*b m"]]:
-    """Differences of two groups' rates in standard errors, and the degrees of freedom of these."""
+    """Differences of two groups' rates in standard errors, and their degrees of freedom."""
     error, freedom = difference_errors(sums, pooled, first, second)
     return (sums.rates[..., first] - sums.rates[..., second]) / error, freedom
 
 
 def as_normal(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """Turn values of Student's t into the standard normal's of (nearly) the same p.
+    """Convert values of Student's t to those of the standard normal with (nearly) the same p.
 
     References
     ----------
@@ -166,7 +166,7 @@ def as_normal(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
 
 
 def as_student(z: float | np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """Turn a value of the standard normal into Student's t: the inverse of `as_normal`.
+    """Convert a value of the standard normal to Student's t: the inverse of `as_normal`.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def as_student(z: float | np.ndarray, freedom: np.ndarray) -> np.ndarray:
 
 
 def _or_one(total: Float[np.ndarray, "*b m"]) -> Float[np.ndarray, "*b m"]:
-    """Return a divisor: of an empty group, whose sums are 0, any will do. Weights may add up to less than 1."""
+    """A divisor that is not 0: for an empty group, whose sums are 0, any will do. Weights may sum to less than 1."""
     return np.where(total > 0, total, 1.0)
 
 
@@ -186,7 +186,7 @@ def _own(matrix: Float[np.ndarray, "*b g g"]) -> Float[np.ndarray, "*b g"]:
 
 
 def unpacked(flat: Float[np.ndarray, "*b f"], groups: int) -> Sums:
-    """Return the sums of `products` of all groups as they lie side by side."""
+    """Unflatten the sums of `products` of all groups."""
     e, n, *both = np.split(flat, [groups, 2 * groups, 2 * groups + groups**2, 2 * groups + 2 * groups**2], axis=-1)
     ee, en, nn = (block.reshape(*block.shape[:-1], groups, groups) for block in both)
     return Sums(e, n, ee, en, nn)

@@ -1,4 +1,4 @@
-"""Clusters of images as sampling units, with weights or without: between groups, or inside clusters that hold images of several."""
+"""Clusters of images as sampling units, with weights or without: between groups, or inside clusters that contain several groups."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     Ends = tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]
 
 FEWEST_CLUSTERS = 15
-"""A group in effectively fewer clusters is shown and not judged: tests and intervals were measured from here on."""
+"""A group in effectively fewer clusters is shown but not judged: tests and intervals were validated from here on."""
 _ROUNDING = 1e-9
 
 
 class Clustering(NamedTuple):
-    """How the images of a group come in clusters or have weights, by the names of `audit.records.finding.Rate`."""
+    """Clustering or weights of a group's images, with the field names of `audit.records.finding.Rate`."""
 
     clusters: int | None
     effective_clusters: float | None
@@ -46,9 +46,9 @@ class ClusterUnits:
 
     table: ClusterTable
     by_design: bool = field(default=False, kw_only=True)
-    """Compare groups inside clusters where these span them (`spans_groups`); else always by their rates over all images."""
+    """Compare groups inside clusters if these span them (`spans_groups`); otherwise always by their rates over all images."""
     like: ClusterUnits | None = field(default=None, kw_only=True)
-    """Groups that these were put together from: what is compared within clusters there is so here."""
+    """The groups that these were merged from: compared within clusters if those are."""
 
     @cached_property
     def limits(self) -> tuple[RateLimits | None, ...]:
@@ -56,7 +56,7 @@ class ClusterUnits:
 
     @cached_property
     def borrowed(self) -> float | None:
-        """Correlation of two images of a cluster, for groups whose events say too little of it; None where clusters do not span groups."""
+        """Correlation of two images of a cluster, for groups with too few events to estimate it; None if clusters do not span groups."""
         if self.like is not None:
             return self.like.borrowed
         return shared_correlation(self.table)
@@ -109,14 +109,14 @@ class ClusterUnits:
 
     @property
     def knows_own_effect(self) -> bool:
-        """Whether clusters with events can tell the design effect; of single images with weights the heavy ones may hold none by luck."""
+        """Whether clusters with events suffice for the design effect; heavy single images may by chance have no event."""
         return True
 
     def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
         return ratio_intervals(self.table, self.limits, first, second, alpha)
 
     def equivalence_bound(self, alpha: float) -> float:
-        """Within clusters "equivalent" needs both: differences inside clusters, and those of the rates over all images.
+        """Within clusters, "equivalent" requires it for both: differences inside clusters, and those of the rates over all images.
 
         The latter borrows no correlation: few events must not look like many independent images.
         """
@@ -137,7 +137,7 @@ class ClusterUnits:
         return self.within.test(draws, rng) if self.within_clusters else clustered_gap_test(self.table, draws, rng, self.dealt())
 
     def dealt(self) -> ClusterTable:
-        """Return the clusters that a shuffle deals to the groups."""
+        """The clusters that a shuffle assigns to the groups."""
         return self.table
 
     def variance(self) -> float:
@@ -157,7 +157,7 @@ class ClusterUnits:
 
 @dataclass(frozen=True)
 class WeightedUnits(ClusterUnits):
-    """Images count by their weights; clusters are independent, or single images. `table` holds the weights scaled by group."""
+    """Images count by their weights; clusters, or single images, are independent. `table` has the weights scaled by group."""
 
     given: WeightedTable
     clustered: bool
@@ -181,7 +181,7 @@ class WeightedUnits(ClusterUnits):
         return False
 
     def equivalence_bound(self, alpha: float) -> float:
-        """Return the larger of two bounds of independent images; the second adds what heavy images may hold and none of them showed."""
+        """The larger of two bounds for independent images; the second adds events that heavy images may have but did not show."""
         bound = super().equivalence_bound(alpha)
         if self.clustered:
             return bound

@@ -1,7 +1,7 @@
 """Images that belong together, such as several of one person: intervals and tests whose independent unit is the cluster.
 
-Clusters that are alike (as many images and events in each group) are counted, so the cost depends on how many kinds of clusters there
-are and not on how many images.
+Equal clusters (the same numbers of images and events in each group) are counted, so the cost depends on the number of kinds of clusters
+and not on the number of images.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ClusterTable:
     n: Int[np.ndarray, "c g"] | Float[np.ndarray, "c g"]
     """Images of a cluster in each group, or their weights."""
     count: Int[np.ndarray, "c"]
-    """Clusters of the kind."""
+    """Number of clusters of the kind."""
 
     @property
     def totals(self) -> tuple[Int[np.ndarray, "g"], Int[np.ndarray, "g"]]:
@@ -42,22 +42,22 @@ class ClusterTable:
 
     @property
     def clusters(self) -> Int[np.ndarray, "g"]:
-        """Clusters with images in each group."""
+        """Number of clusters with images in each group."""
         counted: np.ndarray = self.count @ (self.n > 0)
         return counted
 
     def of(self, groups: Int[np.ndarray, "h"]) -> ClusterTable:
-        """Return some of the groups, and the clusters that have images in them."""
+        """Only some of the groups, and the clusters that have images in them."""
         kept = self.n[:, groups].any(axis=1)
         return ClusterTable(self.events[kept][:, groups], self.n[kept][:, groups], self.count[kept])
 
     def with_rest(self) -> ClusterTable:
-        """Return the table with, after the groups, for each group all others together."""
+        """The table with additional columns: for each group, all other groups together."""
         events, n = (np.hstack([part, part.sum(axis=1, keepdims=True) - part]) for part in (self.events, self.n))
         return ClusterTable(events, n, self.count)
 
     def together(self) -> ClusterTable:
-        """Return the clusters with all groups as one."""
+        """The clusters with all groups merged into one."""
         events, n = (part.sum(axis=1, keepdims=True) for part in (self.events, self.n))
         return ClusterTable(events, n, self.count)
 
@@ -74,11 +74,11 @@ def cluster_table(cluster: Int[np.ndarray, "n"], codes: Int[np.ndarray, "n"], ev
     event : bool[n]
         Whether it is an event.
     groups : int
-        How many groups there are.
+        Number of groups.
 
     Examples
     --------
-    Two people of the first group with two images each, one of the second with one; the first two are alike.
+    Two people of the first group with two images each, one of the second with one; the first two are equal.
 
     >>> table = cluster_table(np.array([5, 5, 7, 7, 9]), np.array([0, 0, 0, 0, 1]), np.array([True, False, False, True, True]), 2)
     >>> table.n.tolist(), table.events.tolist(), table.count.tolist()
@@ -89,7 +89,7 @@ def cluster_table(cluster: Int[np.ndarray, "n"], codes: Int[np.ndarray, "n"], ev
     owner, group = np.divmod(parts, groups)
     n, events = np.bincount(inverse), np.bincount(inverse[event], minlength=len(parts))
     alone = np.bincount(owner)[owner] == 1
-    # Most clusters lie in one group: those are counted without a row as wide as all groups, which a million of them could not have.
+    # Most clusters lie in one group: these are counted without a row that spans all groups, which would be too wide for a million of them.
     base = int(n.max(initial=0)) + 1
     kinds, count = np.unique((group[alone] * base + events[alone]) * base + n[alone], return_counts=True)
     rest, sizes = np.divmod(kinds, base)
@@ -119,17 +119,17 @@ def weighted_table(
     weight: Float[np.ndarray, "n"],
     groups: int,
 ) -> tuple[ClusterTable, Float[np.ndarray, "g"]]:
-    """Return clusters (None: every image is its own) whose `n` and `events` are sums of weights, and each group's sum of squared weights.
+    """Clusters (None: single images) whose `n` and `events` are sums of weights, and each group's sum of squared weights.
 
     Examples
     --------
-    Two images of the first group, alike but for the answer, and one of the second.
+    Two images of the first group that differ only in the answer, and one of the second.
 
     >>> table, squares = weighted_table(None, np.array([0, 0, 1]), np.array([True, False, True]), np.array([2.0, 2.0, 0.5]), 2)
     >>> table.n.tolist(), table.events.tolist(), table.count.tolist(), squares.tolist()
     ([[2.0, 0.0], [2.0, 0.0], [0.0, 0.5]], [[0.0, 0.0], [2.0, 0.0], [0.0, 0.5]], [1, 1, 1], [8.0, 0.25])
     """
-    # Sums of fractions depend on their order in the last digit; the order of the images must not show.
+    # The last digit of a sum of fractions depends on their order; the result must not depend on the order of the images.
     order = np.argsort(weight, kind="stable")
     codes, event, weight = codes[order], event[order], weight[order]
     squares = np.bincount(codes, weight**2, minlength=groups)

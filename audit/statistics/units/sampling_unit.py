@@ -1,4 +1,4 @@
-"""The sampling unit: every image, or every cluster of images. Both answer the same questions about some groups."""
+"""The sampling unit: images, or clusters of images, with a common interface."""
 
 from __future__ import annotations
 
@@ -39,40 +39,40 @@ class SamplingUnits(Protocol):
     def n(self) -> Counted: ...
 
     def enough(self) -> np.ndarray:
-        """Return whether each group has enough units to be judged, whatever its images."""
+        """Whether each group has enough units to be judged, regardless of its number of images."""
         ...
 
     def clustering(self) -> tuple[Clustering | None, ...]:
-        """Return how each group's images come in clusters, or have weights; None where they are independent and alike."""
+        """Clustering or weights of each group's images; None if they are independent and equally weighted."""
         ...
 
     @property
     def within_clusters(self) -> bool:
-        """Whether groups are compared inside the clusters that hold images of several: differences, their intervals and tests are."""
+        """Whether groups, with all differences, intervals and tests, are compared inside the clusters that contain several of them."""
         ...
 
     def intervals(self, alpha: float) -> Ends: ...
 
     def within_design(self) -> WithinDesign | None:
-        """Return what stands behind differences inside clusters; None where they are between groups."""
+        """Details of differences inside clusters; None if they are between groups."""
         ...
 
     def contrasts(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-        """Return the differences that `differences` gives the intervals of."""
+        """The differences for which `differences` returns the intervals."""
         ...
 
     def differences(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends: ...
 
     def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
-        """Return the interval of the first rates over the second ones; infinite above where the second may be 0."""
+        """The interval of the first rates divided by the second; the upper end is infinite if the second may be 0."""
         ...
 
     def equivalence_bound(self, alpha: float) -> float:
-        """Return how far from 0 the difference of any pair may be; below a tolerance, all pairs differ by less."""
+        """Largest distance from 0 that the difference of any pair may have; below a tolerance, all pairs differ by less."""
         ...
 
     def equivalence_ratio(self, alpha: float) -> float:
-        """Return by what factor the rates of any pair may differ; infinite where one may be 0."""
+        """Largest factor by which the rates of any pair may differ; infinite if one may be 0."""
         ...
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]: ...
@@ -80,17 +80,17 @@ class SamplingUnits(Protocol):
     def null(self, draws: int, rng: np.random.Generator) -> GapNull: ...
 
     def variance(self) -> float:
-        """Return the variance of the true rates between groups, signed."""
+        """Variance of the true rates between groups, signed."""
         ...
 
     def of(self, groups: Int[np.ndarray, "h"]) -> SamplingUnits: ...
 
     def with_rest(self) -> SamplingUnits:
-        """Return the groups and, after them, for each group all others together."""
+        """The groups and, after them, for each group all others together."""
         ...
 
     def together(self) -> SamplingUnits:
-        """Return all images as one group."""
+        """All images as one group."""
         ...
 
 
@@ -153,7 +153,7 @@ class ImageUnits:
 
 @dataclass(frozen=True)
 class SetUnits(ClusterUnits):
-    """Images of counterfactual sets: rates are of independent images, groups are compared inside sets."""
+    """Images of counterfactual sets: rates are those of independent images, groups are compared inside sets."""
 
     def enough(self) -> np.ndarray:
         return np.ones(len(self.n), bool)
@@ -165,7 +165,7 @@ class SetUnits(ClusterUnits):
         return wilson(self.events, self.n, alpha)
 
     def of(self, groups: Int[np.ndarray, "h"]) -> SetUnits | ImageUnits:  # type: ignore[override]
-        """Return some of the groups; as images where too few of these lie in sets that span them."""
+        """Only some of the groups; as images if too few of these lie in sets that span them."""
         some = SetUnits(self.table.of(groups), by_design=True)
         return some if some.within_clusters else ImageUnits(some.events, some.n)
 
@@ -177,9 +177,9 @@ class SetUnits(ClusterUnits):
 
 
 class UnitsOf:
-    """Gives the units of a rate: images, or clusters where the predictions name them; by weight where images have weights.
+    """Creates the units of a rate: images, or clusters if the predictions name them; weighted if images have weights.
 
-    Goes over the images once per slicing and metric. With `inside`, groups are compared inside clusters or sets where these span them.
+    Takes one pass over the images per slicing and metric. With `inside`, groups are compared inside clusters or sets if these span them.
     """
 
     def __init__(self, predictions: Predictions, levels: Mapping[str, Group], *, inside: bool = True):
@@ -187,7 +187,7 @@ class UnitsOf:
         self._codes: dict[tuple[str, ...], np.ndarray] = {}
 
     def __call__(self, by: tuple[str, ...], metric: Metric, outcome: Outcome | None, tallied: Tally) -> SamplingUnits:
-        """Return the units of `tallied`."""
+        """The units of `tallied`."""
         cluster, weight = self._predictions.cluster, self._predictions.weight
         images = ImageUnits(tallied.events, tallied.n)
         single = len(by) == 1 and cluster is None and weight is None
@@ -201,7 +201,7 @@ class UnitsOf:
         codes, event = self._codes[by][counted], rows.event[counted]
         if weight is not None:
             owner = None if cluster is None else cluster[counted]
-            # Only ratios matter, and squares of the largest must not overflow.
+            # Only ratios matter, and the squares of the largest must not overflow.
             table, squares = weighted_table(owner, codes, event, weight[counted] / weight.max(initial=0.0), groups)
             return WeightedUnits.by(WeightedTable(table, squares, tallied.n), clustered=cluster is not None, by_design=self._inside)
         if sets is not None:
@@ -210,7 +210,7 @@ class UnitsOf:
 
 
 def widest_pair(units: SamplingUnits) -> tuple[int, int]:
-    """Return the groups of the highest and of the lowest rate; within clusters the two that differ most, the higher first."""
+    """The groups of the highest and of the lowest rate; within clusters the two that differ most, the higher first."""
     if not units.within_clusters:
         return extremes(units.events / units.n)
     first, second = np.triu_indices(len(units.n), 1)
@@ -220,10 +220,10 @@ def widest_pair(units: SamplingUnits) -> tuple[int, int]:
 
 
 def gap_interval(units: SamplingUnits, alpha: float) -> tuple[float, float]:
-    """Return the interval of the largest difference between any two groups, simultaneous over all pairs.
+    """The interval of the largest difference between any two groups, simultaneous over all pairs.
 
-    Its ends are the largest lower and the largest upper limit of any pair: the widest observed pair may be one of thin groups, while others
-    are shown to differ by more than its lower limit. A largest difference is never below 0, and neither is its lower end.
+    Its ends are the largest lower and the largest upper limit of any pair: the pair with the largest difference may consist of small
+    groups, while another pair has a higher lower limit. A largest difference is never below 0, and neither is its lower end.
     """
     first, second = np.triu_indices(len(units.n), 1)
     low, high = units.differences(first, second, alpha / len(first))
@@ -231,7 +231,7 @@ def gap_interval(units: SamplingUnits, alpha: float) -> tuple[float, float]:
 
 
 def shown_ratio(units: SamplingUnits, alpha: float) -> float:
-    """Return the largest factor by which the rates of some two groups are shown to differ, simultaneous over all pairs; at least 1."""
+    """The largest factor by which some two groups' rates significantly differ, simultaneous over all pairs; at least 1."""
     first, second = np.triu_indices(len(units.n), 1)
     low, high = units.ratios(first, second, alpha / len(first))
     return float(max(1.0, low.max(), (1 / high).max()))

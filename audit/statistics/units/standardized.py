@@ -1,7 +1,7 @@
-"""Rates as they would be if every group had the true answers of all images together: direct standardization by the truth.
+"""Rates as they would be if every group had the same shares of true answers as all images: direct standardization by the truth.
 
-The share of images that get an answer follows the truth: of two groups the one with more men is called "Male" more often, by a perfect
-model too. Within each true answer groups are alike, so that is where they are compared.
+The share of images that get an answer follows the truth: a group with more men is called "Male" more often, even by a perfect
+model. Within each true answer groups are comparable, so that is where they are compared.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class StandardizedUnits:
 
     Examples
     --------
-    A perfect model calls 60 of 100 people "Male" where 60 are men, 30 of 100 where 30 are.
+    A perfect model calls 60 of 100 people "Male" in a group with 60 men, and 30 of 100 in one with 30.
 
     >>> units = StandardizedUnits(np.array([[60, 30], [0, 0]]), np.array([[60, 30], [40, 70]]), np.array([0.45, 0.55]))
     >>> units.rates.tolist(), units.null(999, np.random.default_rng(0)).p
@@ -50,7 +50,7 @@ class StandardizedUnits:
     hits: Int[np.ndarray, "y g"]
     """Events among the images of each true answer in each group."""
     sizes: Int[np.ndarray, "y g"]
-    """Images, at least 1 wherever a group is compared."""
+    """Number of images, at least 1 if a group is compared."""
     weights: Float[np.ndarray, "y"]
     """Share of each true answer in all images."""
 
@@ -69,7 +69,7 @@ class StandardizedUnits:
 
     @property
     def events(self) -> Float[np.ndarray, "g"]:
-        """Events that so many images would have at the standardized rate."""
+        """Number of events that this many images would have at the standardized rate."""
         return np.asarray(self.rates * self.n)
 
     @property
@@ -86,7 +86,7 @@ class StandardizedUnits:
         return np.asarray((self.sizes > 0).all(axis=0))
 
     def clustering(self) -> tuple[Clustering, ...]:
-        """Return the variance of each rate over that of a plain share: what the true answer explains is no longer chance."""
+        """The variance of each rate divided by that of an unstandardized share: variation explained by the truth no longer counts."""
         smoothed = (self.hits + 0.5) / (self.sizes + 1)  # no rate of 0 or 1 is certain
         variance = (self.weights[:, None] ** 2 * smoothed * (1 - smoothed) / np.maximum(self.sizes, 1)).sum(axis=0)
         plain = (self.events + 0.5) / (self.n + 1)
@@ -94,7 +94,7 @@ class StandardizedUnits:
         return tuple(Clustering(None, None, effect, None) for effect in effects.tolist())
 
     def intervals(self, alpha: float) -> Ends:
-        """Return the interval of each rate: the distances of Wilson's limits of each true answer, squared and added (MOVER).
+        """The interval of each rate: the distances of Wilson's limits for each true answer, squared and summed (MOVER).
 
         References
         ----------
@@ -110,7 +110,7 @@ class StandardizedUnits:
         return difference - np.hypot(down[first], up[second]), difference + np.hypot(up[first], down[second])
 
     def ratios(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"], alpha: float) -> Ends:
-        """Return the interval of the ratio of two rates from the limits of both.
+        """The interval of the ratio of two rates from the limits of both.
 
         References
         ----------
@@ -130,7 +130,7 @@ class StandardizedUnits:
         return float(farther_end(*self.ratios(*np.triu_indices(len(self.n), 1), 2 * alpha)).max())
 
     def p(self, first: Int[np.ndarray, "m"], second: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-        """Return the two-sided p of each difference, by the normal distribution with the standard error of shuffles of these two groups."""
+        """Two-sided p of each difference, by the normal distribution with the standard error of shuffles of these two groups."""
         hits, sizes = (part[:, first] + part[:, second] for part in (self.hits, self.sizes))
         inverse = 1 / np.maximum(self.sizes[:, first], 1) + 1 / np.maximum(self.sizes[:, second], 1)
         error = np.sqrt((self.weights[:, None] ** 2 * _spread(hits, sizes) * inverse).sum(axis=0))
@@ -138,14 +138,14 @@ class StandardizedUnits:
         return np.where(error > _NOTHING, np.minimum(2 * ndtr(-difference / np.maximum(error, _NOTHING)), 1.0), 1.0)
 
     def errors(self) -> Float[np.ndarray, "g g"]:
-        """Return the standard error of each pair's difference when groups are shuffled within true answers (hypergeometric)."""
+        """The standard error of each pair's difference when groups are shuffled within true answers (hypergeometric)."""
         spread = self.weights**2 * _spread(self.hits.sum(axis=1), self.sizes.sum(axis=1))
         return np.asarray(np.sqrt(np.tensordot(spread, 1 / self.sizes[:, :, None] + 1 / self.sizes[:, None, :], 1)))
 
     def null(self, draws: int, rng: np.random.Generator) -> GapNull:
-        """Shuffle groups within each true answer; the test is of the most significant pair."""
+        """Shuffle groups within each true answer, and test the most significant pair."""
         gap, errors = float(np.ptp(self.rates)), self.errors()
-        if not (errors > _NOTHING).any():  # each true answer got one answer
+        if not (errors > _NOTHING).any():  # all images with the same truth have the same answer
             return GapNull(gap, 1.0, (0, len(self.n) - 1), 0.0, 0.0, None, None, 1.0, np.zeros_like(errors))
         drawn = self._shuffled(draws, rng)
         gaps, most = np.ptp(drawn, axis=1), max_standardized_difference(drawn, errors)
@@ -154,7 +154,7 @@ class StandardizedUnits:
         return GapNull(gap, p, ends, float(gaps.mean()), float(np.quantile(gaps, 0.95)), None, None, p, chance)
 
     def _shuffled(self, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b g"]:
-        """Return the rates of shuffled tables."""
+        """The rates of shuffled tables."""
         drawn = np.zeros((draws, len(self.n)))
         for weight, k, m in zip(self.weights, self.hits, self.sizes, strict=True):
             total = int(k.sum())
@@ -181,14 +181,14 @@ class StandardizedUnits:
 
 
 def _spread(hits: Int[np.ndarray, "*s"], sizes: Int[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """Return the variance of one image's event under shuffles: hypergeometric, so over n - 1."""
+    """The variance of one image's event under shuffles: hypergeometric, so divided by n - 1."""
     return np.asarray(hits * (sizes - hits) / np.maximum(sizes * np.maximum(sizes - 1, 1), 1))
 
 
 def _ratio_limit(
     first: Float[np.ndarray, "m"], own: Float[np.ndarray, "m"], second: Float[np.ndarray, "m"], other: Float[np.ndarray, "m"], side: int
 ) -> Float[np.ndarray, "m"]:
-    """Return a limit of a ratio from the limit of the first rate on that side and of the second on the other; infinite above where 0."""
+    """One limit of a ratio, from the limit of the first rate on that side and of the second on the other; infinite above if that is 0."""
     below = other * (2 * second - other)
     root = np.sqrt(np.maximum((first * second) ** 2 - own * other * (2 * first - own) * (2 * second - other), 0.0))
     bounded = below > _NOTHING
@@ -200,20 +200,20 @@ def _ratio_limit(
 
 
 def known_truths(y_true: np.ndarray | None) -> frozenset[str]:
-    """Return the true answers that occur: of an outcome that none of them is, such as "unclear" or a crime, no truth is known."""
+    """The true answers that occur: an outcome that is not among them, such as "unclear" or a crime, has no known truth."""
     return frozenset() if y_true is None else frozenset(map(str, pd.unique(y_true))) - {UNKNOWN}
 
 
 @dataclass(frozen=True)
 class _Crossed:
-    """Images, or their weights, by true answer and group."""
+    """Number of images, or sum of their weights, by true answer and group."""
 
     truths: tuple[str, ...]
     hits: Float[np.ndarray, "y g"] | Int[np.ndarray, "y g"]
     sizes: Float[np.ndarray, "y g"] | Int[np.ndarray, "y g"]
 
     def comparable(self, judged: Bool[np.ndarray, "g"]) -> _Crossed:
-        """Leave out the true answers that some judged group lacks, and the images of other groups that lack another."""
+        """Drop the true answers that some judged group lacks, and the images of other groups that lack another."""
         shared = (self.sizes[:, judged] > 0).all(axis=1) if judged.any() else self.sizes.any(axis=1)
         hits, sizes = self.hits[shared], self.sizes[shared]
         whole = (sizes > 0).all(axis=0)
@@ -227,7 +227,7 @@ class _Crossed:
 def _crossed(
     truth: np.ndarray, group_codes: Int[np.ndarray, "r"], event: Bool[np.ndarray, "r"], count: np.ndarray, groups: int
 ) -> _Crossed:
-    codes, names = pd.factorize(truth, sort=True)  # the order of labels and rows moves no sum and no draw
+    codes, names = pd.factorize(truth, sort=True)  # sums and draws do not depend on the order of labels and rows
     hits, sizes = np.zeros((2, len(names), groups), count.dtype)
     np.add.at(sizes, (codes, group_codes), count)
     np.add.at(hits, (codes, group_codes), np.where(event, count, 0))
@@ -237,11 +237,11 @@ def _crossed(
 def at_equal_truth(
     counts: GroupedCounts, metric: Metric, outcome: Outcome | None, judged: int | Bool[np.ndarray, "g"], rows: SlicedRows | None
 ) -> tuple[Tally, SamplingUnits]:
-    """Return the images that count and the units of a rate at equal true shares; `rows` where images come in clusters or have weights.
+    """The images that count and the units of a rate at equal true shares; `rows` if images come in clusters or have weights.
 
-    A true answer counts where every judged group has it; `judged` says which groups are, or how many images of known truth one needs. Rows
-    count by weights: an image of true answer y in group g by the share of y in all images over its share in the group. Their test is the
-    one for weights, which counts the true answer as chance and finds less.
+    A true answer counts if every judged group has it; `judged` says which groups are, or how many images with known truth are needed. Rows
+    count by weights: an image of true answer y in group g by the share of y in all images divided by its share in the group. Their test is
+    the one for weights, which treats the true answer as random and has less power.
     """
     table = counts.known_truth()
     truth, answers = (table.table[name].to_numpy(object) for name in ("y_true", "y_pred"))
@@ -257,21 +257,22 @@ def at_equal_truth(
 
 @dataclass(frozen=True)
 class SlicedRows:
-    """Answers whose images come in clusters or have weights, by some attributes."""
+    """Answers by some attributes, for images in clusters or with weights."""
 
     predictions: Predictions
     levels: Mapping[str, Group]
     by: tuple[str, ...]
 
     def units(self, metric: Metric, outcome: Outcome | None, tallied: Tally, truths: tuple[str, ...]) -> SamplingUnits:
-        """Return the units of the images that count, weighted so that every group has the true shares of all.
+        """The units of the images that count, weighted so that every group has the true shares of all images.
 
-        Weights cannot make the true shares equal inside a cluster. Groups are compared inside clusters, or sets, only where they are.
+        Weights cannot equalise the true shares inside a cluster. Groups are compared inside clusters, or sets, only if they are equal
+        there.
         """
         predictions, group_codes = self.predictions, row_codes(self.predictions.attributes, self.by, self.levels)[1]
         assert predictions.y_true is not None  # noqa: S101  (the caller has true answers)
         kept = np.flatnonzero(np.isin(predictions.y_true, truths) & (tallied.n > 0)[group_codes])
-        if predictions.weight is not None:  # sums of fractions depend on their order in the last digit; that of the images must not show
+        if predictions.weight is not None:  # sums of fractions depend on their order in the last digit; the order of images must not matter
             kept = kept[np.argsort(predictions.weight[kept], kind="stable")]
         truth, group_codes = predictions.y_true[kept], group_codes[kept]
         weight = np.ones(len(truth)) if predictions.weight is None else predictions.weight[kept]
@@ -291,11 +292,11 @@ class SlicedRows:
 
 
 def _alike_inside(owner: Int[np.ndarray, "r"], group_codes: Int[np.ndarray, "r"], truth: np.ndarray, weight: np.ndarray) -> bool:
-    """Whether in every cluster the groups have the same mix of true answers: inside it, a perfect model differs for no other reason.
+    """Whether all groups have the same mix of true answers within every cluster, so that a perfect model has no difference inside it.
 
     Examples
     --------
-    One true answer in each of two clusters; then one cluster in which only the first group has another.
+    One true answer in each of two clusters; then a cluster in which only the first group has another.
 
     >>> owner, place, truth = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array(["x", "x", "y", "y"])
     >>> _alike_inside(owner, place, truth, np.ones(4)), _alike_inside(owner, place, np.array(["x", "x", "y", "x"]), np.ones(4))

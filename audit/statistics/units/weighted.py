@@ -1,4 +1,4 @@
-"""Images that count by weights, such as those of a survey: sums of weights stand where numbers of images do."""
+"""Images that count by weights, such as those of a survey: sums of weights replace numbers of images."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 _PARTS = 1 << 40
-"""Scaled weights are rounded to so many parts of the next power of 2: what is equal but for rounding is one kind."""
+"""Resolution to which scaled weights are rounded, in parts of the next power of 2: values equal but for rounding are one kind."""
 GAP, SPAN = 3.0, 10.0
-"""Weights are one stratum up to the next gap of this factor, and never differ by more than the second."""
+"""A stratum of weights ends at the next gap of this factor, and its weights never differ by more than the second."""
 _ROUNDING = 1e-9
 _MOST_KINDS, _FEW_PARTS = 2000, 32
 
 
 @dataclass(frozen=True)
 class WeightedTable:
-    """Clusters, or single images, by their weights as they were given."""
+    """Clusters, or single images, by their original weights."""
 
     table: ClusterTable
     squares: Float[np.ndarray, "g"]
-    """Squared weights of each group's images, summed."""
+    """Sum of squared weights of each group's images."""
     images: Int[np.ndarray, "g"]
 
     @property
     def effective_n(self) -> Float[np.ndarray, "g"]:
-        """Images of one weight that would tell as much: ``(sum w)^2 / sum w^2``.
+        """Number of equally weighted images with the same information: ``(sum w)^2 / sum w^2``.
 
         References
         ----------
@@ -40,9 +40,9 @@ class WeightedTable:
         return np.asarray(self.table.totals[1] ** 2 / np.where(self.squares > 0, self.squares, 1.0))
 
     def scaled(self) -> ClusterTable:
-        """Return the table with weights that add up to each group's effective number of images.
+        """The table with weights that sum to each group's effective number of images.
 
-        So weights count by their ratios within a group alone, equal ones are 1, and images that were chosen by chance to have large
+        So only ratios of weights within a group matter, equal weights become 1, and images that by chance have large
         weights never look like more of them.
         """
         known = self.squares > 0
@@ -51,11 +51,11 @@ class WeightedTable:
         return ClusterTable(np.minimum(events, n), n, self.table.count)
 
     def unseen(self, alpha: float) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
-        """Return how much lower and how much higher each group's rate may be without its independent images showing it.
+        """By how much each group's rate may be lower, or higher, without showing in its independent images.
 
-        Kish's number forgets that the few heavy images may often hold events of which this sample happened to show none. Images of one
+        Kish's number ignores that the few heavy images may often have events that this sample happened to miss. Images of one
         stratum of weights (`weight_strata`) have one rate; a higher one is ruled out if fewer than `alpha` of samples would show none of
-        the events that it adds (`unseen_weight`). The lower rate is the same of images without the event.
+        the additional events (`unseen_weight`). The lower rate is the same for images without the event.
         """
         lower, higher = np.zeros((2, self.table.n.shape[1]))
         for group in range(len(lower)):
@@ -69,20 +69,20 @@ class WeightedTable:
         return lower, higher
 
     def of(self, groups: Int[np.ndarray, "h"]) -> WeightedTable:
-        """Return some of the groups."""
+        """Only some of the groups."""
         return WeightedTable(self.table.of(groups), self.squares[groups], self.images[groups])
 
     def with_rest(self) -> WeightedTable:
-        """Return the groups and, after them, for each group all others together, by the weights that they have among each other."""
+        """The groups and, after them, for each group all others together, with their weights relative to each other."""
         return WeightedTable(self.table.with_rest(), *(np.concatenate([part, part.sum() - part]) for part in (self.squares, self.images)))
 
     def together(self) -> WeightedTable:
-        """Return all images as one group."""
+        """All images as one group."""
         return WeightedTable(self.table.together(), self.squares.sum(keepdims=True), self.images.sum(keepdims=True))
 
 
 def weight_strata(weight: Float[np.ndarray, "k"]) -> Int[np.ndarray, "k"]:
-    """Number the strata of weights, the heaviest 0: a new one begins below every gap of `GAP`, and where weights differ by `SPAN`.
+    """Number the strata of weights, the heaviest 0: a new one starts below every gap of `GAP`, and if weights differ by `SPAN`.
 
     Continuous weights, such as lognormal ones, have few gaps, and their errors spread over many images.
 
@@ -103,14 +103,14 @@ def weight_strata(weight: Float[np.ndarray, "k"]) -> Int[np.ndarray, "k"]:
 
 
 def unseen_weight(weight: Float[np.ndarray, "s"], images: Float[np.ndarray, "s"], alpha: float) -> float:
-    """Return the largest expected weight of events that images which show none of them do so with a chance of `alpha`.
+    """The largest expected weight of events such that these images show none of them with probability `alpha`.
 
-    The chance is the product of ``1 - q`` over all images; the sum of ``w q`` is largest where ``q = max(0, 1 - c / w)``. Of n equal
+    The probability is the product of ``1 - q`` over all images; the sum of ``w q`` is largest for ``q = max(0, 1 - c / w)``. For n equal
     images q is ``1 - alpha^(1/n)``, Clopper and Pearson's limit without an event, about 3 in n.
 
     Examples
     --------
-    Three images of weight 8: a rate of ``1 - .05^(1/3)`` = 63 %, 15.2 of 24. Sixteen of weight 1 besides add nothing: c is 2.9.
+    Three images of weight 8: a rate of ``1 - .05^(1/3)`` = 63 %, 15.2 of 24. Sixteen of weight 1 in addition change nothing: c is 2.9.
 
     >>> [round(unseen_weight(np.array([8.0, 1.0]), np.array([3, light]), 0.05), 1) for light in (0, 16)]
     [15.2, 15.2]
@@ -119,16 +119,16 @@ def unseen_weight(weight: Float[np.ndarray, "s"], images: Float[np.ndarray, "s"]
     weight, images = weight[images > 0][order], images[images > 0][order]
     if not len(weight):
         return 0.0
-    least = (np.cumsum(images * np.log(weight)) + np.log(alpha)) / np.cumsum(images)  # log c, if the first so many strata may have events
+    least = (np.cumsum(images * np.log(weight)) + np.log(alpha)) / np.cumsum(images)  # log c, if only the first strata may have events
     many = int(np.flatnonzero(np.log(weight) > least)[-1]) + 1
     return float(images[:many] @ (weight[:many] - np.exp(least[many - 1])))
 
 
 def coarse(table: ClusterTable) -> ClusterTable:
-    """Return what is shuffled: of more than 2,000 kinds of weights, these within 3 %, so that nearly equal ones are dealt together.
+    """The table to shuffle: more than 2,000 kinds of weights are rounded to 3 %, so that nearly equal ones are assigned together.
 
-    Ten thousand different weights take a quarter of the time, more an even smaller part. A shuffle is divided by its own standard errors,
-    which take the rounding in.
+    Ten thousand different weights take a quarter of the time, more an even smaller part. Each shuffle is divided by its own standard
+    errors, which include the rounding.
     """
     if len(table.count) <= _MOST_KINDS:
         return table

@@ -1,4 +1,4 @@
-"""Groups compared inside clusters that hold images of several of them: when, and with what result for all pairs at once."""
+"""Groups compared inside clusters that contain several of them: when, and with what result for all pairs at once."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     Rates = Float[np.ndarray, "b c g"]
 
 SPANNING = 0.8
-"""Of any two groups at least this share of the images must lie in clusters that hold both: of fewer, too many would be left out."""
+"""Minimum share of the images of any two groups that must lie in clusters with both: otherwise too many would be left out."""
 EXACT_CLUSTERS = 16
-"""Up to this many clusters that differ, all 65,536 patterns of signs are enumerated."""
+"""With at most this many clusters that differ, all 65,536 patterns of signs are enumerated."""
 _ROUNDING = 1e-9
 
 
 def spans_groups(table: ClusterTable) -> bool:
-    """Whether groups are compared within clusters: by how images lie in clusters, never by the answers.
+    """Whether groups are compared within clusters: depends on how images lie in clusters, never on the answers.
 
     Examples
     --------
-    Twenty clusters with 15 images of both groups; and with as many single images besides.
+    Twenty clusters with 15 images of both groups; and with equally many single images in addition.
 
     >>> both = ClusterTable(np.array([[1, 0]]), np.array([[15, 15]]), np.array([20]))
     >>> half = ClusterTable(np.array([[1, 0], [0, 0]]), np.array([[15, 15], [1, 0]]), np.array([20, 600]))
     >>> spans_groups(both), spans_groups(half)
     (True, False)
     """
-    images = table.n.T @ (table.count[:, None] * (table.n > 0))  # [a, b]: images of a in clusters that hold b
+    images = table.n.T @ (table.count[:, None] * (table.n > 0))  # [a, b]: images of a in clusters that contain b
     total = np.diag(images)
     first, second = np.triu_indices(len(total), 1)
     shared = (images + images.T)[first, second]
@@ -46,10 +46,10 @@ def spans_groups(table: ClusterTable) -> bool:
 
 
 def shared_correlation(table: ClusterTable) -> float | None:
-    """Return the correlation of two images of a cluster over all groups, its upper 95 % limit; None where clusters do not span groups.
+    """Upper 95 % limit of the correlation of two images of a cluster over all groups; None if clusters do not span groups.
 
-    A group whose few events say nothing of it borrows this one: the clusters are the same. None also where the events of all groups
-    together say as little.
+    A group with too few events to estimate its own borrows this one: the clusters are the same. None also if the events of all groups
+    together do not suffice.
     """
     if not spans_groups(table):
         return None
@@ -57,14 +57,14 @@ def shared_correlation(table: ClusterTable) -> float | None:
     images, freedom = float(sums.images_per_cluster[0]), float(sums.freedom[0])
     if images <= 1 + _ROUNDING or float(sums.clusters_with_events[0]) < FEWEST_WITH_EVENTS:
         return None
-    # Of a variance with so many degrees of freedom: the normal approximation of chi-square by Wilson and Hilferty.
+    # For a variance with these degrees of freedom: the normal approximation of chi-square by Wilson and Hilferty.
     part = 2 / (9 * freedom)
     upper = float(sums.own_design_effects[0]) / (1 - part - float(ndtri(0.95)) * part**0.5) ** 3
     return float(min(max((upper - 1) / (images - 1), 0.0), 1.0))
 
 
 class WithinDesign(NamedTuple):
-    """By the names of `audit.records.finding.WithinClusters`."""
+    """With the field names of `audit.records.finding.WithinClusters`."""
 
     clusters: int
     images_left_out: float
@@ -97,7 +97,7 @@ class WithinPairs:
         return low, high
 
     def _limits(self, first: int, second: int, alpha: float, alone: bool) -> tuple[float, float]:
-        """Return the limits of a pair, which are drawn once: the other way round they are the same ones."""
+        """The limits of a pair, which are drawn only once: with the groups exchanged they change sign."""
         if first > second:
             low, high = self._limits(second, first, alpha, alone)
             return -high, -low
@@ -119,9 +119,9 @@ class WithinPairs:
         return WithinDesign(clusters, float(apart.sum()), float(np.ptp(self.table.sums.rates)), least.error, freedom)
 
     def test(self, draws: int, rng: np.random.Generator) -> GapNull:
-        """Test "no two groups differ within clusters"; of two groups by sign flips, of more by shuffling labels within clusters.
+        """Test "no two groups differ within clusters": two groups by sign flips, more by shuffling labels within clusters.
 
-        A shuffle gives the rates of a cluster to its groups in another order: images of one group in one cluster stay together. Where
+        A shuffle permutes a cluster's rates among its groups: images of one group in one cluster stay together. If
         events are so few that differences are skewed, p is at least that of shuffling images.
         """
         groups = self.table.n.shape[1]
@@ -145,7 +145,7 @@ class WithinPairs:
         return GapNull(gap, p, ends, float(gaps.mean()), float(np.quantile(gaps, 0.95)), None, any_p, pair_p, chance)
 
     def _drawn(self, pairs: list[WithinPair], draws: int, rng: np.random.Generator) -> tuple[Float[np.ndarray, "b m"], bool]:
-        """Return standardised differences of shuffled tables, and whether these are all that there are."""
+        """Standardised differences of shuffled tables, and whether these are all that exist."""
         if len(pairs) > 1:
             return self._shuffled(pairs, *np.triu_indices(self.table.n.shape[1], 1), draws, rng, parts=True), False
         [pair] = pairs
@@ -164,7 +164,7 @@ class WithinPairs:
         *,
         parts: bool,
     ) -> Float[np.ndarray, "b m"]:
-        """Return standardised differences of tables whose groups are shuffled within clusters: whole `parts` of clusters, or images."""
+        """Standardised differences of tables whose groups are shuffled within clusters: whole `parts` of clusters, or images."""
         rows = np.repeat(np.arange(len(self.table.count)), self.table.count)
         n, events = self.table.n[rows].astype(float), self.table.events[rows]
         weights = n[:, first] * n[:, second] / np.maximum(n[:, first] + n[:, second], 1)
@@ -180,7 +180,7 @@ class WithinPairs:
 
 
 def _p_of(null: Float[np.ndarray, "b m"], observed: Float[np.ndarray, "m"], *, exact: bool) -> tuple[float, float, float]:
-    """Return the combined p, that of the most significant pair and that of all pairs together."""
+    """The combined p, that of the most significant pair and that of all pairs together."""
     drawn, seen = (np.stack([np.abs(z).max(axis=-1), (z**2).sum(axis=-1)], axis=-1) for z in (null, observed))
     if exact:
         p = float(np.mean(drawn[:, 0] >= seen[0] * (1 - _ROUNDING)))
@@ -190,7 +190,7 @@ def _p_of(null: Float[np.ndarray, "b m"], observed: Float[np.ndarray, "m"], *, e
 
 
 def _shuffled_parts(n: Float[np.ndarray, "c g"], events: Int[np.ndarray, "c g"], size: int, rng: np.random.Generator) -> Rates:
-    """Give the rates of each cluster to its groups in another order."""
+    """Permute the rates of each cluster among its groups."""
     rates = np.full((size, *n.shape), np.nan)
     patterns, inverse = np.unique(n > 0, axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
@@ -201,7 +201,7 @@ def _shuffled_parts(n: Float[np.ndarray, "c g"], events: Int[np.ndarray, "c g"],
 
 
 def _shuffled_images(n: Float[np.ndarray, "c g"], events: Int[np.ndarray, "c g"], size: int, rng: np.random.Generator) -> Rates:
-    """Deal the events of each cluster to its images, of whatever group."""
+    """Assign the events of each cluster to its images at random, regardless of group."""
     images, events = n.astype(np.int64), events.astype(np.int64)
     rates = np.full((size, *n.shape), np.nan)
     left, rest = np.broadcast_to(events.sum(axis=1), (size, len(n))), images.sum(axis=1)

@@ -1,7 +1,7 @@
-"""Two groups compared inside the clusters that hold images of both: what all images of a cluster share cancels.
+"""Two groups compared inside the clusters that contain images of both: effects common to all images of a cluster cancel.
 
-``D_c = rate_a(c) - rate_b(c)`` has the weight ``w_c = n_ca n_cb / (n_ca + n_cb)``. The cluster stays the sampling unit. It is another
-quantity than the difference of two rates over all images: 17 points there may be 0 here.
+``D_c = rate_a(c) - rate_b(c)`` has the weight ``w_c = n_ca n_cb / (n_ca + n_cb)``. The cluster stays the sampling unit. This is a
+different quantity than the difference of two rates over all images: 17 points there may be 0 here.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
     Sums = tuple[Float[np.ndarray, "*b"], Float[np.ndarray, "*b"], Float[np.ndarray, "*b"]]
 
 FEWEST_DIFFERING = 6
-"""Of fewer clusters that differ, no pattern of signs has p at most .05: they say nothing of how much clusters differ."""
+"""With fewer clusters that differ, no pattern of signs has p at most .05: they say nothing about the variation between clusters."""
 FLIPS, FEWEST_DRAWS = 9999, 999
 _MOST_CELLS, _CELLS, _HALVINGS, _TINY = 1 << 28, 1 << 22, 40, 1e-20
 
 
 @dataclass(frozen=True)
 class WithinPair:
-    """The clusters that hold images of two groups, alike ones together."""
+    """The clusters that contain images of two groups; equal ones are counted."""
 
     difference: Float[np.ndarray, "k"]
     weight: Float[np.ndarray, "k"]
     often: Float[np.ndarray, "k"]
     event: float
-    """What one event adds to the squares of weighted differences: a quarter where clusters are balanced."""
+    """Contribution of one event to the squares of weighted differences: a quarter if clusters are balanced."""
     single: bool
     """Whether every cluster is a pair of single images."""
     thin: bool
     """Whether either group expects under 5 events, or images without one."""
     correlation: float
-    """Of two images of a cluster, as all groups have it."""
+    """Correlation of two images of a cluster, over all groups."""
     totals: tuple[float, float, float, float]
     """Events and images of the first group, and of the second."""
 
@@ -58,10 +58,10 @@ class WithinPair:
         weight = n.prod(axis=1) / size
         event = float((count * weight) @ ((n**2).sum(axis=1) / size**2)) / (2 * max(float(count @ weight), _TINY))
         happened, images = float((count @ events).sum()), count @ n
-        counted = bool((n == np.rint(n)).all())  # of weights nothing is thin: they are no images that could be dealt
+        counted = bool((n == np.rint(n)).all())  # weights are never thin: they are not images that could be reassigned
         thin = counted and float(images.min()) * min(happened, float(images.sum()) - happened) < FEWEST_EXPECTED * float(images.sum())
         apart = rates[:, 0] - rates[:, 1]
-        # The order of the two groups must not show in draws, so kinds are in the order of the one way that the mean is positive.
+        # Draws must not depend on the order of the two groups, so kinds are in the order in which the mean is positive.
         side = 1.0 if (count * weight) @ apart >= 0 else -1.0
         kinds, inverse = np.unique(np.column_stack([side * apart, weight]), axis=0, return_inverse=True)
         often = np.bincount(inverse.ravel(), count, minlength=len(kinds))
@@ -85,26 +85,26 @@ class WithinPair:
 
     @property
     def freedom(self) -> float:
-        """Effective clusters less one."""
+        """Effective number of clusters minus one."""
         return max(self.total**2 / self.squares - 1, 0.5)
 
     @property
     def differing(self) -> int:
-        """Clusters whose two rates differ."""
+        """Number of clusters whose two rates differ."""
         return int(self.often[self.difference != 0].sum())
 
     @property
     def clump(self) -> float:
-        """Images of a cluster that fail together: one, unless too few clusters differ to say so; then as the correlation has it."""
+        """Number of images of a cluster that fail together: one, unless too few clusters differ to say so; then from the correlation."""
         if self.single or self.differing >= FEWEST_DIFFERING:
             return 1.0
         return 1 + max(2 * self.squares / self.total - 1, 0.0) * self.correlation
 
     def moments(self, sums: Sums, clump: float = 1.0) -> Ends:
-        """Return centre and standard error of differences D from the sums of w D, of w^2 D and of w^2 D^2.
+        """Centre and standard error of differences D from the sums of w D, of w^2 D and of w^2 D^2.
 
-        Two clusters are added of which one differs, either way, as large as a `clump`. Of pairs of single images that makes Agresti and
-        Min's interval, and of no event at all an interval that is not a point.
+        Two clusters are added, one of which differs, in either direction, by a `clump`. For pairs of single images this is Agresti and
+        Min's interval, and without any event the interval is not a point.
         """
         first, cross, second = sums
         centre = first / (self.total + clump)
@@ -112,12 +112,12 @@ class WithinPair:
         return centre, np.sqrt(np.maximum(spread, _TINY)) / (self.total + clump)
 
     def standardized(self, sums: Sums) -> Float[np.ndarray, "*b"]:
-        """Return the centre in standard errors, as a value of the standard normal."""
+        """The centre in standard errors, as a value of the standard normal."""
         centre, error = self.moments(sums)
         return as_normal(centre / error, np.array(self.freedom))
 
     def sums(self, shift: float = 0.0) -> Sums:
-        """Return the sums of the observed differences less `shift`."""
+        """The sums of the observed differences minus `shift`."""
         apart, weight = self.difference - shift, self.often * self.weight
         first, cross, second = (
             np.asarray(total) for total in (weight @ apart, (weight * self.weight) @ apart, (weight * self.weight) @ apart**2)
@@ -127,12 +127,12 @@ class WithinPair:
     # ---- sign flips ------------------------------------------------------------------------------------------------------------------
 
     def flipped(self, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b k"]:
-        """Draw for each kind of cluster those that keep their sign less those that change it."""
+        """For each kind of cluster, draw the number that keep their sign minus the number that change it."""
         kept = [rng.binomial(self.often.astype(np.int64), 0.5, (size, len(self.often))) for size in blocks(draws, len(self.often))]
         return np.asarray(2.0 * np.concatenate(kept) - self.often)
 
     def every_flip(self) -> Float[np.ndarray, "b k"]:
-        """Return the same of every pattern of signs of the clusters that differ."""
+        """The same for every pattern of signs of the clusters that differ."""
         kinds = np.repeat(np.arange(len(self.often)), np.where(self.difference != 0, self.often, 0).astype(np.int64))
         signs = 1.0 - 2 * ((np.arange(1 << len(kinds))[:, None] >> np.arange(len(kinds))) & 1)
         return np.asarray(signs @ (kinds[:, None] == np.arange(len(self.often))))
@@ -144,13 +144,13 @@ class WithinPair:
 
     @cached_property
     def _drawn(self) -> Float[np.ndarray, "4 b"]:
-        """Flipped sums of w D, w, w^2 D and w^2: enough for flips of D - d, whatever d."""
+        """Flipped sums of w D, w, w^2 D and w^2: enough for flips of D - d, for any d."""
         w, d, rng = self.weight, self.difference, np.random.default_rng(0)
         columns = np.column_stack([w * d, w, w**2 * d, w**2])
         return np.concatenate([self.flipped(size, rng) @ columns for size in blocks(FLIPS, len(w))]).T
 
     def _p(self, shift: float) -> float:
-        """Return the p of "every cluster differs by `shift`, but for chance"."""
+        """The p of "every cluster differs by `shift`, except for chance"."""
         first, weights, cross, squares = self._drawn
         observed = self.sums(shift)
         centre, error = self.moments(observed)
@@ -158,7 +158,7 @@ class WithinPair:
         return exceedance_p(np.abs(centres / errors), float(np.abs(centre / error)))
 
     def _last(self, alpha: float, end: float) -> float:
-        """Return the last difference, from the estimate to an end of the scale, that sign flips do not reject."""
+        """The last difference, from the estimate to an end of the scale, that sign flips do not reject."""
         inside, outside = self.estimate, end
         for _ in range(_HALVINGS):
             middle = (inside + outside) / 2
@@ -173,19 +173,19 @@ class WithinPair:
 
     @property
     def p(self) -> float:
-        """Two-sided, by Student's t: of lists of many pairs of groups; of pairs of single images by the exact sign test."""
+        """Two-sided, by Student's t, for lists of many pairs of groups; pairs of single images use the exact sign test."""
         if self.single:
             return mcnemar_p(*(int(self.often[side * self.difference > 0].sum()) for side in (1, -1)))
         centre, error = self.moments(self.sums(), self.clump)
         return float(2 * stdtr(self.freedom, -np.abs(centre / error)))
 
     def limits(self, alpha: float, *, alone: bool) -> tuple[float, float]:
-        """Return the interval of the difference.
+        """The interval of the difference.
 
-        Of many pairs, and where too few clusters differ, it is Student's (of pairs of single images Agresti and Min's). Of two groups
-        `alone` it holds the differences that sign flips do not reject: many small clusters that all differ one way are not outweighed by a
-        few large ones. Where events are so few that differences are skewed, each limit is the farther of both, and no nearer to the centre
-        than that of independent images is to their difference: as p is at least that of shuffled images.
+        For many pairs, and if too few clusters differ, it is Student's (for pairs of single images Agresti and Min's). For two groups
+        `alone` it contains the differences that sign flips do not reject: many small clusters that all differ in one direction are not
+        outweighed by a few large ones. If events are so few that differences are skewed, each limit is the farther of both, and no nearer
+        to the centre than that of independent images is to their difference: as p is at least that of shuffled images.
         """
         centre, error = self.moments(self.sums(), self.clump)
         quantile = float(ndtri(1 - alpha / 2)) if self.single else float(stdtrit(self.freedom, 1 - alpha / 2))
@@ -200,7 +200,7 @@ class WithinPair:
         return (min(student[0], low), max(student[1], high)) if self.thin else (low, high)
 
     def _of_images(self, alpha: float) -> tuple[float, float]:
-        """Return how far the limits of the difference of independent images lie below it and above."""
+        """Distances of the limits of the difference of independent images below and above it."""
         events_1, n_1, events_2, n_2 = (np.array([total]) for total in self.totals)
         (low,), (high,) = difference_limits(events_1, n_1, events_2, n_2, alpha)
         difference = float(events_1[0] / n_1[0] - events_2[0] / n_2[0])
@@ -208,7 +208,7 @@ class WithinPair:
 
 
 def blocks(draws: int, width: int) -> list[int]:
-    """Return into what parts draws are cut, and fewer of very wide ones."""
+    """Sizes of the blocks of draws: smaller blocks, and fewer of them, for very wide ones."""
     draws = min(draws, max(FEWEST_DRAWS, _MOST_CELLS // max(width, 1)))
     step = max(1, _CELLS // max(width, 1))
     return [min(step, draws - start) for start in range(0, draws, step)]
