@@ -41,6 +41,8 @@ demo: $(if $(LOCK),$(READY),$(or $(wildcard $(READY)),$(VENV)/demo-ready))  ## t
 	$(BIN)/python -m contrastive.train emoji_balanced
 	$(BIN)/vlm-audit run --model runs/emoji/ckpt.pt --model runs/emoji-balanced/ckpt.pt --probe emoji --out runs/emoji-audit
 
+# Tests are compiled once, not by each worker: collecting them takes half the time.
+test: export PYTHONDONTWRITEBYTECODE =
 # One worker more than there are cores: a quarter of the time a test waits, for a browser, a signal or a clock.
 test: $(READY)  ## every test, doctests included
 	$(BIN)/python -m pytest --numprocesses $$($(BIN)/python -c 'from audit.embedding.cores import cores; print(cores() + 1)') --dist loadfile --no-loadscope-reorder

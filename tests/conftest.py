@@ -1,5 +1,6 @@
 """Shared fixtures: a small honest encoder, four faces that are numbers, and the FairFace test images where they are present."""
 
+import atexit
 import gc
 import os
 import shutil
@@ -24,8 +25,12 @@ settings.register_profile("unhurried", deadline=None)  # a busy machine is no fa
 settings.load_profile("unhurried")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a job in the background begins, and so would every process of a test
     signal.signal(signal.SIGINT, signal.default_int_handler)
-# For processes and fixtures of a whole session as well, which come before any fixture of a test.
-os.environ.setdefault("AUDIT_CACHE_KEY", str(Path(tempfile.mkdtemp(prefix="vlm-audit-key-")) / "key"))
+if "PYTEST_XDIST_WORKER" not in os.environ:  # its workers share the folder
+    # Set before any fixture: those of modules and of the session run before `_private_cache`, and nothing may reach the user's cache.
+    cache_of_the_run = Path(tempfile.mkdtemp(prefix="vlm-audit-tests-"))
+    atexit.register(shutil.rmtree, cache_of_the_run, ignore_errors=True)
+    os.environ |= {"AUDIT_CACHE_DIR": str(cache_of_the_run / "cache"), "AUDIT_CACHE_KEY": str(cache_of_the_run / "key")}
+os.fsync = os.fstat  # no test cuts the power: waiting until the disk has a file proves nothing and takes milliseconds each time
 
 BROWSER_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",

