@@ -75,6 +75,17 @@ def test_the_last_line_is_the_hash_of_the_facts(facts, said):
     assert said.endswith(f"sha256 of comparison.json, time stamps included: {expected}")
 
 
+def test_a_hash_is_of_the_weights_only_if_a_model_was_loaded(facts):
+    """Predictions from a file have no weights: the page called the hash of the file "sha256 of the weights"."""
+    before, after = facts.sides
+    external = replace(before, model=replace(before.model, parameters=0, dimensions=0))
+    text = text_of(render_comparisons(replace(facts, sides=(external, after))))
+
+    assert f"{before.model.sha256[:12]} (file of answers)" in text
+    assert f"{after.model.sha256[:12]} (weights)" in text
+    assert f"{before.model.sha256[:12]} (weights)" not in text
+
+
 def test_hostile_names_add_no_element(facts):
     def named(text):
         sides = tuple(
