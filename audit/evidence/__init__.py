@@ -1,4 +1,4 @@
-"""Supporting evidence, one kind per file with its record: decided findings in (`base`), records out. It decides no verdict.
+"""Supporting evidence, one kind per file with its record: computed from decided findings (`base`). It affects no verdict.
 
-A kind is found by the name of its field in `audit.results`: `by_finding`, `by_measurement` or `of_audit` computes it.
+A kind has the name of its field in `audit.results`: `by_finding`, `by_measurement` or `of_audit` computes it.
 """

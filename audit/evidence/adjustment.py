@@ -1,4 +1,4 @@
-"""A difference between groups, adjusted for other attributes: compared within their strata, and shuffled only within them."""
+"""A difference between groups, adjusted for other attributes: compared, and shuffled, within their strata."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 Shift = Literal["reversed", "weakened"]
-"""What becomes of a difference at equal other attributes: its sign turns, or little of it is left (`evidence.adjustment.shift`)."""
+"""How a difference changes at equal other attributes: its sign is reversed, or little of it remains (`evidence.adjustment.shift`)."""
 
 
 @record
@@ -40,22 +40,22 @@ class Adjusted:
     difference: Estimate
     """Common difference over the strata."""
     odds_ratio: Estimate | None
-    """Common odds ratio; None where no stratum tells."""
+    """Common odds ratio; None if no stratum is informative."""
     p: float
     """Cochran-Mantel-Haenszel test."""
     strata: int
-    """Strata in which both groups have images."""
+    """Number of strata in which both groups have images."""
     strata_left_out: int
     images_left_out: int
     """Images of the two groups in strata without the other."""
     opposite: int
-    """Strata whose difference has the other sign."""
+    """Number of strata whose difference has the opposite sign."""
     shift: Shift | None = None
 
 
 @record
 class AdjustedGap:
-    """The gap when other attributes may differ between the groups: labels are shuffled within strata only."""
+    """The gap when groups may differ in other attributes: labels are shuffled only within strata."""
 
     gap: float
     p: float
@@ -78,7 +78,7 @@ class Adjustment:
 
 
 MOST_STRATA = 500
-"""More strata than this are not shuffled within."""
+"""With more strata, labels are not shuffled."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ class Strata:
     events: Int[np.ndarray, "s g"]
     n: Int[np.ndarray, "s g"]
     left_out: int
-    """Counted images with an unknown level, in no stratum."""
+    """Counted images with an unknown level, which are in no stratum."""
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, Adjustment]:
-    """Return the comparison within the levels of the other attributes, of each primary finding where they divide the images.
+    """The comparison within the levels of the other attributes, for each primary finding if they divide the images.
 
-    The count table leaves attributes out where there are too many for it: findings by these are not adjusted.
+    The count table drops attributes if there are too many: findings by these are not adjusted.
     """
     counted = [finding for finding in inputs.tested if inputs.cells[finding.measurement].has(finding.attributes)]
     return {finding.id: found for finding in counted if (found := _of_finding(finding, inputs))}
@@ -112,7 +112,7 @@ def _of_finding(finding: ClaimResult, inputs: EvidenceInputs) -> Adjustment | No
     def within(others: tuple[str, ...]) -> tuple[Strata, Adjusted | None]:
         counted = strata(cells, metric, outcome, finding.attributes, others)
         found = mantel_haenszel(counted, counted.groups.index(high), counted.groups.index(low), alpha)
-        # A sample settles nothing: its differences do not shift either.
+        # A sample settles nothing, so its differences do not shift either.
         return counted, found and replace(found, shift=None if inputs.limited else shift(found, significant=significant))
 
     others = [name for name in cells.answered.attributes.columns if name not in finding.attributes]
@@ -129,7 +129,7 @@ def _adjusted_gap(finding: ClaimResult, counted: Strata, settings: Settings) -> 
         return None
     columns = [counted.groups.index(group) for group in compared_counts(finding)[0]]
     events, n = counted.events[:, columns], counted.n[:, columns]
-    if not n.sum(axis=0).all():  # a group whose other attributes are all unknown
+    if not n.sum(axis=0).all():  # a group in which all other attributes are unknown
         return None
     rng = generator(settings.seed, f"{finding.id}/within {' x '.join(counted.others)}")
     return replace(stratified_gap_test(events, n, min(settings.draws, DRAWS), rng), others=counted.others)
@@ -151,12 +151,12 @@ def strata(cells: CellTable, metric: Metric, outcome: Outcome | None, by: Sequen
 def mantel_haenszel(counted: Strata, first: int, second: int, alpha: float) -> Adjusted | None:
     """Common difference of two groups over the strata of the other attributes, and their common odds ratio.
 
-    `first` and `second` are places in `counted.groups`; None where no stratum holds both. A common difference hides strata that point the
-    other way: they are counted.
+    `first` and `second` are indices into `counted.groups`; None if no stratum contains both. A common difference hides strata with the
+    opposite sign, which are counted.
 
-    Difference ``sum (k1 n2 - k2 n1) / N / sum n1 n2 / N`` with Sato's variance, which holds for few large and for many small strata;
+    Difference ``sum (k1 n2 - k2 n1) / N / sum n1 n2 / N`` with Sato's variance, which is valid for few large and for many small strata;
     odds ratio with the variance of Robins, Breslow and Greenland; test of Cochran, Mantel and Haenszel without continuity correction.
-    Where no counted image or every one is an event, Sato's variance is 0 and Newcombe's interval of the pooled counts stands in for it.
+    If no counted image or every one is an event, Sato's variance is 0, and Newcombe's interval of the pooled counts is used instead.
     Sato, Greenland and Robins 1989, Biometrics 45, 1323-1324; Robins, Breslow and Greenland 1986, Biometrics 42, 311-323.
     """
     used = (counted.n[:, first] > 0) & (counted.n[:, second] > 0)
@@ -183,10 +183,10 @@ def mantel_haenszel(counted: Strata, first: int, second: int, alpha: float) -> A
 
 
 def shift(found: Adjusted, *, significant: bool) -> Shift | None:
-    """Say what becomes of a raw difference at equal other attributes; `significant`: whether the finding's own test rejects.
+    """How a raw difference changes at equal other attributes; `significant`: whether the finding's own test rejects.
 
-    "reversed": the interval of the adjusted difference lies wholly on the other side of 0 than the raw difference, whatever the test says.
-    "weakened": the test rejects, and the adjusted difference is less than half of the raw one, or its interval includes 0.
+    "reversed": the interval of the adjusted difference lies entirely on the other side of 0 than the raw difference, regardless of the
+    test. "weakened": the test rejects, and the adjusted difference is less than half of the raw one, or its interval includes 0.
     """
     side = np.sign(found.crude)
     low, high = sorted((side * found.difference.low, side * found.difference.high))
@@ -231,15 +231,16 @@ def _cochran_mantel_haenszel(events: Float[np.ndarray, "s 2"], n: Float[np.ndarr
 
 
 def stratified_gap_test(events: Int[np.ndarray, "s g"], n: Int[np.ndarray, "s g"], draws: int, rng: np.random.Generator) -> AdjustedGap:
-    """Permutation test of the gap of at least two groups when labels are exchangeable only within the strata; all have images in some.
+    """Permutation test of the gap of at least two groups when labels are exchangeable only within strata; all groups have images in some.
 
-    `p` is of the most significant pair (`max_standardized_difference`) of the raw rates against labels shuffled within strata: what the
-    strata explain is expected. `adjusted` is the gap of observed minus expected rates; its p, again of the most significant pair under the
-    same shuffles, also finds what the strata hide.
+    `p` is for the most significant pair (`max_standardized_difference`) of the raw rates, with labels shuffled within strata, so
+    differences explained by the strata are expected. `adjusted` is the gap of observed minus expected rates; its p, for the most
+    significant pair under the same shuffles, also detects differences that the strata hide.
 
     Examples
     --------
-    Two strata with the same rates in both groups, .8 and .2; group a sits in the first, b in the second. The raw gap is all explained.
+    Two strata with the same rates in both groups, .8 and .2; most of group a is in the first, of b in the second. The strata explain the
+    raw gap completely.
 
     >>> n = np.array([[90, 10], [10, 90]])
     >>> found = stratified_gap_test(np.array([[72, 8], [2, 18]]), n, 999, np.random.default_rng(0))
@@ -249,7 +250,7 @@ def stratified_gap_test(events: Int[np.ndarray, "s g"], n: Int[np.ndarray, "s g"
     sizes = n.sum(axis=0)
     drawn = np.zeros((draws, n.shape[1]), np.int64)
     for k, m in zip(events, n, strict=True):
-        shuffled = 0 < k.sum() < m.sum()  # else there is nothing to shuffle: no event, or nothing else
+        shuffled = 0 < k.sum() < m.sum()  # otherwise shuffling has no effect: no event, or only events
         drawn += rng.multivariate_hypergeometric(m, int(k.sum()), size=draws, method="marginals") if shuffled else k
     expected = (n * (events.sum(axis=1) / np.maximum(n.sum(axis=1), 1))[:, None]).sum(axis=0)
     observed = events.sum(axis=0)

@@ -1,4 +1,4 @@
-"""Calibration by group: whether an answer given with confidence .8 is right eight times in ten, for everybody."""
+"""Calibration by group: are answers with confidence .8 right eight times in ten, in every group?"""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class ReliabilityBin:
     upper: float
     n: int
     confidence: float | None
-    """Mean; None, like the accuracy, where fewer than 10 images would stand for it."""
+    """Mean; None, as is the accuracy, if the bin has fewer than 10 images."""
     accuracy: Estimate | None
 
 
 @record
 class GroupCalibration:
-    """Whether confidence means the same in a group as it says."""
+    """Whether confidence matches accuracy in a group."""
 
     group: Group
     n: int
     error: Estimate | None
     """Expected calibration error; None for a group under the minimum size."""
     error_by_chance: float | None
-    """95 % point of the error of a perfectly calibrated model with these confidences: the noise floor."""
+    """95 % point of the error of a perfectly calibrated model with these confidences."""
     overconfidence: Estimate | None
     """Mean confidence minus accuracy, signed."""
     bins: tuple[ReliabilityBin, ...]
@@ -55,13 +55,13 @@ class Calibration:
 
 BINS = 10
 FEWEST_IN_BIN = 10
-"""A bin with fewer images shows only how many."""
+"""A bin with fewer images shows only their number."""
 _CLEAR = 2.5
-"""Standard errors from which the sign of a bin's deviation is taken for certain."""
+"""Number of standard errors from which the sign of a bin's deviation is treated as certain."""
 
 
 def by_measurement(inputs: EvidenceInputs) -> dict[str, tuple[Calibration, ...]]:
-    """Return the calibration of each measurement by each slice; empty without a true answer or without probabilities."""
+    """The calibration of each measurement for each slice; empty without a true answer or without probabilities."""
     return {name: _by_slice(scored, inputs.settings) for name, scored in inputs.scored.items()}
 
 
@@ -76,7 +76,7 @@ def _by_slice(scored: Scored, settings: Settings) -> tuple[Calibration, ...]:
 
 
 def bin_of(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-    """Return the bin of each confidence: ten bins of equal width, each with its upper edge; 0 lies in the first.
+    """The bin of each confidence: ten bins of equal width that include their upper edge; 0 is in the first.
 
     Examples
     --------
@@ -89,11 +89,11 @@ def bin_of(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
 def expected_calibration_error(
     confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], images: Int[np.ndarray, "n"] | None = None
 ) -> float:
-    """Mean distance of accuracy from confidence over ten bins, weighted by their images: ``sum_b n_b / n |acc_b - conf_b|``.
+    """Mean distance between accuracy and confidence over ten bins, weighted by their images: ``sum_b n_b / n |acc_b - conf_b|``.
 
-    `images` says how many images a row stands for; None: one.
+    `images` is the number of images that each row represents; None: one.
 
-    0 is perfectly calibrated; NaN without images. Biased upwards: a perfectly calibrated model has an error of .08 on 100 images.
+    0 is perfectly calibrated; NaN without images. Biased upwards: a perfectly calibrated model has an error of .08 with 100 images.
 
     Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
@@ -112,13 +112,13 @@ def expected_calibration_error(
 
 
 def calibration(judged: Judged, settings: Settings, name: str) -> tuple[GroupCalibration, ...]:
-    """Return reliability, calibration error and over-confidence of every group that is shown.
+    """Reliability, calibration error and overconfidence of every group that is shown.
 
     The event of `judged` is "the answer is right"; images without a true answer must be left out. `name` is part of the seed.
 
-    The interval of the error allows for what resampled counts deviate by, added up over the bins; over bins whose sign is clear the
-    deviations may cancel. The percentile interval of the bootstrap would never hold for a calibrated model (coverage 0 of .95, measured).
-    The interval of the over-confidence is Wilson's of the accuracy, given the confidences.
+    The interval of the error accounts for the deviations of resampled counts, summed over the bins; over bins whose sign is clear,
+    deviations may cancel. The percentile interval of the bootstrap would never cover a calibrated model (coverage 0 instead of .95,
+    measured). The interval of the overconfidence is Wilson's for the accuracy, given the confidences.
     """
     return tuple(_group(judged, code, settings, f"{name}/{group}") for code, group in enumerate(judged.groups))
 
@@ -126,7 +126,7 @@ def calibration(judged: Judged, settings: Settings, name: str) -> tuple[GroupCal
 def _group(judged: Judged, code: int, settings: Settings, name: str) -> GroupCalibration:
     inside = judged.codes == code
     confidence, correct = judged.confidence[inside], judged.event[inside]
-    # Sorted: the same images in another order add up to the same sums, to the last digit.
+    # Sorted, so that sums over the same images in another order agree to the last digit.
     order = np.lexsort((correct, confidence))
     sorted_rows = _Answers(confidence[order], correct[order], judged.images[inside][order])
     n = int(sorted_rows.images.sum())
@@ -143,14 +143,14 @@ def _group(judged: Judged, code: int, settings: Settings, name: str) -> GroupCal
 
 
 class _Answers(NamedTuple):
-    """Answers of one group: how sure, whether right, and how many images each row stands for."""
+    """Answers of one group: confidence, correctness, and the number of images that each row represents."""
 
     confidence: Float[np.ndarray, "n"]
     correct: Bool[np.ndarray, "n"]
     images: Int[np.ndarray, "n"]
 
     def by(self, place: Int[np.ndarray, "n"], length: int) -> tuple[Int[np.ndarray, "l"], Float[np.ndarray, "l"]]:
-        """Return the images, and the sum of their confidences, at each place."""
+        """Number of images, and sum of their confidences, for each value of `place`."""
         n = np.bincount(place, self.images, minlength=length).astype(np.int64)
         return n, np.bincount(place, self.confidence * self.images, minlength=length)
 
@@ -182,23 +182,23 @@ def _error(given: _Answers, settings: Settings, rng: np.random.Generator) -> Est
 
 
 def _cells(given: _Answers) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"]]:
-    """Return images and mean confidence of each (bin, right or not), right or not varying fastest.
+    """Number of images and mean confidence of each (bin, right or not), right or not varying fastest.
 
-    That confidences differ within a bin of a tenth adds less than a hundredth to the variance of its accuracy.
+    Ignoring the variation of confidences within a bin of width .1 changes the variance of its accuracy by less than a hundredth.
     """
     counts, total = given.by(bin_of(given.confidence) * 2 + given.correct, BINS * 2)
     return counts, total / np.maximum(counts, 1)
 
 
 def _deviations(counts: Int[np.ndarray, "*draws c"], mean: Float[np.ndarray, "c"]) -> Float[np.ndarray, "*draws bins"]:
-    """Return each bin's share of the images times accuracy minus confidence."""
+    """Each bin's share of the images times accuracy minus confidence."""
     right = np.arange(len(mean)) % 2
     by_bin = (counts * (right - mean)).reshape(*counts.shape[:-1], BINS, -1).sum(axis=-1)
     return np.asarray(by_bin / counts.sum(axis=-1)[..., None])
 
 
 def _error_by_chance(given: _Answers, draws: int, rng: np.random.Generator) -> float:
-    """Draw the error of a model that is right as often as it says; 95 % point."""
+    """95 % point of the error of a simulated model whose accuracy equals its confidence."""
     n, total = given.by(bin_of(given.confidence), BINS)
     right = rng.binomial(n, np.clip(total / np.maximum(n, 1), 0, 1), size=(draws, BINS))
     return float(np.quantile(np.abs(right - total).sum(axis=1) / n.sum(), 0.95))

@@ -1,4 +1,4 @@
-"""Sizes of effect: difference, ratio, odds ratio, Cohen's h."""
+"""Effect sizes: difference, ratio, odds ratio, Cohen's h."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from audit.types import Group
 
 @record
 class EffectSize:
-    """Other ways to say how far two rates are apart."""
+    """Alternative measures of the difference of two rates."""
 
     first: Group
     second: Group
     difference: Estimate
     ratio: Estimate | None
-    """None where a group has no event."""
+    """None if a group has no event."""
     odds_ratio: Estimate | None
-    """None where a group has no event or nothing else."""
+    """None if a group has no event or only events."""
     cohens_h: float
-    """0.2 is called small, 0.5 medium, 0.8 large."""
+    """0.2 is conventionally small, 0.5 medium, 0.8 large."""
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, EffectSize]:
-    """Return the sizes of effect of the pair that each finding tells of."""
+    """The effect sizes for the leading pair of each finding."""
     found = {}
     for finding in inputs.independent:
         if finding.gap:
@@ -41,9 +41,9 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, EffectSize]:
 
 
 def ratio(events_1: int, n_1: int, events_2: int, n_2: int, alpha: float) -> Estimate | None:
-    """Ratio of two independent rates, first over second, with its log-delta interval.
+    """Ratio of two independent rates, first divided by second, with its log-delta interval.
 
-    ``exp(ln(p1 / p2) +- z sqrt(1/k1 - 1/n1 + 1/k2 - 1/n2))``; None where a group has no event: the logarithm of 0 has no interval.
+    ``exp(ln(p1 / p2) +- z sqrt(1/k1 - 1/n1 + 1/k2 - 1/n2))``; None if a group has no event: the logarithm of 0 has no interval.
     Katz et al. 1978, https://doi.org/10.2307/2530610
 
     Examples
@@ -61,7 +61,7 @@ def ratio(events_1: int, n_1: int, events_2: int, n_2: int, alpha: float) -> Est
 
 
 def odds_ratio(events_1: int, n_1: int, events_2: int, n_2: int, alpha: float) -> Estimate | None:
-    """Ratio of two odds, first over second, with Woolf's log-delta interval; None where a group has no event or nothing else.
+    """Ratio of two odds, first divided by second, with Woolf's log-delta interval; None if a group has no event or only events.
 
     Woolf 1955, https://doi.org/10.1111/j.1469-1809.1955.tb01348.x
 
@@ -83,7 +83,7 @@ def _log_interval(value: float, variance: float, alpha: float) -> Estimate:
 
 
 def cohens_h(rate_1: float, rate_2: float) -> float:
-    """Difference of two rates on a scale where a step means the same near 0 as in the middle: ``2 asin sqrt p1 - 2 asin sqrt p2``.
+    """Difference of two rates on a scale with equal steps near 0 and in the middle: ``2 asin sqrt p1 - 2 asin sqrt p2``.
 
     Cohen 1988, Statistical Power Analysis for the Behavioral Sciences, section 6.2
 
@@ -96,7 +96,7 @@ def cohens_h(rate_1: float, rate_2: float) -> float:
 
 
 def effect_size(groups: tuple[Group, Group], events: tuple[int, int], n: tuple[int, int], alpha: float) -> EffectSize:
-    """Return difference, ratio, odds ratio and Cohen's h of two groups, first against second; each with its interval."""
+    """Difference, ratio, odds ratio and Cohen's h of two groups, first compared with second; each with its interval."""
     counts = (events[0], n[0], events[1], n[1])
     rates = events[0] / n[0], events[1] / n[1]
     low, high = difference_limits(*counts, alpha)

@@ -1,4 +1,4 @@
-"""Equal opportunity and equalized odds: gaps of rates given the truth, with intervals by resampled counts."""
+"""Equal opportunity and equalized odds: gaps of rates given the truth, with intervals from resampled counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @record
 class GapEstimate(Estimate):
-    """A largest difference between groups, with its permutation test and what is expected by chance (95 %)."""
+    """The largest difference between groups, with its permutation test and what is expected by chance (95 %)."""
 
     p: float
     null_95: float
@@ -35,7 +35,7 @@ class GapEstimate(Estimate):
 
 @record
 class EqualizedOddsDifference:
-    """Equal opportunity and equalized odds of an outcome. None where fewer than two groups have enough images of that truth."""
+    """Equal opportunity and equalized odds of an outcome. None if fewer than two groups have enough images with that truth."""
 
     equal_opportunity: GapEstimate | None
     """Gap of the true positive rate."""
@@ -57,7 +57,7 @@ class EqualizedOdds:
 
 
 MOST_OUTCOMES = 10
-"""Answers one by one, up to so many; of more, only the outcomes that the measurement declares."""
+"""With at most this many answers each is an outcome; with more, only the outcomes that the measurement declares."""
 _RATES = ("true_positive_rate", "false_positive_rate")
 
 
@@ -72,15 +72,15 @@ class _Rate:
 
 
 def of_audit(inputs: EvidenceInputs) -> tuple[EqualizedOdds, ...]:
-    """Return the gaps of every outcome by each slice; only those of which something can be estimated.
+    """The gaps of every outcome for each slice; only if something can be estimated.
 
-    Without declared outcomes each answer is one. Of two answers the second says the same as the first, with the two rates swapped.
+    Without declared outcomes each answer is one. With two answers the second is equivalent to the first, with the two rates swapped.
     """
     capped = replace(inputs.settings, draws=min(inputs.settings.draws, DRAWS))
     found = []
     for name, measurement in inputs.measurements.items():
         cells = inputs.cells[name]
-        # By the truth itself, every group has one truth only; groups of counterfactual sets are not compared as independent images.
+        # By the truth itself, every group has only one truth; groups of counterfactual sets are not compared as independent images.
         apart = {(measurement.truth,), *((attribute,) for attribute in inputs.predictions[name].sets)}
         sliced = [by for by in slices(measurement) if by not in apart and cells.has(by)]
         for by in sliced if cells.answered.y_true is not None else ():
@@ -102,13 +102,13 @@ def _outcomes(measurement: Measurement) -> Mapping[str, tuple[str, ...]]:
 def odds_difference(counts: GroupedCounts, outcome: Outcome, settings: Settings, name: str) -> EqualizedOddsDifference:
     """Largest differences between groups of the true and the false positive rate, and the larger of the two.
 
-    A group whose denominator is too small takes no part in that rate: nothing is filled in. A perfect classifier has no gap even where a
-    group has no positives, for which fairlearn answers 1. `name` is part of the seed of the draws.
+    A group whose denominator is too small is ignored for that rate, without imputation. A perfect classifier has no gap even if a
+    group has no positives, for which fairlearn returns 1. `name` is part of the seed of the draws.
 
-    Either gap has the interval of any gap (`gap_interval`). That of the larger adds to it, on both sides, what 1 - alpha of the resampled
-    counts stay within: the largest move apart of any two groups. A gap cannot be wrong by more than that, so the interval holds at every
-    gap, none included, where the percentile interval of the bootstrap never holds. Counts are resampled with half of z squared added to
-    each cell (Agresti and Coull): 30 of 30 right in every group is not certainty.
+    Each gap has the usual interval of a gap (`gap_interval`). That of the larger one is the gap plus and minus the 1 - alpha quantile, over
+    resampled counts, of the largest change of any difference of two groups. The gap's error cannot exceed that, so the interval is valid
+    for every gap, including 0, where the percentile interval of the bootstrap never is. Counts are resampled with half of z squared added
+    to each cell (Agresti and Coull): 30 of 30 right in every group is not certainty.
 
     Hardt, Price and Srebro 2016, https://arxiv.org/abs/1610.02413
     """
@@ -134,7 +134,7 @@ def _named(rate: _Rate, which: Bool[np.ndarray, "g"]) -> tuple[Group, ...]:
 
 
 def _gap(rate: _Rate, null: Float[np.ndarray, "b"], alpha: float) -> GapEstimate | None:
-    """Return the gap of a rate, as a finding about it would have it; None where it cannot be estimated."""
+    """The gap of a rate, with the interval that a finding would have; None if it cannot be estimated."""
     if len(rate.n) < 2:
         return None
     gap, ends = float(np.ptp(rate.events / rate.n)), gap_interval(ImageUnits(rate.events, rate.n), alpha)
@@ -142,7 +142,7 @@ def _gap(rate: _Rate, null: Float[np.ndarray, "b"], alpha: float) -> GapEstimate
 
 
 def _larger(rates: list[_Rate], moves: Float[np.ndarray, "b"], null: Float[np.ndarray, "b"], alpha: float) -> GapEstimate | None:
-    """Return the largest gap of some rates; None unless each can be estimated."""
+    """The largest gap of some rates; None unless all can be estimated."""
     if any(len(rate.n) < 2 for rate in rates):
         return None
     gap = max(float(np.ptp(rate.events / rate.n)) for rate in rates)
@@ -152,7 +152,7 @@ def _larger(rates: list[_Rate], moves: Float[np.ndarray, "b"], null: Float[np.nd
 
 
 def _moves_apart(rates: list[_Rate], settings: Settings, rng: np.random.Generator) -> Float[np.ndarray, "2 b"]:
-    """Draw by how much sampling moves any two groups apart, in each of the two rates."""
+    """Draws of the largest change, by sampling, of any difference of two groups, for each of the two rates."""
     cells = np.stack([part for rate in rates for part in (rate.tallied.events, rate.tallied.n - rate.tallied.events)], axis=1)
     smoothed = cells + float(ndtri(1 - settings.alpha / 2)) ** 2 / 2
     smoothed *= (cells.sum(axis=1) / smoothed.sum(axis=1))[:, None]
@@ -161,14 +161,14 @@ def _moves_apart(rates: list[_Rate], settings: Settings, rng: np.random.Generato
     for i, rate in enumerate(rates):
         events, n = drawn[:, rate.used, 2 * i], drawn[:, rate.used, 2 * i : 2 * i + 2].sum(axis=2)
         expected = smoothed[rate.used, 2 * i] / smoothed[rate.used, 2 * i : 2 * i + 2].sum(axis=1)
-        # A replicate without one image of this truth says nothing of the rate.
+        # A replicate without any image with this truth says nothing about the rate.
         moved = np.where(n > 0, events / np.maximum(n, 1) - expected, np.nan)
         moves.append(np.nan_to_num(spread_of_rates(moved)) if len(rate.n) else np.zeros(settings.draws))
     return np.stack(moves)
 
 
 def _null(rate: _Rate, draws: int, rng: np.random.Generator) -> Float[np.ndarray, "b"]:
-    """Draw the gap under shuffled group labels, within the images of one truth."""
+    """Draws of the gap under shuffled group labels, within the images with one truth."""
     if len(rate.n) < 2:
         return np.zeros(draws)
     drawn = rng.multivariate_hypergeometric(rate.n, int(rate.events.sum()), size=draws, method="marginals")

@@ -1,6 +1,6 @@
-"""p-values corrected within a family alone: an exploratory metric of several outcomes, by the same attributes.
+"""p-values corrected only within a family: an exploratory metric of several outcomes, by the same attributes.
 
-A signal rests on all exploratory findings of an audit (`audit.statistics.findings`); this is for a reader of one list.
+Signals depend on all exploratory findings of an audit (`audit.statistics.findings`); this is for readers of a single list.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from audit.statistics.null import generator
 
 @record
 class FamilyCorrection:
-    """The p-value of one outcome, corrected for the others of its family: the same metric of each, by the same attributes."""
+    """The p-value of one outcome, corrected for the other outcomes of its family: the same metric by the same attributes."""
 
     size: int
-    """Outcomes of the family."""
+    """Number of outcomes in the family."""
     max_t: float
-    """Keeps the chance of any false alarm: every outcome on the same shuffles of the group labels."""
+    """Controls the probability of any false positive: all outcomes share the shuffles of the group labels."""
     benjamini_hochberg: float | None = None
-    """Of earlier versions; the adjusted p of a finding is over all exploratory findings."""
+    """From earlier versions; the adjusted p of a finding is over all exploratory findings."""
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, FamilyCorrection]:
-    """Return the correction of every exploratory finding whose family has another."""
+    """The correction for every exploratory finding that is not alone in its family."""
     families: dict[tuple[str, str, tuple[str, ...]], list[ClaimResult]] = {}
     for finding in inputs.independent:
         if not finding.primary and finding.outcome and finding.gap and inputs.cells[finding.measurement].has(finding.attributes):

@@ -1,4 +1,4 @@
-"""The four-fifths rule on shares selected: exploratory, never a verdict."""
+"""The four-fifths rule on selection rates: exploratory, never a verdict."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ class FourFifths:
     """The four-fifths rule: exploratory, never a verdict."""
 
     ratio: float | None
-    """Lowest rate over highest; None where no image is an event."""
+    """Lowest rate divided by highest; None if no image is an event."""
     below: bool
     share_by_chance: float
-    """How often groups of these sizes fall below four fifths when nothing differs."""
+    """How often groups of these sizes fall below four fifths if they do not differ."""
 
 
 FOUR_FIFTHS = 0.8
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, FourFifths]:
-    """Return the rule of each primary share selected."""
+    """The rule for each primary selection rate."""
     draws = min(inputs.settings.draws, DRAWS)
     return {
         finding.id: four_fifths(*compared_counts(finding)[1:], draws, generator(inputs.settings.seed, f"{finding.id}/four fifths"))
         for finding in inputs.tested
-        if finding.metric == "selection_rate"  # the rule is about shares selected
+        if finding.metric == "selection_rate"  # the rule is about selection rates
     }
 
 
 def four_fifths(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], draws: int, rng: np.random.Generator) -> FourFifths:
-    """Lowest rate over highest, and how often chance brings it below four fifths (29 CFR 1607.4 D).
+    """Lowest rate divided by highest, and how often it falls below four fifths by chance (29 CFR 1607.4 D).
 
-    Exploratory, never a verdict: 18 groups of 56 images at a rate of one half fall below four fifths every time, though nothing differs.
+    Exploratory, never a verdict: 18 groups of 56 images at a rate of one half always fall below four fifths, although they do not differ.
     https://www.ecfr.gov/current/title-29/section-1607.4
     """
     total = int(events.sum())

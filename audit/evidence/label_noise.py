@@ -1,4 +1,4 @@
-"""How wrong labels would have to be to overturn a finding: of groups, by an adversary or at random; of the truth, by group."""
+"""Label errors that would overturn a finding: of group labels, adversarial or random; of true labels, by group."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ class TippingPoint:
     comparison: Group
     images: int
     share: float
-    """Of the worst group's images."""
+    """As a share of the worst group's images."""
     turned: Literal["significance", "sign"]
 
 
 @record
 class LabelErrors:
-    """How much more often the true labels of one group would have to be wrong than of another for their difference not to matter."""
+    """How much more often the true labels of one group than of another would have to be wrong for their difference not to matter."""
 
     worst: Group
     comparison: Group
     images: int
-    """Fewest labels of the worst group that bring the difference to the tolerance: all of wrong answers, which are right once corrected."""
+    """Fewest labels of the worst group that reduce the difference to the tolerance: all on wrong answers, right once corrected."""
     share: float
-    """Of the worst group's images that count, the other group's labels being right: a difference of error rates."""
+    """As a share of the worst group's images that count, if the other group's labels are right: a difference of error rates."""
     independent: float | None
-    """Difference of error rates where labels are wrong whatever was answered, and a wrong one is any other answer alike often; of accuracy
-    only. None where no such difference brings it to the tolerance."""
+    """Difference of error rates if label errors do not depend on the answers, and are spread evenly over the other answers; for accuracy
+    only. None if no such difference reduces it to the tolerance."""
     of_comparison: int | None = None
-    """Fewest labels of the other group that do so alone, the worst group's being right: all of right answers, wrong once corrected. None
-    where not even all of them do, and in files of earlier versions."""
+    """Fewest labels of the other group that suffice alone, if the worst group's are right: all on right answers, wrong once corrected. None
+    if not even all of them suffice, and in files of earlier versions."""
 
 
 @record
@@ -67,42 +67,42 @@ class NoisePoint:
 
 @record
 class LabelNoise:
-    """What wrong labels, of groups or of the truth, would do to a verdict."""
+    """The effect of wrong labels, of groups or of the truth, on a verdict."""
 
     tipping_point: TippingPoint | None
-    """Chosen by an adversary; None unless the verdict is a disparity that some number of labels overturns it."""
+    """Chosen by an adversary; None unless the verdict is a disparity that some number of labels overturns."""
     points: tuple[NoisePoint, ...]
     """At random."""
     truth: LabelErrors | None = None
-    """Wrong true labels, not group labels; None unless the verdict is a disparity in answers that are right or wrong, whose gap is wider
-    than the tolerance."""
+    """Wrong true labels, not group labels; None unless the verdict is a disparity in answers that are right or wrong, whose gap exceeds
+    the tolerance."""
 
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
 REPEATS = 200
 NOISE_DRAWS = 4999
-"""At most as many shuffles for the null of a noise curve: all its tables share the error of one critical gap."""
+"""Maximum number of shuffles for the null distribution of a noise curve: all its tables share the error of one critical value."""
 _STEP = 1024
 _BLOCK = 1 << 19
-"""Pairs of groups that are looked at together."""
+"""Pairs of groups evaluated per block."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What turns counts into a verdict."""
+    """The settings that turn counts into a verdict."""
 
     tolerance: float
     alpha: float
     level: float
-    """Raw p up to which the omnibus test rejects: alpha, or less where the claim is one of several."""
+    """Raw p up to which the omnibus test rejects: alpha, or less if the claim is one of several."""
     fewest: int
-    """Images that a group needs."""
+    """Minimum number of images in a group."""
     draws: int
     ratio_tolerance: float | None = None
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, LabelNoise]:
-    """Return tipping point, noise curve and unequal label errors of each primary finding."""
+    """Tipping point, noise curve and unequal label errors of each primary finding."""
     looked = [finding for finding in inputs.findings if finding.primary and finding.gap and not finding.unresponsive]
     noises = [(each, noise) for each in looked if (noise := _of_finding(each, inputs))]
     return {each.id: replace(noise, truth=_of_truth(each, inputs.answers[each.measurement])) for each, noise in noises}
@@ -110,14 +110,14 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, LabelNoise]:
 
 def _of_finding(finding: ClaimResult, inputs: EvidenceInputs) -> LabelNoise | None:
     gap, settings = finding.gap, inputs.settings
-    assert gap is not None  # noqa: S101  (only findings with a gap are looked at)
-    # Holm multiplied the raw p; the same factor gives the level that the raw p is held against.
+    assert gap is not None  # noqa: S101  (only findings with a gap get here)
+    # Holm multiplied the raw p; dividing by the same factor gives the level for the raw p.
     level, rng = settings.alpha * gap.p / gap.p_adjusted, generator(settings.seed, f"{finding.id}/noise")
     ends, events, n = _told(finding, gap)
     if gap.within:
         swapped = SwappedLabels.of(finding, inputs.compared_units(finding), level, settings.alpha)
         return swapped.noise(*ends, SHARES, REPEATS, rng) if swapped else None
-    # The groups stay those that were compared: one of 30 images that loses a label is judged all the same.
+    # The compared groups stay the same: one of 30 images that loses a label is still judged.
     rules = Rules(finding.tolerance, settings.alpha, level, 2, min(settings.draws, NOISE_DRAWS), finding.ratio_tolerance)
     groups, all_events, all_n = compared_counts(finding)
     points, pairs = label_noise_curve(all_events, all_n, rules, rng), len(groups) * (len(groups) - 1) // 2
@@ -125,7 +125,7 @@ def _of_finding(finding: ClaimResult, inputs: EvidenceInputs) -> LabelNoise | No
 
 
 def _told(finding: ClaimResult, gap: Gap) -> tuple[tuple[Group, Group], tuple[int, int], tuple[int, int]]:
-    """Return the pair that a finding tells of, the worse group first, with its events and its images."""
+    """The pair that a finding mentions, the worse group first, with its events and its images."""
     groups, events, n = compared_counts(finding)
     high, low = pair_of(gap)
     worst, other = (low, high) if finding.better == "high" else (high, low)
@@ -150,7 +150,7 @@ def _of_truth(finding: ClaimResult, answers: int) -> LabelErrors | None:
 
 
 def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator) -> Verdict:
-    """Apply the rules of a verdict to bare counts: the answer of `findings` and `decide_verdicts`.
+    """Apply the rules of a verdict to bare counts: the same result as `findings` and `decide_verdicts`.
 
     Examples
     --------
@@ -171,11 +171,11 @@ def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rul
 
 
 def tipping_point(groups: tuple[Group, Group], events: tuple[int, int], n: tuple[int, int], level: float) -> TippingPoint | None:
-    """Fewest images of the worst group that, wrongly labelled, make the difference to another group up.
+    """Fewest wrongly labelled images of the worst group that account for its difference to another group.
 
     An adversary moves images, each of the kind that makes the worst group worse, from the worst group (the first) into the other. If the
-    worst group has the higher rate these are events, otherwise images without the event. The difference stands while the raw p of the
-    two rates is at most `level`. None where nothing stands that could be overturned, or no number of such images overturns it.
+    worst group has the higher rate these are events, otherwise images without the event. The difference persists while the raw p of the
+    two rates is at most `level`. None if there is no difference to overturn, or no number of such images overturns it.
 
     Examples
     --------
@@ -203,10 +203,10 @@ def tipping_point(groups: tuple[Group, Group], events: tuple[int, int], n: tuple
 def label_noise_curve(
     events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rules, rng: np.random.Generator, shares: Sequence[float] = SHARES
 ) -> tuple[NoisePoint, ...]:
-    """How often, of 200 draws a share, the verdict stays what it is when that share of the group labels is replaced at random.
+    """How often, in 200 draws per share, the verdict stays the same when that share of the group labels is replaced at random.
 
-    A wrong label is another group's, in proportion to the images of the others; whether it is wrong depends on nothing else. Of two
-    equal groups with a share eps of wrong labels the expected gap is (1 - 2 eps) times the gap.
+    A wrong label is another group's, in proportion to the images of the others; errors depend on nothing else. For two
+    equal groups with a share eps of wrong labels, the expected gap is (1 - 2 eps) times the gap.
     """
     tables = [(events[None], n[None])]
     p = [_p_values(*tables[0], rules, rng)]
@@ -224,7 +224,7 @@ def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], p: Floa
     ok = n >= max(rules.fewest, 2)
     groups, rates = ok.sum(axis=1), np.where(ok, events / np.maximum(n, 1), np.nan)
     close = np.zeros(len(n), bool)
-    # A gap of the tolerance or more is never within it: only the others need every pair.
+    # A gap of the tolerance or more is never within it: only the other tables need all pairs.
     narrow = np.flatnonzero((spread_of_rates(rates) < rules.tolerance) & (groups > 1))
     for part in np.array_split(narrow, max(1, len(narrow) * n.shape[1] ** 2 // _BLOCK)):
         close[part] = _within(events[part], n[part], ok[part], rules)
@@ -239,7 +239,7 @@ def _within(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[
     trials, both = np.maximum(n, 1), ok[:, first] & ok[:, second]
     sides = events[:, first], trials[:, first], events[:, second], trials[:, second]
     bound = np.where(both, reach(*sides, rules.alpha), 0.0).max(axis=1)
-    # A pair beyond the tolerance in points settles it: the ratio takes a search, and few tables need it.
+    # A pair beyond the tolerance in points is decisive: the ratio needs a search, and few tables need it.
     searched = (bound < rules.tolerance) & (rules.ratio_tolerance is not None)
     k_1, n_1, k_2, n_2 = (side[searched] for side in sides)
     ratio = np.ones(len(n))
@@ -250,15 +250,15 @@ def _within(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], ok: Bool[
 def _p_values(
     events_of: Int[np.ndarray, "b g"], n_of: Int[np.ndarray, "b g"], rules: Rules, rng: np.random.Generator
 ) -> Float[np.ndarray, "b"]:
-    """Return the share of shuffles whose most significant pair is as significant as that of each table of one total, itself included.
+    """The share of shuffles whose most significant pair is as significant as that of each table with one total, itself included.
 
-    All of them are held against one null, drawn at their mean group sizes: relabelling moves the sizes by a few images, and
-    the null with them by far less than 1,000 draws can tell (200 tables with a null of their own each would take a hundred times as long).
+    All are compared with one null distribution, drawn at their mean group sizes: relabelling changes the sizes by a few images, and
+    the null distribution by far less than 1,000 draws can resolve (separate ones for 200 tables would take a hundred times as long).
     """
     known, n, total = n_of >= max(rules.fewest, 2), np.rint(n_of.mean(axis=0)).astype(int), events_of.sum(axis=1).mean()
     ok = n >= max(rules.fewest, 2)
     compared, rates = n[ok], np.where(known, events_of / np.maximum(n_of, 1), np.nan)[:, ok]
-    # Rounded mean sizes may hold an image fewer than there are: no more events than images.
+    # The rounded mean sizes may sum to one image less: there must not be more events than images.
     events = min(round(total * compared.sum() / max(n.sum(), 1)), int(compared.sum()))
     if len(compared) < 2 or events in (0, int(compared.sum())):
         return np.ones(len(rates))
@@ -266,7 +266,7 @@ def _p_values(
     null = rng.multivariate_hypergeometric(compared, events, size=rules.draws, method="marginals") / compared
 
     def statistics(rates: Float[np.ndarray, "b g"]) -> Float[np.ndarray, "b 2"]:
-        # A rate that is not known takes no part: it is where it is expected.
+        # An undefined rate is ignored by setting it to its expected value.
         squares = compared * np.nan_to_num(rates - events / compared.sum()) ** 2
         return np.stack([max_standardized_difference(rates, errors), squares.sum(axis=1)], axis=1)
 
@@ -276,7 +276,7 @@ def _p_values(
 def relabel(
     events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], share: float, repeats: int, rng: np.random.Generator
 ) -> tuple[Int[np.ndarray, "b g"], Int[np.ndarray, "b g"]]:
-    """Give each image, with probability `share`, the label of another group. Images and events in all stay what they are."""
+    """Give each image, with probability `share`, the label of another group. Total images and events stay the same."""
     sizes = np.asarray(n, float)
     moved = []
     for counts in (events, n - events):
@@ -295,7 +295,7 @@ _BOTH = np.array([0]), np.array([1])
 
 @dataclass(frozen=True)
 class SwappedLabels:
-    """Two groups that a finding compares inside sets of one image of each; `level` is the raw p that its test rejects up to."""
+    """Two groups that a finding compares inside sets with one image of each; `level` is the raw p up to which its test rejects."""
 
     finding: ClaimResult
     units: SetUnits
@@ -305,13 +305,13 @@ class SwappedLabels:
 
     @classmethod
     def of(cls, finding: ClaimResult, units: SamplingUnits, level: float, alpha: float) -> SwappedLabels | None:
-        """Return None where sets hold more images, or there are more groups: nothing says whose label a wrong one would be."""
+        """None if sets have more images, or there are more groups: then it is undefined whose label a wrong one would be."""
         if not isinstance(units, SetUnits) or units.table.n.shape[1] != 2 or units.table.n.max() > 1:
             return None
         return cls(finding, units, level, alpha)
 
     def noise(self, worst: Group, other: Group, shares: Sequence[float], repeats: int, rng: np.random.Generator) -> LabelNoise:
-        """Return the tipping point of a disparity, and how often its verdict stays when a share of the pairs changes places at random."""
+        """The tipping point of a disparity, and how often its verdict stays the same when a share of the pairs is swapped at random."""
         own = self.only_one
         kept = []
         for share in shares:
@@ -322,7 +322,7 @@ class SwappedLabels:
 
     @property
     def only_one(self) -> tuple[int, int]:
-        """How many pairs have the event in the first image alone, and in the second alone."""
+        """Number of pairs with the event in the first image alone, and in the second alone."""
         first, second = (int(self.units.table.count[self._only(side)].sum()) for side in (0, 1))
         return first, second
 
@@ -331,7 +331,7 @@ class SwappedLabels:
         return np.asarray(paired & (events[:, side] > events[:, 1 - side]))
 
     def with_only(self, first: int, second: int) -> SetUnits:
-        """Return the same sets, with so many in which the first image alone has the event, and the second alone."""
+        """The same sets, with the given numbers of pairs with the event in the first image alone, and in the second alone."""
         table, others = self.units.table, ~(self._only(0) | self._only(1))
         pairs = np.array([[1, 0], [0, 1]])[np.array([first, second]) > 0]
         count = np.array([number for number in (first, second) if number])
@@ -339,7 +339,7 @@ class SwappedLabels:
         return replace(self.units, table=ClusterTable(events, n, np.concatenate([table.count[others], count]).astype(np.int64)))
 
     def verdict(self, first: int, second: int) -> Verdict:
-        """Return the verdict on so many pairs of either kind, by the rules of the finding."""
+        """The verdict for these numbers of pairs, by the rules of the finding."""
         if (first, second) not in self._verdicts:
             self._verdicts[first, second] = self._verdict(self.with_only(first, second))
         return self._verdicts[first, second]
@@ -348,16 +348,16 @@ class SwappedLabels:
         tolerance, ratio = self.finding.tolerance, self.finding.ratio_tolerance
         (low,), (high,) = units.differences(*_BOTH, 2 * self.alpha)
         close = False
-        if max(high, -low) < tolerance:  # else the bound, which is no nearer, need not be computed
+        if max(high, -low) < tolerance:  # otherwise the bound, which is at least as large, need not be computed
             close = bool(within(units.equivalence_bound(self.alpha), tolerance, ratio and units.equivalence_ratio(self.alpha), ratio))
         (low,), (high,) = units.differences(*_BOTH, self.alpha)
         verdict: Verdict = verdicts(close, float(units.p(*_BOTH)[0]), self.level, 2, apart=low > 0 or high < 0).item()
         return verdict
 
     def tipping_point(self, worst: Group, other: Group) -> TippingPoint | None:
-        """Return the fewest pairs that, with their labels the wrong way round, make the difference up; None where nothing stands.
+        """The fewest pairs with swapped labels that account for the difference; None if there is no difference to overturn.
 
-        An adversary turns pairs that speak for the difference. It stands while the exact sign test has p at most `level`.
+        An adversary swaps pairs that support the difference. It persists while the exact sign test has p at most `level`.
         """
         more, fewer = sorted(self.only_one, reverse=True)
         if mcnemar_p(more, fewer) > self.level:

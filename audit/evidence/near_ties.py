@@ -1,4 +1,4 @@
-"""Near-ties: decisions that rounding in the model's number format could turn, and the verdicts if all of them were turned."""
+"""Near-ties: decisions that rounding in the model's number format could flip, and the verdicts if all of them were flipped."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from audit.statistics.verdict import verdicts, within
 from audit.types import Predictions
 
 LOGIT_TOLERANCE = {"float32": 1.2e-5, "float16": 0.01, "bfloat16": 0.15}
-"""dtype -> by how much a logit of cosine x 100 was seen to move with the batch size or the machine."""
+"""dtype -> observed variation of a logit (cosine x 100) with the batch size or the machine."""
 SAFETY = 10.0
-"""A decision closer than this many tolerances counts as open."""
+"""A decision closer than this many tolerances counts as a near-tie."""
 
 
 def by_measurement(inputs: EvidenceInputs) -> dict[str, int]:
-    """Return the open decisions of each measurement; nothing where the number format or the probabilities are not known."""
+    """The number of near-ties of each measurement; nothing if the number format or the probabilities are unknown."""
     return {name: count for name, (_, count) in _flipped(inputs).items()}
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, Verdict]:
-    """Return the verdicts of the primary findings if every open decision went the other way; nothing where none is open."""
+    """The verdicts of the primary findings if all near-ties were flipped; nothing if there are no near-ties."""
     flipped = _flipped(inputs)
     if not any(count for _, count in flipped.values()) or inputs.limited:
         return {}
@@ -47,8 +47,8 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Verdict]:
 
 def _p(finding: ClaimResult, units: SamplingUnits, inputs: EvidenceInputs) -> float:
     if finding.gap and isinstance(units, ImageUnits) and all(map(np.array_equal, (units.events, units.n), compared_counts(finding)[1:])):
-        return finding.gap.p  # no image of a compared group was turned
-    # The same shuffles as those of the finding.
+        return finding.gap.p  # no image of a compared group was flipped
+    # With the shuffles of the finding.
     return units.null(inputs.settings.draws, generator(inputs.settings.seed, finding.id)).p
 
 
@@ -58,7 +58,7 @@ def _within(finding: ClaimResult, units: SamplingUnits, alpha: float) -> bool:
 
 
 def _units(finding: ClaimResult, flipped: tuple[Predictions, int] | None, inputs: EvidenceInputs) -> SamplingUnits:
-    """Return the groups that are compared once the open decisions went the other way."""
+    """The groups that are compared once the near-ties are flipped."""
     if flipped is not None and flipped[1]:
         return inputs.compared_units(finding, flipped[0])
     if finding.gap is not None and finding.gap.within is not None:
@@ -73,10 +73,10 @@ def _flipped(inputs: EvidenceInputs) -> dict[str, tuple[Predictions, int]]:
 
 
 def flip_near_ties(predictions: Predictions, best_two: BestTwo, dtype: str) -> tuple[Predictions, int]:
-    """Give every image whose decision rounding could turn its second choice: a verdict that changes rests on rounding.
+    """Replace every answer that rounding could flip by its second choice: a verdict that changes depends on rounding.
 
-    A decision is a near-tie where the two best logits differ by less than ten times what a logit of the number format `dtype` moves by.
-    Returns also how many decisions were turned.
+    A decision is a near-tie if the two best logits differ by less than ten times the variation of a logit in the number format `dtype`.
+    Also returns the number of flipped decisions.
     """
     near = best_two.distance < SAFETY * LOGIT_TOLERANCE[dtype]
     if not near.any():

@@ -46,13 +46,13 @@ class VarianceShares:
     label_set: float
     interaction: float
     presets: tuple[str, ...] = ()
-    """Prompt sets of the layout: each met every one of `variants`, and the shares are of these prompts only."""
+    """Prompt sets of the layout: each occurs with every one of `variants`, and the shares are for these prompts only."""
     variants: tuple[str, ...] = ()
 
 
 @record
 class SpecificationCurve:
-    """How far the answer depends on how it was asked."""
+    """How much the result depends on the prompts."""
 
     question: str
     metric: str
@@ -69,22 +69,22 @@ class SpecificationCurve:
     share_detected: float | None
     """Share of specifications with p <= alpha after Benjamini-Hochberg."""
     shares: VarianceShares | None = None
-    """Of the spread over the largest whole layout of presets x variants, which it names; None without one, or without spread."""
+    """Shares of the variance in the largest complete layout of presets x variants, which it names; None without one or without variance."""
     joint_p: float | None = None
-    """Of the median difference over all specifications, each shuffle of the group labels put through all of them."""
+    """p of the median difference over all specifications, with the same shuffles of the group labels for all of them."""
 
 
 JOINT_DRAWS = 999
-"""At most as many shuffles for the joint test, each of which is put through every specification."""
+"""Maximum number of shuffles for the joint test, each of which is evaluated for every specification."""
 POINT_DRAWS = 1999
-"""At most as many shuffles for a specification that is not the default: their smallest p passes Benjamini and Hochberg among a hundred."""
+"""Maximum number of shuffles for specifications other than the default: their smallest p passes Benjamini-Hochberg among a hundred."""
 
 Answered = Predictions | CodedAnswers
 
 
 @dataclass(frozen=True)
 class _Answered:
-    """What was answered under one specification: each image's group, and what it is to the rate of the claim."""
+    """Answers under one specification: each image's group, and its role in the rate of the claim."""
 
     attributes: pd.DataFrame
     groups: tuple[Group, ...]
@@ -92,7 +92,7 @@ class _Answered:
     rows: RowEvents
 
     def tally(self) -> Tally:
-        """Count by group."""
+        """Counts by group."""
         events, n, images = (
             np.bincount(self.codes[which], minlength=len(self.groups)) for which in (self.rows.event, self.rows.counted, ...)
         )
@@ -106,13 +106,13 @@ def specification_curve(
     settings: Settings,
     shuffles: LabelShuffles,
 ) -> SpecificationCurve:
-    """Follow the default's extreme pair of groups through every specification.
+    """Compare the default's extreme pair of groups under every specification.
 
-    `predictions` holds what was answered under each specification, by its index; curves of one audit share `shuffles`. What cannot be
-    estimated under a specification is None there and outside every summary; without two estimable groups under the default the pair is
+    `predictions` has the answers under each specification, by its index; curves of one audit share `shuffles`. Values that cannot be
+    estimated under a specification are None and ignored in every summary; without two estimable groups under the default, the pair is
     empty and so is every difference.
 
-    The rates are events over images: bit for bit the point estimates of record, without the cost of a frame for each prompt.
+    The rates are events divided by images: bit for bit the reference point estimates, without the cost of a frame for each prompt.
     """
     answered = _answered(plan, predictions, levels)
     tallies = tuple(each.tally() for each in answered)
@@ -147,7 +147,7 @@ def _answered(
     for i, specification in enumerate(plan.specifications):
         given = predictions[i]
         rows = row_events(given, *resolve(specification.measurement, plan.claim, given))
-        # Nearly always the same images: their groups are looked up once for all specifications.
+        # Nearly always the same images: their groups are computed once for all specifications.
         if found and _same_images(given.attributes, found[-1].attributes, by):
             found.append(replace(found[-1], rows=rows))
         else:
@@ -160,7 +160,7 @@ def _same_images(one: pd.DataFrame, other: pd.DataFrame, by: list[str]) -> bool:
 
 
 def _estimable(tallied: Tally, settings: Settings) -> tuple[tuple[Group, ...], np.ndarray, np.ndarray]:
-    """Return groups, events and denominators of the estimable groups."""
+    """Groups, events and denominators of the estimable groups."""
     ok = [i for i, status in enumerate(tallied.statuses(settings.min_group_size)) if status == "ok"]
     return tuple(tallied.groups[i] for i in ok), tallied.events[ok], tallied.n[ok]
 
@@ -178,13 +178,13 @@ def _point(plan: SpecificationPlan, index: int, tallied: Tally, pair: tuple[Grou
     groups, events, n = _estimable(tallied, settings)
     point = SpecificationPoint(specification.preset, specification.variant, index == plan.default, None, None, None, None, None)
     if len(groups) > 1:
-        # The default is shuffled like the finding of the same measurement and claim, so that both print the same p.
+        # The default uses the shuffles of its finding, so that both show the same p.
         draws = settings.draws if point.default else min(settings.draws, POINT_DRAWS)
         p = gap_p(events, n, draws, generator(settings.seed, finding_id(specification.measurement.name, plan.claim)))
         point = replace(point, p=p, gap=float(np.ptp(events / n)))
     if pair[0] in groups and pair[1] in groups:
         i, j = groups.index(pair[0]), groups.index(pair[1])
-        # The pair was chosen for being the widest: simultaneous over all pairs, as the same pair's interval in its finding.
+        # The pair was chosen for its largest difference: simultaneous over all pairs, like the same pair's interval in its finding.
         pairs = len(groups) * (len(groups) - 1) // 2
         low, high = difference_limits(events[i], n[i], events[j], n[j], settings.alpha / pairs)
         point = replace(point, difference=float(events[i] / n[i] - events[j] / n[j]), low=float(low), high=float(high))
@@ -192,7 +192,7 @@ def _point(plan: SpecificationPlan, index: int, tallied: Tally, pair: tuple[Grou
 
 
 def _shares(points: Sequence[SpecificationPoint]) -> VarianceShares | None:
-    """Split the spread over the largest whole layout of presets x variants; None without one, or without spread."""
+    """Split the variance in the largest complete layout of presets x variants; None without one, or without variance."""
     effects = {(point.preset, point.variant): point.difference for point in points if point.difference is not None}
     presets, variants = largest_layout(list(effects))
     if not presets:
@@ -202,14 +202,14 @@ def _shares(points: Sequence[SpecificationPoint]) -> VarianceShares | None:
 
 
 def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the presets and the variants, at least two of each, that all met and that make the most points; nothing without such.
+    """The largest complete layout: presets and variants, at least two of each, in all combinations; empty if no such layout exists.
 
-    Of layouts with as many points, the one with more presets: the spread over prompts is what the curve is about. Of those, the one whose
-    presets come first.
+    Of layouts with equally many points, the one with more presets, since the curve is about the variation over prompts. Of those, the one
+    whose presets come first.
 
     Examples
     --------
-    The third variant met one preset only. Leaving it out keeps three presets.
+    The third variant occurs with only one preset. Without it three presets remain.
 
     >>> largest_layout([("a", "x"), ("a", "y"), ("a", "z"), ("b", "x"), ("b", "y"), ("c", "x"), ("c", "y")])
     (('a', 'b', 'c'), ('x', 'y'))
@@ -217,7 +217,7 @@ def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tup
     asked: dict[str, frozenset[str]] = {}
     for preset, variant in met:
         asked[preset] = asked.get(preset, frozenset()) | {variant}
-    common: set[frozenset[str]] = set()  # whatever some of the presets have in common: no other choice can be the largest
+    common: set[frozenset[str]] = set()  # intersections of presets' variants: no other choice can be the largest
     for theirs in asked.values():
         common |= {theirs, *(theirs & each for each in common)}
     layouts = [([preset for preset, theirs in asked.items() if theirs >= each], each) for each in common]
@@ -230,7 +230,7 @@ def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tup
 
 
 def _joint_p(plan: SpecificationPlan, answered: Sequence[_Answered], settings: Settings, shuffles: LabelShuffles) -> float | None:
-    """Test all specifications together; None where they were not answered for the same images."""
+    """Test all specifications together; None if they were not answered for the same images."""
     default = answered[plan.default]
     images = default.attributes
     if any(each.attributes is not images and not each.attributes.index.equals(images.index) for each in answered):
@@ -243,13 +243,13 @@ def _joint_p(plan: SpecificationPlan, answered: Sequence[_Answered], settings: S
 
 
 def variance_shares(effects: Float[np.ndarray, "t s"]) -> VarianceShares | None:
-    """Split the spread of an effect over prompts and label sets: ``e_ts = m + a_t + b_s + r_ts``, sums of squares over their total.
+    """Split the variance of an effect over prompts and label sets: ``e_ts = m + a_t + b_s + r_ts``, sums of squares divided by their total.
 
-    None where every specification gives the same effect; ValueError if one is missing: the shares of an incomplete layout do not add up.
+    None if every specification gives the same effect; raises ValueError if one is missing: shares of an incomplete layout do not sum to 1.
 
     Examples
     --------
-    The prompt moves the effect by +-2, the label set by +-1: sums of squares 16 and 4.
+    The prompt changes the effect by +-2, the label set by +-1: sums of squares 16 and 4.
 
     >>> found = variance_shares(np.array([[1.0, 3.0], [-3.0, -1.0]]))
     >>> found.prompts, found.label_set, found.interaction

@@ -1,4 +1,4 @@
-"""How the scores themselves lie in each group: a rate of answers says nothing of how near the others came."""
+"""Distribution of the scores in each group: rates of answers do not show how close the other answers were."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class GroupSpread:
 
 @record
 class ScoreSpread:
-    """How a probability is spread in each group."""
+    """Distribution of a probability in each group."""
 
     measurement: str
     outcome: str | None
-    """Whose probability; None: the true answer's."""
+    """The outcome whose probability it is; None: the true answer's."""
     attributes: tuple[str, ...]
     groups: tuple[GroupSpread, ...]
 
@@ -42,7 +42,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def of_audit(inputs: EvidenceInputs) -> tuple[ScoreSpread, ...]:
-    """Return quantiles of the probability of the true answer, and of each primary outcome, by group.
+    """Quantiles, by group, of the probability of the true answer and of each primary outcome.
 
     One for each single attribute of the claims and each probability; groups without images are left out. A probability depends on the
     label set and on the logit scale of the model.
@@ -51,7 +51,7 @@ def of_audit(inputs: EvidenceInputs) -> tuple[ScoreSpread, ...]:
 
 
 def score_spreads(scored: Scored) -> Iterator[ScoreSpread]:
-    """Give the spreads of one measurement; nothing without probabilities of every image."""
+    """Yield the distributions of one measurement; nothing unless every image has probabilities."""
     if not scored.usable or scored.predictions.binned:
         return
     probabilities = _probabilities(scored.measurement, scored.predictions)
@@ -70,19 +70,19 @@ def _spread(group: Group, values: Float[np.ndarray, "n"]) -> GroupSpread:
 
 
 def _slices(measurement: Measurement) -> tuple[tuple[str, ...], ...]:
-    """Return the single attributes of accuracy, and of the other primary claims."""
+    """The single attributes of accuracy, and of the other primary claims."""
     others = [claim.by for claim in measurement.claims if claim.primary and len(claim.by) == 1]
     return tuple(dict.fromkeys((*slices(measurement), *others)))
 
 
 def _probabilities(measurement: Measurement, predictions: Predictions) -> list[tuple[str | None, Float[np.ndarray, "n"]]]:
-    """Return (outcome, probability of each image); None: of the true answer, NaN where that is not known."""
+    """(Outcome, probability of each image); None: of the true answer, NaN if that is unknown."""
     answer_of = np.array([measurement.label_set.answers.get(label, label) for label in predictions.labels], object)
     shares = are_shares(predictions.scores)
     summed = shares or measurement.label_set.combine == "sum"
 
     def together(scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n"]:
-        """Return the probability of any of several labels; of independent ones that compete, the best."""
+        """The probability of any of several labels; of the best if they are independent and compete."""
         return of_any(scores, shares=shares) if summed else np.asarray(scores.max(axis=1).astype(float))
 
     found: list[tuple[str | None, np.ndarray]] = []

@@ -1,4 +1,4 @@
-"""Rates of small groups that borrow from the others: shown with the raw rates, never in their place."""
+"""Shrunk rates of small groups, which borrow strength from the others: shown together with the raw rates, never instead of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @record
 class ShrunkRate:
-    """A raw rate, and what it becomes when it borrows from the other groups."""
+    """A raw rate, and the rate after shrinkage."""
 
     group: Group
     events: int
@@ -28,7 +28,7 @@ class ShrunkRate:
     shrunk: float
     low: float
     high: float
-    """Of the shrunk rate; ignores that the correlation is itself estimated. For display only."""
+    """Upper end for the shrunk rate; ignores that the correlation is itself estimated. For display only."""
 
 
 @record
@@ -45,7 +45,7 @@ LARGEST_CORRELATION = 0.999
 
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, Shrinkage]:
-    """Return the shrunk rates of each finding with a small group."""
+    """The shrunk rates of each finding with a small group."""
     found = {}
     for finding in inputs.findings:
         if any(rate.status == "small" for rate in finding.by_group):
@@ -55,15 +55,15 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Shrinkage]:
 
 
 def intra_group_correlation(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"]) -> float | None:
-    """Moment estimate of the beta-binomial's correlation: how much more the rates differ than sampling makes them.
+    """Moment estimate of the beta-binomial's correlation: the spread of the rates beyond sampling.
 
     With ``mu = K / N`` and ``S = sum n_g (p_g - mu)^2``, ``rho = (S / (mu (1 - mu)) - (G - 1)) / (N - sum n_g^2 / N - (G - 1))``,
-    clipped to [0, 0.999]: 0 where the groups differ by sampling alone. None where spread and sampling cannot be separated: one group, one
-    image a group. Every `n` is at least 1. Kleinman 1973, https://doi.org/10.1080/01621459.1973.10481332
+    clipped to [0, 0.999]: 0 if the groups differ by sampling alone. None if spread and sampling cannot be separated: with one group, or one
+    image per group. Every `n` is at least 1. Kleinman 1973, https://doi.org/10.1080/01621459.1973.10481332
 
     Examples
     --------
-    Rates .1 and .5 of 100 images each: S = 8, mu (1 - mu) = .21, so (38.1 - 1) / (200 - 100 - 1).
+    Rates .1 and .5 with 100 images each: S = 8, mu (1 - mu) = .21, so (38.1 - 1) / (200 - 100 - 1).
 
     >>> round(intra_group_correlation(np.array([10, 50]), np.array([100, 100])), 4)
     0.3747
@@ -80,13 +80,13 @@ def intra_group_correlation(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"
 
 
 def shrink(tallied: Tally, alpha: float) -> Shrinkage | None:
-    """Shrink the rate of every group that has images, and a known level, towards the rate of all.
+    """Shrink the rate of every group that has images, and a known level, towards the overall rate.
 
-    None where the correlation cannot be estimated. Without spread beyond sampling every group has the rate of all images, with Wilson's
+    None if the correlation cannot be estimated. Without spread beyond sampling every group has the overall rate, with Wilson's
     interval of that rate.
 
-    ``(k + mu M) / (n + M)`` with ``M = (1 - rho) / rho``; the interval is of ``Beta(k + mu M, n - k + (1 - mu) M)``. It takes rho for
-    known and so covers less than it says (.889 of .95 at a true spread of 2 points): for display, never for a verdict.
+    ``(k + mu M) / (n + M)`` with ``M = (1 - rho) / rho``; the interval is that of ``Beta(k + mu M, n - k + (1 - mu) M)``. It treats rho as
+    known and so covers less than stated (.889 instead of .95 at a true spread of 2 points): for display, never for a verdict.
     """
     shown = [i for i, group in enumerate(tallied.groups) if tallied.n[i] and UNKNOWN not in group]
     events, n = tallied.events[shown], tallied.n[shown]

@@ -1,4 +1,4 @@
-"""Rates against a confidence threshold: what changes when only sure answers are given, and who then gets none."""
+"""Rates by confidence threshold: the effect of giving only confident answers, and the groups that then get none."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ThresholdCell:
     answered: int
     events: int
     coverage: float | None
-    """Share answered; unequal silence is a disparity too."""
+    """Share of images with an answer; unequal coverage is a disparity, too."""
     rate: Estimate | None
-    """Events among the answered."""
+    """Events as a share of the images with an answer."""
     of_all: Estimate | None
-    """Events among all images of the group."""
+    """Events as a share of all images of the group."""
 
 
 @record
@@ -41,17 +41,17 @@ class ThresholdPoint:
     threshold: float
     coverage: float
     gap: float | None
-    """Of the rates among the answered, over groups with enough of them."""
+    """Gap of the rates among images with an answer, over groups with enough of them."""
     coverage_gap: float | None
     by_group: tuple[ThresholdCell, ...]
 
 
 @record
 class ThresholdCurve:
-    """What a claim becomes when only answers above a confidence are given."""
+    """A claim when only answers above a confidence are given."""
 
     finding: str
-    """Id of the finding whose rate it is."""
+    """Id of the finding with this rate."""
     points: tuple[ThresholdPoint, ...]
 
 
@@ -60,7 +60,7 @@ COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
 def of_audit(inputs: EvidenceInputs) -> tuple[ThresholdCurve, ...]:
-    """Return, for every primary claim by one attribute, its rate against the confidence threshold."""
+    """The rate of every primary claim by one attribute, for each confidence threshold."""
     return tuple(curve for scored in inputs.scored.values() if scored.usable for curve in _curves(scored, inputs.settings))
 
 
@@ -77,9 +77,9 @@ def _curves(scored: Scored, settings: Settings) -> Iterator[ThresholdCurve]:
 def thresholds_at(
     confidence: Float[np.ndarray, "n"], coverages: Sequence[float] = COVERAGES, images: Int[np.ndarray, "n"] | None = None
 ) -> tuple[float, ...]:
-    """Return the largest threshold at which at least each share of the images is answered; 0 for all of them.
+    """The largest threshold at which at least each share of the images has an answer; 0 for all of them.
 
-    An answer counts as given where its confidence exceeds the threshold. `images` says how many images a row stands for; None: one.
+    An answer is given if its confidence exceeds the threshold. `images` is the number of images that each row represents; None: one.
 
     Examples
     --------
@@ -93,16 +93,16 @@ def thresholds_at(
 
 
 def _threshold(values: Float[np.ndarray, "v"], up_to: Int[np.ndarray, "v"], silent: int) -> float:
-    """Return the largest confidence that at most `silent` images do not exceed; else 0: equals are silenced together."""
+    """The largest confidence that at most `silent` images do not exceed; else 0: ties lose their answers together."""
     silenced = int(np.searchsorted(up_to, silent, side="right"))
     return float(values[silenced - 1]) if silenced else 0.0
 
 
 def threshold_curve(judged: Judged, thresholds: Sequence[float], fewest: int, alpha: float) -> tuple[ThresholdPoint, ...]:
-    """Return coverage and rate of every group at each threshold, in their order.
+    """Coverage and rate of every group at each threshold, in their order.
 
-    An answer is given where its confidence exceeds the threshold; at 0 every answer is given. A group needs `fewest` answers to take part
-    in the gap. Without an answer the rate among the answered is None, not 0.
+    An answer is given if its confidence exceeds the threshold; at 0 every answer is given. A group needs `fewest` answers to count for
+    the gap. Without an answer the rate among the answered is None, not 0.
     """
     groups, images = len(judged.groups), judged.images
     everybody = _summed(judged.codes, images, groups)
@@ -121,7 +121,7 @@ def threshold_curve(judged: Judged, thresholds: Sequence[float], fewest: int, al
 
 
 def _summed(codes: Int[np.ndarray, "n"], images: Int[np.ndarray, "n"], groups: int) -> Int[np.ndarray, "g"]:
-    """Return the images of each group."""
+    """Number of images of each group."""
     return np.bincount(codes, images, minlength=groups).astype(np.int64)
 
 

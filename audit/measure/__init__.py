@@ -1,7 +1,7 @@
-"""Embeddings or likelihoods and a measurement's label set in, predictions out: one kind of question a file, NumPy only.
+"""Predictions from embeddings or likelihoods and a measurement's label set: one kind of question per file, NumPy only.
 
-A kind is a module with `QUESTION` (what it asks, in a line) and `predict`; `predict` here finds it. `asked` has what generative models are
-asked.
+A kind is a module with `QUESTION` (its question, in one line) and `predict`; `predict` here calls the right one. `asked` is for generative
+models.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def kinds() -> dict[str, Any]:
-    """Return the module of each kind of question."""
+    """The module of each kind of question."""
     modules = {module.name: import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)}
     return {name: module for name, module in modules.items() if hasattr(module, "QUESTION")}
 
@@ -35,10 +35,10 @@ def predict(
     attributes: pd.DataFrame,
     row_texts: pd.DataFrame | None = None,
 ) -> Predictions:
-    """Return a dual encoder's answers to a measurement of any kind.
+    """Predict a dual encoder's answers to a measurement of any kind.
 
-    `text_embeddings` holds every prompt of the label set; `attributes` has a row for each image, and so has `row_texts` (`Dataset.texts`).
-    UsageError if the kind is unknown.
+    `text_embeddings` has every prompt of the label set; `attributes` has one row per image, and so has `row_texts` (`Dataset.texts`).
+    Raises UsageError if the kind is unknown.
     """
     kind: Any = sys.modules.get(f"{__name__}.{measurement.kind}") or kinds().get(measurement.kind)
     if not hasattr(kind, "QUESTION"):

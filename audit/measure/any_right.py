@@ -1,6 +1,6 @@
-"""Several right answers an image: the nearest label counts as right if it is any of them. NumPy only.
+"""Several right answers per image: the nearest label counts as right if it is any of them. NumPy only.
 
-The column of true answers names them all, with semicolons between: ``toilet; bathroom``.
+The column of true answers lists all of them, separated by semicolons: ``toilet; bathroom``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BETWEEN = "; "
 
 
 def right_answers(cells: Sequence[str], answers: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the right answers that each cell names, without those that cannot be given.
+    """The right answers that each cell lists, without those that are not possible answers.
 
     Examples
     --------
@@ -42,9 +42,9 @@ def predict(
     text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
     attributes: pd.DataFrame,
 ) -> Predictions:
-    """Return zero-shot answers; the true answer of an image is the one given if that is right, else the first of the right ones.
+    """Zero-shot answers; the true answer of an image is the predicted one if that is right, else the first of the right ones.
 
-    Images without a right answer among the labels are not scored. UsageError if the measurement has no truth.
+    Images without a right answer among the labels are not scored. Raises UsageError if the measurement has no truth.
     """
     return best_of(measurement, record, image_embeddings, text_embeddings, attributes, 1)
 
@@ -57,7 +57,7 @@ def best_of(
     attributes: pd.DataFrame,
     k: int,
 ) -> Predictions:
-    """Return the answers where any of the best `k` may be right: the right one among them, else the best."""
+    """The answers if any of the best `k` may be right: the right one among them, else the best."""
     if measurement.truth is None:
         what = f"measurement {measurement.name!r} asks which answer is right, and has no truth"
         raise UsageError(what, fix="truth='…' names the attribute that holds the right answers")
@@ -75,5 +75,5 @@ def best_of(
     ]
     y_pred = [next((name for name in names if name in these), names[0]) for names, these in zip(offered, wanted, strict=True)]
     y_true = [name if name in these else these[0] for name, these in zip(y_pred, wanted, strict=True)]
-    # As text of any length: a fixed width would cut what is written into it later.
+    # As text of any length: a fixed width would truncate later assignments.
     return replace(predictions, y_pred=np.array(y_pred, dtype=str), y_true=np.array(y_true, dtype=str))

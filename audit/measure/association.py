@@ -1,7 +1,7 @@
-"""Association tests: embeddings of targets and of attributes in, how much nearer one set is than another and what chance gives out.
+"""Association tests: how much nearer one set of targets is than another to attributes, from embeddings, and what is expected by chance.
 
-Targets and attributes may be texts or images: two groups of images against two lists of words is the usual form for CLIP. An effect size
-ignores how many targets there are, so none is returned without its p and its null.
+Targets and attributes may be texts or images: for CLIP, usually two groups of images and two lists of words. An effect size
+ignores the number of targets, so it is always returned with its p and its null range.
 """
 
 from __future__ import annotations
@@ -20,37 +20,38 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 MOST_ENUMERATED = 50_000
-"""Up to so many arrangements all are tried: two sets of nine."""
+"""With at most this many arrangements all are enumerated: two sets of nine."""
 _BLOCK = 1 << 22
-"""Places of arrangements that are held at once."""
+"""Entries of arrangements held in memory at once."""
 _SLACK = 1e-9
-"""Statistics that differ by less, as a share of the largest, are equal: what is left of one sum in another order."""
+"""Statistics that differ by less, relative to the largest, are equal: rounding of one sum in another order."""
 _NOTHING = 1e-13
-"""Of cosines: what rounding leaves where nothing varies."""
+"""Rounding error of cosines if nothing varies."""
 
 
 @dataclass(frozen=True)
 class Association:
-    """An effect size with what it is worth."""
+    """An effect size with its significance."""
 
     effect_size: float
-    """d: difference of means in standard deviations; at most 2 whatever the number of targets. NaN where nothing varies."""
+    """d: difference of means in standard deviations; at most 2 for any number of targets. NaN if nothing varies."""
     p: float
     exact: bool
-    """Whether every arrangement was tried; else p is ``(1 + extreme) / (draws + 1)``."""
+    """Whether all arrangements were enumerated; else p is ``(1 + extreme) / (draws + 1)``."""
     arrangements: int
-    """That were tried; the smallest possible p is about 1 in so many."""
+    """Number of arrangements; the smallest possible p is about 1 divided by it."""
     null_low: float
     null_high: float
-    """2.5 and 97.5 % points of d over the arrangements: few targets give a large d from nothing."""
+    """2.5 % and 97.5 % percentiles of d over the arrangements: with few targets, d may be large by chance."""
 
 
 def associations(
     targets: Float[np.ndarray, "m d"], first: Float[np.ndarray, "p d"], second: Float[np.ndarray, "q d"]
 ) -> Float[np.ndarray, "m"]:
-    """Return how much nearer each target is to one set of attributes than to another.
+    """How much nearer each target is to one set of attributes than to another.
 
-    ``s(w, A, B) = mean over a of cos(w, a) - mean over b of cos(w, b)``; 0 is as near to either. The lengths of embeddings do not matter.
+    ``s(w, A, B) = mean over a of cos(w, a) - mean over b of cos(w, b)``; 0 is equally near to both. The lengths of embeddings do not
+    matter.
     Caliskan, Bryson and Narayanan 2017, https://arxiv.org/abs/1608.07187
 
     Examples
@@ -69,30 +70,30 @@ def weat(
     *,
     draws: int = 9999,
 ) -> Association:
-    """Test whether two sets of targets are differently near to two sets of attributes (WEAT; of images, iEAT).
+    """Test whether two sets of targets differ in how near they are to two sets of attributes (WEAT; for images, iEAT).
 
     ``d = (mean over X of s - mean over Y of s) / sd over both of s``, s as in `associations`, sd with n - 1.
 
     Parameters
     ----------
     x, y : float[m, d], float[n, d]
-        Embeddings of the targets, each set at least two: images of two groups, words of two kinds.
+        Embeddings of the targets, at least two in each set: images of two groups, words of two kinds.
     attributes : (float[p, d], float[q, d])
         Embeddings of the attributes A and B, such as pleasant and unpleasant words.
     rng : Generator
-        Source of the arrangements, where not all are tried.
+        Source of the arrangements if not all are enumerated.
     draws : int
-        Arrangements that are drawn where there are more than `MOST_ENUMERATED`.
+        Number of arrangements to draw if there are more than `MOST_ENUMERATED`.
 
     Returns
     -------
     Association
-        d is 0 where both sets are alike, positive where X is nearer to A. p is two-sided; published tests are one-sided.
+        d is 0 if both sets are alike, positive if X is nearer to A. p is two-sided; published tests are one-sided.
 
     Raises
     ------
     ValueError
-        If a set of targets has fewer than two.
+        If a set of targets has fewer than two members.
 
     References
     ----------
@@ -100,7 +101,7 @@ def weat(
 
     Examples
     --------
-    Two sets of two that lie wholly apart: of six arrangements, this one and its reverse are the most extreme.
+    Two completely separate sets of two: of six arrangements, this one and its reverse are the most extreme.
 
     >>> x, y = np.array([[1.0, 0.1], [1.0, 0.2]]), np.array([[0.1, 1.0], [0.2, 1.0]])
     >>> found = weat(x, y, (np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])), np.random.default_rng(0))
@@ -118,10 +119,10 @@ def sc_eat(
     *,
     draws: int = 9999,
 ) -> tuple[Association, ...]:
-    """Test of each target by itself whether it is nearer to one set of attributes than to another (SC-EAT).
+    """Test for each target alone whether it is nearer to one set of attributes than to another (SC-EAT).
 
     ``d = (mean over A of cos - mean over B of cos) / sd over both of cos``, sd with n - 1. The arrangements of the attributes are shared by
-    all targets; parameters are those of `weat`, the attributes at least two each.
+    all targets; parameters are those of `weat`, with at least two attributes in each set.
 
     References
     ----------
@@ -141,9 +142,9 @@ def sc_eat(
 def groups_against_rest(
     values: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], rng: np.random.Generator, *, draws: int = 9999
 ) -> tuple[Association, ...]:
-    """Test of each group whether its values differ from those of all others: `weat` of every group, in the same shuffles, two-sided.
+    """Test for each group whether its values differ from those of all others: `weat` for every group, with shared shuffles, two-sided.
 
-    `values` are the associations of the targets, `codes` the number of each target's group, every number from 0 on at least once.
+    `values` are the associations of the targets, `codes` the number of each target's group; every number from 0 on occurs at least once.
 
     Examples
     --------
@@ -169,7 +170,7 @@ def _tested(values: Float[np.ndarray, "n m"], first: int, draws: int, rng: np.ra
     if first < 2 or n - first < 2:
         raise ValueError(f"sets of {first} and {n - first}: an association test needs two members of each set at least")
     centred = values - values.mean(axis=0)
-    # Of centred values the difference of means is the sum of the first set, times a constant: one product gives all arrangements.
+    # In centred values the difference of means is the sum of the first set, times a constant: one product gives all arrangements.
     scale = 1 / first + 1 / (n - first)
     every = comb(n, first)
     exact = every <= MOST_ENUMERATED
@@ -185,7 +186,7 @@ def _summaries(
     deviation: Float[np.ndarray, "m"] | np.floating,
     every: int | None,
 ) -> tuple[Association, ...]:
-    """Return what differences of means are worth beside those of all arrangements (`every` of them), or of drawn ones."""
+    """Compare differences of means with those of all arrangements (`every` of them), or of drawn ones."""
     count = (np.abs(drawn) >= np.abs(observed) - _SLACK * np.abs(drawn).max(axis=0) - _NOTHING).sum(axis=0)
     p = count / every if every else (1 + count) / (len(drawn) + 1)
     known = np.where(deviation > _NOTHING, deviation, np.nan)

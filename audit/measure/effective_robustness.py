@@ -1,4 +1,4 @@
-"""Effective robustness: accuracy under a natural shift beyond what a model's accuracy without it lets expect. Pure NumPy."""
+"""Effective robustness: accuracy under a natural shift beyond the prediction from a model's accuracy without it. Pure NumPy."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 FEWEST_MODELS = 4
-"""Other models: any two lie on a line, and four leave two degrees of freedom to tell how far models lie from it."""
+"""Minimum number of other models: any two lie on a line, and four leave two degrees of freedom to estimate the scatter."""
 
 
 class Accuracy(NamedTuple):
-    """A share of right answers, of how many independent images."""
+    """A share of right answers, and the number of independent images."""
 
     value: float
     n: float
 
     @property
     def logit_variance(self) -> float:
-        """Of its logit, by the delta method: ``1 / (n p (1 - p))``."""
+        """Variance of its logit, by the delta method: ``1 / (n p (1 - p))``."""
         return 1 / (self.n * self.value * (1 - self.value))
 
 
 class Expected(NamedTuple):
-    """What the accuracy under a shift is beyond what is expected, and its interval."""
+    """Accuracy under a shift beyond the prediction, and its interval."""
 
     predicted: float
     value: float
@@ -38,7 +38,7 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True)
 class BaselineFit:
-    """A line through the logits of other models' accuracies: that under the shift on that without it."""
+    """A line through the logits of other models' accuracies: with the shift as a function of without it."""
 
     slope: float
     intercept: float
@@ -46,15 +46,15 @@ class BaselineFit:
     centre: float
     """Mean logit of the accuracies without the shift."""
     spread: float
-    """Sum of squared distances from it."""
+    """Sum of squared deviations from it."""
     scatter: float
-    """Standard deviation of the models around the line, with two degrees of freedom less than models."""
+    """Standard deviation of the models around the line, with two fewer degrees of freedom than models."""
 
     def expected(self, standard: Accuracy, shifted: Accuracy, alpha: float) -> Expected | None:
-        """Return the effective robustness of another model; None where an accuracy is 0 or 1, whose logit is infinite.
+        """The effective robustness of another model; None if an accuracy is 0 or 1, whose logit is infinite.
 
-        The interval is that of a prediction (Student's t): what another model of the same kind would show, widened by the sampling error
-        of this model's own accuracies. Where the other models answered the same images, their scatter has that error already, and the
+        The interval is a prediction interval (Student's t) for another model of the same kind, widened by the sampling error
+        of this model's own accuracies. If the other models answered the same images, their scatter already includes that error, and the
         interval is somewhat too wide.
         """
         if not (0 < standard.value < 1 and 0 < shifted.value < 1):
@@ -69,18 +69,18 @@ class BaselineFit:
 
 
 def baseline_fit(standard: Float[np.ndarray, "m"], shifted: Float[np.ndarray, "m"]) -> BaselineFit | None:
-    """Fit accuracy under a shift to accuracy without it, both as logits, over models.
+    """Regress accuracy under a shift on accuracy without it, both as logits, over models.
 
     Parameters
     ----------
     standard, shifted : float[m]
-        Accuracy of each model on images without, and with, the shift, between 0 and 1. A model that is right about all or no images has
-        no logit and takes no part.
+        Accuracy of each model on images without, and with, the shift, between 0 and 1. A model with accuracy 0 or 1 has
+        no logit and is ignored.
 
     Returns
     -------
     BaselineFit or None
-        None for fewer than `FEWEST_MODELS` models, or models of one accuracy.
+        None for fewer than `FEWEST_MODELS` models, or if all have the same accuracy.
 
     References
     ----------
@@ -89,7 +89,7 @@ def baseline_fit(standard: Float[np.ndarray, "m"], shifted: Float[np.ndarray, "m
 
     Examples
     --------
-    Odds under the shift are half of those without: 1/2 becomes 1/3, and 2/3 becomes 1/2. Another model keeps its 1/2.
+    Odds under the shift are half of those without: 1/2 becomes 1/3, and 2/3 becomes 1/2. Another model stays at 1/2.
 
     >>> standard = np.array([1 / 2, 2 / 3, 4 / 5, 8 / 9])
     >>> fit = baseline_fit(standard, np.array([1 / 3, 1 / 2, 2 / 3, 4 / 5]))

@@ -1,7 +1,7 @@
-"""Many label sets on the same images: one pass over the embeddings answers all of them. NumPy only.
+"""Many label sets on the same images, all in one pass over the embeddings. NumPy only.
 
-An image is normalised once and compared once with each distinct direction of texts, however many label sets share it; of each label set
-only the answers are kept, a byte or two an image. The answers are those of `audit.measure.zero_shot.predict`.
+Each image is normalised once and compared once with each distinct text direction, regardless of how many label sets share it; only the
+answers to each label set are kept, one or two bytes per image. The answers are those of `audit.measure.zero_shot.predict`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Float64, Int
 
 COMMON_KIND = "zero_shot"
-"""The kind of measurement that is answered here."""
+"""The kind of measurement that this module computes."""
 _CHUNK = 2048
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A label set, and where the directions of its labels stand among those of all."""
+    """A label set, and the positions of its labels' directions among all directions."""
 
     label_set: LabelSet
     answers: Group
@@ -46,12 +46,12 @@ class _Asked:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What decides which answer an image gets."""
+        """The properties that determine an image's answer."""
         answer_of = tuple(self.label_set.answers.get(label, label) for label in self.label_set.labels)
         return tuple(self.columns.tolist()), answer_of, self.label_set.combine
 
     def chosen(self, logits: Float64[np.ndarray, "all n"], record: ModelRecord) -> Int[np.ndarray, "n"]:
-        """Return the index of each image's answer."""
+        """The index of each image's answer."""
         own = logits[self.columns].T
         shares = None
         if self.label_set.combine == "sum":
@@ -68,9 +68,9 @@ def answer_all(
     text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
     attributes: pd.DataFrame,
 ) -> list[CodedAnswers]:
-    """Answer every measurement by zero-shot classification, as `zero_shot.predict` does; errors as there.
+    """Answer every measurement by zero-shot classification, with the answers and errors of `zero_shot.predict`.
 
-    The cost is that of one product of the images with the distinct directions, whatever the number of measurements.
+    The cost is that of one product of the images with the distinct directions, for any number of measurements.
     """
     prompts, columns = _distinct_prompts(measurements)
     texts = directions(prompts, text_embeddings) if prompts else np.empty((0, 0))
@@ -78,7 +78,7 @@ def answer_all(
         _Asked(measurement.label_set, check_answers(measurement.label_set), places)
         for measurement, places in zip(measurements, columns, strict=True)
     ]
-    distinct = {query.key: query for query in queries}  # one label set may be asked about several attributes
+    distinct = {query.key: query for query in queries}  # a label set may occur with several attributes
     chosen = {key: np.zeros(len(image_embeddings), np.min_scalar_type(len(query.answers))) for key, query in distinct.items()}
     known = {measurement.truth: has_truth(measurement, attributes) for measurement in measurements}
     rows = np.flatnonzero(np.any(list(known.values()), axis=0)) if known else np.empty(0, np.int64)
@@ -86,12 +86,12 @@ def answer_all(
     def answer(start: int) -> None:
         part = rows[start : start + _CHUNK]
         logits = logits_of(unit_vectors(image_embeddings[part]) @ texts.T, record)
-        by_direction = np.ascontiguousarray(logits.T)  # whole rows of it are copied and compared in half the time
+        by_direction = np.ascontiguousarray(logits.T)  # its rows are contiguous, which halves the time to copy and compare them
         for key, query in distinct.items():
             chosen[key][part] = query.chosen(by_direction, record)
 
     for _ in on_all_cores(answer, range(0, len(rows), _CHUNK)):
-        pass  # `chosen` is filled in
+        pass  # `chosen` is filled in by the workers
     truths = {name: _truth(name, attributes[kept]) for name, kept in known.items()}
     coded = []
     for measurement, query in zip(measurements, queries, strict=True):
@@ -119,7 +119,7 @@ def _distinct_prompts(measurements: Sequence[Measurement]) -> tuple[list[tuple[s
 
 
 def _truth(name: str | None, attributes: pd.DataFrame) -> tuple[pd.DataFrame, Group | None, Int[np.ndarray, "n"] | None]:
-    """Return the images, the distinct true answers, and the place of each image's among them; None where nothing is true."""
+    """The images, the distinct true answers, and the index of each image's true answer; None without a truth."""
     if name is None:
         return attributes, None, None
     codes, names = pd.factorize(attributes[name])

@@ -1,7 +1,7 @@
-"""Near duplicates among small pictures: the same picture again after a crop, a recompression or a mirror.
+"""Near duplicates among thumbnails: the same image after a crop, a recompression or a mirror.
 
-A perceptual hash of each picture, of its mirror image and of a few crops finds candidates: equal pictures have nearly equal bits, and bits
-are cheap to compare. Then the two pictures are laid over each other, and are near duplicates where little of either is left over.
+A perceptual hash of each image, of its mirror image and of a few crops finds candidates: copies have nearly equal hashes, which are
+cheap to compare. Then the two images are aligned, and are near duplicates if little difference remains.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Float64, Int, UInt8, UInt64
 
 SIDE = 64
-"""Pixels of a side of the small pictures that are compared, whatever the shape of the original."""
+"""Width and height of the thumbnails, for originals of any shape."""
 MAX_DISTANCE = 14
-"""Of the 63 bits of two hashes, most that may differ for the pictures to be laid over each other; chance: 6 of a million."""
+"""Maximum number of differing bits (of 63) for a pair to be aligned; by chance, 6 pairs of a million are."""
 MIN_CORRELATION, MIN_AGREEMENT = 0.5, 0.965
-"""Of two pictures laid over each other: at least so alike are near duplicates."""
+"""Minimum values for two aligned images to be near duplicates."""
 LARGEST_CROP = 0.15
-"""Most of a side that a crop may take away."""
+"""Largest fraction of a side that a crop may remove."""
 _GRID = 32
-"""Pixels of a side where hashes are taken and crops are searched for."""
+"""Width and height for hashing and for the search for crops."""
 _LOW = 8
 _WINDOW, _HOPELESS = 5, 4.0
 _Crop = tuple[float, float, float]
-"""Left edge, upper edge and side, as shares."""
+"""Left edge, top edge and side, as fractions."""
 _FLAT = 2.0
-"""Standard deviation of the grey values, 0-255, below which a picture shows too little to be told from another."""
+"""Standard deviation of the grey values, 0-255, below which an image has too little content to be compared."""
 _EDGES = (0.0, 0.033, 0.067, 0.1)
 _CROPS = ((0.0, 0.0, 1.0), (0.025, 0.025, 0.95), *((x, y, 0.9) for x in _EDGES for y in _EDGES))
-"""What is hashed; the whole first."""
+"""The crops that are hashed; the whole image comes first."""
 _BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
 class Prints:
-    """Small pictures and their hashes: all that a comparison needs."""
+    """Thumbnails and their hashes, which is all that a comparison needs."""
 
     pictures: UInt8[np.ndarray, "n h w 3"]
     hashes: UInt64[np.ndarray, "n v"]
-    """Of the whole and of each crop of it."""
+    """Hashes of the whole image and of each crop."""
     mirrored: UInt64[np.ndarray, "n v"]
-    """The same of the mirror image."""
+    """The same for the mirror image."""
     clear: np.ndarray
-    """bool[n]: whether a picture shows enough to be compared."""
+    """bool[n]: whether an image has enough content to be compared."""
 
     def __len__(self) -> int:
         return len(self.pictures)
 
 
 def prints(pictures: UInt8[np.ndarray, "n h w 3"]) -> Prints:
-    """Return the hashes of pictures of `SIDE` x `SIDE` pixels, of their crops and of their mirror images."""
+    """The hashes of images of `SIDE` x `SIDE` pixels, of their crops and of their mirror images."""
     grey = pictures.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     views = (grey, grey[:, :, ::-1])
     hashes, mirrored = (np.stack([perceptual_hash(_resampled(view, crop, _GRID)) for crop in _CROPS], axis=1) for view in views)
@@ -65,7 +65,7 @@ def prints(pictures: UInt8[np.ndarray, "n h w 3"]) -> Prints:
 
 
 def perceptual_hash(grey: Float[np.ndarray, "n 32 32"]) -> UInt64[np.ndarray, "n"]:
-    """Return 63 bits of each picture: which of its lowest frequencies are above their median.
+    """63 bits for each image: which of its lowest frequencies are above their median.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def perceptual_hash(grey: Float[np.ndarray, "n 32 32"]) -> UInt64[np.ndarray, "n
     Returns
     -------
     uint64[n]
-        Bit by bit the 8 x 8 lowest coefficients of the two-dimensional cosine transform but the mean.
+        One bit for each of the 8 x 8 lowest coefficients of the two-dimensional cosine transform, except the mean.
 
     References
     ----------
@@ -95,9 +95,9 @@ def perceptual_hash(grey: Float[np.ndarray, "n 32 32"]) -> UInt64[np.ndarray, "n
 
 
 def find_near_duplicates(seen: Prints, queries: Prints) -> Iterator[tuple[int, int, float]]:
-    """Give each near duplicate: its position in `seen`, its position in `queries`, and the correlation of the two pictures.
+    """Yield each near duplicate: its position in `seen`, its position in `queries`, and the correlation of the two images.
 
-    Costs len(seen) x len(queries) comparisons of bits, in blocks of bounded memory; only candidates are laid over each other.
+    Costs len(seen) x len(queries) comparisons of hashes, in blocks of bounded memory; only candidates are aligned.
     """
     for first, second, mirror in _candidates(seen, queries):
         ways = (queries.pictures[second][:, ::-1] if mirrored else queries.pictures[second] for mirrored in mirror)
@@ -107,7 +107,7 @@ def find_near_duplicates(seen: Prints, queries: Prints) -> Iterator[tuple[int, i
 
 
 def _candidates(seen: Prints, queries: Prints) -> Iterator[tuple[int, int, list[bool]]]:
-    """Give the places of pictures with nearly equal bits, and of which: the picture (False), its mirror image (True), or both."""
+    """Yield the positions of images with nearly equal hashes, and of which: the image (False), its mirror image (True), or both."""
     if not len(seen) or not len(queries):
         return
     step = max(1, _BLOCK // max(1, len(queries)))
@@ -120,7 +120,7 @@ def _candidates(seen: Prints, queries: Prints) -> Iterator[tuple[int, int, list[
 
 
 def _distance(first: UInt64[np.ndarray, "n v"], second: UInt64[np.ndarray, "m v"]) -> UInt8[np.ndarray, "n m"]:
-    """Return how many bits differ, of the whole of one and whichever crop of the other is nearest."""
+    """Number of differing bits, between the whole of one image and the nearest crop of the other."""
     nearest = np.full((len(first), len(second)), 64, np.uint8)
     for crop in range(len(_CROPS)):
         for one, other in {(0, crop), (crop, 0)}:
@@ -130,34 +130,34 @@ def _distance(first: UInt64[np.ndarray, "n v"], second: UInt64[np.ndarray, "m v"
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike two pictures are when one is laid over the other."""
+    """Similarity of two aligned images."""
 
     correlation: float
-    """In all three colours, in [-1, 1]; 0 where one of them shows nothing."""
+    """Over all three colour channels, in [-1, 1]; 0 if one of them has no content."""
     agreement: float
-    """Share of the places whose colours differ by no more than recompression and a small shift explain."""
+    """Fraction of pixels whose colours differ by no more than recompression and a small shift explain."""
     worst: float
-    """Difference of the colours at the place that agrees least, as a multiple of what is the most that may be anywhere."""
+    """Colour difference at the worst pixel, as a multiple of the maximum that is tolerated anywhere."""
 
     @property
     def near_duplicate(self) -> bool:
-        """Whether they are one picture."""
+        """Whether they are the same image."""
         return self.correlation >= MIN_CORRELATION and self.agreement >= MIN_AGREEMENT and self.worst <= 1
 
 
 def likeness(first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3"]) -> Likeness:
-    """Compare two pictures, one of which may be a crop of the other, where the crop fits best.
+    """Compare two images, one of which may be a crop of the other, at the best-fitting crop.
 
     Parameters
     ----------
     first, second : uint8[64, 64, 3]
-        Small pictures.
+        Thumbnails.
 
     Returns
     -------
     Likeness
-        Correlation alone does not tell them: drawings that differ in one colour correlate as highly as a picture with its recompressed
-        copy. They disagree wherever the colour is another.
+        Correlation alone is not enough: drawings that differ in one colour correlate as highly as an image with its recompressed
+        copy. They disagree wherever the colours differ.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def likeness(first: UInt8[np.ndarray, "h w 3"], second: UInt8[np.ndarray, "h w 3
 
 
 def _coarse(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"]) -> tuple[float, _Crop]:
-    """Return how well the best of a few crops of `whole` fits `part`, and that crop."""
+    """How well the best of a few crops of `whole` fits `part`, and that crop."""
     fit = _fitting(whole, part)
     return max((fit(crop), crop) for crop in _CROPS)
 
@@ -188,7 +188,7 @@ def _fitting(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"]
 
 
 def _best_crop(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"], best: float, crop: _Crop) -> tuple[float, _Crop]:
-    """Search about a crop, in ever smaller steps, for the one that fits best."""
+    """Search around a crop, with decreasing steps, for the best-fitting one."""
     fit, step = _fitting(whole, part), 1 / _GRID
     while step > 1 / (8 * SIDE):
         better, there = max((fit(candidate), candidate) for candidate in (_moved(crop, *(step * part for part in move)) for move in _MOVES))
@@ -197,10 +197,10 @@ def _best_crop(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3
 
 
 def _compared(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"], fit: float, crop: _Crop) -> Likeness:
-    """Lay `part` over a crop of `whole`."""
+    """Align `part` with a crop of `whole`."""
     target = part.astype(np.float32)
     window = (_WINDOW, _WINDOW, 1)
-    # Means over a few pixels: what a compression scatters cancels, another colour stays.
+    # Means over a few pixels: compression noise cancels out, another colour does not.
     apart = np.abs(uniform_filter(_resampled(whole[None], crop, SIDE)[0] - target, window, mode="nearest"))
     contrast = maximum_filter(target, window) - minimum_filter(target, window)
     agreeing = (apart <= 10 + contrast / 4).all(axis=-1)
@@ -208,7 +208,7 @@ def _compared(whole: UInt8[np.ndarray, "h w 3"], part: UInt8[np.ndarray, "h w 3"
 
 
 _MOVES = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1), (-0.5, -0.5, 1), (0.5, 0.5, -1))
-"""Steps of the left edge, the upper edge and the side."""
+"""Steps of the left edge, the top edge and the side."""
 
 
 def _moved(crop: _Crop, dx: float, dy: float, ds: float) -> _Crop:
@@ -227,7 +227,7 @@ def _cosines() -> Float64[np.ndarray, "8 32"]:
 
 
 def _resampled(pictures: Float[np.ndarray, "n h w ..."], crop: _Crop, side: int) -> Float[np.ndarray, "n s s ..."]:
-    """Return a crop of each picture at another size: each new pixel is the mean of what it covers."""
+    """Resize a crop of each image: each new pixel is the mean of the area that it covers."""
     across, down = (_cover(pictures.shape[axis], start, crop[2], side) for axis, start in ((2, crop[0]), (1, crop[1])))
     rows = np.tensordot(down, pictures.astype(np.float32), axes=(1, 1))
     return np.moveaxis(np.tensordot(across, rows, axes=(1, 2)), (0, 1, 2), (2, 1, 0))
@@ -235,7 +235,7 @@ def _resampled(pictures: Float[np.ndarray, "n h w ..."], crop: _Crop, side: int)
 
 @cache
 def _cover(n: int, start: float, length: float, side: int) -> Float[np.ndarray, "s n"]:
-    """Return how much of each old pixel is in each new one."""
+    """The share of each old pixel in each new one."""
     edges = np.linspace(start * n, (start + length) * n, side + 1)
     old: Int[np.ndarray, "n"] = np.arange(n)
     weights = [np.clip(np.minimum(old + 1, high) - np.maximum(old, low), 0, None) for low, high in pairwise(edges)]

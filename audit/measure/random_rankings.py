@@ -1,7 +1,7 @@
-"""What random rankings give: sizes of groups in, draws of the groups among the first places out.
+"""Random rankings: draws of the groups among the first positions, from the sizes of the groups.
 
-Given the gallery, the groups of the first `k` places of a random ranking are drawn without replacement: how many of each group is
-multivariate hypergeometric, whatever the query, so that all queries share the draws.
+For a fixed gallery, the groups of the first `k` positions of a random ranking are drawn without replacement: the numbers of images per
+group are multivariate hypergeometric for any query, so all queries share the draws.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 _BLOCK = 1 << 18
-"""Labels that are held at once: more leave the processor's cache."""
+"""Labels held in memory at once: more would exceed the processor's cache."""
 _SLACK = 1e-9
-"""Equal statistics that differ by rounding count as equal."""
+"""Statistics that differ only by rounding count as equal."""
 
 
 def drawn_counts(sizes: Int[np.ndarray, "g"], k: int, draws: int, rng: np.random.Generator) -> Int[np.ndarray, "b g"]:
-    """Return how many images of each group random rankings have among their first `k`."""
+    """Number of images of each group among the first `k` of random rankings."""
     return rng.multivariate_hypergeometric(sizes, k, size=draws, method="marginals")
 
 
 def standard_errors(sizes: Int[np.ndarray, "g"], k: int) -> Float[np.ndarray, "g"]:
-    """Return the standard deviation of each group's images among the first `k` of random rankings.
+    """Standard deviation of the number of each group's images among the first `k` of random rankings.
 
     Examples
     --------
@@ -42,12 +42,12 @@ def standard_errors(sizes: Int[np.ndarray, "g"], k: int) -> Float[np.ndarray, "g
 
 
 def standardized(counts: Int[np.ndarray, "*b g"], sizes: Int[np.ndarray, "g"], k: int) -> Float[np.ndarray, "*b g"]:
-    """Return by how many standard errors each group has more of the first `k` than its share of the gallery gives it."""
+    """Excess of each group among the first `k` over its share of the gallery, in standard errors."""
     return np.asarray((counts - k * sizes / sizes.sum()) / standard_errors(sizes, k))
 
 
 def p_above(observed: Float[np.ndarray, "q"], drawn: Float[np.ndarray, "b"]) -> Float[np.ndarray, "q"]:
-    """Return ``(1 + draws at least as large) / (draws + 1)`` of each observed value; never 0.
+    """``(1 + draws at least as large) / (draws + 1)`` for each observed value; never 0.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def p_above(observed: Float[np.ndarray, "q"], drawn: Float[np.ndarray, "b"]) -> 
 
 
 def drawn_groups(sizes: Int[np.ndarray, "g"], places: int, draws: int, rng: np.random.Generator) -> Int[np.ndarray, "b p"]:
-    """Return the groups of some places of the gallery when groups are shuffled over all of it; its other places are not drawn."""
+    """The groups of some positions of the gallery when groups are shuffled over all of it; other positions are not drawn."""
     ends = np.cumsum(drawn_counts(sizes, places, draws, rng), axis=1)
     groups = (np.arange(places) >= ends[:, :-1, None]).sum(axis=1, dtype=np.int8)
     return rng.permuted(groups, axis=1)
@@ -68,10 +68,10 @@ def drawn_groups(sizes: Int[np.ndarray, "g"], places: int, draws: int, rng: np.r
 def shared_draws(
     retrieved: Int[np.ndarray, "q k"], sizes: Int[np.ndarray, "g"], target: Float[np.ndarray, "g"], draws: int, rng: np.random.Generator
 ) -> tuple[Int[np.ndarray, "b q g"], Float[np.ndarray, "b q"]]:
-    """Return counts and NDKL of every query when groups are shuffled over the gallery: the null of means over queries.
+    """Counts and NDKL of every query when groups are shuffled over the gallery: the null distribution of means over queries.
 
-    `retrieved` holds the images that each query finds, in order. Queries that find the same images do so in every draw: their values are as
-    correlated as those of the model.
+    `retrieved` has the images that each query retrieves, in order. Queries that retrieve the same images do so in every draw, so their
+    values are as correlated as those of the model.
     """
     images, where = np.unique(retrieved, return_inverse=True)
     where = where.reshape(retrieved.shape)

@@ -1,6 +1,6 @@
-"""Who is found first: scores of a gallery under one query and groups in, the make-up of the first `k` images against a target out.
+"""Retrieval by group: the group shares among the first `k` images of a query, compared with a target.
 
-The metrics of image retrieval and of ranked lists. A random ranking does not give 0: `audit.measure.random_rankings` says what it gives.
+The metrics of image retrieval and of ranked lists. Random rankings do not give 0: see `audit.measure.random_rankings`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def top_k(scores: Float[np.ndarray, "n"], k: int) -> Int[np.ndarray, "k"]:
-    """Return the places of the first `k` images, the best first: exactly `k`, and tied scores keep input order.
+    """Indices of the first `k` images, the best first: exactly `k`, and tied scores keep input order.
 
-    ValueError if `k` is not below n: with all images found, every number here is one of the gallery, whatever the model.
+    Raises ValueError if `k` is not below n: with all images retrieved, every metric is a property of the gallery and not of the model.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def skew_at_k(scores: Float[np.ndarray, "n"], in_group: Bool[np.ndarray, "n"], k
     -------
     float
         In nats. 0 is proportional; below 0 under-represented. A group that is absent from the top `k` counts as ``q = 1 / k``. ``nan`` if
-        the group is empty, or if the target is less than one image of `k`: then even the floor of 1 / k would be called too many.
+        the group is empty, or if the target is less than one of `k` images: then even the floor of 1 / k would count as too many.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def skew_at_k(scores: Float[np.ndarray, "n"], in_group: Bool[np.ndarray, "n"], k
 
     Examples
     --------
-    Both of the top two belong to the group that half of the images belong to: ln(1 / .5).
+    Both of the top two belong to a group that has half of the images: ln(1 / .5).
 
     >>> scores = np.array([0.9, 0.8, 0.2, 0.1])
     >>> round(skew_at_k(scores, np.array([True, True, False, False]), k=2), 3)
@@ -90,7 +90,7 @@ def max_skew_at_k(scores: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"
     Returns
     -------
     float
-        In nats, 0 where each group has its share, never below 0 under the population target. A random ranking gives more than 0. ``nan``
+        In nats, 0 if each group has its share, never below 0 under the population target. A random ranking gives more than 0. ``nan``
         if no group is estimable.
 
     References
@@ -109,9 +109,9 @@ def max_skew_at_k(scores: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"
 
 
 def min_skew_at_k(scores: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], k: int, *, equal: bool = False) -> float:
-    """Skew of the group that is most under-represented in the top `k`; otherwise as `max_skew_at_k`.
+    """Skew of the group that is most under-represented in the top `k`; otherwise like `max_skew_at_k`.
 
-    ``MinSkew@k = min over groups of ln(q / p)``. 0 where each group has its share, never above 0 under the population target.
+    ``MinSkew@k = min over groups of ln(q / p)``. 0 if each group has its share, never above 0 under the population target.
     Geyik, Ambler and Kenthapadi 2019, https://arxiv.org/abs/1905.01989
 
     Examples
@@ -127,7 +127,7 @@ def min_skew_at_k(scores: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"
 def ndkl(
     scores: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], k: int | None = None, *, equal: bool = False, start: int = 1
 ) -> float:
-    """Divergence of the make-up of every prefix of a ranking from the target, early places counting more.
+    """Divergence of the group shares in every prefix of a ranking from the target, with more weight on early positions.
 
     ``NDKL = (1 / Z) sum over i of KL(D_i || D*) / log2(i + 1)``, ``Z = sum over i of 1 / log2(i + 1)``: D_i are the groups' shares of the
     first i, D* the target.
@@ -139,12 +139,12 @@ def ndkl(
     k : int, optional
         Length of the ranked list; the default is all images.
     start : int
-        First prefix that counts. A prefix of one image always diverges: the value is above 0 for the best possible ranking too.
+        First prefix that counts. A prefix of one image always diverges, so the value is above 0 even for the best possible ranking.
 
     Returns
     -------
     float
-        In nats, at least 0; lower is more even. Compare it with what random rankings give, never with 0.
+        In nats, at least 0; lower is more even. Compare it with the range under random rankings, never with 0.
 
     References
     ----------
@@ -152,7 +152,7 @@ def ndkl(
 
     Examples
     --------
-    Two groups of one size that alternate: the prefixes diverge by ln 2, 0, .057 and 0.
+    Two equally large groups that alternate: the prefixes diverge by ln 2, 0, .057 and 0.
 
     >>> round(ndkl(np.array([0.4, 0.3, 0.2, 0.1]), np.array(list("abab"))), 4)
     0.2816
@@ -165,14 +165,14 @@ def ndkl(
 def bias_at_k(scores: Float[np.ndarray, "q n"], groups: Shaped[np.ndarray, "n"], k: int, first: str, second: str) -> float:
     """How many more of the top `k` belong to one group than to another, on average over queries.
 
-    ``Bias@K = mean over queries of (N_first - N_second) / (N_first + N_second)``; 0 for a query that finds neither.
+    ``Bias@K = mean over queries of (N_first - N_second) / (N_first + N_second)``; 0 for a query that retrieves neither.
 
     Parameters
     ----------
     scores : float[q, n]
         Similarity of each image to each query.
     groups : str[n]
-        Group of each image; images of other groups may be found and count for neither.
+        Group of each image; images of other groups may be retrieved and count for neither.
     k : int
         Images retrieved for each query, ``1 <= k < n``.
     first, second : str
@@ -181,7 +181,7 @@ def bias_at_k(scores: Float[np.ndarray, "q n"], groups: Shaped[np.ndarray, "n"],
     Returns
     -------
     float
-        From -1 to 1. 0 is as many of each over all queries; opposite biases of two queries cancel, which `abs_bias_at_k` shows.
+        From -1 to 1. 0 is equally many of both over all queries; opposite biases of two queries cancel, which `abs_bias_at_k` shows.
 
     References
     ----------
@@ -189,7 +189,7 @@ def bias_at_k(scores: Float[np.ndarray, "q n"], groups: Shaped[np.ndarray, "n"],
 
     Examples
     --------
-    One query finds two of "a", the other two of "b".
+    One query retrieves two of "a", the other two of "b".
 
     >>> scores, groups = np.array([[4.0, 3, 2, 1], [1.0, 2, 3, 4]]), np.array(list("aabb"))
     >>> bias_at_k(scores, groups, 2, "a", "b"), abs_bias_at_k(scores, groups, 2, "a", "b")
@@ -199,9 +199,9 @@ def bias_at_k(scores: Float[np.ndarray, "q n"], groups: Shaped[np.ndarray, "n"],
 
 
 def abs_bias_at_k(scores: Float[np.ndarray, "q n"], groups: Shaped[np.ndarray, "n"], k: int, first: str, second: str) -> float:
-    """Mean over queries of the absolute `bias_at_k` of each: opposite biases do not cancel.
+    """Mean over queries of the absolute `bias_at_k`: opposite biases do not cancel.
 
-    From 0 to 1; 0 is as many of each for every query, which a random ranking does not give.
+    From 0 to 1; 0 is equally many of both for every query, which random rankings do not give.
     Kong et al. 2023, https://arxiv.org/abs/2305.13925
 
     Examples
@@ -213,7 +213,7 @@ def abs_bias_at_k(scores: Float[np.ndarray, "q n"], groups: Shaped[np.ndarray, "
 
 
 def normalized_entropy_at_k(scores: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], k: int) -> float:
-    """Entropy of the groups' shares of the top `k`, as a part of what equal shares have.
+    """Entropy of the groups' shares of the top `k`, divided by that of equal shares.
 
     ``H / ln|A|``, ``H = -sum over groups of q ln q``: q is a group's share of the top `k`, A the groups of the gallery.
 
@@ -225,8 +225,8 @@ def normalized_entropy_at_k(scores: Float[np.ndarray, "n"], groups: Shaped[np.nd
     Returns
     -------
     float
-        From 0, where all of the top `k` are of one group, to 1, where each group has the same share, whatever its share of all images:
-        compare it with what random rankings give. ``nan`` if the gallery has a single group.
+        From 0, if all of the top `k` are of one group, to 1, if each group has the same share, regardless of its share of all images:
+        compare it with the range under random rankings. ``nan`` if the gallery has a single group.
 
     Raises
     ------
@@ -239,7 +239,7 @@ def normalized_entropy_at_k(scores: Float[np.ndarray, "n"], groups: Shaped[np.nd
 
     Examples
     --------
-    Three of the top four are "a", of two groups: (.75 ln(4 / 3) + .25 ln 4) / ln 2.
+    Three of the top four are "a", with two groups: (.75 ln(4 / 3) + .25 ln 4) / ln 2.
 
     >>> round(normalized_entropy_at_k(np.arange(8.0)[::-1], np.array(list("aaabbbba")), 4), 3)
     0.811
@@ -248,29 +248,29 @@ def normalized_entropy_at_k(scores: Float[np.ndarray, "n"], groups: Shaped[np.nd
     return float(entropies(np.bincount(codes[top_k(scores, k)], minlength=len(names))))
 
 
-# ---- on counts: what the public metrics and their nulls share ------------------------------------------------------------------------
+# ---- on counts: shared by the public metrics and their null distributions -------------------------------------------------------------
 
 
 def shares(sizes: Int[np.ndarray, "g"], *, equal: bool = False) -> Float[np.ndarray, "g"]:
-    """Return the target: each group's share of the gallery, or the same for every group that has images."""
+    """The target: each group's share of the gallery, or the same for every group that has images."""
     counted = (sizes > 0).astype(float) if equal else sizes.astype(float)
     return np.asarray(counted / counted.sum())
 
 
 def skews(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, "g"]) -> Float[np.ndarray, "*b g"]:
-    """Return the skew of each group from its images among the first `k`; NaN where the target is under one image."""
-    # Not `k * target < 1` alone: the product of a share and k may fall short of a whole image by rounding.
+    """The skew of each group from its images among the first `k`; NaN if the target is under one image."""
+    # Not `k * target < 1` alone: rounding may make the product of a share and k slightly less than a whole image.
     estimable = k * target > 1 - 1e-9
     values = np.log(np.maximum(counts, 1) / (k * np.where(estimable, target, 1.0)))
     return np.where(estimable, values, np.nan)
 
 
 def divergence(ranked: Int[np.ndarray, "*b k"], target: Float[np.ndarray, "g"], *, start: int = 1) -> Float[np.ndarray, "*b"]:
-    """Return the NDKL of rankings that are given as the number of the group at each place."""
+    """The NDKL of rankings that are given as the group number at each position."""
     places = np.arange(1, ranked.shape[-1] + 1)
     weights = np.where(places >= start, 1 / np.log2(places + 1), 0.0)
     total = np.zeros(ranked.shape)
-    # c ln c, looked up: counts are whole numbers, and a logarithm for each prefix of each draw is most of the time.
+    # c ln c from a table: counts are integers, and a logarithm for each prefix of each draw would take most of the time.
     whole = np.arange(len(places) + 1)
     table = whole * np.log(np.maximum(whole, 1))
     for group, share in enumerate(target):
@@ -280,7 +280,7 @@ def divergence(ranked: Int[np.ndarray, "*b k"], target: Float[np.ndarray, "g"], 
 
 
 def entropies(counts: Int[np.ndarray, "*b g"]) -> Float[np.ndarray, "*b"]:
-    """Return the normalised entropy of counts of groups; NaN of a single group."""
+    """The normalised entropy of counts of groups; NaN for a single group."""
     share = counts / counts.sum(axis=-1, keepdims=True)
     surprise = np.log(1 / np.where(share > 0, share, 1.0))
     groups = counts.shape[-1]
@@ -288,7 +288,7 @@ def entropies(counts: Int[np.ndarray, "*b g"]) -> Float[np.ndarray, "*b"]:
 
 
 def query_biases(counts: Int[np.ndarray, "*b 2"]) -> Float[np.ndarray, "*b"]:
-    """Return the signed bias of each query from how many of either group it finds; 0 where it finds neither."""
+    """The signed bias of each query from its numbers of images of both groups; 0 if it retrieves neither."""
     return np.asarray((counts[..., 0] - counts[..., 1]) / np.maximum(counts.sum(axis=-1), 1))
 
 

@@ -1,4 +1,4 @@
-"""Row options: which of a row's own options lies nearest to its image? The labels are roles that mean the same in every row. NumPy only."""
+"""Row options: which of a row's own options is nearest to its image? The labels are roles that mean the same in every row. NumPy only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 QUESTION = "Which of a row's own options lies nearest to its image?"
 EXAMPLES = 3
-"""Rows whose texts the report shows."""
+"""Number of rows whose texts the report shows."""
 
 
 def predict(
@@ -32,10 +32,10 @@ def predict(
     attributes: pd.DataFrame,
     row_texts: pd.DataFrame,
 ) -> Predictions:
-    """Return the role of the option that lies nearest to each image, among the options of its row.
+    """The role of the option that is nearest to each image, among the options of its row.
 
-    `text_embeddings` holds every text of the option columns of `row_texts`, which has a row for each image. A row without any option is not
-    asked, and one whose true answer is unknown is not scored.
+    `text_embeddings` has every text of the option columns of `row_texts`, which has one row per image. A row without options is
+    skipped, and one whose true answer is unknown is not scored.
     """
     is_asked = asked_rows(measurement, row_texts) & has_truth(measurement, attributes)
     texts, images = _encoded(measurement, row_texts[is_asked]), image_embeddings[is_asked]
@@ -48,7 +48,7 @@ def predict(
 
 
 def _ties_broken(logits: Float64[np.ndarray, "n k"], first: Int[np.ndarray, "n k"]) -> Float64[np.ndarray, "n k"]:
-    """Return logits without a tie for the best: the option that comes `first` wins, as the role that is declared first may be right."""
+    """Break ties for the best logit: the option that comes `first` wins, since the role that is declared first may be the right one."""
     best = logits == logits.max(axis=1, keepdims=True)
     winner = np.where(best, first, first.max(initial=0) + 1).argmin(axis=1)
     losers = best & (np.arange(logits.shape[1]) != winner[:, None])
@@ -56,7 +56,7 @@ def _ties_broken(logits: Float64[np.ndarray, "n k"], first: Int[np.ndarray, "n k
 
 
 def _first_in_text(texts: pd.DataFrame) -> Int[np.ndarray, "n k"]:
-    """Return the place of each option in the order of their texts; in declared order where all rows have the same options."""
+    """Rank of each option in the order of their texts; in declared order if all rows have the same options."""
     if _all_alike(texts):
         return np.tile(np.arange(texts.shape[1]), (len(texts), 1))
     return np.argsort(np.argsort(texts.to_numpy(dtype=str), axis=1), axis=1)
@@ -69,7 +69,7 @@ def _all_alike(texts: pd.DataFrame) -> bool:
 def _cosines(
     images: Float[np.ndarray, "n d"], texts: pd.DataFrame, text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
 ) -> Float64[np.ndarray, "n k"]:
-    """Return the cosine of each image with each option of its row; rows that share their options are scored together."""
+    """The cosine of each image with each option of its row; rows that share their options are scored together."""
     cosine = np.empty(texts.shape)
     for options, rows in _distinct(texts):
         cosine[rows] = cosine_scores(images[rows], directions(zip(options), text_embeddings))
@@ -79,7 +79,7 @@ def _cosines(
 def _against_others(
     measurement: Measurement, images: Float[np.ndarray, "n d"], texts: pd.DataFrame, text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
 ) -> tuple[Float64[np.ndarray, "n 2"], Int[np.ndarray, "n 2"]]:
-    """Return the cosine of each image with its own option and with the nearest option of any other row, by label, and who wins a tie."""
+    """The cosine of each image with its own option and with the nearest option of any other row, by label, and which wins a tie."""
     own = texts.iloc[:, 0].to_numpy(dtype=object)
     candidates = sorted(set(own))
     if len(candidates) < 2:
@@ -95,7 +95,7 @@ def _against_others(
 
 
 def _distinct(texts: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
-    """Give each distinct row of texts with the places where it stands."""
+    """Yield each distinct row of texts with the indices of its rows."""
     if len(texts):
         codes = texts.groupby(list(texts.columns), sort=False).ngroup().to_numpy()
         order = np.argsort(codes, kind="stable")
@@ -103,16 +103,16 @@ def _distinct(texts: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], np.ndarray
             yield tuple(texts.iloc[rows[0]]), rows
 
 
-# ---- what is asked -------------------------------------------------------------------------------------------------------------------
+# ---- the questions of rows -----------------------------------------------------------------------------------------------------------
 
 
 def asked_rows(measurement: Measurement, row_texts: pd.DataFrame) -> Bool[np.ndarray, "n"]:
-    """Tell which rows have options; `check_rows` has seen that these have all of them."""
+    """Which rows have options; `check_rows` has checked that these have all of them."""
     return np.asarray((row_texts[_columns(measurement)] != "").any(axis=1))
 
 
 def check_rows(measurements: Iterable[Measurement], dataset: Dataset) -> None:
-    """Refuse rows that cannot be asked: DataError names the first row that lacks an option or has the same one twice."""
+    """Raise DataError for the first row that lacks an option or has the same one twice."""
     for measurement in measurements:
         if measurement.options is not None:
             _check_rows(measurement, dataset)
@@ -142,7 +142,7 @@ def _check_rows(measurement: Measurement, dataset: Dataset) -> None:
 
 
 def _check_truth(measurement: Measurement, dataset: Dataset) -> None:
-    """Refuse accuracy where only "unclear" is right: it would be the rate of abstention under another name."""
+    """Reject accuracy if "unclear" is always the right answer: it would be the rate of abstention under another name."""
     if (
         measurement.truth is None
         or measurement.truth not in dataset.attributes
@@ -159,7 +159,7 @@ def _check_truth(measurement: Measurement, dataset: Dataset) -> None:
 
 
 def embedded_texts(measurements: Iterable[Measurement], row_texts: pd.DataFrame | None) -> dict[str, bool]:
-    """Return every distinct option that a dual encoder is given, and whether it is private."""
+    """Every distinct option that a dual encoder embeds, and whether it is private."""
     is_private: dict[str, bool] = {}
     for measurement in measurements:
         if measurement.options is not None and row_texts is not None:
@@ -171,7 +171,7 @@ def embedded_texts(measurements: Iterable[Measurement], row_texts: pd.DataFrame 
 
 
 def _encoded(measurement: Measurement, row_texts: pd.DataFrame) -> pd.DataFrame:
-    """Return what a dual encoder is given for each option of each row, in the order of the labels."""
+    """The text that a dual encoder embeds for each option of each row, in the order of the labels."""
     texts, stem = row_texts[_columns(measurement)], _options(measurement).stem
     return texts if stem is None else texts.assign(**{str(name): row_texts[stem].str.cat(texts[name], " ") for name in texts})
 
@@ -179,9 +179,9 @@ def _encoded(measurement: Measurement, row_texts: pd.DataFrame) -> pd.DataFrame:
 def row_questions(
     measurement: Measurement, row_texts: pd.DataFrame, *, seed: int | None = None, manner: Manner = PLAIN
 ) -> list[Question | None]:
-    """Return what a generative model is asked about each row, "unclear" among the options; None for a row that is not asked.
+    """The question for a generative model about each row, with "unclear" among the options; None for a row without options.
 
-    Options stand in the order of their texts, as the order of roles may tell which is right; in declared order where all rows have the
+    Options are sorted by their texts, since the order of roles might reveal the right one; in declared order if all rows have the
     same. `seed` shuffles them, as for a label set.
     """
     options, made = _options(measurement), dict[tuple[str, ...], Question]()
@@ -205,7 +205,7 @@ def row_questions(
 
 
 def questions_of_rows(measurement: Measurement, row_texts: pd.DataFrame | None, rows: pd.Index) -> RowQuestions | None:
-    """Return which of the `rows` share their question; None where all are asked the same, or rows cannot be told apart."""
+    """Which of the `rows` share their question; None if all have the same, or rows cannot be distinguished."""
     if measurement.options is None or row_texts is None or not row_texts.index.is_unique or not len(rows):
         return None
     options, texts = measurement.options, row_texts.loc[rows]
@@ -216,7 +216,7 @@ def questions_of_rows(measurement: Measurement, row_texts: pd.DataFrame | None, 
 
 
 def row_texts_record(measurement: Measurement, row_texts: pd.DataFrame | None) -> RowTexts | None:
-    """Return how many texts of rows a measurement has, with a few examples where they are not private; None if it has none."""
+    """How many texts of rows a measurement has, with a few examples if they are not private; None if it has none."""
     if measurement.options is None or row_texts is None:
         return None
     options, texts = measurement.options, row_texts[asked_rows(measurement, row_texts)]
@@ -242,6 +242,6 @@ def _options(measurement: Measurement) -> RowOptions:
 
 
 def _columns(measurement: Measurement) -> list[str]:
-    """Return the columns of the options, in the order of the labels."""
+    """The columns of the options, in the order of the labels."""
     columns = _options(measurement).columns
     return [columns[label] for label in measurement.label_set.labels if label in columns]

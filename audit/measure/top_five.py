@@ -1,4 +1,4 @@
-"""Accuracy among the best five: an image counts as right if a right label is among the five whose texts lie nearest. NumPy only."""
+"""Accuracy among the best five: an image counts as right if a right label is among the five whose texts are nearest. NumPy only."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def predict(
     text_embeddings: Mapping[str, Float[np.ndarray, "d"]],
     attributes: pd.DataFrame,
 ) -> Predictions:
-    """Return for each image a right label among its best five, else its best label; several may be right, as in `any_right`.
+    """For each image a right label among its best five, else its best label; several may be right, as in `any_right`.
 
-    A tie goes to the label declared first. Chance is five times as high as for one label.
+    A tie goes to the label declared first. The rate expected by chance is five times as high as for one label.
     """
     return best_of(measurement, record, image_embeddings, text_embeddings, attributes, K)

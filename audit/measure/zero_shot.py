@@ -1,6 +1,6 @@
-"""Zero-shot prediction: which label's text lies nearest to the image. NumPy only.
+"""Zero-shot prediction: which label's text is nearest to the image? NumPy only.
 
-The one place where a similarity is computed, and so the one place where embeddings are normalised.
+Similarities are computed only here, and so embeddings are normalised only here.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 QUESTION = "Which label's text lies nearest to the image?"
 _CHUNK, _ROWS = 512, 64
-"""Images at once: what is worked on stays in the processor's cache."""
+"""Images per block, so that intermediate results stay in the processor's cache."""
 
 
 def cosine_scores(image_embeddings: Float[np.ndarray, "n d"], text_embeddings: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, "n k"]:
     """Cosine of every image with every text, in double precision: in [-1, 1] up to rounding.
 
-    The length of an embedding does not matter; DataError if it is zero or not finite: such an embedding has no direction.
+    The length of an embedding does not matter; raises DataError if it is zero or not finite: such an embedding has no direction.
 
     Examples
     --------
@@ -40,16 +40,16 @@ def cosine_scores(image_embeddings: Float[np.ndarray, "n d"], text_embeddings: F
 
     def compare(start: int) -> None:
         part = slice(start, start + _CHUNK)
-        # In double precision: single precision times a scale of 100 shows in scores.
+        # In double precision: rounding of single precision, times a scale of 100, would be visible in scores.
         scores[part] = _normalised(image_embeddings[part], "image", start) @ texts.T
 
     for _ in on_all_cores(compare, range(0, len(image_embeddings), _CHUNK)):
-        pass  # `scores` are filled in
+        pass  # `scores` are filled in by the workers
     return scores
 
 
 def unit_vectors(embeddings: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
-    """Return embeddings at length 1, in double precision; DataError if one is zero or not finite.
+    """Normalise embeddings to length 1, in double precision; raises DataError if one is zero or not finite.
 
     Examples
     --------
@@ -62,7 +62,8 @@ def unit_vectors(embeddings: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n
 def ensemble(text_embeddings: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "d"]:
     """Direction of several prompts of one label: the mean of the normalised embeddings, normalised again.
 
-    DataError if an embedding, or their mean, is zero or not finite. Radford et al. 2021, section 3.1.4, https://arxiv.org/abs/2103.00020
+    Raises DataError if an embedding, or their mean, is zero or not finite. Radford et al. 2021, section 3.1.4,
+    https://arxiv.org/abs/2103.00020
 
     Examples
     --------
@@ -79,13 +80,13 @@ def directions(prompts: Iterable[Iterable[str]], text_embeddings: Mapping[str, F
 
 
 def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
-    """Turn cosines into the model's probabilities, by the rule that it was trained with.
+    """Turn cosines into the model's probabilities, by the rule with which it was trained.
 
-    ``softmax(scale * cosine)`` over the labels (rows sum to 1), or ``sigmoid(scale * cosine + bias)`` of each label by itself.
+    ``softmax(scale * cosine)`` over the labels (rows sum to 1), or ``sigmoid(scale * cosine + bias)`` for each label by itself.
 
     Examples
     --------
-    At a scale of log(3), a cosine of 1 against a cosine of 0 is three to one:
+    At a scale of log(3), cosines of 1 and 0 give probabilities of three to one:
 
     >>> from dataclasses import replace
     >>> record = ModelRecord("m", "k", "f", "s", 0, 2, "float32", "softmax", float(np.log(3)), None, "a", "p", "t")
@@ -98,20 +99,20 @@ def probabilities(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Fl
 
 
 def gives_shares(record: ModelRecord) -> bool:
-    """Whether a model's probabilities of the labels are shares of one, rather than one of each label by itself."""
+    """Whether a model's probabilities of the labels sum to one, and are not one for each label by itself."""
     return record.score_rule != "sigmoid"
 
 
 def probabilities_of_logits(logits: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
-    """Return what `probabilities` makes of `logits_of` the cosines."""
+    """The second half of `probabilities`, from the result of `logits_of`."""
     if not gives_shares(record):
-        # By way of the logarithm: 1 / (1 + exp(-x)) overflows at a large negative logit.
+        # In logarithms: 1 / (1 + exp(-x)) overflows for a large negative logit.
         return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))
     return softmax(logits)
 
 
 def softmax(logits: Float64[np.ndarray, "n k"]) -> Float64[np.ndarray, "n k"]:
-    """Return the shares of each row: they sum to 1, and adding a constant to a row changes nothing.
+    """The softmax of each row: it sums to 1, and adding a constant to a row changes nothing.
 
     Examples
     --------
@@ -131,8 +132,8 @@ def predict(
 ) -> Predictions:
     """Predict the labels of one label set by zero-shot classification.
 
-    `text_embeddings` holds every prompt of the label set. Rows whose true answer is unknown are left out where the measurement has a truth:
-    they cannot be scored. DataError if a true answer is not among the possible answers, or an embedding has no direction.
+    `text_embeddings` has every prompt of the label set. If the measurement has a truth, rows whose true answer is unknown are left out:
+    they cannot be scored. Raises DataError if a true answer is not among the possible answers, or an embedding has no direction.
     """
     label_set = measurement.label_set
     rows = np.flatnonzero(has_truth(measurement, attributes))
@@ -148,12 +149,12 @@ def predict(
         chosen[part], margin[part] = _decided(label_set, logits, probable, shares=gives_shares(record))
 
     for _ in on_all_cores(answer, range(0, len(rows), _CHUNK)):
-        pass  # what was answered is filled in
+        pass  # the answers are filled in by the workers
     return _predictions(measurement, scores, chosen, margin, attributes.iloc[rows])
 
 
 def has_truth(measurement: Measurement, attributes: pd.DataFrame) -> Bool[np.ndarray, "n"]:
-    """Tell which images can be scored: where the measurement has a truth, those whose true answer is known."""
+    """Which images can be scored: if the measurement has a truth, those whose true answer is known."""
     if measurement.truth is None:
         return np.ones(len(attributes), dtype=bool)
     return (attributes[measurement.truth] != UNKNOWN).to_numpy(dtype=bool)
@@ -164,7 +165,7 @@ def predict_from_scores(
 ) -> Predictions:
     """Turn the scores of labels into answers, for the images that are scored (`has_truth`), in their order.
 
-    `logits` order the labels: probabilities do so too, but far from zero different logits round to one probability.
+    `logits` rank the labels: probabilities do so too, but far from zero, different logits round to the same probability.
     """
     chosen, margin = _decided(measurement.label_set, logits, scores, shares=are_shares(scores))
     return _predictions(measurement, scores.astype(np.float32), chosen, margin.astype(np.float32), attributes)
@@ -173,7 +174,7 @@ def predict_from_scores(
 def _decided(
     label_set: LabelSet, logits: Float64[np.ndarray, "n k"], scores: Float64[np.ndarray, "n k"], *, shares: bool
 ) -> tuple[Int[np.ndarray, "n"], Float64[np.ndarray, "n"]]:
-    """Return the place of each image's answer, and by how much it is more probable than the second."""
+    """The index of each image's answer, and by how much it is more probable than the second."""
     answers = check_answers(label_set)
     by_answer = answer_probabilities(scores, label_set.labels, answers, label_set, shares=shares)
     best_two = np.partition(by_answer, -2, axis=1)[:, -2:]
@@ -184,7 +185,7 @@ def _predictions(
     measurement: Measurement, scores: Float[np.ndarray, "n k"], chosen: Int[np.ndarray, "n"], margin: Float[np.ndarray, "n"],
     attributes: pd.DataFrame,
 ) -> Predictions:  # fmt: skip
-    """Return what was answered, beside what is true: one object for each answer, however many images got it."""
+    """Combine answers and true answers; all images with one answer share one string object."""
     label_set, answers, y_true = measurement.label_set, check_answers(measurement.label_set), None
     if measurement.truth is not None:
         codes, truths = pd.factorize(attributes[measurement.truth])
@@ -194,7 +195,7 @@ def _predictions(
 
 
 def check_answers(label_set: LabelSet) -> Group:
-    """Return the possible answers; UsageError if there are fewer than two."""
+    """The possible answers; raises UsageError if there are fewer than two."""
     answers = answers_of(label_set)
     if len(answers) < 2:
         raise UsageError(f"label set {label_set.name!r} has fewer than two answers", why="a question needs at least two answers")
@@ -204,7 +205,7 @@ def check_answers(label_set: LabelSet) -> Group:
 def chosen_answers(
     label_set: LabelSet, answers: Sequence[str], logits: Float64[np.ndarray, "n k"], shares: Float64[np.ndarray, "n a"] | None
 ) -> Int[np.ndarray, "n"]:
-    """Return the index of the answer of each image; `shares` of the answers, None where probabilities are independent."""
+    """The index of the answer of each image; `shares` of the answers, None if probabilities are independent."""
     answer_of = np.array([answers.index(label_set.answers.get(label, label)) for label in label_set.labels])
     # By logit, not by probability: far from zero, different logits round to one probability. argmax gives a tie to the first declared.
     if label_set.combine == "argmax":
@@ -216,7 +217,7 @@ def chosen_answers(
 
 
 def _first_largest(values: Float64[np.ndarray, "n k"]) -> Int[np.ndarray, "n"]:
-    """Return `argmax` of each row: of short rows numpy finds the first that is true in half the time."""
+    """`argmax` of each row: for short rows, numpy finds the first true value in half the time."""
     return np.asarray((values == values.max(axis=1, keepdims=True)).argmax(axis=1))
 
 
@@ -233,13 +234,13 @@ def check_truth(y_true: Iterable[str], answers: Sequence[str], measurement: Meas
 
 
 def logits_of(cosine: Float64[np.ndarray, "n k"], record: ModelRecord) -> Float64[np.ndarray, "n k"]:
-    """Return what the model's rule turns into probabilities: ``scale * cosine + bias``."""
+    """The logits that the model's rule turns into probabilities: ``scale * cosine + bias``."""
     return record.logit_scale * cosine + (record.logit_bias or 0.0)
 
 
 def _normalised(embeddings: Float[np.ndarray, "n d"], kind: str, start: int) -> Float64[np.ndarray, "n d"]:
     double = embeddings.astype(np.float64)
-    # Some rows at a time: memory for all squares would go back to the system and be asked for again, which takes seven times as long.
+    # A few rows at a time: memory for all squares would be returned to the system and allocated again, which takes seven times as long.
     squares = [np.square(double[row : row + _ROWS]).sum(axis=1) for row in range(0, len(double), _ROWS)]
     lengths = np.sqrt(np.concatenate([*squares, np.empty(0)]))[:, None]
     bad = np.flatnonzero(~(np.isfinite(lengths[:, 0]) & (lengths[:, 0] > 0)))

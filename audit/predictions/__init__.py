@@ -1,4 +1,4 @@
-"""External predictions: a table in a file or a data frame goes in; predictions and the claims to test on them come out.
+"""External predictions: from a table in a file or a data frame to predictions and the claims to test on them.
 
-`read.load_predictions` reads them; `default_claims.default_claims` makes a probe of them.
+`read.load_predictions` reads them; `default_claims.default_claims` makes a probe for them.
 """

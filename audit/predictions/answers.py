@@ -1,4 +1,4 @@
-"""The answers of a file of predictions: labels, true labels and scores, and everything that is wrong with them."""
+"""The answers in a file of predictions: labels, true labels and scores, and checks of them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class ScoreColumns:
 
 
 def read_labels(column: pa.ChunkedArray, name: str, source: str, *, missing: bool = False, start: int = 0) -> pa.Array:
-    """Return a column of at most 1,000 answers; a missing one is refused, unless `missing` allows it (a true answer may be unknown).
+    """Read a column of at most 1,000 distinct answers; raises DataError for a missing one, unless `missing` allows it (for unknown truth).
 
-    `start` says how many rows of the file stand before, for the message.
+    `start` is the number of earlier rows of the file, for messages.
     """
     text = as_text(column, name)
     if len(text.dictionary) > MAX_LABELS:
@@ -47,7 +47,7 @@ def read_labels(column: pa.ChunkedArray, name: str, source: str, *, missing: boo
             why=f"at most {MAX_LABELS:,} labels are audited",
             fix="give one of a fixed set of labels; scores go into one column a label, called score:LABEL",
         )
-    # "nan" is what a missing number leaves in a column of text; a label of that name would be counted as an answer.
+    # "nan" is a missing number in a text column; a label of that name would be counted as an answer.
     codes = [code for code, level in enumerate(text.dictionary.to_pylist()) if level.strip().lower() == "nan"]
     holes = pc.fill_null(pc.is_in(text.indices, pa.array(codes, text.indices.type)), False)
     absent = holes if missing else pc.or_(pc.is_null(text), holes)
@@ -63,7 +63,7 @@ def read_labels(column: pa.ChunkedArray, name: str, source: str, *, missing: boo
 
 
 def read_scores(table: pa.Table, names: Sequence[str], start: int = 0) -> ScoreColumns | None:
-    """Return the columns ``score:LABEL``, probabilities; None without such columns. `start`: rows of the file that stand before."""
+    """Read the columns ``score:LABEL``, probabilities; None without such columns. `start`: number of earlier rows of the file."""
     if not names:
         return None
     values = np.empty((len(table), len(names)), np.float32)
@@ -81,7 +81,7 @@ def read_scores(table: pa.Table, names: Sequence[str], start: int = 0) -> ScoreC
 
 
 def by_answer(scores: ScoreColumns, answers: Mapping[str, str], combine: Literal["argmax", "sum"]) -> ScoreColumns:
-    """Return the probabilities of the answers that labels stand for: an audit keeps those of its labels, such as "Black woman"."""
+    """Combine the probabilities of labels to those of their answers: an audit stores those of its labels, such as "Black woman"."""
     label_set = LabelSet("labels", scores.labels, {}, answers, combine)
     possible = answers_of(label_set)
     return ScoreColumns(possible, answer_probabilities(scores.shares, scores.labels, possible, label_set).astype(np.float32))
@@ -95,10 +95,10 @@ def build_predictions(
     source: str,
     images: Int[np.ndarray, "n"] | None = None,
 ) -> tuple[Predictions, list[Note]]:
-    """Return the predictions of one question, and what a reader must know of them; DataError if labels and scores do not fit together.
+    """The predictions for one question, and notes about them; raises DataError if labels and scores are inconsistent.
 
-    Answers and true answers are columns as `read_labels` gives them; None without such a column. `images` says how many each row stands
-    for; None: one.
+    Answers and true answers are columns as returned by `read_labels`; None if there is no such column. `images` is the number of images
+    that each row represents; None: one.
     """
     answer, truth = _given(answers_given, scores, source), None if truths is None else decoded(truths, UNKNOWN)
     true = [] if truths is None else [level for level in truths.dictionary.to_pylist() if level != UNKNOWN]
@@ -113,7 +113,7 @@ def build_predictions(
         if scores is not None and (impossible := sorted(set(true) - set(labels))):
             rows = int(np.isin(truth, impossible).sum())
             notes.append(Note("truth_without_score", {"count": rows, "label": quoted(impossible[0])}))
-        if scores is None or not set(true) <= set(labels):  # a truth with a score is a label that the model knows
+        if scores is None or not set(true) <= set(labels):  # a true answer with a score is a label that the model knows
             _check_overlap(answer, true, source)
         if unknown := int(np.sum(truth == UNKNOWN if images is None else images[truth == UNKNOWN])):
             notes.append(Note("rows_without_truth", {"count": unknown}))
@@ -122,7 +122,7 @@ def build_predictions(
 
 
 def _given(answers: pa.Array | None, scores: ScoreColumns | None, source: str) -> np.ndarray:
-    """Return the answers given, or those with the highest scores."""
+    """The answers, or if there is no such column those with the highest scores."""
     if scores is None:
         return decoded(answers, UNKNOWN)
     if len(scores.labels) < 2:
@@ -139,7 +139,7 @@ def _given(answers: pa.Array | None, scores: ScoreColumns | None, source: str) -
 
 
 def _margin(scores: Float[np.ndarray, "n k"]) -> np.ndarray:
-    """Return the distance of the best two scores; nothing without scores."""
+    """The difference of the two best scores; empty without scores."""
     if scores.shape[1] < 2:
         return np.zeros(0, np.float32)
     second, best = np.partition(scores, -2, axis=1)[:, -2:].T
@@ -147,25 +147,25 @@ def _margin(scores: Float[np.ndarray, "n k"]) -> np.ndarray:
 
 
 def _not_the_highest(scores: ScoreColumns, answer: np.ndarray) -> int:
-    """Count the answers that another label has a higher score than."""
+    """Number of answers for which another label has a higher score."""
     answer_scores = scores.shares[np.arange(len(answer)), pd.Index(scores.labels).get_indexer(pd.Index(answer))]
     return int(np.count_nonzero(answer_scores < scores.shares.max(axis=1)))
 
 
 def _best(scores: ScoreColumns) -> np.ndarray:
-    best: np.ndarray = np.array(scores.labels, object)[scores.shares.argmax(axis=1)]  # of equals the first column
+    best: np.ndarray = np.array(scores.labels, object)[scores.shares.argmax(axis=1)]  # ties go to the first column
     return best
 
 
 def _check_overlap(answer: np.ndarray, true: Sequence[str], source: str) -> None:
-    """Refuse answers and truths that are written differently: such an answer would be wrong in every row."""
+    """Raise DataError if answers and true answers are spelled differently: such an answer would be wrong in every row."""
     answered = set(pd.unique(answer))
     alike = {_spelled(label): label for label in true}
     strange = {_spelled(label): label for label in answered}
     pairs = [(alike.get(_spelled(label), ""), label) for label in sorted(answered - set(true))]
     pairs += [(label, strange.get(_spelled(label), "")) for label in sorted(set(true) - answered)]
     pair = next((pair for pair in pairs if all(pair)), None)
-    refused = answered == {UNCLEAR}  # who answers nothing else is always wrong, and the report says so
+    refused = answered == {UNCLEAR}  # a model that always abstains is always wrong, and the report says so
     if (answered.isdisjoint(true) and not refused) or pair is not None:
         wrote = pair or (min(true, default=""), min(answered))
         raise DataError(
@@ -176,17 +176,17 @@ def _check_overlap(answer: np.ndarray, true: Sequence[str], source: str) -> None
 
 
 def _spelled(label: str) -> str | float:
-    """Return what stays the same however a label is spelled: a number's value, a text without case and blanks."""
+    """Normal form of a label: the value of a number, a text without case and spaces."""
     return float(label) if all_numbers([label]) else folded(label)
 
 
 def distinct(notes: Sequence[Note]) -> list[Note]:
-    """Remove repeated notes; the order stays."""
+    """Remove repeated notes, keeping their order."""
     return [note for position, note in enumerate(notes) if note not in notes[:position]]
 
 
 def decoded(text: pa.Array, missing: str) -> np.ndarray:
-    """Array of shared strings: a million rows hold each level once."""
+    """Array of shared strings: each distinct level is stored once."""
     levels = np.array([*text.dictionary.to_pylist(), missing], object)
     codes = pc.fill_null(text.indices, len(levels) - 1).to_numpy(zero_copy_only=False)
     texts: np.ndarray = levels[codes]

@@ -1,4 +1,4 @@
-"""Numbers as attributes: a column of numbers becomes one of groups, cut at edges or at quantiles."""
+"""Numbers as attributes: divides a column of numbers into groups, at edges or at quantiles."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 MOST_QUANTILES = 12
 BINNED = "binned"
-"""Code of the note that says how a column was cut, with its `column` and `levels`."""
+"""Code of the note about how a column was divided, with its `column` and `levels`."""
 _FORM = "--bins age=18,30,60 cuts at these numbers, --bins age=4 into quarters; one edge is written age=18,"
 
 
 @dataclass(frozen=True)
 class Bins:
-    """How a column of numbers is cut."""
+    """How to divide a column of numbers."""
 
     column: str
     edges: tuple[float, ...] = ()
-    """Increasing; a number on an edge belongs to the group above. Empty: at quantiles."""
+    """Increasing; a number on an edge belongs to the group above. Empty: use quantiles."""
     quantiles: int = 0
-    """Groups of about as many rows each."""
+    """Number of groups with about equally many rows."""
 
     @property
     def levels(self) -> Group:
@@ -47,7 +47,7 @@ class Bins:
         return (f"under {shown[0]}", *between, f"{shown[-1]} and over")
 
     def cut(self, numbers: Float[np.ndarray, "n"]) -> np.ndarray:
-        """Return the group of each number; `UNKNOWN` where it is not a number.
+        """The group of each number; `UNKNOWN` for NaN.
 
         Examples
         --------
@@ -59,12 +59,12 @@ class Bins:
         return np.asarray(names[np.where(np.isnan(numbers), len(self.edges) + 1, bin_numbers)])
 
     def resolved(self, numbers: Float[np.ndarray, "n"], source: str) -> Bins:
-        """Return the same with edges; DataError where the numbers take too few values for two groups."""
+        """Replace quantiles by edges; raises DataError if the numbers have too few distinct values for two groups."""
         if self.edges:
             return self
         known = numbers[~np.isnan(numbers)]
         shares = np.arange(1, self.quantiles) / self.quantiles
-        # Each edge is a number that occurs; of quantiles that fall together one is left, and none at the lowest number.
+        # Each edge is a number that occurs; equal quantiles are merged, and there is no edge at the lowest number.
         edges = np.unique(np.quantile(known, shares, method="higher")) if len(known) else known
         edges = edges[edges > known.min()] if len(known) else edges
         if not len(edges):
@@ -76,12 +76,12 @@ class Bins:
         return replace(self, edges=tuple(edges.tolist()))
 
     def note(self) -> Note:
-        """Return what a reader must know, and what keeps the order of the groups."""
+        """A note for readers, which also records the order of the groups."""
         return Note(BINNED, {"column": self.column, "levels": self.levels, "quantiles": self.quantiles})
 
 
 def parse_bins(text: str) -> Bins:
-    """Return the bins of ``NAME=EDGE,EDGE`` or ``NAME=QUANTILES``; UsageError if it is neither.
+    """Parse ``NAME=EDGE,EDGE`` or ``NAME=QUANTILES``; raises UsageError for anything else.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def parse_bins(text: str) -> Bins:
 
 
 def binned_levels(notes: Iterable[Note | str]) -> dict[str, Group]:
-    """Return column -> its groups from low to high, as notes say."""
+    """Column -> its groups from low to high, from notes."""
     known = (note.values for note in notes if isinstance(note, Note) and note.code == BINNED)
     return {str(values["column"]): tuple(map(str, _sequence(values["levels"]))) for values in known}
 
@@ -114,13 +114,13 @@ def _sequence(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else ()
 
 
-# ---- cutting -------------------------------------------------------------------------------------------------------------------------
+# ---- dividing ------------------------------------------------------------------------------------------------------------------------
 
 
 def bin_table(table: pa.Table, bins: Sequence[Bins], source: str) -> tuple[pa.Table, tuple[Bins, ...]]:
-    """Return a table with its columns of numbers cut, and the bins with their edges.
+    """Divide columns of numbers in a table into groups; also returns the bins with their edges.
 
-    UsageError without such a column; DataError naming the first cell that is not a number. An empty cell stays one.
+    Raises UsageError if there is no such column; DataError for the first cell that is not a number. Empty cells stay empty.
     """
     import pyarrow as pa
 
@@ -138,7 +138,7 @@ def bin_table(table: pa.Table, bins: Sequence[Bins], source: str) -> tuple[pa.Ta
 
 
 def bin_dataset(dataset: Dataset, bins: Sequence[Bins]) -> Dataset:
-    """Return the data set with attributes of numbers cut; raises as `bin_table` does."""
+    """Divide number attributes of a data set into groups; raises the errors of `bin_table`."""
     attributes, levels = dataset.attributes, dict(dataset.levels)
     notes = list(dataset.notes)
     for binning in bins:
@@ -154,7 +154,7 @@ def bin_dataset(dataset: Dataset, bins: Sequence[Bins]) -> Dataset:
         notes.append(resolved.note())
     if not bins:
         return dataset
-    # Other groups are other data: audits of different bins are not taken for audits of one table.
+    # Other groups are other data: audits with different bins must not count as audits of one table.
     named = sorted(f"{binning.column}: {levels[binning.column]}" for binning in bins)
     cut = hashlib.sha256("\n".join([dataset.fingerprint, *named]).encode())
     return replace(dataset, attributes=attributes, levels=levels, notes=tuple(notes), fingerprint=cut.hexdigest())
@@ -172,7 +172,7 @@ def _texts(column: pa.ChunkedArray, name: str, source: str) -> Sequence[str | No
 
 
 def _numbers(texts: Sequence[str | None], name: str, source: str, where: Callable[[int], str]) -> Float[np.ndarray, "n"]:
-    """Return numbers, NaN where there is none; DataError naming the first text that is not a finite one."""
+    """The numbers, NaN for missing ones; raises DataError for the first text that is not a finite number."""
     known = {text: _number(text) for text in dict.fromkeys(texts)}
     if wrong := {text for text, number in known.items() if number is None}:
         rows = [row for row, text in enumerate(texts) if text in wrong]
@@ -186,12 +186,12 @@ def _numbers(texts: Sequence[str | None], name: str, source: str, where: Callabl
 
 
 def _number(text: str | None) -> float | None:
-    """Return the number that a cell holds, NaN where it is missing, None where it is something else."""
+    """The number in a cell, NaN if it is missing, None if it is something else."""
     bare = (text or "").strip()
     if bare in ("", UNKNOWN, "nan"):
         return np.nan
     try:
-        number = float(bare) if "_" not in bare else np.nan  # Python reads 1_000
+        number = float(bare) if "_" not in bare else np.nan  # Python would accept 1_000
     except ValueError:
         return None
     return number if np.isfinite(number) else None

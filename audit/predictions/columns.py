@@ -1,4 +1,4 @@
-"""A table of a million rows as Arrow columns, read with the same strictness as a label table, and its cells as labels or numbers."""
+"""Tables of a million rows as Arrow columns, read as strictly as a label table, and their cells as labels or numbers."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
 FRAME = "data frame"
-"""What messages and results call a data frame."""
+"""Name of a data frame in messages and results."""
 _ANSWERS = ("pred", "prediction", "predicted", "predicted_label", "y_pred", "ypred", "answer", "output", "response", "model_output")
 _LABEL_KINDS = (
     pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
     pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null,
 )  # fmt: skip
 _MOST_EXACT = 2.0**53
-"""From here on a float no longer tells one whole number from the next."""
+"""From here on, floats cannot represent all integers."""
 
 
 def frame_columns(frame: pd.DataFrame) -> tuple[pa.Table, str]:
-    """Return a data frame as the table that its Parquet file would give, and the sha256 that its CSV file would have."""
+    """Convert a data frame to the table of its Parquet file, and compute the sha256 of its CSV file."""
     if not isinstance(frame, pd.DataFrame):
         raise UsageError(f"predictions of type {type(frame).__name__}", why="expected a path or a pandas data frame")
     table = _with_rows(from_frame(frame, FRAME), FRAME)
@@ -45,8 +45,8 @@ def frame_columns(frame: pd.DataFrame) -> tuple[pa.Table, str]:
 
 
 def read_columns(path: Path, encoding: str | None = None) -> pa.Table:
-    """Return a table in a file; of all but Parquet every cell is text, an empty one the empty string."""
-    if not str(path).isprintable():  # results.json and the report would hold the name
+    """Read a table file; for all formats but Parquet, cells are text, and empty ones the empty string."""
+    if not str(path).isprintable():  # the name goes into results.json and the report
         raise DataError(f"the name {str(path)!a} cannot be printed", fix="give the file a name of letters, digits and dashes")
     if not path.is_file():
         raise DataError(f"no file {str(path)!r}", fix="give a table with one row a prediction")
@@ -62,7 +62,7 @@ def _with_rows(table: pa.Table, source: str) -> pa.Table:
 
 
 def renamed(table: pa.Table, flags: Mapping[str, tuple[str | None, str]], source: str) -> pa.Table:
-    """Return the table with the columns that flags name under the names that this program knows."""
+    """Rename the columns that flags name to the names that this program uses."""
     names = table.column_names
     for flag, (column, known) in flags.items():
         if column is None or column == known:
@@ -78,7 +78,7 @@ def renamed(table: pa.Table, flags: Mapping[str, tuple[str | None, str]], source
 
 
 def like_answers(names: Sequence[str]) -> str:
-    """Return how to say which column holds the answers.
+    """Hint how to name the column of answers.
 
     >>> like_answers(["race", "Pred"]), like_answers(["race"])
     ('--prediction-column Pred', 'name the column of answers: --prediction-column NAME')
@@ -92,9 +92,9 @@ def like_answers(names: Sequence[str]) -> str:
 
 
 def as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
-    """Return a column of labels as dictionary-encoded text; missing values and blank cells are null.
+    """A column of labels as dictionary-encoded text; missing values and blank cells are null.
 
-    Whole numbers that are stored as floats (as pandas stores integers beside missing values) read as whole numbers.
+    Integers that are stored as floats (as pandas stores integers with missing values) are read as integers.
     """
     kind: Any = column.type
     if not holds_labels(kind):
@@ -114,7 +114,7 @@ def as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
 
 
 def holds_labels(kind: Any) -> bool:
-    """Whether a column of this type can be read as labels: text, truth values and numbers; not dates, bytes or lists."""
+    """Whether a column of this type can be read as labels: text, booleans and numbers; not dates, bytes or lists."""
     plain: Any = kind.value_type if pa.types.is_dictionary(kind) else kind
     return any(is_one(plain) for is_one in _LABEL_KINDS)
 
@@ -132,9 +132,9 @@ def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 def read_clusters(
     table: pa.Table, name: str, source: str, *, unknown_alone: bool
 ) -> tuple[Int[np.ndarray, "n"], pd.api.extensions.ExtensionArray]:
-    """Return the number of each row's cluster, and what each number stands for; DataError if a row has none.
+    """The number of each row's cluster, and the name of each number; raises DataError if a row has none.
 
-    With `unknown_alone` "unknown" is not a cluster: an audit writes it for a missing attribute, and such a row is a unit by itself.
+    With `unknown_alone`, "unknown" is not a cluster: an audit writes it for a missing attribute, and such a row is a unit by itself.
     """
     text = as_text(table[name], name)
     if text.null_count:
@@ -152,7 +152,7 @@ def read_clusters(
 
 
 def read_identifiers(table: pa.Table, name: str | None, cluster: str | None, source: str) -> pd.Index:
-    """Return what identifies the rows: a column, or their place; DataError if a row has none, or (but for clusters) shares it."""
+    """The identifiers of the rows: a column, or their position; raises DataError if one is missing, or (except for clusters) repeated."""
     if name is None:
         numbers: pd.Index = pd.Index(np.arange(1, len(table) + 1).astype(str), dtype="str")
         return numbers
@@ -181,9 +181,9 @@ def read_identifiers(table: pa.Table, name: str | None, cluster: str | None, sou
 
 
 def as_numbers(column: pa.ChunkedArray, name: str, start: int = 0) -> pa.ChunkedArray:
-    """Return a column of finite numbers, or raise `DataError` naming the first cell that is not one.
+    """A column of finite numbers; raises `DataError` for the first cell that is not one.
 
-    `start` says how many rows of the file stand before, for the message.
+    `start` is the number of earlier rows of the file, for messages.
     """
     if pa.types.is_nested(column.type):
         raise _not_a_number(name, start, str(column.type))
@@ -201,7 +201,7 @@ def as_numbers(column: pa.ChunkedArray, name: str, start: int = 0) -> pa.Chunked
 
 
 def check_finite(column: pa.ChunkedArray, name: str) -> None:
-    """Raise `DataError` naming the first number that is not finite; other cells than numbers may be anything."""
+    """Raise `DataError` for the first number that is not finite; cells that are not numbers are ignored."""
     try:
         finite = pc.fill_null(pc.is_finite(column.cast(pa.float64())), True)
     except pa.ArrowException:

@@ -1,4 +1,4 @@
-"""The claims that are tested on predictions without a probe; the report states the rule."""
+"""The default claims for predictions without a probe; the report describes them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("audit")
 MAX_GROUPS = 150
-"""An intersection with more groups is not asked about by rule."""
+"""An intersection with more groups gets no default claims."""
 MAX_ASKED = 30
-"""With more labels than this, only outcomes that were named are asked about."""
+"""With more labels, only outcomes that were named get claims."""
 _NAMED = 10
-"""So many rows are named where a column contradicts another one."""
+"""Number of rows listed if a column contradicts another one."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Labels that count as one thing, and whether it is good to get."""
+    """Labels that count as one outcome, and whether it is good to get."""
 
     name: str
     labels: Group
@@ -45,19 +45,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class DefaultClaims:
-    """Options of the claims."""
+    """Options for the default claims."""
 
     outcomes: tuple[Outcome, ...] = ()
     depth: int = 2
-    """Most attributes that an intersection by rule combines."""
+    """Maximum number of attributes that a default intersection combines."""
     pairs: tuple[PairColumns, ...] = ()
     beside: Group = ()
-    """Columns that no question slices by: those that say which rows are pairs."""
+    """Columns by which no claim slices: those that identify pairs of rows."""
     cluster: str | None = None
 
 
 def parse_outcome(text: str) -> Outcome:
-    """Return the outcome of ``--outcome NAME[:high|:low]=LABEL,LABEL``.
+    """Parse ``--outcome NAME[:high|:low]=LABEL,LABEL``.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def parse_outcome(text: str) -> Outcome:
 
 
 def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims, source: str) -> tuple[Probe, list[Note]]:
-    """Return a probe with the default claims, and notes of what it left out."""
+    """A probe with the default claims, and notes about what they omit."""
     made = [_measurement(answers, asking, source) for answers in together]
     paired = [
         claim
@@ -185,7 +185,7 @@ def _paired_outcomes(answers: MeasurementAnswers, asking: DefaultClaims) -> list
 
 
 def _label_outcomes(predictions: Predictions) -> tuple[Outcome, ...]:
-    """Return each label as an outcome; of two labels only the last, since the other's rate mirrors it."""
+    """Each label as an outcome; with two labels only the last, since the other's rate is its complement."""
     labels = predictions.labels
     if len(labels) == 2:
         return (Outcome(labels[1], labels[1:]),)
@@ -219,8 +219,8 @@ def _outcome_claims(
 
 
 def _stating_truth(predictions: Predictions) -> frozenset[str]:
-    """Return the attributes whose every level has one true answer, but for label errors: a model that is right gives their groups other
-    answers, which tells nothing.
+    """The attributes whose levels each have one true answer, except for label errors: even a perfect model answers differently for
+    their groups, which means nothing.
     """
     truth = predictions.y_true
     if truth is None:
@@ -230,7 +230,7 @@ def _stating_truth(predictions: Predictions) -> frozenset[str]:
 
 
 def _label_errors(column: np.ndarray, truth: np.ndarray, images: Int[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
-    """Return the rows that contradict the rest, where a column determines the true answer or, being coarser, follows from it."""
+    """The rows that contradict the others, if a column determines the true answer or, being coarser, follows from it."""
     for one, other in ((column, truth), (truth, column)):
         if (rows := disagreeing(one, other, images)) is not None:
             return rows
@@ -238,7 +238,7 @@ def _label_errors(column: np.ndarray, truth: np.ndarray, images: Int[np.ndarray,
 
 
 def _contradicting_truth(answers: MeasurementAnswers, attributes: pd.DataFrame) -> list[Note]:
-    """Return a note for each column that says the truth, or follows from it, in all rows but a few."""
+    """A note for each column that equals the truth, or follows from it, in all but a few rows."""
     truth, images = answers.predictions.y_true, answers.predictions.images_of_rows
     if truth is None:
         return []
@@ -254,7 +254,7 @@ def _copied(same: Mapping[str, tuple[str, Bool[np.ndarray, "n"]]], answers: Meas
 
 
 def _rows(rows: Bool[np.ndarray, "n"], answers: MeasurementAnswers) -> dict[str, Value]:
-    """Return how many images these rows are, of how many, and the first of them by name, where rows are not counts."""
+    """How many images these rows are, out of how many, and the first of them by name if rows are single images."""
     images = answers.predictions.images_of_rows
     named = [] if answers.predictions.count is not None else list(map(str, answers.predictions.attributes.index[rows][:_NAMED]))
     more = ["…"] if named and rows.sum() > _NAMED else []
@@ -263,7 +263,7 @@ def _rows(rows: Bool[np.ndarray, "n"], answers: MeasurementAnswers) -> dict[str,
 
 @dataclass(frozen=True)
 class _ErrorRate:
-    """A rate among the images of one truth."""
+    """A rate among the images with one truth."""
 
     metric: str
     outcome: Outcome
@@ -273,10 +273,10 @@ class _ErrorRate:
 
 
 def _error_rates(predictions: Predictions, named: Sequence[Outcome]) -> list[_ErrorRate]:
-    """Return the rates that show each kind of error: accuracy adds them up, so that opposite ones hide each other.
+    """The rates that show each kind of error: accuracy sums them, so that opposite ones may cancel.
 
-    Of two labels the last is the positive one, as in scikit-learn (``classes_[1]``); the false positive rate is what the recall of the
-    other leaves, so that no verdict depends on this choice. Where a third is answered ("unclear") it is not, and both recalls are asked.
+    With two labels the last is the positive one, as in scikit-learn (``classes_[1]``); the false positive rate is one minus the recall of
+    the other, so that no verdict depends on this choice. If a third answer occurs ("unclear") this is not so, and both recalls are used.
     """
     known = set() if predictions.y_true is None else set(pd.unique(predictions.y_true)) - {UNKNOWN}
     truths = [label for label in predictions.answers if label in known]
@@ -290,16 +290,16 @@ def _error_rates(predictions: Predictions, named: Sequence[Outcome]) -> list[_Er
 
 
 def _both(outcome: Outcome, known: AbstractSet[str]) -> list[_ErrorRate]:
-    """Return the true and the false positive rate; neither where the truth has one side only: the one left is the share given."""
+    """The true and the false positive rate; neither if there is only one true label: then only the selection rate remains."""
     inside, outside = known & set(outcome.labels), known - set(outcome.labels)
     sides = (("true_positive_rate", inside), ("false_positive_rate", outside)) if inside and outside else ()
     return [_ErrorRate(metric, outcome, truths, primary=True) for metric, truths in sides]
 
 
 def _error_claims(rates: Sequence[_ErrorRate], predictions: Predictions) -> list[Claim]:
-    """Return a claim for each rate and attribute; none by an attribute that says the truth, whose groups cannot be compared.
+    """A claim for each rate and attribute; not by an attribute that equals the truth, whose groups cannot be compared.
 
-    A few label errors give such an attribute groups to compare, of mislabelled rows alone: they count for nothing here.
+    With a few label errors such an attribute would have comparable groups of mislabelled rows alone; these are ignored here.
     """
     claims: list[Claim] = []
     if not rates or predictions.y_true is None:

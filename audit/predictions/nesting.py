@@ -1,5 +1,5 @@
-"""What follows from what: which images belong together, clusters that are declared to lie in one group (every image of a person has the
-person's race), and columns that say the same as another one but for label errors.
+"""Dependencies between columns: which images belong together, clusters that are declared to lie in one group (every image of a person has
+the person's race), and columns that equal another one except for label errors.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 _ERRORS, _OF_A_LEVEL = 0.05, 0.75
 """Up to 5 % of the rows may be label errors: test sets have 3 % on average (Northcutt, Athalye and Mueller 2021,
-https://arxiv.org/abs/2103.14749). Of every level and of every value three quarters must agree: else a rare value that a column says nothing
-of would pass for errors, and in a small table a column could determine another by chance.
+https://arxiv.org/abs/2103.14749). For every level and every value three quarters must agree: otherwise a rare value that a column does not
+determine would pass as errors, and in a small table a column could determine another by chance.
 """
 
 
 def check_nested(
     cluster: Int[np.ndarray, "n"] | None, attributes: pd.DataFrame, nested: Sequence[str], source: str, row: Callable[[int], str]
 ) -> None:
-    """Raise `DataError` naming the first image of a cluster that has another level of a nested attribute than an image before it.
+    """Raise `DataError` for the first image whose level of a nested attribute differs from that of an earlier image in its cluster.
 
-    `cluster` numbers the cluster of each image, `row` names one; an image whose level is unknown is left out. UsageError if there are no
-    clusters, or no such attribute.
+    `cluster` has the number of each image's cluster, `row` returns its name; images with an unknown level are ignored. Raises UsageError
+    without clusters, or without such an attribute.
     """
     if cluster is None:
         raise UsageError("--nested requires --cluster", where=source, fix="name the column that says which images belong together")
@@ -54,7 +54,7 @@ def check_nested(
 
 
 def clustered(predictions: Predictions, cluster: str | None) -> Predictions:
-    """Return predictions that know which images belong together; an image whose cluster is not known is one of its own."""
+    """Add the clusters to predictions; an image with an unknown cluster is a cluster by itself."""
     if cluster is None or predictions.cluster is not None:
         return predictions
     if cluster not in predictions.attributes.columns:
@@ -67,14 +67,14 @@ def clustered(predictions: Predictions, cluster: str | None) -> Predictions:
 
 
 def disagreeing(column: np.ndarray, other: np.ndarray, images: Int[np.ndarray, "n"]) -> Bool[np.ndarray, "n"] | None:
-    """Return the rows in which a column contradicts another one that it determines, but for label errors; None where it does not.
+    """The rows in which a column contradicts another one that it determines except for label errors; None if it does not determine it.
 
-    It determines the other where each of its levels has one value there, and several values occur: a copy, or a finer one (ages in years
-    determine age groups). `images` says how many images each row stands for; unknown values contradict nothing.
+    It determines the other if each of its levels has one value there, and several values occur: a copy, or a finer one (ages in years
+    determine age groups). `images` is the number of images that each row represents; unknown values contradict nothing.
 
     Examples
     --------
-    Of 50 rows two are swapped: gender still determines the truth.
+    Two of 50 rows are swapped: gender still determines the truth.
 
     >>> gender, truth = np.repeat(["f", "m"], 25), np.repeat(["nurse", "doctor"], 25)
     >>> truth[[0, 49]] = truth[[49, 0]]
@@ -99,7 +99,7 @@ def disagreeing(column: np.ndarray, other: np.ndarray, images: Int[np.ndarray, "
 
 
 def copies(attributes: pd.DataFrame, images: Int[np.ndarray, "n"]) -> dict[str, tuple[str, Bool[np.ndarray, "n"]]]:
-    """Return each column that says the same as an earlier one under other names, with that one and the rows that contradict it."""
+    """Each column that equals an earlier one up to renaming, with that one and the rows that contradict it."""
     values = {str(name): column.to_numpy(object) for name, column in attributes.items()}
     copied: dict[str, tuple[str, Bool[np.ndarray, "n"]]] = {}
     for one, other in combinations(values, 2):

@@ -1,6 +1,6 @@
-"""Tables of predictions as an audit writes them and reads them again: names of columns, scores, recorded bins and metadata.
+"""Tables of predictions that audits write and read again: names of columns, scores, recorded bins and metadata.
 
-A file may be a stranger's: what a `predictions.parquet` says of itself is held to the form in which an audit writes it.
+Files may be untrusted: the metadata of a `predictions.parquet` must have the form in which an audit writes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OWN_COLUMNS = ("model", "probe", "measurement", "id", "y_true", "y_pred")
 LISTS = "scores"
-"""The column that held the scores of a row as a list, before each label had a column of its own."""
+"""The column with the scores of a row as a list, in older files; now each label has its own column."""
 SCORE = "score:"
 
 _PREFIX = b"vlm_audit."
@@ -48,7 +48,7 @@ _NAMES = ("model", "probe", "measurement")
 
 
 def check_metadata(table: pa.Table, source: str) -> None:
-    """Raise `DataError` if what a file says of itself is not in the form of an audit."""
+    """Raise `DataError` if the metadata of a file do not have the form that an audit writes."""
     own = {key.removeprefix(_PREFIX): value for key, value in (table.schema.metadata or {}).items() if key.startswith(_PREFIX)}
     for key, value in own.items():
         try:
@@ -62,7 +62,7 @@ def check_metadata(table: pa.Table, source: str) -> None:
 
 
 def notes_of_bins(table: pa.Table, cut: Collection[str]) -> list[Note]:
-    """Return the notes of the columns of numbers that were cut before predictions were written, and have not been `cut` again."""
+    """The notes about columns of numbers that were divided before predictions were written, and were not divided again (`cut`)."""
     recorded = json.loads((table.schema.metadata or {}).get(b"vlm_audit.bins", b"{}"))
     by_column = {column: levels for columns in recorded.values() for column, levels in columns.items() if column in table.column_names}
     return [
@@ -73,7 +73,7 @@ def notes_of_bins(table: pa.Table, cut: Collection[str]) -> list[Note]:
 
 
 def column_of(attribute: object) -> str:
-    """Return the column of an attribute; one that is called like a column of ours gets another name.
+    """The column name of an attribute; changed if it equals the name of one of our own columns.
 
     Examples
     --------
@@ -87,9 +87,9 @@ def column_of(attribute: object) -> str:
 
 
 def scores_of(table: pa.Table, labels: Group, what: str) -> Float[np.ndarray, "n k"] | None:
-    """Return the scores of one measurement's rows, a column a label or, in older files, a list a row; None where it has none.
+    """The scores of one measurement's rows, from one column per label or, in older files, one list per row; None if it has none.
 
-    DataError, which says of `what`, where some are missing.
+    Raises DataError, with the name `what`, if some are missing.
     """
     if LISTS in table.column_names:
         columns = [table[LISTS].combine_chunks().flatten()]

@@ -1,4 +1,4 @@
-"""Counterfactual pairs of a table: rows that agree on some columns and differ in one attribute."""
+"""Counterfactual pairs in a table: rows that agree on some columns and differ in one attribute."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_LEVELS = 10
-"""An attribute with more levels has too many pairs of them."""
+"""An attribute with more levels has too many pairs of levels."""
 
 
 @dataclass(frozen=True)
 class PairColumns:
-    """What makes pairs of rows."""
+    """The columns that define pairs of rows."""
 
     attribute: str
-    """What changes within a pair."""
+    """The attribute that changes within a pair."""
     within: Group
-    """The columns that name a set together: its rows differ in the attribute alone."""
+    """The columns that together identify a set: its rows differ only in the attribute."""
 
 
 def parse_pairs(text: str) -> PairColumns:
-    """Return the columns of ``--pairs ATTRIBUTE=COLUMN,COLUMN``; UsageError if it is something else.
+    """Parse ``--pairs ATTRIBUTE=COLUMN,COLUMN``; raises UsageError for anything else.
 
     Examples
     --------
@@ -47,10 +47,10 @@ def parse_pairs(text: str) -> PairColumns:
 def paired_claims(
     pairs: Sequence[PairColumns], measurement: str, outcomes: Sequence[str], predictions: Predictions, cluster: str | None
 ) -> Iterator[PairedClaim]:
-    """Give a claim for every two levels of an attribute and every question: who is right, where that is known, and who is given an outcome.
+    """Yield a claim for every two levels of an attribute and every question: right answers, if the truth is known, and each outcome.
 
-    Rows with one value of `cluster` count as one sampling unit; None: those of a set do. UsageError if an attribute has too many levels;
-    DataError if no two rows are a pair.
+    Rows with one value of `cluster` count as one sampling unit; None: those of a set do. Raises UsageError if an attribute has too many
+    levels; DataError if no two rows form a pair.
     """
     questions = [*([None] if predictions.y_true is not None else []), *outcomes]
     for pair in pairs:
@@ -71,14 +71,14 @@ def paired_claims(
 
 
 def _are_paired(columns: PairColumns, attributes: pd.DataFrame) -> bool:
-    """Whether two rows agree on the columns that name a set, and differ in the attribute."""
+    """Whether two rows agree on the columns that identify a set, and differ in the attribute."""
     rows = attributes[[*columns.within, columns.attribute]]
     known = rows[(rows != UNKNOWN).all(axis=1)]
     return bool(len(known)) and bool(known.groupby(list(columns.within), observed=True)[columns.attribute].nunique().max() > 1)
 
 
 def _turned_round(columns: PairColumns, attributes: pd.DataFrame) -> str | None:
-    """Ask whether the other way round was meant, where that makes pairs."""
+    """A suggestion to exchange attribute and column, if that gives pairs."""
     other = PairColumns(columns.within[0], (columns.attribute,))
     few = attributes[other.attribute].nunique() <= MOST_LEVELS
     meant = len(columns.within) == 1 and few and _are_paired(other, attributes)

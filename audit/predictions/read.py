@@ -42,22 +42,22 @@ PLAIN = "predictions"
 """Name of the measurement of a file with a single column of answers."""
 BARE_SCORE = "score"
 _ANSWERS_KEY = b"vlm_audit.answers"
-"""Likewise, where labels stand for answers: "probe/measurement" -> label -> answer, and how labels of one answer are combined."""
+"""Metadata of an audit's file for labels that share an answer: "probe/measurement" -> label -> answer, and how labels are combined."""
 _CLUSTER_KEY, _WEIGHTS_KEY, _NUMBERED_KEY = b"vlm_audit.cluster", b"vlm_audit.weights", b"vlm_audit.numbered"
-"""Likewise: probe -> the column of its clusters, of its weights; the probes whose rows are identified by nothing but their place."""
+"""More metadata: probe -> the columns of its clusters and weights; the probes whose rows are identified only by their position."""
 
 
 @dataclass(frozen=True)
 class PredictionFile:
-    """A file or a data frame of predictions, read."""
+    """The contents of a file or a data frame of predictions."""
 
     name: str
-    """Of the file, without its folder; "data frame"."""
+    """File name without its folder, or "data frame"."""
     sha256: str
     answers: tuple[MeasurementAnswers, ...]
     notes: tuple[Note, ...]
     bins: tuple[Bins, ...] = ()
-    """Those that were wanted, with their edges."""
+    """The requested bins, with their edges."""
 
 
 def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> PredictionFile:
@@ -65,12 +65,12 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
 
     Columns: attributes; ``y_pred``, or ``y_pred:NAME`` for several questions, or only scores; optionally ``y_true`` (``y_true:NAME``),
     a column ``score:LABEL`` for each label, and an identifier. Or columns of texts. The ``predictions.parquet`` and ``texts.csv`` of an
-    audit are read as well. DataError if the file cannot be read, a required column is missing, an answer is missing, an identifier occurs
-    twice, a score is not a probability, or every true answer is empty; UsageError if `wanted` names an unknown column, or `source` is
-    something else.
+    audit can be read, too. Raises DataError if the file cannot be read, a required column is missing, an answer is missing, an identifier
+    is repeated, a score is not a probability, or every true answer is empty; UsageError if `wanted` names an unknown column, or `source`
+    is something else.
 
-    A data frame of the same columns gives the predictions of the file that ``to_parquet`` makes and the sha256 of the file that
-    ``to_csv(index=False)`` makes (an index with a name is a column).
+    A data frame with the same columns gives the predictions of the file that ``to_parquet`` writes and the sha256 of the file that
+    ``to_csv(index=False)`` writes (a named index is a column).
     """
     if isinstance(source, Path):
         table, source_name = read_columns(source, wanted.encoding), source.name
@@ -101,7 +101,7 @@ def load_predictions(source: Path | pd.DataFrame, wanted: ColumnOptions) -> Pred
 def read_answers(
     table: pa.Table, wanted: ColumnOptions, source: str, images: Int[np.ndarray, "n"] | None = None
 ) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
-    """Return the answers of a table with a column for each question; `images` says how many images a row stands for, None: one."""
+    """The answers of a table with one column per question; `images` is the number of images that each row represents, None: one."""
     used = None if wanted.attributes is None else {*wanted.attributes, wanted.cluster or "", *wanted.beside, *wanted.changing}
     table, tags = without_tags(table, wanted.tags, source, used) if wanted.tags else (table, None)
     names = table.column_names
@@ -119,7 +119,7 @@ def read_answers(
         )
     if nameless := [name for name in (*scores, *questions.values()) if not name.partition(":")[2].strip() and ":" in name]:
         raise DataError(f"{source}: the column {quoted(nameless[0])} has no name after the colon", fix="score:LABEL, y_pred:NAME")
-    if BARE_SCORE in names:  # of no label, so it is not used; but one that is no number comes from a program that went wrong
+    if BARE_SCORE in names:  # it belongs to no label, so it is not used; but if it is not a number, the program that wrote it is broken
         check_finite(table[BARE_SCORE], BARE_SCORE)
     reserved = {*scores, *questions.values(), *(name for name in names if name == Y_TRUE or name.startswith(f"{Y_TRUE}:"))}
     rows, notes = read_rows(table, wanted, reserved, source, images)
@@ -141,7 +141,7 @@ def read_answers(
 def _read_texts(
     table: pa.Table, columns: Mapping[str, str], wanted: ColumnOptions, source: str
 ) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
-    """Return the texts of each model, by the column ``model`` where it is there."""
+    """The texts of each model, by the column ``model`` if it exists."""
     several = MODEL in table.column_names and MODEL not in {*columns.values(), *(wanted.attributes or ())}
     models = as_text(table[MODEL], MODEL).dictionary_decode().fill_null(UNKNOWN) if several else pa.array([source] * len(table))
     collected, notes = [], []
@@ -158,7 +158,7 @@ def _read_texts(
 
 
 def _audit_parts(table: pa.Table) -> list[pa.Table]:
-    """Return the rows of each (model, probe, measurement), in the order of the file."""
+    """The rows of each (model, probe, measurement), in the order of the file."""
     keys = table.select(["model", "probe", "measurement"]).to_pandas()
     number, combinations = pd.factorize(pd.MultiIndex.from_frame(keys))
     return [table.filter(pa.array(number == part)) for part in range(len(combinations))]
@@ -170,7 +170,7 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, source: str) -> tup
     labels, stands_for, clusters, weights, numbered = (json.loads(table.schema.metadata.get(key, b"{}")) for key in keys)
     recorded, weighed = (columns.get(probe) if columns.get(probe) in table.column_names else None for columns in (clusters, weights))
     wanted = replace(wanted, cluster=wanted.cluster or recorded, weights=wanted.weights or weighed)
-    # A file of several probes has the attributes of all of them: null where a probe has none of that name.
+    # A file of several probes has the attributes of all of them: null if a probe does not have that attribute.
     empty = {name for name in table.column_names if table[name].null_count == len(table)}
     every = {SCORE + label for label_set in labels.values() for label in label_set}
     rows, notes = read_rows(table, wanted, {*OWN_COLUMNS, LISTS, *every, *empty} - {"id"}, source)
@@ -189,7 +189,7 @@ def _read_audit_rows(table: pa.Table, wanted: ColumnOptions, source: str) -> tup
 
 
 def with_all_answers(files: Sequence[PredictionFile]) -> list[PredictionFile]:
-    """Return files whose answers to a question may be any that one of them gives: what a model never answers has the rate 0 there."""
+    """Extend the possible answers to a question in each file by those in any of them: an answer that a model never gives has rate 0."""
     all_answers: dict[tuple[str | None, str], set[str]] = {}
     for answers in (answer for file in files for answer in file.answers):
         all_answers.setdefault((answers.probe, answers.measurement), set()).update(answers.predictions.answers)
@@ -197,7 +197,7 @@ def with_all_answers(files: Sequence[PredictionFile]) -> list[PredictionFile]:
     def widened(answers: MeasurementAnswers) -> MeasurementAnswers:
         known = answers.predictions
         new = all_answers[answers.probe, answers.measurement] - {*known.answers}
-        if known.scores.shape[1]:  # each label has a column of them
+        if known.scores.shape[1]:  # each label has its own column
             return replace(answers, predictions=replace(known, answers=(*known.answers, *natural_order(new))))
         labels = natural_order({*known.answers, *new})
         return replace(answers, predictions=replace(known, labels=labels, answers=labels))

@@ -1,4 +1,4 @@
-"""Rows of a table of predictions: attributes, identifiers, clusters and weights; and what was answered about them."""
+"""Rows of a table of predictions: attributes, identifiers, clusters and weights; and the answers for them."""
 
 from __future__ import annotations
 
@@ -28,45 +28,45 @@ if TYPE_CHECKING:
 ID_COLUMNS = ("id", *IMAGE_COLUMNS)
 FEW_LEVELS = 50
 MOST_ATTRIBUTES = 20
-"""Attributes that a file has by default: the questions grow with their square, and what can be told of each shrinks."""
+"""Default maximum number of attributes of a file: the number of questions is quadratic in it, and the power of each test decreases."""
 _HEAD = 1000
-"""Rows that tell a column of numbers, such as a feature, without reading it."""
+"""Number of rows that suffice to detect a column of numbers, such as a feature, without reading all of it."""
 _NAMED = 20
-"""Columns that a message names."""
+"""Maximum number of columns that a message lists."""
 LABELS_KEY = b"vlm_audit.labels"
-"""Metadata of the `predictions.parquet` that an audit leaves behind: "probe/measurement" -> labels of the scores."""
+"""Metadata of the `predictions.parquet` that an audit writes: "probe/measurement" -> labels of the scores."""
 
 
 @dataclass(frozen=True)
 class ColumnOptions:
-    """Options of the columns."""
+    """Options that name columns."""
 
     attributes: tuple[str, ...] | None = None
     """None: every other column of text with 2 to 50 levels."""
     cluster: str | None = None
     weights: str | None = None
     slices: tuple[str, ...] = ()
-    """What probes slice by: only these columns are attributes then, where they are there."""
+    """Attributes that probes slice by: if these columns exist, only they are attributes."""
     prediction: str | None = None
-    """The column of answers, where it is not called ``y_pred``."""
+    """The column of answers, if it is not called ``y_pred``."""
     truth: str | None = None
-    """The column of true answers, where it is not called ``y_true``."""
+    """The column of true answers, if it is not called ``y_true``."""
     encoding: str | None = None
     bins: tuple[Bins, ...] = ()
-    """Columns of numbers, and how they are cut into groups."""
+    """Columns of numbers, and how to divide them into groups."""
     beside: tuple[str, ...] = ()
-    """Columns that no question slices by: they say which rows are pairs."""
+    """Columns by which no claim slices: they identify pairs of rows."""
     changing: tuple[str, ...] = ()
-    """Attributes whatever the rule says: they change within a pair."""
+    """Columns that are attributes even if not by default: they change within a pair."""
     tags: str | None = None
-    """The column that holds several labels an image."""
+    """The column with several labels per image."""
     texts: tuple[str, ...] | None = None
-    """The columns of texts; None: those that are called ``text:NAME``, where no column holds answers."""
+    """The columns of texts; None: those called ``text:NAME``, if no column has answers."""
 
 
 @dataclass(frozen=True)
 class MeasurementAnswers:
-    """What was answered to one question."""
+    """The answers to one question."""
 
     model: str
     probe: str | None
@@ -78,13 +78,13 @@ class MeasurementAnswers:
     cluster: str | None = None
     """The column that says which rows belong together."""
     weights: str | None = None
-    """The column that says how much each row counts for."""
+    """The column with the weight of each row."""
     numbered: bool = False
-    """Whether the rows have no identifiers but their place in the file."""
+    """Whether rows are identified only by their position in the file."""
     tags: Tags | None = None
-    """The labels of each row, where it has several."""
+    """The labels of each row, if it has several."""
     texts: Mapping[str, tuple[str, ...]] | None = None
-    """Name -> a text for each row, where texts were recorded and no answers: `predictions` hold the rows alone."""
+    """Name -> one text per row, if the file has texts and no answers: `predictions` then only has the rows."""
 
     def row(self, position: int) -> str:
         name = self.predictions.attributes.index[position]
@@ -100,10 +100,10 @@ class Rows:
     """The column that says which rows belong together."""
     numbers: Int[np.ndarray, "n"] | None
     names: pd.api.extensions.ExtensionArray | None
-    """What each number stands for."""
+    """Name of each cluster number."""
     numbered: bool
     weights: str | None = None
-    """The column that says how much each row counts for."""
+    """The column with the weight of each row."""
     weight: Float[np.ndarray, "n"] | None = None
 
     def answers(self, model: str, probe: str | None, measurement: str, predictions: Predictions) -> MeasurementAnswers:
@@ -118,9 +118,9 @@ class Rows:
 def read_rows(
     table: pa.Table, wanted: ColumnOptions, reserved: set[str], source: str, images: Int[np.ndarray, "n"] | None = None
 ) -> tuple[Rows, list[Note]]:
-    """Return the rows of a table, and what is noteworthy of them; `reserved` columns hold answers. Errors as in `load_predictions`.
+    """The rows of a table, and notes about them; `reserved` columns have answers. Raises errors as `load_predictions` does.
 
-    `images` says how many images each row stands for; None: one.
+    `images` is the number of images that each row represents; None: one.
     """
     columns = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
     identifier = next((name for name in ID_COLUMNS if name in columns), None)
@@ -129,7 +129,7 @@ def read_rows(
     texts = _attributes(table, wanted, others, notes, source)
     texts |= {name: as_text(table[name], name) for name in (*wanted.changing, *wanted.beside) if name not in texts}
     index = read_identifiers(table, identifier, wanted.cluster, source)
-    # Arrow keeps the text of these columns, so that a million rows become no objects.
+    # Stored by Arrow, so that the texts of a million rows are not Python objects.
     columns_of_text = {name: pd.array(pc.fill_null(text.dictionary_decode(), UNKNOWN), dtype="str") for name, text in texts.items()}
     frame = pd.DataFrame(columns_of_text, index=index)
     notes += [note for name, text in texts.items() for note in suspicious_levels(name, text.dictionary.to_pylist())]
@@ -147,7 +147,7 @@ def read_rows(
 
 
 def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], notes: list[Note], source: str) -> dict[str, pa.Array]:
-    """Return the columns to slice by: those that were named, or every column of text with few levels."""
+    """The columns to slice by: those that were named, or every column of text with few levels."""
     if wanted.attributes is not None:
         if left_out := tuple(name for name in _all_by_rule(table, names)[0] if name not in wanted.attributes):
             notes.append(Note(ATTRIBUTES_CHOSEN, {"attributes": wanted.attributes, "others": left_out}))
@@ -170,7 +170,7 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
 
 
 def _all_by_rule(table: pa.Table, names: Sequence[str]) -> tuple[dict[str, pa.Array], list[str], Sequence[str]]:
-    """Return the columns that the rule takes for attributes, at most 20; those that it does not, with the reason; and those not read."""
+    """The default attributes, at most 20; the other columns, with the reason; and those not read."""
     chosen: dict[str, pa.Array] = {}
     others: list[str] = []
     for at, name in enumerate(names):
@@ -185,7 +185,7 @@ def _all_by_rule(table: pa.Table, names: Sequence[str]) -> tuple[dict[str, pa.Ar
 
 
 def _by_rule(column: pa.ChunkedArray, name: str) -> tuple[pa.Array | None, str]:
-    """Return a column as text if the rule takes it for an attribute, else None and why not."""
+    """A column as text if it is an attribute by default, else None and the reason."""
     kind = column.type
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
     if not holds_labels(kind):
@@ -222,9 +222,9 @@ def _two_groups(text: pa.Array, name: str, source: str) -> pa.Array:
 
 
 def exclude(predictions: Predictions, identifiers: Collection[str]) -> tuple[Predictions, set[str]]:
-    """Return the predictions without the listed images (those whose labels are known to be wrong, say), and what is listed in vain.
+    """Remove the listed images (those whose labels are known to be wrong, say); also returns the identifiers that do not occur.
 
-    An identifier that does not occur is reported, not ignored: a list for other data would otherwise change nothing silently.
+    They are reported, not ignored: otherwise a list for other data would silently change nothing.
     """
     rows = predictions.attributes.index.astype(str)
     return some_rows(predictions, np.asarray(~rows.isin(list(identifiers)))), set(identifiers) - set(rows)
@@ -234,5 +234,5 @@ def some_rows(predictions: Predictions, keep: Bool[np.ndarray, "n"]) -> Predicti
     """Select images by a mask."""
     names = ("scores", "y_pred", "y_true", "attributes", "margin", "cluster", "weight")
     columns = {name: getattr(predictions, name) for name in names}
-    kept = {name: column[keep] for name, column in columns.items() if column is not None and len(column)}  # no margin without scores
+    kept = {name: column[keep] for name, column in columns.items() if column is not None and len(column)}  # margin is empty without scores
     return replace(predictions, **kept)

@@ -1,4 +1,4 @@
-"""Several labels an image, as a vision service gives them: a column of a table in, which image has which label out."""
+"""Several labels per image, like those of a vision service: turns a column of a table into which image has which label."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 MOST_TAGS = 5000
 CONFIDENCES = ("confidence", "score", "probability")
-"""Columns that say how sure a program is of a label, where a table has one row a label."""
+"""Columns with a program's confidence in a label, if a table has one row per label."""
 _LONGEST = 20_000
 SOME, NO = "some label", "no label"
 ANSWERS = "y_pred:tagged"
-"""Stands in the table for the labels: whether an image has any, which is a question with two answers."""
+"""Replaces the column of labels: whether an image has any, which is a question with two answers."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Tags:
 
 
 def without_tags(table: pa.Table, name: str, source: str, used: Collection[str] | None = None) -> tuple[pa.Table, Tags]:
-    """Return the table with the column of labels replaced by one that says whether an image has any, and the labels.
+    """Replace the column of labels by one that says whether an image has any; also returns the labels.
 
-    A cell holds labels with "|" between them, or a list (JSON, or as Python writes one); an empty cell holds none. A table that names an
-    image in several rows has one label a row, with a confidence or without (`one_row_an_image`); `used` are the columns that the audit
-    reads, None: any. DataError if a cell cannot be read, or nothing has a label.
+    A cell has labels separated by "|", or a list (JSON, or Python syntax); an empty cell has none. A table that names an
+    image in several rows has one label per row, with a confidence or without (`one_row_an_image`); `used` are the columns that the audit
+    reads, None: any. Raises DataError if a cell cannot be read, or no image has a label.
     """
     table = one_row_an_image(table, name, source, used)
     column = table[name]
@@ -63,10 +63,10 @@ def without_tags(table: pa.Table, name: str, source: str, used: Collection[str] 
 
 
 def one_row_an_image(table: pa.Table, name: str, source: str, used: Collection[str] | None = None) -> pa.Table:
-    """Return a table of one row an image and label as one of one row an image, in the order of their first rows.
+    """Convert a table with one row per image and label to one row per image, in the order of their first rows.
 
-    A column called as in `CONFIDENCES` is checked (0 to 1, or 0 to 100, throughout) and left out: a label counts as given, since who wrote
-    the table chose from where on to write it. A table that names every image once stays as it is. DataError if a cell holds several labels,
+    A column named in `CONFIDENCES` is checked (all values 0 to 1, or 0 to 100) and dropped: every label in the table counts, since its
+    author chose the threshold. A table without repeated images stays unchanged. Raises DataError if a cell has several labels,
     an image has a label twice, its rows disagree in another column that is `used`, or a confidence is not a number.
     """
     identifier = next((column for column in ID_COLUMNS if column in table.column_names and column != name), None)
@@ -100,7 +100,7 @@ def one_row_an_image(table: pa.Table, name: str, source: str, used: Collection[s
 def _check_confidences(values: list[Any], column: str, source: str) -> None:
     for row, value in enumerate(values, 1):
         try:
-            known = 0 <= float(value) <= 100  # False of NaN
+            known = 0 <= float(value) <= 100  # False for NaN
         except (TypeError, ValueError):
             known = False
         if not known:
@@ -119,7 +119,7 @@ def _check_agreement(others: pa.Table, images: list[Any], first: dict[Any, int],
 
 
 def labels_of(cell: Any, where: str) -> set[str]:
-    """Return the labels of a cell, each once; nothing is evaluated.
+    """The distinct labels of a cell; nothing is evaluated.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def _literal(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        pass  # a list as Python writes it has other quotes
+        pass  # a list in Python syntax has other quotes
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError) as error:

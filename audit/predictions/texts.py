@@ -1,4 +1,4 @@
-"""Texts that were recorded: columns of a table in, what is asked about them out. Who wrote them, and after what, the file does not say."""
+"""Recorded texts: reads their columns from a table. The file does not say who wrote them, or for which prompt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT, MODEL, TEXTS = "text:", "model", "texts"
 
 
 def columns_of_texts(names: Sequence[str], wanted: Sequence[str] | None, source: str) -> dict[str, str]:
-    """Return name -> column of the texts: those that are wanted, or ``text:NAME`` where no column holds answers.
+    """Name -> column of the texts: those that are wanted, or ``text:NAME`` if no column has answers.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def columns_of_texts(names: Sequence[str], wanted: Sequence[str] | None, source:
 
 
 def read_texts(column: pa.ChunkedArray, name: str, source: str) -> list[str]:
-    """Return a text for each row, an empty one for an empty cell; DataError if a column holds something else, or nothing."""
+    """One text per row, empty for an empty cell; raises DataError if a column contains something else, or no text."""
     kind: Any = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)

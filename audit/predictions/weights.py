@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 _SMALLEST, _LARGEST, _WIDEST_RATIO = 1e-50, 1e50, 1e15
-"""Weights are summed and squared, and variances square that again: within these bounds no step overflows or vanishes. A weight of less than
-the largest over the last is lost to rounding when both are summed, so that its row would count as an image and say nothing."""
+"""Weights are summed and squared, and variances square that again: within these bounds nothing overflows or underflows. A weight below
+the largest divided by the last would be lost to rounding in their sum, so that its row would count as an image without influence."""
 
 
 def sample_weights(column: pa.ChunkedArray, name: str, source: str, where: Callable[[int], str] | None = None) -> Float[np.ndarray, "n"]:
-    """Return a column of weights as numbers; DataError naming the first row whose weight is not a number, is negative or cannot be summed.
+    """Read a column of weights; raises DataError for the first weight that is not a number, is negative or cannot be summed.
 
-    `where` names a row (by default its place in the file). A weight of 0 is allowed: such rows are left out.
+    `where` returns the name of a row (by default its position in the file). A weight of 0 is allowed: such rows are left out.
     """
     where = where or (lambda row: f"row {row + 1} after the header")
     kind: Any = column.type
@@ -57,7 +57,7 @@ def sample_weights(column: pa.ChunkedArray, name: str, source: str, where: Calla
 
 
 def _unusable(numbers: Float[np.ndarray, "n"]) -> Iterator[tuple[Bool[np.ndarray, "n"], str, str, str]]:
-    """Yield which rows have a weight that cannot be used, what is wrong with it, why that matters and what to do."""
+    """Yield which rows have an unusable weight, what is wrong with it, why that matters and what to do."""
     write = "give each row a number, 0 or above, with a decimal point; 0 leaves a row out"
     yield ~np.isfinite(numbers), "is missing or not a finite number", "", write
     yield numbers < 0, "is negative", "", write
@@ -73,7 +73,7 @@ def _unusable(numbers: Float[np.ndarray, "n"]) -> Iterator[tuple[Bool[np.ndarray
 
 def _number(text: str | None) -> float:
     try:
-        return float(text or "nan") if "_" not in (text or "") else np.nan  # Python reads 1_000
+        return float(text or "nan") if "_" not in (text or "") else np.nan  # Python would accept 1_000
     except ValueError:
         return np.nan
 
@@ -97,20 +97,20 @@ def check_groups(weights: Float[np.ndarray, "n"], attributes: pd.DataFrame, name
 
 
 def weights_of_0(gone: pd.DataFrame, name: str) -> Exclusion:
-    """Exclude the images that have the weight 0; `gone` holds their attributes."""
+    """Exclude the images with weight 0; `gone` has their attributes."""
     by_group = {str(column): {str(k): int(v) for k, v in gone[column].value_counts().items()} for column in gone.columns}
     return Exclusion(Note("weight_of_0", {"column": name}), len(gone), by_group, tuple(map(str, gone.index[:10])))
 
 
 def with_weights(dataset: Dataset, name: str, attributes: Sequence[str]) -> Dataset:
-    """Return the data set without the images of weight 0; the attribute that holds the weights has no levels to slice by any more.
+    """Remove the images with weight 0; the attribute with the weights no longer has levels to slice by.
 
-    UsageError if it does not exist; DataError as `sample_weights` and, for `attributes`, `check_groups`.
+    Raises UsageError if it does not exist; DataError as `sample_weights` and, for `attributes`, `check_groups` do.
     """
     weights = weights_of(dataset.attributes, name, dataset.name)
     others = dataset.attributes.drop(columns=name)
     check_groups(weights, others[list(dict.fromkeys(attributes))], name, dataset.name)
-    # Last: a sample keeps the shares of the first attributes.
+    # Last: samples keep the shares of the first attributes.
     dataset = replace(dataset, attributes=others.assign(**{name: dataset.attributes[name]}))
     if not weights.all():
         left_out = (*dataset.exclusions, weights_of_0(others[weights == 0], name))
@@ -119,7 +119,7 @@ def with_weights(dataset: Dataset, name: str, attributes: Sequence[str]) -> Data
 
 
 def weights_of(attributes: pd.DataFrame, name: str, source: str) -> Float[np.ndarray, "n"]:
-    """Return the weights that an attribute holds; UsageError if it does not exist, DataError as `sample_weights`."""
+    """The weights in an attribute; raises UsageError if it does not exist, DataError as `sample_weights` does."""
     if name not in attributes.columns:
         raise UsageError(f"no attribute {name!r} to weight by", where=source, fix=nearest(name, map(str, attributes.columns)))
     texts = pa.chunked_array([pa.array(attributes[name].astype(object), pa.string())])
@@ -127,7 +127,7 @@ def weights_of(attributes: pd.DataFrame, name: str, source: str) -> Float[np.nda
 
 
 def weighing(predictions: Predictions, weights: str | None, source: str) -> Predictions:
-    """Return predictions that know how much each image counts for: what an attribute says, of images without weights of their own."""
+    """Add weights from an attribute to predictions that have none of their own."""
     if weights is None or predictions.weight is not None:
         return predictions
     return replace(predictions, weight=weights_of(predictions.attributes, weights, source))

@@ -1,1 +1,1 @@
-"""A generative model, asked in words: a probe in, its questions and the likelihoods of their options, or what it writes, out."""
+"""Questions of a probe for a generative model: the likelihoods of their options, or the texts that the model writes."""

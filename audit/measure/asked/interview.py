@@ -1,8 +1,8 @@
-"""Model + probe + data set, asked in words: every question about every image, once ever, and the answers as predictions.
+"""Asks a generative model every question of a probe about every image, each only once ever, and turns the answers into predictions.
 
-The scores of all questions about an image are one row, kept by the content of the image under a name that is made of the model and of every
-question word for word: what `audit.embedding.embed` does for embeddings (reading, caching, smaller batches, going on after a crash)
-holds for them.
+The scores of all questions about an image form one row, which is cached by the content of the image under a name that depends on the model
+and the exact text of every question: reading, caching, smaller batches and resuming after a crash work as for embeddings
+(`audit.embedding.embed`).
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ log = logging.getLogger("audit")
 
 @dataclass(frozen=True)
 class Interview:
-    """What was asked and answered."""
+    """The probe as asked, and the answers."""
 
     record: ModelRecord
-    """The model's, with how it was asked."""
+    """Record of the model, with its prompts."""
     probe: Probe
-    """As a generative model is asked it (`audit.measure.asked.questionnaire`)."""
+    """The probe in its form for generative models (`audit.measure.asked.questionnaire`)."""
     scores: Embeddings
-    """One row an image: the scores of all questions side by side."""
+    """One row per image: the scores of all questions in adjacent columns."""
     attributes: pd.DataFrame
-    """Of the images that were read."""
+    """Attributes of the images that were read."""
     predictions: Mapping[str, Predictions]
     """measurement -> predictions."""
     specifications: Sequence[Sequence[Predictions]]
-    """One list a plan of the probe, one entry a specification."""
+    """One list per plan of the probe, with one entry per specification."""
 
 
 def interview(
@@ -58,7 +58,7 @@ def interview(
     batch_size: int = 32,
     progress: Callable[[int, int], object] | None = None,
 ) -> Interview:
-    """Ask a generative model the questions of a probe, whose options the seed of `settings` shuffles; the rest is as for `embed_images`."""
+    """Ask a generative model the questions of a probe, with options shuffled by the seed of `settings`; otherwise like `embed_images`."""
     manner = model.manner if isinstance(model, Served) else PLAIN
     prepared = questionnaire(probe, settings.seed, manner)
     questions = prepared.questions
@@ -83,7 +83,7 @@ def interview(
     )
 
     def answers(measurement: Measurement) -> Predictions:
-        """Return the answers to a measurement; of one that compares askings, whether they agree."""
+        """The answers to a measurement; for one that compares ways to ask, whether they agree."""
         compared = prepared.compared.get(measurement.name)
         put = compared.fixed if compared else measurement
         if put.options is not None:
@@ -104,7 +104,7 @@ def interview(
 
 
 def questions_of(probe: Probe, dataset: Dataset, seed: int) -> list[Question]:
-    """Return every question, each once, that a generative model whose likelihoods are read is asked about any image of the data."""
+    """All distinct questions about any image of the data, for a generative model whose likelihoods are read."""
     prepared = questionnaire(probe, seed, PLAIN)
     own = [] if dataset.texts is None else [
         question for measurement in prepared.probe.measurements if measurement.options is not None
@@ -114,7 +114,7 @@ def questions_of(probe: Probe, dataset: Dataset, seed: int) -> list[Question]:
 
 
 class _Questioned:
-    """A model and its questions, as what turns images into rows."""
+    """A model and its questions, as an encoder that turns images into rows."""
 
     def __init__(self, model: Answerer, questions: Sequence[Question]):
         self._model, self._questions = model, questions
@@ -131,7 +131,7 @@ class _Questioned:
 
 
 class _Sent(_Questioned):
-    """The same of a model behind an endpoint."""
+    """The same for a model behind an endpoint."""
 
     def __init__(self, model: Served, questions: Sequence[Question]):
         super().__init__(model, questions)

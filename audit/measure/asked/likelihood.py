@@ -1,7 +1,7 @@
-"""A label set as a question to a generative model, and the likelihoods of its options as answers. NumPy only.
+"""A label set as a question for a generative model, and the likelihoods of its options as answers. NumPy only.
 
-Every label is an option, and "unclear" is one more. Words that all prompts begin with ("a photo of") go into the question: as part of the
-options they would be read as the model's own certain words, the more of them the longer the prompt, and "unclear" would lack them.
+Every label is an option, and "unclear" is another one. Words with which all prompts start ("a photo of") go into the question: as part of
+the options they would raise the model's certainty, more so the longer the prompt, and "unclear" would lack them.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 OTHER = "another answer"
 PLAIN = Manner()
-"""How a model is asked whose likelihoods are read."""
+"""For a model whose likelihoods are read."""
 DESCRIBE = "describes this image"
 COMPLETE = 'completes "{words} …" for this image'
 INSTRUCTIONS = {
     "which": "Which of these options best {task}? Reply with one option, word for word.",
     "choose": "Look at the image. Choose the option that {task} best, and write that option only.",
 }
-"""Version 1, words of this project; the first is the default. ``{task}`` is `DESCRIBE`, or `COMPLETE` where all options begin alike."""
+"""Version 1, our own words; the first is the default. ``{task}`` is `DESCRIBE`, or `COMPLETE` if all options start alike."""
 REPLY = "Reply with one option, word for word."
-"""Follows a question that a row of the data brings itself."""
+"""Appended to a question that a row of the data provides."""
 LETTER_REPLIES = {REPLY: "Reply with the letter of one option only.", "and write that option only": "and write its letter only"}
-"""What takes the place of these words where options are shown under letters."""
+"""Replacements for these words if options have letters."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def with_unclear(label_set: LabelSet) -> LabelSet:
-    """Return a label set that also offers "unclear", its last label, unless it has such a label already."""
+    """Add "unclear" as the last option of a label set, unless it has such a label already."""
     if UNCLEAR in label_set.labels:
         return label_set
     return replace(label_set, labels=(*label_set.labels, UNCLEAR), prompts={**label_set.prompts, UNCLEAR: (UNCLEAR,)})
 
 
 def with_outcomes(label_set: LabelSet, outcomes: Sequence[str]) -> LabelSet:
-    """Return a label set with what may happen in the place of an answer: labels that have no prompt, as nobody offers them."""
+    """Add the possible outcomes other than an answer to a label set: labels without a prompt, since they are not offered."""
     if taken := [outcome for outcome in outcomes if outcome in label_set.labels]:
         what = f"label set {label_set.name!r} has a label {taken[0]!r}, which a model behind an endpoint may do in the place of an answer"
         raise UsageError(what, fix="call the label otherwise")
@@ -55,7 +55,7 @@ def with_outcomes(label_set: LabelSet, outcomes: Sequence[str]) -> LabelSet:
 
 
 def shared_words(texts: Sequence[str]) -> str:
-    """Return the words that all texts begin with; each keeps at least one of its own.
+    """The words with which all texts start; each text keeps at least one word of its own.
 
     Examples
     --------
@@ -71,12 +71,12 @@ def shared_words(texts: Sequence[str]) -> str:
 def build_question(
     label_set: LabelSet, *, instruction: str = "which", seed: int | None = None, question: str | None = None, manner: Manner = PLAIN
 ) -> Question:
-    """Return what is asked for a label set; its `options` stand in the order of the labels, whatever the order in which they are shown.
+    """The question for a label set; its `options` are in the order of the labels, regardless of the order in which they are shown.
 
-    Of several prompts of a label the first is its option. A `question` of the row's own stands in the place of the instruction, and its
-    options are left whole. With a seed the options are shuffled, once for all images; equal seeds and labels
-    give one order, in which the first option is not first and the last not last: a model that takes either end answers otherwise.
-    `manner` shows them under letters, if there are enough, and adds what may happen in the place of an answer.
+    If a label has several prompts, the first is its option. A row's own `question` replaces the instruction, and its
+    options are used unchanged. With a seed the options are shuffled, once for all images; equal seeds and labels
+    give the same order, in which the first option is not first and the last not last: a model that always takes either end then changes its
+    answer. `manner` shows them with letters, if there are enough, and adds the possible outcomes other than an answer.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def build_question(
     ('woman', 'man')
     """
     texts = {label: label_set.prompts[label][0] for label in label_set.labels}
-    # "unclear" is not a prompt of the label set: it neither begins like the others nor keeps them from beginning alike.
+    # "unclear" is not a prompt of the label set: it is ignored when common first words are determined.
     prompts = [text for label, text in texts.items() if label != UNCLEAR]
     shared = shared_words(prompts or [""]) if question is None else ""
     options = tuple(text if label == UNCLEAR else text[len(shared) :].removeprefix(" ") for label, text in texts.items())
@@ -106,9 +106,9 @@ def build_question(
 
 
 def predict(measurement: Measurement, log_likelihoods: Float[np.ndarray, "n k"], attributes: pd.DataFrame) -> Predictions:
-    """Turn likelihoods (nats a token) into answers: the option with the highest mean is given.
+    """Turn likelihoods (nats per token) into answers: the option with the highest mean is the answer.
 
-    Scores are the softmax over the options: they order the options, but are not calibrated probabilities.
+    Scores are the softmax over the options: they rank the options, but are not calibrated probabilities.
     """
     known = has_truth(measurement, attributes)
     logits = log_likelihoods[known].astype(np.float64)
@@ -116,7 +116,7 @@ def predict(measurement: Measurement, log_likelihoods: Float[np.ndarray, "n k"],
 
 
 def agreement(fixed: Predictions, *others: Predictions) -> Predictions:
-    """Return whether each image gets the same answer in all askings of a question, as predictions of their own."""
+    """Predictions that say whether each image gets the same answer in all ways to ask a question."""
     same = np.logical_and.reduce([fixed.y_pred == other.y_pred for other in others])
     return Predictions(
         labels=(SAME_ANSWER, OTHER),
@@ -130,7 +130,7 @@ def agreement(fixed: Predictions, *others: Predictions) -> Predictions:
 
 
 def with_options(label_set: LabelSet, question: Question) -> LabelSet:
-    """Return a label set whose prompts are the options that are scored, with what may happen in the place of an answer."""
+    """A label set whose prompts are the options to score, plus the possible outcomes other than an answer."""
     offered = replace(label_set, prompts={label: (words,) for label, words in zip(label_set.labels, question.options, strict=True)})
     return with_outcomes(offered, question.outcomes)
 

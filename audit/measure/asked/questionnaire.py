@@ -1,4 +1,4 @@
-"""A probe, as a generative model is asked it: every question in a fixed and in a shuffled order, with "unclear" among the answers."""
+"""A probe in its form for generative models: every question in a fixed and in a shuffled order, with "unclear" as an option."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ MAX_OPTIONS = 40
 
 @dataclass(frozen=True)
 class Compared:
-    """What a measurement of agreement compares."""
+    """The questions that a measurement of agreement compares."""
 
     fixed: Measurement
-    """Asked in fixed order."""
+    """The question in fixed order."""
     others: tuple[Question, ...]
-    """The same, asked otherwise or again; none where each row brings its question."""
+    """The same question, asked differently or again; empty if each row provides its question."""
     askings: slice
-    """Which askings of a row's question they are (`audit.measure.asked.row_interview`)."""
+    """Which of the ways to ask a row's question are compared (`audit.measure.asked.row_interview`)."""
 
 
 @dataclass(frozen=True)
 class Questionnaire:
-    """What is asked, and how it belongs together."""
+    """The questions, and how they belong together."""
 
     probe: Probe
-    """Its measurements carry their `Question`; those that compare askings of one follow it."""
+    """Its measurements have their `Question`; those that compare ways to ask it follow."""
     compared: Mapping[str, Compared]
-    """measurement of agreement -> what it compares."""
+    """measurement of agreement -> the questions it compares."""
     asked: tuple[Note, ...]
-    """How it is asked, for the report."""
+    """How the questions are asked, for the report."""
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -59,11 +59,11 @@ class Questionnaire:
 
 
 def questionnaire(probe: Probe, seed: int, manner: Manner = PLAIN) -> Questionnaire:
-    """Return what a generative model is asked; `seed` shuffles the options, `manner` says how the model has to be asked.
+    """The questions for a generative model; `seed` shuffles the options, `manner` says how the model must be prompted.
 
-    Each measurement gets the outcome "unclear", and what else the model may do in the place of an answer, with the rate of each by group:
-    planned questions. It is followed by a measurement of whether the answer stays the same when the options are shuffled, where they are
-    asked for also when another instruction is given or the same is asked again; these are exploratory. The default of every prompt curve is
+    Each measurement gets the outcome "unclear", and the model's other outcomes without an answer, with the rate of each by group:
+    these are planned questions. It is followed by a measurement of whether the answer stays the same when the options are shuffled and, if
+    requested, with another instruction and when the question is repeated; these are exploratory. The default of every prompt curve is
     also asked with shuffled options and with another instruction.
     """
     measurements: list[Measurement] = []
@@ -96,21 +96,21 @@ def _with_question(measurement: Measurement, manner: Manner, *, instruction: str
 
 
 def _by_row(measurement: Measurement, manner: Manner) -> Measurement:
-    """Return a measurement whose question each row brings, with "unclear" among its roles."""
+    """Prepare a measurement whose question each row provides, with "unclear" among its roles."""
     return replace(measurement, label_set=with_outcomes(with_unclear(replace(measurement.label_set, prompts={})), manner.outcomes))
 
 
 def _no_answer_claimed(measurement: Measurement, manner: Manner) -> Measurement:
-    """Return a measurement that is also asked how often no answer was given, each way by itself."""
+    """Add claims about how often no answer was given, one for each outcome."""
     ways = (UNCLEAR, *manner.outcomes)
-    claimed = {(claim.metric, claim.outcome, claim.by) for claim in measurement.claims}  # a probe may ask for "unclear" itself
+    claimed = {(claim.metric, claim.outcome, claim.by) for claim in measurement.claims}  # a probe may already have a claim on "unclear"
     rates = [selection_rate for way in ways for selection_rate in _selection_rates(measurement, way, primary=True)]
     claims = (*dict.fromkeys(measurement.claims), *(rate for rate in rates if (rate.metric, rate.outcome, rate.by) not in claimed))
     return replace(measurement, outcomes={**measurement.outcomes, **{way: (way,) for way in ways}}, claims=claims)
 
 
 def _askings(fixed: Measurement, measurement: Measurement, seed: int, manner: Manner) -> dict[str, tuple[str, Compared]]:
-    """Return what else is asked of a measurement: name -> what is done, and what is compared."""
+    """The variants of a measurement: name -> description, and the questions to compare."""
     label_set, by_row = with_unclear(measurement.label_set), fixed.asked is None
     shuffled = () if by_row else (build_question(label_set, seed=seed, manner=manner),)
     askings = {order_name(fixed.name): ("the options are shuffled", Compared(fixed, shuffled, slice(1, 2)))}
@@ -124,7 +124,7 @@ def _askings(fixed: Measurement, measurement: Measurement, seed: int, manner: Ma
 
 
 def _agreement(fixed: Measurement, name: str, what: str, compared: Compared) -> Measurement:
-    """Return the measurement of whether the answer stays the same: asked is the first other question, all answers are compared."""
+    """The measurement of whether the answer stays the same: its question is the first variant, and all answers are compared."""
     return Measurement(
         name=name,
         question=f"Does the answer to '{fixed.name}' stay the same when {what}?",
@@ -142,7 +142,7 @@ def _selection_rates(measurement: Measurement, outcome: str, *, primary: bool) -
 
 
 def _plan(plan: SpecificationPlan, seed: int, manner: Manner) -> SpecificationPlan:
-    """Ask every prompt that can be asked, then the default in a shuffled order, with another instruction, and with both."""
+    """Ask every prompt that has few enough options, then the default in a shuffled order, with another instruction, and with both."""
     default = plan.specifications[plan.default]
     kept = [(i, point) for i, point in enumerate(plan.specifications) if i == plan.default or _can_be_asked(point, plan)]
     points = [replace(point, measurement=_with_question(point.measurement, manner)) for _, point in kept]

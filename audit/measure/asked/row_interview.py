@@ -1,4 +1,4 @@
-"""Questions that each row brings itself, put to a generative model: fixed and shuffled order of each row's options, once ever."""
+"""Questions that rows provide, for a generative model: in fixed and shuffled order of each row's options, each only once ever."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _Where = tuple[np.ndarray, ...]
 
 
 class RowInterview:
-    """A model and what it is asked about each row, as what turns images into rows of scores.
+    """A model and its questions about each row, as an encoder that turns images into rows of scores.
 
-    The scores of a row stand under the content of its image and the words of its questions. Rows of a batch that share their questions are
+    The scores of a row are cached by the content of its image and the text of its questions. Rows of a batch that share their questions are
     asked together.
     """
 
     def __init__(self, model: Answerer, measurements: Sequence[Measurement], dataset: Dataset, seed: int, manner: Manner = PLAIN):
         self._model, self._texts = model, dataset.texts
         self._askings = 1 + manner.repeats
-        """The fixed order, the shuffled one, and the fixed one again."""
+        """Number of ways: the fixed order, the shuffled one, and repetitions of the fixed one."""
         self.measurements = tuple(measurement for measurement in measurements if measurement.options is not None)
         lists = [] if self._texts is None else [
             asking for measurement in self.measurements for asking in askings(measurement, self._texts, seed, manner)
@@ -45,24 +45,24 @@ class RowInterview:
         self.record = replace(model.record, fingerprint=digest.hexdigest(), dimensions=sum(self._widths))
 
     def row_key(self, row: int, image: str) -> str:
-        """Return the key of a row's scores."""
+        """The key of a row's scores."""
         digest = hashlib.sha256(image.encode())
         for question in self._questions[row]:
             for text in (question.text, *question.options) if question else ():
                 digest.update(hashlib.sha256(text.encode()).digest())
-            digest.update(bytes([question is not None]))  # one put again has a place of its own among the row's questions
+            digest.update(bytes([question is not None]))  # repeated questions have separate columns of scores
         return digest.hexdigest()
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n k"]:
-        """Refuse: an image alone has no question."""
+        """Raise TypeError: an image alone has no question."""
         raise TypeError("rows are asked, not images")
 
     def encode_rows(self, seen: Sequence[tuple[Image.Image, int]]) -> Float[np.ndarray, "n k"]:
-        """Return the scores of the options of each row, measurement by measurement, asking by asking; 0 where it is not asked."""
+        """The scores of the options of each row, by measurement and way to ask; 0 for missing questions."""
         return self._filled(len(seen), [(where, self._model.log_likelihoods(*batch)) for where, batch in self._together(seen)])
 
     def _together(self, seen: Sequence[tuple[Image.Image, int]]) -> Iterator[tuple[_Where, tuple[list[Image.Image], list[Question]]]]:
-        """Give the images of rows that share their questions with these, and where in the scores of a batch the answers stand."""
+        """Yield the images of rows that share their questions, the questions, and the position of the answers among a batch's scores."""
         positions: dict[tuple[Question | None, ...], list[int]] = defaultdict(list)
         for position, (_, row) in enumerate(seen):
             positions[self._questions[row]].append(position)
@@ -80,9 +80,9 @@ class RowInterview:
     def answered(
         self, measurement: Measurement, scores: Embeddings, attributes: pd.DataFrame
     ) -> list[tuple[Float[np.ndarray, "n k"], pd.DataFrame]]:
-        """Return the scores of a measurement, a list entry an asking, with the attributes of the rows that are asked it."""
+        """The scores of a measurement, one list entry per way to ask, with the attributes of the rows that have a question."""
         texts = self._texts
-        assert texts is not None  # noqa: S101  (`check_rows` has seen to it)
+        assert texts is not None  # noqa: S101  (guaranteed by `check_rows`)
         is_asked = asked_rows(measurement, texts.iloc[scores.rows])
         first = self._askings * [other.name for other in self.measurements].index(measurement.name)
         parts = np.split(scores.vectors, np.cumsum(self._widths)[:-1], axis=1)
@@ -90,18 +90,18 @@ class RowInterview:
 
 
 class SentRowInterview(RowInterview):
-    """The same of a model behind an endpoint: all rows of a batch are sent before the first is waited for."""
+    """The same for a model behind an endpoint: all rows of a batch are sent before waiting for the first."""
 
     _model: Served
 
     def begin(self, seen: Sequence[tuple[Image.Image, int]]) -> Callable[[], Float[np.ndarray, "n k"]]:
-        """Send the questions of rows; return what waits for their scores."""
+        """Send the questions of rows; returns a function that waits for their scores."""
         begun = [(where, self._model.begin(*batch)) for where, batch in self._together(seen)]
         return lambda: self._filled(len(seen), [(where, wait()) for where, wait in begun])
 
 
 def askings(measurement: Measurement, texts: pd.DataFrame, seed: int, manner: Manner) -> list[list[Question | None]]:
-    """Return what each row is asked: in fixed order, shuffled, and in fixed order again as often as questions are repeated."""
+    """The questions of each row: in fixed order, shuffled, and in fixed order again as often as questions are repeated."""
     fixed, shuffled = (row_questions(measurement, texts, seed=order, manner=manner) for order in (None, seed))
     again = [[question and replace(question, repeat=repeat) for question in fixed] for repeat in range(1, manner.repeats)]
     return [fixed, shuffled, *again]

@@ -1,7 +1,7 @@
-"""Model + prompts + data set -> what is written about every image, once ever.
+"""Lets a model write about every image with each prompt, only once ever.
 
-The texts of an image are one row of numbers, kept by the content of the image under a name that is made of the model and of every prompt
-word for word: what `audit.embedding.embed` does for embeddings (reading, caching, smaller batches, going on after a crash) holds for them.
+The texts of an image form one row of numbers, which is cached by the content of the image under a name that depends on the model and the
+exact text of every prompt: reading, caching, smaller batches and resuming after a crash work as for embeddings (`audit.embedding.embed`).
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LONGEST = 1536
-"""Bytes of a text (UTF-8) that are kept, enough for `USUAL_TOKENS`; what is written beyond them is cut off at a whole letter."""
+"""Number of bytes of a text (UTF-8) to keep, enough for `USUAL_TOKENS`; longer texts are truncated at a character boundary."""
 _TOGETHER = 3
-"""Bytes in one number: single precision holds whole numbers below 2²⁴ exactly."""
+"""Bytes per number: single precision represents integers below 2²⁴ exactly."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a model wrote about the images of a data set."""
+    """The texts that a model wrote about the images of a data set."""
 
     images: Embeddings
-    """Which images were read; their rows hold the texts (`text_of_numbers`)."""
+    """Which images were read; their rows encode the texts (`text_of_numbers`)."""
     texts: Mapping[str, tuple[str, ...]]
-    """prompt -> a text for each image that was read."""
+    """prompt -> one text per image that was read."""
 
 
 def write_texts(
@@ -48,7 +48,7 @@ def write_texts(
     batch_size: int = 32,
     progress: Callable[[int, int], object] | None = None,
 ) -> Written:
-    """Let a model write about every image of a data set; errors as in `embed_images`."""
+    """Let a model write about every image of a data set; raises errors as `embed_images` does."""
     how: dict[str, Any] = {"batch_size": batch_size, "max_skip": settings.max_skip, "progress": progress}
     images = embed_images(_Prompted(model, prompts), dataset, cache_root, **how)
     parts = np.split(images.vectors, len(prompts), axis=1)
@@ -56,12 +56,12 @@ def write_texts(
 
 
 def kept_bytes(model: Writer) -> int:
-    """Return how many bytes of a text are kept: `LONGEST`, and as many more as the model may write more tokens than usual."""
+    """Number of bytes of a text to keep: `LONGEST`, or proportionally more if the model may write more tokens than usual."""
     return LONGEST * max(model.max_new_tokens, USUAL_TOKENS) // USUAL_TOKENS if isinstance(model, LimitedWriter) else LONGEST
 
 
 def numbers_of_text(text: str, longest: int = LONGEST) -> Float[np.ndarray, "w"]:
-    """Return a text as numbers that single precision holds exactly: its first `longest` bytes, three a number, and zeros.
+    """Encode a text in numbers that single precision represents exactly: its first `longest` bytes, three per number, padded with zeros.
 
     Examples
     --------
@@ -74,14 +74,14 @@ def numbers_of_text(text: str, longest: int = LONGEST) -> Float[np.ndarray, "w"]
 
 
 def text_of_numbers(numbers: Float[np.ndarray, "w"]) -> str:
-    """Return the text that `numbers_of_text` turned into numbers."""
+    """Decode a text that `numbers_of_text` encoded."""
     whole = numbers.astype(np.int64)[:, None] >> np.array([16, 8, 0])
     content: bytes = (whole & 255).astype(np.uint8).tobytes()
     return content.rstrip(b"\0").decode("utf-8", "replace")
 
 
 class _Prompted:
-    """A model and its prompts, as what turns images into rows."""
+    """A model and its prompts, as an encoder that turns images into rows."""
 
     def __init__(self, model: Writer, prompts: Sequence[str]):
         self._model, self._prompts, self._kept = model, tuple(prompts), kept_bytes(model)

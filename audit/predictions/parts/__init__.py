@@ -1,1 +1,1 @@
-"""Predictions of any size: Parquet parts go in, read a batch of rows at a time; the combinations that occur, and how often, come out."""
+"""Predictions of any size: reads Parquet parts in batches of rows, and counts the combinations that occur."""

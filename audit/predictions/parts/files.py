@@ -1,4 +1,4 @@
-"""Which files are the parts of one table, and their rows in batches: all have the columns of the first."""
+"""The files that are parts of one table, and their rows in batches: all must have the columns of the first."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COUNTED = ("counted_parts", "counted_parts_of_several")
-"""Codes of the note that predictions were counted as they were read; the second names columns that were not used."""
+"""Codes of the note that predictions were counted while reading; the second names columns that were not used."""
 BATCH = 1 << 17
 MOST_BYTES = 2**30
-"""Of one batch: rows of that size are no answers."""
+"""Maximum size of one batch: larger rows cannot be answers."""
 _ENDING = ".parquet"
 
 
 @dataclass(frozen=True)
 class PartRows:
-    """Some rows of a part that follow each other."""
+    """Consecutive rows of a part."""
 
     part: str
     start: int
-    """Rows of the part before them."""
+    """Number of earlier rows of the part."""
     rows: pa.Table
 
 
@@ -42,7 +42,7 @@ def is_parts(path: Path) -> bool:
 
 
 def parts_name(path: Path) -> str:
-    """Return what parts are called, without the folders above them.
+    """The name of the parts, without the folders above them.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def parts_name(path: Path) -> str:
 
 
 def parts_of(path: Path) -> list[Path]:
-    """Return the parts in the order of their names; DataError if nothing is there, or something that is not Parquet."""
+    """The parts, sorted by name; raises DataError without any, UsageError if one is not Parquet."""
     matching = glob.glob(str(path))  # noqa: PTH207  (a pattern may be absolute)
     parts = parquet_files(path) if path.is_dir() else sorted(map(Path, matching))
     if others := [part.name for part in parts if part.suffix.lower() != _ENDING or not part.is_file()]:
@@ -69,7 +69,7 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def sha256_of(parts: Sequence[Path]) -> str:
-    """Return the sha256 of the list of the parts' own, a line a part as ``sha256sum`` writes it, sorted: where they lie says nothing."""
+    """The sha256 of the list of the parts' own, one line per part as in ``sha256sum``, sorted: independent of their location."""
     lines = []
     for part in parts:
         with part.open("rb") as file:
@@ -78,7 +78,7 @@ def sha256_of(parts: Sequence[Path]) -> str:
 
 
 def common_schema(parts: Sequence[Path]) -> pa.Schema:
-    """Return the columns of the first part; DataError naming the first part that has others, or one of another type."""
+    """The columns of the first part; raises DataError for the first part with other columns, or a column of another type."""
     first = parquet_schema(parts[0])
     check_distinct(first.names, parts[0].name)
     for part in parts[1:]:
@@ -101,7 +101,7 @@ def _unlike(first: Path, part: Path, why: str) -> DataError:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return a type without what does not matter to a reader: how text is stored."""
+    """A type without details that do not matter to readers: how text is stored."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
@@ -110,9 +110,9 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def batches(parts: Sequence[Path], columns: Sequence[str]) -> Iterator[PartRows]:
-    """Give the rows of all parts, at most `BATCH` at a time; texts as dictionaries, so that a text is held once a batch.
+    """Yield the rows of all parts, at most `BATCH` at a time; texts are dictionary-encoded, so that each is stored once per batch.
 
-    DataError naming the part that cannot be read, UnsafeError if a batch would fill the memory.
+    Raises DataError for a part that cannot be read, UnsafeError if a batch would exhaust memory.
     """
     import pyarrow as pa
 

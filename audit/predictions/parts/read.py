@@ -1,6 +1,6 @@
-"""Parts of a table of predictions, counted as they are read: what is left is a row for each combination of attributes and answers.
+"""Parts of a table of predictions, counted while reading: the result has one row for each combination of attributes and answers.
 
-Every rate is a function of those counts, so nothing that is decided needs the rows. What does need them is refused, or named as not tested.
+Every rate is a function of those counts, so no verdict needs the rows. Options that do need them are rejected, or listed as not tested.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ NOT_OF_ROWS = (
 )
 MOST_COMBINATIONS = 1_000_000
 _ROWS = "rows of parts"
-"""The column of counts; no flag and no file can name a column so, since it is made last."""
+"""The column of counts; no flag and no file can use this name, since it is added last."""
 _OFTEN = 64
-"""Batches whose combinations are added up together."""
+"""Number of batches whose combinations are summed together."""
 
 
 def load_parts(path: Path, wanted: ColumnOptions) -> PredictionFile:
     """Read the Parquet parts of one table of predictions: a folder, or a pattern such as ``answers/*.parquet``.
 
     Columns are those of a file (`audit.predictions.read.load_predictions`): attributes, ``y_pred``, ``y_true``. Memory does not grow with
-    the rows, but with the combinations that occur. UsageError if `wanted` asks for what needs single rows; DataError as for a file, naming
-    the part.
+    the number of rows, but with the combinations that occur. Raises UsageError if `wanted` needs single rows; DataError as for a file, with
+    the name of the part.
     """
     source = parts_name(path)
     _refuse_rows(wanted, source)
@@ -55,7 +55,7 @@ def load_parts(path: Path, wanted: ColumnOptions) -> PredictionFile:
     check_named(named, [*(wanted.attributes or ()), *(binning.column for binning in wanted.bins)], source)
     keys, unused = _keys(schema, named, wanted)
     stored = dict(zip(named, schema.names, strict=True))
-    # Scores are of the question without a name; where only others are asked, nobody knows of which.
+    # Scores belong to the question without a name; if there are only named ones, it is unknown to which one they belong.
     scores = score_columns(named) if Y_PRED in keys or not any(name.startswith(f"{Y_PRED}:") for name in keys) else ()
     counted = _Counted(keys, wanted, source, CountedScores(scores) if scores else None)
     for batch in batches(parts, [stored[name] for name in (*keys, *scores)]):
@@ -88,7 +88,7 @@ def _renamed(table: pa.Table, wanted: ColumnOptions, source: str) -> pa.Table:
 
 
 def _keys(schema: pa.Schema, named: Sequence[str], wanted: ColumnOptions) -> tuple[list[str], list[str]]:
-    """Return the columns to count by, and those that are not used: identifiers, numbers and what is not text."""
+    """The columns to count by, and those that are not used: identifiers, numbers and other columns that are not text."""
     requested = {*(wanted.attributes or wanted.slices), *(binning.column for binning in wanted.bins)}
     by_rule = not wanted.attributes and not wanted.slices
     keys, unused = [], []
@@ -107,7 +107,7 @@ def _is_answer(name: str) -> bool:
 
 
 class _Counted:
-    """Combinations and how often each occurs, of as many batches as were added."""
+    """Combinations and how often each occurs, over all batches added."""
 
     def __init__(self, keys: Sequence[str], wanted: ColumnOptions, source: str, scores: CountedScores | None):
         self._keys, self._wanted, self._source, self._scores = list(keys), wanted, source, scores
@@ -133,7 +133,7 @@ class _Counted:
         return [name for name in self._keys if not _is_answer(name)]
 
     def answers(self) -> tuple[tuple[MeasurementAnswers, ...], tuple[Note, ...]]:
-        """Return the answers to each question, and what is noteworthy of the table."""
+        """The answers to each question, and notes about the table."""
         table = self.together()
         images = table[_ROWS].to_numpy()
         options, rows = replace(self._wanted, prediction=None, truth=None, bins=()), table.drop_columns([_ROWS])
@@ -152,7 +152,7 @@ class _Counted:
         return tuple(completed), (*notes, *([Note("not_the_highest_score", {"count": differ})] if differ else []))
 
     def together(self) -> pa.Table:
-        """Return one row a combination, in the order in which they were met first, and drop the columns of too many levels."""
+        """One row per combination, in the order in which they first occur, without the columns that have too many levels."""
         if not self._held:
             raise DataError(f"{self._source} has columns but no rows", fix="give parts with one row a prediction")
         summed = self._summed(pa.concat_tables(self._held, promote_options="permissive"))
@@ -174,7 +174,7 @@ class _Counted:
         return summed.rename_columns([_ROWS if name == f"{_ROWS}_sum" else name for name in summed.column_names])
 
     def _check_answers(self, counts: pa.Table, rows: pa.Table, batch: PartRows) -> None:
-        """Raise what is wrong with the answers, naming the row of its part: after counting nobody knows it any more."""
+        """Raise an error about the answers that names the row of its part, which is unknown after counting."""
         for name in filter(_is_answer, self._keys):
             truth = not name.startswith(Y_PRED)
             try:

@@ -1,6 +1,6 @@
-"""Scores of parts, counted in fixed bins as they are read: how sure the answers of each group were, and how near the second ones came.
+"""Scores of parts, counted in fixed bins while reading: confidence of the answers of each group, and margins over the second answers.
 
-A bin is a thousandth wide and keeps the exact sum of what fell into it, as a whole number: the order of the parts changes no digit.
+A bin has width .001 and the exact sum of its values, as an integer: the result does not depend on the order of the parts.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 BINS = 1000
 _UNIT = 2.0**32
-"""What a sum of probabilities is counted in: 2³¹ rows fit into 63 bits."""
+"""Resolution of a sum of probabilities: 2³¹ rows fit into 63 bits."""
 _BIN, _SUM, _N = "bin of the score", "sum of the scores", "images"
 _OFTEN = 16
 
 
 def score_columns(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of the columns of scores, by label."""
+    """The columns of scores, by label."""
     return tuple(name for name in names if name.startswith(SCORE))
 
 
 class CountedScores:
-    """Scores of as many rows as were added; nothing grows with them."""
+    """Scores of all rows added; its size does not grow with their number."""
 
     def __init__(self, columns: Sequence[str]):
         self._columns = tuple(columns)
@@ -47,7 +47,7 @@ class CountedScores:
         self.not_the_highest = 0
 
     def add(self, rows: pa.Table, attributes: Sequence[str], batch: PartRows) -> pa.Table:
-        """Count the scores of some rows; return the rows with the answers that these give, where no column holds answers."""
+        """Count the scores of some rows; returns the rows with the answers from the scores if no column has answers."""
         shares = self._shares(rows, batch)
         best = shares.argmax(axis=1)
         answered = best
@@ -72,16 +72,16 @@ class CountedScores:
         return rows
 
     def binned(self, attributes: Sequence[str]) -> Mapping[str, ScoreBins]:
-        """How sure the answers were, by attribute."""
+        """Confidence of the answers, by attribute."""
         return {name: _bins(name, self._added_up(name)) for name in attributes}
 
     def margins(self) -> tuple[Float[np.ndarray, "m"], Int[np.ndarray, "m"]]:
-        """Return the mean distance of the best two scores in each bin, and its images."""
+        """The mean difference of the two best scores in each bin, and the number of images."""
         used = np.flatnonzero(self._margins)
         return self._margin_sums[used] / _UNIT / self._margins[used], self._margins[used]
 
     def without(self, rows: pa.Table) -> pa.Table:
-        """Return combinations with scores of 1 for the answer and 0 for all others: what labels there are, and in which order."""
+        """Combinations with a score of 1 for the answer and 0 for all others, which define the labels and their order."""
         text = as_text(rows[Y_PRED], Y_PRED)
         answers = decoded(text, UNKNOWN)
         for label in self.labels:
@@ -98,7 +98,7 @@ class CountedScores:
         return scores.shares
 
     def _given(self, rows: pa.Table, batch: PartRows) -> Int[np.ndarray, "n"]:
-        """Return the place of the given answer among the labels; DataError for one that has no score."""
+        """The index of the answer among the labels; raises DataError for one that has no score."""
         text = read_labels(rows[Y_PRED], Y_PRED, batch.part, start=batch.start)
         positions = {label: position for position, label in enumerate(self.labels)}
         if unexpected := [level for level in text.dictionary.to_pylist() if level not in positions]:
@@ -128,7 +128,7 @@ class CountedScores:
 
 
 def _upper_edge(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-    """Return the bin of each probability; a bin has its upper edge, as those of a reliability curve have."""
+    """The bin of each probability; a bin includes its upper edge, as in a reliability curve."""
     return np.asarray(np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1), np.int16)
 
 
@@ -148,7 +148,7 @@ def _summed(table: pa.Table, keys: Sequence[str]) -> pa.Table:
 
 
 def _bins(name: str, table: pa.Table) -> ScoreBins:
-    """Return counted scores in an order that does not depend on that of the parts."""
+    """Counted scores in an order that does not depend on that of the parts."""
     columns = {key: decoded(as_text(table[key], key), UNKNOWN) for key in (name, Y_TRUE, Y_PRED) if key in table.column_names}
     order = np.lexsort([table[_BIN].to_numpy(), *(values.astype(str) for values in columns.values())])
     images, sums = table[_N].to_numpy()[order], table[_SUM].to_numpy()[order]
