@@ -1,4 +1,4 @@
-"""A model spec goes in (a file, a folder, a name of the hub, a plug-in), an encoder or a generative model comes out.
+"""Turns a model spec (a file, a folder, a name on the hub, a plug-in) into an encoder or a generative model.
 
 Weights are read by our own readers; no code from a model's files runs.
 """

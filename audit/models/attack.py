@@ -1,4 +1,4 @@
-"""Pixels moved against the right answer, as far as gradients say: pictures as tensors in, the embeddings of the attacked ones out."""
+"""Adversarial attacks: moves pixels against the right answer along gradients, and returns the embeddings of the attacked images."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 LEVELS = 255
-"""Of a channel, above 0."""
+"""Number of levels of a channel above 0."""
 _ROUNDING = 0.02
-"""Levels by which pixels may be off whole ones once they are back from the model's input."""
+"""Tolerance, in levels, for rounding when pixels are recovered from the model's input."""
 
 
 class PixelScale(NamedTuple):
-    """How a model's input follows from pixels in [0, 1], a number for each channel: ``(pixels - mean) / std``."""
+    """How a model's input is computed from pixels in [0, 1], per channel: ``(pixels - mean) / std``."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> PixelScale:
-        """Return the scale of an image processor of the Hugging Face kind, by its settings."""
+        """The scale of an image processor in the Hugging Face format, from its settings."""
         factor = LEVELS * (settings["rescale_factor"] if settings.get("do_rescale", True) else 1.0)
         mean, std = settings.get("image_mean"), settings.get("image_std")
         if not settings.get("do_normalize", True) or mean is None or std is None:
@@ -37,7 +37,7 @@ class PixelScale(NamedTuple):
         return cls(*(tuple(value / factor for value in values) for values in (mean, std)))
 
     def pixels(self, inputs_nchw: Tensor) -> Tensor | None:
-        """Return the pixels of a model's input; None where they are not whole levels: something else was done with them."""
+        """Recover the pixels from a model's input; None if they are not whole levels, because of other processing."""
         if inputs_nchw.ndim != 4 or inputs_nchw.shape[1] != len(self.mean):
             return None
         mean, std = self._channels(inputs_nchw)
@@ -47,7 +47,7 @@ class PixelScale(NamedTuple):
         return pixels.clamp(0, 1) if whole else None
 
     def inputs(self, pixels_nchw: Tensor) -> Tensor:
-        """Return the model's input of pixels, differentiable."""
+        """The model's input for pixels, differentiable."""
         mean, std = self._channels(pixels_nchw)
         return (pixels_nchw - mean) / std
 
@@ -57,11 +57,11 @@ class PixelScale(NamedTuple):
 
 
 def attack(encode: Callable[[Tensor], Tensor], pixels_nchw: Tensor, texts_kd: Tensor, right_n: Tensor, budget: float, steps: int) -> Tensor:
-    """Return the embeddings of pictures whose every channel of a pixel moved by at most `budget`, to make the right text less likely.
+    """The embeddings of images after every channel of every pixel moved by at most `budget`, to make the right text less likely.
 
     ``x <- clip(x + step sign(grad loss))``, projected onto the budget and onto [0, 1]: FGSM with one step, PGD with several (a quarter of
-    the budget each), without a random start, so that a run repeats itself. The loss is the cross-entropy of cosines times 100; its sign
-    does not depend on the model's own scale but for rounding.
+    the budget each), without a random start, so that runs are reproducible. The loss is the cross-entropy of cosines times 100; its sign
+    does not depend on the model's own scale except for rounding.
 
     Parameters
     ----------
@@ -70,11 +70,11 @@ def attack(encode: Callable[[Tensor], Tensor], pixels_nchw: Tensor, texts_kd: Te
     pixels_nchw : float[n, 3, h, w]
         In [0, 1].
     texts_kd : float[k, d]
-        A direction for each label.
+        One direction per label.
     right_n : int[n]
-        Place of the right label of each picture.
+        Index of the right label of each image.
     budget : float
-        Of the same unit as the pixels: 1 / 255 is one level. 0 moves nothing.
+        In the unit of the pixels: 1 / 255 is one level. 0 changes nothing.
     steps : int
         At least 1.
 
@@ -84,7 +84,7 @@ def attack(encode: Callable[[Tensor], Tensor], pixels_nchw: Tensor, texts_kd: Te
 
     Examples
     --------
-    The embedding is the mean red and green; red is right, and is moved towards green.
+    The embedding is the mean red and green; red is the right label, and the image moves towards green.
 
     >>> mean = lambda x: x.mean(dim=(2, 3))[:, :2]
     >>> red = torch.tensor([0.6, 0.5, 0.0]).view(1, 3, 1, 1)
@@ -112,7 +112,7 @@ def attacked_rows(
     budget: float,
     steps: int,
 ) -> Float[np.ndarray, "n d"]:
-    """Return the embeddings of attacked pictures (`attack`), on the host; `budget` in levels of 255."""
+    """The embeddings of attacked images (`attack`), on the host; `budget` in levels of 1/255."""
     device = pixels_nchw.device
     targets = torch.from_numpy(texts).to(device), torch.tensor(right, device=device)
     return to_rows(attack(encode, pixels_nchw, *targets, budget / LEVELS, steps))

@@ -1,4 +1,4 @@
-"""The weights of a model folder, read without running anything."""
+"""Reads the weights of a model folder without running anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_INDEX = 64 * 2**20
-"""Bytes of the table of files that hold the weights; the longest on the hub have ten megabytes."""
+"""Maximum size in bytes of the index of weight files; the longest on the hub have ten megabytes."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Weights:
 
     tensors: Mapping[str, Tensor]
     sha256: str
-    """Of the files, one after the other in the order of their names."""
+    """sha256 of the concatenated files, in the order of their names."""
     notes: tuple[Note, ...] = ()
 
 
 def read_weights(folder: Path, adapter: str | None = None) -> Weights:
-    """Return the tensors of a folder: safetensors where there are any, else one `pytorch_model.bin` by the restricted reader.
+    """Read the tensors of a folder: safetensors if there are any, else one `pytorch_model.bin` by the restricted reader.
 
-    An adapter (LoRA) beside them or among them raises DataError, unless `adapter` is ``"ignore"``.
+    Raises DataError for an adapter (LoRA) beside them or among them, unless `adapter` is ``"ignore"``.
     """
     from strictio.weights.adapter import refuse_beside, without_adapter
 
@@ -46,7 +46,7 @@ def read_weights(folder: Path, adapter: str | None = None) -> Weights:
 
 
 def adapter_notes(files: Sequence[str], tensors: Sequence[str] = ()) -> list[Note]:
-    """Return the note that an adapter was ignored: files beside the weights, tensors among them; none without one."""
+    """A note that an adapter was ignored: files beside the weights, tensors among them; empty without one."""
     where = [*files, *([f"{len(tensors)} of the tensors, such as {tensors[0][:80]!r}"] if tensors else [])]
     return [Note("adapter_ignored", {"where": ", ".join(where)})] if where else []
 
@@ -71,7 +71,7 @@ def _read_all(folder: Path) -> Weights:
 
 
 def file_sha256(paths: Sequence[Path]) -> str:
-    """Hash the contents of the files, one after the other."""
+    """Hash the concatenated contents of the files."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -90,7 +90,7 @@ def _indexed(folder: Path) -> list[Path]:
 
 
 def _read_pickled(path: Path) -> Weights:
-    """Read a torch file by the project's one restricted reader; transformers would use its own."""
+    """Read a torch file with the project's own restricted reader; transformers would use another one."""
     from strictio.weights.torch_file import read_archive
 
     with located(str(path)):
@@ -99,5 +99,5 @@ def _read_pickled(path: Path) -> Weights:
 
 
 def foreign_class_notes(names: Iterable[str]) -> list[Note]:
-    """Return a note for each harmless foreign class that a file names."""
+    """A note for each harmless foreign class that a file names."""
     return [Note("foreign_class", {"name": name}) for name in names]

@@ -1,4 +1,4 @@
-"""The files of a model on the hub, fetched by allow-listed names before anything is loaded."""
+"""Downloads the files of a model on the hub, restricted to allow-listed names, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ FILES = (
     "chat_template.jinja", "chat_template.json", "video_preprocessor_config.json",
     *(f"qformer_tokenizer/{name}" for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")),
 )  # fmt: skip
-"""What may be downloaded: safetensors, JSON and tokenizer files. Never a pickle, never code."""
+"""Files that may be downloaded: safetensors, JSON and tokenizer files. Never a pickle, never code."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def fetch(name: str, revision: str | None, files: tuple[str, ...] = FILES, weights: bool = True) -> Path:
-    """Return the local folder of a model of the hub, downloaded unless it is cached; its name is the commit.
+    """The local folder of a model on the hub, downloaded unless it is cached; its name is the commit.
 
-    `files` are patterns of what may be downloaded; `weights` demands a safetensors file among them. No token is sent: a private or gated
-    model is downloaded by its user and named by its folder. Raises DataError if the hub has no such public model or revision, MachineError
-    if the hub does not answer within seconds and the model is not cached.
+    `files` are patterns of files that may be downloaded; with `weights`, one of them must be a safetensors file. No token is sent: private
+    and gated models must be downloaded by the user and named by their folder. Raises DataError if the hub has no such public model or
+    revision, MachineError if the hub does not answer within seconds and the model is not cached.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -39,7 +39,7 @@ def fetch(name: str, revision: str | None, files: tuple[str, ...] = FILES, weigh
         return _fall_back(name, revision, files, fault)
     try:
         listing = HfApi().model_info(name, revision=revision, timeout=TIMEOUT_S, token=False)
-    except Exception as error:  # whatever the network, the proxy or the offline switch makes of it
+    except Exception as error:  # the type depends on the network, the proxy or the offline switch
         response = error.response if isinstance(error, HfHubHTTPError) else None
         if response is not None and response.status_code in (401, 403, 404):
             raise _not_public(name, revision) from error

@@ -1,4 +1,4 @@
-"""``--model-args``: what the user sets for a model whose file does not decide it."""
+"""``--model-args``: settings from the user for a model whose file does not determine them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MAX_LENGTH = 10_000
 
 
 def parse_model_args(text: str) -> dict[str, str]:
-    """Return names and values of ``name=value name=value`` (blanks or commas between) or of a JSON object.
+    """Parse ``name=value name=value`` (separated by spaces or commas) or a JSON object.
 
-    What follows a comma without being ``name=`` belongs to the value before it. Whether a name exists is decided when the model is loaded.
+    Text after a comma that is not ``name=`` belongs to the value before it. Unknown names are rejected when the model is loaded.
 
     Examples
     --------
@@ -48,9 +48,9 @@ def parse_model_args(text: str) -> dict[str, str]:
 
 
 def by_model(texts: Sequence[tuple[int, str]], models: int) -> list[dict[str, str]]:
-    """Return the arguments of each of several models.
+    """The arguments of each of several models.
 
-    Each text comes with the number of models named before it: 0 sets it for all models, else it is about that one and counts first.
+    Each text comes with the number of models before it on the command line: 0 applies to all models, else to that one, with priority.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def by_model(texts: Sequence[tuple[int, str]], models: int) -> list[dict[str, st
 
 
 def read_overrides(words: Mapping[str, str]) -> ModelOverrides:
-    """Return the overrides that words give; UsageError at an unknown name or a value that does not fit."""
+    """Parse overrides; raises UsageError for an unknown name or an invalid value."""
     from strictio.errors import UsageError
     from strictio.weights.overrides import ModelOverrides
 
@@ -78,12 +78,12 @@ def read_overrides(words: Mapping[str, str]) -> ModelOverrides:
 
 
 def override_notes(overrides: ModelOverrides) -> list[Note]:
-    """Return a note for every override; a tokenizer's folder is not named."""
+    """A note for every override; a tokenizer's folder is not named."""
     return [Note("override", {"name": name, "value": str(value)}) for name, value in overrides.given().items() if name != "tokenizer"]
 
 
 def folder_options(words: Mapping[str, str] | None, kind: str) -> dict[str, str]:
-    """Return what may be set for a folder whose files decide everything else: that an adapter in it is left out."""
+    """The only option for a folder whose files determine everything else: that its adapter is ignored."""
     remaining = dict(words or {})
     options = {"adapter": remaining.pop("adapter")} if "adapter" in remaining else {}
     read_overrides(options)
@@ -92,7 +92,7 @@ def folder_options(words: Mapping[str, str] | None, kind: str) -> dict[str, str]
 
 
 def refuse_overrides(words: Mapping[str, str] | None, kind: str) -> None:
-    """Refuse overrides for a model whose files decide everything: they would make it another model."""
+    """Raise UsageError for overrides of a model whose files determine everything: they would make it another model."""
     if words:
         what = f"--model-args {', '.join(words)} cannot be set for {kind}"
         raise UsageError(what, why="the model's own files decide it", fix="leave it out")

@@ -1,4 +1,4 @@
-"""Our own `ckpt.pt`: a model that brings its configuration, preprocessing and tokenizer along."""
+"""Our own `ckpt.pt`: a model that includes its configuration, preprocessing and tokenizer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from audit.types import ModelRecord
 
 MAX_IDENTITY = 10**6
-"""Letters of what names a run. Two kilobytes of a file can hold lists in lists of 10^30 items."""
+"""Maximum number of characters in a run's identity. Two kilobytes of a file can encode nested lists of 10^30 items."""
 
 
 class NativeEncoder(OnTower):
@@ -47,7 +47,7 @@ class NativeEncoder(OnTower):
         """Raises DataError for a text that is too long."""
         require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
         ids = self._tokenizer(texts)
-        # What follows the end of a text never reaches its feature, so the batch is cut at its longest text: most prompts are short.
+        # Tokens after the end of a text never reach its feature, so the batch is cut at its longest text: most prompts are short.
         longest = int((ids == self._tokenizer.eot).int().argmax(dim=1).max()) + 1
         self._enter("text")
         with torch.inference_mode():
@@ -55,17 +55,17 @@ class NativeEncoder(OnTower):
 
     @property
     def context(self) -> int:
-        """Tokens that it reads."""
+        """Maximum number of tokens."""
         return self._tokenizer.context
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, uncut, with those that begin and end it."""
+        """Number of tokens of each text before truncation, including those at its start and end."""
         return [len(self._tokenizer.encode(text)) + 2 for text in texts]
 
     def attacked(
         self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
     ) -> Float[np.ndarray, "n d"]:
-        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most (`audit.models.attack`)."""
+        """The embeddings after pixels moved against the right text by at most `budget` / 255 (`audit.models.attack`)."""
         self._enter("image")
 
         def encode(pixels_nchw: torch.Tensor) -> torch.Tensor:
@@ -75,24 +75,24 @@ class NativeEncoder(OnTower):
         return attacked_rows(encode, pixels, texts, right, budget, steps)
 
     def untrained(self, seed: int) -> NativeEncoder:
-        """Return the same architecture, preprocessing and tokenizer with weights that were drawn and never trained."""
-        with torch.random.fork_rng(devices=()):  # what a layer draws before it is reset
+        """The same architecture, preprocessing and tokenizer with random, untrained weights."""
+        with torch.random.fork_rng(devices=()):  # for random numbers of a layer before it is reset
             torch.manual_seed(seed)
             model = CLIP(self._model.config, torch.Generator().manual_seed(seed))
         untrained = Checkpoint(model, self._preprocess, self._tokenizer)
         return NativeEncoder(untrained, untrained_record(self.record, seed, scoring(model)), (self._device, self._dtype), None)
 
     def _enter(self, tower: str) -> None:
-        """Give back the memory of the other tower: weights are mapped from the file, and only one tower works at a time."""
+        """Release the memory of the other tower: weights are memory-mapped, and only one tower works at a time."""
         if self._release is not None and self._tower not in ("", tower):
             self._release()
         self._tower = tower
 
 
 def encoder(checkpoint: Checkpoint, *, name: str, device: str, dtype: str, release: Callable[[], None] | None = None) -> NativeEncoder:
-    """Return the encoder of a checkpoint; `release` gives back the memory of weights that are mapped from a file.
+    """The encoder of a checkpoint; `release` frees the memory of weights that are mapped from a file.
 
-    DataError if its image tower was taught through a head of its own: its image and text features cannot be compared.
+    Raises DataError if its image tower was trained through a separate head: then its image and text features cannot be compared.
     """
     with located(name):
         require_both_towers(checkpoint)
@@ -124,7 +124,7 @@ def _record(checkpoint: Checkpoint, name: str, dtype: str, device: torch.device)
 
 
 def _run(checkpoint: Checkpoint) -> str | None:
-    """Return what names the training run: a hash of the settings and data that decide its parameters."""
+    """Identity of the training run: a hash of the settings and data that determine its parameters."""
     identity = (checkpoint.account or {}).get("identity")
     if not isinstance(identity, dict) or not identity:
         return None
@@ -135,6 +135,6 @@ def _run(checkpoint: Checkpoint) -> str | None:
             letters += len(part)
             if letters > MAX_IDENTITY:
                 return None
-    except (TypeError, ValueError, RecursionError):  # another program's account, with tensors in it: it names no run of ours
+    except (TypeError, ValueError, RecursionError):  # metadata of another program, with tensors in it: not a run of ours
         return None
     return digest.hexdigest()

@@ -1,11 +1,11 @@
-"""Encoders of your own: a class with two methods, in a Python file (``FILE.py:CLASS``) or in an installed package (``plugin:NAME``).
+"""Custom encoders: a class with two methods, in a Python file (``FILE.py:CLASS``) or in an installed package (``plugin:NAME``).
 
 ::
 
-    encode_images(images: list[PIL.Image])  ->  one row of numbers for each RGB image
-    encode_texts(texts: list[str])          ->  one row, of as many numbers, for each text
+    encode_images(images: list[PIL.Image])  ->  one row of numbers per RGB image
+    encode_texts(texts: list[str])          ->  one row, of equally many numbers, per text
 
-The file is run: it is code that you chose. Everything it returns is checked, at once on a picture and two words, and then every time.
+The file is run: it is code that you chose. Everything it returns is checked, first on an image and two texts, and then every time.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
     from PIL import Image
 
 GROUP = "vlm_audit.encoders"
-"""Of entry points: ``[project.entry-points."vlm_audit.encoders"]`` with ``NAME = "package.module:Class"``."""
+"""Group of entry points: ``[project.entry-points."vlm_audit.encoders"]`` with ``NAME = "package.module:Class"``."""
 METHODS = ("encode_images", "encode_texts")
 FORM = "a class with encode_images(images) and encode_texts(texts); docs/guides/models.md, 'A model of your own'"
 LOGIT_SCALE = 100.0
-"""CLIP's, where a plug-in states none."""
+"""CLIP's, if a plug-in states none."""
 
 
 TRIED = ("a photo of a cook", "a drawing")
-"""Texts that every plug-in is tried on when it is loaded."""
+"""Texts with which every plug-in is tested when it is loaded."""
 
 
 class PluginSource(NamedTuple):
-    """Where a class stands."""
+    """Location of a class."""
 
     shown: str
-    """As it was named."""
+    """Its name on the command line."""
     kind: str
     sha256: str
     cls: Any
 
 
 class PluginEncoder:
-    """A plug-in, its answers checked."""
+    """A plug-in with checks of its output."""
 
     def __init__(self, plugin: Any, record: ModelRecord, shown: str):
         self.record = record
@@ -70,10 +70,10 @@ class PluginEncoder:
 
 
 def load_file(text: str, model_args: Mapping[str, str] | None = None, **offered: str) -> PluginEncoder:
-    """Load ``FILE.py:CLASS``; what is `offered` (device and dtype) goes to a constructor that takes it, `model_args` by name, as words.
+    """Load ``FILE.py:CLASS``; `offered` values (device and dtype) go to a constructor that accepts them, `model_args` by name, as strings.
 
-    UsageError if the class, a method or a constructor's parameter is missing; DataError if the file cannot be run or its rows are wrong;
-    MachineError if it imports a package that is not installed.
+    Raises UsageError if the class, a method or a constructor's parameter is missing; DataError if the file cannot be run or its rows are
+    wrong; MachineError if it imports a package that is not installed.
     """
     path, name = (text, "") if text.endswith(".py") else text.rsplit(":", 1)
     file = Path(path)
@@ -95,7 +95,7 @@ def load_file(text: str, model_args: Mapping[str, str] | None = None, **offered:
 
 
 def load_installed(name: str, model_args: Mapping[str, str] | None = None, **offered: str) -> PluginEncoder:
-    """Load ``plugin:NAME``, an entry point of an installed package; errors as of `load_file`."""
+    """Load ``plugin:NAME``, an entry point of an installed package; raises errors as `load_file` does."""
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
         why = nearest(name, points) if points else f"no installed package has an entry point of the group {GROUP}"
@@ -112,7 +112,7 @@ def load_installed(name: str, model_args: Mapping[str, str] | None = None, **off
 
 
 def wrap(model: Any) -> PluginEncoder | ObjectAnswerer:
-    """Return a model that somebody holds as an object, with a record made for it; errors as of `load_file`."""
+    """Wrap a model object of the caller, and create a record for it; raises errors as `load_file` does."""
     cls = type(model)
     shown = f"the object of class {cls.__name__}"
     try:
@@ -134,14 +134,14 @@ def wrap(model: Any) -> PluginEncoder | ObjectAnswerer:
 
 
 class ObjectAnswerer:
-    """An object that answers questions, its likelihoods checked."""
+    """An object that answers questions, with checks of its likelihoods."""
 
     def __init__(self, model: Any, record: ModelRecord, shown: str):
         self.record = record
         self._model, self._shown = model, shown
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
-        """Return one row for each image: the options of the questions side by side."""
+        """One row per image: options of all questions in adjacent columns."""
         rows = call_user_code(lambda: self._model.log_likelihoods(list(images), list(questions)), self._shown, "log_likelihoods", True)
         return _check_rows(rows, (len(images), sum(len(question.options) for question in questions)), f"{self._shown}, log_likelihoods")
 
@@ -158,7 +158,7 @@ def _encoder(source: PluginSource, name: str, offered: Mapping[str, str], model_
 
 
 def _arguments(source: PluginSource, offered: Mapping[str, str], model_args: Mapping[str, str]) -> dict[str, str]:
-    """Return what the constructor is given: model_args, and device and dtype where it takes them."""
+    """The arguments of the constructor: model_args, and device and dtype if it accepts them."""
     parameters = call_user_code(lambda: inspect.signature(source.cls), source.shown, "looking at its constructor").parameters.values()
     takes = [parameter.name for parameter in parameters if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)]
     anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
@@ -177,7 +177,7 @@ def _arguments(source: PluginSource, offered: Mapping[str, str], model_args: Map
 
 
 def _call_method(plugin: Any, method: str, items: list[Any], shown: str, *, wide: int | None = None, retried: bool = False) -> np.ndarray:
-    """Return a method's rows for items, checked. `retried`: who asks tries fewer items where memory runs out."""
+    """The checked rows of a method. `retried`: the caller retries with fewer items if memory runs out."""
     rows = call_user_code(lambda: getattr(plugin, method)(items), shown, method, retried)
     return _check_rows(rows, (len(items), wide), f"{shown}, {method}")
 
@@ -185,7 +185,7 @@ def _call_method(plugin: Any, method: str, items: list[Any], shown: str, *, wide
 def _record(source: PluginSource, plugin: Any, name: str, arguments: Mapping[str, str]) -> ModelRecord:
     from PIL import Image
 
-    # Two pictures and two texts are embedded: whatever is wrong raises now.
+    # Two images and two texts are embedded, so that errors occur now.
     pictures = [Image.linear_gradient("L").convert("RGB"), Image.new("RGB", (64, 48), (200, 120, 40))]
     images = _call_method(plugin, "encode_images", pictures, source.shown)
     texts = _call_method(plugin, "encode_texts", list(TRIED), source.shown, wide=images.shape[1])
@@ -208,14 +208,14 @@ def _record(source: PluginSource, plugin: Any, name: str, arguments: Mapping[str
 
 
 def _fingerprint(decisive: list[Any], rows: np.ndarray) -> str:
-    """Hash what is known to decide the rows, and those of the samples: weights may change while the plug-in's file does not."""
+    """Hash everything known to affect the rows, and those of the samples: weights may change while the plug-in's file does not."""
     places = 3 - int(np.floor(np.log10(np.abs(rows).max())))
     seen = hashlib.sha256((np.round(rows.astype(np.float64), places) + 0.0).tobytes()).hexdigest()
     return hashlib.sha256(canonical([*decisive, seen, PIL.__version__.split(".")[0]])).hexdigest()
 
 
 def _number(plugin: Any, name: str, shown: str) -> float | None:
-    """Return an attribute that is a number, None where it has none."""
+    """An attribute that is a number, None if there is no such attribute."""
     value = getattr(plugin, name, None)
     if value is None:
         return None
@@ -226,18 +226,18 @@ def _number(plugin: Any, name: str, shown: str) -> float | None:
 
 
 def _parameters(plugin: Any) -> int:
-    """Count the weights of the torch modules that a plug-in holds."""
+    """Count the weights in the torch modules of a plug-in."""
     parts = [value for value in getattr(plugin, "__dict__", {}).values() if callable(getattr(value, "parameters", None))]
     return sum(int(weight.numel()) for part in parts for weight in part.parameters() if hasattr(weight, "numel"))
 
 
 def _check_rows(rows: Any, shape: tuple[int, int | None], where: str) -> np.ndarray:
-    """Return rows as float32, refused unless there is one of finite numbers, not all zero, for each item."""
+    """Rows as float32; raises DataError unless there is one per item, with finite numbers that are not all zero."""
     count, wide = shape
     try:
         if rows is None:
             raise TypeError("a method without a return statement does that")
-        if hasattr(rows, "detach"):  # a tensor, on whatever device
+        if hasattr(rows, "detach"):  # a tensor, on any device
             rows = rows.detach().float().cpu().numpy()
         array = np.asarray(rows, dtype=np.float32)
     except (TypeError, ValueError, AttributeError) as error:

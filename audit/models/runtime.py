@@ -1,4 +1,4 @@
-"""What every kind of encoder needs: a device, a fingerprint, and errors that a person can act on."""
+"""Code that all kinds of encoders need: a device, a fingerprint, and errors that users can act on."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("audit")
 SCHEMA = 1
-"""Part of every fingerprint. To be raised when an encoder makes other embeddings of the same model."""
+"""Part of every fingerprint. To be increased when an encoder computes other embeddings for the same model."""
 SHOWN = 120
-"""Characters of a text that a message shows."""
+"""Maximum number of characters of a text in a message."""
 DEFAULT_FIX = {
     DataError: "fetch or save the file again; --model reads CLIP and SigLIP, and others by name: open_clip:ARCH,FILE",
     UnsafeError: "ask its author for safetensors; no option reads it as it is",
 }
-"""The fix where an error of the reader names none."""
+"""The fix if an error of the reader has none."""
 DTYPES = ("float32", "bfloat16", "float16")
 
 
 def log_notes(record: ModelRecord) -> None:
-    """Log what is noteworthy about a model; everything guessed, and an adapter left out, is a warning."""
+    """Log the notes about a model; guesses, and an ignored adapter, are warnings."""
     for note in record.notes:
         log.log(logging.WARNING if str(note).lower().startswith(("guessed", "adapter")) else logging.INFO, "%s: %s", record.name, note)
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether memory ran out, on an accelerator or on the host. By its words: the type would have to be imported with torch."""
+    """Whether memory ran out, on an accelerator or on the host. By the message: checking the type would need torch."""
     words = ("out of memory", "not enough memory", "can't allocate memory")
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words))
 
 
 def torch_setting(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
-    """Return device and dtype, once a tensor of that dtype has really been on that device."""
+    """Device and dtype, after creating a tensor of that dtype on that device."""
     import torch
 
     if dtype not in DTYPES:
@@ -63,7 +63,7 @@ def torch_setting(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
 
 
 def devices(named: str) -> list[str]:
-    """Return the devices that ``cuda:0,cuda:1`` or ``cuda:all`` name; UsageError unless several are GPUs, each once.
+    """The devices that ``cuda:0,cuda:1`` or ``cuda:all`` name; raises UsageError unless several are distinct GPUs.
 
     Examples
     --------
@@ -87,11 +87,11 @@ def _first_line(error: Exception) -> str:
 def model_record(
     model: Any, decisive: Mapping[str, Any], *, sha256: str, dtype: str, device: torch.device, **described: Any
 ) -> ModelRecord:
-    """Return the record of a torch model; `described` are the fields that are stated, the others are counted and hashed here.
+    """The record of a torch model; `described` are fields to copy, the others are computed here.
 
-    The fingerprint is the sha256 (hex) of all that decides an embedding besides the image or text itself: `decisive` holds architecture,
-    preprocessing and tokenizer, defaults spelled out. No path, name or date takes part: the same model elsewhere is the same model, another
-    one in the same place is another.
+    The fingerprint is the sha256 (hex) of everything that affects an embedding besides the image or text itself: `decisive` has
+    architecture, preprocessing and tokenizer, with defaults made explicit. No path, name or date is included: the same model elsewhere is
+    the same model, another one at the same path is another.
     """
     import PIL
     import torch
@@ -108,21 +108,21 @@ def model_record(
 
 
 def scoring(model: Any) -> dict[str, Any]:
-    """Return the fields of a record that say how a model turns cosines into probabilities: CLIP's way, or with a bias SigLIP's."""
+    """The fields of a record for how a model turns cosines into probabilities: like CLIP, or with a bias like SigLIP."""
     bias = None if model.logit_bias is None else float(model.logit_bias.detach().float())
     scale = float(model.logit_scale.detach().float().exp())
     return {"score_rule": "softmax" if bias is None else "sigmoid", "logit_scale": scale, "logit_bias": bias}
 
 
 def untrained_record(record: ModelRecord, seed: int, scores: Mapping[str, Any]) -> ModelRecord:
-    """Return the record of the same architecture with weights drawn from a seed, and a fingerprint of its own."""
+    """The record of the same architecture with weights initialised from a seed, and its own fingerprint."""
     fingerprint = hashlib.sha256(f"untrained {seed} {record.fingerprint}".encode()).hexdigest()
     stated = {"name": f"{record.name}, untrained", "fingerprint": fingerprint, "sha256": "", "data_card": None, "step": None, "run": None}
     return replace(record, **{**stated, **scores})
 
 
 def require_length(record: ModelRecord, shown: Sequence[str], tokens: Sequence[int], context: int) -> None:
-    """Refuse texts, given as they are shown, of which one has more tokens than a model reads."""
+    """Raise DataError if a text has more tokens than a model reads; `shown` are the texts for the message."""
     longest = max(range(len(tokens)), key=tokens.__getitem__)
     if tokens[longest] > context:
         why = f"it has {tokens[longest]} tokens and the model reads {context}; cutting it would ask another question"
@@ -133,25 +133,25 @@ def require_length(record: ModelRecord, shown: Sequence[str], tokens: Sequence[i
 
 
 def canonical(value: object) -> bytes:
-    """Return JSON with sorted keys and no blanks: equal values give equal bytes."""
+    """JSON with sorted keys and no spaces: equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
 
 
 def projected(output: Any) -> torch.Tensor:
-    """Return projected features: transformers 5 gives an object that holds them, earlier versions and our own models the tensor itself."""
+    """Projected features: transformers 5 returns an object that contains them, earlier versions and our own models the tensor itself."""
     features: torch.Tensor = getattr(output, "pooler_output", output)
     return features
 
 
 def to_rows(features: torch.Tensor) -> Float[np.ndarray, "n d"]:
-    """Return features as float32 on the host."""
+    """Features as float32 on the host."""
     rows: np.ndarray = features.float().cpu().numpy()
     return rows
 
 
 @contextmanager
 def located(shown: str) -> Iterator[None]:
-    """Name the model, as it was typed, in errors of what is read inside; a wrong configuration in it is bad data, not wrong usage."""
+    """Add the model's name, as typed, to errors of the reader; an invalid configuration in it is bad data, not wrong usage."""
     try:
         yield
     except AuditError as error:

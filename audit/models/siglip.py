@@ -1,6 +1,6 @@
-"""SigLIP weights without a folder around them: big_vision's ``.npz``, or `SiglipModel`'s names in one file -> transformers' model.
+"""SigLIP weights in a single file: converts big_vision's ``.npz``, or `SiglipModel`'s names in one file, to transformers' model.
 
-The architecture comes from the shapes. The vocabulary is SentencePiece's and never in the file: it is named with ``tokenizer=DIR``.
+The architecture is inferred from the shapes. The vocabulary is SentencePiece's and never in the file: it is set with ``tokenizer=DIR``.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ FOLDER = "give the model's folder in Hugging Face layout: --model DIR"
 
 
 class SiglipFile(NamedTuple):
-    """What was read."""
+    """The contents of a file."""
 
     state: Mapping[str, torch.Tensor]
-    """By `SiglipModel`'s names."""
+    """Under `SiglipModel`'s names."""
     heads: tuple[int, int] | None
-    """Attention heads of image and text tower, where the file says it."""
+    """Attention heads of image and text tower, if the file states them."""
     contents: Contents
     notes: tuple[Note | str, ...]
 
 
 def load(path: Path, file: SiglipFile, overrides: ModelOverrides, *, name: str, device: str, dtype: str) -> HuggingFaceEncoder:
-    """Return the encoder of a file that was read; DataError if the weights do not fit together, or the tokenizer is not named."""
+    """The encoder of a file; raises DataError if the weights do not fit together, or no tokenizer is set."""
     import transformers
 
     torch_device, kind = torch_setting(device, dtype)
@@ -64,7 +64,7 @@ def load(path: Path, file: SiglipFile, overrides: ModelOverrides, *, name: str, 
 
 
 class SiglipPixels:
-    """Our own preprocessing, as an image processor of transformers is called."""
+    """Our own preprocessing with the interface of an image processor of transformers."""
 
     def __init__(self, preprocess: Preprocess):
         self.size, self.pixels, self.normalise = preprocess.size, preprocess.pixels, preprocess.normalise
@@ -74,12 +74,12 @@ class SiglipPixels:
         return {"pixel_values": self.normalise(self.pixels(images))}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return how pixels are normalised."""
+        """How pixels are normalised."""
         return {"rescale_factor": 1 / 255, "image_mean": self._mean, "image_std": self._std}
 
 
 def _config(file: SiglipFile, overrides: ModelOverrides) -> tuple[Any, list[Note]]:
-    """Return the configuration that the shapes show, and a note for each guess."""
+    """The configuration inferred from the shapes, and a note for each guess."""
     from transformers import SiglipConfig
 
     places, width = _shape_of(file.state, "vision_model.embeddings.position_embedding.weight", 2)
@@ -153,7 +153,7 @@ def _tokenizer(overrides: ModelOverrides, vocab_size: int) -> Any:
 
 
 def _fill(architecture: Any, config: Any, state: Mapping[str, torch.Tensor], path: Path) -> Any:
-    """Build the architecture and fill it, strictly."""
+    """Build the architecture and load its weights, strictly."""
     outline = call_transformers(path, lambda _: build_outline(lambda: architecture(config), state, str(path)))
     check_fit(outline.state_dict(), state)
     return call_transformers(path, lambda _: architecture.from_pretrained(None, config=config, state_dict=dict(state), dtype=torch.float32))

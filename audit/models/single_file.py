@@ -1,6 +1,6 @@
-"""One file of weights -> an encoder: our own `ckpt.pt`, OpenAI's archives, open_clip's and Lightning's files, safetensors, `.npz`.
+"""Loads one file of weights: our own `ckpt.pt`, OpenAI's archives, open_clip's and Lightning's files, safetensors, `.npz`.
 
-Nothing in the file is run. What it does not decide is set with ``--model-args``, guessed with a warning, or asked for.
+Nothing in the file is run. Settings that it does not determine come from ``--model-args``, are guessed with a warning, or are required.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 UNSAFE_SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 EncoderSettings = dict[str, str]
-"""name, device and dtype, as every kind of encoder takes them."""
+"""name, device and dtype, common to all kinds of encoders."""
 log = logging.getLogger("audit")
 
 
 def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[str, str] | None = None) -> Encoder:
-    """Load one file of weights without running anything from it; `model_args` set what it does not say (`strictio.weights.overrides`).
+    """Load one file of weights without running anything in it; `model_args` set what it does not state (`strictio.weights.overrides`).
 
-    UsageError if an argument is unknown or about something that the file says itself; DataError if the file is damaged, incomplete or not a
-    dual encoder; UnsafeError if it asks for code or could exhaust the machine.
+    Raises UsageError if an argument is unknown or is stated in the file; DataError if the file is damaged, incomplete or not a
+    dual encoder; UnsafeError if it contains code or could exhaust the machine.
     """
     from audit.models import native
     from contrastive.checkpoint.file import from_archive, is_own
@@ -40,7 +40,7 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
 
     words, setting = dict(model_args or {}), {"name": name, "device": device, "dtype": dtype}
     overrides = read_overrides(words)
-    if path.name == tensors.WEIGHTS and tensors.is_export(path.parent):  # it says itself what it is
+    if path.name == tensors.WEIGHTS and tensors.is_export(path.parent):  # it is self-describing
         refuse_overrides(words, "an export of this project")
         with located(str(path.parent)):
             checkpoint = tensors.read(path.parent)
@@ -57,7 +57,7 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
 
 
 def read(path: Path) -> Contents:
-    """Read a file of weights by the reader for its suffix; raises as `strictio.weights.contents.read` does."""
+    """Read a file of weights with the reader for its suffix; raises errors as `strictio.weights.contents.read` does."""
     from strictio.weights import contents
 
     if os.environ.get(UNSAFE_SWITCH):
@@ -67,7 +67,7 @@ def read(path: Path) -> Contents:
 
 
 def _converted(path: Path, contents: Contents, overrides: ModelOverrides, setting: EncoderSettings) -> Encoder:
-    """Return the encoder of another project's weights."""
+    """The encoder for another project's weights."""
     from audit.models import native, siglip
     from contrastive.formats.convert import SIGLIP, convert
     from contrastive.formats.infer import described

@@ -1,4 +1,4 @@
-"""A model spec -> an encoder. Which kind it is, is decided here; reading it is left to the module of that kind."""
+"""Resolves a model spec to an encoder: determines its kind here, and leaves reading it to the module for that kind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMS = (
 )
 SCHEMES = ("api", "hf", "open_clip", "plugin")
 SHOWN = 8
-"""Names listed where a file does not exist and no name is similar."""
+"""Number of names listed if a file does not exist and no name is similar."""
 WEIGHT_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz")
 _HUB = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
 _FILE = re.compile(r".+\.py(:\w*)?", re.DOTALL)
@@ -32,13 +32,13 @@ _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_+-]+):")
 
 
 def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> Encoder | Answerer:
-    """Return the encoder, or the generative model, that a model spec names; its forms are `FORMS`.
+    """Load the encoder, or the generative model, that a model spec names; its forms are `FORMS`.
 
-    ``ORG/NAME`` alone is a folder if it exists, else the hub's; a class of your own is run. `device` is as torch names it, or several GPUs
-    (``cuda:0,cuda:1``), which share the batches of a dual encoder and the layers of a generative model; `dtype` float32, bfloat16 or
-    float16; `model_args` set by name what a file of weights does not say
-    (``{"activation": "gelu"}``), or are what a class of your own is made with. UsageError if the spec is malformed, DataError if the model
-    is missing or damaged, UnsafeError if it could run code, MachineError if the hub or the device is missing.
+    ``ORG/NAME`` alone is a folder if it exists, else a name on the hub; custom classes are run. `device` is a torch device, or several GPUs
+    (``cuda:0,cuda:1``), which share the batches of a dual encoder or the layers of a generative model; `dtype` is float32, bfloat16 or
+    float16; `model_args` set by name what a file of weights does not state
+    (``{"activation": "gelu"}``), or are constructor arguments of a custom class. Raises UsageError if the spec is malformed, DataError if
+    the model is missing or damaged, UnsafeError if it could run code, MachineError if the hub or the device is missing.
     """
     first, *others = devices(device)
     model = _load(spec, {"device": first, "dtype": dtype}, model_args, others)
@@ -51,7 +51,7 @@ def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: 
 
 
 def _load(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None, others: Sequence[str]) -> Encoder | Answerer:
-    """Load a model on one device; one that is asked takes `others` as well."""
+    """Load a model on one device; generative models use `others` as well."""
     match = _SCHEME.match(spec)
     scheme = match["scheme"] if match else None
     path = Path(spec)
@@ -78,7 +78,7 @@ def _load(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] |
         return single_file.load(path, name=_name(path), model_args=model_args, **setting)
     if scheme:
         raise _unknown_spec(spec, f"unknown scheme {scheme}:; {nearest(scheme, SCHEMES)}")
-    # What looks like a file or a path, or begins with a folder that is there, is not taken for a name of the hub.
+    # A spec that looks like a file or a path, or starts with an existing folder, is not treated as a name on the hub.
     start = Path(path.parts[0] if spec else "-")
     if path.suffix in WEIGHT_FILES or spec.startswith(("/", ".", "~")) or spec.count("/") > 1 or start.is_dir():
         raise _missing(path)
@@ -86,7 +86,7 @@ def _load(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] |
 
 
 def local_path(spec: str) -> Path | None:
-    """Return the file or folder of weights on this machine that `load` would read; None where a spec names anything else."""
+    """The local file or folder of weights that `load` would read; None if a spec names anything else."""
     match, path = _SCHEME.match(spec), Path(spec)
     elsewhere = match is not None and match["scheme"] in SCHEMES
     if not spec or elsewhere or not path.exists() or (_FILE.fullmatch(spec) is not None and not path.is_dir()):
@@ -106,7 +106,7 @@ def _load_from_hub(
     from audit.models import hub
 
     folder = hub.fetch(match["name"], match["revision"])
-    # The hub's cache keeps a model's files in one place and links to them from each revision's folder, two levels down.
+    # The hub's cache stores a model's files in one place and links to them from each revision's folder, two levels down.
     return _reader(folder, others)(folder, name=match["name"], revision=folder.name, inside=folder.parents[1], **options, **setting)
 
 
@@ -122,7 +122,7 @@ def _load_folder(path: Path, setting: Mapping[str, str], model_args: Mapping[str
 
 
 def _only_file(folder: Path) -> Path | None:
-    """Return the file that a folder stands for: our export's, our checkpoint, the only weights where nothing is configured; else None."""
+    """The file to load instead of a folder: our export's, our checkpoint, or the only weights if there is no configuration; else None."""
     from contrastive.formats.exports import tensors
     from strictio.model_folders.check import check_folder
     from strictio.weights.adapter import FILES as ADAPTER
@@ -132,7 +132,7 @@ def _only_file(folder: Path) -> Path | None:
         files = {tensors.WEIGHTS}
     elif "config.json" not in names and "ckpt.pt" in names:
         files = {"ckpt.pt"}
-    else:  # a folder with a part of a configuration lacks the rest, and is told so
+    else:  # a folder with an incomplete configuration: let its reader report what is missing
         configured = any(name.endswith("config.json") for name in names)
         files = {name for name in names if Path(name).suffix in WEIGHT_FILES and not configured}
     if len(files) != 1:
@@ -142,11 +142,11 @@ def _only_file(folder: Path) -> Path | None:
 
 
 def _reader(folder: Path, others: Sequence[str]) -> Callable[..., Encoder | Answerer]:
-    """Return what loads a folder in Hugging Face layout: a dual encoder, or a model that is asked."""
+    """The loader for a folder in Hugging Face layout: for a dual encoder, or for a generative model."""
     from audit.models.generative import folder as generative_folder
     from audit.models.huggingface import encoder as huggingface_encoder
 
-    plain = (folder / "config.json").is_file()  # a pipe of that name would be waited for
+    plain = (folder / "config.json").is_file()  # a named pipe would block
     if plain and generative_folder.is_generative(folder):
         return partial(generative_folder.load, others=others)
     return huggingface_encoder.load
@@ -167,7 +167,7 @@ def _unknown_spec(spec: str, why: str) -> UsageError:
 
 
 def _missing(path: Path) -> DataError:
-    """Say what is there instead of a path that is not."""
+    """The error for a missing path, which lists what exists instead."""
     existing = next((folder for folder in path.parents if folder.is_dir()), Path())
     where = f"the folder {str(existing).rstrip('/')}/" if existing != Path() else "this folder"
     beside = sorted(entry.name + "/" * entry.is_dir() for entry in existing.iterdir())
@@ -178,19 +178,19 @@ def _missing(path: Path) -> DataError:
 
 
 def _name(path: Path) -> str:
-    """Return what reports call a model: its last two names as typed, but never the name of the user."""
+    """The name of a model in reports: the last two parts of the path as typed, but never the name of the user."""
     folder = path.parent.name
     private = not folder or folder == ".." or path.parent.absolute() in (Path.home(), *Path.home().parents)
     return path.name or path.resolve().name if private else f"{folder}/{path.name}"
 
 
 def prefetch(model: Any) -> None:
-    """Ask the system to read the weights of a model into its own memory; of one that names no files here, nothing.
+    """Ask the system to read the local weights of a model into its page cache; no-op for other models.
 
-    No copy is made and no thread started: what the system has no room for it leaves out.
+    No copy is made and no thread started: the system skips what does not fit.
     """
     for path in _weight_files(model):
-        with suppress(OSError, AttributeError):  # not every system can be asked
+        with suppress(OSError, AttributeError):  # not every system supports it
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)

@@ -1,7 +1,7 @@
-"""An image tower on its device, or a copy on each of several: pixels as bytes go in, rows of numbers come out.
+"""An image tower on its device, or a copy on each of several: turns pixels, as bytes, into rows of numbers.
 
-On an accelerator a batch is copied and computed while the next one is being prepared: `start` returns at once, `StartedBatch.rows` waits.
-On a processor a batch is finished when `start` returns.
+On an accelerator, a batch is copied and computed while the next one is being prepared: `start` returns at once, `StartedBatch.rows` waits.
+On a CPU, a batch is finished when `start` returns.
 """
 
 from __future__ import annotations
@@ -27,56 +27,56 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("audit")
 COMPILE_FROM = 1.4e14
-"""Images times parameters from which compiling pays on an accelerator: it takes about a minute and saves about a tenth, and a consumer GPU
-embeds about 1,500 images/s with the 1.5e8 parameters of ViT-B/32, so 60 s / 0.1 * 1,500 images/s * 1.5e8. Never on a processor: the gain
-is 2 to 8 % there, and compiled code rounds otherwise, so that a part of a data set would differ from the whole."""
+"""Product of images and parameters from which compiling pays on an accelerator: it takes about a minute and saves about a tenth, and a
+consumer GPU embeds about 1,500 images/s with the 1.5e8 parameters of ViT-B/32, so 60 s / 0.1 * 1,500 images/s * 1.5e8. Never on a CPU: the
+gain is 2 to 8 % there, and compiled code rounds differently, so that a part of a data set would differ from the whole."""
 
 
 class Pixels(Protocol):
-    """How a model wants its images."""
+    """The image preprocessing of a model."""
 
     @property
     def size(self) -> int:
-        """Pixels a side."""
+        """Width and height in pixels."""
         ...
 
     def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """Return uint8[n, 3, size, size]: resized and cut, not normalised."""
+        """uint8[n, 3, size, size]: resized and cropped, not normalised."""
         ...
 
     def normalise(self, pixels_nchw: Tensor) -> Tensor:
-        """Return float32 of the same shape, on the same device."""
+        """float32 of the same shape, on the same device."""
         ...
 
 
 class StartedBatch(NamedTuple):
-    """A batch that was handed to a device."""
+    """A batch that was submitted to a device."""
 
     features: Tensor
-    """float[n, d]; on the host, of an accelerator not yet filled."""
+    """float[n, d]; on the host, for an accelerator not filled yet."""
     finished: Any = None
-    """What to wait for; None: nothing."""
+    """Event to wait for, or None."""
 
     def rows(self) -> Float[np.ndarray, "n d"]:
-        """Return the rows, once they are there."""
+        """The rows; waits until they are computed."""
         if self.finished is not None:
             self.finished.synchronize()
         return to_rows(self.features)
 
 
 class ImageTower:
-    """Runs `encode`, a method of `model`, on batches of pixels.
+    """Runs the method `method` of `model` on batches of pixels.
 
     Parameters
     ----------
     model : object
-        Holds the weights; what copies itself with `copy.deepcopy` and moves with ``to(device)`` may run on several devices.
+        Has the weights; if it supports `copy.deepcopy` and ``to(device)``, it may run on several devices.
     method : str
         Its method: float[n, 3, h, w], normalised, to float[n, d].
     pixels : Pixels
-        Prepares and normalises.
+        Prepares and normalises images.
     setting : (device, dtype)
-        Where the weights are.
+        Location and number format of the weights.
     """
 
     def __init__(self, model: Any, method: str, pixels: Pixels, setting: tuple[torch.device, torch.dtype]):
@@ -90,17 +90,17 @@ class ImageTower:
 
     @property
     def in_flight(self) -> int:
-        """Batches that may be under way before one is waited for: two on each accelerator, none on a processor."""
+        """Maximum number of batches in flight before waiting for one: two on each accelerator, none on a CPU."""
         return 2 * len(self._replicas) if self._asynchronous else 0
 
     def spread(self, places: Sequence[torch.device]) -> None:
-        """Put a copy of the model on each further device; batches go to them in turn."""
+        """Put a copy of the model on each additional device; batches go to them in turn."""
         copies = [(device, getattr(copy.deepcopy(self._model).to(device), self._method)) for device in places[1:]]
         self._replicas = [self._replicas[0], *copies]
         self._turn = cycle(self._replicas)
 
     def expect(self, images: int, parameters: int) -> None:
-        """Compile the tower if it has so many images to come that this pays (`COMPILE_FROM`)."""
+        """Compile the tower if this pays for the expected number of images (`COMPILE_FROM`)."""
         if self._asynchronous and not self._compiled and images * parameters >= COMPILE_FROM:
             self._compiled = True
             log.info("compiling the image tower, which pays from %d images on", -(-COMPILE_FROM // parameters))
@@ -108,9 +108,9 @@ class ImageTower:
             self._turn = cycle(self._replicas)
 
     def start(self, prepared: Sequence[Tensor], size: int) -> StartedBatch:
-        """Begin with a batch of uint8[3, h, w] each; it is filled up to `size` rows, so that every batch has one shape.
+        """Start a batch of images, each uint8[3, h, w]; it is padded to `size` rows, so that all batches have the same shape.
 
-        The kernels of a matrix product, and so the last digits of a row, depend on the shape of the batch, not on what else is in it.
+        The kernels of a matrix product, and so the last digits of a row, depend on the shape of the batch, not on its other rows.
         """
         device, encode = next(self._turn)
         batch, count = _filled(torch.stack(list(prepared)), size), len(prepared)
@@ -124,7 +124,7 @@ class ImageTower:
         return projected(encode(self.pixels.normalise(pixels).to(self._dtype)))
 
     def _copied_and_encoded(self, encode: Callable[[Tensor], Tensor], pinned: Tensor, device: torch.device, count: int) -> StartedBatch:
-        """Copy on a stream of its own, beside the batch that is being computed; nothing here waits for the device."""
+        """Copy on a separate stream, in parallel with the batch being computed; nothing here waits for the device."""
         module = torch.get_device_module(device)
         if device not in self._streams:
             self._streams[device] = module.Stream()
@@ -133,7 +133,7 @@ class ImageTower:
             pixels = pinned.to(device, non_blocking=True)
         computing.wait_stream(copies)
         if device.type != "cpu":
-            pixels.record_stream(computing)  # the allocator must not hand its memory out before the computation has read it
+            pixels.record_stream(computing)  # the allocator must not reuse its memory before the computation has read it
         features = self._encoded(encode, pixels)[:count].float()
         rows = _pinned(torch.empty(features.shape))
         rows.copy_(features, non_blocking=True)
@@ -143,59 +143,59 @@ class ImageTower:
 
 
 class OnTower:
-    """The half of an encoder that reads images, by an `ImageTower`: pixels are prepared one image at a time, by any thread."""
+    """The image half of an encoder that uses an `ImageTower`: images are prepared one at a time, in any thread."""
 
     record: ModelRecord
     draft = 0
-    """Pixels a side that a JPEG may be reduced to while it is decoded; 0: none is reduced."""
+    """Size in pixels to which a JPEG may be reduced while decoding; 0: never."""
 
     def __init__(self, tower: ImageTower):
         self._images = tower
 
     @property
     def side(self) -> int:
-        """Pixels a side of the images that the model sees."""
+        """Width and height in pixels of the model's input."""
         return self._images.pixels.size
 
     @property
     def in_flight(self) -> int:
-        """Batches that may be under way before one is waited for; 0 on a processor."""
+        """Maximum number of batches in flight before waiting for one; 0 on a CPU."""
         return self._images.in_flight
 
     def prepare(self, image: Image.Image) -> Tensor:
-        """Return what the model sees of an image, as bytes."""
+        """The model's input for an image, as bytes."""
         return self._images.pixels.pixels([image])[0]
 
     def start(self, prepared: Sequence[Tensor], size: int) -> StartedBatch:
-        """Begin with a batch, filled up to `size` rows."""
+        """Start a batch, padded to `size` rows."""
         return self._images.start(prepared, size)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        """Return one row for each image."""
+        """One row per image."""
         return self.start([self.prepare(image) for image in images], len(images)).rows()
 
     def expect(self, images: int) -> None:
-        """Make ready for so many images."""
+        """Prepare for this number of images."""
         self._images.expect(images, self.record.parameters)
 
     def spread(self, places: Sequence[torch.device]) -> None:
-        """Compute on each of these devices, of which the first has the model already."""
+        """Compute on each of these devices, of which the first already has the model."""
         self._images.spread(places)
 
 
 def _filled(batch: Tensor, size: int) -> Tensor:
-    """Return a batch with its last image repeated up to `size` rows."""
+    """Pad a batch to `size` rows by repeating its last image."""
     missing = size - len(batch)
     return batch if missing <= 0 else torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])])
 
 
 def _pinned(tensor: Tensor) -> Tensor:
-    """Return a copy in memory that an accelerator reads by itself."""
+    """A copy in page-locked memory."""
     return tensor.pin_memory()
 
 
 def _compiled(encode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Return a function compiled for one shape; the function itself, with a warning, where its first call shows that it cannot be."""
+    """Compile a function for one shape; returns the function itself, with a warning, if the first call shows that this is impossible."""
     compiled, failed = torch.compile(encode, dynamic=False), False
 
     def run(pixels: Tensor) -> Tensor:
@@ -206,7 +206,7 @@ def _compiled(encode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
             return compiled(pixels)
         except torch.cuda.OutOfMemoryError:
             raise
-        except RuntimeError as error:  # no compiler on this machine, or an operation that it does not know
+        except RuntimeError as error:  # no compiler on this machine, or an unsupported operation
             failed = True
             log.warning("the image tower cannot be compiled (%s): going on without", str(error).partition("\n")[0][:200])
             return encode(pixels)

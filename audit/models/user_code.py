@@ -1,4 +1,4 @@
-"""Code of the user's own, run because it was named: errors name its file and line."""
+"""Runs code that the user named; errors name its file and line."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 def call_user_code(function: Callable[[], T], shown: str, doing: str, retried: bool = False) -> T:
-    """Return what a plug-in's code gives; where it fails, say at which of its lines.
+    """Call a plug-in's code; if it fails, the error names the line.
 
-    `shown` names the plug-in and `doing` the step in errors: DataError for every way to fail, ending the program included; MachineError for
-    a missing package or too little memory, which is passed on where the caller has `retried` as an option.
+    `shown` is the name of the plug-in and `doing` the step in errors. Raises DataError for any failure, including exit of the program;
+    MachineError for a missing package or too little memory; with `retried` a memory error is re-raised unchanged.
     """
     try:
         return function()
@@ -42,7 +42,7 @@ def call_user_code(function: Callable[[], T], shown: str, doing: str, retried: b
 
 
 def _place(error: BaseException) -> str | None:
-    """Return file and line where an error came from, without folders of the machine."""
+    """File and line where an error came from, without local folders."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}, line {error.lineno}"
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__ and "importlib" not in frame.filename]
@@ -50,24 +50,24 @@ def _place(error: BaseException) -> str | None:
 
 
 def run_file(file: Path, content: bytes) -> ModuleType:
-    """Run a Python file as a module; what lies beside it can be imported, as when it is run as a program."""
+    """Run a Python file as a module; files beside it can be imported, as when it is run as a program."""
     name = f"vlm_audit_plugin_{hashlib.sha256(content).hexdigest()[:16]}"
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(file))
-    assert spec is not None  # noqa: S101 - a spec without a loader is always made
+    assert spec is not None  # noqa: S101 - a spec without a loader can always be created
     module = importlib.util.module_from_spec(spec)
     module.__file__ = str(file)
-    sys.modules[name] = module  # dataclasses look their module up
+    sys.modules[name] = module  # dataclasses look up their module
     beside = str(file.resolve().parent)
     sys.path.insert(0, beside)
     try:
-        exec(compile(content, str(file), "exec"), vars(module))  # noqa: S102 - a file of the user's own, named to be run
+        exec(compile(content, str(file), "exec"), vars(module))  # noqa: S102 - a file that the user named to be run
     finally:
         sys.path.remove(beside)
     return module
 
 
 def classes_with(content: bytes, methods: Sequence[str]) -> list[str]:
-    """Return the classes of a Python file that define all of `methods`, without running it."""
+    """The classes of a Python file that define all of `methods`, determined without running it."""
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError):

@@ -1,1 +1,1 @@
-"""A generative model behind an endpoint (OpenAI's chat form): pictures and questions go out, answers come in, and each is kept."""
+"""Generative models behind an endpoint (OpenAI's chat API): sends images and questions, and records every answer."""

@@ -1,9 +1,9 @@
-"""The answer log: every answer on disk before it counts, so that a run goes on after anything and a finished one is replayed offline.
+"""The answer log: stores every answer on disk before it is used, so that runs can resume after any failure, or be replayed offline.
 
-One line an answer: a checksum, a blank, JSON. Lines are only ever added. A key is made of the model, the settings, the image and the
-question (`audit.models.endpoint.model`); of two lines with one key the first counts, but for a request of the trial that the server did not
-take: an answer takes its place, and a later refusal. A line whose checksum does not fit (the last one of a
-killed run, a damaged one), or that holds what no answer can hold, is left out, and its question is put again.
+One line per answer: a checksum, a space, JSON. Lines are only appended. The key depends on the model, the settings, the image and the
+question (`audit.models.endpoint.model`). If a key has two lines the first counts, unless it is a rejected request of the probing phase:
+then an answer, or a later rejection, replaces it. Lines with a wrong checksum (the last one of a
+killed run, a corrupted one) or with impossible values are skipped, and their questions are sent again.
 """
 
 from __future__ import annotations
@@ -29,64 +29,64 @@ log = logging.getLogger("audit")
 _SUM = 16
 _KEY = re.compile(r"[0-9a-f]{64}")
 MOST_LINE = 64 << 20
-"""Bytes of a line."""
+"""Maximum number of bytes in a line."""
 MOST_TOKENS = 1e9
-"""A server that counts more, or less than none, is taken to give no number."""
+"""Token counts outside this range, or below zero, are treated as missing."""
 LOG_PROBABILITIES = (-1e6, 0.01)
-"""Between these a number can be a log-probability: services write -9999 for none, and rounding puts some above 0."""
+"""Plausible range of log-probabilities: services send -9999 for missing ones, and rounding makes some positive."""
 _FLUSH_S = 1.0
-"""Lines of a second may be lost where the machine itself stops; those of a process that is killed are not."""
+"""Lines of the last second may be lost if the machine crashes, but not if the process is killed."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered to one request."""
+    """A server's answer to one request."""
 
     text: str = ""
     refused: bool = False
-    """Whether the server says itself that it refuses: a field of the answer, or a filter of content."""
+    """Whether the server itself reports a refusal: in a field of the answer, or by a content filter."""
     top: tuple[tuple[str, float], ...] = ()
-    """The likeliest first tokens with their log-probabilities, where they were asked for."""
+    """The most likely first tokens with their log-probabilities, if requested."""
     prompt: tuple[tuple[str, float], ...] = ()
-    """Tokens at the end of what was sent with their log-probabilities, where they were asked for."""
+    """Last tokens of the prompt with their log-probabilities, if requested."""
     model: str = ""
-    """What the server calls the model that answered."""
+    """Name of the model that answered, according to the server."""
     version: str = ""
     """Its ``system_fingerprint``."""
     date: str = ""
-    """UTC, ISO 8601, by this machine's clock."""
+    """UTC, ISO 8601, from this machine's clock."""
     sent: int = 0
-    """Tokens, as the server counts them; 0 where it does not say."""
+    """Number of tokens, as counted by the server; 0 if it does not report it."""
     answered: int = 0
     cut: bool = False
-    """Whether the answer ended because it was long enough."""
+    """Whether the answer was cut at the maximum length."""
     facts: Mapping[str, str] = field(default_factory=dict)
-    """What else is to be remembered: of a trial, how it ended; of no answer, what came instead."""
+    """Other values to store: for a request of the probing phase its outcome; without an answer, the reason."""
 
     @property
     def is_none(self) -> bool:
-        """Whether the server did not take the request."""
+        """Whether the server rejected the request."""
         return "refused" in self.facts
 
 
 class Held(NamedTuple):
-    """What a log holds of all starts."""
+    """Contents of a log over all runs."""
 
     answers: int
     sent: int
-    """Tokens, as the server counted them."""
+    """Number of tokens, as counted by the server."""
     answered: int
 
 
 class AnswerLog:
-    """A file of answers, which this process alone adds to."""
+    """A file of answers, to which only this process may append."""
 
     def __init__(self, path: Path):
         self.path = path
         self._places: dict[bytes, tuple[int, int]] = {}
-        """Where the line of each key begins, and how long it is: a million answers take little memory."""
+        """Offset and length of the line of each key: a million answers take little memory."""
         self._none: set[bytes] = set()
-        """Keys of requests that the server did not take."""
+        """Keys of requests that the server rejected."""
         self._sent = self._answered = 0
         self._end = 0
         self._lock: Lock | None = None
@@ -121,7 +121,7 @@ class AnswerLog:
 
     @property
     def held(self) -> Held:
-        """What the log holds."""
+        """The contents of the log."""
         return Held(len(self._places) - len(self._none), self._sent, self._answered)
 
     def get(self, key: str) -> Answer | None:
@@ -134,7 +134,7 @@ class AnswerLog:
         return entry[1]
 
     def add(self, key: str, answer: Answer) -> Answer:
-        """Write an answer, then remember it; MachineError if the disk does not take it."""
+        """Write an answer to disk and index it; raises MachineError if writing fails."""
         line = line_of_answer(key, answer)
         with self._writing:
             if self._file is None:
@@ -152,7 +152,7 @@ class AnswerLog:
         return answer
 
     def _remember(self, key: str, answer: Answer, length: int) -> None:
-        """Remember where the line that begins at the end has its place."""
+        """Index the line that starts at the end of the file."""
         digest = bytes.fromhex(key)
         self._sent, self._answered = self._sent + answer.sent, self._answered + answer.answered
         if digest not in self._places or digest in self._none:
@@ -169,7 +169,7 @@ class AnswerLog:
                 if entry is not None:
                     self._remember(*entry, len(line))
                 self._end, last = self._end + len(line), line
-        if not last.endswith(b"\n"):  # what a killed run began to write must not spoil the next line
+        if not last.endswith(b"\n"):  # an incomplete line of a killed run must not corrupt the next line
             _write_all(file, b"\n")
             self._end += 1
         if damaged:
@@ -177,14 +177,14 @@ class AnswerLog:
 
 
 def line_of_answer(key: str, answer: Answer) -> bytes:
-    """Return an answer as a line; what is at its default is left out."""
+    """Encode an answer as a line; default values are omitted."""
     fields = {name: value for name, value in asdict(answer).items() if value != _DEFAULTS[name]}
     content = json.dumps({"key": key, **fields}, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
     return _sum(content) + b" " + content + b"\n"
 
 
 def answer_of_line(line: bytes) -> tuple[str, Answer] | None:
-    """Return key and answer of a line; None if it is damaged."""
+    """Decode the key and the answer of a line; None if it is corrupted."""
     checksum, _, content = line.rstrip(b"\n").partition(b" ")
     if checksum != _sum(content) or not line.endswith(b"\n"):
         return None
@@ -200,7 +200,7 @@ def answer_of_line(line: bytes) -> tuple[str, Answer] | None:
 
 
 def _is_sound(answer: Answer) -> bool:
-    """Tell whether every value is one that a server's answer can have."""
+    """Whether every value is possible in a server's answer."""
     tokens = (*answer.top, *answer.prompt)
     texts = [answer.text, answer.model, answer.version, answer.date, *(token for token, _ in tokens)]
     facts = answer.facts if isinstance(answer.facts, dict) else {"": None}
@@ -215,12 +215,12 @@ def _is_sound(answer: Answer) -> bool:
 
 
 def is_count(value: object) -> bool:
-    """Tell whether a value can be a number of tokens."""
+    """Whether a value can be a number of tokens."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS
 
 
 def is_log_probability(value: object) -> bool:
-    """Tell whether a value can be a log-probability."""
+    """Whether a value can be a log-probability."""
     least, most = LOG_PROBABILITIES
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 

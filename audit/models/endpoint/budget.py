@@ -1,4 +1,4 @@
-"""What a run may still send: requests and money, counted before a request leaves and from each start anew."""
+"""Limits on requests and money: counted before a request is sent, and from zero in each run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audit.models.endpoint.prices import Prices
 
 
 class EndedError(Exception):
-    """A run cannot go on: the parts of a `MachineError`, which `Budget.error` makes of them."""
+    """A run cannot continue: the parts of a `MachineError`, which `Budget.error` builds from them."""
 
     def __init__(self, what: str, fix: str, *, where: str | None = None, why: str = ""):
         super().__init__(what)
@@ -19,7 +19,7 @@ class EndedError(Exception):
 
 
 class Budget:
-    """Counts what is sent and what it costs; shared by all requests in flight."""
+    """Counts requests and their cost; shared by all requests in flight."""
 
     def __init__(self, max_requests: int | None, max_cost: float | None, prices: Prices | None, held: Callable[[], Held]):
         self._max_requests, self._max_cost, self._prices, self._held = max_requests, max_cost, prices, held
@@ -29,10 +29,10 @@ class Budget:
         self.cost = 0.0
 
     def reserve(self, expected: float) -> int:
-        """Count a request that is about to be sent, and what it is expected to cost; EndedError if that is more than a run may.
+        """Count a request that is about to be sent, and its expected cost; raises EndedError if that exceeds a limit.
 
-        Requests that still wait for an answer count at what they are expected to cost, and a request waits for them where only they stand
-        between it and the limit: many at once do not go past it together.
+        Pending requests count with their expected cost, and a request waits for them if it would otherwise fit into the limit:
+        concurrent requests cannot exceed it together.
         """
         with self._settled:
             while self._waiting and self._is_above(expected):
@@ -46,9 +46,9 @@ class Budget:
             return self.requests
 
     def error(self, ended: EndedError) -> MachineError:
-        """Return the error of a run that ended, with what was sent and spent since its start and what the log holds of all starts.
+        """The error for a run that ended, with the requests and cost of this run and the contents of the log over all runs.
 
-        To be called once every request has come in: the log has their answers then.
+        Call it after all requests have finished: the log then has their answers.
         """
         held = self._held()
         paid = self._prices.cost(held.sent, held.answered) if self._prices else 0.0
@@ -61,7 +61,7 @@ class Budget:
         return f"{amount:.4g} {self._prices.currency if self._prices else ''}".strip()
 
     def settle(self, ticket: int, cost: float) -> None:
-        """Count what a request cost, now that it ended."""
+        """Record the actual cost of a finished request."""
         with self._settled:
             self._waiting.pop(ticket, None)
             self.cost += cost

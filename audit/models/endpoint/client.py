@@ -1,4 +1,4 @@
-"""One request in, one answer out: waiting, trying again and giving up; what of a reply is kept."""
+"""Sends one request and returns its answer: waiting, retrying and giving up; and which parts of a reply are kept."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from audit.models.endpoint.settings import EndpointSettings, say_the_way
 
 log = logging.getLogger("audit")
 TIMEOUT_S, LEAST_TRY_S = 120.0, 1.0
-"""For one answer, of the patience that is left; a try that is made has at least the second."""
+"""Timeout of one answer, within the remaining patience; each attempt has at least the second."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
-"""Between tries, doubled each time; a random part of it is waited, so that many requests do not come back at once. A server that asks for a
-shorter wait than the first gets the first."""
+"""Pause between attempts, doubled each time and partly random, so that requests do not retry simultaneously. If a server asks for a
+pause shorter than the first, the first is used."""
 FIRST_PATIENCE_S = 10.0
-"""For an address that never gave an answer: it is wrong, or its server is not running."""
+"""Patience for an address that has never answered: it is wrong, or its server is not running."""
 SKEW_S = 300
-"""From here on two clocks are said to differ."""
+"""Clock difference from which a warning is logged."""
 MOST_EMPTY = 3
-"""Replies without an answer to one question: the last of them is its answer, without text."""
+"""After this many replies without an answer to one question, the last one counts as an answer without text."""
 MOST_LETTERS, TOKEN_MOST = 4096, 16
-"""Letters of an answer that are kept, or so many for each token that it may have: a server may ignore how long an
-answer may be. The middle of a longer one is left out: an answer may come first, or last after its reasons."""
+"""Maximum number of characters of an answer to keep, or per token that it may have: a server may ignore the
+length limit. A longer answer is cut in the middle: the option may come first, or last after the reasoning."""
 MOST_TOKEN, MOST_LISTED = 256, 64
-"""Letters of a token that are kept, and likely tokens."""
+"""Maximum number of characters of a token, and of likely tokens, to keep."""
 Body = Mapping[str, Any]
 
 
 class Client:
-    """Sends requests to one server, from any number of threads."""
+    """Sends requests to one server. Thread-safe."""
 
     def __init__(self, settings: EndpointSettings, budget: Budget):
         self._settings, self._budget = settings, budget
@@ -55,12 +55,12 @@ class Client:
         self._skewed = self._was_answered = False
 
     def ask(self, body: Body) -> Answer:
-        """Return the answer to a request in OpenAI's chat form.
+        """Send a request in OpenAI's chat format and return the answer.
 
-        Of `MOST_EMPTY` replies that hold none, the last is the answer, without text and with the fact "empty"; tokens are those of all
-        replies. EndedError if a limit is reached, or the server is out of reach, busy for longer than the patience of the settings, or
-        sends something else than an answer; an AuditError if the model cannot be asked; RefusedError if the server does not take a request
-        of this form.
+        After `MOST_EMPTY` replies without an answer, the last counts as the answer, without text and with the fact "empty"; tokens are
+        summed over all replies. Raises EndedError if a limit is reached, or the server cannot be reached, is busy for longer than the
+        patience of the settings, or sends something other than an answer; an AuditError if the model cannot be used; RefusedError if the
+        server rejects requests of this form.
         """
         began, tries = time.monotonic(), 0
         empty: list[Answer] = []
@@ -77,7 +77,7 @@ class Client:
                 tries += 1
 
     def _wait_after(self, busy: BusyError, began: float, tries: int) -> None:
-        """Wait before the next try; EndedError if the patience of the settings is at its end."""
+        """Wait before the next attempt; raises EndedError if the patience of the settings is exhausted."""
         wait = _pause(tries) if busy.wait_s is None else max(busy.wait_s, FIRST_WAIT_S) * random.uniform(1, 1.1)  # noqa: S311
         patience = self._settings.patience_s
         if not (self._was_answered or busy.by_server):
@@ -85,13 +85,13 @@ class Client:
         if time.monotonic() + wait - began > patience:
             raise self._out_of_patience(busy, tries) from None
         log.debug("trying again in %.1f s: %s", wait, busy.why)
-        if busy.wait_s is not None:  # the server means everybody
+        if busy.wait_s is not None:  # the server's pause applies to all requests
             with self._lock:
                 self._not_before = max(self._not_before, time.monotonic() + wait)
         self._wait_until(time.monotonic() + wait)
 
     def stop(self) -> None:
-        """Let nothing more be sent, and nobody wait."""
+        """Send no more requests, and cancel all waiting."""
         self._stopped.set()
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class Client:
             self._budget.settle(ticket, cost)
 
     def _read(self, content: bytes, room: int) -> Answer:
-        """Return the answer in a body; `EmptyError` if it holds none, `BusyError` if something else came, such as the page of a proxy."""
+        """Parse the answer in a body; raises `EmptyError` if it has none, `BusyError` for something else, such as the page of a proxy."""
         paid = Answer()
         try:
             reply: Any = json.loads(content)
@@ -151,7 +151,7 @@ class Client:
             raise BusyError(why) from None
 
     def _named(self, reply: Mapping[str, Any]) -> Answer:
-        """Return a reply without what was answered: its tokens, and what the server calls itself."""
+        """The metadata of a reply without its text: tokens, and the server's name for the model."""
         usage = reply.get("usage")
         return Answer(
             model=cleaned(str(reply.get("model") or ""), self._key),
@@ -166,7 +166,7 @@ class Client:
         if (safe := masked(whole, self._key)) != whole:
             tokens = tuple((masked(token, self._key), value) for token, value in tokens)
             if "".join(token for token, _ in tokens) != safe:
-                return ()  # the key is cut into several tokens
+                return ()  # the key is split over several tokens
         return tuple((token[:MOST_TOKEN], value) for token, value in tokens)
 
     def _out_of_patience(self, busy: BusyError, tries: int) -> EndedError:
@@ -201,7 +201,7 @@ class Client:
 
 
 def key_of(settings: EndpointSettings) -> str:
-    """Return the key, from the environment alone; UsageError if a host that is not local has none, or it cannot be sent."""
+    """The API key, only from the environment; raises UsageError if it is missing for a remote host, or cannot be sent."""
     key = os.environ.get(settings.key_variable, "").strip()
     if not (key.isascii() and key.isprintable()):
         why = "it holds a character that no key has, as a typographic dash, a quotation mark or a line break"
@@ -217,25 +217,25 @@ def key_of(settings: EndpointSettings) -> str:
 
 
 def now() -> str:
-    """Return the time, UTC, to the second."""
+    """The current time, UTC, to the second."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _pause(tries: int) -> float:
-    """Return how long to wait before the next try."""
+    """Duration of the pause before the next attempt."""
     longest: float = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(tries, 16))
-    return random.uniform(longest / 2, longest)  # noqa: S311 - nothing is measured by it
+    return random.uniform(longest / 2, longest)  # noqa: S311 - no result depends on it
 
 
 def _tokens(body: Body, image_tokens: int) -> int:
-    """Return about how many tokens a request has."""
+    """Approximate number of tokens in a request."""
     contents = [message["content"] for message in body["messages"]]
     parts = [part for content in contents for part in ([{"text": content}] if isinstance(content, str) else content)]
     return sum(text_tokens(part["text"]) if "text" in part else image_tokens for part in parts)
 
 
 def _with_tokens_of(empty: Sequence[Answer], answer: Answer) -> Answer:
-    """Return an answer with the tokens of the replies before it, which were paid as well."""
+    """Add the tokens of earlier empty replies, which were paid for as well."""
     if not empty:
         return answer
     return replace(
@@ -244,18 +244,18 @@ def _with_tokens_of(empty: Sequence[Answer], answer: Answer) -> Answer:
 
 
 def _number(usage: Any, name: str) -> int:
-    """Return how many tokens a server counts; 0 where it gives no number that can be one."""
+    """Number of tokens according to the server; 0 if it sends no plausible number."""
     count = usage.get(name) if isinstance(usage, dict) else None
     return int(count) if is_count(count) else 0  # type: ignore[arg-type]
 
 
 def _room_of(body: Body) -> int:
-    """Return the most tokens that an answer to a request may have."""
+    """Maximum number of tokens in the answer to a request."""
     return int(body.get("max_tokens") or body.get("max_completion_tokens") or 0)
 
 
 def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
-    """Return the likeliest tokens in the first place of an answer."""
+    """The most likely tokens at the first position of an answer."""
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not content:
         return ()
@@ -264,11 +264,11 @@ def _first_tokens(logprobs: Any) -> tuple[tuple[str, float], ...]:
 
 
 MOST_PROMPT_TOKENS = 64
-"""At the end of a prompt: no option is longer."""
+"""Number of tokens to keep at the end of a prompt: no option is longer."""
 
 
 def _end_of_prompt(positions: Any) -> tuple[tuple[str, float], ...]:
-    """Return the last tokens that were sent with their log-probabilities, where the server gives one a place."""
+    """The last tokens of the prompt with their log-probabilities, if the server sends them by position."""
     if not isinstance(positions, list):
         return ()
     tokens: list[tuple[str, float]] = []

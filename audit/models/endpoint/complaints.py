@@ -1,4 +1,4 @@
-"""What a server says when it does not answer: a status and a body in, what to do about it out; its words cut and cleaned."""
+"""Server errors: maps a status and a body to what to do; the server's message is shortened and cleaned."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from audit.errors import AuditError, DataError, MachineError
 from audit.models.endpoint.answer_log import Answer
 
 SHOWN = 200
-"""Letters of a server's words."""
+"""Maximum number of characters of a server's message."""
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
-"""Statuses after which the same request may be answered."""
+"""Statuses for which the same request may succeed later."""
 FILTERED = ("content_filter", "content_policy_violation", "responsibleai", "moderation_blocked")
-"""Codes by which a service says that it refuses to answer."""
+"""Codes with which services report that they refuse to answer."""
 LEAST_KEY = 8
-"""Letters of a key that is a secret: local servers are given "none", "EMPTY" or "test"."""
+"""Minimum number of characters in a secret key: for local servers "none", "EMPTY" or "test" are common."""
 _SECRETS = re.compile(r"\b(?:sk|hf|gsk|xai|pk|key|AKIA|AIza)[-_]?[A-Za-z0-9*_-]{12,}")
 _UNPRINTED = re.compile(r"[^!-~]+")
-"""What may stand between the characters of a key, which is printable ASCII: a line break, a soft hyphen, a blank."""
+"""Possible separators between the characters of a key, which is printable ASCII: a line break, a soft hyphen, a space."""
 _NESTED, _MOST_CODES = 3, 10
-"""How often one code may be coded by another; in how many ways a text may hold the key before nothing of it is shown."""
+"""Maximum nesting of encodings, and maximum number of encoded occurrences of the key; beyond, the text is not shown."""
 _MOST_SEARCHED = 1 << 19
-"""Characters of a text in which a key is looked for, a second's work; of a longer one only the length is shown."""
+"""Maximum number of characters to search for a key, about a second's work; for longer texts only the length is shown."""
 _ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([^ux]))")
 _BLANK_ESCAPES = frozenset("0abfnrtv")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -43,16 +43,16 @@ class BusyError(Exception):
         super().__init__(why)
         self.why, self.wait_s = why, wait_s
         self.by_server = by_server
-        """Whether the server itself says so: there is one, and it may have to load its model."""
+        """Whether the server itself reports it: then it exists, and may still be loading its model."""
 
 
 class EmptyError(BusyError):
-    """A reply that was paid, or is whole, and holds no answer."""
+    """A reply that was paid for, or is complete, but has no answer."""
 
     def __init__(self, why: str, empty: Answer):
         super().__init__(why, by_server=True)
         self.empty = empty
-        """An answer without text: its tokens, and what the server calls itself."""
+        """An answer without text: its tokens, and the server's name for the model."""
 
 
 class FilteredError(Exception):
@@ -60,7 +60,7 @@ class FilteredError(Exception):
 
 
 class RefusedError(Exception):
-    """The server does not take a request of this form."""
+    """The server rejects requests of this form."""
 
     def __init__(self, why: str):
         super().__init__(why)
@@ -68,7 +68,7 @@ class RefusedError(Exception):
 
 
 def masked(text: str, key: str | None) -> str:
-    """Return a text that is kept, without the key; one of fewer than `LEAST_KEY` letters is a placeholder, which an answer may hold.
+    """Remove the key from a text to be stored; shorter keys than `LEAST_KEY` are placeholders, which an answer may contain.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def masked(text: str, key: str | None) -> str:
 
 
 def cleaned(text: str, key: str | None = None) -> str:
-    r"""Return a server's words for a message: on one line, without markup, control characters and keys, cut.
+    r"""Prepare a server's message for display: on one line, shortened, without markup, control characters and keys.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def cleaned(text: str, key: str | None = None) -> str:
 
 
 def _without(text: str, key: str) -> str:
-    r"""Return a text without a key: as it is, or, where the key appears only in what the text stands for, decoded.
+    r"""Remove a key from a text; if the key appears only in a decoded form of the text, that form is returned.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def _without(text: str, key: str) -> str:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """Give a text and what it may stand for: the codes of `_DECODINGS` undone in every order, up to `_NESTED` of them."""
+    """Yield a text and its decoded forms: `_DECODINGS` applied in every order, up to `_NESTED` of them."""
     readings = {text: None}
     for _ in range(_NESTED + 1):
         yield from readings
@@ -132,11 +132,11 @@ def _readings(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=4)
 def _forms_of(key: str) -> tuple[tuple[str, ...], re.Pattern[str]]:
-    """Return what a key may look like, in small letters, and the pattern of all that: in whatever case, and with gaps."""
+    """The forms in which a key may appear, in lower case, and a pattern that matches them in any case and with gaps."""
     forms = {key}
-    for before in range(3 if len(key) >= LEAST_KEY else 0):  # in base64, what a key looks like depends on how many bytes stand before it
+    for before in range(3 if len(key) >= LEAST_KEY else 0):  # the base64 form of a key depends on the number of bytes before it
         whole = base64.b64encode(bytes(before) + key.encode()).rstrip(b"=").decode()
-        part = whole[-(-8 * before // 6) : 8 * (before + len(key)) // 6]  # the characters that hold nothing but the key
+        part = whole[-(-8 * before // 6) : 8 * (before + len(key)) // 6]  # the characters that encode only the key
         forms |= {part, part.replace("+", "-").replace("/", "_"), key.encode().hex()}
     longest_first = sorted(forms, key=len, reverse=True)
     gap = _UNPRINTED.pattern.replace("+", "*")
@@ -145,7 +145,7 @@ def _forms_of(key: str) -> tuple[tuple[str, ...], re.Pattern[str]]:
 
 
 def _unescaped(text: str) -> str:
-    """Return a text without the backslashes of JSON and of programming languages."""
+    """Undo the backslash escapes of JSON and of programming languages."""
 
     def character(escape: re.Match[str]) -> str:
         number, letter = escape[1] or escape[2], escape[3]
@@ -155,11 +155,11 @@ def _unescaped(text: str) -> str:
 
 
 _DECODINGS: tuple[Callable[[str], str], ...] = (html.unescape, unquote, _unescaped, lambda text: re.sub(r"<[^<>]*>", "", text))
-"""What a text may stand for: HTML, a URL, JSON, and HTML without its tags."""
+"""Possible encodings of a text: HTML, a URL, JSON, and HTML tags."""
 
 
 def said_in(body: bytes, key: str | None = None) -> str:
-    """Return what a body says: the message of an error in OpenAI's form, else the body itself."""
+    """The message in a body: that of an error in OpenAI's format, else the body itself."""
     text = body.decode("utf-8", "replace")
     try:
         content: Any = json.loads(text)
@@ -171,12 +171,12 @@ def said_in(body: bytes, key: str | None = None) -> str:
                 break
         text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     except (ValueError, RecursionError):
-        pass  # it is not JSON, or not of a depth that can be read
+        pass  # not JSON, or nested too deeply
     return cleaned(text, key)
 
 
 def complaint(status: int, headers: Mapping[str, str], body: bytes, key: str | None = None) -> Exception:
-    """Return the exception for an answer that is none: `BusyError`, `FilteredError`, `RefusedError`, or an `AuditError`."""
+    """The exception for a reply without an answer: `BusyError`, `FilteredError`, `RefusedError`, or an `AuditError`."""
     message = said_in(body, key)
     if status in BUSY and not _is_out_of_money(body):
         return BusyError(f"status {status}: {message}", wait_of(headers), by_server=True)
@@ -195,7 +195,7 @@ def complaint(status: int, headers: Mapping[str, str], body: bytes, key: str | N
 
 
 def _about_request(status: int, message: str) -> Exception:
-    """Return what is wrong with the model, or with the form of a request."""
+    """The error for a problem with the model, or with the form of a request."""
     why = f"status {status}: {message}"
     for meant, what, fix in _MEANINGS:
         if status == meant.status or meant.words.search(message.casefold()):
@@ -232,18 +232,18 @@ _MEANINGS = (
         "--model api:NAME, by a name that the server lists at its address /v1/models",
     ),
 )
-"""What a refused request means, by its status or by words that servers use; the first that fits."""
+"""Meanings of a rejected request, by its status or by words that servers use; the first match is used."""
 
 
 def final(error: RefusedError) -> AuditError:
-    """Return the error of a request whose form the server does not take."""
+    """The error for a request whose form the server rejects."""
     return DataError("the server does not take the question", why=error.why, fix="another --answer-mode, or another server")
 
 
 def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds the server asks to wait; None where it names no time that can be waited.
+    """Number of seconds to wait according to the server; None if it states no valid time.
 
-    A date is read against the server's own clock, which may not be ours.
+    A date is compared with the server's own clock, which may differ from ours.
 
     Examples
     --------
@@ -265,7 +265,7 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
 
 
 def _seconds_between(now: str | None, then: str) -> float:
-    """Return the seconds from one date of HTTP to another; NaN if one of them is none."""
+    """The seconds from one HTTP date to another; NaN if one of them is invalid."""
     try:
         return (parsedate_to_datetime(then) - parsedate_to_datetime(now or "")).total_seconds()
     except (ValueError, TypeError, OverflowError):

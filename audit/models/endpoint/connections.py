@@ -1,7 +1,7 @@
-"""Connections to one server: a request out and a bounded reply in, within one deadline; by those of the package `openai`.
+"""Connections to one server, with bounded replies and an overall deadline per request; uses those of the package `openai`.
 
-Its library bounds each step of a request, not their sum, so a server that sends a byte now and then is never done. Here every connection is
-watched from its beginning, and shut when its request has had its time: whatever waits for it ends at once.
+Its library bounds each step of a request, but not their sum, so a server that sends a byte now and then never times out. Here every
+connection is monitored from its start, and closed at the deadline of its request, which ends all waiting at once.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from audit.models.endpoint.complaints import BusyError, cleaned
 from audit.models.endpoint.settings import EndpointSettings
 
 CONNECT_S = 10.0
-"""For a connection alone: an address that does not answer is wrong, or its server does not run."""
+"""Timeout of establishing a connection: an address that does not answer is wrong, or its server does not run."""
 MOST_BYTES = 4 << 20
-"""Of a reply, as it was sent and as it is unpacked. The likelihoods of a prompt with 10,000 tokens of an image take 1 MB."""
+"""Maximum size of a reply, compressed and uncompressed. Likelihoods of a prompt with 10,000 image tokens take 1 MB."""
 PATH = "/chat/completions"
 _TICK_S = 0.05
-"""How often connections are looked at."""
+"""Interval at which connections are checked."""
 
 
 class Reply(NamedTuple):
-    """What a server sent."""
+    """A server's reply."""
 
     status: int
     headers: Mapping[str, str]
     content: bytes
-    """The body, unpacked; where that cannot be had, a sentence that says so."""
+    """The decompressed body, or a sentence that says why it is unavailable."""
 
 
 class StoppedError(Exception):
@@ -45,25 +45,25 @@ class StoppedError(Exception):
 
 
 class Connections:
-    """Sends requests from any number of threads; `close` ends those on their way."""
+    """Sends requests from any number of threads; `close` aborts those in flight."""
 
     def __init__(self, settings: EndpointSettings, key: str):
         self._key = key
         self._http, self._headers, self._library = _http_client(settings, key)
         self._url = settings.base_url.rstrip("/") + PATH
         self._open: dict[socket.socket, float] = {}
-        """Connection -> when it is shut."""
+        """Connection -> its deadline."""
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="connections", daemon=True).start()
 
     def post(self, content: bytes, timeout_s: float) -> Reply:
-        """Return the reply to a request.
+        """Send a request and return the reply.
 
-        Raises `BusyError` if none comes in time or the connection fails, MachineError if the server cannot prove who it is, and
-        `StoppedError` if the connections are closed.
+        Raises `BusyError` if there is no reply in time or the connection fails, MachineError if the server's identity cannot be verified,
+        and `StoppedError` if the connections are closed.
         """
         until, failure = time.monotonic() + timeout_s, None
-        # A third of the time for the connection and one for its encryption; the other steps are bounded by the deadline.
+        # A third of the time each for connecting and for encryption; the other steps are bounded by the deadline.
         timeout = self._library.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s / 3))
         try:
             with self._watched(until) as trace:
@@ -77,7 +77,7 @@ class Connections:
             failure = self._failure(error)
         if self._closed.is_set():
             raise StoppedError
-        if time.monotonic() >= until:  # then the end of a body may be that of its time
+        if time.monotonic() >= until:  # then the body may have ended because of the deadline
             raise BusyError(f"no answer within {timeout_s:.3g} s", by_server=True)
         if failure is not None:
             raise failure
@@ -95,12 +95,12 @@ class Connections:
 
     @contextmanager
     def _watched(self, until: float) -> Iterator[Any]:
-        """Give what the library calls at each step of a request; the connection that it opens is shut at a time."""
+        """Yield the callback for each step of a request; the connection that it opens is closed at the deadline."""
         opened: list[socket.socket] = []
 
         def trace(event: str, about: Mapping[str, Any]) -> None:
             if event.endswith("connect_tcp.complete"):
-                # A second handle: the library wraps its own in encryption and closes it when it likes.
+                # A duplicate handle: the library wraps its own for encryption and may close it at any time.
                 opened.append(about["return_value"].get_extra_info("socket").dup())
                 self._open[opened[-1]] = until
                 if self._closed.is_set():
@@ -120,18 +120,18 @@ class Connections:
     def _shut(self, now: float) -> None:
         for connection, until in list(self._open.items()):
             if now >= until:
-                with suppress(OSError):  # it is closed already
+                with suppress(OSError):  # already closed
                     connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close every connection and end every request."""
+        """Close all connections and abort all requests."""
         self._closed.set()
         self._shut(math.inf)
         self._http.close()
 
 
 def _body(received: Any) -> bytes:
-    """Return the body of a response, unpacked step by step: neither what is sent nor what that becomes takes more than `MOST_BYTES`."""
+    """Read and decompress the body of a response in steps: at most `MOST_BYTES` compressed and uncompressed."""
     coding = received.headers.get("content-encoding", "identity").strip().casefold()
     if coding not in ("identity", "gzip"):
         return b"a reply that is packed in a way that was not asked for"
@@ -149,22 +149,22 @@ def _body(received: Any) -> bytes:
 
 
 def _http_client(settings: EndpointSettings, key: str) -> tuple[Any, dict[str, str], Any]:
-    """Return connections, the headers of every request, and the library that has the errors of the connections."""
+    """An HTTP client, the headers of every request, and the library that defines the connection errors."""
     try:
         import openai
     except ImportError as error:
         fix = "pip install openai"
         raise MachineError("asking a model behind an endpoint needs the package openai", where="--model", fix=fix) from error
-    library = import_module(type(openai.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0])  # httpx, or what took its place
+    library = import_module(type(openai.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0])  # httpx, or its successor
     http = openai.DefaultHttpxClient(
-        trust_env=not settings.is_local,  # a local server is not asked by way of a proxy
-        verify=library.create_ssl_context(),  # SSL_CERT_FILE counts for a local server too
-        follow_redirects=False,  # no server sends images on to another one
+        trust_env=not settings.is_local,  # no proxy for a local server
+        verify=library.create_ssl_context(),  # SSL_CERT_FILE applies to local servers, too
+        follow_redirects=False,  # no server may redirect images to another one
         limits=library.Limits(max_connections=settings.in_flight, max_keepalive_connections=0),
     )
-    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))  # a server may set any number of them
+    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))  # a server could set any number of them
     client = openai.OpenAI(base_url=settings.base_url, api_key=key, http_client=http)
-    stated = {**client.default_headers, **client.auth_headers}  # organisation and project from the environment among them
+    stated = {**client.default_headers, **client.auth_headers}  # including organisation and project from the environment
     headers = {name: value for name, value in stated.items() if isinstance(value, str)}
-    # A connection serves one request: on one that is kept, what a server or proxy sends too much would be the answer to the next question.
+    # One request per connection: on a reused one, excess data from a server or proxy would be read as the answer to the next question.
     return http, {**headers, "Accept-Encoding": "gzip", "Connection": "close"}, library

@@ -1,4 +1,4 @@
-"""A model behind an endpoint as something that can be asked (`log_likelihoods` of options, in one of the modes), and that writes."""
+"""A model behind an endpoint as an `Answerer` (`log_likelihoods` of options, in one of the modes) and a `Writer`."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
 VERSION = "endpoint/1"
-"""Part of every key: to be raised whenever the same question would be sent otherwise."""
+"""Part of every key: to be increased if the same question would be sent differently."""
 UNKNOWN_FACT = "not known: the server does not say"
 WAVES = 4
-"""How often a batch of images fills the window of requests in flight; the next batch is begun before its last answers are there."""
+"""How many times a batch of images fills the window of requests in flight; the next batch starts before its last answers arrive."""
 
 
 class _Asked(NamedTuple):
-    """A question about a picture, and the requests that it takes."""
+    """A question about an image, and its requests."""
 
     picture: Picture
     question: Question
@@ -45,7 +45,7 @@ class _Asked(NamedTuple):
 
 
 class EndpointModel:
-    """A model that is asked over a network. What it was asked and answered is in its log, and is not asked again."""
+    """A model that is used over a network. Questions and answers are in its log, and are not sent again."""
 
     def __init__(self, name: str, settings: EndpointSettings, log: AnswerLog):
         self.name, self.settings = name, settings
@@ -54,14 +54,14 @@ class EndpointModel:
 
     @cached_property
     def terms(self) -> Terms:
-        """What the server takes: tried at the first question, and kept in the log."""
+        """The server's capabilities: determined at the first question, and stored in the log."""
         terms = choose_terms(self.settings.mode, self._try)
         self._sender.keep_refusals()
         return terms
 
     @property
     def record(self) -> ModelRecord:
-        """What the report says about the model: what its server does not tell is not known."""
+        """The report's record of the model: facts that the server does not state are unknown."""
         taken = self._taken()
         known = [VERSION, READING, self.settings.base_url, self.name, self.terms.mode, taken]
         digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
@@ -74,25 +74,25 @@ class EndpointModel:
 
     @property
     def place(self) -> dict[str, str]:
-        """Where the model is."""
+        """Location of the model."""
         return {"host": self.settings.host, "where": "this machine" if self.settings.is_local else "which is not this machine"}
 
     @property
     def manner(self) -> Manner:
-        """How the model has to be asked."""
+        """How the model must be prompted."""
         outcomes = () if self.terms.mode == "likelihood" else (REFUSAL, UNPARSED)
         return Manner(self.terms.mode == "letter", outcomes, self.settings.repeats, instructions=True)
 
     def images_at_once(self, questions: int) -> int:
-        """Return how many images, with so many questions each, keep the window full."""
+        """Number of images that, with `questions` questions each, fill the window."""
         return -(-WAVES * self.settings.in_flight // max(questions, 1))
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
-        """What a number of an option or outcome is, the mode says; the questions' options stand side by side."""
+        """The meaning of the number for an option or outcome depends on the mode; options of all questions are in adjacent columns."""
         return self.begin(images, questions)()
 
     def begin(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Callable[[], Float[np.ndarray, "n k"]]:
-        """Send questions, and return what waits for their answers and returns their numbers, as `log_likelihoods` does."""
+        """Send questions; returns a function that waits for their answers and returns the numbers of `log_likelihoods`."""
         mode, top = self.terms.mode, self.terms.top
         pairs = [(picture, question) for picture in map(Picture, images) for question in questions]
         bodies = [modes.requests(mode, question, top) for _, question in pairs]
@@ -108,7 +108,7 @@ class EndpointModel:
         return lambda: self._answered(sent).reshape(len(images), sum(question.width for question in questions))
 
     def _answered(self, sent: Sequence[_Asked]) -> Float[np.ndarray, "w"]:
-        """Wait for answers, count them, and return their numbers side by side."""
+        """Wait for answers, count them, and return their numbers, concatenated."""
         answers = iter(self._sender.answers([request for entry in sent for request in entry.requests]))
         rows: list[Float[np.ndarray, "w"]] = []
         for picture, question, requests in sent:
@@ -130,20 +130,20 @@ class EndpointModel:
         return [texts[start : start + len(prompts)] for start in range(0, len(texts), len(prompts))]
 
     def prepare(self) -> None:
-        """Make ready to send; UsageError if images would leave this machine and nobody confirmed it, or there is no key."""
+        """Prepare for sending; raises UsageError if images would leave this machine without confirmation, or the key is missing."""
         self._sender.open()
 
     def close(self) -> None:
-        """Send nothing more."""
+        """Send no more requests."""
         self._sender.close()
 
     def account(self) -> EndpointAnswers:
-        """Return what was sent and answered since the last call."""
+        """Requests and answers since the last call."""
         usage, self._usage = self._usage, Usage()
         return usage.account(self.name, self.settings, self.terms, self._taken())
 
     def _taken(self) -> dict[str, Value]:
-        """Return the settings that an answer depends on."""
+        """The settings on which an answer depends."""
         terms, most = self.terms, self.settings.max_new_tokens
         return {
             "temperature": "0" if terms.temperature else "the server's own",
@@ -178,9 +178,9 @@ class EndpointModel:
 
 @contextmanager
 def opened(spec: str, settings: EndpointSettings, cache: Path) -> Iterator[EndpointModel]:
-    """Give the model that a spec names, with its answer log; nothing is sent yet, but what would keep it from being sent is said.
+    """Open the model that a spec names, with its answer log; nothing is sent yet, but errors that would prevent sending are raised.
 
-    `cache` is the folder in which a log is kept that the settings do not name.
+    `cache` is the folder for the log unless the settings name one.
     """
     name = model_name(spec)
     with AnswerLog(_log_of(name, settings, cache)) as log:
@@ -194,7 +194,7 @@ def opened(spec: str, settings: EndpointSettings, cache: Path) -> Iterator[Endpo
 
 
 def answers_kept(spec: str, settings: EndpointSettings, cache: Path) -> int:
-    """Return how many answers of a model the log has, or would find; the log is not made."""
+    """Number of answers of a model in its log; does not create the log."""
     path = _log_of(model_name(spec), settings, cache)
     if not path.is_file():
         return 0

@@ -1,6 +1,6 @@
-"""How a question becomes requests, and their answers a row of numbers: one way a mode.
+"""Turns a question into requests, and their answers into a row of numbers; one way per mode.
 
-Nats. A label that a server does not list has an upper bound; what was not answered at all has `FLOOR`.
+Nats. A label that a server does not list has an upper bound; options without any information have `FLOOR`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float64
 
 FLOOR = -50.0
-"""Of what a model did not answer where only its answer is known."""
+"""For options other than the answer, if only the answer is known."""
 ANSWER_TOKENS = 16
-"""Room for an answer beyond the words of the longest option."""
+"""Extra tokens for an answer beyond the words of the longest option."""
 SCHEMA_KEY = "answer"
 _BLANKS = "▁Ġ \t\n"
 _LETTER_ENDS = ".):"
@@ -31,18 +31,18 @@ Body = Mapping[str, Any]
 
 
 class Read(NamedTuple):
-    """An answered question."""
+    """A question with its answer."""
 
     row: Float64[np.ndarray, "w"]
-    """A number for each option and each outcome."""
+    """One number per option and outcome."""
     outcome: str
-    """The option that was given, or what came in the place of one."""
+    """The option that was chosen, or the outcome instead of one."""
     bounded: int = 0
-    """Numbers of options that are upper bounds."""
+    """How many of the options' numbers are upper bounds."""
 
 
 def requests(mode: str, question: Question, top: int = 20) -> list[Body]:
-    """Return what a mode adds to the request of a question: one request, or one for each option."""
+    """The additions of a mode to the request for a question: one request, or one per option."""
     room = {"tokens": ANSWER_TOKENS + max(map(len, question.options), default=0) // 2}
     if mode == "likelihood":
         reading = {"prompt_logprobs": 0, "add_generation_prompt": False, "continue_final_message": True}
@@ -58,7 +58,7 @@ def requests(mode: str, question: Question, top: int = 20) -> list[Body]:
 
 
 def read(mode: str, question: Question, answers: Sequence[Answer]) -> Read:
-    """Return the row of a question; DataError if the server stopped giving what the mode rests on."""
+    """The row of a question; raises DataError if the server no longer sends what the mode needs."""
     if mode == "likelihood":
         row = np.array([option_likelihood(*option_and_answer) for option_and_answer in zip(question.options, answers, strict=True)])
         return Read(np.append(row, np.full(len(question.outcomes), FLOOR)), question.options[int(row.argmax())])
@@ -69,13 +69,13 @@ def read(mode: str, question: Question, answers: Sequence[Answer]) -> Read:
         return _instead(question, in_its_place(text, refused=answer.refused))
     if mode == "letter" and question.letters and answer.top:
         row, bounded = letter_chances(question, answer.top)
-        row[choice] = row.max()  # it was written; several spellings of another letter may be likelier together, never alone
+        row[choice] = row.max()  # it was written; spellings of another letter may together be more likely, but none alone
         return Read(np.append(row, np.full(len(question.outcomes), FLOOR)), question.options[choice], bounded)
     return _instead(question, question.options[choice], choice)
 
 
 def option_likelihood(option: str, answer: Answer) -> float:
-    """Return the mean log-likelihood of an option's tokens, the last ones of what was sent; DataError if they are not there.
+    """The mean log-likelihood of an option's tokens, the last ones of the prompt; raises DataError if they are missing.
 
     Examples
     --------
@@ -95,9 +95,9 @@ def option_likelihood(option: str, answer: Answer) -> float:
 
 
 def letter_chances(question: Question, top: Sequence[tuple[str, float]]) -> tuple[Float64[np.ndarray, "k"], int]:
-    """Return the log-probability of each option's letter, and how many are upper bounds.
+    """The log-probability of each option's letter, and how many are upper bounds.
 
-    A letter that is not listed has at most the probability of the least likely token that is, and at most what all listed ones leave.
+    A letter that is not listed has at most the probability of the least likely listed token, and at most the remaining probability.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def letter_chances(question: Question, top: Sequence[tuple[str, float]]) -> tupl
 
 
 def _instead(question: Question, outcome: str, choice: int | None = None) -> Read:
-    """Return the row of an answer of which nothing is known but that it was given."""
+    """The row of an answer about which nothing else is known."""
     row = np.full(question.width, FLOOR)
     row[len(question.options) + question.outcomes.index(outcome) if choice is None else choice] = 0.0
     return Read(row, outcome)

@@ -1,4 +1,4 @@
-"""A picture as it is sent: its pixels alone, coded anew without loss, so that nothing of the file leaves the machine but what is seen."""
+"""Images as they are sent: only their pixels, losslessly re-encoded, so that no metadata of the file leaves the machine."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import threading
 from PIL import Image
 
 _LEVEL = 3
-"""Of PNG's compression: a third of the time of the default, a few percent larger."""
+"""PNG compression level: takes a third of the time of the default, for files a few percent larger."""
 
 
 class Picture:
-    """An image, known by its pixels; coded when it is first sent."""
+    """An image, identified by its pixels; encoded when it is first sent."""
 
     def __init__(self, image: Image.Image):
         self._pixels = image.convert("RGB")
@@ -25,10 +25,10 @@ class Picture:
 
     @property
     def url(self) -> str:
-        """The picture as a ``data:`` URL."""
+        """The image as a ``data:`` URL."""
         with self._lock:
             if self._url is None:
-                # Made from pixels: an image that was opened carries EXIF, profiles and comments along.
+                # Made from pixels: an opened image carries EXIF, profiles and comments.
                 bare = Image.frombytes("RGB", self._pixels.size, self._pixels.tobytes())
                 coded = io.BytesIO()
                 bare.save(coded, "PNG", compress_level=_LEVEL)

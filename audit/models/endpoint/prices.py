@@ -1,13 +1,13 @@
-"""What tokens cost, as a table of the user's says: TOML in, money out.
+"""The cost of tokens, from the user's table of prices in TOML.
 
 ::
 
     currency = "USD"
 
     [models."NAME"]
-    input = 2.5             # for a million tokens that are sent
-    output = 10.0           # for a million tokens that are answered
-    image_tokens = 765      # of one image, for the estimate before anything is sent
+    input = 2.5             # per million input tokens
+    output = 10.0           # per million output tokens
+    image_tokens = 765      # per image, for the estimate before anything is sent
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 from audit.errors import DataError, UsageError, nearest
 
 IMAGE_TOKENS = 1000
-"""Taken for an image before anything is sent, where the table says nothing."""
+"""Tokens per image in the estimate before anything is sent, unless the table states them."""
 TOKEN_LETTERS = 4
-"""Letters taken for a token of text, in the same estimate."""
+"""Characters per token of text in the same estimate."""
 _MILLION = 1_000_000
 _MOST_BYTES = 1 << 20
 _NUMBERS = ("input", "output", "image_tokens")
@@ -30,17 +30,17 @@ _NUMBERS = ("input", "output", "image_tokens")
 
 @dataclass(frozen=True)
 class Prices:
-    """What one model costs."""
+    """The prices of one model."""
 
     currency: str
     input: float
-    """For a million tokens that are sent."""
+    """Per million input tokens."""
     output: float
-    """For a million tokens that are answered."""
+    """Per million output tokens."""
     image_tokens: int = IMAGE_TOKENS
 
     def cost(self, sent: float, answered: float) -> float:
-        """Return what tokens cost.
+        """The cost of tokens.
 
         Examples
         --------
@@ -51,19 +51,19 @@ class Prices:
 
 
 def text_tokens(text: str) -> int:
-    """Return about how many tokens a text has."""
+    """Approximate number of tokens in a text."""
     return -(-len(text) // TOKEN_LETTERS)
 
 
 def read_prices(path: Path, model: str) -> Prices:
-    """Return what a model costs; DataError if the table cannot be read, UsageError if it does not name the model."""
+    """Read the prices of a model; raises DataError if the table cannot be read, UsageError if it does not name the model."""
     where = str(path)
     try:
         content = path.read_bytes()[: _MOST_BYTES + 1]
         table: dict[str, Any] = tomllib.loads(content.decode())
     except OSError as error:
         raise DataError("the table of prices cannot be read", where=where, why=error.strerror, fix="--prices prices.toml") from error
-    except ValueError as error:  # of UTF-8, and of TOML
+    except ValueError as error:  # from UTF-8 or TOML
         raise DataError("the table of prices is not TOML", where=where, why=str(error)[:200], fix="see the guide of endpoints") from error
     models = table.get("models")
     if not isinstance(models, dict) or model not in models:

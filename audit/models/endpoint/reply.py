@@ -1,4 +1,4 @@
-"""What somebody wrote in the place of one of several options: which option that is, or what it is instead."""
+"""Parses a free-text reply to a question with options: which option it names, or what it is instead."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from audit.answers import is_refusal
 from audit.types import REFUSAL, UNPARSED, Question
 
 READING = 2
-"""Part of the key of what was read from answers, not of what was asked: to be raised whenever the same text would be read otherwise."""
+"""Part of the key of parsed answers, not of questions: to be increased if the same text would be parsed differently."""
 _MARKS = " \t\n\r\"'`*_#-–—:.,;!()[]{}<>“”‘’„«»"
 _THOUGHT = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", re.IGNORECASE | re.DOTALL)
-"""What a reasoning model writes before it answers."""
+"""The reasoning that a model writes before its answer."""
 _ARTICLES = ("a", "an", "the")
 _LEAD = re.compile(r"(?:the |my )?(?:best |correct |final )?(?:answer|option|choice)(?: is|:)?\s+", re.IGNORECASE)
 
 
 def chosen(question: Question, text: str) -> int | None:
-    """Return the place of the option that a text names; None where it names none. Nothing is guessed from a part of the text.
+    """The index of the option that a text names; None if it names none. Parts of a text are not used to guess.
 
-    The text, its first line or its first sentence must be the option, its letter, or both; an article or words that all options begin with
-    may stand before it, and quotes or marks around it. What a reasoning model writes first (``<think>…</think>``) is passed over.
+    The text, its first line or its first sentence must be the option, its letter, or both; an article or the words with which all options
+    start may precede it, and quotes or marks may surround it. A model's reasoning (``<think>…</think>``) is skipped.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def chosen(question: Question, text: str) -> int | None:
     """
     forms: dict[str, int] = {}
     for position, option in enumerate(question.options):
-        forms.setdefault(_plain(option), position)  # what an option is itself goes before what another may be called
+        forms.setdefault(_plain(option), position)  # an option's own text has priority over alternative names of others
     for position, option in enumerate(question.options):
         for form in _forms(question, position, option):
             forms.setdefault(form, position)
@@ -41,7 +41,7 @@ def chosen(question: Question, text: str) -> int | None:
 
 
 def in_its_place(text: str, *, refused: bool = False) -> str:
-    """Return what a text is that names no option."""
+    """The outcome of a text that names no option."""
     return REFUSAL if refused or is_refusal(_answer(text)) else UNPARSED
 
 
@@ -66,6 +66,6 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a text without case, outer marks, doubled blanks and the words "the answer is"."""
+    """A text without case, outer marks, repeated spaces and the words "the answer is"."""
     plain = " ".join(text.casefold().replace("’", "'").split()).strip(_MARKS)
     return _LEAD.sub("", plain, count=1).strip(_MARKS) if _LEAD.match(plain) else plain

@@ -1,4 +1,4 @@
-"""Requests in, answers out, in their order: from the log where it has them, else from the server, many in flight at once."""
+"""Returns the answers to requests, in order: from the log if it has them, else from the server, with many requests in flight."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from audit.models.endpoint.modes import Body
 from audit.models.endpoint.settings import EndpointSettings
 
 LAST_S = 5.0
-"""How long a run that is interrupted waits for answers on their way."""
+"""How long an interrupted run waits for pending answers."""
 
 
 class ChatRequest(NamedTuple):
     """One request."""
 
     key: str
-    """Of its answer in the log."""
+    """Key of its answer in the log."""
     body: Callable[[], Body]
-    """Made when it is sent: an image need not be coded for an answer that the log has."""
+    """Built when it is sent: an image need not be encoded if the log has the answer."""
 
 
 class Sender:
-    """Asks a server what its log does not know."""
+    """Sends the questions to a server that its log cannot answer."""
 
     def __init__(self, settings: EndpointSettings, log: AnswerLog):
         self._settings, self._log = settings, log
@@ -39,12 +39,12 @@ class Sender:
         self._client: Client | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._refused: dict[str, Answer] = {}
-        """Key -> a request of the trial that the server did not take, while it is not known how it is asked."""
+        """Key -> a request of the probing phase that the server rejected, until the mode is known."""
         self._under_way: dict[str, Future[None]] = {}
-        """Key -> a request that nobody has waited for yet; changed by the thread alone that sends and waits."""
+        """Key -> a request whose result has not been fetched; only changed by the thread that sends and waits."""
 
     def send(self, requests: Sequence[ChatRequest]) -> None:
-        """Send what the log does not have and what is not on its way, without waiting; raises as `answers` does, but for the server."""
+        """Send requests that are neither in the log nor pending, without waiting; raises like `answers`, except for server errors."""
         missing = {
             request.key: request for request in requests if request.key not in self._under_way and self._log.get(request.key) is None
         }
@@ -57,10 +57,10 @@ class Sender:
         self._under_way |= {key: self._pool.submit(self._ask, client, request) for key, request in missing.items()}
 
     def answers(self, requests: Sequence[ChatRequest]) -> list[Answer]:
-        """Return the answer to each request; each is in the log before it counts.
+        """The answer to each request; each is in the log before it is used.
 
-        UsageError if images would leave this machine and nobody confirmed it; otherwise raises as `Client.ask` does, and DataError if all
-        answers were to be in the log, or the server does not take a request.
+        Raises UsageError if images would leave this machine without confirmation; otherwise raises like `Client.ask`, and DataError if all
+        answers must be in the log, or if the server rejects a request.
         """
         self.send(requests)
         self._wait_for({request.key for request in requests} & self._under_way.keys())
@@ -68,7 +68,7 @@ class Sender:
         return [answer for answer in logged if answer is not None]
 
     def tried(self, request: ChatRequest) -> Answer | RefusedError:
-        """Return the answer to a request that the server may not take; an answer is kept now, a refusal by `keep_refusals`."""
+        """The answer to a request that the server may reject; an answer is stored now, a rejection by `keep_refusals`."""
         answer = self._log.get(request.key)
         if answer is None:
             self._check([request])
@@ -84,35 +84,35 @@ class Sender:
         return RefusedError(answer.facts["refused"]) if answer.is_none else answer
 
     def keep_refusals(self) -> None:
-        """Keep what the server did not take, once it is known how it is asked: a rerun asks in the same mode and pays nothing again.
+        """Store rejected requests once the mode is known: a rerun uses the same mode without paying again.
 
-        Of a trial that ends in an error nothing is kept: the next start tries again.
+        If the probing phase ends with an error nothing is stored: the next run tries again.
         """
         for key, answer in self._refused.items():
             self._log.add(key, answer)
         self._refused.clear()
 
     def close(self) -> None:
-        """Send nothing more."""
+        """Send no more requests."""
         if self._client is not None:
             self._stop(self._client, LAST_S)
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
     def check_upload(self) -> None:
-        """Raise `UsageError` where images would leave this machine, and nobody confirmed it."""
+        """Raise `UsageError` if images would leave this machine without confirmation."""
         if not (self._settings.is_local or self._settings.confirm_upload):
             fix = "--check says how many and what it costs; --confirm-upload, if they may"
             raise UsageError(f"images would be sent to {self._settings.host}", where="--base-url", why="it is not this machine", fix=fix)
 
     def open(self) -> None:
-        """Make ready to send: what keeps a run from it is said now."""
+        """Prepare for sending: raises errors that would prevent it."""
         self.check_upload()
         self._opened()
 
     def _check(self, missing: Sequence[ChatRequest]) -> None:
         if self._settings.replay:
-            what = f"the answer log lacks at least {len(missing):,} of the answers"  # later questions are not yet known
+            what = f"the answer log lacks at least {len(missing):,} of the answers"  # later questions are not known yet
             why = f"with --replay nothing is sent; the log holds {self._log.held.answers:,} answers"
             fix = "leave --replay out to ask for them, or name the log of the finished run with --answer-log"
             raise DataError(what, where=self._log.path.name, why=why, fix=fix)
@@ -124,13 +124,13 @@ class Sender:
         return self._client
 
     def _wait_for(self, keys: Collection[str]) -> None:
-        """Wait for requests; if one of them fails, nothing more is sent, and its error is raised once the others have come in."""
+        """Wait for requests; if one of them fails, nothing more is sent, and its error is raised after the others have finished."""
         if not keys:
             return
         futures, client = [self._under_way[key] for key in keys], self._opened()
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
-        except BaseException:  # Ctrl-C among them
+        except BaseException:  # including Ctrl-C
             self._stop(client, LAST_S)
             raise
         if any(future.cancelled() or future.exception() for future in futures if future.done()):
@@ -152,7 +152,7 @@ class Sender:
         self._log.add(request.key, answer)
 
     def _stop(self, client: Client, timeout: float | None = None) -> None:
-        """Send nothing more, once the answers on their way have come in."""
+        """Send no more requests, after pending answers have arrived."""
         client.stop()
         for future in self._under_way.values():
             future.cancel()
@@ -161,5 +161,5 @@ class Sender:
 
 
 def key_of_request(*parts: str) -> str:
-    """Return the key of an answer: a hash of everything that it depends on."""
+    """The key of an answer: a hash of everything on which it depends."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()

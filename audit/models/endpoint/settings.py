@@ -1,4 +1,4 @@
-"""How a model behind an endpoint is asked: the options of a run, checked before anything is sent."""
+"""Settings for models behind an endpoint: options of a run, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from audit.models.endpoint.prices import Prices
 
 log = logging.getLogger("audit")
 SCHEME = "api:"
-"""What a model spec begins with."""
+"""Prefix of the model spec."""
 KEY_VARIABLE = "OPENAI_API_KEY"
 MODES = ("likelihood", "letter", "schema", "text")
-"""From what says most to what says least; `letter` and `schema` constrain the answer."""
+"""From the most to the least informative; `letter` and `schema` constrain the answer."""
 AUTO = "auto"
 WRITING_TOKENS = 64
 
 
 @dataclass(frozen=True)
 class EndpointSettings:
-    """What a run says about endpoints."""
+    """Options of a run that concern endpoints."""
 
     base_url: str
     key_variable: str = KEY_VARIABLE
-    """Name of the environment variable that holds the key; the key itself is never an option."""
+    """Name of the environment variable with the key; the key itself is never an option."""
     mode: str = AUTO
     in_flight: int = 16
-    """Requests that may wait for an answer at the same time."""
+    """Maximum number of concurrent requests."""
     repeats: int = 1
-    """How often each question is put."""
+    """How often each question is sent."""
     max_new_tokens: int | None = None
-    """Of what is answered or written; None: of a text `WRITING_TOKENS`, of an answer as many as its longest option asks for."""
+    """Maximum tokens of an answer or a text; None: `WRITING_TOKENS` for a text, as many as the longest option needs for an answer."""
     patience_s: float = 600.0
-    """How long one request is tried again where the server is busy or out of reach."""
+    """How long to retry one request if the server is busy or cannot be reached."""
     max_requests: int | None = None
     max_cost: float | None = None
     prices: Prices | None = None
     confirm_upload: bool = False
-    """Whether images may go to a host that is not this machine."""
+    """Whether images may be sent to another machine."""
     replay: bool = False
     """Whether every answer must be in the log: nothing is sent."""
     log: Path | None = None
-    """The answer log; None: in the folder of the cache."""
+    """The answer log; None: in the cache folder."""
 
     def __post_init__(self) -> None:
         parts = _split(self.base_url)
@@ -60,17 +60,17 @@ class EndpointSettings:
 
     @property
     def writing_tokens(self) -> int:
-        """The most tokens of a text."""
+        """Maximum number of tokens in a text."""
         return self.max_new_tokens or WRITING_TOKENS
 
     @property
     def host(self) -> str:
-        """Host and port, as the page names them."""
+        """Host and port, as shown in reports."""
         return _split(self.base_url).netloc
 
     @property
     def is_local(self) -> bool:
-        """Whether what is sent stays on this machine."""
+        """Whether requests stay on this machine."""
         name = _split(self.base_url).hostname or ""
         try:
             return ipaddress.ip_address(name).is_loopback
@@ -79,7 +79,7 @@ class EndpointSettings:
 
 
 def model_name(spec: str) -> str:
-    """Return the name by which the server knows the model; UsageError if the spec holds none.
+    """The server's name of the model; raises UsageError if the spec has none.
 
     Examples
     --------
@@ -93,9 +93,9 @@ def model_name(spec: str) -> str:
 
 
 def say_the_way(settings: EndpointSettings) -> None:
-    """Say what of the way to a server its user may not expect: no encryption, and a proxy that the environment names."""
+    """Log what users may not expect about the connection to a server: no encryption, or a proxy from the environment."""
     parts = _split(settings.base_url)
-    if settings.is_local:  # no proxy either
+    if settings.is_local:  # then no proxy is used either
         return
     if parts.scheme == "http":
         log.warning("pictures and key travel unencrypted to %s: its address begins with http://", settings.host)
@@ -106,7 +106,7 @@ def say_the_way(settings: EndpointSettings) -> None:
 
 
 def _host_of(proxy: str) -> str:
-    """Return host and port of a proxy, without the name and password that its address may hold.
+    """Host and port of a proxy, without the name and password that its address may contain.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which mode a server serves: tried with two made-up pictures before the first image is sent, never assumed."""
+"""Determines which mode a server supports: probed with two synthetic images before the first image is sent, never assumed."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from audit.types import Note, Question
 
 QUESTION = Question("Is this picture mostly A. light or B. dark? Reply with the letter only.", ("light", "dark"), letters=("A", "B"))
 TOPS = (20, 5)
-"""How many likely tokens are asked for: no service gives more than 20, some fewer."""
+"""How many likely tokens to request: no service returns more than 20, some fewer."""
 _ROOM = re.compile(r"max_(completion_)?tokens")
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What a server takes."""
+    """A server's capabilities."""
 
     mode: str = "text"
     room: str = "max_tokens"
-    """What it calls the most tokens of an answer."""
+    """Its name of the parameter for the maximum number of tokens."""
     temperature: bool = True
-    """Whether it lets itself be told not to draw."""
+    """Whether it accepts a temperature of 0."""
     top: int = TOPS[0]
     notes: tuple[Note, ...] = ()
-    """Why no mode that says more."""
+    """Why no more informative mode was chosen."""
 
 
 Try = Callable[[Terms, Picture, Question, Body], Answer | RefusedError]
 
 
 def trial_pictures() -> tuple[Picture, Picture]:
-    """Return two pictures of nothing: colours that run in both directions, light and dark."""
+    """Two synthetic images, colour gradients in both directions, light and dark."""
     rows, columns = np.mgrid[0:112, 0:112]
     colours = np.stack([rows, columns, (rows + columns) // 2], axis=2)
     return Picture(Image.fromarray((143 + colours).astype(np.uint8))), Picture(Image.fromarray(colours.astype(np.uint8)))
 
 
 def choose_terms(wanted: str, send: Try) -> Terms:
-    """Return the first mode that works, or the one that is wanted; DataError if that does not, or the model takes no question at all.
+    """The first mode that works, or the requested one; raises DataError if that does not work, or the model accepts no question at all.
 
-    What is wrong with key, model or address is an error of the first request, which asks for nothing but text.
+    Problems with key, model or address are raised by the first request, which asks only for text.
     """
     terms = _plain_terms(send)
     reasons: list[Note] = []
@@ -67,7 +67,7 @@ def choose_terms(wanted: str, send: Try) -> Terms:
 
 
 def _plain_terms(send: Try) -> Terms:
-    """Ask for text, without what the server refuses by name."""
+    """Ask for text, without the parameters that the server rejects by name."""
     terms = Terms()
     while True:
         answer = send(terms, trial_pictures()[0], QUESTION, requests("text", QUESTION)[0])
@@ -82,7 +82,7 @@ def _plain_terms(send: Try) -> Terms:
 
 
 def _try_likelihood(terms: Terms, send: Try) -> Terms | str:
-    """Try whether likelihoods are given, and depend on the image: once they were those of a prompt without it."""
+    """Check that likelihoods are returned and depend on the image: some servers compute them for the prompt without it."""
     body = requests("likelihood", QUESTION)[0]
     values = []
     for picture in trial_pictures():

@@ -1,4 +1,4 @@
-"""What was sent and what came back, counted as answers are used: the same whether they came in now or in an earlier run."""
+"""Counts requests and answers as they are used: the same whether they were sent in this or in an earlier run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Usage:
         self._outcomes: Counter[tuple[Version, Question, str]] = Counter()
 
     def add(self, image: str, key: str, answer: Answer) -> bool:
-        """Count an answer to a request about an image; tell whether it is new."""
+        """Count an answer to a request about an image; returns whether it is new."""
         self._images.add(bytes.fromhex(image))
         if (digest := bytes.fromhex(key)) in self._seen:
             return False
@@ -35,11 +35,11 @@ class Usage:
         return True
 
     def add_trial(self, answer: Answer) -> None:
-        """Count the tokens of an answer about a made-up picture: they are paid, and nothing else of it is part of an audit."""
+        """Count the tokens of an answer about a synthetic image: they were paid for, but are not part of an audit otherwise."""
         self._sent, self._answered = self._sent + answer.sent, self._answered + answer.answered
 
     def came_of(self, question: Question, answer: Answer, outcome: str, bounded: int = 0) -> None:
-        """Count what came of a question."""
+        """Count the outcome of a question."""
         self._outcomes[version_of(answer), question, outcome] += 1
         self._scores, self._bounded = self._scores + len(question.options), self._bounded + bounded
 
@@ -50,7 +50,7 @@ class Usage:
             host=settings.host,
             local=settings.is_local,
             model=name,
-            mode=terms.mode,  # type: ignore[arg-type]  # one of the four, as it was tried
+            mode=terms.mode,  # type: ignore[arg-type]  # one of the four, as probed
             notes=terms.notes,
             settings=taken,
             images=len(self._images),
@@ -69,5 +69,5 @@ class Usage:
 
 
 def version_of(answer: Answer) -> Version:
-    """Which model answered, as the server names it."""
+    """Version of the model that answered, as named by its server."""
     return Version(answer.model, answer.version)

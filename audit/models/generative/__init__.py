@@ -1,1 +1,1 @@
-"""Generative models: a folder in Hugging Face layout goes in, a model that gives likelihoods of answers comes out (`folder.load`)."""
+"""Generative models: loads a folder in Hugging Face layout into a model that returns likelihoods of answers (`folder.load`)."""

@@ -1,7 +1,7 @@
-"""How a model is spoken to: the words around a question, by its own chat template where it has one.
+"""The text around a question for a model, from its own chat template if it has one.
 
-A chat template is a Jinja program by whoever made the model. It is rendered once, when the model is loaded, with a mark in place of the
-question, by `strictio.templates.run`: in a process with limits, which gets the template, a chat of one question and the special tokens.
+A chat template is a Jinja program from the model's author. It is rendered once, when the model is loaded, with a marker instead of the
+question, by `strictio.templates.run`: in a process with limits, which gets the template, a chat with one question and the special tokens.
 It never sees a label, an image, the model or the environment.
 """
 
@@ -16,19 +16,19 @@ from audit.types import Note
 from strictio.templates.run import REPAIR, run_template
 
 MARK = "QUESTION7f3a"
-"""Stands for the question while the template is applied."""
+"""Marker for the question while the template is rendered."""
 MAX_TEMPLATE, MAX_FRAME = 200_000, 20_000
-"""Characters."""
+"""In characters."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The words before and after a question; the image's placeholder is among them."""
+    """The text before and after a question, including the image's placeholder."""
 
     before: str
     after: str
     own: bool
-    """Whether the words are this project's, because the model has no chat template."""
+    """Whether the text is this project's, because the model has no chat template."""
     notes: tuple[Note, ...] = ()
 
     def around(self, question: str) -> str:
@@ -36,13 +36,13 @@ class Frame:
 
 
 def frames(processor: Any, where: str, plain: Sequence[str] = ()) -> tuple[Frame, ...]:
-    """Return the frame of a model; where it has no chat template, those to try: `plain`, or else with and without a placeholder.
+    """The frame of a model; without a chat template, those to try: `plain`, or else with and without a placeholder.
 
-    `where` names the folder in errors: DataError if the template fails, loses the question or the image, or repeats the question;
+    `where` names the folder in errors. Raises DataError if the template fails, drops the question or the image, or repeats the question;
     UnsafeError if it exceeds a limit of time, memory, length or arithmetic.
     """
     template = getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
-    # The text that stands for an image, or "" where the processor needs none.
+    # The text that represents the image, or "" if the processor needs none.
     placeholder = str(getattr(processor, "boi_token", None) or getattr(processor, "image_token", None) or "")
     if not template:
         with_and_without = (f"{placeholder}\nQuestion: {MARK}\nAnswer:", f"Question: {MARK} Answer:")
@@ -59,7 +59,7 @@ def frames(processor: Any, where: str, plain: Sequence[str] = ()) -> tuple[Frame
 
 
 def _asking(processor: Any, template: str, placeholder: str, where: str) -> str:
-    """Apply the template to a question with an image; templates that know only text get the placeholder as text."""
+    """Apply the template to a question with an image; text-only templates get the placeholder as text."""
     rich: list[dict[str, str]] = [{"type": "image"}, {"type": "text", "text": MARK}]
     reasons = []
     for content in (rich, f"{placeholder}\n{MARK}"):
@@ -74,9 +74,9 @@ def _asking(processor: Any, template: str, placeholder: str, where: str) -> str:
 
 
 def _variables(processor: Any, content: Any) -> dict[str, Any]:
-    """Return what a template is rendered with by the processors of transformers."""
+    """The variables with which the processors of transformers render a template."""
     chat = [{"role": "user", "content": content}]
-    # Models that think aloud first would have to be read to the end of it: they are asked to answer at once, where the template can say so.
+    # Reasoning models would have to finish their reasoning first: they are told to answer directly, if the template supports it.
     options = {"messages": chat, "tools": None, "documents": None, "add_generation_prompt": True, "enable_thinking": False}
     return {**getattr(processor.tokenizer, "special_tokens_map", {}), **options}
 

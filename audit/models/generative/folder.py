@@ -1,7 +1,7 @@
-"""Generative models of the Hugging Face kind: a folder with configuration, weights, tokenizer, image processor and chat template.
+"""Generative models in Hugging Face layout: a folder with configuration, weights, tokenizer, image processor and chat template.
 
-The class is one that transformers has built in as `AutoModelForImageTextToText`: causal, or with an encoder that reads image and question.
-It is asked, not listened to: nothing is generated, the options of a question are scored by their likelihood.
+The class must be built into transformers as `AutoModelForImageTextToText`: causal, or with an encoder that reads image and question.
+No text is generated for a question: its options are scored by their likelihood.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from audit.models.huggingface.sealed import sealed
 from audit.types import ModelRecord, Note
 
 DUAL_ENCODERS = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip")
-"""Types that are known without importing transformers' tables, which takes longer than to load a small one of them."""
+"""Types that are known without importing transformers' tables, which takes longer than loading a small model."""
 
 
 def is_generative(folder: Path) -> bool:
-    """Tell by its ``config.json`` whether a folder holds a model that reads an image and writes text. Whether it is sound, `load` says."""
+    """Whether a folder has, by its ``config.json``, a model that reads an image and writes text. `load` checks whether it is valid."""
     try:
         content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -41,14 +41,14 @@ def is_generative(folder: Path) -> bool:
         return False
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as GENERATIVE
 
-    # BLIP is both: its retrieval model and its captioner share a model type, and the class says which it is.
+    # BLIP is both: its retrieval model and its captioner share a model type, and the class distinguishes them.
     return kind in GENERATIVE and (kind != "blip" or content.get("architectures") == [GENERATIVE[kind]])
 
 
 def load(folder: Path, *, others: Sequence[str] = (), **options: Any) -> GenerativeModel:
-    """Load a model folder (`options`: those of `open_folder`); with `others`, GPUs over which its layers are spread as well.
+    """Load a model folder (`options`: those of `open_folder`); `others` are additional GPUs over which its layers are spread.
 
-    Of its files only the chat template is run, by `template_sandbox`; no socket is opened.
+    Only the chat template in it is run, by `template_sandbox`; no socket is opened.
     """
     placing = placement((options["device"], *others), options["dtype"])
     opened = open_folder(folder, **options)
@@ -82,7 +82,7 @@ def _settled(answerer: GenerativeModel, _: Any) -> Note:
 
 
 def _architecture(config: Any, folder: Path) -> Any:
-    """Return the built-in class of a configuration, if it answers a question about an image."""
+    """The built-in class of a configuration, if it answers questions about an image."""
     import transformers
 
     architecture = call_transformers(folder, lambda auto: built_in_class(auto.AutoModelForImageTextToText, config))

@@ -1,4 +1,4 @@
-"""A generative model as something that can be asked (`log_likelihoods` of the options of questions about images), and that writes."""
+"""A generative model as an `Answerer` (`log_likelihoods` of the options of questions about images) and a `Writer`."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Float64
 
 Reuse = Literal["all", "question", "nothing"]
-"""What is read once: an image for all questions, image and question for all options, or nothing."""
+"""What is read only once: an image for all questions, image and question for all options, or nothing."""
 
 TOKENS_AT_ONCE = 8192
-"""Tokens that are read at once, of all images of a batch together: what their keys and values take is under a gigabyte for most models of
-a few billion weights in half precision. Fewer images fit when memory runs out (`audit.embedding.batch`)."""
+"""Tokens processed at once, over all images of a batch: their keys and values take less than a gigabyte for most models with
+a few billion weights in half precision. Batches get smaller if memory runs out (`audit.embedding.batch`)."""
 
 
 class _Prepared(NamedTuple):
-    """Questions made ready for a model."""
+    """Questions prepared for a model."""
 
     questions: tuple[Question, ...]
     prompts: tuple[Prompt, ...]
     shared: int | None
-    """Leading ids that all prompts have in common, the image among them; None where the image comes after the first difference."""
+    """Number of leading ids that all prompts share, including the image; None if the image comes after the first difference."""
 
 
 class GenerativeModel:
     """An image-text-to-text model of transformers.
 
-    Images whose inputs have one length are read together: nothing is padded, and what else is in a batch changes at most the last digits.
+    Images whose inputs have the same length are read together: nothing is padded, and the rest of a batch changes at most the last digits.
     """
 
     def __init__(self, model: Any, processor: Any, frame: Frame, record: ModelRecord, where: str):
         self.record = record
         self.reuse: Reuse = "all"
-        """Whether and how far the cache serves is decided by `audit.models.generative.self_check`."""
+        """How far the cache can be reused; set by `audit.models.generative.self_check`."""
         self.max_new_tokens = USUAL_TOKENS
-        """Of a text that it writes; one that is not at its end by then is cut off."""
+        """Maximum number of tokens of a text that it writes; longer texts are cut."""
         self.spans: tuple[str, ...] = ()
         """Devices over which its layers are spread."""
         self.tokens_at_once = TOKENS_AT_ONCE
-        """0 where images that are read together do not have the numbers of each alone: also decided there."""
+        """0 if images that are read together get other numbers than alone; also set there."""
         apart = is_encoder_decoder(model.config)
         self.scorer = EncoderDecoderScorer(model, processor.tokenizer) if apart else Scorer(model)
         self._reader = InputBuilder(model, processor, where, one_text=self.scorer.one_text)
@@ -79,7 +79,7 @@ class GenerativeModel:
         return [texts[position] for position in range(len(images))]
 
     def check_questions(self, questions: Sequence[Question], prompts: Sequence[str]) -> None:
-        """Raise `DataError` as asking `questions`, or writing after `prompts`, would, as far as it shows with a plain small image."""
+        """Raise the `DataError` that `questions`, or writing after `prompts`, would raise, as far as a small plain image shows it."""
         plain = Image.new("RGB", (64, 64), (127, 127, 127))
         if questions:
             self.read(
@@ -90,7 +90,7 @@ class GenerativeModel:
             self._reader.check_length(self._reader.read(plain, longest.text)["input_ids"].shape[1], self.max_new_tokens)
 
     def log_likelihoods(self, images: Sequence[Image.Image], questions: Sequence[Question]) -> Float[np.ndarray, "n k"]:
-        """Return the mean log-likelihood of each option's tokens; the questions' options stand side by side."""
+        """The mean log-likelihood of each option's tokens; options of all questions are in adjacent columns."""
         if not images:
             return np.empty((0, sum(len(question.options) for question in questions)), dtype=np.float32)
         with torch.inference_mode():
@@ -99,7 +99,7 @@ class GenerativeModel:
 
     @property
     def shares_image(self) -> bool:
-        """Whether the questions asked last shared one reading of the image."""
+        """Whether the last questions shared one reading of the image."""
         return self.reuse == "all" and self._asked is not None and self._asked.shared is not None
 
     def prompt(self, question: Question) -> Prompt:
@@ -117,7 +117,7 @@ class GenerativeModel:
         return self._asked
 
     def _shared(self, prompts: Sequence[Prompt], image: Image.Image) -> int | None:
-        """Tell what all questions share, if the processor puts each as that part and then the ids of the question's own words."""
+        """Number of ids that all questions share, if the processor builds each as that part and the ids of the question's own words."""
         if not self.scorer.one_text:
             return None
         length = shared_length(prompts)
@@ -126,7 +126,7 @@ class GenerativeModel:
         return length if len(ids) == len(prompts) and all(ids[0].equal(other) for other in ids) else None
 
     def _about(self, images: Sequence[Image.Image], prepared: _Prepared) -> Float64[np.ndarray, "n k"]:
-        """Ask every question about images, each of which is read once where that serves."""
+        """Ask every question about images, reading each image only once if possible."""
         shared, first = prepared.shared, prepared.prompts[0]
         if self.reuse == "all" and shared is not None:
             starts = [without_tail(self.read(image, first), first.ids[shared:]) for image in images]
@@ -144,7 +144,7 @@ class GenerativeModel:
         return np.concatenate([rows for _, rows in scored])[order]
 
     def _from_start(self, prompts: Sequence[Prompt], shared: int, start: Inputs) -> Float64[np.ndarray, "n k"]:
-        """Score the options of all questions, of which `start` holds the first `shared` ids and the images."""
+        """Score the options of all questions; `start` has the first `shared` ids and the images."""
         longest = max(len(prompt.ids) + max(map(len, prompt.options)) for prompt in prompts)
         self._reader.check_length(start["input_ids"].shape[1] - shared, longest)
         reached = self.scorer.read(start)

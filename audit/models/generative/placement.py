@@ -1,4 +1,4 @@
-"""Where the layers of a model lie: all on one device, or spread over several GPUs of this machine, by the package accelerate."""
+"""Placement of a model's layers: all on one device, or spread over several GPUs of this machine by the package accelerate."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from audit.errors import MachineError
 from audit.models.runtime import torch_setting
 
 WEIGHTS_SHARE = 0.8
-"""Of what is free on a GPU: the rest is for keys, values and activations."""
+"""Share of the free memory of a GPU for weights: the rest is for keys, values and activations."""
 NOT_A_GPU = ("cpu", "disk")
 
 
 def placement(devices: Sequence[str], dtype: str) -> dict[str, Any]:
-    """Return what `from_pretrained` takes to spread a model over GPUs, nothing for one device.
+    """The arguments with which `from_pretrained` spreads a model over GPUs; empty for one device.
 
-    MachineError if a GPU is missing, or the package accelerate.
+    Raises MachineError if a GPU or the package accelerate is missing.
     """
     if len(devices) < 2:
         return {}
@@ -31,7 +31,7 @@ def placement(devices: Sequence[str], dtype: str) -> dict[str, Any]:
 
 
 def require_placed(places: Mapping[str, int | str | torch.device], name: str) -> None:
-    """Refuse a model of which a part was left for the CPU or the disk (`places`: part -> where it lies); MachineError."""
+    """Raise MachineError if a part of the model was placed on the CPU or the disk (`places`: part -> its device)."""
     left = [part for part, device in places.items() if str(device) in NOT_A_GPU]
     if left:
         raise MachineError(

@@ -1,4 +1,4 @@
-"""Questions as ids, and what of them can be read once for all questions: the words up to the image, and the image."""
+"""Questions as token ids, and the part that can be read once for all questions: the words up to the image, and the image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Inputs = dict[str, Any]
-"""What a model's forward pass takes: name -> tensor."""
+"""Arguments of a model's forward pass: name -> tensor."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class Prompt:
     """One question as a model reads it."""
 
     text: str
-    """Everything around and in the question, the image as its placeholder."""
+    """The complete text, with a placeholder for the image."""
     ids: tuple[int, ...]
-    """Of the text alone: the placeholder is one token or none, and nothing stands before it that the tokenizer would add."""
+    """Ids of the text alone: the placeholder is at most one token, and the tokenizer adds nothing before it."""
     options: tuple[tuple[int, ...], ...]
-    """The tokens of each option, as they follow the text."""
+    """The tokens of each option as a continuation of the text."""
 
 
 def build_prompt(tokenizer: Any, frame: Frame, question: Question, *, one_text: bool = True) -> Prompt:
-    """Return a question as ids, its options as they go on from it (`one_text`) or as texts of their own.
+    """Tokenize a question, with its options as continuations (`one_text`) or as separate texts.
 
-    DataError if it holds one of the model's own special tokens, or an option has no token.
+    Raises DataError if it contains one of the model's special tokens, or an option has no token.
     """
     if marks := [mark for mark in _special_tokens(tokenizer) if mark in question.text]:
         what = f"a question holds {max(marks, key=len)!r}, which this model reads as a special token"
@@ -50,14 +50,14 @@ def build_prompt(tokenizer: Any, frame: Frame, question: Question, *, one_text: 
 
 
 def shared_length(prompts: Sequence[Prompt]) -> int:
-    """Return how many leading ids all prompts have in common, at least one of each left over."""
+    """Number of leading ids that all prompts share, leaving at least one of each."""
     longest = min(len(prompt.ids) for prompt in prompts) - 1
     first = prompts[0].ids
     return next((i for i in range(longest) if any(prompt.ids[i] != first[i] for prompt in prompts)), longest)
 
 
 class InputBuilder:
-    """Puts an image and a text into what the model takes."""
+    """Combines an image and a text into the model's input."""
 
     def __init__(self, model: Any, processor: Any, where: str, *, one_text: bool = True):
         self._processor, self._where, self._one_text = processor, where, one_text
@@ -75,7 +75,7 @@ class InputBuilder:
         }
 
     def check_length(self, read: int, answered: int) -> None:
-        """Refuse what the model was not built to read: tokens of image and question, and of an answer."""
+        """Raise DataError if tokens of image and question, and of an answer, exceed the model's context."""
         length = read + answered if self._one_text else max(read, answered)
         if length > self._context:
             why = f"together they have {length} tokens and the model reads {self._context}; cutting them would ask another question"
@@ -83,7 +83,7 @@ class InputBuilder:
             raise DataError(what, where=self._where, why=why, fix=fix)
 
     def _special(self, text: str) -> Mapping[str, bool]:
-        """Keep the tokenizer from a second start of text, and from an end of text after a question that its answer goes on from."""
+        """Arguments that prevent the tokenizer from adding a second start of text, or an end of text before the answer."""
         if not self._one_text:
             return {}
         tokenizer = self._processor.tokenizer
@@ -94,7 +94,7 @@ class InputBuilder:
 
 
 def without_tail(inputs: Inputs, tail: Sequence[int]) -> Inputs | None:
-    """Return the inputs without their last ids, if these are `tail`; else None."""
+    """The inputs without their last ids, if these equal `tail`; else None."""
     ids = inputs["input_ids"]
     kept = ids.shape[1] - len(tail)
     if kept <= 0 or not torch.equal(ids[0, kept:], torch.tensor(tail, device=ids.device)):
@@ -103,10 +103,10 @@ def without_tail(inputs: Inputs, tail: Sequence[int]) -> Inputs | None:
 
 
 def with_more_text(inputs: Inputs, ids: Sequence[int], answer_type: int | None = None) -> Inputs:
-    """Return the inputs with more text at their end.
+    """Append text to the inputs.
 
-    What stands along the text says of each token what it is (visible, text, sees the image): more text is as the last token was, but for
-    its type where `answer_type` says so: some classes tell an answer, which sees only what stands before it, from a question.
+    Inputs with one entry per token (visible, text, sees the image) repeat the value of the last token, except for
+    the token type if `answer_type` is set: some classes use it to mark an answer, whose tokens attend only to earlier ones.
     """
 
     def longer(name: str, value: torch.Tensor) -> torch.Tensor:
@@ -121,7 +121,7 @@ def with_more_text(inputs: Inputs, ids: Sequence[int], answer_type: int | None =
 
 
 def in_batches(all_inputs: Sequence[Inputs], tokens: int) -> Iterator[tuple[list[int], Inputs]]:
-    """Put inputs of equal shapes together, up to so many tokens (and one at least), with the places that they came from."""
+    """Batch inputs of equal shapes, up to `tokens` tokens (and at least one input), with their original indices."""
     alike: dict[tuple[tuple[str | int, ...], ...], list[int]] = defaultdict(list)
     for position, inputs in enumerate(all_inputs):
         alike[tuple((name, *value.shape) for name, value in inputs.items())].append(position)
@@ -133,7 +133,7 @@ def in_batches(all_inputs: Sequence[Inputs], tokens: int) -> Iterator[tuple[list
 
 
 def is_per_token(name: str) -> bool:
-    """Tell by its name whether an input has one entry a token."""
+    """Whether an input, by its name, has one entry per token."""
     return name in ("input_ids", "attention_mask", "cross_attention_mask") or name.endswith("token_type_ids")
 
 
@@ -147,11 +147,11 @@ def _ids(tokenizer: Any, text: str) -> tuple[int, ...]:
 
 
 def _option_ids(tokenizer: Any, text: str, ids: tuple[int, ...], option: str) -> tuple[int, ...]:
-    """Return the tokens by which an option continues a text, after a blank unless the text is empty or ends in one or in a mark."""
+    """Tokens of an option as a continuation of a text, after a space unless the text is empty or ends in one or in a mark."""
     ends_apart = not text or text[-1:].isspace() or any(text.endswith(mark) for mark in _special_tokens(tokenizer))
     words = option if ends_apart else f" {option}"
     joint = _ids(tokenizer, text + words)
-    # Where text and option melt into one token, the option is tokenized by itself.
+    # If text and option merge into one token, the option is tokenized alone.
     tokens = joint[len(ids) :] if joint[: len(ids)] == ids else _ids(tokenizer, words)
     if not tokens:
         raise DataError(f"the option {option!r} has no token", why="this model's tokenizer drops all of it", fix="word the label otherwise")

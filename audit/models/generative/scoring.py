@@ -1,6 +1,6 @@
-"""The likelihood of an option after an image and a question: by the cache of keys and values, or by full forward passes.
+"""The likelihood of an option after an image and a question: with the cache of keys and values, or by full forward passes.
 
-Inputs are those of n images with the same text, of one length: nothing is padded on the left, so positions are those of an image alone.
+Inputs are those of n images with the same text, of equal length: nothing is padded on the left, so positions are those of a single image.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ Options = Sequence[tuple[int, ...]]
 
 
 class TextState(NamedTuple):
-    """Where a model stands after some text."""
+    """State of a model after some text."""
 
     chances: torch.Tensor
     """float32[n, v]: log-probability of every next token."""
     cache: Any
     along: Inputs = {}  # noqa: RUF012  (never changed)
-    """What else the model takes with every further text."""
+    """Other inputs that the model needs with every continuation."""
 
 
 class Scorer:
-    """Asks a causal model for the mean log-likelihood of options, in nats a token."""
+    """Scores options with a causal model by their mean log-likelihood, in nats per token."""
 
     one_text = True
-    """Whether question and answer are one text, of which the beginning can be read once for several questions."""
+    """Whether question and answer form one text, whose beginning can be read once for several questions."""
 
     def __init__(self, model: Any, network: Any = None):
         self._model = model
         self._network = model if network is None else network
-        """What goes on from a cache."""
+        """The network that continues from a cache."""
         parameters = inspect.signature(self._network.forward).parameters
         self._cache_name = "cache" if "cache" in parameters else "past_key_values"
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
         self.rows = 64
-        """Options at once; halved when memory runs out."""
+        """Number of options at once; halved when memory runs out."""
         self.answer_type: int | None = None
-        """Token type of an answer in a full pass; None: as the question's last token."""
+        """Token type of an answer in a full pass; None: that of the question's last token."""
 
     def read(self, inputs: Inputs) -> TextState:
         """Read images and a text."""
         return self._reached(inputs, None)
 
     def go_on(self, reached: TextState, ids: Sequence[int]) -> TextState:
-        """Read more text. `reached` is left as it is; nothing is padded, so positions follow from the cache."""
+        """Read more text. `reached` stays unchanged; nothing is padded, so positions follow from the cache."""
         return self._reached({"input_ids": self._tensor([ids] * len(reached.chances))}, copy.deepcopy(reached.cache))
 
     def score(self, reached: TextState, options: Options) -> Float64[np.ndarray, "n k"]:
-        """Score options: each costs the forward pass of its own tokens but the last. `reached` is left as it is."""
+        """Score options: each costs the forward pass of its own tokens but the last. `reached` stays unchanged."""
         sums = reached.chances[:, [option[0] for option in options]].double()
         longer = [i for i, option in enumerate(options) if len(option) > 1]
         while longer:
@@ -75,19 +75,19 @@ class Scorer:
         return _means(sums, options)
 
     def in_full(self, inputs: Inputs, options: Options) -> Float64[np.ndarray, "n k"]:
-        """Score options by a full forward pass for each: for models whose cache cannot be reused."""
+        """Score each option by a full forward pass, for models whose cache cannot be reused."""
         sums = [self.chances_along(inputs, option)[:, range(len(option)), list(option)].double().sum(dim=1) for option in options]
         return _means(torch.stack(sums, dim=1), options)
 
     def chances_along(self, inputs: Inputs, option: Sequence[int]) -> torch.Tensor:
-        """Return float32[n, tokens of the option, v]: log-probability of every token in each place of the option, by one full pass."""
+        """float32[n, tokens of the option, v]: log-probability of every token at each position of the option, by one full pass."""
         logits = self._model(**with_more_text(inputs, option[:-1], self.answer_type), use_cache=False).logits
         return log_softmax(logits[:, -len(option) :])
 
     def _rest(self, reached: TextState, options: Options) -> torch.Tensor:
-        """Return float64[n, k]: the summed log-likelihood of all tokens of each option but its first, over copies of the cache.
+        """float64[n, k]: the summed log-likelihood of all tokens of each option but its first, over copies of the cache.
 
-        Options are padded on the right with tokens of their own, which no token before them sees.
+        Options are padded on the right with their own tokens, to which no earlier token attends.
         """
         longest, images = max(map(len, options)) - 1, len(reached.chances)
         read = images * [(option[:-1] + option[-2:-1] * longest)[:longest] for option in options]
@@ -100,7 +100,7 @@ class Scorer:
         return torch.where(own, chances.view(images, len(options), longest), 0.0).sum(dim=2)
 
     def _logits(self, rows: Sequence[Sequence[int]], reached: TextState, cache: Any) -> torch.Tensor:
-        """Return float[rows, tokens, v] of texts that go on from a state, as many for each image; `cache` is its own, once for each row."""
+        """float[rows, tokens, v] for texts that continue a state, equally many for each image; `cache` has one copy per row."""
         logits: torch.Tensor = self._network(
             input_ids=self._tensor(rows), **reached.along, **{self._cache_name: cache}, use_cache=True
         ).logits
@@ -122,7 +122,7 @@ class Scorer:
 
 
 def log_softmax(logits: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities in single precision, whatever the model computes in."""
+    """Log-probabilities in single precision, regardless of the model's number format."""
     return logits.float().log_softmax(-1)
 
 

@@ -1,4 +1,4 @@
-"""What of a model's reading can be reused is tried when it is loaded: reuse must give the numbers of full passes."""
+"""Tests at load time how much of a model's computation can be reused: the numbers must equal those of full passes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audit.types import Note, Question
 
 log = logging.getLogger("audit")
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
-"""Nats a token between reuse and full passes. What a wrong cache or a wrong position makes is larger."""
+"""Maximum difference between reuse and full passes, in nats per token. A wrong cache or position causes larger ones."""
 _LONG_LIST = "\n".join(f"- a person {i}" for i in range(20))
 SAMPLE_QUESTIONS = (
     Question(f"Which of these options best describes this image?\n{_LONG_LIST}", ("a person", "unclear")),
@@ -24,9 +24,9 @@ SAMPLE_QUESTIONS = (
 
 
 def choose_reuse(model: GenerativeModel) -> Note:
-    """Try a model out and set how it is asked; return the note that says so. DataError if its answers ignore the image or read ahead."""
+    """Try a model out and set how it is used; returns a note. Raises DataError if its answers ignore the image or it reads ahead."""
     light, wide = _picture((112, 84), 0), _picture((300, 100), 40)
-    model.tokens_at_once = 0  # each alone
+    model.tokens_at_once = 0  # each image alone
     with torch.inference_mode():
         _require_image_use(model, light, _picture((112, 84), 120))
         _choose_answer_type(model, light)
@@ -43,13 +43,13 @@ def choose_reuse(model: GenerativeModel) -> Note:
             reused = [model.log_likelihoods([image], SAMPLE_QUESTIONS)[0] for image in (light, wide)]
         except AuditError:
             raise
-        except Exception as error:  # a class whose cache works otherwise: what it raises is its own affair, and full passes are right
+        except Exception as error:  # the class may use its cache differently and raise anything; full passes are right
             if out_of_memory(error):
                 raise
             reasons.append(type(error).__name__)
             continue
         if reuse == "all" and not model.shares_image:
-            continue  # the questions stand before the image, or the processor puts words after them
+            continue  # the questions come before the image, or the processor puts words after them
         worst = float(np.abs(np.subtract(reused, full)).max())
         if worst <= tolerance:
             return Note("image_read_once" if reuse == "all" else "question_read_once", {"tolerance": tolerance})
@@ -60,7 +60,7 @@ def choose_reuse(model: GenerativeModel) -> Note:
 
 
 def choose_batches(model: GenerativeModel) -> None:
-    """Let images be read together, if that gives the numbers of each alone."""
+    """Let images be read together, if that gives the same numbers as each alone."""
     pictures = [_picture((112, 84), 0), _picture((112, 84), 120), _picture((300, 100), 40)]
     alone = np.concatenate([model.log_likelihoods([picture], SAMPLE_QUESTIONS) for picture in pictures])
     model.tokens_at_once, reason = TOKENS_AT_ONCE, ""
@@ -68,7 +68,7 @@ def choose_batches(model: GenerativeModel) -> None:
         worst = float(np.abs(model.log_likelihoods(pictures, SAMPLE_QUESTIONS) - alone).max())
     except AuditError:
         raise
-    except Exception as error:  # as above: a class that takes one image at a time may raise what it likes
+    except Exception as error:  # as above: a class that takes one image at a time may raise anything
         if out_of_memory(error):
             raise
         reason = type(error).__name__
@@ -89,7 +89,7 @@ def _require_image_use(model: GenerativeModel, first: Image.Image, second: Image
 
 
 def _choose_answer_type(model: GenerativeModel, image: Image.Image) -> None:
-    """Find the token type with which an answer sees only what stands before it."""
+    """Find the token type with which an answer attends only to earlier tokens."""
     prompt = model.prompt(SAMPLE_QUESTIONS[1])
     inputs, option = model.read(image, prompt), prompt.options[0]
     alone = model.scorer.chances_along(inputs, option[:1])[0, 0]
@@ -102,7 +102,7 @@ def _choose_answer_type(model: GenerativeModel, image: Image.Image) -> None:
 
 
 def _picture(size: tuple[int, int], shift: int) -> Image.Image:
-    """Return a picture of nothing: colours that run in both directions."""
+    """A synthetic image: colour gradients in both directions."""
     width, height = size
     rows, columns = np.mgrid[0:height, 0:width]
     pixels = np.stack([rows * 255 // height, columns * 255 // width, (rows + columns) % 256], axis=2)

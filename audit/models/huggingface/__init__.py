@@ -1,1 +1,1 @@
-"""Dual encoders: a folder in Hugging Face layout goes in, an encoder comes out (`encoder.load`)."""
+"""Dual encoders: loads a folder in Hugging Face layout into an encoder (`encoder.load`)."""

@@ -1,5 +1,5 @@
 """BLIP's retrieval head as two towers: `BlipForImageTextRetrieval` compares a projected image with a projected text, but has no methods for
-the two alone. Its other head, which reads an image and a text together, gives no embeddings and is not used.
+the two separately. Its other head, which reads an image and a text together, gives no embeddings and is not used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from audit.types import Note
 
 
 class BlipForImageTextRetrieval:
-    """transformers' class of that name, with the methods that an encoder needs."""
+    """Wraps transformers' class of that name with the methods that an encoder needs."""
 
     notes = (Note("blip_contrastive_head"), Note("guessed_no_temperature"))
     """For the model's record."""
@@ -23,14 +23,14 @@ class BlipForImageTextRetrieval:
         self.model, self.config, self.parameters = model, model.config, model.parameters
         self.dtype, self.device = model.dtype, model.device
         self.logit_scale = torch.zeros(())
-        """Of the cosine itself: a factor of 1."""
+        """Applied to the cosine itself: a factor of 1."""
 
     def get_image_features(self, pixel_values: Tensor) -> Tensor:
-        """Class token's feature, projected and not normalised: float[n, d]."""
+        """Feature of the class token, projected but not normalised: float[n, d]."""
         return self.model.vision_proj(self.model.vision_model(pixel_values=pixel_values).last_hidden_state[:, 0])  # type: ignore[no-any-return]
 
     def get_text_features(self, input_ids: Tensor, attention_mask: Tensor, **_: Tensor) -> Tensor:
-        """First token's feature, projected and not normalised: float[k, d]; BLIP reads no token types."""
+        """Feature of the first token, projected but not normalised: float[k, d]; BLIP reads no token types."""
         hidden_kld = self.model.text_encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         return self.model.text_proj(hidden_kld[:, 0])  # type: ignore[no-any-return]
 

@@ -1,7 +1,7 @@
-"""`CLIPModel` of a Hugging Face folder, computed over its own tensors by their own names: nothing is copied, renamed or drawn.
+"""`CLIPModel` of a Hugging Face folder, computed on its own tensors under their own names: nothing is copied, renamed or initialised.
 
-transformers' own modelling takes two seconds and 140 MB to import, for the same dozen operations. What is not plain CLIP (another
-activation, padding on the left) is left to it: `is_plain_clip`.
+transformers' own code takes two seconds and 140 MB to import, for the same dozen operations. Variants of CLIP (another
+activation, padding on the left) are left to it: `is_plain_clip`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from strictio.limits import LIMIT, MAX_LAYERS
 
 ACTIVATIONS = ("quick_gelu", "gelu")
 LEGACY_EOS = 2
-"""Old configurations say so whatever the tokenizer has; it means: the end of text is the largest id."""
+"""Value in old configurations regardless of the tokenizer; it means that the end of text is the largest id."""
 
 
 def is_plain_clip(config: Any, tokenizer: Any) -> bool:
-    """Tell whether a configuration is that of a CLIP which is computed here."""
+    """Whether a configuration describes a CLIP that this module can compute."""
     if type(config).__name__ != "CLIPConfig" or tokenizer.padding_side != "right":
         return False
     towers = (config.vision_config, config.text_config)
@@ -61,7 +61,7 @@ def expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
         "text_model.embeddings.position_embedding.weight": (text.max_position_embeddings, text.hidden_size),
     }
     layers: dict[str, tuple[int, ...]] = {
-        "vision_model.pre_layrnorm": (vision.hidden_size,),  # spelled so
+        "vision_model.pre_layrnorm": (vision.hidden_size,),  # spelled like this
         "vision_model.post_layernorm": (vision.hidden_size,),
         "text_model.final_layer_norm": (text.hidden_size,),
     }
@@ -77,10 +77,10 @@ def expected_shapes(config: Any) -> dict[str, tuple[int, ...]]:
 
 
 def build_clip(folder: Path, config: Any, weights: Weights, setting: tuple[torch.device, torch.dtype]) -> CLIPModel:
-    """Build what `is_plain_clip` has accepted; DataError if a weight is missing, unexpected or of another shape."""
+    """Build a model that `is_plain_clip` accepts; raises DataError if a weight is missing, unexpected or of another shape."""
     shapes = expected_shapes(config)
     require_size(sum(map(prod, shapes.values())), weights.tensors, str(folder))
-    # Older files hold the numbers 0 to 76, which follow from the sizes; the scale has an axis in some.
+    # Older files contain the numbers 0 to 76, which follow from the sizes; in some, the scale has an axis.
     tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.endswith(".position_ids")}
     tensors |= {name: tensor.reshape(()) for name, tensor in tensors.items() if name == "logit_scale" and tensor.numel() == 1}
     actual = {name: tuple(tensor.shape) if tensor.is_floating_point() else None for name, tensor in tensors.items()}
@@ -91,7 +91,7 @@ def build_clip(folder: Path, config: Any, weights: Weights, setting: tuple[torch
 
 
 def check_parts(folder: Path, config: Any, tokenizer: Any, side: int) -> None:
-    """Refuse a tokenizer or an image processor of another model, without running this one."""
+    """Raise DataError for a tokenizer or an image processor of another model, without running this one."""
     text, size = config.text_config, config.vision_config.image_size
     if side != size:
         why = f"images come out {side} px wide, the model takes {size}"
@@ -108,13 +108,13 @@ def check_parts(folder: Path, config: Any, tokenizer: Any, side: int) -> None:
 
 
 class ClipOutput(NamedTuple):
-    """What transformers' classes return, as far as it is read here."""
+    """The part of the output of transformers' classes that is used here."""
 
     logits_per_image: Tensor
 
 
 class CLIPModel:
-    """Two towers, with the methods of transformers' class of that name that an encoder needs."""
+    """Two towers, with the methods of transformers' `CLIPModel` that an encoder needs."""
 
     def __init__(self, config: Any, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype):
         self.config, self.device, self.dtype = config, device, dtype
@@ -147,7 +147,7 @@ class CLIPModel:
         return F.linear(pooled_nd, self._tensors["visual_projection.weight"])
 
     def get_text_features(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """Not normalised. Padding follows the end of a text, so its mask changes nothing."""
+        """Not normalised. Padding follows the end of a text, so that its mask has no effect."""
         part, start = self.config.text_config, "text_model.embeddings"
         x_nld = F.embedding(input_ids, self._tensors[f"{start}.token_embedding.weight"])
         x_nld = x_nld + self._tensors[f"{start}.position_embedding.weight"][: input_ids.shape[1]]

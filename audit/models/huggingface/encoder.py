@@ -1,7 +1,7 @@
-"""Dual encoders of the Hugging Face kind: a folder with configuration, weights, tokenizer and image processor.
+"""Dual encoders in Hugging Face layout: a folder with configuration, weights, tokenizer and image processor.
 
-The architecture is one that transformers has built in; tokenizing and image processing are what its zero-shot pipeline does. What a family
-does differently stands in `text_inputs` and `_scoring`; every model is compared with its own scores when it is loaded, and a family that
+The architecture must be built into transformers; texts and images are processed as in its zero-shot pipeline. Differences between
+families are in `text_inputs` and `_scoring`; every model is compared with its own scores when it is loaded, and a family that
 no test covers gets a warning.
 """
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 TESTED_FAMILIES = ("clip", "siglip", "siglip2", "metaclip_2", "align", "altclip", "chinese_clip", "blip")
-"""Families whose scores the tests compare with transformers' own use of them. Another family gets a warning."""
+"""Families whose scores the tests compare with those of transformers. Other families get a warning."""
 OFFSET_POSITIONS = ("altclip",)
-"""Families whose text positions begin behind the padding's id, as RoBERTa's do."""
+"""Families whose text positions start after the padding's id, like RoBERTa's."""
 RETRIEVAL = "BlipForImageTextRetrieval"
 PLUGIN_FIX = "leave this model out, or write a plug-in of two methods: --model FILE.py:CLASS"
 _SCORE_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.01}
-"""Of a cosine."""
+"""Tolerance for a cosine."""
 
 
 class HuggingFaceEncoder:
-    """A dual encoder that transformers has built in."""
+    """A dual encoder that is built into transformers."""
 
     def __init__(self, model: Any, tokenizer: Any, processor: Any, record: ModelRecord, device: torch.device):
         self.record = record
@@ -49,7 +49,7 @@ class HuggingFaceEncoder:
         self._model, self._processor, self._device = model, processor, device
         self._sigmoid = record.score_rule == "sigmoid"
         self.context = _context(model.config, tokenizer)
-        """Tokens that it reads."""
+        """Maximum number of tokens."""
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
         return self._features(self._model.get_image_features, self.image_inputs(images))
@@ -61,9 +61,9 @@ class HuggingFaceEncoder:
     def attacked(
         self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
     ) -> Float[np.ndarray, "n d"] | None:
-        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most (`audit.models.attack`).
+        """The embeddings after pixels moved against the right text by at most `budget` / 255 (`audit.models.attack`).
 
-        None where the model takes something else than whole pixels of three channels, normalised: patches of many sizes, say.
+        None if the model's input is not normalised whole pixels of three channels, but for example patches of many sizes.
         """
         inputs, scale = self.image_inputs(images), PixelScale.of(self._processor.to_dict())
         pixels = scale.pixels(inputs["pixel_values"].to(self._device)) if set(inputs) == {"pixel_values"} else None
@@ -76,14 +76,14 @@ class HuggingFaceEncoder:
         return attacked_rows(encode, pixels, texts, right, budget, steps)
 
     def untrained(self, seed: int) -> HuggingFaceEncoder | None:
-        """The same architecture with weights that transformers draws; None where it builds no such model."""
+        """The same architecture with weights initialised by transformers; None if it cannot build such a model."""
         import transformers
 
         with sealed(), torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             try:
                 model: Any = transformers.AutoModel.from_config(self._model.config)
-            except ValueError:  # a configuration that belongs to no class of its own
+            except ValueError:  # a configuration without its own class
                 return None
         if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
             return None
@@ -97,16 +97,16 @@ class HuggingFaceEncoder:
         require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
         if not self._sigmoid:
             return dict(self.tokenizer(list(texts), padding=True, return_tensors="pt"))
-        # SigLIP was trained on texts padded to the full context, padding visible, and reads the feature at the last position.
+        # SigLIP was trained on texts padded to the full context, attends to the padding, and uses the feature at the last position.
         padded = self.tokenizer(list(texts), padding="max_length", max_length=self.context, return_tensors="pt")
         return {"input_ids": padded["input_ids"]}
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, uncut, with those that begin and end it."""
+        """Number of tokens of each text before truncation, including those at its start and end."""
         return [len(ids) for ids in self.tokenizer(list(texts), verbose=False)["input_ids"]]
 
     def logits(self, images: Sequence[Image.Image], texts: Sequence[str]) -> Float[np.ndarray, "n k"]:
-        """Scores of the model's own forward pass."""
+        """Scores from the model's own forward pass."""
         output = self._run(self._model, {**self.image_inputs(images), **self.text_inputs(texts)})
         if (logits := getattr(output, "logits_per_image", None)) is None:
             what = f"a model of type {self._model.config.model_type!r} gives no score of an image with a text"
@@ -125,7 +125,7 @@ class HuggingFaceEncoder:
 
 
 class TowerEncoder(OnTower, HuggingFaceEncoder):
-    """One whose image processor is understood step by step (`Pixels`), not only called."""
+    """An encoder whose image processor is implemented step by step (`Pixels`) instead of only called."""
 
     def __init__(self, model: Any, tokenizer: Any, processor: Any, record: ModelRecord, device: torch.device):
         HuggingFaceEncoder.__init__(self, model, tokenizer, processor, record, device)
@@ -133,7 +133,7 @@ class TowerEncoder(OnTower, HuggingFaceEncoder):
 
 
 def encoder_of(model: Any, tokenizer: Any, processor: Pixels | Any, record: ModelRecord, device: torch.device) -> HuggingFaceEncoder:
-    """Transformers' own image processors see whole batches, ours prepare one image at a time."""
+    """Transformers' own image processors need whole batches, ours prepare one image at a time."""
     kind = TowerEncoder if hasattr(processor, "normalise") else HuggingFaceEncoder
     return kind(model, tokenizer, processor, record, device)
 
@@ -151,7 +151,7 @@ def load(folder: Path, **options: Any) -> HuggingFaceEncoder:
 
 
 def _model(opened: OpenedFolder, config: Any, tokenizer: Any) -> Any:
-    """Return the model: computed here where it is a plain CLIP, else transformers' own."""
+    """The model: computed by our code if it is a plain CLIP, else by transformers."""
     from audit.models.huggingface import clip
 
     folder, weights, device, dtype, _ = opened
@@ -169,7 +169,7 @@ def _model(opened: OpenedFolder, config: Any, tokenizer: Any) -> Any:
 
 
 def _scoring(model: Any) -> dict[str, Any]:
-    """Return the rule, the scale and the bias by which a family turns cosines into probabilities."""
+    """The rule, the scale and the bias with which a family turns cosines into probabilities."""
     if "siglip" in model.config.model_type:
         return scoring(model)
     if hasattr(model, "logit_scale"):
@@ -183,7 +183,7 @@ def _scoring(model: Any) -> dict[str, Any]:
 
 
 def _record(opened: OpenedFolder, model: Any, tokenizer: Any, processor: Any) -> ModelRecord:
-    """Return the record, its dimensions still to be measured."""
+    """The record, with dimensions still to be measured."""
     pixels, scores = image_settings(processor), _scoring(model)
     notes = [*opened.weights.notes, *getattr(model, "notes", ())]
     if (family := model.config.model_type) not in TESTED_FAMILIES:
@@ -205,7 +205,7 @@ def _context(config: Any, tokenizer: Any) -> int:
 
 
 def _dimensions(folder: Path, model: Any, encoder: HuggingFaceEncoder, processor: Any) -> int:
-    """Return how many numbers a feature has, once it is sure that the parts fit together."""
+    """The number of dimensions of a feature, after checking that the parts fit together."""
     from audit.models.huggingface import clip
 
     if isinstance(model, clip.CLIPModel) and isinstance(processor, ClipPixels):
@@ -215,7 +215,7 @@ def _dimensions(folder: Path, model: Any, encoder: HuggingFaceEncoder, processor
 
 
 def _check_scores(encoder: HuggingFaceEncoder, family: str) -> int:
-    """Embed one plain image and two texts; return the dimensions. DataError unless the embeddings give the model's own scores."""
+    """Embed a plain image and two texts; returns the dimensions. Raises DataError unless embeddings reproduce the model's own scores."""
     record = encoder.record
     images, texts = [Image.new("RGB", (64, 64), (90, 120, 150))], ["a photo of a person", "a drawing"]
     image_rows, text_rows = encoder.encode_images(images), encoder.encode_texts(texts)

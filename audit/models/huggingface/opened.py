@@ -1,4 +1,4 @@
-"""A model folder of the Hugging Face kind, checked and its weights read; what a record says of any model that it makes."""
+"""A model folder in Hugging Face layout, checked and with its weights read; and the common part of its models' records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ORIGIN = ("_name_or_path", "name_or_path", "transformers_version", "architecture
 
 
 class OpenedFolder(NamedTuple):
-    """A folder that may be read, and how its model is to run."""
+    """A folder that may be read, and how to run its model."""
 
     path: Path
     weights: Weights
@@ -33,9 +33,10 @@ class OpenedFolder(NamedTuple):
     def record(
         self, model: Any, tokenizer: Any, pixels: Mapping[str, Any], prepared: Mapping[str, Any], context: int = 0, **more: Any
     ) -> ModelRecord:
-        """Return a model's record, its dimensions 0.
+        """The record of a model, with dimensions 0.
 
-        `pixels` are the settings of its image processor, `prepared` is all that decides its input; `context` tokens are shown unless 0.
+        `pixels` are the settings of its image processor, `prepared` everything that determines its input; `context` tokens are shown unless
+        0.
         """
         image, text = (describe_tower(model.config, f"{part}_config") for part in ("vision", "text"))
         words, size = tokenizer_sha256(tokenizer, self.path), f"{len(tokenizer)} entries{f', context {context}' if context else ''}"
@@ -51,17 +52,17 @@ class OpenedFolder(NamedTuple):
 
 
 class FolderOptions(TypedDict):
-    """How a folder is opened."""
+    """How to open a folder."""
 
     name: str
     device: str
     dtype: str
     revision: NotRequired[str | None]
-    """The hub's commit that the folder is a copy of."""
+    """The hub commit of which the folder is a copy."""
     inside: NotRequired[Path | None]
-    """Where links may lead; None: the folder itself."""
+    """Where links may lead; None: only inside the folder."""
     adapter: NotRequired[str | None]
-    """``"ignore"``: an adapter beside the weights or among them is left out, not refused."""
+    """``"ignore"``: an adapter beside the weights or among them is skipped, not rejected."""
 
 
 def open_folder(path: Path, **options: Unpack[FolderOptions]) -> OpenedFolder:
@@ -79,19 +80,19 @@ def image_settings(processor: Any) -> dict[str, Any]:
 
 
 def without_origin(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the values of `ORIGIN`, at any depth."""
+    """Remove the values of `ORIGIN`, at any depth."""
     return {key: without_origin(value) if isinstance(value, dict) else value for key, value in values.items() if key not in ORIGIN}
 
 
 def describe_tower(config: Any, name: str) -> str:
-    """Write the sizes of a part of a configuration in words."""
+    """The sizes of a part of a configuration, in words."""
     part = getattr(config, name, config)
     shown = {"hidden_size": "width", "num_hidden_layers": "layers", "image_size": "px", "patch_size": "patch", "vocab_size": "tokens"}
     return ", ".join(f"{word} {getattr(part, key)}" for key, word in shown.items() if isinstance(getattr(part, key, None), int))
 
 
 def describe_preprocessing(preprocessing: Mapping[str, Any]) -> str:
-    """Name the steps that are switched on, with their numbers."""
+    """The enabled steps, with their parameters."""
     steps = {"do_resize": ("size", "resample"), "do_center_crop": ("crop_size",), "do_normalize": ("image_mean", "image_std")}
     keys = [key for step, keys in steps.items() if preprocessing.get(step) for key in keys if preprocessing.get(key) is not None]
     return ", ".join([preprocessing["class"], *(f"{key} {canonical(preprocessing[key]).decode()}" for key in keys)])

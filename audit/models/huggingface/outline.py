@@ -1,4 +1,4 @@
-"""A model as its configuration asks for it, built without memory and stopped as soon as it is larger than the weights in the files."""
+"""Builds the model of a configuration without memory, and stops as soon as it is larger than the weights in the files."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from audit.errors import DataError, UnsafeError
 from strictio.weights.fill import skip_init
 
 MORE_NUMBERS, MORE_BUFFERS, MORE_MODULES = 10**6, 5 * 10**7, 20_000
-"""What a model may have beyond a multiple of what its files hold: numbers in weights and in buffers, modules."""
+"""Tolerances beyond a multiple of what the files contain: numbers in weights and in buffers, modules."""
 MODULES_PER_TENSOR = 20
 DOWNLOAD = "download the folder again, or save the model again with save_pretrained"
 
 
 def build_outline(make: Callable[[], Any], tensors: Mapping[str, torch.Tensor], where: str | None = None) -> Any:
-    """Return what `make` builds, its tensors on the meta device.
+    """The result of `make`, with its tensors on the meta device.
 
-    DataError if it has more than twice the numbers of `tensors`; UnsafeError if its buffers or its modules are far more than those need.
+    Raises DataError if it has more than twice the numbers of `tensors`; UnsafeError if its buffers or modules far exceed them.
     """
     with torch.device("meta"), skip_init(), _counted(_Count(tensors, where)):
         return make()
 
 
 def require_size(need: int, tensors: Mapping[str, torch.Tensor], where: str | None = None) -> None:
-    """Refuse a configuration that asks for far more memory than the files hold."""
+    """Raise DataError for a configuration that needs far more memory than the files contain."""
     have = sum(tensor.numel() for tensor in tensors.values())
     if need > 2 * have + MORE_NUMBERS:
         why = f"it asks for {need:,} numbers or more, the files hold {have:,}"
@@ -36,7 +36,7 @@ def require_size(need: int, tensors: Mapping[str, torch.Tensor], where: str | No
 
 
 class _Count:
-    """Counts what is registered with modules. What was counted is held, so that nothing else gets its identity."""
+    """Counts what is registered with modules. Counted objects are kept alive, so that no other object gets their id."""
 
     def __init__(self, tensors: Mapping[str, torch.Tensor], where: str | None):
         self._tensors, self._where = tensors, where

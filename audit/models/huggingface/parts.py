@@ -1,7 +1,7 @@
-"""What reads images and text: every part is loaded by itself, and the processor is put together here.
+"""Loads the preprocessing for images and text: every part separately, and then assembles the processor.
 
-A folder decides the settings of these parts, and which of transformers' own classes they are. `AutoProcessor` would load whatever else a
-folder names: a model for sound from any path, for one.
+A folder determines the settings of these parts, and which of transformers' own classes they are. `AutoProcessor` would load anything else
+that a folder names, for example an audio model from any path.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ PARTS = {
 }
 """Parts that a processor may have (`qformer_tokenizer` in a sub-folder of that name), and what loads them."""
 NAMED_IN = ("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json", "tokenizer_config.json", "config.json")
-"""Where the class of a processor may be named; the first that does decides."""
+"""Files that may name the class of a processor; the first that does is used."""
 SAVE = "save the model's own processor there: processor.save_pretrained(DIR)"
 
 
 def load_tokenizer(folder: Path, kind: str = "AutoTokenizer", part: str = "") -> Any:
-    """Return a folder's tokenizer (`part`: that of a sub-folder), which takes no more time and memory than texts need."""
+    """A folder's tokenizer (`part`: that of a sub-folder), with bounds on its time and memory."""
     call_transformers(folder, lambda _: check_tokenizer(folder / part))
     return bounded_tokenizer(pretrained(kind, folder, **({"subfolder": part} if part else {})))
 
 
 def load_processor(folder: Path, config: Any) -> Any:
-    """Return what prepares images and texts for a generative model: one of transformers' own classes, with the parts of a folder.
+    """The processor for a generative model: one of transformers' own classes, with the parts of a folder.
 
-    DataError if it does not read images and text; UnsafeError if it has a part that is not loaded here.
+    Raises DataError if it does not read images and text; UnsafeError if it has a part that may not be loaded.
     """
     cls = call_transformers(folder, lambda _: _processor_class(folder, config))
     names = [] if cls is None else call_transformers(folder, lambda _: cls.get_attributes())
@@ -60,13 +60,13 @@ def _part(name: str, folder: Path, cls: Any) -> Any:
         return load_tokenizer(folder, part=name)
     if not name.endswith("tokenizer"):
         return pretrained(PARTS[name], folder)
-    if "PixtralProcessor" in cls.__name__:  # their files name a class that does not fit them; transformers does the same
+    if "PixtralProcessor" in cls.__name__:  # their files name a class that does not fit them; transformers handles it in the same way
         return load_tokenizer(folder, "TokenizersBackend")
     return load_tokenizer(folder)
 
 
 def _processor_class(folder: Path, config: Any) -> Any:
-    """Return the class that a folder names, or that belongs to its model; None without either."""
+    """The class that a folder names, or that belongs to its model; None without either."""
     import transformers
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
     from transformers.processing_utils import ProcessorMixin
@@ -83,7 +83,7 @@ def _processor_class(folder: Path, config: Any) -> Any:
 
 
 def _settings(folder: Path) -> Mapping[str, Any]:
-    """Return the settings of the processor itself, its chat template among them: that of its configuration, else of files of their own."""
+    """The settings of the processor itself, including its chat template: from its configuration, else from separate files."""
     path = folder / "processor_config.json"
     settings = read_configuration(path) if path.is_file() else {}
     if settings.get("chat_template") is None and (templates := _chat_templates(folder)):
@@ -92,7 +92,7 @@ def _settings(folder: Path) -> Mapping[str, Any]:
 
 
 def _chat_templates(folder: Path) -> dict[str, str]:
-    """Return the chat templates of a folder by their names, of its older JSON file if it has one."""
+    """The chat templates of a folder by name, also from its older JSON file if it has one."""
     if (old := folder / "chat_template.json").is_file():
         return {"default": str(json.loads(old.read_text(encoding="utf-8"))["chat_template"])}
     files = {path.stem: path for path in sorted((folder / "additional_chat_templates").glob("*.jinja"))}

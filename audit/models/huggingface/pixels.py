@@ -1,7 +1,7 @@
-"""Images as a folder's image processor prepares them: transformers' own class, or, for CLIP's plain steps, the same steps without it.
+"""Prepares images like a folder's image processor: transformers' own class or, for CLIP's plain steps, the same steps without it.
 
-transformers' image processors take two to three seconds and 150 MB to import. CLIP's are a resize, a cut and a normalisation; the tests
-compare every bit of them with both of transformers' backends.
+transformers' image processors take two to three seconds and 150 MB to import. CLIP's steps are a resize, a crop and a normalisation; the
+tests compare the results bit for bit with both of transformers' backends.
 """
 
 from __future__ import annotations
@@ -29,54 +29,54 @@ CLIP_DEFAULTS = {
     "crop_size": {"height": 224, "width": 224}, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
     "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711], "do_convert_rgb": True,
 }  # fmt: skip
-"""`CLIPImageProcessor`'s own settings."""
+"""`CLIPImageProcessor`'s default settings."""
 IGNORED = ("image_processor_type", "feature_extractor_type", "processor_class", "_valid_processor_keys", "data_format", "default_to_square")
-"""Settings that say where the others came from, or that hold for every CLIP."""
+"""Settings that say where the others came from, or that are the same for every CLIP."""
 
 
 def image_processor(folder: Path) -> Any:
-    """Return what prepares a folder's images: its class in transformers, or `ClipPixels` where that does the same."""
+    """The image processor of a folder: its class in transformers, or the equivalent `ClipPixels`."""
     settings = _settings(folder)
     name = str(settings.get("image_processor_type") or settings.get("feature_extractor_type"))
     if name in CLIP_NAMES and (plain := _clip_settings(settings)) is not None:
         return ClipPixels(plain, pillow=name.endswith("Pil") or find_spec("torchvision") is None)
-    # A class that says Pil is Pillow's; by itself transformers would take torchvision's wherever that is installed.
+    # A class whose name ends in Pil uses Pillow; by default transformers would use torchvision if it is installed.
     backend = {"backend": "pil"} if name.endswith("Pil") else {}
     return pretrained("AutoImageProcessor", folder, **backend)
 
 
 def resize_library(processor: Any) -> str:
-    """Return the library that resizes, with its version: torchvision's and Pillow's pixels differ by a level here and there."""
+    """The library that resizes, with its version: pixels from torchvision and Pillow differ by a level in places."""
     classes = [cls.__name__ for cls in type(processor).__mro__]
     pillow = processor.pillow if isinstance(processor, ClipPixels) else "TorchvisionBackend" not in classes
     return f"pillow {PIL.__version__.split('.')[0]}" if pillow else f"torchvision {'.'.join(version('torchvision').split('.')[:2])}"
 
 
 class ClipPixels:
-    """What `CLIPImageProcessor` does with RGB images."""
+    """The steps of `CLIPImageProcessor` for RGB images."""
 
     def __init__(self, settings: Mapping[str, Any], pillow: bool):
         self.pillow = pillow
-        """Whether Pillow resizes, as in `CLIPImageProcessorPil`; else torch, as torchvision does for `CLIPImageProcessor`."""
+        """Whether Pillow resizes, as in `CLIPImageProcessorPil`; else torch, like torchvision in `CLIPImageProcessor`."""
         self._settings = dict(settings)
         self._short: int = settings["size"]["shortest_edge"]
         self.size: int = settings["crop_size"]["height"]
-        """Pixels a side of the images that come out."""
+        """Width and height of the result in pixels."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Settings under the name of the class in transformers that does the same."""
+        """Settings, under the name of the equivalent class in transformers."""
         return {"class": f"CLIPImageProcessor{'Pil' * self.pillow}", **self._settings}
 
     def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, torch.Tensor]:
         return {"pixel_values": self.normalise(self.pixels(images))}
 
     def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """Resized and cut, not normalised: uint8[n, 3, size, size], one colour after the other, as a model's kernels expect it."""
+        """Resized and cropped, not normalised: uint8[n, 3, size, size], channel by channel, as a model's kernels expect it."""
         resized = self._with_pillow if self.pillow else self._with_torch
         return torch.stack([resized(image) for image in images])
 
     def normalise(self, pixels_nchw: torch.Tensor) -> torch.Tensor:
-        """To float32, on the same device; each backend of transformers rounds in its own way."""
+        """To float32, on the same device; each backend of transformers rounds differently."""
         device, factor = pixels_nchw.device, self._settings["rescale_factor"]
         mean, std = (torch.tensor(self._settings[name]) for name in ("image_mean", "image_std"))
         if self.pillow:  # products in double precision: one for each of the 256 values
@@ -100,19 +100,19 @@ class ClipPixels:
         return torch.from_numpy(pixels[self._cut((height, width))]).permute(2, 0, 1).contiguous()
 
     def _size(self, image: Image.Image) -> tuple[int, int]:
-        """Return height and width once the short side is as long as it should be."""
+        """Height and width after resizing the short side."""
         short, long = sorted(image.size)
         other = int(self._short * long / short)
         return (other, self._short) if image.width <= image.height else (self._short, other)
 
     def _cut(self, size: tuple[int, int]) -> tuple[slice, slice]:
-        """Return the rows and the columns of the square in the middle."""
+        """The rows and columns of the central square."""
         rows, columns = (slice(start, start + self.size) for start in ((length - self.size) // 2 for length in size))
         return rows, columns
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """Return the settings of a folder's image processor, alone in their file or beside those of a tokenizer (checked before: JSON)."""
+    """The settings of a folder's image processor, in their own file or together with those of a tokenizer (already checked to be JSON)."""
     for name in PROCESSORS:
         if (folder / name).is_file():
             content = json.loads((folder / name).read_text(encoding="utf-8"))
@@ -122,7 +122,7 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 
 def _clip_settings(settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return all settings of CLIP's steps; None where anything is out of the ordinary."""
+    """All settings of CLIP's steps; None if anything is unusual."""
     resolved = {**CLIP_DEFAULTS, **{name: value for name, value in settings.items() if name not in IGNORED and value is not None}}
     unusual = settings.get("data_format", "channels_first") != "channels_first" or settings.get("default_to_square")
     if set(resolved) != set(CLIP_DEFAULTS) or unusual:
@@ -140,7 +140,7 @@ def _clip_settings(settings: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _fitting(size: Any, crop: Any) -> bool:
-    """Tell whether a square is cut that is never larger than the resized image."""
+    """Whether the crop is a square that is never larger than the resized image."""
     if not isinstance(size, dict) or not isinstance(crop, dict) or set(size) != {"shortest_edge"} or set(crop) != {"height", "width"}:
         return False
     short, sides = size["shortest_edge"], set(crop.values())

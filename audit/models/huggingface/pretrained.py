@@ -1,4 +1,4 @@
-"""From the files of a model's folder to transformers' objects: strictly, offline, and with nothing of the folder run."""
+"""Creates transformers' objects from the files of a model folder: strictly, offline, and without running anything in the folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from audit.models.runtime import canonical, out_of_memory
 from strictio.model_folders.configurations import entries
 
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("sentencepiece.bpe.model",), ("vocab.txt",))
-"""Any one of these sets of files holds a vocabulary."""
+"""Any one of these sets of files contains a vocabulary."""
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 QUANTISED = ("quantization_config", "compression_config")
 READS_BOTH = "give the folder of a model that reads both images and text"
 
 
 def require_files(folder: Path) -> None:
-    """Refuse a folder without image processor or vocabulary."""
+    """Raise DataError for a folder without image processor or vocabulary."""
     if not any((folder / name).is_file() for name in PROCESSORS):
         _refuse_language_model(folder)
         what, fix = f"the folder has no {PROCESSORS[0]}", "save the image processor there as well: processor.save_pretrained(DIR)"
@@ -37,12 +37,12 @@ def require_files(folder: Path) -> None:
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Tell whether a folder holds a vocabulary."""
+    """Whether a folder contains a vocabulary."""
     return any(all((folder / name).is_file() for name in names) for names in TOKENIZERS)
 
 
 def _refuse_language_model(folder: Path) -> None:
-    """Refuse a language model by its type: an image processor would not help it."""
+    """Raise DataError for the type of a language model: an image processor would not help it."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as LANGUAGE
 
     content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def _refuse_language_model(folder: Path) -> None:
 
 
 def configuration(folder: Path) -> Any:
-    """Return what transformers makes of ``config.json``."""
+    """The configuration that transformers reads from ``config.json``."""
     config = pretrained("AutoConfig", folder)
     named = (prefix + key for prefix, key, value in entries(config.to_dict()) if key in QUANTISED and value)
     if key := next(named, None):
@@ -62,9 +62,9 @@ def configuration(folder: Path) -> Any:
 
 
 def build_model(folder: Path, config: Any, weights: Weights, dtype: torch.dtype, architecture: Any = None, **placing: Any) -> Any:
-    """Build the architecture (None: a dual encoder) and fill it, strictly: every tensor of the one has its place in the other.
+    """Build the architecture (None: a dual encoder) and load its weights, strictly: names must match one to one.
 
-    `placing` says where its layers lie, as `from_pretrained` takes it; without it they are on the CPU.
+    `placing` are arguments of `from_pretrained` that place its layers; without them they are on the CPU.
     """
     architecture = architecture or _architecture(config, folder)
     call_transformers(folder, lambda _: build_outline(lambda: architecture(config), weights.tensors, str(folder)))
@@ -77,14 +77,14 @@ def build_model(folder: Path, config: Any, weights: Weights, dtype: torch.dtype,
 
 
 def require_complete(folder: Path, faults: Mapping[str, Sequence[str]], errors: Sequence[object] = ()) -> None:
-    """Refuse a partial load (`faults`: kind of fault -> names of weights): transformers would go on with weights drawn at random."""
+    """Raise DataError for a partial load (`faults`: kind of fault -> names of weights): transformers would use random weights instead."""
     if any(faults.values()) or errors:
         why = "; ".join(f"{len(names)} {kind} ({', '.join(sorted(names)[:5])})" for kind, names in faults.items() if names)
         raise DataError("the weights do not fit the configuration", where=str(folder), why=why or str(errors[0])[:300], fix=DOWNLOAD)
 
 
 def _architecture(config: Any, folder: Path) -> Any:
-    """Return the built-in class of a configuration, if it is a dual encoder."""
+    """The built-in class of a configuration, if it is a dual encoder."""
     from transformers import AutoModel
 
     try:
@@ -98,7 +98,7 @@ def _architecture(config: Any, folder: Path) -> Any:
 
 
 def built_in_class(auto: Any, config: Any) -> Any:
-    """Return the class that an Auto class of transformers builds for a configuration; KeyError for one that it does not know."""
+    """The class that an Auto class of transformers would build for a configuration; raises KeyError if it knows none."""
     architecture = auto._model_mapping[type(config)]
     if isinstance(architecture, tuple):
         architecture = next((cls for cls in architecture if cls.__name__ in (config.architectures or ())), architecture[0])
@@ -106,13 +106,13 @@ def built_in_class(auto: Any, config: Any) -> Any:
 
 
 def pretrained(kind: str, folder: Path, **options: Any) -> Any:
-    """Return what an Auto class of transformers makes of the folder."""
+    """Call `from_pretrained` of an Auto class of transformers on the folder."""
     options |= {"local_files_only": True, "trust_remote_code": False}
     return call_transformers(folder, lambda auto: getattr(auto, kind).from_pretrained(folder, **options))
 
 
 def call_transformers(folder: Path, make: Callable[[Any], Any]) -> Any:
-    """Return what `make` makes of transformers and a folder; any way in which untrusted files make it fail is an error in the data."""
+    """Call `make` with transformers; turns any failure that untrusted files may cause into an error about the data."""
     import transformers
 
     try:
@@ -130,7 +130,7 @@ def call_transformers(folder: Path, make: Callable[[Any], Any]) -> Any:
 
 
 def tokenizer_sha256(tokenizer: Any, folder: Path) -> str:
-    """sha256 (hex), to be taken before the first use: a call stores its padding in the tokenizer."""
+    """sha256 (hex); call it before the first use, which stores padding settings in the tokenizer."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     files = [folder / name for names in TOKENIZERS for name in names if (folder / name).is_file()]
     content = backend.to_str() if backend is not None else file_sha256(files)

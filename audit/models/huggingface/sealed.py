@@ -1,7 +1,7 @@
-"""transformers while it reads files of strangers: it fetches nothing, asks nothing, runs nothing of theirs and prints nothing.
+"""Restricts transformers while it reads untrusted files: no downloads, no prompts, no foreign code, no output.
 
-What the configurations name is checked before (`strictio.model_folders.configurations`). This is the second wall: a way to code or to a
-pickle that the check does not know ends here. ``make compat`` says where a new release has such ways.
+What the configurations name was checked before (`strictio.model_folders.configurations`). This is the second line of defence: it stops
+paths to code or pickles that the check does not know. ``make compat`` reports such paths in a new release.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ import torch
 from audit.errors import UnsafeError
 
 CODE_LOADERS = ("resolve_trust_remote_code", "get_class_from_dynamic_module", "get_class_in_module", "get_cached_module_file")
-"""Functions of `transformers.dynamic_module_utils`: all code of a model's author comes in through them, whichever module calls them."""
+"""Functions of `transformers.dynamic_module_utils` through which all code of a model's author would be loaded, from any module."""
 NEVER_NEEDED = ((builtins, "input"), (torch, "load"), (torch.serialization, "load"), (torch.jit, "load"))
-"""What no loading here needs: an answer from the keyboard, a pickle that our own reader did not read."""
+"""Functions that loading never needs: keyboard input, and reading a pickle other than with our own reader."""
 _Replacements = list[tuple[Any, str, Any]]
 _refusals: ContextVar[list[UnsafeError] | None] = ContextVar("refusals", default=None)
 
 
 @contextmanager
 def sealed() -> Iterator[None]:
-    """Seal transformers for the time of loading; UnsafeError where it tried what is refused, even if it went on in another way."""
+    """Restrict transformers while loading; raises UnsafeError if it tried something forbidden, even if it recovered."""
     refusals: list[UnsafeError] = []
     token = _refusals.set(refusals)
     try:
@@ -49,7 +49,7 @@ def sealed() -> Iterator[None]:
 
 
 class _Seal:
-    """What is changed in other libraries, by the first who enters, and changed back by the last who leaves."""
+    """Patches of other libraries, applied by the first thread that enters and reverted by the last that leaves."""
 
     def __init__(self) -> None:
         self._lock, self._inside, self._undo = threading.Lock(), 0, ExitStack()
@@ -88,7 +88,7 @@ def _offline() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers' own bars and reports off the terminal; what they report is checked here and raised."""
+    """Hide transformers' own progress bars and reports; the content of the reports is checked here and raised."""
     from transformers.utils import logging
 
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -104,7 +104,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _no_answers() -> Iterator[None]:
-    """Let nothing read the keyboard or a pipe: standard input is empty."""
+    """Make standard input empty, so that nothing reads the keyboard or a pipe."""
     before, sys.stdin = sys.stdin, io.StringIO()
     try:
         yield
@@ -114,7 +114,7 @@ def _no_answers() -> Iterator[None]:
 
 @contextmanager
 def _no_code() -> Iterator[None]:
-    """Replace what leads to code or pickles by refusals, wherever transformers has imported it to."""
+    """Replace functions that lead to code or pickles, in all modules of transformers that imported them."""
     from transformers import dynamic_module_utils
 
     loaders = {name: original for name in CODE_LOADERS if (original := getattr(dynamic_module_utils, name, None)) is not None}
@@ -132,7 +132,7 @@ def _no_code() -> Iterator[None]:
 
 
 def _replace(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Rebind names in all modules of transformers, those included that were imported in the meantime."""
+    """Rebind names in all modules of transformers, including those imported in the meantime."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "transformers":
             for attribute, value in before.items():
@@ -142,7 +142,7 @@ def _replace(before: dict[str, Any], after: dict[str, Any]) -> None:
 
 def _refusing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> bool:
-        if name == "resolve_trust_remote_code":  # called whether or not there is code to run
+        if name == "resolve_trust_remote_code":  # called even if there is no code to run
             arguments = inspect.signature(original).bind_partial(*args, **kwargs).arguments
             if not arguments.get("has_remote_code", True):
                 return False

@@ -1,6 +1,6 @@
-"""A tokenizer is a small program by whoever made the model: its normaliser may multiply a text, its patterns may try for hours.
+"""A tokenizer is a small program from the model's author: its normaliser may multiply a text, its patterns may run for hours.
 
-What the parts of a tokenizer could make of a text is bounded when it is loaded; every call is bounded in length and time.
+The maximum growth of a text is checked when a tokenizer is loaded; every call is limited in length and time.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from audit.errors import UnsafeError
 from strictio.model_folders.configurations import MOST_BYTES, entries, read_configuration
 
 MAX_GROWTH = 20_000
-"""Times that a normaliser may lengthen a text, by the worst that each of its steps does; NFKC alone can 18 times."""
+"""Maximum factor by which a normaliser may lengthen a text, by the worst case of each of its steps; NFKC alone has 18."""
 GROWTH = {"NFKC": 18, "NFKD": 18, "NFD": 4, "ByteLevel": 4, "BertNormalizer": 3, "Lowercase": 2, "NFC": 1, "Nmt": 1, "StripAccents": 1}
-"""Times that a step may lengthen a text; Strip and Prepend add or take a few characters."""
+"""Factors by which steps may lengthen a text; Strip and Prepend remove or add a few characters."""
 NORMAL_GROWTH, NORMAL_MORE = 8, 1000
-"""A text that is longer than its characters times the first, plus the second, after normalisation is refused."""
+"""A text is rejected if normalisation makes it longer than the first number times its length plus the second."""
 MAX_STEPS, MAX_WORDS, MAX_ADDED = 10_000, 100_000, 50_000
-"""Entries of what surrounds the vocabulary, characters of one of them (a precompiled map apart), and tokens added to it."""
+"""Maximum number of entries besides the vocabulary, characters in one of them (except a precompiled map), and added tokens."""
 MAX_TEXT = 5 * 10**6
-"""Characters of a text; what stands for an image is part of it."""
+"""Maximum number of characters of a text, including the image's placeholder."""
 DEADLINE_S, DEADLINE_PER_TEXT_S, USUAL_S = 10.0, 0.02, 0.1
-"""Seconds for a call, and for each text more in it; seconds a text on average once calls took the first in all."""
+"""Seconds for a call, additional seconds per text, and mean seconds per text once calls took the first in total."""
 PARTS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 FIX = "leave this model out, or ask its author for another tokenizer"
 
 
 def check_tokenizer(folder: Path) -> None:
-    """Refuse the tokenizer of a folder if it could multiply texts or never end; UnsafeError before any of it is built."""
+    """Raise UnsafeError, before building it, for a folder's tokenizer that could multiply texts or never finish."""
     path = folder / "tokenizer.json"
     if not path.is_file():
         for model in sorted(folder.glob("*.model")):
@@ -49,7 +49,7 @@ def check_tokenizer(folder: Path) -> None:
 
 
 def check_part(name: str, content: Mapping[str, Any], path: Path) -> None:
-    """Refuse a part of a tokenizer that is too long or, if it changes texts, makes them far longer."""
+    """Raise UnsafeError for a part of a tokenizer that is too long or, if it changes texts, makes them far longer."""
     values = [value for _, key, value in entries(content) if key != "precompiled_charsmap"]
     longest = max((len(value) for value in values if isinstance(value, str)), default=0)
     if len(values) > MAX_STEPS or longest > MAX_WORDS:
@@ -68,7 +68,7 @@ def _check_growth(name: str, factors: Sequence[float], path: Path) -> None:
 
 
 def _steps(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the steps of a normaliser or decoder, those of sequences in sequences too."""
+    """Yield the steps of a normaliser or decoder, including those of nested sequences."""
     inner = content.get("normalizers") or content.get("decoders")
     if not isinstance(inner, list):
         yield content
@@ -93,9 +93,9 @@ def _growth(step: Mapping[str, Any], path: Path) -> float:
 
 
 def _charsmap_growth(charsmap: bytes, path: Path) -> float:
-    """Return the length of the longest text in SentencePiece's map of characters: texts that end in 0, after a table of known size.
+    """Length of the longest text in SentencePiece's character map: texts that end with 0, after a table of known size.
 
-    tokenizers ends the process where the size is wrong.
+    tokenizers would abort the process if the size is wrong.
     """
     if not charsmap:
         return 1.0
@@ -106,7 +106,7 @@ def _charsmap_growth(charsmap: bytes, path: Path) -> float:
 
 
 def _charsmap_of(path: Path) -> bytes:
-    """Return the map of a SentencePiece file; nothing of a file of another kind by the same name."""
+    """The character map of a SentencePiece file; empty for another kind of file with that name."""
     from transformers.convert_slow_tokenizer import import_protobuf
     from transformers.tokenization_utils_base import import_protobuf_decode_error
 
@@ -123,17 +123,17 @@ def _refuse(what: str, why: str, path: Path) -> NoReturn:
 
 
 def bounded_tokenizer(tokenizer: Any) -> Any:
-    """Bound a tokenizer's calls: they end soon, and with texts that are not far longer than they were."""
+    """Limit a tokenizer's calls: in time, and in how much longer they make texts."""
     cls: Any = type(tokenizer)
     tokenizer.__class__ = _bounded(cls)
     return tokenizer
 
 
 class _Bounded:
-    """A tokenizer, its calls bounded."""
+    """A tokenizer with limited calls."""
 
     _spent_s, _read = 0.0, 0
-    """Seconds that its calls took, and texts in them."""
+    """Total seconds of its calls, and total number of texts."""
 
     def __call__(self, text: Any = None, *args: Any, **kwargs: Any) -> Any:
         texts = [entry for entry in (text if isinstance(text, list | tuple) else [text]) if isinstance(entry, str)]
@@ -164,21 +164,21 @@ class _Bounded:
 
 @cache
 def _bounded(cls: Any) -> type:
-    """Return a class with its calls bounded, under its own name: it is part of a model's fingerprint."""
+    """A subclass with limited calls, under the same name, which is part of a model's fingerprint."""
     return type(cls.__name__, (_Bounded, cls), {"__module__": cls.__module__})
 
 
 def _within(seconds: float, work: Callable[[], Any]) -> Any:
-    """Return what `work` returns; UnsafeError if it does not end in time, or a pattern gives up.
+    """Call `work`; raises UnsafeError if it does not finish in time, or a pattern gives up.
 
-    tokenizers lets other threads run while it works, so that it can be waited for; what is not waited for ends with the process.
+    tokenizers releases the GIL, so that a timeout is possible; a call that timed out ends only with the process.
     """
     outcome: list[Any] = []
 
     def attempt() -> None:
         try:
             outcome.append((work(), None))
-        except BaseException as error:  # raised below, in the thread that called
+        except BaseException as error:  # raised below, in the calling thread
             outcome.append((None, error))
 
     thread = threading.Thread(target=attempt, name="tokenizer", daemon=True)
@@ -187,7 +187,7 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
     if not outcome:
         raise UnsafeError("the tokenizer does not end", why=f"a text took more than {seconds:.0f} s", fix=FIX)
     result, error = outcome[0]
-    if type(error).__name__ == "PanicException":  # of Rust: no Exception
+    if type(error).__name__ == "PanicException":  # from Rust: not an Exception
         raise UnsafeError("the tokenizer has a pattern that does not end", why=str(error)[:200], fix=FIX) from error
     if error is not None:
         raise error

@@ -1,1 +1,1 @@
-"""Architectures of open_clip: a name and weights, or a folder, go in, an encoder comes out (`encoder.load`, `encoder.load_folder`)."""
+"""Architectures of open_clip: loads a name and weights, or a folder, into an encoder (`encoder.load`, `encoder.load_folder`)."""

@@ -1,4 +1,4 @@
-"""open_clip's own classes around weights that our reader read: strictly, without a random weight left, and without fetching anything."""
+"""Builds open_clip's own classes with weights from our reader: strictly, without a random weight left, and without downloading anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from strictio.weights.weight_names import from_hugging_face, without_text_prefix
 
 
 def build_architecture(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) -> Any:
-    """Return the model of a plan as open_clip builds it, its weights not yet filled in; an untrusted plan may not exceed `tensors`."""
+    """Build the model of a plan with open_clip, its weights not yet loaded; an untrusted plan may not exceed `tensors`."""
     open_clip = import_open_clip()
     settings = deepcopy(dict(plan.config))
     custom = settings.pop("custom_text", False) or bool(settings["text_cfg"].get("hf_model_name"))
@@ -29,7 +29,7 @@ def build_architecture(plan: OpenClipSpec, tensors: Mapping[str, torch.Tensor]) 
 
 
 def fill_weights(model: Any, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Fill a model, strictly, from weights under any of the names that open_clip itself knows."""
+    """Load a model's weights, strictly, from any of the naming schemes that open_clip itself knows."""
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict
 

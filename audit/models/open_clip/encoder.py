@@ -1,6 +1,6 @@
 """``open_clip:ARCH,FILE|TAG``: any architecture of open_clip, with weights read by our reader, and open_clip's own tokenizer and transform.
 
-open_clip builds the model and computes; it opens no file that a person or a hub names.
+open_clip builds the model and computes; it opens no file that a user or a hub names.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class OpenClipEncoder(OnTower):
-    """A dual encoder that open_clip built."""
+    """A dual encoder built by open_clip."""
 
     def __init__(self, model: Any, transform: Any, tokenizer: Any, record: ModelRecord, setting: tuple[torch.device, torch.dtype]):
         self.record = record
@@ -52,26 +52,26 @@ class OpenClipEncoder(OnTower):
         super().__init__(ImageTower(model, "encode_image", OpenClipPixels(transform, model.visual.image_size), setting))
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
-        """Return one row for each text; a text that is too long raises DataError."""
+        """One row per text; raises DataError for a text that is too long."""
         require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
         with torch.inference_mode():
             return to_rows(_text_features(self._model, self._tokenizer(list(texts)).to(self._device)))
 
     @property
     def context(self) -> int:
-        """Tokens that it reads."""
+        """Maximum number of tokens."""
         return int(self._tokenizer.context_length)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return the tokens of each text, uncut, with those that begin and end it."""
+        """Number of tokens of each text before truncation, including those at its start and end."""
         return [_length(self._tokenizer, text) for text in texts]
 
     def attacked(
         self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
     ) -> Float[np.ndarray, "n d"] | None:
-        """Return a row for each image after its pixels moved against the right text, by `budget` 255ths at most (`audit.models.attack`).
+        """The embeddings after pixels moved against the right text by at most `budget` / 255 (`audit.models.attack`).
 
-        None where the transform does not end with normalising whole pixels.
+        None if the transform does not end with normalising whole pixels.
         """
         last = self._transform.transforms[-1]
         if not hasattr(last, "mean") or not hasattr(last, "std"):
@@ -91,7 +91,7 @@ class OpenClipEncoder(OnTower):
 def load(text: str, *, model_args: Mapping[str, str] | None = None, **setting: str) -> OpenClipEncoder:
     """Load ``ARCH,FILE`` or ``ARCH,TAG``; `setting` are name, device and dtype.
 
-    `model_args` may set what an architecture does not say: image mean and std, interpolation, resize mode, a tokenizer's folder.
+    `model_args` may set what an architecture does not define: image mean and std, interpolation, resize mode, a tokenizer's folder.
     """
     overrides = _allowed_overrides(model_args)
     return _encoder(*from_name(text), overrides, setting)
@@ -105,7 +105,7 @@ def load_folder(folder: Path, *, model_args: Mapping[str, str] | None = None, **
 
 def _allowed_overrides(model_args: Mapping[str, str] | None) -> ModelOverrides:
     overrides = read_overrides(model_args or {})
-    # The rest is part of the architecture's name.
+    # Everything else is part of the architecture's name.
     if refused := [fact for fact in overrides.given() if fact not in (*IMAGE_SETTINGS, "tokenizer", "weights", "adapter")]:
         what = f"--model-args {', '.join(refused)} cannot be set for a model of open_clip"
         fix = "leave it out, or name another architecture: --model open_clip:ARCH,FILE"
@@ -114,7 +114,7 @@ def _allowed_overrides(model_args: Mapping[str, str] | None) -> ModelOverrides:
 
 
 def _encoder(plan: OpenClipSpec, path: Path, overrides: ModelOverrides, setting: single_file.EncoderSettings) -> OpenClipEncoder:
-    """Build the architecture of a plan and fill it from a file."""
+    """Build the architecture of a plan and load its weights from a file."""
     contents = single_file.read(path)
     with located(str(path)):
         ignored = refuse_beside(path.parent, overrides.adapter is not None)
@@ -174,7 +174,7 @@ def _tokenizer(plan: OpenClipSpec) -> Any:
 
 
 def _check_vocabulary(plan: OpenClipSpec, tokenizer: Any, path: Path) -> None:
-    """Refuse CLIP's own vocabulary beside a smaller table of tokens: its ids are those of other words, or of none."""
+    """Raise DataError for CLIP's own vocabulary with a smaller token table: its ids mean other words there, or nothing."""
     rows = plan.config["text_cfg"].get("vocab_size")
     if plan.tokenizer is None and isinstance(rows, int) and rows < tokenizer.vocab_size:
         why = f"it has {rows:,} entries, the tokenizer {tokenizer.vocab_size:,}"
@@ -192,17 +192,17 @@ def _preprocess(plan: OpenClipSpec, model: Any, overrides: ModelOverrides) -> di
 
 
 def _length(tokenizer: Any, text: str) -> int:
-    """Return how many tokens a text has, uncut, with those that begin and end it."""
+    """Number of tokens of a text before truncation, including those at its start and end."""
     if not hasattr(tokenizer, "tokenizer"):
         return len(tokenizer.encode(text)) + 2
     words = tokenizer.clean_fn(text)
-    if tokenizer.tokenizer_mode == "clips":  # start, end and class token are added by open_clip
+    if tokenizer.tokenizer_mode == "clips":  # open_clip adds start, end and class token
         return len(tokenizer.tokenizer(words, add_special_tokens=False)["input_ids"]) + 3
     return len(tokenizer.tokenizer(words, verbose=False)["input_ids"])
 
 
 def _guess_notes(plan: OpenClipSpec, preprocess: Mapping[str, Any], overrides: ModelOverrides) -> list[Note]:
-    """Say how images are prepared, as far as neither the weights' source nor a person says it."""
+    """Notes about image preprocessing that neither the weights' source nor the user states."""
     left = [name for name in IMAGE_SETTINGS if getattr(overrides, name) is None]
     if plan.guess is None or not left:
         return []
@@ -210,7 +210,7 @@ def _guess_notes(plan: OpenClipSpec, preprocess: Mapping[str, Any], overrides: M
 
 
 def _check_output(encoder: OpenClipEncoder) -> None:
-    """Embed one plain image and one text: whatever fails does so now."""
+    """Embed one plain image and one text, so that errors occur now."""
     rows = [encoder.encode_images([Image.new("RGB", (64, 64), (90, 120, 150))]), encoder.encode_texts(["a drawing"])]
     if any(row.shape != (1, encoder.record.dimensions) for row in rows):
         why = f"features are {rows[0].shape} and {rows[1].shape}"
@@ -224,7 +224,7 @@ def _record(
     words = _tokenizer_sha256(tokenizer, plan)
     activation = "quick_gelu" if plan.config.get("quick_gelu") else "gelu"
     dimensions, side = plan.config["embed_dim"], preprocess["size"][0]
-    # Without the place of a fetched part: the same part elsewhere is the same part.
+    # Without the location of a downloaded part: the same part elsewhere is the same part.
     text = {name: value for name, value in plan.config["text_cfg"].items() if name not in ("hf_model_name", "hf_tokenizer_name")}
     built = {"library": f"open_clip {release}", "class": type(model).__name__, "config": {**plan.config, "text_cfg": text}}
     return model_record(
@@ -264,10 +264,11 @@ class _TextTower(nn.Module):
 
 
 def _text_features(model: Any, ids_nl: Tensor) -> Tensor:
-    """Return float[n, d] of int[n, l], the batch cut at its longest text where that changes nothing.
+    """float[n, d] for int[n, l], with the batch cut at its longest text if that changes nothing.
 
-    What follows the end of a text never reaches its feature if attention is causal and the feature is read at the end, the largest id: so
-    it is in CLIP itself, and most prompts fill a tenth of its 77 places. Other towers, SigLIP's among them, see all of their context.
+    Tokens after the end of a text never reach its feature if attention is causal and the feature is at the end token, the largest id:
+    this is so in CLIP itself, where most prompts fill a tenth of the 77 positions. Other towers, such as SigLIP's, use all of their
+    context.
     """
     mask = getattr(model, "attn_mask", None)
     if type(model).__name__ != "CLIP" or getattr(model, "text_pool_type", "") != "argmax" or mask is None:

@@ -1,4 +1,4 @@
-"""open_clip's transform in two parts: what Pillow does with each image, and what torch does with the bytes of a batch."""
+"""open_clip's transform in two parts: Pillow's steps for each image, and torch's steps for the bytes of a batch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor
 
 
 class OpenClipPixels:
-    """A transform that ends with ``ToTensor`` and ``Normalize``, as those of open_clip do: both wait for the batch.
+    """A transform that ends with ``ToTensor`` and ``Normalize``, like those of open_clip: both are applied per batch.
 
-    Of a transform with another end everything is done image by image.
+    Other transforms are applied completely, image by image.
     """
 
     def __init__(self, transform: Any, size: int | Sequence[int]):
@@ -23,11 +23,11 @@ class OpenClipPixels:
         self._split = [type(step).__name__ for step in steps[-2:]] in (["ToTensor", "Normalize"], ["MaybeToTensor", "Normalize"])
 
     def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """Return uint8[n, 3, h, w]; of a transform with another end its own output."""
+        """uint8[n, 3, h, w]; for other transforms their output."""
         return torch.stack([self._prepared(image) for image in images])
 
     def normalise(self, pixels_nchw: Tensor) -> Tensor:
-        """Return float32 of the same shape, on the same device."""
+        """float32 of the same shape, on the same device."""
         if not self._split:
             return pixels_nchw
         normalised: Tensor = self._transform.transforms[-1](pixels_nchw.float().div(255))

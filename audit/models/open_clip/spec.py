@@ -1,6 +1,6 @@
-"""What an ``open_clip:`` name stands for: an architecture's configuration, how its images are prepared, its tokenizer, a file of weights.
+"""Resolves an ``open_clip:`` name: an architecture's configuration, its image preprocessing, its tokenizer, a file of weights.
 
-Names come from the installed package; a folder in open_clip's layout brings its own configuration, which is untrusted.
+Names come from the installed package; a folder in open_clip's layout has its own configuration, which is untrusted.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ CONFIGURATION = "open_clip_config.json"
 WEIGHT_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 TOKENIZER_FILES = tuple(name for name in hub.FILES if "safetensors" not in name and "adapter" not in name)
 TOKENIZER_SETTINGS = frozenset({"clean", "language", "reduction_mask", "strip_sep_token"})
-"""What a folder may say of how texts become tokens; the rest would go to transformers."""
+"""Tokenizer settings that a folder may contain; others would be passed to transformers."""
 IMAGE_SETTINGS = ("mean", "std", "interpolation", "resize_mode")
-"""How an image is prepared, besides its size."""
+"""Settings of image preprocessing besides the size."""
 
 
 @dataclass(frozen=True)
 class OpenClipSpec:
-    """Everything but the weights."""
+    """Everything except the weights."""
 
     name: str
-    """Of the architecture."""
+    """Name of the architecture."""
     config: Mapping[str, Any]
     """open_clip's ``model_cfg``."""
     preprocess: Mapping[str, Any]
-    """Parts of open_clip's ``preprocess_cfg``, as far as something says them."""
+    """Parts of open_clip's ``preprocess_cfg``, as far as known."""
     guess: Note | None = None
-    """Where the preparation of images is guessed: from what."""
+    """The source of guessed image preprocessing."""
     tokenizer: Path | None = None
-    """A folder with the tokenizer, where it is not CLIP's own."""
+    """A folder with the tokenizer, unless it is CLIP's own."""
     revision: str | None = None
     trusted: bool = True
     """Whether the configuration is the package's own."""
@@ -48,7 +48,7 @@ class OpenClipSpec:
 
 
 def import_open_clip() -> Any:
-    """Return open_clip, imported."""
+    """Import open_clip; raises MachineError if it is not installed."""
     try:
         import open_clip
     except ImportError as error:
@@ -58,13 +58,13 @@ def import_open_clip() -> Any:
 
 
 def from_name(text: str) -> tuple[OpenClipSpec, Path]:
-    """Return plan and weights of ``ARCH,FILE`` or ``ARCH,TAG``; UsageError if architecture or tag is unknown."""
+    """Plan and weights of ``ARCH,FILE`` or ``ARCH,TAG``; raises UsageError if architecture or tag is unknown."""
     open_clip = import_open_clip()
     name, _, weights = text.partition(",")
     name = name.replace("/", "-")
     known = open_clip.list_models()
     if name not in known:
-        close, separator, _ = nearest(name[:80], known).partition(" Known:")  # all of them are over a hundred
+        close, separator, _ = nearest(name[:80], known).partition(" Known:")  # over a hundred architectures are known
         why = close if separator else "no architecture has a similar name; open_clip.list_models() lists them"
         raise UsageError(f"open_clip has no architecture {name[:80]!r}", why=why, fix="--model open_clip:ARCH,FILE or open_clip:ARCH,TAG")
     config = open_clip.get_model_config(name)
@@ -89,7 +89,7 @@ def from_name(text: str) -> tuple[OpenClipSpec, Path]:
 
 
 def from_folder(folder: Path) -> tuple[OpenClipSpec, Path]:
-    """Return plan and weights of a folder in open_clip's layout; DataError if open_clip cannot build it without fetching anything."""
+    """Plan and weights of a folder in open_clip's layout; raises DataError if open_clip cannot build it without downloads."""
     check_folder(folder, folder, required=CONFIGURATION)
     import_open_clip()
     content = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
@@ -111,7 +111,7 @@ def _image_settings(stated: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fetch_parts(plan: OpenClipSpec) -> OpenClipSpec:
-    """Return the plan with what its configuration names on the hub: a tokenizer, the configuration of a text tower. Data only."""
+    """Download what the configuration names on the hub: a tokenizer, the configuration of a text tower. Data only."""
     text, tokenizer, notes = dict(plan.config["text_cfg"]), plan.tokenizer, list(plan.notes)
     if (name := text.get("hf_tokenizer_name")) and tokenizer is None:
         tokenizer = _fetch(name, f"hf download {name} --local-dir DIR on a connected machine; then here: --model-args tokenizer=DIR")
@@ -134,7 +134,7 @@ def _fetch(name: str, fix: str) -> Path:
 
 
 def _default_preprocessing(name: str, tags: list[Mapping[str, Any]]) -> tuple[dict[str, Any], Note]:
-    """Return how images are prepared for all of open_clip's own weights of an architecture, if for all alike, and a note of it."""
+    """The image preprocessing that all of open_clip's own weights of an architecture share, if they do, and a note about it."""
     settings = list(map(_image_settings, tags))
     if settings and all(one == settings[0] for one in settings):
         return settings[0], Note("guessed_images_as_published", {"architecture": name, "count": len(settings)})
@@ -157,7 +157,7 @@ def _from_hub(name: str, config: Mapping[str, Any], tag: str, entry: Mapping[str
 
 
 def _configuration_fault(config: Any, preprocess: Any) -> str | None:
-    """Say what is wrong with an untrusted configuration, or None."""
+    """What is wrong with an untrusted configuration, or None."""
     from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
     if not isinstance(config, dict) or not isinstance(preprocess, dict):
@@ -179,7 +179,7 @@ def _image_fault(vision: Mapping[str, Any], preprocess: Mapping[str, Any]) -> st
     if (name := vision.get("timm_model_name")) is not None:
         import timm
 
-        if not isinstance(name, str) or not timm.is_model(name):  # never "hf-hub:...", which would be fetched
+        if not isinstance(name, str) or not timm.is_model(name):  # never "hf-hub:...", which would be downloaded
             return f"timm has no built-in model {str(name)[:80]!r}"
     if wrong := [part for part in ("mean", "std") if not is_three_numbers(preprocess.get(part, [1.0, 1.0, 1.0]))]:
         return f"preprocess_cfg's {wrong[0]} is not three numbers"
