@@ -1,4 +1,4 @@
-"""Audits and comparisons from Python: a request with every option of the commands goes in, an `Audit` or `Changes` comes out.
+"""Audits and comparisons from Python: takes a request with all options of the commands, returns an `Audit` or `Changes`.
 
 Prints nothing, never exits, raises `AuditError`.
 """
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when asked for: a parser is made from the requests alone.
+    # Imported on demand: the parser only needs the requests.
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'audit.api' has no attribute {name!r}")

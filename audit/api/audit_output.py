@@ -1,4 +1,4 @@
-"""A finished audit: the facts put together, and every file that it leaves behind."""
+"""Assembles the results of a finished audit, and writes all its files."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ PACKAGES = ("torch", "transformers", "datasets", "fairlearn", "scikit-learn", "n
 
 @dataclass(frozen=True)
 class Clock:
-    """When a run began."""
+    """The start time of a run."""
 
     moment: dt.datetime = field(default_factory=partial(dt.datetime.now, dt.UTC))
     monotonic: float = field(default_factory=time.monotonic)
 
     def timing(self) -> Timing:
-        """Return when the run began and how long it has taken."""
+        """When the run started and how long it has taken so far."""
         return Timing(self.moment.isoformat(timespec="seconds"), round(time.monotonic() - self.monotonic, 3))
 
 
 def assemble_results(
     audited: Sequence[AuditedProbe], settings: Settings, command: Sequence[str], ran_on: Mapping[str, str], timing: Timing
 ) -> Results:
-    """Return the results of one run: what was found for each model and probe, and what it was found with.
+    """Assemble the results of one run: those of each model and probe, and their circumstances.
 
-    The command is as typed, without the machine's folders; `ran_on` holds device and dtype.
+    The command is as typed, without local folders; `ran_on` has device and dtype.
     """
     environment = {package: _version(package) for package in PACKAGES} | {"python": sys.version.split()[0], **ran_on}
     return Results(
@@ -51,12 +51,12 @@ def assemble_results(
     )  # fmt: skip
 
 
-_version = cache(version)  # reads a package's metadata, as slowly as nine templates are filled
+_version = cache(version)  # reading a package's metadata is as slow as filling nine templates
 
 
 def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[AuditedProbe]) -> None:
-    """Write every file of an audit; together they take the place of those of an earlier one."""
-    # Imported here: what draws pages takes a third of a second, and an audit from Python may write nothing.
+    """Write all files of an audit; together they replace those of an earlier one."""
+    # Imported here: the code for pages takes a third of a second, and an audit from Python may write nothing.
     from reports.exports.markdown import summary_markdown
     from reports.exports.model_card import model_cards
     from reports.exports.tables import csv_tables
@@ -67,7 +67,7 @@ def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[A
         outputs.write_text(outputs.AUDIT, facts, folder)
         if all(
             prediction.count is None for audited_probe in audited for prediction in audited_probe.predictions.values()
-        ):  # of counted parts no row is known
+        ):  # no rows exist for counted parts
             write_predictions(
                 "predictions.parquet", [(audited_probe.result, audited_probe.predictions) for audited_probe in audited], folder
             )
@@ -81,8 +81,8 @@ def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[A
 
 
 def _near_duplicates_csv(audited: Sequence[AuditedProbe]) -> dict[str, str]:
-    """Return the table of test images with the training image that each is a near duplicate of; nothing where none was looked for."""
-    pairs: dict[tuple[str, str], str] = {}  # the same of every model
+    """A table of test images with the training image of which each is a near duplicate; empty if none was searched for."""
+    pairs: dict[tuple[str, str], str] = {}  # the same for every model
     looked = False
     for audited_probe in audited:
         for rows in (answered.attributes for answered in audited_probe.predictions.values() if NEAR_DUPLICATE in answered.attributes):
@@ -99,9 +99,9 @@ def _near_duplicates_csv(audited: Sequence[AuditedProbe]) -> dict[str, str]:
 
 
 def _texts_csv(audited: Sequence[AuditedProbe]) -> str:
-    """Return the recorded texts, one row per image and model: with them the audit can be repeated without the model.
+    """The recorded texts, one row per image and model: the audit can be repeated from them without the model.
 
-    As in the tables, no cell is a formula to a spreadsheet: a model may have written anything.
+    As in the tables, cells that a spreadsheet would read as formulas are escaped: a model may have written anything.
     """
     from reports.exports.tables import without_formula
 

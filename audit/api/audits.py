@@ -1,4 +1,4 @@
-"""A finished audit from Python: findings, frames, plots, files; just made, or loaded from its directory."""
+"""A finished audit in Python: findings, frames, plots, files; just computed, or loaded from its directory."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ class Audit:
 
     results: Results
     audited: tuple[AuditedProbe, ...] = ()
-    """What was made in this process; empty for an audit that was loaded."""
+    """The audits computed in this process; empty for a loaded audit."""
     directory: Path | None = None
-    """Where its files are; None: nowhere yet."""
+    """Directory of its files; None: not saved yet."""
     gate_policy: GatePolicy = FAIL_CLOSED
     """Which outcomes of gates count for the exit code."""
 
     @property
     def gates(self) -> tuple[GateResult, ...]:
-        """Every gate, and how it ended."""
+        """All gates, with their outcomes."""
         return self.results.gates
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with: 1 if a gate is breached, or could not be decided and had to be."""
+        """The exit code of the command: 1 if a gate is breached, or could not be decided and had to be."""
         return int(self.gate_policy.is_breach(self.results.gates))
 
     @property
@@ -70,36 +70,36 @@ class Audit:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Every finding, in the order of the audits and of their claims."""
+        """All findings, in the order of the audits and of their claims."""
         return tuple(finding for audit in self.results.audits for finding in audit.findings)
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row a finding: verdict, gap with interval, noise floor, p; fractions between 0 and 1, NaN where not estimable."""
+        """One row per finding: verdict, gap with interval, gap expected by chance, p; fractions between 0 and 1, NaN if not estimable."""
         return frames.gaps(self.results)
 
     def by_group(self) -> pd.DataFrame:
-        """Return one row a finding and group: n, events, rate with interval, status."""
+        """One row per finding and group: n, events, rate with interval, status."""
         return frames.rates(self.results)
 
     def prompt_sensitivity(self) -> pd.DataFrame:
-        """Return one row a question and prompt: the difference of the same two groups, first minus second, with interval and p."""
+        """One row per question and prompt: the difference of the same two groups, first minus second, with interval and p."""
         return frames.prompt_sensitivity(self.results)
 
     wordings = prompt_sensitivity  # the older name
 
     def what_ifs(self) -> pd.DataFrame:
-        """Return one row a question, finding and setting of the what-ifs: gap and accuracy before and after. Empty if none was asked."""
+        """One row per question, finding and setting of the what-ifs: gap and accuracy before and after. Empty without what-ifs."""
         return frames.what_ifs(self.results)
 
     def replicates(self) -> pd.DataFrame:
-        """Return one row a pre-specified question and replicate: its own gap and verdict, and the mean gap with its interval over both
+        """One row per pre-specified question and replicate: its own gap and verdict, and the mean gap with its interval over both
         images and replicates. Empty unless the models were audited as replicates.
         """
         return frames.replicate_gaps(self.results)
 
     def predictions(self) -> pd.DataFrame:
-        """Return one row an image and measurement: id, attributes, y_true, y_pred, score:LABEL, no pixels; DataError if they are gone."""
+        """One row per image and measurement: id, attributes, y_true, y_pred, score:LABEL, no pixels; DataError if they were deleted."""
         if self.audited:
             made: pd.DataFrame = self._table().to_pandas()
             return made
@@ -108,7 +108,7 @@ class Audit:
             raise DataError("the predictions of this audit are gone", where=path.name, fix=AGAIN)
         try:
             return pd.read_parquet(path)
-        except (OSError, ValueError) as error:  # pyarrow's errors are of these
+        except (OSError, ValueError) as error:  # pyarrow's errors are subclasses
             raise DataError("the predictions of this audit cannot be read", where=path.name, why=str(error)[:200], fix=AGAIN) from error
 
     def _table(self) -> pa.Table:
@@ -118,16 +118,16 @@ class Audit:
         return predictions_table((audited.result, audited.predictions) for audited in self.audited)
 
     def finding(self, name: str, audit: int | None = None) -> Finding:
-        """Return a finding by its id, or by a name that `--fail-on` takes, such as ``"role.accuracy by gender"``.
+        """A finding by its id, or by a name that `--fail-on` accepts, such as ``"role.accuracy by gender"``.
 
-        `audit` is its place in the run, counted from 0; None: the first that has it. UsageError if the finding does not exist.
+        `audit` is its index in the run, from 0; None: the first that has the finding. Raises UsageError if the finding does not exist.
         """
         return lookup.finding(self.results, name, audit)[1]
 
     def metric_frame(self, finding: str, audit: int | None = None) -> MetricFrame:
-        """Return fairlearn's `MetricFrame` of a finding, on one row an image: its metric in its groups. Named as in `finding`.
+        """The `MetricFrame` (fairlearn) of a finding, on one row per image: its metric in its groups. Names as for `finding`.
 
-        UsageError if the finding does not exist; DataError if its predictions are gone, or are those of two models of one name.
+        Raises UsageError if the finding does not exist; DataError if its predictions were deleted, or belong to two models with one name.
         """
         result, wanted = lookup.finding(self.results, finding, audit)
         named = result.model.name, result.probe.name
@@ -155,19 +155,19 @@ class Audit:
     def compare(self, *others: Audit, series: bool = False, tolerance: float | None = None) -> Changes:
         """Compare the models of this audit, and of others, on the images that all have: everything with the first model.
 
-        A `series` is of checkpoints of one run, to be followed step by step; recognised by itself from three on. `tolerance` is a change
-        that would not matter; None: that of this audit. UsageError if there are fewer than two models, or no probe is shared; DataError if
-        they were asked different questions, or saw different images.
+        A `series` consists of checkpoints of one run, compared step by step; it is recognised automatically from three on. `tolerance` is a
+        change that would not matter; None: that of this audit. Raises UsageError if there are fewer than two models, or no probe is shared;
+        DataError if they had different questions or different images.
         """
         if wrong := [other for other in others if not isinstance(other, Audit)]:
             raise UsageError(f"cannot compare with {show_value(wrong[0])}", fix="audit.load(DIR) gives the audit of a directory")
-        from audit.api.changes import compare_sides  # with the pages of comparisons
+        from audit.api.changes import compare_sides  # imports the pages of comparisons
 
         sides = [side for audit in (self, *others) for side in audit.sides()]
         return compare_sides(sides, CompareRequest(sides=(self, *others), series=series, tolerance=tolerance), Clock())
 
     def sides(self) -> tuple[Side, ...]:
-        """Return every model of this audit, as comparisons take them."""
+        """All models of this audit, as inputs for a comparison."""
         if not self.audited:
             return comparison_sides.read(self.directory or Path())
         table = self._table()
@@ -179,15 +179,15 @@ class Audit:
         return comparison_sides.sides_of(self.results, table, self.directory or Path("not saved"), sha256)
 
     def to_html(self) -> str:
-        """Return the report, one self-contained page."""
-        from reports.render import render  # the sections of a page take a third of a second, and many audits draw none
+        """The report, one self-contained page."""
+        from reports.render import render  # the sections of a page take a third of a second to import, and many audits need no page
 
         return render(self.results)
 
     def save(self, directory: str | Path) -> Path:
-        """Write everything that the command would leave behind, and return the path of the report.
+        """Write everything that the command would write, and return the path of the report.
 
-        UsageError if the folder holds other things; MachineError if it cannot be written.
+        Raises UsageError if the folder has other contents; MachineError if it cannot be written.
         """
         if not self.audited:
             raise UsageError("an audit that was loaded is already saved", fix="copy its directory")
@@ -206,7 +206,7 @@ class Audit:
 
 
 def load(directory: str | Path) -> Audit:
-    """Return the finished audit in a directory; DataError if it has no readable results.json."""
+    """Load the finished audit in a directory; raises DataError if it has no readable results.json."""
     path = path_of(directory, "directory")
     results = read_results(path)
     return Audit(results, directory=path, gate_policy=GatePolicy.of(results.command))

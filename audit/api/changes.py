@@ -1,4 +1,4 @@
-"""A finished comparison from Python: frames, plots, files; just made, or loaded from its directory."""
+"""A finished comparison in Python: frames, plots, files; just computed, or loaded from its directory."""
 
 from __future__ import annotations
 
@@ -35,35 +35,35 @@ class Changes:
     """What changed between models: everything that the page of a comparison shows, as values and as data frames."""
 
     facts: Comparisons
-    """As `comparison.json` holds them."""
+    """The contents of `comparison.json`."""
     gate_policy: GatePolicy = FAIL_CLOSED
     """Which outcomes of gates count for the exit code."""
 
     @property
     def gates(self) -> tuple[GateResult, ...]:
-        """Every gate, and how it ended."""
+        """All gates, with their outcomes."""
         return self.facts.gates
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with: 1 if a gate is breached, or could not be decided and had to be."""
+        """The exit code of the command: 1 if a gate is breached, or could not be decided and had to be."""
         return int(self.gate_policy.is_breach(self.facts.gates))
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row a question and comparison: both gaps, after minus before with interval and p, verdict."""
+        """One row per question and comparison: both gaps, after minus before with interval and p, verdict."""
         return frames.changes(self.facts)
 
     def by_group(self) -> pd.DataFrame:
-        """Return one row a question, comparison and group: the rate before and after, and the paired difference with interval and p."""
+        """One row per question, comparison and group: the rate before and after, and the paired difference with interval and p."""
         return frames.group_changes(self.facts)
 
     def by_step(self) -> pd.DataFrame:
-        """Return one row a question and checkpoint: the gap with its simultaneous interval. Empty unless a series was compared."""
+        """One row per question and checkpoint: the gap with its simultaneous interval. Empty unless a series was compared."""
         return frames.gaps_by_step(self.facts)
 
     def rates_by_step(self) -> pd.DataFrame:
-        """Return one row a question, checkpoint and group: n, events, rate with interval. Empty unless a series was compared."""
+        """One row per question, checkpoint and group: n, events, rate with interval. Empty unless a series was compared."""
         return frames.rates_by_step(self.facts)
 
     @property
@@ -72,11 +72,11 @@ class Changes:
         return ChangePlots(self.facts)
 
     def to_html(self) -> str:
-        """Return the page of the comparison, self-contained."""
+        """The page of the comparison, self-contained."""
         return render_comparisons(self.facts)
 
     def save(self, directory: str | Path) -> Path:
-        """Write what `vlm-audit compare` would leave behind, and return the path of the page; raises as `Audit.save` does."""
+        """Write everything that `vlm-audit compare` would write, and return the path of the page; raises as `Audit.save` does."""
         path = path_of(directory, "directory")
         with RunDirectory(path, COMPARISON) as taken:
             if (folder := taken.open()) is not None:
@@ -95,7 +95,7 @@ class Changes:
 
 
 def compare_sides(sides: Sequence[FinishedAudit], request: CompareRequest, clock: Clock) -> Changes:
-    """Compare the models of finished audits, by the settings of the first with what the request gives in their place."""
+    """Compare the models of finished audits, with the settings of the first, or of the request if it sets them."""
     if not sides:
         raise UsageError("a comparison needs two models", fix="vlm-audit compare BEFORE AFTER [AFTER …]")
     settings = request.settings(sides[0].results.settings)
@@ -104,6 +104,6 @@ def compare_sides(sides: Sequence[FinishedAudit], request: CompareRequest, clock
 
 
 def load_changes(directory: str | Path) -> Changes:
-    """Return the finished comparison that `audit.compare` or `Changes.save` left; DataError without a readable comparison.json."""
+    """Load the comparison that `audit.compare` or `Changes.save` wrote; raises DataError without a readable comparison.json."""
     facts = read_comparisons(path_of(directory, "directory"))
     return Changes(facts, gate_policy=GatePolicy.of(facts.command))

@@ -1,4 +1,4 @@
-"""Comparisons of audits and of models: a request goes in, what changed comes out. Models are audited first, through the same pipeline."""
+"""Compares audits and models: from a request to the changes. Models are audited first, through the same pipeline."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ LOG = logging.getLogger("audit.compare")
 
 
 def compare(*sides: Any, **options: Any) -> Changes:
-    """Compare finished audits and models: everything with the first. AuditError of the class that says whose fault it is.
+    """Compare finished audits and models: everything with the first. Raises a subclass of AuditError that identifies the cause.
 
-    A side is the directory of a finished audit, an `Audit`, or a model as `audit` takes it, which is audited first; an option any field of
-    `CompareRequest`: `probe`, `series`, `tolerance`, `out`, …, as the flags of the same names.
+    A side is the directory of a finished audit, an `Audit`, or a model as for `audit`, which is audited first; options are the fields of
+    `CompareRequest`: `probe`, `series`, `tolerance`, `out`, …, like the flags of the same names.
     """
     with junit_of_errors(options.get("junit"), options.get("fail_on")):
         return run_comparison(CompareRequest(**{"sides": sides, **options}))
 
 
 def run_comparison(request: CompareRequest) -> Changes:
-    """Audit what is not audited yet, compare, and write the directory if the request names one."""
+    """Audit the models, compare, and write the directory if the request names one."""
     clock = Clock()
     models = {_key(side): side for side in request.sides if not _is_finished(side)}
     _check_options(request, list(models.values()))
@@ -63,7 +63,7 @@ def run_comparison(request: CompareRequest) -> Changes:
         for number, (key, model) in enumerate(models.items(), 1):
             audit_request = _audit_request(request, model, number)
             if directory.folder is not None and audit_request.out is not None:
-                directory.folder.open().folder(f"audits/{audit_request.out.name}", make=True)  # and no link
+                directory.folder.open().folder(f"audits/{audit_request.out.name}", make=True)  # and not through a link
             audit = run_audit(audit_request)
             report = f"{audit.directory / 'report.html'}\n" if audit.directory else ""
             LOG.info("%s\n%s", audit_lines(audit.results), report)
@@ -82,7 +82,7 @@ def run_comparison(request: CompareRequest) -> Changes:
 
 
 def _questions(sides: Sequence[FinishedAudit], request: CompareRequest) -> tuple[GateQuestion, ...]:
-    """Return what a gate may be about: what finished audits asked; before the first of them, what the probes will ask."""
+    """The questions that a gate may name: those of finished audits; before the first of them, those of the probes."""
     import probes
 
     if sides:
@@ -92,7 +92,7 @@ def _questions(sides: Sequence[FinishedAudit], request: CompareRequest) -> tuple
 
 
 def _key(side: Any) -> str | int:
-    """Return what tells sides apart: a model named twice is audited once."""
+    """A key to identify sides: a model named twice is audited once."""
     return side if isinstance(side, str) else id(side)
 
 
@@ -117,7 +117,7 @@ def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
 
 
 def _audit_request(request: CompareRequest, model: Any, number: int) -> AuditRequest:
-    """Return the request of an audit of one model, into a folder of its own below the comparison's."""
+    """The request for an audit of one model, into its own folder below the comparison's."""
     LOG.info("auditing %s", short_name(model))
     options: dict[str, Any] = {"model": model, **request.audit_options()}
     if request.out is not None:

@@ -1,4 +1,4 @@
-"""A finished comparison: the facts put together, and the files that it leaves behind."""
+"""Assembles the results of a finished comparison, and writes its files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PACKAGES = ("numpy", "scipy", "pandas")
 
 
 def assemble_comparisons(compared: ComparedModels, settings: Settings, command: Sequence[str], timing: Timing) -> Comparisons:
-    """Return the facts of one comparison: what changed, and what it was found with. DataError if nothing could be compared."""
+    """Assemble the facts of one comparison: changes and circumstances. Raises DataError if nothing could be compared."""
     if not compared.comparisons:
         raise DataError("nothing could be compared", fix="audit both with the same probe")
     first = compared.sides[0]
@@ -35,7 +35,7 @@ def assemble_comparisons(compared: ComparedModels, settings: Settings, command: 
 
 
 def write(directory: outputs.OutputFolder, comparisons: Comparisons) -> None:
-    """Write every file of a comparison; together they take the place of those of an earlier one."""
+    """Write all files of a comparison; together they replace those of an earlier one."""
     with replacing_files(directory) as folder:
         outputs.write_text(outputs.COMPARISON, to_json(comparisons), folder)
         outputs.write_text("comparison.md", comparison_markdown(comparisons), folder)

@@ -1,4 +1,4 @@
-"""Filling the cache: `EmbedRequest` in, a filled cache out, and what each model has in it. Judges nothing; cheap to import."""
+"""Fills the cache for an `EmbedRequest`, and returns what it has for each model. Computes no results; cheap to import."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LOG = logging.getLogger("audit")
 
 
 def fill_cache(request: EmbedRequest) -> list[Filled]:
-    """Embed what an audit of the same arguments would; a model and a probe a row.
+    """Embed what an audit with the same arguments needs; returns one row per model and probe.
 
-    AuditError as of an audit, before the first image where that can be; MachineError if the cache did not take everything.
+    Raises the AuditErrors of an audit, before the first image if possible; MachineError if the cache did not take everything.
     """
     from audit.api import inputs, models
     from audit.api.pipeline import notes_in_words
@@ -54,7 +54,7 @@ def fill_cache(request: EmbedRequest) -> list[Filled]:
 
 
 def _filled(encoder: Any, probe: Any, dataset: Any, plan: Any, request: EmbedRequest) -> list[Filled]:
-    """Return what the cache has of a model, and of its untrained control where one is asked for."""
+    """What the cache has for a model, and for its untrained control if requested."""
     from dataclasses import replace
 
     from audit.embedding.engines.local import embed_here
@@ -63,13 +63,13 @@ def _filled(encoder: Any, probe: Any, dataset: Any, plan: Any, request: EmbedReq
 
     done = [embed_probe(encoder, probe, dataset, request.settings, plan)]
     control = untrained(encoder, request.seed) if request.untrained_control else None
-    if control is not None:  # no Ray actor can load what was drawn here
+    if control is not None:  # Ray actors cannot load the random weights created here
         done.append(embed_probe(control, primary(probe), dataset, request.settings, replace(plan, engine=embed_here, what_ifs=())))
     return done
 
 
 def _check_kept(encoder: Any, root: Any) -> None:
-    """Refuse a model of which a later run would find nothing."""
+    """Raise UsageError for a model whose embeddings a later run could not find."""
     from audit.embedding.cache import MemoryRoot
     from audit.models.endpoint.model import EndpointModel
 

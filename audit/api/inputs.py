@@ -1,4 +1,4 @@
-"""What a request names, loaded: probes, gates, data, predictions; models are in `audit.api.models`."""
+"""Loads what a request names: probes, gates, data, predictions; models are in `audit.api.models`."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from reports.text.numbers import in_words
 
 LOG = logging.getLogger("audit")
 LIST = "the list of excluded images"
-"""What the report calls identifiers that come from no file."""
+"""Name in the report for identifiers that come from no file."""
 
 
 def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
-    """Return the probes of a request, with its clusters and slices; UsageError if the probe or the what-if does not exist."""
+    """The probes of a request, with its clusters and slices; raises UsageError if the probe or the what-if does not exist."""
     import probes
 
     chosen = [probes.get(probe) if isinstance(probe, str) else probe for probe in request.probe]
@@ -69,18 +69,18 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
 
 
 def _fitted(probe: Probe, request: AuditRequest) -> Probe:
-    """Return a probe of any labelled data with what it asks of these."""
-    assert probe.fitted is not None  # noqa: S101  (the caller looked)
+    """A probe for any labelled data, with its questions about this data set."""
+    assert probe.fitted is not None  # noqa: S101  (checked by the caller)
     dataset = _loaded(probe, request)
     return replace(probe.fitted(dataset), load=lambda _: dataset)  # read once
 
 
 def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
-    """Return the gates of a request. Which questions external predictions can answer is known only from the file."""
+    """The gates of a request. The questions for external predictions are known only after reading the file."""
     if not request.as_replicates and (means := [gate for gate in request.fail_on if parse(gate).subject == "gap_mean"]):
         what = f"{FLAG} {means[0]!r} requires --as-replicates"
         raise UsageError(what, why="it is about the mean of several seeds or checkpoints", fix="gap[…] is about each model")
-    if any(map(is_served, request.model)):  # asked more than the probe says: how often no answer is given
+    if any(map(is_served, request.model)):  # these have more questions than the probe: how often no answer is given
         manner = Manner(outcomes=(REFUSAL, UNPARSED), repeats=request.repeats or 1, instructions=True)
         probes = [questionnaire(probe, request.seed, manner).probe for probe in probes]
     if request.predictions:
@@ -98,9 +98,9 @@ def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
 
 
 def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
-    """Return the data that a probe is put to: what the request names or gives, less its exclusions, sampled if it has a limit.
+    """The data for a probe: what the request names or contains, less its exclusions, sampled if it has a limit.
 
-    UsageError if a column that the probe asks for is missing; DataError if the data cannot be read, or no image is left.
+    Raises UsageError if a column that the probe needs is missing; DataError if the data cannot be read, or no image is left.
     """
     if probe.load is None:
         return _no_images(probe, request)
@@ -129,7 +129,7 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
 
 
 def _loaded(probe: Probe, request: AuditRequest) -> Dataset:
-    """Return the data that a request gives, or that the probe's loader makes of what it names."""
+    """The data in a request, or those that the probe's loader reads."""
     dataset: object = request.data
     if (loader := probe.load) is not None and not isinstance(request.data, Dataset):
         wanted = LoadOptions(_location(request), request.limit, request.seed)
@@ -143,7 +143,7 @@ def _loaded(probe: Probe, request: AuditRequest) -> Dataset:
 
 
 def _no_images(probe: Probe, request: AuditRequest) -> Dataset:
-    """Return the data set of a probe that needs no image; UsageError where the request says what to do with images."""
+    """The data set of a probe that needs no images; raises UsageError if the request has options for images."""
     names = [name for name in ("data", "limit", "exclude", "bins", "include_examples") if is_given(getattr(request, name))]
     if names:
         what = f"--{names[0].replace('_', '-')} cannot be used with the probe {probe.name!r}"
@@ -174,13 +174,13 @@ def _location(request: AuditRequest) -> Any:
 def _check_nested(dataset: Dataset, cluster: str | None, nested: Group) -> None:
     attributes, codes = dataset.attributes, None
     if cluster in attributes:
-        # An image whose cluster is unknown is one of its own.
+        # An image with an unknown cluster is a cluster by itself.
         codes = np.where(attributes[cluster] == UNKNOWN, -1 - np.arange(len(attributes)), pd.factorize(attributes[cluster])[0])
     check_nested(codes, attributes, nested, dataset.name, lambda row: f"the row of {attributes.index[row]!r}")
 
 
 def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[PredictionFile]:
-    """Return the external predictions of a request, less its exclusions, a file (or data frame) each."""
+    """The external predictions of a request, less its exclusions, one entry per file (or data frame)."""
     wanted = ColumnOptions(
         request.attributes, request.cluster, request.weights, sliced_columns(probes),
         prediction=request.prediction_column, truth=request.truth_column, encoding=request.encoding,
@@ -194,7 +194,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
         _check_parts(request, parts[0])
     for source in request.predictions:
         files.append(load_parts(source, wanted) if source in parts else load_predictions(source, wanted))
-        wanted = replace(wanted, bins=files[0].bins)  # of several files the first says where quantiles lie
+        wanted = replace(wanted, bins=files[0].bins)  # with several files the first determines the quantiles
     for name, answers in ((file.name, answer) for file in files for answer in file.answers):
         for gate in map(parse, request.fail_on):
             refuse_ratio(gate, answers.cluster, answers.weights)
@@ -206,7 +206,7 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
 
 
 def _check_parts(request: AuditRequest, parts: Path) -> None:
-    """Raise `UsageError` for what needs single rows: predictions in parts are counted as they are read."""
+    """Raise `UsageError` for options that need single rows: predictions in parts are counted while reading."""
     for what, value in (("--exclude", request.exclude), ("--nested", request.nested), ("other predictions", request.predictions[1:])):
         if value:
             why = f"{parts_name(parts)} is read in parts, of which no row is kept"
@@ -214,12 +214,12 @@ def _check_parts(request: AuditRequest, parts: Path) -> None:
 
 
 def beside(request: AuditRequest) -> Group:
-    """Return the columns that say which rows are pairs, and which pairs belong together: only `attributes` makes attributes of them."""
+    """The columns that say which rows are pairs, and which pairs belong together: they are attributes only if `attributes` names them."""
     within = [name for pair in map(parse_pairs, request.pairs) for name in pair.within]
     cluster = [request.cluster] if request.pairs and request.cluster else []
     return tuple(name for name in dict.fromkeys([*within, *cluster]) if name not in (request.attributes or ()))
 
 
 def _excluded(exclude: Path | tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Return the identifiers, and what to call the list."""
+    """The identifiers, and the name of the list."""
     return (exclude, LIST) if isinstance(exclude, tuple) else (read_list(exclude), exclude.name)

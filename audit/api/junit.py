@@ -1,4 +1,4 @@
-"""The JUnit file that every end of a command leaves, also an early one."""
+"""Writes a JUnit file however a command ends, even early."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LOG = logging.getLogger("audit")
 
 @contextmanager
 def junit_of_errors(file: Path | str | None, gates: str | Sequence[str] | None) -> Iterator[None]:
-    """Leave a JUnit file with an error for each gate where the work inside fails, or is killed.
+    """Write a JUnit file with an error for each gate if the code inside fails or is killed.
 
-    Without it a build server would read the file of an earlier run, or none, and show a build that passed.
+    Otherwise a build server would read the file of an earlier run, or none, and show a successful build.
     """
     _write_error(file, gates, "the command did not end: it was killed, or is still running")
     try:
@@ -30,7 +30,7 @@ def junit_of_errors(file: Path | str | None, gates: str | Sequence[str] | None) 
 
 @contextmanager
 def junit_of_usage(words: Sequence[str]) -> Iterator[None]:
-    """Leave a JUnit file with an error for each gate where a command line cannot be read, as far as it can."""
+    """Write a JUnit file with an error for each gate if a command line is invalid, as far as it can be parsed."""
     try:
         yield
     except SystemExit as end:
@@ -43,7 +43,7 @@ def junit_of_usage(words: Sequence[str]) -> Iterator[None]:
 
 
 def _value_of(words: Sequence[str], flag: str) -> Callable[[int], str]:
-    """Return what finds the value of a flag that stands at a place of a command line; "" where another word stands there."""
+    """A function that returns the value of a flag at a position of a command line; "" if another argument is there."""
 
     def value(position: int) -> str:
         name, equals, text = words[position].partition("=")
@@ -55,7 +55,7 @@ def _value_of(words: Sequence[str], flag: str) -> Callable[[int], str]:
 def _write_error(file: Path | str | None, gates: str | Sequence[str] | None, message: str) -> None:
     path = Path(file) if isinstance(file, str | Path) and str(file) else None
     if path is None or path.is_dir() or not path.parent.is_dir() or (path.exists() and not path.is_file()):
-        return  # nothing was asked for, or the checks of the request refuse it
+        return  # no file was requested, or the checks of the request reject it
     from audit.records.base import Timing
     from reports.exports.junit import error_xml
 
@@ -63,5 +63,5 @@ def _write_error(file: Path | str | None, gates: str | Sequence[str] | None, mes
     gates = (gates,) if isinstance(gates, str) else tuple(map(str, gates or ()))
     try:
         write_text(path, error_xml(gates, message, timing))
-    except AuditError as error:  # what ended the command counts, not that it cannot be written down
+    except AuditError as error:  # the original error matters, not that this file cannot be written
         LOG.warning("%s", error)

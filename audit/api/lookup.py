@@ -1,4 +1,4 @@
-"""Which question a person means, from Python: by its id, or by the names that ``--fail-on`` takes and that summary and report show."""
+"""Finds the question that a user names: by its id, or by the names that ``--fail-on`` accepts and that summary and report show."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ N = TypeVar("N", bound=NamedQuestion)
 
 
 def planned_questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion, ...]:
-    """Return every question that these measurements ask, under the names of the findings that they will become."""
+    """All questions of these measurements, under the names of the findings that they will become."""
     questions = []
     for measurement in measurements:
         for claim in measurement.claims:
@@ -37,21 +37,21 @@ def planned_questions(measurements: Iterable[Measurement]) -> tuple[GateQuestion
 
 
 def found_questions(results: Results) -> tuple[GateQuestion, ...]:
-    """Return every question that was answered, with its names."""
+    """All questions that were answered, with their names."""
     return tuple(_named(finding, words.truth_of(finding, audit)) for audit in results.audits for finding in audit.findings)
 
 
 def _named(question: NamedQuestion, truth: str | None) -> GateQuestion:
-    """Return a question with its names, given the attribute that holds the true answers; where one was put, a terminal shows the last."""
+    """A question with its names; `truth` is the attribute with the true answers. The last name is for terminals."""
     title, shown = (f"{phrase(question, truth)} by {attributes(question.attributes)}" for phrase in (words.subject_of, words.metric_of))
     named = gate_question(question, title, shown)
-    # Whoever planned a share did not know yet whether its truth would be.
+    # When a selection rate was planned, it was not known whether its truth would be known.
     plain = title.replace(f" {words.AT_EQUAL_TRUTH}", "")
     return named if plain == title else replace(named, names=(*named.names, plain))
 
 
 def finding(results: Results, name: str, audit: int | None = None) -> tuple[AuditResult, Finding]:
-    """Return a finding with its audit: the one at the place `audit`, or the first that has it; UsageError if there is not one."""
+    """A finding with its audit: the one at index `audit`, or the first that has it; raises UsageError if there is no such finding."""
     audits = results.audits if audit is None else [at(results.audits, audit, "audit")]
     return _found(
         name, ((audit_result, every, words.truth_of(every, audit_result)) for audit_result in audits for every in audit_result.findings)
@@ -59,13 +59,13 @@ def finding(results: Results, name: str, audit: int | None = None) -> tuple[Audi
 
 
 def change(facts: Comparisons, name: str, comparison: int | None = None) -> tuple[Comparison, Change]:
-    """Return a change with its comparison: the one at a place, or the first that has it; raises as `finding` does."""
+    """A change with its comparison: the one at an index, or the first that has it; raises as `finding` does."""
     compared = facts.comparisons if comparison is None else [at(facts.comparisons, comparison, "comparison")]
     return _found(name, ((comparison_result, every, every.truth) for comparison_result in compared for every in comparison_result.changes))
 
 
 def followed(facts: Comparisons, name: str) -> Trajectory:
-    """Return a question followed over the steps; raises as `finding` does, and where no series was compared."""
+    """A question over the steps of a series; raises as `finding` does, and if no series was compared."""
     if not facts.series:
         raise UsageError("no series was compared", why="these are not checkpoints of one run", fix="compare(…, series=True)")
     followed = (trajectory for series in facts.series for trajectory in series.trajectories)
@@ -73,7 +73,7 @@ def followed(facts: Comparisons, name: str) -> Trajectory:
 
 
 def _found(name: str, named: Iterable[tuple[T, N, str | None]]) -> tuple[T, N]:
-    """Return who has a question, and the question, of all that there are: each with its owner and the attribute of its true answers."""
+    """The question with a name, and its owner; `named` has each question with its owner and the attribute of its true answers."""
     if not isinstance(name, str):
         raise UsageError(f"a question of type {type(name).__name__}", fix="name it as the summary does: 'race.accuracy by gender'")
     everything = list(named)
@@ -82,14 +82,14 @@ def _found(name: str, named: Iterable[tuple[T, N, str | None]]) -> tuple[T, N]:
 
 
 def at(items: Sequence[T], position: int, what: str) -> T:
-    """Return the item at a place, counted from 0."""
+    """The item at an index from 0; raises UsageError if it does not exist."""
     if not isinstance(position, int) or not 0 <= position < len(items):
         raise UsageError(f"no {what} {position!r}", fix=f"counted from 0, there are {len(items)}")
     return items[position]
 
 
 def curve(audit: AuditResult, wanted: int | str) -> SpecificationCurve:
-    """Return the prompt sensitivity of a question: by a place, a part of the text above them, or any name of the finding."""
+    """The prompt sensitivity of a question: by an index, a part of the text above it, or any name of the finding."""
     curves = audit.specifications
     if isinstance(wanted, str) and (target := _finding_of(audit, wanted)):
         same = [
@@ -104,7 +104,7 @@ def curve(audit: AuditResult, wanted: int | str) -> SpecificationCurve:
 
 
 def tried(audit: AuditResult, wanted: int | str) -> WhatIfs:
-    """Return the what-ifs of a question: by a place, a part of the text above them, or any name of the finding."""
+    """The what-ifs of a question: by an index, a part of the text above them, or any name of the finding."""
     if isinstance(wanted, str) and (target := _finding_of(audit, wanted)):
         positions = [position for position, what_if in enumerate(audit.what_ifs) if what_if.target and what_if.target.finding == target.id]
         wanted = positions[0] if positions else wanted
@@ -112,15 +112,15 @@ def tried(audit: AuditResult, wanted: int | str) -> WhatIfs:
 
 
 def _finding_of(audit: AuditResult, name: str) -> Finding | None:
-    """Return the finding that goes by a name, if there is one."""
+    """The finding with a name, if there is one."""
     try:
         return _found(name, ((audit, every, words.truth_of(every, audit)) for every in audit.findings))[1]
     except UsageError:
-        return None  # the text may be a part of a question's words
+        return None  # the text may be part of a question
 
 
 def asked(items: Sequence[T], wanted: int | str, text: Callable[[T], str], what: str, none: str) -> T:
-    """Return the item at a place, or the only one whose question contains a text; `none` says what to do where there is no item."""
+    """The item at an index, or the only one whose question contains a text; `none` says what to do if there are no items."""
     if not items:
         raise UsageError(f"there are no {what}s", fix=none)
     if isinstance(wanted, int):

@@ -1,4 +1,4 @@
-"""A finding as fairlearn sees it: `MetricFrame` on one row an image, for a notebook."""
+"""A finding as fairlearn's `MetricFrame` on one row per image, for a notebook."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def row_frame(
     attributes: pd.DataFrame, y_true: pd.Series, y_pred: pd.Series, metric: str, outcome: Outcome | None, weight: pd.Series | None = None
 ) -> MetricFrame:
-    """Return the frame of one metric (a name in `METRICS`) over the groups that the attributes, a column each, make; by weight if given.
+    """The frame of one metric (a name in `METRICS`) over the groups formed by the attributes, one column each; weighted if given.
 
-    True answers are missing where nothing is true. `outcome` holds the answers that count as positive; None: the answers themselves are
-    compared. They are coded as integers first: fairlearn takes the string "1" for not selected. Intersections that no image has are rows
-    of NaN; group sizes must be looked at beside it, and its `difference()` knows nothing of chance.
+    True answers are missing if there is no truth. `outcome` has the answers that count as positive; None: the answers themselves are
+    compared. They are coded as integers first: fairlearn treats the string "1" as not selected. Intersections without images are rows
+    of NaN; check the group sizes as well, since its `difference()` does not account for chance.
     """
     from fairlearn.metrics import MetricFrame
 

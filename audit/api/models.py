@@ -1,4 +1,4 @@
-"""The models that a request names, loaded one after another."""
+"""Loads the models that a request names, one after another."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LOG = logging.getLogger("audit")
 
 
 Asked = Sequence[tuple[Probe, Dataset]]
-"""What models are asked, and about which data."""
+"""The probes for the models, with their data."""
 
 
 def check_models(request: AuditRequest, probes_with_data: Asked) -> None:
-    """Load each of several models once, and let go of it: what is wrong with a later one is said before the first is audited."""
+    """Load each of several models once, and discard it: errors of a later one are raised before the first is audited."""
     if len(request.model) < 2:
         return
     LOG.info("looking at %d models", len(request.model))
@@ -45,7 +45,7 @@ def check_models(request: AuditRequest, probes_with_data: Asked) -> None:
 
 
 def check_fit(encoder: Encoder | Answerer, probes_with_data: Asked, request: AuditRequest, root: CacheRoot) -> None:
-    """Refuse what cannot be asked of a model about these data, before it sees an image: errors as of an audit."""
+    """Raise errors about a model with these data before it sees an image: the same as in an audit."""
     for probe, dataset in probes_with_data:
         check_askable(encoder, probe, dataset, request.settings, request.what_if)
         if isinstance(encoder, Answerer):
@@ -56,7 +56,7 @@ def check_fit(encoder: Encoder | Answerer, probes_with_data: Asked, request: Aud
 
 @contextmanager
 def quiet_log() -> Iterator[None]:
-    """Log nothing meanwhile: what is noteworthy about a model is said when it is audited."""
+    """Suppress the log meanwhile: notes about a model are logged when it is audited."""
     before, LOG.disabled = LOG.disabled, True
     try:
         yield
@@ -68,16 +68,16 @@ def quiet_log() -> Iterator[None]:
 def loaded(
     model: Any, args: Mapping[str, str], request: AuditRequest, *, note: bool = True
 ) -> Iterator[tuple[Encoder | Answerer, CacheRoot]]:
-    """Load a model, and say where its embeddings are kept: those of an object that states no fingerprint only while it is audited.
+    """Load a model, and choose the cache for its embeddings: an object without a fingerprint gets one only for this audit.
 
-    The weights of unchanged files are read when they are needed; without `note` none are noted (`audit.embedding.known`).
+    The weights of unchanged files are read when they are needed; without `note`, files are not recorded (`audit.embedding.known`).
     """
     root = MemoryRoot() if request.no_cache else cache_of(request)
     if is_served(model):
         if args:
             raise UsageError("--model-args cannot be stated about a model behind an endpoint", fix="leave them out")
         with endpoint.opened(model, request.endpoint_settings(model), answer_folder(request)) as answerer:
-            yield answerer, MemoryRoot()  # the answer log keeps what it was asked
+            yield answerer, MemoryRoot()  # its answers are in the answer log
         return
     if isinstance(model, str):
         setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
@@ -85,7 +85,7 @@ def loaded(
         def read() -> Encoder | Answerer:
             return _as_asked(load(model, **setting), request)
 
-        if request.decode == "fast":  # how far an image may be reduced, the loaded model says
+        if request.decode == "fast":  # only the loaded model knows how far an image may be reduced
             yield read(), root
         else:
             yield known_encoder(model, setting, root, read, verify=request.verify, note=note), root
@@ -98,7 +98,7 @@ def loaded(
             yield _as_asked(model, request), root
         finally:
             if before is not None:
-                model.max_new_tokens = before  # the object is the caller's
+                model.max_new_tokens = before  # the object belongs to the caller
     elif hasattr(model, "fingerprint"):
         yield _as_asked(plugin.wrap(model), request), root
     else:
@@ -106,12 +106,12 @@ def loaded(
 
 
 def _as_asked(encoder: Encoder | Answerer, request: AuditRequest) -> Encoder | Answerer:
-    """Return a model that decodes and writes as the request says."""
+    """Apply the request's options for decoding and writing to a model."""
     return _limited(_decoding(encoder, request.decode), request.max_new_tokens)
 
 
 def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:
-    """Return an encoder whose images are decoded as asked for; UsageError if it does not say how large they need be."""
+    """An encoder with the requested decoding; raises UsageError if it does not state its image size."""
     if isinstance(encoder, PreparedEncoder):
         encoder.draft = encoder.side if decode == "fast" else 0
     elif decode == "fast":
@@ -121,7 +121,7 @@ def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:
 
 
 def _limited(encoder: Encoder | Answerer, tokens: int | None) -> Encoder | Answerer:
-    """Return a model that writes no more than so many tokens; UsageError if it has no such limit."""
+    """A model with a limit on the tokens it writes; raises UsageError if it does not support one."""
     if tokens is None:
         return encoder
     if not isinstance(encoder, LimitedWriter):
@@ -132,7 +132,7 @@ def _limited(encoder: Encoder | Answerer, tokens: int | None) -> Encoder | Answe
 
 
 def cache_of(request: AuditRequest) -> Path | SharedRoot:
-    """Return where the embeddings are kept; UsageError if it is a URL that nothing here reads."""
+    """The location of the embeddings; raises UsageError for a URL of an unsupported kind."""
     root = root_of(request.cache_root) if request.cache_root else default_root()
     if isinstance(root, SharedRoot):
         root.check()
@@ -140,12 +140,12 @@ def cache_of(request: AuditRequest) -> Path | SharedRoot:
 
 
 def answer_folder(request: AuditRequest) -> Path:
-    """Return where the answers of an endpoint are kept: on this machine, since nothing is appended behind a URL."""
+    """The folder for the answers of an endpoint: always local, since appending to a URL is impossible."""
     return root if isinstance(root := cache_of(request), Path) else local_root()
 
 
 def models_in_turn(request: AuditRequest) -> Iterator[tuple[Any, dict[str, str]]]:
-    """Give each model with what is stated about it, and have the weights of the next one read meanwhile."""
+    """Yield each model with its arguments, and prefetch the weights of the next one meanwhile."""
     models = list(zip(request.model, args_by_model(request), strict=True))
     for position, model in enumerate(models):
         if position + 1 < len(models):
@@ -154,7 +154,7 @@ def models_in_turn(request: AuditRequest) -> Iterator[tuple[Any, dict[str, str]]
 
 
 def args_by_model(request: AuditRequest) -> list[dict[str, str]]:
-    """Return what is stated about each model; UsageError if it cannot be read, or is stated about another number of models."""
+    """The arguments of each model; raises UsageError if they cannot be parsed, or are for another number of models."""
     model_args, models = request.model_args, len(request.model)
     if model_args is None or isinstance(model_args, str):
         return by_model([(0, model_args)] if model_args else [], models)

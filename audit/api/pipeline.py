@@ -1,4 +1,4 @@
-"""One pipeline: a request goes in, a finished audit comes out, whether the command, a comparison or a notebook asks."""
+"""The pipeline from a request to a finished audit, shared by the command, comparisons and notebooks."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ LOG = logging.getLogger("audit")
 def audit(model: Any = (), probe: Any = (), *, settings: Settings | None = None, what_ifs: Sequence[str] = (), **options: Any) -> Audit:
     """Audit models with probes, or external predictions.
 
-    A model is given as `--model` takes it, or as an object of your own with `encode_images` and `encode_texts`; a probe by its name, as a
-    file with one, or as a `Probe`; of both a sequence may stand. `settings` are seed, alpha, tolerance, min_group_size, draws, limit and
-    max_skip at once, `what_ifs` is `what_if`, and an option is any field of `AuditRequest`: `data`, `predictions`, `fail_on`, `out`, …, as
-    the flags of the same names. AuditError of the class that says whose fault it is; its `exit_code` is what the command would have
-    ended with.
+    A model is a spec as for `--model`, or an object with `encode_images` and `encode_texts`; a probe is a name, a
+    file with one, or a `Probe`; either may be a list. `settings` sets seed, alpha, tolerance, min_group_size, draws, limit and
+    max_skip at once, `what_ifs` is `what_if`, and options are the fields of `AuditRequest`: `data`, `predictions`, `fail_on`, `out`, …,
+    like the flags of the same names. Raises a subclass of AuditError that identifies the cause; its `exit_code` is that with which the
+    command would have ended.
     """
     if settings is not None and not isinstance(settings, Settings):
         raise UsageError(f"settings of type {type(settings).__name__}", fix="audit.types.Settings(…), or its fields by name")
@@ -93,7 +93,7 @@ def run_audit(request: AuditRequest) -> Audit:
 
 
 def _beside_other_models(audited: list[AuditedProbe], baselines: Sequence[ModelPoint], request: AuditRequest) -> list[AuditedProbe]:
-    """Return the audits with the effective robustness of their natural shifts; replicates of one model do not count as other models."""
+    """Add the effective robustness to natural shifts; replicates of one model do not count as other models."""
     if not any(audited_probe.result.natural_shifts for audited_probe in audited):
         if request.baseline_models is not None:
             LOG.warning("no probe asks about a natural shift: --baseline-models is not used")
@@ -108,7 +108,7 @@ def _beside_other_models(audited: list[AuditedProbe], baselines: Sequence[ModelP
 
 
 def _stages(request: AuditRequest) -> Stages:
-    """Return what the engine tells of its stages: those who asked, and of images those who asked for them alone."""
+    """The callbacks for the engine's stages: that for all stages, and that for images only."""
 
     def tell(stage: str, done: int, total: int) -> None:
         if request.progress is not None and stage == "images" and done:
@@ -120,14 +120,14 @@ def _stages(request: AuditRequest) -> Stages:
 
 
 def notes_in_words(record: logging.LogRecord) -> bool:
-    """Log notes as sentences: the packages that make them hold codes."""
+    """Log notes as sentences: the packages that create them only have codes."""
     if isinstance(record.args, tuple):
         record.args = tuple(sentence(arg) if isinstance(arg, Note) else arg for arg in record.args)
     return True
 
 
 def _together(results: Results, audited: Sequence[AuditedProbe], request: AuditRequest) -> Results:
-    """Return the results with what several models say together: as replicates of one, or each against the first."""
+    """Add the combined results of several models: as replicates of one, or each compared with the first."""
     if request.as_replicates:
         return replace(results, replicates=replicates(audited, request.settings))
     if not has_several_models(results):
@@ -136,11 +136,11 @@ def _together(results: Results, audited: Sequence[AuditedProbe], request: AuditR
 
 
 _Audited = Iterator[tuple[Any, list[AuditedProbe]]]
-"""A model, or predictions, as the request names it, with its audits."""
+"""A model, or predictions, as in the request, with its audits."""
 
 
 def _told_apart(audited: Sequence[tuple[Any, list[AuditedProbe]]]) -> list[AuditedProbe]:
-    """Return the audits in their order, models (or files) of one name renamed: predictions and pages know them by it."""
+    """The audits in their order, with models (or files) of the same name renamed: predictions and pages identify them by name."""
     named = [
         (source, name)
         for source, audited_probes in audited
@@ -160,7 +160,7 @@ def _renamed(audited: AuditedProbe, name: str) -> AuditedProbe:
 
 
 def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> _Audited:
-    # Before any model: what is wrong with the data is reported in a second, not after minutes of reading weights.
+    # Before any model: errors in the data are reported within a second, not after minutes of reading weights.
     datasets = [dataset_of(probe, request) for probe in probes]
     for dataset in datasets:
         gates.check(dataset)
@@ -171,7 +171,7 @@ def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet
     for model, args in models_in_turn(request):
         yield model, _audit_model(model, args, request, probes_with_data, directory)
         if isinstance(model, str):
-            gc.collect()  # one model at a time in memory; an object of the caller's stays, and looking for it takes up to .3 s
+            gc.collect()  # one model at a time in memory; an object of the caller stays, and the search for it takes up to .3 s
 
 
 def _audit_model(
@@ -180,7 +180,7 @@ def _audit_model(
     audited: list[AuditedProbe] = []
     samples: list[SampleAnswers | None] = []
     with loaded(model, args, request) as (encoder, root):
-        # An object of the caller's cannot be loaded again in full, and a generative model takes too long to ask twice.
+        # An object of the caller cannot be reloaded in full precision, and a generative model takes too long to use twice.
         shortcut = shortcut_of(encoder.record.dtype, request.decode) if isinstance(model, str) and isinstance(encoder, Encoder) else ""
         check_fit(encoder, probes_with_data, request, root)
         directory.open()
@@ -188,7 +188,7 @@ def _audit_model(
             "cache_root": root, "batch_size": request.batch_size, "stages": _stages(request), "verify": request.verify,
         }  # fmt: skip
         tested = _tested_probes(encoder, request, probes_with_data, how)
-        # A suite is decided when all its probes are tested, any other probe before the next one is begun.
+        # A suite is decided when all its probes are tested, any other probe before the next one starts.
         decided = (probe.decide(None) for probe in tested) if request.suite is None else decide_suite(request.suite, list(tested))
         for (probe, dataset), audited_probe in zip(probes_with_data, decided, strict=True):
             subject = (encoder, probe, dataset, request.settings)
@@ -223,7 +223,7 @@ def _tested_probes(
 def _samples_in_full(
     model: Any, args: Mapping[str, str], request: AuditRequest, probes_with_data: Sequence[tuple[Probe, Dataset]]
 ) -> list[SampleAnswers | None]:
-    """Return what the model answers about a sample of each data set when nothing is shortened."""
+    """The model's answers for a sample of each data set without any shortcut."""
     LOG.info("asking a sample of the images again in float32, decoded exactly")
     in_full = request.model_copy(update={"dtype": "float32", "decode": "exact"})
     with quiet_log(), loaded(model, args, in_full) as (encoder, root):

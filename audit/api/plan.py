@@ -1,4 +1,4 @@
-"""What a request asks for, looked at without doing it: probes, data, gates and every model are read."""
+"""The plan of a request without executing it: probes, data, gates and every model are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from audit.types import Answerer, Dataset, Manner, Probe
 
 
 def plan_audit(request: AuditRequest) -> AuditPlan:
-    """Return what an audit would do. What is wrong and can be seen before the first image raises as the audit would; nothing is written."""
+    """What an audit would do. Errors that can be detected before the first image are raised as in the audit; nothing is written."""
     probes = probes_of(request)
     gates = gates_of(request, probes)
     RunDirectory(request.out)
@@ -73,7 +73,7 @@ def _of_predictions(request: AuditRequest, probes: Sequence[Probe]) -> list[Plan
 def planned_endpoint(
     spec: str, settings: EndpointSettings, probes_with_data: Sequence[tuple[Probe, Dataset]], request: AuditRequest
 ) -> PlannedModel:
-    """Return what a model behind an endpoint would be sent; nothing is."""
+    """What would be sent to a model behind an endpoint; nothing is sent."""
     upload = planned_upload(settings, probes_with_data, request.seed, answers_kept(spec, settings, answer_folder(request)))
     kind = f"endpoint at {settings.host}"
     return PlannedModel(model_name(spec), kind, 0, (), None, upload)

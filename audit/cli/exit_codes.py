@@ -1,4 +1,4 @@
-"""How a command ends: the work goes in, an exit code and a message on stderr come out."""
+"""Runs a command's work, and turns its end into an exit code and a message on stderr."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ MEANING = f"exit codes: 0 complete, {GATED}2 usage, 3 bad data or model, 4 refus
 
 
 def ended(work: Callable[[], int], *, debug: bool = False, within: AbstractContextManager[None] | None = None) -> int:
-    """Do the work of a command and return its exit code; nothing but `AuditError` is shown to a person as their own mistake.
+    """Run the work of a command and return its exit code; only `AuditError` is reported as the user's own mistake.
 
-    `within` sees every end, the exceptions included.
+    `within` is exited in every case, with the exception if there is one.
     """
     try:
         with stopping(), within or nullcontext():
             refuse_namesakes()
             return work()
-    except BrokenPipeError:  # ``| head -1``: nobody reads any more, which is nobody's mistake
+    except BrokenPipeError:  # ``| head -1``: the reader has closed the pipe, which is not an error
         discard(sys.stdout)
         return CLOSED_PIPE
     except AuditError as error:
@@ -38,14 +38,14 @@ def ended(work: Callable[[], int], *, debug: bool = False, within: AbstractConte
         return _report(f"interrupted ({error or 'SIGINT'}); what was embedded is kept: the same command resumes", code, debug)
     except SystemExit:
         raise
-    except BaseException as error:  # every other exception, a panic of Rust's too, is a defect of ours: exit code 1 would be a finding
+    except BaseException as error:  # every other exception, including a panic in Rust, is our defect: exit code 1 would mean a finding
         logging.getLogger("audit").debug("internal error", exc_info=True)
         message = f"error[E{DEFECT}] internal error: {type(error).__name__}: {error}\nfix: run again with --debug and report what it prints"
         return _report(message, DEFECT, debug)
 
 
 def print_result(work: Callable[[], object]) -> int:
-    """Do the work of a small command and print what it returns; ends as `ended` does."""
+    """Run the work of a small command and print its result; ends as `ended` does."""
 
     def done() -> int:
         print(visible(str(work())), flush=True)

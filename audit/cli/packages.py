@@ -1,4 +1,4 @@
-"""Whether the packages of the program are those that came with it: ``python -m`` looks into the working directory first."""
+"""Checks that the program's own packages are imported: ``python -m`` looks into the working directory first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HOME = Path(__file__).resolve().parents[2]
 
 
 def refuse_namesakes() -> None:
-    """Raise `UsageError` where a file or folder of the user's own is imported in place of a package of the program."""
+    """Raise `UsageError` if a file or folder of the user is imported instead of a package of the program."""
     for name in PACKAGES:
         spec = find_spec(name)
         origin = Path(spec.origin).resolve() if spec and spec.origin else None

@@ -1,4 +1,4 @@
-"""An argument parser that helps: the nearest flag for a mistyped one, a short ``--help``. Cheap to import."""
+"""An argument parser that suggests the nearest flag for a mistyped one, and has a short ``--help``. Cheap to import."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from strictio.console import put
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that names the nearest flag, and shows only its `basic` options in ``--help`` where it has some."""
+    """An argument parser that suggests the nearest flag, and shows only its `basic` options, if it has some, in ``--help``."""
 
     basic: tuple[str, ...] = ()
-    """Names of the options that a first use needs."""
+    """Names of the options for a first use."""
 
     def format_help(self) -> str:
-        """Return the basic options, or every option where none is basic."""
+        """The basic options, or every option if there are no basic ones."""
         if not self.basic:
             return super().format_help()
         formatter = self._get_formatter()
@@ -34,11 +34,11 @@ class Parser(argparse.ArgumentParser):
         return formatter.format_help()
 
     def format_help_all(self) -> str:
-        """Return every option, grouped by task."""
+        """Every option, grouped by task."""
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
-        """Exit with code 2; an unknown flag gets its nearest neighbours."""
+        """Exit with code 2; for an unknown flag, suggest its nearest neighbours."""
         unknown = [word for word in message.split() if word.startswith("-")] if "unrecognized" in message else []
         flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
         hint = nearest(unknown[0].split("=")[0], flags) if unknown else f"{self.prog} --help"
@@ -56,13 +56,13 @@ class HelpAll(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=others["help"])
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        assert isinstance(parser, Parser)  # noqa: S101  (the only parsers that have it)
+        assert isinstance(parser, Parser)  # noqa: S101  (the only parsers with this action)
         parser._print_message(parser.format_help_all(), sys.stdout)
         parser.exit()
 
 
 def words_of(argv: Sequence[str] | None) -> list[str]:
-    """Return the words of a command line; flags may be written with underscores."""
+    """The arguments of a command line; flags may be written with underscores."""
     return [_dashed(word) for word in (sys.argv[1:] if argv is None else argv)]
 
 
@@ -72,6 +72,6 @@ def _dashed(word: str) -> str:
 
 
 def short_name(model: object) -> str:
-    """Return a model's name for a folder: the last two parts of its path."""
+    """A model's name for a folder: the last two parts of its path."""
     spec = str(model) if isinstance(model, str | Path) else getattr(getattr(model, "record", None), "name", type(model).__name__)
     return "-".join(Path(spec.removeprefix("hf:").removeprefix("api:")).parts[-2:]).removesuffix(".pt") or spec

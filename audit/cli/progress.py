@@ -1,4 +1,4 @@
-"""The stages of a run on standard error: a bar with the time left on a terminal, a line a stage elsewhere."""
+"""The stages of a run on standard error: a bar with the remaining time on a terminal, otherwise one line per stage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DOING: Mapping[str, str] = {
 
 
 class StageBars:
-    """Shows each stage by its number among `names`: ``[2/4] testing 30 questions, 8 s left``."""
+    """Shows each stage with its number among `names`: ``[2/4] testing 30 questions, 8 s left``."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)
@@ -34,7 +34,7 @@ class StageBars:
         self._begun: tuple[str, int] | None = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Begin a stage where nothing of it is done yet, and go on with it."""
+        """Start a stage if none of it is done yet, otherwise update it."""
         if done == 0 or self._begun != (stage, total):
             self._begin(stage, total)
         if self._bar is not None:
@@ -43,7 +43,7 @@ class StageBars:
                 self.close()
 
     def close(self) -> None:
-        """Leave no bar behind."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -63,21 +63,21 @@ class StageBars:
 
 
 class _Bar(tqdm):  # type: ignore[type-arg]
-    """A bar that says in words how much time is left."""
+    """A bar that states the remaining time in words."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(bar_format="{desc}{left} {bar}" if options["total"] > 1 else "{desc}", **options)
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """What a bar is made from, with the time left."""
+        """The bar's values, with the remaining time."""
         known = dict(super().format_dict)
         rate = known["rate"] or (known["n"] / known["elapsed"] if known["n"] and known["elapsed"] else None)
         return {**known, "left": f", {duration((known['total'] - known['n']) / rate)} left" if rate else ""}
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that a person would say.
+    """A time in the unit that a person would use.
 
     Examples
     --------

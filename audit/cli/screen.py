@@ -1,4 +1,4 @@
-"""What a terminal can show: a stream and the environment in, its width, colours and characters out."""
+"""The capabilities of a terminal: its width, colours and characters, from a stream and the environment."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from strictio.console import IN_ASCII
 NARROWEST, WIDEST = 40, 100
 _COLOURS: Mapping[str, str] = {"red": "31", "amber": "33", "teal": "36", "grey": "2"}
 _UNBREAKABLE = "\u00a0"
-"""A space that holds a number and its unit together until lines are broken."""
+"""A space that keeps a number and its unit on one line."""
 
 
 @dataclass(frozen=True)
 class Screen:
-    """What can be shown; as it stands, what a file or a pipe gets."""
+    """What can be shown; the defaults are for a file or a pipe."""
 
     columns: int = 80
     colours: bool = False
@@ -27,10 +27,10 @@ class Screen:
 
     @classmethod
     def of(cls, stream: TextIO, environment: Mapping[str, str] = os.environ) -> Screen:
-        """Return what a stream can show; a file or a pipe has the columns of a plain screen.
+        """The capabilities of a stream; a file or a pipe has the columns of a plain screen.
 
-        Colours only on a terminal that takes them, and not where `NO_COLOR` is set. ASCII where the encoding has no icon, and where the
-        locale is C by name: Python writes UTF-8 there, the terminal need not.
+        Colours only on a terminal that supports them, and not if `NO_COLOR` is set. ASCII if the encoding lacks an icon, or if the
+        locale is explicitly C: Python writes UTF-8 there, but the terminal may not support it.
         """
         columns = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST) if stream.isatty() else cls.columns
         colours = is_interactive(stream, environment) and not environment.get("NO_COLOR")
@@ -38,15 +38,15 @@ class Screen:
 
     @property
     def more(self) -> str:
-        """What stands at the end of a text that was cut."""
+        """The suffix of a truncated text."""
         return self.characters("…")
 
     def paint(self, text: str, colour: str | None) -> str:
-        """Return a text in a colour, by its name; as it is where there are none."""
+        """Colour a text, by the name of the colour; unchanged without colours."""
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.colours and colour else text
 
     def characters(self, text: str) -> str:
-        """Return a text in the characters that can be shown; a foreign one that ASCII has not is written as its number."""
+        """A text in characters that can be shown; in ASCII, others are written as their number."""
         if not self.ascii:
             return text
         plain = unicodedata.normalize("NFC", text).translate(IN_ASCII).split(_UNBREAKABLE)
@@ -54,19 +54,19 @@ class Screen:
 
 
 def is_interactive(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a stream is a terminal that can go back in a line and change its colour."""
+    """Whether a stream is a terminal that supports moving the cursor and colours."""
     return stream.isatty() and environment.get("TERM") != "dumb"
 
 
 def _has_icons(encoding: str | None) -> bool:
     try:
-        "▲◆≈○×−".encode(encoding or "utf-8")  # a text in memory has none
+        "▲◆≈○×−".encode(encoding or "utf-8")  # an in-memory text stream has no encoding
     except (UnicodeEncodeError, LookupError):
         return False
     return True
 
 
 def _is_c(environment: Mapping[str, str]) -> bool:
-    """Whether somebody chose the locale C; of one that nothing names, Python makes UTF-8, and so do most terminals."""
+    """Whether the locale C was chosen explicitly; for an unset locale, Python and most terminals use UTF-8."""
     chosen = environment.get("LC_ALL") or environment.get("LANG")
     return chosen in ("C", "POSIX")

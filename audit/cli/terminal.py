@@ -1,4 +1,4 @@
-"""What a command shows: the log and the stages on stderr while it works, results on stdout, the path of the report last."""
+"""Output of a command: the log and the stages on stderr while it works, results on stdout, the path of the report last."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LOG = logging.getLogger("audit")
 
 
 def show(results: str, report: Path) -> None:
-    """Print results where there are any, and the path of their report as it was given.
+    """Print the results, if any, and the path of their report as it was given.
 
-    They are on disk already: a full disk behind stdout is a warning. `BrokenPipeError` where nobody reads any more.
+    They are already on disk, so a full disk behind stdout is only a warning. Raises `BrokenPipeError` if the reader has closed the pipe.
     """
     try:
         if results:
@@ -36,13 +36,13 @@ def show(results: str, report: Path) -> None:
 
 @contextmanager
 def working(names: Sequence[str], *, quiet: bool = False, verbose: bool = False) -> Iterator[Stages]:
-    """Show the log on stderr and yield what shows the stages of these names; `quiet`: warnings only, `verbose`: details too."""
+    """Show the log on stderr, and yield a callback for the named stages; `quiet`: warnings only, `verbose`: details, too."""
     handler, level, propagate, bars = _Handler(), LOG.level, LOG.propagate, StageBars(names)
     handler.setFormatter(logging.Formatter("%(message)s"))
     handler.setLevel(logging.WARNING if quiet else DETAIL if verbose else logging.INFO)
     LOG.setLevel(logging.DEBUG)
     LOG.addHandler(handler)
-    LOG.propagate = False  # code of the user's own may log in its way, and would show every line again
+    LOG.propagate = False  # user code may configure logging, which would show every line twice
     try:
         yield silent if quiet else bars
     finally:
@@ -53,9 +53,9 @@ def working(names: Sequence[str], *, quiet: bool = False, verbose: bool = False)
 
 
 class _Handler(logging.Handler):
-    """Writes a line above the bar, where there is one."""
+    """Writes lines above the bar, if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one message, if somebody still reads."""
+        """Write one message, unless the reader has closed the stream."""
         with tqdm.external_write_mode(file=sys.stderr):
             put(self.format(record), sys.stderr)

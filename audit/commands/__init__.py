@@ -1,1 +1,1 @@
-"""The small commands of ``vlm-audit``: words in, lines out; `audit.run`, `audit.compare` and `audit.embed` are those that work."""
+"""The small commands of ``vlm-audit``; the large ones are `audit.run`, `audit.compare` and `audit.embed`."""

@@ -1,4 +1,4 @@
-"""``vlm-audit cache``: what the embeddings take, here or behind a URL; check them, remove the old, trust somebody else's."""
+"""``vlm-audit cache``: the size of cached embeddings, here or behind a URL; checks them, removes old ones, or trusts another cache."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the words ask for; what was done goes to stdout."""
+    """Run the requested action; its result goes to stdout."""
     arguments = parser().parse_args(words_of(argv))
     return print_result(lambda: _done(arguments))
 
@@ -76,7 +76,7 @@ def _root(arguments: Namespace) -> Path | SharedRoot:
 
 
 def _verified(verified: Verified, root: Path | SharedRoot) -> str:
-    """Return what was found; DataError if a file is damaged."""
+    """The result in words; raises DataError if a file is damaged."""
     if verified.damaged:
         shown = ", ".join(verified.damaged[:5]) + (f" and {len(verified.damaged) - 5:,} more" if len(verified.damaged) > 5 else "")
         what = f"{len(verified.damaged):,} files of the cache are damaged"

@@ -1,4 +1,4 @@
-"""``vlm-audit probes`` and ``vlm-audit new-probe``: what can be asked, and the beginning of a question of your own."""
+"""``vlm-audit probes`` and ``vlm-audit new-probe``: lists the probes, and writes a template for your own."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _shown(what: str, name: str | None) -> str:
 
 
 def new_probe(name: str, folder: Path = Path()) -> str:
-    """Write ``NAME.py`` and return what to do with it; UsageError if the name cannot be one, or the file exists."""
+    """Write ``NAME.py`` and return instructions for it; raises UsageError if the name is invalid, or the file exists."""
     import probes
 
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in probes.names():

@@ -24,7 +24,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw the index and print its path."""
+    """Write the index and print its path."""
     prepare_streams()
     arguments = parser().parse_args(words_of(argv))
     return print_result(lambda: _drawn(arguments))

@@ -1,1 +1,1 @@
-"""Finished audits in, what changed between their models out: `sides.read` reads them, `engine.compare` compares them."""
+"""Compares the models of finished audits: `sides.read` reads them, `engine.compare` compares them."""

@@ -1,4 +1,4 @@
-"""What a comparison depends on besides its counts: images outside it, and what differs between the audits other than the models."""
+"""What a comparison depends on besides its counts: excluded images, and differences between the audits other than the models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audit.types import Group, Note, Settings
 
 
 def circumstances(audits: tuple[AuditResult, AuditResult], settings: Settings, joints: Mapping[str, JointCounts]) -> Circumstances:
-    """Return what the verdicts on two audits, before and after, depend on; `joints` holds the counts of each finding."""
+    """The circumstances of the verdicts on two audits, before and after; `joints` has the counts of each finding."""
     unmoved = all(joint.cells[:, [ONLY_BEFORE, ONLY_AFTER]].sum() == 0 for joint in joints.values())
     return Circumstances(
         settings=settings,
@@ -25,9 +25,9 @@ def circumstances(audits: tuple[AuditResult, AuditResult], settings: Settings, j
 def caveats(
     sides: Sequence[FinishedAudit], probes: Sequence[str], others: Sequence[str], measurements: Mapping[str, Sequence[str]]
 ) -> tuple[Note, ...]:
-    """Return what differs between the audits other than the models.
+    """Differences between the audits other than the models.
 
-    `probes` are those that every side answered, `others` those that only some did, or that have no answers; `measurements` those of each
+    `probes` are those that all sides answered, `others` those that only some did, or that have no answers; `measurements` those of each
     probe that all have.
     """
     notes = [
@@ -52,7 +52,7 @@ def caveats(
 
 
 def _unresponsive(side: FinishedAudit, probes: Sequence[str]) -> Group:
-    """Return the measurements whose answers are not shown to depend on the images."""
+    """The measurements without evidence that the answers depend on the images."""
     looked = ((record.name, record.responsiveness) for probe in probes for record in side.audits[probe].measurements)
     return tuple(name for name, responsiveness in looked if responsiveness and responsiveness.code not in (None, "looks", "undecided"))
 

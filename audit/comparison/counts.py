@@ -1,4 +1,4 @@
-"""The claims of two audits, counted together: one pass over the images for each slicing, and what changed in each claim."""
+"""Joint counts of the claims of two audits, in one pass over the images per slicing, and the changes of each claim."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE
 from audit.types import UNKNOWN, Note, Settings
 
 _BEFORE = "answer before"
-"""Column that a joint table has and a count table has not."""
+"""Column that only joint tables have."""
 
 
 def count_changes(
     audits: tuple[AuditResult, AuditResult], tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], settings: Settings, others: int
 ) -> tuple[dict[str, JointCounts], list[Change], tuple[Note, ...]]:
-    """Count every claim of the first audit together with the second's answers, before any correction.
+    """Count every claim of the first audit jointly with the second's answers, without any correction.
 
-    Returns finding -> its counts, the change of every claim that can be paired, and the claims that cannot. `tables` holds the answers to
-    each measurement before and after, of the same images in the same order. Of `others` models that are compared with the first, a reversal
+    Returns finding -> its counts, the change of every claim that can be paired, and the claims that cannot. `tables` has the answers to
+    each measurement before and after, on the same images in the same order. If `others` models are compared with the first, a reversal
     must hold over all primary claims of all of them.
     """
     theirs = {finding.id: finding for finding in audits[1].findings}
@@ -44,7 +44,7 @@ def count_changes(
     counted: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for finding in audits[0].findings:
         if code := _why_not(finding, theirs, tables) or _why_shared(finding, audits) or _why_no_clusters(finding, tables, cluster):
-            # Of exploratory shares a comparison has the error rates, without a word.
+            # For exploratory selection rates a comparison has the error rates, so they are skipped without a note.
             refused += [Note(code, {"finding": finding.id, "metric": finding.metric})] if finding.primary or not finding.shares else []
             continue
         record, key = records[finding.measurement], (finding.measurement, finding.attributes)
@@ -73,7 +73,7 @@ def _why_shared(finding: Finding, audits: tuple[AuditResult, AuditResult]) -> st
 
 
 def clusters_by(audits: tuple[AuditResult, AuditResult]) -> str | None:
-    """Return the column that says which images belong together: what one audit knows of the images holds in both."""
+    """The column that says which images belong together: if one audit has it, it applies to both."""
     return audits[0].data.cluster or audits[1].data.cluster
 
 
@@ -82,7 +82,7 @@ def _with_clusters(before: pd.DataFrame, after: pd.DataFrame, cluster: str) -> p
 
 
 def _why_no_clusters(finding: Finding, tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], cluster: str | None) -> str | None:
-    """Return why images that come in clusters cannot be counted by them: every image would be treated as independent."""
+    """Why images that come in clusters cannot be counted by cluster: otherwise every image would be treated as independent."""
     if cluster is None:
         return None
     column = tables[finding.measurement][0].get(cluster)
@@ -92,7 +92,7 @@ def _why_no_clusters(finding: Finding, tables: Mapping[str, tuple[pd.DataFrame, 
 
 
 def _joint_table(before: pd.DataFrame, after: pd.DataFrame, by: Sequence[str], truth: str | None) -> pd.DataFrame:
-    """Count the images of each (attributes, true answer, answer before, answer after): the one pass over the images."""
+    """Count the images of each (attributes, true answer, answer before, answer after): the only pass over the images."""
     rows = before[list(by)].assign(**{_BEFORE: before[Y_PRED].array})
     true = None if truth is None else before[Y_TRUE].array
     return count_table(rows, true, after[Y_PRED].array, [*by, _BEFORE])
@@ -107,7 +107,7 @@ class _Answers:
 
 
 def joint_counts(table: pd.DataFrame, finding: Finding, record: MeasurementRecord, cluster: str | None = None) -> JointCounts:
-    """Return a claim's counts of (event before, event after) from a joint table of answers."""
+    """A claim's counts of (event before, event after), from a joint table of answers."""
     outcome: Outcome | None = None if finding.outcome is None else frozenset(record.outcomes[finding.outcome])
     metric, images = METRICS[finding.metric], table["n"].to_numpy()
     levels = levels_of(finding.attributes, [rate.group for rate in finding.by_group])

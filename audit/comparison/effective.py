@@ -1,4 +1,4 @@
-"""Effective robustness of every model of a run: its natural shifts in, beside them what the line through the other models predicts."""
+"""Effective robustness of every model of a run: adds the prediction of the line through the other models to its natural shifts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from audit.types import Note
 
 NEEDED = ("model", "standard", "shifted")
 COLUMNS = (*NEEDED, "condition", "attribute", "group")
-"""Of a table of other models; those of ``tables/natural_shift.csv`` of an audit."""
+"""Columns of a table of other models, equal to those of an audit's ``tables/natural_shift.csv``."""
 
 
 class ModelPoint(NamedTuple):
@@ -33,13 +33,13 @@ class ModelPoint(NamedTuple):
     """The level that is compared with the standard one; empty: any."""
     attribute: str = ""
     group: str = ""
-    """Both empty: of all images."""
+    """If both are empty: all images."""
 
 
 def read_points(path: Path) -> tuple[ModelPoint, ...]:
-    """Return the accuracies of other models from a table; DataError names the column or the line of what is wrong.
+    """Read the accuracies of other models from a table; raises DataError with the column or line of the error.
 
-    A row without both accuracies is left out: that of a group that could not be estimated.
+    A row without both accuracies is skipped: its group could not be estimated.
     """
     cells = read_cells(path)
     if lacking := [name for name in NEEDED if name not in cells.columns]:
@@ -68,7 +68,7 @@ def _point(row: int, words: dict[str, str], cells: Cells) -> ModelPoint | None:
 
 
 def with_effective_robustness(audits: Sequence[AuditResult], baselines: Sequence[ModelPoint], alpha: float) -> list[AuditResult]:
-    """Return the audits, each natural shift beside what other models predict: those of the run with the same probe, and `baselines`."""
+    """Add the predictions from other models to each natural shift: those of the run with the same probe, and `baselines`."""
     return [
         replace(
             audit, natural_shifts=tuple(_shift(natural_shift, audit, audits, baselines, alpha) for natural_shift in audit.natural_shifts)
@@ -80,7 +80,7 @@ def with_effective_robustness(audits: Sequence[AuditResult], baselines: Sequence
 def _shift(
     shift: NaturalShift, audit: AuditResult, audits: Sequence[AuditResult], baselines: Sequence[ModelPoint], alpha: float
 ) -> NaturalShift:
-    """Return the shift with what other models predict of all images and of each group, in each condition."""
+    """The shift with the predictions from other models for all images and for each group, in each condition."""
     run = [point for other in audits if other is not audit and other.probe.name == audit.probe.name for point in _points(shift, other)]
     others = [point for point in (*run, *baselines) if point.model != audit.model.name]
 
@@ -97,7 +97,7 @@ def _shift(
 
 
 def _points(shift: NaturalShift, other: AuditResult) -> Iterator[ModelPoint]:
-    """Give the accuracies of another model to the same question."""
+    """Yield another model's accuracies for the same question."""
     question = (shift.question, shift.measurement, shift.column, shift.standard, shift.attribute)
     for natural_shift in other.natural_shifts:
         if (

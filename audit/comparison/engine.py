@@ -1,4 +1,4 @@
-"""One comparison from start to end: finished audits in, changes out. Each claim is counted in one pass over the images."""
+"""One comparison from start to end: from finished audits to changes. Each claim is counted in one pass over the images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from audit.statistics.paired.joint import JointCounts
 from audit.types import Note, Settings
 
 FEWEST_IN_SERIES = 3
-"""Checkpoints from which on a series is recognised by itself."""
+"""Number of checkpoints from which on a series is recognised automatically."""
 
 
 @dataclass(frozen=True)
 class ComparedModels:
-    """What `compare` returns."""
+    """The result of `compare`."""
 
     sides: tuple[FinishedAudit, ...]
     comparisons: tuple[Comparison, ...]
@@ -32,7 +32,7 @@ class ComparedModels:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two sides under one probe, counted."""
+    """Joint counts of two sides under one probe."""
 
     sides: tuple[FinishedAudit, FinishedAudit]
     circumstances: Circumstances
@@ -45,10 +45,11 @@ class _Pair:
 def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool = False, tolerance: float | None = None) -> ComparedModels:
     """Compare at least two finished audits on the images that all of them have.
 
-    Checkpoints of one run (at least three of the same run, with different steps, or any with `series`) are put in the order of their
-    steps, followed step by step, and the last is compared with the first. Else every other is compared with the first. What a claim
-    tolerates is its own, as in the first audit; `tolerance` replaces that of the claims that follow the audit's. UsageError if there
-    are fewer than two, no probe is shared, or a series is asked of models that do not state their step; DataError if the audits asked
+    Checkpoints of one run (at least three of the same run, with different steps, or any number with `series`) are sorted by step and
+    compared step by step, and the last is compared with the first. Otherwise every other side is compared with the first. The tolerance of
+    a claim is that in the first audit; `tolerance` replaces it for claims that use the audit's default. Raises UsageError if there
+    are fewer than two sides, no probe is shared, or a series is requested for models that do not state their step; DataError if the audits
+    asked different questions or have different images.
     different questions or show different images.
     """
     names = distinct_names(sides)
@@ -112,7 +113,7 @@ def _checkpoint(pair: _Pair, finding: str, settings: Settings, *, after: bool = 
 def _counted(
     probe: str, measurements: Sequence[str], sides: Sequence[FinishedAudit], settings: Settings, tolerance: float | None
 ) -> list[_Pair]:
-    """Return the first side with every other one; all on the same images."""
+    """The first side with every other one; all on the same images."""
     tables = {name: aligned(probe, name, sides) for name in measurements}
     ids = [identifiers(probe, side) for side in sides]
     shared = in_all(ids)
@@ -135,7 +136,7 @@ def _counted(
 
 
 def _tolerating(change: Change, tolerance: float | None, first: FinishedAudit) -> Change:
-    """Return the change with another tolerance, where its own is the audit's and not one that the probe set for it."""
+    """Change the tolerance of a claim, unless the probe set it."""
     if tolerance is None or change.tolerance != first.results.settings.tolerance:
         return change
     return replace(change, tolerance=tolerance)

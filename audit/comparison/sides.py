@@ -1,4 +1,4 @@
-"""Finished audits, read to be compared: the facts, and which image got which answer."""
+"""Reads finished audits for a comparison: the facts, and the answer for each image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from audit.types import Note
 AGAIN = "run the audit again"
 Y_TRUE, Y_PRED = "y_true", "y_pred"
 _ASKED = ("labels", "prompts", "answers", "combine", "truth", "outcomes")
-"""What decides an answer, or whether it counts; two audits that differ here asked different questions."""
+"""Fields that determine an answer, or whether it counts; two audits that differ here asked different questions."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,16 @@ class FinishedAudit:
     side: Side
     results: Results
     audits: Mapping[str, AuditResult]
-    """probe -> what was found."""
+    """probe -> its results."""
     answers: Mapping[tuple[str, str], pd.DataFrame]
-    """(probe, measurement) -> one row an image: its attributes, its cluster where the predictions name it, `y_true` where there is one,
-    `y_pred`; the index holds identifiers."""
+    """(probe, measurement) -> one row per image: its attributes, its cluster if the predictions name it, `y_true` if there is one,
+    `y_pred`; the index has identifiers."""
 
 
 def read(directory: Path) -> tuple[FinishedAudit, ...]:
-    """Return every model of a finished audit's directory, in the order of the audit.
+    """Read every model of a finished audit's directory, in the order of the audit.
 
-    DataError if the audit is not complete, a file is missing or damaged, or the predictions are not those of the results.
+    Raises DataError if the audit is not complete, a file is missing or damaged, or the predictions do not belong to the results.
     """
     shown, folder = str(directory), checked_folder(directory)
     status = _text(directory / STATUS, shown).partition("\n")[0]
@@ -62,7 +62,7 @@ def read(directory: Path) -> tuple[FinishedAudit, ...]:
 
 
 def sides_of(results: Results, table: pa.Table, directory: Path, sha256: str) -> tuple[FinishedAudit, ...]:
-    """Return every model of an audit; its predictions come without scores, attributes and answers as dictionaries."""
+    """Every model of an audit; its predictions have no scores, and dictionary-encoded attributes and answers."""
     names = tuple(dict.fromkeys(audit.model.name for audit in results.audits))
     return tuple(_audited(name, results, table, directory, sha256) for name in names)
 
@@ -122,7 +122,7 @@ def _answers(table: pa.Table, audit: AuditResult, record: MeasurementRecord, dir
 
 
 def _check_rows(rows: pd.DataFrame, record: MeasurementRecord, audit: AuditResult, shown: str) -> None:
-    """Refuse predictions that are not those the results were made from."""
+    """Raise DataError for predictions from which the results were not computed."""
     counted = {str(answer): int(count) for answer, count in rows[Y_PRED].value_counts().items() if count}
     if counted != {answer: count for answer, count in record.answer_counts.items() if count}:
         raise DataError(
@@ -137,13 +137,13 @@ def _check_rows(rows: pd.DataFrame, record: MeasurementRecord, audit: AuditResul
         )
 
 
-# ---- may they be compared? -----------------------------------------------------------------------------------------------------------
+# ---- checks before comparing ---------------------------------------------------------------------------------------------------------
 
 
 def distinct_names(sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
-    """Return a name for each side that no other has: the model's, with its folder where two are called the same, then a number.
+    """A unique name for each side: the model's, with its folder if two models have the same name, then with a number.
 
-    UsageError if there are fewer than two.
+    Raises UsageError if there are fewer than two sides.
     """
     if len(sides) < 2:
         raise UsageError(
@@ -153,9 +153,9 @@ def distinct_names(sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
 
 
 def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the probes that every side answered, and the others.
+    """The probes that all sides answered, and the others.
 
-    UsageError if they share none, or only such as have no measurement, such as `captions`: there are no answers then.
+    Raises UsageError if they share none, or only probes without measurements, such as `captions`, which have no answers.
     """
     probes_by_side = [tuple(side.audits) for side in sides]
     both = [probe for probe in probes_by_side[0] if all(probe in other for other in probes_by_side[1:])]
@@ -172,7 +172,7 @@ def shared_probes(sides: Sequence[FinishedAudit]) -> tuple[tuple[str, ...], tupl
 
 
 def check_same_question(probe: str, sides: Sequence[FinishedAudit]) -> tuple[str, ...]:
-    """Return the measurements that every side has; DataError if the data, or a measurement of the same name, differ."""
+    """The measurements that every side has; raises DataError if the data, or measurements with the same name, differ."""
     audits = [side.audits[probe] for side in sides]
     for audit, side in zip(audits[1:], sides[1:], strict=True):
         if audit.data.fingerprint != audits[0].data.fingerprint and audit.data.name != audits[0].data.name:
@@ -198,9 +198,9 @@ def _check_asked(first: MeasurementRecord, second: MeasurementRecord, before: st
 
 
 def aligned(probe: str, measurement: str, sides: Sequence[FinishedAudit]) -> list[pd.DataFrame]:
-    """Return the answers of every side on the images that all of them have, in one order.
+    """The answers of every side on the images that all of them have, in the same order.
 
-    DataError if they have no image in common, or disagree about what an image shows.
+    Raises DataError if they have no image in common, or disagree about what an image shows.
     """
     tables = [side.answers[probe, measurement] for side in sides]
     shared = in_all([table.index for table in tables])
@@ -218,7 +218,7 @@ def aligned(probe: str, measurement: str, sides: Sequence[FinishedAudit]) -> lis
 
 def _check_labels(first: pd.DataFrame, second: pd.DataFrame, who: str, attributes: Collection[str], *, by_place: bool) -> None:
     for name in first.columns:
-        # A column of clusters that only one audit knows is not compared.
+        # A column of clusters that only one audit has is not compared.
         if name == Y_PRED or (name not in second.columns and name not in (*attributes, Y_TRUE)):
             continue
         if name not in second.columns:
@@ -236,15 +236,15 @@ def _check_labels(first: pd.DataFrame, second: pd.DataFrame, who: str, attribute
 
 
 def _differing(first: pd.Series, second: pd.Series) -> int:
-    """Count the rows in which two columns of categories differ; a missing value (no true answer) equals another."""
+    """Count the rows in which two categorical columns differ; missing values (no true answer) are equal."""
     translated = first.cat.categories.get_indexer(second.cat.categories)
-    # The code of a missing value is -1, which picks the last entry; -2 is a value that only the second column has.
+    # The code of a missing value is -1, which selects the last entry; -2 is a value that only the second column has.
     same = np.append(np.where(translated < 0, -2, translated), -1)[second.cat.codes.to_numpy()]
     return int(np.count_nonzero(first.cat.codes.to_numpy() != same))
 
 
 def identifiers(probe: str, side: FinishedAudit) -> pd.Index:
-    """Every image that has an answer to any measurement of the probe."""
+    """All images that have an answer to any measurement of the probe."""
     indexes = [table.index for (name, _), table in side.answers.items() if name == probe]
     return reduce(lambda one, other: one if one.equals(other) else one.union(other, sort=False), indexes)
 

@@ -27,9 +27,9 @@ class Checkpoint:
 
 
 def follow_claim(like: Change, checkpoints: Sequence[Checkpoint], settings: Settings, *, claims: int, limited: bool) -> Trajectory:
-    """Follow a claim over its checkpoints, by rising step, on the same images.
+    """Compute a claim for each of its checkpoints, by ascending step, on the same images.
 
-    The bands hold for all primary `claims` together, and for the pairs of groups of each. Where a sample was audited nothing appears.
+    The bands are simultaneous over all primary `claims`, and over the pairs of groups of each. If a sample was audited nothing appears.
     """
     points = tuple(_point(checkpoint, like, settings, claims) for checkpoint in checkpoints)
     appears = None if limited else _first_lasting(points, lambda point: point.gap is not None and point.gap.low > like.tolerance)
@@ -45,7 +45,7 @@ def _point(checkpoint: Checkpoint, like: Change, settings: Settings, claims: int
     if len(ok) > 1:
         compared = checkpoint.units.of(ok)
         gap = gap_ends([checkpoint.groups[i] for i in ok], compared, alpha / claims)
-        # Seeded as the audit of the checkpoint is, so that both print the same p.
+        # With the seed of the checkpoint's own audit, so that both show the same p.
         p = min(1.0, compared.null(settings.draws, generator(settings.seed, like.id)).p * (claims if like.primary else 1))
     rates = unit_rates(checkpoint.groups, checkpoint.units, checkpoint.statuses, alpha)
     everybody = checkpoint.units.together()
@@ -54,7 +54,7 @@ def _point(checkpoint: Checkpoint, like: Change, settings: Settings, claims: int
 
 
 def _first_lasting(points: Sequence[Point], holds: Callable[[Point], bool]) -> int | None:
-    """Return the first step from which on it holds at every checkpoint: a bias that came and went did not appear there."""
+    """The first step from which on it holds at every checkpoint: a bias that came and went did not appear there."""
     first = None
     for point in reversed(points):
         if not holds(point):

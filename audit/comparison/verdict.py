@@ -1,4 +1,4 @@
-"""From a compared claim to a verdict on the change. "Undecided" never becomes "repaired"."""
+"""The verdict on the change of a claim. "Undecided" never becomes "repaired"."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from audit.types import Settings
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What the verdicts of a comparison depend on besides its counts."""
+    """Facts on which the verdicts of a comparison depend besides its counts."""
 
     settings: Settings
     limited: bool
     excluded: int
-    """Most images that one of the two audits itself left out."""
+    """Images that one of the two audits itself left out: the larger of the two numbers."""
     same_model: bool
     """Whether both sides are the same weights, read the same way, with the same answers."""
 
 
 def adjusted(changes: Sequence[Sequence[Change]]) -> tuple[list[list[Change]], int]:
-    """Return the changes of several comparisons with p adjusted (Holm) over all their primary ones, and how many those are."""
+    """Adjust p (Holm) over all primary changes of several comparisons; also returns their number."""
     flat = [(i, j, change.gap) for i, group in enumerate(changes) for j, change in enumerate(group) if change.primary and change.gap]
     p = holm(np.array([gap.p for _, _, gap in flat]))
     done = [list(group) for group in changes]
@@ -40,9 +40,9 @@ def adjusted(changes: Sequence[Sequence[Change]]) -> tuple[list[list[Change]], i
 
 
 def with_verdict(change: Change, joint: JointCounts, circumstances: Circumstances) -> Change:
-    """Return the change, whose p is adjusted, with its verdict; `joint` holds all groups of the claim.
+    """Add the verdict to a change whose p is adjusted; `joint` has all groups of the claim.
 
-    The rules are those of an audit (`verdicts`), put to the change of the gap; groups that changed places are a disparity whatever its p.
+    The rules are those of an audit (`verdicts`), applied to the change of the gap; a swap of their order is a disparity for any p.
     """
     settings, gap = circumstances.settings, change.gap
     compared = joint.compared(settings.min_group_size)
@@ -59,7 +59,7 @@ def with_verdict(change: Change, joint: JointCounts, circumstances: Circumstance
 
 
 def _beyond(change: Change) -> bool:
-    """Whether the change exceeds the tolerance; a reversal where one of the turned differences did."""
+    """Whether the change exceeds the tolerance; for a reversal, whether one of the reversed differences does."""
     if any(pair.reversed for pair in change.pairs):
         return any(pair.reversed and _outside(pair.low_adjusted, pair.high_adjusted, change.tolerance) for pair in change.pairs)
     return change.gap is not None and _outside(change.gap.low, change.gap.high, change.tolerance)
@@ -70,7 +70,7 @@ def _outside(low: float, high: float, tolerance: float) -> bool:
 
 
 def _levelled_down(change: Change, alpha: float) -> bool:
-    """Whether the best group got worse and the worst is not found to be better; where no direction is better nobody can be."""
+    """Whether the best group got worse and the worst did not detectably improve; False if no direction is better."""
     if change.gap is None or change.better == "neither":
         return False
     before = change.gap.before
@@ -81,12 +81,12 @@ def _levelled_down(change: Change, alpha: float) -> bool:
 
 
 def _moved(cell: RateChange, alpha: float) -> int:
-    """Return +1 for a rate that rose, -1 for one that fell, 0 where neither is detected."""
+    """+1 for a rate that rose, -1 for one that fell, 0 if neither is detected."""
     return 0 if cell.p_adjusted > alpha else int(np.sign(cell.difference or 0))
 
 
 def overall(changes: Sequence[Change]) -> tuple[Verdict, Direction | Literal["mixed"] | None]:
-    """Return the verdict of a comparison over its primary changes, and what became of their gaps."""
+    """The verdict of a comparison over its primary changes, and how their gaps changed."""
     primary = [change for change in changes if change.primary]
     directions = {change.direction for change in primary if change.direction}
     mixed = {"grew", "shrank"} <= directions

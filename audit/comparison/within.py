@@ -1,4 +1,4 @@
-"""The models of one run of the audit, compared with each other: in its planned questions, the first with every other."""
+"""Compares the models of one run of the audit in its planned questions: the first with every other."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from audit.types import Note, Settings
 
 
 def has_several_models(results: Results) -> bool:
-    """Whether some probe was put to several models; one without measurements has no answers to compare."""
+    """Whether some probe was used with several models; one without measurements has no answers to compare."""
     probes = [audit.probe.name for audit in results.audits if audit.measurements]
     return len(set(probes)) < len(probes)
 
 
 def pair_models(sides: Callable[[], Sequence[FinishedAudit]], settings: Settings) -> PairedModels:
-    """Return what changed between the first model and each other; a note where they cannot be compared, which ends no audit.
+    """What changed between the first model and each other; if they cannot be compared, a note, but no error.
 
-    `sides` reads the models. Exploratory questions are left to `audit.compare`: the change of each takes as long as an audit's test.
+    `sides` reads the models. Exploratory questions are left to `audit.compare`: each takes as long as an audit's test.
     """
     try:
         compared = compare([_planned(side) for side in sides()], settings)
@@ -32,7 +32,7 @@ def pair_models(sides: Callable[[], Sequence[FinishedAudit]], settings: Settings
 
 
 def _planned(side: FinishedAudit) -> FinishedAudit:
-    """Return a side with its planned questions, and not as a checkpoint of a run: a series has only its ends compared."""
+    """A side with its planned questions only, and not as a checkpoint of a run: in a series only the ends would be compared."""
     audits = {
         name: replace(audit, findings=tuple(finding for finding in audit.findings if finding.primary))
         for name, audit in side.audits.items()

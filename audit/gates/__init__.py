@@ -1,1 +1,1 @@
-"""Gates as words and results in, how each ended out: `parse.parse`, `parse.resolve_gate`, `decide.decide`."""
+"""Gates, from their text to their outcome on results: `parse.parse`, `parse.resolve_gate`, `decide.decide`."""

@@ -1,6 +1,6 @@
-"""Gates on what changed between models: ``change[gender.accuracy by race] > 0.02`` is breached where the gap is shown to grow by more.
+"""Gates on what changed between models: ``change[gender.accuracy by race] > 0.02`` is breached if the gap demonstrably grew by more.
 
-Held, breached, inconclusive and not estimable as in `audit.gates.decide`. A change of a gap, and of a group's rate, is after minus before.
+Outcomes are those of `audit.gates.decide`. The change of a gap, or of a group's rate, is after minus before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from audit.statistics.bounds import stretched
 from audit.types import Note, Settings
 
 ANY_GROUP = "any group"
-"""``change[gender.accuracy by race for any group] < -0.02``: whichever group's rate fell."""
+"""``change[gender.accuracy by race for any group] < -0.02``: breached if any group's rate fell."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class ChangeGates:
 
     @classmethod
     def of(cls, expressions: Sequence[str], planned: Sequence[GateQuestion]) -> ChangeGates:
-        """Read gates; UsageError if one cannot be read, or names none of the planned questions."""
+        """Parse gates; raises UsageError if one is invalid, or names none of the planned questions."""
         gates = tuple(parse(expression, CHANGE_SUBJECTS) for expression in expressions)
         for gate in gates:
             warn_if_turned(gate, resolve_gate(gate, planned, "change"))
         return cls(gates)
 
     def decide(self, facts: Comparisons, questions: Sequence[GateQuestion]) -> Comparisons:
-        """Return the comparison with every gate decided; `questions` are its own, also those that cannot be paired."""
+        """Decide every gate of the comparison; `questions` are its own, including those that cannot be paired."""
         return replace(facts, gates=tuple(_decided(resolve_gate(gate, questions, "change"), facts) for gate in self.gates))
 
 
@@ -59,7 +59,7 @@ def _is_asked(resolved: ResolvedGate, change: Change) -> bool:
 
 
 def _without_change(resolved: ResolvedGate, comparison: Comparison) -> list[GateCheck]:
-    """Return that a gate cannot be decided, and why its question was not paired."""
+    """The checks for a gate that cannot be decided, with the reason why its question was not paired."""
     why = [note for note in comparison.not_compared if note.values.get("finding") == resolved.finding]
     reasons = tuple(why) or (Note("not_asked" if resolved.finding else "no_primary"),)
     return [GateCheck(comparison.after, comparison.probe, resolved.finding, "not estimable", reasons, limited=comparison.limited)]
@@ -75,18 +75,18 @@ def _verdict_check(resolved: ResolvedGate, comparison: Comparison, change: Chang
 
 @dataclass(frozen=True)
 class _Put:
-    """A gate put to one change."""
+    """A gate applied to one change."""
 
     resolved: ResolvedGate
     comparison: Comparison
     change: Change
     settings: Settings
     family: int
-    """Changes among which one breach is enough."""
+    """Number of changes of which one breach is enough."""
 
     @property
     def compared(self) -> list[RateChange]:
-        """The groups that can be compared, of those that the gate is about."""
+        """The groups that can be compared, among those that the gate is about."""
         wanted = self.resolved.group
         every = wanted is None or same_group(wanted, (ANY_GROUP,))
         return [
@@ -94,7 +94,7 @@ class _Put:
         ]
 
     def check(self) -> GateCheck:
-        """Decide it."""
+        """The outcome of the gate."""
         if self.resolved.gate.subject == "verdict":
             return _verdict_check(self.resolved, self.comparison, self.change)
         key = (self.comparison.after, self.comparison.probe, self.change.id)
@@ -106,7 +106,7 @@ class _Put:
             why = Note("too_few_groups", {"groups": groups, "images": max(self.settings.min_group_size, 2)})
             return GateCheck(*key, "not estimable", (why, *self._not_compared()), limited=self.comparison.limited)
         beyond, within = (all(self._holds(end) is wanted for end in (bounds.low, bounds.high)) for wanted in (True, False))
-        blocked = beyond and not self._holds(0.0) and not self._is_significant()  # a breach by no change at all needs no test of it
+        blocked = beyond and not self._holds(0.0) and not self._is_significant()  # a breach that no change at all would cause needs no test
         settled: GateOutcome = "breached" if beyond else "held" if within else "inconclusive"
         outcome: GateOutcome = "inconclusive" if self.comparison.limited or blocked else settled
         reasons = (self._measured(bounds, "blocked" if blocked else outcome), *self._not_compared())
@@ -114,7 +114,7 @@ class _Put:
         return GateCheck(*key, outcome, reasons, bounds.value, bounds.low, bounds.high, images, limited=self.comparison.limited)
 
     def _without_answer(self) -> Note | None:
-        """Return which side has no gap, as of a model that always says the same: by a change to it a gap would only seem to shrink."""
+        """Which side has no gap, for example because its model always says the same: compared with it, a gap would only seem to shrink."""
         verdicts = {self.comparison.before: self.change.verdict_before, self.comparison.after: self.change.verdict_after}
         names = tuple(name for name, verdict in verdicts.items() if verdict == "not estimable")
         return Note("side_not_estimable", {"names": names}) if names and self.resolved.group is None else None
@@ -123,11 +123,11 @@ class _Put:
         return COMPARE[self.resolved.gate.operator](number, self.resolved.gate.limit)
 
     def _is_significant(self) -> bool:
-        """Whether the test of the change of the gap rejects; a group's interval is that of its test."""
+        """Whether the test of the change of the gap rejects; for a group, the interval corresponds to the test."""
         gap = self.change.gap
         if self.resolved.group is not None or gap is None:
             return True
-        # As in an audit: whoever names an exploratory question has planned it.
+        # As in an audit: naming an exploratory question in a gate makes it a planned one.
         return (gap.p_adjusted if self.change.primary else gap.p) <= self.settings.alpha
 
     def _of_gap(self) -> Estimate | None:
@@ -135,7 +135,7 @@ class _Put:
         return None if gap is None else self._corrected(Estimate(gap.difference, gap.low, gap.high))
 
     def _of_rates(self) -> Estimate | None:
-        """Return the largest (or, of a gate on a fall, the lowest) change of the groups' rates, with an interval over all of them."""
+        """The largest (or, for a gate on a decrease, the lowest) change of the groups' rates, with an interval over all of them."""
         one = len(self.compared) == 1
         ends = [
             (cell.difference, cell.low if one else cell.low_adjusted, cell.high if one else cell.high_adjusted) for cell in self.compared
@@ -148,8 +148,8 @@ class _Put:
         return self._corrected(Estimate(value, low, high))
 
     def _corrected(self, estimate: Estimate) -> Estimate:
-        """Widen the side from which a breach is shown, as one of several is enough; what is held is shown of each by itself."""
-        if self.comparison.same_model:  # equal answers say nothing about what else might have been answered
+        """Widen the side that may show a breach, since one of several is enough; for held gates each is judged by itself."""
+        if self.comparison.same_model:  # identical answers give no information about sampling error
             return Estimate(0.0, 0.0, 0.0)
         alpha = self.settings.alpha
         low, high = (stretched(estimate.value, end, alpha, alpha / self.family) for end in (estimate.low, estimate.high))

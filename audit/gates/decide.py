@@ -1,8 +1,8 @@
-"""Gates, decided on the interval's bound: breached, held, inconclusive or not estimable. How they are written: `audit.gates.parse`.
+"""Decides gates on the interval's bound: breached, held, inconclusive or not estimable. For their syntax see `audit.gates.parse`.
 
-A gate states what must not be: ``gap[...] > 0.05``. It is *breached* where that is shown, *held* where the contrary is shown of every group
-that is compared, *not estimable* where its question has no answer, *inconclusive* anywhere else. What lets a build fail is the business of
-`audit.records.gates.GatePolicy`. Nothing that a limited run finds settles a gate, nor does it pass one.
+A gate states what must not be: ``gap[...] > 0.05``. It is *breached* if that is shown, *held* if the opposite is shown for every group
+that is compared, *not estimable* if its question has no answer, and otherwise *inconclusive*. Which outcomes fail a build is defined in
+`audit.records.gates.GatePolicy`. A limited run settles no gate, and does not pass any.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _MARGIN = 1.01
 
 
 def decide(resolved: ResolvedGate, audits: Sequence[AuditResult], settings: Settings) -> GateResult:
-    """Put a gate to every audit that has its question; `settings.alpha` is the error rate of the bounds.
+    """Check a gate on every audit that has its question; `settings.alpha` is the error rate of the bounds.
 
-    It ends as the worst of its checks: held only if every one is.
+    The outcome is the worst of its checks: held only if every one is.
     """
     checks = [check for audit in audits for check in _checks(resolved, audit, settings)]
     if not checks:
@@ -46,7 +46,7 @@ def decide(resolved: ResolvedGate, audits: Sequence[AuditResult], settings: Sett
 
 
 def decide_mean(resolved: ResolvedGate, results: Results) -> GateResult:
-    """Put a gate to the gaps of the mean rates of replicates: both ends of their intervals over images and replicates decide."""
+    """Check a gate on the gaps of the replicates' mean rates: both ends of their intervals over images and replicates decide."""
     checks = []
     for together in results.replicates:
         limited = any(results.audits[audit].data.limited for audit in together.audits)
@@ -73,12 +73,12 @@ def _mean_check(gate: Gate, gap: ReplicatedGap, probe: str, *, family: int, limi
 
 
 def outcome_of(checks: Sequence[GateCheck]) -> GateOutcome:
-    """A gate ends as the worst of its checks."""
+    """The outcome of a gate is the worst of its checks."""
     return min((check.outcome for check in checks), key=_WORST_FIRST.index)
 
 
 def verdict_outcome(gate: Gate, verdict: FindingVerdict, *, limited: bool) -> GateOutcome:
-    """Return how a gate on a verdict ends: breached by the verdict it names; undecided by one that decides nothing, or of a sample."""
+    """The outcome of a gate on a verdict: breached by the verdict it names; inconclusive for an undecided verdict, or for a sample."""
     if limited:
         return "inconclusive"
     if (verdict == gate.verdict) == (gate.operator == "=="):
@@ -102,14 +102,14 @@ def _verdict_check(resolved: ResolvedGate, audit: AuditResult, finding: str | No
 
 @dataclass(frozen=True)
 class _Bound:
-    """A gate on a number, put to one finding."""
+    """A gate on a number, checked on one finding."""
 
     resolved: ResolvedGate
     audit: AuditResult
     finding: Finding
     settings: Settings
     family: int
-    """Findings among which one breach is enough."""
+    """Number of findings of which one breach is enough."""
 
     @property
     def gate(self) -> Gate:
@@ -135,11 +135,11 @@ class _Bound:
 
     @property
     def clustered(self) -> bool:
-        """Whether counts do not give the rates: images come in clusters, have weights, or count at equal true shares."""
+        """Whether counts do not determine the rates: images come in clusters, have weights, or count at equal true shares."""
         return bool(self.finding.shares) or any(rate.clusters is not None or rate.effective_n is not None for rate in self.compared)
 
     def check(self) -> GateCheck:
-        """Decide it."""
+        """The outcome of the gate."""
         key = (self.audit.model.name, self.audit.probe.name, self.finding.id)
         if self.finding.unresponsive and self.gate.subject != "rate":
             return GateCheck(*key, "not estimable", (Note("unresponsive"),))
@@ -150,7 +150,7 @@ class _Bound:
         blocked = self.blocked(bounds)
         settled: GateOutcome = "breached" if self.beyond(bounds) else "held" if self.within(bounds) else "inconclusive"
         outcome: GateOutcome = "inconclusive" if self.audit.data.limited or blocked else settled
-        if self.finding.unresponsive and outcome != "breached":  # a rate of a harmful answer that is never given, whatever is shown
+        if self.finding.unresponsive and outcome != "breached":  # for example the rate of a harmful answer that never occurs for any image
             return GateCheck(*key, "not estimable", (Note("unresponsive"), self.measured(bounds, outcome)))
         needed, hints = None, []
         if outcome == "inconclusive" and not self.audit.data.limited and not blocked:
@@ -160,12 +160,12 @@ class _Bound:
         return GateCheck(*key, outcome, reasons, bounds.value, bounds.low, bounds.high, int(self.counts[1].sum()), needed)
 
     def would_settle(self, bounds: Estimate) -> tuple[int | None, Note]:
-        """Return how many images would settle it, and the note that says so."""
+        """How many images would settle it, and a note about that."""
         images = int(self.counts[1].sum())
         if not self.clustered:
             needed = images_needed(*self.counts, self.bounded(), lambda estimate: self.beyond(estimate) or self.within(estimate))
             return needed, _needed(needed, images, "images")
-        # Of cluster intervals there is no formula to put more clusters into: they narrow with the root of their number.
+        # There is no formula for cluster intervals with more clusters: they narrow with the square root of their number.
         clusters, limit = self.finding.overall.clusters or 0, self.gate.limit
         end = bounds.low if bounds.value > limit else bounds.high
         times = ((end - bounds.value) / (limit - bounds.value)) ** 2 * _MARGIN if bounds.value != limit else np.inf
@@ -176,7 +176,7 @@ class _Bound:
         return rounded(images * times), _needed(rounded(clusters * times), clusters, "clusters of images")
 
     def by_cluster(self) -> Estimate | None:
-        """Return the bounds that the finding's own intervals give, in which a cluster is one unit."""
+        """The bounds from the finding's own intervals, in which a cluster is one unit."""
         gap, alpha = self.finding.gap, self.settings.alpha
         if self.gate.subject == "gap" and gap is not None and gap.equivalence_bound is not None:
             pairs = len(self.compared) * (len(self.compared) - 1) // 2
@@ -192,7 +192,7 @@ class _Bound:
         return None
 
     def bounded(self) -> Bounded:
-        """What bounds the number that the gate asks about."""
+        """The function that bounds the gate's number."""
         alpha, family = self.settings.alpha, self.family
         if self.gate.subject == "gap":
             return lambda events, n: gap_bounds(events, n, alpha, family)
@@ -201,22 +201,22 @@ class _Bound:
         return lambda events, n: rate_bounds(events, n, alpha, "highest" if self.gate.operator in (">", ">=") else "lowest", family)
 
     def beyond(self, bounds: Estimate) -> bool:
-        """Whether all that the bounds leave open breaches the gate."""
+        """Whether all values within the bounds breach the gate."""
         return self.holds(bounds.low) and self.holds(bounds.high)
 
     def within(self, bounds: Estimate) -> bool:
-        """Whether none of it does."""
+        """Whether no value within the bounds does."""
         return not self.holds(bounds.low) and not self.holds(bounds.high)
 
     def blocked(self, bounds: Estimate) -> bool:
-        """Whether a gap lies beyond the limit that the test of the whole question does not find: a breach takes both."""
+        """Whether a gap is beyond the limit although the test of the whole question is not significant: a breach needs both."""
         gap = self.finding.gap
-        # Whoever names an exploratory question in a gate has planned it: its own p counts, not that among all that was explored.
+        # Naming an exploratory question in a gate makes it a planned one: its own p counts, not that among all exploratory ones.
         p = None if gap is None else gap.p_adjusted if self.finding.primary else gap.p
         return self.gate.subject == "gap" and self.beyond(bounds) and (p is None or p > self.settings.alpha)
 
     def measured(self, bounds: Estimate, ended: str) -> Note:
-        """Return what is bounded, of how many groups, and how that lies to the limit."""
+        """A note about the bounded number, the number of groups, and its relation to the limit."""
         one = {"group": " × ".join(self.compared[0].group)} if self.resolved.group is not None else {}
         return Note("bounded", {
             "subject": self.gate.subject, "operator": self.gate.operator, "limit": self.gate.limit, "groups": len(self.compared),
@@ -234,7 +234,7 @@ class _Bound:
         return Note("too_few_groups", {"groups": needed, "images": max(self.settings.min_group_size, 2)})
 
     def not_compared(self) -> tuple[Note, ...]:
-        """Name the groups that a gate does not cover: a filtered audit does not cover everybody."""
+        """Notes about the groups that a gate does not cover."""
         others = [rate for rate in self.rates if rate.status != "ok"]
         groups, n = (" × ".join(rate.group) for rate in others), (rate.n for rate in others)
         return (Note("not_compared", {"groups": tuple(groups), "n": tuple(n)}),) if others else ()

@@ -1,4 +1,4 @@
-"""Gates that fail what is better, which is surely not meant: found by the direction of what they are about, and warned of."""
+"""Warns of gates that fail what is better, which is surely a mistake, by the direction of their subject."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from audit.types import Better
 
 LOG = logging.getLogger("audit")
 _WORSE: Mapping[str, str] = {"gap": ">", "gap_mean": ">", "change": ">", "ratio": "<"}
-"""Which way a gate is meant that ends with what is worse."""
+"""The operator with which a gate fails what is worse."""
 _WORSE_RATE: Mapping[Better, str] = {"high": "<", "low": ">"}
-"""The same of a rate, and of the change of a group's, by which side of it is better."""
+"""The same for a rate, and for the change of a group's rate, by whether high or low is better."""
 
 
 def turned(gate: Gate, better: Better = "neither", *, of_group: bool = False) -> str | None:
-    """Return the gate the other way round where it fails what is better, which is surely not meant; None where it is as it should be.
+    """The reversed gate if the given one fails what is better, which is surely a mistake; None if it is right.
 
-    Of a rate, and of the change of a group's rate (`of_group`), that is so only where one side is `better`.
+    For a rate, and for the change of a group's rate (`of_group`), this needs a `better` direction.
 
     Examples
     --------
@@ -38,14 +38,14 @@ def turned(gate: Gate, better: Better = "neither", *, of_group: bool = False) ->
     worse = _WORSE_RATE.get(better) if of_rate else _WORSE.get(gate.subject)
     if own not in "<>" or worse in (None, own):
         return None
-    if of_rate and gate.subject == "change":  # a limit on the side of what is worse as well
+    if of_rate and gate.subject == "change":  # the limit must change sign, too
         size = value.strip().removeprefix("-")
         value = f" {'-' if worse == '<' and gate.limit else ''}{size}"
     return f"{before}{gate.operator.translate(str.maketrans('<>', '><'))}{value}"
 
 
 def warn_if_turned(gate: Gate, resolved: ResolvedGate | None = None) -> None:
-    """Warn of a gate that fails what is better: it stands as it was written. `resolved`: the same, where its question is known."""
+    """Warn of a gate that fails what is better; it stays as written. `resolved`: the same gate, if its question is known."""
     of_group = resolved is not None and resolved.group is not None
     if other := turned(gate, resolved.better if resolved else "neither", of_group=of_group and gate.subject == "change"):
         LOG.warning("%s %r fails where this holds, and holds what is worse; did you mean %r?", FLAG, gate.expression, other)

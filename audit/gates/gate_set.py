@@ -1,4 +1,4 @@
-"""Gates around a run: resolved before any work where the questions are known beforehand, decided on the results."""
+"""The gates of a run: resolved before any work if the questions are known beforehand, decided on the results."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class GateSet:
 
     gates: tuple[Gate, ...]
     resolved: tuple[ResolvedGate, ...] | None
-    """None where the questions are known only from what is found."""
+    """None if the questions are known only from the results."""
 
     @classmethod
     def of(cls, expressions: Sequence[str], known: Sequence[GateQuestion] | None) -> GateSet:
-        """Read the gates of a run; UsageError if one cannot be read, or names none of the known questions."""
+        """Parse the gates of a run; raises UsageError if one is invalid, or names none of the known questions."""
         gates = tuple(map(parse, expressions))
         resolved = None if known is None else tuple(resolve_gate(gate, known) for gate in gates)
         for gate, resolved_gate in zip(gates, resolved or [None] * len(gates), strict=True):
@@ -31,18 +31,18 @@ class GateSet:
         return cls(gates, resolved)
 
     def check(self, dataset: Dataset) -> None:
-        """Refuse a group that the data do not have, before anything is embedded."""
+        """Raise UsageError for a group that the data do not have, before anything is embedded."""
         for resolved_gate in self.resolved or ():
             if set(resolved_gate.attributes) <= set(dataset.levels):
                 require_group(resolved_gate, dataset.levels)
 
     def decide(self, results: Results, questions: Sequence[GateQuestion]) -> Results:
-        """Return the results with every gate decided; `questions` are those of its audits."""
+        """Decide every gate on the results; `questions` are those of the run's audits."""
         resolved = self.resolved
         if resolved is None:
             resolved = tuple(resolve_gate(gate, questions) for gate in self.gates)
             for resolved_gate in resolved:
-                if resolved_gate.gate.subject == "rate":  # of the others it was known before what is better
+                if resolved_gate.gate.subject == "rate":  # for others the direction was known before
                     warn_if_turned(resolved_gate.gate, resolved_gate)
                 every = [finding for audit in results.audits for finding in audit.findings if finding.id == resolved_gate.finding]
                 require_group(

@@ -1,14 +1,14 @@
-"""Gates: ``gap[harm-21.crime-related by gender] > 0.05`` in words that a person sees in the summary, decided on the interval's bound.
+"""Parses gates: ``gap[harm-21.crime-related by gender] > 0.05``, with the names that the summary shows; decided on the interval's bound.
 
 ::
 
     gate     = subject operator value
-    subject  = ("gap" | "gap_mean" | "ratio" | "rate" | "verdict") [ "[" name [" for " group] "]" ]    of a comparison "change" | "verdict"
-    operator = ">" | ">=" | "<" | "<="        of a verdict "==" | "!="
-    value    = 0.05 | 5 % | 5 points          of a verdict disparity | equivalent | inconclusive | not estimable
+    subject  = ("gap" | "gap_mean" | "ratio" | "rate" | "verdict") [ "[" name [" for " group] "]" ]    for comparisons "change" | "verdict"
+    operator = ">" | ">=" | "<" | "<="        for a verdict "==" | "!="
+    value    = 0.05 | 5 % | 5 points          for a verdict disparity | equivalent | inconclusive | not estimable
 
-A gate states what must not be; `audit.gates.decide` decides it, `audit.gates.changes` that on a comparison, whose value may be below 0.
-Without a name it is put to every primary question.
+A gate states what must not be; `audit.gates.decide` decides it, `audit.gates.changes` decides those on comparisons, whose limits may be
+negative. Without a name it applies to every primary question.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ _ELSEWHERE: Mapping[str, str] = {
 _NUMBER = re.compile(r"(-?)(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*(%|points?|pp)?", re.IGNORECASE)
 _OPERATOR = re.compile(r"[<>=!]=?")
 _UNLIKE = (0.4, 0.0)
-"""Likeness up to which a name is not offered."""
+"""A name must be more similar than this to be suggested."""
 _FEW, _NAMED = 12, 3
-"""Up to so many known names are all listed; of more, so many of the nearest."""
+"""If there are at most this many known names, all are listed; otherwise, this many of the most similar."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """A gate as it was written."""
+    """A gate as written."""
 
     expression: str
     subject: Subject
     name: str | None
-    """What stands between the brackets."""
+    """The text between the brackets."""
     operator: str
     limit: float = 0.0
     verdict: Verdict | None = None
@@ -66,7 +66,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class GateQuestion:
-    """A finding that an audit will have, and the names that it answers to."""
+    """A finding that an audit will have, and its names."""
 
     id: str
     names: tuple[str, ...]
@@ -74,19 +74,19 @@ class GateQuestion:
     primary: bool = True
     better: Better = "neither"
     shown: str = ""
-    """What a terminal calls it where nothing else goes by that name."""
+    """Its name on a terminal, if it is unique."""
 
 
 @dataclass(frozen=True)
 class ResolvedGate:
-    """A gate with the finding that it means."""
+    """A gate with the finding that it names."""
 
     gate: Gate
     finding: str | None = None
-    """None: every primary question; of a verdict, the audit's own."""
+    """None: every primary question; for a verdict, the audit's own."""
     attributes: tuple[str, ...] = ()
     group: str | None = None
-    """One group, as it was written."""
+    """One group, as written."""
     better: Better = "neither"
 
 
@@ -106,11 +106,11 @@ class PlannedQuestion:
 NamedQuestion = PlannedQuestion | Finding | ComparedClaim
 
 
-# ---- reading ---------------------------------------------------------------------------------------------------------------------
+# ---- parsing ---------------------------------------------------------------------------------------------------------------------
 
 
 def parse(expression: str, subjects: Sequence[Subject] = SUBJECTS) -> Gate:
-    """Read one gate, on an audit or, of the other `subjects`, on a comparison; UsageError with the position at which it stops being one.
+    """Parse one gate, on an audit or, with other `subjects`, on a comparison; raises UsageError with the position of the error.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def parse(expression: str, subjects: Sequence[Subject] = SUBJECTS) -> Gate:
 
 
 def _name(text: str, start: int, form: str) -> tuple[str | None, int]:
-    """Return what the brackets hold, and where to read on: a name may itself hold brackets, so the last closing one ends it."""
+    """The text between the brackets, and the position after them: names may contain brackets, so the last closing one counts."""
     opening = len(text) - len(text[start:].lstrip())
     if text[opening : opening + 1] != "[":
         return None, opening
@@ -181,7 +181,7 @@ def _fail(text: str, position: int, what: str, fix: str) -> NoReturn:
 
 
 def refuse_ratio(gate: Gate, cluster: str | None, weights: str | None) -> None:
-    """Refuse a gate that can never be decided: of clusters and of weights no ratio is bounded. UsageError before any work."""
+    """Raise UsageError, before any work, for a gate that can never be decided: with clusters or weights there are no bounds of a ratio."""
     if gate.subject == "ratio" and (cluster or weights):
         why = f"images {f'have weights (column {weights!r})' if weights else f'come in clusters (column {cluster!r})'}: no ratio is bounded"
         fix = "put it to the gap: gap[role.accuracy by gender] > 0.05"
@@ -192,7 +192,7 @@ def refuse_ratio(gate: Gate, cluster: str | None, weights: str | None) -> None:
 
 
 def gate_question(finding: NamedQuestion, title: str, shown: str = "") -> GateQuestion:
-    """Return a finding with the names that it answers to: short, whole, by its id, by its title in summary and report, and as `shown`."""
+    """A finding with its names: short, full, its id, its title in summary and report, and `shown`."""
     by = " x ".join(finding.attributes)
     subject = f"{finding.measurement}.{finding.outcome or finding.metric}"
     whole = (f"{subject}.{finding.metric} by {by}",) if finding.outcome else ()
@@ -201,9 +201,9 @@ def gate_question(finding: NamedQuestion, title: str, shown: str = "") -> GateQu
 
 
 def resolve_gate(gate: Gate, known: Sequence[GateQuestion], number: Subject = "gap") -> ResolvedGate:
-    """Find what a gate means; UsageError if nothing, or more than one thing, goes by its name: with the nearest names.
+    """Find the question that a gate names; raises UsageError, with similar names, if there is no such question or more than one.
 
-    `number` is what a gate on an exploratory question may be put to, which has no verdict of its own.
+    `number` is the subject for a gate on an exploratory question, which has no verdict of its own.
     """
     if gate.name is None:
         if gate.subject == "rate":
@@ -226,7 +226,7 @@ def resolve_gate(gate: Gate, known: Sequence[GateQuestion], number: Subject = "g
 
 
 def named_question(name: str, known: Sequence[GateQuestion]) -> GateQuestion:
-    """Return the question that goes by a name: short, whole, its id, or its title; UsageError with the nearest if it is not one.
+    """The question with a name: short, full, its id, or its title; raises UsageError with the most similar names if there is no such one.
 
     Examples
     --------
@@ -249,13 +249,13 @@ def _called(name: str, known: Sequence[GateQuestion], flag: str = "") -> GateQue
 
 
 def _readings(name: str) -> list[tuple[str, str | None]]:
-    """Return the whole name, then every way to part it from a group: a name may itself hold the word "for"."""
+    """The whole name, then every way to split off a group: a name may contain the word "for"."""
     parts = re.split(r"\s+for\s+", name)
     return [(name, None), *((" for ".join(parts[:i]), " for ".join(parts[i:])) for i in range(len(parts) - 1, 0, -1))]
 
 
 def require_group(resolved: ResolvedGate, levels: Mapping[str, Group]) -> None:
-    """Refuse a group that the data do not have, before any work; UsageError with the levels that there are."""
+    """Raise UsageError, before any work, for a group that the data do not have; it lists the levels."""
     if resolved.group is None:
         return
     own = [levels.get(attribute, ()) for attribute in resolved.attributes]
@@ -265,12 +265,12 @@ def require_group(resolved: ResolvedGate, levels: Mapping[str, Group]) -> None:
 
 
 def same_group(written: str, group: Group) -> bool:
-    """Whether a group as it was written is this one."""
-    return _plain(written) == _plain(" x ".join(group))  # not parted at " x ": a level may hold one
+    """Whether a group as written is this one."""
+    return _plain(written) == _plain(" x ".join(group))  # not split at " x ", which may be part of a level
 
 
 def _plain(text: str) -> str:
-    """Return a name without what is hard to type: quotation marks, ×, capitals, underscores, wide blanks."""
+    """A name without what is hard to type: quotation marks, ×, capitals, underscores, repeated spaces."""
     bare = re.sub(r"[‘’“”'\"`]", "", text).replace("×", "x").replace("_", " ")
     return " ".join(bare.casefold().split())
 
@@ -294,14 +294,14 @@ def _nearest_question(name: str, known: Sequence[GateQuestion]) -> str:
 
 
 def _own_names(known: Sequence[GateQuestion]) -> dict[str, str]:
-    """Return the shortest name of each question, by its id, that no other question goes by."""
+    """The shortest name of each question, by its id, that no other question has."""
     questions = {question.id: question for question in known}.values()
     uses = Counter(_plain(name) for question in questions for name in {_plain(variant) for variant in question.names})
     return {question.id: next((name for name in question.names if uses[_plain(name)] == 1), question.id) for question in questions}
 
 
 def _likeness(written: str, name: str) -> tuple[float, float]:
-    """Return how many of the written words begin a word of the name, as a share, then how alike the two texts are."""
+    """Share of the written words that are prefixes of words of the name, then the similarity of the two texts."""
     words, others = (re.findall(r"\w+", _plain(text)) for text in (written, name))
     begun = sum(any(other.startswith(word) for other in others) for word in words) / max(len(words), 1)
     return begun, difflib.SequenceMatcher(None, _plain(written), _plain(name)).ratio()

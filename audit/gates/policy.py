@@ -1,4 +1,4 @@
-"""What lets a build fail. Cheap to import."""
+"""Which outcomes of gates fail a build. Cheap to import."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GatePolicy:
-    """Which outcomes let a build fail: also what cannot be estimated, so that a broken model passes no gate."""
+    """Which outcomes fail a build: also "not estimable", so that a broken model passes no gate."""
 
     require_conclusive: bool = False
-    """Whether an inconclusive gate fails too."""
+    """Whether an inconclusive gate fails, too."""
     allow_undecided: bool = False
-    """Whether a gate that cannot be estimated passes."""
+    """Whether a gate that is not estimable passes."""
 
     @classmethod
     def of(cls, command: Sequence[str]) -> Self:
-        """Read the policy of a command from its arguments, as they were typed."""
+        """The policy of a command, from its arguments as typed."""
         return cls("--require-conclusive" in command, "--allow-undecided" in command)
 
     def fails(self, check: GateCheck) -> bool:
-        """Whether the command ends with exit code 1 because of a check: a sample never lets a build pass."""
+        """Whether a check makes the command end with exit code 1: a sample never passes."""
         if check.outcome == "held":
             return False
         if check.outcome == "breached" or check.limited:
@@ -38,4 +38,4 @@ class GatePolicy:
 
 
 FAIL_CLOSED = GatePolicy()
-"""What holds where nothing else was asked for."""
+"""The default policy."""

@@ -1,4 +1,4 @@
-"""What an audit leaves behind: a directory of files, each old or new, never half-written."""
+"""The output directory of an audit: a set of files, each old or new, never half-written."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from strictio.folders import Folder
 
 STATUS = "STATUS"
 AUDIT, COMPARISON = "results.json", "comparison.json"
-"""The facts, by which the folder of an audit is told from that of a comparison."""
+"""The results, by which the folder of an audit is distinguished from that of a comparison."""
 
 
 def default_directory(models: Iterable[str], probes: Iterable[str], now: dt.datetime) -> Path:
-    """Return ``audits/<model>--<probe>--<UTC>``."""
+    """The default path: ``audits/<model>--<probe>--<UTC>``."""
     names = [_slug(list(models)), _slug(list(probes)), now.strftime("%Y%m%dT%H%M%SZ")]
     return Path("audits") / "--".join(names)
 
 
 def _slug(names: list[str]) -> str:
-    """Return one name made safe for a folder, or how many there are."""
+    """A single name made safe for a folder, or the number of names."""
     if len(names) > 1:
         return f"{len(names)}-together"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", names[0]).strip("-.") or "unnamed"
 
 
 def check_writable(directory: Path, facts: str = AUDIT) -> None:
-    """Raise before any work if the directory cannot take the results, whose `facts` are those of an audit or of a comparison.
+    """Raise before any work if the directory cannot take the results; `facts` is the file of an audit or of a comparison.
 
-    UsageError if the path is a file, or a folder with other things in it: a comparison does not go into an audit, whose STATUS it would
-    replace; MachineError if nothing can be written there.
+    Raises UsageError if the path is a file, or a folder with other contents: a comparison may not replace the STATUS of an audit;
+    MachineError if nothing can be written there.
     """
     check_regular(directory, "--out")
     if directory.is_file():
@@ -56,15 +56,15 @@ def check_writable(directory: Path, facts: str = AUDIT) -> None:
 
 
 def check_regular(path: Path, flag: str) -> None:
-    """Raise `MachineError` if a path is a device, a pipe or the like: a file would take its place."""
+    """Raise `MachineError` if a path is a device, a pipe or the like, which a file would replace."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise MachineError(f"cannot write to {flag} {str(path)!r}", why="it is not a file or a folder", fix="name another path")
 
 
 class OutputFolder:
-    """The folder of a run. Its path is resolved once; from then on it is reached from the folder above it, and through no link.
+    """The folder of a run. Its path is resolved once; from then on it is reached from its parent folder, and never through a link.
 
-    Raises `OSError` where there is no such folder, or with `make` none can be made.
+    Raises `OSError` if there is no such folder, or with `make` if it cannot be created.
     """
 
     def __init__(self, path: Path, *, make: bool = False):
@@ -76,11 +76,11 @@ class OutputFolder:
         self.above.folder(self.name, make=make)
 
     def open(self) -> Folder:
-        """Return the folder that has the name at this moment: it changes while a new run takes the place of an old one."""
+        """Open the folder that currently has the name: it changes while a new run replaces an old one."""
         return self.above.folder(self.name)
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a file of the folder as UTF-8, whole or not at all; `MachineError` if it cannot be."""
+        """Write a file of the folder as UTF-8, completely or not at all; raises `MachineError` if that fails."""
         try:
             folder = self.open()
         except OSError as error:
@@ -91,9 +91,9 @@ class OutputFolder:
 
 @contextmanager
 def replacing(name: str | Path, folder: Folder | None = None) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `name` only when it is complete and on disk; MachineError if it cannot: the old file stays.
+    """Open a file that replaces `name` only when it is complete and on disk; raises MachineError otherwise, and keeps the old file.
 
-    `folder`: where the name is; None: it is a path that the user named.
+    `folder`: where the name is; None: the name is a path from the user.
     """
     written, path = 0, Path(name)
     try:
@@ -113,13 +113,13 @@ def replacing(name: str | Path, folder: Folder | None = None) -> Iterator[IO[byt
 
 
 def write_text(name: str | Path, text: str, folder: Folder | None = None) -> None:
-    """Write `text` as UTF-8, whole or not at all; `name` and `folder` as of `replacing`."""
+    """Write `text` as UTF-8, completely or not at all; `name` and `folder` as for `replacing`."""
     with replacing(name, folder) as file:
         file.write(text.encode())
 
 
 def scrub(argument: str) -> str:
-    """Return a command-line argument without the machine's folders and the secrets of a URL: of an absolute path only the last part.
+    """Remove local folders and secrets in URLs from a command-line argument: only the last part of an absolute path is kept.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The files of a finished run as one: a list of their hashes, by which every reader tells the files of one run from a mixture of two."""
+"""The manifest of a finished run: the hashes of its files, by which readers distinguish the files of one run from a mixture of two."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from strictio.folders import Folder
 
 MANIFEST = "manifest.json"
 NEW = ".new"
-"""In the folder of a run: the files of a newer one, complete, until they have taken their place."""
+"""In the folder of a run: the complete files of a newer run, until they have replaced the old ones."""
 PAGES = ("report.html", "comparison.html")
 CHECKED = (AUDIT, COMPARISON, "predictions.parquet", *PAGES)
-"""What readers rest on. Summaries, model cards and tables are for people, who may write into them."""
+"""Files that readers check. Summaries, model cards and tables are for people, who may edit them."""
 _NAME = re.compile(r"(tables/)?[\w-][\w.-]*", re.ASCII)
 MOST_BYTES = 2**20
 _AGAIN, ELSEWHERE = "run it again", "remove the folder, or name another; then run it again"
 
 
 def swap_name(name: str) -> str:
-    """Return what a folder is called for the moment in which another one has its name."""
+    """Temporary name of a folder while another one has its name."""
     return f".{name}.new"
 
 
 def is_unsettled(directory: Path) -> bool:
-    """Whether a run was ended after its files counted and before all had taken their place."""
+    """Whether a run was interrupted after its files became valid and before all had replaced the old ones."""
     return _counts(directory) or _counts(directory.resolve().with_name(swap_name(directory.resolve().name)))
 
 
@@ -38,9 +38,9 @@ def _counts(directory: Path) -> bool:
 
 
 def checked_folder(directory: Path, *, pages: bool = True) -> Path:
-    """Return the folder in which the files of the last complete run are; a folder without a manifest is one of an older version.
+    """The folder with the files of the last complete run; a folder without a manifest is from an older version.
 
-    `DataError` if a file is not the one that the run wrote. `pages`: whether the page is looked at too; who draws it again does not ask.
+    Raises `DataError` if a file differs from the one that the run wrote. `pages`: whether to check the page, too; re-rendering does not.
     """
     folder = directory / NEW if _counts(directory) else directory
     for name, sha256 in manifest_hashes(folder).items():
@@ -55,12 +55,12 @@ def checked_folder(directory: Path, *, pages: bool = True) -> Path:
 
 
 def is_complete(directory: Path) -> bool:
-    """Whether a run was completed here, by the list that it leaves; what a later one did that failed does not count."""
+    """Whether a run was completed here, according to its manifest; a later failed run does not matter."""
     return is_unsettled(directory) or (directory / MANIFEST).is_file()
 
 
 def note_page(path: Path) -> None:
-    """Take a page that was drawn again into the list of its folder, if it stands there."""
+    """Update the hash of a re-rendered page in the manifest of its folder, if it is listed."""
     names = manifest_hashes(path.parent)
     if path.name in names:
         write_manifest(Folder.of(path.parent), {**names, path.name: sha256_of_file(path)})
@@ -73,7 +73,7 @@ def write_manifest(folder: Folder, hashes: Mapping[str, str]) -> None:
 
 
 def manifest_hashes(directory: Path) -> dict[str, str]:
-    """Return file -> sha256; empty without a manifest. `DataError` if it is damaged."""
+    """File -> sha256; empty without a manifest. Raises `DataError` if it is damaged."""
     path = directory / MANIFEST
     if not path.is_file():
         return {}
@@ -85,7 +85,7 @@ def manifest_hashes(directory: Path) -> dict[str, str]:
 
 
 def parse_manifest(content: bytes, where: Path) -> dict[str, str]:
-    """Return file -> sha256; `DataError` if it is damaged. Names lead nowhere else, whoever wrote them."""
+    """Parse file -> sha256; raises `DataError` if it is damaged. Names cannot lead outside the folder, even in an untrusted manifest."""
     try:
         if len(content) > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES} bytes")

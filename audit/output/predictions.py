@@ -1,4 +1,4 @@
-"""Predictions as a table, as `--predictions` takes it: one row for each image and measurement."""
+"""Predictions as a table that `--predictions` accepts: one row for each image and measurement."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def write_predictions(
     path: str | Path, audited: Iterable[tuple[AuditResult, Mapping[str, Predictions]]], folder: Folder | None = None
 ) -> None:
     """Write one row for each image and measurement: identifiers, attributes, clusters, weights, y_true, y_pred, and a column
-    ``score:LABEL`` for each label, null where a measurement has no such label. No pixels.
+    ``score:LABEL`` for each label, null if a measurement has no such label. No pixels.
 
-    In the file's metadata stand the labels of each measurement (``vlm_audit.labels``), which answers they stand for where they are
-    none themselves (``vlm_audit.answers``), which column says what images belong together
-    (``vlm_audit.cluster``, by probe) and how much each counts for (``vlm_audit.weights``, by probe), the groups of numbers from
-    low to high (``vlm_audit.bins``, by probe and column), and the probes whose images have no identifiers but their place
+    The file's metadata have the labels of each measurement (``vlm_audit.labels``), their answers if these differ from the labels
+    (``vlm_audit.answers``), the column that says which images belong together
+    (``vlm_audit.cluster``, by probe), the column of weights (``vlm_audit.weights``, by probe), the groups of numbers from
+    low to high (``vlm_audit.bins``, by probe and column), and the probes whose images are identified only by their position
     (``vlm_audit.numbered``).
     """
     import pyarrow.parquet as pq
@@ -42,7 +42,7 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
     import pyarrow as pa
 
     pairs = [(result, name, prediction) for result, predictions in audited for name, prediction in predictions.items()]
-    if not pairs:  # probes of analyses alone
+    if not pairs:  # probes that only have analyses
         return pa.table({name: pa.array([], pa.string()) for name in OWN_COLUMNS})
     labels = {f"{result.probe.name}/{name}": list(prediction.labels) for result, name, prediction in pairs}
     clusters = {result.probe.name: column for result, _, prediction in pairs if (column := cluster_column(result, prediction))}
@@ -56,7 +56,7 @@ def predictions_table(audited: Iterable[tuple[AuditResult, Mapping[str, Predicti
 
 
 def _answers(pairs: Iterable[tuple[AuditResult, str, Predictions]]) -> dict[str, dict[str, Any]]:
-    """Return what labels stand for, by probe and measurement; nothing where every label is an answer."""
+    """The answers of labels, by probe and measurement; empty if every label is an answer."""
     records = {
         f"{result.probe.name}/{name}": record
         for result, name, predictions in pairs
@@ -72,7 +72,7 @@ def _binned(result: AuditResult) -> dict[str, list[str]]:
 
 
 def cluster_column(result: AuditResult, predictions: Predictions) -> str | None:
-    """Return the column that says which images belong together; None where each image is its own sampling unit, or nothing says it."""
+    """The column that says which images belong together; None if images are independent, or there is no such column."""
     name = result.data.cluster
     if name is None or predictions.cluster is None:
         return None
@@ -80,7 +80,7 @@ def cluster_column(result: AuditResult, predictions: Predictions) -> str | None:
         return column_of(name)
     if predictions.cluster_names is None:
         return None
-    # Identifiers that occur more than once may be the clusters themselves.
+    # Repeated identifiers may be the clusters themselves.
     ids, names = predictions.attributes.index, predictions.cluster_names.take(predictions.cluster)
     return "id" if bool((ids.array == names).all()) else column_of(name)
 

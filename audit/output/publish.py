@@ -1,9 +1,9 @@
-"""The files of a new run take the place of those of an old one, for every reader at one moment.
+"""Replaces the files of an old run by those of a new one, atomically for every reader.
 
-A run writes into `DRAFT`, a folder of its own in its folder. The move of that folder to `NEW` makes the files count for this program.
-Then a stand-in with the new files (and all that a person keeps in the folder) is made beside the folder, and both exchange their names in
-one step: from then on every reader finds the new files. Behind the stand-in the folder itself gets its new files, and takes its name back.
-So the folder stays the one that it was for whoever is in it. Where names cannot be exchanged, the files take their places one by one.
+A run writes into `DRAFT`, a sub-folder of its folder. Renaming that folder to `NEW` makes the files valid for this program.
+Then a stand-in with the new files (and everything else in the folder) is created beside the folder, and the two exchange their names in
+one step: from then on every reader sees the new files. Behind the stand-in the folder itself gets its new files, and takes its name back.
+So processes that are in the folder stay in it. If names cannot be exchanged, the files are replaced one by one.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ DRAFT = ".draft"
 
 @contextmanager
 def replacing_files(out: OutputFolder) -> Iterator[Folder]:
-    """Give a folder to write into, whose files take the place of those of the last run when the block ends without an error.
+    """Yield a folder to write into, whose files replace those of the last run when the block ends without an error.
 
-    `MachineError` if that fails: either nothing has changed, or the new files count and `settle` puts the rest in their place.
+    Raises `MachineError` if that fails: then either nothing has changed, or the new files are valid and `settle` moves the rest.
     """
     try:
         settle(out)
@@ -55,11 +55,11 @@ def replacing_files(out: OutputFolder) -> Iterator[Folder]:
 
 
 def settle(out: OutputFolder) -> None:
-    """Put files in their place that a run completed and could not put there any more. Raises `OSError`."""
+    """Finish replacing files for a run that was completed but could not do it itself. Raises `OSError`."""
     folder, aside, exchanged = out.open(), swap_name(out.name), False
     if out.above.is_folder(aside):
         other = out.above.folder(aside)
-        if other.is_file(f"{NEW}/{MANIFEST}"):  # its name was not given back: this is the folder, and what has its name the stand-in
+        if other.is_file(f"{NEW}/{MANIFEST}"):  # the exchange was not undone: this is the folder, and the stand-in has its name
             folder, exchanged = other, True
         else:
             _drop_stand_in(out, folder)
@@ -72,7 +72,7 @@ def settle(out: OutputFolder) -> None:
             out.above.exchange(out.name, aside)
             out.above.sync()
             _drop_stand_in(out, folder)
-    with suppress(OSError):  # without its list it counts for nothing; what is left goes next time
+    with suppress(OSError):  # without a manifest it is invalid; leftovers are removed next time
         if folder.is_folder(NEW):
             folder.remove(f"{NEW}/{MANIFEST}")
         folder.remove(NEW)
@@ -98,7 +98,7 @@ def _hashes(folder: Folder) -> dict[str, str]:
 
 
 def _check_files(new: Folder, names: Iterable[str]) -> None:
-    """Refuse files that are elsewhere: who sent the folder would choose whose permissions change, and what is copied."""
+    """Raise DataError for links: the author of an untrusted folder could choose files whose permissions change, and what is copied."""
     for name in names:
         if not new.is_file(name):
             what = f"{PurePosixPath(name).name} in {NEW} is not a file of a run"
@@ -106,7 +106,7 @@ def _check_files(new: Folder, names: Iterable[str]) -> None:
 
 
 def _put_files(folder: Folder, hashes: Iterable[str]) -> None:
-    """Give every new file its place. First go those whose hashes readers check: until the new list is there, they tell a mixture."""
+    """Move every new file to its place. Files in the manifest go first: until the new manifest is there, readers detect a mixture."""
     new, before = folder.folder(NEW), _hashes(folder).keys()
     names = sorted(hashes, key=lambda name: (name not in CHECKED, name))
     if not folder.is_folder("tables"):
@@ -121,7 +121,7 @@ def _put_files(folder: Folder, hashes: Iterable[str]) -> None:
 
 
 def _put(new: Folder, name: str, folder: Folder) -> None:
-    """Give a file its place too: whole, or as it was. It stays where it is until all have theirs."""
+    """Link or copy a file to its place, completely or not at all. The original stays until all files are in place."""
     if _is_same(new, folder, name):
         return
     last, above = PurePosixPath(name).name, str(PurePosixPath(name).parent)
@@ -153,9 +153,9 @@ def _is_same(one: Folder, other: Folder, name: str) -> bool:
 
 
 def _exchanged(out: OutputFolder, folder: Folder, hashes: Iterable[str]) -> bool:
-    """Let a stand-in with the new files have the folder's name; False where that cannot be done, and nothing has changed."""
+    """Let a stand-in with the new files take the folder's name; False, with nothing changed, if that is impossible."""
     aside = swap_name(out.name)
-    if out.above.exists(aside):  # a link or a file, which is not ours
+    if out.above.exists(aside):  # a link or a file, not ours
         return False
     try:
         stand_in = _stand_in(out, folder, hashes)
@@ -170,7 +170,7 @@ def _exchanged(out: OutputFolder, folder: Folder, hashes: Iterable[str]) -> bool
 
 
 def _stand_in(out: OutputFolder, folder: Folder, hashes: Iterable[str]) -> Folder:
-    """Return a folder with the new files, and with everything else that the folder has; each is the same file under a second name."""
+    """Create a folder with the new files, and with hard links to everything else in the folder."""
     stand_in = out.above.folder(swap_name(out.name), make=True, mode=0o700)
     new = folder.folder(NEW)
     for name in (*hashes, MANIFEST):
@@ -194,7 +194,7 @@ def _mirror(folder: Folder, copy: Folder, without: set[str], above: str = "") ->
 
 
 def _drop_stand_in(out: OutputFolder, folder: Folder) -> None:
-    """Remove the stand-in; what a person or a program has written into it while it had the folder's name goes into the folder."""
+    """Remove the stand-in; files that were written into it while it had the folder's name are moved to the folder."""
     aside = swap_name(out.name)
     _bring_back(out.above.folder(aside), folder, folder.folder(NEW) if folder.is_folder(NEW) else None)
     out.above.remove(aside)

@@ -1,4 +1,4 @@
-"""The directory that a run takes for itself: STATUS and run.log say how it ended, whoever started it."""
+"""The directory that a run locks for itself: STATUS and run.log say how it ended, for the command as well as from Python."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ _HELD_BY = "held by process"
 
 
 class RunDirectory:
-    """A directory taken from `open` on; leaving the context says in STATUS how the run ended.
+    """A directory locked from `open` on; leaving the context records in STATUS how the run ended.
 
-    Without a path nothing is written. `facts` are those to be written, of an audit or of a comparison; `log` goes into run.log. UsageError
-    if the path is a file, or a folder with other things in it; MachineError if it cannot be written, or another run is writing there.
+    Without a path nothing is written. `facts` is the file to write, of an audit or of a comparison; `log` goes into run.log. Raises
+    UsageError if the path is a file, or a folder with other contents; MachineError if it cannot be written, or another run writes there.
     """
 
     def __init__(self, path: Path | None, facts: str = AUDIT, log: logging.Logger | None = None):
         self.path, self._facts, self._log = path, facts, log
         self.folder: OutputFolder | None = None
-        """The directory, once it is taken."""
+        """The directory, once it is locked."""
         self._lock: Lock | None = None
         self._handler: _LogFile | None = None
         if path is not None:
             check_writable(path, facts)
 
     def open(self) -> OutputFolder | None:
-        """Take the directory and begin its log, once there is something to write; return it, None without a path."""
+        """Lock the directory and start its log, once there is something to write; returns it, None without a path."""
         if self.path is None or self._lock is not None:
             return self.folder
         if self._holds_a_page():
             LOG.info("the %s in %s is replaced once this one is complete", self._kind(), self.path)
         try:
             folder = OutputFolder(self.path, make=True)
-            # By its name: a new run's files take the place of an old one's in a folder that has that name for a moment.
+            # By its name: while a new run replaces an old one, another folder temporarily has that name.
             self._lock = Lock(folder.above, f"{folder.name}/.lock")
         except BlockingIOError as error:
             what = f"another audit is writing to {str(self.path)!r}"
@@ -78,7 +78,7 @@ class RunDirectory:
         except MachineError:
             if error is None:
                 raise
-            LOG.warning("cannot write %s in %s", STATUS, self.path)  # what went wrong before is what has to be said
+            LOG.warning("cannot write %s in %s", STATUS, self.path)  # the original error is more important
         finally:
             self._lock.release()
 
@@ -86,8 +86,8 @@ class RunDirectory:
         return self.path is not None and any((self.path / name).exists() for name in PAGES)
 
     def _status(self, status: str) -> str:
-        """Return what STATUS says: how the run ended, and whose the other files are."""
-        assert self.path is not None  # noqa: S101 - of an open directory
+        """The text of STATUS: how the run ended, and to which run the other files belong."""
+        assert self.path is not None  # noqa: S101 - the directory is open
         if status == "complete":
             return f"{status}\n"
         if is_unsettled(self.path):
@@ -99,7 +99,7 @@ class RunDirectory:
 
 
 def _holder(directory: Path) -> str | None:
-    """Return what STATUS says of the process that writes here."""
+    """What STATUS says about the process that is writing here."""
     try:
         lines = (directory / STATUS).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -108,7 +108,7 @@ def _holder(directory: Path) -> str | None:
 
 
 class _LogFile(logging.StreamHandler[TextIOWrapper]):
-    """run.log: where it cannot be written any more, the run goes on without."""
+    """run.log: if it can no longer be written, the run continues without it."""
 
     _line = logging.Formatter()
 
@@ -124,17 +124,17 @@ class _LogFile(logging.StreamHandler[TextIOWrapper]):
         self._is_lost = False
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a line of the log; what is foreign in it changes nothing around it."""
+        """A line of the log, with foreign text escaped."""
         return f"{self._line.formatTime(record)} {record.levelname} {visible(self._line.format(record))}"
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging calls
-        """Say once that the log ends here."""
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Warn once that the log ends here."""
         if not self._is_lost:
             self._is_lost = True
             LOG.warning("run.log ends here: it cannot be written any more")
 
     def close(self) -> None:
-        """Close the file, also where its last lines find no room."""
+        """Close the file, even if its last lines cannot be written."""
         try:
             self._file.close()
         except OSError:

@@ -1,4 +1,4 @@
-"""A probe before it is asked: a Python file of the user's own in, its probe out, every mistake in it named with file and line.
+"""Reads custom probes from Python files before an audit, and reports every mistake in them with file and line.
 
-`file` runs and reads it, `check` looks at what it says.
+`file` runs the file, `check` validates its probe.
 """

@@ -1,4 +1,4 @@
-"""Whether a probe can be asked: types, names and prompts, before any image is read."""
+"""Validates a probe: types, names and prompts, before any image is read."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class Mistake:
-    """What is wrong, and where a person would look for it."""
+    """A mistake and its location."""
 
     what: str
     fix: str
     made_by: str
     """The class whose call is wrong."""
     value: Any
-    """What stands there."""
+    """The current value."""
     part: str
-    """Of the probe, in words."""
+    """The part of the probe, in words."""
 
     def error(self, where: str | None) -> UsageError:
-        """Return the error that says so."""
+        """The error for this mistake."""
         return UsageError(self.what, where=where or self.part, fix=self.fix)
 
 
@@ -49,7 +49,7 @@ Mistakes = Iterator[Mistake]
 
 
 def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
-    """Give every mistake of a probe, in reading order. External predictions need no prompts (`prompted`)."""
+    """Yield all mistakes in a probe, in reading order. External predictions need no prompts (`prompted`)."""
     part = f"probe {probe.name!r}"
     for name in ("name", "question", "source", "licence"):
         yield from _text(getattr(probe, name), name, "Probe", part)
@@ -76,7 +76,7 @@ def mistakes(probe: Probe, *, prompted: bool = True) -> Mistakes:
 
 
 def _of_names(probe: Probe, part: str) -> Mistakes:
-    """Give names that do not fit each other."""
+    """Yield names that do not fit together."""
     named = {measurement.name: measurement for measurement in probe.measurements}
     names = [measurement.name for measurement in probe.measurements]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
@@ -229,7 +229,7 @@ def _text(value: object, name: str, made_by: str, part: str) -> Mistakes:
 
 
 def _several(value: object, kind: type, name: str, made_by: str, part: str) -> Mistakes:
-    """Give what is wrong with a tuple of things of one kind."""
+    """Yield mistakes in a tuple of values of one kind."""
     expected = f"expected a tuple of {'strings' if kind is str else f'{kind.__name__} values'}"
     if isinstance(value, tuple):
         for element in value:

@@ -1,4 +1,4 @@
-"""A Python file of the user's own, named to be run: its probe, and at which of its lines a mistake stands."""
+"""Runs a custom Python file: returns its probe, or the line of a mistake."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ EXAMPLE = "a probe file assigns an audit.types.Probe to the name PROBE"
 
 
 def read_probe(path: Path) -> Probe:
-    """Run a file and return its probe. `UsageError` with file and line if it cannot be run, holds no probe, or one with a mistake.
+    """Run a file and return its probe. Raises `UsageError` with file and line if it cannot be run, has no probe, or one with a mistake.
 
-    A file that has not changed is run once.
+    A file that has not changed is run only once.
     """
     try:
         content = path.read_bytes()
@@ -47,7 +47,7 @@ def _probe_of(path: Path, content: bytes) -> Probe:
 
 
 def place_of(value: object, specs: Sequence[object]) -> str | None:
-    """Return file and line of the own probe file among `specs` in which a value stands; None if it does in none."""
+    """File and line of the custom probe file among `specs` in which a value occurs; None if it does not occur."""
     for path in own_files(specs):
         line = _line_of(ast.parse(path.read_bytes()), value)
         if line is not None:
@@ -56,12 +56,12 @@ def place_of(value: object, specs: Sequence[object]) -> str | None:
 
 
 def own_files(specs: Sequence[object]) -> list[Path]:
-    """Return the files among what names probes."""
+    """The files among probe specs."""
     return [Path(spec) for spec in specs if isinstance(spec, str) and spec.endswith(".py")]
 
 
 def call_own(function: Callable[[], T], paths: Sequence[Path], doing: str) -> T:
-    """Return what code of these files gives; `UsageError` with the line of theirs at which it fails. Errors elsewhere are passed on."""
+    """Call code of these files; raises `UsageError` with the line in them at which it fails. Errors from elsewhere are re-raised."""
     try:
         return function()
     except AuditError:
@@ -96,7 +96,7 @@ def _no_probe(path: Path, content: bytes, names: dict[str, Any]) -> UsageError:
 
 
 def _assignments(content: bytes) -> list[int]:
-    """Return the lines in which PROBE gets a value that has nothing to do with its last one."""
+    """The lines in which PROBE gets a value that does not depend on its previous one."""
     lines = []
     for node in ast.parse(content).body:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
@@ -120,7 +120,7 @@ def _called(node: ast.Call) -> str:
 
 
 def _line_of(tree: ast.AST, value: object) -> int | None:
-    """Return the first line at which a value is written out."""
+    """The first line in which a value is written as a literal."""
     return min(_lines_of(tree, value), default=None)
 
 

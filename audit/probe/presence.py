@@ -1,4 +1,4 @@
-"""Whether the data of a probe are on this machine, without reading them."""
+"""Checks whether the data of a probe are on this machine, without reading them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Presence = Literal["own", "here", "missing packages", "hub", "given"]
 
 
 def presence(data: ProbeData | None) -> Presence:
-    """Return where the data of a probe are.
+    """Where the data of a probe are.
 
     Examples
     --------
@@ -33,6 +33,6 @@ def presence(data: ProbeData | None) -> Presence:
 
 
 def _hub_cache() -> Path:
-    """Return the folder in which the hub's client keeps what it downloads (its own documented variables)."""
+    """The folder in which the hub's client stores downloads (from its own documented variables)."""
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface")
     return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")

@@ -1,4 +1,4 @@
-"""A probe asked otherwise: by further groups, or without asking which group a person belongs to."""
+"""Variants of a probe: with additional groups, or without questions about a person's group."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NOT_ASKED = "which group a model takes a person for: it was never asked to name 
 
 
 def without_inference(probe: Probe) -> Probe:
-    """Return the probe without every measurement whose labels name a group of people, and without what rests on those.
+    """Remove every measurement whose labels name groups of people, and everything that depends on those.
 
-    What the probe asks in their place (`Probe.without_inference`) is added. UsageError if nothing is left to ask.
+    The probe's replacements (`Probe.without_inference`) are added. Raises UsageError if no measurement is left.
     """
     kept = (*(measurement for measurement in probe.measurements if not measurement.infers), *probe.without_inference)
     if not kept and not probe.analyses:
@@ -30,7 +30,7 @@ def without_inference(probe: Probe) -> Probe:
         measurements=kept,
         without_inference=(),
         paired=tuple(pair for pair in probe.paired if pair.measurement in names),
-        # A curve whose default is not asked says nothing about a question that is.
+        # A curve whose default was removed says nothing about a remaining question.
         specifications=tuple(
             replace(plan, specifications=tuple(point for point in plan.specifications if not point.measurement.infers), default=0)
             for plan in probe.specifications
@@ -43,10 +43,10 @@ def without_inference(probe: Probe) -> Probe:
 
 
 def with_slices(probe: Probe, slices: Sequence[tuple[str, ...]]) -> Probe:
-    """Return the probe with every pre-specified question also asked by further groups (one tuple of attributes each), as exploratory.
+    """Add every pre-specified question for additional groups (one tuple of attributes each), as exploratory.
 
-    Groups that are too small are shown and not judged, however deep the intersection. A slicing that a question has already is not added
-    again, in whatever order its attributes are named.
+    Groups that are too small are shown but not judged, however deep the intersection. A slicing that a question already has is not added
+    again, regardless of the order of its attributes.
     """
     return replace(probe, measurements=tuple(_sliced(measurement, slices) for measurement in probe.measurements)) if slices else probe
 

@@ -1,1 +1,1 @@
-"""Audits of several checkpoints or seeds in, what they say as one model out: `combine.replicates`. Each keeps its own verdict."""
+"""Combines audits of several checkpoints or seeds as one model: `combine.replicates`. Each keeps its own verdict."""

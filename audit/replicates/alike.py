@@ -1,4 +1,4 @@
-"""May these audits be of one model? Other weights, but the same questions about the same images."""
+"""Checks that audits are replicates of one model: different weights, but the same questions about the same images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SAME_IMAGES = "replicates answer about the same images"
 
 
 def check_questions(replicates: Sequence[AuditedProbe]) -> None:
-    """Refuse what is not a replicate: UsageError for fewer than two or one model twice, DataError where other questions were planned."""
+    """Raise UsageError for fewer than two replicates or one model twice, DataError if other questions were planned."""
     first = replicates[0].result
     if len(replicates) < 2:
         raise UsageError(
@@ -55,9 +55,9 @@ def _check_planned(one: AuditedProbe, other: AuditedProbe) -> None:
 
 
 def places_of(first: Predictions, other: Predictions, names: tuple[str, str]) -> Int[np.ndarray, "n"]:
-    """Return the place of each row of the first replicate among those of the other.
+    """The index of each row of the first replicate among those of the other.
 
-    DataError naming the first row that only one has, or that does not show the same in both.
+    Raises DataError for the first row that only one has, or whose values differ.
     """
     rows, others = first.attributes.index, other.attributes.index
     for index, held, (has, lacks) in ((rows, others, names), (others, rows, names[::-1])):
@@ -73,14 +73,14 @@ def places_of(first: Predictions, other: Predictions, names: tuple[str, str]) ->
 
 
 def _shown(predictions: Predictions) -> dict[str, np.ndarray]:
-    """Return what stands with an image, besides the answer."""
+    """The values of an image besides the answer."""
     columns = {str(name): column.to_numpy(object) for name, column in predictions.attributes.items()}
     others = {"y_true": predictions.y_true, "the weight": predictions.weight, "the cluster": _cluster_names(predictions)}
     return columns | {name: column for name, column in others.items() if column is not None}
 
 
 def _cluster_names(predictions: Predictions) -> np.ndarray | None:
-    if predictions.cluster is None or predictions.cluster_names is None:  # an attribute says it
+    if predictions.cluster is None or predictions.cluster_names is None:  # an attribute has them
         return None
     return np.asarray(predictions.cluster_names.take(predictions.cluster), object)
 

@@ -1,4 +1,4 @@
-"""Audits of several checkpoints or seeds, taken together as one model: a record for each probe."""
+"""Audits of several checkpoints or seeds, combined as one model: one record per probe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audit.types import Predictions, Settings
 
 
 def replicates(audited: Sequence[AuditedProbe], settings: Settings) -> tuple[Replicates, ...]:
-    """Return for each probe what its audits, of one model each, say together; raises as `check_questions` and `places_of`."""
+    """The combined results for each probe, from its audits of one model each; raises as `check_questions` and `places_of`."""
     by_probe: dict[str, list[int]] = {}
     for position, audited_probe in enumerate(audited):
         by_probe.setdefault(audited_probe.result.probe.name, []).append(position)
@@ -29,7 +29,7 @@ def replicates(audited: Sequence[AuditedProbe], settings: Settings) -> tuple[Rep
 def _findings(group: Sequence[AuditedProbe], settings: Settings) -> tuple[ReplicatedGap, ...]:
     check_questions(group)
     first = group[0]
-    # A mean rate is of answers as they were given, not at equal true shares.
+    # A mean rate is computed from raw answers, not at equal true shares.
     planned = [finding for finding in first.result.findings if finding.primary and not finding.shares]
     questions = first.result.suite.planned if first.result.suite else len(planned)
     stacked = {name: _Stacked.of(group, name) for name in first.predictions}
@@ -39,7 +39,7 @@ def _findings(group: Sequence[AuditedProbe], settings: Settings) -> tuple[Replic
 
 @dataclass(frozen=True)
 class _Stacked:
-    """The answers of all replicates to a measurement, one below the other; the rows about an image (or a cluster) are one unit."""
+    """The answers of all replicates to a measurement, concatenated; the rows about one image (or cluster) are one unit."""
 
     units: UnitsOf
     outcomes: Mapping[str, Outcome]
@@ -56,7 +56,7 @@ class _Stacked:
         return cls(UnitsOf(_stack(first, answers), levels), {name: frozenset(labels) for name, labels in record.outcomes.items()})
 
     def of_question(self, findings: Sequence[Finding]) -> SamplingUnits:
-        """Return the groups of a question with the answers of all replicates."""
+        """The groups of a question with the answers of all replicates."""
         first = findings[0]
         counts = np.array([[(rate.events, rate.n) for rate in finding.by_group] for finding in findings]).sum(axis=0)
         tallied = Tally(tuple(rate.group for rate in first.by_group), counts[:, 0], counts[:, 1], counts[:, 1])

@@ -1,4 +1,4 @@
-"""The gap of one model of which several replicates were audited, with an interval over images and replicates."""
+"""The gap of a model with several audited replicates, with an interval over images and replicates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GapOverReplicates:
-    """The gap of the mean rates; `highest` and `lowest` are places of groups."""
+    """The gap of the mean rates; `highest` and `lowest` are indices of groups."""
 
     highest: int
     lowest: int
@@ -29,7 +29,7 @@ class GapOverReplicates:
 
 
 def gap_over_replicates(rates: Float[np.ndarray, "r g"], units: SamplingUnits, alpha: float) -> GapOverReplicates:
-    """Return the gap of the mean rates with its interval over both sources of error.
+    """The gap of the mean rates, with an interval that covers both sources of error.
 
     Parameters
     ----------
@@ -42,30 +42,30 @@ def gap_over_replicates(rates: Float[np.ndarray, "r g"], units: SamplingUnits, a
 
     Notes
     -----
-    The mean difference of two groups misses the true one because of the images and because of the replicates. Each gives a half-width,
-    and the two are added as squares:
+    The mean difference of two groups deviates from the true one because of the images and because of the replicates. Each gives a
+    half-width, and the squares of the two are added:
 
-    * *within*: replicates answer about the same images, so their errors go together. The outcome of an image is its mean over the
-      replicates; the spread of these means over images (clusters) gives the interval that `units` has.
+    * *within*: replicates answer about the same images, so their errors are correlated. The outcome of an image is its mean over the
+      replicates; the spread of these means over images (clusters) gives the interval of `units`.
     * *between*: ``t s / sqrt(R)``, s the standard deviation of the difference over the R replicates and t Student's quantile with R - 1
       degrees of freedom.
 
-    Chance in which images a replicate alone gets wrong is in both, which makes the interval up to some 4 % too wide. One t at
-    Satterthwaite's degrees of freedom for the sum of the variances would be narrower, and misses 1.6 times as often as it says for three
-    replicates and one pair, 9 times for 21 pairs, where most of the error is between replicates; this interval never more often than it
-    says (simulated, 2 to 10 replicates). Of replicates with images of their own, equally many, ``s^2 / R`` is the variance of the
+    Random errors of single replicates on single images are in both, which makes the interval up to some 4 % too wide. One t with
+    Satterthwaite's degrees of freedom for the sum of the variances would be narrower, but misses 1.6 times as often as stated with three
+    replicates and one pair, and 9 times with 21 pairs, if most of the error is between replicates; this interval never misses more often
+    than stated (simulated, 2 to 10 replicates). For replicates with separate images, equally many, ``s^2 / R`` is the variance in the
     random-effects model of DerSimonian and Laird. As in `gap_interval` the ends are the largest lower and the largest upper limit of any
     pair, each at ``alpha / pairs``.
 
     References
     ----------
     DerSimonian and Laird 1986, https://doi.org/10.1016/0197-2456(86)90046-2; adding squared half-widths: Zou and Donner 2008,
-    https://doi.org/10.1002/sim.3095; raters and cases both drawn: Obuchowski and Rockette 1995,
+    https://doi.org/10.1002/sim.3095; random raters and cases: Obuchowski and Rockette 1995,
     https://doi.org/10.1080/03610919508813243
     """
     first, second = np.triu_indices(rates.shape[1], 1)
     level, replicates = alpha / len(first), len(rates)
-    # Sorted: the order of the replicates must not show in the last digit.
+    # Sorted, so that the last digit does not depend on the order of the replicates.
     mean, differences = np.sort(rates, axis=0).mean(axis=0), np.sort(rates[:, first] - rates[:, second], axis=0)
     between = float(stdtrit(replicates - 1, 1 - level / 2)) * differences.std(axis=0, ddof=1) / np.sqrt(replicates)
     low, high = units.differences(first, second, level)

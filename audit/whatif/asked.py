@@ -1,4 +1,4 @@
-"""One measurement with the embeddings that it rests on, and the two halves of the images."""
+"""One measurement with the embeddings behind it, and the two halves of the images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AskedMeasurement:
-    """Everything that decides the answers of a measurement. A what-if changes one of it."""
+    """Everything that determines the answers to a measurement. A what-if changes part of it."""
 
     measurement: Measurement
     record: ModelRecord
@@ -28,22 +28,22 @@ class AskedMeasurement:
     text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
     """Exact prompt text -> its embedding."""
     attributes: pd.DataFrame
-    """One row for each image."""
+    """One row per image."""
 
     def answers(self) -> Predictions:
-        """Return what the model answers."""
+        """The model's answers."""
         return predict(self.measurement, self.record, self.image_embeddings, self.text_embeddings, self.attributes)
 
     def of(self, rows: Bool[np.ndarray, "n"]) -> AskedMeasurement:
-        """Return the same question about some of the images."""
+        """The same question about some of the images."""
         return replace(self, image_embeddings=self.image_embeddings[rows], attributes=self.attributes[rows])
 
 
 def fit_half(units: Sequence[str], seed: int) -> Bool[np.ndarray, "n"]:
-    """Return which images a what-if is fitted on; it is shown on the others.
+    """The images on which a what-if is fitted; it is evaluated on the others.
 
-    Half of the distinct units, to one: what must not be torn apart, the hash of an image's content, or its person or scene where that is
-    known. Depends on the seed and on the units, not on their order.
+    Half of the distinct units, plus or minus one: units that must not be split are equal images (by content hash), or a person or scene if
+    that is known. Depends on the seed and on the units, not on their order.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def fit_half(units: Sequence[str], seed: int) -> Bool[np.ndarray, "n"]:
 
 
 def require_disjoint(fitted_on: Sequence[str], shown_on: Sequence[str]) -> None:
-    """Refuse to show a what-if on images that it was fitted on: DataError if an image, person or scene is on both sides."""
+    """Raise DataError if an image, person or scene is in both halves: a what-if may not be evaluated on images it was fitted on."""
     common = sorted(set(fitted_on) & set(shown_on))
     if common:
         raise DataError(

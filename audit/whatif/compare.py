@@ -1,4 +1,4 @@
-"""Before and after on the same images: what a change does to a gap, and what it costs."""
+"""Before and after on the same images: the effect of a change on a gap, and its cost."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from audit.whatif.labels import NO_ANSWER
 
 _SLACK = 1e-12
 RANDOM_RATE = 0.05
-"""A change counts as better than a random one of its kind where at most this share of them, itself included, leaves a gap as small."""
+"""A change is better than a random one of its kind if at most this share of them, itself included, leaves a gap as small."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One method at one setting: predictions of the shown half, with it and without."""
+    """One method with one setting: predictions on the shown half, without it and with it."""
 
     method: str
     setting: str
@@ -35,18 +35,18 @@ class Tried:
     before: Predictions
     after: Predictions
     truth: tuple[Predictions, Predictions] | None = None
-    """Before and after of a measurement with a true answer, where the judged one has none: no what-if goes without its cost."""
+    """Before and after for a measurement with a true answer, if the judged one has none: every what-if is shown with its cost."""
     random_gaps: tuple[float, ...] = ()
     """Gaps after random controls of the same kind (shuffled attribute labels, random directions of the same rank)."""
     ndcg: tuple[float, float] | None = None
-    """Of an order of images, before and after: how early those stand that are sought."""
+    """For a re-ranking, before and after: how early the relevant images come."""
 
 
 def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tuple[Group, Group] | None:
-    """Return the groups that lie furthest apart on the fit half, highest first, among those that both halves have enough images of.
+    """The groups with the largest difference on the fit half, highest first, among those with enough images in both halves.
 
-    Picked there, because the pair that is furthest apart on the shown half would move together by chance. None if fewer than two groups
-    have enough images (and clusters) in both halves: whatever changes could not be judged (`judge.too_few` says why).
+    Chosen there, because the difference of the most extreme pair on the shown half would shrink by chance. None if fewer than two groups
+    have enough images (and clusters) in both halves: then no change could be judged (`judge.too_few` says why).
     """
     joint, other = (count_groups(half, half, judge).joint for half in (fitted, shown))
     both = [position for position, group in enumerate(joint.groups) if group in other.groups]
@@ -57,13 +57,13 @@ def furthest_pair(fitted: Predictions, shown: Predictions, judge: Judge) -> tupl
 
 
 def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
-    """Return what a change would do to a gap, on the shown half, and what it would cost.
+    """The effect of a change on a gap, on the shown half, and its cost.
 
-    All differences are paired, and the independent unit of every interval and test is the image, or the cluster where images come in
-    clusters. Not yet corrected for all that was tried, without which nothing is called reversed: `frontier.holm_corrected` does both.
+    All differences are paired, and the independent unit of every interval and test is the image, or the cluster if images come in
+    clusters. Not yet corrected for everything that was tried, before which nothing is called reversed: `frontier.holm_corrected` does both.
 
-    DataError if the two predictions are not of the same images, or a group of the pair has too few of them; UsageError if the metric counts
-    other images after the change, or without a true answer to take a cost from.
+    Raises DataError if the two predictions are not of the same images, or a group of the pair has too few of them; UsageError if the
+    metric's denominator changes, or there is no true answer from which to compute a cost.
     """
     counted = count_groups(tried.before, tried.after, judge)
     joint, settings, name = counted.joint, judge.settings, f"{judge.finding}/{tried.method}/{tried.setting}"
@@ -107,9 +107,9 @@ def what_if(tried: Tried, pair: tuple[Group, Group], judge: Judge) -> WhatIf:
 
 
 def utility(before: Predictions, after: Predictions, settings: Settings, cluster: str | None = None) -> Utility:
-    """Accuracy before and after on the images with a true answer, without which UsageError; giving no answer is not being right.
+    """Accuracy before and after on the images with a true answer (UsageError without any); no answer counts as wrong.
 
-    All images of one level of `cluster` count as one; None: images are independent.
+    All images with the same level of `cluster` count as one unit; None: images are independent.
     """
     truth = before.y_true
     if truth is None or after.y_true is None or len(truth) != len(after.y_true):
@@ -132,10 +132,10 @@ def utility(before: Predictions, after: Predictions, settings: Settings, cluster
 
 
 def _change(joint: JointCounts, settings: Settings, name: str) -> tuple[Estimate, float]:
-    """Return gap after minus gap before, and its p.
+    """Gap after minus gap before, and its p.
 
-    By cluster and by image, whichever is less certain: by image a cluster counts many times, by cluster one without a changed answer
-    for certain to have none.
+    By cluster and by image, whichever is less certain: by image, a cluster counts many times; by cluster, one without a changed answer
+    counts as certain to have none.
     """
     sides = [joint] if joint.kinds is None else [joint, replace(joint, kinds=None)]
     changes = [gap_change(side, settings, generator(settings.seed, name)) for side in sides]
@@ -144,7 +144,7 @@ def _change(joint: JointCounts, settings: Settings, name: str) -> tuple[Estimate
 
 
 def _pair(joint: JointCounts, pair: tuple[Group, Group], alpha: float) -> tuple[float, Estimate, float]:
-    """Return the difference of two groups before and after, and the p of the one after where they changed places, else 1."""
+    """The difference of two groups before and after, and the p of the one after if it changed sign, else 1."""
     first, second = (np.array([joint.groups.index(group)]) for group in pair)
     rates = joint.before / joint.n, joint.after / joint.n
     before, after = (float((rate[first] - rate[second])[0]) for rate in rates)
@@ -174,12 +174,12 @@ def _ending(counted: CountedGroups, nulls: tuple[GapNull, GapNull], change: Esti
         return "no better than random"
     if _levelled_down(counted.joint, judge.metric):
         return "levelled down"
-    # A gap told from chance before and not after is no change by itself: the two tests are not a test of their difference.
+    # A gap that is significant before but not after is not a change by itself: the two tests do not test their difference.
     return "indistinguishable" if nulls[0].p <= judge.settings.alpha < nulls[1].p else "smaller"
 
 
 def _levelled_down(joint: JointCounts, metric: Metric) -> bool:
-    """Whether no group is better off and the best is worse off; where no direction is better nobody can be."""
+    """Whether no group is better off and the best is worse off; False if no direction is better."""
     if metric.better == "neither":
         return False
     gain = (joint.after - joint.before) / joint.n * (1 if metric.better == "high" else -1)
@@ -190,9 +190,9 @@ def _levelled_down(joint: JointCounts, metric: Metric) -> bool:
 def control_gaps(
     change: Callable[[np.random.Generator], Predictions], judge: Judge, draws: int, rng: np.random.Generator
 ) -> tuple[float, ...]:
-    """Return the gap after each of some random changes of the same kind, such as random directions of the same rank.
+    """The gap after each of some random changes of the same kind, such as random directions of the same rank.
 
-    All of them are of the same images, so the groups are looked up once.
+    All of them have the same images, so the groups are determined once.
     """
     gaps: list[float] = []
     for _ in range(draws):

@@ -1,4 +1,4 @@
-"""The images of each group before and after, by cluster where they come in clusters; and which groups may be judged by them."""
+"""The images of each group before and after, by cluster if they come in clusters; and the groups that may be judged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judge:
-    """The rate by which a what-if is judged, and between whom."""
+    """The rate by which a what-if is judged, and its groups."""
 
     finding: str
     metric: Metric
@@ -32,10 +32,10 @@ class Judge:
     levels: Mapping[str, Group]
     settings: Settings
     cluster: str | None = None
-    """The attribute whose images belong together, such as the person that they show; None: images are independent."""
+    """The attribute whose images belong together, such as the person shown; None: images are independent."""
 
     def too_few(self) -> Note:
-        """Return why nothing is tried where fewer than two groups could be judged."""
+        """Why nothing is tried if fewer than two groups could be judged."""
         images = self.settings.min_group_size
         if self.cluster is None:
             return Note("too_few_images", {"images": images})
@@ -48,15 +48,15 @@ class CountedGroups:
 
     joint: JointCounts
     moved: Int[np.ndarray, "g"]
-    """Images whose answer changed."""
+    """Number of images whose answer changed."""
     not_compared: tuple[Group, ...]
 
 
 def count_groups(before: Predictions, after: Predictions, judge: Judge) -> CountedGroups:
     """Count the images of each group by event before x event after.
 
-    Compared are the groups that an audit would compare. DataError if the two predictions are not of the same images; UsageError if the
-    metric counts other images after the change: precision, and rates among those answered.
+    The groups are those that an audit would compare. Raises DataError if the two predictions are not of the same images; UsageError if the
+    metric's denominator depends on the answers: precision, and rates among those answered.
     """
     if judge.metric.denominator in ("selected", "answered"):
         raise UsageError(f"{judge.metric.name} counts other images after a change", fix="judge a what-if by another metric")
@@ -93,6 +93,6 @@ def _joint(
     if cluster is None:
         return JointCounts(groups, cells, images)
     owner = attributes[cluster]
-    # An image of an unknown cluster is independent, as in an audit.
+    # An image with an unknown cluster is independent, as in an audit.
     owner = owner.mask(owner == UNKNOWN, UNKNOWN + owner.index.astype(str)).reset_index(drop=True)
     return JointCounts(groups, cells, images, cluster_kinds(owner, places, counted.astype(np.int64), len(groups)))

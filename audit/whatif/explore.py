@@ -1,4 +1,4 @@
-"""One plan from start to end: halves, methods, judges; every setting is shown, and its gap by every other attribute."""
+"""One plan from start to end: halves, methods, judges; every setting is shown, and its gap for every other attribute."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 CONTROLS = 100
-"""Random controls of each setting."""
+"""Number of random controls for each setting."""
 
 
 @dataclass(frozen=True)
 class WhatIfInputs:
-    """What the cache holds of one audit."""
+    """Data of one audit, from the cache."""
 
     measurements: tuple[Measurement, ...]
     record: ModelRecord
@@ -45,12 +45,12 @@ class WhatIfInputs:
     """Every prompt of the measurements and the plans -> its embedding."""
     settings: Settings
     cluster: str | None = None
-    """The attribute whose images belong together, where the audit knows one; a plan may name its own."""
+    """The attribute whose images belong together, if the audit knows one; a plan may name its own."""
 
 
 @dataclass(frozen=True)
 class Halves:
-    """The question on the half that is fitted on and on the half that is shown."""
+    """The question on the fit half and on the shown half."""
 
     fit: AskedMeasurement
     fitted: Predictions
@@ -58,11 +58,11 @@ class Halves:
     target: Judge
     others: tuple[Judge, ...]
     units: int
-    """Clusters, or different images, of the shown half."""
+    """Number of clusters, or of distinct images, in the shown half."""
 
 
 def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the methods that were asked for, in the order in which they are shown; ``all`` is every one. UsageError if one is unknown."""
+    """The requested methods in display order; ``all`` means every one. Raises UsageError if one is unknown."""
     for name in names:
         if name != "all" and name not in NAMES:
             raise UsageError(f"no what-if {name!r}", where="--what-if", fix=nearest(name, (*NAMES, "all")))
@@ -70,9 +70,9 @@ def chosen_methods(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def explore(plan: WhatIfPlan, inputs: WhatIfInputs, methods: Sequence[str]) -> tuple[WhatIfs, ...]:
-    """Try every setting of some methods (`chosen_methods`) on one question.
+    """Try every setting of some methods (`chosen_methods`) for one question.
 
-    Returns the question with its answers changed and, where the plan searches, the search with its order changed. UsageError if the plan
+    Returns the what-ifs on answers and, if the plan has a search, those on its ranking. Raises UsageError if the plan
     names a finding that no measurement has, or one by several attributes.
     """
     plan = replace(plan, cluster=plan.cluster or inputs.cluster)
@@ -87,7 +87,7 @@ def explore(plan: WhatIfPlan, inputs: WhatIfInputs, methods: Sequence[str]) -> t
 
 
 def planned_claim(plan: WhatIfPlan, measurements: Sequence[Measurement], where: str | None = None) -> tuple[Measurement, Claim]:
-    """Return the measurement and the claim that a plan is about; UsageError, which says `where`, if no claim by one attribute is."""
+    """The measurement and the claim of a plan; raises UsageError, located at `where`, if there is no such claim by one attribute."""
     known = {finding_id(measurement.name, claim): (measurement, claim) for measurement in measurements for claim in measurement.claims}
     if plan.finding not in known or len(known[plan.finding][1].by) != 1:
         raise UsageError(
@@ -112,7 +112,7 @@ def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, inputs: Wh
 
 
 def _units(plan: WhatIfPlan, inputs: WhatIfInputs) -> list[str]:
-    """Return what may not be torn apart; of an image whose cluster is not known, that is its content."""
+    """The units that may not be split; for an image with an unknown cluster, its content."""
     if plan.cluster is None:
         return list(inputs.contents)
     named = zip(inputs.attributes[plan.cluster], inputs.contents, strict=True)
@@ -149,9 +149,9 @@ def _tried(plan: WhatIfPlan, halves: Halves, methods: Sequence[Method], inputs: 
 
 
 def _pairs(halves: Halves, refused: list[Refused]) -> dict[str, tuple[Group, Group]]:
-    """Return the groups furthest apart on the fitted half, for every judge that both halves have enough images for.
+    """The groups with the largest difference on the fit half, for every judge with enough images in both halves.
 
-    Without such groups nothing is computed for a judge, nor anything at all without them for the attribute that the plan is about.
+    Without such groups nothing is computed for a judge, and nothing at all if they are missing for the plan's own attribute.
     """
     pairs = {}
     for judge in (halves.target, *halves.others):
@@ -185,7 +185,7 @@ def _judged(
     judged: dict[str, list[WhatIf]],
     refused: list[Refused],
 ) -> None:
-    """Judge one setting by every attribute; what cannot be judged is named, not left out."""
+    """Judge one setting for every attribute; what cannot be judged is recorded, not dropped."""
     try:
         before, after = halves.shown.before, candidate.change(halves.shown)
         tried = Tried(candidate.method, candidate.setting, candidate.needs, candidate.default, before, after, _truth(plan, before, after))
@@ -211,7 +211,7 @@ def _control(candidate: Candidate, halves: Halves) -> tuple[float, ...]:
 
 
 def _truth(plan: WhatIfPlan, before: Predictions, after: Predictions) -> tuple[Predictions, Predictions] | None:
-    """Return both with the plan's right answers, where the measurement states none."""
+    """Both predictions with the plan's right answers, if the measurement has none."""
     if plan.right is None:
         return None
     rows = before.attributes[list(plan.right.attributes)].itertuples(index=False, name=None)

@@ -1,4 +1,4 @@
-"""The frontier of gap against accuracy: every setting that was tried, not the best one."""
+"""The frontier of gap against accuracy: all settings that were tried, not only the best one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
 _CLAIMS = ("smaller", "indistinguishable", "larger", "levelled down")
-"""Endings that rest on the test of the change."""
+"""Outcomes that depend on the test of the change."""
 
 
 def holm_corrected(what_ifs: Sequence[WhatIf], alpha: float) -> tuple[WhatIf, ...]:
-    """Correct for everything that was tried on a finding (Holm): a change that does not survive it does not count.
+    """Correct for everything that was tried for a finding (Holm): a change that does not survive it does not count.
 
-    Of every setting two things are asked: whether the gap changed, and whether the two groups changed places, which may leave the gap as
-    large as it was. Each is corrected over all settings, by its own p.
+    Every setting has two tests: whether the gap changed, and whether the two groups swapped their order, which may leave the gap as
+    large as before. Each is corrected over all settings, by its own p.
     """
     change, reversal = (holm(np.array([getattr(what_if, name) for what_if in what_ifs])).tolist() for name in ("change_p", "reversal_p"))
     return tuple(
@@ -38,10 +38,10 @@ def _outcome(ending: Ending, changed: bool, turned: bool) -> Ending:
 
 
 def frontier(what_ifs: Sequence[WhatIf], finding: str, fitted_on: int) -> Frontier:
-    """Set every what-if that was tried on one finding on the plane of gap against accuracy.
+    """Place all what-ifs for one finding in the plane of gap against accuracy.
 
-    A point is efficient where no other, the unmodified model included, has a gap no larger and an accuracy no lower and is better in one
-    of the two. By point estimates: their intervals stand with them.
+    A point is efficient if no other, the unmodified model included, has a gap no larger and an accuracy no lower, and is better in one
+    of the two. By point estimates; their intervals are included.
     """
     first = what_ifs[0]
     gaps = np.array([first.gap_before.value, *(what_if.gap.value for what_if in what_ifs)])

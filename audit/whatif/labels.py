@@ -1,4 +1,4 @@
-"""What-ifs that need nothing but words: a neutral label, prompts over other attributes, no answer where the model is unsure."""
+"""What-ifs that only need text: a neutral label, prompts over other attributes, no answer if the model is unsure."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NO_ANSWER = "(no answer)"
 
 
 def neutral_label(task: AskedMeasurement, label: str, prompts: Mapping[str, Float[np.ndarray, "d"]]) -> AskedMeasurement:
-    """Add a label that accuses nobody, such as 'child': its own answer, part of no outcome, with the embeddings of its prompts.
+    """Add a label that blames no one, such as 'child': with its own answer, in no outcome, and with the embeddings of its prompts.
 
-    A new label can only take images from the others: the count of every other label falls or stays, in every group. What tells is the
-    gap, and what the new label takes from right answers (Radford et al. 2021, table 7, https://arxiv.org/abs/2103.00020). UsageError if the
-    label set already offers the answer.
+    A new label can only take images from the others: the count of every other label falls or stays, in every group. The informative results
+    are the gap, and the right answers lost to the new label (Radford et al. 2021, table 7, https://arxiv.org/abs/2103.00020). Raises
+    UsageError if the label set already offers the answer.
     """
     label_set = task.measurement.label_set
     if label in label_set.labels or label in label_set.answers.values():
@@ -43,11 +43,11 @@ def neutral_label(task: AskedMeasurement, label: str, prompts: Mapping[str, Floa
 def aggregate(
     task: AskedMeasurement, prompts: Mapping[tuple[str, ...], Sequence[str]], text_embeddings: Mapping[str, Float[np.ndarray, "d"]]
 ) -> AskedMeasurement:
-    """Ask every answer in combination with other attributes and sum: ``p(race | x) = sum over age, gender of softmax(tau x . z)``.
+    """Combine every answer with other attributes and sum: ``p(race | x) = sum over age, gender of softmax(tau x . z)``.
 
     `prompts` maps (answer, level, level, ...) to its prompts. The sum depends on the logit scale tau: state it. Independent probabilities
-    are not summed: that of at least one combination counts. UsageError if the combinations do not cover exactly the answers that were asked
-    for.
+    are not summed: that of at least one combination counts. Raises UsageError if the combinations do not cover exactly the answers of the
+    label set.
     """
     label_set = task.measurement.label_set
     answers = answers_of(label_set)
@@ -57,7 +57,7 @@ def aggregate(
             where=f"label set {label_set.name!r}",
             why=f"its answers are {', '.join(answers)}",
         )
-    # In the order of the answers, so that a tie goes where it went.
+    # In the order of the answers, so that ties are resolved as before.
     ordered = sorted(prompts, key=lambda combination: answers.index(combination[0]))
     names = {combination: " | ".join(combination) for combination in ordered}
     crossed = replace(
@@ -72,14 +72,14 @@ def aggregate(
 
 
 def margin_at(predictions: Predictions, coverage: float) -> float:
-    """Return the largest margin at which at least this share of the images is still answered; chosen on the fit half."""
+    """The largest margin at which at least this share of the images still has an answer; chosen on the fit half."""
     return thresholds_at(predictions.margin.astype(float), (coverage,))[0]
 
 
 def abstain(predictions: Predictions, margin: float) -> Predictions:
-    """Give no answer where the two best answers lie no further apart than `margin`; at 0 all answers stay.
+    """Give no answer if the two best answers differ by at most `margin`; at 0 all answers stay.
 
-    No answer is neither a right answer nor a harm. Unequal silence is a disparity too: show who gets none.
+    No answer is neither a right answer nor a harm. Unequal coverage is a disparity, too: show who gets no answer.
     """
     silent = predictions.margin.astype(float) <= margin if margin > 0 else np.zeros(len(predictions.y_pred), bool)
     answers = np.where(silent, NO_ANSWER, predictions.y_pred)

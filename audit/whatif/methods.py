@@ -36,7 +36,7 @@ Change = Callable[["Shown"], "Predictions"]
 Control = Callable[["Shown", np.random.Generator], "Predictions"]
 COVERAGES, DEFAULT_COVERAGE = (0.95, 0.9, 0.8, 0.7, 0.5), 0.9
 DROPPED = 0.22
-"""Share of the coordinates: the published code drops 112 of 512."""
+"""Fraction of the coordinates: the published code drops 112 of 512."""
 DEFAULT_STRENGTH = 1000.0
 CONSTRAINTS: tuple[thresholds.Constraint, ...] = ("equalized_odds", "demographic_parity")
 NOTHING = (Note("nothing"),)
@@ -45,7 +45,7 @@ WORDS = (Note("attribute_words"),)
 
 @dataclass(frozen=True)
 class Shown:
-    """The half that is shown, and what the unmodified model answers on it."""
+    """The shown half, and the unmodified model's answers on it."""
 
     asked: AskedMeasurement
     before: Predictions
@@ -53,7 +53,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One method at one setting."""
+    """One method with one setting."""
 
     method: str
     setting: str
@@ -62,33 +62,33 @@ class Candidate:
     needs: tuple[Note, ...]
     change: Change
     control: Control | None = None
-    """A random change of the same kind, if any; one function may be both, which changes at random where it is given a generator."""
+    """A random change of the same kind, if any; one function may serve as both, and change at random if it is given a generator."""
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """What the methods are fitted on."""
+    """The inputs on which methods are fitted."""
 
     plan: WhatIfPlan
     fit: AskedMeasurement
-    """The half of the images that nothing is shown on."""
+    """The half of the images that is not shown."""
     fitted: Predictions
-    """What the unmodified model answers on it."""
+    """The unmodified model's answers on it."""
     attribute: str
     texts: Mapping[str, Float[np.ndarray, "d"]]
     """Every prompt of the plan -> its embedding."""
     levels: Group
-    """Of the attribute, as declared."""
+    """Levels of the attribute, as declared."""
     settings: Settings
 
     def codes(self, attributes: pd.DataFrame) -> Int[np.ndarray, "n"]:
-        """Return the place of each image's group among the levels; an unknown one comes after the last."""
+        """The index of each image's group among the levels; an unknown one comes after the last."""
         places = {level: code for code, level in enumerate(self.levels)}
         return np.array([places.get(level, len(self.levels)) for level in attributes[self.attribute]], np.int64)
 
 
 def neutral(shop: Workshop) -> Iterator[Candidate]:
-    """Add a label that accuses nobody."""
+    """Add a label that blames no one."""
     for position, (label, prompts) in enumerate(shop.plan.neutral.items()):
         vectors = {prompt: shop.texts[prompt] for prompt in prompts}
 
@@ -99,7 +99,7 @@ def neutral(shop: Workshop) -> Iterator[Candidate]:
 
 
 def combined(shop: Workshop) -> Iterator[Candidate]:
-    """Ask each answer together with other attributes, and sum."""
+    """Combine each answer with other attributes, and sum."""
     prompts = shop.plan.combined
     if not prompts:
         return
@@ -111,7 +111,7 @@ def combined(shop: Workshop) -> Iterator[Candidate]:
 
 
 def abstention(shop: Workshop) -> Iterator[Candidate]:
-    """Give no answer where the two best lie close together; the control is silent at random as often."""
+    """Give no answer if the two best are close; the control withholds equally many answers at random."""
     for coverage in COVERAGES:
         margin = margin_at(shop.fitted, coverage)
 
@@ -124,7 +124,7 @@ def abstention(shop: Workshop) -> Iterator[Candidate]:
 
 
 def projection(shop: Workshop) -> Iterator[Candidate]:
-    """Take the direction of the attribute out of the prompts, or out of prompts and images."""
+    """Remove the direction of the attribute from the prompts, or from prompts and images."""
     if shop.plan.direction is None:
         return
     directions = _contrasts(shop, shop.plan.direction.pairs)
@@ -143,7 +143,7 @@ def projection(shop: Workshop) -> Iterator[Candidate]:
 
 
 def calibrated(shop: Workshop) -> Iterator[Candidate]:
-    """Take the direction out and draw together prompts that should mean the same; controlled by the same picture turned at random."""
+    """Remove the direction and align prompts that should mean the same; the control does the same to random directions."""
     direction = shop.plan.direction
     if direction is None or not direction.same:
         return
@@ -164,7 +164,7 @@ def calibrated(shop: Workshop) -> Iterator[Candidate]:
 
 
 def _turned(matrix: Float[np.ndarray, "d d"], basis: Float[np.ndarray, "r d"], rng: np.random.Generator) -> Float[np.ndarray, "d d"]:
-    """Return what a projection does to the space spanned by `basis`, done to a random space of the same size."""
+    """Apply a projection's effect on the space spanned by `basis` to a random space of the same dimension."""
     change = basis @ (matrix - np.eye(len(matrix))) @ basis.T
     random, _ = np.linalg.qr(rng.standard_normal(basis.T.shape))
     return np.asarray(np.eye(len(matrix)) + random @ change @ random.T)
@@ -175,9 +175,9 @@ def _contrasts(shop: Workshop, pairs: Pairs) -> Float[np.ndarray, "r d"]:
 
 
 def dropped(shop: Workshop) -> Iterator[Candidate]:
-    """Leave out the coordinates that tell most about the attribute; controlled by as many random ones.
+    """Drop the coordinates that are most informative about the attribute; the control drops equally many random ones.
 
-    They are ranked on embeddings of length 1, from which they are then dropped: a length says nothing, since a similarity is a cosine.
+    They are ranked on embeddings of length 1, from which they are then dropped: lengths carry no information, as similarities are cosines.
     """
     codes = shop.codes(shop.fit.attributes)
     known = codes < len(shop.levels)
@@ -194,19 +194,19 @@ def dropped(shop: Workshop) -> Iterator[Candidate]:
 
 
 def group_thresholds(shop: Workshop) -> Iterator[Candidate]:
-    """Fit a threshold for each group, where the answer is yes or no; the default is controlled by shuffled groups."""
+    """Fit a threshold for each group if the answer is yes or no; the default is controlled by shuffled groups."""
     if shop.fitted.y_true is None or len(shop.fitted.answers) != 2:
         return
     for constraint in CONSTRAINTS:
         answers = partial(_by_group, shop, constraint)
         default = constraint == CONSTRAINTS[0]
         setting = constraint.replace("_", " ")
-        # A fit takes a third of a second on a FairFace half, and a control a hundred of them.
+        # A fit takes a third of a second on a FairFace half, and a control needs a hundred.
         yield Candidate("group-thresholds", setting, default, thresholds.NEEDS, answers, answers if default else None)
 
 
 def _by_group(shop: Workshop, constraint: thresholds.Constraint, shown: Shown, rng: np.random.Generator | None = None) -> Predictions:
-    """Answer by group where a threshold could be fitted; small and unknown groups keep the answers that they had."""
+    """Answer by group if a threshold could be fitted; small and unknown groups keep their answers."""
     both, measurement = (shop.fitted, shown.before), shown.asked.measurement
     codes = [shop.codes(predictions.attributes) for predictions in both]
     if rng is not None:
@@ -228,7 +228,7 @@ def _enough(yes: np.ndarray, fewest: int) -> bool:
 
 
 def _share_of_first(predictions: Predictions, measurement: Measurement) -> Float[np.ndarray, "n"]:
-    """Return how much of the probability of the two answers the first one has."""
+    """The first answer's share of the probability of the two answers."""
     together = replace(measurement.label_set, combine="sum")
     both = answer_probabilities(predictions.scores, predictions.labels, predictions.answers, together)
     return np.asarray(both[:, 0] / both.sum(axis=1))
@@ -240,9 +240,9 @@ class Method:
 
     name: str
     candidates: Callable[[Workshop], Iterator[Candidate]]
-    """Every setting that is tried; none where the plan lacks what the method needs."""
+    """Every setting that is tried; none if the plan lacks what the method needs."""
     lacks: str
-    """Code of the note that says what the plan lacks."""
+    """Code of the note about what the plan lacks."""
 
 
 METHODS = (

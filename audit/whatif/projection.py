@@ -1,4 +1,4 @@
-"""What-ifs on embeddings: without the directions of an attribute, or without the coordinates that tell most about it."""
+"""What-ifs on embeddings: without the directions of an attribute, or without the coordinates that are most informative about it."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 STRENGTHS = (0.0, 10.0, 100.0, 1000.0)
-"""Strengths of calibration that are shown; 1000 is the published one for classification."""
+"""Strengths of calibration that are tried; 1000 is the published one for classification."""
 LARGEST_SHARE = 0.5
-"""A query that loses more than this is itself about the attribute."""
+"""A prompt that loses more than this is itself about the attribute."""
 
 
 def unit(vectors: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k d"]:
-    """Return the vectors at length 1, in double precision."""
+    """Normalise vectors to length 1, in double precision."""
     double: np.ndarray = np.asarray(vectors, float)
     return np.asarray(double / np.linalg.norm(double, axis=-1, keepdims=True))
 
 
 def contrast(first: Float[np.ndarray, "r d"], second: Float[np.ndarray, "r d"]) -> Float[np.ndarray, "r d"]:
-    """Return the directions from the second to the first prompts of some pairs ("a photo of a man", "a photo of a woman").
+    """The directions from the second to the first prompts of pairs ("a photo of a man", "a photo of a woman").
 
-    Differences take away the contrast alone; the prompts themselves would take "a photo of a person" with it.
+    Differences remove only the contrast; the prompts themselves would also remove "a photo of a person".
     """
     return np.asarray(unit(first) - unit(second))
 
 
 def orthogonal_projection(directions: Float[np.ndarray, "r d"]) -> Float[np.ndarray, "d d"]:
-    """Projection onto what is orthogonal to some directions: ``I - V (V'V)^+ V'``; directions may depend on each other.
+    """Projection onto the orthogonal complement of some directions: ``I - V (V'V)^+ V'``; directions may be linearly dependent.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def orthogonal_projection(directions: Float[np.ndarray, "r d"]) -> Float[np.ndar
 def calibrated_projection(
     directions: Float[np.ndarray, "r d"], first: Float[np.ndarray, "s d"], second: Float[np.ndarray, "s d"], strength: float
 ) -> Float[np.ndarray, "d d"]:
-    """Orthogonal projection that also draws together pairs of prompts that should mean the same.
+    """Orthogonal projection that also aligns pairs of prompts that should mean the same.
 
     ``P = P0 (I + strength M)^-1`` with ``M = 1/|S| sum (z_i - z_j)(z_i - z_j)'``; at strength 0 it is `orthogonal_projection`. `first` and
     `second` are the embeddings of the paired prompts ("a photo of a male doctor", "a photo of a female doctor"). Chuang et al. 2023,
@@ -58,7 +58,7 @@ def calibrated_projection(
 
     Examples
     --------
-    Directions along x, one pair apart along y by 1: y shrinks by 1 + 3.
+    Directions along x, one pair that differs along y: y shrinks by 1 + 3.
 
     >>> pair = np.array([[0.0, 0.6, 0.8]]), np.array([[0.0, -0.6, 0.8]])
     >>> calibrated_projection(np.array([[1.0, 0.0, 0.0]]), *pair, 3 / 1.44).diagonal().round(3).tolist()
@@ -71,7 +71,7 @@ def calibrated_projection(
 
 
 def removed_share(directions: Float[np.ndarray, "r d"], texts: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k"]:
-    """Return which share of the squared length of each text lies along the directions."""
+    """The share of each text's squared length that lies along the directions."""
     kept = unit(texts) @ orthogonal_projection(directions)
     return np.asarray(1 - (kept**2).sum(axis=1))
 
@@ -79,10 +79,10 @@ def removed_share(directions: Float[np.ndarray, "r d"], texts: Float[np.ndarray,
 def project(
     task: AskedMeasurement, projection: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"] | None, *, images: bool = False
 ) -> AskedMeasurement:
-    """Project every prompt, optionally the images too: an embedding `z` becomes ``P z``, which takes `directions` away.
+    """Project every prompt, and optionally the images: an embedding `z` becomes ``P z``, which removes `directions`.
 
-    Lengths do not matter, since a similarity is a cosine. UsageError if a prompt loses more than half of its squared length: it is about
-    the attribute itself. A random control has no `directions`, and what it loses is not asked.
+    Lengths do not matter, since similarities are cosines. Raises UsageError if a prompt loses more than half of its squared length: it is
+    about the attribute itself. A random control has no `directions`, and is not checked.
     """
     prompts = list(task.text_embeddings)
     shares = np.zeros(1) if directions is None else removed_share(directions, np.stack(list(task.text_embeddings.values())))
@@ -102,7 +102,7 @@ def mutual_information(image_embeddings: Float[np.ndarray, "n d"], codes: Int[np
 
     Examples
     --------
-    The first coordinate tells the group, the second nothing: ln 2 and 0.
+    The first coordinate determines the group, the second is uninformative: ln 2 and 0.
 
     >>> x = np.array([[0.0, 0.0], [0.1, 1.0], [0.9, 0.0], [1.0, 1.0]])
     >>> mutual_information(x, np.array([0, 0, 1, 1]), bins=2).round(3).tolist()
@@ -120,16 +120,16 @@ def mutual_information(image_embeddings: Float[np.ndarray, "n d"], codes: Int[np
 
 
 def most_telling(information: Float[np.ndarray, "d"], count: int) -> Int[np.ndarray, "m"]:
-    """Return the `count` coordinates that tell most; equals in order of place."""
+    """Indices of the `count` most informative coordinates; ties in their order."""
     return np.argsort(-information, kind="stable")[:count]
 
 
 def drop_dimensions(task: AskedMeasurement, coordinates: Sequence[int] | Int[np.ndarray, "m"]) -> AskedMeasurement:
-    """Leave coordinates out of both towers; none left out changes nothing.
+    """Drop coordinates from both towers; an empty list changes nothing.
 
     Wang, Liu and Wang 2021 (CLIP-clip), https://arxiv.org/abs/2109.05433
     """
     keep = np.setdiff1d(np.arange(task.image_embeddings.shape[1]), np.asarray(coordinates, int))
-    # Normalised first: what is left out must not change how the prompts of one label are weighted against each other.
+    # Normalised first: dropping coordinates must not change how the prompts of one label are weighted against each other.
     texts = {prompt: unit(vector)[keep] for prompt, vector in task.text_embeddings.items()}
     return replace(task, text_embeddings=texts, image_embeddings=unit(task.image_embeddings)[:, keep])

@@ -1,4 +1,4 @@
-"""A search with its order changed: whose images are among the first that are found, and how many of the right ones are."""
+"""A search with re-ranked results: whose images are among the first that are retrieved, and how many relevant ones are."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 METHOD = "re-ranking"
 FOUND, NOT_FOUND = "found", "not found"
 SHARE = 0.1
-"""Of the shown half that is retrieved."""
+"""Share of the shown half that is retrieved."""
 DRAWS = 100
 NEEDS = (Note("group_of_each_image"),)
 _SLACK = 1e-9
@@ -35,7 +35,7 @@ _SLACK = 1e-9
 
 @dataclass(frozen=True)
 class _Search:
-    """A query put to one half of the images."""
+    """A query on one half of the images."""
 
     scores: Float[np.ndarray, "n"]
     relevant: Bool[np.ndarray, "n"]
@@ -47,18 +47,18 @@ class _Search:
         return max(round(SHARE * len(self.scores)), 1)
 
     def by_score(self) -> Int[np.ndarray, "k"]:
-        """Return the images that come first by score."""
+        """The images that come first by score."""
         return np.argsort(-self.scores, kind="stable")[: self.k]
 
     def found(self, order: Int[np.ndarray, "k"]) -> Predictions:
-        """Return an order as answers: found or not."""
+        """A ranking as answers: retrieved or not."""
         answers = np.full(len(self.scores), NOT_FOUND, dtype=f"U{len(NOT_FOUND)}")
         answers[order] = FOUND
         nothing = np.zeros((len(answers), 0), np.float32)
         return Predictions((), (FOUND, NOT_FOUND), nothing, answers, None, self.attributes, np.zeros(len(answers), np.float32))
 
     def recall(self, predictions: Predictions) -> Predictions:
-        """Return the answers to the relevant images only: their accuracy is the recall at k."""
+        """The answers for the relevant images only: their accuracy is the recall at k."""
         rows = self.relevant
         truth = np.full(int(rows.sum()), FOUND)
         return replace(
@@ -70,9 +70,9 @@ class _Search:
 def search(
     plan: WhatIfPlan, fit: AskedMeasurement, shown: AskedMeasurement, attribute: str, levels: Mapping[str, Group], settings: Settings
 ) -> WhatIfs:
-    """Search the shown half for the plan's query, by score and in an order in which every level of `attribute` has its share.
+    """Search the shown half for the plan's query, by score and re-ranked so that every level of `attribute` has its share.
 
-    The shares come from the fit half. The gap is between the shares of the groups' images that are found; the accuracy is the recall at
+    The shares come from the fit half. The gap is between the groups' shares of retrieved images; the accuracy is the recall at
     k.
     """
     query = plan.query or ""
@@ -114,7 +114,7 @@ def _put(query: str, task: AskedMeasurement, attribute: str, levels: Group) -> _
 
 
 def _targets(fit: _Search, groups: int) -> Iterator[tuple[str, bool, Float[np.ndarray, "g"]]]:
-    """Give the shares that the groups may be given, from the fitted half."""
+    """Yield the target shares of the groups, from the fit half."""
     for setting, default, rows in (
         ("each group’s share of all images", True, np.ones(len(fit.codes), bool)),
         ("each group’s share of the images that are sought", False, fit.relevant),
@@ -137,10 +137,10 @@ def _tried(half: _Search, setting: str, default: bool, shares: Float[np.ndarray,
 
 
 def rerank(scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], shares: Float[np.ndarray, "g"], k: int) -> Int[np.ndarray, "k"]:
-    """Order the first `k` images so that each group has its share of the first `i`, for every `i`, within one place.
+    """Rank the first `k` images so that each group has its share of the first `i`, for every `i`, to within one image.
 
-    At place `i` the best image of the groups below ``floor(share i)``; if none is below, the best of those below ``ceil(share i)``. Tied
-    scores keep input order; a group that runs out leaves its places to the best of the others. With true labels as `codes` the result is
+    Position `i` gets the best image of the groups below ``floor(share i)``; if none is, the best of those below ``ceil(share i)``. Tied
+    scores keep input order; a group that runs out leaves its positions to the best of the others. With true labels as `codes` the result is
     a bound that no system reaches: say so. Geyik, Ambler and Kenthapadi 2019, algorithm DetGreedy, https://arxiv.org/abs/1905.01989
 
     Examples
@@ -161,7 +161,7 @@ def rerank(scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], shares: 
         if not below.any():
             below = left & (taken < np.ceil(position * shares - _SLACK))
         candidates = np.flatnonzero(below if below.any() else left)
-        # The first of equals in score is the one that came first.
+        # Among equal scores, the one that came first wins.
         best = min(candidates, key=lambda group: (-scores[queues[group][-1]], queues[group][-1]))
         chosen.append(queues[best].pop())
         taken[best] += 1
@@ -169,7 +169,7 @@ def rerank(scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], shares: 
 
 
 def ndcg(order: Int[np.ndarray, "k"], gains: Float[np.ndarray, "n"]) -> float:
-    """Normalised discounted cumulative gain: 1 where no order of `k` images gathers more; NaN where nothing can be gained.
+    """Normalised discounted cumulative gain: 1 if no order of `k` images has a larger gain; NaN if nothing can be gained.
 
     Järvelin and Kekäläinen 2002, https://doi.org/10.1145/582415.582418
 

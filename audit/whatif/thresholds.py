@@ -1,6 +1,6 @@
-"""What-if for a yes-or-no label: fairlearn's `ThresholdOptimizer`, a threshold of its own for every group.
+"""What-if for a yes-or-no label: fairlearn's `ThresholdOptimizer`, with a separate threshold for every group.
 
-It needs each person's group whenever it answers. That may be unlawful; whoever shows it says so.
+It needs each person's group for every answer. That may be unlawful; pages that show it must say so.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class GroupThresholds:
     groups: frozenset[int]
 
     def answer(self, scores: Float[np.ndarray, "n"], codes: Int[np.ndarray, "n"], seed: int) -> Bool[np.ndarray, "n"]:
-        """Return the new answers; DataError if an image's group was not in the fit half.
+        """The new answers; raises DataError if an image's group was not in the fit half.
 
-        A threshold may be a draw between two: the seed fixes it.
+        A threshold may be a random choice between two, which the seed determines.
         """
         unknown = sorted(set(codes.tolist()) - self.groups)
         if unknown:
@@ -42,7 +42,7 @@ class GroupThresholds:
 
 @cache
 def _estimator() -> Any:
-    """Return a fitted estimator whose prediction is its input: the scores are made already."""
+    """A fitted estimator whose prediction is its input, since the scores exist already."""
     from sklearn.base import BaseEstimator
 
     class Given(BaseEstimator):  # type: ignore[misc]
@@ -61,9 +61,9 @@ def _estimator() -> Any:
 def fit_thresholds(
     scores: Float[np.ndarray, "n"], y_true: Bool[np.ndarray, "n"], codes: Int[np.ndarray, "n"], constraint: Constraint
 ) -> GroupThresholds:
-    """Fit a threshold for each group on the fit half, so that the rate `constraint` becomes equal at the best accuracy.
+    """Fit a threshold for each group on the fit half that equalises the rate of `constraint` at the best accuracy.
 
-    DataError if a group has one true answer only: no rate given the other can be made equal. Hardt, Price and Srebro 2016,
+    Raises DataError if a group has only one true answer: then no rate given the other can be equalised. Hardt, Price and Srebro 2016,
     https://arxiv.org/abs/1610.02413
     """
     for code in np.unique(codes):
