@@ -1,6 +1,6 @@
-"""The command: ``vlm-audit run --model ckpt.pt --probe fairface``: words become a request, an audit becomes lines and an exit code.
+"""The command ``vlm-audit run --model ckpt.pt --probe fairface``: turns arguments into a request, an audit into output and exit code.
 
-Results go to stdout, progress and logs to stderr. Heavy libraries are imported only once there is work to do.
+Results go to stdout, progress and logs to stderr. Heavy libraries are imported only when there is work to do.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def list_probes() -> int:
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    """Audit what the words ask for, and print what was found."""
+    """Run the audit in the arguments, and print its results."""
     import probes
     from audit.api.pipeline import run_audit
     from audit.api.plan import plan_audit
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     request = _request(arguments, words)
     out = request.out
     if out is None:
-        # Of a pattern such as answers/*.parquet the folder says more than the stars.
+        # For a pattern such as answers/*.parquet the folder says more than the stars.
         models = [file.parent.name if "*" in file.stem else file.stem for file in request.predictions] or map(short_name, request.model)
         chosen = [probes.get(probe) if isinstance(probe, str) else probe for probe in request.probe]
         names = [request.suite] if request.suite else [probe.name for probe in chosen] or ["predictions"]

@@ -174,7 +174,7 @@ class Measurement:
     """Name and version of the prompt preset: ``"rijgersberg v1"``."""
     claims: tuple[Claim, ...]
     truth: str | None = None
-    """The attribute that has the true answer, or None if there is none."""
+    """The attribute that has the true answer, or None without truth."""
     outcomes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """outcome -> the answers that count as it."""
     asked: Question | None = None
@@ -253,7 +253,7 @@ class CodedAnswers:
     chosen: Int[np.ndarray, "n"]
     """Index of each image's answer in `answers`."""
     truths: Group | None
-    """The distinct true answers; None if there are none."""
+    """The distinct true answers; None without truth."""
     truth: Int[np.ndarray, "n"] | None
     """Index of each image's true answer in `truths`."""
     attributes: pd.DataFrame

@@ -145,7 +145,7 @@ def _each(column: Column, stored: Iterable[str]) -> Iterable[str]:
 
 
 def image_column(schema: Schema, names: Sequence[str], place: str) -> str:
-    """The name of the image column; raises `DataError` if there is none."""
+    """The name of the image column; raises `DataError` without one."""
     if found := [name for name in schema.image_columns if name in names]:
         return found[0]
     known = [*schema.image_columns, *_LIKE_IMAGE]

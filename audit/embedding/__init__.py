@@ -1,4 +1,4 @@
-"""A data set and a model go in, embeddings come out: each image and each text goes through the model once, and is kept by its content.
+"""Embeds a data set with a model: each image and each text goes through the model once, and is cached by its content.
 
-`embed.embed_images`, `embed.embed_texts`; `cache.EmbeddingCache` is what they fill.
+`embed.embed_images`, `embed.embed_texts`; they fill a `cache.EmbeddingCache`.
 """

@@ -1,4 +1,4 @@
-"""Batches through an encoder: as many items at once as memory allows, only numbers out, and to the disk every few seconds."""
+"""Runs batches through an encoder: as many items at once as fit into memory; only numbers are kept, and saved every few seconds."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("audit")
 Progress = Callable[[int, int], object]
-"""Called with the images embedded so far, and their number."""
+"""Called with the number of images embedded so far, and the total."""
 SHARD_ROWS = 2048
 SHARD_S = 20.0
-"""A shard is closed after this many rows or seconds: what a killed run has to compute again."""
+"""A shard is closed after `SHARD_ROWS` rows or this many seconds: a killed run has to recompute at most that."""
 PIXELS_AHEAD = 100_000_000
-"""Decoded pixels that may wait for the model, and again as many in its batch: 300 MB each."""
+"""Maximum number of decoded pixels that wait for the model, and again as many in its batch: 300 MB each."""
 
 
 class Batch:
@@ -39,7 +39,7 @@ class Batch:
     def run(
         self, encode: Callable[[Any], np.ndarray], items: Sequence[Any], names: Sequence[str], record: ModelRecord
     ) -> Float[np.ndarray, "n d"]:
-        """Return one float32 row for each item; DataError names an item whose row is not finite."""
+        """One float32 row per item; raises DataError for an item whose row is not finite."""
         done: list[np.ndarray] = []
         for part, result in self.parts(lambda part: np.asarray(encode(part), dtype=np.float32), items):
             _check(result, names[: len(part)], record)
@@ -48,7 +48,7 @@ class Batch:
         return np.concatenate(done)
 
     def parts(self, call: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[Sequence[Any], Any]]:
-        """Give the items in parts that fit, each with what `call` returns of it."""
+        """Yield the items in parts that fit into memory, each with the result of `call`."""
         while items:
             part = items[: self.size]
             try:
@@ -81,78 +81,78 @@ def _check(vectors: np.ndarray, names: Sequence[str], record: ModelRecord) -> No
 
 @runtime_checkable
 class RowEncoder(Protocol):
-    """An `ImageEncoder` to which a row is more than its image: it is asked another question about each."""
+    """An `ImageEncoder` whose rows depend on more than their images, because each row has its own question."""
 
     def row_key(self, row: int, image: str) -> str:
-        """Return the key of a row, given that of its image."""
+        """The key of a row, given that of its image."""
         ...
 
     def encode_rows(self, seen: Sequence[tuple[Image.Image, int]]) -> Float[np.ndarray, "n d"]:
-        """Return one float32 row for each image with its row."""
+        """One float32 row per image with its row."""
         ...
 
 
 @runtime_checkable
 class SendingEncoder(Protocol):
-    """An `ImageEncoder` whose batches are worked on elsewhere: the next one is begun before the last one is waited for."""
+    """An `ImageEncoder` whose batches are processed elsewhere: the next one starts before the last one has finished."""
 
     def begin(self, seen: Sequence[tuple[Image.Image, int]]) -> Callable[[], Float[np.ndarray, "n d"]]:
-        """Begin with a batch of images, each with its row; return what waits for their rows."""
+        """Start a batch of images, each with its row; returns a function that waits for the result."""
         ...
 
 
 @runtime_checkable
 class TokenCounter(Protocol):
-    """An `Encoder` whose tokenizer says how long a text is."""
+    """An `Encoder` whose tokenizer can count tokens."""
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return the tokens of each text, uncut, with those that begin and end it."""
+        """Number of tokens of each text before truncation, including those at its start and end."""
         ...
 
 
 class Started(Protocol):
-    """A batch under way."""
+    """A batch in progress."""
 
     def rows(self) -> Float[np.ndarray, "n d"]:
-        """Return one float32 row for each image, once they are there."""
+        """One float32 row per image; waits until they are computed."""
         ...
 
 
 @runtime_checkable
 class PreparedEncoder(Protocol):
-    """An `ImageEncoder` in two parts: an image is prepared by itself, in any thread, and a batch of such goes to the device.
+    """An `ImageEncoder` in two parts: images are prepared separately, in any thread, and batches of them go to the device.
 
-    Batches have one shape, so that no row depends on how many images came with it.
+    All batches have the same shape, so that no row depends on the number of images in its batch.
     """
 
     draft: int
-    """Pixels a side that a JPEG may be reduced to while it is decoded; 0: none is reduced."""
+    """Size in pixels to which a JPEG may be reduced while decoding; 0: never."""
 
     @property
     def side(self) -> int:
-        """Pixels a side of what the model sees."""
+        """Width and height in pixels of the model's input."""
         ...
 
     @property
     def in_flight(self) -> int:
-        """Batches that may be under way before one is waited for; 0: `start` returns when a batch is finished."""
+        """Maximum number of batches in flight before waiting for one; 0: `start` returns when a batch is finished."""
         ...
 
     def expect(self, images: int) -> None:
-        """Make ready for so many images."""
+        """Prepare for this number of images."""
         ...
 
     def prepare(self, image: Image.Image) -> Any:
-        """Return what the model sees of an image: an array or a tensor, channels first."""
+        """The model's input for an image: an array or a tensor, channels first."""
         ...
 
     def start(self, prepared: Sequence[Any], size: int) -> Started:
-        """Begin with a batch, filled up to `size` rows."""
+        """Start a batch, padded to `size` rows."""
         ...
 
 
 class _Finished(NamedTuple):
-    """The rows of an encoder that is simply called."""
+    """The rows of an encoder that is called synchronously."""
 
     vectors: np.ndarray
 
@@ -167,21 +167,21 @@ class _Sent(NamedTuple):
 
 
 class ImageRow(NamedTuple):
-    """What one row of the data set turned out to be."""
+    """The result of reading one row of the data set."""
 
     row: int
     key: str | None = None
-    """None where the image cannot be read."""
+    """None if the image cannot be read."""
     image: Any = None
-    """As decoded, or as a `PreparedEncoder` has prepared it; None where the cache has the embedding."""
+    """As decoded, or as prepared by a `PreparedEncoder`; None if the cache has the embedding."""
     conversions: tuple[str, ...] = ()
     reason: str = ""
 
 
 class ImageBatches:
-    """Collects images into batches, shows them to the model, and hands the embeddings to the cache in shards.
+    """Collects images into batches, runs the model on them, and adds the embeddings to the cache in shards.
 
-    Leaving the context embeds what is waiting; leaving it by an exception (Ctrl-C among them) still saves every finished batch.
+    Leaving the context embeds what is waiting; if it is left by an exception (such as Ctrl-C), every finished batch is still saved.
     """
 
     def __init__(self, encoder: ImageEncoder, dataset: Dataset, cache: EmbeddingCache, batch_size: int, progress: Progress | None):
@@ -217,12 +217,12 @@ class ImageBatches:
         self._new.add(seen.key)
         self._waiting.append(seen)
         self._pixels += pixels(seen.image)
-        # By the size asked for, not the one that fits: what shares a batch, and so the last digit, is the same in every run.
+        # By the requested size, not the one that fits: batches, and so the last digits, are the same in every run.
         if len(self._waiting) >= self.batch_size or self._pixels >= PIXELS_AHEAD:
             self._embed()
 
     def report(self) -> None:
-        """Log what was done."""
+        """Log a summary."""
         seconds = time.monotonic() - self._started
         repeats = f", {self.repeated} of the same content as another" if self.repeated else ""
         rate = f" ({self.computed / seconds:.1f} images/s)" if self.computed else ""
@@ -250,7 +250,7 @@ class ImageBatches:
         return _Finished(np.asarray(rows, dtype=np.float32))
 
     def _finish(self, left: int) -> None:
-        """Wait for batches until no more than `left` are under way, and keep their rows."""
+        """Wait for batches until at most `left` are in flight, and store their rows."""
         while len(self._under_way) > left:
             self._keep(*self._under_way.popleft())
 
@@ -258,7 +258,7 @@ class ImageBatches:
         vectors = started.rows()
         _check(vectors, [f"the image {self._dataset.attributes.index[image_row.row]}" for image_row in seen], self._encoder.record)
         for image_row, vector in zip(seen, vectors, strict=True):
-            assert image_row.key is not None  # noqa: S101  (take() lets nothing else in)
+            assert image_row.key is not None  # noqa: S101  (guaranteed by take())
             self._vectors[image_row.key] = vector
             self._conversions[image_row.key] = image_row.conversions
         self.computed += len(seen)
@@ -278,6 +278,6 @@ class ImageBatches:
 
 
 def pixels(image: Any) -> int:
-    """Return the number of pixels of an image, or of what was prepared of one."""
+    """Number of pixels of an image, or of a prepared one."""
     height, width = image.shape[-2:] if hasattr(image, "shape") else (image.height, image.width)
     return int(height * width)

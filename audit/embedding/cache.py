@@ -1,18 +1,18 @@
 """Embeddings on disk, keyed by what was embedded.
 
-A row's key is the sha256 of the image's bytes or of the text; the folder's name is the model's fingerprint, so neither a renamed file nor
-a changed one can bring back another's embedding. Layout::
+A row's key is the sha256 of the image's bytes or of the text; the folder's name is the model's fingerprint, so neither a renamed nor a
+changed file can return another one's embedding. Layout::
 
     <root>/<first 32 digits of the fingerprint>/<tower>/<first 32 digits of its sha256>.shard
-                                               /name    what the model is called, for people
-                                               /receipts/   what each part of a data set has left (`audit.embedding.engines`)
+                                               /name    name of the model, for people
+                                               /receipts/   receipts of the parts of a data set (`audit.embedding.engines`)
 
-Rows and their manifest in one file (`audit.embedding.shard`) cannot be parted by a crash, and each file appears whole (written aside,
-flushed, renamed), so that any number of processes may fill one cache and any of them may be killed. Nothing here is ever unpickled. What
-the disk does not take stays in memory until the run ends: a cache saves time, and a run must not fail for the lack of it.
+Rows and their manifest are in one file (`audit.embedding.shard`), so that a crash cannot separate them, and each file appears complete
+(written under another name, flushed, renamed), so that any number of processes may fill one cache and any of them may be killed. Nothing is
+ever unpickled. What the disk does not take stays in memory until the run ends: a missing cache costs time, but no run fails.
 
-A root may be a URL (`audit.embedding.folders.SharedRoot`): what stands there is fetched into a folder of this machine first, and each new
-shard is sent there before the next is begun. Where the store does not take one it waits on this machine as ``.pending``.
+A root may be a URL (`audit.embedding.folders.SharedRoot`): its contents are first downloaded to a local folder, and each new
+shard is uploaded before the next one starts. If the upload fails, the shard waits locally as ``.pending``.
 """
 
 from __future__ import annotations
@@ -44,44 +44,44 @@ Tower = Literal["image", "text"]
 
 
 class MemoryRoot(dict[tuple[str, str], dict[str, tuple[np.ndarray, tuple[str, ...]]]]):
-    """In the place of a folder: the embeddings of one run, by model and tower, which are gone with it."""
+    """Replaces a folder: the embeddings of one run, by model and tower, in memory only."""
 
 
 CacheRoot = Path | SharedRoot | MemoryRoot | None
-"""The folder of a cache, on this machine or behind a URL; None: `default_root`."""
+"""The folder of a cache, local or behind a URL; None: `default_root`."""
 PENDING = ".pending"
-"""The ending of a shard that a shared cache has not taken yet."""
+"""Suffix of a shard that is not in the shared cache yet."""
 
 
 def default_root() -> Path | SharedRoot:
-    """Return where the cache is: the folder or the URL in ``AUDIT_CACHE_DIR``, else ``~/.cache/vlm-audit``."""
+    """The location of the cache: the folder or the URL in ``AUDIT_CACHE_DIR``, else ``~/.cache/vlm-audit``."""
     named = os.environ.get("AUDIT_CACHE_DIR")
     return root_of(named) if named else local_root()
 
 
 def image_key(content: bytes, policy: str) -> str:
-    """Key of an encoded image under a decoding policy (a version: another policy shows the model other pixels)."""
+    """Key of an encoded image under a decoding policy (a version: with another policy the model sees other pixels)."""
     return hashlib.sha256(b"image\0" + policy.encode() + b"\0" + content).hexdigest()
 
 
 def text_key(text: str) -> str:
-    """Key of a text; the two Unicode forms of one accented letter are one text."""
+    """Key of a text; Unicode forms of the same accented letter give the same key."""
     return hashlib.sha256(b"text\0" + unicodedata.normalize("NFC", text).encode()).hexdigest()
 
 
 _ROW_BITS = 32
-"""A place is one number, shard and row: an object for each of a million rows would take ten times the memory, and ever longer."""
+"""A position is one number for shard and row: an object for each of a million rows would take ten times the memory, and more time."""
 _ROW = (1 << _ROW_BITS) - 1
 
 
 class EmbeddingCache:
     """The embeddings of one tower of one model, under `root`.
 
-    Opening it reads every shard once. One that is damaged is renamed to ``.corrupt``; one that this user did not seal, that others could
-    have written, or that is not a regular file, is left alone: the rows of both count as missing. UnsafeError if a folder is of another
-    user or can be written by others; MachineError if more than a tenth of the shards (and at least three) are damaged. If the folder cannot
-    be used, or stops taking rows, a warning says so once and the rows are kept in memory. A shared cache that does not answer is a warning
-    too: the rows stay on this machine, and are sent when it is opened again.
+    Opening it reads every shard once. A damaged one is renamed to ``.corrupt``; one that this user did not seal, that others could
+    have written, or that is not a regular file, is ignored: the rows of both count as missing. Raises UnsafeError if a folder belongs to
+    another user or is writable for others; MachineError if more than a tenth of the shards (and at least three) are damaged. If the folder
+    cannot be used, or stops taking rows, a single warning is logged and the rows are kept in memory. A shared cache that does not answer is
+    also only a warning: the rows stay on this machine, and are uploaded when it is opened again.
     """
 
     def __init__(self, root: CacheRoot, fingerprint: str, tower: Tower, dimensions: int, name: str = ""):
@@ -119,7 +119,7 @@ class EmbeddingCache:
 
     @property
     def whole(self) -> bool:
-        """Whether every row that was added is kept for a later run."""
+        """Whether every row that was added is stored for later runs."""
         return self._writes and not self._pending
 
     def __iter__(self) -> Iterator[str]:
@@ -127,11 +127,11 @@ class EmbeddingCache:
         yield from self._places
 
     def conversions(self, key: str) -> tuple[str, ...]:
-        """Return what was done to the image before it was embedded."""
+        """The conversions that were applied to the image before it was embedded."""
         return self._memory[key][1] if key in self._memory else self._conversions.get(key, ())
 
     def read(self, keys: Sequence[str]) -> Float[np.ndarray, "n d"]:
-        """Return the rows of `keys`, in their order, bit for bit as they were added; KeyError if one is missing."""
+        """The rows of `keys`, in their order, bit for bit as they were added; raises KeyError if one is missing."""
         vectors = np.empty((len(keys), self.dimensions), np.float32)
         places = np.full(len(keys), -1)
         for position, key in enumerate(keys):
@@ -151,11 +151,11 @@ class EmbeddingCache:
                 what = f"the embedding cache has lost a file during the run: {path.name}"
                 raise MachineError(what, why=str(error), fix="run again") from error
             with contextlib.suppress(OSError):
-                os.utime(path, follow_symlinks=False)  # when it was last of use: `vlm-audit cache prune` goes by it
+                os.utime(path, follow_symlinks=False)  # time of last use, for `vlm-audit cache prune`
         return vectors
 
     def add(self, vectors: Mapping[str, Float[np.ndarray, "d"]], conversions: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        """Keep rows: as one new shard, whole or not at all; in memory, if the disk does not take it."""
+        """Store rows: as one new shard, completely or not at all; in memory, if the disk does not take it."""
         if not vectors:
             return
         conversions = conversions or {}
@@ -173,7 +173,7 @@ class EmbeddingCache:
         self._memory.update({key: (np.asarray(vector, np.float32), conversions.get(key, ())) for key, vector in vectors.items()})
 
     def expect(self, rows: int) -> None:
-        """Say before any work if the disk has no room for so many more."""
+        """Warn before any work if the disk has no space for this many more rows."""
         if not self._writes:
             return
         need = rows * (self.dimensions * shard.FLOAT.itemsize + 128)
@@ -196,10 +196,10 @@ class EmbeddingCache:
     # ---- a shared cache --------------------------------------------------------------------------------------------------------------
 
     def _fetch(self) -> None:
-        """Make the folder of this machine hold what the shared one holds; send what waits."""
+        """Download shards of the shared cache to the local folder, and upload pending ones."""
         if self._shared is None:
             return
-        here = {path.name for path in self.folder.glob("*.shard")}  # listed first: each of them was sent before it got this name
+        here = {path.name for path in self.folder.glob("*.shard")}  # listed first: all of these have been uploaded
         try:
             there = self._shared.names("*.shard")
             for name, content in self._shared.read_all([name for name in there if name not in here]):
@@ -210,7 +210,7 @@ class EmbeddingCache:
         except OSError as error:
             self._go_alone(error)
         else:
-            for name in here - set(there):  # it was pruned there
+            for name in here - set(there):  # they were pruned there
                 self._open_folder().remove(name)
         for path in sorted(self.folder.glob(f"*{PENDING}")):
             if self._sent(path.stem, self._open_folder().read(path.name)):
@@ -225,7 +225,7 @@ class EmbeddingCache:
         return True
 
     def _sent(self, name: str, content: bytes) -> bool:
-        """Send a shard, and tell whether it is where it belongs; of a cache on this machine it is."""
+        """Upload a shard; returns whether it is at its final location, which is always so for a local cache."""
         if self._shared is not None:
             try:
                 self._shared.write(name, content)
@@ -250,10 +250,10 @@ class EmbeddingCache:
     def _open(self) -> None:
         paths = sorted([*self.folder.glob("*.shard"), *self.folder.glob(f"*{PENDING}")])
         self._open_folder().remove_stale()
-        self._open_folder().remove_stale(".tmp-*")  # of an earlier version
+        self._open_folder().remove_stale(".tmp-*")  # from earlier versions
         ignored: Counter[str] = Counter()
         for path in paths:
-            # Another process may set a damaged shard aside between the listing and here.
+            # Another process may rename a damaged shard between the listing and here.
             with contextlib.suppress(FileNotFoundError):
                 try:
                     self._enter(path, shard.rows(shard.read_file(path), self.dimensions, self._key, self._place))
@@ -275,7 +275,7 @@ class EmbeddingCache:
         first = len(self._shards) << _ROW_BITS
         self._shards.append(path)
         for position, (key, conversions) in enumerate(rows, first):
-            # The first in the order of names wins, so that equal caches give equal rows.
+            # The first by name wins, so that equal caches give equal rows.
             if self._places.setdefault(key, position) == position and conversions:
                 self._conversions[key] = conversions
 
@@ -288,19 +288,19 @@ class EmbeddingCache:
             folder.write("name", self._name.encode(), 0o600)
 
     def _set_aside(self, path: Path) -> None:
-        with contextlib.suppress(PermissionError):  # where others may only read
+        with contextlib.suppress(PermissionError):  # in a read-only folder
             self._open_folder().rename(path.name, f"{path.stem}.corrupt")
         self.corrupt += 1
         log.warning("embedding cache: %s is damaged; set aside as .corrupt, its rows are computed again", path.name)
 
 
 def _stretch(numbers: Int[np.ndarray, "n"]) -> slice | Int[np.ndarray, "n"]:
-    """Return numbers that follow each other as a slice, whose rows are copied once and not twice."""
+    """Consecutive numbers as a slice, whose rows are copied once instead of twice."""
     first, last = int(numbers[0]), int(numbers[-1])
     follow = last - first == len(numbers) - 1 and bool((np.diff(numbers) == 1).all())
     return slice(first, last + 1) if follow else numbers
 
 
 def cache_place(folder: Path) -> str:
-    """Return the name of a model's tower, with which its shards are sealed."""
+    """The name of a model's tower, which is part of the seal of its shards."""
     return f"{folder.parent.name}/{folder.name}"

@@ -1,4 +1,4 @@
-"""Texts and a model in, nothing out: a text that is longer than the model reads is refused before the first image is embedded."""
+"""Checks before the first image is embedded that no text is longer than the model's context."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ PRIVATE = "a text of the data, which is private"
 
 @runtime_checkable
 class CountingEncoder(TokenCounter, Protocol):
-    """A `TokenCounter` that says how long a text may be."""
+    """A `TokenCounter` with a maximum text length."""
 
     @property
     def context(self) -> int:
-        """Tokens that the model reads, with those that begin and end a text."""
+        """Maximum number of tokens, including those at the start and end of a text."""
         ...
 
 
 def require_context(encoder: Encoder, texts: Sequence[str], cache_root: CacheRoot = None, private: Collection[str] = ()) -> None:
-    """Raise `DataError` if a text has more tokens than the model reads, as embedding it would; it names no `private` text.
+    """Raise `DataError` if a text has more tokens than the model's context, as embedding it would; never quotes a `private` text.
 
-    A model of your own that does not count tokens says so itself, when it is given the text.
+    A custom model that does not count tokens raises its own error when it is given the text.
     """
-    composed = {unicodedata.normalize("NFC", text): text for text in texts}  # what the model is given
+    composed = {unicodedata.normalize("NFC", text): text for text in texts}  # the form that the model gets
     if isinstance(encoder, DeferredEncoder):
         kept = _kept(encoder.record, default_root() if cache_root is None else cache_root)
         composed = {
             text: original for text, original in composed.items() if text_key(text) not in kept
-        }  # what was embedded was short enough
+        }  # texts that were embedded were short enough
         if not composed:
             return
         encoder = encoder.itself()
@@ -46,7 +46,7 @@ def require_context(encoder: Encoder, texts: Sequence[str], cache_root: CacheRoo
 
 
 def _kept(record: ModelRecord, root: CacheRoot) -> Container[str]:
-    """Return the keys of the texts that the cache has; looking makes no folder."""
+    """The keys of the cached texts; creates no folder."""
     if isinstance(root, Path) and not (root / record.fingerprint[:32] / "text").is_dir():
         return ()
     return EmbeddingCache(root, record.fingerprint, "text", record.dimensions, record.name)

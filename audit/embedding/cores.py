@@ -1,4 +1,4 @@
-"""How the cores of a machine are shared between decoding images and computing with them."""
+"""Divides the cores of a machine between decoding images and computing on them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""What a container may take of the processor (cgroup v2): microseconds, or max, of a period."""
+"""CPU limit of a container (cgroup v2): microseconds, or max, per period."""
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 MOST_DECODERS, MOST_FOR_ACCELERATOR = 8, 32
 
 
 class Shares(NamedTuple):
-    """Who gets how much."""
+    """Number of processes and threads for each purpose."""
 
     decoders: int
-    """Processes that decode, and threads that read and prepare."""
+    """Processes for decoding, and threads for reading and preparing."""
     computing: int
     """Threads of torch."""
 
 
 def cores() -> int:
-    """Return the cores that this process may use: a container often sees many more.
+    """Number of cores that this process may use, which in a container is often less than the machine has.
 
-    torch itself counts all that the process may run on, whatever a container's quota: with 2 of 64 its threads wait for each other.
+    torch itself ignores a container's quota: with 2 of 64 cores its threads would wait for each other.
     """
     seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
@@ -42,9 +42,9 @@ def cores() -> int:
 
 
 def on_all_cores(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
-    """Give what `work` makes of each item, in their order; as many are worked on, and taken, ahead as there are cores.
+    """Yield the result of `work` for each item, in order, computed in parallel on all cores with bounded lookahead.
 
-    For work that numpy does without Python's lock. Its products should keep to one thread.
+    For work in numpy that releases the GIL. Its matrix products should use one thread.
     """
     waiting: deque[Future[Done]] = deque()
     ahead = cores()
@@ -58,10 +58,10 @@ def on_all_cores(work: Callable[[Item], Done], items: Iterable[Item]) -> Iterato
 
 
 def shared(free: int, *, accelerator: bool) -> Shares:
-    """Share `free` cores.
+    """Divide `free` cores.
 
-    On a processor both get all of them: images are decoded ahead, into what the computing leaves idle, and wait once a batch of them is
-    ready. An accelerator computes by itself and eats many more images: then all cores decode, and torch keeps one thread.
+    On a CPU both get all cores: images are decoded ahead while computing leaves cores idle, and wait once a batch is
+    ready. An accelerator computes by itself and needs many more images: then all cores decode, and torch gets one thread.
 
     Examples
     --------
@@ -73,11 +73,11 @@ def shared(free: int, *, accelerator: bool) -> Shares:
 
 @contextmanager
 def computing_with(threads: int) -> Iterator[int]:
-    """Let torch compute with at most so many threads, and yield how many it has; fewer that somebody set before are left as they are.
+    """Limit torch to this number of threads, and yield the actual number; a lower existing limit stays.
 
-    The rows do not depend on it: a product is cut between threads where no sum is cut.
+    The rows do not depend on it: products are divided between threads, but sums are not.
     """
-    torch: Any = sys.modules.get("torch")  # an encoder without torch does not import it for this
+    torch: Any = sys.modules.get("torch")  # do not import torch only for this
     before = torch.get_num_threads() if torch else threads
     if threads >= before:
         yield before

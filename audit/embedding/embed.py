@@ -1,9 +1,9 @@
-"""Data set + encoder -> embeddings: each image and each text goes through the model once, ever.
+"""Embeds a data set with an encoder: each image and each text goes through the model only once ever.
 
-A few threads read and prepare (resize and cut, where the encoder says how), and as many processes decode, some way ahead of the model,
-in the data set's order; what the cache has is not decoded.
-Finished batches reach the disk every few seconds: a run that is killed goes on from there, with the same batches and so the same numbers as
-an unbroken one.
+A few threads read and prepare images (resize and crop, if the encoder supports it), and as many processes decode, ahead of the model,
+in the data set's order; cached images are not decoded.
+Finished batches are saved every few seconds: a killed run resumes from there, with the same batches and so the same numbers as
+an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("audit")
 DECODE_POLICY = "1"
-"""Part of an image's key. To be raised whenever `strictio.images.decode.decode` makes other pixels of the same bytes."""
+"""Part of an image's key. To be increased whenever `strictio.images.decode.decode` returns other pixels for the same bytes."""
 SHOWN = 10
-"""Rows named when images cannot be read."""
+"""Number of rows named when images cannot be read."""
 
 
 def embed_images(
@@ -48,11 +48,11 @@ def embed_images(
     max_skip: float = 0.01,
     progress: Progress | None = None,
 ) -> Embeddings:
-    """Embed every readable image of a data set, from the cache where it is there; equal content goes through the model once.
+    """Embed every readable image of a data set, using the cache; equal content goes through the model once.
 
-    `cache_root` is the folder of the cache (None: `audit.embedding.cache.default_root`; a `MemoryRoot`: none). `batch_size` images are seen
-    at once: it changes results by rounding only, and is halved when memory runs out. `max_skip` is the largest share of unreadable images,
-    0-1; with more (or only such) a DataError names the first ten.
+    `cache_root` is the folder of the cache (None: `audit.embedding.cache.default_root`; a `MemoryRoot`: no files). `batch_size` images are
+    processed at once: it affects only rounding, and is halved when memory runs out. `max_skip` is the largest share of unreadable images,
+    0-1; with more (or only unreadable ones), raises a DataError that names the first ten.
     """
     cache, kept = _keep_images(encoder, dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress)
     return Embeddings(
@@ -66,10 +66,10 @@ def embed_images(
 
 
 class KeptImages(NamedTuple):
-    """What the cache holds of a data set once all of it was seen."""
+    """State of the cache for a data set after all of it was processed."""
 
     keys: Mapping[int, str]
-    """row -> key of its embedding; of every image that can be read."""
+    """row -> key of its embedding, for every readable image."""
     unreadable: Mapping[int, str]
     """row -> why it cannot be read."""
     exclusions: tuple[Exclusion, ...]
@@ -77,9 +77,9 @@ class KeptImages(NamedTuple):
     conversions: Mapping[str, list[int]]
     """normalisation -> its rows."""
     computed: int
-    """Images that the model saw; the others were in the cache, or have the content of another."""
+    """Images that the model processed; the others were in the cache, or have the content of another image."""
     whole: bool
-    """Whether the cache took every row: else some are gone with this process."""
+    """Whether the cache stored every row: otherwise some are lost with this process."""
 
 
 def keep_images(
@@ -92,10 +92,10 @@ def keep_images(
     progress: Progress | None = None,
     decoders: Decoders | None = None,
 ) -> KeptImages:
-    """Put every readable image of a data set into the cache, and read none back; all else as of `embed_images`.
+    """Embed every readable image of a data set into the cache without returning embeddings; otherwise like `embed_images`.
 
-    `max_skip` None: all may be unreadable, as may be in a small part of a larger data set. `decoders` are left open (None: as many as the
-    cores allow, for this call).
+    `max_skip` None: all may be unreadable, as is possible in a small part of a larger data set. `decoders` stay open (None: as many as
+    there are cores, for this call).
     """
     return _keep_images(
         encoder, dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress, decoders=decoders
@@ -103,7 +103,7 @@ def keep_images(
 
 
 def exclude_unreadable(dataset: Dataset, readable: int, reasons: Mapping[int, str], max_skip: float | None) -> tuple[Exclusion, ...]:
-    """Return and log the rows that cannot be read, by reason; DataError if they are more than `max_skip` allows (None: any number)."""
+    """Return and log the unreadable rows, by reason; raises DataError if they are more than `max_skip` allows (None: any number)."""
     unreadable = [ImageRow(row, reason=reason) for row, reason in sorted(reasons.items())]
     _stop_if_unreadable(dataset, readable, unreadable, max_skip)
     exclusions = _exclusions(dataset, unreadable)
@@ -125,7 +125,7 @@ def _keep_images(
         prepared.expect(total - len(cache))
     shares = shared(cores(), accelerator=prepared is not None and prepared.in_flight > 0)
     source = _Source(cache, shares, decode_policy(encoder), prepared, encoder if isinstance(encoder, RowEncoder) else None, decoders)
-    # Pillow's warnings are silenced for all decoding threads here: `catch_warnings` inside each would mix up their saved filters.
+    # Pillow's warnings are silenced for all decoding threads here: `catch_warnings` in each thread would mix up their saved filters.
     with (
         warnings.catch_warnings(action="ignore"),
         computing_with(shares.computing) as threads,
@@ -151,12 +151,12 @@ def embed_texts(
     progress: Progress | None = None,
     private: Collection[str] = (),
 ) -> Float[np.ndarray, "k d"]:
-    """Embed texts, each distinct one once, from the cache where it is there; errors as in `embed_images`, and none names a `private` text.
+    """Embed each distinct text once, using the cache; raises errors as `embed_images` does, and none quotes a `private` text.
 
-    Texts of similar length share a batch: an encoder that pads to the longest of a batch wastes little.
+    Texts of similar length share a batch, so that an encoder that pads to the longest of a batch wastes little.
     """
     cache = EmbeddingCache(cache_root, encoder.record.fingerprint, "text", encoder.record.dimensions, encoder.record.name)
-    # The key is that of the composed form, so the composed form is what the model must see.
+    # The key is that of the composed form, so the model must get the composed form.
     composed = [unicodedata.normalize("NFC", text) for text in texts]
     hidden = {unicodedata.normalize("NFC", text) for text in private}
     missing = _by_length(encoder, sorted({text for text in composed if text_key(text) not in cache}))
@@ -176,35 +176,35 @@ def embed_texts(
 
 
 def _by_length(encoder: Encoder, texts: list[str]) -> list[str]:
-    """Return texts by their tokens, or by their letters where the encoder does not count tokens."""
+    """Sort texts by their number of tokens, or of characters if the encoder does not count tokens."""
     lengths = encoder.count_tokens(texts) if isinstance(encoder, TokenCounter) and texts else [len(text) for text in texts]
     return [text for _, text in sorted(zip(lengths, texts, strict=True))]
 
 
 def decode_policy(encoder: object) -> str:
-    """Return how images are decoded for an encoder, as it stands in their keys."""
+    """How images are decoded for an encoder, as a part of their keys."""
     draft = encoder.draft if isinstance(encoder, PreparedEncoder) else 0
     return f"{DECODE_POLICY} reduced to {draft}" if draft else DECODE_POLICY
 
 
 class _Source(NamedTuple):
-    """How a row becomes what the encoder takes, and under which key the cache has its embedding."""
+    """How to turn a row into the encoder's input, and the key of its embedding in the cache."""
 
     cache: EmbeddingCache
     shares: Shares
     policy: str
-    """`decode_policy`; once for all rows, like the next two: asking what an encoder can do takes longer than looking into the cache."""
+    """`decode_policy`; computed once, like the next two: checking an encoder's capabilities takes longer than a cache lookup."""
     prepared: PreparedEncoder | None
     by_row: RowEncoder | None
     decoders: Decoders | None
-    """Of the caller, who closes them; None: new ones."""
+    """The caller's, who closes them; None: new ones."""
 
     def key_of(self, row: int, content: bytes) -> str:
         key = image_key(content, self.policy)
         return self.by_row.row_key(row, key) if self.by_row is not None else key
 
     def decoded(self, row: int, content: bytes, decoders: Decoders) -> ImageRow:
-        """Return what the encoder takes of a row, unless the cache has it; UnreadableImage if it cannot be read."""
+        """The encoder's input for a row, unless the cache has its embedding; raises UnreadableImage if it cannot be read."""
         key = self.key_of(row, content)
         if key in self.cache:
             return ImageRow(row, key)
@@ -216,7 +216,7 @@ class _Source(NamedTuple):
 def _embed_missing(
     dataset: Dataset, batches: ImageBatches, source: _Source, max_skip: float | None
 ) -> tuple[dict[int, str], list[ImageRow]]:
-    """Return the key of every readable row, and the rows that cannot be read."""
+    """The key of every readable row, and the rows that cannot be read."""
     allowed = len(dataset.images) if max_skip is None else max_skip * len(dataset.images)
     readable: dict[int, str] = {}
     unreadable: list[ImageRow] = []
@@ -229,12 +229,12 @@ def _embed_missing(
             if len(unreadable) <= allowed:
                 batches.take(seen)
             elif readable and len(unreadable) >= SHOWN:
-                break  # It will be refused; until here it was read on, without embedding, only to name enough rows.
+                break  # it will be rejected; until here reading continued, without embedding, only to name enough rows
     return readable, unreadable
 
 
 def _decode_ahead(images: Sequence[bytes], source: _Source, batch_size: int) -> Generator[ImageRow]:
-    """Read, hash and (where the cache lacks it) decode and prepare each image, in order, a bounded number of pixels ahead."""
+    """Read, hash and (unless it is cached) decode and prepare each image, in order, with a bounded number of pixels ahead."""
     workers = source.shares.decoders
     waiting: deque[Future[ImageRow]] = deque()
     ahead = workers
@@ -251,7 +251,7 @@ def _decode_ahead(images: Sequence[bytes], source: _Source, batch_size: int) -> 
             yield waiting.popleft().result()
     finally:
         if source.decoders is None:
-            decoders.close()  # first: a thread may be waiting for one that hangs
+            decoders.close()  # first: a thread may be waiting for a decoder that hangs
         pool.shutdown(cancel_futures=True)
 
 
@@ -277,7 +277,7 @@ def _stop_if_unreadable(dataset: Dataset, readable: int, unreadable: Sequence[Im
 
 
 def _log_left_out(dataset: Dataset, exclusions: Sequence[Exclusion], unreadable: Sequence[ImageRow]) -> None:
-    """Name a few images a reason; run.log gets them all, so that they can be repaired."""
+    """Name a few images per reason; run.log lists all, so that they can be repaired."""
     for left_out in exclusions:
         images = "image" if left_out.count == 1 else "images"
         more = f" and {left_out.count - SHOWN:,} more, named in run.log" if left_out.count > SHOWN else ""
@@ -309,6 +309,6 @@ def _gather(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
 
 
 def counts_by_level(dataset: Dataset, rows: Sequence[int]) -> dict[str, dict[str, int]]:
-    """Images of each level of each attribute among these rows."""
+    """Number of images of each level of each attribute among these rows."""
     part = dataset.attributes.iloc[list(rows)]
     return {str(name): level_counts(part[name], several=name in dataset.several) for name in part.columns}

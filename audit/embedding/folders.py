@@ -1,7 +1,7 @@
-"""The folders of a cache, on this machine or behind a URL: whole files by name, in and out.
+"""The folders of a cache, local or behind a URL: reads and writes complete files by name.
 
-A file behind a URL is written once, under its final name, by one request: stores of objects show it when all of it is there. Nothing is
-locked; whoever reads checks what was read. What was read is kept beside the local cache (`SharedRoot.mirror`), so that it is fetched once.
+A file behind a URL is written once, under its final name, by one request: object stores show it only when it is complete. Nothing is
+locked; readers verify what they read. Downloads are kept beside the local cache (`SharedRoot.mirror`), so that each file is fetched once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from strictio.folders import Folder
 from strictio.streams.urls import file_system
 
 _AT_ONCE = 16
-"""Files asked for in one go."""
+"""Number of files requested at once."""
 _Result = TypeVar("_Result")
 
 
@@ -36,12 +36,12 @@ class StoredFile(NamedTuple):
     """Its name below the root, such as ``<model>/image/<name>.shard``."""
     size: int
     used: float
-    """When it was last of use; of a file behind a URL when it was written. Seconds since 1970."""
+    """Time of last use; for a file behind a URL, when it was written. Seconds since 1970."""
 
 
 @dataclass(frozen=True)
 class SharedRoot:
-    """A cache behind a URL that fsspec reads."""
+    """A cache behind a URL that fsspec can read."""
 
     url: str
 
@@ -50,7 +50,7 @@ class SharedRoot:
 
     @property
     def mirror(self) -> Path:
-        """The folder of this machine that holds what was fetched."""
+        """The local folder of downloaded files."""
         return local_root() / "mirrors" / hashlib.sha256(self.url.encode()).hexdigest()[:32]
 
     def folder(self, *names: str) -> SharedFolder:
@@ -58,11 +58,11 @@ class SharedRoot:
         return SharedFolder(system, posixpath.join(path, *names), posixpath.join(self.url, *names))
 
     def check(self) -> None:
-        """Raise `UsageError` if nothing here reads such a URL; nothing is asked for."""
+        """Raise `UsageError` if no installed package supports such a URL; sends no request."""
         self._system()
 
     def files(self) -> list[StoredFile]:
-        """Return every file below the root; OSError if the store does not answer."""
+        """All files below the root; raises OSError if the store does not answer."""
         system, path = self._system()
         system.invalidate_cache()
         listing = _answered(lambda: system.find(path, detail=True))
@@ -74,7 +74,7 @@ class SharedRoot:
 
 
 class SharedFolder:
-    """One folder behind a URL. Every method raises OSError if the store does not answer, FileNotFoundError if a file is not there."""
+    """One folder behind a URL. Every method raises OSError if the store does not answer, FileNotFoundError if a file is missing."""
 
     def __init__(self, system: Any, path: str, shown: str):
         self._system, self._path, self._shown = system, path, shown
@@ -83,8 +83,8 @@ class SharedFolder:
         return self._shown
 
     def names(self, pattern: str) -> list[str]:
-        """Return the names of its files, sorted."""
-        self._system.invalidate_cache()  # others write
+        """The names of its files, sorted."""
+        self._system.invalidate_cache()  # others may have written
         try:
             paths = _answered(lambda: self._system.ls(self._path, detail=False))
         except FileNotFoundError:
@@ -96,7 +96,7 @@ class SharedFolder:
         return content
 
     def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """Give the bytes of files, several asked for at once; one that has gone meanwhile is left out."""
+        """Yield the contents of files, several requested at once; those deleted meanwhile are skipped."""
         for start in range(0, len(names), _AT_ONCE):
             places = {posixpath.join(self._path, name): name for name in names[start : start + _AT_ONCE]}
             contents = _answered(lambda places=places: self._system.cat(list(places), on_error="omit"))  # type: ignore[misc]
@@ -107,49 +107,49 @@ class SharedFolder:
         """Write a file, in one request."""
 
         def put() -> None:
-            self._system.makedirs(self._path, exist_ok=True)  # stores of objects have no folders, others do
+            self._system.makedirs(self._path, exist_ok=True)  # object stores have no folders, others do
             self._system.pipe_file(posixpath.join(self._path, name), content)
 
         _answered(put)
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             _answered(lambda: self._system.rm_file(posixpath.join(self._path, name)))
 
 
 class LocalFolder:
-    """One folder of this machine that only this user writes."""
+    """One local folder that only this user writes."""
 
     def __init__(self, root: Path, *names: str):
         self.root, self.path, self._place = root, root.joinpath(*names), "/".join(names)
 
     def names(self, pattern: str) -> list[str]:
-        """Return the names of its files, sorted."""
+        """The names of its files, sorted."""
         return sorted(path.name for path in self.path.glob(pattern))
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a file; FileNotFoundError, or `shard.Rejected` if others could have written it."""
+        """The contents of a file; raises FileNotFoundError, or `shard.Rejected` if others could have written it."""
         return shard.read_file(self.path / name)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, whole or not at all; OSError if it cannot be."""
+        """Write a file, completely or not at all; raises OSError if that fails."""
         private_folder(self.root, self._place).write(name, content, 0o600)
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             Folder.of(self.root).folder(self._place).remove(name)
 
 
 def local_root() -> Path:
-    """Return the folder of this machine that caches are in: ``AUDIT_CACHE_DIR`` if it is a folder, else ``~/.cache/vlm-audit``."""
+    """The local folder of caches: ``AUDIT_CACHE_DIR`` if it is a folder, else ``~/.cache/vlm-audit``."""
     named = os.environ.get("AUDIT_CACHE_DIR")
     return Path(named) if named and "://" not in named else Path.home() / ".cache" / "vlm-audit"
 
 
 def root_of(where: str | Path) -> Path | SharedRoot:
-    """Return the cache that a path or a URL names; one that begins with ``file://`` is a folder.
+    """The cache that a path or a URL names; a URL that starts with ``file://`` is a folder.
 
     Examples
     --------
@@ -164,9 +164,9 @@ def root_of(where: str | Path) -> Path | SharedRoot:
 
 
 def private_folder(root: Path, relative: str = "") -> Folder:
-    """Return a folder of a cache, made where it is missing. Only this user can write to it, and to all folders from the root to it.
+    """Open a folder of a cache, creating it if it is missing. It, and all folders from the root to it, must be writable for this user only.
 
-    `root` may be a link of the user's; what is below may not. `UnsafeError` if others could have planted something.
+    `root` may be a symbolic link of the user; folders below may not. Raises `UnsafeError` if others could have planted something.
     """
     try:
         folder = Folder.of(root, make=True, mode=0o700)
@@ -191,7 +191,7 @@ def _require_private(folder: Path, status: os.stat_result) -> None:
 
 
 def _answered(ask: Callable[[], _Result]) -> _Result:
-    """Return what a store answers. Each has errors of its own, and none of them may end an audit."""
+    """Call a store. Each has its own exceptions, which must not end an audit: they become OSError."""
     try:
         return ask()
     except FileNotFoundError:
@@ -205,7 +205,7 @@ def _below(root: str, path: str) -> str:
 
 
 def _written(info: dict[str, Any]) -> float:
-    """Return when a file was written; each store has its own word for it."""
+    """When a file was written; each store has its own name for it."""
     written = next((info[word] for word in ("LastModified", "mtime", "updated", "last_modified", "created") if info.get(word)), 0.0)
     if isinstance(written, str):
         import datetime as dt

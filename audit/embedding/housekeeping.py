@@ -1,4 +1,4 @@
-"""What a cache holds, what of it may go, and whom to trust: a folder in, figures out."""
+"""Maintenance of a cache: its size, which files may be removed, and which to trust."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 class ModelUse(NamedTuple):
-    """What one model takes."""
+    """The size of one model's embeddings."""
 
     name: str
-    """What it is called; the first digits of its fingerprint where no one has noted that."""
+    """Its name; the first digits of its fingerprint if no name was recorded."""
     files: int
     size: int
     """Bytes."""
     used: float
-    """When it was last of use, in seconds since 1970; 0 without files."""
+    """Time of last use, in seconds since 1970; 0 without files."""
 
 
 class Verified(NamedTuple):
-    """What was found of the shards of a cache."""
+    """Result of verifying the shards of a cache."""
 
     sound: int
-    """Whole, and sealed with this user's key."""
+    """Complete, and sealed with this user's key."""
     damaged: tuple[str, ...]
     refused: tuple[str, ...]
-    """Whole or not: sealed with another key, or not private. They are ignored."""
+    """Complete or not: sealed with another key, or not private. They are ignored."""
 
 
 def usage(root: Path | SharedRoot) -> list[ModelUse]:
-    """What each model takes, the largest first."""
+    """The size of each model's embeddings, the largest first."""
     by_model: dict[str, list[StoredFile]] = defaultdict(list)
     for file in _files(root):
         if (match := _MODEL.match(file.place)) is not None:
@@ -58,9 +58,9 @@ def usage(root: Path | SharedRoot) -> list[ModelUse]:
 
 
 def prune(root: Path | SharedRoot, older_than_s: float | None, keep: int | None, *, damaged: bool = False) -> tuple[int, int]:
-    """Remove what is `damaged`, what was not of use for a time, then the longest unused until no more than `keep` bytes are left.
+    """Remove `damaged` files, then those not used for a time, then the longest unused until at most `keep` bytes are left.
 
-    Behind a URL the age is that of the file: nobody writes down there when it was read. Returns how many files, and how many bytes.
+    Behind a URL the age is that of the file, since reads are not recorded there. Returns how many files and bytes were removed.
     """
     spoilt = set(verify(root).damaged) if damaged else set()
     aged = sorted((file.used, file.size, file.place) for file in _files(root) if file.place.endswith(_PRUNED))
@@ -75,7 +75,7 @@ def prune(root: Path | SharedRoot, older_than_s: float | None, keep: int | None,
 
 
 def verify(root: Path | SharedRoot) -> Verified:
-    """Read every shard, and say which are damaged or not this user's."""
+    """Read every shard, and report which are damaged or not this user's."""
     key, sound = user_key(), 0
     damaged, refused = list[str](), list[str]()
     for path in _shards(root):
@@ -92,7 +92,7 @@ def verify(root: Path | SharedRoot) -> Verified:
 
 
 def trust(root: Path | SharedRoot) -> tuple[int, int]:
-    """Seal the whole shards of a cache with this user's key; return how many were sealed, and how many files were not taken."""
+    """Seal the complete shards of a cache with this user's key; returns how many were sealed, and how many files were rejected."""
     try:
         key, sealed, refused = user_key(), 0, 0
         if isinstance(root, Path):
@@ -115,7 +115,7 @@ def trust(root: Path | SharedRoot) -> tuple[int, int]:
 
 
 def bytes_of(text: str) -> int:
-    """Return the bytes that ``10GB``, ``500 MiB`` or ``0`` stand for; UsageError for anything else.
+    """Parse a size such as ``10GB``, ``500 MiB`` or ``0``; raises UsageError for anything else.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def bytes_of(text: str) -> int:
 
 
 def seconds_of(text: str) -> float:
-    """Return the seconds that ``30d``, ``12h`` or ``2w`` stand for; UsageError for anything else.
+    """Parse an age such as ``30d``, ``12h`` or ``2w``, in seconds; raises UsageError for anything else.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def seconds_of(text: str) -> float:
 
 
 def _files(root: Path | SharedRoot) -> list[StoredFile]:
-    """Return the files of models, which are named by 32 digits; not what else may stand in the folder."""
+    """The files of models, in folders named by 32 digits; other files are ignored."""
     if isinstance(root, SharedRoot):
         with _answering(root):
             return [file for file in root.files() if _MODEL.match(file.place)]
@@ -160,7 +160,7 @@ def _files(root: Path | SharedRoot) -> list[StoredFile]:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """Give the folders of models, those fetched from shared caches last."""
+    """Yield the folders of models, those of shared caches last."""
     for folder in sorted([*root.glob("*"), *root.glob("mirrors/*/*")]):
         if re.fullmatch(r"[0-9a-f]{32}", folder.name) and folder.is_dir() and not folder.is_symlink():
             yield folder
@@ -176,12 +176,12 @@ def _folder(root: Path | SharedRoot, path: str) -> LocalFolder | SharedFolder:
 
 
 def _sealed_as(path: str) -> str:
-    """Return model and tower, with which a shard is sealed."""
+    """Model and tower, which are part of the seal of a shard."""
     return "/".join(path.split("/")[-3:-1])
 
 
 def _name(root: Path | SharedRoot, model: str) -> str:
-    """Return what a model is called; the first digits of its fingerprint where no one has noted that."""
+    """The name of a model; the first digits of its fingerprint if no name was recorded."""
     try:
         with _answering(root):
             name = _folder(root, f"{model}/name").read("name").decode("utf-8", "replace")[:200]
@@ -192,7 +192,7 @@ def _name(root: Path | SharedRoot, model: str) -> str:
 
 @contextmanager
 def _answering(root: Path | SharedRoot) -> Iterator[None]:
-    """Say which shared cache does not answer; MachineError."""
+    """Raise MachineError that names the shared cache if it does not answer."""
     try:
         yield
     except FileNotFoundError:

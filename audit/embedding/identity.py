@@ -1,10 +1,10 @@
-"""Files that have not changed since they were read: notes of what they held then, so that they need not be read again.
+"""Notes about files that have not changed since they were read, so that they need not be read again.
 
-A file is known by its identity: device, inode, size, and the times at which its content and its inode last changed. The second of these
-cannot be set by a program, so a file that was rewritten with its old size and its old time of change is another file. Clocks of files tick
-coarsely: one that changed within `QUIET_S` of being looked at could change once more without a new time, and is not noted.
+A file is recognised by its identity: device, inode, size, and the times at which its content and its inode last changed. The latter
+cannot be set by a program, so a file that was rewritten with its old size and modification time has another identity. File times
+are coarse: a file that changed less than `QUIET_S` ago could change once more with the same time, and is not recorded.
 
-Notes stand in ``<root>/known``, one file each, sealed with the user's own key: what others wrote there is not believed.
+Notes are in ``<root>/known``, one file each, sealed with the user's own key: those from other users are ignored.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from audit.embedding.seal import user_key
 
 log = logging.getLogger("audit")
 QUIET_S = 3.0
-"""FAT keeps times to two seconds; a server's clock may differ a little from ours."""
+"""FAT stores times with a precision of two seconds; a server's clock may differ a little from ours."""
 FOLDER = "known"
 
 
 class FileIdentity(NamedTuple):
-    """What tells one state of a file from every other."""
+    """Distinguishes one state of a file from every other."""
 
     device: int
     inode: int
@@ -41,14 +41,14 @@ class FileIdentity(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether it was left alone for a while: what is read from now on belongs to these times."""
+        """Whether it has not changed for a while: what is read from now on belongs to these times."""
         return max(self.modified_ns, self.changed_ns) < (time.time() - QUIET_S) * 1e9
 
 
 def identity(path: str | Path) -> FileIdentity | None:
-    """Return the identity of a regular file, links followed; None of anything else."""
+    """The identity of a regular file, following links; None for anything else."""
     try:
-        status = os.stat(path)  # noqa: PTH116  # ten thousand of them: a Path each costs more than the call
+        status = os.stat(path)  # noqa: PTH116  # for ten thousand files: creating a Path costs more than the call
     except OSError:
         return None
     if not stat.S_ISREG(status.st_mode):
@@ -57,19 +57,19 @@ def identity(path: str | Path) -> FileIdentity | None:
 
 
 def identities(paths: Sequence[str | Path]) -> list[FileIdentity] | None:
-    """Return the identities of some files; None unless there are any and all are regular."""
+    """The identities of some files; None unless there are any and all are regular."""
     regular = [identified for path in paths if (identified := identity(path)) is not None]
     return regular if regular and len(regular) == len(paths) else None
 
 
 class Notes:
-    """The notes of a cache's folder. What cannot be read, or is not this user's, is not there; what cannot be written is not kept."""
+    """The notes in a cache's folder. Those that cannot be read, or are not this user's, count as missing; failed writes are ignored."""
 
     def __init__(self, root: Path):
         self._folder = root / FOLDER
 
     def read(self, kind: str, about: Mapping[str, Any]) -> Any:
-        """Return what was noted about something; None if nothing was."""
+        """What was recorded about something; None if nothing was."""
         path = self._path(kind, about)
         try:
             seal, _, body = shard.read_file(path).partition(b"\n")
@@ -78,7 +78,7 @@ class Notes:
             return None
 
     def write(self, kind: str, about: Mapping[str, Any], value: object) -> None:
-        """Note it, in the place of what was noted before."""
+        """Record a value, replacing an earlier one."""
         path, body = self._path(kind, about), json.dumps(value, separators=(",", ":")).encode()
         try:
             folder = private_folder(self._folder.parent, FOLDER)

@@ -1,7 +1,7 @@
-"""A model and images that were read before and have not changed: nothing is read again until an embedding is missing.
+"""Reuses models and images that have not changed since they were read: nothing is read again until an embedding is missing.
 
-`known_encoder` gives an encoder that loads its weights when it is first asked to encode; `embed_known_images` takes images by the identity
-of their files where the cache has every one of them. Both fall back to reading, and note what they read.
+`known_encoder` returns an encoder that loads its weights when it is first used; `embed_known_images` identifies images by the identity
+of their files if the cache has all of them. Both fall back to reading, and record what they read.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("audit")
 READERS = ("torch", "transformers", "open_clip_torch", "pillow", "tokenizers", "safetensors")
-"""Packages that decide what a model's files mean."""
+"""Packages that affect how a model's files are interpreted."""
 MOST_FILES = 1000
-"""A folder of more files is no model's."""
+"""A folder with more files is not a model's."""
 
 
 # ---- models --------------------------------------------------------------------------------------------------------------------------
 
 
 class DeferredEncoder:
-    """An encoder whose files are known: its record is there at once, its weights are read when it is first asked to encode."""
+    """An encoder whose files are known: its record is available at once, its weights are loaded when it is first used."""
 
     def __init__(self, record: ModelRecord, load: Callable[[], Encoder]):
         self.record, self._load = record, load
         self._loaded: Encoder | None = None
 
     def itself(self) -> Encoder:
-        """Return the loaded encoder; DataError if its files became another model's since it was looked at."""
+        """The loaded encoder; raises DataError if its files have changed to another model since they were checked."""
         if self._loaded is None:
             before, log.disabled = log.disabled, True  # its notes were logged when it was recognised
             try:
@@ -72,17 +72,17 @@ class DeferredEncoder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         encoder = self.itself()
-        assert isinstance(encoder, TokenCounter)  # noqa: S101  (all but plug-ins are, and `known_encoder` defers none of those)
+        assert isinstance(encoder, TokenCounter)  # noqa: S101  (all but plug-ins are, and `known_encoder` does not defer those)
         return encoder.count_tokens(texts)
 
     def untrained(self, seed: int) -> Encoder | None:
-        """None where the kind of model cannot be built untrained."""
+        """None if this kind of model cannot be built untrained."""
         draw = getattr(self.itself(), "untrained", None)
         return cast("Encoder | None", draw(seed)) if draw else None
 
 
 def itself(encoder: Any) -> Any:
-    """Return an encoder with all that it can do: loaded, if that was put off."""
+    """The actual encoder with all its capabilities: loads a deferred one."""
     return encoder.itself() if isinstance(encoder, DeferredEncoder) else encoder
 
 
@@ -95,9 +95,9 @@ def known_encoder(
     verify: bool = False,
     note: bool = True,
 ) -> Encoder | Answerer:
-    """Return the model of a spec: what is noted of it, if its files are unchanged since it was last loaded with this setting, else loaded.
+    """The model of a spec: from the record, if its files are unchanged since it was last loaded with this setting, else loaded.
 
-    Only dual encoders in files on this machine are noted, never what runs code of the user's. `verify`: load it whatever is noted;
+    Only dual encoders in local files are recorded, never anything that runs the user's code. `verify`: load it regardless of records;
     without `note` nothing is written.
     """
     root = default_root() if root is None else root
@@ -120,7 +120,7 @@ def known_encoder(
 
 
 def model_files(spec: str) -> list[Path]:
-    """Return the files that decide what a spec loads: all in its folder, or the file with what lies beside it; none where others decide."""
+    """The files that determine what a spec loads: all in its folder, or the file with those beside it; empty if there are other factors."""
     path = local_path(spec)
     if path is None:
         return []
@@ -163,9 +163,9 @@ def _packages() -> dict[str, str]:
 def embed_known_images(
     encoder: ImageEncoder, dataset: Dataset, cache_root: CacheRoot = None, *, verify: bool = False, **how: Any
 ) -> Embeddings:
-    """Return what `embed_images` returns, without opening a file where every image is known and the cache has all of them.
+    """Like `embed_images`, but without opening a file if every image is known and the cache has all of them.
 
-    `how` are the options of `embed_images`. `verify`: read every image whatever is noted.
+    `how` are the options of `embed_images`. `verify`: read every image regardless of records.
     """
     root = default_root() if cache_root is None else cache_root
     files = dataset.images.files if isinstance(dataset.images, LazyImages) else None
@@ -191,7 +191,7 @@ def embed_known_images(
 
 
 def _known_keys(noted: Mapping[str, Any], names: Sequence[str], now: Sequence[FileIdentity | None]) -> list[str] | None:
-    """Return the key of each image; None unless all are noted and unchanged."""
+    """The key of each image; None unless all are recorded and unchanged."""
     keys = []
     for name, seen in zip(names, now, strict=True):
         entry = noted.get(name)
@@ -202,7 +202,7 @@ def _known_keys(noted: Mapping[str, Any], names: Sequence[str], now: Sequence[Fi
 
 
 def _from_cache(encoder: ImageEncoder, dataset: Dataset, root: Path, keys: list[str] | None) -> Embeddings | None:
-    """Return the embeddings of images by their keys; None unless the cache has all of them."""
+    """The embeddings of images by their keys; None unless the cache has all of them."""
     record = encoder.record
     if not keys or isinstance(encoder, Answerer):
         return None

@@ -1,4 +1,4 @@
-"""The user's own key, with which embeddings on the disk are sealed: what somebody else put into a cache is not taken for one's own."""
+"""The user's own key, with which cached embeddings are sealed: embeddings that others put into a cache are not accepted."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _DIGITS = 64
 
 
 def key_file() -> Path:
-    """Return where the key is kept: ``AUDIT_CACHE_KEY``, else ``~/.cache/vlm-audit/key``, wherever the cache itself is.
+    """The path of the key: ``AUDIT_CACHE_KEY``, else ``~/.cache/vlm-audit/key``, regardless of where the cache is.
 
-    A cache in another folder may have come with somebody's data, and so may a key that stood in it.
+    A cache in another folder may have come with someone else's data, and so could a key stored in it.
     """
     named = os.environ.get("AUDIT_CACHE_KEY")
     return Path(named) if named else Path.home() / ".cache" / "vlm-audit" / "key"
 
 
 def user_key() -> bytes:
-    """Return the key, made the first time; OSError if it can be neither read nor made, UnsafeError if others can read or write it.
+    """The key, created if it does not exist; raises OSError if it can be neither read nor created, UnsafeError if others can access it.
 
-    A lost key costs time, no result: what it had sealed is embedded again.
+    A lost key costs time, but no results: what it had sealed is embedded again.
     """
     path = key_file()
     if not path.exists():
@@ -49,6 +49,6 @@ def user_key() -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Write a new key, whole, unless another process is first."""
+    """Write a new key, completely, unless another process is first."""
     with suppress(FileExistsError):
         Folder.of(path.parent, make=True, mode=0o700).write_new(path.name, secrets.token_hex(_DIGITS // 2).encode(), 0o600)

@@ -1,8 +1,8 @@
-"""A file of embeddings: bytes in, rows out, and whether this user sealed them.
+"""The format of a file of embeddings: its rows, and whether this user sealed them.
 
-A shard is a line with the format and the sha256 of all that follows, a line with the seal, a line of JSON (dimensions; key and conversions
-of each row), and the rows as little-endian float32. The hash tells damage, the seal (an HMAC with the user's own key) tells who wrote it:
-anybody can make a file that is whole.
+A shard is a line with the format and the sha256 of everything after it, a line with the seal, a line of JSON (dimensions; key and
+conversions of each row), and the rows as little-endian float32. The hash detects damage, the seal (an HMAC with the user's own key)
+identifies the writer: anyone can create a valid file.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
 
 FORMAT = "vlm-audit-embeddings"
 VERSION = "2"
-"""Of version 1, which had no seal, one cannot tell who wrote it."""
+"""Version 1 had no seal, so its writer cannot be identified."""
 FLOAT = np.dtype("<f4")
 _END, _DIGITS = b"\n", 64
 _NOT_YOURS = "not sealed with your key"
 
 
 MOST_BYTES = 2**29
-"""Of a file of the cache, which is read whole; a shard has about a tenth of it."""
+"""Maximum size of a cache file, which is read as a whole; a shard has about a tenth of it."""
 
 
 class ShardRow(NamedTuple):
-    """One row's key, and what was done to its image before it was embedded."""
+    """One row's key, and the conversions of its image before it was embedded."""
 
     key: str
     conversions: tuple[str, ...]
 
 
-class Rejected(Exception):  # noqa: N818  # it says what a file is, not what the program did wrong
+class Rejected(Exception):  # noqa: N818  # describes a file, not an error of the program
     """A file that is not used, and why."""
 
     def __init__(self, reason: str, *, damaged: bool = False):
         super().__init__(reason)
         self.damaged = damaged
-        """It was a shard once: a sign of a failing disk."""
+        """Whether it was once a valid shard: a sign of a failing disk."""
 
 
 def write(vectors: Mapping[str, np.ndarray], conversions: Mapping[str, tuple[str, ...]], key: bytes, model_tower: str) -> tuple[str, bytes]:
-    """Return the name and the content of a shard; `model_tower` is sealed with it, so that it cannot be put elsewhere."""
+    """Encode a shard; returns its name and content. `model_tower` is part of the seal, so that it cannot be moved elsewhere."""
     payload = np.stack(list(vectors.values())).astype(FLOAT)
     rows = [(name, conversions.get(name, ())) for name in vectors]
     body = json.dumps({"dimensions": payload.shape[1], "rows": rows}, separators=(",", ":")).encode() + b"\n" + payload.tobytes()
@@ -58,12 +58,12 @@ def write(vectors: Mapping[str, np.ndarray], conversions: Mapping[str, tuple[str
 
 
 def resealed(content: bytes, key: bytes, model_tower: str) -> bytes:
-    """Return a whole shard of any version, sealed with another key."""
+    """A complete shard of any version, sealed with another key."""
     return _sealed(content[_whole_body(content) :], key, model_tower)
 
 
 def rows(content: bytes, dimensions: int, key: bytes, model_tower: str) -> list[ShardRow]:
-    """Return what a shard holds; `Rejected` if it is damaged, or was not sealed with `key` for this place."""
+    """The rows of a shard; raises `Rejected` if it is damaged, or was not sealed with `key` for this location."""
     body = _sealed_body(content, key, model_tower)
     start = _whole_body(content) if body is None else body
     try:
@@ -80,7 +80,7 @@ def rows(content: bytes, dimensions: int, key: bytes, model_tower: str) -> list[
 
 
 def require_seal(content: bytes, key: bytes, model_tower: str) -> int:
-    """Return where the body of a shard begins; `Rejected` if it is damaged, or was not sealed with `key` for this place."""
+    """The offset of a shard's body; raises `Rejected` if it is damaged, or was not sealed with `key` for this location."""
     body = _sealed_body(content, key, model_tower)
     if body is None:
         _whole_body(content)
@@ -89,12 +89,12 @@ def require_seal(content: bytes, key: bytes, model_tower: str) -> int:
 
 
 def payload(content: bytes, dimensions: int, key: bytes, model_tower: str) -> Float[np.ndarray, "n d"]:
-    """Return the embeddings of a shard that `rows` has accepted; `Rejected` if it is another since."""
+    """The embeddings of a shard that `rows` has accepted; raises `Rejected` if it has changed since."""
     return _rows_of(content, require_seal(content, key, model_tower), dimensions)
 
 
 def read_file(path: Path) -> bytes:
-    """Read a regular file of this user's that nobody else can write, without following a link or waiting for a FIFO; else `Rejected`."""
+    """Read a regular file of this user that only they can write, without following a link or blocking on a FIFO; else raise `Rejected`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -126,11 +126,11 @@ def _sealed(body: bytes, key: bytes, model_tower: str) -> bytes:
     return b"\n".join([f"{FORMAT} {VERSION} {hashlib.sha256(seal + _END + body).hexdigest()}".encode(), seal, body])
 
 
-# ---- what is where in a file, without copies of megabytes --------------------------------------------------------------------------------
+# ---- offsets in a file, without copying megabytes ----------------------------------------------------------------------------------------
 
 
 def _body(content: bytes) -> int:
-    """Return where the body begins: after the first line, or of version 2 after the second. `Rejected` if neither is there."""
+    """Offset of the body: after the first line, or for version 2 after the second. Raises `Rejected` if neither is there."""
     end = content.find(_END)
     version = content[: max(end - _DIGITS, 0)]
     if version == f"{FORMAT} 1 ".encode():
@@ -142,7 +142,7 @@ def _body(content: bytes) -> int:
 
 
 def _whole_body(content: bytes) -> int:
-    """Return where the body begins; `Rejected` if what follows the first line is not what was written."""
+    """Offset of the body; raises `Rejected` if the content after the first line does not match its hash."""
     start, end = _body(content), content.find(_END)
     if content[end - _DIGITS : end] != hashlib.sha256(memoryview(content)[end + 1 :]).hexdigest().encode():
         raise Rejected("damaged", damaged=True)
@@ -150,7 +150,7 @@ def _whole_body(content: bytes) -> int:
 
 
 def _sealed_body(content: bytes, key: bytes, model_tower: str) -> int | None:
-    """Return where the body begins if the seal is its own: it is then whole, and its hash need not be looked at; else None."""
+    """Offset of the body if the seal is valid: it is then intact, and its hash need not be checked; else None."""
     start = _body(content)
     seal = content[:start].split(_END)[1]
     return start if hmac.compare_digest(seal, _seal(memoryview(content)[start:], key, model_tower)) else None

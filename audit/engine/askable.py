@@ -1,4 +1,4 @@
-"""A model, a probe and data in: whether one can be asked the other, as far as that shows before the model sees an image."""
+"""Checks whether a model, a probe and data fit together, as far as possible before the model sees an image."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from audit.whatif.explore import chosen_methods
 def check_askable(
     encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, what_ifs: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """Return the methods that `what_ifs` names.
+    """Check that an audit is possible; returns the methods that `what_ifs` names.
 
-    DataError if rows of the data cannot be asked; UsageError if the probe does not fit the data or this kind of model, or a what-if is
-    unknown.
+    Raises DataError if rows of the data have invalid questions; UsageError if the probe does not fit the data or this kind of model, or a
+    what-if is unknown.
     """
     methods = tuple(chosen_methods(what_ifs))
     kinds.check(probe, dataset, settings)
@@ -39,15 +39,15 @@ def check_askable(
 
 @runtime_checkable
 class CheckingAnswerer(Protocol):
-    """An `Answerer` that says before the first image what it cannot be asked."""
+    """An `Answerer` that can check questions before the first image."""
 
     def check_questions(self, questions: Sequence[Question], prompts: Sequence[str]) -> None:
-        """Raise `DataError` if a question, with an image and its options, is longer than the model reads, or a text after a prompt is."""
+        """Raise `DataError` if a question, with an image and its options, or a text after a prompt, exceeds the model's context."""
         ...
 
 
 def check_answerer(model: Answerer, probe: Probe, dataset: Dataset, settings: Settings) -> None:
-    """Raise `DataError` if a generative model cannot be asked a question of the probe, or write after one of its prompts."""
+    """Raise `DataError` if a generative model cannot handle a question of the probe, or write for one of its prompts."""
     if isinstance(model, CheckingAnswerer):
         plans, _ = kinds.split(probe.analyses, generative=True)
         written = given_texts(replace(probe, measurements=(), specifications=(), analyses=plans)).texts
@@ -55,7 +55,7 @@ def check_answerer(model: Answerer, probe: Probe, dataset: Dataset, settings: Se
 
 
 def check_texts(encoder: Encoder, probe: Probe, dataset: Dataset, what_ifs: Sequence[str] = (), cache_root: CacheRoot = None) -> None:
-    """Raise `DataError` if a text that the encoder would be given is longer than it reads."""
+    """Raise `DataError` if a text for the encoder exceeds its context."""
     probe_texts = given_texts(probe, probe.what_ifs if chosen_methods(what_ifs) else ()).texts
     texts = texts_to_embed(probe_texts, probe.measurements, dataset.texts)
     require_context(encoder, texts.ordered, cache_root, texts.private)

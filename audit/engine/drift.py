@@ -1,4 +1,4 @@
-"""What narrower numbers and reduced decoding change: a sample is asked in full as well, and the two kinds of answers are compared."""
+"""Measures the effect of lower precision and reduced decoding, by comparing answers for a sample with those in full precision."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("audit")
 LEAST, MOST, SHARE = 50, 500, 10
-"""Images of a sample: a tenth of them, within these bounds. All of them in full would take longer than an audit without a shortcut."""
+"""Size of the sample: a tenth of the images, within these bounds. All of them would take longer than an audit without a shortcut."""
 
 
 @dataclass(frozen=True)
 class SampleAnswers:
-    """What a model answered about a sample."""
+    """A model's answers for a sample."""
 
     vectors: Float[np.ndarray, "n d"]
     predictions: Mapping[str, Predictions]
@@ -38,7 +38,7 @@ class SampleAnswers:
 def answer_sample(
     encoder: Encoder, probe: Probe, dataset: Dataset, settings: Settings, *, cache_root: CacheRoot = None, batch_size: int = 32
 ) -> SampleAnswers | None:
-    """Ask an encoder the measurements of a probe about a sample of the images; None where there is no image or nothing is asked."""
+    """Answer the measurements of a probe for a sample of the images; None if there are no images or no measurements."""
     if probe.load is None or not probe.measurements:
         return None
     count = len(dataset.images)
@@ -56,7 +56,7 @@ def answer_sample(
 def with_drift(
     audited: AuditedProbe, full: SampleAnswers | None, used: SampleAnswers | None, shortcut: str, settings: Settings
 ) -> AuditedProbe:
-    """Return the audit with notes on how the answers that were used differ from those in full, logged as well; itself without samples."""
+    """Add notes on how the answers of the audit differ from those in full precision, and log them; unchanged without samples."""
     if full is None or used is None:
         return audited
     notes = tuple(_notes(full, used, shortcut, settings.min_group_size))
@@ -93,7 +93,7 @@ def _notes(full: SampleAnswers, used: SampleAnswers, shortcut: str, min_group_si
 def _by_group(
     attribute: str, changed: Mapping[str, np.ndarray], predictions: Mapping[str, Predictions], min_group_size: int
 ) -> dict[str, tuple[float, int]]:
-    """Return the share of changed answers and their number for each group with enough images."""
+    """The share of changed answers and their number for each group with enough images."""
     pairs = [(predictions[name].attributes[attribute].to_numpy(dtype=str), has_changed) for name, has_changed in changed.items()]
     groups, differ = (np.concatenate(part) for part in zip(*pairs, strict=True))
     images = predictions[max(changed, key=lambda name: len(changed[name]))].attributes[attribute].value_counts()
@@ -105,9 +105,9 @@ def _by_group(
 
 
 def embedding_drift(full: Float[np.ndarray, "n d"], used: Float[np.ndarray, "n d"]) -> float:
-    """Return how far directions moved (root mean square), as a share of how far the images' own lie from their mean.
+    """How far directions moved (root mean square), relative to how far the images' own directions are from their mean.
 
-    0: nowhere. 0.03 is what decoding a 448 px JPEG at half its size does to a CLIP of 224 px. nan: all images look alike to the model.
+    0: not at all. 0.03 is the effect of decoding a 448 px JPEG at half its size for a CLIP of 224 px. nan: all directions are equal.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def embedding_drift(full: Float[np.ndarray, "n d"], used: Float[np.ndarray, "n d
 
 
 def shortcut_of(dtype: str, decode: str) -> str:
-    """Return what is done by halves, for a note; empty where nothing is.
+    """The shortcuts in use, for a note; empty without shortcuts.
 
     Examples
     --------

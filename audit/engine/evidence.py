@@ -1,4 +1,4 @@
-"""Every kind of evidence, added to a decided audit: what stands with its verdicts and never decides them."""
+"""Adds every kind of evidence to a decided audit: it supports the verdicts and never affects them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audit.types import Group, Measurement, Predictions, Settings
 
 
 def evidence_modules(container: type[FindingEvidence] | type[MeasurementEvidence] | type[AuditEvidence]) -> dict[str, ModuleType]:
-    """Return the module of each kind of evidence that a container holds: the one that bears the name of the field."""
+    """The module of each kind of evidence in a container: the one with the name of the field."""
     return {field.name: import_module(f"{evidence.__name__}.{field.name}") for field in fields(container)}
 
 
@@ -28,10 +28,11 @@ def add_evidence(
     settings: Settings,
     stages: Stages = silent,
 ) -> AuditResult:
-    """Return the decided result with every kind of evidence, the stage `evidence`. No verdict, rate or p-value of it changes.
+    """Add every kind of evidence to the decided result, in the stage `evidence`. No verdict, rate or p-value changes.
 
-    Measurements whose images come in clusters or have weights get none: all of it treats images as independent and alike, and would
-    claim too much. So does most of it about a question that is compared inside counterfactual sets: what remains is judged inside these.
+    Measurements whose images come in clusters or have weights get none, since it treats images as independent and equally weighted, and
+    would be overconfident. The same holds for most evidence about a question that is compared inside counterfactual sets: the rest accounts
+    for them.
     """
     alike = {name for name, prediction in predictions.items() if prediction.cluster is None and prediction.weight is None}
     asked = {measurement.name: measurement for measurement in measurements if measurement.name in alike}

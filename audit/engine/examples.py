@@ -1,4 +1,4 @@
-"""A few small pictures for the report, only where somebody asked for them: the images whose answers were least certain."""
+"""Adds a few thumbnails to the report, only on request: the images whose answers were least certain."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from audit.types import Dataset
 from strictio.images.decoders import Decoders
 
 SIDE = 64
-"""Longest side of an example in pixels: enough to see what kind of picture it is, too little to be worth taking."""
+"""Longest side of a thumbnail in pixels: enough to see what kind of image it is, too little to be worth stealing."""
 
 
 def with_examples(audited: AuditedProbe, dataset: Dataset, most: int) -> AuditedProbe:
-    """Return the audit with at most `most` thumbnails for its first measurement, the smallest margin between two answers first.
+    """Add at most `most` thumbnails for the first measurement, those with the smallest margin between two answers first.
 
-    A thumbnail is drawn anew from the pixels, at most 64 of them a side: no metadata of the file survives. It carries no name and no
+    A thumbnail is re-encoded from the pixels, with at most 64 on a side: no metadata of the file survives. It has no name and no
     answer, since a label under a recognisable face is a claim about a person.
     """
     name, predictions = next(iter(audited.predictions.items()))
@@ -33,7 +33,7 @@ def with_examples(audited: AuditedProbe, dataset: Dataset, most: int) -> Audited
 
 
 def thumbnail(image: Image.Image) -> str:
-    """Return an image as a small JPEG in base64, without its metadata."""
+    """Encode an image as a small JPEG in base64, without its metadata."""
     image = image.copy()
     image.thumbnail((SIDE, SIDE))
     image.info.clear()

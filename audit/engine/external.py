@@ -1,4 +1,4 @@
-"""External predictions: what is asked of them, by default claims or by a probe. No model is loaded."""
+"""Audits external predictions, with default claims or a probe. No model is loaded."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ KIND = "external predictions"
 
 @dataclass(frozen=True)
 class PredictionPlan:
-    """What to put to the predictions."""
+    """How to audit the predictions."""
 
     probes: tuple[Probe, ...] = ()
-    """Their measurements and claims are put to the answers of the same name; none: the default claims."""
+    """Their measurements and claims are matched to the answers by name; empty: the default claims."""
     claims: DefaultClaims = field(default_factory=DefaultClaims)
     cluster: str | None = None
     """Name of the column of clusters, for the report."""
@@ -48,7 +48,7 @@ class PredictionPlan:
 
 
 def sliced_columns(probes: Sequence[Probe]) -> Group:
-    """Return the attributes that probes name, in claims, as truth, in pairs, as clusters and for words."""
+    """The attributes that probes name: in claims, as truth, in pairs, as clusters and for words."""
     names = [name for probe in probes for m in probe.measurements for claim in m.claims for name in claim.by]
     names += [m.truth for probe in probes for m in probe.measurements if m.truth]
     names += [name for probe in probes for plan in probe.analyses if isinstance(plan, WritingPlan) for name in plan.by]
@@ -57,9 +57,9 @@ def sliced_columns(probes: Sequence[Probe]) -> Group:
 
 
 def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> PredictionFile:
-    """Return the file without the rows of the listed identifiers; they are counted by group, and what is listed in vain is counted too.
+    """Remove the rows of the listed identifiers; they are counted by group, and unknown identifiers are counted too.
 
-    DataError if no row has a listed identifier, or no row is left.
+    Raises DataError if no row has a listed identifier, or no row is left.
     """
     kept, vain = zip(*(exclude(answers.predictions, listed) for answers in file.answers), strict=True)
     unknown = sorted(set.intersection(*vain))
@@ -82,7 +82,7 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
 
 
 def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Settings, stages: Stages = silent) -> list[AuditedProbe]:
-    """Audit every model of a file with every probe, or by the stated rule; UsageError if no claim of a probe can be put to the file."""
+    """Audit every model of a file with every probe, or with the default claims; raises UsageError if no claim applies to the file."""
     by_model: dict[tuple[str, str | None], list[MeasurementAnswers]] = {}
     for answers in file.answers:
         by_model.setdefault((answers.model, answers.probe), []).append(answers)
@@ -110,7 +110,7 @@ def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Sett
 
 
 def _analysed(together: Sequence[MeasurementAnswers], answered: AnsweredProbe, probe: Probe, settings: Settings) -> dict[str, Any]:
-    """Return the analyses of rows that have several labels, or texts."""
+    """The analyses of rows that have several labels, or texts."""
     tags = next((answers.tags for answers in together if answers.tags is not None), None)
     kept = None if tags is None else dict(zip(tags.labels, tags.kept.T, strict=True))
     counted = replace(probe, cluster=answered.cluster, weights=answered.weights)
@@ -125,7 +125,7 @@ class _Asked:
     notes: tuple[Note, ...]
 
     def largest(self) -> Predictions:
-        """Return the predictions about the most rows: a measurement may have left some out."""
+        """The predictions for the most rows: some measurements may have left out rows."""
         return max(self.predictions.values(), key=lambda predictions: len(predictions.attributes))
 
 
@@ -149,7 +149,7 @@ def _answered(file: PredictionFile, model: str, matched: _Asked, plan: Predictio
         notes=(*file.notes, *matched.notes), numbered=any(answers.numbered for answers in file.answers),
         # Row numbers say nothing about a row: without identifiers the order of the rows must not matter.
         fingerprint=fingerprint(attributes.set_axis([""] * len(attributes)) if named else attributes, matched.largest().count),
-        # A question may have fewer rows than another; the most that were left out of one are those of the file.
+        # Questions may have different numbers of rows; the longest list of exclusions is that of the file.
         exclusions=max((answers.exclusions for answers in file.answers), key=lambda left_out: sum(gone.count for gone in left_out)),
     )  # fmt: skip
     cluster, weights = (next(filter(None, (getattr(answers, name) for answers in file.answers)), None) for name in ("cluster", "weights"))
@@ -195,13 +195,13 @@ def _by_default_claims(together: Sequence[MeasurementAnswers], claims: DefaultCl
 
 
 def _by_probe(probe: Probe, together: Sequence[MeasurementAnswers], source: str) -> _Asked:
-    """Put a probe's measurements to the answers of the same name; what the file has no column for is left out, with a note."""
+    """Match a probe's measurements to the answers by name; claims for which the file has no column are skipped, with a note."""
     measurements, offered = [], {}
     notes: list[Note] = []
     for answers in together:
         measurement = _named(probe, answers, source)
         predictions = _offered(measurement, answers.predictions, source)
-        if probe.cluster not in (None, answers.cluster):  # it says itself which attribute's levels are the cases
+        if probe.cluster not in (None, answers.cluster):  # the probe itself names the attribute whose levels are independent
             predictions = replace(predictions, cluster=None, cluster_names=None)
         columns = set(predictions.attributes.columns)
         claims = tuple(claim for claim in measurement.claims if columns.issuperset(claim.by))
@@ -228,7 +228,7 @@ def _by_probe(probe: Probe, together: Sequence[MeasurementAnswers], source: str)
 
 
 def _named(probe: Probe, answers: MeasurementAnswers, source: str) -> Measurement:
-    """Return the measurement that the answers are to: by its name, or the only one that offers all of them."""
+    """The measurement of the answers: by its name, or the only one that offers all of them."""
     by_name = {measurement.name: measurement for measurement in probe.measurements}
     if answers.measurement in by_name:
         return by_name[answers.measurement]
@@ -244,7 +244,7 @@ def _named(probe: Probe, answers: MeasurementAnswers, source: str) -> Measuremen
 
 
 def _offered(measurement: Measurement, predictions: Predictions, source: str) -> Predictions:
-    """Return the predictions in the measurement's terms: its answers in their order, and the attribute that holds the truth."""
+    """The predictions in the measurement's terms: its answers in their order, and the attribute with the truth."""
     y_true = predictions.y_true
     if measurement.truth is None:
         y_true = None
@@ -259,7 +259,7 @@ def _offered(measurement: Measurement, predictions: Predictions, source: str) ->
     offered = (
         *offered,
         *(answer for answer in NO_ANSWER if answer in answered and answer not in offered),
-    )  # a generative model may always do so
+    )  # always possible for a generative model
     unexpected = sorted((answered | ({*y_true} if y_true is not None else set())) - {*offered, UNKNOWN})
     if unexpected:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Everything of an audit that a model is needed for, and nothing that judges: data and a model in, a filled cache out."""
+"""The part of an audit that needs a model, without any statistics: fills the cache."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from audit.types import Answerer, Dataset, Encoder, Probe, Settings
 
 @dataclass(frozen=True)
 class FillPlan:
-    """How a cache is filled."""
+    """How to fill a cache."""
 
     cache_root: CacheRoot = None
     part: Part = WHOLE
@@ -37,22 +37,22 @@ class FillPlan:
 
 @dataclass(frozen=True)
 class Filled:
-    """What the cache holds of one model and one probe."""
+    """What the cache has for one model and one probe."""
 
     probe: str
     texts: int
-    """Texts that are embedded; the first part does those that no row asks for."""
+    """Number of embedded texts; the first part embeds those that do not belong to rows."""
     whole: bool
-    """Whether the cache took everything."""
+    """Whether the cache stored everything."""
     receipt: Receipt
 
 
 def embed_probe(encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, plan: FillPlan) -> Filled:
-    """Embed what an audit of `encoder` with `probe` would embed of a part of the data, and leave a receipt.
+    """Embed what an audit of `encoder` with `probe` would embed for a part of the data, and leave a receipt.
 
-    Pictures that an analysis changes after it has seen the answers are embedded when they are judged. Of a part any share may be
-    unreadable: whether it is too large is known of the whole. Errors as of `audit.engine.audit`; UsageError if an engine other than this
-    machine is given a model that is asked questions.
+    Images that an analysis changes depending on the answers are embedded in the audit. In a part any share may be
+    unreadable: whether it is too large is decided for the whole. Raises errors as `audit.engine.audit`; UsageError if an engine other than
+    the local one is used with a generative model.
     """
     methods = check_askable(encoder, probe, dataset, settings, plan.what_ifs)
     piece = dataset if plan.part == WHOLE else part_of(dataset, plan.part.rows(dataset.attributes.index).tolist())
@@ -70,7 +70,7 @@ def embed_probe(encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, set
 
 
 def _images(encoder: Encoder, piece: Dataset, settings: Settings, plan: FillPlan) -> KeptCounts:
-    if not len(piece.images):  # more parts than images, or a probe that looks at none
+    if not len(piece.images):  # more parts than images, or a probe without images
         return KeptCounts(0, 0, (), True)
     images = partial(plan.stages, "images")
     images(0, len(piece.images))
@@ -90,7 +90,7 @@ def _texts(encoder: Encoder, probe: Probe, piece: Dataset, methods: Sequence[str
 
 
 def _asked(model: Answerer, probe: Probe, piece: Dataset, settings: Settings, plan: FillPlan) -> KeptCounts:
-    """Ask a generative model what a probe asks, and let it write what its analyses read."""
+    """Ask a generative model the questions of a probe, and let it write the texts that its analyses need."""
     if plan.engine is not embed_here:
         why = "one that is asked questions goes past one machine behind a server, or in parts"
         raise UsageError(f"{model.record.name} is no encoder, which --engine ray embeds with", why=why, fix="--engine local --part 1/2")

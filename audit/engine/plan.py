@@ -1,4 +1,4 @@
-"""What an audit would do: a probe, data and a model looked at, a few images timed; facts for a person who is about to wait."""
+"""What an audit would do: inspects a probe, data and a model, and times a few images, for users who are about to wait."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
 TIMED, COUNTED = 8, 2000
-"""Images that a model is shown to know its pace, and of which it is looked up whether the cache has them."""
+"""Number of images to time a model with, and maximum number of images to look up in the cache."""
 
 
 @dataclass(frozen=True)
@@ -40,75 +40,75 @@ class PlannedModel:
     kind: str
     parameters: int
     cached: tuple[int, ...]
-    """Images of each probe that need not be embedded; of large data an estimate. Empty of a model that is asked: it embeds nothing."""
+    """Images of each probe that are cached; an estimate for large data. Empty for a generative model, which embeds nothing."""
     seconds_per_image: float | None
-    """None where no image was shown: all are in the cache, or it is asked questions."""
+    """None if no image was timed: all are cached, or the model is generative."""
     upload: PlannedUpload | None = None
-    """Of a model behind an endpoint, which is not asked anything for a plan."""
+    """For a model behind an endpoint, to which a plan sends nothing."""
 
 
 @dataclass(frozen=True)
 class PlannedUpload:
-    """What a model behind an endpoint would be sent, for all probes together."""
+    """What would be sent to a model behind an endpoint, over all probes."""
 
     host: str
     local: bool
     confirmed: bool
-    """Whether images may go to a host that is not this machine."""
+    """Whether images may be sent to another machine."""
     mode: str
     images: int
-    """At most: equal ones are sent once."""
+    """Maximum number: equal images are sent once."""
     requests: int
-    """At most: without those of repeated tries."""
+    """Maximum number, without retries."""
     kept: int
-    """Answers in the log."""
+    """Number of answers in the log."""
     sent: int
-    """Tokens, about."""
+    """Approximate number of tokens."""
     answered: int
-    """Tokens, at most."""
+    """Maximum number of tokens."""
     cost: float | None
     currency: str
 
 
 @dataclass(frozen=True)
 class PlannedProbe:
-    """A probe, or external predictions, and what they are asked."""
+    """A probe, or external predictions, with the number of questions."""
 
     name: str
     data: str
     images: int
     planned: int
-    """Pre-specified questions to the first model."""
+    """Number of pre-specified questions for the first model."""
     exploratory: int
-    """Exploratory comparisons of its answers."""
+    """Number of exploratory comparisons of its answers."""
     groups: Mapping[str, Mapping[str, int]]
     """attribute -> level -> images."""
     looked_at: int = 0
-    """Files that were read, not decoded."""
+    """Number of files that were read, without decoding them."""
     unreadable: Mapping[str, int] = field(default_factory=dict)
-    """reason -> those of them that the audit will leave out."""
+    """reason -> number of those that the audit will leave out."""
     texts: Group = ()
-    """Names of the texts about each image, where texts were recorded and no answers."""
+    """Names of the texts about each image, if there are texts instead of answers."""
     changed: int = 0
-    """Changed pictures (corrupted, or with a word printed on them) that are embedded besides, at most."""
+    """Maximum number of changed images (corrupted, or with a printed word) to embed in addition."""
     attacked: int = 0
-    """Pictures of which gradients are taken, by a model that has them, each a few dozen times."""
+    """Number of images that need gradients, a few dozen times each, if the model supports them."""
     otherwise: tuple[tuple[int, int], ...] = ()
-    """The same two counts of further models, where they are asked in another way and the counts differ."""
+    """The same two counts for further models, if they are prompted differently and the counts differ."""
     repeated: bool = False
-    """Whether an earlier probe has the same images: they are embedded once."""
+    """Whether an earlier probe has the same images, which are embedded once."""
 
 
 @dataclass(frozen=True)
 class SuiteCost:
-    """What a suite takes, known before the first image."""
+    """The cost of a suite, known before the first image."""
 
     name: str
     probes: int
     images: int
-    """Those that several probes share count once."""
+    """Images that several probes share count once."""
     prompts: int
-    """Different texts."""
+    """Number of distinct texts."""
     planned: int
     exploratory: int
 
@@ -127,24 +127,24 @@ class AuditPlan:
     gates: tuple[str, ...]
     out: Path | None
     replaces: bool
-    """Whether there is an audit that it would replace."""
+    """Whether it would replace an existing audit."""
     junit: Path | None
     suite: SuiteCost | None = None
 
     @property
     def to_embed(self) -> int:
-        """Images to be embedded, by all models together."""
+        """Number of images to embed, over all models."""
         return sum(map(self._of, self.models))
 
     @property
     def seconds(self) -> float | None:
-        """How long embedding would take; None where a pace is not known."""
+        """Duration of embedding; None if the speed is unknown."""
         if any(model.seconds_per_image is None and self._of(model) for model in self.models):
             return None
         return sum(self._of(model) * (model.seconds_per_image or 0.0) for model in self.models)
 
     def _of(self, model: PlannedModel) -> int:
-        """Return how many images one model has to embed, or is asked about: such a model is shown no changed pictures."""
+        """Number of images that one model has to embed or is asked about: generative models see no changed images."""
         if not model.cached:
             return sum(probe.images for probe in self.probes)
         missing = (probe.images - cached for probe, cached in zip(self.probes, model.cached, strict=True) if not probe.repeated)
@@ -152,7 +152,7 @@ class AuditPlan:
 
 
 def suite_cost(name: str, probes_with_data: Sequence[tuple[Probe, Dataset]]) -> SuiteCost:
-    """Return what a suite takes of a model that embeds images."""
+    """The cost of a suite for a model that embeds images."""
     images = {dataset.fingerprint: len(dataset.images) for _, dataset in probes_with_data}
     texts = {text for probe, _ in probes_with_data for text in given_texts(probe).texts}
     claims = [claim for probe, _ in probes_with_data for measurement in probe.measurements for claim in measurement.claims]
@@ -161,7 +161,7 @@ def suite_cost(name: str, probes_with_data: Sequence[tuple[Probe, Dataset]]) -> 
 
 
 def planned_probe(probe: Probe, dataset: Dataset, manners: Sequence[Manner | None] = (None,), seed: int = 0) -> PlannedProbe:
-    """Return what a probe asks, and of whom; `manners`: how each model has to be asked, None of one that embeds images."""
+    """Number of questions and images of a probe; `manners`: how each model must be prompted, None for one that embeds images."""
     claims = [claim for measurement in probe.measurements for claim in measurement.claims]
     (planned, exploratory), *otherwise = dict.fromkeys(counted_questions(probe, seed, manner) for manner in manners)
     by = (*(claim.by for claim in claims), *(getattr(plan, "by", ()) for plan in probe.analyses))
@@ -179,14 +179,14 @@ def planned_probe(probe: Probe, dataset: Dataset, manners: Sequence[Manner | Non
 
 
 def counted_questions(probe: Probe, seed: int, manner: Manner | None) -> tuple[int, int]:
-    """Return how many pre-specified questions a probe has, as a model is asked it, and how many exploratory comparisons."""
+    """Number of pre-specified questions of a probe, in its form for the model, and of exploratory comparisons."""
     expanded = probe if manner is None else questionnaire(probe, seed, manner).probe
     claims = [claim.primary for measurement in expanded.measurements for claim in measurement.claims]
     return sum(claims), len(claims) - sum(claims)
 
 
 def _fault(dataset: Dataset, row: int) -> str | None:
-    """Return why an image cannot be read, as far as its file shows it; it is not decoded."""
+    """Why an image cannot be read, as far as its file shows it without decoding."""
     try:
         return None if dataset.images[row] else "empty file"
     except UnreadableImage as error:
@@ -194,14 +194,14 @@ def _fault(dataset: Dataset, row: int) -> str | None:
 
 
 def _spread(total: int) -> range:
-    """Return the places of at most `COUNTED` images, evenly spread."""
+    """Indices of at most `COUNTED` images, evenly spread."""
     return range(0, total, max(-(-total // COUNTED), 1))
 
 
 def counted_levels(
     column: pd.Series, levels: Group = (), *, several: bool = False, images: Int[np.ndarray, "n"] | None = None
 ) -> dict[str, int]:
-    """Return the images of each level, declared ones first; an image with several values is one of each. `images`: how many a row is."""
+    """Number of images of each level, declared ones first; an image with several values counts for each. `images`: number per row."""
     if images is None:
         counted: Mapping[str, int] = level_counts(column, several=several)
     else:
@@ -212,11 +212,11 @@ def counted_levels(
 
 
 def planned_model(encoder: Encoder | Answerer, root: CacheRoot, datasets: Sequence[Dataset]) -> PlannedModel:
-    """Return what a model has to do for these data, and its pace."""
+    """What a model has to do for these data, and its speed."""
     record = encoder.record
     if isinstance(encoder, Answerer):
         return PlannedModel(record.name, record.kind, record.parameters, (), None)
-    here = isinstance(root, Path) and (root / record.fingerprint[:32] / "image").is_dir()  # looking makes no folder
+    here = isinstance(root, Path) and (root / record.fingerprint[:32] / "image").is_dir()  # looking must not create a folder
     kept = here or isinstance(root, SharedRoot)
     cache = EmbeddingCache(root, record.fingerprint, "image", record.dimensions) if kept else ()
     cached, missing = [], []
@@ -228,7 +228,7 @@ def planned_model(encoder: Encoder | Answerer, root: CacheRoot, datasets: Sequen
 
 
 def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()], policy: str) -> tuple[int, list[bytes]]:
-    """Return how many images the cache has, by so many spread over the data, and a few that it has not."""
+    """Number of cached images, estimated from some that are spread over the data, and the contents of a few uncached ones."""
     total, present = len(dataset.images), 0
     absent: list[bytes] = []
     places = _spread(total) if cache != () else range(min(total, 2 * TIMED))
@@ -245,7 +245,7 @@ def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()], policy: str)
 
 
 def _pace(encoder: Encoder, contents: Sequence[bytes]) -> float | None:
-    """Return the seconds that an image takes; the first ones, which also warm the model up, are not counted."""
+    """Seconds per image; the first ones, which also warm up the model, are not timed."""
     if not contents:
         return None
     pace = None
@@ -254,7 +254,7 @@ def _pace(encoder: Encoder, contents: Sequence[bytes]) -> float | None:
         while part := list(islice(rest, TIMED)):
             began, images = time.monotonic(), []
             for content in part:
-                with suppress(UnreadableImage):  # the audit leaves it out
+                with suppress(UnreadableImage):  # the audit will skip it
                     images.append(decoders.decode(content).image)
             if images:
                 encoder.encode_images(images)

@@ -1,4 +1,4 @@
-"""One audit from start to end: data and a model in, facts out."""
+"""One audit from start to end: from data and a model to facts."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ from audit.types import (
 from audit.whatif.explore import WhatIfInputs, explore
 
 NEAR_TIE_MARGIN = 0.01
-"""A decision whose two best answers are closer than this in probability is a near-tie: the prompt or rounding could turn it."""
-# What is multiplied here is small: a second thread of the matrix library mostly waits, which takes as much CPU time as computing does.
+"""A decision whose two best answers differ by less than this in probability is a near-tie: the prompt or rounding could flip it."""
+# The matrices here are small: a second thread of the matrix library mostly waits, which costs as much CPU time as computing.
 one_thread = partial(threadpool_limits, limits=1, user_api="blas")
 
 
 @dataclass(frozen=True)
 class AuditedProbe:
-    """What `audit` returns: the facts, and the predictions that they rest on."""
+    """The result of `audit`: the facts, and the predictions behind them."""
 
     result: AuditResult
     predictions: Mapping[str, Predictions]
     """measurement -> predictions."""
     texts: pd.DataFrame | None = None
-    """What was written about each image (columns ``text:NAME``), with its attributes; None where nothing was."""
+    """The texts about each image (columns ``text:NAME``), with its attributes; None without texts."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Family:
 
 @dataclass(frozen=True)
 class UndecidedProbe:
-    """A probe whose questions are tested; what they decide depends on how many questions are corrected together."""
+    """A probe whose questions are tested, but not decided: that depends on how many questions are corrected together."""
 
     name: str
     results: tuple[ClaimResult, ...]
@@ -95,43 +95,43 @@ class UndecidedProbe:
     """Returns the audit; without a family, p is adjusted for the questions of this probe alone."""
 
     def then(self, finish: Callable[[AuditedProbe], AuditedProbe]) -> UndecidedProbe:
-        """Return the probe with something to do once it is decided."""
+        """Add a function to call once the probe is decided."""
         return replace(self, decide=lambda family: finish(self.decide(family)))
 
 
 @dataclass(frozen=True)
 class AnsweredProbe:
-    """What a model answered about a data set: all that the statistics need of either."""
+    """A model's answers for a data set: all that the statistics need from either."""
 
     model: ModelRecord
     dataset: Dataset
     attributes: pd.DataFrame
-    """Of the images that were read."""
+    """Attributes of the images that were read."""
     predictions: Mapping[str, Predictions]
     """measurement -> predictions."""
     specifications: Sequence[Sequence[Answered]] = ()
-    """One list a plan of the probe, one entry a specification; empty where other prompts cannot be asked."""
+    """One list per plan of the probe, with one entry per specification; empty if other prompts are not available."""
     exclusions: tuple[Exclusion, ...] = ()
     """Images that could not be read, besides those that the data set left out."""
     conversions: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     cluster: str | None = None
-    """Name of the column that says which rows belong together, where the predictions come in clusters."""
+    """Name of the column that says which rows belong together, if the predictions come in clusters."""
     weights: str | None = None
-    """Name of the column of weights, where the predictions have them."""
+    """Name of the column of weights, if the predictions have them."""
 
     @property
     def count(self) -> np.ndarray | None:
-        """How many images each row of the attributes stands for; None: one."""
+        """Number of images that each row of the attributes represents; None: one."""
         return next((prediction.count for prediction in self.predictions.values() if prediction.count is not None), None)
 
     @property
     def used(self) -> int:
-        """How many images were read."""
+        """Number of images that were read."""
         return len(self.attributes) if self.count is None else int(self.count.sum())
 
 
 def audit(encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, **how: Any) -> AuditedProbe:
-    """Return every finding of `probe` about `encoder` on `dataset`; arguments and errors as of `ask_probe`."""
+    """All findings of `probe` about `encoder` on `dataset`; arguments and errors are those of `ask_probe`."""
     return ask_probe(encoder, probe, dataset, settings, **how).decide(None)
 
 
@@ -156,10 +156,10 @@ def ask_probe(
     stages: Stages = silent,
     verify: bool = False,
 ) -> UndecidedProbe:
-    """Test every question of `probe` about `encoder` on `dataset`; a generative model is asked the probe as questions.
+    """Test every question of `probe` about `encoder` on `dataset`; for a generative model the probe is turned into questions.
 
-    DataError if too many images are unreadable, or no group can be compared; UsageError if `what_ifs` names no method, or the model has
-    no embeddings to change.
+    Raises DataError if too many images are unreadable, or no group can be compared; UsageError if `what_ifs` names no method, or the model
+    has no embeddings to change.
     """
     methods = check_askable(encoder, probe, dataset, settings, what_ifs)
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
@@ -167,7 +167,7 @@ def ask_probe(
     if isinstance(encoder, Answerer):
         asked = _asked(encoder, probe, dataset, settings, stages, cache_root=cache_root, batch_size=batch_size)
         return asked.then(lambda done: replace(done, result=with_endpoint(done.result, encoder)))
-    if probe.load is None:  # texts alone
+    if probe.load is None:  # the probe only has texts
         embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)
     else:
         embeddings = embed_known_images(
@@ -195,9 +195,9 @@ def ask_probe(
         texts, settings, probe.cluster,
     )  # fmt: skip
     embed = partial(embed_known_images, encoder, cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)
-    # What moves pixels against a model must see all that the model can do.
+    # Attacks need all capabilities of the model, so a deferred one is loaded.
     model = itself(encoder) if kinds.extra_pictures(probe.analyses, 1).attacked else encoder
-    # Clusters of one image each are images: what shuffles images can be asked of them.
+    # Clusters of one image each are images: methods that shuffle images can be used.
     alone = probe.cluster is not None and attributes[probe.cluster].is_unique
     analysed_probe = replace(probe, cluster=None) if alone else probe
 
@@ -214,7 +214,7 @@ def ask_probe(
 def specified(
     probe: Probe, answer: Callable[[Measurement], Predictions], alike: Callable[[Sequence[Measurement]], Sequence[Answered]]
 ) -> list[list[Answered]]:
-    """Return what was answered under every specification of each plan; those of the common kind are asked in one pass over the images."""
+    """The answers under every specification of each plan; those of the common kind are computed in one pass over the images."""
     points = [point.measurement for plan in probe.specifications for point in plan.specifications]
     together = iter(alike([point for point in points if point.kind == COMMON_KIND]))
     answered = iter([next(together) if point.kind == COMMON_KIND else answer(point) for point in points])
@@ -222,7 +222,7 @@ def specified(
 
 
 def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequence[str], stages: Stages) -> tuple[WhatIfs, ...]:
-    """Try what-ifs after the verdict and apart from it: what would be belongs to another model."""
+    """Try what-ifs after the verdict and independently of it: they are about another model."""
     stage = Stage("what-ifs", len(plans), stages) if plans else None
     tried: list[WhatIfs] = []
     for plan in plans:
@@ -235,7 +235,7 @@ def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequen
 def _asked(
     model: Answerer, probe: Probe, dataset: Dataset, settings: Settings, stages: Stages, *, cache_root: CacheRoot, batch_size: int
 ) -> UndecidedProbe:
-    """Ask a generative model the questions of a probe, and let it write what the probe's analyses read."""
+    """Ask a generative model the questions of a probe, and let it write the texts that the probe's analyses need."""
     how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "progress": partial(stages, "images")}
     plans, _ = kinds.split(probe.analyses, generative=True)
     written = texts_for(model, probe, plans, dataset, settings, **how)
@@ -266,12 +266,12 @@ def _asked(
 
 
 def build_result(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages = silent) -> AuditedProbe:
-    """Return every finding of `probe` about external or own answers: the part of an audit that needs no model."""
+    """All findings of `probe` about external or own answers: the part of an audit that needs no model."""
     return _tested(answered, probe, settings, stages).decide(None)
 
 
 def _curves(answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[SpecificationCurve, ...]:
-    """Return the specification curves. They count each image once, in one group: other rates than a finding by weights or by shares."""
+    """The specification curves. They count each image once, in one group: different rates than a finding's with weights or shares."""
     if answered.weights or probe.weights:
         return ()
     shuffles = LabelShuffles(partial(generator, settings.seed))
@@ -283,7 +283,7 @@ def _curves(answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[
 
 
 def _tested(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages) -> UndecidedProbe:
-    """Test every question about what was answered."""
+    """Test every question about the answers."""
     beside = ThreadPoolExecutor(1)
     with one_thread():
         curves = beside.submit(_curves, answered, probe, settings)
@@ -330,18 +330,18 @@ def _build_result(tested: _Tested, family: Family | None, settings: Settings, st
         tested.results, settings, limited=dataset.limited, looks={name: record.code for name, record in dependence.items()},
         invalid=recognises_nothing(dependence.values()), others=family.others if family else (),
     )  # fmt: skip
-    # A count table has each image in one cell.
+    # In a count table each image is in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
     counts = tuple(count_record(m, predictions[m.name], single) for m in probe.measurements)
     measurements = tuple(_measurement_record(m, predictions[m.name], dataset, dependence.get(m.name)) for m in probe.measurements)
-    # Equal shares of true answers are of images.
+    # Composition uses shares of images, without weights.
     answered_claims = decided if weights else with_composition(decided, counts, settings)
     result = AuditResult(
         model=replace(answered.model, notes=tuple(map(Note.of, answered.model.notes)), asked=tuple(map(Note.of, answered.model.asked))),
         probe=ProbeRecord(probe.name, probe.question, probe.source, probe.licence, probe.limits, probe.not_tested),
         data=replace(_data_record(answered, cluster, predictions), weights=weights), measurements=measurements,
         findings=tuple(map(Finding.of, answered_claims)),
-        paired=answered_once(paired_findings(  # pairs count once each
+        paired=answered_once(paired_findings(  # each pair counts once
             () if weights else probe.paired, predictions, settings, {plan.name: plan.outcomes for plan in probe.measurements}
         ), decided),
         specifications=(), published=probe.published,
@@ -355,7 +355,7 @@ def _with_evidence(
     result: AuditResult, measurements: Sequence[Measurement], predictions: Mapping[str, Predictions], dataset: Dataset, settings: Settings,
     stages: Stages,
 ) -> AuditResult:  # fmt: skip
-    """Add the evidence; findings by shares get none: all of it counts an image once."""
+    """Add the evidence; findings with shares get none: all of it counts an image once."""
     by_share = set(dataset.several)
     once = tuple(finding for finding in result.findings if not by_share & set(finding.attributes))
     unshared = without_shares(measurements, dataset)
@@ -395,7 +395,7 @@ def _measurement_record(
         prompts={label: labels.prompts.get(label, ()) for label in labels.labels} if measurement.options else labels.prompts,
         answers=labels.answers, combine=labels.combine, truth=measurement.truth, outcomes=measurement.outcomes,
         near_tie_margin=NEAR_TIE_MARGIN, near_ties=int(images[margin < NEAR_TIE_MARGIN].sum()) / int(images.sum()) if len(margin) else None,
-        # Summed exactly: the order of the images must not show in the last digit.
+        # Summed exactly, so that the last digit does not depend on the order of the images.
         mean_margin=math.fsum(margin * images) / int(images.sum()) if len(margin) else None,
         answer_counts={answer: int(counted.get(answer, 0)) for answer in predictions.answers},
         asked=measurement.asked.text if measurement.asked else None, kind=measurement.kind,
@@ -404,7 +404,7 @@ def _measurement_record(
 
 
 def _warnings(measurements: Sequence[MeasurementRecord], predictions: Mapping[str, Predictions], used: int) -> Iterator[Note]:
-    """Give what a reader must know before trusting a number."""
+    """Yield what readers must know before trusting a number."""
     for measurement in measurements:
         if (measurement.near_ties or 0.0) > 0.5:
             yield Note("near_ties", {"measurement": measurement.name, "share": measurement.near_ties or 0.0})

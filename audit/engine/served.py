@@ -1,4 +1,4 @@
-"""Of a model behind an endpoint: what an audit would send, and what it sent, as facts."""
+"""For a model behind an endpoint: what an audit would send, and what it sent, as facts."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from audit.types import (
 )
 
 ROWS = "questions of the rows"
-"""What questions are called that belong to no measurement by their words."""
+"""Name for questions whose text belongs to no measurement."""
 
 
 def with_endpoint(result: AuditResult, model: Answerer) -> AuditResult:
-    """Return the result with what was sent and what came back, where the model is behind an endpoint."""
+    """Add requests and responses to the result, if the model is behind an endpoint."""
     if not isinstance(model, Served):
         return result
     names = dict.fromkeys(result.texts, "")
@@ -51,7 +51,7 @@ def with_endpoint(result: AuditResult, model: Answerer) -> AuditResult:
         if measurement.asked and SAME_ANSWER not in measurement.labels
     }
     endpoint = endpoint_record(model.account(), names)
-    # Who answered is part of what the model is: next month the same address may be another one.
+    # The version is part of the model's identity: next month the same address may serve another one.
     seen = json.dumps(
         [result.model.fingerprint, endpoint.first, endpoint.last, [[version.model, version.fingerprint] for version in endpoint.versions]]
     )
@@ -60,7 +60,7 @@ def with_endpoint(result: AuditResult, model: Answerer) -> AuditResult:
 
 
 def endpoint_record(answered: EndpointAnswers, names: Mapping[str, str]) -> EndpointRecord:
-    """Count answers by version; `names` says which measurement a question belongs to, by its words: "" for none of its own."""
+    """Count answers by version; `names` maps the text of a question to its measurement: "" if it has none of its own."""
     versions = tuple(answered.versions)
     came = {version: Counter[str]() for version in versions}
     answers: dict[str, dict[Version, Counter[str]]] = defaultdict(lambda: {version: Counter() for version in versions})
@@ -85,7 +85,7 @@ def endpoint_record(answered: EndpointAnswers, names: Mapping[str, str]) -> Endp
 
 
 def equal_shares(lots: Iterable[Mapping[str, int]]) -> float | None:
-    """Return the p of equal shares of answers in several lots (chi-square test); None where fewer than two lots or answers have a count.
+    """The p of equal shares of answers in several batches (chi-square test); None if fewer than two batches or answers have a count.
 
     Examples
     --------
@@ -105,18 +105,18 @@ def equal_shares(lots: Iterable[Mapping[str, int]]) -> float | None:
 
 
 def _planned_mode(settings: EndpointSettings) -> str:
-    """Return the mode that a plan reckons with: what a server is able to do only a question tells."""
+    """The mode that a plan assumes: only a request can tell what a server supports."""
     return settings.mode if settings.mode != AUTO else "text"
 
 
 def planned_manner(settings: EndpointSettings) -> Manner:
-    """Return how a plan reckons that a model behind an endpoint has to be asked."""
+    """How a plan assumes that a model behind an endpoint must be prompted."""
     mode = _planned_mode(settings)
     return Manner(mode == "letter", () if mode == "likelihood" else (REFUSAL, UNPARSED), settings.repeats, instructions=True)
 
 
 def planned_upload(settings: EndpointSettings, probes_with_data: Sequence[tuple[Probe, Dataset]], seed: int, kept: int) -> PlannedUpload:
-    """Return what these probes would send, at most; tokens of text are estimated by its letters, those of images by the price table."""
+    """What these probes would send, at most; tokens of text are estimated from its characters, those of images from the price table."""
     mode, manner = _planned_mode(settings), planned_manner(settings)
     images = sent = answered = requests = 0
     for probe, dataset in probes_with_data:
@@ -134,7 +134,7 @@ def planned_upload(settings: EndpointSettings, probes_with_data: Sequence[tuple[
 
 
 def _questions(probe: Probe, dataset: Dataset, seed: int, manner: Manner) -> Iterator[tuple[Question, int]]:
-    """Give every question of a probe, and of how many images it is asked."""
+    """Yield every question of a probe, and its number of images."""
     prepared = questionnaire(probe, seed, manner)
     yield from ((question, len(dataset.images)) for question in prepared.questions)
     for measurement in prepared.probe.measurements:

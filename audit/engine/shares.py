@@ -1,4 +1,4 @@
-"""Findings by attributes of which an image may have several values: it counts in each group with its share."""
+"""Findings by attributes that may have several values per image: it counts in each group with its share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALL = "all"
 
 
 def check_shares(probe: Probe, dataset: Dataset, *, what_ifs: bool) -> None:
-    """Refuse pairs, and what-ifs where they are asked for, by an attribute of which an image has several values; UsageError."""
+    """Raise UsageError for pairs, and requested what-ifs, by an attribute that may have several values per image."""
     by_name = {finding_id(measurement.name, claim): claim.by for measurement in probe.measurements for claim in measurement.claims}
     named = [(f"pairs by {claim.attribute!r}", (claim.attribute, claim.cluster, *claim.within)) for claim in probe.paired]
     for plan in probe.what_ifs if what_ifs else ():
@@ -35,7 +35,7 @@ def check_shares(probe: Probe, dataset: Dataset, *, what_ifs: bool) -> None:
 
 
 def without_shares(measurements: Sequence[Measurement], dataset: Dataset) -> tuple[Measurement, ...]:
-    """Return measurements without their claims by attributes of several values."""
+    """Remove the claims by attributes with several values."""
     several = set(dataset.several)
     return tuple(
         replace(measurement, claims=tuple(claim for claim in measurement.claims if not several & set(claim.by)))
@@ -46,9 +46,9 @@ def without_shares(measurements: Sequence[Measurement], dataset: Dataset) -> tup
 def findings_by_share(
     measurement: Measurement, predictions: Predictions, dataset: Dataset, settings: Settings, tested: Callable[[], object] | None = None
 ) -> tuple[ClaimResult, ...]:
-    """Answer every claim of a measurement, in their order, as `findings` does; those by attributes of several values by shares.
+    """Test every claim of a measurement, in their order, as `findings` does; those by attributes with several values use shares.
 
-    There a group's `n` counts the images that have a share in it, its rate, interval and test go by the shares, and the sampling unit is
+    Then a group's `n` counts the images that have a share in it, its rate, interval and test use the shares, and the sampling unit is
     the image (or its cluster). The rate of all images counts every image once.
     """
     by_share = {claim: tuple(name for name in dataset.several if name in claim.by) for claim in measurement.claims}
@@ -67,7 +67,7 @@ def findings_by_share(
 def _overall(
     measurement: Measurement, claims: Sequence[Claim], predictions: Predictions, settings: Settings
 ) -> dict[tuple[str, str | None], Rate]:
-    """Return the rate of all images, each counted once, of each metric and outcome."""
+    """The rate of all images, each counted once, for each metric and outcome."""
     overall_claims = {(claim.metric, claim.outcome): replace(claim, by=(_ALL,)) for claim in claims}
     together = replace(
         predictions,

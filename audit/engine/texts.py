@@ -1,4 +1,4 @@
-"""Every text that a model is given: a probe and what-ifs in, one table of texts and what was asked with them out."""
+"""All texts for a model, from a probe and what-ifs: one table of texts, and what each is for."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class GivenTexts:
     """The texts of an audit."""
 
     texts: tuple[str, ...]
-    """Each once, those of the measurements first."""
+    """Without duplicates, those of the measurements first."""
     sets: tuple[TextSet, ...]
-    """Those of other prompt templates and of what-ifs, by their places in `texts`."""
+    """Those of other prompt templates and of what-ifs, by their indices in `texts`."""
 
     def added_to(self, result: AuditResult) -> AuditResult:
-        """Return the result with every text that its model was given."""
+        """Add the texts to a result."""
         return replace(result, texts=self.texts, text_sets=self.sets)
 
 
 def given_texts(probe: Probe, what_ifs: Sequence[WhatIfPlan] = ()) -> GivenTexts:
-    """Return what a model is given when it is asked a probe and what-ifs: prompts, or questions with their options."""
+    """The texts for a model with a probe and what-ifs: prompts, or questions with their options."""
     sets: list[TextSet] = []
     places: dict[str, int] = {}
 
@@ -53,22 +53,22 @@ def given_texts(probe: Probe, what_ifs: Sequence[WhatIfPlan] = ()) -> GivenTexts
 
 
 class TextsToEmbed(NamedTuple):
-    """What a dual encoder is given."""
+    """The texts for a dual encoder."""
 
     ordered: list[str]
-    """Each text once, sorted: the order of a batch does not depend on what is asked with a text."""
+    """Without duplicates, sorted: the order of a batch does not depend on what a text is for."""
     private: set[str]
-    """Those that no message may name."""
+    """Those that no message may quote."""
 
 
 def texts_to_embed(texts: Iterable[str], measurements: Iterable[Measurement], row_texts: pd.DataFrame | None) -> TextsToEmbed:
-    """Return the texts that a probe gives, and those of the rows of its data."""
+    """The texts of a probe, and those of the rows of its data."""
     of_rows = embedded_texts(measurements, row_texts)
     return TextsToEmbed(sorted({*texts, *of_rows}), {text for text, hidden in of_rows.items() if hidden})
 
 
 def _of_measurement(measurement: Measurement) -> Iterator[str]:
-    """Give the question and its options, or every prompt."""
+    """Yield the question and its options, or every prompt."""
     if measurement.asked:
         yield from (measurement.asked.text, *measurement.asked.options)
     else:
@@ -76,7 +76,7 @@ def _of_measurement(measurement: Measurement) -> Iterator[str]:
 
 
 def _merged(sets: Sequence[TextSet]) -> tuple[TextSet, ...]:
-    """Return each set that has texts once, with every question that it was asked for."""
+    """Merge sets with the same texts; each gets all their questions."""
     merged: dict[tuple[object, ...], TextSet] = {}
     for text_set in sets:
         key = (text_set.use, text_set.preset, text_set.variant, text_set.texts)

@@ -1,4 +1,4 @@
-"""The untrained control: the same questions put to the same architecture with weights that nobody trained."""
+"""The untrained control: the same questions for the same architecture with untrained weights."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def with_untrained_control(
     stages: Stages = silent,
     verify: bool = False,
 ) -> AuditedProbe:
-    """Return the audit with its untrained control: only the pre-specified questions, asked the same way.
+    """Add the untrained control to an audit: only the pre-specified questions, asked in the same way.
 
-    A kind of model whose architecture cannot be built anew gets a warning instead.
+    For a kind of model whose architecture cannot be built without its weights, a warning is added instead.
     """
     control = untrained(encoder, settings.seed)
     if control is None:
@@ -36,20 +36,20 @@ def with_untrained_control(
         return replace(audited, result=replace(audited.result, warnings=warnings))
     how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "stages": stages, "verify": verify}
     control_result = audit(control, primary(probe), dataset, settings, **how).result
-    controls = map(_control, control_result.findings, planned_verdicts(control_result.findings))  # every question of it is planned
+    controls = map(_control, control_result.findings, planned_verdicts(control_result.findings))  # all its questions are planned
     record = UntrainedControl(settings.seed, tuple(controls), control_result.verdict)
     return replace(audited, result=replace(audited.result, untrained_control=record))
 
 
 def untrained(encoder: Encoder | Answerer, seed: int) -> Encoder | None:
-    """Return the same architecture with weights that were never trained; None where it cannot be built anew."""
+    """The same architecture with untrained weights; None if it cannot be built without the trained ones."""
     draw = getattr(encoder, "untrained", None)
     control: Encoder | None = draw(seed) if draw else None
     return control
 
 
 def primary(probe: Probe) -> Probe:
-    """Return the probe with its primary claims only."""
+    """Only the primary claims of a probe."""
     counting = [replace(m, claims=claims) for m in probe.measurements if (claims := tuple(claim for claim in m.claims if claim.primary))]
     return replace(probe, measurements=tuple(counting), published=(), specifications=(), paired=(), analyses=())
 

@@ -1,4 +1,4 @@
-"""What a generative model writes for the analyses of a probe."""
+"""Texts that a generative model writes for the analyses of a probe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def texts_for(
     model: Answerer, probe: Probe, plans: Sequence[AnalysisPlan], dataset: Dataset, settings: Settings, **how: Any
 ) -> Written | None:
-    """Return what the model, one that writes (`audit.engine.askable`), writes after the prompts of these analyses; None without any."""
+    """Texts by the model (a writer: `audit.engine.askable`) for the prompts of these analyses; None if there are no prompts."""
     if not plans:
         return None
     assert isinstance(model, Writer)  # noqa: S101 (`check_askable`)
@@ -29,20 +29,20 @@ def texts_for(
 
 
 def writing_note(model: Answerer) -> Note:
-    """Return the note of how texts were written."""
+    """The note about how texts were written."""
     if not isinstance(model, LimitedWriter) or model.max_new_tokens == USUAL_TOKENS:
         return Note("asked_to_write")
     return Note("asked_to_write_up_to", {"tokens": model.max_new_tokens, "bytes": kept_bytes(model)})
 
 
 def table_of_texts(plans: Sequence[AnalysisPlan], written: Written, attributes: pd.DataFrame) -> pd.DataFrame:
-    """Return the texts as columns ``text:NAME`` beside the attributes."""
+    """The texts as columns ``text:NAME`` beside the attributes."""
     names = {prompt: name for plan in plans if isinstance(plan, WritingPlan) for name, prompt in plan.prompts.items()}
     return attributes.assign(**{f"text:{names[prompt]}": texts for prompt, texts in written.texts.items()})
 
 
 def with_left_out(record: ModelRecord, probe: Probe) -> ModelRecord:
-    """Return the record of a dual encoder with a note of the questions that take a model that writes."""
+    """Add a note to a dual encoder's record about the questions that need a model that writes."""
     _, others = kinds.split(probe.analyses, generative=False)
     if not others:
         return record

@@ -1,4 +1,4 @@
-"""The options of an audit: those of ``vlm-audit run``, and what only Python can say."""
+"""The options of an audit: those of ``vlm-audit run``, and those only available from Python."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ OF_ANSWERS = ("attributes", "outcome", "pairs", "depth", "prediction_column", "t
 
 
 class AuditRequest(EndpointRequest, GatedRequest):
-    """Everything that an audit can be asked for. The options of ``vlm-audit run``, and what only Python can say."""
+    """All options of an audit: those of ``vlm-audit run``, and those only available from Python."""
 
     model: Several[Model] = option(
         (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, file.py:CLASS or api:NAME; repeatable",
@@ -62,12 +62,12 @@ class AuditRequest(EndpointRequest, GatedRequest):
     models: FilePath | None = option(
         None, WHAT, "a text file with one model per line (# begins a comment), after those of --model", metavar="FILE"
     )
-    """Read when the request is made: `model` holds what it names."""
+    """Read when the request is created: `model` then has the models in it."""
     model_args: ModelArgs = option(
         None, WHAT, "what a file of weights does not say: activation=gelu mean=0.5,0.5,0.5 …; about the --model before it, or before the "
         "first about all", metavar="NAME=VALUE",
     )  # fmt: skip
-    """Text or a mapping, about all models; or a sequence with one for each."""
+    """Text or a mapping, for all models; or a sequence with one for each."""
     probe: Several[ProbeName] = option(
         (), WHAT, "a probe (--list-probes), or your own file.py, which is run; repeatable", metavar="NAME", basic=True
     )
@@ -75,12 +75,12 @@ class AuditRequest(EndpointRequest, GatedRequest):
         None, WHAT, "all probes of a suite, with one correction over their questions; people: fairface, moderation, occupations, taxonomy "
         "and traits, of one data set", metavar="NAME", basic=True,
     )  # fmt: skip
-    """`probe` then holds its probes."""
+    """`probe` then has its probes."""
     data: Data = option(
         None, WHAT, "a folder, a table (CSV, JSON lines, Excel, Parquet), tar shards ({000000..000127}.tar), a URL of them, or hf:ID; "
         "default: what the probe names", metavar="WHERE", basic=True,
     )  # fmt: skip
-    """Or a data frame with a column of paths or of pictures, or a `Dataset`."""
+    """Or a data frame with a column of paths or of images, or a `Dataset`."""
 
     image_root: FilePath | None = option(
         None, TABLE, "with --data: the folder that its paths are relative to, or below (default: that of the table)", metavar="DIR"
@@ -175,7 +175,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
     seed: Whole = option(0, RULES, "of the permutation tests and of --limit", metavar="N")
 
     out: FilePath | None = option(None, OUTPUT, "default: audits/<model>--<probe>--<UTC>", metavar="DIR", basic=True)
-    """Where the files are written; from Python None writes none."""
+    """Directory of the output files; from Python, None writes none."""
     include_examples: Count | None = option(
         None, OUTPUT, "put N small pictures into the report; they may show people (default: none)", metavar="N"
     )
@@ -202,7 +202,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
     command: Several[Text] = option((), None, "What was typed, for the results.")
 
     def check_together(self) -> None:
-        """Refuse options that are missing, or say nothing about this kind of run."""
+        """Raise UsageError for options that are missing, or that do not apply to this kind of run."""
         if self.models is not None:
             self._read_models(self.models)
         if self.suite is not None:
@@ -215,9 +215,9 @@ class AuditRequest(EndpointRequest, GatedRequest):
         self.check_gates(self.fail_on, "gap > 0.05")
 
     def _read_models(self, path: Path) -> None:
-        """Add the models of a file, each once, after those of `model`.
+        """Add the models of a file, without duplicates, after those of `model`.
 
-        The file has one model per line, as ``--model`` takes it; ``#`` begins a comment. DataError if it cannot be read, or names none.
+        The file has one model spec per line; ``#`` starts a comment. Raises DataError if it cannot be read, or names none.
         """
         if self.predictions or self.model_args:
             other = "--predictions" if self.predictions else "--model-args"
@@ -263,7 +263,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
             raise UsageError(f"no folder {str(self.image_root)!r}", where="--image-root", fix="name the folder that the images are in")
 
     def _check_replicates(self) -> None:
-        """Refuse replicates that are one thing twice, or one alone."""
+        """Raise UsageError for replicates that are given twice, or for a single one."""
         replicates = [str(source) if isinstance(source, str | Path) else id(source) for source in (*self.model, *self.predictions)]
         if twice := [replicate for replicate in replicates if replicates.count(replicate) > 1]:
             named = "one object" if isinstance(twice[0], int) else repr(twice[0])
@@ -293,7 +293,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
             raise UsageError(f"{what} cannot be used with {flag(names[0])}", why=why, fix="leave it out")
 
     def _check_weights(self) -> None:
-        """Refuse a column of weights that is asked for something else too."""
+        """Raise UsageError if the column of weights has another role, too."""
         if self.weights == self.cluster or self.weights in {*(self.attributes or ()), *(name for by in self.by for name in by)}:
             other = "--cluster" if self.weights == self.cluster else "--attributes" if self.attributes else "--by"
             what = f"--weights and {other} name one column: {self.weights!r}"
@@ -303,5 +303,5 @@ class AuditRequest(EndpointRequest, GatedRequest):
 
     @property
     def settings(self) -> Settings:
-        """What decides a number besides model and data."""
+        """Everything that affects the numbers besides model and data."""
         return Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})

@@ -1,4 +1,4 @@
-"""The parser of a command, made from the fields of its options."""
+"""Creates the parser of a command from the fields of its options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audit.version import __version__
 
 
 class AboutModel(argparse.Action):
-    """Keeps words with the number of models named before them: they are about the last of those."""
+    """Stores values with the number of models before them on the command line: they are about the last of those."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
@@ -26,9 +26,9 @@ class AboutModel(argparse.Action):
 
 
 def options_parser(usage: Sequence[str], description: str | None, options: type[Options], leave_out: Collection[str] = ()) -> Parser:
-    """Return the parser of a command with these options.
+    """The parser of a command with these options.
 
-    `usage` has one line per way to call the command, after its name. Options to `leave_out` belong to the model, and not to this command.
+    `usage` has one line per way to call the command, after its name. Options in `leave_out` belong to the model, but not to this command.
     """
     fields = {name: field for name, field in options.fields().items() if facts_of(field)["task"] and name not in leave_out}
     judges = "fail_on" in fields
@@ -75,13 +75,13 @@ def _keywords(field: FieldInfo) -> dict[str, Any]:
     action: dict[str, Any] = {"action": "append"} if is_repeatable(field) else {}
     if metavar == "NAME=VALUE":
         action = {"action": AboutModel}
-    if Names in get_args(field.annotation):  # given twice, they add up
+    if Names in get_args(field.annotation):  # repeated flags add up
         action = {"action": "extend", "type": lambda word: word.split(",")}
     default = None if is_repeatable(field) else field.default
     return {"default": default, "help": help_text, "metavar": metavar, "choices": choices, **action}
 
 
 def given_options(arguments: argparse.Namespace, options: type[Options]) -> dict[str, Any]:
-    """Return the options that a command line gives, by the names of the fields; what was left out is left to the model."""
+    """The options on a command line, by the names of the fields; those not given get their default in the model."""
     known = {name: getattr(arguments, name, None) for name in options.model_fields}
     return {name: value for name, value in known.items() if value is not None}

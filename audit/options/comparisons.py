@@ -1,4 +1,4 @@
-"""The options of a comparison: those of ``vlm-audit compare``, and what only Python can say."""
+"""The options of a comparison: those of ``vlm-audit compare``, and those only available from Python."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def _as_in_audit(name: str, task: str | None, help: str | None = None) -> Any:  
 
 
 class CompareRequest(GatedRequest):
-    """Everything that a comparison can be asked for. The options of ``vlm-audit compare``, and what only Python can say."""
+    """All options of a comparison: those of ``vlm-audit compare``, and those only available from Python."""
 
     sides: Several[Side] = option(
         (), SIDES, "the directory of a finished audit, or a model as audit.run takes it", metavar="SIDE", basic=True, positional=True
     )
-    """Or `Audit` objects, or models as objects. Everything is compared with the first."""
+    """Or `Audit` objects, or model objects. Everything is compared with the first."""
     series: Switch = option(False, SIDES, "checkpoints of one run: curves over their steps (recognised by itself from 3)", basic=True)
     out: FilePath | None = option(None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR", basic=True)
-    """Where the files are written, those of the audits below it; from Python None writes none."""
+    """Directory of the output files, with the audits below it; from Python, None writes none."""
 
     probe: Several[ProbeName] = _as_in_audit("probe", MODELS, "a probe (vlm-audit probes), or your own file.py, which is run; repeatable")
     data: Data = _as_in_audit("data", MODELS)
@@ -78,16 +78,16 @@ class CompareRequest(GatedRequest):
     command: Several[Text] = option((), None, "What was typed, for the results.")
 
     def check_together(self) -> None:
-        """Refuse options about gates without a gate."""
+        """Raise UsageError for options about gates without a gate."""
         self.check_gates(self.fail_on, "change > 0.02")
 
     def audit_options(self) -> dict[str, Any]:
-        """Return the options that an audit of a model gets, as they were given."""
+        """The options for the audit of a model, as given."""
         own = ("out", "command", "fail_on", *GatedRequest.model_fields)
         shared = [name for name in self.fields() if name in AuditRequest.model_fields and name not in own]
         return {name: value for name in shared if is_given(value := getattr(self, name))}
 
     def settings(self, first: Settings) -> Settings:
-        """Return the settings of the first audit, with what was given in their place."""
+        """The settings of the first audit, overridden by those given."""
         overrides = {name: value for name in ("seed", "alpha", "tolerance", "min_group_size") if (value := getattr(self, name)) is not None}
         return replace(first, **overrides)

@@ -1,4 +1,4 @@
-"""The options of ``vlm-audit embed``: those of an audit that decide what is embedded, and how the work is divided."""
+"""The options of ``vlm-audit embed``: those of an audit that determine what is embedded, and how to divide the work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JUDGING = (
     "include_examples", "out", "no_cache", "alpha", "tolerance", "ratio_tolerance", "min_group_size", "fail_on", "baseline_models",
     *GatedRequest.model_fields, *ENDPOINT_OPTIONS,
 )  # fmt: skip
-"""Options of an audit that decide nothing about what is embedded, or that need a judgement."""
+"""Options of an audit that do not affect what is embedded, or that need results."""
 
 
 def _part(value: Any) -> Any:
@@ -43,7 +43,7 @@ def _actors(value: Any) -> tuple[int, int] | None:
 
 
 class EmbedRequest(AuditRequest):
-    """Everything that filling the cache can be asked for."""
+    """All options for filling the cache."""
 
     engine: Literal["local", "ray"] = option("local", HOW, "local: this process; ray: a Ray cluster (pip install 'ray[data]')", basic=True)
     part: Annotated[Any, PlainValidator(_part)] = option(
@@ -60,7 +60,7 @@ class EmbedRequest(AuditRequest):
     )  # fmt: skip
 
     def check_together(self) -> None:
-        """Refuse what judges, and options of another engine."""
+        """Raise UsageError for options about results, and for options of another engine."""
         for name in JUDGING:
             if is_given(getattr(self, name)) and getattr(self, name) != type(self).model_fields[name].default:
                 raise UsageError(f"{flag(name)} cannot be used with embed", why="it judges nothing", fix="give it to vlm-audit run")

@@ -15,7 +15,7 @@ ENDPOINT = "for a model behind an endpoint (--model api:NAME)"
 
 
 class EndpointRequest(Options):
-    """Options of a model behind an endpoint; the key comes from the environment alone."""
+    """Options of a model behind an endpoint; the key comes only from the environment."""
 
     base_url: Text | None = option(None, ENDPOINT, "where it is: http://localhost:8000/v1", metavar="URL")
     api_key_from: Text | None = option(
@@ -43,7 +43,7 @@ class EndpointRequest(Options):
     )
 
     def check_endpoint(self, models: tuple[Any, ...]) -> None:
-        """Refuse options of an endpoint where no model is behind one, and such a model without an address; UsageError."""
+        """Raise UsageError for endpoint options without such a model, and for such a model without an address."""
         served = [model for model in models if is_served(model)]
         names = [name for name in ENDPOINT_OPTIONS if is_given(getattr(self, name))]
         if names and not served:
@@ -55,7 +55,7 @@ class EndpointRequest(Options):
             self.endpoint_settings(served[0])
 
     def endpoint_settings(self, spec: str) -> EndpointSettings:
-        """Return the settings of a model's endpoint; UsageError or DataError if they are not valid."""
+        """The settings of a model's endpoint; raises UsageError or DataError if they are invalid."""
         name = model_name(spec)
         settings = {
             "key_variable": self.api_key_from, "mode": self.answer_mode, "in_flight": self.in_flight, "repeats": self.repeats,
@@ -67,7 +67,7 @@ class EndpointRequest(Options):
 
 
 ENDPOINT_OPTIONS = tuple(name for name, field in EndpointRequest.model_fields.items() if facts_of(field)["task"] == ENDPOINT)
-"""Those that mean nothing of a local model."""
+"""Those that do not apply to a local model."""
 
 
 def is_served(model: object) -> bool:

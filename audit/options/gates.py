@@ -1,4 +1,4 @@
-"""The options of gates, which audits and comparisons have."""
+"""The options of gates, common to audits and comparisons."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class GatedRequest(Options):
 
     @property
     def gate_policy(self) -> GatePolicy:
-        """Which outcomes of gates let the command end with 1."""
+        """Which outcomes of gates make the command end with 1."""
         return GatePolicy(self.require_conclusive, self.allow_undecided)
 
     def check_gates(self, gates: Sequence[str], example: str) -> None:
-        """Refuse options about gates where no gate is given, and a file for them that cannot be written."""
+        """Raise UsageError for options about gates without a gate, and for a file that cannot be written."""
         if not gates and (self.junit or self.gate_policy != FAIL_CLOSED):
             raise UsageError("no gate is given", where="--junit, --require-conclusive, --allow-undecided", fix=f"--fail-on {example!r}")
         if self.require_conclusive and self.allow_undecided:

@@ -1,4 +1,4 @@
-"""What an option may hold, as types: text of a command line or a value of Python in, the value that a request keeps out."""
+"""The types of options: validate text from a command line or a value from Python, and convert it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from audit.options.schema import show_value
 from audit.types import Dataset, Probe
 
 MIN_ALPHA = 1e-4
-"""The permutation tests draw 9,999 times: nothing smaller could ever be reached."""
-MAX_PATH, MAX_NAME = 4095, 255  # what Linux takes
+"""The permutation tests make 9,999 draws: no smaller p could ever be reached."""
+MAX_PATH, MAX_NAME = 4095, 255  # the limits of Linux
 MODEL_METHODS = (("encode_images", "encode_texts"), ("log_likelihoods",))
-"""What an object must have to be an encoder, or a model that answers questions."""
+"""The methods of an encoder, and of a model that answers questions."""
 T = TypeVar("T")
 
 
 def _expected(what: str) -> WrapValidator:
-    """Return a validator that says in words what the type takes."""
+    """A validator that describes in words what the type accepts."""
 
     def validate(value: Any, handler: Callable[[Any], Any]) -> Any:
         try:
@@ -40,7 +40,7 @@ def _expected(what: str) -> WrapValidator:
 
 
 def _number(value: Any) -> Any:
-    """Return a number of any library as one of Python; a truth value is not a number."""
+    """Convert a number of any library to Python's; booleans are not numbers."""
     if isinstance(value, bool):
         raise ValueError("a number")
     if isinstance(value, numbers.Integral):
@@ -49,7 +49,7 @@ def _number(value: Any) -> Any:
 
 
 def _share(value: Any) -> Any:
-    """Read a share as typed.
+    """Parse a fraction as typed.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def _path(value: Any) -> Path:
 
 
 def path_of(value: Any, what: str) -> Path:
-    """Return a path that Python was given; UsageError if it cannot be one."""
+    """Convert a path from Python; raises UsageError if it is invalid."""
     try:
         return _path(value)
     except ValueError as error:
@@ -93,7 +93,7 @@ def path_of(value: Any, what: str) -> Path:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """Read names, or a string with commas between them, without repetitions."""
+    """Parse names, or a string of names separated by commas, without duplicates."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
         raise ValueError("names, such as race,gender")
@@ -111,7 +111,7 @@ def _groups(value: Any) -> tuple[tuple[str, ...], ...]:
 
 def _encoding(value: Any) -> str:
     try:
-        known = isinstance("a".encode(codecs.lookup(value).name), bytes)  # a codec that is not of text (hex, rot13) does not write it
+        known = isinstance("a".encode(codecs.lookup(value).name), bytes)  # codecs that are not for text (hex, rot13) do not encode it
     except (LookupError, TypeError, ValueError):
         known = False
     if not known:
@@ -152,16 +152,16 @@ Encoding = Annotated[str, PlainValidator(_encoding)]
 SuiteName = Annotated[str, PlainValidator(_suite)]
 Exclusions = Annotated[Path | tuple[str, ...], PlainValidator(_exclusions)]
 CacheRoot = Annotated[Path | str, PlainValidator(_cache_root)]
-"""A path, or a URL as it is."""
+"""A path, or a URL unchanged."""
 Several = Annotated[tuple[T, ...], BeforeValidator(_listed)]
-"""One value or a sequence of them; None counts as an empty sequence."""
+"""One value or a sequence of values; None means an empty sequence."""
 
 
-# ---- what Python may give besides ----------------------------------------------------------------------------------------------------
+# ---- additional types for Python -----------------------------------------------------------------------------------------------------
 
 
 def is_frame(value: object) -> bool:
-    """Whether this is a data frame of pandas, which is not imported to find out."""
+    """Whether this is a pandas data frame, without importing pandas."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
@@ -172,7 +172,7 @@ def is_model(value: object) -> bool:
 
 
 def _text_or(accepted: Callable[[Any], bool], expected: str) -> PlainValidator:
-    """Return a validator of text, a path as text, or a value that is accepted as it is."""
+    """A validator of text, a path as text, or a value that is accepted unchanged."""
 
     def check(value: Any) -> Any:
         if isinstance(value, str | Path):
@@ -247,13 +247,13 @@ ProbeName = Annotated[Any, _text_or(lambda value: isinstance(value, Probe), "the
 Data = Annotated[
     Any, _text_or(lambda value: value is None or isinstance(value, Dataset) or is_frame(value), "a path, hf:ID, a data frame or a Dataset")
 ]
-"""None: what the probe names."""
+"""None: the probe's default."""
 Prediction = Annotated[Any, PlainValidator(_prediction)]
 ModelArgs = Annotated[Any, PlainValidator(_model_args)]
 Bins = Annotated[tuple[str, ...], PlainValidator(_bins)]
 Pairs = Annotated[tuple[str, ...], PlainValidator(_pairs)]
 Progress = Annotated[Callable[[int, int], object], _function("a function of two numbers: images embedded, and their number")]
-"""Called with the images embedded so far, and their number."""
+"""Called with the number of images embedded so far, and the total."""
 StagesOf = Annotated[
     Callable[[str, int, int], object], _function("a function of a text and two numbers: the stage, how much of it is done, and of how much")
 ]

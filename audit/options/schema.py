@@ -1,4 +1,4 @@
-"""The base of all options: values in, a frozen model or a `UsageError` out. Its fields hold what a parser needs."""
+"""The base of all options: a frozen model that raises `UsageError`. Its fields contain what a parser needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = 80
 
 
 def option(default: Any, task: str | None, help: str, **words: Any) -> Any:  # noqa: A002 - argparse's word
-    """Return a field of `Options`; `task` is its heading in ``--help-all``, None of an option that only Python has.
+    """Define a field of `Options`; `task` is its heading in ``--help-all``, None for an option that is only available from Python.
 
     `words` are ``metavar``, ``older`` (other names of the flag), ``basic`` (whether ``--help`` shows it) and ``positional``.
     """
@@ -24,13 +24,13 @@ def option(default: Any, task: str | None, help: str, **words: Any) -> Any:  # n
 
 
 def like(field: FieldInfo, task: str | None, help: str | None = None) -> Any:  # noqa: A002 - argparse's word
-    """Return a field as another one, without its default: what is not given stays as it is elsewhere."""
+    """Define a field like another one, but without its default: None means the default elsewhere."""
     others = {name: value for name, value in facts_of(field).items() if name != "task"}
     return option(() if is_repeatable(field) else None, task, help or field.description or "", **others)
 
 
 def facts_of(field: FieldInfo) -> dict[str, Any]:
-    """Return what `option` was told of a field."""
+    """The arguments of `option` for a field."""
     return cast(dict[str, Any], field.json_schema_extra)
 
 
@@ -40,23 +40,23 @@ def is_repeatable(field: FieldInfo) -> bool:
 
 
 def choices_of(field: FieldInfo) -> tuple[str, ...] | None:
-    """Return the words that a field takes, where they are few."""
+    """The words that a field accepts, if there are few."""
     kinds = [field.annotation, *get_args(field.annotation)]
     return next((get_args(kind) for kind in kinds if "Literal" in str(get_origin(kind))), None)
 
 
 def flag(name: str) -> str:
-    """Return the flag of a field."""
+    """The flag of a field."""
     return f"--{name.replace('_', '-')}"
 
 
 class Options(BaseModel):
-    """What a command or a function was asked for, checked when it is made."""
+    """Options of a command or a function, checked when they are created."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True, protected_namespaces=())
 
     def __init__(self, **given: Any):
-        """Raise UsageError at an unknown name, at a value that does not fit, and where options do not go together."""
+        """Raise UsageError for an unknown name, an invalid value, or options that cannot be combined."""
         if unknown := [name for name in given if name not in type(self).model_fields]:
             raise UsageError(f"unknown option {unknown[0]!r}", fix=nearest(unknown[0], type(self).model_fields))
         try:
@@ -70,21 +70,21 @@ class Options(BaseModel):
         return self
 
     def check_together(self) -> None:
-        """Raise `UsageError` where options do not go together."""
+        """Raise `UsageError` for options that cannot be combined."""
 
     def _settle(self, **values: Any) -> None:
-        """Put in what follows from other options, while the model is made; it is frozen afterwards."""
+        """Set values that follow from other options, while the model is created; it is frozen afterwards."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
     @classmethod
     def fields(cls) -> dict[str, FieldInfo]:
-        """Return the fields by name, inherited ones last."""
+        """The fields by name, inherited ones last."""
         own = cls.__annotations__
         return dict(sorted(cls.model_fields.items(), key=lambda item: item[0] not in own))
 
     def words(self, program: str) -> tuple[str, ...]:
-        """Return the command line that asks for the same, defaults left out; only what a command line can say."""
+        """The equivalent command line, without defaults; only options that a command line supports."""
         line = [program]
         for name, field in self.fields().items():
             value = getattr(self, name)
@@ -97,7 +97,7 @@ class Options(BaseModel):
 
 
 def _usage_error(error: ValidationError, options: type[Options], given: Mapping[str, Any]) -> UsageError:
-    """Return the first thing that does not fit, in words."""
+    """The first invalid value, in words."""
     first = error.errors()[0]
     name = str(first["loc"][0])
     expected = str(first.get("ctx", {}).get("error") or _EXPECTED.get(first["type"], first["msg"]).format_map(first.get("ctx", {})))
@@ -109,12 +109,12 @@ _EXPECTED = {"literal_error": "one of {expected}", "bool_type": "True or False",
 
 
 def show_value(value: object) -> str:
-    """Return a value for a message: itself where it is short, else its type."""
+    """A value for a message: itself if it is short, else its type."""
     if isinstance(value, str | numbers.Number | Path | None | list | tuple | dict) and len(repr(value)) <= _SHOWN:
         return repr(str(value) if isinstance(value, Path) else value)
     return f"of type {type(value).__name__}"
 
 
 def is_given(value: Any) -> bool:
-    """Tell whether an option was given; a data frame has no truth value of its own."""
+    """Whether an option was given; a data frame has no truth value."""
     return bool(value) if isinstance(value, bool | tuple) else value is not None

@@ -98,7 +98,7 @@ class RowTexts:
     labels: Group
     """The roles of the options."""
     examples: tuple[Group, ...]
-    """A few: the question (empty if there is none), then the options in the order of `labels`."""
+    """A few: the question (empty if the rows have none), then the options in the order of `labels`."""
 
 
 @record

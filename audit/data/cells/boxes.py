@@ -1,4 +1,4 @@
-"""Boxes in a table: which part of its image a row is about. Literals in cells are parsed as literals; nothing is evaluated."""
+"""Boxes in a table: the part of an image that a row is about. Literals in cells are parsed as literals; nothing is evaluated."""
 
 from __future__ import annotations
 

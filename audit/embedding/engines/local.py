@@ -1,4 +1,4 @@
-"""The engine that embeds in this process; and what every engine takes and gives."""
+"""The engine that embeds in this process; and the interface of all engines."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from audit.types import Dataset, Exclusion, ImageEncoder
 
 
 class KeptCounts(NamedTuple):
-    """What an engine has done with a data set."""
+    """What an engine did with a data set."""
 
     embedded: int
     """Images whose embedding is in the cache."""
     computed: int
-    """Of these, those that a model saw now."""
+    """Those of them that a model processed now."""
     exclusions: tuple[Exclusion, ...]
-    """Those that cannot be read."""
+    """Images that cannot be read."""
     whole: bool
-    """Whether the cache took everything."""
+    """Whether the cache stored everything."""
 
 
 class Engine(Protocol):
-    """Puts every readable image of a data set into the cache; errors as of `audit.embedding.embed.embed_images`."""
+    """Embeds every readable image of a data set into the cache; raises errors as `audit.embedding.embed.embed_images` does."""
 
     def __call__(
         self,
@@ -42,6 +42,6 @@ class Engine(Protocol):
 def embed_here(
     encoder: ImageEncoder, dataset: Dataset, cache_root: CacheRoot, *, batch_size: int, max_skip: float | None, progress: Progress | None
 ) -> KeptCounts:
-    """Embed the images one after another in this process."""
+    """Embed the images in this process."""
     kept = keep_images(itself(encoder), dataset, cache_root, batch_size=batch_size, max_skip=max_skip, progress=progress)
     return KeptCounts(len(kept.keys), kept.computed, kept.exclusions, kept.whole)

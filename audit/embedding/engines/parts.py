@@ -1,4 +1,4 @@
-"""A part of a data set: images by the hash of their identifier, so that any number of machines share the work without talking."""
+"""A part of a data set: images by the hash of their identifier, so that any number of machines share the work without communication."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BATCH_SYSTEMS = (
     ("RANK", "WORLD_SIZE", None, None),
     ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP"),
 )
-"""Variables that say which task this is, of how many, from which number on, in which steps."""
+"""Variables with the number of this task, the number of tasks, the first number, and the step."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Part:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the part that ``2/7`` means; ValueError if it is none.
+        """Parse a part such as ``2/7``; raises ValueError for anything else.
 
         Examples
         --------
@@ -48,9 +48,9 @@ class Part:
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Return the part that a batch system hands to this process, and 1/1 without one.
+        """The part that a batch system assigns to this process, and 1/1 without one.
 
-        It is told by ``RANK`` of ``WORLD_SIZE`` (torchrun, Kubernetes), else by the task of a SLURM array. UsageError if they say no part.
+        From ``RANK`` and ``WORLD_SIZE`` (torchrun, Kubernetes), else from the task of a SLURM array. Raises UsageError if they are invalid.
 
         Examples
         --------
@@ -73,7 +73,7 @@ class Part:
         return cls(1, 1)
 
     def rows(self, identifiers: Iterable[object]) -> Shaped[np.ndarray, "m"]:
-        """Positions of the images that are in this part, in order."""
+        """Positions of the images in this part, in order."""
         numbers = numbers_of(identifiers)
         return np.flatnonzero(numbers % np.uint64(self.of) == self.number - 1)
 
@@ -82,6 +82,6 @@ WHOLE = Part(1, 1)
 
 
 def numbers_of(identifiers: Iterable[object]) -> Shaped[np.ndarray, "n"]:
-    """Return a number for each identifier, uint64, that depends on nothing else: the first 8 bytes of its sha256."""
+    """A number (uint64) for each identifier that depends on nothing else: the first 8 bytes of its sha256."""
     heads = b"".join(hashlib.sha256(str(identifier).encode("utf-8", "surrogatepass")).digest()[:8] for identifier in identifiers)
     return np.frombuffer(heads, dtype=">u8").astype(np.uint64)

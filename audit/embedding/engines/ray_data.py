@@ -1,7 +1,7 @@
-"""The engine that embeds on a Ray cluster: row numbers -> `Embedder` actors -> one sink, which is the cache of the process that asked.
+"""The engine that embeds on a Ray cluster: row numbers -> `Embedder` actors -> one sink, which is the cache of the calling process.
 
-Ray places the actors, on GPUs where they need them, adds and removes them, gives the rows of a lost one to another, and spills what waits.
-Each actor reads its images itself: every node must see the data, and the model, under the same paths or URLs.
+Ray places the actors, on GPUs if they need them, adds and removes them, reassigns the rows of a lost one, and spills to disk.
+Each actor reads its images itself: every node must have access to the data, and the model, under the same paths or URLs.
 """
 
 from __future__ import annotations
@@ -36,43 +36,43 @@ if TYPE_CHECKING:
     from jaxtyping import Shaped
 
 BLOCK_ROWS = 2048
-"""Rows that an actor is given at once, and loses at most: as many as a shard has."""
+"""Number of rows in a block for an actor, and the maximum that it loses: as many as in a shard."""
 BLOCKS_EACH = 4
-"""Blocks for each actor that there may be: of small data they are smaller."""
+"""Minimum number of blocks per actor: with less data, blocks are smaller."""
 MOST_BLOCKS = 10_000
-"""Of larger data, blocks are larger: Ray keeps account of each."""
+"""Maximum number of blocks: with more data, blocks are larger, since Ray has an overhead for each."""
 
 
 class ModelSource(NamedTuple):
     """What an actor loads."""
 
     model: Any
-    """A model spec; or an object, which is sent to the actors as it is."""
+    """A model spec; or an object, which is sent to the actors."""
     device: str
     dtype: str
     model_args: Mapping[str, str]
     draft: int = 0
-    """How far JPEGs may be reduced while they are decoded (`PreparedEncoder`); that of the model that asks."""
+    """How far JPEGs may be reduced while decoding (`PreparedEncoder`); from the caller's model."""
 
 
 class RayCluster(NamedTuple):
-    """Where the actors are, and how many."""
+    """Location and number of the actors."""
 
     address: str | None = None
     """``local``, ``auto`` or ``ray://HOST:PORT``; None: ``RAY_ADDRESS``, else ``local``."""
     actors: tuple[int, int] | None = None
-    """The fewest and the most; None: from one to one a GPU, or one a core."""
+    """Minimum and maximum; None: from one to one per GPU, or per core."""
 
 
 class Embedder:
-    """An actor: a model, and the images that it is asked for by their rows."""
+    """An actor: a model that embeds the images of requested rows."""
 
     def __init__(self, encoder: ImageEncoder | ModelSource, fingerprint: str, work: ActorWork):
-        if Path(work.folder).is_dir():  # on another machine it need not be there
+        if Path(work.folder).is_dir():  # it may not exist on another machine
             os.chdir(work.folder)
         self._fingerprint, self._work = fingerprint, work
         self._encoder: ImageEncoder | None = None
-        self._decoders = Decoders(cores())  # kept from block to block: to start one takes as long as to decode hundreds of images
+        self._decoders = Decoders(cores())  # kept between blocks: starting one takes as long as decoding hundreds of images
         self._fault: AuditError | None = None
         try:
             self._encoder = _loaded(encoder, fingerprint) if isinstance(encoder, ModelSource) else encoder
@@ -84,9 +84,9 @@ class Embedder:
             decoders.close()
 
     def __call__(self, batch: Mapping[str, Shaped[np.ndarray, "n"]]) -> dict[str, Shaped[np.ndarray, "n ..."]]:
-        """Return for each row its key or why it cannot be read, and the embedding where the cache has none.
+        """For each row its key or why it cannot be read, and the embedding unless the cache has it.
 
-        An error of ours travels as a row: of what an actor raises Ray keeps nothing but text.
+        Our own errors are returned as rows: of an exception in an actor, Ray keeps only the text.
         """
         try:
             if self._encoder is None:
@@ -108,7 +108,7 @@ class Embedder:
         keys, conversions, fresh = [""] * len(numbers), ["[]"] * len(numbers), np.zeros(len(numbers), bool)
         for row, key in kept.keys.items():
             keys[row] = key
-            if (computed := new.pop(key, None)) is not None:  # equal content goes once
+            if (computed := new.pop(key, None)) is not None:  # equal content is returned once
                 vectors[row], conversions[row], fresh[row] = computed[0], json.dumps(computed[1]), True
         reasons = [kept.unreadable.get(row, "") for row in range(len(numbers))]
         return {
@@ -118,8 +118,8 @@ class Embedder:
 
 
 def _loaded(source: ModelSource, fingerprint: str) -> ImageEncoder:
-    """Return the model that an actor embeds with; DataError if it is not the one that was asked for."""
-    device = "cuda" if source.device.startswith("cuda") else source.device  # Ray shows an actor its own GPU alone
+    """Load the model of an actor; raises DataError if it is not the requested one."""
+    device = "cuda" if source.device.startswith("cuda") else source.device  # in an actor, Ray makes only its own GPU visible
     encoder: Any = load(source.model, device=device, dtype=source.dtype, model_args=source.model_args)
     if encoder.record.fingerprint != fingerprint:
         why = "its weights, or the versions of torch or Pillow, are not those of the machine that asked"
@@ -132,14 +132,14 @@ def _loaded(source: ModelSource, fingerprint: str) -> ImageEncoder:
 
 
 class ActorWork(NamedTuple):
-    """What every actor gets besides its model; Ray keeps one copy a node."""
+    """What every actor gets besides its model; Ray stores one copy per node."""
 
     images: Sequence[bytes]
     known: Shaped[np.ndarray, "m"]
-    """Keys that the cache has, sorted; as bytes."""
+    """Keys in the cache, sorted; as bytes."""
     batch_size: int
     folder: str
-    """The working directory of the process that asked."""
+    """The working directory of the calling process."""
 
 
 class _Rows:
@@ -156,7 +156,7 @@ class _Rows:
 
 
 class _NewRows(dict[str, tuple[np.ndarray, tuple[str, ...]]]):
-    """The rows of one block, in the place of a cache: it says that it has the known ones too, and holds none of them."""
+    """The rows of one block, with the interface of a cache: claims to have the known ones, too, but does not store them."""
 
     def __init__(self, known: Shaped[np.ndarray, "m"]):
         super().__init__()
@@ -184,9 +184,9 @@ def embed_on_ray(
     max_skip: float | None,
     progress: Progress | None,
 ) -> KeptCounts:
-    """Embed the images by actors on a Ray cluster; an `Engine` once source and cluster are given.
+    """Embed the images with actors on a Ray cluster; an `Engine` once source and cluster are bound.
 
-    MachineError if Ray is not installed, has no cluster there, or cannot go on; errors of an actor's own as on this machine.
+    Raises MachineError if Ray is not installed, finds no cluster, or fails; errors of an actor's own as on this machine.
     """
     encoder, record = itself(encoder), encoder.record
     cache = EmbeddingCache(cache_root, record.fingerprint, "image", record.dimensions, record.name)
@@ -212,7 +212,7 @@ def embed_on_ray(
 
 
 class _Sink:
-    """Puts the embeddings of blocks into the cache as they come, a shard at a time, and counts."""
+    """Adds the embeddings of blocks to the cache as they arrive, shard by shard, and counts them."""
 
     def __init__(self, cache: EmbeddingCache, dataset: Dataset, progress: Progress | None):
         self._cache, self._dataset, self._progress = cache, dataset, progress
@@ -222,7 +222,7 @@ class _Sink:
         self._done, self._computed, self._saved = 0, 0, time.monotonic()
 
     def take(self, block: Mapping[str, Shaped[np.ndarray, "n ..."]]) -> None:
-        """Keep what is new in a block; the error of an actor is raised."""
+        """Store the new rows of a block; raises the error of an actor."""
         if fault := next(filter(None, block["fault"].tolist()), None):
             name, what, where, why, fix = json.loads(fault)
             raise getattr(errors, name)(what, where=where, why=why, fix=fix)
@@ -241,7 +241,7 @@ class _Sink:
             self._progress(self._done, len(self._dataset.images))
 
     def finish(self, max_skip: float | None) -> KeptCounts:
-        """Keep the rest, and return what was done; DataError if too many images cannot be read."""
+        """Store the remaining rows, and return a summary; raises DataError if too many images cannot be read."""
         self._save()
         readable = self._done - len(self._unreadable)
         exclusions = exclude_unreadable(self._dataset, readable, self._unreadable, max_skip)
@@ -254,8 +254,8 @@ class _Sink:
 
 @contextmanager
 def _on_cluster(cluster: RayCluster) -> Iterator[Any]:
-    """Connect to a cluster, or start one on this machine, and leave it as it was; errors of Ray become errors of ours."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+    """Connect to a cluster, or start a local one, and leave it as it was; Ray's errors are translated to ours."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage reports
     try:
         import ray
         import ray.data

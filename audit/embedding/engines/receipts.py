@@ -1,4 +1,4 @@
-"""What each part has left beside the embeddings: one receipt a part, by which an audit can name the parts that are missing."""
+"""Receipts beside the embeddings, one per part, from which an audit can name the missing parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Receipt:
-    """What one part embedded. Strings and numbers only; no path of a machine."""
+    """What one part embedded. Strings and numbers only; no local paths."""
 
     model: str
     data: str
@@ -34,26 +34,26 @@ class Receipt:
     rows: int
     """Images in the part."""
     embedded: int
-    """Of these, those whose embedding is in the cache."""
+    """Those of them whose embedding is in the cache."""
     computed: int
-    """Of these, those that the model saw now."""
+    """Those of them that the model processed in that run."""
     exclusions: tuple[Mapping[str, Any], ...] = field(default=())
-    """Reason, count, and the count by attribute and level, of what cannot be read."""
+    """Reason, count, and the count by attribute and level, of unreadable images."""
     version: int = VERSION
 
     @property
     def name(self) -> str:
-        """The name of its file: of the same part of the same data it is the same."""
+        """The name of its file: equal for the same part of the same data."""
         return f"{self.data_fingerprint[:32]}-{self.part}-of-{self.of}.json"
 
 
 def excluded(exclusions: Iterable[Exclusion]) -> tuple[Mapping[str, Any], ...]:
-    """Return exclusions as a receipt holds them."""
+    """Exclusions in the form of a receipt."""
     return tuple({"reason": str(exclusion.reason), "count": exclusion.count, "by_group": exclusion.by_group} for exclusion in exclusions)
 
 
 def leave(receipt: Receipt, root: CacheRoot, record: ModelRecord) -> None:
-    """Write a receipt beside the embeddings of its model, in the place of an earlier one of the same part; MachineError if it cannot be."""
+    """Write a receipt beside the embeddings of its model, replacing an earlier one of the same part; raises MachineError if that fails."""
     folder = _folder(root, record)
     if folder is None:
         return
@@ -65,7 +65,7 @@ def leave(receipt: Receipt, root: CacheRoot, record: ModelRecord) -> None:
 
 
 def found(root: CacheRoot, record: ModelRecord, data_fingerprint: str) -> list[Receipt]:
-    """Return the receipts about some data: none where a shared cache is out of reach, and not what is damaged or no receipt."""
+    """The receipts about a data set: none if a shared cache cannot be reached; damaged and other files are skipped."""
     folder, receipts = _folder(root, record), []
     try:
         for name in folder.names(f"{data_fingerprint[:32]}-*-of-*.json") if folder is not None else ():
@@ -96,10 +96,10 @@ def _parsed(content: bytes) -> Receipt | None:
 
 
 def missing_parts(dataset: Dataset, receipts: Sequence[Receipt]) -> list[tuple[Part, int]]:
-    """Return the parts that left no receipt, each with its images that no other receipt covers; none where all are covered.
+    """The parts without a receipt, each with its number of images that no other receipt covers; empty if all are covered.
 
-    The number of parts may have changed: an image is covered by any receipt whose part it is in. Parts are named as of the most that were
-    used.
+    The number of parts may have changed: an image is covered by any receipt whose part contains it. Parts are numbered with the largest
+    number of parts in use.
     """
     if not receipts:
         return []
@@ -112,7 +112,7 @@ def missing_parts(dataset: Dataset, receipts: Sequence[Receipt]) -> list[tuple[P
 
 
 def name_missing_parts(dataset: Dataset, record: ModelRecord, root: CacheRoot) -> None:
-    """Warn of parts that were begun elsewhere and have left no receipt, before their images are embedded here."""
+    """Warn about parts that have left no receipt, before their images are embedded here."""
     missing = missing_parts(dataset, found(root, record, dataset.fingerprint))
     for part, count in _shown(missing):
         log.warning("part %s has left no receipt: %s of its images are embedded here, where the cache lacks them", part, f"{count:,}")
