@@ -158,7 +158,7 @@ def _http_client(settings: EndpointSettings, key: str) -> tuple[Any, dict[str, s
     library = import_module(type(openai.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0])  # httpx, or its successor
     http = openai.DefaultHttpxClient(
         trust_env=not settings.is_local,  # no proxy for a local server
-        verify=library.create_ssl_context(),  # SSL_CERT_FILE applies to local servers, too
+        verify=_certificates(settings, library),
         follow_redirects=False,  # no server may redirect images to another one
         limits=library.Limits(max_connections=settings.in_flight, max_keepalive_connections=0),
     )
@@ -168,3 +168,11 @@ def _http_client(settings: EndpointSettings, key: str) -> tuple[Any, dict[str, s
     headers = {name: value for name, value in stated.items() if isinstance(value, str)}
     # One request per connection: on a reused one, excess data from a server or proxy would be read as the answer to the next question.
     return http, {**headers, "Accept-Encoding": "gzip", "Connection": "close"}, library
+
+
+def _certificates(settings: EndpointSettings, library: Any) -> ssl.SSLContext:
+    """Return the accepted certificates: none for a local server without encryption, because loading them takes longer than its answer."""
+    if settings.is_local and settings.base_url.startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context: ssl.SSLContext = library.create_ssl_context()  # SSL_CERT_FILE applies to local servers, too
+    return context

@@ -81,9 +81,10 @@ def outcome(url, path, mode, **more):
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_any_value_in_any_field_gives_numbers_or_a_documented_error(field, tmp_path):
-    for number, value in enumerate(VALUES):
-        body = reply_with(field, value)
-        with Stub(lambda _: "man", fault=lambda count, _, body=body: Fault(body=body)) as stub:
+    with Stub(lambda _: "man") as stub:
+        for number, value in enumerate(VALUES):
+            body = reply_with(field, value)
+            stub.fault = lambda count, _, body=body: Fault(body=body)
             for mode in ("letter", "likelihood", "text"):
                 path = tmp_path / f"{mode}{number}.log"
                 rows = outcome(stub.url, path, mode)
