@@ -26,7 +26,10 @@ from strictio.weights.torch_file import read_archive
 
 TIMEOUT_S = 300.0
 LAST_LINES = 15
-IMPORTED = ["torch.distributed.fsdp", "torch.distributed.tensor", "torch.nn.parallel", "contrastive.training.loop", "contrastive.train"]
+IMPORTED = [
+    "torch.distributed.fsdp", "torch.distributed.tensor", "torch.nn.parallel", "contrastive.training.loop", "contrastive.train",
+    "torch._dynamo",  # imported by the first optimizer: a second in each process
+]  # fmt: skip
 
 
 def spawn(
