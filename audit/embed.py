@@ -16,9 +16,9 @@ from audit.options.embedding import JUDGING, EmbedRequest
 from strictio.console import prepare_streams
 
 PROGRAM = "vlm-audit embed"
-DESCRIPTION = """Embeds what an audit would need, and judges nothing: on this machine, a part of the images, or a Ray cluster.
+DESCRIPTION = """Embeds what an audit needs, without running it: on this machine, for a part of the images, or on a Ray cluster.
 
-vlm-audit run with the same arguments judges; it finds in the cache what is there."""
+vlm-audit run with the same arguments then reuses the cached embeddings."""
 
 
 def parser() -> Parser:

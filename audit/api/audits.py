@@ -133,11 +133,11 @@ class Audit:
         named = result.model.name, result.probe.name
         if sum((audit_result.model.name, audit_result.probe.name) == named for audit_result in self.results.audits) > 1:
             raise DataError(
-                f"two models called {named[0]!r} in one audit", why="their predictions cannot be told apart", fix="audit each by itself"
+                f"two models called {named[0]!r} in one audit", why="their predictions cannot be distinguished", fix="audit each by itself"
             )
         if shared := [name for name in wanted.attributes if name in result.data.several]:
             why = f"an image counts in each group of {shared[0]!r} with its share"
-            raise UsageError(f"no frame of {finding!r} has one row an image", why=why, fix="read its groups from `finding`")
+            raise UsageError(f"no frame of {finding!r} has one row per image", why=why, fix="read its groups from `finding`")
         rows = self.predictions()
         rows = rows[(rows["model"] == named[0]) & (rows["probe"] == named[1]) & (rows["measurement"] == wanted.measurement)]
         outcomes = next(measurement.outcomes for measurement in result.measurements if measurement.name == wanted.measurement)

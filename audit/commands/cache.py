@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """Return the parser of the command."""
-    parse = Parser("vlm-audit cache", description="Says what the embeddings of each model take, checks or removes them, or trusts a cache.")
+    parse = Parser("vlm-audit cache", description="Shows the size of each model's embeddings, verifies or removes them, or trusts a cache.")
     kinds = ("size", "verify", "prune", "trust")
     parse.add_argument("what", nargs="?", metavar="WHAT", choices=kinds, default="size", help=f"{', '.join(kinds)} (default: size)")
     parse.add_argument(
         "folder", nargs="?", metavar="WHERE", help="a cache: a folder or a URL (default: AUDIT_CACHE_DIR, else ~/.cache/vlm-audit)"
     )
-    parse.add_argument("--older-than", metavar="30d", help="prune: remove what was not used for so many hours (h), days (d) or weeks (w)")
-    parse.add_argument("--keep", metavar="10GB", help="prune: remove the longest unused until so much is left")
-    parse.add_argument("--damaged", action="store_true", help="prune: remove the files that verify calls damaged")
+    parse.add_argument("--older-than", metavar="30d", help="prune: remove files not used for this many hours (h), days (d) or weeks (w)")
+    parse.add_argument("--keep", metavar="10GB", help="prune: remove the longest unused files until this much is left")
+    parse.add_argument("--damaged", action="store_true", help="prune: remove the files that verify reports as damaged")
     return parse
 
 

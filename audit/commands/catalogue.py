@@ -21,7 +21,7 @@ _EXAMPLE = "example"
 
 def parser() -> Parser:
     """Return the parser of ``vlm-audit probes``."""
-    parse = Parser("vlm-audit probes", description="Names the probes with their questions and data, or says everything about one.")
+    parse = Parser("vlm-audit probes", description="Lists the probes with their questions and data, or shows one in detail.")
     parse.add_argument("what", nargs="?", metavar="WHAT", choices=("list", "show"), default="list", help="list, show (default: list)")
     parse.add_argument("name", nargs="?", metavar="NAME", help="show: the probe, or your own file.py, which is run")
     return parse
@@ -29,8 +29,8 @@ def parser() -> Parser:
 
 def new_parser() -> Parser:
     """Return the parser of ``vlm-audit new-probe``."""
-    parse = Parser("vlm-audit new-probe", description="Writes NAME.py, a probe with comments that runs as it stands.")
-    parse.add_argument("name", metavar="NAME", help="of the probe: small letters, digits and underscores")
+    parse = Parser("vlm-audit new-probe", description="Writes NAME.py, a commented template of a probe that is ready to run.")
+    parse.add_argument("name", metavar="NAME", help="name of the probe: lower-case letters, digits and underscores")
     return parse
 
 
@@ -67,7 +67,7 @@ def new_probe(name: str, folder: Path = Path()) -> str:
     import probes
 
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in probes.names():
-        why = "a probe of the program is called so" if name in probes.names() else "a name has small letters, digits and underscores"
+        why = "a built-in probe has this name" if name in probes.names() else "a name has lower-case letters, digits and underscores"
         raise UsageError(f"a new probe cannot be called {name!r}", why=why, fix="vlm-audit new-probe my_question")
     path = folder / f"{name}.py"
     text = (files("audit.probe") / f"{_EXAMPLE}.py").read_text("utf-8")
@@ -75,8 +75,8 @@ def new_probe(name: str, folder: Path = Path()) -> str:
         with os.fdopen(Folder.of(folder).create(path.name), "w", encoding="utf-8", newline="\n") as file:
             file.write(text.replace(f"{_EXAMPLE}.py", path.name).replace(f'name="{_EXAMPLE}"', f'name="{name}"'))
     except FileExistsError as error:
-        raise UsageError(f"{str(path)!r} exists", why="a file of yours is never replaced", fix="choose another name") from error
-    return f"wrote {path}: it runs as it stands, on pictures that it draws\nvlm-audit run --model ckpt.pt --probe {path}"
+        raise UsageError(f"{str(path)!r} exists", why="existing files are never overwritten", fix="choose another name") from error
+    return f"wrote {path}: ready to run, on images that it draws itself\nvlm-audit run --model ckpt.pt --probe {path}"
 
 
 if __name__ == "__main__":

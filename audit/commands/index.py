@@ -17,7 +17,7 @@ NAME = "index.html"
 
 def parser() -> Parser:
     """Return the parser of the command."""
-    parse = Parser("vlm-audit index", description="Draws one page over the audits in a folder and below it: a row an audit, sortable.")
+    parse = Parser("vlm-audit index", description="Writes one page about the audits in a folder and below it: one row per audit, sortable.")
     parse.add_argument("directory", metavar="DIR", help="a folder with the output directories of audits")
     parse.add_argument("--out", metavar="FILE", help=f"default: {NAME} in DIR")
     return parse
@@ -39,7 +39,7 @@ def _drawn(arguments: Namespace) -> str:
         raise DataError(f"no folder {arguments.directory!r}", fix="name the folder that holds the directories of audits")
     out = Path(arguments.out) if arguments.out else folder / NAME
     if out.is_file() and f'id="{MARK}"' not in out.read_text("utf-8", "replace"):
-        raise UsageError(f"{str(out)!r} is not an index", why="a file of yours is never replaced", fix="name another file with --out")
+        raise UsageError(f"{str(out)!r} is not an index", why="existing files are never overwritten", fix="name another file with --out")
     audits = found_audits(folder)
     if not audits:
         raise DataError(f"no audit in {arguments.directory!r}", why="no results.json was found", fix="name the folder that holds audits")

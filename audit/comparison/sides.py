@@ -72,7 +72,7 @@ def _text(path: Path, shown: str) -> str:
         return path.read_text("utf-8")
     except OSError as error:
         raise DataError(
-            f"no finished audit in {shown!r}", why=f"{path.name}: {error.strerror}", fix="name the folder an audit left"
+            f"no finished audit in {shown!r}", why=f"{path.name}: {error.strerror}", fix="name the output folder of an audit"
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path.name} is not text", where=shown, why="it is not UTF-8", fix=AGAIN) from error
@@ -92,7 +92,7 @@ def _audited(name: str, results: Results, table: pa.Table, directory: Path, sha2
     audits = {audit.probe.name: audit for audit in own}
     if len(audits) < len(own):
         raise DataError(
-            f"two models called {name!r} in {str(directory)!r}", why="their predictions cannot be told apart", fix="audit each by itself"
+            f"two models called {name!r} in {str(directory)!r}", why="their predictions cannot be distinguished", fix="audit each by itself"
         )
     answers = {
         (probe, record.name): _answers(table, audit, record, directory) for probe, audit in audits.items() for record in audit.measurements

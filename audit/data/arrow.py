@@ -90,7 +90,7 @@ def text_columns(schema: Schema, table: pa.Schema, place: str) -> list[str]:
     nested = [name for name in table.names if pa.types.is_nested(table.field(name).type) or _is_binary(table.field(name).type)]
     if asked := [column.name for column in schema.columns if column.name in nested]:
         what = f"the column {asked[0]!r} holds {table.field(asked[0]).type}"
-        raise DataError(what, where=place, why="expected text, one value an image", fix="write it as text")
+        raise DataError(what, where=place, why="expected text, one value per image", fix="write it as text")
     names = [name for name in table.names if name not in nested]
     check_columns(schema, names, place)
     images = [name for name in schema.image_columns if name in names]

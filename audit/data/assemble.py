@@ -81,7 +81,7 @@ def first_rows(ids: Sequence[str], attributes: Attributes, cells: Cells) -> list
         found = [f"{cells.where(at)} says {', '.join(_labels(attributes, at).values())}" for at in (earlier, row)]
         more = f" (and {counted(len(conflicts) - 1, 'row')} more)" if len(conflicts) > 1 else ""
         what, why = f"conflicting labels for the image {quoted(ids[row])}", f"{'; '.join(found)}{more}"
-        raise DataError(what, where=cells.place, why=why, fix="keep one row an image")
+        raise DataError(what, where=cells.place, why=why, fix="keep one row per image")
     return list(first.values())
 
 

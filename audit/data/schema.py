@@ -119,7 +119,7 @@ def read(schema: Schema, cells: Cells) -> Attributes:
     check_columns(schema, list(cells.columns), cells.place)
     if not cells.numbers:
         raise DataError(
-            f"{cells.place} has columns but no rows", why=found_columns(cells.columns), fix="give a table with one row an image"
+            f"{cells.place} has columns but no rows", why=found_columns(cells.columns), fix="give a table with one row per image"
         )
     columns, levels = {}, {}
     notes: list[Note] = []
@@ -203,7 +203,7 @@ def check_columns(schema: Schema, names: Sequence[str], place: str) -> None:
         fix = nearest(missing[0], map(str, names)) if len(missing) == 1 else "rename the columns, or give the table that is meant"
         raise DataError(f"{place} has no column {' and no column '.join(map(repr, missing))}", why=found_columns(names), fix=fix)
     if not attribute_columns(schema, names):
-        fix = "add a column such as race or gender, one value an image"
+        fix = "add a column such as race or gender, one value per image"
         raise DataError(f"{place} has no attribute column", why=found_columns(names), fix=fix)
 
 

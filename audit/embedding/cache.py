@@ -263,7 +263,7 @@ class EmbeddingCache:
                         self._set_aside(path)
         for reason, count in sorted((+ignored).items()):
             log.warning(
-                "embedding cache: ignored %d files in %s (%s), their rows are computed again; if you trust whoever made them: "
+                "embedding cache: ignored %d files in %s (%s), their rows are recomputed; if you trust their author: "
                 "vlm-audit cache trust", count, self._place, reason,
             )  # fmt: skip
         if self.corrupt >= 3 and self.corrupt > len(paths) / 10:

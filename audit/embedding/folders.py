@@ -183,10 +183,10 @@ def private_folder(root: Path, relative: str = "") -> Folder:
 
 def _require_private(folder: Path, status: os.stat_result) -> None:
     if status.st_uid != os.geteuid():
-        why, fix = "whoever owns it could plant embeddings", "set AUDIT_CACHE_DIR to a folder of your own"
+        why, fix = "its owner could plant embeddings", "set AUDIT_CACHE_DIR to a folder of your own"
         raise UnsafeError(f"the embedding cache belongs to another user: {folder}", why=why, fix=fix)
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        why = f"its mode is {stat.S_IMODE(status.st_mode):04o}; whoever writes to it could plant embeddings"
+        why = f"its mode is {stat.S_IMODE(status.st_mode):04o}; others could plant embeddings"
         raise UnsafeError(f"the embedding cache can be written by others: {folder}", why=why, fix=f"chmod 700 '{folder}'")
 
 

@@ -36,7 +36,7 @@ def user_key() -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            why = f"it must be a file of your own that nobody else can read; its mode is {stat.S_IMODE(status.st_mode):04o}"
+            why = f"it must be a file of your own that only you can read; its mode is {stat.S_IMODE(status.st_mode):04o}"
             raise UnsafeError(f"the key of the embedding cache is open to others: {path}", why=why, fix=f"chmod 600 '{path}', or remove it")
         text = file.read(_DIGITS + 1).strip()
     try:

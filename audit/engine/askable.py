@@ -69,7 +69,7 @@ def _check_generative(model: Answerer, probe: Probe, *, what_ifs: bool) -> None:
         what = f"{model.record.name} writes no text, and the probe {probe.name!r} reads texts"
         raise UsageError(what, fix="give the model a method write(images, prompts), or choose another model or probe")
     if not written and not probe.measurements:
-        what, why = f"the probe {probe.name!r} asks nothing of a generative model", "its analyses read embeddings, and there are none"
+        what, why = f"the probe {probe.name!r} asks nothing of a generative model", "it has no embeddings, which the analyses need"
         raise UsageError(what, why=why, fix="choose a dual encoder, such as CLIP or SigLIP")
 
 

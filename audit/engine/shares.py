@@ -30,7 +30,7 @@ def check_shares(probe: Probe, dataset: Dataset, *, what_ifs: bool) -> None:
         if shared := [name for name in attributes if name in dataset.several]:
             raise UsageError(
                 f"{what}: an image has several values of {shared[0]!r}", where=f"probe {probe.name!r}",
-                why="it counts in each group with its share, and is no single member of any", fix="name attributes of one value an image",
+                why="it counts in each group with its share, and is in no single one", fix="name attributes with one value per image",
             )  # fmt: skip
 
 

@@ -290,7 +290,7 @@ def _nearest_question(name: str, known: Sequence[GateQuestion]) -> str:
         for question_id in sorted(alike, key=lambda question_id: alike[question_id], reverse=True)[:_NAMED]
         if alike[question_id] > _UNLIKE
     ]
-    return f"did you mean {' or '.join(close)}?" if close else "names stand in summary.md: measurement.outcome by attribute"
+    return f"did you mean {' or '.join(close)}?" if close else "summary.md lists the names: measurement.outcome by attribute"
 
 
 def _own_names(known: Sequence[GateQuestion]) -> dict[str, str]:

@@ -109,7 +109,7 @@ def _parse_json(text: str) -> dict[str, str]:
 def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
-        raise ValueError("a name stands there twice")
+        raise ValueError("a name occurs twice")
     return dict(pairs)
 
 

@@ -37,7 +37,7 @@ def call_user_code(function: Callable[[], T], shown: str, doing: str, retried: b
         if out_of_memory(error):
             raise MachineError(f"memory does not suffice for the plug-in {shown}", why=str(error)[:200], fix="another --device") from error
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        fix = "mend that line; --debug shows the whole traceback"
+        fix = "fix that line; --debug shows the whole traceback"
         raise DataError(f"the plug-in {shown} failed: {doing}", where=_place(error), why=why, fix=fix) from error
 
 

@@ -45,7 +45,7 @@ def read_labels(column: pa.ChunkedArray, name: str, source: str, *, missing: boo
         raise DataError(
             f"{source}: {len(text.dictionary):,} different values in the column {quoted(name)}",
             why=f"at most {MAX_LABELS:,} labels are audited",
-            fix="give one of a fixed set of labels; scores go into one column a label, called score:LABEL",
+            fix="give one of a fixed set of labels; scores go into one column per label, called score:LABEL",
         )
     # "nan" is a missing number in a text column; a label of that name would be counted as an answer.
     codes = [code for code, level in enumerate(text.dictionary.to_pylist()) if level.strip().lower() == "nan"]

@@ -49,7 +49,7 @@ def read_columns(path: Path, encoding: str | None = None) -> pa.Table:
     if not str(path).isprintable():  # the name goes into results.json and the report
         raise DataError(f"the name {str(path)!a} cannot be printed", fix="give the file a name of letters, digits and dashes")
     if not path.is_file():
-        raise DataError(f"no file {str(path)!r}", fix="give a table with one row a prediction")
+        raise DataError(f"no file {str(path)!r}", fix="give a table with one row per prediction")
     check_encoding(path, encoding)
     table = read_parquet(path) if ending_of(path) in PARQUET else read_table(path, encoding).columns
     return _with_rows(table, path.name)
@@ -57,7 +57,7 @@ def read_columns(path: Path, encoding: str | None = None) -> pa.Table:
 
 def _with_rows(table: pa.Table, source: str) -> pa.Table:
     if table.num_rows == 0:
-        raise DataError(f"{source} has columns but no rows", fix="give a table with one row a prediction")
+        raise DataError(f"{source} has columns but no rows", fix="give a table with one row per prediction")
     return table
 
 
@@ -124,7 +124,7 @@ def _whole(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pc.any(pc.or_(pc.not_equal(pc.floor(known), known), pc.greater_equal(pc.abs(known), _MOST_EXACT))).as_py():
         raise DataError(
             f"the column {quoted(name)} holds fractions or infinite numbers, which are not labels",
-            fix="give the answer as text; scores go into one column a label, called score:LABEL",
+            fix="give the answer as text; scores go into one column per label, called score:LABEL",
         )
     return known.cast(pa.int64())
 
@@ -175,7 +175,7 @@ def read_identifiers(table: pa.Table, name: str | None, cluster: str | None, sou
             f"{source}: {counted(len(twice), 'row')} with a repeated identifier",
             where=f"column {quoted(name)}, first in row {int(index.duplicated().argmax()) + 1} after the header",
             why=f"the first is {quoted(str(twice[0]))}; a row that counts twice makes intervals too narrow",
-            fix=f"keep one row an image, or name the cluster of each row: --cluster {name}",
+            fix=f"keep one row per image, or name the cluster of each row: --cluster {name}",
         )
     return index
 

@@ -92,15 +92,15 @@ def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims
     ]
     probe = Probe(
         name="predictions",
-        question="Are the answers equally right, and equally often given, whatever the group?",
+        question="Are the answers equally right, and equally frequent, in every group?",
         load=_nothing_to_load,
         measurements=tuple(measurement for measurement, _ in made),
         source=_rule(asking),
         licence="not stated",
         limits=(
-            "Who answered, what was shown and what was asked is known only to whoever made the file.",
+            "The file does not say which model answered, which images it saw or how it was prompted.",
             "The groups are what the columns say; they are not how the people shown identify themselves.",
-            "Claims were made by rule, not chosen for this question.",
+            "The questions were generated automatically from the columns.",
         ),
         not_tested=("prompts, and everything else that is not a column of the file",),
         paired=tuple(paired),
@@ -115,20 +115,20 @@ def default_claims(together: Sequence[MeasurementAnswers], asking: DefaultClaims
 
 def _rule(asking: DefaultClaims) -> str:
     rates = (
-        f"the share given {', '.join(repr(outcome.name) for outcome in asking.outcomes)}"
+        f"the selection rate of {', '.join(repr(outcome.name) for outcome in asking.outcomes)}"
         if asking.outcomes
-        else "the share given each label (of two labels the last; exploratory where truth is known, and not by an attribute that states it)"
+        else "the selection rate of each label (of two the last; exploratory if the truth is known; not by an attribute that equals it)"
     )
     depth = f"intersections of up to {asking.depth} attributes, " if asking.depth > 1 else ""
     errors = (
         "each outcome's true and false positive rate"
         if asking.outcomes
-        else "of two true labels the true and false positive rate of the last (the recall of each where a third is answered), "
-        "of more the recall of each (exploratory)"
+        else "with two true labels the true and false positive rate of the last (the recall of each if a third answer occurs), "
+        "with more the recall of each (exploratory)"
     )
     return (
-        f"Claims by rule: for each attribute the accuracy where y_true is given, {errors}, and {rates}; {depth}"
-        "a rate given the truth is asked about where two groups have such images."
+        f"Default claims: for each attribute the accuracy if y_true is given, {errors}, and {rates}; {depth}"
+        "rates given the truth are tested if two groups have such images."
     )
 
 
@@ -156,7 +156,7 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, source: str
             )
         raise UsageError(
             f"{source} has {len(predictions.labels)} labels and no y_true",
-            why=f"by rule, labels are asked about one by one only up to {MAX_ASKED}",
+            why=f"by default, labels are tested one by one only up to {MAX_ASKED}",
             fix="name the labels to test: --outcome NAME=label,label",
         )
     attributes = predictions.attributes.drop(columns=list(asking.beside))
@@ -173,7 +173,7 @@ def _measurement(answers: MeasurementAnswers, asking: DefaultClaims, source: str
     rates = _error_rates(predictions, asking.outcomes)
     claims += _error_claims(rates, replace(predictions, attributes=attributes))
     claims = [replace(claim, primary=claim.primary and not {*claim.by} & {*same}) for claim in claims]
-    question = "Are the answers equally right, and equally often given, for every group?"
+    question = "Are the answers equally right, and equally frequent, in every group?"
     labels = LabelSet(answers.measurement, predictions.labels, dict.fromkeys(predictions.labels, ()))
     truth = None if predictions.y_true is None else "y_true"
     named = {outcome.name: outcome.labels for outcome in (*outcomes, *(rate.outcome for rate in rates))}

@@ -115,7 +115,7 @@ def read_answers(
         raise DataError(
             f"{source} has no column 'y_pred'",
             why=f"found the columns: {', '.join(name[:80] for name in names[:50])}",
-            fix=f"{like_answers(names)}, or give one column a label: score:LABEL",
+            fix=f"{like_answers(names)}, or give one column per label: score:LABEL",
         )
     if nameless := [name for name in (*scores, *questions.values()) if not name.partition(":")[2].strip() and ":" in name]:
         raise DataError(f"{source}: the column {quoted(nameless[0])} has no name after the colon", fix="score:LABEL, y_pred:NAME")

@@ -159,7 +159,7 @@ def _attributes(table: pa.Table, wanted: ColumnOptions, names: Sequence[str], no
     if not chosen:
         raise DataError(
             f"{source} has no attribute column",
-            why=f"an attribute is by rule a column of text with 2 to {FEW_LEVELS} levels{unused}",
+            why=f"by default, an attribute is a column of text with 2 to {FEW_LEVELS} levels{unused}",
             fix="name the columns to slice by: --attributes race,gender; numbers: --bins age=18,30,60",
         )
     values: dict[str, Value] = {"levels": FEW_LEVELS, "attributes": tuple(map(quoted, chosen)), "others": tuple(others)}

@@ -83,13 +83,13 @@ def one_row_an_image(table: pa.Table, name: str, source: str, used: Collection[s
         where = f"{source}, column {quoted(name)}, row {row + 1} after the header"
         cell_labels = labels_of(cell, where)
         if len(cell_labels) > 1:
-            why = f"{quoted(str(image))} stands in several rows, so each row has one"
-            raise DataError("a cell of several labels", where=where, why=why, fix="give one row a label, or one row an image")
+            why = f"{quoted(str(image))} is in several rows, so each row has one"
+            raise DataError("a cell of several labels", where=where, why=why, fix="give one row per label, or one row per image")
         of = labels.setdefault(image, {})
         for label in cell_labels:
             if label in of:
                 what = f"the label {quoted(label)} of {quoted(str(image))} twice"
-                raise DataError(what, where=where, why=f"it stands in row {of[label] + 1} too", fix="keep one row a label")
+                raise DataError(what, where=where, why=f"it is in row {of[label] + 1} too", fix="keep one row per label")
             of[label] = row
     others = [column_name for column_name in table.column_names if column_name != name and not column_name.startswith("__index_level_")]
     _check_agreement(table.select([other for other in others if used is None or other in used]), images, first, source)
@@ -115,7 +115,7 @@ def _check_agreement(others: pa.Table, images: list[Any], first: dict[Any, int],
             if str(value) != str(earlier := values[first[image]]):
                 where = f"{source}, column {quoted(column)}, row {row + 1} after the header"
                 what, why = f"conflicting values for {quoted(str(image))}", f"{value!r} here, {earlier!r} in row {first[image] + 1}"
-                raise DataError(what, where=where, why=why, fix="give one value an image, or name what to slice by: --attributes")
+                raise DataError(what, where=where, why=why, fix="give one value per image, or name what to slice by: --attributes")
 
 
 def labels_of(cell: Any, where: str) -> set[str]:

@@ -42,7 +42,7 @@ def sample_weights(column: pa.ChunkedArray, name: str, source: str, where: Calla
         texts = column.cast(pa.string())
         numbers = np.array([_number(text) for text in texts.to_pylist()])
     else:
-        raise DataError(f"{source}: the column of weights {quoted(name)} holds {kind}", fix="give one number a row, 0 or above")
+        raise DataError(f"{source}: the column of weights {quoted(name)} holds {kind}", fix="give one number per row, 0 or above")
     for bad, what, why, fix in _unusable(numbers):
         if bad.any():
             row = int(bad.argmax())

@@ -37,7 +37,7 @@ def _probe_of(path: Path, content: bytes) -> Probe:
     twice = _assignments(content)
     if len(twice) > 1:
         why = f"PROBE is assigned in lines {' and '.join(map(str, twice))}, and only the last would be asked"
-        raise UsageError(f"{path.name} has two probes", where=f"{path.name}, line {twice[-1]}", why=why, fix="one file a probe")
+        raise UsageError(f"{path.name} has two probes", where=f"{path.name}, line {twice[-1]}", why=why, fix="use one file per probe")
     probe = getattr(module, "PROBE", None)
     if not isinstance(probe, Probe):
         raise _no_probe(path, content, vars(module))
@@ -92,7 +92,7 @@ def _no_probe(path: Path, content: bytes, names: dict[str, Any]) -> UsageError:
     value = names["PROBE"]
     several = isinstance(value, list | tuple) and all(isinstance(element, Probe) for element in value)
     what = f"PROBE in {path.name} holds {len(value)} probes" if several else f"PROBE in {path.name} is of type {type(value).__name__}"
-    return UsageError(what, where=where, why=EXAMPLE, fix="one file a probe" if several else "PROBE = Probe(…)")
+    return UsageError(what, where=where, why=EXAMPLE, fix="use one file per probe" if several else "PROBE = Probe(…)")
 
 
 def _assignments(content: bytes) -> list[int]:

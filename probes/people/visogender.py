@@ -55,7 +55,7 @@ def load(options: LoadOptions) -> Dataset:
     tables = {kind: _table(folder, kind) for kind in COLUMNS}
     rows = pd.concat([frame for _, frame in tables.values()], ignore_index=True).fillna("")
     if (twice := rows["IDX"][rows["IDX"].duplicated()]).any():
-        raise DataError(f"the row {twice.iloc[0]!r} stands twice in the tables", where=folder.name, fix="keep one row an image")
+        raise DataError(f"the row {twice.iloc[0]!r} stands twice in the tables", where=folder.name, fix="keep one row per image")
     rows = rows.set_index("IDX")
     two = rows["Participant"] != ""
     attributes = pd.DataFrame(

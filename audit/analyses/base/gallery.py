@@ -104,7 +104,7 @@ def with_signals(tested: Sequence[tuple[T, ...]], alpha: float, *, limited: bool
 def check_attributes(question: str, by: Group, dataset: Dataset) -> None:
     """Raise UsageError for a question without attributes, or with one that the data do not have."""
     if not by:
-        raise UsageError(f"{question!r} is asked by no attribute", fix="name one in the probe")
+        raise UsageError(f"{question!r} has no attribute to compare by", fix="name one in the probe")
     for attribute in by:
         if attribute not in dataset.levels:
-            raise UsageError(f"{question!r} is asked by {attribute!r}, which the data do not have", fix=nearest(attribute, dataset.levels))
+            raise UsageError(f"{question!r} compares by {attribute!r}, which the data do not have", fix=nearest(attribute, dataset.levels))

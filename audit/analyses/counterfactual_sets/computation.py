@@ -305,7 +305,7 @@ def set_table(plan: CounterfactualSetsPlan, inputs: AnalysisInputs) -> SetTable:
         raise DataError(
             f"{repeated} of {len(part)} images are not the only one of a set with their {plan.attribute}",
             where=f"counterfactual sets {plan.question!r}",
-            fix="name in `within` what tells them apart",
+            fix="name in `within` a column that distinguishes them",
         )
     complete = (found >= 0).all(axis=1)
     sets = found[complete]

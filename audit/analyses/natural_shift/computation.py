@@ -50,7 +50,7 @@ def check(plans: Sequence[NaturalShiftPlan], probe: Probe, dataset: Dataset, set
             raise UsageError(f"{plan.column!r} holds the conditions and the groups", where=where, fix="compare by another attribute")
         if shared := [name for name in (plan.column, *plan.by) if name in dataset.several]:
             why = "an image counts in each group with its share"
-            raise UsageError(f"{shared[0]!r} has several values an image", where=where, why=why, fix="name an attribute of one value")
+            raise UsageError(f"{shared[0]!r} has several values per image", where=where, why=why, fix="name an attribute with one value")
 
 
 def prompts(plan: NaturalShiftPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:

@@ -64,7 +64,7 @@ def _check_k(k: int, attribute: str, n: int) -> None:
     if k == n:
         raise UsageError(
             f"k = {k} retrieves the whole gallery ({n} images compared by {attribute})",
-            why="every image is found then, and the numbers are those of the data, whatever the model",
+            why="every image would be retrieved, and the metrics would not depend on the model",
             fix=f"choose a k below {n // 2 + n % 2}, half of the gallery",
         )
 

@@ -204,7 +204,7 @@ def _default(plan: WordRatePlan) -> Probe:
         source="The columns of texts, by each attribute",
         licence="not stated",
         limits=(
-            "Who wrote, what was shown and what was asked is known only to whoever made the file.",
+            "The file does not say who wrote the texts, about which images, or for which prompts.",
             "Words are counted, not understood: a word in a denial counts as one in a claim, and a stereotype in rare words is missed.",
             "Words that describe what is seen (a beard, a dress) differ by group without any stereotype; read the words, not their number.",
             "The groups are what the columns say; they are not how the people shown identify themselves.",

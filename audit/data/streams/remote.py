@@ -51,7 +51,7 @@ def load_url(location: str, schema: Schema, *, name: str, licence: str, encoding
         )
     if ending_of(path) in TEXT:
         return _load_table(location, schema, Origin(name, f"the table {path.name}", licence), encoding)
-    why = f"{path.name[:80]!r} is none of tar, Parquet and a table of text"
+    why = f"{path.name[:80]!r} is neither tar, Parquet nor a table of text"
     raise UsageError("a URL of data that cannot be read", why=why, fix="name tar shards, Parquet files, or a label table")
 
 

@@ -64,8 +64,8 @@ def shards_of(names: Sequence[str]) -> list[ByteSource]:
         except DataError as error:
             if len(names) == 1:
                 raise
-            what, why = f"the shard {name.rpartition('/')[2]!r} is missing", f"{len(names)} shards are named, {len(found)} stand before it"
-            raise DataError(what, why=why, fix="download it, or name the shards that are there") from error
+            what, why = f"the shard {name.rpartition('/')[2]!r} is missing", f"{len(names)} shards are named, {len(found)} come before it"
+            raise DataError(what, why=why, fix="download it, or name the existing shards") from error
     return found
 
 

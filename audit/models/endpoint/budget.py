@@ -72,5 +72,5 @@ class Budget:
 
 
 def _reached(limit: str) -> EndedError:
-    fix = f"a larger {limit}: the same command goes on where this one stopped"
+    fix = f"a larger {limit}: the same command resumes where this one stopped"
     return EndedError(f"{limit} is reached before every question was answered", fix)

@@ -171,7 +171,7 @@ class Client:
 
     def _out_of_patience(self, busy: BusyError, tries: int) -> EndedError:
         what = f"no answer from {self._settings.host} after {tries + 1} tries"
-        fix = "the same command goes on where this one stopped, once the server answers"
+        fix = "the same command resumes where this one stopped, once the server answers"
         return EndedError(what, fix, where="--base-url", why=busy.why)
 
     def _notice_skew(self, headers: Mapping[str, str]) -> None:
@@ -204,8 +204,8 @@ def key_of(settings: EndpointSettings) -> str:
     """The API key, only from the environment; raises UsageError if it is missing for a remote host, or cannot be sent."""
     key = os.environ.get(settings.key_variable, "").strip()
     if not (key.isascii() and key.isprintable()):
-        why = "it holds a character that no key has, as a typographic dash, a quotation mark or a line break"
-        raise UsageError("the key cannot be sent", where=settings.key_variable, why=why, fix="copy the key anew into this variable")
+        why = "it contains a character that no key has, such as a typographic dash, a quotation mark or a line break"
+        raise UsageError("the key cannot be sent", where=settings.key_variable, why=why, fix="copy the key into this variable again")
     if key:
         return key
     if not settings.is_local:

@@ -185,10 +185,10 @@ def complaint(status: int, headers: Mapping[str, str], body: bytes, key: str | N
         return MachineError(what, where="--base-url", why="images are not sent where you did not send them", fix="name that address")
     if status in (401, 403):
         why = f"status {status}: {message}"
-        return MachineError("the server does not accept the key", where="--base-url", why=why, fix="set the variable of the key anew")
+        return MachineError("the server does not accept the key", where="--base-url", why=why, fix="set the variable with the key again")
     if status in (402, 429):
-        fix = "see your account; the same command goes on where it stopped"
-        return MachineError("the server asks for money", why=f"status {status}: {message}", fix=fix)
+        fix = "see your account; the same command resumes where it stopped"
+        return MachineError("the server reports insufficient quota", why=f"status {status}: {message}", fix=fix)
     if any(code in body[:10_000].decode("utf-8", "replace").casefold() for code in FILTERED):
         return FilteredError(message)
     return _about_request(status, message)

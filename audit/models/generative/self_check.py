@@ -83,7 +83,7 @@ def _require_image_use(model: GenerativeModel, first: Image.Image, second: Image
     prompt = model.prompt(SAMPLE_QUESTIONS[0])
     seen = [model.scorer.chances_along(model.read(image, prompt), prompt.options[0][:1]) for image in (first, second)]
     if seen[0].equal(seen[1]):
-        why = "two different images gave the same likelihoods, to the last bit: its template or processor drops the image"
+        why = "two different images gave bit-identical likelihoods: its template or processor drops the image"
         fix = "check chat_template.jinja and processor_config.json, or leave this model out"
         raise DataError(f"the answers of {model.record.name} do not depend on the image", why=why, fix=fix)
 

@@ -154,7 +154,7 @@ class _Counted:
     def together(self) -> pa.Table:
         """One row per combination, in the order in which they first occur, without the columns that have too many levels."""
         if not self._held:
-            raise DataError(f"{self._source} has columns but no rows", fix="give parts with one row a prediction")
+            raise DataError(f"{self._source} has columns but no rows", fix="give parts with one row per prediction")
         summed = self._summed(pa.concat_tables(self._held, promote_options="permissive"))
         for name in [name for name in self._attributes if name not in self._fixed]:
             if pc.count_distinct(summed[name]).as_py() > FEW_LEVELS:

@@ -113,7 +113,7 @@ def test_what_is_not_estimable_says_why(more, settings, why):
 @pytest.mark.parametrize(
     ("plan", "what"),
     [
-        (replace(PLAN, by=("gendre",)), "is asked by 'gendre', which the data do not have"),
+        (replace(PLAN, by=("gendre",)), "compares by 'gendre', which the data do not have"),
         (replace(PLAN, words={"career": ("an office",)}), "does not compare two lists of words"),
         (replace(PLAN, words={**WORDS, "family": ()}), "does not compare two lists of words"),
         (replace(CONCEPTS, words={}), "has no concepts, or one without prompts"),

@@ -182,8 +182,8 @@ def test_what_is_not_estimable_says_why(plan, more, settings, why):
     [
         (replace(PLAN, ks=(400,)), r"k = 400 retrieves the whole gallery \(400 images compared by gender\)"),
         (replace(PLAN, ks=(0,)), "a ranking with k = 0"),
-        (replace(PLAN, by=("gendre",)), "'Who is found.' is asked by 'gendre', which the data do not have"),
-        (replace(PLAN, by=()), "is asked by no attribute"),
+        (replace(PLAN, by=("gendre",)), "'Who is found.' compares by 'gendre', which the data do not have"),
+        (replace(PLAN, by=()), "has no attribute to compare by"),
         (replace(PLAN, queries={}), "has no queries"),
         (replace(PLAN, queries={"worker": ()}), "has no queries, or one without prompts"),
     ],

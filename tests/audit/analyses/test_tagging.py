@@ -158,7 +158,7 @@ def test_without_attributes_every_one_of_the_data_is_compared():
 @pytest.mark.parametrize(
     ("plan", "what"),
     [
-        (replace(PLAN, by=("gendre",)), "is asked by 'gendre', which the data do not have"),
+        (replace(PLAN, by=("gendre",)), "compares by 'gendre', which the data do not have"),
         (replace(PLAN, labels={"hat": ("a hat",)}), "has fewer than two labels"),
         (replace(PLAN, labels={"hat": ("a hat",), "sky": ()}), "or one without prompts"),
         (replace(PLAN, thresholds=(0.0,)), "expected 0 < x < 1"),

@@ -150,7 +150,7 @@ def test_a_model_that_does_not_write_is_refused_by_name(model, what, dataset):
 @pytest.mark.parametrize(
     ("plan", "what"),
     [
-        (replace(PLAN, by=("gendre",)), "is asked by 'gendre', which the data do not have"),
+        (replace(PLAN, by=("gendre",)), "compares by 'gendre', which the data do not have"),
         (replace(PLAN, prompts={}), "has no prompts"),
         (replace(PLAN, least=1.0), "invalid share 1.0"),
     ],

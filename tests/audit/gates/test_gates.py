@@ -468,7 +468,7 @@ def test_of_many_names_only_those_are_offered_that_hold_more_than_two_of_five_wo
         with pytest.raises(UsageError, match="no question") as error:
             resolve_gate(parse(f"gap[{name}] > 0.05"), many)
         offered[name] = error.value.fix
-    assert "names stand in summary.md" in offered["crime zzz yyy"]
+    assert "summary.md lists the names" in offered["crime zzz yyy"]
     assert "harm-21.crime-related" in offered["crime by zzz"]
 
 

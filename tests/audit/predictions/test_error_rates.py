@@ -203,7 +203,7 @@ def test_a_truth_with_one_side_adds_nothing_to_accuracy_and_an_unknown_truth_or_
 def test_the_report_states_the_rule():
     read = load_predictions(table(TWO_SIDED), ColumnOptions())
     said = [default_claims(read.answers, DefaultClaims(outcomes), "rows")[0].source for outcomes in ((), (parse_outcome("bad=0"),))]
-    assert "of two true labels the true and false positive rate of the last" in said[0]
+    assert "with two true labels the true and false positive rate of the last" in said[0]
     assert "each outcome's true and false positive rate" in said[1]
 
 

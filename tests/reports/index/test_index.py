@@ -60,7 +60,7 @@ def test_it_is_drawn_again_in_its_place_and_never_over_a_file_of_somebody_else(f
     assert index(folder).returncode == 0
     (tmp_path / "mine.html").write_text("<p>mine")
     done = index(folder, "--out", tmp_path / "mine.html")
-    assert (done.returncode, "never replaced" in done.stderr) == (2, True)
+    assert (done.returncode, "never overwritten" in done.stderr) == (2, True)
     assert (tmp_path / "mine.html").read_text() == "<p>mine"
     assert index(folder, "--out", tmp_path / "index.html").returncode == 0
     assert 'href="../' in (tmp_path / "index.html").read_text()

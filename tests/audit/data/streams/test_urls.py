@@ -114,7 +114,7 @@ def test_what_cannot_be_had_says_why(tmp_path, monkeypatch):
             load(f"{url}/leads-to-a-file/0.tar")
         with pytest.raises(UsageError, match="a name or a password"):
             load(url.replace("//", "//me:secret@") + "/0.tar")
-        with pytest.raises(UsageError, match="none of tar, Parquet and a table"):
+        with pytest.raises(UsageError, match="neither tar, Parquet nor a table"):
             load(f"{url}/0.zip")
         monkeypatch.setattr(sources, "MOST_TABLE", 10)
         monkeypatch.setattr("audit.data.streams.remote.MOST_TABLE", 10)

@@ -61,7 +61,7 @@ ROWS = {
     "half-closed": (Fault(body=b'{"choices": [{"message": {"content": "man"}}]}' * 50, half=True), MachineError, "no answer from"),
     "429 without end": (BUSY, MachineError, "status 429"),
     "500 without end": (error(500, "Internal error"), MachineError, "status 500"),
-    "no money": (error(429, "You exceeded your current quota", code="insufficient_quota"), MachineError, "asks for money"),
+    "no money": (error(429, "You exceeded your current quota", code="insufficient_quota"), MachineError, "insufficient quota"),
     "another address": (Fault(307, b"", {"Location": "http://example.org/v1/chat/completions"}), MachineError, "another address"),
 }
 
