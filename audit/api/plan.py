@@ -52,7 +52,7 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
         planned = [planned_probe(*probe_with_data, manners, request.seed) for probe_with_data in probes_with_data]
         first = {dataset.fingerprint: index for index, dataset in reversed([*enumerate(datasets)])}
         planned = [
-            replace(each, repeated=first[dataset.fingerprint] < i) for i, (each, dataset) in enumerate(zip(planned, datasets, strict=True))
+            replace(plan, repeated=first[dataset.fingerprint] < i) for i, (plan, dataset) in enumerate(zip(planned, datasets, strict=True))
         ]
         suite = suite_cost(request.suite, probes_with_data) if request.suite else None
     replaces = request.out is not None and (request.out / "report.html").exists()

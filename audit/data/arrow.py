@@ -28,38 +28,38 @@ Features = Mapping[str, Any]
 """column -> its type as described by `datasets`: ``{"_type": "ClassLabel", "names": [...]}``."""
 
 
-def hub_features(schema: pa.Schema, place: str) -> Features:
+def hub_features(schema: pa.Schema, source: str) -> Features:
     """The metadata that `datasets` wrote into an Arrow schema about its columns; empty for files of other programs."""
     text = (schema.metadata or {}).get(b"huggingface")
     if text is None:
         return {}
     try:
-        found = json.loads(text)["info"]["features"]
+        features = json.loads(text)["info"]["features"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         why = "its 'huggingface' entry describes no features"
-        raise DataError(f"{place} has damaged metadata", why=why, fix="write it again") from error
-    return found if isinstance(found, dict) else {}
+        raise DataError(f"{source} has damaged metadata", why=why, fix="write it again") from error
+    return features if isinstance(features, dict) else {}
 
 
-def from_frame(frame: pd.DataFrame, place: str) -> pa.Table:
+def from_frame(frame: pd.DataFrame, source: str) -> pa.Table:
     """A data frame as the table that `DataFrame.to_parquet` writes: a named index becomes a column."""
     import pyarrow as pa
 
     names = [str(name) for name in frame.columns]
-    check_distinct(names, place)
+    check_distinct(names, source)
     try:
         return pa.Table.from_pandas(frame.set_axis(names, axis=1))
     except (pa.ArrowException, TypeError, ValueError) as error:
         why = " ".join(map(str, error.args))[:300]
-        raise DataError(f"cannot read the {place}", why=why, fix="give each column values of one kind: text or numbers") from error
+        raise DataError(f"cannot read the {source}", why=why, fix="give each column values of one kind: text or numbers") from error
 
 
 def embedded_column(schema: Schema, table: pa.Schema) -> str | None:
     """The column that contains the images themselves, as bytes or as ``{bytes, path}``; None if there is no such column."""
-    found = [name for name in table.names if _holds_images(table.field(name).type)]
+    embedded = [name for name in table.names if _holds_images(table.field(name).type)]
     named = [name for name in schema.image_columns if name in table.names]
     # If there is a column of image names, bytes in another column may be anything (an embedding, say).
-    return next((name for name in named if name in found), None if named or not found else found[0])
+    return next((name for name in named if name in embedded), None if named or not embedded else embedded[0])
 
 
 def _holds_images(kind: pa.DataType) -> bool:
@@ -83,35 +83,35 @@ def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
-def text_columns(schema: Schema, table: pa.Schema, place: str) -> list[str]:
+def text_columns(schema: Schema, table: pa.Schema, source: str) -> list[str]:
     """The columns to read as text: the attributes, and the image column if it contains names; raises DataError for nested attributes."""
     import pyarrow as pa
 
     nested = [name for name in table.names if pa.types.is_nested(table.field(name).type) or _is_binary(table.field(name).type)]
-    if asked := [column.name for column in schema.columns if column.name in nested]:
-        what = f"the column {asked[0]!r} holds {table.field(asked[0]).type}"
-        raise DataError(what, where=place, why="expected text, one value per image", fix="write it as text")
+    if unreadable := [column.name for column in schema.columns if column.name in nested]:
+        what = f"the column {unreadable[0]!r} holds {table.field(unreadable[0]).type}"
+        raise DataError(what, where=source, why="expected text, one value per image", fix="write it as text")
     names = [name for name in table.names if name not in nested]
-    check_columns(schema, names, place)
+    check_columns(schema, names, source)
     images = [name for name in schema.image_columns if name in names]
     return [*source_columns(schema, names), *images]
 
 
-def cells(table: pa.Table, described: Features, schema: Schema, place: str) -> Cells:
+def cells(table: pa.Table, described: Features, schema: Schema, source: str) -> Cells:
     """An Arrow table of plain columns as text; rows are numbered from 1."""
     columns = {column.name: column for column in schema.columns}
     texts = {}
     for name in table.column_names:
         names = class_names(described, name)
         if names is not None:
-            check_classes(columns.get(name, Column(name)), names, place)
-        what = f"the column {name!r} of {place}"
+            check_classes(columns.get(name, Column(name)), names, source)
+        what = f"the column {name!r} of {source}"
         try:
             values = table.column(name).to_pylist()
         except (OverflowError, ValueError) as error:  # such as a date after the year 9999
             raise DataError(f"{what} holds a value that cannot be read", why=str(error)[:200], fix="write it as text") from error
         texts[name] = _texts(values, names, what)
-    return Cells(texts, range(1, table.num_rows + 1), place, "row")
+    return Cells(texts, range(1, table.num_rows + 1), source, "row")
 
 
 def class_names(described: Features, column: str) -> list[str] | None:

@@ -78,9 +78,9 @@ def first_rows(ids: Sequence[str], attributes: Attributes, cells: Cells) -> list
             conflicts.append((earlier, row))
     if conflicts:
         earlier, row = conflicts[0]
-        found = [f"{cells.where(at)} says {', '.join(_labels(attributes, at).values())}" for at in (earlier, row)]
+        statements = [f"{cells.where(at)} says {', '.join(_labels(attributes, at).values())}" for at in (earlier, row)]
         more = f" (and {counted(len(conflicts) - 1, 'row')} more)" if len(conflicts) > 1 else ""
-        what, why = f"conflicting labels for the image {quoted(ids[row])}", f"{'; '.join(found)}{more}"
+        what, why = f"conflicting labels for the image {quoted(ids[row])}", f"{'; '.join(statements)}{more}"
         raise DataError(what, where=cells.place, why=why, fix="keep one row per image")
     return list(first.values())
 
@@ -111,7 +111,7 @@ def fingerprint(attributes: pd.DataFrame, count: Int[np.ndarray, "n"] | None = N
     names = names if pc.count_distinct(names, mode="all").as_py() == len(names) else ids
     # Uses Arrow: a million rows are sorted and written in a second, as JSON lists of text, one per line.
     values = [names, *(pa.array(attributes[name], pa.large_string()) for name in columns)]
-    keys = [str(place) for place in range(len(values))]
+    keys = [str(index) for index in range(len(values))]
     table = dict(zip(keys, values, strict=True)) | ({} if count is None else {"count": pa.array(count)})
     rows = pa.table(table).sort_by([(key, "ascending") for key in keys])
     cells = (_quoted(rows[key].combine_chunks()) for key in keys)

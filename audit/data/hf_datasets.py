@@ -24,13 +24,13 @@ def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Pat
     described = data.features.to_dict()
     for name, kind in data.features.items():
         data = data.cast_column(name, datasets.Image(decode=False)) if isinstance(kind, datasets.Image) else data
-    columns, place = data.features.arrow_schema, origin.source
+    columns, source = data.features.arrow_schema, origin.source
     embedded = arrow.embedded_column(schema, columns)
     if embedded is None:
-        found = f"found the columns: {', '.join(columns.names)}"
-        raise DataError(f"{place} has no column of images", why=found, fix="give a label table beside its images: --data FILE.csv")
-    texts = arrow.text_columns(schema, columns, place)
-    cells = arrow.cells(_table(data, texts), described, schema, place)
+        why = f"found the columns: {', '.join(columns.names)}"
+        raise DataError(f"{source} has no column of images", why=why, fix="give a label table beside its images: --data FILE.csv")
+    texts = arrow.text_columns(schema, columns, source)
+    cells = arrow.cells(_table(data, texts), described, schema, source)
     ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(data, embedded))
     stored = data.select_columns([embedded])
     _check_values(stored, text=True)

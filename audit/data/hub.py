@@ -78,12 +78,12 @@ def load_hub(source: HubSource, schema: Schema, *, name: str, licence: str) -> D
 
     fault = answer()
     data, split = _fetched(source, fault)
-    found = replace(source, split=split, revision=_revision(data) or source.revision)
+    cached = replace(source, split=split, revision=_revision(data) or source.revision)
     if fault:
-        LOG.info("data set %s read from the local cache (%s)", found, fault)
-        if re.fullmatch(r"[0-9a-f]{40}", source.revision or "") and found.revision != source.revision:
-            raise _unreachable(source, f"{fault}; the local cache holds revision {found.revision}")
-    return from_datasets(data, schema, Origin(name, str(found), licence), _cache_roots())
+        LOG.info("data set %s read from the local cache (%s)", cached, fault)
+        if re.fullmatch(r"[0-9a-f]{40}", source.revision or "") and cached.revision != source.revision:
+            raise _unreachable(source, f"{fault}; the local cache holds revision {cached.revision}")
+    return from_datasets(data, schema, Origin(name, str(cached), licence), _cache_roots())
 
 
 def _fetched(source: HubSource, fault: str) -> tuple[Any, str]:

@@ -31,12 +31,12 @@ def folder_of(location: Any, data: ProbeData) -> Path:
     return folder
 
 
-def wrong_layout(data: ProbeData, place: Path, found: str | Iterable[str]) -> DataError:
+def wrong_layout(data: ProbeData, location: Path, present: str | Iterable[str]) -> DataError:
     """The error for a folder or file with another layout than the data set's: what was found, then the expected layout, line by line."""
-    shown = found if isinstance(found, str) else _listed(sorted(found))
+    shown = present if isinstance(present, str) else _listed(sorted(present))
     lines = "\n".join(f"  {line}" for line in data.layout)
     return DataError(
-        f"{place.name or place} is not laid out as {data.name} is",
+        f"{location.name or location} is not laid out as {data.name} is",
         why=f"found: {shown}; expected:\n{lines}",
         fix=f"name the folder that holds these files. {data.obtain}",
     )

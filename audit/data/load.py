@@ -54,58 +54,58 @@ def load_dataset(
         from audit.data.frame import load_frame
 
         return load_frame(location, schema, name, licence=licence)
-    given = location if isinstance(location, DataLocation) else DataLocation(os.fspath(location))
-    schema = with_image_column(schema, given.image_column) if given.image_column else schema
-    if given.path.startswith("hf:") and not is_url(given.path):
-        _check_table_options(given, "a data set of the hub")
-        return load_hub(parse_location(given.path, hub), schema, name=name, licence=licence)
-    if given.path.lower().startswith("file://"):
-        given = replace(given, path=unquote(urlsplit(given.path).path))
-    if is_url(given.path) or is_web_dataset(given.path):
-        _check_streamed(given)
-        return load_url(given.path, schema, name=name, licence=licence, encoding=given.encoding)
-    path = Path(given.path)
+    source = location if isinstance(location, DataLocation) else DataLocation(os.fspath(location))
+    schema = with_image_column(schema, source.image_column) if source.image_column else schema
+    if source.path.startswith("hf:") and not is_url(source.path):
+        _check_table_options(source, "a data set of the hub")
+        return load_hub(parse_location(source.path, hub), schema, name=name, licence=licence)
+    if source.path.lower().startswith("file://"):
+        source = replace(source, path=unquote(urlsplit(source.path).path))
+    if is_url(source.path) or is_web_dataset(source.path):
+        _check_streamed(source)
+        return load_url(source.path, schema, name=name, licence=licence, encoding=source.encoding)
+    path = Path(source.path)
     if path.is_dir():
-        return _load_folder(given, schema, hub, name, licence)
+        return _load_folder(source, schema, hub, name, licence)
     if path.is_file():
-        return load_table(given, schema, name, licence=licence)
-    raise _nothing_at(given.path)
+        return load_table(source, schema, name, licence=licence)
+    raise _nothing_at(source.path)
 
 
-def load_table(given: DataLocation, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[Note, ...] = ()) -> Dataset:
+def load_table(location: DataLocation, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[Note, ...] = ()) -> Dataset:
     """Load the data set of a table; `notes` are added to its own.
 
     Image paths are relative to the file's folder or, if nothing is found there, to its parent folder. A Parquet file may contain the images
     themselves, in a column of ``{bytes, path}`` as written by `datasets`.
     """
-    path = Path(given.path)
+    path = Path(location.path)
     origin = Origin(name, f"the table {path.name}", licence, notes)
-    check_encoding(path, given.encoding)
+    check_encoding(path, location.encoding)
     if ending_of(path) in PARQUET:
-        _check_image_column(given, parquet_schema(path).names)
-        return load_parquet([path], path.parent, schema, origin, given.image_root)
+        _check_image_column(location, parquet_schema(path).names)
+        return load_parquet([path], path.parent, schema, origin, location.image_root)
     if ending_of(path) in TEXT:
-        cells = read_cells(path, given.encoding)
-        _check_image_column(given, list(cells.columns))
-        return with_files(cells, path.parent, schema, origin, given.image_root)
+        cells = read_cells(path, location.encoding)
+        _check_image_column(location, list(cells.columns))
+        return with_files(cells, path.parent, schema, origin, location.image_root)
     raise not_a_table(path, ", or a folder")
 
 
-def _check_image_column(given: DataLocation, names: Sequence[str]) -> None:
-    if given.image_column is not None and given.image_column not in names:
-        what = f"{Path(given.path).name} has no column {quoted(given.image_column)}"
-        raise UsageError(what, where="--image-column", fix=nearest(given.image_column, names))
+def _check_image_column(location: DataLocation, names: Sequence[str]) -> None:
+    if location.image_column is not None and location.image_column not in names:
+        what = f"{Path(location.path).name} has no column {quoted(location.image_column)}"
+        raise UsageError(what, where="--image-column", fix=nearest(location.image_column, names))
 
 
-def _check_streamed(given: DataLocation) -> None:
-    if is_web_dataset(given.path):
-        _check_table_options(given, "tar shards")
-    elif given.image_root is not None:
+def _check_streamed(location: DataLocation) -> None:
+    if is_web_dataset(location.path):
+        _check_table_options(location, "tar shards")
+    elif location.image_root is not None:
         raise UsageError("--image-root cannot be used with a URL", why="images lie beside the table that it names", fix="leave it out")
 
 
-def _check_table_options(given: DataLocation, what: str) -> None:
-    for flag, value in (("--encoding", given.encoding), ("--image-root", given.image_root)):
+def _check_table_options(location: DataLocation, what: str) -> None:
+    for flag, value in (("--encoding", location.encoding), ("--image-root", location.image_root)):
         if value is not None:
             raise UsageError(f"{flag} cannot be used with {what}", why="it says how a table is read", fix="leave it out")
 
@@ -117,20 +117,20 @@ def _nothing_at(location: str) -> DataError:
     return DataError(f"no data at {location!r}", why=why, fix=f"check the path{f', or for the hub write hf:{location}' if on_hub else ''}")
 
 
-def _load_folder(given: DataLocation, schema: Schema, hub: HubSource | None, name: str, licence: str) -> Dataset:
-    folder = Path(given.path)
+def _load_folder(location: DataLocation, schema: Schema, hub: HubSource | None, name: str, licence: str) -> Dataset:
+    folder = Path(location.path)
     table, others = (None, []) if is_saved(folder) else label_table(folder, schema)
     if table is not None:
         note = Note("label_table_of_several" if others else "label_table", {"table": table.name, "others": tuple(others)})
-        return load_table(replace(given, path=str(table)), schema, name, licence=licence, notes=(note,))
+        return load_table(replace(location, path=str(table)), schema, name, licence=licence, notes=(note,))
     if is_saved(folder) or parquet_files(folder):
-        _check_table_options(given, "images that the data hold")
+        _check_table_options(location, "images that the data hold")
         return load_local(folder, schema, name=name, licence=licence, wanted=hub)
     if shards := tar_files(folder):
-        _check_table_options(given, "tar shards")
+        _check_table_options(location, "tar shards")
         return load_web_dataset([open_source(str(shard)) for shard in shards], schema, name=name, licence=licence)
-    found = sorted(path.name for path in folder.iterdir())
-    why = f"found {', '.join(found[:10])}{' ...' if len(found) > 10 else ''}" if found else "it is empty"
+    names = sorted(path.name for path in folder.iterdir())
+    why = f"found {', '.join(names[:10])}{' ...' if len(names) > 10 else ''}" if names else "it is empty"
     fix = "a folder holds a label table (CSV, Parquet …) beside its image folders, or Parquet files with the images in them"
     raise DataError(f"no label table in the folder {str(folder)!r}", why=why, fix=fix)
 

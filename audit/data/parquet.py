@@ -25,8 +25,8 @@ def _held_images(shards: Sequence[Path], column: str, root: Path) -> LazyImages:
     """The images in a column (bytes or ``{bytes, path}``) of Parquet shards."""
     groups = [(shard, group, rows) for shard in shards for group, rows in enumerate(group_sizes(shard))]
 
-    def cells(place: int) -> pa.ChunkedArray:
-        shard, group, _ = groups[place]
+    def cells(index: int) -> pa.ChunkedArray:
+        shard, group, _ = groups[index]
         try:
             return read_parquet(shard, [column], group).column(0)
         except DataError as error:
@@ -37,7 +37,7 @@ def _held_images(shards: Sequence[Path], column: str, root: Path) -> LazyImages:
 
 def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: Origin, image_root: Path | None = None) -> Dataset:
     """Load one table from Parquet files with the same columns; paths are relative to `folder` (`with_files`)."""
-    place = shards[0].name if len(shards) == 1 else f"{len(shards)} files {shards[0].name} ..."
+    source = shards[0].name if len(shards) == 1 else f"{len(shards)} files {shards[0].name} ..."
     columns = parquet_schema(shards[0])
     described = arrow.hub_features(columns, shards[0].name)
     for shard in shards[1:]:
@@ -47,8 +47,8 @@ def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: O
             raise DataError(what, why=why, fix="give the folder of one table")
     embedded = arrow.embedded_column(schema, columns)
     named = schema if embedded else with_known_image_column(schema, columns.names)[0]
-    texts = arrow.text_columns(named, columns, place)
-    cells = arrow.cells(_read(shards, texts), described, named, place)
+    texts = arrow.text_columns(named, columns, source)
+    cells = arrow.cells(_read(shards, texts), described, named, source)
     if embedded is None:
         return with_files(cells, folder, schema, origin, image_root)
     ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(shards, embedded))

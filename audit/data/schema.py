@@ -144,15 +144,15 @@ def _each(column: Column, stored: Iterable[str]) -> Iterable[str]:
     return (level for text in stored for level in (text.split(SEPARATOR) if column.is_shared else (text,)))
 
 
-def image_column(schema: Schema, names: Sequence[str], place: str) -> str:
+def image_column(schema: Schema, names: Sequence[str], source: str) -> str:
     """The name of the image column; raises `DataError` without one."""
-    if found := [name for name in schema.image_columns if name in names]:
-        return found[0]
+    if candidates := [name for name in schema.image_columns if name in names]:
+        return candidates[0]
     known = [*schema.image_columns, *_LIKE_IMAGE]
     likely = [name for name in names if difflib.get_close_matches(_snake_case(name), known, cutoff=0.75)]
     flags = " or ".join(f"--image-column {shlex.quote(name[:80])}" for name in likely[:3]) or "--image-column NAME"
     fix = f"{flags}, or name it one of: {', '.join(schema.image_columns)}"
-    raise DataError(f"{place} has no image column", why=found_columns(names), fix=fix)
+    raise DataError(f"{source} has no image column", why=found_columns(names), fix=fix)
 
 
 def with_known_image_column(schema: Schema, names: Sequence[str]) -> tuple[Schema, tuple[Note, ...]]:
@@ -195,19 +195,19 @@ def _is_row_number(name: str) -> bool:
     return not name or name.startswith("__index_level_")
 
 
-def check_columns(schema: Schema, names: Sequence[str], place: str) -> None:
+def check_columns(schema: Schema, names: Sequence[str], source: str) -> None:
     """Raise `DataError` unless the columns `names` are distinct and include every attribute that is not optional."""
-    check_distinct(names, place)
+    check_distinct(names, source)
     required = [name for column in schema.columns if not column.optional for name in column.sources]
     if missing := [name for name in (*required, *(schema.box.columns if schema.box else ())) if name not in names]:
         fix = nearest(missing[0], map(str, names)) if len(missing) == 1 else "rename the columns, or give the table that is meant"
-        raise DataError(f"{place} has no column {' and no column '.join(map(repr, missing))}", why=found_columns(names), fix=fix)
+        raise DataError(f"{source} has no column {' and no column '.join(map(repr, missing))}", why=found_columns(names), fix=fix)
     if not attribute_columns(schema, names):
         fix = "add a column such as race or gender, one value per image"
-        raise DataError(f"{place} has no attribute column", why=found_columns(names), fix=fix)
+        raise DataError(f"{source} has no attribute column", why=found_columns(names), fix=fix)
 
 
-def check_classes(column: Column, names: Sequence[str], place: str) -> None:
+def check_classes(column: Column, names: Sequence[str], source: str) -> None:
     """Raise `DataError` unless the class names that a source provides for its integer ids are the declared ones, in order.
 
     With a shifted list of names, the ids would assign every image a plausible wrong group.
@@ -217,7 +217,7 @@ def check_classes(column: Column, names: Sequence[str], place: str) -> None:
         what = f"the class names of {column.name!r} are not the published ones, or in another order"
         why = f"found {', '.join(map(repr, names))}; expected {', '.join(map(repr, column.classes))}"
         fix = "compare the source with the published data, or convert it to a CSV file with names in it"
-        raise DataError(what, where=place, why=why, fix=fix)
+        raise DataError(what, where=source, why=why, fix=fix)
 
 
 def stored_value(column: Column, text: str) -> str | None:
@@ -243,13 +243,13 @@ def stored_value(column: Column, text: str) -> str | None:
 def _stored_votes(column: Column, text: str) -> str | None:
     """The levels of a cell with several values, in canonical order and joined; missing values do not count."""
     try:
-        each = [stored_value(replace(column, several=False, counts=None), value) for value in given_values(text)]
+        stored = [stored_value(replace(column, several=False, counts=None), value) for value in given_values(text)]
     except ValueError:
         return None
-    levels = [level for level in each if level is not None]
-    if len(levels) < len(each) or any(SEPARATOR in level for level in levels):
+    levels = [level for level in stored if level is not None]
+    if len(levels) < len(stored) or any(SEPARATOR in level for level in levels):
         return None
-    order = {level: place for place, level in enumerate(column.values or ())}
+    order = {level: index for index, level in enumerate(column.values or ())}
     return (
         SEPARATOR.join(sorted((level for level in levels if level != UNKNOWN), key=lambda level: (order.get(level, 0), level))) or UNKNOWN
     )
@@ -261,18 +261,18 @@ def _stored_levels(column: Column, texts: Sequence[str], cells: Cells) -> dict[s
     if strange := [text for text, level in stored.items() if level is None]:
         counts = Counter(texts)
         first = {text: cells.where(list(texts).index(text)) for text in strange[:5]}
-        found = [f"{quoted(text)} ({counted(counts[text], 'row')}, first at {place})" for text, place in first.items()]
+        listed = [f"{quoted(text)} ({counted(counts[text], 'row')}, first at {row})" for text, row in first.items()]
         more = f" and {len(strange) - 5} more" if len(strange) > 5 else ""
-        what, why = f"undeclared value {quoted(strange[0])} in the column {column.name!r}", f"found {', '.join(found)}{more}"
+        what, why = f"undeclared value {quoted(strange[0])} in the column {column.name!r}", f"found {', '.join(listed)}{more}"
         raise DataError(what, where=cells.place, why=why, fix=nearest(strange[0][:80], column.values or ()))
     return {text: level for text, level in stored.items() if level is not None}
 
 
 def _levels(column: Column, present: Iterable[str]) -> Group:
     """The levels in display order; `UNKNOWN` last, and only if it occurs."""
-    found = set(present)
-    known = column.values if column.values is not None else tuple(sorted(found - {UNKNOWN}))
-    return (*known, UNKNOWN) if UNKNOWN in found and UNKNOWN not in known else known
+    levels = set(present)
+    known = column.values if column.values is not None else tuple(sorted(levels - {UNKNOWN}))
+    return (*known, UNKNOWN) if UNKNOWN in levels and UNKNOWN not in known else known
 
 
 def _notes(column: Column, stored: Mapping[str, str], counts: Mapping[str, int]) -> list[Note]:

@@ -15,8 +15,8 @@ _SAME_SPLIT = {"validation": ("val", "valid", "dev"), "val": ("validation",)}
 
 def parquet_files(folder: Path) -> list[Path]:
     """The Parquet files of a folder and of two levels below it, except in hidden folders."""
-    found = [path for pattern in ("*.parquet", "*/*.parquet", "*/*/*.parquet") for path in folder.glob(pattern)]
-    return sorted(path for path in found if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    paths = [path for pattern in ("*.parquet", "*/*.parquet", "*/*/*.parquet") for path in folder.glob(pattern)]
+    return sorted(path for path in paths if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def choose_shards(folder: Path, config: str | None, split: str | None) -> list[Path]:
@@ -41,7 +41,7 @@ def _split_of(path: Path) -> str:
     return word if word and not word.isdigit() else path.parent.name
 
 
-def choose_split(available: Sequence[str], wanted: str | None, place: str) -> str:
+def choose_split(available: Sequence[str], wanted: str | None, source: str) -> str:
     """The split to read: the wanted one, the only one, else the one for validation or testing; raises DataError if that is ambiguous.
 
     Examples
@@ -52,6 +52,6 @@ def choose_split(available: Sequence[str], wanted: str | None, place: str) -> st
     if len(available) == 1:
         return available[0]
     names = (wanted, *_SAME_SPLIT.get(wanted, ())) if wanted else _PREFERRED_SPLITS
-    if found := [name for name in names if name in available]:
-        return found[0]
-    raise DataError(f"{place} has no split {names[0]!r}", fix=nearest(names[0], available))
+    if present := [name for name in names if name in available]:
+        return present[0]
+    raise DataError(f"{source} has no split {names[0]!r}", fix=nearest(names[0], available))

@@ -79,8 +79,8 @@ def _below(roots: Sequence[Path], names: Sequence[str]) -> tuple[Path, Sequence[
 
 def _relative_to(root: Path, names: Sequence[str]) -> Sequence[str]:
     starts = tuple(f"{folder.rstrip(os.sep)}{os.sep}" for folder in (os.path.abspath(root), os.path.realpath(root)))  # noqa: PTH100
-    found = {name: next((name[len(start) :].lstrip(os.sep) for start in starts if name.startswith(start)), name) for name in set(names)}
-    return [found[name] for name in names]
+    relative = {name: next((name[len(start) :].lstrip(os.sep) for start in starts if name.startswith(start)), name) for name in set(names)}
+    return [relative[name] for name in names]
 
 
 def _check_files(root: Path, names: Sequence[str], cells: Cells, roots: Sequence[Path]) -> None:
@@ -91,7 +91,7 @@ def _check_files(root: Path, names: Sequence[str], cells: Cells, roots: Sequence
         # One of each kind first, so that the truncated message still covers every kind.
         kinds = {kind: row for row, kind in reversed(seen.forbidden)}
         first = {row: kind for kind, row in reversed(kinds.items())} | dict(seen.forbidden)
-        found = [f"{kind} {quoted(names[row])} ({cells.where(row)})" for row, kind in list(first.items())[:10]]
+        problems = [f"{kind} {quoted(names[row])} ({cells.where(row)})" for row, kind in list(first.items())[:10]]
         more = f"; and {len(first) - 10} more" if len(first) > 10 else ""
         what, fix = (
             f"{counted(len(first), 'image path')} not allowed",
@@ -99,7 +99,7 @@ def _check_files(root: Path, names: Sequence[str], cells: Cells, roots: Sequence
         )
         if "absolute path" in kinds:
             fix += ", or name the folder that holds them: --image-root DIR"
-        raise DataError(what, where=cells.place, why="; ".join(found) + more, fix=fix)
+        raise DataError(what, where=cells.place, why="; ".join(problems) + more, fix=fix)
     if not seen.present:
         looked = "beside the table and in the folder above it" if len(roots) > 1 else "in the folder of --image-root"
         why = f"the first is {quoted(names[0])} ({cells.where(0)}), looked for {looked}"

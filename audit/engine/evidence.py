@@ -35,29 +35,31 @@ def add_evidence(
     for them.
     """
     alike = {name for name, prediction in predictions.items() if prediction.cluster is None and prediction.weight is None}
-    asked = {measurement.name: measurement for measurement in measurements if measurement.name in alike}
+    measured = {measurement.name: measurement for measurement in measurements if measurement.name in alike}
     inputs = EvidenceInputs(
         result.findings, result.counts, {record.name: len(record.answer_counts) for record in result.measurements}, result.model.dtype,
-        result.data.limited, asked, predictions, levels, settings,
+        result.data.limited, measured, predictions, levels, settings,
     )  # fmt: skip
     kinds = tuple(map(evidence_modules, (FindingEvidence, MeasurementEvidence, AuditEvidence)))
     stage = Stage("evidence", sum(map(len, kinds)), stages)
 
     def collected(modules: Mapping[str, ModuleType], what: str) -> dict[str, Any]:
-        found = {}
+        records = {}
         for name, module in modules.items():
-            found[name] = getattr(module, what)(inputs)
+            records[name] = getattr(module, what)(inputs)
             stage.advance()
-        return found
+        return records
 
     by_finding, by_measurement, of_audit = map(collected, kinds, ("by_finding", "by_measurement", "of_audit"))
 
-    def of(place: str, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        return {name: each[place] for name, each in found.items() if place in each}
+    def of(key: str, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        return {name: by_key[key] for name, by_key in records.items() if key in by_key}
 
     return replace(
         result,
         findings=tuple(replace(finding, evidence=FindingEvidence(**of(finding.id, by_finding))) for finding in result.findings),
-        measurements=tuple(replace(each, evidence=MeasurementEvidence(**of(each.name, by_measurement))) for each in result.measurements),
+        measurements=tuple(
+            replace(record, evidence=MeasurementEvidence(**of(record.name, by_measurement))) for record in result.measurements
+        ),
         evidence=AuditEvidence(**of_audit),
     )

@@ -99,7 +99,7 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Adjustment]:
     The count table drops attributes if there are too many: findings by these are not adjusted.
     """
     counted = [finding for finding in inputs.tested if inputs.cells[finding.measurement].has(finding.attributes)]
-    return {finding.id: found for finding in counted if (found := _of_finding(finding, inputs))}
+    return {finding.id: adjusted for finding in counted if (adjusted := _of_finding(finding, inputs))}
 
 
 def _of_finding(finding: ClaimResult, inputs: EvidenceInputs) -> Adjustment | None:
@@ -111,12 +111,12 @@ def _of_finding(finding: ClaimResult, inputs: EvidenceInputs) -> Adjustment | No
 
     def within(others: tuple[str, ...]) -> tuple[Strata, Adjusted | None]:
         counted = strata(cells, metric, outcome, finding.attributes, others)
-        found = mantel_haenszel(counted, counted.groups.index(high), counted.groups.index(low), alpha)
+        adjusted = mantel_haenszel(counted, counted.groups.index(high), counted.groups.index(low), alpha)
         # A sample settles nothing, so its differences do not shift either.
-        return counted, found and replace(found, shift=None if inputs.limited else shift(found, significant=significant))
+        return counted, adjusted and replace(adjusted, shift=None if inputs.limited else shift(adjusted, significant=significant))
 
     others = [name for name in cells.answered.attributes.columns if name not in finding.attributes]
-    single = {name: found for name in others for _, found in [within((name,))] if found and found.strata > 1}
+    single = {name: adjusted for name in others for _, adjusted in [within((name,))] if adjusted and adjusted.strata > 1}
     if not single:
         return None
     counted, together = within(tuple(single))
@@ -138,13 +138,13 @@ def _adjusted_gap(finding: ClaimResult, counted: Strata, settings: Settings) -> 
 def strata(cells: CellTable, metric: Metric, outcome: Outcome | None, by: Sequence[str], others: Sequence[str]) -> Strata:
     """Count events and denominators of a metric by group of `by` within every combination of the `others` that has images."""
     flags = row_events(cells.answered, metric, outcome)
-    groups, place = cells.place(by)
+    groups, code = cells.place(by)
     stratum = cells.codes_of(others)
-    known = (place >= 0) & (stratum >= 0)
+    known = (code >= 0) & (stratum >= 0)
     used, stratum = np.unique(stratum[known], return_inverse=True)
     events, n = np.zeros((2, len(used), len(groups)), np.int64)
     for counts, flag in ((events, flags.event), (n, flags.counted)):
-        np.add.at(counts, (stratum, place[known]), (cells.n * flag)[known])
+        np.add.at(counts, (stratum, code[known]), (cells.n * flag)[known])
     return Strata(groups, tuple(others), events, n, int((cells.n * flags.counted)[~known].sum()))
 
 
@@ -182,17 +182,17 @@ def mantel_haenszel(counted: Strata, first: int, second: int, alpha: float) -> A
     )
 
 
-def shift(found: Adjusted, *, significant: bool) -> Shift | None:
+def shift(adjusted: Adjusted, *, significant: bool) -> Shift | None:
     """How a raw difference changes at equal other attributes; `significant`: whether the finding's own test rejects.
 
     "reversed": the interval of the adjusted difference lies entirely on the other side of 0 than the raw difference, regardless of the
     test. "weakened": the test rejects, and the adjusted difference is less than half of the raw one, or its interval includes 0.
     """
-    side = np.sign(found.crude)
-    low, high = sorted((side * found.difference.low, side * found.difference.high))
+    side = np.sign(adjusted.crude)
+    low, high = sorted((side * adjusted.difference.low, side * adjusted.difference.high))
     if high < 0:
         return "reversed"
-    return "weakened" if significant and (low <= 0 or side * found.difference.value < side * found.crude / 2) else None
+    return "weakened" if significant and (low <= 0 or side * adjusted.difference.value < side * adjusted.crude / 2) else None
 
 
 def _common_difference(events: Float[np.ndarray, "s 2"], n: Float[np.ndarray, "s 2"], alpha: float) -> Estimate:

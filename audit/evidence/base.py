@@ -56,7 +56,7 @@ def best_two(predictions: Predictions, label_set: LabelSet) -> BestTwo:
     confidence = probabilities[rows, first]
     probabilities[rows, first] = -1.0
     second = probabilities.argmax(axis=1)
-    best, next_best = (np.log(np.maximum(each, _SMALLEST)) for each in (confidence, probabilities[rows, second]))
+    best, next_best = (np.log(np.maximum(probability, _SMALLEST)) for probability in (confidence, probabilities[rows, second]))
     return BestTwo(confidence, second, best - next_best)
 
 
@@ -173,7 +173,7 @@ class EvidenceInputs:
         predictions = self.predictions[finding.measurement] if predictions is None else predictions
         metric, outcome = resolve(self.measurements[finding.measurement], claim_of(finding), predictions)
         tallied = tally(grouped_counts(predictions, finding.attributes, self.levels), metric, outcome)
-        ok = [place for place, status in enumerate(tallied.statuses(self.settings.min_group_size)) if status == "ok"]
+        ok = [index for index, status in enumerate(tallied.statuses(self.settings.min_group_size)) if status == "ok"]
         return UnitsOf(predictions, self.levels)(finding.attributes, metric, outcome, tallied).of(np.array(ok, np.int64))
 
 

@@ -149,16 +149,16 @@ class _Answers(NamedTuple):
     correct: Bool[np.ndarray, "n"]
     images: Int[np.ndarray, "n"]
 
-    def by(self, place: Int[np.ndarray, "n"], length: int) -> tuple[Int[np.ndarray, "l"], Float[np.ndarray, "l"]]:
-        """Number of images, and sum of their confidences, for each value of `place`."""
-        n = np.bincount(place, self.images, minlength=length).astype(np.int64)
-        return n, np.bincount(place, self.confidence * self.images, minlength=length)
+    def by(self, codes: Int[np.ndarray, "n"], length: int) -> tuple[Int[np.ndarray, "l"], Float[np.ndarray, "l"]]:
+        """Number of images, and sum of their confidences, for each value of `codes`."""
+        n = np.bincount(codes, self.images, minlength=length).astype(np.int64)
+        return n, np.bincount(codes, self.confidence * self.images, minlength=length)
 
 
-def _reliability(given: _Answers, alpha: float) -> tuple[ReliabilityBin, ...]:
-    place = bin_of(given.confidence)
-    n, total = given.by(place, BINS)
-    right = np.bincount(place, given.correct * given.images, minlength=BINS).astype(int)
+def _reliability(answers: _Answers, alpha: float) -> tuple[ReliabilityBin, ...]:
+    bins = bin_of(answers.confidence)
+    n, total = answers.by(bins, BINS)
+    right = np.bincount(bins, answers.correct * answers.images, minlength=BINS).astype(int)
     mean = total / np.maximum(n, 1)
     low, high = wilson(right, n, alpha)
     return tuple(
@@ -169,24 +169,24 @@ def _reliability(given: _Answers, alpha: float) -> tuple[ReliabilityBin, ...]:
     )
 
 
-def _error(given: _Answers, settings: Settings, rng: np.random.Generator) -> Estimate:
-    counts, mean = _cells(given)
+def _error(answers: _Answers, settings: Settings, rng: np.random.Generator) -> Estimate:
+    counts, mean = _cells(answers)
     drawn = resample_counts(counts[None], min(settings.draws, DRAWS), rng)[:, 0]
     observed, moved = (_deviations(table, mean) for table in (counts, drawn))
     moved -= observed
     clear = np.abs(observed) > _CLEAR * moved.std(axis=0)
     moves = np.abs((moved * np.sign(observed))[:, clear].sum(axis=1)) + np.abs(moved[:, ~clear]).sum(axis=1)
-    error = expected_calibration_error(*given)
+    error = expected_calibration_error(*answers)
     band = float(np.quantile(moves, 1 - settings.alpha))
     return Estimate(error, max(0.0, error - band), min(1.0, error + band))
 
 
-def _cells(given: _Answers) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"]]:
+def _cells(answers: _Answers) -> tuple[Int[np.ndarray, "c"], Float[np.ndarray, "c"]]:
     """Number of images and mean confidence of each (bin, right or not), right or not varying fastest.
 
     Ignoring the variation of confidences within a bin of width .1 changes the variance of its accuracy by less than a hundredth.
     """
-    counts, total = given.by(bin_of(given.confidence) * 2 + given.correct, BINS * 2)
+    counts, total = answers.by(bin_of(answers.confidence) * 2 + answers.correct, BINS * 2)
     return counts, total / np.maximum(counts, 1)
 
 
@@ -197,8 +197,8 @@ def _deviations(counts: Int[np.ndarray, "*draws c"], mean: Float[np.ndarray, "c"
     return np.asarray(by_bin / counts.sum(axis=-1)[..., None])
 
 
-def _error_by_chance(given: _Answers, draws: int, rng: np.random.Generator) -> float:
+def _error_by_chance(answers: _Answers, draws: int, rng: np.random.Generator) -> float:
     """95 % point of the error of a simulated model whose accuracy equals its confidence."""
-    n, total = given.by(bin_of(given.confidence), BINS)
+    n, total = answers.by(bin_of(answers.confidence), BINS)
     right = rng.binomial(n, np.clip(total / np.maximum(n, 1), 0, 1), size=(draws, BINS))
     return float(np.quantile(np.abs(right - total).sum(axis=1) / n.sum(), 0.95))

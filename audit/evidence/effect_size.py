@@ -29,15 +29,15 @@ class EffectSize:
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, EffectSize]:
     """The effect sizes for the leading pair of each finding."""
-    found = {}
+    sizes = {}
     for finding in inputs.independent:
         if finding.gap:
             groups, events, n = compared_counts(finding)
             pair = pair_of(finding.gap)
             ends = [groups.index(group) for group in pair]
             k, m = ((int(counts[ends[0]]), int(counts[ends[1]])) for counts in (events, n))
-            found[finding.id] = effect_size(pair, k, m, inputs.settings.alpha)
-    return found
+            sizes[finding.id] = effect_size(pair, k, m, inputs.settings.alpha)
+    return sizes
 
 
 def ratio(events_1: int, n_1: int, events_2: int, n_2: int, alpha: float) -> Estimate | None:

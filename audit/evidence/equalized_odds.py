@@ -77,7 +77,7 @@ def of_audit(inputs: EvidenceInputs) -> tuple[EqualizedOdds, ...]:
     Without declared outcomes each answer is one. With two answers the second is equivalent to the first, with the two rates swapped.
     """
     capped = replace(inputs.settings, draws=min(inputs.settings.draws, DRAWS))
-    found = []
+    odds = []
     for name, measurement in inputs.measurements.items():
         cells = inputs.cells[name]
         # By the truth itself, every group has only one truth; groups of counterfactual sets are not compared as independent images.
@@ -88,8 +88,8 @@ def of_audit(inputs: EvidenceInputs) -> tuple[EqualizedOdds, ...]:
             for outcome, answers in _outcomes(measurement).items():
                 estimate = odds_difference(counts, frozenset(answers), capped, f"{name}[{outcome}]/{' x '.join(by)}")
                 if estimate.equal_opportunity or estimate.false_positive:
-                    found.append(EqualizedOdds(name, outcome, by, estimate))
-    return tuple(found)
+                    odds.append(EqualizedOdds(name, outcome, by, estimate))
+    return tuple(odds)
 
 
 def _outcomes(measurement: Measurement) -> Mapping[str, tuple[str, ...]]:

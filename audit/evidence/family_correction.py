@@ -33,7 +33,7 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, FamilyCorrection]:
     for finding in inputs.independent:
         if not finding.primary and finding.outcome and finding.gap and inputs.cells[finding.measurement].has(finding.attributes):
             families.setdefault((finding.measurement, finding.metric, finding.attributes), []).append(finding)
-    return {name: each for family in families.values() if len(family) > 1 for name, each in _corrected(family, inputs).items()}
+    return {name: correction for family in families.values() if len(family) > 1 for name, correction in _corrected(family, inputs).items()}
 
 
 def _corrected(family: list[ClaimResult], inputs: EvidenceInputs) -> dict[str, FamilyCorrection]:

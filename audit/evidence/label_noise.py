@@ -104,8 +104,8 @@ class Rules:
 def by_finding(inputs: EvidenceInputs) -> dict[str, LabelNoise]:
     """Tipping point, noise curve and unequal label errors of each primary finding."""
     looked = [finding for finding in inputs.findings if finding.primary and finding.gap and not finding.unresponsive]
-    noises = [(each, noise) for each in looked if (noise := _of_finding(each, inputs))]
-    return {each.id: replace(noise, truth=_of_truth(each, inputs.answers[each.measurement])) for each, noise in noises}
+    noises = [(finding, noise) for finding in looked if (noise := _of_finding(finding, inputs))]
+    return {finding.id: replace(noise, truth=_of_truth(finding, inputs.answers[finding.measurement])) for finding, noise in noises}
 
 
 def _of_finding(finding: ClaimResult, inputs: EvidenceInputs) -> LabelNoise | None:
@@ -166,8 +166,8 @@ def verdict_on(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"], rules: Rul
     close = within(bound, rules.tolerance, ratio, rules.ratio_tolerance)
     p = gap_p(events, n, rules.draws, rng) if enough and not close else np.nan
     apart = enough and two_apart(events, n, rules.alpha)
-    found: Verdict = verdicts(close, p, rules.level, len(n), apart=apart).item()
-    return found
+    verdict: Verdict = verdicts(close, p, rules.level, len(n), apart=apart).item()
+    return verdict
 
 
 def tipping_point(groups: tuple[Group, Group], events: tuple[int, int], n: tuple[int, int], level: float) -> TippingPoint | None:
@@ -213,10 +213,10 @@ def label_noise_curve(
     for share in shares:
         tables.append(relabel(events, n, share, REPEATS, rng))
         p.append(_p_values(*tables[-1], rules, rng))
-    all_events, all_n = (np.concatenate(each) for each in zip(*tables, strict=True))
-    found = _verdicts(all_events, all_n, np.concatenate(p), rules)
-    relabelled = found[1:].reshape(len(shares), REPEATS)
-    return tuple(NoisePoint(share, float(np.mean(each == found[0]))) for share, each in zip(shares, relabelled, strict=True))
+    all_events, all_n = (np.concatenate(column) for column in zip(*tables, strict=True))
+    ruled = _verdicts(all_events, all_n, np.concatenate(p), rules)
+    relabelled = ruled[1:].reshape(len(shares), REPEATS)
+    return tuple(NoisePoint(share, float(np.mean(drawn == ruled[0]))) for share, drawn in zip(shares, relabelled, strict=True))
 
 
 def _verdicts(events: Int[np.ndarray, "b g"], n: Int[np.ndarray, "b g"], p: Float[np.ndarray, "b"], rules: Rules) -> np.ndarray:

@@ -31,18 +31,18 @@ def by_finding(inputs: EvidenceInputs) -> dict[str, Verdict]:
     flipped = _flipped(inputs)
     if not any(count for _, count in flipped.values()) or inputs.limited:
         return {}
-    found = [finding for finding in inputs.findings if finding.primary]
-    compared = [_units(finding, flipped.get(finding.measurement), inputs) for finding in found]
+    primary = [finding for finding in inputs.findings if finding.primary]
+    compared = [_units(finding, flipped.get(finding.measurement), inputs) for finding in primary]
     tested = [i for i, units in enumerate(compared) if len(units.n) > 1]
-    close, apart, p = np.zeros(len(found), bool), np.zeros(len(found), bool), np.full(len(found), np.nan)
+    close, apart, p = np.zeros(len(primary), bool), np.zeros(len(primary), bool), np.full(len(primary), np.nan)
     for i in tested:
         low, high = compared[i].differences(np.array([0]), np.array([1]), inputs.settings.alpha)
         apart[i] = low[0] > 0 or high[0] < 0
-        close[i] = _within(found[i], compared[i], inputs.settings.alpha)
-        p[i] = _p(found[i], compared[i], inputs)
+        close[i] = _within(primary[i], compared[i], inputs.settings.alpha)
+        p[i] = _p(primary[i], compared[i], inputs)
     p[tested] = holm(p[tested])
     ruled = verdicts(close, p, inputs.settings.alpha, np.array([len(units.n) for units in compared]), apart=apart).tolist()
-    return {finding.id: verdict for finding, verdict in zip(found, ruled, strict=True) if not finding.unresponsive}
+    return {finding.id: verdict for finding, verdict in zip(primary, ruled, strict=True) if not finding.unresponsive}
 
 
 def _p(finding: ClaimResult, units: SamplingUnits, inputs: EvidenceInputs) -> float:
@@ -68,8 +68,8 @@ def _units(finding: ClaimResult, flipped: tuple[Predictions, int] | None, inputs
 
 def _flipped(inputs: EvidenceInputs) -> dict[str, tuple[Predictions, int]]:
     dtype = inputs.dtype
-    usable = {name: each for name, each in inputs.scored.items() if dtype in LOGIT_TOLERANCE and has_confidence(each.predictions)}
-    return {name: flip_near_ties(each.predictions, each.best_two, dtype) for name, each in usable.items()}
+    usable = {name: scored for name, scored in inputs.scored.items() if dtype in LOGIT_TOLERANCE and has_confidence(scored.predictions)}
+    return {name: flip_near_ties(scored.predictions, scored.best_two, dtype) for name, scored in usable.items()}
 
 
 def flip_near_ties(predictions: Predictions, best_two: BestTwo, dtype: str) -> tuple[Predictions, int]:

@@ -115,7 +115,7 @@ def specification_curve(
     The rates are events divided by images: bit for bit the reference point estimates, without the cost of a frame for each prompt.
     """
     answered = _answered(plan, predictions, levels)
-    tallies = tuple(each.tally() for each in answered)
+    tallies = tuple(one.tally() for one in answered)
     first, second = _extreme_pair(tallies[plan.default], settings)
     points = tuple(_point(plan, i, tallied, (first, second), settings) for i, tallied in enumerate(tallies))
     differences = [point.difference for point in points if point.difference is not None]
@@ -142,17 +142,17 @@ def specification_curve(
 def _answered(
     plan: SpecificationPlan, predictions: Mapping[int, Answered] | Sequence[Answered], levels: Mapping[str, Group]
 ) -> tuple[_Answered, ...]:
-    found: list[_Answered] = []
+    answered: list[_Answered] = []
     by = list(plan.claim.by)
     for i, specification in enumerate(plan.specifications):
-        given = predictions[i]
-        rows = row_events(given, *resolve(specification.measurement, plan.claim, given))
+        predicted = predictions[i]
+        rows = row_events(predicted, *resolve(specification.measurement, plan.claim, predicted))
         # Nearly always the same images: their groups are computed once for all specifications.
-        if found and _same_images(given.attributes, found[-1].attributes, by):
-            found.append(replace(found[-1], rows=rows))
+        if answered and _same_images(predicted.attributes, answered[-1].attributes, by):
+            answered.append(replace(answered[-1], rows=rows))
         else:
-            found.append(_Answered(given.attributes, *row_codes(given.attributes, by, levels), rows))
-    return tuple(found)
+            answered.append(_Answered(predicted.attributes, *row_codes(predicted.attributes, by, levels), rows))
+    return tuple(answered)
 
 
 def _same_images(one: pd.DataFrame, other: pd.DataFrame, by: list[str]) -> bool:
@@ -214,29 +214,29 @@ def largest_layout(met: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], tup
     >>> largest_layout([("a", "x"), ("a", "y"), ("a", "z"), ("b", "x"), ("b", "y"), ("c", "x"), ("c", "y")])
     (('a', 'b', 'c'), ('x', 'y'))
     """
-    asked: dict[str, frozenset[str]] = {}
+    variants_of: dict[str, frozenset[str]] = {}
     for preset, variant in met:
-        asked[preset] = asked.get(preset, frozenset()) | {variant}
+        variants_of[preset] = variants_of.get(preset, frozenset()) | {variant}
     common: set[frozenset[str]] = set()  # intersections of presets' variants: no other choice can be the largest
-    for theirs in asked.values():
-        common |= {theirs, *(theirs & each for each in common)}
-    layouts = [([preset for preset, theirs in asked.items() if theirs >= each], each) for each in common]
-    whole = [(presets, each) for presets, each in layouts if min(len(presets), len(each)) > 1]
+    for theirs in variants_of.values():
+        common |= {theirs, *(theirs & variants for variants in common)}
+    layouts = [([preset for preset, theirs in variants_of.items() if theirs >= variants], variants) for variants in common]
+    whole = [(presets, variants) for presets, variants in layouts if min(len(presets), len(variants)) > 1]
     if not whole:
         return (), ()
-    order = {preset: place for place, preset in enumerate(asked)}
-    presets, each = min(whole, key=lambda it: (-len(it[0]) * len(it[1]), -len(it[0]), [order[preset] for preset in it[0]]))
-    return tuple(presets), tuple(dict.fromkeys(variant for _, variant in met if variant in each))
+    order = {preset: index for index, preset in enumerate(variants_of)}
+    presets, variants = min(whole, key=lambda it: (-len(it[0]) * len(it[1]), -len(it[0]), [order[preset] for preset in it[0]]))
+    return tuple(presets), tuple(dict.fromkeys(variant for _, variant in met if variant in variants))
 
 
 def _joint_p(plan: SpecificationPlan, answered: Sequence[_Answered], settings: Settings, shuffles: LabelShuffles) -> float | None:
     """Test all specifications together; None if they were not answered for the same images."""
     default = answered[plan.default]
     images = default.attributes
-    if any(each.attributes is not images and not each.attributes.index.equals(images.index) for each in answered):
+    if any(one.attributes is not images and not one.attributes.index.equals(images.index) for one in answered):
         return None
     known = np.array([UNKNOWN not in group for group in default.groups])[default.codes]
-    events, counted = (np.stack([getattr(each.rows, name)[known] for each in answered], axis=1) for name in ("event", "counted"))
+    events, counted = (np.stack([getattr(one.rows, name)[known] for one in answered], axis=1) for name in ("event", "counted"))
     answers = Wordings(events, counted, default.codes[known])
     tested = median_gap_p(answers, plan.default, settings.min_group_size, min(settings.draws, JOINT_DRAWS), shuffles)
     return tested[1] if tested else None

@@ -60,8 +60,8 @@ def score_spreads(scored: Scored) -> Iterator[ScoreSpread]:
         for outcome, values in probabilities:
             known = np.isfinite(values)
             cells = [(group, values[known & (codes == i)]) for i, group in enumerate(groups)]
-            found = tuple(_spread(group, each) for group, each in cells if len(each))
-            yield ScoreSpread(scored.measurement.name, outcome, by, found)
+            spreads = tuple(_spread(group, own) for group, own in cells if len(own))
+            yield ScoreSpread(scored.measurement.name, outcome, by, spreads)
 
 
 def _spread(group: Group, values: Float[np.ndarray, "n"]) -> GroupSpread:
@@ -85,14 +85,14 @@ def _probabilities(measurement: Measurement, predictions: Predictions) -> list[t
         """The probability of any of several labels; of the best if they are independent and compete."""
         return of_any(scores, shares=shares) if summed else np.asarray(scores.max(axis=1).astype(float))
 
-    found: list[tuple[str | None, np.ndarray]] = []
+    probabilities: list[tuple[str | None, np.ndarray]] = []
     if predictions.y_true is not None:
         truth, names = pd.factorize(predictions.y_true)
         wanted = (names[:, None] == answer_of)[truth]
         value = together(np.where(wanted, predictions.scores, 0.0))
-        found.append((None, np.where((predictions.y_true != UNKNOWN) & wanted.any(axis=1), value, np.nan)))
-    asked = dict.fromkeys(claim.outcome for claim in measurement.claims if claim.primary and claim.outcome is not None)
-    for outcome in asked:
+        probabilities.append((None, np.where((predictions.y_true != UNKNOWN) & wanted.any(axis=1), value, np.nan)))
+    outcomes = dict.fromkeys(claim.outcome for claim in measurement.claims if claim.primary and claim.outcome is not None)
+    for outcome in outcomes:
         inside = np.isin(answer_of.astype(str), measurement.outcomes[outcome])
-        found.append((outcome, together(predictions.scores * inside)))
-    return found
+        probabilities.append((outcome, together(predictions.scores * inside)))
+    return probabilities

@@ -46,12 +46,12 @@ LARGEST_CORRELATION = 0.999
 
 def by_finding(inputs: EvidenceInputs) -> dict[str, Shrinkage]:
     """The shrunk rates of each finding with a small group."""
-    found = {}
+    estimates = {}
     for finding in inputs.findings:
         if any(rate.status == "small" for rate in finding.by_group):
             events, n = (np.array([getattr(rate, name) for rate in finding.by_group]) for name in ("events", "n"))
-            found[finding.id] = shrink(Tally(tuple(rate.group for rate in finding.by_group), events, n, n), inputs.settings.alpha)
-    return {name: shrunk for name, shrunk in found.items() if shrunk}
+            estimates[finding.id] = shrink(Tally(tuple(rate.group for rate in finding.by_group), events, n, n), inputs.settings.alpha)
+    return {name: shrunk for name, shrunk in estimates.items() if shrunk}
 
 
 def intra_group_correlation(events: Int[np.ndarray, "g"], n: Int[np.ndarray, "g"]) -> float | None:

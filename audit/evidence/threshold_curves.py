@@ -86,8 +86,8 @@ def thresholds_at(
     >>> thresholds_at(np.array([0.2, 0.4, 0.6, 0.8]), (1.0, 0.5))
     (0.0, 0.4)
     """
-    values, place = np.unique(confidence, return_inverse=True)
-    up_to = np.cumsum(np.bincount(place, images, minlength=len(values))).astype(np.int64)
+    values, index = np.unique(confidence, return_inverse=True)
+    up_to = np.cumsum(np.bincount(index, images, minlength=len(values))).astype(np.int64)
     total = int(up_to[-1]) if len(values) else 0
     return tuple(_threshold(values, up_to, int(np.floor((1 - coverage) * total + 1e-9))) for coverage in coverages)
 
@@ -110,12 +110,12 @@ def threshold_curve(judged: Judged, thresholds: Sequence[float], fewest: int, al
     curve = []
     for threshold in thresholds:
         # At 0 all answers are given, even one whose probability rounds to 0.
-        given = judged.confidence > threshold if threshold > 0 else np.ones(len(judged.codes), bool)
-        answered = _summed(judged.codes, images * given, groups)
-        events = _summed(judged.codes, images * (given & judged.event), groups)
+        kept = judged.confidence > threshold if threshold > 0 else np.ones(len(judged.codes), bool)
+        answered = _summed(judged.codes, images * kept, groups)
+        events = _summed(judged.codes, images * (kept & judged.event), groups)
         cells = _cells(judged, everybody, answered, events, alpha)
         compared, counted = known & (answered >= fewest), known & (everybody >= fewest)
-        share = int(images[given].sum()) / int(images.sum()) if len(given) else 0.0
+        share = int(images[kept].sum()) / int(images.sum()) if len(kept) else 0.0
         curve.append(ThresholdPoint(threshold, share, _gap(events, answered, compared), _gap(answered, everybody, counted), cells))
     return tuple(curve)
 

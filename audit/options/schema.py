@@ -55,14 +55,14 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True, protected_namespaces=())
 
-    def __init__(self, **given: Any):
+    def __init__(self, **values: Any):
         """Raise UsageError for an unknown name, an invalid value, or options that cannot be combined."""
-        if unknown := [name for name in given if name not in type(self).model_fields]:
+        if unknown := [name for name in values if name not in type(self).model_fields]:
             raise UsageError(f"unknown option {unknown[0]!r}", fix=nearest(unknown[0], type(self).model_fields))
         try:
-            super().__init__(**given)
+            super().__init__(**values)
         except ValidationError as error:
-            raise _usage_error(error, type(self), given) from error
+            raise _usage_error(error, type(self), values) from error
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -96,13 +96,13 @@ class Options(BaseModel):
         return tuple(line)
 
 
-def _usage_error(error: ValidationError, options: type[Options], given: Mapping[str, Any]) -> UsageError:
+def _usage_error(error: ValidationError, options: type[Options], values: Mapping[str, Any]) -> UsageError:
     """The first invalid value, in words."""
     first = error.errors()[0]
     name = str(first["loc"][0])
     expected = str(first.get("ctx", {}).get("error") or _EXPECTED.get(first["type"], first["msg"]).format_map(first.get("ctx", {})))
     where = flag(name) if facts_of(options.model_fields[name])["task"] else None
-    return UsageError(f"invalid {name.replace('_', ' ')} {show_value(given.get(name))}: expected {expected}", where=where)
+    return UsageError(f"invalid {name.replace('_', ' ')} {show_value(values.get(name))}: expected {expected}", where=where)
 
 
 _EXPECTED = {"literal_error": "one of {expected}", "bool_type": "True or False", "string_type": "a string"}

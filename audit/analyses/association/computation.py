@@ -51,11 +51,11 @@ def prompts(plan: AssociationPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
 def analyse(plans: Sequence[AssociationPlan], inputs: AnalysisInputs) -> tuple[AssociationTest, ...]:
     """Compute each association for each attribute; p is adjusted over all groups of all associations together."""
     probe, dataset, attributes, settings = inputs.probe, inputs.dataset, inputs.attributes, inputs.settings
-    found: list[AssociationTest] = []
+    records: list[AssociationTest] = []
     order = seeded_order(attributes.index, settings.seed)
     for plan in plans:
         if plan.single or plan.images:
-            found += (_with_images if plan.images else _concepts)(plan, inputs, order)
+            records += (_with_images if plan.images else _concepts)(plan, inputs, order)
             continue
         (first, near), (second, far) = ((name, np.stack([inputs.texts[text] for text in words])) for name, words in plan.words.items())
         nearer = associations(inputs.images.vectors, near, far)[order]
@@ -63,18 +63,18 @@ def analyse(plans: Sequence[AssociationPlan], inputs: AnalysisInputs) -> tuple[A
             gallery = gallery_of(attributes[attribute].iloc[order], dataset.levels[attribute], settings)
             reason = gallery.not_estimable(probe, settings)
             test = AssociationTest(plan.question, attribute, first, second, gallery.left_out, reason, draws=settings.draws)
-            found.append(test if reason else replace(test, groups=_groups(gallery, nearer[gallery.rows], test, settings)))
-    decided = with_signals([each.groups for each in found], settings.alpha, limited=dataset.limited)
-    return tuple(replace(each, groups=groups) for each, groups in zip(found, decided, strict=True))
+            records.append(test if reason else replace(test, groups=_groups(gallery, nearer[gallery.rows], test, settings)))
+    decided = with_signals([record.groups for record in records], settings.alpha, limited=dataset.limited)
+    return tuple(replace(record, groups=groups) for record, groups in zip(records, decided, strict=True))
 
 
 def _groups(gallery: Gallery, nearer: Float[np.ndarray, "n"], test: AssociationTest, settings: Settings) -> tuple[AssociatedGroup, ...]:
     rng = generator(settings.seed, f"association/{test.question}/{test.attribute}")
     tested = groups_against_rest(nearer, gallery.codes, rng, draws=settings.draws)
     return tuple(
-        _group(gallery, code, nearer, each)
+        _group(gallery, code, nearer, association)
         # With two groups, each is the rest of the other.
-        for code, each in enumerate(tested if len(tested) > 2 else tested[:1])
+        for code, association in enumerate(tested if len(tested) > 2 else tested[:1])
     )
 
 
@@ -105,8 +105,8 @@ def _concepts(plan: AssociationPlan, inputs: AnalysisInputs, order: Int[np.ndarr
             rng = generator(settings.seed, f"concepts/{plan.question}/{attribute}/{gallery.groups[code]}")
             mine = gallery.codes == code
             tested.append(sc_eat(concepts, (shown[mine], shown[~mine]), rng, draws=settings.draws))
-        for place, concept in enumerate(plan.words):
-            groups = tuple(_group(gallery, code, scores[place], each[place]) for code, each in enumerate(tested))
+        for index, concept in enumerate(plan.words):
+            groups = tuple(_group(gallery, code, scores[index], by_word[index]) for code, by_word in enumerate(tested))
             yield AssociationTest(plan.question, attribute, concept, "", gallery.left_out, reason, groups, settings.draws)
 
 
@@ -160,6 +160,6 @@ def _tested_images(
         rng = generator(settings.seed, f"image association/{test.question}/{test.attribute}/{gallery.groups[code]}")
         mine = gallery.codes == code
         tested.append(weat(targets[mine], targets[~mine], sets, rng, draws=settings.draws))
-    groups = tuple(_group(gallery, code, nearer, each) for code, each in enumerate(tested))
-    exact = all(each.exact for each in tested)
-    return replace(test, groups=groups, exact=exact, draws=min(each.arrangements for each in tested))
+    groups = tuple(_group(gallery, code, nearer, association) for code, association in enumerate(tested))
+    exact = all(association.exact for association in tested)
+    return replace(test, groups=groups, exact=exact, draws=min(association.arrangements for association in tested))

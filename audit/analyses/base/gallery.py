@@ -88,13 +88,13 @@ def seeded_order(index: pd.Index, seed: int) -> Int[np.ndarray, "n"]:
 
 def with_signals(tested: Sequence[tuple[T, ...]], alpha: float, *, limited: bool) -> Iterator[tuple[T, ...]]:
     """Yield the tested records with p adjusted over all of them together; in a limited run nothing is a signal."""
-    p = [each.p for part in tested for each in part]
+    p = [test.p for part in tested for test in part]
     by_rate = iter(benjamini_hochberg(np.array(p)).tolist() if p else ())
 
-    def decided(each: T) -> T:
+    def decided(test: T) -> T:
         p_adjusted = next(by_rate)
         verdict = "signal" if p_adjusted <= alpha and not limited else "no signal"
-        judged: T = replace(cast(Any, each), p_adjusted=p_adjusted, verdict=verdict)
+        judged: T = replace(cast(Any, test), p_adjusted=p_adjusted, verdict=verdict)
         return judged
 
     for part in tested:

@@ -43,13 +43,17 @@ def attacked_answers(plan: AttackPlan, measurement: Measurement, inputs: Analysi
 
     Labels represent answers one to one: the right label is the first whose answer is true.
     """
-    given = inputs.predictions[plan.measurement]
-    nothing = [(Condition("unchanged"), given)], (Note("conditions_no_gradients"),)
+    predictions = inputs.predictions[plan.measurement]
+    nothing = [(Condition("unchanged"), predictions)], (Note("conditions_no_gradients"),)
     if not isinstance(inputs.model, AttackableEncoder):
         return nothing
-    kept = sample(given, MOST_ATTACKED, inputs.settings.seed)
-    start = part_of_predictions(given, kept)
-    sampled = (Note("conditions_sampled", {"images": len(kept), "total": len(given.y_pred)}),) if len(kept) < len(given.y_pred) else ()
+    kept = sample(predictions, MOST_ATTACKED, inputs.settings.seed)
+    start = part_of_predictions(predictions, kept)
+    sampled = (
+        (Note("conditions_sampled", {"images": len(kept), "total": len(predictions.y_pred)}),)
+        if len(kept) < len(predictions.y_pred)
+        else ()
+    )
     labels, label_set = measurement.label_set.labels, measurement.label_set
     texts = directions((label_set.prompts[label] for label in labels), inputs.texts)
     answers = [label_set.answers.get(label, label) for label in labels]
@@ -61,9 +65,9 @@ def attacked_answers(plan: AttackPlan, measurement: Measurement, inputs: Analysi
             moved = _moved(inputs.model, inputs.dataset, rows, _Against(texts.astype(np.float32), right, budget, steps))
             if moved is None:
                 return nothing
-            found = predict(measurement, inputs.model.record, moved, inputs.texts, start.attributes)
+            attacked = predict(measurement, inputs.model.record, moved, inputs.texts, start.attributes)
             label = Condition(f"{name}, {budget:g}/255", f"{name}, levels of 255", budget)
-            answered.append((label, replace(found, cluster=start.cluster, weight=start.weight)))
+            answered.append((label, replace(attacked, cluster=start.cluster, weight=start.weight)))
     return answered, sampled
 
 
@@ -89,24 +93,25 @@ def _moved(model: AttackableEncoder, dataset: Dataset, rows: list[int], against:
     return np.concatenate(seen)
 
 
-def sample(given: Predictions, most: int, seed: int) -> np.ndarray:
+def sample(predictions: Predictions, most: int, seed: int) -> np.ndarray:
     """Positions of at most `most` images, ascending: whole clusters in an order that the seed decides, or part of the first cluster."""
-    if len(given.y_pred) <= most:
-        return np.arange(len(given.y_pred))
-    units = np.arange(len(given.y_pred)) if given.cluster is None else np.unique(given.cluster, return_inverse=True)[1]
+    if len(predictions.y_pred) <= most:
+        return np.arange(len(predictions.y_pred))
+    units = np.arange(len(predictions.y_pred)) if predictions.cluster is None else np.unique(predictions.cluster, return_inverse=True)[1]
     order = generator(seed, "conditions/sample").permutation(int(units.max()) + 1)[units]
     # The cluster that the limit would split is left out.
     whole = np.flatnonzero(order < np.sort(order)[most])
     return whole if len(whole) else np.sort(np.argsort(order, kind="stable")[:most])
 
 
-def part_of_predictions(given: Predictions, kept: np.ndarray) -> Predictions:
+def part_of_predictions(predictions: Predictions, kept: np.ndarray) -> Predictions:
     """The predictions for some of the images, by position."""
 
     def of(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[kept]
 
     return replace(
-        given, y_pred=given.y_pred[kept], y_true=of(given.y_true), scores=given.scores[kept], margin=given.margin[kept],
-        attributes=given.attributes.iloc[kept], cluster=of(given.cluster), weight=of(given.weight),
+        predictions, y_pred=predictions.y_pred[kept], y_true=of(predictions.y_true), scores=predictions.scores[kept],
+        margin=predictions.margin[kept], attributes=predictions.attributes.iloc[kept],
+        cluster=of(predictions.cluster), weight=of(predictions.weight),
     )  # fmt: skip

@@ -36,29 +36,29 @@ def check(plans: Sequence[ConditionsPlan], probe: Probe, dataset: Dataset, setti
         where = f"conditions {plan.question!r}"
         if plan.measurement not in named:
             raise UsageError(f"no measurement {plan.measurement!r}", where=where, fix=nearest(plan.measurement, named))
-        asked = named[plan.measurement]
-        if plan.outcome is not None and plan.outcome not in asked.outcomes:
-            raise UsageError(f"no outcome {plan.outcome!r}", where=where, fix=nearest(plan.outcome, asked.outcomes))
-        if plan.outcome is None and asked.truth is None:
+        measurement = named[plan.measurement]
+        if plan.outcome is not None and plan.outcome not in measurement.outcomes:
+            raise UsageError(f"no outcome {plan.outcome!r}", where=where, fix=nearest(plan.outcome, measurement.outcomes))
+        if plan.outcome is None and measurement.truth is None:
             raise UsageError("accuracy needs a true answer", where=where, fix="give the measurement a truth, or the plan an outcome")
-        _check_conditions(plan, asked, where)
+        _check_conditions(plan, measurement, where)
 
 
-def _check_conditions(plan: ConditionsPlan, asked: Measurement, where: str) -> None:
+def _check_conditions(plan: ConditionsPlan, measurement: Measurement, where: str) -> None:
     if isinstance(plan, PromptConditionsPlan):
         if len(plan.conditions) < 2:
             raise UsageError("one condition alone is compared with nothing", where=where, fix="name two conditions or more")
         for name, prompts in plan.conditions.items():
-            if missing := [label for label in asked.label_set.labels if not prompts.get(label)]:
+            if missing := [label for label in measurement.label_set.labels if not prompts.get(label)]:
                 raise UsageError(f"{name!r} has no prompt for {missing[0]!r}", where=where, fix="give every label its prompts")
-    if isinstance(plan, AttackPlan) and (asked.truth is None or asked.kind != "zero_shot"):
+    if isinstance(plan, AttackPlan) and (measurement.truth is None or measurement.kind != "zero_shot"):
         why = "pixels are moved against the right one of its labels"
         raise UsageError("an attack needs a zero-shot measurement with a true answer", where=where, why=why, fix="name another measurement")
     if isinstance(plan, ImageConditionsPlan):
         for name in plan.corruptions:
             if name not in CORRUPTIONS:
                 raise UsageError(f"no corruption {name!r}", where=where, fix=nearest(name, CORRUPTIONS))
-        if plan.words is not None and (unsaid := [answer for answer in answers_of(asked.label_set) if answer not in plan.words]):
+        if plan.words is not None and (unsaid := [answer for answer in answers_of(measurement.label_set) if answer not in plan.words]):
             raise UsageError(f"no word for the answer {unsaid[0]!r}", where=where, fix="give every answer a word")
 
 
@@ -78,8 +78,8 @@ def prompts(plan: ConditionsPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
 
 def analyse(plans: Sequence[ConditionsPlan], inputs: AnalysisInputs) -> tuple[Conditions, ...]:
     """Compute each plan for each of its attributes; p is adjusted over all conditions of all plans together."""
-    found = tuple(chain.from_iterable(_found(plan, inputs) for plan in plans))
-    return judged_together(found, inputs.settings.alpha, limited=inputs.dataset.limited)
+    records = tuple(chain.from_iterable(_found(plan, inputs) for plan in plans))
+    return judged_together(records, inputs.settings.alpha, limited=inputs.dataset.limited)
 
 
 def _found(plan: ConditionsPlan, inputs: AnalysisInputs) -> Iterator[Conditions]:
@@ -97,11 +97,11 @@ def _by_attribute(
 ) -> Iterator[Conditions]:
     outcomes = _measurement(plan, inputs).outcomes
     for attribute in plan.by:
-        asked = ConditionsAsked(
+        question = ConditionsAsked(
             plan.question, kind, plan.measurement, (attribute,), "selection_rate" if plan.outcome else "accuracy", plan.outcome,
             outcomes[plan.outcome] if plan.outcome else (),
         )  # fmt: skip
-        yield replace(conditions_record(asked, answered, inputs.dataset.levels, inputs.settings), notes=notes)
+        yield replace(conditions_record(question, answered, inputs.dataset.levels, inputs.settings), notes=notes)
 
 
 def _measurement(plan: ConditionsPlan, inputs: AnalysisInputs) -> Measurement:
@@ -112,12 +112,12 @@ def _measurement(plan: ConditionsPlan, inputs: AnalysisInputs) -> Measurement:
 
 
 def _asked_otherwise(plan: PromptConditionsPlan, inputs: AnalysisInputs) -> UnderConditions:
-    measurement, given = _measurement(plan, inputs), inputs.predictions[plan.measurement]
+    measurement, unchanged = _measurement(plan, inputs), inputs.predictions[plan.measurement]
     answered = []
     for name, labels in plan.conditions.items():
-        asked = replace(measurement, label_set=replace(measurement.label_set, prompts=labels))
-        found = predict(asked, inputs.model.record, inputs.images.vectors, inputs.texts, inputs.attributes)
-        answered.append((Condition(name), replace(found, cluster=given.cluster, weight=given.weight)))
+        reworded = replace(measurement, label_set=replace(measurement.label_set, prompts=labels))
+        predictions = predict(reworded, inputs.model.record, inputs.images.vectors, inputs.texts, inputs.attributes)
+        answered.append((Condition(name), replace(predictions, cluster=unchanged.cluster, weight=unchanged.weight)))
     return answered
 
 
@@ -126,26 +126,26 @@ def _asked_otherwise(plan: PromptConditionsPlan, inputs: AnalysisInputs) -> Unde
 
 def _on_changed(plan: ImageConditionsPlan, inputs: AnalysisInputs) -> Iterator[Conditions]:
     """Yield the effect of corruptions and of printed words, and how often the printed word is the answer."""
-    given = inputs.predictions[plan.measurement]
-    kept = sample(given, MOST_IMAGES, inputs.settings.seed)
-    rows = inputs.attributes.index.get_indexer(given.attributes.index)[kept]
-    words = _wrong_words(plan, _measurement(plan, inputs), given, kept, inputs.settings.seed)
+    unchanged = inputs.predictions[plan.measurement]
+    kept = sample(unchanged, MOST_IMAGES, inputs.settings.seed)
+    rows = inputs.attributes.index.get_indexer(unchanged.attributes.index)[kept]
+    words = _wrong_words(plan, _measurement(plan, inputs), unchanged, kept, inputs.settings.seed)
     named = [(Condition(name, name, float(at)), corruption(name, at)) for name in plan.corruptions for at in range(1, STRENGTHS + 1)]
     if plan.words:
         by_row = dict(zip(inputs.images.rows[rows].tolist(), (plan.words[answer] for answer in words), strict=True))
         named.append((Condition("a wrong word printed on the picture"), word_overlay(_Words(by_row))))
     seen, readable = _embedded([change for _, change in named], rows, inputs)
-    notes = _notes(given, kept, readable)
-    start = part_of_predictions(given, kept[readable])
+    notes = _notes(unchanged, kept, readable)
+    start = part_of_predictions(unchanged, kept[readable])
 
     def answered(conditions: Sequence[int]) -> UnderConditions:
-        found = [(named[at][0], _predicted(plan, inputs, seen[at], start)) for at in conditions]
-        return [(UNCHANGED, start), *found]
+        changed = [(named[at][0], _predicted(plan, inputs, seen[at], start)) for at in conditions]
+        return [(UNCHANGED, start), *changed]
 
     yield from _by_attribute(plan, answered(range(len(named))), inputs, "images", notes)
     if plan.words and plan.outcome is None:
         # With the printed word as truth, accuracy is the share of images for which the model reads instead of looking.
-        read = [(label, replace(each, y_true=np.array(words)[readable])) for label, each in answered([len(named) - 1])]
+        read = [(label, replace(predictions, y_true=np.array(words)[readable])) for label, predictions in answered([len(named) - 1])]
         follows = replace(plan, question=f"{plan.question} Who answers the printed word?")
         yield from _by_attribute(follows, read, inputs, "images", notes)
 
@@ -163,34 +163,34 @@ class _Words(Sequence[str]):
         return self._by_row[row]
 
 
-def _wrong_words(plan: ImageConditionsPlan, measurement: Measurement, given: Predictions, kept: np.ndarray, seed: int) -> list[str]:
+def _wrong_words(plan: ImageConditionsPlan, measurement: Measurement, predictions: Predictions, kept: np.ndarray, seed: int) -> list[str]:
     """Choose for each image an answer that is not the true one, by the image's name; without a truth, one other than the model's answer."""
     if not plan.words:
         return []
     answers = answers_of(measurement.label_set)
-    right = given.y_pred if given.y_true is None else given.y_true
+    right = predictions.y_pred if predictions.y_true is None else predictions.y_true
     drawn = []
-    for place in kept.tolist():
-        wrong = [answer for answer in answers if answer != right[place]]
-        drawn.append(wrong[int(generator(seed, f"conditions/word/{given.attributes.index[place]}").integers(len(wrong)))])
+    for position in kept.tolist():
+        wrong = [answer for answer in answers if answer != right[position]]
+        drawn.append(wrong[int(generator(seed, f"conditions/word/{predictions.attributes.index[position]}").integers(len(wrong)))])
     return drawn
 
 
 def _embedded(changes: Sequence[Change], rows: np.ndarray, inputs: AnalysisInputs) -> tuple[list[np.ndarray], np.ndarray]:
     """The embeddings under each change, of the images that could be read under all changes, and the positions of these images."""
     seen = inputs.embed(under(inputs.dataset, inputs.images.rows[rows].tolist(), changes))
-    change, place = np.divmod(seen.rows, len(rows))
-    readable = np.flatnonzero(np.bincount(place, minlength=len(rows)) == len(changes))
-    kept = np.isin(place, readable)
+    change, position = np.divmod(seen.rows, len(rows))
+    readable = np.flatnonzero(np.bincount(position, minlength=len(rows)) == len(changes))
+    kept = np.isin(position, readable)
     return [seen.vectors[kept & (change == at)] for at in range(len(changes))], readable
 
 
 def _predicted(plan: ConditionsPlan, inputs: AnalysisInputs, vectors: np.ndarray, start: Predictions) -> Predictions:
-    found = predict(_measurement(plan, inputs), inputs.model.record, vectors, inputs.texts, start.attributes)
-    return replace(found, cluster=start.cluster, weight=start.weight)
+    predictions = predict(_measurement(plan, inputs), inputs.model.record, vectors, inputs.texts, start.attributes)
+    return replace(predictions, cluster=start.cluster, weight=start.weight)
 
 
-def _notes(given: Predictions, kept: np.ndarray, readable: np.ndarray) -> tuple[Note, ...]:
-    sampled = Note("conditions_sampled", {"images": len(kept), "total": len(given.y_pred)})
+def _notes(predictions: Predictions, kept: np.ndarray, readable: np.ndarray) -> tuple[Note, ...]:
+    sampled = Note("conditions_sampled", {"images": len(kept), "total": len(predictions.y_pred)})
     lost = Note("conditions_unreadable", {"images": len(kept) - len(readable)})
-    return (*([sampled] if len(kept) < len(given.y_pred) else []), *([lost] if len(readable) < len(kept) else []))
+    return (*([sampled] if len(kept) < len(predictions.y_pred) else []), *([lost] if len(readable) < len(kept) else []))

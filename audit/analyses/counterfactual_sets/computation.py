@@ -70,11 +70,13 @@ def analyse(plans: Sequence[CounterfactualSetsPlan], inputs: AnalysisInputs) -> 
     """
     tables = [set_table(plan, inputs) for plan in plans]
     changed = _changed(tables, inputs)
-    found = [_found(table, changed, inputs) for table in tables]
-    tests = [p for each in found if each.reason is None for p in _p_values(each)]
+    results = [_found(table, changed, inputs) for table in tables]
+    tests = [p for result in results if result.reason is None for p in _p_values(result)]
     adjusted = iter(holm(np.array(tests)).tolist() if tests else ())
     limited, alpha = inputs.dataset.limited, inputs.settings.alpha
-    return tuple(each if each.reason else _decided(replace(each, tests=len(tests)), adjusted, 0.0 if limited else alpha) for each in found)
+    return tuple(
+        result if result.reason else _decided(replace(result, tests=len(tests)), adjusted, 0.0 if limited else alpha) for result in results
+    )
 
 
 # ---- harmless changes ----------------------------------------------------------------------------------------------------------------
@@ -86,8 +88,8 @@ def _changed(tables: Sequence[SetTable], inputs: AnalysisInputs) -> Mapping[str,
     if not rows:
         return {}
     seen = inputs.embed(harmless(inputs.dataset, inputs.images.rows[rows].tolist()))
-    change, place = np.divmod(seen.rows, len(rows))
-    return {name: (np.array(rows)[place[change == i]], seen.vectors[change == i]) for i, name in enumerate(HARMLESS)}
+    change, position = np.divmod(seen.rows, len(rows))
+    return {name: (np.array(rows)[position[change == i]], seen.vectors[change == i]) for i, name in enumerate(HARMLESS)}
 
 
 def _turned(
@@ -98,19 +100,21 @@ def _turned(
     turned = {}
     for change, (rows, vectors) in changed.items():
         kept = np.array([row in wanted for row in rows.tolist()], bool)
-        asked = asked_of(table.plan, inputs, vectors[kept], inputs.attributes.iloc[rows[kept]])
-        turned[change] = dict(zip(rows[kept].tolist(), (asked.answers != table.asked.answers[rows[kept]]).tolist(), strict=True))
+        changed_answers = asked_of(table.plan, inputs, vectors[kept], inputs.attributes.iloc[rows[kept]])
+        turned[change] = dict(zip(rows[kept].tolist(), (changed_answers.answers != table.asked.answers[rows[kept]]).tolist(), strict=True))
     return turned
 
 
 def _baseline(table: SetTable, turned: Mapping[str, Mapping[int, bool]], settings: Settings) -> HarmlessBaseline | None:
     """How often harmless changes flip answers, in the sets whose images could all be changed."""
     sets = [
-        each for each in table.sample(MOST_CHANGED, settings.seed) if all(r in rows for rows in turned.values() for r in table.rows[each])
+        index
+        for index in table.sample(MOST_CHANGED, settings.seed)
+        if all(r in rows for rows in turned.values() for r in table.rows[index])
     ]
     if not sets or not turned:
         return None
-    by_change = {change: np.array([[rows[r] for r in table.rows[each]] for each in sets], bool) for change, rows in turned.items()}
+    by_change = {change: np.array([[rows[r] for r in table.rows[index]] for index in sets], bool) for change, rows in turned.items()}
     changed, differing = np.concatenate(list(by_change.values()), axis=1), pairs_differ(table.answers[sets])
     clusters = np.unique(table.clusters[sets], return_inverse=True)[1]
     p = excess_p(differing, changed, clusters, settings.draws, generator(settings.seed, f"{table.name}/excess"))
@@ -118,7 +122,7 @@ def _baseline(table: SetTable, turned: Mapping[str, Mapping[int, bool]], setting
     return HarmlessBaseline(
         len(sets),
         Estimate(rate, *share_interval(changed.sum(axis=1), trials, clusters, settings.alpha)),
-        tuple(HarmlessChange(name, each.size, int(each.sum())) for name, each in by_change.items()),
+        tuple(HarmlessChange(name, flips.size, int(flips.sum())) for name, flips in by_change.items()),
         float(differing.mean()) - rate,
         p,
         p,
@@ -183,8 +187,8 @@ def _found(
     shifts = _Shifts(table, settings)
 
     def share(events: Int[np.ndarray, "s"], trials: int) -> Estimate:
-        each = np.full(sets, trials)
-        return Estimate(float(events.sum() / each.sum()), *share_interval(events, each, table.clusters, settings.alpha))
+        n = np.full(sets, trials)
+        return Estimate(float(events.sum() / n.sum()), *share_interval(events, n, table.clusters, settings.alpha))
 
     flips = np.asarray(differ.any(axis=1), np.int64)
     return replace(
@@ -209,21 +213,21 @@ def _not_judged(probe: Probe, sets: int, clusters: int, settings: Settings) -> N
 # ---- all tests together --------------------------------------------------------------------------------------------------------------
 
 
-def _p_values(each: CounterfactualSets) -> Iterator[float]:
+def _p_values(result: CounterfactualSets) -> Iterator[float]:
     """Yield every p, in the order in which `_decided` consumes them."""
-    if each.harmless:
-        yield each.harmless.p
-    if each.members_differ:
-        yield from (each.members_differ.q_p, each.members_differ.score_p)
-    for pair in each.pairs:
+    if result.harmless:
+        yield result.harmless.p
+    if result.members_differ:
+        yield from (result.members_differ.q_p, result.members_differ.score_p)
+    for pair in result.pairs:
         yield from (pair.net_p, pair.shift_p)
 
 
-def _decided(each: CounterfactualSets, adjusted: Iterator[float], alpha: float) -> CounterfactualSets:
+def _decided(result: CounterfactualSets, adjusted: Iterator[float], alpha: float) -> CounterfactualSets:
     def signal(*p: float) -> Signal:
         return "signal" if min(p) <= alpha else "no signal"
 
-    baseline, members = each.harmless, each.members_differ
+    baseline, members = result.harmless, result.members_differ
     if baseline:
         p = next(adjusted)
         baseline = replace(baseline, p_adjusted=p, verdict=signal(p))
@@ -231,10 +235,10 @@ def _decided(each: CounterfactualSets, adjusted: Iterator[float], alpha: float) 
         q, score = next(adjusted), next(adjusted)
         members = replace(members, q_p_adjusted=q, score_p_adjusted=score, verdict=signal(q, score))
     pairs = []
-    for pair in each.pairs:
+    for pair in result.pairs:
         net, shift = next(adjusted), next(adjusted)
         pairs.append(replace(pair, net_p_adjusted=net, shift_p_adjusted=shift, verdict=signal(net, shift)))
-    return replace(each, harmless=baseline, members_differ=members, pairs=tuple(pairs))
+    return replace(result, harmless=baseline, members_differ=members, pairs=tuple(pairs))
 
 
 _FIRST, _SECOND = "first", "second"
@@ -284,8 +288,8 @@ class SetTable:
         most = images // len(self.plan.members)
         if len(self.rows) <= most:
             return list(range(len(self.rows)))
-        place = generator(seed, "sets/sample").permutation(int(self.clusters.max()) + 1)[self.clusters]
-        return sorted(np.argsort(place, kind="stable")[:most].tolist())
+        order = generator(seed, "sets/sample").permutation(int(self.clusters.max()) + 1)[self.clusters]
+        return sorted(np.argsort(order, kind="stable")[:most].tolist())
 
 
 def set_table(plan: CounterfactualSetsPlan, inputs: AnalysisInputs) -> SetTable:
@@ -293,22 +297,22 @@ def set_table(plan: CounterfactualSetsPlan, inputs: AnalysisInputs) -> SetTable:
 
     Raises DataError if two images are the same member of a set, or if the members of a set are in different clusters.
     """
-    asked = asked_of(plan, inputs, inputs.images.vectors, inputs.attributes)
+    answered = asked_of(plan, inputs, inputs.images.vectors, inputs.attributes)
     rows = inputs.attributes.reset_index(drop=True)
-    named = (rows[list(plan.within)] != UNKNOWN).all(axis=1) & rows[plan.attribute].isin(plan.members) & (asked.answers != "")
+    named = (rows[list(plan.within)] != UNKNOWN).all(axis=1) & rows[plan.attribute].isin(plan.members) & (answered.answers != "")
     part = rows[named]
     codes = part.groupby(list(plan.within), sort=True).ngroup().to_numpy()
     members = part[plan.attribute].map(plan.members.index).to_numpy(np.int64)
-    found = np.full((int(codes.max()) + 1 if len(codes) else 0, len(plan.members)), -1)
-    found[codes, members] = part.index.to_numpy()
-    if (repeated := len(part) - int((found >= 0).sum())) > 0:
+    row_of = np.full((int(codes.max()) + 1 if len(codes) else 0, len(plan.members)), -1)
+    row_of[codes, members] = part.index.to_numpy()
+    if (repeated := len(part) - int((row_of >= 0).sum())) > 0:
         raise DataError(
             f"{repeated} of {len(part)} images are not the only one of a set with their {plan.attribute}",
             where=f"counterfactual sets {plan.question!r}",
             fix="name in `within` a column that distinguishes them",
         )
-    complete = (found >= 0).all(axis=1)
-    sets = found[complete]
+    complete = (row_of >= 0).all(axis=1)
+    sets = row_of[complete]
     cluster = rows[plan.cluster].to_numpy(object)[sets]
     if (cluster != cluster[:, :1]).any():
         raise DataError(
@@ -316,13 +320,13 @@ def set_table(plan: CounterfactualSetsPlan, inputs: AnalysisInputs) -> SetTable:
             why="a set cannot lie in two clusters", fix=f"name {plan.cluster!r} in `within`",
         )  # fmt: skip
     numbers = np.unique(cluster[:, 0].astype(str), return_inverse=True)[1]
-    return SetTable(plan, sets, numbers, int((~complete).sum()), asked)
+    return SetTable(plan, sets, numbers, int((~complete).sum()), answered)
 
 
 def asked_of(plan: CounterfactualSetsPlan, inputs: AnalysisInputs, vectors: Float[np.ndarray, "n d"], attributes: pd.DataFrame) -> Asked:
     """The answers for images, from their embeddings."""
     if plan.measurement is not None:
-        measurement = next(each for each in inputs.probe.measurements if each.name == plan.measurement)
+        measurement = next(one for one in inputs.probe.measurements if one.name == plan.measurement)
         # Without a truth every image is scored: whether the answer is right is another question.
         return _counted(measurement, plan.outcome, _predicted(replace(measurement, truth=None), inputs, vectors, attributes))
     answers, events, scores = np.full(len(attributes), "", object), np.zeros(len(attributes), bool), np.zeros(len(attributes))
@@ -332,10 +336,10 @@ def asked_of(plan: CounterfactualSetsPlan, inputs: AnalysisInputs, vectors: Floa
         if own.any():
             labels = LabelSet("choice", (_FIRST, _SECOND), {_FIRST: choice.first, _SECOND: choice.second})
             measurement = Measurement(plan.question, plan.question, labels, plan.preset, ())
-            found = _predicted(measurement, inputs, vectors[own], attributes[own])
-            answers[own], events[own] = found.y_pred, found.y_pred == _FIRST
+            predictions = _predicted(measurement, inputs, vectors[own], attributes[own])
+            answers[own], events[own] = predictions.y_pred, predictions.y_pred == _FIRST
             # For two shares this equals the first; for independent probabilities it is their difference on the same scale.
-            scores[own] = (1 + found.scores[:, 0].astype(float) - found.scores[:, 1]) / 2
+            scores[own] = (1 + predictions.scores[:, 0].astype(float) - predictions.scores[:, 1]) / 2
     return Asked(answers.astype(str), events, scores)
 
 
@@ -348,6 +352,6 @@ def _predicted(
 def _counted(measurement: Measurement, outcome: str, predictions: Predictions) -> Asked:
     counted, labels = measurement.outcomes[outcome], measurement.label_set
     by_answer = answer_probabilities(predictions.scores, predictions.labels, predictions.answers, labels)
-    own = [place for place, answer in enumerate(predictions.answers) if answer in counted]
+    own = [index for index, answer in enumerate(predictions.answers) if answer in counted]
     scores = of_any(by_answer[:, own], shares=are_shares(predictions.scores))
     return Asked(predictions.y_pred, np.isin(predictions.y_pred, counted), scores)

@@ -51,10 +51,10 @@ def prompts(plan: FewShotPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
 
 def analyse(plans: Sequence[FewShotPlan], inputs: AnalysisInputs) -> tuple[FewShot, ...]:
     """Compute each plan for each attribute; p is adjusted over all shots of all of them together."""
-    found = [each for plan in plans for each in _of_plan(plan, inputs)]
-    asked = [each.conditions for each in found if each.conditions]
-    judged = iter(judged_together(asked, inputs.settings.alpha, limited=inputs.dataset.limited))
-    return tuple(replace(each, conditions=next(judged)) if each.conditions else each for each in found)
+    records = [record for plan in plans for record in _of_plan(plan, inputs)]
+    conditions = [record.conditions for record in records if record.conditions]
+    judged = iter(judged_together(conditions, inputs.settings.alpha, limited=inputs.dataset.limited))
+    return tuple(replace(record, conditions=next(judged)) if record.conditions else record for record in records)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _task(plan: FewShotPlan, inputs: AnalysisInputs) -> _Task:
 
 def _together(column: pd.Series) -> list[str]:
     """The unit of each image; an image with an unknown value is its own unit."""
-    return [f"alone {place}" if value == UNKNOWN else f"in {value}" for place, value in enumerate(column)]
+    return [f"alone {index}" if value == UNKNOWN else f"in {value}" for index, value in enumerate(column)]
 
 
 def _of_plan(plan: FewShotPlan, inputs: AnalysisInputs) -> Iterator[FewShot]:
@@ -94,11 +94,11 @@ def _of_plan(plan: FewShotPlan, inputs: AnalysisInputs) -> Iterator[FewShot]:
         yield from empty
         return
     learned = [_learned(task, shots, inputs.settings) for shots in (*plan.shots, None)]
-    for each in empty:
+    for record in empty:
         yield replace(
-            each,
-            shots=tuple(_shots(task, one, each.attribute, inputs) for one in learned),
-            conditions=_conditions(task, learned, each.attribute, inputs),
+            record,
+            shots=tuple(_shots(task, one, record.attribute, inputs) for one in learned),
+            conditions=_conditions(task, learned, record.attribute, inputs),
         )
 
 
@@ -154,14 +154,14 @@ def _drawn(group: str, right: np.ndarray, alpha: float) -> DrawnRate:
 
 def _conditions(task: _Task, learned: Sequence[_Learned], attribute: str, inputs: AnalysisInputs) -> Conditions:
     test, plan = task.parts.test, task.plan
-    given = task.baseline
+    baseline = task.baseline
     zero_shot = replace(
-        given, scores=given.scores[test], y_pred=given.y_pred[test], y_true=task.labels[test], attributes=given.attributes.iloc[test],
-        margin=given.margin[test], cluster=_cluster(task), weight=None,
+        baseline, scores=baseline.scores[test], y_pred=baseline.y_pred[test], y_true=task.labels[test],
+        attributes=baseline.attributes.iloc[test], margin=baseline.margin[test], cluster=_cluster(task), weight=None,
     )  # fmt: skip
-    named = [(Condition(_name(each.shots), "images a class", each.shots), each.draws[0]) for each in learned]
-    asked = ConditionsAsked(plan.question, "shots", plan.measurement, (attribute,))
-    return conditions_record(asked, [(Condition("zero-shot"), zero_shot), *named], inputs.dataset.levels, inputs.settings)
+    named = [(Condition(_name(fitted.shots), "images a class", fitted.shots), fitted.draws[0]) for fitted in learned]
+    question = ConditionsAsked(plan.question, "shots", plan.measurement, (attribute,))
+    return conditions_record(question, [(Condition("zero-shot"), zero_shot), *named], inputs.dataset.levels, inputs.settings)
 
 
 def _name(shots: int | None) -> str:

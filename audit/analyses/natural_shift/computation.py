@@ -60,7 +60,7 @@ def prompts(plan: NaturalShiftPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
 
 def analyse(plans: Sequence[NaturalShiftPlan], inputs: AnalysisInputs) -> tuple[NaturalShift, ...]:
     """Compute each plan for each of its attributes; p is adjusted over all conditions of all plans together."""
-    found = [
+    records = [
         shift_record(
             ShiftAsked(plan.question, plan.measurement, plan.column, plan.standard, attribute), inputs.predictions[plan.measurement],
             inputs.dataset.levels, inputs.settings,
@@ -68,7 +68,7 @@ def analyse(plans: Sequence[NaturalShiftPlan], inputs: AnalysisInputs) -> tuple[
         for plan in plans
         for attribute in plan.by or (None,)
     ]  # fmt: skip
-    return judged_together(found, inputs.settings.alpha, limited=inputs.dataset.limited)
+    return judged_together(records, inputs.settings.alpha, limited=inputs.dataset.limited)
 
 
 STANDARD, SHIFTED = 0, 1

@@ -80,7 +80,7 @@ def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranki
     Tied scores are in random order.
     """
     probe, dataset, attributes, settings = inputs.probe, inputs.dataset, inputs.attributes, inputs.settings
-    found: list[Ranking] = []
+    rankings: list[Ranking] = []
     order = seeded_order(attributes.index, settings.seed)
     for plan in plans:
         queries = directions(plan.queries.values(), inputs.texts)
@@ -90,9 +90,9 @@ def analyse(plans: Sequence[RankingPlan], inputs: AnalysisInputs) -> tuple[Ranki
             for k in plan.ks or (max(1, min(MOST_RETRIEVED, len(gallery.rows) // PART)),):
                 reason = _not_estimable(probe, gallery, k, settings)
                 put = _Put(plan, attribute, gallery, k)
-                found.append(put.record(reason) if reason else put.ranked(scores_nq[gallery.rows].T, settings))
-    decided = with_signals([each.queries for each in found], settings.alpha, limited=dataset.limited)
-    return tuple(replace(each, queries=queries) for each, queries in zip(found, decided, strict=True))
+                rankings.append(put.record(reason) if reason else put.ranked(scores_nq[gallery.rows].T, settings))
+    decided = with_signals([ranking.queries for ranking in rankings], settings.alpha, limited=dataset.limited)
+    return tuple(replace(ranking, queries=queries) for ranking, queries in zip(rankings, decided, strict=True))
 
 
 def _not_estimable(probe: Probe, gallery: Gallery, k: int, settings: Settings) -> Note | None:
@@ -122,15 +122,15 @@ class _Put:
         """Compute the group shares among the first k of every query, and under random rankings; p is not adjusted yet."""
         sizes, k, judged = self.gallery.sizes, self.k, self.gallery.judged
         name = f"ranking/{self.plan.question}/{self.attribute}/{k}"
-        found = np.stack([top_k(scores, k) for scores in scores_qn])
+        tops = np.stack([top_k(scores, k) for scores in scores_qn])
         target = _target(sizes, judged, equal=self.plan.target == "equal")
-        counts = _counts(self.gallery.codes[found], len(sizes))
+        counts = _counts(self.gallery.codes[tops], len(sizes))
         drawn = drawn_counts(sizes, k, settings.draws, generator(settings.seed, f"{name}/queries"))
         p = p_above(_largest(counts, sizes, k, judged), _largest(drawn, sizes, k, judged))
-        shuffled, diverged = shared_draws(found, sizes, target, SHUFFLES, generator(settings.seed, f"{name}/means"))
-        own = _metrics(counts, k, target[:judged], divergence(self.gallery.codes[found], target))
+        shuffled, diverged = shared_draws(tops, sizes, target, SHUFFLES, generator(settings.seed, f"{name}/means"))
+        own = _metrics(counts, k, target[:judged], divergence(self.gallery.codes[tops], target))
         random = _metrics(drawn, k, target[:judged], diverged)
-        each = {metric: _band(values.ravel(), metric) for metric, values in random.items()}
+        bands = {metric: _band(values.ravel(), metric) for metric, values in random.items()}
         together = _metrics(shuffled, k, target[:judged], diverged)
         of_share = np.percentile(drawn / k, (2.5, 97.5), axis=0).T
         return replace(
@@ -142,8 +142,8 @@ class _Put:
                 self._query(
                     query,
                     counts[i],
-                    _tied(scores_qn[i], found[i]),
-                    tuple(RankedMetric(metric, float(own[metric][i]), each[metric]) for metric in own if metric != "AbsBias"),
+                    _tied(scores_qn[i], tops[i]),
+                    tuple(RankedMetric(metric, float(own[metric][i]), bands[metric]) for metric in own if metric != "AbsBias"),
                     float(p[i]),
                 )
                 for i, query in enumerate(self.plan.queries)
@@ -177,9 +177,9 @@ def _largest(counts: Int[np.ndarray, "*b g"], sizes: Int[np.ndarray, "g"], k: in
     return np.asarray(np.abs(standardized(counts, sizes, k)[..., :judged]).max(axis=-1))
 
 
-def _tied(scores: Float[np.ndarray, "n"], found: Int[np.ndarray, "k"]) -> int:
-    last = scores[found[-1]]
-    return int((scores == last).sum() - (scores[found] == last).sum())
+def _tied(scores: Float[np.ndarray, "n"], top: Int[np.ndarray, "k"]) -> int:
+    last = scores[top[-1]]
+    return int((scores == last).sum() - (scores[top] == last).sum())
 
 
 def _metrics(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, "j"], diverged: Float[np.ndarray, "*c"]) -> _Values:
@@ -187,16 +187,16 @@ def _metrics(counts: Int[np.ndarray, "*b g"], k: int, target: Float[np.ndarray, 
 
     Skew and bias cover the groups that have a `target` (the first ones); divergence and entropy cover all groups.
     """
-    found: dict[_Name, np.ndarray] = {}
+    metrics: dict[_Name, np.ndarray] = {}
     skew = skews(counts[..., : len(target)], k, target)
     if (known := np.isfinite(skew).reshape(-1, len(target)).all(axis=0)).any():
-        found |= {"MaxSkew": skew[..., known].max(axis=-1), "MinSkew": skew[..., known].min(axis=-1)}
-    found["NDKL"] = diverged
+        metrics |= {"MaxSkew": skew[..., known].max(axis=-1), "MinSkew": skew[..., known].min(axis=-1)}
+    metrics["NDKL"] = diverged
     if len(target) == 2:
         bias = query_biases(counts[..., :2])
-        found |= {"Bias": bias, "AbsBias": np.abs(bias)}
-    found["Entropy"] = entropies(counts)
-    return found
+        metrics |= {"Bias": bias, "AbsBias": np.abs(bias)}
+    metrics["Entropy"] = entropies(counts)
+    return metrics
 
 
 def _band(values: Float[np.ndarray, "b"], metric: _Name) -> ChanceBand:

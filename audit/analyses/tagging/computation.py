@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 QUESTION = "Which labels are given to whom?"
 """The question for external predictions."""
 PLAN, FIELD, GENERATIVE = TaggingPlan, "taggings", False
-SWEPT = tuple(float(f"{each:.2g}") for each in np.geomspace(0.001, 0.1, 9))
+SWEPT = tuple(float(f"{threshold:.2g}") for threshold in np.geomspace(0.001, 0.1, 9))
 """Nine thresholds from .1 to 10 %, equally spaced on a log scale."""
 
 
@@ -53,7 +53,7 @@ def prompts(plan: TaggingPlan) -> Iterator[tuple[TextSet, Sequence[str]]]:
 
 def analyse(plans: Sequence[TaggingPlan], inputs: AnalysisInputs) -> tuple[Tagging, ...]:
     """Compute each label set for each threshold and attribute; p is adjusted over all of their labels together."""
-    found: list[Tagging] = []
+    taggings: list[Tagging] = []
     for plan in plans:
         texts = directions(plan.labels.values(), inputs.texts)
         shares = probabilities(cosine_scores(inputs.images.vectors, texts), inputs.model.record)
@@ -62,8 +62,8 @@ def analyse(plans: Sequence[TaggingPlan], inputs: AnalysisInputs) -> tuple[Taggi
         for attribute in plan.by or tuple(inputs.dataset.levels):
             put = _Put(tuple(plan.labels), replace(blank, attribute=attribute), inputs.probe, inputs.settings)
             column, levels = inputs.attributes[attribute], inputs.dataset.levels[attribute]
-            found += put.at_thresholds(shares, plan.thresholds, column, levels)
-    return _decided(found, inputs.settings, limited=inputs.dataset.limited)
+            taggings += put.at_thresholds(shares, plan.thresholds, column, levels)
+    return _decided(taggings, inputs.settings, limited=inputs.dataset.limited)
 
 
 def analyse_external(inputs: ExternalInputs) -> tuple[Tagging, ...]:
@@ -72,21 +72,21 @@ def analyse_external(inputs: ExternalInputs) -> tuple[Tagging, ...]:
         return ()
     kept = np.stack(list(inputs.tags.values()), axis=1)
     blank = Tagging(QUESTION, "", None, "given", None, len(inputs.tags), (), (), (), None)
-    found = []
+    taggings = []
     for attribute in map(str, inputs.attributes.columns):
         put = _Put(tuple(inputs.tags), replace(blank, attribute=attribute), inputs.probe, inputs.settings)
-        found.append(put.record(kept, gallery_of(inputs.attributes[attribute], inputs.dataset.levels[attribute], inputs.settings)))
-    return _decided(found, inputs.settings, limited=inputs.dataset.limited)
+        taggings.append(put.record(kept, gallery_of(inputs.attributes[attribute], inputs.dataset.levels[attribute], inputs.settings)))
+    return _decided(taggings, inputs.settings, limited=inputs.dataset.limited)
 
 
-def _decided(found: Sequence[Tagging], settings: Settings, *, limited: bool) -> tuple[Tagging, ...]:
-    decided = with_signals([each.labels for each in found], settings.alpha, limited=limited)
-    return tuple(replace(each, labels=_ordered(labels)) for each, labels in zip(found, decided, strict=True))
+def _decided(taggings: Sequence[Tagging], settings: Settings, *, limited: bool) -> tuple[Tagging, ...]:
+    decided = with_signals([tagging.labels for tagging in taggings], settings.alpha, limited=limited)
+    return tuple(replace(tagging, labels=_ordered(labels)) for tagging, labels in zip(taggings, decided, strict=True))
 
 
 def _ordered(labels: Sequence[TaggedLabel]) -> tuple[TaggedLabel, ...]:
     """Sort labels by p (signals first), then by chi-square; ties are broken by name, not by the order of the label set."""
-    return tuple(sorted(labels, key=lambda each: (each.verdict != "signal", -(each.chi2 or 0.0), each.label)))
+    return tuple(sorted(labels, key=lambda label: (label.verdict != "signal", -(label.chi2 or 0.0), label.label)))
 
 
 @dataclass(frozen=True)
@@ -103,24 +103,24 @@ class _Put:
     ) -> Iterator[Tagging]:
         """Yield the labels of each threshold; the first also has the sweep over other thresholds."""
         gallery = gallery_of(column, levels, self.settings)
-        for place, threshold in enumerate(thresholds):
-            found = replace(self.record(shares > threshold, gallery), threshold=threshold)
-            if place == 0 and found.reason is None:
-                found = replace(found, sweep=tuple(self._swept(shares > each, gallery, each) for each in SWEPT))
-            yield found
+        for index, threshold in enumerate(thresholds):
+            tagging = replace(self.record(shares > threshold, gallery), threshold=threshold)
+            if index == 0 and tagging.reason is None:
+                tagging = replace(tagging, sweep=tuple(self._swept(shares > swept, gallery, swept) for swept in SWEPT))
+            yield tagging
 
     def record(self, kept: Bool[np.ndarray, "n k"], gallery: Gallery) -> Tagging:
         """How often each group gets each label; p is not adjusted yet."""
-        found = replace(
+        tagging = replace(
             self.blank, groups=gallery.groups, sizes=tuple(gallery.sizes.tolist()), left_out=gallery.left_out,
             reason=gallery.not_estimable(self.probe, self.settings), draws=self.settings.draws,
         )  # fmt: skip
-        if found.reason is not None:
-            return replace(found, draws=0)
+        if tagging.reason is not None:
+            return replace(tagging, draws=0)
         counts = tag_counts(kept[gallery.rows], gallery.codes, len(gallery.groups))
         tests, ends = self._tested(counts, gallery), extreme_groups(counts, gallery.sizes, self.settings.alpha)
-        labels = tuple(self._label(place, counts[place], tests, ends, gallery) for place in range(len(self.labels)))
-        return replace(found, per_image=_per_image(counts, gallery), labels=labels)
+        labels = tuple(self._label(index, counts[index], tests, ends, gallery) for index in range(len(self.labels)))
+        return replace(tagging, per_image=_per_image(counts, gallery), labels=labels)
 
     def _tested(self, counts: Int[np.ndarray, "k g"], gallery: Gallery) -> TagTests:
         rng = generator(self.settings.seed, f"tagging/{self.blank.question}/{self.blank.attribute}")
@@ -131,12 +131,12 @@ class _Put:
         signals = benjamini_hochberg(self._tested(counts, gallery).p) <= self.settings.alpha
         return SweptThreshold(threshold, int(counts.any(axis=1).sum()), _per_image(counts, gallery), int(signals.sum()))
 
-    def _label(self, place: int, counts: Int[np.ndarray, "g"], tests: TagTests, ends: ExtremeGroups, gallery: Gallery) -> TaggedLabel:
-        chi2, p = float(tests.chi2[place]), float(tests.p[place])
+    def _label(self, index: int, counts: Int[np.ndarray, "g"], tests: TagTests, ends: ExtremeGroups, gallery: Gallery) -> TaggedLabel:
+        chi2, p = float(tests.chi2[index]), float(tests.p[index])
         return TaggedLabel(
-            self.labels[place], tuple(counts.tolist()), chi2 if np.isfinite(chi2) else None, bool(tests.exact[place]),
-            gallery.groups[ends.most[place]], gallery.groups[ends.least[place]], float(ends.difference[place]), float(ends.low[place]),
-            float(ends.high[place]), p, p, "no signal",
+            self.labels[index], tuple(counts.tolist()), chi2 if np.isfinite(chi2) else None, bool(tests.exact[index]),
+            gallery.groups[ends.most[index]], gallery.groups[ends.least[index]], float(ends.difference[index]), float(ends.low[index]),
+            float(ends.high[index]), p, p, "no signal",
         )  # fmt: skip
 
 

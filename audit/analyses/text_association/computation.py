@@ -47,8 +47,12 @@ def prompts(plan: TextAssociationPlan) -> Iterator[tuple[TextSet, Sequence[str]]
 
 def analyse(plans: Sequence[TextAssociationPlan], inputs: AnalysisInputs) -> tuple[TextAssociation, ...]:
     """Compute each association; p is adjusted over all of them together."""
-    found = [_tested(plan, inputs) for plan in plans]
-    return tuple(chain.from_iterable(with_signals([(each,) for each in found], inputs.settings.alpha, limited=inputs.dataset.limited)))
+    associations = [_tested(plan, inputs) for plan in plans]
+    return tuple(
+        chain.from_iterable(
+            with_signals([(association,) for association in associations], inputs.settings.alpha, limited=inputs.dataset.limited)
+        )
+    )
 
 
 def _tested(plan: TextAssociationPlan, inputs: AnalysisInputs) -> TextAssociation:
@@ -57,13 +61,13 @@ def _tested(plan: TextAssociationPlan, inputs: AnalysisInputs) -> TextAssociatio
         np.stack([inputs.texts[text] for text in texts]) for texts in (*plan.targets.values(), *plan.words.values(), plan.concepts)
     )
     name = f"text association/{plan.question}"
-    found = weat(x, y, (near, far), generator(settings.seed, f"{name}/deals"), draws=settings.draws)
+    test = weat(x, y, (near, far), generator(settings.seed, f"{name}/deals"), draws=settings.draws)
     rng = generator(settings.seed, f"{name}/concepts")
     drawn = random_concept_effects(concepts, (len(x), len(y)), (near, far), rng, draws=settings.draws)
-    known = np.isfinite(found.effect_size)
-    d = found.effect_size if known else 0.0
+    known = np.isfinite(test.effect_size)
+    d = test.effect_size if known else 0.0
     p_concepts = float((1 + (np.abs(drawn) >= abs(d) - 1e-9).sum()) / (len(drawn) + 1))
-    p = max(found.p, p_concepts)
+    p = max(test.p, p_concepts)
     low, high = np.percentile(drawn, (2.5, 97.5)).tolist()
     first, second = plan.targets
     near_name, far_name = plan.words
@@ -73,10 +77,10 @@ def _tested(plan: TextAssociationPlan, inputs: AnalysisInputs) -> TextAssociatio
         (near_name, far_name),
         (len(x), len(y)),
         d if known else None,
-        ChanceBand(0.0, found.null_low, found.null_high) if known else None,
+        ChanceBand(0.0, test.null_low, test.null_high) if known else None,
         ChanceBand(float(drawn.mean()), low, high),
-        found.p,
-        found.exact,
+        test.p,
+        test.exact,
         p_concepts,
         p,
         p,

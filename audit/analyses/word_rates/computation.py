@@ -74,14 +74,14 @@ def analyse_external(inputs: ExternalInputs) -> tuple[WordRates, ...]:
 
 
 def _rates_of(plans: Sequence[WordRatePlan], inputs: _TextsOfImages) -> tuple[WordRates, ...]:
-    found: list[WordRates] = []
-    asked = sum(len(plan.by) for plan in plans)
+    rates: list[WordRates] = []
+    comparisons = sum(len(plan.by) for plan in plans)
     order = seeded_order(inputs.attributes.index, inputs.settings.seed)
     for plan in plans:
         written = [_columns([inputs.written[prompt][i] for i in order], plan.least) for prompt in plan.prompts.values()]
         for attribute in plan.by:
-            found += _by_attribute(plan, attribute, written, inputs, asked)
-    return tuple(found)
+            rates += _by_attribute(plan, attribute, written, inputs, comparisons)
+    return tuple(rates)
 
 
 class _Columns(NamedTuple):
@@ -100,7 +100,7 @@ def _columns(texts: Sequence[str], least: float) -> _Columns:
 
 
 def _by_attribute(
-    plan: WordRatePlan, attribute: str, written: Sequence[_Columns], inputs: _TextsOfImages, asked: int
+    plan: WordRatePlan, attribute: str, written: Sequence[_Columns], inputs: _TextsOfImages, comparisons: int
 ) -> Iterator[WordRates]:
     """Yield the rates for each prompt: all prompts are shuffled together, since one image has a text for each."""
     settings, dataset = inputs.settings, inputs.dataset
@@ -116,12 +116,12 @@ def _by_attribute(
         yield from empty
         return
     rng = generator(settings.seed, f"word rates/{plan.question}/{attribute}")
-    values = np.hstack([each.counted for each in written])[gallery.rows]
+    values = np.hstack([part.counted for part in written])[gallery.rows]
     tested = group_differences(values, gallery.codes, rng, draws=settings.draws)
-    rated = _Rated(gallery, values, tested, settings, asked, dataset.limited)
+    rated = _Rated(gallery, values, tested, settings, comparisons, dataset.limited)
     start = 0
-    for each, columns in zip(empty, written, strict=True):
-        yield replace(each, rates=tuple(rated.rate(start + i, kind, word) for i, (kind, word) in enumerate(columns.names)))
+    for record, columns in zip(empty, written, strict=True):
+        yield replace(record, rates=tuple(rated.rate(start + i, kind, word) for i, (kind, word) in enumerate(columns.names)))
         start += len(columns.names)
 
 
@@ -136,12 +136,12 @@ class _Rated:
     asked: int
     limited: bool
 
-    def rate(self, place: int, kind: Literal["word", "length", "empty", "refusal"], word: str) -> WordRate:
+    def rate(self, index: int, kind: Literal["word", "length", "empty", "refusal"], word: str) -> WordRate:
         """One column by group, the group that differs most, and the range expected by chance."""
-        column, codes, group = self.values[:, place], self.gallery.codes, int(self.tested.group[place])
+        column, codes, group = self.values[:, index], self.gallery.codes, int(self.tested.group[index])
         mine = codes == group
         low, high = self._interval(column, mine, kind)
-        p_adjusted = min(1.0, float(self.tested.p_adjusted[place]) * self.asked)
+        p_adjusted = min(1.0, float(self.tested.p_adjusted[index]) * self.asked)
         return WordRate(
             kind,
             word,
@@ -150,8 +150,8 @@ class _Rated:
             float(column[mine].mean() - column[~mine].mean()),
             low,
             high,
-            ChanceBand(float(column.mean()), *map(float, self.tested.chance[place])),
-            float(self.tested.p[place]),
+            ChanceBand(float(column.mean()), *map(float, self.tested.chance[index])),
+            float(self.tested.p[index]),
             p_adjusted,
             "signal" if p_adjusted <= self.settings.alpha and not self.limited else "no signal",
         )
@@ -162,7 +162,7 @@ class _Rated:
             half = -ndtri(self.settings.alpha / 2) * np.sqrt(sum(part.var(ddof=1) / len(part) for part in (first, second)))
             difference = first.mean() - second.mean()
             return float(difference - half), float(difference + half)
-        events, n = ([np.array(round(each(part))) for part in (first, second)] for each in (np.sum, len))
+        events, n = ([np.array(round(reduce(part))) for part in (first, second)] for reduce in (np.sum, len))
         low, high = difference_limits(events[0], n[0], events[1], n[1], self.settings.alpha)
         return float(low), float(high)
 
@@ -173,7 +173,7 @@ class _Rated:
 QUESTION = "Which words are used about whom?"
 
 
-def probe_of_texts(probe: Probe | None, texts: Mapping[str, Sequence[str]], attributes: pd.DataFrame, place: str) -> Probe:
+def probe_of_texts(probe: Probe | None, texts: Mapping[str, Sequence[str]], attributes: pd.DataFrame, source: str) -> Probe:
     """The question for recorded texts: which words are used about whom, by each attribute; or the questions of a given probe.
 
     Raises UsageError if the probe reads no texts, or none of these texts, or none of these attributes.
@@ -187,11 +187,11 @@ def probe_of_texts(probe: Probe | None, texts: Mapping[str, Sequence[str]], attr
         if isinstance(plan, WordRatePlan) and (by := tuple(name for name in plan.by if name in columns)) and texts.keys() & plan.prompts
     )
     if not plans:
-        asked = [plan for plan in probe.analyses if isinstance(plan, WordRatePlan)]
-        named = ", ".join(f"{TEXT}{name}" for plan in asked for name in plan.prompts)
-        groups = ", ".join(dict.fromkeys(name for plan in asked for name in plan.by))
-        fix = f"name the columns {named}, and of {groups} those that are known" if asked else "leave --probe out"
-        raise UsageError(f"{place} has no texts that the probe {probe.name!r} reads", fix=fix)
+        readers = [plan for plan in probe.analyses if isinstance(plan, WordRatePlan)]
+        named = ", ".join(f"{TEXT}{name}" for plan in readers for name in plan.prompts)
+        groups = ", ".join(dict.fromkeys(name for plan in readers for name in plan.by))
+        fix = f"name the columns {named}, and of {groups} those that are known" if readers else "leave --probe out"
+        raise UsageError(f"{source} has no texts that the probe {probe.name!r} reads", fix=fix)
     return replace(probe, measurements=(), specifications=(), paired=(), published=(), analyses=plans)
 
 

@@ -42,16 +42,16 @@ class Box:
     """Margin added on each side, as a fraction of the box's width and height, clipped to the image."""
 
     def __post_init__(self) -> None:
-        given: object = self.columns
-        if isinstance(given, str):
-            raise TypeError(f"columns: {given!r}, expected a tuple; a comma makes a tuple of one: ({given!r},)")
+        columns: object = self.columns
+        if isinstance(columns, str):
+            raise TypeError(f"columns: {columns!r}, expected a tuple; a comma makes a tuple of one: ({columns!r},)")
         if len(self.columns) not in (1, 4):
             raise ValueError(f"a box has one column or four, not {len(self.columns)}")
         if not 0 <= self.margin < math.inf:
             raise ValueError(f"invalid margin {self.margin!r}: expected 0 or above")
 
 
-def read_boxes(box: Box, columns: Mapping[str, Sequence[str]], where: Callable[[int], str], place: str) -> list[Region | str]:
+def read_boxes(box: Box, columns: Mapping[str, Sequence[str]], where: Callable[[int], str], source: str) -> list[Region | str]:
     """The region of each row of a table of text, or why it has none; raises DataError for the first cell that is not a box.
 
     Examples
@@ -60,16 +60,16 @@ def read_boxes(box: Box, columns: Mapping[str, Sequence[str]], where: Callable[[
     [(10.0, 20.0, 40.0, 60.0), 'no box', 'box without area']
     """
     cells = [columns[name] for name in box.columns]
-    found: list[Region | str] = []
+    regions: list[Region | str] = []
     for row, texts in enumerate(zip(*cells, strict=True)):
         try:
-            found.append(_region(box, texts))
+            regions.append(_region(box, texts))
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
             shown = ", ".join(quoted(text[:_SHOWN]) for text in texts)
             expected = "four numbers" if len(texts) == 4 else "a literal such as [x, y, width, height] or {'x': 1, 'y': 2, …}"
             why, fix = f"found {shown} ({where(row)}); expected {expected}", "correct the cell, or leave it empty: the row is then left out"
-            raise DataError(f"{place}: a cell that is not a box", where=f"column {box.columns[0]!r}", why=why, fix=fix) from error
-    return found
+            raise DataError(f"{source}: a cell that is not a box", where=f"column {box.columns[0]!r}", why=why, fix=fix) from error
+    return regions
 
 
 def _region(box: Box, texts: Sequence[str]) -> Region | str:
@@ -93,6 +93,6 @@ def _numbers(literal: Any) -> tuple[float, ...]:
         if not set(_NAMES) <= set(literal):
             raise ValueError(f"no {', '.join(_NAMES)}")
         literal = [literal[name] for name in _NAMES]
-    if not isinstance(literal, list | tuple) or len(literal) != 4 or any(isinstance(each, bool | str | bytes) for each in literal):
+    if not isinstance(literal, list | tuple) or len(literal) != 4 or any(isinstance(number, bool | str | bytes) for number in literal):
         raise ValueError("not four numbers")
-    return tuple(math.nan if each is None else float(each) for each in literal)
+    return tuple(math.nan if number is None else float(number) for number in literal)

@@ -26,37 +26,37 @@ def cropped(
 
     A crop is identified by its image and box: ``1.jpg#10,20,30,40`` (numbers as in the table). Raises DataError if no row has a box.
     """
-    found = read_boxes(box, cells.columns, cells.where, cells.place)
-    rows = [row for row, region in enumerate(found) if not isinstance(region, str)]
+    boxes = read_boxes(box, cells.columns, cells.where, cells.place)
+    rows = [row for row, region in enumerate(boxes) if not isinstance(region, str)]
     if not rows:
-        why = ", ".join(f"{count} with {reason}" for reason, count in Counter(map(str, found)).items())
+        why = ", ".join(f"{count} with {reason}" for reason, count in Counter(map(str, boxes)).items())
         raise DataError(f"no row of {cells.place} has a box that can be used", why=why, fix="check the columns of the box")
-    regions = [region for region in found if not isinstance(region, str)]
+    regions = [region for region in boxes if not isinstance(region, str)]
     pictures = [ids[row] for row in rows]
     columns = {name: [values[row] for row in rows] for name, values in attributes.columns.items()}
     kept = replace(attributes, columns={**columns, PICTURE: pictures})
     return (
-        crops(lambda place: images[rows[place]], pictures, regions, box),
+        crops(lambda index: images[rows[index]], pictures, regions, box),
         _named(pictures, regions, list(zip(*columns.values(), strict=True)) if columns else [()] * len(rows)),
         kept,
         replace(cells, columns={}, numbers=[cells.numbers[row] for row in rows]),
-        _left_out(found, ids, attributes),
+        _left_out(boxes, ids, attributes),
     )
 
 
 def _named(pictures: Sequence[str], regions: Sequence[Region], labels: Sequence[tuple[str, ...]]) -> list[str]:
     """A name for each crop that does not depend on the order of the rows; two people with the same box get different names."""
     names = [f"{picture}#{','.join(f'{edge:g}' for edge in region)}" for picture, region in zip(pictures, regions, strict=True)]
-    told: dict[str, list[tuple[str, ...]]] = {}
+    labels_of: dict[str, list[tuple[str, ...]]] = {}
     for name, label in zip(names, labels, strict=True):
-        told.setdefault(name, []).append(label)
-    several = {name: sorted(set(found)) for name, found in told.items() if len(set(found)) > 1}
+        labels_of.setdefault(name, []).append(label)
+    several = {name: sorted(set(values)) for name, values in labels_of.items() if len(set(values)) > 1}
     return [f"{name} ({several[name].index(label) + 1})" if name in several else name for name, label in zip(names, labels, strict=True)]
 
 
-def _left_out(found: Sequence[Region | str], ids: Sequence[str], attributes: Attributes) -> tuple[Exclusion, ...]:
+def _left_out(boxes: Sequence[Region | str], ids: Sequence[str], attributes: Attributes) -> tuple[Exclusion, ...]:
     reasons: dict[str, list[int]] = {}
-    for row, reason in enumerate(found):
+    for row, reason in enumerate(boxes):
         if isinstance(reason, str):
             reasons.setdefault(reason, []).append(row)
     return tuple(

@@ -34,7 +34,7 @@ def suspicious_levels(name: str, levels: Iterable[str]) -> list[Note]:
     everything = sorted(levels)
     empty = [quoted(level) for level in everything if folded(level) in _NO_VALUE]
     dates = [quoted(level) for level in everything if _DATE.fullmatch(folded(level))]
-    notes = [Note("level_like_missing", {"column": name, "level": each}) for each in empty]
+    notes = [Note("level_like_missing", {"column": name, "level": level}) for level in empty]
     notes += [Note("level_like_date", {"column": name, "level": date}) for date in dates[:1]]
     return near_duplicates(name, everything) + notes
 

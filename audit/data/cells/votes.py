@@ -39,10 +39,10 @@ def level_counts(texts: Iterable[str], *, several: bool) -> dict[str, int]:
     counted = dict(zip(map(str, levels), np.bincount(codes, minlength=len(levels)).tolist(), strict=True))
     if not several:
         return counted
-    each: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for text, images in counted.items():
-        each.update(dict.fromkeys(votes(text), images))
-    return dict(each)
+        counts.update(dict.fromkeys(votes(text), images))
+    return dict(counts)
 
 
 def given_values(text: str) -> tuple[str, ...]:
@@ -57,13 +57,13 @@ def given_values(text: str) -> tuple[str, ...]:
         literal = ast.literal_eval(text.strip())
     except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError("not a list") from error
-    if not isinstance(literal, list) or not all(isinstance(each, str | int | float | None) for each in literal):
+    if not isinstance(literal, list) or not all(isinstance(value, str | int | float | None) for value in literal):
         raise ValueError("not a list of texts")
-    return tuple("" if each is None else str(each).strip() for each in literal)
+    return tuple("" if value is None else str(value).strip() for value in literal)
 
 
 def counted_votes(
-    levels: Sequence[str], counts: Sequence[str], columns: Mapping[str, Sequence[str]], where: Callable[[int], str], place: str
+    levels: Sequence[str], counts: Sequence[str], columns: Mapping[str, Sequence[str]], where: Callable[[int], str], source: str
 ) -> list[str]:
     """The votes of each row, from one column of counts per level; empty if no annotator chose any.
 
@@ -75,17 +75,17 @@ def counted_votes(
     >>> counted_votes(("1", "2"), ("tone_1", "tone_2"), columns, str, "labels.csv")
     ['1|1|2', '']
     """
-    numbers = [_whole(name, columns[name], where, place) for name in counts]
+    numbers = [_whole(name, columns[name], where, source) for name in counts]
     rows = []
-    for row, each in enumerate(zip(*numbers, strict=True)):
-        if sum(each) > MOST_VOTES:
-            what = f"{place}: {sum(each):,} votes for one image ({where(row)})"
+    for row, votes_of_row in enumerate(zip(*numbers, strict=True)):
+        if sum(votes_of_row) > MOST_VOTES:
+            what = f"{source}: {sum(votes_of_row):,} votes for one image ({where(row)})"
             raise DataError(what, where=f"columns {counts[0]!r} to {counts[-1]!r}", fix=f"give counts of at most {MOST_VOTES:,} in all")
-        rows.append(SEPARATOR.join(level for level, number in zip(levels, each, strict=True) for _ in range(number)))
+        rows.append(SEPARATOR.join(level for level, number in zip(levels, votes_of_row, strict=True) for _ in range(number)))
     return rows
 
 
-def _whole(name: str, cells: Sequence[str], where: Callable[[int], str], place: str) -> list[int]:
+def _whole(name: str, cells: Sequence[str], where: Callable[[int], str], source: str) -> list[int]:
     known: dict[str, int] = {}
     for row, text in enumerate(cells):
         if text not in known:
@@ -96,7 +96,7 @@ def _whole(name: str, cells: Sequence[str], where: Callable[[int], str], place: 
             if not (number >= 0 and number.is_integer()):
                 why = f"found {quoted(text[:_SHOWN])} ({where(row)})"
                 raise DataError(
-                    f"{place}: a cell that is not a count", where=f"column {name!r}", why=why, fix="give a whole number, 0 or above"
+                    f"{source}: a cell that is not a count", where=f"column {name!r}", why=why, fix="give a whole number, 0 or above"
                 )
             known[text] = int(number)
     return [known[text] for text in cells]

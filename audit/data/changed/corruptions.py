@@ -130,8 +130,8 @@ def word_overlay(words: Sequence[str]) -> Change:
         left, top, right, bottom = font.getbbox(word)
         draw = ImageDraw.Draw(picture)
         draw.rectangle((0, picture.height - strip, picture.width, picture.height), "white")
-        place = ((picture.width - right - left) / 2, picture.height - strip / 2 - (top + bottom) / 2)
-        draw.text(place, word, "black", font)
+        corner = ((picture.width - right - left) / 2, picture.height - strip / 2 - (top + bottom) / 2)
+        draw.text(corner, word, "black", font)
         return encode_png(picture)
 
     return overlaid
@@ -150,8 +150,8 @@ def under(dataset: Dataset, rows: Sequence[int], changes: Sequence[Change]) -> D
     """
 
     def changed(position: int) -> bytes:
-        change, place = divmod(position, len(rows))
-        return changes[change](rows[place], dataset.images[rows[place]])
+        change, index = divmod(position, len(rows))
+        return changes[change](rows[index], dataset.images[rows[index]])
 
     places = [*rows] * len(changes)
     return replace(dataset, images=LazyImages(len(places), changed), attributes=dataset.attributes.iloc[places])

@@ -51,8 +51,8 @@ def harmless(dataset: Dataset, rows: Sequence[int]) -> Dataset:
     changes = tuple(HARMLESS.values())
 
     def changed(position: int) -> bytes:
-        change, place = divmod(position, len(rows))
-        return changes[change](decode(dataset.images[rows[place]]).image)
+        change, index = divmod(position, len(rows))
+        return changes[change](decode(dataset.images[rows[index]]).image)
 
     places = [*rows] * len(changes)
     return replace(dataset, images=LazyImages(len(places), changed), attributes=dataset.attributes.iloc[places])

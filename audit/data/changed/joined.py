@@ -32,8 +32,8 @@ def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -
     ids = cells.columns[column]
     rows = first_rows(ids, attributes, cells)
     places, by_name = _places(dataset, [ids[row] for row in rows])
-    found = [row for row in places if row is not None]
-    if not found:
+    matched = [row for row in places if row is not None]
+    if not matched:
         why = f"it has {quoted(ids[0])}, the data have {quoted(str(dataset.attributes.index[0]))}"
         fix = f"give the identifiers of the data in the column {column!r}"
         raise DataError(f"{cells.place} names no image of {dataset.name}", why=why, fix=fix)
@@ -44,8 +44,8 @@ def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -
     note = Note(
         "joined_attributes",
         {
-            "table": cells.place, "attributes": tuple(map(quoted, joined)), "found": len(found), "total": len(places),
-            "unused": len(rows) - len(set(found)), "by": "the names of their files" if by_name else "their identifiers",
+            "table": cells.place, "attributes": tuple(map(quoted, joined)), "found": len(matched), "total": len(places),
+            "unused": len(rows) - len(set(matched)), "by": "the names of their files" if by_name else "their identifiers",
         },
     )  # fmt: skip
     return replace(
@@ -60,13 +60,13 @@ def with_attributes(dataset: Dataset, path: Path, encoding: str | None = None) -
 def _places(dataset: Dataset, ids: Sequence[str]) -> tuple[list[int | None], bool]:
     """Index of each image among `ids` (None if missing), and whether matches are by file name only."""
     own = [str(name) for name in dataset.attributes.index]
-    places = _placed(own, {name: place for place, name in enumerate(ids)})
-    if any(place is not None for place in places):
+    places = _placed(own, {name: index for index, name in enumerate(ids)})
+    if any(index is not None for index in places):
         return places, False
-    names, given = [name.rpartition("/")[2] for name in own], [name.rpartition("/")[2] for name in ids]
-    if len(set(names)) < len(names) or len(set(given)) < len(given):
+    names, file_names = [name.rpartition("/")[2] for name in own], [name.rpartition("/")[2] for name in ids]
+    if len(set(names)) < len(names) or len(set(file_names)) < len(file_names):
         return places, False  # a file name that two images share identifies neither
-    return _placed(names, {name: place for place, name in enumerate(given)}), True
+    return _placed(names, {name: index for index, name in enumerate(file_names)}), True
 
 
 def _placed(names: Sequence[str], places: Mapping[str, int]) -> list[int | None]:

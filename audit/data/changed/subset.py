@@ -60,8 +60,8 @@ def without_withdrawn(dataset: Dataset, is_there: Callable[[str], bool], names: 
     `is_there` takes an image name, from the attribute `names` (None: the row's identifier).
     """
     pictures = dataset.attributes.index if names is None else dataset.attributes[names]
-    found = {picture: is_there(picture) for picture in map(str, dict.fromkeys(pictures))}
-    gone = ~np.array([found[str(picture)] for picture in pictures], bool)
+    exists = {picture: is_there(picture) for picture in map(str, dict.fromkeys(pictures))}
+    gone = ~np.array([exists[str(picture)] for picture in pictures], bool)
     return leave_rows_out(dataset, gone, Note("withdrawn"))
 
 
@@ -90,7 +90,7 @@ def listed_in(name: str, listed: Collection[str], gone: pd.DataFrame) -> Exclusi
 
     The list is identified by the sha256 of its identifiers, one per line: equal to that of its file if this has no comments or duplicates.
     """
-    sha256 = hashlib.sha256("".join(f"{each}\n" for each in listed).encode("utf-8", "surrogatepass")).hexdigest()
+    sha256 = hashlib.sha256("".join(f"{identifier}\n" for identifier in listed).encode("utf-8", "surrogatepass")).hexdigest()
     by_group = {str(column): {str(k): int(v) for k, v in gone[column].value_counts().items()} for column in gone.columns}
     return Exclusion(Note("listed", {"list": name, "sha256": sha256}), len(gone), by_group, tuple(map(str, gone.index[:10])))
 
@@ -121,8 +121,8 @@ def whole_sets(dataset: Dataset, of: str, limit: int, seed: int) -> Dataset:
     if limit >= len(names):
         return dataset
     sizes = dataset.attributes[of].value_counts()
-    order = [str(each) for each in np.random.default_rng(seed).permutation(sorted(set(names)))]
-    fitting = int(np.searchsorted(np.cumsum([sizes[each] for each in order]), limit, side="right"))
+    order = [str(name) for name in np.random.default_rng(seed).permutation(sorted(set(names)))]
+    fitting = int(np.searchsorted(np.cumsum([sizes[name] for name in order]), limit, side="right"))
     chosen = set(order[: max(1, fitting)])
     rows = [row for row, name in enumerate(names) if name in chosen]
     note = Note("limited_sets", {"sets": len(chosen), "count": len(rows), "total": len(names), "seed": seed})
@@ -151,6 +151,6 @@ def apportion(counts: Sequence[int], seats: int) -> list[int]:
     """
     total = sum(counts)
     shares = [divmod(count * seats, total) for count in counts]
-    by_remainder = sorted(range(len(counts)), key=lambda place: -shares[place][1])
+    by_remainder = sorted(range(len(counts)), key=lambda index: -shares[index][1])
     lucky = set(by_remainder[: seats - sum(whole for whole, _ in shares)])
-    return [whole + (place in lucky) for place, (whole, _) in enumerate(shares)]
+    return [whole + (index in lucky) for index, (whole, _) in enumerate(shares)]

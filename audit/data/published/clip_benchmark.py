@@ -53,7 +53,7 @@ class ClassPrompts:
         >>> ClassPrompts(("cat", "dog"), ("a photo of a {c}.", "a {c}")).prompts("dog")
         ('a photo of a dog.', 'a dog')
         """
-        filled = [template.replace(place, label) for template in self.templates for place in PLACES if place in template]
+        filled = [template.replace(placeholder, label) for template in self.templates for placeholder in PLACES if placeholder in template]
         return tuple(dict.fromkeys(filled))
 
     @property
@@ -90,28 +90,28 @@ def load_benchmark_set(location: str) -> BenchmarkDataset:
     """
     title = location.rstrip("/").rpartition("/")[2] or "web dataset"
     classes, templates = (_lines(location, name) for name in (CLASSES, TEMPLATES))
-    asked = _by_objective(classes, templates)
-    for each in asked.values():
-        _check_templates(each.templates)
-    faces = CLASS not in asked
+    prompts = _by_objective(classes, templates)
+    for prompt_set in prompts.values():
+        _check_templates(prompt_set.templates)
+    faces = CLASS not in prompts
     known = next((names for name, names in _VECTORS.items() if name in title), ())
-    vector = {name: asked[name].classes if name in asked else _binary(name, asked) for name in known}
-    described = Described(() if faces else asked[CLASS].classes, vector)
-    found = load_web_dataset(
+    vector = {name: prompts[name].classes if name in prompts else _binary(name, prompts) for name in known}
+    described = Described(() if faces else prompts[CLASS].classes, vector)
+    dataset = load_web_dataset(
         shards_of(_shards(location)), Schema(), name=title, licence="not stated", described=described, source=f"the web dataset {title}"
     )
-    held = {name: each for name, each in asked.items() if name in found.levels}
+    held = {name: prompt_set for name, prompt_set in prompts.items() if name in dataset.levels}
     if not held:
-        why = f"the samples have {', '.join(found.levels)}; classes are given for {', '.join(asked)}"
+        why = f"the samples have {', '.join(dataset.levels)}; classes are given for {', '.join(prompts)}"
         raise DataError(f"{title} holds no true class", why=why, fix="give each sample a .cls member: the place of its class")
-    given = {each.name: getattr(found, each.name) for each in fields(Dataset)}
-    return BenchmarkDataset(**given, asked=held, without_truth=tuple(name for name in asked if name not in held))
+    values = {field.name: getattr(dataset, field.name) for field in fields(Dataset)}
+    return BenchmarkDataset(**values, asked=held, without_truth=tuple(name for name in prompts if name not in held))
 
 
-def _binary(name: str, asked: Mapping[str, ClassPrompts]) -> Group:
-    if name != "race_binary" or "race" not in asked or len(asked["race"].classes) <= _WHITE:
+def _binary(name: str, prompts: Mapping[str, ClassPrompts]) -> Group:
+    if name != "race_binary" or "race" not in prompts or len(prompts["race"].classes) <= _WHITE:
         return ()
-    white = asked["race"].classes[_WHITE]
+    white = prompts["race"].classes[_WHITE]
     return white, f"not {white}"
 
 
@@ -132,13 +132,15 @@ def _by_objective(classes: Sequence[str], templates: Sequence[str]) -> dict[str,
     named = [{word for word, colon, _ in lines if colon and word.isidentifier()} for lines in split]
     if not all(colon for lines in split for _, colon, _ in lines) or named[0] != named[1] or not named[0]:
         return {CLASS: ClassPrompts(tuple(classes), tuple(templates))}
-    grouped = {word: [tuple(text.strip() for each, _, text in lines if each == word) for lines in split] for word in sorted(named[0])}
+    grouped = {
+        word: [tuple(text.strip() for objective, _, text in lines if objective == word) for lines in split] for word in sorted(named[0])
+    }
     return {word: ClassPrompts(*both) for word, both in grouped.items()}
 
 
 def _check_templates(templates: Sequence[str]) -> None:
     for template in templates:
-        if sum(template.count(place) for place in PLACES) != 1:
+        if sum(template.count(placeholder) for placeholder in PLACES) != 1:
             what, why = f"{TEMPLATES}: a template without a place for the class, or with several", f"found {template[:80]!r}"
             raise DataError(what, why=why, fix="write {c} once in each: a photo of a {c}.")
 
@@ -149,10 +151,10 @@ def _shards(location: str) -> list[str]:
     try:
         text = read_whole(joined(folder, SHARDS), _MOST_TEXT).decode("ascii", "replace").strip()
     except DataError as error:
-        found = [] if is_url(location) else [str(path) for path in tar_files(Path(folder))]
-        if not found:
+        paths = [] if is_url(location) else [str(path) for path in tar_files(Path(folder))]
+        if not paths:
             raise DataError(f"{SPLIT}/{SHARDS} is missing", why="it says how many shards there are", fix="download it") from error
-        return found
+        return paths
     if not text.isdigit() or not 0 < int(text) <= 100_000:
         raise DataError(f"{SPLIT}/{SHARDS} holds {text[:40]!r}", fix="it says how many shards there are: 4")
     return [joined(folder, f"{number}.tar") for number in range(int(text))]

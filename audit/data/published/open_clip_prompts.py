@@ -37,7 +37,7 @@ def imagenet_name(label: str, labels: Group) -> str:
     The numbers of ILSVRC 2012 are in the order of the ids.
     """
     numbers = {str(number) for number in range(IMAGENET_CLASSES)}
-    ids = sorted(each for each in labels if each[:1] == "n" and each[1:].isdigit() and len(each) == 9)
+    ids = sorted(wordnet_id for wordnet_id in labels if wordnet_id[:1] == "n" and wordnet_id[1:].isdigit() and len(wordnet_id) == 9)
     lists = _lists()
     if lists is None or (set(labels) != numbers and len(ids) != len(labels)) or len(labels) != IMAGENET_CLASSES:
         return label
@@ -60,6 +60,6 @@ def _lists() -> ModuleType | None:
     spec = spec_from_file_location("open_clip_zero_shot_metadata", path)
     if spec is None or spec.loader is None:
         return None
-    found = module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

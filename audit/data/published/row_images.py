@@ -37,7 +37,7 @@ def row_images(
     if not any(here):
         why = f"looked for {names[0]!r} and {len(names) - 1:,} more" if names else "the tables have no row"
         raise DataError(f"no image of {origin.name} is there", where=folder.name, why=why, fix="download the images first")
-    gone, kept = attributes[[not each for each in here]], attributes[here]
+    gone, kept = attributes[[not present for present in here]], attributes[here]
     left_out = Exclusion(
         Note("missing_file"), len(gone), {name: dict(Counter(gone[name])) for name in levels}, tuple(map(str, gone.index[:10]))
     )  # fmt: skip
@@ -57,6 +57,6 @@ def row_images(
 
 
 def _levels(declared: Group | None, values: pd.Series) -> Group:
-    found = set(values) - {UNKNOWN}
-    known = declared if declared is not None else natural_order(found)
+    present = set(values) - {UNKNOWN}
+    known = declared if declared is not None else natural_order(present)
     return (*known, UNKNOWN) if UNKNOWN in set(values) and UNKNOWN not in known else known

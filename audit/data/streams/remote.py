@@ -58,12 +58,12 @@ def load_url(location: str, schema: Schema, *, name: str, licence: str, encoding
 def _load_folder(location: str, schema: Schema, name: str, licence: str) -> Dataset:
     """Load a folder that can be listed: its tar shards, else its Parquet files, else its only label table."""
     names = file_names(location)
-    if shards := [each for each in names if is_web_dataset(each)]:
+    if shards := [file for file in names if is_web_dataset(file)]:
         opened = [open_source(joined(location, shard)) for shard in shards]
         return load_web_dataset(opened, schema, name=name, licence=licence)
-    if found := [joined(location, each) for each in names if ending_of(Path(each)) in PARQUET]:
-        return _load_parquet([(each, open_source(each)) for each in found], schema, Origin(name, "Parquet", licence))
-    tables = [joined(location, each) for each in names if ending_of(Path(each)) in TEXT]
+    if files := [joined(location, file) for file in names if ending_of(Path(file)) in PARQUET]:
+        return _load_parquet([(file, open_source(file)) for file in files], schema, Origin(name, "Parquet", licence))
+    tables = [joined(location, file) for file in names if ending_of(Path(file)) in TEXT]
     if len(tables) != 1:
         why = f"found {', '.join(names[:10]) or 'nothing'}"
         what = f"{'several label tables' if tables else 'no data'} in the folder of the URL"
@@ -120,16 +120,16 @@ def _load_parquet(files: Sequence[tuple[str, ByteSource]], schema: Schema, origi
         if set(file.schema_arrow.names) != set(columns.names) or arrow.hub_features(file.schema_arrow, source.name) != described:
             why = f"found {', '.join(file.schema_arrow.names)[:300]}"
             raise DataError(f"{source.name} has other columns than {first}", why=why, fix="name the files of one table")
-    place = first if len(files) == 1 else f"{len(files)} files {first} ..."
+    shown = first if len(files) == 1 else f"{len(files)} files {first} ..."
     embedded = arrow.embedded_column(schema, columns)
     named = schema if embedded else with_known_image_column(schema, columns.names)[0]
-    texts = arrow.text_columns(named, columns, place)
+    texts = arrow.text_columns(named, columns, shown)
     try:
         tables = [read_texts(file, source.name, texts) for (_, source), file in zip(files, opened, strict=True)]
-        cells = arrow.cells(pa.concat_tables(tables, promote_options="permissive"), described, named, place)
+        cells = arrow.cells(pa.concat_tables(tables, promote_options="permissive"), described, named, shown)
     except pa.ArrowException as error:
-        raise DataError(f"{place} cannot be read", why=first_line(error), fix="download or write it again") from error
-    origin = replace(origin, source=f"Parquet behind a URL: {place}")
+        raise DataError(f"{shown} cannot be read", why=first_line(error), fix="download or write it again") from error
+    origin = replace(origin, source=f"Parquet behind a URL: {shown}")
     if embedded is None:
         return _with_images_beside(cells, files[0][0], named, origin)
     paths: list[str | None] = [None] * len(cells.numbers)
@@ -144,10 +144,10 @@ def _load_parquet(files: Sequence[tuple[str, ByteSource]], schema: Schema, origi
 def _held_images(files: Sequence[Any], column: str) -> LazyImages:
     groups = [(file, group) for file in files for group in range(file.metadata.num_row_groups)]
 
-    def cells(place: int) -> pa.ChunkedArray:
+    def cells(index: int) -> pa.ChunkedArray:
         import pyarrow as pa
 
-        file, group = groups[place]
+        file, group = groups[index]
         try:
             return file.read_row_group(group, columns=[column]).column(0)
         except (pa.ArrowException, OSError) as error:

@@ -57,16 +57,16 @@ def is_web_dataset(location: str) -> bool:
 
 def shards_of(names: Sequence[str]) -> list[ByteSource]:
     """Open the shards at paths or URLs, in order; raises DataError that names a missing one."""
-    found = []
+    shards = []
     for name in names:
         try:
-            found.append(open_source(name))
+            shards.append(open_source(name))
         except DataError as error:
             if len(names) == 1:
                 raise
-            what, why = f"the shard {name.rpartition('/')[2]!r} is missing", f"{len(names)} shards are named, {len(found)} come before it"
+            what, why = f"the shard {name.rpartition('/')[2]!r} is missing", f"{len(names)} shards are named, {len(shards)} come before it"
             raise DataError(what, why=why, fix="download it, or name the existing shards") from error
-    return found
+    return shards
 
 
 def load_web_dataset(
@@ -85,14 +85,16 @@ def load_web_dataset(
             rows.add(sample, number, shard.name)
         if len(rows.keys) == before:
             raise DataError(f"{shard.name} holds no sample", fix="members of a sample are called alike: 000017.jpg, 000017.json")
-    place = shards[0].name if len(shards) == 1 else f"{len(shards)} shards {shards[0].name} ..."
+    location = shards[0].name if len(shards) == 1 else f"{len(shards)} shards {shards[0].name} ..."
     columns = rows.columns()
     if not columns:
         why = "no sample has a .json or .cls member with a value"
-        raise DataError(f"{place} has no attributes", why=why, fix="give attributes: --attributes-from TABLE, or .json beside each image")
-    check_columns(schema, list(columns), place)
-    cells = Cells(columns, range(1, len(rows.keys) + 1), place, "sample")
-    origin = Origin(name, source or f"the web dataset {place}", licence)
+        raise DataError(
+            f"{location} has no attributes", why=why, fix="give attributes: --attributes-from TABLE, or .json beside each image"
+        )
+    check_columns(schema, list(columns), location)
+    cells = Cells(columns, range(1, len(rows.keys) + 1), location, "sample")
+    origin = Origin(name, source or f"the web dataset {location}", licence)
     return assemble(rows.images(shards), rows.ids([shard.name for shard in shards]), cells, schema, origin)
 
 
@@ -109,11 +111,11 @@ class _Rows:
         self._cells: dict[str, list[str]] = {}
         self._texts: dict[str, str] = {}
 
-    def add(self, sample: Sample, shard: int, place: str) -> None:
+    def add(self, sample: Sample, shard: int, source: str) -> None:
         row = len(self.keys)
         self.keys.append(sample.key)
         self._places.extend((shard, *(sample.image or _MISSING)))
-        where = f"{place}, sample {sample.key[:80]!r}"
+        where = f"{source}, sample {sample.key[:80]!r}"
         for name, text in dict(self._described_by(sample, where)).items():
             if name not in self._cells and len(self._cells) == MOST_COLUMNS:
                 raise DataError("too many attributes in tar shards", where=where, why=_MOST, fix="give every sample the same keys")
@@ -171,7 +173,7 @@ class _Rows:
             raise DataError(f"an .npy member of {len(vector):,} numbers", where=where, why=_MOST, fix="write attributes, not features")
         if vector.dtype.kind not in "iubf":
             raise DataError(f"an .npy member of {vector.dtype}", where=where, fix="numbers are expected")
-        named = dict(self._described.vector) or {f"npy {place}": () for place in range(1, len(vector) + 1)}
+        named = dict(self._described.vector) or {f"npy {index}": () for index in range(1, len(vector) + 1)}
         if len(named) != len(vector):
             why = f"expected {', '.join(named)}"
             raise DataError(f"an .npy member of {len(vector)} numbers", where=where, why=why, fix="write the data again")
@@ -192,12 +194,12 @@ def _named(text: str, names: Group, where: str) -> str:
 def _values(text: str, where: str) -> Iterable[tuple[str, str]]:
     """Yield the scalar values of a JSON object; nested lists and objects are not attributes."""
     try:
-        found: Any = json.loads(text)
+        values: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError("a .json member that cannot be read", where=where, why=str(error)[:200], fix="write the data again") from error
-    if not isinstance(found, dict):
-        raise DataError(f"a .json member that holds {type(found).__name__}", where=where, fix='an object: {"race": "Black"}')
-    for name, value in found.items():
+    if not isinstance(values, dict):
+        raise DataError(f"a .json member that holds {type(values).__name__}", where=where, fix='an object: {"race": "Black"}')
+    for name, value in values.items():
         if value is None or isinstance(value, str | bool | int | float):
             missing = value is None or (isinstance(value, float) and math.isnan(value))
             yield name, "" if missing else str(value)
@@ -205,5 +207,5 @@ def _values(text: str, where: str) -> Iterable[tuple[str, str]]:
 
 def tar_files(folder: Path) -> list[Path]:
     """The tar shards of a folder, in natural order of their names: 2.tar before 10.tar."""
-    found = [path for path in folder.glob("*.tar") if path.is_file()]
-    return sorted(found, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)])
+    paths = [path for path in folder.glob("*.tar") if path.is_file()]
+    return sorted(paths, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)])
