@@ -153,7 +153,7 @@ class Audit:
         return Plots(self.results)
 
     def compare(self, *others: Audit, series: bool = False, tolerance: float | None = None) -> Changes:
-        """Compare the models of this audit, and of others, on the images that all have: everything with the first model.
+        """Compare the models of this audit, and of others, on the images that they share; each is compared with the first.
 
         A `series` consists of checkpoints of one run, compared step by step; it is recognised automatically from three on. `tolerance` is a
         change that would not matter; None: that of this audit. Raises UsageError if there are fewer than two models, or no probe is shared;

@@ -64,8 +64,8 @@ class AuditRequest(EndpointRequest, GatedRequest):
     )
     """Read when the request is created: `model` then has the models in it."""
     model_args: ModelArgs = option(
-        None, WHAT, "what a file of weights does not say: activation=gelu mean=0.5,0.5,0.5 …; about the --model before it, or before the "
-        "first about all", metavar="NAME=VALUE",
+        None, WHAT, "settings that a file of weights lacks: activation=gelu mean=0.5,0.5,0.5 …; for the --model before it, or for all if "
+        "before the first", metavar="NAME=VALUE",
     )  # fmt: skip
     """Text or a mapping, for all models; or a sequence with one for each."""
     probe: Several[ProbeName] = option(
@@ -93,7 +93,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
         "with --by", metavar="FILE",
     )  # fmt: skip
     encoding: Encoding | None = option(
-        None, TABLE, "of a table of text that is not UTF-8, such as latin-1, cp1252 or utf-16", metavar="NAME"
+        None, TABLE, "encoding of a text table that is not UTF-8, such as latin-1, cp1252 or utf-16", metavar="NAME"
     )
     bins: Bins = option(
         (), TABLE, "a column of numbers as an attribute: NAME=18,30,60 cuts at these numbers (under 18, 18 to under 30, ...), NAME=4 into "
@@ -119,7 +119,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
     prediction_column: Text | None = option(None, EXTERNAL, "with --predictions: the column of answers (default: y_pred)", metavar="COLUMN")
     truth_column: Text | None = option(None, EXTERNAL, "with --predictions: the column of true answers (default: y_true)", metavar="COLUMN")
     outcome: Several[Text] = option(
-        (), EXTERNAL, "with --predictions: labels that count as one thing; NAME:low= where it is bad to get, NAME:high= where good; "
+        (), EXTERNAL, "with --predictions: labels that count as one outcome; NAME:low= if it is harmful, NAME:high= if desirable; "
         "repeatable", metavar="NAME=LABEL,LABEL",
     )  # fmt: skip
     pairs: Pairs = option(
@@ -127,9 +127,9 @@ class AuditRequest(EndpointRequest, GatedRequest):
         "each pair (tone=scene); repeatable", metavar="ATTRIBUTE=COLUMN",
     )  # fmt: skip
     """Or a mapping of attributes to columns."""
-    depth: Count | None = option(None, EXTERNAL, "with --predictions: most attributes that an intersection combines (2)", metavar="N")
+    depth: Count | None = option(None, EXTERNAL, "with --predictions: most attributes in an intersection (default: 2)", metavar="N")
     tags: Text | None = option(
-        None, EXTERNAL, "with --predictions: a column with several labels per image (suit|tie, or a list), as vision services give them",
+        None, EXTERNAL, "with --predictions: a column with several labels per image (suit|tie, or a list), as returned by vision services",
         metavar="COLUMN",
     )  # fmt: skip
     texts: Names | None = option(
@@ -148,9 +148,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
         None, UNITS, "with --cluster: attributes that all images of a cluster share (the race of a person); two values are refused",
         metavar="NAME,NAME",
     )  # fmt: skip
-    weights: Text | None = option(
-        None, UNITS, "a column that says how much each image counts for in a rate, such as survey weights", metavar="COLUMN"
-    )
+    weights: Text | None = option(None, UNITS, "a column with the weight of each image in a rate, such as survey weights", metavar="COLUMN")
 
     no_inference: Switch = option(False, QUESTIONS, "never ask the model which group a person belongs to: outcomes by group only")
     what_if: Several[Text] = option(
@@ -169,24 +167,24 @@ class AuditRequest(EndpointRequest, GatedRequest):
     )  # fmt: skip
 
     alpha: ErrorRate = option(0.05, RULES, "error rate of tests and intervals")
-    tolerance: Fraction = option(0.05, RULES, "a gap that would not matter, fixed beforehand")
-    ratio_tolerance: AboveOne = option(1.25, RULES, "of shares under 10 %%: the factor between two rates that would not matter, besides")
-    min_group_size: Count = option(30, RULES, "smaller groups are shown, not judged", metavar="N")
-    seed: Whole = option(0, RULES, "of the permutation tests and of --limit", metavar="N")
+    tolerance: Fraction = option(0.05, RULES, "the largest gap that is negligible; set before the run")
+    ratio_tolerance: AboveOne = option(1.25, RULES, "for rates under 10 %%: also the largest negligible ratio of two rates")
+    min_group_size: Count = option(30, RULES, "smaller groups are shown but not compared", metavar="N")
+    seed: Whole = option(0, RULES, "random seed of the permutation tests and of --limit", metavar="N")
 
     out: FilePath | None = option(None, OUTPUT, "default: audits/<model>--<probe>--<UTC>", metavar="DIR", basic=True)
     """Directory of the output files; from Python, None writes none."""
     include_examples: Count | None = option(
-        None, OUTPUT, "put N small pictures into the report; they may show people (default: none)", metavar="N"
+        None, OUTPUT, "show N small pictures in the report; they may show people (default: none)", metavar="N"
     )
 
     device: Text = option("cpu", HOW, "cpu, cuda, cuda:1, mps; several GPUs of this machine: cuda:0,cuda:1, or cuda:all", basic=True)
-    dtype: Dtype = option("float32", HOW, "of the weights")
+    dtype: Dtype = option("float32", HOW, "data type of the weights")
     decode: Decode = option("exact", HOW, "fast: JPEGs are reduced while decoded; the effect is measured")
-    batch_size: Count = option(32, HOW, "halved by itself when memory runs out", metavar="N")
-    max_skip: Fraction = option(0.01, HOW, "unreadable images that are tolerated", metavar="FRACTION")
-    no_cache: Switch = option(False, HOW, "keep no embeddings: nothing is read from their cache, and nothing written")
-    verify: Switch = option(False, HOW, "read weights and images again, also of files that are unchanged since they were last read")
+    batch_size: Count = option(32, HOW, "images per batch; halved when memory runs out", metavar="N")
+    max_skip: Fraction = option(0.01, HOW, "the largest share of unreadable images that is tolerated", metavar="FRACTION")
+    no_cache: Switch = option(False, HOW, "neither read nor write the cache of embeddings")
+    verify: Switch = option(False, HOW, "read all weights and images again, even from files that have not changed")
     cache_root: CacheRoot | None = option(
         None, HOW, "where embeddings are kept: a folder, or a URL (s3://, gs://) that machines share (default: AUDIT_CACHE_DIR, else "
         "~/.cache/vlm-audit)", metavar="WHERE",
@@ -197,9 +195,9 @@ class AuditRequest(EndpointRequest, GatedRequest):
     )
 
     draws: Draws = option(9999, None, "Permutation draws; the smallest possible p is 1 / (draws + 1).")
-    progress: Progress | None = option(None, None, "Called with the images embedded so far, and their number.")
-    stages: StagesOf | None = option(None, None, "Called with the stage of the run, how much of it is done, and of how much.")
-    command: Several[Text] = option((), None, "What was typed, for the results.")
+    progress: Progress | None = option(None, None, "Called with the number of images embedded so far, and the total.")
+    stages: StagesOf | None = option(None, None, "Called with the stage of the run, the steps done, and their total.")
+    command: Several[Text] = option((), None, "The command line, for the results.")
 
     def check_together(self) -> None:
         """Raise UsageError for options that are missing, or that do not apply to this kind of run."""

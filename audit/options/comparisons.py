@@ -43,7 +43,7 @@ class CompareRequest(GatedRequest):
         (), SIDES, "the directory of a finished audit, or a model as audit.run takes it", metavar="SIDE", basic=True, positional=True
     )
     """Or `Audit` objects, or model objects. Everything is compared with the first."""
-    series: Switch = option(False, SIDES, "checkpoints of one run: curves over their steps (recognised by itself from 3)", basic=True)
+    series: Switch = option(False, SIDES, "checkpoints of one run: curves over their steps (detected automatically from 3 on)", basic=True)
     out: FilePath | None = option(None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR", basic=True)
     """Directory of the output files, with the audits below it; from Python, None writes none."""
 
@@ -75,7 +75,7 @@ class CompareRequest(GatedRequest):
     cache_root: CacheRoot | None = _as_in_audit("cache_root", MODELS)
     progress: Progress | None = _as_in_audit("progress", None)
     stages: StagesOf | None = _as_in_audit("stages", None)
-    command: Several[Text] = option((), None, "What was typed, for the results.")
+    command: Several[Text] = option((), None, "The command line, for the results.")
 
     def check_together(self) -> None:
         """Raise UsageError for options about gates without a gate."""

@@ -47,7 +47,7 @@ class EmbedRequest(AuditRequest):
 
     engine: Literal["local", "ray"] = option("local", HOW, "local: this process; ray: a Ray cluster (pip install 'ray[data]')", basic=True)
     part: Annotated[Any, PlainValidator(_part)] = option(
-        None, HOW, "embed part i of N alone, counted from 1 (default: what RANK and WORLD_SIZE, or the task of a SLURM array, say)",
+        None, HOW, "embed only part i of N, counted from 1 (default: from RANK and WORLD_SIZE, or from the task of a SLURM array)",
         metavar="i/N", basic=True,
     )  # fmt: skip
     ray_address: Text | None = option(
@@ -55,7 +55,7 @@ class EmbedRequest(AuditRequest):
         "(default: RAY_ADDRESS, else local)", metavar="ADDRESS",
     )  # fmt: skip
     ray_actors: Annotated[Any, PlainValidator(_actors)] = option(
-        None, HOW, "with --engine ray: how many copies of the model, or the fewest and the most (default: 1 to one per GPU, or one per "
+        None, HOW, "with --engine ray: number of copies of the model, or the fewest and the most (default: 1 to one per GPU, or one per "
         "core)", metavar="MIN,MAX",
     )  # fmt: skip
 

@@ -17,26 +17,26 @@ ENDPOINT = "for a model behind an endpoint (--model api:NAME)"
 class EndpointRequest(Options):
     """Options of a model behind an endpoint; the key comes only from the environment."""
 
-    base_url: Text | None = option(None, ENDPOINT, "where it is: http://localhost:8000/v1", metavar="URL")
+    base_url: Text | None = option(None, ENDPOINT, "its address, such as http://localhost:8000/v1", metavar="URL")
     api_key_from: Text | None = option(
         None, ENDPOINT, f"the environment variable that holds the key (default: {KEY_VARIABLE})", metavar="NAME"
     )
-    confirm_upload: Switch = option(False, ENDPOINT, "images may be sent to a host that is not this machine")
+    confirm_upload: Switch = option(False, ENDPOINT, "allow images to be sent to a host other than this machine")
     answer_mode: Literal["auto", "likelihood", "letter", "schema", "text"] | None = option(
         None, ENDPOINT, "how answers are read: likelihood, letter (with the likely tokens), schema (JSON) or text "
-        "(default: the first that the server serves)",
+        "(default: the first that the server supports)",
     )  # fmt: skip
     repeats: Count | None = option(
-        None, ENDPOINT, "put each question N times; the report shows how often answers disagree (default: 1)", metavar="N"
+        None, ENDPOINT, "ask each question N times; the report shows how often answers disagree (default: 1)", metavar="N"
     )
-    in_flight: Count | None = option(None, ENDPOINT, "requests that wait for an answer at the same time (default: 16)", metavar="N")
+    in_flight: Count | None = option(None, ENDPOINT, "the most concurrent requests (default: 16)", metavar="N")
     patience: AboveZero | None = option(
-        None, ENDPOINT, "how long a request is tried again where the server is busy or out of reach (default: 600)", metavar="SECONDS"
+        None, ENDPOINT, "how long a request is retried while the server is busy or unreachable (default: 600)", metavar="SECONDS"
     )
-    prices: FilePath | None = option(None, ENDPOINT, "what tokens cost (TOML; see the guide of endpoints)", metavar="FILE")
+    prices: FilePath | None = option(None, ENDPOINT, "prices of tokens (TOML; see the guide to endpoints)", metavar="FILE")
     max_cost: AboveZero | None = option(None, ENDPOINT, "stop before more is spent; requires --prices", metavar="AMOUNT")
     max_requests: Count | None = option(None, ENDPOINT, "stop before more requests are sent", metavar="N")
-    answer_log: FilePath | None = option(None, ENDPOINT, "where answers are kept and looked up (default: in the cache)", metavar="FILE")
+    answer_log: FilePath | None = option(None, ENDPOINT, "where answers are stored and looked up (default: in the cache)", metavar="FILE")
     replay: Switch = option(False, ENDPOINT, "send nothing: every answer must be in the log")
     max_new_tokens: Count | None = option(
         None, HOW, "the most tokens of a text that a generative model writes (default: 64); of an answer of api:NAME too", metavar="N"

@@ -30,7 +30,7 @@ ANSWERS = "y_pred:tagged"
 
 @dataclass(frozen=True)
 class Tags:
-    """Labels, and which image has which."""
+    """Labels, and which images have them."""
 
     labels: Group
     kept: Bool[np.ndarray, "n k"]

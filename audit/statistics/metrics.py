@@ -36,7 +36,7 @@ class Metric:
     needs_truth: bool
     needs_outcome: bool
     denominator: Literal["all", "positive", "negative", "selected", "answered"]
-    """Images that count: all; those whose true answer is, or is not, in the outcome; those whose answer is; those not answered unclear."""
+    """Images that count: all; those whose true answer is, or is not, in the outcome; those whose answer is; those with a real answer."""
     event: Literal["correct", "selected", "missed", "positive"]
     """Which images are events: a right answer; an answer in, or not in, the outcome; a true answer in it."""
 
@@ -67,7 +67,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 
 
 class AnswerRows(Protocol):
-    """What was answered, and what is true: all that a rate needs to know of `Predictions`."""
+    """Answers and true answers: the part of `Predictions` that rates are computed from."""
 
     @property
     def y_pred(self) -> np.ndarray: ...
@@ -78,14 +78,14 @@ class AnswerRows(Protocol):
 
 @dataclass(frozen=True)
 class RowEvents:
-    """Whether each image counts for a rate, and whether it is an event of it; an event counts."""
+    """Whether each image is counted in the denominator of a rate, and whether it is an event; every event is counted."""
 
     counted: Bool[np.ndarray, "n"]
     event: Bool[np.ndarray, "n"]
 
 
 def row_events(predictions: AnswerRows, metric: Metric, outcome: Outcome | None) -> RowEvents:
-    """Return the images that a metric counts; their sums by group are its `tally`."""
+    """Which images are counted by a metric, and which are its events; their sums by group are its `tally`."""
     if isinstance(predictions, CodedAnswers):
         return _coded_events(predictions, metric, outcome)
     truth = np.full(len(predictions.y_pred), "") if predictions.y_true is None else predictions.y_true
@@ -93,7 +93,7 @@ def row_events(predictions: AnswerRows, metric: Metric, outcome: Outcome | None)
 
 
 def _coded_events(coded: CodedAnswers, metric: Metric, outcome: Outcome | None) -> RowEvents:
-    """Look at each pair of a true answer and an answer once, and at the images by their pair."""
+    """Compute the events once per pair of true answer and answer, then look up the pair of each image."""
     truths = ("",) if coded.truths is None else coded.truths
     truth, answers = (grid.ravel() for grid in np.meshgrid(truths, coded.answers, indexing="ij"))
     pairs = events_of(truth, answers, metric, outcome)
@@ -102,7 +102,7 @@ def _coded_events(coded: CodedAnswers, metric: Metric, outcome: Outcome | None) 
 
 
 def events_of(truth: np.ndarray, answers: np.ndarray, metric: Metric, outcome: Outcome | None) -> RowEvents:
-    """Return the rows that a metric counts, by their true and their given answers."""
+    """Which rows are counted by a metric, and which are its events, given their true answers and answers."""
     everything = np.ones(len(answers), bool)
     known = truth != UNKNOWN if metric.needs_truth else everything
     if outcome is None:
@@ -115,7 +115,7 @@ def events_of(truth: np.ndarray, answers: np.ndarray, metric: Metric, outcome: O
 
 
 def _answered(answers: np.ndarray) -> Bool[np.ndarray, "n"]:
-    """Tell whose answer commits itself."""
+    """Whether each answer is a real one: none of `NO_ANSWER`."""
     commits: np.ndarray = np.logical_and.reduce([answers != label for label in NO_ANSWER])
     return commits
 

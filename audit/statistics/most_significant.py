@@ -67,7 +67,7 @@ def max_standardized_difference(rates: Float[np.ndarray, "*b g"], errors: Float[
 
 
 def most_significant_pair(rates: Float[np.ndarray, "g"], errors: Float[np.ndarray, "g g"]) -> tuple[int, int]:
-    """Return the two groups of `max_standardized_difference`, the one with the higher rate first.
+    """The two groups of `max_standardized_difference`, the one with the higher rate first.
 
     Examples
     --------

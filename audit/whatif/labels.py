@@ -77,7 +77,7 @@ def margin_at(predictions: Predictions, coverage: float) -> float:
 
 
 def abstain(predictions: Predictions, margin: float) -> Predictions:
-    """Give no answer if the two best answers differ by at most `margin`; at 0 all answers stay.
+    """Abstain if the two best answers differ by at most `margin`; at 0 all answers stay.
 
     No answer is neither a right answer nor a harm. Unequal coverage is a disparity, too: show who gets no answer.
     """

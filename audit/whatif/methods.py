@@ -111,7 +111,7 @@ def combined(shop: Workshop) -> Iterator[Candidate]:
 
 
 def abstention(shop: Workshop) -> Iterator[Candidate]:
-    """Give no answer if the two best are close; the control withholds equally many answers at random."""
+    """Abstain if the two best answers are close; the control withholds equally many answers at random."""
     for coverage in COVERAGES:
         margin = margin_at(shop.fitted, coverage)
 

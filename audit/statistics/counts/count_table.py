@@ -163,9 +163,9 @@ def group_codes(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Gro
 
 
 def row_codes(attributes: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Group]) -> tuple[tuple[Group, ...], Int[np.ndarray, "n"]]:
-    """Return the groups in the order in which they are shown, and the place of each image's group among them.
+    """The groups in display order, and the index of each image's group.
 
-    A declared group without images keeps its place. Raises DataError for an undeclared level or a missing value.
+    A declared group without images keeps its index. Raises DataError for an undeclared level or a missing value.
     """
     rows = attributes[list(by)].reset_index(drop=True)
     check_complete(rows)
