@@ -48,34 +48,31 @@ class Length:
 def page_length(browser: object, path: Path) -> Length:
     """Measure a page in an open Chromium of playwright."""
     screens, said = {}, ""
+    page = browser.new_page(reduced_motion="reduce")
     for name, (width, height) in SCREENS.items():
-        page = _opened(browser, path, width, height)
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(path.resolve().as_uri())
         text, end = page.evaluate(_READ)
         said = said or text
         screens[name] = end / height
-        page.close()
-    page = _opened(browser, path, 1440, 900)
     printed = _printed(page)
     has_appendix = page.locator("#appendix").count() > 0
-    main = _printed(_opened(browser, path, 1440, 900), _MAIN_ONLY) if has_appendix else printed
+    main = _printed(page, _MAIN_ONLY) if has_appendix else printed
     page.evaluate(_OPEN)
     appendix = _printed(page, _APPENDIX_ONLY) if has_appendix else 0
+    page.close()
     return Length(
         len(re.findall(r"\w[\w.,’'-]*", said)), screens["wide"], screens["phone"], main, appendix, printed, path.stat().st_size / 1000
     )
 
 
-def _opened(browser, path: Path, width: int, height: int):
-    page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
-    page.goto(path.resolve().as_uri())
-    return page
-
-
 def _printed(page, style: str = "") -> int:
-    """Return the sheets of paper: Chromium writes one page object for each."""
-    if style:
-        page.add_style_tag(content=style)
-    return len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
+    """Return the sheets of paper, with a style of this print only: Chromium writes one page object for each."""
+    added = page.add_style_tag(content=style) if style else None
+    sheets = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
+    if added:
+        added.evaluate("style => style.remove()")
+    return sheets
 
 
 def main(paths: list[str]) -> int:
