@@ -64,10 +64,16 @@ def fairface_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory) -> Path:
+    """Where each test has a cache of its own: thousands of folders beside those of `tmp_path` would make each of these slower to name."""
+    return tmp_path_factory.mktemp("caches")
+
+
 @pytest.fixture(autouse=True)
-def _private_cache(tmp_path_factory, monkeypatch):
+def _private_cache(caches, monkeypatch):
     """No test reads or writes the user's embedding cache or its key, and none asks a hub."""
-    monkeypatch.setenv("AUDIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("AUDIT_CACHE_DIR", tempfile.mkdtemp(dir=caches))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 import zlib
+from functools import cache
 
 import pytest
 
@@ -86,9 +87,21 @@ def chunk(content):
 
 CHUNKED = head(Transfer_Encoding="chunked")
 PACKED = head(Transfer_Encoding="chunked", Content_Encoding="gzip")
-BOMB = zlib.compressobj(9, zlib.DEFLATED, 31)
-BOMB = b"".join([*(BOMB.compress(bytes(1 << 20)) for _ in range(1 << 10)), BOMB.flush()])
-"""1 MB that unpacks to 1 GB."""
+
+
+@cache
+def bomb():
+    """Return 1 MB that unpacks to 1 GB."""
+    packed = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join([*(packed.compress(bytes(1 << 20)) for _ in range(1 << 10)), packed.flush()])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _packed():
+    """Pack it before the first test, which has no time for it, and not where these tests are only collected."""
+    bomb()
+
+
 FLOODS = {
     "a slow head": lambda server: server.drip(whole()),
     "a slow body": lambda server: server.drip(head(Content_Length="9000") + b" " * 9000),
@@ -103,9 +116,9 @@ FLOODS = {
     "8 GB": lambda server: flood(head(Content_Length=str(8 << 30)), b" " * 65536),
     "no length": lambda server: flood(head(Connection="close"), b" " * 65536),
     "a refusal": lambda server: flood(head("401 Unauthorized", Content_Length=str(8 << 30)), b" " * 65536),
-    "gzip": lambda server: [whole(BOMB, Content_Encoding="gzip")],
-    "gzip of a refusal": lambda server: [whole(BOMB, "401 Unauthorized", Content_Encoding="gzip")],
-    "gzip of gzip": lambda server: [whole(gzip.compress(BOMB), Content_Encoding="gzip, gzip")],
+    "gzip": lambda server: [whole(bomb(), Content_Encoding="gzip")],
+    "gzip of a refusal": lambda server: [whole(bomb(), "401 Unauthorized", Content_Encoding="gzip")],
+    "gzip of gzip": lambda server: [whole(gzip.compress(bomb()), Content_Encoding="gzip, gzip")],
     "gzip without end": lambda server: flood(PACKED, chunk(gzip.compress(b"") * 3000)),
     "brotli": lambda server: [whole(b"\x1b" * 99, Content_Encoding="br")],
 }
