@@ -126,7 +126,10 @@ def score_difference(events_1: Counts, n_1: Counts, events_2: Counts, n_2: Count
     """
     one, n_one, two, n_two = (np.asarray(counts, float) for counts in np.broadcast_arrays(events_1, n_1, events_2, n_2))
     z = float(ndtri(1 - alpha / 2))
-    return _lower_difference(one, n_one, two, n_two, z), -_lower_difference(two, n_two, one, n_one, z)
+    # Both limits are computed at once: the upper one is minus the other difference's lower one.
+    events, trials = np.stack([one, two]), np.stack([n_one, n_two])
+    lower, turned = _lower_difference(events, trials, events[::-1], trials[::-1], z)
+    return lower, -turned
 
 
 def _lower_difference(

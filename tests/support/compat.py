@@ -12,6 +12,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,11 +65,14 @@ def calls_in(tree: ast.AST, place: str = "") -> Iterator[str]:
         yield from calls_in(node, inner)
 
 
-def installed_calls() -> set[str]:
-    """Return the calls of the installed transformers, by file."""
+@cache
+def installed_calls() -> frozenset[str]:
+    """Return the calls of the installed transformers, by file. Reading them takes seconds."""
     root = Path(find_spec("transformers").origin).parent
     files = sorted({path for pattern in PATTERNS for path in root.glob(pattern)})
-    return {f"{path.relative_to(root).as_posix()} {call}" for path in files for call in calls_in(ast.parse(path.read_text("utf-8")))}
+    return frozenset(
+        f"{path.relative_to(root).as_posix()} {call}" for path in files for call in calls_in(ast.parse(path.read_text("utf-8")))
+    )
 
 
 def known_calls() -> set[str]:

@@ -80,7 +80,9 @@ def tango(only_first: Number, only_second: Number, n: Number, alpha: float, cont
     """
     first, second, n = (np.asarray(counts, float) for counts in np.broadcast_arrays(only_first, only_second, n))
     z, shift = float(ndtri(1 - alpha / 2)), 0.5 / n if continuity else np.zeros(n.shape)
-    return -_upper_paired(second, first, n, z, shift), _upper_paired(first, second, n, z, shift)
+    # Both limits are computed at once: the lower one is minus the other difference's upper one.
+    upper, turned = _upper_paired(np.stack([first, second]), np.stack([second, first]), n, z, shift)
+    return -turned, upper
 
 
 def _upper_paired(
@@ -92,7 +94,7 @@ def _upper_paired(
 ) -> Float[np.ndarray, "*shape"]:
     """The difference above which its score is below ``-z``."""
     observed = np.minimum((first - second) / n + shift, 1.0)
-    low, high = observed - 1e-12, np.ones(n.shape)
+    low, high = observed - 1e-12, np.ones(observed.shape)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         # The most likely share of pairs in which only the second is an event, for rates with this difference.
