@@ -165,8 +165,8 @@ def ask_probe(
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
-        asked = _asked(encoder, probe, dataset, settings, stages, cache_root=cache_root, batch_size=batch_size)
-        return asked.then(lambda done: replace(done, result=with_endpoint(done.result, encoder)))
+        undecided = _asked(encoder, probe, dataset, settings, stages, cache_root=cache_root, batch_size=batch_size)
+        return undecided.then(lambda done: replace(done, result=with_endpoint(done.result, encoder)))
     if probe.load is None:  # the probe only has texts
         embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)
     else:
@@ -248,8 +248,8 @@ def _asked(
     notes = (writing_note(model),) if written else ()
     record = replace(held.record, asked=(*held.record.asked, *notes))
     answered = AnsweredProbe(record, dataset, held.attributes, held.predictions, held.specifications, *seen)
-    asked = given_texts(replace(held.probe, analyses=plans))
-    undecided = _tested(answered, held.probe, settings, stages).then(lambda done: replace(done, result=asked.added_to(done.result)))
+    probe_texts = given_texts(replace(held.probe, analyses=plans))
+    undecided = _tested(answered, held.probe, settings, stages).then(lambda done: replace(done, result=probe_texts.added_to(done.result)))
     if written is None:
         return undecided
     embed: Any = partial(embed_images, cast(Any, model), cache_root=cache_root, batch_size=batch_size, max_skip=settings.max_skip)

@@ -21,8 +21,8 @@ class AboutModel(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
     ) -> None:
-        given = getattr(namespace, self.dest) or []
-        setattr(namespace, self.dest, [*given, (len(getattr(namespace, "model", None) or ()), values)])
+        earlier = getattr(namespace, self.dest) or []
+        setattr(namespace, self.dest, [*earlier, (len(getattr(namespace, "model", None) or ()), values)])
 
 
 def options_parser(usage: Sequence[str], description: str | None, options: type[Options], leave_out: Collection[str] = ()) -> Parser:

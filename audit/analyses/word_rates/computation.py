@@ -133,7 +133,7 @@ class _Rated:
     values: Float64[np.ndarray, "n w"]
     tested: GroupDifferences
     settings: Settings
-    asked: int
+    comparisons: int
     limited: bool
 
     def rate(self, index: int, kind: Literal["word", "length", "empty", "refusal"], word: str) -> WordRate:
@@ -141,7 +141,7 @@ class _Rated:
         column, codes, group = self.values[:, index], self.gallery.codes, int(self.tested.group[index])
         mine = codes == group
         low, high = self._interval(column, mine, kind)
-        p_adjusted = min(1.0, float(self.tested.p_adjusted[index]) * self.asked)
+        p_adjusted = min(1.0, float(self.tested.p_adjusted[index]) * self.comparisons)
         return WordRate(
             kind,
             word,

@@ -159,7 +159,7 @@ class ClusterUnits:
 class WeightedUnits(ClusterUnits):
     """Images count by their weights; clusters, or single images, are independent. `table` has the weights scaled by group."""
 
-    given: WeightedTable
+    unscaled: WeightedTable
     clustered: bool
 
     @classmethod
@@ -167,8 +167,8 @@ class WeightedUnits(ClusterUnits):
         return cls(table.scaled(), table, clustered, by_design=by_design, like=like)
 
     def clustering(self) -> tuple[Clustering, ...]:
-        sums, effective = self.sums, self.given.effective_n
-        designs = sums.design_effects * self.given.images / np.maximum(effective, 1)
+        sums, effective = self.sums, self.unscaled.effective_n
+        designs = sums.design_effects * self.unscaled.images / np.maximum(effective, 1)
         rows = zip(super().clustering(), designs.tolist(), effective.tolist(), sums.standard_errors.tolist(), strict=True)
         return tuple(
             Clustering(*((row.clusters, row.effective_clusters) if self.clustered else (None, None)), design,
@@ -185,7 +185,7 @@ class WeightedUnits(ClusterUnits):
         bound = super().equivalence_bound(alpha)
         if self.clustered:
             return bound
-        (down, up), rates, (first, second) = self.given.unseen(alpha), self.table.sums.rates, np.triu_indices(len(self.n), 1)
+        (down, up), rates, (first, second) = self.unscaled.unseen(alpha), self.table.sums.rates, np.triu_indices(len(self.n), 1)
         difference = rates[first] - rates[second]
         ends = difference + np.hypot(up[first], down[second]), np.hypot(down[first], up[second]) - difference
         return float(max(bound, *(end.max() for end in ends)))
@@ -194,10 +194,10 @@ class WeightedUnits(ClusterUnits):
         return coarse(self.table)
 
     def of(self, groups: Int[np.ndarray, "h"]) -> WeightedUnits:
-        return WeightedUnits.by(self.given.of(groups), clustered=self.clustered, by_design=self.by_design)
+        return WeightedUnits.by(self.unscaled.of(groups), clustered=self.clustered, by_design=self.by_design)
 
     def with_rest(self) -> WeightedUnits:
-        return WeightedUnits.by(self.given.with_rest(), clustered=self.clustered, like=self)
+        return WeightedUnits.by(self.unscaled.with_rest(), clustered=self.clustered, like=self)
 
     def together(self) -> WeightedUnits:
-        return WeightedUnits.by(self.given.together(), clustered=self.clustered)
+        return WeightedUnits.by(self.unscaled.together(), clustered=self.clustered)

@@ -90,7 +90,7 @@ def test_equivalence_keeps_its_power_under_ordinary_weights():
 def test_what_heavy_images_may_hold_unseen_by_hand():
     # Two images of weight 8, one with the event, and 16 of weight 1, all with it: half the weight each. The gap of 8 makes two strata.
     found = units(np.zeros(18, int), np.array([True, False] + [True] * 16), np.array([8.0, 8.0] + [1.0] * 16))
-    (lower,), (higher,) = found.given.unseen(0.05)
+    (lower,), (higher,) = found.unscaled.unseen(0.05)
     # Without the event is one image of 8, of which .95 may be unseen. With it: c = 8 x .05 = .4 for the one of 8 alone is less than 1, so
     # all 17 may: c^17 = 8 x .05, and 8 + 16 - 17 c.
     assert float(higher) == pytest.approx(0.95 * 8 / 32)
@@ -99,7 +99,7 @@ def test_what_heavy_images_may_hold_unseen_by_hand():
 
 @pytest.mark.parametrize("n", [5, 60, 400])
 def test_of_equal_images_the_unseen_rate_is_clopper_and_pearson_s_limit(n):
-    (lower,), (higher,) = units(np.zeros(n, int), np.zeros(n, bool), np.full(n, 3.0)).given.unseen(0.05)
+    (lower,), (higher,) = units(np.zeros(n, int), np.zeros(n, bool), np.full(n, 3.0)).unscaled.unseen(0.05)
     assert (float(lower), float(higher)) == (0.0, pytest.approx(beta.ppf(0.95, 1, n)))
 
 
