@@ -82,7 +82,7 @@ def write(directory: Path, files: Iterable[tuple[str, bytes]], within: Path | No
     try:
         folder = Folder.of(directory, make=True) if within is None else Folder.of(within).folder(directory.name, make=True)
     except OSError as error:
-        raise MachineError(f"cannot make {str(directory)!r}", why=error.strerror, fix="choose a folder that you may write to") from error
+        raise MachineError(f"cannot create {str(directory)!r}", why=error.strerror, fix="choose a folder that you may write to") from error
     written = 0
     for name, content in files:
         with replacing(name, folder) as file:
@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     parse = argparse.ArgumentParser("vlm-audit pictures", description="Draws the figures of a finished audit as files.")
     parse.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit")
-    parse.add_argument("--format", choices=FORMATS, default="svg", help="of the files (default: %(default)s)")
+    parse.add_argument("--format", choices=FORMATS, default="svg", help="file format (default: %(default)s)")
     parse.add_argument("--out", type=Path, metavar="DIR", help="default: DIR/figures")
     return parse
 

@@ -73,7 +73,7 @@ def provenance(
 
 def _environment(facts: Results | Comparisons) -> Table:
     rows = tuple(Row((part, facts.environment[part])) for part in natural_order(facts.environment))
-    return Table("Versions", "What it ran on", ("Part", "Version or value"), rows)
+    return Table("Versions", "Environment of the run", ("Part", "Version or value"), rows)
 
 
 def written_date(created: str) -> str:
@@ -99,10 +99,10 @@ def _settings(settings: Settings) -> Table:
         "tolerance": (exact_points(settings.tolerance), "a difference below this would not matter; a probe may set its own for a question"),
         "ratio_tolerance": ("none" if ratio is None else f"{ratio:g}", "the same as a factor between two rates, for shares under 10 %"),
         "min_group_size": (in_words(settings.min_group_size, "image"), "smaller groups are shown, not judged"),
-        "draws": (count(settings.draws), "shuffles of a permutation test; the smallest p it can give is 1 / (draws + 1)"),
+        "draws": (count(settings.draws), "shuffles of a permutation test; the smallest possible p is 1 / (draws + 1)"),
         "seed": (str(settings.seed), "of the random draws: the same seed gives the same numbers"),
         "limit": ("all images" if settings.limit is None else in_words(settings.limit, "image"), "a sample of the images instead of all"),
-        "max_skip": (f"{100 * settings.max_skip:g} %", "unreadable images that are tolerated before the audit stops"),
+        "max_skip": (f"{100 * settings.max_skip:g} %", "share of unreadable images above which the audit stops"),
     }
     default = Settings()
     chosen = {True: "the program's default", False: "set for this run"}
@@ -111,4 +111,4 @@ def _settings(settings: Settings) -> Table:
         for name in (field.name for field in fields(Settings))
         if name in meaning
     )
-    return Table("Thresholds", "Settings that decide a number", ("Setting", "Value", "Meaning", "Chosen by"), rows)
+    return Table("Thresholds", "Settings that affect numbers", ("Setting", "Value", "Meaning", "Chosen by"), rows)

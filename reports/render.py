@@ -47,8 +47,8 @@ def render_read(facts: Results | Comparisons) -> str:
         raise
     except Exception as error:
         name, again = (RESULTS, "run the audit again") if isinstance(facts, Results) else (COMPARISON, "compare again")
-        why = f"its facts do not fit together: {type(error).__name__}: {str(error)[:200]}"
-        raise DataError(f"{name} cannot be drawn", why=why, fix=f"{again}; if nobody changed the file, report it") from error
+        why = f"its contents are inconsistent: {type(error).__name__}: {str(error)[:200]}"
+        raise DataError(f"{name} cannot be rendered", why=why, fix=f"{again}; if the file was not changed, report this") from error
 
 
 def _page(facts: Results | Comparisons) -> str:
@@ -68,7 +68,7 @@ def write(html: str, path: Path) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser("vlm-audit render", description="Draws the page of an audit or a comparison again, from its facts.")
+    parse = argparse.ArgumentParser("vlm-audit render", description="Re-renders the page of an audit or a comparison from its results.")
     parse.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit or a comparison")
     parse.add_argument("--out", type=Path, metavar="FILE", help="default: report.html or comparison.html in DIR")
     return parse

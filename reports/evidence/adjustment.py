@@ -38,7 +38,7 @@ def view(context: AuditContext) -> AdjustmentView | None:
     return AdjustmentView(
         explained=tuple(filter(None, sentences)),
         table=TrackTable(
-            "Highest minus lowest group, in points; hollow raw, filled adjusted, with its interval",
+            "Highest minus lowest group, in points; hollow: raw, filled: adjusted, with its interval",
             "Groups",
             signed_ends(ticks),
             _COLUMNS,

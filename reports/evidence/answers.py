@@ -85,7 +85,7 @@ def _error_rates(title: str, table: Crosstab, fewest: int) -> Table:
     first, second = (table.truths[code] for code in _known(table.truths))
     groups = [(level, n[i]) for i, level in enumerate(table.levels) if level != UNKNOWN and n[i].sum()]
     rows = tuple(Row((level, *_wrong(counted)), faint=counted.sum(axis=1).min() < fewest) for level, counted in groups)
-    columns = ("Group", f"‘{first}’ taken for ‘{second}’", "n", f"‘{second}’ taken for ‘{first}’", "n")
+    columns = ("Group", f"‘{first}’ mistaken for ‘{second}’", "n", f"‘{second}’ mistaken for ‘{first}’", "n")
     return Table(
         f"{title}, errors", f"{title}: both error rates, in percent", columns, rows, (Row(("all images", *_wrong(n.sum(axis=0)))),)
     )

@@ -111,7 +111,7 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
     if pair := min(audit.paired, key=by_significance, default=None):
         parts.append(escaped(sentences.paired_headline(pair)))
     if audit.model.data_card:
-        parts.append(f"**Known from the checkpoint:** {escaped(audit.model.data_card)}")
+        parts.append(f"**According to the checkpoint:** {escaped(audit.model.data_card)}")
     return [*filter(None, parts), f"Not tested: {escaped('; '.join(audit.probe.not_tested))}."]
 
 

@@ -132,8 +132,8 @@ def heatmap(finding: Finding, audit: AuditResult, ax: Axes | None = None) -> Axe
     """
     if len(finding.attributes) != 2:
         raise UsageError(
-            f"a heat map takes a finding on two attributes, not on {phrases.attributes(finding.attributes)!r}",
-            where=finding.id, fix="draw its rates(…), or ask for the intersection: --by gender,tone",
+            f"a heat map needs a finding by two attributes, not by {phrases.attributes(finding.attributes)!r}",
+            where=finding.id, fix="plot its rates(…), or request the intersection: --by gender,tone",
         )  # fmt: skip
     cells = {cell.group: cell for cell in finding.by_group}
     rows, columns = (list(dict.fromkeys(levels[side] for levels in cells)) for side in (0, 1))

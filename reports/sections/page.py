@@ -49,7 +49,7 @@ OF_AUDIT: Sequence[Section[AuditContext]] = (
     *analysis_sections(),
     Section("Findings in detail", "sections/results/details", details.view),
     Section("Can it be trusted?", "sections/results/trust", trust.view),
-    Section("Asked over a network", "sections/provenance/endpoint", endpoint.view),
+    Section("Use of an endpoint", "sections/provenance/endpoint", endpoint.view),
 )
 """Once per audit."""
 OF_PAGE: Sequence[Section[Results]] = (
@@ -118,7 +118,7 @@ def report_page(results: Results, facts: str) -> ReportPage:
         contents=contents(
             ("", "", together),
             *((phrases.audit_name(part.context.audit) if several else "", part.context.key, part.sections) for part in audits),
-            ("For all of them" if several else "", "", closing),
+            ("For all audits" if several else "", "", closing),
         ),
         results=results,
         audits=audits,

@@ -61,7 +61,7 @@ def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
     if trajectory.appears is not None:
         parts.append(f"From step {trajectory.appears:,} on, it exceeds {within} at every checkpoint.")
     elif trajectory.detectable is not None:
-        parts.append(f"Whether it exceeds {within} at the last is undecided.")
+        parts.append(f"It is undecided whether it exceeds {within} at the last.")
     else:
         passing = sum(gap.low > trajectory.tolerance for _, gap in gaps)
         parts.append("At the last checkpoint no gap is detected.")
@@ -69,7 +69,7 @@ def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
             [f"The band lies above {within} at {passing} of {len(trajectory.points)} checkpoints: it came and went."] if passing else []
         )
     step, gap = max(gaps, key=lambda point: point[1].value)
-    parts.append(f"The largest gap is that of step {step:,}: {phrases.size(gap)}.")
+    parts.append(f"The largest gap is at step {step:,}: {phrases.size(gap)}.")
     return " ".join(parts)
 
 
@@ -102,17 +102,17 @@ def _explained(change: Change, gap: GapChange, comparison: Comparison, settings:
     tolerance = exact_points(change.tolerance)
     if change.verdict == "inconclusive":
         return [
-            f"These images show neither a change of the gap nor its absence within {tolerance}; between any two groups they would find a "
-            f"change of {points(gap.minimum_detectable, 1)} with power 0.8.",
+            f"These images show neither a change of the gap nor its absence within {tolerance}; between any two groups they would detect "
+            f"a change of {points(gap.minimum_detectable, 1)} with power 0.8.",
             *_apart(change),
         ]
     if change.direction == "reversed":
         turned = [f"{phrases.group(pair.first)} and {phrases.group(pair.second)}" for pair in change.pairs if pair.reversed]
         return [f"These groups changed places, after correction: {phrases.some(turned)}."]
     beyond = f"It changed by more than the tolerance of {tolerance}." if change.beyond_tolerance else (
-        f"Whether it changed by more than the tolerance of {tolerance} is undecided."
+        f"It is undecided whether it changed by more than the tolerance of {tolerance}."
     )  # fmt: skip
-    levelled = ["Levelled down: the gap shrank because the best group got worse; no gain of the worst is detected."]
+    levelled = ["Levelled down: the gap shrank because the best group got worse; no improvement of the worst is detected."]
     return [beyond, *(levelled if change.levelled_down else [])]
 
 
@@ -132,7 +132,7 @@ def _apart(change: Change) -> list[str]:
     """Name the pairs that moved apart or together when it is undecided whether the gap as a whole changed."""
     moved = [pair for pair in change.pairs if pair.low_adjusted > 0 or pair.high_adjusted < 0]
     named = [f"{phrases.group(pair.first)} minus {phrases.group(pair.second)} {_signed(pair.difference)}" for pair in moved]
-    return [f"Some groups did not change alike, after correction for the pairs: {phrases.some(named)}."] if named else []
+    return [f"Some groups changed unequally, after correction for the pairs: {phrases.some(named)}."] if named else []
 
 
 def _moved(change: Change, alpha: float) -> list[str]:
@@ -146,9 +146,9 @@ def _moved(change: Change, alpha: float) -> list[str]:
 def _not_covered(comparison: Comparison) -> list[str]:
     """Name the images that the verdict does not cover."""
     counted = (
-        (comparison.only_before + comparison.only_after, "", "that only one of the two audits has"),
-        (comparison.missing_in_others, "", "that a third audit has not"),
-        (comparison.excluded, "up to ", "that an audit itself left out"),
+        (comparison.only_before + comparison.only_after, "", "in only one of the two audits"),
+        (comparison.missing_in_others, "", "missing from a third audit"),
+        (comparison.excluded, "up to ", "left out by an audit"),
     )
     named = [f"{up_to}{in_words(n, 'image')} {which}" for n, up_to, which in counted if n]
     return [f"Not covered: {'; '.join(named)}."] if named else []

@@ -26,32 +26,33 @@ from reports.text.sentences import VerdictWords
 VERDICTS: dict[str, VerdictWords] = {
     "gap reversed": VerdictWords(
         "Gap reversed",
-        "The difference between two groups is significant on one side of zero before and on the other after, both after correction.",
+        "The difference between two groups is significant in one direction before and in the other after, both after correction.",
     ),
     "gap grew": VerdictWords(
         "Gap grew",
-        "The gap after is larger than before, by more than chance explains; a change of less than the tolerance is not established.",
+        "The gap is larger after than before, by more than chance alone would explain; a change below the tolerance is not shown.",
     ),
     "gap shrank": VerdictWords(
         "Gap shrank",
-        "The gap after is smaller than before, by more than chance explains. It says nothing about what is left: see the audit itself.",
+        "The gap is smaller after than before, by more than chance alone would explain. This says nothing about the remaining gap: see the "
+        "audit itself.",
     ),
     "mixed": VerdictWords(
         "Mixed",
-        "Of the pre-specified questions, some gaps grew and others shrank.",
+        "Some of the pre-specified gaps grew and others shrank.",
     ),
     "equivalent": VerdictWords(
         "Equivalent",
-        "In the rate that was tested, every difference between two groups compared is shown to have changed by less than the tolerance. "
-        "A larger gap, where there was one, is still there.",
+        "In the tested rate, there is evidence that every difference between two compared groups changed by less than the tolerance. "
+        "A larger gap, if there was one, still exists.",
     ),
     "inconclusive": VerdictWords(
         "Inconclusive",
-        "Whether the gap changed is undecided. More images might decide it.",
+        "It is undecided whether the gap changed. More images might settle it.",
     ),
     "not estimable": VerdictWords(
         "Not estimable",
-        "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters.",
+        "Fewer than two groups have enough images that count for the metric (and, if images come in clusters, in enough clusters).",
     ),
 }
 NOT_A_CERTIFICATE = sentences.NOT_A_CERTIFICATE.replace("An audit measures a model", "A comparison measures models")
@@ -95,8 +96,8 @@ def deck(comparisons: Comparisons) -> str:
     if comparisons.series:
         return f"When does a gap appear? The checkpoints answered the same images ({probes}); the last is compared with the first, paired."
     return (
-        f"What changed? The models answered the same images ({probes}), so every change is paired, instead of comparing two separate "
-        "intervals."
+        f"What changed? The models were tested on the same images ({probes}), so every change is computed from paired answers, not by "
+        "comparing two separate intervals."
     )
 
 
@@ -227,8 +228,8 @@ def images_sentence(comparison: Comparison) -> str:
     unpaired += [f"{in_words(comparison.missing_in_others, 'image')} missing from another audit"] if comparison.missing_in_others else []
     rest = f" Left out, because they are unpaired: {'; '.join(unpaired)}." if unpaired else ""
     by_place = (
-        " Images were paired by their place in the file, because the files have no column id: only equal attributes and true answers "
-        "show that a row is the same image. To pair by name, add a column id to both files and audit again."
+        " Images were paired by their position in the file, because the files have no column id: only equal attributes and true answers "
+        "indicate that a row is the same image. To pair by name, add a column id to both files and audit again."
         if comparison.by_place
         else ""
     )
@@ -278,6 +279,6 @@ def series_sentence(series: Series) -> str:
     """Say how many images a series is based on, and for what its bands are corrected."""
     return (
         f"{in_words(series.images, 'image')} that every checkpoint answered. Bands and p are corrected for the pairs of groups and for "
-        f"{in_words(series.claims, 'pre-specified question')}. A gap is dated from the last checkpoint backwards, "
-        "up to the first at which it is not detected, so the number of checkpoints needs no correction."
+        f"{in_words(series.claims, 'pre-specified question')}. The start of a gap is found by going backwards from the last checkpoint "
+        "until the gap is no longer detected, so the number of checkpoints needs no correction."
     )

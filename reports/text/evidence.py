@@ -86,7 +86,7 @@ def unequal_labels_sentence(finding: Finding) -> str:
     if errors is None:
         return ""
     worst, other = phrases.group(errors.worst), phrases.group(errors.comparison)
-    random = "" if errors.independent is None else f", or {percent(errors.independent, 1)} whatever was answered"
+    random = "" if errors.independent is None else f", or {percent(errors.independent, 1)} regardless of the answers"
     sentence = (
         f"If the labels of {other} are right, {in_words(errors.images, 'label')} of {worst} ({percent(errors.share, 1)}), each hiding a "
         f"right answer{random}, would have to be wrong for the gap to lie within the tolerance of {exact_points(finding.tolerance)}"
@@ -230,13 +230,13 @@ def within_sentence(finding: Finding) -> str:
     within = finding.gap.within if finding.gap else None
     if within is None:
         return ""
-    alone = f" ({in_words(within.images_left_out, 'image')} in none of them add nothing)" if within.images_left_out else ""
+    alone = f" ({in_words(within.images_left_out, 'image')} outside them do not count)" if within.images_left_out else ""
     if finding.overall.clusters is None:
-        return f"Compared inside the {in_words(within.clusters, 'set')} that hold a pair of images{alone}."
+        return f"Compared within the {in_words(within.clusters, 'set')} that contain a pair of images{alone}."
     apart = points(within.over_all_images, max(phrases.gap_places(finding), 1))
     return (
-        f"Compared inside the {in_words(within.clusters, 'cluster')} that hold images of several of these groups{alone}; over all images "
-        f"the rates differ by {apart}."
+        f"Compared within the {in_words(within.clusters, 'cluster')} that contain images of several of these groups{alone}; over all "
+        f"images the rates differ by {apart}."
     )
 
 
@@ -246,6 +246,6 @@ def borrowed_sentence(finding: Finding) -> str:
     if not groups:
         return ""
     return (
-        f"{phrases.some(groups)}: events in too few clusters to tell how alike the images of a cluster are; the correlation is that of all "
-        "groups in the same clusters, at its upper limit."
+        f"{phrases.some(groups)}: events in too few clusters to estimate how similar the images of a cluster are; the correlation is that "
+        "of all groups in the same clusters, at its upper limit."
     )

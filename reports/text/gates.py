@@ -21,12 +21,12 @@ from reports.text.reasons import LIMITED as LIMITED_VERDICT
 from reports.text.reasons import audit_reason, not_covered, reason
 from reports.text.sentences import title
 
-LIMITED = "LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit."
-_BY_RULE = "by the rule of “equivalent” {pairs} below the limit of {limit}"
+LIMITED = "LIMITED RUN: a sample cannot decide a gate, so the command exits with 1; run it without --limit."
+_BY_RULE = "by the equivalence test, {pairs} below the limit of {limit}"
 _CORRECTED = "corrected for every question of the gate, the interval reaches below the limit of {limit}"
 """Used if a bound other than the end of the interval decides and lies on the other side of the limit."""
 _ENDED = {
-    "blocked": ", but the permutation test of the whole question does not reject: a breach takes both.",
+    "blocked": ", but the permutation test of the whole question does not reject; a breach requires both.",
     "breached": ": all of it {side} the limit of {limit}.",
     "held": ": none of it {side} the limit of {limit}.",
     "inconclusive": ": either side of the limit of {limit} is possible.",
@@ -69,7 +69,7 @@ def _common(note: Note) -> str:
     values: Mapping[str, Any] = note.values
     if note.code == "too_few_groups":
         needs = "one group" if values["groups"] == 1 else "two groups"
-        return f"It takes {needs} with at least {values['images']} images that count."
+        return f"This requires {needs} with at least {values['images']} images that count."
     if note.code == "not_compared":
         named = [f"{group} (n = {n:,})" for group, n in zip(values["groups"], values["n"], strict=True)]
         return f"Not compared: {phrases.some(named)}."
@@ -114,7 +114,7 @@ def _other_rules(gap: Gap, values: Mapping[str, Any], limit: str) -> list[str]:
     def beyond(end: float) -> bool:
         return COMPARE[values["operator"]](end, values["limit"])
 
-    pairs = "every pair lies" if values["high"] < gap.high else "some pair need not lie"
+    pairs = "every pair lies" if values["high"] < gap.high else "some pair may not lie"
     corrected = [_CORRECTED.format(limit=limit)] * (beyond(gap.low) != beyond(values["low"]))
     return corrected + [_BY_RULE.format(pairs=pairs, limit=limit)] * (beyond(gap.high) != beyond(values["high"]))
 
@@ -173,7 +173,7 @@ def _change_in_words(note: Note, comparison: Comparison, *, limited: bool) -> st
     elif "group" in values:
         what = f"The rate of {values['group']} changed by"
     else:
-        what = f"Of {values['groups']} groups, the rate that {'rose most' if values['operator'][0] == '>' else 'fell most'} changed by"
+        what = f"Among {values['groups']} groups, the rate that {'rose most' if values['operator'][0] == '>' else 'fell most'} changed by"
     size = difference(values["value"], values["low"], values["high"])
     ended = "." if limited else _ended(values, exact_points(values["limit"]).replace("-", "−"))
     return f"{what} {size} points{ended}"

@@ -12,10 +12,10 @@ VERDICTS = ("disparity", "inconclusive", "equivalent", "not estimable")
 """In sort order: those that need attention come first."""
 NONE_PLANNED = "no planned question"
 CAPTION = (
-    "An audit a row. The gap is that of its most severe pre-specified question, in points, with the interval at the level of its own "
-    "audit. Two intervals do not compare two models: vlm-audit compare does."
+    "One row per audit. The gap is that of its most severe pre-specified question, in points, with the interval at the level of that "
+    "audit. Do not compare models by overlapping intervals: use vlm-audit compare."
 )
-SORT = "Press the head of a column to sort by it, and again to turn the order around."
+SORT = "Click a column heading to sort; click again to reverse."
 
 
 def deck(audits: int, directories: int) -> str:

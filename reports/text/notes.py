@@ -17,27 +17,28 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "text": "{text}",
         # ---- audits
-        "near_ties": "'{measurement}': {share:.0%} of the decisions are near-ties; the model hardly tells these labels apart.",
+        "near_ties": "'{measurement}': {share:.0%} of the decisions are near-ties; the model hardly distinguishes these labels.",
         "not_scored": "'{measurement}': images that were not scored, because their true answer is unknown: {count:,}.",
         "no_untrained_control": "This kind of model has no untrained control: its architecture cannot be rebuilt here.",
-        "few_shot_classes": "images of fewer than two classes could be learned from, or none was left to test on",
+        "few_shot_classes": "there are training images of fewer than two classes, or no images are left for testing",
         # ---- data
-        "repeated_rows": "Left out because an equal row stands before: {count:,}.",
+        "repeated_rows": "Left out as duplicates of an earlier row: {count:,}.",
         "repaired_values": "{column}: values damaged by a spreadsheet and repaired: {count:,} ({changes}).",
         "renamed_values": "{column}: values read under the stored name: {count:,} ({changes}).",
-        "missing_values": "{column}: missing values: {count:,}; these rows form the group 'unknown', outside every test.",
+        "missing_values": "{column}: missing values: {count:,}; these rows form the group 'unknown', which is not tested.",
         "level_like_missing": "{column}: {level} counts as a group; leave the cell empty where the value is not known.",
-        "level_like_date": "{column}: {level} counts as a group; it looks like a date that a spreadsheet made of something else.",
-        "near_duplicates": "{column}: {levels} differ only in case, blanks or Unicode form; they were kept apart.",
-        "training_overlap": "{found} of {total} test pictures have a near duplicate among {training} of training; {unreadable} unreadable.",
+        "level_like_date": "{column}: {level} counts as a group; it looks like a value that a spreadsheet turned into a date.",
+        "near_duplicates": "{column}: {levels} differ only in case, spaces or Unicode form; they are treated as different.",
+        "training_overlap": "{found} of {total} test images have a near-duplicate among {training} training images; {unreadable} "
+        "unreadable.",
         "joined_attributes": "{attributes} from {table} for {found} of {total} images, by {by}; rows about other images: {unused}.",
         "unused_columns": "Columns that were not used: {columns}.",
         "numbered_images": "Images are identified by row number: their names are missing or repeat.",
         "parquet_files": "Parquet files of the folder that were read: {count:,} ({files}).",
         "paths_from_above": "The paths in {table} are relative to the folder above it.",
-        "image_column_alike": "The column {column} was taken for the one that names the images.",
+        "image_column_alike": "The column {column} was assumed to name the images.",
         "label_table": "Labels were read from {table}.",
-        "label_table_of_several": "Labels were read from {table}; also there, and not read: {others}.",
+        "label_table_of_several": "Labels were read from {table}; also present, but not read: {others}.",
         "unknown_identifiers": "{count:,} of the {total:,} identifiers in {list} belong to no image of this data set.",
         "listed": "listed in {list}",
         "malformed_name": "file name without the labels",
@@ -49,47 +50,47 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         **{reason.replace(" ", "_"): reason for reason in UNREADABLE},
         # ---- external predictions
         "binned": "{column}: numbers in groups, each with its lower edge: {levels}.",
-        "attributes_by_rule": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}.",
-        "attributes_by_rule_of_several": "Attributes by rule (columns of text with 2 to {levels} levels): {attributes}; "
-        "not used: {others}.",
-        "attributes_chosen": "Attributes by choice: {attributes}. Not compared, though the rule would: {others}.",
-        "outcomes_chosen": "Outcomes by choice: {outcomes}.",
-        "depth_chosen": "Intersections of up to {depth} attributes by choice; the rule has {default}.",
+        "attributes_by_rule": "Default attributes (text columns with 2 to {levels} levels): {attributes}.",
+        "attributes_by_rule_of_several": "Default attributes (text columns with 2 to {levels} levels): {attributes}; not used: {others}.",
+        "attributes_chosen": "Chosen attributes: {attributes}. Not compared, although they would be by default: {others}.",
+        "outcomes_chosen": "Chosen outcomes: {outcomes}.",
+        "depth_chosen": "Intersections of up to {depth} attributes were chosen; the default is {default}.",
         "attributes_past_limit": "{count:,} more columns, from {first} on, were not read: by default, the first {limit} columns that can "
         "be attributes are compared. Name the columns to compare with --attributes race,gender.",
-        "counted_parts": "Read in {parts:,} parts and counted as they were read, {rows:,} rows: no row was kept.",
-        "counted_parts_of_several": "Read in {parts:,} parts and counted as they were read, {rows:,} rows: no row was kept. Columns that "
-        "were not used: {columns}.",
+        "counted_parts": "{rows:,} rows were read in {parts:,} parts and only counted: no row was stored.",
+        "counted_parts_of_several": "{rows:,} rows were read in {parts:,} parts and only counted: no row was stored. Columns that were "
+        "not used: {columns}.",
         "unknown_rows": "{count:,} of the {total:,} identifiers in {list} belong to no row.",
         "no_model_loaded": "No model was loaded: the answers were read from {file}.",
-        "claims_without_column": "Not asked of '{measurement}': claims by {attributes}, for which the file has no column.",
+        "claims_without_column": "Not tested for '{measurement}': differences by {attributes}, for which the file has no column.",
         "measurements_without_answers": "The probe's measurements without answers in the file: {measurements}.",
         "clusters_of_the_audit": "Rows of one {column} count as one sampling unit, as in the audit that wrote {file}.",
         "weights_of_the_audit": "Rows count by their weights in {column}, as in the audit that wrote {file}.",
         "not_the_highest_score": "Answers that are not the label with the highest score: {count:,}; the answers given were kept.",
         "truth_without_score": "Rows with a true answer that has no score, such as {label}: {count:,}; they are always wrong.",
-        "rows_without_truth": "Rows without a true answer: {count:,}; left out where one is needed, counted where not.",
-        "pairs_without_cluster": "Pairs of one {columns} count as one sampling unit, those of two as independent. If they are not "
-        "(several show one person, say), --cluster names the column that tells.",
-        "nearly_true": "‘{column}’ says what the true answer is, or follows from it, in all but {count:,} of {total:,} rows. These look "
-        "like label errors and make no question: no rate of one true answer is compared by ‘{column}’. The rows: {rows}.",
-        "copied": "‘{column}’ says the same as ‘{of}’ in every row: its questions are exploratory.",
-        "nearly_copied": "‘{column}’ says the same as ‘{of}’ in all but {count:,} of {total:,} rows. These look like label errors, so the "
+        "rows_without_truth": "Rows without a true answer: {count:,}; left out where one is needed, counted elsewhere.",
+        "pairs_without_cluster": "Pairs with the same {columns} count as one sampling unit, others as independent. If they are not "
+        "(if several show the same person, say), name the column of the sampling units with --cluster.",
+        "nearly_true": "‘{column}’ determines the true answer, or follows from it, in all but {count:,} of {total:,} rows. These look like "
+        "label errors and give no questions: no rate of one true answer is compared by ‘{column}’. The rows: {rows}.",
+        "copied": "‘{column}’ is equivalent to ‘{of}’ in every row: its questions are exploratory.",
+        "nearly_copied": "‘{column}’ is equivalent to ‘{of}’ in all but {count:,} of {total:,} rows. These look like label errors, so the "
         "questions by ‘{column}’ are exploratory. The rows: {rows}.",
         "large_intersections": "Intersections of more than {groups} groups were not tested: {intersections}.",
         # ---- models
         "override": "Set with --model-args: {name} is {value}.",
         "adapter_ignored": "Adapter (LoRA) ignored: {where}. These are the answers of the base weights, not of the adapted model.",
-        "pickled_weights": "The weights were read from pytorch_model.bin (a pickle) by a reader that runs nothing; safetensors is safer.",
+        "pickled_weights": "The weights were read from pytorch_model.bin (a pickle) by a reader that executes nothing; safetensors is "
+        "safer.",
         "foreign_class": "The file of weights names {name}, which was not looked up.",
         "big_vision_names": "Renamed from big_vision's names to those of Hugging Face's SiglipModel.",
         "guessed_siglip_layers": "Guessed: GELU by its tanh formula, and 1e-6 in layer norms, as in big_vision (set with --model-args).",
         "guessed_head_width": "Guessed: attention heads of the {tower} tower are {width} wide (--model-args {tower}_head_width=N).",
         "guessed_siglip_images": "Guessed: images are prepared as for SigLIP: {settings} (set with --model-args).",
-        "plugin_unchecked": "The encoder is a plug-in: how it reads images and texts was not checked against anything.",
-        "plugin_tried": "When the plug-in was loaded it was tried on two pictures and these texts: {texts}.",
+        "plugin_unchecked": "The encoder is a plug-in: how it reads images and texts could not be verified.",
+        "plugin_tried": "When the plug-in was loaded, it was tested with two images and these texts: {texts}.",
         "guessed_cosine_scores": "Guessed: its scores are cosines. Its rows are not of length 1 ({shortest:.3g} to {longest:.3g} for the "
-        "samples), and they are normalised; a model that scores otherwise would be another one.",
+        "samples), and they are normalised; this would be wrong for a model that scores differently.",
         "guessed_logit_scale": "Guessed: a logit scale of {scale:g}, CLIP's (set the attribute logit_scale of the class).",
         "guessed_family": "Guessed: the family '{family}' takes texts and images as transformers' zero-shot pipeline prepares them; "
         "no test covers it, and it was compared with the model's own scores on one image only.",
@@ -98,11 +99,11 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "guessed_no_temperature": "Guessed: a softmax over the cosines themselves, because the file holds no temperature: its "
         "probabilities are flat, and only the order of labels means anything.",
         "drift": "Measured with a shortcut ({shortcut}). Without it, {share:.1%} of {answers:,} answers about a sample of {images:,} "
-        "images are others; embeddings move by {drift:.1%} of the spread between images (root mean square).",
+        "images differ; embeddings move by {drift:.1%} of the spread between images (root mean square).",
         "drift_by_group": "Answers that the shortcut changes, by {attribute}: most for {most_group} ({most_share:.1%} of "
         "{most_answers:,}), least for {least_group} ({least_share:.1%} of {least_answers:,}).",
         "hub_tokenizer": "The tokenizer is that of {name} on the hub, at commit {commit}.",
-        "hub_text_tower": "The text tower is built after the configuration of {name} on the hub, at commit {commit}.",
+        "hub_text_tower": "The text tower is built from the configuration of {name} on the hub, at commit {commit}.",
         "hub_weights": "The weights are {repository} on the hub (tag {tag}).",
         "guessed_images_as_published": "Guessed: images are prepared as for all {count} of open_clip's own weights of {architecture}: "
         "{settings} (set with --model-args).",
@@ -110,71 +111,72 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "{architecture} differ in it): {settings} (set with --model-args).",
         "guessed_images_unpublished": "Guessed: images are prepared as OpenAI does, open_clip's default (it has no weights of "
         "{architecture}): {settings} (set with --model-args).",
-        "template_with_date": "The chat template writes the date of the run: on another day it asks otherwise.",
-        "image_read_once": "An image is read once for all questions, and image and question once for all options; checked against full "
-        "forward passes when the model was loaded, within {tolerance:g} nats a token.",
-        "question_read_once": "Image and question are read once for all options; checked against full forward passes when the model was "
-        "loaded, within {tolerance:g} nats a token.",
+        "template_with_date": "The chat template contains the date of the run: on another day, the prompts differ.",
+        "image_read_once": "Each image is processed once for all questions, and image and question once for all options; checked against "
+        "full forward passes when the model was loaded, within {tolerance:g} nats per token.",
+        "question_read_once": "Image and question are processed once for all options; checked against full forward passes when the model "
+        "was loaded, within {tolerance:g} nats per token.",
         "cache_not_reused": "The cache of this class cannot be reused ({reasons}): every option was scored by a full forward pass, "
         "which is slower.",
         # ---- how a generative model is asked
-        "asked_by_template": "Around the question, word for word (the image stands where its mark is, ⏎ ends a line): “{frame}”. The "
-        "model's own chat template.",
-        "asked_plainly": "Around the question, word for word (the image stands where its mark is, ⏎ ends a line): “{frame}”. The model has "
-        "no chat template, so it was asked plainly, in words of this project.",
-        "asked_decoder": "An encoder reads image and question; each option is scored as the answer of a decoder, begun with {start}.",
+        "asked_by_template": "Text around the question, word for word (the image is at its placeholder, ⏎ is a line break): “{frame}”. "
+        "This is the model's own chat template.",
+        "asked_plainly": "Text around the question, word for word (the image is at its placeholder, ⏎ is a line break): “{frame}”. The "
+        "model has no chat template, so a plain prompt of this project was used.",
+        "asked_decoder": "An encoder reads image and question; each option is scored as the answer of a decoder, starting with {start}.",
         "task_model": "This model was trained on tasks (captions, detection, reading), not on questions with options: which option it "
-        "finds likeliest is a property of its weights, and it may not follow the instruction. What it writes about an image is its task.",
+        "finds most likely is a property of its weights, and it may not follow the instruction. Writing about an image is its task.",
         "asked_instruction": "Instruction, word for word: {instructions}. ‘which’ is the default. “{{task}}” is “{describe}”, or "
-        "“{complete}” where all prompts of a label set begin with the same words. The options follow, one a line; the prompts below show "
-        "every question whole.",
+        "“{complete}” where all prompts of a label set begin with the same words. The options follow, one per line; the prompts below show "
+        "every question in full.",
         "asked_likelihood": "Nothing is generated: each option is scored by its likelihood after the question. Normalisation: the mean "
-        "log-likelihood of the option's own tokens, the end of the answer not counted. The likeliest option is the answer. Scores are the "
+        "log-likelihood of the option's own tokens, without the end of the answer. The most likely option is the answer. Scores are the "
         "softmax over the options; they are not calibrated probabilities.",
         "asked_order": "Order: as declared, ‘{unclear}’ last. Shuffled order: one permutation of the options for all images, drawn "
         "with seed {seed}, in which the first option is not first and the last not last; the measurements named “: order” say how often "
         "the answer stays the same, by group.",
         "asked_unclear": "Unclear: every question also offers ‘{unclear}’. Its rate by group is a pre-specified question of its own. Where "
         "there is a true answer, ‘{unclear}’ counts against accuracy.",
-        "asked_letters": "Options stand under letters, and a letter is the answer. In the instruction stands instead: {replies}.",
-        "asked_outcomes": "What may come in the place of an answer ({outcomes}) has a rate by group, a pre-specified question each, and "
-        "counts against accuracy: ‘refusal’ where the model says that it will not answer (English phrases, or the server’s own word), "
-        "‘unparsed’ where it wrote what is none of the options.",
-        "asked_repeats": "Each question was put {count} times, word for word; the measurements named “: repeats” say how often all answers "
-        "are the same, by group.",
+        "asked_letters": "Options are listed with letters, and the answer is a letter. The instruction says instead: {replies}.",
+        "asked_outcomes": "What may come instead of an answer ({outcomes}) has a rate by group, each a pre-specified question, and counts "
+        "against accuracy: ‘refusal’ if the model says that it will not answer (English phrases, or the server’s own flag), ‘unparsed’ if "
+        "what it wrote is not one of the options.",
+        "asked_repeats": "Each question was asked {count} times, word for word; the measurements named “: repeats” say how often all "
+        "answers are the same, by group.",
         "asked_by_likelihood": "Mode likelihood: the server gives the log-likelihood of each option’s tokens after image and question, "
-        "tried with two pictures before the first image. Nothing is generated.",
+        "tested with two other images before the first one. Nothing is generated.",
         "asked_by_letter": "Mode letter: the model answers with a letter, and the server lists its likely first tokens. A letter that is "
-        "not listed has an upper bound, not 0: the probability of the least likely token that is listed, or what all listed ones leave.",
-        "asked_by_schema": "Mode schema: the server holds the answer to one of the options (JSON schema). Nothing is known of the others: "
-        "scores are 0 or 1.",
+        "not listed has an upper bound, not 0: the probability of the least likely token that is listed, or what the listed ones leave.",
+        "asked_by_schema": "Mode schema: the server restricts the answer to one of the options (JSON schema). Nothing is known about the "
+        "others: scores are 0 or 1.",
         "asked_by_text": "Mode text: the model writes, and its text, its first line or its first sentence must be one of the options. "
-        "Nothing is known of the others: scores are 0 or 1.",
-        "mode_not_served": "The mode {mode} was tried and is not served: {why}.",
-        "no_temperature": "The server does not let itself be told a temperature: its answers may be drawn at random.",
+        "Nothing is known about the others: scores are 0 or 1.",
+        "mode_not_served": "The mode {mode} was tried and is not supported by the server: {why}.",
+        "no_temperature": "The server does not accept a temperature: its answers may be sampled at random.",
         "sent": "{answers:,} answers about {images:,} images from {host}",
         "suite_cost": "suite {name}: {probes} probes, {images:,} images (embedded once), {prompts:,} prompts; {planned:,} pre-specified "
         "questions and {exploratory:,} exploratory comparisons, corrected together",
-        "to_send": "up to {images:,} images, pixels alone, are sent to {host}, {where}",
-        "asked_first_prompt": "Where a label has several prompts, only the first is its option: only embeddings can be averaged.",
+        "to_send": "up to {images:,} images, only pixels, are sent to {host}, {where}",
+        "asked_first_prompt": "If a label has several prompts, only the first is used as its option: only embeddings can be averaged.",
         "asked_fewer_prompts": "{count} prompts were left out of the prompt curves: they need over {options} options, average several "
-        "prompts, or are further templates of the kind that cost an encoder a line of text, and this model a pass over every image.",
-        "asked_rows": "Where the data bring the question of each row, it stands in the place of the instruction, followed by “{reply}”; "
-        "where they bring options only, the instruction stands before them. Fixed and shuffled order are those of each row's own options.",
-        "not_asked_among_others": "'{measurement}' was left out: its options are those of all rows, more than a question can hold.",
+        "prompts, or are additional templates, each of which costs an encoder one text, but this model a pass over all images.",
+        "asked_rows": "If the data contain a question for each row, it replaces the instruction, followed by “{reply}”; if they contain "
+        "only options, the instruction precedes them. Fixed and shuffled order are those of each row's own options.",
+        "not_asked_among_others": "'{measurement}' was left out: its options are those of all rows, too many for one question.",
         # ---- rankings and associations
-        "asked_to_write": "It wrote a text about each image after each prompt: the most likely token each time (greedy decoding), nothing "
-        "drawn; a folder of weights writes up to 64 tokens, and of a text 1,536 bytes are kept.",
-        "asked_to_write_up_to": "It wrote a text about each image after each prompt: the most likely token each time (greedy decoding), "
-        "nothing drawn; up to {tokens:,} tokens a text (--max-new-tokens), of which {bytes:,} bytes are kept.",
-        "no_texts_written": "Left out, since they read what a generative model writes, and a dual encoder writes nothing: {questions}.",
-        "no_embeddings": "Left out, since they read embeddings, and a generative model has none: {questions}.",
-        "no_rankings": "The rankings and associations of the probe were left out: they are read off embeddings, and there are none.",
-        "gallery_of_units": "images count by “{column}”, and shuffles of single images are not what chance gives then",
-        "gallery_of_shares": "images count in several groups, each with its share, and a place in a ranking is one image's",
+        "asked_to_write": "It wrote a text about each image after each prompt, always with the most likely token (greedy decoding, no "
+        "sampling); a model from a folder writes up to 64 tokens, and 1,536 bytes of a text are kept.",
+        "asked_to_write_up_to": "It wrote a text about each image after each prompt, always with the most likely token (greedy decoding, "
+        "no sampling); up to {tokens:,} tokens per text (--max-new-tokens), of which {bytes:,} bytes are kept.",
+        "no_texts_written": "Left out, because they need texts that a generative model writes, and a dual encoder writes none: "
+        "{questions}.",
+        "no_embeddings": "Left out, because they need embeddings, and a generative model has none: {questions}.",
+        "no_rankings": "The rankings and associations of the probe were left out, because they need embeddings.",
+        "gallery_of_units": "images count by “{column}”, so shuffling single images would not show what is expected by chance",
+        "gallery_of_shares": "images count in several groups in proportion, but a rank belongs to one image",
         "gallery_few_groups": "fewer than two groups have at least {images} images",
         "association_no_images": "no image of ‘{name}’ was read",
-        "ranking_k": "the first {k} are half of the {images} images or more, which is hardly a search any more; choose a smaller k",
+        "ranking_k": "the first {k} are half of the {images} images or more, which is hardly a search; choose a smaller k",
         "sets_few": "complete sets: {sets}; fewer than {needed} are shown and not judged",
         "sets_few_clusters": "independent units: {clusters}; fewer than {needed} are shown and not judged",
         "conditions_few_groups": "fewer than two groups have at least {images} images (or 15 independent units) that count",
@@ -183,19 +185,19 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "conditions_one_source": "not estimable: no image says “{source}”, or none says anything else",
         "shift_of_weights": "not estimable: images have weights, and this counts images",
         "shift_of_units": "images come in clusters: shown with their intervals, and not judged",
-        "shift_few_models": "not estimable: {models} other models are known that are neither always nor never right, and a line takes "
+        "shift_few_models": "not estimable: {models} other models with an accuracy between 0 and 100\u00a0% are known, and a line needs "
         "{fewest}",
         "shift_one_accuracy": "not estimable: the other models are all equally accurate in the standard condition",
         "shift_no_logit": "not estimable: an accuracy of 0 or 100\u00a0% has no logit",
-        "conditions_sampled": "{images} of {total} images were changed: whole independent units, drawn by the seed",
-        "conditions_unreadable": "{images} images could not be read under some condition and are left out of all",
-        "sets_of_weights": "images count by “{column}”, and sets count once each",
+        "conditions_sampled": "{images} of {total} images were changed: whole independent units, chosen at random by the seed",
+        "conditions_unreadable": "{images} images could not be read under some condition and are left out everywhere",
+        "sets_of_weights": "images count by “{column}”, but every set counts once",
         # ---- what-ifs
         "accuracy": "images whose {truth} is answered right",
         "recall": "recall: images of ‘{query}’ that are among the first {first:g} %",
         "images_found": "Images found for ‘{query}’ by {attribute}",
         "nothing": "nothing more than the model",
-        "attribute_words": "prompts that name the attribute; nobody's group",
+        "attribute_words": "prompts that name the attribute, but no one's group",
         "fitted_groups": "the {attribute} of the fitted half",
         "fitted_truth": "the true answer of the fit half",
         "group_of_each_person": "every person's group, whenever an answer is given: this may be unlawful",
@@ -220,14 +222,14 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         # ---- comparisons: what differs between the audits
         "does_not_look": "We found no evidence that {name} uses the images ({measurements}): there, a change between it and another model "
         "says nothing about groups.",
-        "probe_without_answers": "The probe '{probe}' has analyses alone, which are not compared between models.",
-        "probe_of_some": "Only some of the models were asked the probe '{probe}'; it is not compared.",
+        "probe_without_answers": "The probe '{probe}' has only analyses, which are not compared between models.",
+        "probe_of_some": "Only some of the models were audited with the probe '{probe}'; it is not compared.",
         "other_setting": "The audit of {name} has another {setting}; this comparison uses its own.",
         "other_environment": "{name} ran with another {part} than {first}.",
         "same_model": "Two sides are the same model, read the same way.",
         "other_table": "{first} and {second} read different label tables of '{data}'; images are matched by identifier, and their labels "
         "agree.",
-        "other_table_by_place": "{first} and {second} read different label tables of '{data}'; images are matched by place in the file, "
+        "other_table_by_place": "{first} and {second} read different label tables of '{data}'; images are matched by position in the file, "
         "and their labels agree.",
         "other_units": "The audit of {first} treats {first_cluster} as independent, that of {second} {second_cluster}; here {cluster} "
         "count as one.",

@@ -40,7 +40,7 @@ _LONGEST_NAME = 120
 LEFT_OUT_OF_CLUSTERS = (
     "the correction of a list of words (max-T); ratio, odds ratio and Cohen’s h; the four-fifths ratio; "
     "shrunk rates of small groups; equal opportunity and equalized odds; calibration; confidence thresholds; the spread of scores; "
-    "equal other attributes (Mantel-Haenszel); how many wrong labels, chosen or at random, would overturn a verdict; "
+    "adjustment for other attributes (Mantel-Haenszel); how many wrong labels, chosen or at random, would overturn a verdict; "
     "verdicts if near-ties were flipped; chi-square"
 )
 """Evidence that treats images as independent: all that `audit.engine.evidence` adds, and the chi-square."""
@@ -152,7 +152,7 @@ def diffuse(finding: Finding) -> str:
     """Say that groups differ although no pair stands out, and which differ most from the rest."""
     farthest = sorted(finding.contrasts, key=lambda contrast: (contrast.p, -abs(contrast.difference)))[:2]
     names = some([group(contrast.first) for contrast in farthest])
-    return f"The groups differ although no single pair stands out; farthest from the others: {names}."
+    return f"The groups differ although no single pair stands out; most different from the others: {names}."
 
 
 def detectable_text(finding: Finding) -> str:
@@ -177,7 +177,7 @@ def facts(finding: Finding) -> tuple[tuple[str, str], ...]:
         chi2 = f"{decimal(gap.chi2, 1)}, {p_phrase(gap.chi2_p)}"
     return (
         ("Highest minus lowest rate", f"{points(gap.value, places)} ({_named(finding, gap.highest)}, {_named(finding, gap.lowest)})"),
-        ("That by chance, on average", points(gap.null_mean, places)),
+        ("Expected by chance, on average", points(gap.null_mean, places)),
         ("p", p_value(gap.p)),
         ("Adjusted p", p_value(gap.p_adjusted)),
         *_listed(finding),

@@ -112,7 +112,7 @@ def _why_not_estimable(finding: Finding, settings: Settings) -> str:
 
 
 def _unresponsive(finding: Finding, audit: AuditResult) -> str:
-    return f"This tells nothing about groups: {why_unresponsive(finding, audit)}."
+    return f"This says nothing about groups: {why_unresponsive(finding, audit)}."
 
 
 def _measured(finding: Finding, audit: AuditResult, gap: Gap) -> str:
@@ -141,11 +141,11 @@ def undecided_sentence(finding: Finding, audit: AuditResult, settings: Settings)
     if gap is None or pair is None or audit.data.limited or finding.verdict not in ("inconclusive", "no signal"):
         return ""
     if gap.p_adjusted <= settings.alpha:
-        return f"Undecided: {p_words(finding, audit, gap)}, but the interval of the difference includes 0; of two groups it takes both."
+        return f"Undecided: {p_words(finding, audit, gap)}, but the interval of the difference includes 0; with two groups, both count."
     if gap.p <= settings.alpha:
         return f"Undecided: {p_words(finding, audit, gap)}."
     if pair.low > 0 or pair.difference > pair.chance:
-        what = "the interval leaves out 0" if pair.low > 0 else "the difference exceeds what is expected by chance"
+        what = "the interval excludes 0" if pair.low > 0 else "the difference exceeds what is expected by chance"
         return f"Undecided: {what}, but the test of all groups does not reject ({p_words(finding, audit, gap)})."
     return ""
 
@@ -164,7 +164,7 @@ def _explained(finding: Finding, audit: AuditResult, settings: Settings) -> list
     if gap is None:
         return []
     if finding.verdict == "signal":
-        planned = "It was not planned: a reason to ask again with new images, not a verdict."
+        planned = "It was not planned: a reason to test again with new images, not a verdict."
         return [*[phrases.diffuse(finding)] * finding.diffuse, planned]
     if finding.verdict == "equivalent":
         return _why_equivalent(finding, gap, settings)
@@ -174,8 +174,8 @@ def _explained(finding: Finding, audit: AuditResult, settings: Settings) -> list
     if finding.verdict == "inconclusive" and not audit.data.limited:
         return [
             *filter(None, [why]),
-            f"Too few images to tell: neither a difference in {_subject(finding)} nor its absence within {_tolerances(finding)} shows; of "
-            f"the smallest group they could reliably detect only differences above {points(gap.minimum_detectable, 1)}.",
+            f"Too few images to tell: they show neither a difference in {_subject(finding)} nor its absence within {_tolerances(finding)}; "
+            f"for the smallest group, they could reliably detect only differences above {points(gap.minimum_detectable, 1)}.",
             *filter(None, [too_few_sentence(finding)]),
             *ratio_sentences(finding),
         ]
@@ -189,13 +189,13 @@ def beyond_sentence(finding: Finding) -> str:
         return ""
     if finding.exceeds_tolerance and not beyond_in_ratio_alone(finding):
         return _beyond_points(finding, tolerance)
-    inside = f"In points every pair lies within the tolerance of {tolerance}" if _in_points(finding) else ""
+    inside = f"In points, every pair is within the tolerance of {tolerance}" if _in_points(finding) else ""
     if finding.exceeds_tolerance and gap.ratio_low is not None:
-        some = f"one rate is at least {times(gap.ratio_low)} times another, corrected for all pairs: the tolerance is {ratio:g} times"
-        return f"{inside or f'Whether a pair differs by more than {tolerance} is undecided'}, but {some}."
+        some = f"one rate is at least {times(gap.ratio_low)} times another, corrected for all pairs: the tolerance is a factor of {ratio:g}"
+        return f"{inside or f'It is undecided whether a pair differs by more than {tolerance}'}, but {some}."
     if inside and ratio is not None:
-        return f"{inside}; whether the rates of a pair differ by more than a factor of {ratio:g} is undecided."
-    return f"Whether any two groups differ by more than the tolerance of {_tolerances(finding)} is undecided."
+        return f"{inside}; it is undecided whether the rates of a pair differ by more than a factor of {ratio:g}."
+    return f"It is undecided whether any two groups differ by more than the tolerance of {_tolerances(finding)}."
 
 
 def beyond_in_ratio_alone(finding: Finding) -> bool:
@@ -227,8 +227,8 @@ def rule_sentence(finding: Finding) -> str:
     gap = finding.gap
     if gap is None or finding.verdict != "equivalent" or gap.high < finding.tolerance:
         return ""
-    within = f"Every pair lies within ±{exact_points(finding.tolerance)}"
-    return f"{within} by the rule of “equivalent”, which asks less than the interval of the gap."
+    tolerance = exact_points(finding.tolerance)
+    return f"Every pair passes the equivalence test (±{tolerance}), which is less strict than the joint interval shown."
 
 
 def ratio_sentences(finding: Finding) -> list[str]:
@@ -244,14 +244,14 @@ def ratio_sentences(finding: Finding) -> list[str]:
     if gap.equivalence_ratio is not None:
         return [f"{inside}; rates may differ by a factor of up to {times(gap.equivalence_ratio)}."]
     empty = [phrases.group(rate.group) for rate in finding.by_group if rate.status == "ok" and not rate.events]
-    return [f"{inside}; nothing bounds the ratio of the rates{f': no event in {phrases.some(empty)}' if empty else ''}."]
+    return [f"{inside}; the ratio of the rates is unbounded{f': no event in {phrases.some(empty)}' if empty else ''}."]
 
 
 def negligible_sentence(finding: Finding) -> str:
     """Say that error rates are too low for their ratio to matter; empty if the ratio counts."""
     if finding.negligible is None:
         return ""
-    return f"Every group’s rate is shown to be below {round(100 * finding.negligible, 6):g}\u00a0%, so no ratio of rates is required."
+    return f"Every group’s rate is significantly below {round(100 * finding.negligible, 6):g}\u00a0%, so the ratio of rates does not count."
 
 
 def too_few_sentence(finding: Finding) -> str:

@@ -15,11 +15,11 @@ from reports.text.numbers import NOT_ESTIMABLE, decimals, in_words, p_phrase, pe
 
 BLIND = ("constant", "unclear", "order")
 """Codes for models that give all, or nearly all, images the same answer."""
-INSTEAD = {REFUSAL: "were refused", UNPARSED: "got no text or one that is none of the options", UNCLEAR: f"got ‘{UNCLEAR}’"}
+INSTEAD = {REFUSAL: "were refused", UNPARSED: "got no text, or one that is not an option", UNCLEAR: f"got ‘{UNCLEAR}’"}
 """What came instead of an answer. Results do not keep the texts, so an empty text looks like any other."""
 _WEAK = (
     ("no better", "we found no evidence that the model uses the images", ""),
-    ("varies", "we found no evidence that the answers are better than one for every image", ", though they follow what the images show"),
+    ("varies", "we found no evidence that the answers are better than a constant answer", ", though they vary with the images"),
     ("undecided", "we cannot tell whether the model uses the images", ""),
 )
 """Code, its meaning, and what follows the numbers."""
@@ -65,7 +65,7 @@ def invalid_caveat(audit: AuditResult) -> str:
     which = "the one measurement" if len(names) == 1 else f"all {in_words(len(names), 'measurement')}"
     return (
         f"The {audit.probe.name} probe is not a valid test of this model: in {which} that can be checked ({phrases.some(names)}), its "
-        f"answers agree with the labels no more often than one answer for every image.{_own_words(audit)}"
+        f"answers agree with the labels no more often than a constant answer would.{_own_words(audit)}"
     )
 
 
@@ -128,8 +128,8 @@ def instead_words(came: Mapping[str, int]) -> str:
 def _blindly(audit: AuditResult) -> str:
     """Say that answers do not depend on the images, but not that the model ignores them if its similarities differ between groups."""
     if any_similarity_differs(audit):
-        return "the model answers alike whatever an image shows, though its similarities to words differ between groups"
-    return "the model does not look at the images"
+        return "the model gives the same answers regardless of the image, though its similarities to words differ between groups"
+    return "the model does not respond to the images"
 
 
 def _where(some: Sequence[_Placed], of: Sequence[_Placed], text: str) -> str:
@@ -147,9 +147,9 @@ def _grouped(blind: Iterable[_Placed]) -> str:
 
 def _one_answer(check: Responsiveness) -> str:
     if check.code == "order":
-        return "it gives nearly every image one answer, and another one when the options are shuffled"
+        return "it gives nearly every image the same answer, and another one when the options are shuffled"
     if _by_question(check):
-        return f"it gives each question one answer, whichever of {in_words(check.n, 'image')} it is put to"
+        return f"it gives each question the same answer, regardless of which of {in_words(check.n, 'image')} it is about"
     answer, share = (UNCLEAR, check.unclear or 0.0) if check.code == "unclear" else (check.commonest, check.commonest_share)
     return f"it answers ‘{answer}’ to {'all' if share == 1 else f'{_share(share)} of'} {in_words(check.n, 'image')}"
 
@@ -186,9 +186,9 @@ def _right(check: Responsiveness) -> str:
     """Say how often the answers agree with the labels, and how often a constant answer would."""
     against = check.against_constant
     if against is None:
-        return f"the right one of a row’s options is {'' if check.code == 'looks' else 'not '}named more often than by a guess"
+        return f"the right one of a row’s options is {'' if check.code == 'looks' else 'not '}chosen more often than by guessing"
     p = p_phrase(against.p)
-    constant = f"‘{against.constant}’ for every image does in {percent(against.constant_accuracy, 1)}"
+    constant = f"always answering ‘{against.constant}’ would in {percent(against.constant_accuracy, 1)}"
     return f"the answers agree with the labels in {percent(against.accuracy, 1)} of {in_words(against.n, 'image')}, {constant} ({p})"
 
 
@@ -199,10 +199,10 @@ def look_sentences(audit: AuditResult) -> tuple[str, ...]:
 
 def _facts(record: MeasurementRecord, check: Responsiveness) -> str:
     facts = [_right(check)] if check.against_constant or check.code in ("looks", "no better") else []
-    facts.append(f"the commonest answer, ‘{check.commonest}’, is given to {_share(check.commonest_share)}")
+    facts.append(f"the most common answer, ‘{check.commonest}’, is given to {_share(check.commonest_share)}")
     facts += [f"‘{UNCLEAR}’ to {percent(check.unclear, 1)}"] if check.unclear is not None and check.commonest != UNCLEAR else []
     kept = check.same_in_another_order
-    facts += [f"the answer stays for {percent(kept, 1)} when the options are shuffled"] if kept is not None else []
+    facts += [f"the answer stays the same for {percent(kept, 1)} when the options are shuffled"] if kept is not None else []
     facts += [f"near-ties {percent(record.near_ties, 1)}"] if record.near_ties is not None else []
     return f"{record.name}: {'; '.join(facts)}."
 
@@ -215,7 +215,7 @@ def look_line(audit: AuditResult) -> str:
         for record, test in looking
         if test and record.responsiveness and record.responsiveness.code == "looks"
     ]
-    return f"Better than one answer for every image: {'; '.join(better)}." if better else ""
+    return f"Better than a constant answer: {'; '.join(better)}." if better else ""
 
 
 # ---- findings ------------------------------------------------------------------------------------------------------------------------
@@ -229,10 +229,10 @@ def why_unresponsive(finding: Finding, audit: AuditResult) -> str:
     if came := instead_of_every_answer(record, audit):
         return f"no question got an answer, {instead_words(came)}"
     if finding.unresponsive == "invalid":
-        return "the model recognises nothing of what this probe can check"
+        return "the model fails everything that this probe can check"
     if finding.unresponsive in BLIND:
         check = record.responsiveness
-        why = ": groups that are asked the same have equal rates by design" if _by_question(check) else ", whatever they show"
+        why = ": groups that get the same questions have equal rates by design" if _by_question(check) else ", regardless of what they show"
         return f"the model {_one_answer(check).removeprefix('it ')}{why}"
     return _right(record.responsiveness)
 

@@ -69,31 +69,31 @@ class VerdictWords:
 VERDICTS: dict[FindingVerdict, VerdictWords] = {
     "disparity": VerdictWords(
         "Disparity",
-        "In the rate that was tested, groups differ by more than chance explains, and are not shown to differ by less than the tolerance.",
+        "In the tested rate, groups differ by more than chance alone would explain, and equivalence within the tolerance is not shown.",
     ),
     "equivalent": VerdictWords(
         "Equivalent",
-        "In the rate that was tested, every two groups compared are shown to differ by less than the tolerance. This holds for that rate "
-        "and those groups only: equal accuracy may hide errors of opposite kinds.",
+        "In the tested rate, there is evidence that any two compared groups differ by less than the tolerance. This holds only for that "
+        "rate and those groups: equal accuracy may hide errors of opposite kinds.",
     ),
     "inconclusive": VerdictWords(
         "Inconclusive",
-        "Whether the groups differ is undecided. More images might decide it. The absence of evidence is not evidence of absence.",
+        "It is undecided whether the groups differ. More images might settle it. Absence of evidence is not evidence of absence.",
     ),
     "not estimable": VerdictWords(
         "Not estimable",
-        "Fewer than two groups have enough images that count for the metric, in enough clusters where images come in clusters; or the "
-        "answers give no evidence of depending on the images: they agree with the labels no more often than one answer for every image.",
+        "Fewer than two groups have enough images that count for the metric (and, if images come in clusters, in enough clusters); or "
+        "there is no evidence that the answers depend on the images: they agree with the labels no more often than a constant answer does.",
     ),
     "signal": VerdictWords(
         "Signal",
-        "Of an exploratory comparison: the groups differ by more than chance explains, also after all exploratory comparisons of the audit "
-        "are corrected for (Benjamini-Hochberg). It was not planned: a reason to ask again with new images, not a verdict.",
+        "For an exploratory comparison: the groups differ by more than chance alone would explain, even after correction for all "
+        "exploratory comparisons of the audit (Benjamini-Hochberg). Not planned: a reason to test again with new images, not a verdict.",
     ),
     "no signal": VerdictWords(
         "No signal",
-        "Of an exploratory comparison: after that correction no difference stands out. Whether the groups differ is undecided. "
-        "A sample of the images gives none.",
+        "For an exploratory comparison: after that correction, no difference is significant. It is undecided whether the groups differ. "
+        "A limited run has no signals.",
     ),
 }
 STATUSES: dict[CellStatus, str] = {
@@ -177,7 +177,7 @@ def headline(finding: Finding, audit: AuditResult) -> str:
 def _looked(finding: Finding, audit: AuditResult) -> str:
     """Say that the answers do not depend on the images, or that group composition explains a gap, if so."""
     why, composed = why_unresponsive(finding, audit), composition_sentence(finding)
-    return "".join(f" {text}" for text in (f"This tells nothing about groups: {why}." if why else "", composed) if text)
+    return "".join(f" {text}" for text in (f"This says nothing about groups: {why}." if why else "", composed) if text)
 
 
 def _rate_for(cell: Rate) -> str:
@@ -192,7 +192,7 @@ def _after(finding: Finding, metric: str) -> str:
         return " ".join(["", *[missed] * (finding.verdict == "inconclusive"), *ratio_sentences(finding)])
     if finding.verdict == "equivalent":
         within = exact_tolerances(finding.tolerance, finding.ratio_tolerance)
-        return f" In {metric}, every two groups compared are shown to differ by less than {within}."
+        return f" There is evidence that, in {metric}, any two compared groups differ by less than {within}."
     return ""
 
 
@@ -233,7 +233,7 @@ def curve_sentence(curve: SpecificationCurve, settings: Settings) -> str:
         detected, level = percent(curve.share_detected), f"p\u00a0≤\u00a0{settings.alpha:g}"
         parts.append(f"{detected} of them detect some gap (Benjamini-Hochberg over the prompt templates, {level}).")
     if curve.joint_p is not None:
-        parts.append(f"That median against group labels shuffled alike for every prompt template: {p_phrase(curve.joint_p)}.")
+        parts.append(f"Test of that median against group labels shuffled in the same way for all templates: {p_phrase(curve.joint_p)}.")
     return " ".join([*parts, *([_shares_sentence(curve, curve.shares)] if curve.shares else [])])
 
 
@@ -267,7 +267,7 @@ def signals_sentence(audit: AuditResult) -> str:
     adjusted = "" if len(explored) == 1 else ", after adjustment for all of them"
     strongest = f" The strongest {MOST_SIGNALS}:" if signals > MOST_SIGNALS else ""
     return (
-        f"Not planned: {count(signals)} of {total} {show} a signal{adjusted}. That is a reason to ask again with new images, not a verdict."
+        f"Not planned: {count(signals)} of {total} {show} a signal{adjusted}. This is a reason to test with new images, not a verdict."
         f"{strongest}"
     )
 
@@ -283,8 +283,8 @@ def no_signal_sentence(audit: AuditResult) -> str:
         return f"{opening}: none has two groups with enough images."
     least, tolerance = min(detectable)
     if least >= 1:
-        return f"{opening}: no difference, however large, would reliably show."
-    return f"{opening}: at best, only a difference above {points(least, 0)} would reliably show." if least > tolerance else f"{opening}."
+        return f"{opening}: no difference, however large, could be reliably detected."
+    return f"{opening}: at best, only a difference above {points(least, 0)} could be detected." if least > tolerance else f"{opening}."
 
 
 def exploratory_title(titles: Sequence[str]) -> str:

@@ -12,11 +12,11 @@ from reports.text import phrases, sentences
 from reports.text.numbers import in_words
 
 _OF_COMPARISON = {
-    "gap reversed": "groups changed places: who had the higher rate before has the lower after",
-    "gap grew": "the groups lie further apart after than before, by more than chance explains",
-    "gap shrank": "the groups lie closer together after than before, by more than chance explains; what is left may still matter",
-    "equivalent": "every difference between two groups compared is shown to have changed by less than the tolerance",
-    "inconclusive": "these images show neither a change of the gap nor its absence",
+    "gap reversed": "groups changed places: the one with the higher rate before has the lower rate after",
+    "gap grew": "the groups are further apart after than before, by more than chance alone would explain",
+    "gap shrank": "the groups are closer together after than before, by more than chance alone would explain; the rest may still matter",
+    "equivalent": "there is evidence that every difference between two compared groups changed by less than the tolerance",
+    "inconclusive": "it is undecided whether the gap changed",
 }
 _NAMED = ("disparity", "equivalent")
 """Outcomes for which the rates are named, because they hold only for these rates."""
@@ -57,11 +57,11 @@ def comparison_sentence(comparison: Comparison) -> VerdictSentence:
     if ended == "mixed":
         return VerdictSentence(word, "Some gaps grew and others shrank.")
     if ended == "equivalent":
-        return VerdictSentence(word, f"{_clause('equivalent', questions, clauses)}. A larger gap, where there was one, is still there.")
+        return VerdictSentence(word, f"{_clause('equivalent', questions, clauses)}. A larger gap, if there was one, still exists.")
     if ended == "inconclusive" and any(question.verdict == "equivalent" for question in questions):
         unchanged = _clause("equivalent", questions, clauses)
         return VerdictSentence(
-            word, f"No pre-specified gap is shown to have changed by more than the tolerance. {unchanged}. The rest is open."
+            word, f"There is no evidence that any pre-specified gap changed by more than the tolerance. {unchanged}. The rest is undecided."
         )
     grown = _may_have_grown(primary) if ended == "gap shrank" else []
     counted = f"{word}; {len(grown)} may have grown" if grown else word

@@ -15,20 +15,20 @@ from reports.text.numbers import NOT_ESTIMABLE, count, in_words, number, p_phras
 from reports.text.phrases import attributes, group
 
 NAMES: Mapping[str, tuple[str, str]] = {
-    "neutral-label": ("Neutral label", "A harmless label is offered too. It can only take images from the other labels."),
-    "combined-prompts": ("Combined prompts", "Each answer is asked together with other attributes; its probabilities are put together."),
+    "neutral-label": ("Neutral label", "A harmless label is offered, too. It can only take images from the other labels."),
+    "combined-prompts": ("Combined prompts", "Each answer is combined with other attributes; its probabilities are summed."),
     "abstention": (
         "Abstention",
-        "No answer where the two best answers lie close together. Abstaining is not being right, and may be unequal.",
+        "No answer if the two best answers are close. Abstaining does not mean being right, and may be unequal.",
     ),
     "projection": ("Projection", "The direction in which prompts of the groups differ is removed."),
-    "calibrated-projection": ("Calibrated projection", "The same, and prompts that should mean the same are moved together."),
+    "calibrated-projection": ("Calibrated projection", "The same, and prompts that should mean the same are moved closer together."),
     "dropped-dimensions": ("Dropped dimensions", "The coordinates with most information about the group are left out."),
     "group-thresholds": (
         "Group thresholds",
         "One threshold per group (fairlearn's ThresholdOptimizer, for answers of yes or no).",
     ),
-    "re-ranking": ("Re-ranking", "The order of what is found is changed so that every group keeps its share at every place."),
+    "re-ranking": ("Re-ranking", "The order of the results is changed so that every group keeps its share at every rank."),
 }
 ENDINGS: Mapping[Ending, str] = {
     "smaller": "smaller",
@@ -38,7 +38,7 @@ ENDINGS: Mapping[Ending, str] = {
     "reversed": "reversed: the other group is ahead",
     "levelled down": "levelled down: no group is better off",
     "no better than random": "no better than a random change of its kind",
-    "not judged": "not judged, for too few clusters",
+    "not judged": "not judged, because of too few clusters",
 }
 
 
@@ -65,8 +65,8 @@ def what_if_caveats(question: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ..
     held = f"the shown half holds {count(question.units)} of them"
     sentences = [f"The sampling unit is the {of}: all its images stay in one half; {held}."] if clustered else []
     if first.not_compared:
-        want = "images or clusters" if clustered else "images"
-        sentences.append(f"Too few {want} in this half to compare: {', '.join(map(group, first.not_compared))}.")
+        lacking = "images or clusters" if clustered else "images"
+        sentences.append(f"Too few {lacking} in this half to compare: {', '.join(map(group, first.not_compared))}.")
     return tuple(sentences)
 
 

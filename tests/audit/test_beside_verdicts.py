@@ -63,7 +63,7 @@ def test_a_signal_is_carried_everywhere_and_marked_as_not_planned(tmp_path):
     for text in (terminal, summary, first_screen(page)):
         assert "Not planned: 1 of " in text
         assert "shows a signal, after adjustment for all of them. " in text
-        assert "That is a reason to ask again with new images, not a verdict." in text
+        assert "This is a reason to test with new images, not a verdict." in text
         assert "ess accurate for " in text
         assert "disparity" not in text.lower()
     assert terminal.index("Not planned") < terminal.index("◆ Accuracy by race × gender")
@@ -163,7 +163,7 @@ def test_a_difference_that_turns_at_equal_age_says_so_beside_its_verdict(tmp_pat
     assert row < terminal.index("b leads a", row) < terminal.index("▲ Disparity.")
     assert "disparity, reversed at equal age" in summary
     assert "b leads a by 4.5 points, but trails by 7.8" in first_screen(page)
-    assert "reversed at equal age Equally accurate whatever the group?" in page
+    assert "reversed at equal age Is accuracy the same regardless of group?" in page
     assert "b leads a by 4.5 points, but trails by 7.8" in (tmp_path / "junit.xml").read_text()
     assert "disparity, reversed at equal age" in (tmp_path / "out/model_card.md").read_text()
 

@@ -149,7 +149,7 @@ BREACHES = {
     ),
     "an_end_that_is_not_0_is_not_printed_as_0": (PLAIN, lambda case: replace(case, summary=re.sub(r"\[[\d.]+, ", "[0, ", case.summary))),
     "few_images_are_blamed_only_where_they_are_few": (Design((60, 60), "good", "known"), None),
-    "a_share_with_known_truth_is_not_led_by_its_mix": (PLAIN, headlined("‘nurse’ is answered more often for Black")),
+    "a_share_with_known_truth_is_not_led_by_its_mix": (PLAIN, headlined("‘nurse’ is the answer more often for Black")),
     "what_is_planned_and_what_is_not_are_told_apart": (PLAIN, None),
     "columns_that_were_not_compared_are_named": (PLAIN, lambda case: replace(case, columns=("income",))),
     "choices_are_said": (PLAIN, lambda case: replace(case, choices={"tolerance": "tolerance of 77 points"})),
@@ -309,19 +309,19 @@ def test_weighted_groups_that_are_all_too_small_are_not_estimable():
 
 def test_a_share_at_equal_true_shares_may_be_led(made):
     case = made(SHARE_SIGNAL)
-    assert "at equal true shares, ‘doctor’ is answered more often for White" in case.texts["page"]
+    assert "at equal true shares, ‘doctor’ is the answer more often for White" in case.texts["page"]
     assert broken(case) == []
 
 
 def test_a_share_that_is_true_of_no_image_may_be_led(made):
     case = made(ONE_TRUTH)
-    assert "‘nurse’ is answered more often for Black" in case.texts["page"]
+    assert "‘nurse’ is the answer more often for Black" in case.texts["page"]
     assert broken(case) == []
 
 
 def test_the_words_at_equal_true_shares_must_stand_in_the_sentence_itself(made):
     """Elsewhere on the page they excuse nothing."""
-    case = headlined("‘thief’ is answered more often for Black")(made(SHARE_SIGNAL))
+    case = headlined("‘thief’ is the answer more often for Black")(made(SHARE_SIGNAL))
     assert list(RULES["a_share_with_known_truth_is_not_led_by_its_mix"](case)) != []
 
 

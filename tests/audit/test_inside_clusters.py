@@ -28,10 +28,12 @@ def test_an_audit_of_occupations_compares_inside_them_and_says_so(tmp_path):
     assert {each["group"][0]: each["value"] for each in finding["by_group"]} == {"woman": 708 / 800, "man": 796 / 800}
     assert gap["value"] == gap["leading"]["difference"] == finding["contrasts"][0]["difference"]
     assert (gap["low"], gap["high"]) == (gap["leading"]["low"], gap["leading"]["high"])
-    said = "Compared inside the 20 clusters that hold images of several of these groups; over all images the rates differ by 11.0 points."
+    said = (
+        "Compared within the 20 clusters that contain images of several of these groups; over all images the rates differ by 11.0 points."
+    )
     for text in (done.stdout, (out / "summary.md").read_text(), (out / "report.html").read_text()):
         assert said in " ".join(text.replace("\u00a0", " ").split())
-    assert "never from the answers" in (out / "report.html").read_text()
+    assert "never on the answers" in (out / "report.html").read_text()
 
 
 def photos(y_pred=None):

@@ -105,7 +105,7 @@ def test_without_truth_a_share_stays_as_it_is(said):
     facts, terminal, *_ = said(faces().drop(columns="y_true"))
     [share] = facts.findings
     assert (share.shares, share.verdict) == ((), "disparity")
-    assert "‘Male’ is answered more often for Middle Eastern" in terminal
+    assert "‘Male’ is the answer more often for Middle Eastern" in terminal
 
 
 def test_a_gate_without_a_name_is_not_about_the_mix_of_the_data(said):
@@ -137,7 +137,7 @@ def test_no_ratio_is_asked_of_error_rates_below_a_fifth_of_the_tolerance(said):
     [alarms] = [finding for finding in facts.findings if finding.metric == "false_positive_rate"]
     assert (alarms.verdict, alarms.ratio_tolerance, alarms.negligible) == ("equivalent", None, 0.01)
     assert facts.verdict == "equivalent"
-    assert "Every group’s rate is shown to be below 1 %, so no ratio of rates is required." in page
+    assert "Every group’s rate is significantly below 1 %, so the ratio of rates does not count." in page
 
 
 def test_sixty_images_without_an_error_are_too_few(said):

@@ -18,8 +18,8 @@ FAIRFACE = {
     "White": (963, 1122), "Black": (757, 799), "Indian": (763, 753), "East Asian": (773, 777), "Southeast Asian": (680, 735),
     "Middle Eastern": (396, 813), "Latino_Hispanic": (830, 793),
 }  # fmt: skip
-ALWAYS_MALE = "The model does not look at the images: it answers ‘Male’ to all 10,954 images."
-REFUSED = "The model does not look at the images: it answers ‘unclear’ to all 10,954 images (gender, harm-21, markedness-gender)."
+ALWAYS_MALE = "The model does not respond to the images: it answers ‘Male’ to all 10,954 images."
+REFUSED = "The model does not respond to the images: it answers ‘unclear’ to all 10,954 images (gender, harm-21, markedness-gender)."
 BLIND = "no evidence that the answers depend on the images"
 
 
@@ -88,7 +88,7 @@ def test_a_refuser_is_not_equivalent_in_all_its_questions(said):
 def test_a_table_of_answers_that_are_all_unclear_is_read_and_named(said):
     table = faces()
     terminal, *_ = said(table.assign(y_true=table["gender"], y_pred="unclear"), "--attributes", "race")
-    assert "The model does not look at the images: it answers ‘unclear’ to all 10,954 images." in terminal
+    assert "The model does not respond to the images: it answers ‘unclear’ to all 10,954 images." in terminal
 
 
 def test_the_answers_of_a_coin_are_not_shown_to_look(said):
@@ -98,7 +98,7 @@ def test_the_answers_of_a_coin_are_not_shown_to_look(said):
     terminal, summary, page, facts = said(table.assign(y_true=table["gender"], y_pred=coin), "--attributes", "race")
     for text in (terminal, summary, page):
         assert "We found no evidence that the model uses the images: the answers agree with the labels in 50.0 %" in text
-    assert "the answers agree with the labels in 50.0 % of 10,954 images, ‘Male’ for every image does in 52.9 %" in page
+    assert "the answers agree with the labels in 50.0 % of 10,954 images, always answering ‘Male’ would in 52.9 %" in page
     assert facts.measurements[0].responsiveness.code == "no better"
     assert {finding.verdict for finding in facts.findings if finding.primary and finding.metric == "accuracy"} == {"not estimable"}
 
@@ -138,7 +138,7 @@ def test_a_probe_whose_checks_all_fail_is_said_to_be_no_valid_test(said):
     terminal, summary, page, facts = said(table.assign(**answers), "--probe", "fairface")
     invalid = (
         "The fairface probe is not a valid test of this model: in the one measurement that can be checked (gender), its answers agree with "
-        "the labels no more often than one answer for every image."
+        "the labels no more often than a constant answer would."
     )
     for text in (terminal, summary, page):
         assert invalid in text
@@ -159,7 +159,7 @@ def test_a_difference_stays_behind_that_caveat(said):
     assert "▲ Disparity" in terminal
     led = "The fairface probe is not a valid test of this model"
     for text in (terminal, summary, page):
-        assert text.index(led) < text.index("‘crime-related’ is answered more often for Male")
+        assert text.index(led) < text.index("‘crime-related’ is the answer more often for Male")
 
 
 def test_what_the_checkpoint_says_of_itself_stands_beside_it(said):

@@ -124,4 +124,4 @@ def test_a_plan_counts_files_that_cannot_be_read(place):
     done = command("--model", "ones.py:Ones", "--probe", "cups.py", "--data", "cups.csv", "--check", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "2 of 5 files looked at cannot be read: 1 empty file, 1 missing file\n" in done.stdout
-    assert "pictures are decoded by the run alone" in done.stdout
+    assert "images are only decoded in the run" in done.stdout

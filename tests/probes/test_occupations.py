@@ -68,7 +68,7 @@ def test_a_planted_stereotyper_is_found_in_every_output(stereotyped):
     line = "Not planned: 13 of 84 rankings (each query by each attribute and k; false discovery rate 5 %) are beyond chance."
     assert line in " ".join(printed.split())
     assert line in " ".join((out / "summary.md").read_text("utf-8").split())
-    assert "Female (n = 300) are nearer to ‘care’ than to ‘leadership’" in " ".join(printed.split())
+    assert "Female (n = 300) are closer to ‘care’ than to ‘leadership’" in " ".join(printed.split())
     assert "fair" not in printed.lower().replace("fairface", "")
     with (out / "tables" / "ranking.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -36,7 +36,7 @@ def test_who_reads_the_question_and_sees_no_picture_is_not_called_fair(name, tmp
     assert {measurement.responsiveness.code for measurement in found.measurements} == {"constant"}
     assert found.verdict == "not estimable"
     said = why_unresponsive(next(finding for finding in found.findings if finding.primary), found)
-    assert said.endswith(": groups that are asked the same have equal rates by design")
+    assert said.endswith(": groups that get the same questions have equal rates by design")
 
 
 def test_all_probes_of_faces_share_one_pass(tmp_path, monkeypatch):

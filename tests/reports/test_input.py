@@ -158,6 +158,6 @@ def test_facts_that_somebody_changed_so_that_they_do_not_fit_are_bad_data(tmp_pa
         (tmp_path / f"{kind}.json").write_bytes(file.read_bytes())
         assert main([str(tmp_path)]) == 3, file.name
         shown = capsys.readouterr().err
-        assert f"{kind}.json cannot be drawn" in shown or f"{kind}.json contradicts itself" in shown
-        assert "its facts do not fit together" in shown or "has no rate for" in shown
+        assert f"{kind}.json cannot be rendered" in shown or f"{kind}.json contradicts itself" in shown
+        assert "its contents are inconsistent" in shown or "has no rate for" in shown
         assert list(tmp_path.glob("*.html")) == []

@@ -67,7 +67,7 @@ def test_the_command_writes_them_and_says_where(results, tmp_path, capsys):
     assert module.main([str(tmp_path / "absent")]) == 3
     assert "results.json not found" in capsys.readouterr().err
     assert module.main([str(tmp_path), "--out", str(tmp_path / "results.json" / "figures")]) == 5
-    assert "cannot make" in capsys.readouterr().err
+    assert "cannot create" in capsys.readouterr().err
 
 
 def test_a_defect_never_looks_like_a_finding(results, tmp_path, capsys, monkeypatch):

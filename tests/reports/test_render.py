@@ -87,7 +87,7 @@ def test_the_first_screen_says_for_whom_by_how_much_and_how_sure(page, said):
     assert "Disparity · 1 of 2 pre-specified questions Role answers are less accurate for woman (gender): 72 %, against 98.0 %" in said
     assert "gap by gender, 95 % interval 14 to 38 26 points" in said
     assert "expected by chance between these two, at most (95 %) 10 points" in said
-    assert "Both pre-specified questions Gap: between the two groups that are shown to differ most" in said
+    assert "Both pre-specified questions Gap: between the two groups with the strongest evidence of a large difference" in said
     first = re.sub(r"<nav.*?</nav>", "", page, flags=re.DOTALL)
     places = [first.index(words_) for words_ in (
         '"a1-answer"', '"a1-questions"', '"a1-signals"', "Findings in detail", "Can it be trusted?", "What this cannot tell", "Appendix",
@@ -103,7 +103,7 @@ def test_every_number_of_a_finding_stands_on_its_card(everything, said):
         for contrast in finding.contrasts:
             shown = phrases.signed_change(contrast), numbers.p_value(contrast.p_adjusted)
             assert " ".join(shown).replace("\u00a0", " ") in said
-    assert "Each number on this page is rounded by itself" in said  # 88 − 33 may be 54
+    assert "All numbers on this page are rounded separately" in said  # 88 − 33 may be 54
 
 
 def test_what_always_giving_the_most_common_answer_would_score_stands_beside_every_accuracy(said):
@@ -237,7 +237,7 @@ def test_several_audits_have_a_grid_and_each_its_own_first_screen(page, said):
     assert page.count('<article class="audit"') == 2
     assert len(re.findall(r'<h2 id="a[12]-answer" class="headline">', page)) == 2
     assert "Audit of 2 models with 2 probes" in said
-    assert "Role answers equally accurate whatever the gender? Disparity 26 14 to 38 not asked" in said
+    assert "Are role answers equally accurate regardless of gender? Disparity 26 14 to 38 not tested" in said
     assert "Audits on this page" not in render(samples.results(samples.emoji()))
 
 

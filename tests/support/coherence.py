@@ -473,7 +473,7 @@ def a_share_with_known_truth_is_not_led_by_its_mix(case: Case) -> Iterator[str]:
     Otherwise the mix of the data is in it. Of an answer that is true of no image, or of all, every group has the same true share.
     """
     for audit, screen in audits_of(case):
-        for led in re.finditer(r"(?<!t equal true shares, )‘([^’]*)’ is answered (more|less) often[^.]*", screen.text if screen else ""):
+        for led in re.finditer(r"(?<!t equal true shares, )‘([^’]*)’ is the answer (more|less) often[^.]*", screen.text if screen else ""):
             if true_share_varies(audit, led[1]):
                 yield f"{led[0]!r}"
 
@@ -533,7 +533,7 @@ def a_model_that_recognises_nothing_is_said_to(case: Case) -> Iterator[str]:
         if audit["verdict"] == "equivalent" or any(f["verdict"] == "equivalent" for f in planned(audit)):
             yield "equivalent, of a model that recognises nothing"
         if screen and not re.search(
-            r"not a valid test|looks? at the images|depend on the images|uses? the images|one answer|constant", screen.text[:600]
+            r"not a valid test|responds? to the images|depend on the images|uses? the images|one answer|constant", screen.text[:600]
         ):
             yield f"nothing is recognised, and the page begins {screen.text[:160]!r}"
 

@@ -19,7 +19,7 @@ from reports.text.numbers import count, decimal, p_value
 from reports.text.phrases import left_out_sentence
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
-TITLE, PLACE = "Who is near to which words", 20
+TITLE, PLACE = "Which groups are close to which words", 20
 MOST_WORDS = 10
 """Rows of a chart; the table and the CSV file list all words and groups."""
 _COLUMNS = ("d", "By chance", "Difference in cosine", "Adjusted p")
@@ -93,7 +93,7 @@ def _concepts(tests: Sequence[AssociationTest], settings: Settings) -> Associati
         title=words.association_title(tests[0]),
         folded=not any(group.verdict == "signal" for _, group in pairs),
         chart=TrackTable(
-            words.concepts_caption(tests), "Word, group", (f"{decimal(ticks[0], 2)}, farther", f"nearer, {decimal(ticks[-1], 2)}"),
+            words.concepts_caption(tests), "Word, group", (f"{decimal(ticks[0], 2)}, less close", f"closer, {decimal(ticks[-1], 2)}"),
             _COLUMNS, rows,
         ),
         left_out=left_out_sentence(tests[0].left_out, settings),

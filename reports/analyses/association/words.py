@@ -14,33 +14,33 @@ from reports.text.numbers import count, decimal, in_words, p_phrase, percent
 WHERE = "associations with words"
 """Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
-    "Every image is compared with two lists of words. d compares a group with all other images, in standard deviations: above 0 its images "
-    "are nearer to the first list, below 0 to the second. It says what the model connects with a group, not what is true of the people "
-    "shown; a d that shuffled groups reach too shows neither a difference nor its absence."
+    "Every image is compared with two lists of words. d compares a group with all other images, in standard deviations: above 0, its "
+    "images are closer to the first list, below 0 to the second. It says what the model associates with a group, not what is true of the "
+    "people shown; a d that shuffled groups also reach shows neither a difference nor its absence."
 )
 CONCEPTS_ASKED = (
-    "Every image is compared with each of many words by itself. d (C-ASC) says how much nearer to a word a group’s images are than all "
-    "others, in standard deviations: above 0 nearer, below 0 farther. It says what the model connects with a group, not what is true of "
-    "the people shown; a d that shuffled groups reach too shows neither a difference nor its absence."
+    "Every image is compared with many words, one at a time. d (C-ASC) says how much closer to a word a group’s images are than all "
+    "others, in standard deviations: above 0 closer, below 0 less close. It says what the model associates with a group, not what is "
+    "true of the people shown; a d that shuffled groups also reach shows neither a difference nor its absence."
 )
 IMAGES_ASKED = (
-    "Every image is compared with two sets of images (iEAT). d compares a group with all other images, in standard deviations: above 0 its "
-    "images are nearer to the first set, below 0 to the second. It says what looks alike to the model, style and background too, not what "
-    "is true of the people shown; a d that shuffled groups reach too shows neither a difference nor its absence."
+    "Every image is compared with two sets of images (iEAT). d compares a group with all other images, in standard deviations: above 0, "
+    "its images are closer to the first set, below 0 to the second. It says what looks similar to the model, style and background "
+    "included, not what is true of the people shown; a d that shuffled groups also reach shows neither a difference nor its absence."
 )
 METHOD = (
     "d: WEAT’s effect size, with the images as targets: the difference of the mean associations of a group and of all other images, in "
-    "standard deviations of both. An association is the mean cosine with the first words less that with the second."
+    "standard deviations of both. An association is the mean cosine with the first words minus that with the second."
 )
 IMAGES_METHOD = (
-    "d of images with images: iEAT’s effect size, the same with the mean cosine with the images of either set in place of the words’; "
+    "d of images with images: iEAT’s effect size, the same with the mean cosines with the images of both sets instead of the words’; "
     "those images are not among the ones compared."
 )
 CONCEPTS_METHOD = (
-    "d of a word by itself: C-ASC (So-B-IT), the difference of the mean cosines of a group and of all other images with the word, in "
+    "d of a single word: C-ASC (So-B-IT), the difference of the mean cosines of a group and of all other images with the word, in "
     "standard deviations over all images."
 )
-READING = "Dot: d of the group, filled where it is beyond chance. Line: 0. Bar: what 19 of 20 shuffles of the groups give."
+READING = "Dot: d of the group, filled if it is beyond chance. Line: 0. Bar: range of d in 19 of 20 shuffles of the groups."
 
 
 def asked_sentence(tests: Sequence[AssociationTest]) -> str:
@@ -65,7 +65,7 @@ def method_sentence(tests: Sequence[AssociationTest]) -> str:
     }
     shuffled = [test.draws for test in known if not test.exact]
     against = f"against {count(max(shuffled))} shuffles of the groups" if shuffled else "exact, over all arrangements of the groups"
-    exact = " (exact, over all arrangements, where there are few images)" if shuffled and len(shuffled) < len(known) else ""
+    exact = " (exact, over all arrangements, if there are few images)" if shuffled and len(shuffled) < len(known) else ""
     p = f"p: two-sided, {against}{exact}; adjusted for all associations (Benjamini-Hochberg)."
     return " ".join((*(text for text, there in kinds.items() if there), p))
 
@@ -90,21 +90,21 @@ def association_result(audit: AuditResult, settings: Settings) -> str:
     rate = f"false discovery rate {percent(settings.alpha)}"
     of = f"{count(len(signals)) if signals else 'None'} of {in_words(total, 'association')} (each group against the rest; {rate})"
     if signals:
-        return f"{of} {'is' if len(signals) == 1 else 'are'} beyond chance. The farthest: {group_sentence(*signals[0])}"
-    limited = " A limited run signals nothing." if audit.data.limited else ""
-    return f"{of} is beyond chance: whether groups differ is undecided.{limited}"
+        return f"{of} {'is' if len(signals) == 1 else 'are'} beyond chance. Most significant: {group_sentence(*signals[0])}"
+    limited = " A limited run has no signals." if audit.data.limited else ""
+    return f"{of} is beyond chance: it is undecided whether groups differ.{limited}"
 
 
 def group_sentence(test: AssociationTest, group: AssociatedGroup) -> str:
     """Return one association as a sentence: group first, then the words, then d and what is expected by chance."""
     near, far = (test.first, test.second) if group.difference >= 0 else (test.second, test.first)
     d = decimal(group.effect_size, 2)
-    nearer = f"nearer to ‘{near}’ than to ‘{far}’, compared with the rest"
+    nearer = f"closer to ‘{near}’ than to ‘{far}’, compared with the rest"
     if not test.second:
-        nearer = f"{'nearer to' if group.difference >= 0 else 'farther from'} ‘{test.first}’ than the rest"
+        nearer = f"{'closer' if group.difference >= 0 else 'less close'} to ‘{test.first}’ than the rest"
     return (
         f"{phrases.group((group.group,))} (n\u00a0=\u00a0{count(group.n)}) are {nearer}: "
-        f"d\u00a0=\u00a0{d}; 19 of 20 shuffles give {by_chance(group)} (adjusted {p_phrase(group.p_adjusted)})."
+        f"d\u00a0=\u00a0{d}; in 19 of 20 shuffles {by_chance(group)} (adjusted {p_phrase(group.p_adjusted)})."
     )
 
 
@@ -121,7 +121,7 @@ def by_chance(group: AssociatedGroup) -> str:
 def association_title(test: AssociationTest) -> str:
     """Return the title of a chart."""
     if not test.second:
-        return f"By {phrases.attributes([test.attribute])}: each word by itself"
+        return f"By {phrases.attributes([test.attribute])}: single words"
     sets = "" if test.images is None else f" (images: {count(test.images[0])} and {count(test.images[1])})"
     return f"By {phrases.attributes([test.attribute])}: ‘{test.first}’ against ‘{test.second}’{sets}"
 
@@ -136,4 +136,4 @@ def concepts_caption(tests: Sequence[AssociationTest]) -> str:
 
 def why_not(test: AssociationTest) -> str:
     """Say why an association has no numbers; empty if it has."""
-    return f"{association_title(test)}: not estimable, for {phrases.stopped(sentence(test.reason))}" if test.reason else ""
+    return f"{association_title(test)}: not estimable, because {phrases.stopped(sentence(test.reason))}" if test.reason else ""

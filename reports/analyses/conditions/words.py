@@ -14,23 +14,23 @@ from reports.text.numbers import count, difference, in_words, p_phrase, percent
 WHERE = "what changed conditions do"
 """Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = {
-    "prompts": "The same images are asked about with other prompts: who gains, and does every group gain alike?",
-    "images": "The same pictures are shown again, each changed in a way that leaves visible what they show: does every group of images "
-    "lose alike, or does the model fail some sooner than others?",
-    "attack": "The pixels of the same pictures are moved a little against the right answer, as far as the model’s gradients say: is one "
+    "prompts": "The same images are tested with other prompts: who gains, and do all groups gain equally?",
+    "images": "The same images are tested again, each changed in a way that keeps its content visible: do all groups of images lose "
+    "equally, or does the model fail for some sooner than for others?",
+    "attack": "The pixels of the same images are changed a little, along the model’s gradients, against the right answer: is one "
     "group easier to attack than another?",
-    "shots": "The model is given more and more labelled examples: who gains, and does every group gain alike?",
+    "shots": "The model gets more and more labelled examples: who gains, and do all groups gain equally?",
 }
 """The question of each kind."""
 READING = (
-    "Each line is a group, from the baseline at 0 to the strongest condition; bars are intervals. Lines that stay parallel change alike; "
-    "a line that drops away from the others is a group for which the model fails sooner."
+    "Each line is a group, from the baseline at 0 to the strongest condition; bars are intervals. Groups with parallel lines change "
+    "equally; a line that drops away from the others is a group for which the model fails sooner."
 )
-SLOPES = "Hollow: the baseline. Filled, with its interval: the change from there, same images; coloured where groups change unequally."
+SLOPES = "Hollow: the baseline. Filled, with its interval: the change from there, same images; coloured if groups change unequally."
 METHOD = (
-    "Intervals of a change are paired (Agresti and Min) and hold for one group by itself. p: each image’s gain or loss keeps its place "
-    "while groups (or whole clusters) change places; the most significant pair of groups, in its own standard errors (Chung and Romano "
-    "2013); adjusted for all {tests} of this section (Benjamini and Hochberg). “No signal” is undecided, not alike."
+    "Intervals of a change are paired (Agresti and Min) and hold for a single group. p: each image’s gain or loss stays "
+    "fixed while groups (or whole clusters) are exchanged; the most significant pair of groups, in its own standard errors (Chung and "
+    "Romano 2013); adjusted for all {tests} of this section (Benjamini and Hochberg). “No signal” means undecided, not equal."
 )
 
 
@@ -56,9 +56,11 @@ def result(audit: AuditResult) -> str:
         return "Nothing is judged here: fewer than two groups are large enough; the numbers are shown with their n."
     ordered = sorted(signals(audit), key=lambda signal: signal[0])
     if not ordered:
-        limited = " A limited run signals nothing." if audit.data.limited else ""
-        return f"In none of {in_words(tests, 'comparison')} groups are shown to change unequally: whether they do is undecided.{limited}"
-    of = f"In {count(len(ordered))} of {in_words(tests, 'comparison')} groups change unequally (Benjamini and Hochberg)."
+        limited = " A limited run has no signals." if audit.data.limited else ""
+        return (
+            f"In none of {in_words(tests, 'comparison')} is an unequal change significant: it is undecided whether there is one.{limited}"
+        )
+    of = f"In {count(len(ordered))} of {in_words(tests, 'comparison')}, groups change unequally (Benjamini and Hochberg)."
     return f"{of} Most significant: {ordered[0][1]}"
 
 

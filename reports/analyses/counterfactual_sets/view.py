@@ -123,7 +123,7 @@ def _harmless(all_sets: Sequence[CounterfactualSets]) -> Table | None:
     rows = tuple(
         Row((f"{words.asked_in_full(sets)} {words.changed(sets)}", *words.harmless_cells(base), count(base.sets))) for sets, base in known
     )
-    title = "Answers that a harmless change turns"
+    title = "Answers that a harmless change alters"
     return Table(title, title, columns, rows)
 
 

@@ -15,21 +15,21 @@ WHERE = "counterfactual sets"
 """Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
     "A set shows the same scene several times, with one attribute of the person changed: does the answer change with it, and in one "
-    "direction? It may also change for no reason, so the same images are asked once more after a crop, mirrored, and as a JPEG file, "
-    "which change nobody: only what goes beyond that is a response to the person, or to what else differs between the images of a set."
+    "direction? It may also change for no reason, so the same images are tested again cropped, mirrored, and as a JPEG file, which "
+    "does not change the person: only changes beyond that are a response to the person, or to other differences within a set."
 )
 READING = (
     "Upper, filled dot: pairs of images of one set that are answered differently. Lower, hollow dot: images that are answered differently "
-    "after a harmless change. Bars: intervals. Coloured where the upper is beyond the lower."
+    "after a harmless change. Bars: intervals. Coloured if the upper is significantly above the lower."
 )
 DIRECTION = (
-    "Right of 0 the first of a pair is given the answer more often, left of 0 the second. A model may change many answers and have no "
-    "direction: the net stays near 0 then. Coloured where answers or probabilities are shown to shift."
+    "Right of 0, the first of a pair is given the answer more often, left of 0 the second. A model may change many answers without a "
+    "direction: then the net difference stays near 0. Coloured if answers or probabilities shift significantly."
 )
 METHOD = (
-    "p of the excess: the pairs of a set and the harmless changes of its images change places within sets (one-sided). p of a net and of a "
-    "shift: the sign of each {unit} is a coin flip. Of sets of more than two: Cochran’s Q of the answers and the members’ mean "
-    "probabilities, members changing places within sets. Whole {units} change together; adjusted for all {tests} of this section (Holm). "
+    "p of the excess: the pairs of a set and the harmless changes of its images are exchanged within sets (one-sided). p of a net and of a "
+    "shift: the sign of each {unit} is a coin flip. For sets of more than two: Cochran’s Q of the answers and the members’ mean "
+    "probabilities, with members exchanged within sets. Whole {units} change together; adjusted for all {tests} of this section (Holm). "
     "Shift: difference of mean probabilities of the answer, in points; its interval is Student’s over {units}."
 )
 
@@ -41,8 +41,8 @@ def sets_result(audit: AuditResult, settings: Settings) -> str:
     if not tests:
         return "Nothing is judged here: there are too few sets; the numbers are shown with their n."
     if not significant:
-        limited = " A limited run signals nothing." if audit.data.limited else ""
-        return f"None of {in_words(tests, 'test')} is beyond chance: whether the changed attribute matters is undecided.{limited}"
+        limited = " A limited run has no signals." if audit.data.limited else ""
+        return f"None of {in_words(tests, 'test')} is beyond chance: it is undecided whether the changed attribute matters.{limited}"
     first = min(significant, key=lambda signal: signal[0])[1]
     changes = sum(sets.harmless is not None and sets.harmless.verdict == "signal" for sets in audit.counterfactual_sets)
     return f"{_kinds(changes, len(significant) - changes, tests)} Most significant: {first}"
@@ -53,7 +53,7 @@ def _kinds(changes: int, directions: int, tests: int) -> str:
     of, shown = f"of {in_words(tests, 'test')} (Holm)", "that one member is given an answer more often"
     if not changes:
         return f"{count(directions)} {of} {'shows' if directions == 1 else 'show'} {shown}."
-    more = f"In {count(changes)} {of} answers change more often than after harmless changes, whichever way"
+    more = f"In {count(changes)} {of} answers change more often than after harmless changes, in either direction"
     return f"{more}; {count(directions) if directions else 'none'} {'show' if directions > 1 else 'shows'} {shown}."
 
 
@@ -73,7 +73,7 @@ def _of_members(sets: CounterfactualSets, test: MemberDifference) -> Iterator[tu
         return
     members = in_words(len(sets.members), "member")
     p = min(test.q_p_adjusted, test.score_p_adjusted)
-    yield p, f"{_asked(sets)} the {members} of a set are not given ‘{sets.outcome}’ alike (adjusted {p_phrase(p)})."
+    yield p, f"{_asked(sets)} the {members} of a set are not given ‘{sets.outcome}’ equally often (adjusted {p_phrase(p)})."
 
 
 def _of_pair(sets: CounterfactualSets, pair: MemberPair) -> Iterator[tuple[float, str]]:
@@ -88,8 +88,8 @@ def _asked(sets: CounterfactualSets) -> str:
 def excess_sentence(sets: CounterfactualSets, baseline: HarmlessBaseline) -> str:
     """Say how often pairs of images get different answers, and how often harmless changes alter an answer."""
     return (
-        f"{_asked(sets)} {estimate(sets.differing)} of image pairs in {in_words(sets.sets, 'set')} are answered differently; a harmless "
-        f"change turns {estimate(baseline.rate)} of answers (adjusted {p_phrase(baseline.p_adjusted)})."
+        f"{_asked(sets)} {estimate(sets.differing)} of image pairs in {in_words(sets.sets, 'set')} get different answers; a harmless "
+        f"change alters {estimate(baseline.rate)} of answers (adjusted {p_phrase(baseline.p_adjusted)})."
     )
 
 
@@ -148,5 +148,5 @@ def method(all_sets: Sequence[CounterfactualSets]) -> str:
     units = " or ".join(dict.fromkeys(phrases.attributes([sets.cluster_attribute]) for sets in all_sets))
     if not tests:
         return ""
-    draws = f" Where not all are tried, {count(max(sets.draws for sets in all_sets))} are drawn."
+    draws = f" If not all arrangements are tried, {count(max(sets.draws for sets in all_sets))} are drawn."
     return METHOD.format(unit=units, units=f"{units}s", tests=in_words(tests, "test")) + draws

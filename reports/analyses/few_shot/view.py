@@ -60,7 +60,7 @@ def _chart(few_shot: FewShot) -> TrackTable:
     ends = ("0\u00a0%", "100\u00a0%")
     columns = ("Accuracy", "Interval over draws", "Draws", "Adjusted p of unequal gains")
     rows = [*_zero_shot(few_shot), *(row for shots in few_shot.shots for row in _rows(few_shot, shots))]
-    return TrackTable(words.few_shot_caption(few_shot), "Learned from, group", ends, columns, tuple(rows))
+    return TrackTable(words.few_shot_caption(few_shot), "Training images, group", ends, columns, tuple(rows))
 
 
 def _zero_shot(few_shot: FewShot) -> list[TrackRow]:

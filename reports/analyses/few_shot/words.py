@@ -13,8 +13,8 @@ from reports.text.numbers import count, in_words, number, p_phrase, percent
 WHERE = "what examples teach"
 """Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
-    "A linear probe learns the labels from a few images of each class, not from their names, and answers for other images. "
-    "The rows show how many of these it answers right in each group; a gain that differs between groups says for whom examples help, not "
+    "A linear probe learns the labels from a few images per class, not from their names, and classifies other images. "
+    "The rows show how many of these it gets right in each group; a gain that differs between groups says for whom examples help, not "
     "why."
 )
 READING = (
@@ -43,8 +43,8 @@ def few_shot_result(audit: AuditResult, settings: Settings) -> str:
     of = f"{count(len(signals)) if signals else 'None'} of {in_words(len(gains), 'gain')} over zero-shot"
     rate = f"(each number of images by each attribute; false discovery rate {percent(settings.alpha)})"
     if not signals:
-        limited = " A limited run signals nothing." if audit.data.limited else ""
-        return f"{of} {rate} differs between groups beyond chance: whether examples help some more than others is undecided.{limited}"
+        limited = " A limited run has no signals." if audit.data.limited else ""
+        return f"{of} {rate} differs between groups beyond chance: it is undecided whether examples help some more.{limited}"
     return f"{of} {rate} {'differs' if len(signals) == 1 else 'differ'} between groups beyond chance. {_gain(*signals[0])}"
 
 
@@ -77,9 +77,7 @@ def few_shot_title(few_shot: FewShot) -> str:
 
 def few_shot_caption(few_shot: FewShot) -> str:
     """Return the question with the number of classes, test images and draws."""
-    images = (
-        f"{in_words(few_shot.classes, 'class', 'classes')}; tested on {in_words(few_shot.test, 'image')}, none of which was learned from"
-    )
+    images = f"{in_words(few_shot.classes, 'class', 'classes')}; tested on {in_words(few_shot.test, 'image')}, none of them in training"
     return f"{phrases.stopped(few_shot.question)} {images}; {in_words(few_shot.draws, 'draw')}."
 
 
@@ -99,7 +97,7 @@ def fewer_sentence(few_shot: FewShot) -> str:
     named = {name: n for shots in few_shot.shots for name, n in shots.fewer}
     if not named:
         return ""
-    return f"Learned from all that they have, which is less: {phrases.some([f'{name} ({count(n)})' for name, n in named.items()])}."
+    return f"Trained on all their images, which are fewer: {phrases.some([f'{name} ({count(n)})' for name, n in named.items()])}."
 
 
 def few_shot_method(few_shots: tuple[FewShot, ...]) -> str:
@@ -108,14 +106,14 @@ def few_shot_method(few_shots: tuple[FewShot, ...]) -> str:
     if not learned:
         return ""
     return (
-        "Logistic regression (L-BFGS) on embeddings of length 1, not standardised. Half of the units of each class is to learn from; a "
-        f"fifth of that ({in_words(learned[0].held_out, 'image')}) is held out to choose C. The other half is tested on; equal pictures, "
-        "and those of one cluster, stay on one side. Whether gains differ is tested on the first draw alone, against zero-shot answers for "
-        "the same images. All draws share their test images: their spread, and the interval over draws (Student’s t), "
-        "are those of what is learned from, and say nothing of other test images."
+        "Logistic regression (L-BFGS) on embeddings of length 1, not standardised. Half of the units of each class is used for training; a "
+        f"fifth of that ({in_words(learned[0].held_out, 'image')}) is held out to choose C. The other half is used for testing; equal "
+        "images, and those of one cluster, stay on one side. Whether gains differ is tested on the first draw only, against zero-shot "
+        "answers for the same images. All draws share their test images: their spread, and the interval over draws (Student’s t), "
+        "reflect the choice of training images, and say nothing about other test images."
     )
 
 
 def nothing_learned(few_shot: FewShot) -> str:
     """Say why nothing was trained; empty if it was."""
-    return f"{few_shot_title(few_shot)}: not estimable, for {phrases.stopped(sentence(few_shot.reason))}" if few_shot.reason else ""
+    return f"{few_shot_title(few_shot)}: not estimable, because {phrases.stopped(sentence(few_shot.reason))}" if few_shot.reason else ""

@@ -12,20 +12,17 @@ from reports.text.numbers import count, difference, in_words, p_phrase, percent
 WHERE = "natural shifts"
 """Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
-    "Images come from several conditions, as people and cameras made them. Are as many answers right in another condition as in the "
-    "standard one, and does every group lose alike? These are other images in each condition: besides the condition, what they show may "
-    "differ."
+    "Images come from several conditions, as people and cameras made them. Is accuracy in another condition the same as in the standard "
+    "one, and do all groups lose equally? Every condition has different images: besides the condition, their content may differ."
 )
 EFFECTIVE = (
-    "Effective robustness is the accuracy in the other condition less what the line through other models predicts from this model’s "
-    "accuracy in the standard one: above 0 the model loses less than models of its accuracy do, below 0 more. An interval that holds 0 "
+    "Effective robustness is the accuracy in the other condition minus what the line through other models predicts from this model’s "
+    "accuracy in the standard one: above 0 the model loses less than models of its accuracy do, below 0 more. An interval that includes 0 "
     "shows neither."
 )
-READING = (
-    "Hollow: the standard condition. Filled, with the interval of the change: the other condition; coloured where groups lose unequally."
-)
+READING = "Hollow: the standard condition. Filled, with the interval of the change: the other condition; coloured if groups lose unequally."
 METHOD = (
-    "The interval of a change is Newcombe’s (Zou and Donner’s where images come in clusters), of one group by itself. p: groups are "
+    "The interval of a change is Newcombe’s (Zou and Donner’s if images come in clusters), for a single group. p: groups are "
     "exchanged between images of one condition, and the most significant pair of groups is tested in its own standard errors (Chung and "
     "Romano 2013); adjusted for all {tests} of this section (Benjamini and Hochberg)."
 )
@@ -63,7 +60,7 @@ def result(audit: AuditResult) -> str:
         change = difference(rate.difference, rate.low, rate.high)
         ends = f"from {percent(rate.standard.value)} to {percent(rate.shifted.value)}"
         largest = "The largest change: accuracy" if len(known) > 1 else "Accuracy"
-        sentences.append(f"{largest} on images of ‘{condition}’ goes {ends}, {change} points.")
+        sentences.append(f"{largest} on images of ‘{condition}’ goes {ends}, a change of {change} points.")
         sentences += [_effective_sentence(rate)] if rate.effective else []
     return " ".join((*sentences, *_unequal(audit)))
 
@@ -80,12 +77,12 @@ def _unequal(audit: AuditResult) -> tuple[str, ...]:
     tests = max((natural_shift.tests for natural_shift in audit.natural_shifts), default=0)
     unequal = signals(audit)
     if not tests:
-        return ("Whether groups change alike is not judged here.",)
+        return ("Whether groups change equally is not judged here.",)
     if not unequal:
-        limited = " A limited run signals nothing." if audit.data.limited else ""
-        where = "Groups are not" if tests == 1 else f"In none of {in_words(tests, 'comparison')} groups are"
-        return (f"{where} shown to change unequally: whether they do is undecided.{limited}",)
-    where = "Groups" if tests == 1 else f"In {count(len(unequal))} of {in_words(tests, 'comparison')} groups"
+        limited = " A limited run has no signals." if audit.data.limited else ""
+        where = "No" if tests == 1 else f"In none of {in_words(tests, 'comparison')} is an"
+        return (f"{where} unequal change {'is ' * (tests == 1)}significant: it is undecided whether there is one.{limited}",)
+    where = "Groups" if tests == 1 else f"In {count(len(unequal))} of {in_words(tests, 'comparison')}, groups"
     return (f"{where} change unequally. Most significant: {_signal(*unequal[0])}",)
 
 

@@ -18,7 +18,7 @@ from reports.text.numbers import count, decimal, in_words, p_value, percent
 from reports.text.phrases import left_out_sentence
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
-TITLE, PLACE = "Who is found first", 10
+TITLE, PLACE = "Who ranks first", 10
 MOST_ROWS = 6
 """Visible queries of a chart if some are beyond chance; the others are collapsed."""
 _COLUMNS = ("Share of first k", "By chance", "MaxSkew (by chance)", "Adjusted p")
@@ -99,7 +99,7 @@ def _shares(ranking: Ranking) -> Table:
 
 def _means(ranking: Ranking) -> Table:
     title = f"Means over {in_words(len(ranking.queries), 'query', 'queries')}"
-    columns = ("Metric", "Mean", "Random orders, mean", "19 of 20 random orders", "What it is")
+    columns = ("Metric", "Mean", "Random orders, mean", "19 of 20 random orders", "Meaning")
     return Table(title, title, columns, tuple(Row((metric.name, *words.metric_cells(metric))) for metric in ranking.means))
 
 

@@ -15,9 +15,9 @@ from reports.text.numbers import count, decimal, in_words, number, p_phrase, per
 WHERE = "rankings"
 """Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
-    "Each query puts all images in an order, by how well they fit its words; the first of them are what a search would show. No order is "
-    "the right one: the numbers say whose images the model puts first, not what is true of the people shown. A share that random orders "
-    "reach too shows neither that groups differ nor that they do not."
+    "Each query sorts all images by how well they match its words; a search would show the first of them. No order is the right one: the "
+    "numbers say whose images the model puts first, not what is true of the people shown. A share that random orders also reach shows "
+    "neither a difference nor its absence."
 )
 METRICS = {
     "MaxSkew": "of the most over-represented group: ln(share / target), 0 at the target",
@@ -27,7 +27,7 @@ METRICS = {
     "AbsBias": "the same without signs; opposite queries do not cancel",
     "Entropy": "how evenly the first k are spread over the groups: 1 for equal shares, 0 for one group alone",
 }
-_TARGETS = {"population": "its share of all images", "equal": "the same share as every other group"}
+_TARGETS = {"population": "its share of all images", "equal": "an equal share for every group"}
 
 
 def signalling(audit: AuditResult) -> tuple[tuple[Ranking, RankedQuery], ...]:
@@ -50,16 +50,16 @@ def ranking_result(audit: AuditResult, settings: Settings) -> str:
     of = f"{in_words(total, 'ranking')} (each query by each attribute and k; false discovery rate {percent(settings.alpha)})"
     which = "The only ranking (of a query by an attribute)" if total == 1 else f"{count(len(signals)) if signals else 'None'} of {of}"
     if signals:
-        return f"{which} {'is' if len(signals) == 1 else 'are'} beyond chance. The farthest: {search_sentence(*signals[0])}"
-    limited = " A limited run signals nothing." if audit.data.limited else ""
-    return f"{which} is {'not ' * (total == 1)}beyond chance: whether groups are found unequally often is undecided.{limited}"
+        return f"{which} {'is' if len(signals) == 1 else 'are'} beyond chance. Most significant: {search_sentence(*signals[0])}"
+    limited = " A limited run has no signals." if audit.data.limited else ""
+    return f"{which} is {'not ' * (total == 1)}beyond chance: it is undecided whether groups are found unequally often.{limited}"
 
 
 def search_sentence(ranking: Ranking, query: RankedQuery) -> str:
     """Return one search as a sentence: group first, then its share, then what is expected by chance."""
     share, group_index = share_of(ranking, query), ranking.groups.index(query.group)
     band = ranking.chance_shares[group_index]
-    chance = f"19 of 20 random orders give {chance_range(band)} (adjusted {p_phrase(query.p_adjusted)})"
+    chance = f"in 19 of 20 random orders {chance_range(band)} (adjusted {p_phrase(query.p_adjusted)})"
     return (
         f"{phrases.group((query.group,))}, {percent(band.mean)} of all {count(sum(ranking.sizes))} images, fill {percent(share)} "
         f"of the first {count(ranking.k)} for ‘{query.query}’; {chance}."
@@ -82,8 +82,8 @@ def chance_range(band: ChanceBand) -> str:
 
 
 READING = (
-    "Each row shows the group that stands out most among the first images of a query. Dot: its share of them, filled where it is beyond "
-    "chance. Line: its share of all images. Bar: what 19 of 20 random orders give."
+    "Each row shows the group that deviates most among the first images of a query. Dot: its share of them, filled if it is beyond "
+    "chance. Line: its share of all images. Bar: its range in 19 of 20 random orders."
 )
 
 
@@ -128,8 +128,8 @@ def tied_sentence(ranking: Ranking) -> str:
         return ""
     end = "ends" if len(tied) == 1 else "end"
     return (
-        f"{in_words(len(tied), 'query', 'queries')} {end} in a tie (up to {in_words(most, 'image')} that were not found have the score of "
-        "the last that was): tied images stand in a random order that the seed decides."
+        f"{in_words(len(tied), 'query', 'queries')} {end} in a tie (up to {in_words(most, 'image')} that were not found have the same "
+        "score as the last one found): tied images are in a random order that depends on the seed."
     )
 
 
@@ -159,10 +159,10 @@ def method_sentence(rankings: Sequence[Ranking]) -> str:
     if drawn is None:
         return ""
     return (
-        "p: of the group farthest from its share of all images, in standard errors, against "
-        f"{count(drawn.draws[0])} random orders of the same images; adjusted for all rankings (Benjamini-Hochberg). Chance of NDKL and of "
+        "p: for the group with the largest deviation from its share of all images, in standard errors, against "
+        f"{count(drawn.draws[0])} random orders of the same images; adjusted for all rankings (Benjamini-Hochberg). Expected NDKL and "
         f"means: {count(drawn.draws[1])} shuffles of the groups, the same for all queries. Skew: natural logarithm of the share over "
-        f"{_TARGETS[drawn.target]}; a group that is absent counts as one of k, one that is due less than one of k is left out."
+        f"{_TARGETS[drawn.target]}; an absent group counts as one of k; a group with an expected count below one of k is left out."
     )
 
 
@@ -172,4 +172,4 @@ def not_estimable_sentence(ranking: Ranking) -> str:
         return ""
     # If no group is large enough, the gallery is empty, and its k means nothing.
     title = ranking_title(ranking) if ranking.sizes else f"By {phrases.attributes([ranking.attribute])}"
-    return f"{title}: not estimable, for {phrases.stopped(sentence(ranking.reason))}"
+    return f"{title}: not estimable, because {phrases.stopped(sentence(ranking.reason))}"

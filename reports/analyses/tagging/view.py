@@ -19,7 +19,7 @@ from reports.text.numbers import count, number, p_value, percent, span
 from reports.text.phrases import left_out_sentence
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
-TITLE, PLACE = "Who is given which labels", 5
+TITLE, PLACE = "Who gets which labels", 5
 MOST_LABELS = 20
 """Labels of a chart: the most skewed by chi-square, as in Figure 18 of Radford et al. 2021; the CSV file lists all."""
 _COLUMNS = ("Most often", "Least often", "Difference, points", "Adjusted p")
@@ -108,8 +108,8 @@ def _sweep(tagging: Tagging) -> Table:
     columns = (
         "Above",
         "Labels given",
-        "Beyond chance (of this threshold alone)",
-        *(f"{phrases.group((g,))}, labels an image" for g in tagging.groups),
+        "Beyond chance (for this threshold only)",
+        *(f"{phrases.group((g,))}, labels per image" for g in tagging.groups),
     )
     rows = (
         Row((percent(step.threshold, 2), count(step.given), count(step.signals), *(number(n / 100, 2) for n in step.per_image)))

@@ -14,16 +14,16 @@ from reports.text.numbers import count, decimal, in_words, number, p_phrase, per
 WHERE = "labels"
 """Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
-    "A long list of labels is offered, and an image gets every label whose probability exceeds a threshold, as an image-tagging service "
-    "gives them. The numbers say which labels the images of each group get, and not what is true of the people shown."
+    "A long list of labels is offered, and an image gets every label whose probability exceeds a threshold, as in an image-tagging "
+    "service. The numbers say which labels the images of each group get, and not what is true of the people shown."
 )
 GIVEN = (
-    "Each image has the labels that the file gives it. The numbers say which labels the images of each group get, and not what is true of "
+    "Each image has the labels that are in the file. The numbers say which labels the images of each group get, and not what is true of "
     "the people shown."
 )
 READING = (
-    "Two bars a label: the share of images that get it in the group that gets it most often, above, and least often, below; filled with "
-    "colour where the groups differ beyond chance. Points: other groups."
+    "Two bars per label: the share of images that get it in the group that gets it most often (above) and least often (below), in colour "
+    "if the groups differ beyond chance. Points: other groups."
 )
 
 
@@ -54,8 +54,8 @@ def tagging_result(audit: AuditResult, settings: Settings) -> str:
     of += percent(settings.alpha)
     if signals:
         return f"{of}) {'is' if len(signals) == 1 else 'are'} beyond chance. The most skewed: {label_sentence(*signals[0])}"
-    limited = " A limited run signals nothing." if audit.data.limited else ""
-    return f"{of}) is beyond chance: whether groups are given labels unequally often is undecided.{limited}"
+    limited = " A limited run has no signals." if audit.data.limited else ""
+    return f"{of}) is beyond chance: it is undecided whether groups get labels unequally often.{limited}"
 
 
 def label_sentence(tagging: Tagging, label: TaggedLabel) -> str:
@@ -100,7 +100,7 @@ def tagging_caption(tagging: Tagging) -> str:
 def average_sentence(tagging: Tagging) -> str:
     """Say how many labels an image of each group gets on average."""
     named = phrases.some([f"{phrases.group((group,))} {decimal(n, 2)}" for group, n in zip(tagging.groups, tagging.per_image, strict=True)])
-    return f"Labels an image, on average: {named}."
+    return f"Labels per image, on average: {named}."
 
 
 def heading(group: str) -> str:
@@ -113,11 +113,12 @@ def probability_sentence(tagging: Tagging) -> str:
     if tagging.rule == "given":
         return f"{in_words(tagging.offered, 'label')} in the file; thresholds, if any, are those of the service that gave them."
     if tagging.rule == "sigmoid":
-        return f"{in_words(tagging.offered, 'label')}, each with a probability of its own (sigmoid) that does not depend on the others."
+        return f"{in_words(tagging.offered, 'label')}, each with its own probability (sigmoid) that does not depend on the others."
     alike = percent(1 / tagging.offered, 2)
     return (
         f"{in_words(tagging.offered, 'label')} share one probability (softmax at a logit scale of {decimal(tagging.logit_scale, 1)}): if "
-        f"all fitted alike, each would have {alike}. With another number of labels, or another scale, a threshold keeps other labels."
+        f"all fitted equally well, each would have {alike}. With another number of labels, or another scale, a threshold keeps other "
+        "labels."
     )
 
 
@@ -127,14 +128,14 @@ def method_sentence(taggings: Sequence[Tagging]) -> str:
     if drawn is None:
         return ""
     return (
-        "p: Pearson’s χ² of all groups, uncorrected; where an expected count is under 5, Fisher’s exact test of two groups, and of "
-        f"more groups {count(drawn.draws)} shuffles of the groups (ten times as many where none reaches χ²). Adjusted for all labels, "
-        "also those that nobody gets (Benjamini-Hochberg). Difference: of the two groups farthest apart, with Newcombe’s interval, "
-        "which takes no account of that choice."
+        "p: Pearson’s χ² for all groups, uncorrected; if an expected count is under 5, Fisher’s exact test for two groups, and for "
+        f"more groups {count(drawn.draws)} shuffles of the groups (ten times as many if none reaches χ²). Adjusted for all labels, "
+        "including those that no image gets (Benjamini-Hochberg). Difference: between the two groups that differ most, with Newcombe’s "
+        "interval, which does not account for that choice."
     )
 
 
 def not_estimable_sentence(tagging: Tagging) -> str:
     """Say why the labels of an attribute have no numbers at any threshold; empty if they have."""
     by = f"By {phrases.attributes([tagging.attribute])}"
-    return f"{by}: not estimable, for {phrases.stopped(sentence(tagging.reason))}" if tagging.reason else ""
+    return f"{by}: not estimable, because {phrases.stopped(sentence(tagging.reason))}" if tagging.reason else ""

@@ -13,8 +13,8 @@ from reports.context import AuditContext
 from reports.text.numbers import decimal, p_value
 from reports.tidy import AUDIT, Columns, TidyTable, tidy
 
-TITLE, PLACE = "Which texts are near to which words", 25
-_COLUMNS = ("d", "Neutral texts", "p, dealt otherwise", "p, neutral texts", "Adjusted p")
+TITLE, PLACE = "Which texts are close to which words", 25
+_COLUMNS = ("d", "Neutral texts", "p, other splits", "p, neutral texts", "Adjusted p")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def view(context: AuditContext) -> TextAssociationView | None:
     ticks = axis(min(0.0, *ends), max(0.0, *ends))
     rows = tuple(_row(association, ticks) for association in associations)
     scale = (decimal(ticks[0], 1), decimal(ticks[-1], 1))
-    caption = "Sets of texts compared, and the words: a positive d says that the first set is nearer to the first words."
+    caption = "Sets of texts compared, and the words: a positive d means that the first set is closer to the first words."
     return TextAssociationView(
         asked=words.ASKED,
         result=words.text_result(context.audit, context.results.settings),

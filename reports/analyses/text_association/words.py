@@ -11,14 +11,14 @@ from reports.text.numbers import count, decimal, in_words, p_phrase, percent
 WHERE = "associations of texts"
 """Name of this analysis in a list of analyses with differences beyond chance."""
 ASKED = (
-    "No image was looked at: two sets of texts are compared by how near the model's text tower puts them to two lists of words. d is the "
-    "difference in standard deviations: it says what the tower connects with a text, not what is true of anybody; a d that random sets of "
-    "neutral texts reach too shows neither a difference nor its absence."
+    "No images were used: two sets of texts are compared by how close the model's text tower puts them to two lists of words. d is the "
+    "difference in standard deviations: it says what the tower associates with a text, not what is true of anyone; a d that random sets "
+    "of neutral texts also reach shows neither a difference nor its absence."
 )
-READING = "Dot: d, filled where it is beyond chance. Line and bar: the mean, and 19 of 20, of random sets of neutral texts."
+READING = "Dot: d, filled if it is beyond chance. Line and bar: mean and range (19 of 20) of random sets of neutral texts."
 METHOD = (
-    "d: WEAT’s effect size (Caliskan et al. 2017), positive where the first set is nearer to the first words; it is at most 2, and large "
-    "for small sets by chance. p: the larger of two, against all ways (or random ones) to deal out the texts of both sets, and against "
+    "d: WEAT’s effect size (Caliskan et al. 2017), positive if the first set is closer to the first words; it is at most 2, and large "
+    "for small sets by chance. p: the larger of two, against all (or random) ways to divide the texts of both sets, and against "
     "random sets of neutral texts of the same sizes; adjusted for all text associations (Benjamini-Hochberg)."
 )
 
@@ -35,16 +35,16 @@ def text_result(audit: AuditResult, settings: Settings) -> str:
     rate = f"false discovery rate {percent(settings.alpha)}"
     of = f"{count(len(signals)) if signals else 'None'} of {in_words(total, 'text association')} ({rate})"
     if not signals:
-        return f"{of} is beyond chance: whether the sets differ is undecided."
-    return f"{of} {'is' if len(signals) == 1 else 'are'} beyond chance. The farthest: {text_sentence(signals[0])}"
+        return f"{of} is beyond chance: it is undecided whether the sets differ."
+    return f"{of} {'is' if len(signals) == 1 else 'are'} beyond chance. Most significant: {text_sentence(signals[0])}"
 
 
 def text_sentence(association: TextAssociation) -> str:
     """Return one association as a sentence: the first set, the words that it is closer to, d and what is expected by chance."""
     near, far = association.words if (association.effect_size or 0.0) >= 0 else association.words[::-1]
     return (
-        f"‘{association.targets[0]}’ ({in_words(association.sizes[0], 'text')}) is nearer to ‘{near}’ than to ‘{far}’, compared with "
-        f"‘{association.targets[1]}’: d\u00a0=\u00a0{decimal(association.effect_size, 2)}; 19 of 20 random sets of neutral texts give "
+        f"‘{association.targets[0]}’ ({in_words(association.sizes[0], 'text')}) is closer to ‘{near}’ than to ‘{far}’, compared with "
+        f"‘{association.targets[1]}’: d\u00a0=\u00a0{decimal(association.effect_size, 2)}; in 19 of 20 random sets of neutral texts "
         f"{by_concepts(association)} (adjusted {p_phrase(association.p_adjusted)})."
     )
 

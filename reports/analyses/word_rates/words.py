@@ -11,15 +11,15 @@ from reports.text.numbers import count, in_words, number, p_phrase, percent, spa
 
 _WRITTEN, _RECORDED = "The model wrote a text about every image after each prompt", "The file holds texts about every image"
 _ASKED = (
-    "{}; each word was counted once a text, and no model judges what a text says. "
-    "A word in more of the texts about one group than shuffled groups explain says what the model connects with that group, not what is "
-    "true of the people shown; any other word shows neither a difference nor its absence."
+    "{}; each word was counted once per text, and no model judges what a text says. "
+    "A word that is in more texts about one group than expected from shuffled groups says what the model associates with that group, not "
+    "what is true of the people shown; any other word shows neither a difference nor its absence."
 )
 READING = (
-    "Each row shows the group that stands out most. Dot: the share of its texts that use the word, filled where it is beyond chance. Line: "
-    "the share of all texts. Bar: what 19 of 20 shuffles of the groups give."
+    "Each row shows the group that deviates most. Dot: the share of its texts that use the word, filled if it is beyond chance. Line: "
+    "the share of all texts. Bar: its range in 19 of 20 shuffles of the groups."
 )
-_TRAITS = {"length": "words a text", "empty": "no word at all", "refusal": "a refusal"}
+_TRAITS = {"length": "words per text", "empty": "no word at all", "refusal": "a refusal"}
 
 HEADING = "Which words are used about whom"
 """Heading of the section; a question with the same text is not repeated."""
@@ -49,16 +49,16 @@ def word_result(audit: AuditResult, settings: Settings) -> str:
     rate = f"every word and trait after each prompt, by each attribute; error rate {percent(settings.alpha)} for all of them together"
     of = f"{count(len(signals)) if signals else 'None'} of {in_words(total, 'rate')} ({rate})"
     if signals:
-        return f"{of} {'is' if len(signals) == 1 else 'are'} beyond chance. The farthest: {rate_sentence(*signals[0])}"
-    limited = " A limited run signals nothing." if audit.data.limited else ""
-    return f"{of} is beyond chance: whether texts about groups differ is undecided.{limited}"
+        return f"{of} {'is' if len(signals) == 1 else 'are'} beyond chance. Most significant: {rate_sentence(*signals[0])}"
+    limited = " A limited run has no signals." if audit.data.limited else ""
+    return f"{of} is beyond chance: it is undecided whether texts about groups differ.{limited}"
 
 
 def rate_sentence(rates: WordRates, rate: WordRate) -> str:
     """Return one rate as a sentence: share and group, then the share of the others and what is expected by chance."""
     group_index = rates.groups.index(rate.group)
     n, mine, others = rates.sizes[group_index], rate.means[group_index], rate.means[group_index] - rate.difference
-    chance = f"19 of 20 shuffles give {chance_range(rate)} (adjusted {p_phrase(rate.p_adjusted)})"
+    chance = f"in 19 of 20 shuffles {chance_range(rate)} (adjusted {p_phrase(rate.p_adjusted)})"
     about = f"of the texts about {phrases.group((rate.group,))} (n\u00a0=\u00a0{count(n)}, prompt ‘{rates.prompt}’)"
     if rate.kind == "length":
         return f"The length {about}: {value_of(rate, mine)} words, {value_of(rate, others)} about all others; {chance}."
@@ -125,12 +125,13 @@ def method_sentence(audit: AuditResult) -> str:
     return (
         "A word: a run of two letters or more of any script, without regard to case; the words of fewer than "
         f"{percent(drawn.least)} of the texts, and of all of them, are left out. A refusal: a text with one of a few English phrases, such "
-        f"as “I cannot”. p: of the group farthest from all others, in standard errors, against {count(drawn.draws)} shuffles of the groups "
-        "over the images, adjusted for every word and prompt by the farthest of them (Westfall-Young), and for the attributes "
-        "(Bonferroni). Differences: in points (of a length in words), the group less all others; the interval is not adjusted."
+        f"as “I cannot”. p: for the group that differs most from all others, in standard errors, against {count(drawn.draws)} shuffles of "
+        f"the groups over the images, adjusted for every word and prompt by the largest difference (Westfall-Young), and for the "
+        f"attributes (Bonferroni). Differences: in points (for a length, in words), the group minus all others; the interval is not "
+        "adjusted."
     )
 
 
 def why_not(rates: WordRates) -> str:
     """Say why there are no numbers; empty if there are."""
-    return f"{rates_title(rates)}: not estimable, for {phrases.stopped(sentence(rates.reason))}" if rates.reason else ""
+    return f"{rates_title(rates)}: not estimable, because {phrases.stopped(sentence(rates.reason))}" if rates.reason else ""

@@ -11,11 +11,11 @@ from audit.types import AnalysisPlan, Probe
 from reports.exports.terminal.lines import lines_of
 
 PRESENCE: dict[Presence, str] = {
-    "own": "the data come with the program",
-    "here": "the data are here",
-    "missing packages": "the data come with packages that are missing",
-    "hub": "the data are downloaded at the first run, or given with --data",
-    "given": "give the data with --data",
+    "own": "the data are included",
+    "here": "the data are available",
+    "missing packages": "the data come with packages that are not installed",
+    "hub": "the data are downloaded in the first run, or set with --data",
+    "given": "needs --data",
 }
 
 
@@ -25,7 +25,7 @@ def catalogue_lines(probes: Sequence[Probe], screen: Screen) -> str:
     for probe in probes:
         lines += [screen.paint(probe.name, "teal"), *lines_of(probe.question, screen, indent=2)]
         lines += lines_of(f"{probe.licence} · {gate(probe)} · {PRESENCE[presence(probe.data)]}", screen, indent=2)
-    return "\n".join([*lines, "", "vlm-audit probes show NAME says what is asked, what the data look like, and how to get them"])
+    return "\n".join([*lines, "", "vlm-audit probes show NAME shows the questions, the layout of the data, and how to get them"])
 
 
 def probe_lines(probe: Probe, screen: Screen) -> str:
@@ -35,7 +35,7 @@ def probe_lines(probe: Probe, screen: Screen) -> str:
 
 def _about(probe: Probe) -> Iterator[tuple[str, int]]:
     yield f"{probe.name}: {probe.question}", 0
-    yield from (("", 0), ("asked", 0))
+    yield from (("", 0), ("questions", 0))
     for measurement in probe.measurements:
         claims = [claim for claim in measurement.claims if claim.primary] or measurement.claims
         by = dict.fromkeys(" × ".join(claim.by) for claim in claims)
@@ -47,7 +47,7 @@ def _about(probe: Probe) -> Iterator[tuple[str, int]]:
     if probe.data:
         yield f"{probe.data.name}: {probe.data.obtain}", 2
         if probe.data.layout:
-            yield "--data holds:", 2
+            yield "--data contains:", 2
             yield from ((line, 4) for line in probe.data.layout)
     yield f"{gate(probe)}; {PRESENCE[presence(probe.data)]}", 2
     yield f"licence: {probe.licence}", 2

@@ -60,19 +60,19 @@ def _of_probe(probe: PlannedProbe, *, external: bool) -> Iterator[tuple[str, str
         yield "data", f"{probe.data}: {in_words(probe.images, 'answer')} to {probe.name!r}"
         return
     questions = f"{in_words(probe.planned, 'pre-specified question')}, {in_words(probe.exploratory, 'exploratory comparison')}"
-    others = "".join(f"; {count} and {explored} of a model that is asked in another way" for count, explored in probe.otherwise)
+    others = "".join(f"; {count} and {explored} of a model that is prompted in another way" for count, explored in probe.otherwise)
     yield "probe", f"{probe.name} · {probe.data} · {in_words(probe.images, 'image')} · {questions}{others}"
     if probe.unreadable:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in probe.unreadable.items())
         yield "", f"{sum(probe.unreadable.values()):,} of {in_words(probe.looked_at, 'file')} looked at cannot be read: {reasons}"
     if probe.changed:
-        yield "", f"{in_words(probe.changed, 'changed picture')} at most are embedded besides"
+        yield "", f"up to {in_words(probe.changed, 'changed image')} are embedded in addition"
     if probe.attacked:
-        yield "", f"{in_words(probe.attacked, 'picture')} at most are attacked, where the model gives gradients: some dozen passes each"
+        yield "", f"up to {in_words(probe.attacked, 'image')} are attacked if the model provides gradients: some dozen passes each"
     if probe.repeated:
-        yield "", "the images of an earlier probe: they are embedded once"
+        yield "", "the same images as an earlier probe: they are embedded once"
         return
-    yield "", "pictures are decoded by the run alone"
+    yield "", "images are only decoded in the run"
 
 
 def _time(plan: AuditPlan) -> str:
@@ -82,5 +82,5 @@ def _time(plan: AuditPlan) -> str:
         return "no image has to be embedded"
     if plan.seconds is None:
         as_questions = any(not model.cached for model in plan.models)
-        return f"not known: {in_words(plan.to_embed, 'image')} are {'put to a model as questions' if as_questions else 'embedded'}"
+        return f"unknown: {in_words(plan.to_embed, 'image')} are {'sent to a model with questions' if as_questions else 'embedded'}"
     return f"about {duration(plan.seconds)} to embed {in_words(plan.to_embed, 'image')}; then the statistics"

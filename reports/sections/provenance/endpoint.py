@@ -61,7 +61,7 @@ def _by_group(context: AuditContext, ways: Sequence[str]) -> Table | None:
         for (by, group), rates in ordered[:MOST_GROUPS]
     )
     of = f": the {len(rows)} highest of {len(ordered)}" if len(rows) < len(ordered) else ""
-    caption = f"Share of each group whose questions ended without an answer{of}; the tests are among the questions above"
+    caption = f"Share of each group without an answer{of}; the tests are among the questions above"
     return Table("Without an answer, by group", caption, ("Group", "n", *ways), rows) if rows else None
 
 
@@ -83,7 +83,7 @@ def _versions(endpoint: EndpointRecord) -> Table:
         )
         for number, version in enumerate(endpoint.versions, 1)
     )
-    caption = "Versions as the server names them, with the share of their questions that ended without an answer"
+    caption = "Versions as named by the server, with the share of questions without an answer"
     return Table("Versions", caption, ("Version", "First answer", "Last answer", "Questions", *ways), rows)
 
 

@@ -53,7 +53,7 @@ def view(context: AuditContext) -> Prompts:
         measurements=measurements,
         texts=audit.texts,
         texts_as="" if first == context.key else first,
-        sets=Table("Sets of texts", "Texts by what was asked with them", headers(_SETS), table_rows(_SETS, audit.text_sets)),
+        sets=Table("Sets of texts", "Texts by their use", headers(_SETS), table_rows(_SETS, audit.text_sets)),
     )
 
 
@@ -80,7 +80,7 @@ def _numbers(positions: Sequence[int]) -> str:
 
 _SETS: Columns[TextSet] = (
     ("Prompt template and variant, or what-if", _use),
-    ("Asked for", lambda text_set: "; ".join(text_set.questions)),
+    ("Question", lambda text_set: "; ".join(text_set.questions)),
     ("Texts", lambda text_set: _numbers(text_set.texts)),
 )
 

@@ -11,8 +11,8 @@ from reports.text.phrases import answers_only
 
 _SUMMED = {
     "softmax": "The probabilities of the labels of one answer are summed; the answer with the largest sum is given.",
-    "sigmoid": "Each label has a probability of its own. An answer has that of at least one of its labels, 1 − (1 − p₁)(1 − p₂)…; the most "
-    "probable answer is given.",
+    "sigmoid": "Each label has its own probability. An answer has the probability that at least one of its labels applies, "
+    "1 − (1 − p₁)(1 − p₂)…; the most probable answer is given.",
 }
 """By the model's score rule."""
 
@@ -23,9 +23,9 @@ def answering(results: Results) -> str:
     generative = [model for model in models if model.asked]
     read = [model for model in models if answers_only(model)]
     kinds = (
-        ("the label whose prompt lies nearest to it", len(models) - len(generative) - len(read)),
-        ("the option that a generative model finds likeliest, a token", len(generative)),
-        ("the one that the file of predictions states", len(read)),
+        ("the label whose prompt is closest to it", len(models) - len(generative) - len(read)),
+        ("the option that a generative model finds most likely per token", len(generative)),
+        ("the one in the file of predictions", len(read)),
     )
     return f"Every image gets one answer: {', or '.join(text for text, n in kinds if n) or 'a label'}."
 
@@ -33,7 +33,7 @@ def answering(results: Results) -> str:
 def of_rows(texts: RowTexts) -> str:
     """Say how many different texts the rows of the data contain."""
     questions = f"{in_words(texts.questions, 'different question')} and " if texts.questions else ""
-    kept = "They name people, so none is kept or shown." if texts.private else "A few rows are shown here; the data have all of them."
+    kept = "They name people, so none are stored or shown." if texts.private else "A few rows are shown here; the data have all of them."
     return (
         f"Each row has its own options: {questions}{in_words(texts.options, 'different option')} in {in_words(texts.rows, 'row')}. {kept}"
     )
@@ -46,7 +46,7 @@ def decision(record: MeasurementRecord, model: ModelRecord) -> str:
     if record.name.endswith(instruction_name("")):
         return "Two answers are compared: the one to the question below, and the one to the other instruction."
     if record.name.endswith(repeats_name("")):
-        return "All answers are compared that were given to the same question, word for word."
+        return "All answers to the same question, word for word, are compared."
     if record.asked and not any(record.prompts.values()):
         return "Two answers are compared: the one to the question below, and the one to the same options in their declared order."
     if record.labels[0] == SAME_ANSWER:
@@ -54,5 +54,5 @@ def decision(record: MeasurementRecord, model: ModelRecord) -> str:
     ensembled = any(len(texts) > 1 for texts in record.prompts.values())
     best = _SUMMED[model.score_rule] if record.combine == "sum" else "The most probable label is given."
     mean = " The embeddings of a label's prompts are averaged." if ensembled else ""
-    margin = f"{percent(record.near_ties, 1)} of the decisions are closer than {exact_points(record.near_tie_margin)} of probability."
+    margin = f"{percent(record.near_ties, 1)} of the decisions are closer than {exact_points(record.near_tie_margin)} in probability."
     return f"{best}{mean} {margin}"

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 HERE, ELSEWHERE = "this machine", "another machine"
 MODES = {
-    "likelihood": "likelihood (the server gives that of every option)",
+    "likelihood": "likelihood (the server returns that of every option)",
     "letter": "constrained: a letter, with the likely first tokens",
     "schema": "constrained: a JSON schema",
-    "text": "text, read into the closed set of options",
+    "text": "text, mapped to the closed set of options",
 }
 CHANGED = (
-    "The server named several versions of the model while it was asked. They need not have seen the same images, so a difference between "
-    "them may be one of the images; rates and gaps of this report mix them."
+    "The server named several versions of the model during the audit. They may have seen different images, so a difference between them "
+    "may be due to the images; rates and gaps of this report mix the versions."
 )
-UNCHANGED = "One version was named throughout. A service may change a model without a new name."
-UNNAMED = "The server names no version, so a change of the model would not be seen."
+UNCHANGED = "Only one version was named. A service may change a model without renaming it."
+UNNAMED = "The server does not name a version, so a change of the model would go unnoticed."
 _NAMED = 2
 
 
@@ -34,7 +34,7 @@ def sent_sentence(record: EndpointRecord) -> str:
     images = in_words(record.images, "image")
     verb = "was" if record.images == 1 else "were"
     requests = in_words(record.answers, "request")
-    what = "pixels alone, re-encoded as PNG, without names, metadata or labels"
+    what = "only pixels, re-encoded as PNG, without names, metadata or labels"
     return f"{images} {verb} sent to {record.host} ({where}) in {requests}: {what}. {_dates(record)}"
 
 
@@ -45,9 +45,9 @@ def endpoint_facts(record: EndpointRecord) -> Iterator[tuple[str, str]]:
     yield "Settings", "; ".join(f"{name}: {value}" for name, value in sorted(record.settings.items()))
     if record.bounded:
         share = percent(record.bounded / record.label_scores, 1)
-        yield "Upper bounds", f"{share} of the scores of options: the server did not list them, so they are at most this, and not 0"
+        yield "Upper bounds", f"{share} of the scores of options: the server did not list them, so they are at most this, but not 0"
     yield "Tokens", f"{count(record.sent)} sent, {count(record.answered)} received" if record.sent else "the server does not count them"
-    yield "Cost", cost(record.cost, record.currency) if record.cost is not None else "not known (--prices)"
+    yield "Cost", cost(record.cost, record.currency) if record.cost is not None else "unknown (give --prices)"
 
 
 def cost(amount: float, currency: str) -> str:
@@ -101,8 +101,8 @@ def planned_sentence(upload: PlannedUpload) -> str:
 def planned_cost(upload: PlannedUpload) -> str:
     """Say what a run would cost."""
     tokens = f"about {count(upload.sent)} tokens sent and at most {count(upload.answered)} answered"
-    money = f", at most {cost(upload.cost, upload.currency)}" if upload.cost is not None else "; --prices says what they cost"
-    kept = f"; {in_words(upload.kept, 'answer')} of this model in the log, which are not asked for again" if upload.kept else ""
+    money = f", at most {cost(upload.cost, upload.currency)}" if upload.cost is not None else "; give --prices for the cost"
+    kept = f"; {in_words(upload.kept, 'answer')} of this model in the log, which are not requested again" if upload.kept else ""
     return f"{tokens}{money}{kept}"
 
 
@@ -119,6 +119,6 @@ def written(date: str) -> str:
 
 def _dates(record: EndpointRecord) -> str:
     if not record.first:
-        return "Nothing was answered."
+        return "No question was answered."
     first, last = map(written, (record.first, record.last))
-    return f"The replies are of {first}." if first == last else f"The replies are of {first} to {last}."
+    return f"Replies received at {first}." if first == last else f"Replies received from {first} to {last}."

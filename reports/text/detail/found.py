@@ -11,8 +11,8 @@ from reports.text.numbers import count, exact_tolerances
 
 def appendix_note(file: str, *, has_tables: bool) -> str:
     """Say what is printed of an appendix, and where to find the rows that its tables leave out."""
-    tables = "long tables are cut here, and the CSV files in the folder “tables” beside this page have every row; " if has_tables else ""
-    return f"Folded: what is open is printed; {tables}{file} has every number."
+    tables = "Long tables are shortened here; the CSV files in the folder “tables” next to this page have every row. " if has_tables else ""
+    return f"Sections are collapsed; open those you want to print. {tables}{file} has every number."
 
 
 def found_title(finding: Finding, audit: AuditResult) -> str:
@@ -49,7 +49,5 @@ def exploratory_sentence(comparisons: int, estimable: int) -> str:
     """Say that comparisons are exploratory, what their p-values are adjusted for, and how many cannot be estimated."""
     are = "comparison is exploratory: it shows" if comparisons == 1 else "comparisons are exploratory: they show"
     adjusted = "" if comparisons == 1 else "; their p-values are adjusted among themselves (Benjamini-Hochberg)"
-    few = (
-        f" Not estimable, with fewer than two groups of enough images: {count(comparisons - estimable)}." if estimable < comparisons else ""
-    )
+    few = f" Not estimable, for lack of two groups with enough images: {count(comparisons - estimable)}." if estimable < comparisons else ""
     return f"{count(comparisons)} {are} a signal or none, never a verdict{adjusted}.{few}"

@@ -27,7 +27,7 @@ def data_lines(audit: AuditResult) -> Iterator[str]:
         by = phrases.attributes([data.cluster or ""])
         yield f"Images come in {in_words(data.clusters, 'cluster')}, by {by}: the cluster is the sampling unit."
     if data.several:
-        yield f"By {phrases.attributes(data.several)}, an image counts in each group with its share of the values given to it."
+        yield f"By {phrases.attributes(data.several)}, an image counts in several groups, in proportion to the values given to it."
     yield from in_suite(audit)
     if data.weights is not None:
         yield f"Images are weighted by the column “{data.weights}”."

@@ -104,7 +104,7 @@ def _small_groups(audit: AuditResult, primary: Sequence[Finding]) -> str:
     if not outside:
         return f"All {count(len(compared))} groups of the pre-specified questions have enough images." if compared else ""
     named = phrases.some([phrases.group(group) for group in sorted(outside)])
-    return f"Too small to compare in some question: {in_words(len(outside), 'group')} ({named})."
+    return f"Too small to compare in some questions: {in_words(len(outside), 'group')} ({named})."
 
 
 def _near_ties(audit: AuditResult, primary: Sequence[Finding]) -> str:
@@ -119,7 +119,7 @@ def _all(many: int, noun: str) -> str:
 
 
 _LINES: Sequence[tuple[str, Callable[[AuditResult, Sequence[Finding]], str], str]] = (
-    ("Does the model look?", _images, "prompts"),
+    ("Use of the images", _images, "prompts"),
     ("Prompt", _prompts, "prompt-sensitivity"),
     ("Untrained control", _control, "controls"),
     ("Wrong labels", _labels, "robustness"),

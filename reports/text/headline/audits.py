@@ -26,7 +26,7 @@ from reports.text.responsiveness import brief_lead, composition_sentence, invali
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
 _Said = tuple[str, str, Sequence[str]]
 _MOST_RATES, _MOST_TURNED = 3, 2
-_ASKED_AGAIN = "Not planned: a reason to ask again with new images, not a verdict."
+_ASKED_AGAIN = "Not planned: a reason to test again with new images, not a verdict."
 
 
 @dataclass(frozen=True)
@@ -221,12 +221,12 @@ def _undecided(undecided: Sequence[Finding], where: str) -> str:
     detectable = smallest.gap.minimum_detectable if smallest.gap else 1.0
     if detectable <= smallest.tolerance:
         within = exact_tolerances(smallest.tolerance, smallest.ratio_tolerance)
-        return f"Undecided{where}: neither a difference nor its absence within {within} shows"
+        return f"Undecided{where}: the images show neither a difference nor its absence within {within}"
     if detectable >= 1:
-        return f"Too few images to tell{where}: no difference, however large, would reliably show"
+        return f"Too few images to tell{where}: no difference, however large, could be reliably detected"
     least = points(detectable, phrases.gap_places(smallest))
     best = f"at best, by {phrases.attributes(smallest.attributes)}, " if len(undecided) > 1 else ""
-    return f"Too few images to tell{where}: {best}only differences above {least} would show"
+    return f"Too few images to tell{where}: {best}only differences above {least} could be detected"
 
 
 def _not_estimable(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
@@ -240,7 +240,7 @@ def _not_estimable(audit: AuditResult, primary: Sequence[Finding], settings: Set
 
 
 def _unresponsive(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
-    return lead(audit), "", ("So the answers tell nothing about groups, and no gap is judged.",)
+    return lead(audit), "", ("So the answers say nothing about groups, and no gap is judged.",)
 
 
 def _limited(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
@@ -269,7 +269,7 @@ def _within(equal: Sequence[Finding], audit: AuditResult) -> str:
         by.setdefault(rate_name(finding, audit), []).append(phrases.attributes(finding.attributes))
     rates = [f"{rate} by {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}" for rate, names in by.items()]
     more = [in_words(len(rates) - _MOST_RATES, "more rate")] if len(rates) > _MOST_RATES else []
-    return f"every two groups compared differ by less than {less} in {'; '.join([*rates[:_MOST_RATES], *more])}"
+    return f"any two compared groups differ by less than {less} in {'; '.join([*rates[:_MOST_RATES], *more])}"
 
 
 def _most_open(finding: Finding, audit: AuditResult, settings: Settings) -> str:

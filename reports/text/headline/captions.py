@@ -29,7 +29,7 @@ def groups_caption(finding: Finding, settings: Settings) -> str:
     tolerance = exact_tolerances(finding.tolerance, None)
     sentences = [
         f"n\u00a0=\u00a0{count(finding.overall.n)}; {interval_level(settings)}\u00a0% intervals. {_band(finding)}"
-        f"Filled: above or below the other groups together; ringed: by more than {tolerance}.",
+        f"Filled: differs from all other groups combined; ringed: by more than {tolerance}.",
         *not_compared(finding.by_group),
     ]
     return " ".join(sentences)
@@ -40,7 +40,7 @@ def _band(finding: Finding) -> str:
     if finding.diffuse:
         return ""
     named = " and ".join(phrases.group(group) for group in phrases.leading_groups(finding))
-    return f"Grey band: as far as chance alone may set {named} apart. "
+    return f"Grey band: how far apart chance alone may put {named}. "
 
 
 def questions_title(questions: int) -> str:
@@ -60,10 +60,10 @@ def questions_caption(findings: Sequence[Finding], settings: Settings, last: str
         return ""
     tolerances = {exact_tolerances(finding.tolerance, None) for finding in findings}
     shaded = f"the tolerance of {tolerances.pop()}" if len(tolerances) == 1 else "the tolerance of the question"
-    interval = f"{interval_level(settings)}\u00a0% interval over all pairs of groups"
+    interval = f"{interval_level(settings)}\u00a0% interval, joint for all pairs of groups"
     ratios = {finding.ratio_tolerance for finding in findings if finding.ratio_tolerance}
-    rare = f"; low rates must not differ {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))} times either" if ratios else ""
-    which = "Gap: between the two groups that are shown to differ most or, where none are, that leave most open"
+    rare = f"; for low rates, a ratio above {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))} also counts" if ratios else ""
+    which = "Gap: between the two groups with the strongest evidence of a large difference or, if none is found, that may differ most"
     return f"{which}, with its {interval}. Axis from 0 to {last} points; shaded: {shaded}{rare}."
 
 

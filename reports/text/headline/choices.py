@@ -46,7 +46,7 @@ def _rules(audit: AuditResult, settings: Settings) -> Iterator[str]:
         yield f"intervals at {level(settings.alpha)} (default {level(_DEFAULT.alpha)})"
     if settings.min_group_size != _DEFAULT.min_group_size:
         size = in_words(settings.min_group_size, "image")
-        yield f"a smallest group of {size} (default {_DEFAULT.min_group_size}; {_sizes(audit, settings)})"
+        yield f"a minimum group size of {size} (default {_DEFAULT.min_group_size}; {_sizes(audit, settings)})"
 
 
 def _sizes(audit: AuditResult, settings: Settings) -> str:
@@ -57,7 +57,7 @@ def _sizes(audit: AuditResult, settings: Settings) -> str:
     if not cells:
         return "it changes nothing for single attributes"
     named = phrases.some([f"{phrases.group(group)} (n = {count(n)})" for group, n in largest.items()])
-    return f"because of it some questions {'do not judge' if most == settings.min_group_size else 'judge'} {named}"
+    return f"because of it, some questions {'do not judge' if most == settings.min_group_size else 'judge'} {named}"
 
 
 def _columns(audit: AuditResult) -> Iterator[str]:

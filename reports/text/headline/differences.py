@@ -17,22 +17,22 @@ from reports.text.sentences import AT_EQUAL_TRUTH, metric_of, subject_of, truth_
 _NOUNS = {"fairface": "faces"}
 """What the images of a probe show, if its groups are adjectives of it: Black faces. Otherwise only the group's name is printed."""
 _VERBS = {
-    "selection_rate": "‘{outcome}’ is answered {more} often",
+    "selection_rate": "‘{outcome}’ is the answer {more} often",
     "true_positive_rate": "‘{outcome}’ is recognised {more} often",
     "false_negative_rate": "‘{outcome}’ is missed {more} often",
-    "false_positive_rate": "‘{outcome}’ is wrongly answered {more} often",
-    "true_negative_rate": "‘{outcome}’ is rightly ruled out {more} often",
+    "false_positive_rate": "‘{outcome}’ is wrongly given {more} often",
+    "true_negative_rate": "‘{outcome}’ is correctly ruled out {more} often",
     "precision": "The answer ‘{outcome}’ is right {more} often",
-    "rate_among_answered": "Where an answer is given at all, it is ‘{outcome}’ {more} often",
+    "rate_among_answered": "Among images with an answer, ‘{outcome}’ is the answer {more} often",
 }
 _QUESTIONS = {
-    "selection_rate": "‘{outcome}’ answered equally often",
-    "true_positive_rate": "‘{outcome}’ recognised equally often",
-    "false_negative_rate": "‘{outcome}’ missed equally often",
-    "false_positive_rate": "‘{outcome}’ wrongly answered equally often",
-    "true_negative_rate": "‘{outcome}’ rightly ruled out equally often",
-    "precision": "The answer ‘{outcome}’ equally often right",
-    "rate_among_answered": "Where an answer is given at all, ‘{outcome}’ equally often",
+    "selection_rate": "Is ‘{outcome}’ the answer equally often",
+    "true_positive_rate": "Is ‘{outcome}’ recognised equally often",
+    "false_negative_rate": "Is ‘{outcome}’ missed equally often",
+    "false_positive_rate": "Is ‘{outcome}’ wrongly given equally often",
+    "true_negative_rate": "Is ‘{outcome}’ correctly ruled out equally often",
+    "precision": "Is the answer ‘{outcome}’ right equally often",
+    "rate_among_answered": "Among images with an answer, is ‘{outcome}’ the answer equally often",
 }
 _SPEAKS, _DIGIT = re.compile(r"[^\W\d_]{3}"), re.compile(r"\d")
 _DIFFUSE_NAMED = 2
@@ -93,11 +93,11 @@ def statement(finding: Finding, audit: AuditResult) -> str:
     if finding.diffuse:
         far = " and ".join(f"{_whom(rate, finding, audit)} ({phrases.cell_value(rate)})" for rate in _far_from_the_rest(finding))
         differs = f"{upper_first(rate_name(finding, audit))} differs by {phrases.attributes(finding.attributes)}"
-        return f"{differs}, though no two groups stand out: farthest from the rest are {far}"
+        return f"{differs}, though no two groups stand out; the most different from the rest are {far}"
     more = "less" if extremes.first.group == extremes.pair.lower else "more"
     if finding.gap and finding.gap.within:
         named = f"{_whom(extremes.first, finding, audit, once=True)} than for {_whom(extremes.second, finding, audit)}"
-        return f"{_verb(finding, audit, more)} for {named}, inside the same clusters"
+        return f"{_verb(finding, audit, more)} for {named}, within the same clusters"
     first, second = (phrases.cell_value(rate) for rate in (extremes.first, extremes.second))
     return (
         f"{_verb(finding, audit, more)} for {_whom(extremes.first, finding, audit, once=True)}: {first}, against {second} for "
@@ -117,7 +117,7 @@ def size_sentence(finding: Finding, settings: Settings) -> str:
     pair = phrases.leading_pair(finding)
     if pair is None:
         return ""
-    inside = " inside clusters" if finding.gap and finding.gap.within else ""
+    inside = " within clusters" if finding.gap and finding.gap.within else ""
     return f"The {'widest gap' if finding.diffuse else 'gap'}{inside} is {size_in_words(pair.difference, pair.low, pair.high, settings)}."
 
 
@@ -153,18 +153,20 @@ def caution(finding: Finding) -> str:
 
 
 def question(finding: Finding, audit: AuditResult) -> str:
-    """Return the question that a finding answers, for a list."""
-    whatever = f"whatever the {' and '.join(name.replace('_', ' ') for name in finding.attributes)}?"
+    """Return the question that a finding answers: ``Is accuracy the same regardless of race?``"""
+    regardless = f"regardless of {' and '.join(name.replace('_', ' ') for name in finding.attributes)}?"
     if finding.metric == "accuracy":
-        return f"{_answers(finding, audit, '', 'equally', 'Equally accurate')} {whatever}"
-    clause = _QUESTIONS.get(finding.metric, upper_first(f"{metric_of(finding, None)} equal")).format(outcome=finding.outcome)
+        answers = _answers(finding, audit)
+        return f"Are {answers} equally accurate {regardless}" if answers else f"Is accuracy the same {regardless}"
+    clause = _QUESTIONS.get(finding.metric, f"Is the {metric_of(finding, None)} the same").format(outcome=finding.outcome)
     equal = f"{AT_EQUAL_TRUTH}, " if finding.shares else ""
-    return f"{_where(finding, audit)}{clause} {equal}{whatever}"
+    return f"{_where(finding, audit)}{clause} {equal}{regardless}"
 
 
 def _verb(finding: Finding, audit: AuditResult, more: str) -> str:
     if finding.metric == "accuracy":
-        return _answers(finding, audit, "are ", more, f"{more.capitalize()} accurate")
+        answers = _answers(finding, audit)
+        return f"{upper_first(answers)} are {more} accurate" if answers else f"{more.capitalize()} accurate"
     template = _VERBS.get(finding.metric)
     if template is None:
         return f"{upper_first(rate_name(finding, audit))} is {'lower' if more == 'less' else 'higher'}"
@@ -177,14 +179,13 @@ def _where(finding: Finding, audit: AuditResult) -> str:
     return f"{finding.measurement}: " if _ambiguous(finding, audit) else ""
 
 
-def _answers(finding: Finding, audit: AuditResult, be: str, how: str, alone: str) -> str:
-    """Say how accurate the answers are, and to which question if there are several."""
+def _answers(finding: Finding, audit: AuditResult) -> str:
+    """Name the answers by their question if there are several: ``gender answers``."""
     if len(audit.measurements) < 2:
-        return alone
+        return ""
     truth = truth_of(finding, audit)
     named = finding.measurement if truth in (None, "y_true") or _ambiguous(finding, audit) else phrases.attributes([truth or ""])
-    what = f"answers to ‘{named}’" if truth in (None, "y_true") else f"{named} answers"
-    return f"{upper_first(what)} {be}{how} accurate"
+    return f"answers to ‘{named}’" if truth in (None, "y_true") else f"{named} answers"
 
 
 def _ambiguous(finding: Finding, audit: AuditResult) -> bool:

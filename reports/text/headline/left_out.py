@@ -50,6 +50,6 @@ def _short(column: str) -> str:
 def _columns_sentence(note: Note) -> str:
     columns = phrases.some(_columns(note))
     return (
-        f"Columns left out by rule: {columns}. A column is compared where it is text with 2 to {note.values.get('levels', '')} levels; "
-        "name others with --attributes."
+        f"Columns left out by default: {columns}. Without --attributes, text columns with 2 to {note.values.get('levels', '')} levels are "
+        "compared; name others with it."
     )

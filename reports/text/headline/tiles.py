@@ -39,7 +39,7 @@ def _chance(finding: Finding, level: str) -> Tile:
     """Return how far apart chance may put the leading pair; for a diffuse finding, which has none, the spread between the groups."""
     if finding.diffuse and finding.gap:
         spread = points(finding.gap.spread, max(phrases.gap_places(finding), 1))
-        return spread, "spread between the groups (standard deviation), less what sampling adds"
+        return spread, "spread between the groups (standard deviation), minus what sampling adds"
     return phrases.chance_text(finding), f"expected by chance{_between(finding)}, at most ({level}\u00a0%)"
 
 
@@ -53,7 +53,7 @@ def _gap(finding: Finding, what: str, level: str) -> Tile:
     if pair is None:
         return phrases.size(None), what
     interval = f"{level}\u00a0% interval {end(pair.low, places)} to {end(pair.high, places)}"
-    inside = " inside clusters" * bool(finding.gap and finding.gap.within)
+    inside = " within clusters" * bool(finding.gap and finding.gap.within)
     return points(pair.difference, places), f"{'widest ' * finding.diffuse}{what}{inside}, {interval}"
 
 
@@ -79,7 +79,7 @@ def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: S
         least = finding.gap.ratio_low if finding.gap else None
         return (
             f"{times(least or 1.0)} times",
-            f"the lower rate, at least, is the higher; tolerance: {finding.ratio_tolerance:g} times",
+            f"or more: ratio of the two rates; tolerance: {finding.ratio_tolerance:g} times",
         )
     return exact_points(finding.tolerance), f"tolerance ({tolerance_origin(finding, settings)}): smaller differences would not matter"
 
@@ -97,9 +97,9 @@ def _remaining(finding: Finding, pair: Adjusted, what: str, level: str) -> Tile:
 def _detectable(finding: Finding) -> Tile:
     detectable = finding.gap.minimum_detectable if finding.gap else _WHOLE_SCALE
     if detectable >= _WHOLE_SCALE:
-        return "none", "no difference would reliably show"
+        return "none", "no difference could be reliably detected"
     by = phrases.attributes(finding.attributes)
-    return phrases.detectable_text(finding), f"smallest difference by {by} that would reliably show"
+    return phrases.detectable_text(finding), f"smallest difference by {by} that could be reliably detected"
 
 
 def _constant_tiles(audit: AuditResult) -> tuple[Tile, ...]:
@@ -120,7 +120,7 @@ def _groups_tiles(audit: AuditResult, settings: Settings) -> tuple[Tile, ...]:
     return tuple(
         (
             f"{sum(cell.status == 'ok' for cell in cells)} of {len(cells)}",
-            f"groups by {phrases.attributes(names)} have {settings.min_group_size} images that count",
+            f"groups by {phrases.attributes(names)} have at least {settings.min_group_size} images that count",
         )
         for names, cells in list(by.items())[:3]
     )

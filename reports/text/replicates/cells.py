@@ -38,4 +38,4 @@ def deviation_text(question: ReplicatedGap) -> str:
 def turned_text(question: ReplicatedGap) -> str:
     """Say in how many replicates the order of the two groups that differ most on average is reversed; empty if in none."""
     turned = sum(difference < 0 for difference in question.mean.differences) if question.mean else 0
-    return f"the other way round in {turned} of {len(question.gaps)}" if turned else ""
+    return f"reversed in {turned} of {len(question.gaps)}" if turned else ""

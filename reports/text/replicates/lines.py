@@ -35,7 +35,7 @@ def introduction(replicates: Replicates, results: Results) -> str:
     alike, of = sum(len(set(finding.verdicts)) == 1 for finding in replicates.findings), len(replicates.findings)
     start = f"{in_words(len(replicates.audits), 'replicate')} of one model: {names(replicates, results)}."
     if not of:
-        return f"{start} Only pre-specified questions are taken together; these are exploratory."
+        return f"{start} Only pre-specified questions are combined; these are exploratory."
     return f"{start} They reach the same verdict in {alike} of {in_words(of, 'pre-specified question')}."
 
 

@@ -246,7 +246,7 @@ def test_a_generative_model_is_asked_no_rankings_and_the_report_says_so(tmp_path
     result = audit(FakeAnswerer(), probe, dataset, Settings(draws=99), cache_root=tmp_path).result
     assert result.rankings == ()
     (note,) = (sentence(note) for note in result.model.asked if note.code == "no_embeddings")
-    assert note == f"Left out, since they read embeddings, and a generative model has none: {PLAN.question}."
+    assert note == f"Left out, because they need embeddings, and a generative model has none: {PLAN.question}."
     assert "a worker" not in result.texts
 
 

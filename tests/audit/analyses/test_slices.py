@@ -21,7 +21,7 @@ KNOWN_TO = {
 }
 """Analysis -> the modules that know it besides results and probes."""
 REMOVED, ADDED = "text_association", "stamping"
-ADDED_WORDS = {"tagging": "stamping", "Tagging": "Stamping", "TaggedLabel": "StampedLabel", "Who is given which labels": "Which stamps"}
+ADDED_WORDS = {"tagging": "stamping", "Tagging": "Stamping", "TaggedLabel": "StampedLabel", "Who gets which labels": "Which stamps"}
 """Words of the analysis that CONTRIBUTING starts from -> those of the one that is added."""
 SCRIPT = """
 import json
@@ -53,7 +53,7 @@ print(json.dumps({
     "package": package.__file__, "names": probes.names(), "fields": list(AuditResult.__dataclass_fields__),
     "counts": [first.label, *first.counts], "groups": found.stampings[0].groups, "verdict": first.verdict, "rankings": len(found.rankings),
     "tables": sorted(csv_tables(results)), "read": from_json(to_json(results)) == results,
-    "sections": [title for title in ("Which stamps", "Who is found first", "Which texts are near") if title in page],
+    "sections": [title for title in ("Which stamps", "Who ranks first", "Which texts are near") if title in page],
     "lines": lines(found, settings),
 }))
 """
@@ -144,7 +144,7 @@ def test_without_an_analysis_everything_else_goes_on(changed):
     assert "text_only" not in changed["names"]
     assert {"tagging", "occupations"} <= set(changed["names"])
     assert (changed["rankings"], changed["read"]) == (1, True)
-    assert "Who is found first" in changed["sections"]
+    assert "Who ranks first" in changed["sections"]
     assert "Which texts are near" not in changed["sections"]
 
 

@@ -41,9 +41,9 @@ def test_a_tower_that_ties_women_to_care_is_found_by_command_without_an_image(ra
     assert names.concepts.low < -0.5 < 0.5 < names.concepts.high
     assert (names.p_permuted, names.p) == (pytest.approx(2 / 12870), names.p_permuted)  # above 1 of 10,000 draws of concepts
     assert (result.data.used, result.findings, result.measurements, result.verdict) == (0, (), (), "inconclusive")
-    assert "‘women's names’ (8 texts) is nearer to ‘care’ than to ‘leadership’" in " ".join(done.stdout.split())
+    assert "‘women's names’ (8 texts) is closer to ‘care’ than to ‘leadership’" in " ".join(done.stdout.split())
     page = (folder / "report.html").read_text()
-    assert "Which texts are near to which words</h3>" in page
+    assert "Which texts are close to which words</h3>" in page
     assert "No question was planned" in page
     assert "One prompt was used" not in page
     assert "Can it be trusted?" not in page
@@ -64,7 +64,7 @@ def test_a_random_tower_signals_nothing_and_is_not_called_fair(ran):
     done, folder = ran["RandomTower"]
     assert done.returncode == 0, done.stderr
     assert {each.verdict for each in load(folder).results.audits[0].text_associations} == {"no signal"}
-    assert "is beyond chance: whether the sets differ is undecided." in (folder / "report.html").read_text()
+    assert "is beyond chance: it is undecided whether the sets differ." in (folder / "report.html").read_text()
     assert "Not planned" not in done.stdout
 
 

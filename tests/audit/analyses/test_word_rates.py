@@ -62,7 +62,7 @@ def test_a_refuser_is_found_as_one_and_a_random_writer_is_not_called_fair(datase
     assert ("caption", "gender", "refusal", "", "Female") in signals(put_to(Refuser(), dataset))
     nothing = put_to(RandomWriter(), dataset)
     assert signals(nothing) == []
-    assert "whether texts about groups differ is undecided" in nothing.to_html()
+    assert "it is undecided whether texts about groups differ" in nothing.to_html()
 
 
 def test_a_limited_run_signals_nothing(dataset):
@@ -114,7 +114,7 @@ def test_a_writer_writes_as_many_tokens_as_it_may_and_results_and_page_say_how_m
     written = len(writer.calls)
     lengths, note, page = longest(max_new_tokens=100)
     assert (lengths, note) == ({2400}, Note("asked_to_write_up_to", {"tokens": 100, "bytes": 2400}))
-    assert "up to 100 tokens a text (--max-new-tokens), of which 2,400 bytes are kept" in page
+    assert "up to 100 tokens per text (--max-new-tokens), of which 2,400 bytes are kept" in page
     assert len(writer.calls) == 2 * written  # texts of another length are others
     assert longest(max_new_tokens=10)[0] == {240}
     assert writer.max_new_tokens == 64  # the caller's object is as it was

@@ -20,7 +20,7 @@ def test_every_probe_is_listed_with_question_licence_gate_and_where_its_data_are
     for name in probes.names():
         probe = probes.get(name)
         assert f"{name} {' '.join(probe.question.split())} {' '.join(probe.licence.split())}" in printed
-    assert "the data are here" in printed  # of emoji: its packages are installed
+    assert "the data are available" in printed  # of emoji: its packages are installed
 
 
 def test_show_says_what_is_asked_and_what_data_must_look_like(capsys):

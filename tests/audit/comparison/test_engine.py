@@ -122,7 +122,7 @@ def test_images_that_only_one_audit_has_are_counted_and_left_out(tmp_path):
     comparison = compared(first, second).comparisons[0]
     assert (comparison.images, comparison.only_before, comparison.only_after) == (352, 3, 5)
     assert comparison.changes[0].overall.before.n == 352
-    assert "8 images that only one of the two audits has; up to 3 images that an audit itself left out" in comparison_reason(comparison)
+    assert "8 images in only one of the two audits; up to 3 images left out by an audit" in comparison_reason(comparison)
 
 
 def test_a_third_audit_takes_its_missing_images_out_of_every_comparison(tmp_path):
@@ -248,7 +248,7 @@ def test_another_label_table_and_other_settings_are_said(tmp_path, pair, planted
 
 
 def without_answers(directory, model):
-    """An audit of a probe that has analyses alone."""
+    """An audit of a probe that has only analyses."""
     probe = Probe("words", "?", None, (), "ours", "none", (), (), analyses=(TextAssociationPlan("?", TARGETS, WORDS, CONCEPTS, "v1"),))
     run_audit(model=model, probe=probe, out=directory, draws=99, cache_root=directory / "cache")
     return directory
@@ -266,7 +266,7 @@ def test_audits_without_answers_are_refused_and_beside_others_said_not_to_be_com
     ]
     found = compare(both, SETTINGS)
     assert [comparison.probe for comparison in found.comparisons] == [comparison.probe for comparison in compared(*pair).comparisons]
-    assert "The probe 'words' has analyses alone, which are not compared between models." in map(sentence, found.notes)
+    assert "The probe 'words' has only analyses, which are not compared between models." in map(sentence, found.notes)
 
 
 def test_one_model_is_no_comparison(pair):

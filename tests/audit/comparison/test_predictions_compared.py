@@ -152,7 +152,7 @@ def test_rows_whose_cluster_is_not_known_are_cases_of_their_own(tmp_path):
 
 # ---- rows without identifiers --------------------------------------------------------------------------------------------------------
 
-BY_PLACE = "Images were paired by their place in the file, because the files have no column id"
+BY_PLACE = "Images were paired by their position in the file, because the files have no column id"
 
 
 def test_rows_without_identifiers_are_paired_by_their_place_and_that_is_said(tmp_path, capsys):

@@ -51,7 +51,7 @@ def test_strings_that_pandas_takes_for_missing_are_groups():
 def test_a_group_that_a_spreadsheet_made_a_date_is_kept_and_said():
     attributes = read(Schema(), cells(age=["3-9", "9-Mar", "Oct-19", "Marta-9"]))
     assert attributes.columns["age"] == ["3-9", "9-Mar", "Oct-19", "Marta-9"]
-    note = "age: '9-Mar' counts as a group; it looks like a date that a spreadsheet made of something else."
+    note = "age: '9-Mar' counts as a group; it looks like a value that a spreadsheet turned into a date."
     assert sentences(attributes.notes) == (note,)
 
 
@@ -59,7 +59,7 @@ def test_missing_values_form_a_group_that_is_counted_and_comes_last():
     attributes = read(Schema((RACE,)), cells(race=["", "White", "  "]))
     assert attributes.columns["race"] == ["unknown", "White", "unknown"]
     assert attributes.levels["race"] == ("White", "Latino_Hispanic", "unknown")
-    assert sentences(attributes.notes) == ("race: missing values: 2; these rows form the group 'unknown', outside every test.",)
+    assert sentences(attributes.notes) == ("race: missing values: 2; these rows form the group 'unknown', which is not tested.",)
 
 
 def test_an_undeclared_value_is_named_with_its_count_and_its_first_line():
@@ -117,7 +117,7 @@ def test_columns_that_the_schema_does_not_know_are_left_out_and_said():
 def test_levels_that_look_alike_are_kept_apart_and_pointed_out(one, other):
     attributes = read(Schema(), cells(race=[one, other, "Black"]))
     assert len(set(attributes.columns["race"])) == 3
-    assert [note for note in sentences(attributes.notes) if "differ only in case, blanks or Unicode form" in note]
+    assert [note for note in sentences(attributes.notes) if "differ only in case, spaces or Unicode form" in note]
     assert "Black" not in sentences(attributes.notes)[0]
     assert read(Schema(), cells(race=["White", "Black", "Blanc"])).notes == ()
 

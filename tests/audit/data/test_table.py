@@ -84,7 +84,7 @@ def test_the_180_images(fairface_dir):
         "White": 35, "Latino_Hispanic": 28, "Black": 27, "Indian": 26, "Southeast Asian": 25, "East Asian": 24, "Middle Eastern": 15,
     }  # fmt: skip
     assert ((dataset.attributes["race"] == "Middle Eastern") & (dataset.attributes["gender"] == "Female")).sum() == 5
-    note = "Labels were read from labels.csv; also there, and not read: labels_race_gender_balanced.csv"
+    note = "Labels were read from labels.csv; also present, but not read: labels_race_gender_balanced.csv"
     assert sentences(dataset.notes)[0].startswith(note)
     sums = dict(reversed(line.split()) for line in (fairface_dir / "SHA256SUMS").read_text().splitlines())
     for name, content in zip(dataset.attributes.index, dataset.images, strict=True):
@@ -246,7 +246,7 @@ def test_equal_rows_are_counted_once_and_said(folder):
     dataset = load(folder / "mine.csv", Schema((FAIRFACE.columns[0],)))
     assert dataset.attributes.index.tolist() == ["val/1.jpg", "val/2.jpg"]
     assert list(dataset.images) == [png("red"), png("lime")]
-    assert "Left out because an equal row stands before: 1." in sentences(dataset.notes)
+    assert "Left out as duplicates of an earlier row: 1." in sentences(dataset.notes)
 
 
 def test_a_path_in_parquet_is_held_to_the_same_rules(folder):

@@ -42,7 +42,7 @@ def test_changed_answers_are_counted_by_group(audited, tmp_path):
         "attribute": "race", "most_group": "White", "most_share": 0.5, "most_answers": 4, "least_group": "Black", "least_share": 0.0,
         "least_answers": 4,
     })  # fmt: skip
-    assert "Without it, 25.0% of 8 answers about a sample of 8 images are others; embeddings move by 0.0%" in sentence(overall)
+    assert "Without it, 25.0% of 8 answers about a sample of 8 images differ; embeddings move by 0.0%" in sentence(overall)
     assert "by race: most for White (50.0% of 4), least for Black (0.0% of 4)" in sentence(by_race)
     # Groups that are too small say nothing.
     few = with_drift(audited, full, used, "bfloat16", replace(SETTINGS, min_group_size=5)).result.model.notes

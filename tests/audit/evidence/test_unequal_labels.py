@@ -104,9 +104,9 @@ def test_a_disparity_carries_it_in_every_rate_of_right_and_wrong():
     said = unequal_labels_sentence(result.findings[0]).replace("\u00a0", " ")
     assert accuracy.of_comparison == 150  # (100 + 150) / 1,000 are wrong then, 5 points less than 30 %
     assert said == (
-        "If the labels of B are right, 150 labels of A (15.0 %), each hiding a right answer, or 21.4 % whatever was answered, would have "
-        "to be wrong for the gap to lie within the tolerance of 5 points; if those of A are right, 150 labels of B, each hiding a wrong "
-        "answer."
+        "If the labels of B are right, 150 labels of A (15.0 %), each hiding a right answer, or 21.4 % regardless of the answers, would "
+        "have to be wrong for the gap to lie within the tolerance of 5 points; if those of A are right, 150 labels of B, each hiding a "
+        "wrong answer."
     )
     assert unequal_labels_sentence(result.findings[3]) == ""
 

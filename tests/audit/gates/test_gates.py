@@ -228,7 +228,7 @@ def test_a_gate_cites_the_interval_of_the_gap_and_says_where_another_rule_decide
     assert cited(GATE, LARGE, 0.0621, 0.1373) == "The largest gap is 10.0 points [6.2, 13.7]: all of it above the limit of 5 points."
     # Held by the 90 % interval, while the one that is cited reaches beyond the limit.
     said = cited(GATE, SMALL, 0.0, 0.052, p=0.7)
-    assert said == "The largest gap is 10.0 points [0.0, 5.2]: by the rule of “equivalent” every pair lies below the limit of 5 points."
+    assert said == "The largest gap is 10.0 points [0.0, 5.2]: by the equivalence test, every pair lies below the limit of 5 points."
     # Of two questions one must be shown at twice the level: 300 against 200 of 1,000 from 5.7 points on.
     other = finding(SMALL, "role/accuracy/gender")
     said = cited("gap > 0.06", LARGE, 0.0621, 0.1373, other)
@@ -273,7 +273,7 @@ def test_a_limited_run_settles_nothing():
     for cells in (LARGE, SMALL):
         found = ended(GATE, cells, limited=True)
         assert found.outcome == "inconclusive"
-        assert why(found).startswith("LIMITED RUN: a sample settles no gate, so the command exits with 1; run it without --limit. ")
+        assert why(found).startswith("LIMITED RUN: a sample cannot decide a gate, so the command exits with 1; run it without --limit. ")
     limited = audited(finding({"Female": (3, 100), "Male": (2, 100)}, verdict="inconclusive"), limited=True, verdict="inconclusive")
     for expression in ("verdict == disparity", "verdict != equivalent", f"verdict[{NAME}] == inconclusive"):
         assert decided(expression, limited).outcome == "inconclusive"
@@ -334,7 +334,7 @@ def test_images_in_clusters_are_not_as_many_cases():
 def test_too_few_groups_are_not_estimable():
     found = ended(GATE, {"Female": (30, 300), "Male": (1, 5, "small")})
     assert (found.outcome, found.value, found.low, found.images_needed) == ("not estimable", None, None, None)
-    assert "It takes two groups with at least 30 images" in why(found)
+    assert "This requires two groups with at least 30 images" in why(found)
 
 
 def test_a_gate_that_cannot_be_estimated_fails_but_where_that_is_allowed():

@@ -50,4 +50,4 @@ def test_what_a_rule_left_out_is_in_the_first_sentence_and_beside_the_signals(te
     for name in ("first screen", "summary", "terminal"):
         assert "without 'city' (60 levels)" in texts[name][:400], name
     for name in ("page", "summary", "terminal"):
-        assert "Columns left out by rule: 'city' (60 levels)." in texts[name], name
+        assert "Columns left out by default: 'city' (60 levels)." in texts[name], name

@@ -253,7 +253,7 @@ def test_label_errors_do_not_change_the_questions(column, places):
     assert (noisy, none) == (clean, [])
     assert sum(primary for *_, primary in clean) == 7  # accuracy by three columns, both error rates by race and by age
     assert len(notes) == 1
-    assert f"‘gender’ says what the true answer is, or follows from it, in all but {len(places)} of 400 rows." in notes[0]
+    assert f"‘gender’ determines the true answer, or follows from it, in all but {len(places)} of 400 rows." in notes[0]
     assert f"The rows: {', '.join(f'i{place}' for place in sorted(places)[:10])}{', …' if len(places) > 10 else ''}." in notes[0]
 
 
@@ -295,7 +295,7 @@ def test_a_copy_of_another_column_adds_no_planned_question():
         asked, notes = asked_of(rows.assign(sex=copy))
         assert {each for each in asked if each[3]} == {each for each in clean if each[3]}
         assert not any("sex" in by and len(by) > 1 for _, _, by, _ in asked)  # gender x race says it
-        assert f"‘sex’ says the same as ‘gender’ {said}" in notes[0]
+        assert f"‘sex’ is equivalent to ‘gender’ {said}" in notes[0]
 
 
 def test_counted_parts_count_their_images():

@@ -58,7 +58,7 @@ def test_the_question_and_the_pairs_give_one_answer(tmp_path, cluster):
         assert gap["p"] == pairs["mcnemar_p"] == own["p"]
     # 2.8 standard errors would be found four times out of five.
     assert gap["minimum_detectable"] == pytest.approx(2.8 * gap["within"]["standard_error"], rel=0.04)
-    assert f"Compared inside the {'30 clusters' if cluster else '120 sets'}" in " ".join(done.stdout.split())
+    assert f"Compared within the {'30 clusters' if cluster else '120 sets'}" in " ".join(done.stdout.split())
 
 
 def test_rows_without_a_partner_are_left_out_of_the_pairs_and_too_many_end_them(tmp_path):

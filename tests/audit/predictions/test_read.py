@@ -74,7 +74,7 @@ def test_the_rates_of_a_file_are_those_counted_by_hand_and_the_report_says_what_
     assert (result["model"]["kind"], result["model"]["sha256"]) == ("external predictions", sha256)
     assert result["measurements"][0]["near_ties"] is None
     page = (path.parent / "out" / "report.html").read_text()
-    for words in ("external predictions", sha256, "Default claims", "Attributes by rule", "The answers have no scores."):
+    for words in ("external predictions", sha256, "Default claims", "Default attributes", "The answers have no scores."):
         assert words in page
 
 

@@ -41,7 +41,7 @@ def test_labels_are_compared_by_group(found):
 def test_images_without_a_label_are_a_question_of_their_own_and_the_page_shows_both(found):
     assert found.audits[0].measurements[0].answer_counts == {"no label": 12, "some label": 108}
     page = render(found)
-    assert "Each image has the labels that the file gives it." in page
+    assert "Each image has the labels that are in the file." in page
     assert "‘suit’" in page
 
 

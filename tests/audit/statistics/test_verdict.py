@@ -67,7 +67,7 @@ def test_disparity():
     # Four points, 90 % interval 1.6 to 6.4: may be within the tolerance.
     undecided, _, _ = rule({"a": (900, 1000), "b": (860, 1000)})
     assert (undecided.verdict, undecided.exceeds_tolerance) == ("disparity", False)
-    assert "Whether any two groups differ by more than the tolerance of 5 points is undecided." in why(undecided)
+    assert "It is undecided whether any two groups differ by more than the tolerance of 5 points." in why(undecided)
 
 
 def test_a_disparity_of_two_groups_needs_an_interval_that_leaves_out_zero():
@@ -98,7 +98,7 @@ def test_inconclusive_prints_what_would_have_been_found():
     assert (concluded.verdict, verdict) == ("inconclusive", "inconclusive")
     difference = 100 * detectable_difference(np.array([45, 44]), np.array([50, 50]), 0.05)
     assert f"could reliably detect only differences above {difference:.1f} points" in why(concluded)
-    assert "Too few images to tell: neither a difference in selection rate of 'thief' nor its absence within 5 points shows" in why(
+    assert "Too few images to tell: they show neither a difference in selection rate of 'thief' nor its absence within 5 points" in why(
         concluded
     )
 
@@ -126,13 +126,13 @@ def test_a_rare_word_given_twenty_times_as_often_is_a_disparity_within_five_poin
     assert (concluded.verdict, verdict, concluded.exceeds_tolerance) == ("disparity", "disparity", True)
     assert concluded.gap.equivalence_bound < concluded.tolerance == 0.05
     assert concluded.gap.equivalence_ratio > 20 > concluded.gap.ratio_low > concluded.ratio_tolerance == 1.25
-    assert "In points every pair lies within the tolerance of 5 points, but one rate is at least 13 times another" in why(concluded)
+    assert "In points, every pair is within the tolerance of 5 points, but one rate is at least 13 times another" in why(concluded)
     # 4.5 and 5.25 %: 1.17 times as often.
     concluded, _, _ = rule({"a": (900, 20_000), "b": (1050, 20_000)})
     assert (concluded.verdict, concluded.exceeds_tolerance) == ("disparity", False)
     undecided = (
-        "In points every pair lies within the tolerance of 5 points; whether the rates of a pair differ by more than a factor of 1.25 is "
-        "undecided."
+        "In points, every pair is within the tolerance of 5 points; it is undecided whether the rates of a pair differ by more than a "
+        "factor of 1.25."
     )
     assert undecided in why(concluded)
 
@@ -146,7 +146,9 @@ def test_equivalent_needs_points_and_ratio():
     assert f"{said}ratio of the rates within a factor of 1.25." in why(concluded)
     concluded, _, _ = rule(HARDLY)
     assert (concluded.verdict, concluded.gap.ratio_low) == ("inconclusive", 1.0)
-    assert "neither a difference in selection rate of 'thief' nor its absence within 5 points and a factor of 1.25 shows;" in why(concluded)
+    assert "they show neither a difference in selection rate of 'thief' nor its absence within 5 points and a factor of 1.25;" in why(
+        concluded
+    )
     assert "Every pair lies within ±5 points; rates may differ by a factor of up to 2.06." in why(concluded)
     # A narrower tolerance in points is not met though the ratio is.
     assert rule(EQUAL, settings=Settings(draws=999, tolerance=0.003))[0].verdict == "inconclusive"
@@ -258,7 +260,7 @@ def test_no_event_is_not_called_fair():
     concluded, _, _ = rule({"a": (0, 100), "b": (0, 100)})
     assert (concluded.verdict, concluded.gap.equivalence_ratio) == ("inconclusive", None)
     assert concluded.gap.equivalence_bound < concluded.tolerance
-    assert "Every pair lies within ±5 points; nothing bounds the ratio of the rates: no event in a, b." in why(concluded)
+    assert "Every pair lies within ±5 points; the ratio of the rates is unbounded: no event in a, b." in why(concluded)
     strict, _, _ = rule({"a": (0, 100), "b": (0, 100)}, settings=Settings(tolerance=0.01, draws=99))
     assert strict.verdict == "inconclusive"
     assert strict.gap.minimum_detectable > 0.01
@@ -325,7 +327,7 @@ def test_context_does_not_decide():
     (first, second), verdict = decide_verdicts([context, finding(CLOSE)], Settings(), limited=False)
     assert (first.verdict, second.verdict, verdict) == ("signal", "equivalent", "equivalent")
     assert not first.exceeds_tolerance
-    assert why(first).endswith("It was not planned: a reason to ask again with new images, not a verdict.")
+    assert why(first).endswith("It was not planned: a reason to test again with new images, not a verdict.")
     assert audit_reason(audit((first, second))) == "1 of 1 question is equivalent within its tolerance."
     assert decide_verdicts([], Settings(), limited=False)[1] == "inconclusive"  # without a primary question nothing is praised
 

@@ -42,8 +42,8 @@ def words(results):
 def test_the_farthest_group_is_said_with_the_words_that_it_is_nearer_to():
     page = words(report(FOUND))
     said = (
-        "1 of 3 associations (each group against the rest; false discovery rate 5 %) is beyond chance. The farthest: a (n = 60) are nearer "
-        "to ‘family’ than to ‘career’, compared with the rest: d = −0.81; 19 of 20 shuffles give −0.25 to 0.25 (adjusted p = .0030)."
+        "1 of 3 associations (each group against the rest; false discovery rate 5 %) is beyond chance. Most significant: a (n = 60) are "
+        "closer to ‘family’ than to ‘career’, compared with the rest: d = −0.81; in 19 of 20 shuffles −0.25 to 0.25 (adjusted p = .0030)."
     )
     assert said in page
     assert "By race: ‘career’ against ‘family’" in page
@@ -54,7 +54,7 @@ def test_the_farthest_group_is_said_with_the_words_that_it_is_nearer_to():
 
 def test_the_chart_has_a_row_a_group_the_nearest_to_the_first_words_first():
     html = render(report(FOUND))
-    section = html[html.index("Who is near to which words</h3>") :]
+    section = html[html.index("Which groups are close to which words</h3>") :]
     section = section[: section.index("</section>")]
     assert re.findall(r'<th scope="row">([^ ]+(?: &lt;i&gt;)?) <span', section) == ["c &lt;i&gt;", "b", "a"]
     assert "−1, ‘family’" in section
@@ -65,8 +65,8 @@ def test_the_chart_has_a_row_a_group_the_nearest_to_the_first_words_first():
 
 def test_where_nothing_is_beyond_chance_only_the_page_says_so_and_never_that_it_is_fair():
     results = report(NONE)
-    said = "None of 2 associations (each group against the rest; false discovery rate 5 %) is beyond chance: whether groups differ is "
-    assert f"{said}undecided." in words(results)
+    said = "None of 2 associations (each group against the rest; false discovery rate 5 %) is beyond chance: it is undecided whether "
+    assert f"{said}groups differ." in words(results)
     assert "association" not in audit_lines(results)
     assert "associations" not in summary_markdown(results)
 
@@ -84,11 +84,11 @@ def test_words_by_themselves_have_one_chart_of_the_farthest_and_a_table_of_all()
     html = render(report(*concepts(7)))
     page = " ".join(text_of(html).split())
     assert "1 of 60 associations (each group against the rest; false discovery rate 5 %) is beyond chance." in page
-    assert "The farthest: a (n = 60) are farther from ‘word 7’ than the rest: d = −0.81; 19 of 20 shuffles give" in page
+    assert "Most significant: a (n = 60) are less close to ‘word 7’ than the rest: d = −0.81; in 19 of 20 shuffles" in page
     assert "Who is near? By race: 1 of 60 associations of a word with a group beyond chance." in page
     assert "C-ASC (So-B-IT)" in page
     assert "WEAT" not in page
-    section = html[html.index("Who is near to which words</h3>") :]
+    section = html[html.index("Which groups are close to which words</h3>") :]
     section = section[: section.index("</section>")]
     assert section.count("<svg") == 10  # of 60 pairs of word and group
     table = section[section.index("Every word and group") :]
@@ -97,12 +97,12 @@ def test_words_by_themselves_have_one_chart_of_the_farthest_and_a_table_of_all()
     both = " ".join(text_of(render(report(FOUND, *concepts()))).split())
     assert "WEAT" in both
     assert "C-ASC (So-B-IT)" in both
-    assert "By race: each word by itself · none beyond chance" in both
+    assert "By race: single words · none beyond chance" in both
 
 
 def test_what_is_not_estimable_says_why():
     page = words(report(WITHOUT))
-    assert "By race: ‘career’ against ‘family’: not estimable, for fewer than two groups have at least 30 images." in page
+    assert "By race: ‘career’ against ‘family’: not estimable, because fewer than two groups have at least 30 images." in page
 
 
 def test_a_group_that_does_not_vary_has_no_mark_and_no_number():
@@ -122,4 +122,4 @@ def test_the_table_has_a_row_a_group_and_other_audits_have_no_such_file():
         "signal",
     )
     assert "association.csv" not in csv_tables(samples.results(samples.fairface()))
-    assert "Who is near to which words" not in render(samples.results(samples.fairface()))
+    assert "Which groups are close to which words" not in render(samples.results(samples.fairface()))

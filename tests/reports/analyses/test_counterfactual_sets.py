@@ -49,10 +49,10 @@ def words(results):
 def test_the_clearest_is_said_beside_harmless_changes():
     page = words(report(FOUND))
     assert (
-        "In 1 of 3 tests (Holm) answers change more often than after harmless changes, whichever way; 1 shows that one member is given an "
-        "answer more often. Most significant: When only gender changes (“Who is a boss?”), 35 % [20, 50] of image" in page
+        "In 1 of 3 tests (Holm) answers change more often than after harmless changes, in either direction; 1 shows that one member is "
+        "given an answer more often. Most significant: When only gender changes (“Who is a boss?”), 35 % [20, 50] of image" in page
     )
-    assert "pairs in 40 sets are answered differently; a harmless change turns 5.0 % [2.0, 11.0] of answers (adjusted p = .0012)." in page
+    assert "pairs in 40 sets get different answers; a harmless change alters 5.0 % [2.0, 11.0] of answers (adjusted p = .0012)." in page
     assert "In 1 of 3 tests (Holm) answers change more often" in " ".join(summary_markdown(report(FOUND)).split())
 
 
@@ -65,13 +65,13 @@ def test_the_chart_shows_flips_beside_harmless_ones_and_the_net_with_its_interva
     text = " ".join(text_of(section).split())
     assert "gender: man, woman <i> 35 % [20, 50] 5.0 % [2.0, 11.0] +30.0 .0012 40, 2 incomplete (20 clusters)" in text
     assert "man, woman <i> ‘boss’ +30 [14, 45] 13 1 .0040 +11 [4, 18] .010" in text
-    assert "Answers that a harmless change turns" in text
+    assert "Answers that a harmless change alters" in text
     assert "10 % (8 of 80)" in text
 
 
 def test_where_nothing_is_beyond_chance_the_page_says_undecided_and_the_summary_nothing():
     page = words(report(NONE))
-    assert "None of 3 tests is beyond chance: whether the changed attribute matters is undecided." in page
+    assert "None of 3 tests is beyond chance: it is undecided whether the changed attribute matters." in page
     assert "beyond chance" not in summary_markdown(report(NONE))
 
 
@@ -101,7 +101,7 @@ def test_the_table_has_a_row_a_pair_and_other_audits_have_no_such_file():
 def test_changes_without_a_direction_do_not_read_as_one():
     """Eight of 120 tests find more changes than harmless ones make, none a direction: that is no finding for or against a member."""
     assert _kinds(8, 0, 120).replace("\u00a0", " ") == (
-        "In 8 of 120 tests (Holm) answers change more often than after harmless changes, whichever way; none shows that one member is "
-        "given an answer more often."
+        "In 8 of 120 tests (Holm) answers change more often than after harmless changes, in either direction; none shows that one member "
+        "is given an answer more often."
     )
     assert _kinds(0, 2, 3) == "2 of 3 tests (Holm) show that one member is given an answer more often."

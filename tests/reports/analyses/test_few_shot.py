@@ -33,7 +33,7 @@ def test_a_row_for_zero_shot_and_each_number_of_images_by_each_group(found):
     assert len(list(export.table(found)[1])) == 32
     page = render(found)
     assert "What a few examples teach" in page
-    assert "tested on 330 images, none of which was learned from; 3 draws." in page
+    assert "tested on 330 images, none of them in training; 3 draws." in page
 
 
 def test_the_sentences_name_who_gains_or_say_that_it_is_undecided(found):

@@ -32,7 +32,7 @@ def words(results):
 
 def test_what_other_models_predict_is_said_and_shown(beside):
     page = words(beside)
-    assert "Accuracy on images of ‘night’ goes from 75 % to 75 %, 0.0 [−1.9, 1.9] points." in page
+    assert "Accuracy on images of ‘night’ goes from 75 % to 75 %, a change of 0.0 [−1.9, 1.9] points." in page
     assert "4 other models predict 60 %: effective robustness +15 [10, 21] points" in page
     assert "Who is lost at night? By group" in page
     assert "4,000 and 4,000" in page
@@ -40,7 +40,7 @@ def test_what_other_models_predict_is_said_and_shown(beside):
 
 def test_without_other_models_the_page_says_why_it_is_not_estimable():
     page = words(samples.results(with_effective_robustness([model("m", 90, 40)], (), 0.05)[0]))
-    said = "Effective robustness: not estimable: 0 other models are known that are neither always nor never right, and a line takes 4."
+    said = "Effective robustness: not estimable: 0 other models with an accuracy between 0 and 100 % are known, and a line needs 4."
     assert page.count(said) == 1
     assert "Predicted" not in page
 
@@ -48,8 +48,9 @@ def test_without_other_models_the_page_says_why_it_is_not_estimable():
 def test_groups_that_lose_unequally_are_not_planned_but_said():
     found = samples.results(replace(RUN[0], natural_shifts=(judged(rows(PLANTED)),)))
     said = (
-        "Accuracy on images of ‘night’ goes from 84 % to 55 %, −29 [−37, −20] points. Groups change unequally. Most significant: on "
-        "images of ‘night’, b goes from 80 % to 30 %, and a goes from 90 % to 80 %; +40 [24, 54] points apart (adjusted p = .0010)."
+        "Accuracy on images of ‘night’ goes from 84 % to 55 %, a change of −29 [−37, −20] points. Groups change unequally. Most "
+        "significant: on images of ‘night’, b goes from 80 % to 30 %, and a goes from 90 % to 80 %; +40 [24, 54] points apart (adjusted p "
+        "= .0010)."
     )
     assert said in words(found)
     assert "Not planned: Accuracy on images of" in summary_markdown(found)

@@ -48,12 +48,12 @@ def words(results):
 
 
 def test_the_farthest_query_is_said_with_its_group_first_its_share_and_what_chance_gives():
-    said = (
-        "Male, 50 % of all 200 images, fill 90 % of the first 20 for ‘engineer’; 19 of 20 random orders give 30–70 % (adjusted p = .0020)."
-    )
+    said = "Male, 50 % of all 200 images, fill 90 % of the first 20 for ‘engineer’; in 19 of 20 random orders 30–70 % (adjusted p = .0020)."
     assert search_sentence(FOUND, FOUND.queries[1]).replace("\u00a0", " ") == said
     page = words(report(FOUND))
-    assert f"1 of 2 rankings (each query by each attribute and k; false discovery rate 5 %) is beyond chance. The farthest: {said}" in page
+    assert (
+        f"1 of 2 rankings (each query by each attribute and k; false discovery rate 5 %) is beyond chance. Most significant: {said}" in page
+    )
     assert "By gender: the first 20 of 200 images" in page
     assert "Left out, with fewer than 30 images or an unknown value: unknown (7)." in page
     assert "1 query end in a tie" not in page
@@ -77,8 +77,8 @@ def test_the_chart_has_a_row_a_query_with_its_numbers_and_the_other_queries_are_
 
 def test_where_nothing_is_beyond_chance_no_output_but_the_page_says_so_and_never_that_it_is_fair():
     results = report(NONE)
-    said = "None of 2 rankings (each query by each attribute and k; false discovery rate 5 %) is beyond chance: whether groups are found "
-    assert f"{said}unequally often is undecided." in words(results)
+    said = "None of 2 rankings (each query by each attribute and k; false discovery rate 5 %) is beyond chance: it is undecided whether "
+    assert f"{said}groups are found unequally often." in words(results)
     assert "none beyond chance" in words(results)
     for text in (audit_lines(results), summary_markdown(results)):
         assert "Not planned: None" not in text
@@ -101,9 +101,11 @@ def test_a_signal_is_one_line_of_terminal_and_summary():
 
 
 def test_what_is_not_estimable_says_why():
-    assert "By age: the first 20 of 200 images: not estimable, for fewer than two groups have at least 30 images." in words(report(WITHOUT))
+    assert "By age: the first 20 of 200 images: not estimable, because fewer than two groups have at least 30 images." in words(
+        report(WITHOUT)
+    )
     nobody = words(report(replace(WITHOUT, k=1, groups=(), sizes=())))
-    assert "By age: not estimable, for fewer than two groups have at least 30 images." in nobody
+    assert "By age: not estimable, because fewer than two groups have at least 30 images." in nobody
     assert ranking_result(report(WITHOUT).audits[0], samples.SETTINGS) == "No ranking is estimable."
 
 
@@ -114,7 +116,7 @@ def test_the_table_has_a_row_for_each_query_and_group_and_other_audits_have_no_s
     assert (row["query"], row["group"], row["count"], row["share"], row["chance_high"]) == ("engineer", "Male", "18", "0.9", "0.7")
     assert (row["MaxSkew"], row["MinSkew"], row["tied"], row["verdict"]) == ("0.588", "", "3", "signal")
     assert "ranking.csv" not in csv_tables(samples.results(samples.fairface()))
-    assert "Who is found first" not in render(samples.results(samples.fairface()))
+    assert "Who ranks first" not in render(samples.results(samples.fairface()))
 
 
 @pytest.mark.parametrize(("ranking", "said"), [(NONE, ""), (FOUND, "unknown (7)")])
@@ -125,4 +127,6 @@ def test_groups_are_named_as_left_out_only_where_some_are(ranking, said):
 
 def test_ties_are_counted_in_words():
     two = replace(FOUND, queries=tuple(replace(each, tied=2) for each in FOUND.queries))
-    assert tied_sentence(two).startswith("2 queries end in a tie (up to 2 images that were not found have the score of the last that was)")
+    assert tied_sentence(two).startswith(
+        "2 queries end in a tie (up to 2 images that were not found have the same score as the last one found)"
+    )

@@ -50,7 +50,7 @@ def words(results):
 
 def section(results):
     html = render(results)
-    start = html.index("Who is given which labels</h3>")
+    start = html.index("Who gets which labels</h3>")
     return html[start : html.index("</section>", start)]
 
 
@@ -63,7 +63,7 @@ def test_the_most_skewed_label_is_said_with_its_groups_their_shares_and_their_di
     page = words(report(FOUND, HIGHER))
     assert "3 of 4 comparisons (each label by each attribute and threshold; false discovery rate 5 %) are beyond chance." in page
     assert f"The most skewed: {said}" in page
-    assert "Labels an image, on average: Female 0.4, Male 0.34." in page
+    assert "Labels per image, on average: Female 0.4, Male 0.34." in page
     assert "Left out, with fewer than 30 images or an unknown value: unknown (7)." in page
 
 
@@ -95,7 +95,7 @@ def test_the_sweep_is_a_table():
 def test_where_nothing_is_beyond_chance_the_page_says_so_and_never_that_it_is_fair():
     page = words(report(NONE))
     assert "None of 1 comparison" in page
-    assert "whether groups are given labels unequally often is undecided." in page
+    assert "it is undecided whether groups get labels unequally often." in page
     assert "By gender, labels above 0.5 % · none beyond chance" in page
     for text in (audit_lines(report(NONE)), summary_markdown(report(NONE))):
         assert "comparison (each label" not in text
@@ -109,8 +109,11 @@ def test_a_signal_is_one_line_of_terminal_and_summary():
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ("softmax", "300 labels share one probability (softmax at a logit scale of 100): if all fitted alike, each would have 0.33 %."),
-        ("sigmoid", "300 labels, each with a probability of its own (sigmoid)"),
+        (
+            "softmax",
+            "300 labels share one probability (softmax at a logit scale of 100): if all fitted equally well, each would have 0.33 %.",
+        ),
+        ("sigmoid", "300 labels, each with its own probability (sigmoid)"),
         ("given", "300 labels in the file"),
     ],
 )
@@ -121,14 +124,16 @@ def test_what_a_probability_is_stands_on_the_page(rule, said):
 
 def test_labels_of_a_file_have_no_threshold():
     page = words(report(replace(FOUND, rule="given", threshold=None, logit_scale=None, sweep=())))
-    assert "Each image has the labels that the file gives it." in page
+    assert "Each image has the labels that are in the file." in page
     assert "Male get ‘suit <b>’ in 30.0 % of 50 images" in page
     assert "By gender · " not in page
 
 
 def test_what_is_not_estimable_says_why():
     assert (
-        words(report(WITHOUT, replace(WITHOUT, threshold=0.04))).count("By age: not estimable, for fewer than two groups have at least 30")
+        words(report(WITHOUT, replace(WITHOUT, threshold=0.04))).count(
+            "By age: not estimable, because fewer than two groups have at least 30"
+        )
         == 1
     )
     assert tagging_result(report(WITHOUT).audits[0], samples.SETTINGS) == "No label is estimable."
@@ -147,4 +152,4 @@ def test_the_table_has_a_row_for_each_label_and_group_and_other_audits_have_no_s
         "signal",
     )
     assert "tagging.csv" not in csv_tables(samples.results(samples.fairface()))
-    assert "Who is given which labels" not in render(samples.results(samples.fairface()))
+    assert "Who gets which labels" not in render(samples.results(samples.fairface()))

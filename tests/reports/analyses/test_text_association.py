@@ -29,12 +29,12 @@ def test_a_set_is_said_with_the_words_that_it_is_nearer_to_and_has_a_row():
     page = words(FOUND)
     assert "1 of 1 text association (false discovery rate 5 %) is beyond chance." in page
     assert (
-        "‘flowers <i>’ (8 texts) is nearer to ‘pleasant’ than to ‘unpleasant’, compared with ‘insects’: d = 1.2; 19 of 20 random sets of "
-        "neutral texts give −0.7 to 0.7 (adjusted p = .0040)." in page
+        "‘flowers <i>’ (8 texts) is closer to ‘pleasant’ than to ‘unpleasant’, compared with ‘insects’: d = 1.2; in 19 of 20 random sets "
+        "of neutral texts −0.7 to 0.7 (adjusted p = .0040)." in page
     )
     assert "flowers <i> / insects pleasant / unpleasant 1.2 −0.7 to 0.7 .0010 .0040 .0040" in page
 
 
 def test_where_nothing_is_beyond_chance_it_is_undecided():
     page = words(replace(FOUND, effect_size=-0.1, verdict="no signal", p_adjusted=0.6))
-    assert "None of 1 text association (false discovery rate 5 %) is beyond chance: whether the sets differ is undecided." in page
+    assert "None of 1 text association (false discovery rate 5 %) is beyond chance: it is undecided whether the sets differ." in page

@@ -45,15 +45,15 @@ def words(results):
 def test_the_farthest_word_is_said_with_its_group_what_others_have_and_what_chance_gives():
     said = (
         "1 of 4 rates (every word and trait after each prompt, by each attribute; error rate 5 % for all of them together) is beyond "
-        "chance. The farthest: 50 % of the texts about a (n = 40, prompt ‘resume’) use ‘nurse <i>’, 25 % of those about all others; "
-        "19 of 20 shuffles give 28–42 % (adjusted p = .0040)."
+        "chance. Most significant: 50 % of the texts about a (n = 40, prompt ‘resume’) use ‘nurse <i>’, 25 % of those about all others; "
+        "in 19 of 20 shuffles 28–42 % (adjusted p = .0040)."
     )
     page = words(report(FOUND))
     assert said in page
     assert "By race, after ‘resume’: 2 words in at least 2 % of 100 texts; 1 of 4 rates beyond chance." in page
     assert "nurse <i> a 50 % 28–42 % +25 [15, 50] .0040" in page
     assert "Left out, with fewer than 30 images or an unknown value: unknown (7)." in page
-    assert "words a text 12.5 9.0 .30" in page
+    assert "words per text 12.5 9.0 .30" in page
     assert "a refusal 0 % 0 % 1" in page
     for text in (audit_lines(report(FOUND)), summary_markdown(report(FOUND))):
         assert "Not planned: 1 of 4 rates" in " ".join(text.split())
@@ -62,20 +62,20 @@ def test_the_farthest_word_is_said_with_its_group_what_others_have_and_what_chan
 def test_a_length_is_said_in_words():
     page = words(report(replace(FOUND, rates=(replace(LENGTH, verdict="signal", p_adjusted=0.01),))))
     assert (
-        "The length of the texts about a (n = 40, prompt ‘resume’): 12.5 words, 9.0 about all others; 19 of 20 shuffles give 9.9 to 10.9"
+        "The length of the texts about a (n = 40, prompt ‘resume’): 12.5 words, 9.0 about all others; in 19 of 20 shuffles 9.9 to 10.9"
         in page
     )
 
 
 def test_where_nothing_is_beyond_chance_only_the_page_says_so_and_never_that_it_is_fair():
     results = report(NONE)
-    assert "is beyond chance: whether texts about groups differ is undecided." in words(results)
+    assert "is beyond chance: it is undecided whether texts about groups differ." in words(results)
     assert "By race, after ‘resume’ · none beyond chance" in words(results)
     assert "after each prompt" not in audit_lines(results)
 
 
 def test_what_is_not_estimable_says_why():
-    assert "By race, after ‘resume’: not estimable, for fewer than two groups have at least 30 images." in words(report(WITHOUT))
+    assert "By race, after ‘resume’: not estimable, because fewer than two groups have at least 30 images." in words(report(WITHOUT))
 
 
 def test_the_table_has_a_row_a_rate_and_group_and_other_audits_have_no_such_file():

@@ -111,8 +111,8 @@ def test_the_first_screen_says_verdict_where_they_differ_and_what_was_not_tested
 
     assert first.count("plain/ckpt.pt against skewed/ckpt.pt") == 2  # the title of the window and the heading
     assert "Before skewed/ckpt.pt" in first
-    assert "the groups lie closer together" in first
-    assert "what is left may still matter." in first
+    assert "the groups are closer together" in first
+    assert "the rest may still matter." in first
     # Group b: from 60 of 120 right to 114 of 120: +45 points.
     assert "Animal accuracy by group: the gap goes from 50 points" in first
     assert "b +45 [" in first
@@ -127,7 +127,7 @@ def test_every_group_stands_in_a_table_with_both_rates(facts, said):
         for cell in change.by_group:
             assert comparison_text.change_text(cell).replace("\xa0", " ") in said
             assert f"{cell.gained} {cell.lost} " in said
-    assert "Each is rounded by itself" in said
+    assert "All numbers are rounded separately" in said
 
 
 def test_a_series_says_when_the_gap_appears_and_has_the_numbers_behind_its_curves(steps):
@@ -186,7 +186,7 @@ def test_markdown_is_short_and_has_a_row_for_every_question_that_counts(facts):
 
 @pytest.mark.parametrize(("claims", "counted"), [(1, "1 pre-specified question"), (2, "2 pre-specified questions")])
 def test_one_question_counts_and_two_count(steps, claims, counted):
-    assert f"for {counted}. A gap is dated" in comparison_text.series_sentence(replace(steps.series[0], claims=claims))
+    assert f"for {counted}. The start of a gap" in comparison_text.series_sentence(replace(steps.series[0], claims=claims))
 
 
 @pytest.mark.parametrize("which", ["facts", "steps"])

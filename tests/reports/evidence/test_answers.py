@@ -30,7 +30,7 @@ BY_HAND = CountRecord("role", ("gender",), (("man", "person", "woman"),), ("cook
 def test_two_answers_have_both_error_rates():
     table = by_gender(BY_HAND)
 
-    assert table.columns == ("Group", "‘cook’ taken for ‘judge’", "n", "‘judge’ taken for ‘cook’", "n")
+    assert table.columns == ("Group", "‘cook’ mistaken for ‘judge’", "n", "‘judge’ mistaken for ‘cook’", "n")
     assert table.rows == (
         Row(("man", "0.0", "50", "0.0", "50")), Row(("person", "0.0", "50", "100.0", "50")), Row(("woman", "0.0", "50", "40.0", "50")),
     )  # fmt: skip

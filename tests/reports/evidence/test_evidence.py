@@ -52,7 +52,7 @@ def test_every_question_has_its_untrained_control_and_without_one_there_is_no_su
 
     assert measured.startswith("5")
     assert measured.replace("\u00a0", " ") in said
-    assert "The same architecture and prompts, its 723,456 weights drawn anew (seed 0)" in said
+    assert "The same architecture and prompts, with 723,456 random weights (seed 0)" in said
     assert "The same architecture with untrained weights shows a disparity in 0 of 2 questions." in said
     assert controls.view(context_of(even)) is None
 
@@ -185,7 +185,7 @@ def test_a_threshold_panel_runs_from_all_answered_to_the_fewest():
 
 
 def test_all_prompt_templates_together_and_across_which_the_spread_comes_from_where(said):
-    assert "shuffled alike for every prompt template: p = .012." in said
+    assert "shuffled in the same way for all templates: p = .012." in said
     assert (
         "Across the 8 combinations of 4 prompt templates (name v2, person v2, picture v2, all three v2) × 2 variants (‘66 names’, "
         "‘names x tone, summed’), 60 % of the spread comes from the prompt template, 30 % from the variant and 10 % from their interaction."

@@ -114,7 +114,7 @@ def test_the_heat_map_has_rate_and_n_in_each_cell_and_hatches_what_is_too_small(
     # Women are the second row: 14 of 20, and 252 of 300 of all: 70 - 89.
     overall = 100 * found.finding("role.accuracy by gender x tone").overall.value
     assert float(axes.images[0].get_array()[1, 0]) == pytest.approx(70 - overall)
-    with pytest.raises(UsageError, match="two attributes, not on 'gender'"):
+    with pytest.raises(UsageError, match="two attributes, not by 'gender'"):
         found.plot.heatmap(BY_GENDER)
 
 

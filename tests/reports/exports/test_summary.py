@@ -23,7 +23,7 @@ def test_the_summary_leads_with_the_headline_and_has_a_row_a_question():
     led = f"**{escaped(said.verdict_line)}.** {escaped(said.text)}".replace("\u00a0", " ")
     assert text.startswith(f"## Audit of emoji/ckpt.pt with the emoji probe\n\n{led}\n\n| verdict |")
     assert "| disparity | Role accuracy by gender | man 98.0 % (100) | woman 72 % (100) | 26 points \\[14, 38\\] | 1" in text
-    assert "**Known from the checkpoint:** Trained on 3953 emoji drawings" in text
+    assert "**According to the checkpoint:** Trained on 3953 emoji drawings" in text
     assert "Not tested: photographs and people;" in text
     assert "`9c41d2aa7e03`" in text
 
@@ -42,7 +42,7 @@ def test_what_a_rule_left_out_stands_in_the_summary():
     note = Note("attributes_by_rule_of_several", {"attributes": ("a",), "levels": 50, "others": ("'city' (60 levels)",)})
     audit = replace(audit, data=replace(audit.data, notes=(*audit.data.notes, note)))
 
-    assert "Columns left out by rule: 'city' (60 levels)" in summary(audit)
+    assert "Columns left out by default: 'city' (60 levels)" in summary(audit)
     assert "without 'city' (60 levels).** " in summary(audit)
 
 

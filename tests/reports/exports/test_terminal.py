@@ -60,7 +60,7 @@ def test_what_a_rule_left_out_stands_on_the_terminal():
     text = joined(printed(replace(audit, data=replace(audit.data, notes=(*audit.data.notes, note)))))
 
     assert "Disparity · 1 of 2 pre-specified questions, without 'city' (60 levels)" in text
-    assert "Columns left out by rule: 'city' (60 levels)." in text
+    assert "Columns left out by default: 'city' (60 levels)." in text
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
@@ -142,7 +142,7 @@ def test_the_terminal_counts_what_it_leaves_out_and_says_where_what_ifs_stand():
     assert f"and {judged - 15} more questions: see the report" in printed(more)
 
     audit = replace(samples.emoji(), what_ifs=(tried.asked(), tried.asked(question=Note.of("None"), target=None, other_attributes=())))
-    assert "and what-ifs to 2 questions: see the report" in printed(audit).splitlines()
+    assert "and what-ifs for 2 questions: see the report" in printed(audit).splitlines()
     assert "what-if" not in printed(samples.emoji())
 
 
@@ -174,6 +174,6 @@ def test_an_equivalence_whose_interval_reaches_beyond_the_tolerance_says_by_whic
     text = joined(printed(replace(audit, findings=(close, *audit.findings[1:]))))
 
     assert "≈ Role accuracy by gender 1.0 [−2.1, 5.2]" in text
-    assert "Every pair lies within ±5 points by the rule of “equivalent”, which asks less than the interval of the gap." in text
+    assert "Every pair passes the equivalence test (±5 points), which is less strict than the joint interval shown." in text
     inside = replace(close, gap=replace(close.gap, high=0.049))
-    assert "by the rule" not in printed(replace(audit, findings=(inside, *audit.findings[1:])))
+    assert "equivalence test" not in printed(replace(audit, findings=(inside, *audit.findings[1:])))

@@ -60,7 +60,7 @@ def test_an_audit_by_the_rule_chose_nothing():
         # Of each race 100 images, 50 of either truth: with 60 the two error rates by race are not judged.
         (
             dict(min_group_size=60),
-            "a smallest group of 60 images (default 30; because of it some questions do not judge A (n = 50)",
+            "a minimum group size of 60 images (default 30; because of it, some questions do not judge A (n = 50)",
         ),
         (dict(bins=["age=30,45"]), "groups of age: under 30, 30 to under 45, 45 and over"),
         (dict(outcome=["good=yes"]), "the outcome good = yes"),

@@ -66,13 +66,13 @@ def test_the_level_is_that_of_the_run():
     ("metric", "better", "sentence"),
     [
         ("accuracy", "high", "Less accurate for woman (gender): 72 %, against 98.0 % for man"),
-        ("selection_rate", "neither", "‘thief’ is answered more often for man (gender): 98.0 %, against 72 % for woman"),
-        ("selection_rate", "low", "‘thief’ is answered more often for man (gender): 98.0 %, against 72 % for woman"),
-        ("selection_rate", "high", "‘thief’ is answered less often for woman (gender): 72 %, against 98.0 % for man"),
+        ("selection_rate", "neither", "‘thief’ is the answer more often for man (gender): 98.0 %, against 72 % for woman"),
+        ("selection_rate", "low", "‘thief’ is the answer more often for man (gender): 98.0 %, against 72 % for woman"),
+        ("selection_rate", "high", "‘thief’ is the answer less often for woman (gender): 72 %, against 98.0 % for man"),
         ("true_positive_rate", "high", "‘thief’ is recognised less often for woman (gender): 72 %, against 98.0 % for man"),
         ("false_negative_rate", "low", "‘thief’ is missed more often for man (gender): 98.0 %, against 72 % for woman"),
-        ("false_positive_rate", "low", "‘thief’ is wrongly answered more often for man (gender): 98.0 %, against 72 % for woman"),
-        ("true_negative_rate", "high", "‘thief’ is rightly ruled out less often for woman (gender): 72 %, against 98.0 % for man"),
+        ("false_positive_rate", "low", "‘thief’ is wrongly given more often for man (gender): 98.0 %, against 72 % for woman"),
+        ("true_negative_rate", "high", "‘thief’ is correctly ruled out less often for woman (gender): 72 %, against 98.0 % for man"),
         ("precision", "high", "The answer ‘thief’ is right less often for woman (gender): 72 %, against 98.0 % for man"),
         ("of_tomorrow", "high", "Of tomorrow for ‘thief’ is lower for woman (gender): 72 %, against 98.0 % for man"),
     ],
@@ -84,7 +84,7 @@ def test_every_rate_has_its_words(metric, better, sentence):
 
     assert plain(statement(audit.findings[0], audit)) == sentence
     assert len(headline(audit).affected) == (2 if better == "neither" else 1)
-    assert question(audit.findings[0], audit).endswith("whatever the gender?")
+    assert question(audit.findings[0], audit).endswith("regardless of gender?")
 
 
 def test_groups_are_called_what_they_are():
@@ -121,7 +121,7 @@ def test_several_measurements_are_told_apart():
     gender = next(finding for finding in faces.findings if finding.id == "gender/accuracy/race")
 
     assert statement(gender, faces).startswith("Gender answers are less accurate for ")
-    assert question(gender, faces) == "Gender answers equally accurate whatever the race?"
+    assert question(gender, faces) == "Are gender answers equally accurate regardless of race?"
 
 
 def test_the_leading_pair_is_named_with_its_own_number_interval_and_chance():
@@ -149,8 +149,8 @@ def test_a_gap_inside_clusters_stands_beside_no_rates_of_all_images():
     found = replace(BY_GENDER, gap=replace(BY_GENDER.gap, leading=pair, within=inside))
     said = plain(f"{statement(found, samples.emoji())}. {size_sentence(found, Settings())}")
 
-    assert "Role answers are less accurate for man (gender) than for woman, inside the same clusters." in said
-    assert "The gap inside clusters is 2.0 points (95 % interval 1.0 to 3.0)." in said
+    assert "Role answers are less accurate for man (gender) than for woman, within the same clusters." in said
+    assert "The gap within clusters is 2.0 points (95 % interval 1.0 to 3.0)." in said
     assert "72 %" not in said
 
 
@@ -172,10 +172,10 @@ def test_an_undecided_question_that_looks_decided_says_why():
     assert why in plain(said.text)
     open_test = with_first(audit, gap=replace(raw, p=0.06, p_adjusted=0.06))
     assert plain(headline(open_test).cautions[0]) == (
-        "Undecided: the interval leaves out 0, but the test of all groups does not reject (adjusted p = .060)."
+        "Undecided: the interval excludes 0, but the test of all groups does not reject (adjusted p = .060)."
     )
     two = with_first(audit, gap=replace(raw, p=0.01, p_adjusted=0.02, leading=replace(pair, low=-0.01)))
-    assert "the interval of the difference includes 0; of two groups it takes both" in plain(headline(two).cautions[0])
+    assert "the interval of the difference includes 0; with two groups, both count" in plain(headline(two).cautions[0])
     clear = with_first(audit, gap=replace(raw, p=0.4, p_adjusted=0.8, leading=replace(pair, difference=0.05, low=-0.04)))
     assert headline(clear).cautions == ()
 
@@ -184,7 +184,9 @@ def test_where_no_pair_stands_out_the_groups_farthest_from_the_rest_are_named():
     audit = with_first(audit_of("disparity"), diffuse=True)
     said = headline(audit)
 
-    assert said.sentence.startswith("Role accuracy differs by gender, though no two groups stand out: farthest from the rest are woman")
+    assert said.sentence.startswith(
+        "Role accuracy differs by gender, though no two groups stand out; the most different from the rest are woman"
+    )
     assert len(said.affected) == 2
 
 
@@ -215,9 +217,9 @@ def test_equivalent_claims_no_more_than_was_tested():
     one, two = headline(audit_of("equivalent")), headline(audit_of("equivalent", "equivalent"))
 
     assert plain(one.sentence) == (
-        "No difference that matters: every two groups compared differ by less than 5 points in role accuracy by gender."
+        "No difference that matters: any two compared groups differ by less than 5 points in role accuracy by gender."
     )
-    assert two.sentence.startswith("No difference that matters in either question: every two groups compared differ by less than 5")
+    assert two.sentence.startswith("No difference that matters in either question: any two compared groups differ by less than 5")
     assert plain(two.size) == "In role accuracy by gender, woman and man may differ most: 26 points (95 % interval 14 to 38)."
     assert two.affected == ()
 
@@ -228,14 +230,14 @@ def test_inconclusive_says_what_would_have_shown():
     mixed = headline(audit_of("inconclusive", "equivalent", "not estimable"))
     settled = headline(audit_of("equivalent", "not estimable"))
 
-    assert plain(one.sentence) == "Too few images to tell: only differences above 12 points would show."
+    assert plain(one.sentence) == "Too few images to tell: only differences above 12 points could be detected."
     assert "no difference that matters in 1." in mixed.sentence
     assert "in 1 of 3 questions" in mixed.sentence
     assert settled.sentence == "Too few images to tell in 1 of 2 questions; no difference that matters in 1."
     hopeless = with_first(audit_of("inconclusive"), gap=replace(BY_GENDER.gap, minimum_detectable=1.0))
-    assert headline(hopeless).sentence == "Too few images to tell: no difference, however large, would reliably show."
+    assert headline(hopeless).sentence == "Too few images to tell: no difference, however large, could be reliably detected."
     enough = with_first(audit_of("inconclusive"), gap=replace(BY_GENDER.gap, minimum_detectable=0.03))
-    assert plain(headline(enough).sentence) == "Undecided: neither a difference nor its absence within 5 points shows."
+    assert plain(headline(enough).sentence) == "Undecided: the images show neither a difference nor its absence within 5 points."
 
 
 def test_not_estimable_says_what_is_missing():
@@ -268,10 +270,10 @@ def test_a_model_that_does_not_look_is_said_first():
     blind = replace(audit, findings=tuple(replace(finding, unresponsive="constant") for finding in audit.findings))
 
     assert headline(blind).kind == "unresponsive"
-    assert headline(blind).sentence == "The model does not look at the images: it answers ‘nurse’ to all 300 images (role)."
+    assert headline(blind).sentence == "The model does not respond to the images: it answers ‘nurse’ to all 300 images (role)."
     part = headline(looking(audit_of("disparity", "not estimable"), "no better"))
     assert (part.kind, part.lead) == ("disparity", "")
-    assert "(role), its answers agree with the labels no more often than one answer for every image." in part.caveat
+    assert "(role), its answers agree with the labels no more often than a constant answer would." in part.caveat
     assert part.text.startswith("The emoji probe is not a valid test of this model")
     assert part.kind == "disparity"
     assert part.text.startswith(part.lead)
@@ -285,12 +287,12 @@ def test_similarities_that_differ_between_groups_are_not_hidden_behind_answers_t
     said = headline(blind)
     assert said.kind == "unresponsive"
     assert said.sentence == (
-        "The model answers alike whatever an image shows, though its similarities to words differ between groups: it answers ‘nurse’ to "
-        "all 300 images (role)."
+        "The model gives the same answers regardless of the image, though its similarities to words differ between groups: it answers "
+        "‘nurse’ to all 300 images (role)."
     )
     assert said.signal == "Not planned, but visible: differences beyond chance in associations with words."
     assert headline(replace(blind, associations=(NONE,))).signal == ""
-    assert headline(replace(blind, associations=(NONE,))).sentence.startswith("The model does not look at the images")
+    assert headline(replace(blind, associations=(NONE,))).sentence.startswith("The model does not respond to the images")
     assert headline(replace(audit_of("disparity"), associations=(FOUND,))).signal == ""
 
 
@@ -318,7 +320,7 @@ def test_the_strongest_signal_is_carried():
     )
     assert plain(headline(seen).text).endswith("The gap is 26 points (95 % interval 14 to 38).")
     assert plain(headline(seen).details[0]).startswith("Planned: no difference that matters")
-    assert headline(seen).signal == "Not planned: a reason to ask again with new images, not a verdict."
+    assert headline(seen).signal == "Not planned: a reason to test again with new images, not a verdict."
     # One that may lie within the tolerance, and one beside a disparity, stand in a line of their own.
     small = replace(other, tolerance=0.2)
     assert plain(headline(replace(seen, findings=(*audit.findings, small))).signal).startswith(
@@ -353,8 +355,8 @@ def test_what_a_rule_left_out_stands_in_the_first_sentence():
 
     assert headline(audit).verdict_line == ("Disparity · the one pre-specified question, without 'city' (60 levels), 'age' (numbers)")
     assert left_out_by_rule(audit) == (
-        "Columns left out by rule: 'city' (60 levels), 'age' (numbers). A column is compared where it is text with 2 to 50 levels; name "
-        "others with --attributes.",
+        "Columns left out by default: 'city' (60 levels), 'age' (numbers). Without --attributes, text columns with 2 to 50 levels are "
+        "compared; name others with it.",
     )
     assert left_out_by_rule(base) == ()
 

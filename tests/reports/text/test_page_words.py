@@ -29,17 +29,17 @@ def test_of_answers_from_a_file_the_page_says_that_nothing_was_asked():
     assert "Audit of the answers in answers.csv" in said
     assert "with the predictions probe" not in said
     assert "The answers were read from answers.csv; the prompts behind them are unknown" in said
-    assert "Every text that the model was given" not in said
+    assert "Every text that the model received" not in said
     assert "Labels and prompts of" not in said
-    assert "Every image gets one answer: the one that the file of predictions states. Answers are counted" in said
+    assert "Every image gets one answer: the one in the file of predictions. Answers are counted" in said
     assert "Claims by rule. Licence" in said
 
 
 def test_of_a_model_the_page_says_how_its_answers_came_about():
     said = text_of(render(samples.results(samples.emoji())))
 
-    assert "Every image gets one answer: the label whose prompt lies nearest to it. Answers are counted" in said
-    assert "Every text that the model was given" in said
+    assert "Every image gets one answer: the label whose prompt is closest to it. Answers are counted" in said
+    assert "Every text that the model received" in said
     # The method says what the p is of.
     assert "p = (1 + number of shuffles at least as extreme) / (shuffles + 1)" in said
     assert "from the largest lower to the largest upper end of any pair" in said
@@ -59,10 +59,10 @@ def test_the_footer_says_whether_the_page_has_pictures():
     audit = samples.emoji()
     shown = replace(audit, examples=(facts.Example("role", "/9j/4AAQ"),))
 
-    assert "works offline, no image." in text_of(render(samples.results(audit)))
+    assert "works offline, no images." in text_of(render(samples.results(audit)))
     said = text_of(render(samples.results(shown)))
-    assert "works offline, with small pictures that were asked for." in said
-    assert "This report contains 1 small picture of them (--include-examples), without the names of their files." in said
+    assert "works offline, with small example images (--include-examples)." in said
+    assert "This report contains 1 small copy of them (--include-examples), without file names." in said
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +76,8 @@ def test_what_the_clusters_do_to_the_numbers_is_said_where_there_are_clusters(cl
 
     for words in (
         "300 images in 20 clusters (by role)",
-        "Clusters Where the data identify clusters of images",
-        "Intervals and p in this section count images, not clusters",
+        "Clusters If the data identify clusters of images",
+        "Intervals and p-values in this section count images, not clusters",
     ):
         assert words in said
         assert words not in plain
@@ -97,7 +97,7 @@ def test_all_that_is_left_out_because_of_clusters_is_named(clustered):
     left_out = said[said.index("Left out, because of the clusters:") :].partition("Fingerprint")[0]
 
     assert {field.name for each in (FindingEvidence, MeasurementEvidence, AuditEvidence) for field in fields(each)} == set(EVIDENCE)
-    more = ("equal opportunity", "odds ratio", "chi-square", "max-T", "equal other attributes", "at random")
+    more = ("equal opportunity", "odds ratio", "chi-square", "max-T", "adjustment for other attributes", "at random")
     assert [name for name in (*EVIDENCE.values(), *more) if name not in left_out] == []
     assert "They treat images as independent" in left_out
     assert "Left out, because of the clusters" not in text_of(render(samples.results(samples.emoji())))

@@ -17,7 +17,7 @@ from tests.support import report_samples as samples
 QUESTION = "role/accuracy/gender"
 SENTENCE = (
     "Role accuracy by gender: woman lies 20 points below man on average over 3 replicates (95 % interval over images and replicates "
-    "2 to 38); the other way round in 1 of 3. Their gaps: 26, 35, 1 points, standard deviation 17.7; "
+    "2 to 38); reversed in 1 of 3. Their gaps: 26, 35, 1 points, standard deviation 17.7; "
     "disparity in 2, inconclusive in 1 of 3."
 )
 
@@ -58,7 +58,7 @@ def test_summary_terminal_and_page_say_the_same(results):
         assert SENTENCE in plain(where)
     assert "26, 35, 1" in page
     assert plain("20 points [2, 38]") in plain(page)
-    assert "the other way round in 1 of 3" in page
+    assert "reversed in 1 of 3" in page
     assert "Replicates" not in render(replace(results, replicates=()))
 
 

@@ -27,7 +27,7 @@ class FakeAnswerer:
 
     def __init__(self, fingerprint: str = "f" * 64):
         self.calls: list[tuple[int, int]] = []
-        said = ("Around the question: “{question}”.",)
+        said = ("Text around the question: “{question}”.",)
         self.record = replace(
             FakeEncoder().record, kind="fake (generative)", fingerprint=fingerprint, parameters=1, dimensions=0, logit_scale=1.0, asked=said
         )
@@ -179,7 +179,7 @@ def test_the_results_say_word_for_word_how_it_was_asked(run):
         "- woman\n- man\n- unclear"
     )
     assert result.measurements[0].prompts == {"Female": ("woman",), "Male": ("man",), "unclear": ("unclear",)}
-    assert sentences(result.model.asked)[0] == "Around the question: “{question}”."
+    assert sentences(result.model.asked)[0] == "Text around the question: “{question}”."
     assert len(result.model.asked) == 5
 
 
@@ -189,7 +189,7 @@ def test_what_is_written_for_readers_does_not_speak_of_embeddings(run):
 
     page, card = render(results(run())), model_cards(results(run()))["model_card.md"]
 
-    assert "How the model was asked" in page
+    assert "How the model was prompted" in page
     assert "× cosine" not in page
     assert "at its logit scale" not in page
     assert "pipeline_tag: image-text-to-text" in card
@@ -221,7 +221,7 @@ def test_markup_in_a_label_a_model_or_a_template_stays_text(run):
 
     hostile = "<img src=x onerror=alert(1)>\"'{{7*7}}</script><b>"
     model = FakeAnswerer()
-    model.record = replace(model.record, name=f"folder/{hostile}", asked=(f"Around the question: {hostile}",), notes=(hostile,))
+    model.record = replace(model.record, name=f"folder/{hostile}", asked=(f"Text around the question: {hostile}",), notes=(hostile,))
     labels = LabelSet("gender", ("Female", "Male", hostile), {**LABELS.prompts, hostile: (f"a photo of {hostile}",)})
     audited = run(model, replace(PROBE, measurements=(replace(GENDER, label_set=labels),)))
     page = render(results(audited))

@@ -271,7 +271,7 @@ def check_harm_audit(audit, page, n):
     assert audit["measurements"][0]["asked"] == HARM.text
     assert len(audit["measurements"][0]["labels"]) == 22
     assert sum(audit["measurements"][0]["answer_counts"].values()) == n
-    assert "How the model was asked" in page
+    assert "How the model was prompted" in page
     assert "- a suspicious person<br>" in page
     assert "mean log-likelihood" in page
 

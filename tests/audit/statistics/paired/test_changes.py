@@ -128,7 +128,7 @@ def test_the_same_answers_are_no_change_that_matters_and_what_is_not_covered_is_
     assert (change.gap.difference, change.gap.p, change.verdict) == (0.0, 1.0, "equivalent")
     assert change.gap.low < 0 < change.gap.high  # no changed answer among a thousand is no certainty about the next
     assert change.gap.before.value == pytest.approx(0.3)
-    assert "Not covered: 3 images that only one of the two audits has." in why(change, only_before=3)
+    assert "Not covered: 3 images in only one of the two audits." in why(change, only_before=3)
 
 
 def test_few_images_cannot_show_the_absence_of_a_change_unless_it_is_the_same_model():

@@ -41,7 +41,7 @@ def plain(text):
         ({"refusal": 1000}, "None of 1,000 questions got an answer: all were refused."),
         (
             {"unparsed": 253, "refusal": 747},
-            "None of 1,000 questions got an answer: 74.7 % were refused, 25.3 % got no text or one that is none of the options.",
+            "None of 1,000 questions got an answer: 74.7 % were refused, 25.3 % got no text, or one that is not an option.",
         ),
     ],
 )
@@ -78,7 +78,7 @@ def test_a_measurement_without_one_answer_is_not_said_to_ignore_the_images():
     said = headline_of(refused, Settings())
     assert said.kind == "inconclusive"
     assert said.lead == (
-        "crime: no question got an answer, all were refused. In 1 of 2 measurements, the model does not look at the images (role)."
+        "crime: no question got an answer, all were refused. In 1 of 2 measurements, the model does not respond to the images (role)."
     )
     assert plain(said.text).startswith(said.lead)  # of terminal and summary
     assert [look_sentence.split(":")[0] for look_sentence in look_sentences(refused)] == ["role"]
@@ -91,12 +91,12 @@ def test_what_came_instead_of_answers_is_named_by_measurement():
     mixed = of_three({"unclear": 30, "refusal": 90}, {"unparsed": 120}, {"refusal": 119, "thief": 1})
     assert plain(headline_of(mixed, Settings()).lead) == (
         "crime: no question got an answer, 75.0 % were refused, 25.0 % got ‘unclear’. "
-        "role: no question got an answer, all got no text or one that is none of the options."
+        "role: no question got an answer, all got no text, or one that is not an option."
     )
     unclear = of_three({"unclear": 120}, {"thief": 60, "officer": 60}, {"thief": 60, "officer": 60})
     assert headline_of(unclear, Settings()).lead == "crime: no question got an answer, all got ‘unclear’."
     loaded = headline_of(replace(unclear, endpoint=None), Settings()).lead
-    assert loaded == "In 1 of 3 measurements, the model does not look at the images (crime)."
+    assert loaded == "In 1 of 3 measurements, the model does not respond to the images (crime)."
 
 
 def of_versions(*names):
@@ -131,5 +131,5 @@ def test_the_section_says_what_was_sent_and_who_got_no_answer():
         "role, by gender: person", "100", "–", "97.0 %", "97.0 %",
         "role, by gender: woman", "100", "–", "72.0 %", "72.0 %",
     ]  # fmt: skip
-    assert shown.remark.startswith("One version was named")
-    assert "names no version" in view(replace(context, audit=asked("inconclusive", name="", refusal=1000))).remark
+    assert shown.remark.startswith("Only one version was named")
+    assert "does not name a version" in view(replace(context, audit=asked("inconclusive", name="", refusal=1000))).remark

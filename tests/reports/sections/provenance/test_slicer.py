@@ -216,7 +216,7 @@ def test_the_caption_says_what_was_chosen_since_paper_has_no_controls(page):
     )
     said = re.sub("[\u2068\u2069]", "", page.inner_text("#slice-caption"))
 
-    assert said.endswith("selection rate; harm; only age young; by race × gender; differences to the rest")
+    assert said.endswith("selection rate; harm; only age young; by race × gender; differences from the rest")
     assert said.startswith("one: What is said? (one)")
 
 

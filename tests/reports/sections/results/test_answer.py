@@ -85,7 +85,7 @@ def test_what_a_rule_left_out_stands_beside_the_verdict_and_among_the_signals():
     page = render(samples.results(replace(audit, data=replace(audit.data, notes=(BY_RULE,)))))
 
     assert "Disparity · 1 of 2 pre-specified questions, without 'city' (60 levels)" in answer(page)
-    assert "Columns left out by rule: 'city' (60 levels)." in text_of(section(page, "signals"))
+    assert "Columns left out by default: 'city' (60 levels)." in text_of(section(page, "signals"))
 
 
 def test_questions_that_cannot_be_estimated_are_one_row():

@@ -65,7 +65,7 @@ def test_a_title_says_what_was_found(faces):
 
     assert (
         view.cards[1][0].title.replace("\u00a0", " ")
-        == "harm-21: ‘non-human’ is answered more often for Black faces: 14.4 %, against 0.00 % for East Asian faces"
+        == "harm-21: ‘non-human’ is the answer more often for Black faces: 14.4 %, against 0.00 % for East Asian faces"
     )
     assert titles["inconclusive"].endswith(": too few images to tell")
     assert titles["equivalent"].replace("\u00a0", " ").endswith(": no difference of more than 5 points")
@@ -103,7 +103,7 @@ def test_each_doubt_has_a_line_and_a_link(faces):
         "by age, Gender accuracy by race under other wordings.", "prompt-sensitivity",
     )  # fmt: skip
     assert said["Wrong labels"][0].startswith("Mislabelled images needed to overturn the weakest disparity, ")
-    assert said["Small groups"] == ("Too small to compare in some question: 2 groups (Middle Eastern × Female, unknown).", "data")
+    assert said["Small groups"] == ("Too small to compare in some questions: 2 groups (Middle Eastern × Female, unknown).", "data")
     assert said["Near-ties"] == ("Rounding in the model’s number format could turn 0 decisions.", "robustness")
     page = render(samples.results(faces.audit))
     assert all(f'href="#a1-{section}"' in page for _, section in said.values())

@@ -46,7 +46,7 @@ def questions(what_ifs):
 
 
 def section(page):
-    return text_of(page).partition("Answers to a question, computed")[2].partition("are drawn at random")[0]
+    return text_of(page).partition("What would change with other methods, computed")[2].partition("are drawn at random")[0]
 
 
 # ---- what-ifs ------------------------------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def test_every_setting_stands_on_the_page_with_its_cost(text):
 def test_the_words_are_bound(text):
     assert "What each method would change on these images, at the setting fixed before the run" in text
     assert "The verdict above belongs to the unmodified model, and gates ignore this section." in text
-    assert "does not measure less harm in use" in text
+    assert "does not mean less harm in use" in text
     for word in ("fixed the", "debiased", "fair ", "unbiased", "mitigat", "best setting"):
         assert word not in text.lower(), word
     assert text.count("default") >= 2
@@ -126,7 +126,7 @@ def test_what_could_not_be_judged_is_not_tried_and_says_why():
     )
     # Older files have numbers that nothing was concluded from.
     (question,) = questions((asked(target=frontier((what_if(outcome="not judged"), True))),))
-    assert question.rows[0].cells[3][1] == "not judged, for too few clusters"
+    assert question.rows[0].cells[3][1] == "not judged, because of too few clusters"
 
 
 def test_a_reversal_stands_with_its_own_p():
