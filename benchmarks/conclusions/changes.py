@@ -1,9 +1,8 @@
-"""Do the verdicts on a change hold? Planted pairs of models, counted on the same images, through the functions that `audit.compare` calls.
+"""Are the verdicts on a change right? Simulated pairs of models on the same images, through the functions that `audit.compare` calls.
 
-For each scenario: how often a gap is said to have changed, to be reversed, or not to have changed by more than the tolerance, and how
-often the interval of the change holds the truth. An alarm is wrong where the gap did not change (at most 7 %); "no change that matters"
-is wrong where a difference changed by the tolerance or more (at most 5.5 %). The last lines show that the cost depends on groups and draws
-and not on images.
+For each scenario: how often a gap is reported as changed, as reversed, or as not changed by more than the tolerance, and how often the
+interval of the change covers the truth. An alarm is wrong if the gap did not change (at most 7 %); "no change that matters" is wrong if a
+difference changed by the tolerance or more (at most 5.5 %). The last lines show that the cost depends on groups and draws, not on images.
 """
 
 import argparse
@@ -22,7 +21,7 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Scenario:
-    """Rates of two models by group, and the share of the images in which they differ either way."""
+    """Rates of two models by group, and the share of images in which they differ in either direction."""
 
     name: str
     before: tuple[float, ...]
@@ -86,7 +85,7 @@ def measured(scenario: Scenario, runs: int, settings: Settings, rng: np.random.G
 
 
 def cost(settings: Settings) -> None:
-    """Print what one change costs for ever more images."""
+    """Print the cost of one change for increasing numbers of images."""
     for images in (10_000, 100_000, 1_000_000):
         counts = Scenario("", (0.9,) * 14, (0.88,) * 14, 0.02, (images // 14,) * 14).draw(np.random.default_rng(0))
         began = time.perf_counter()

@@ -1,11 +1,11 @@
-"""Do conclusions hold where images come in clusters that are not alike? Planted designs, one verdict a file.
+"""Are conclusions right if images come in clusters that are unlike? Simulated designs, one verdict per file.
 
-Designs differ in numbers, sizes and correlations of clusters, nested, crossed and mixed; in those named "in 20: ..." every cluster holds
-images of all groups, which are then compared inside clusters. Each prints the share of "disparity" and "equivalent" where that is wrong,
-the power beside that of a cluster-robust t test (regression with clustered errors, clusters - 1 degrees of freedom) and of sign flips (at
-least .9 of the better; of the t test where groups are not compared inside clusters), the coverage of the intervals of rates and
-differences, and the share that is not estimable. Seeded: file i of a design is always the same. ``--counts`` puts the counts straight
-through the statistics; else every file goes through ``audit.run --predictions``.
+Designs differ in numbers, sizes and correlations of clusters, nested, crossed and mixed; in those named "in 20: ..." every cluster
+contains images of all groups, which are then compared within clusters. For each design, prints the share of wrong "disparity" or
+"equivalent", the power compared with that of a cluster-robust t test (regression with clustered errors, clusters - 1 degrees of freedom)
+and of sign flips (at least .9 of the better one, or of the t test if groups are not compared within clusters), the coverage of the
+intervals of rates and differences, and the share that is not estimable. Seeded: file i of a design is always the same. ``--counts`` passes
+the counts directly to the statistics; otherwise every file goes through ``audit.run --predictions``.
 """
 
 import argparse
@@ -42,12 +42,12 @@ GEOMETRIC = tuple(np.round(np.geomspace(1, 300, 60)).astype(int).tolist())
 
 @dataclass(frozen=True)
 class Part:
-    """Clusters that are alike but for their images: images of each in every group, and the rates of these groups."""
+    """Clusters that differ only in their images: images of each cluster by group, and the rates of the groups."""
 
     images: tuple[tuple[int, ...], ...]
     rates: tuple[float, ...]
     correlation: float
-    """Of two images of a cluster: its rate is beta, or 0 or 1 where the correlation is 1; the same quantile in all groups."""
+    """Correlation of two images of a cluster, whose rate is beta-distributed (0 or 1 if it is 1); the same quantile in all groups."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Design:
     name: str
     parts: tuple[Part, ...]
     wrong: str | None = None
-    """The verdict that may come seldom: "disparity" where nothing differs, "equivalent" at the tolerance; None: power is measured."""
+    """The verdict that must be rare: "disparity" if nothing differs, "equivalent" at the tolerance; None: power is measured."""
     most: float = 0.07
 
     @property
@@ -68,20 +68,20 @@ class Design:
 
 @dataclass(frozen=True)
 class Found:
-    """What was concluded about a file."""
+    """The conclusions about a file."""
 
     verdict: str
     rates: tuple[bool, ...]
-    """Whether the interval of each judged rate holds the truth."""
+    """Whether the interval of each judged rate covers the truth."""
     contrasts: tuple[bool, ...]
     t: bool
     """Whether the cluster-robust t test of the first two groups rejects."""
     flips: bool = False
-    """Whether sign flips of their weighted differences inside clusters do."""
+    """Whether the sign-flip test of their weighted differences within clusters rejects."""
     inside: bool = False
-    """Whether groups are compared inside clusters, as these flips do; else they are of another difference, and of a part of the images."""
+    """Whether groups are compared within clusters, as the sign flips do; else these test another difference, on part of the images."""
     contradicts: bool = False
-    """Whether it is a disparity whose leading pair differs by no more than chance or has an interval that includes 0."""
+    """Whether it is a disparity whose leading pair does not exceed chance or has an interval that includes 0."""
 
 
 def _expected(part: Part) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +90,7 @@ def _expected(part: Part) -> tuple[np.ndarray, np.ndarray]:
 
 
 def nested(*groups: tuple[Sequence[int], float, float]) -> tuple[Part, ...]:
-    """Clusters in one group each: their images, the rate, the correlation."""
+    """Clusters that each belong to one group: their images, the rate, the correlation."""
     width = len(groups)
     return tuple(
         Part(
@@ -137,7 +137,7 @@ def rows(design: Design, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def robust_t(table: ClusterTable) -> bool:
-    """Whether a linear regression of the event on the group (the first two) with clustered errors finds it."""
+    """Whether a linear regression of the event on the first two groups, with clustered errors, finds a difference."""
     pair = table.of(np.array([0, 1]))
     (events, n), clusters = pair.totals, int(pair.count.sum())
     if (events == 0).all() or (events == n).all():
@@ -158,7 +158,7 @@ def sign_flips(table: ClusterTable) -> bool:
 
 
 def inside_clusters(design: Design) -> np.ndarray:
-    """Return the true difference of each two groups inside clusters: [a, b], weighted by n_a n_b / (n_a + n_b)."""
+    """Return the true differences between all pairs of groups within clusters: [a, b], weighted by n_a n_b / (n_a + n_b)."""
     weight = difference = 0.0
     for part in design.parts:
         n, rates = np.array(part.images, float), np.array(part.rates)
@@ -168,7 +168,7 @@ def inside_clusters(design: Design) -> np.ndarray:
 
 
 def by_counts(design: Design, number: int) -> Found:
-    """Put the counts of file `number` through the statistics."""
+    """Pass the counts of file `number` to the statistics."""
     cluster, group, event = rows(design, number)
     table, truth = cluster_table(cluster, group, event, len(design.truth)), design.truth
     alone = cluster.size == len(np.unique(cluster))
@@ -194,7 +194,7 @@ def by_counts(design: Design, number: int) -> Found:
 
 
 def by_file(design: Design, number: int) -> Found:
-    """Put file `number` through the command and read what it left."""
+    """Run the command on file `number` and read the results."""
     cluster, group, event = rows(design, number)
     table = pd.DataFrame({"person": cluster, "group": [f"g{place:02d}" for place in group], "y_pred": np.where(event, "yes", "no")})
     said = io.StringIO()
@@ -312,7 +312,7 @@ DESIGNS = [
 
 
 def judge(design: Design, found: Sequence[Found]) -> list[str]:
-    """Print what was concluded beside what must be; return a word for each criterion."""
+    """Print the conclusions with their criteria; return one word per criterion."""
     verdict = np.array([each.verdict for each in found])
     estimable = verdict != "not estimable"
     words = []
@@ -349,9 +349,9 @@ def run(design: Design, measure: Callable[[Design, int], Found], files: int, poo
 
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("--files", type=int, default=FILES, help=f"files a design (default: {FILES})")
+    parse.add_argument("--files", type=int, default=FILES, help=f"files per design (default: {FILES})")
     parse.add_argument("--counts", action="store_true", help="counts instead of files: ten times as fast")
-    parse.add_argument("--only", default="", help="designs whose name holds this")
+    parse.add_argument("--only", default="", help="designs whose name contains this")
     parse.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     given = parse.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")

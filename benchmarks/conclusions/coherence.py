@@ -2,7 +2,7 @@
 
 Hypothesis draws designs (sizes, clusters, weights, pairs, missing truth, degenerate models, gates, comparisons). Prints progress with the
 rate per 100 designs, then every broken rule with the shortest design that breaks it, and how many audits reached each verdict. Exits with 1
-where a rule is broken. A long run may be split: designs depend on `--seed` plus their position, in steps of 100.
+if a rule is broken. A long run may be split: designs depend on `--seed` plus their position, in steps of 100.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Breach:
 
 @dataclass
 class Tally:
-    """What some designs led to."""
+    """The results of some designs."""
 
     counts: Counter = field(default_factory=Counter)
     breaches: dict[str, Breach] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Tally:
 
 
 def check(design: Design, tally: Tally) -> None:
-    """Audit a design and check everything it leads to."""
+    """Audit a design and check all its results."""
     try:
         for case in cases(design):
             tally.counts["audits" if isinstance(case, Case) else "comparisons"] += 1
@@ -74,14 +74,14 @@ def check(design: Design, tally: Tally) -> None:
                 tally.add_breach(rule, Breach(1, sentence, repr(design)))
     except AuditError as error:
         tally.counts[f"refused: {str(error).splitlines()[0][:60]}"] += 1
-    except Exception as error:  # a defect as grave as a contradiction: exit code 70
+    except Exception as error:  # a bug as serious as a contradiction: exit code 70
         where = traceback.extract_tb(error.__traceback__)[-1]
         sentence = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         tally.add_breach("no audit crashes", Breach(1, sentence, repr(design)))
 
 
 def check_batch(number: int, count: int) -> Tally:
-    """Draw that many designs from the stream of a number and check each."""
+    """Draw `count` designs with this seed and check them."""
     tally, started = Tally(), time.process_time()
     warnings.simplefilter("ignore")
 

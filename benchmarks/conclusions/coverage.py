@@ -1,7 +1,7 @@
-"""Do the conclusions hold? Planted rates through the functions that `findings` and `decide_verdicts` call, on counts directly.
+"""Are the conclusions right? Simulated rates through the functions that `findings` and `decide_verdicts` call, on counts directly.
 
-Each line gives what was measured over R planted audits (seeded), what it is compared with, and whether the criterion is met:
-intervals of rates and differences, "disparity" where there is none, power against its exact value, "equivalent" where it is wrong.
+Each line gives a measurement over R simulated audits (seeded), its reference, and whether the criterion is met: coverage of the
+intervals of rates and differences, wrong "disparity", power against its exact value, wrong "equivalent".
 """
 
 import argparse
@@ -45,7 +45,7 @@ FAILED: list[str] = []
 
 
 def report(what: str, measured: float, beside: str, met: bool | None) -> None:
-    """Print one line; None: shown, without a criterion."""
+    """Print one line; None: shown without a criterion."""
     word = {True: "met", False: "NOT MET", None: ""}[met]
     print(f"  {what:<66} {measured:7.4f}   {beside:<46} {word}", flush=True)
     if met is False:
@@ -91,8 +91,8 @@ def rates(source: np.random.Generator, runs: int) -> None:
 def nearest(mass: np.ndarray) -> tuple[float, float]:
     """Return the coverages nearest to .93 that an interval can have: the largest below, the smallest from there on.
 
-    An interval covers a rate for some outcomes next to each other, so its coverage is the sum of their probabilities. Where the second lies
-    above .975, no interval whatever covers this rate in .93 to .975 of all samples.
+    An interval covers a rate for some outcomes next to each other, so its coverage is the sum of their probabilities. If the second is
+    above .975, no interval at all covers this rate in .93 to .975 of all samples.
     """
     sums = np.concatenate([[0.0], mass.cumsum()])
     ends = np.searchsorted(sums, sums + 0.93)  # the last places have too little behind them: to the end is below
@@ -140,7 +140,7 @@ def simultaneous(source: np.random.Generator, runs: int) -> None:
 
 
 def no_disparity(source: np.random.Generator, runs: int) -> None:
-    print('"disparity" where there is none: at most .07 of the audits; then the shares of the other verdicts')
+    print('wrong "disparity": at most .07 of the audits; then the shares of the other verdicts')
     for groups, n in GROUPS.items():
         for p in (0.05, 0.15, 0.8):
             verdicts = [verdict_on(source.binomial(n, p), n, RULES, source) for _ in range(runs)]
@@ -206,7 +206,7 @@ def power(source: np.random.Generator, runs: int) -> None:
 
 
 def power_of_uneven_groups(source: np.random.Generator, runs: int) -> None:
-    print("The same where groups are as large as FairFace's, against its large-sample value; the widest gap alone would find far fewer")
+    print("The same where groups are as large as FairFace's, against its large-sample value; the widest gap alone would detect far fewer")
     rules = Rules(0.0, 0.05, 0.05, 30, 999)
     for name, n, place in (("ages, 20-29 of 3300", AGES, 3), ("ages, 60-69 of 321", AGES, 7), ("races, Middle Eastern of 1209", RACES, 6)):
         for effect in (0.02, 0.03, 0.05):
@@ -219,15 +219,15 @@ def power_of_uneven_groups(source: np.random.Generator, runs: int) -> None:
 
 
 def normal_power(truth: np.ndarray, n: np.ndarray, source: np.random.Generator) -> tuple[float, float]:
-    """Return the power of the clearest pair, and of the widest gap, for independent normal rates (200,000 draws)."""
+    """Return the power of the most significant pair, and of the widest gap, for independent normal rates (200,000 draws)."""
     pooled, errors = float(truth @ n / n.sum()), sampling_errors(n)
     null = source.normal(pooled, np.sqrt(pooled * (1 - pooled) / n), (200_000, len(n)))
     real = source.normal(truth, np.sqrt(truth * (1 - truth) / n), null.shape)
-    clearest, widest = (
+    most_significant, widest = (
         float(np.mean(of(real) >= np.quantile(of(null), 0.95)))
         for of in (lambda rates: max_standardized_difference(rates, errors), lambda rates: np.ptp(rates, axis=1))
     )
-    return clearest, widest
+    return most_significant, widest
 
 
 def exact_power(truth: np.ndarray, n: int) -> float:
@@ -314,7 +314,7 @@ def weighted(n: int, heavy: int, times: int, source: np.random.Generator) -> Wei
 
 
 def most_negligible(n: int) -> int:
-    """Return the most errors of n images with which an error rate is negligible; -1 where it is not even without any."""
+    """Return the most errors of n images with which an error rate is negligible; -1 if it is not even without errors."""
     return next(k for k in range(n) if not is_negligible(n, ImageUnits(np.array([k]), np.array([n])))) - 1
 
 
@@ -325,11 +325,11 @@ def is_negligible(images: int, units: ImageUnits | ClusterUnits) -> bool:
     return negligible_below(Claim("false_positive_rate", ("a",), "x"), METRICS["false_positive_rate"], [rate], 0.05, 0.05) is not None
 
 
-# ---- what stands beside ----------------------------------------------------------------------------------------------------------
+# ---- supporting evidence ---------------------------------------------------------------------------------------------------------
 
 
 def beside(source: np.random.Generator, runs: int) -> None:
-    print("Beside the verdict: coverage of nominal .95 unless said")
+    print("Supporting evidence: coverage of nominal .95 unless stated otherwise")
     spread = np.array([between_group_variance(source.binomial(RACES, 0.05), RACES) for _ in range(runs)])
     errors = float(spread.mean() / (spread.std() / np.sqrt(runs)))
     report("mean of the corrected variance without a difference", errors, "standard errors, within 3", abs(errors) < 3)
@@ -387,11 +387,11 @@ def calibrated(source: np.random.Generator, runs: int) -> Iterator[bool]:
 
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("--runs", type=int, default=1000, help="planted audits a line (default: %(default)s)")
+    parse.add_argument("--runs", type=int, default=1000, help="simulated audits per line (default: %(default)s)")
     parse.add_argument("--seed", type=int, default=0)
     given = parse.parse_args()
     source, started = np.random.default_rng(given.seed), time.perf_counter()
-    print(f"seed {given.seed}, {given.runs} planted audits a line; intervals of rates and differences {20 * given.runs}\n")
+    print(f"seed {given.seed}, {given.runs} simulated audits per line; intervals of rates and differences {20 * given.runs}\n")
     rates(source, 20 * given.runs)
     differences(source, 20 * given.runs)
     simultaneous(source, 2 * given.runs)

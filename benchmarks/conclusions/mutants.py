@@ -1,9 +1,9 @@
 """Do the tests notice a wrong conclusion? A hundred faults planted in the syntax tree, one at a time, and the tests run against each.
 
 A fault is one operator at one place: a comparison turned or made strict, plus for minus, `min` for `max`, `and` for `or`, a number or a
-word changed, an `abs` or a `not` left out. It is named by module, function, operator and how many of its kind stand before it, so that it
+word changed, an `abs` or a `not` left out. It is named by module, function, operator and how many of its kind precede it, so that it
 stays the same fault when lines move. Faults are chosen by the hash of their names, so many for each area. Prints which test file killed
-each; exits with 1 where one survives that is not in `EQUIVALENT`. Before the faults of an area its tests must pass without one.
+each; exits with 1 if one survives that is not in `EQUIVALENT`. Before the faults of an area its tests must pass without one.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 900
-"""Of the tests of one fault: a fault may be a loop without end."""
+"""Time limit for the tests of one fault: a fault may be an endless loop."""
 STATISTICS = ("tests/audit/statistics", "tests/audit/evidence")
 PAGES = ("tests/reports/text/test_headline.py", "tests/reports/text", "tests/reports/exports", "tests/audit/test_coherence.py")
 AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
@@ -65,7 +65,7 @@ EQUIVALENT: dict[str, str] = {
     "audit/analyses/natural_shift/computation.py:_largest 1 #4": "NumPy takes any negative length, not only -1, as the unknown one",
     "audit/statistics/findings.py:_check_estimates sum #1": "numbers of images are never negative: the largest is above 0 where the sum is",
 }
-"""Fault -> why no test can tell it from the code as it stands; no test is run against it."""
+"""Why no test can distinguish a fault from the current code; no test is run against it."""
 
 
 # ---- faults --------------------------------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class Fault:
     function: str
     operator: str
     number: int
-    """How many of its kind stand before it in the function."""
+    """How many of its kind precede it in the function."""
 
     def __str__(self) -> str:
         return f"{self.path}:{self.function} {self.operator} #{self.number}"

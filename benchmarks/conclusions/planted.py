@@ -1,9 +1,9 @@
-"""Do the conclusions hold end to end? Files with planted rates through ``audit.run --predictions``, one verdict a file.
+"""Are the conclusions right end to end? Files with simulated rates through ``audit.run --predictions``, one verdict per file.
 
-What `coverage.py` beside it shows on counts, with its group counts and its exact power, from the file to `results.json`: coverage of
-the intervals, "disparity" where there is none, power, "equivalent" where it is wrong. Seeded: file number i of a kind is always the same.
-Prints each share beside what it must be. A share outside by less than two standard errors of the simulation is no refutation, and is
-called "within error", not "met".
+Does from the file to `results.json` what `coverage.py` does on counts, with its group counts and its exact power: coverage of the
+intervals, wrong "disparity", power, wrong "equivalent". Seeded: file number i of a kind is always the same. Prints each share with its
+criterion. A share that misses it by less than two standard errors of the simulation is not a refutation, and is called "within error",
+not "met".
 """
 
 import argparse
@@ -47,7 +47,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Found:
-    """What results.json says about a file, beside what is true in it."""
+    """What results.json says about a file, compared with what is true in it."""
 
     verdict: str
     lowest: str | None
@@ -58,7 +58,7 @@ class Found:
 
 
 def table(kind: Kind, number: int) -> pd.DataFrame:
-    """Return file `number` of a kind, one row an image."""
+    """Return file `number` of a kind, one row per image."""
     source = np.random.default_rng([kind.seed, number])
     k = source.binomial(kind.n, kind.rates[number % len(kind.rates)])
     event = np.repeat(np.tile([True, False], len(k)), np.stack([k, kind.n - k], axis=1).ravel())
@@ -70,7 +70,7 @@ def table(kind: Kind, number: int) -> pd.DataFrame:
 
 
 def found(kind: Kind, number: int) -> Found:
-    """Put file `number` of a kind through the command and read what it left."""
+    """Run the command on file `number` of a kind and read the results."""
     said = io.StringIO()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         file, out = Path(folder) / "answers.csv", Path(folder) / "audit"
@@ -83,7 +83,7 @@ def found(kind: Kind, number: int) -> Found:
 
 
 def read(verdict: str, finding: dict, n: np.ndarray, truth: np.ndarray) -> Found:
-    """Hold the intervals of a finding against the truth."""
+    """Compare the intervals of a finding with the truth."""
     rest = (n @ truth - n * truth) / (n.sum() - n)
     large = (n >= 100) & (n * np.minimum(truth, 1 - truth) >= 5)
     place = {f"g{i:03d}": i for i in range(len(n))}
@@ -137,7 +137,7 @@ ALIKE = [
 
 
 def judged(what: str, share: float, low: float, high: float, number: int) -> str:
-    """Print a share of `number` draws beside what it must be; return "met", "within error" or "NOT MET"."""
+    """Print a share of `number` draws with its criterion; return "met", "within error" or "NOT MET"."""
     bound = min((each for each in (low, high) if 0 < each < 1), key=lambda each: abs(each - share))
     error = 2 * np.sqrt(bound * (1 - bound) / number)
     word = "met" if low <= share <= high else "within error" if low - error <= share <= high + error else "NOT MET"
@@ -161,12 +161,12 @@ def share(files: Sequence[Found], verdict: str) -> float:
 
 
 def no_disparity(kind: Kind, files: Sequence[Found]) -> list[str]:
-    """At most 7 of 100 audits alarm where nothing differs."""
+    """At most 7 of 100 audits report a disparity if nothing differs."""
     return [judged(f'{kind.name}: "disparity"', share(files, "disparity"), 0.0, 0.07, len(files)), *covers(files)]
 
 
 def planted(kind: Kind, files: Sequence[Found]) -> list[str]:
-    """The alarms where something differs are as many as the test's power says."""
+    """If something differs, disparities are as frequent as the test's power says."""
     even, truth = len(set(kind.n.tolist())) == 1, kind.rates[0]
     power = exact_power(truth, int(kind.n[0])) if even else normal_power(truth, kind.n, np.random.default_rng(0))[0]
     return [
@@ -176,12 +176,12 @@ def planted(kind: Kind, files: Sequence[Found]) -> list[str]:
 
 
 def apart(kind: Kind, files: Sequence[Found]) -> list[str]:
-    """What differs by the tolerance is called equivalent in at most 5 of 100 audits."""
+    """Groups that differ by the tolerance are called equivalent in at most 5 of 100 audits."""
     return [judged(f'{kind.name}: "equivalent"', share(files, "equivalent"), 0.0, 0.05, len(files)), *covers(files)]
 
 
 def alike(kind: Kind, files: Sequence[Found]) -> list[str]:
-    """What is equal, and large enough, is called so."""
+    """Equal groups, if large enough, are called equivalent."""
     return [judged(f'{kind.name}: "equivalent"', share(files, "equivalent"), 0.9, 1.0, len(files)), *covers(files)]
 
 
@@ -194,7 +194,7 @@ class Plan:
     files: int
 
     def __call__(self, workers: int, files: int | None = None) -> list[str]:
-        """Put the files through the command; return a word for each criterion."""
+        """Run the command on the files; return one word per criterion."""
         found_in = list(pool(workers).map(partial(found, self.kind), range(files or self.files), chunksize=5))
         return self.judge(self.kind, found_in)
 
@@ -213,7 +213,7 @@ PLANS = [
 
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("--files", type=int, help=f"planted files a kind (default: {FILES}, {POWER_FILES} for a power)")
+    parse.add_argument("--files", type=int, help=f"simulated files per kind (default: {FILES}, {POWER_FILES} for a power)")
     parse.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     given = parse.parse_args()
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Is the printed detectable difference found four times out of five? And do diffuse and single differences have the better test's power?
+"""Is the printed detectable difference detected four times out of five? And do diffuse and single differences have the better test's power?
 
 Layouts alone, and as the hardest of 10 and of 40 questions (p at most alpha over their number, as in Holm's first step). Seeded.
 """
@@ -68,7 +68,7 @@ def shaped(pool: ProcessPoolExecutor, audits: int) -> Iterator[bool]:
 
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("--audits", type=int, default=AUDITS, help=f"simulated audits a line (default: {AUDITS})")
+    parse.add_argument("--audits", type=int, default=AUDITS, help=f"simulated audits per line (default: {AUDITS})")
     parse.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     given = parse.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")

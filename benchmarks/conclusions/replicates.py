@@ -1,7 +1,7 @@
-"""Intervals over images and replicates: how often do they hold the true gap of a model of which a few seeds were audited?
+"""Intervals over images and replicates: how often do they cover the true gap of a model of which a few seeds were audited?
 
-Every run draws images (shared by the replicates) and replicates. The chance that an image is answered rightly has a part of the group, a
-part of the image that all replicates share, and a part of (replicate, group): its standard deviation is planted. The truth is the
+Every run draws images (shared by the replicates) and replicates. The probability of a right answer for an image has a part of the
+group, a part of the image that all replicates share, and a part of (replicate, group), with a given standard deviation. The truth is the
 largest difference of the groups' rates over all images and replicates of the kind. Printed: how often the interval over both sources
 holds it; beside it the mean width, and how often the interval over images alone would. Also how often a gate whose limit is the true gap
 ends wrongly by more than chance may: `gap_mean > limit` breached (the lower end lies above it), or held (the upper end lies below).
@@ -31,7 +31,7 @@ DESIGNS = {
 
 def draw(rates: np.ndarray, n: np.ndarray, deviation: float, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Return events of each replicate and image: bool[r, n]; the rate of each group over replicates is as planted."""
-    # Of a rate near 0 or 1 a deviation in points would leave the range: it is planted on the normal scale, where the mean stays known.
+    # A deviation in points would leave the range of rates near 0 or 1: it is applied on the normal scale, where the mean stays known.
     slope = np.exp(-(ndtri(rates) ** 2) / 2) / np.sqrt(2 * np.pi)
     tau = deviation / slope
     centre = ndtri(rates) * np.sqrt(1 + tau**2)

@@ -2,7 +2,7 @@
 
 Trains the recipes `emoji` (roles of women misnamed) and `emoji_balanced` with several seeds, audits each, and asks one question:
 is role accuracy by gender called a disparity? It should be in every skewed run and in no balanced one. Then the first pair of
-seeds is compared, image by image. Runs that are there already are not trained again.
+seeds is compared, image by image. Existing runs are not trained again.
 """
 
 import argparse
@@ -24,7 +24,7 @@ QUESTION = "role/accuracy/gender"
 
 
 def trained(recipe: str, seed: int, folder: Path, steps: int | None) -> Path:
-    """Train a recipe unless it is there, and return its checkpoint."""
+    """Train a recipe unless the run exists, and return its checkpoint."""
     out = folder / f"{recipe}-{seed}"
     words = [recipe, f"run.seed={seed}", f"run.out={out}", "--quiet"] + ([f"optim.steps={steps}"] if steps else [])
     with contextlib.redirect_stdout(sys.stderr):
@@ -35,7 +35,7 @@ def trained(recipe: str, seed: int, folder: Path, steps: int | None) -> Path:
 
 
 def audited(checkpoint: Path) -> FinishedAudit:
-    """Audit a checkpoint with the emoji probe and return what was found."""
+    """Audit a checkpoint with the emoji probe and return the audit."""
     out = checkpoint.parent / "audit"
     with contextlib.redirect_stdout(sys.stderr):
         code = audit_command(["--model", str(checkpoint), "--probe", "emoji", "--out", str(out)])

@@ -1,4 +1,4 @@
-"""Do intervals and verdicts hold where images have unequal weights? Samples whose weighted rates are known, one verdict a sample.
+"""Are intervals and verdicts right if images have unequal weights? Samples whose weighted rates are known, one verdict per sample.
 
 A design draws images with weights, independently; the answer may depend on the weight. What a group's rate estimates is E[w event] / E[w].
 Prints the coverage of 95 % intervals of rates and of differences (at least .93), and how often "disparity" is concluded where no two
@@ -123,7 +123,7 @@ def measure(groups: tuple[Group, ...], samples: int) -> tuple[float, float, dict
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, default=SAMPLES)
-    parser.add_argument("--only", default="", help="designs whose name holds this")
+    parser.add_argument("--only", default="", help="designs whose name contains this")
     given = parser.parse_args()
     samples, worst = given.samples, []
     for name, (groups, wrong) in DESIGNS.items():

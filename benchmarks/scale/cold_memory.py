@@ -1,7 +1,7 @@
-"""Peak memory of a cold audit of a web dataset, from a thousand images to a hundred thousand: images come and go.
+"""Peak memory of a cold audit of a web dataset, from a thousand images to a hundred thousand: images are not kept in memory.
 
-Every size is audited by a process of its own, with an encoder that costs next to nothing and an empty cache. What may grow is what an audit
-keeps of each image: identifier, content hash, attributes, embedding, predictions. The goal: at most 4 kB an image, where the images
+Every size is audited by a separate process, with an encoder that costs next to nothing and an empty cache. Memory may grow only by what an
+audit keeps for each image: identifier, content hash, attributes, embedding, predictions. The goal: at most 4 kB per image; the images
 themselves have 12 kB each, encoded, and as much decoded. ``--images N [N …]`` changes the sizes (10⁵ images take 1.3 GB of disk).
 """
 
@@ -37,7 +37,7 @@ class Cheap:
 
 
 def bitmap(rng: np.random.Generator) -> bytes:
-    """Return an uncompressed picture of noise: no two are alike, and decoding costs little."""
+    """Return an uncompressed image of noise: no two are alike, and decoding costs little."""
     size = 3 * SIDE * SIDE
     header = b"BM" + (54 + size).to_bytes(4, "little") + bytes(4) + (54).to_bytes(4, "little")
     header += (40).to_bytes(4, "little") + SIDE.to_bytes(4, "little") * 2 + (1).to_bytes(2, "little") + (24).to_bytes(2, "little")

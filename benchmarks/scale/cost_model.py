@@ -52,7 +52,7 @@ class Encoder(FakeEncoder):
 
 
 class Images:
-    """Small files, each with content of its own."""
+    """Small files with different contents."""
 
     def __init__(self, count):
         self._count, self._kinds = count, [png((kind, 0, 0)) for kind in range(200)]
@@ -74,14 +74,14 @@ def made(count):
 
 
 def embed(count, folder):
-    """One process embeds."""
+    """Embed in one process."""
     embed_here(Encoder(), made(count), folder, batch_size=32, max_skip=0.01, progress=None)
     files = [path.stat().st_size for path in folder.rglob("*.shard")]
     return {"bytes": sum(files), "shards": len(files)}
 
 
 def open_and_read(count, folder):
-    """One process opens the cache, verifies every shard, and reads every row: what judging begins with."""
+    """Open the cache, verify every shard, and read every row in one process: the first part of judging."""
     cache = EmbeddingCache(folder, FINGERPRINT, "image", DIMENSIONS)
     assert len(cache) == count
     assert cache.read(list(cache)).shape == (count, DIMENSIONS)
@@ -89,7 +89,7 @@ def open_and_read(count, folder):
 
 
 def share(count, folder):
-    """One process fills a shared cache, another opens it; requests are counted."""
+    """Fill a shared cache in one process and open it in another; requests are counted."""
     memory = fsspec.filesystem("memory")
     asked = {"put": 0, "get": 0, "list": 0}
 
@@ -160,7 +160,7 @@ class CostModel:
     judge_cpu_s: Line
     judge_memory: Line
     row_bytes: float
-    """Of an image, in the cache."""
+    """Bytes per image in the cache."""
 
     def bytes(self, n):
         return self.row_bytes * n
@@ -169,7 +169,7 @@ class CostModel:
         return -(-n // parts // SHARD_ROWS) * parts
 
     def requests(self, n, parts=1):
-        """Behind a URL: one PUT a shard, a GET a shard for who judges, and a list of all for everybody who opens the cache."""
+        """Requests to a URL: one PUT per shard, one GET per shard for judging, and one listing of all shards per process."""
         shards = self.shards(n, parts)
         return {"put": shards + 1, "get": shards, "list": -(-shards // LISTED) + parts}
 
@@ -248,7 +248,7 @@ def main():
             off = value / seen[count][name] - 1
             worst = max(worst, abs(off))
             print(f"{count:>9,}  {name:<13} foretold {value:>15,.1f}  measured {seen[count][name]:>15,.1f}  {off:+.1%}")
-    print(f"\n10^8 images of {DIMENSIONS} dimensions, {given.rate:,} images/s a GPU\n\n{written_out(model, given.rate)}")
+    print(f"\n10^8 images of {DIMENSIONS} dimensions, {given.rate:,} images/s per GPU\n\n{written_out(model, given.rate)}")
     if worst > WITHIN:
         sys.exit(f"off by {worst:.0%}, more than {WITHIN:.0%}")
 

@@ -1,6 +1,6 @@
-"""5,000 questions to a server that takes 200 ms for each, 64 at a time, against the time that this takes at least; and the memory.
+"""5,000 questions to a server that takes 200 ms for each, 64 at a time, against the minimum time; and the memory.
 
-The server is a process of its own, which answers all alike. At least: 79 waves of 200 ms. Prints the ratio, the CPU seconds of the client,
+The server is a separate process with a constant answer. Minimum: 79 waves of 200 ms. Prints the ratio, the CPU seconds of the client,
 and its memory after a tenth of the questions and after all of them.
 """
 
@@ -59,7 +59,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def serve(port: int) -> None:
-    """Be the server: one that takes so little time of its own that the client's is what is measured."""
+    """Run the server, which uses so little CPU time that the client's time is measured."""
     async with await asyncio.start_server(answer, "127.0.0.1", port, backlog=512) as server:
         await server.serve_forever()
 
@@ -91,7 +91,7 @@ def main() -> int:
             server.wait()
     ratio = seconds / AT_LEAST
     print(f"{QUESTIONS:,} questions, {IN_FLIGHT} in flight: {seconds:.1f} s, at least {AT_LEAST:.1f} s, ratio {ratio:.2f} (at most {MOST})")
-    print(f"client: {cpu:.1f} CPU s, {1000 * cpu / QUESTIONS:.1f} ms a question; load of the machine {os.getloadavg()[0]:.1f}")
+    print(f"client: {cpu:.1f} CPU s, {1000 * cpu / QUESTIONS:.1f} ms per question; load of the machine {os.getloadavg()[0]:.1f}")
     tenth = len(memory) // 10
     print(f"memory: {memory[tenth]:.0f} MB after {(tenth + 1) * batch:,} questions, {memory[-1]:.0f} MB after all")
     return int(ratio > MOST)

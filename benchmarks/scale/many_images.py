@@ -1,4 +1,4 @@
-"""The whole FairFace probe on made-up embeddings: seconds, seconds an image, and peak memory at 10^4, 10^5 and 10^6 images.
+"""The whole FairFace probe on made-up embeddings: seconds, seconds per image, and peak memory at 10^4, 10^5 and 10^6 images.
 
 ``python -m benchmarks.scale.many_images [N …]``, a process each. 512 dimensions; the groups of the images are as common as in FairFace and
 their embeddings lie a little apart. Everything between the embeddings and the results: answers to every measurement and specification,
@@ -43,7 +43,7 @@ def people(n: int, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def embeddings(attributes: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-    """Return one float32 row an image: noise, and a direction of each of its groups."""
+    """Return one float32 row per image: noise, and a direction for each of its groups."""
     vectors = rng.standard_normal((len(attributes), DIMENSIONS), np.float32)
     for name in ("race", "gender", "age"):
         codes, levels = pd.factorize(attributes[name], sort=True)
@@ -54,7 +54,7 @@ def embeddings(attributes: pd.DataFrame, rng: np.random.Generator) -> np.ndarray
 
 
 def main(n: int) -> None:
-    """Audit `n` images and print what it took."""
+    """Audit `n` images and print time and memory."""
     probe, rng = probes.get("fairface"), np.random.default_rng(0)
     attributes = people(n, rng)
     levels = {"race": RACES, "gender": GENDERS, "age": AGES, "race_binary": ("White", "Non-White")}
@@ -74,7 +74,7 @@ def main(n: int) -> None:
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"{n:>9,} images: {wall:6.1f} s ({answered:.1f} s to answer), {cpu:6.1f} CPU s, {1e6 * cpu / n:7.1f} CPU us an image, "
+        f"{n:>9,} images: {wall:6.1f} s ({answered:.1f} s to answer), {cpu:6.1f} CPU s, {1e6 * cpu / n:7.1f} CPU us per image, "
         f"peak {peak:.2f} GiB, {len(done.findings)} findings, "
         f"{sum(len(specification.points) for specification in done.specifications)} specifications",
         flush=True,

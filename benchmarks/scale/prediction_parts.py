@@ -1,8 +1,8 @@
-"""Predictions in Parquet parts, from a million rows on: rows a second, and memory that does not grow with them.
+"""Predictions in Parquet parts, from a million rows on: rows per second, and memory that does not grow with them.
 
-Each size is written as parts of a million rows and audited by a process of its own, start-up, tests and page included; reading the parts
+Each size is written as parts of a million rows and audited by a separate process, start-up, tests and page included; reading the parts
 alone is timed in another, start-up left out. At the first size one file of the same rows is audited too: the findings must be equal. The
-goal: under 1 GB at 10⁸ rows, rows a second flat. ``--rows N [N …]`` changes the sizes (10⁸ rows take 200 MB of disk and some minutes),
+goal: under 1 GB at 10⁸ rows, at a constant rate. ``--rows N [N …]`` changes the sizes (10⁸ rows take 200 MB of disk and some minutes),
 ``--scores`` adds five columns of scores; what is compared with one file are then the findings alone, since scores lie in bins.
 """
 
@@ -23,7 +23,7 @@ from benchmarks.speed.predictions import AGES, LABELS, RACES, measured
 PART = 1_000_000
 MOST_GB = 1.0
 SLOWEST = 0.7
-"""Rows a second at the last size, as a share of those at the first: a machine that others use is noisy."""
+"""Rows per second at the last size, as a share of those at the first: a machine that others use is noisy."""
 READ_ALONE = """
 import sys, time
 from pathlib import Path
@@ -55,7 +55,7 @@ def part(number: int, rows: int, *, scores: bool) -> pa.Table:
 
 
 def audited(out: Path) -> dict[str, object]:
-    """Return what an audit found."""
+    """Return the results of an audit."""
     found: dict[str, object] = json.loads((out / "results.json").read_text())["audits"][0]
     return found
 

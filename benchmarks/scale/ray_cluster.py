@@ -33,7 +33,7 @@ TAG = "VLM_AUDIT_BENCHMARK"
 
 
 class Images:
-    """Made when they are asked for: two hundred files, told apart by what follows the end of each."""
+    """Created on access: two hundred files, distinguished by a suffix after the end of each."""
 
     def __init__(self, count):
         self.count = count
@@ -47,7 +47,7 @@ class Images:
 
 
 class Encoder(FakeEncoder):
-    """The mean colour, and as much arithmetic as a small image tower does: about two milliseconds an image."""
+    """The mean colour, and as much arithmetic as a small image tower does: about two milliseconds per image."""
 
     def __init__(self):
         super().__init__()
@@ -95,7 +95,7 @@ class Cpu(threading.Thread):
 
 
 def work(kind, count, root, tag):
-    """What one of the compared processes does."""
+    """The work of one of the compared processes."""
     data, cpu = made(count), Cpu(tag)
     cpu.start()
     started, how = time.perf_counter(), {"batch_size": BATCH, "max_skip": 0.01}
@@ -129,14 +129,14 @@ def on_three_nodes(data, root, *, kill, **how):
 
 
 def start(kind, count, folder, name=None):
-    """Start a process that embeds so many images."""
+    """Start a process that embeds `count` images."""
     environment = {**os.environ, TAG: name or kind, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     words = [sys.executable, __file__, "--work", kind, str(count), f"{folder}/{name or kind}", name or kind]
     return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def result(process):
-    """Return what a process took, once it has ended."""
+    """Return the measurements of a process after it has ended."""
     said, _ = process.communicate()
     if process.returncode:
         sys.exit(process.returncode)

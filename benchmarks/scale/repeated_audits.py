@@ -21,7 +21,7 @@ from audit.testing import FakeEncoder, four_faces, gender_probe
 
 
 class Held(NamedTuple):
-    """What a process holds."""
+    """The resources that a process holds."""
 
     rss_kib: int
     handles: int
@@ -32,7 +32,7 @@ class Held(NamedTuple):
 
 
 def held(folder: Path) -> Held:
-    """Return what this process holds now."""
+    """Return the resources that this process holds now."""
     gc.collect()
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     log = logging.getLogger("audit")

@@ -1,8 +1,8 @@
-"""Decoding in processes of their own (`Decoders`) against threads that call Pillow in this one, on the same images in one run.
+"""Decoding in separate processes (`Decoders`) against threads that call Pillow in this one, on the same images in one run.
 
 Prints for each kind of image the ratio of wall-clock times (above 1: the processes are faster) and that of CPU seconds, both once the
-processes run, and how long the first image took. Pillow alone does not see that a JPEG was cut, which costs a progressive one a second
-decoding. Last: images through `embed_images`, new and cached; the latter start no process.
+processes run, and how long the first image took. Pillow alone does not notice a truncated JPEG; to notice it, a progressive one
+is decoded twice. Last: images through `embed_images`, new and cached; the latter start no process.
 """
 
 import io

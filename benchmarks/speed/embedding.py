@@ -6,7 +6,7 @@
   templates, each in a process of its own.
 * The pipeline, with 7 and with 35 labels: as it comes it encodes the text again for every image, and in batches once a batch.
 
-Prints images a second by the wall clock and by CPU time, medians, each with its share of what matrix products allow; a second audit over
+Prints images per second by the wall clock and by CPU time, medians, each with its share of what matrix products allow; a second audit over
 the cache last. Without clip_benchmark or open_clip their lines are skipped. ``--images 64 --repeats 1`` is quick.
 """
 
@@ -33,7 +33,7 @@ from strictio.images.decode import decode
 
 BATCH = 32
 PIPELINE_SHARE = 10
-"""The pipeline sees a tenth of the images: it takes as long for each."""
+"""The pipeline gets a tenth of the images, since the time per image is constant."""
 
 
 def made_data(contents: list[bytes]) -> Dataset:
@@ -84,7 +84,7 @@ def clip_benchmark_work(contents: list[bytes]) -> Callable[[], object]:
 
 
 def from_start(kind: str, folder: Path, contents: list[bytes]) -> None:
-    """Do everything, in this new process: imports, text, images."""
+    """Do everything in this new process: imports, text, images."""
     if kind == "clip_benchmark":
         import open_clip
         from clip_benchmark.metrics.zeroshot_classification import run_classification, zero_shot_classifier
@@ -122,7 +122,7 @@ def pipelines(folder: Path, contents: list[bytes]) -> dict[str, tuple[int, Calla
 
 
 def second_audit(folder: Path, contents: list[bytes]) -> float:
-    """Return the milliseconds an image that a second probe over the cache takes."""
+    """Return the milliseconds per image that a second probe over the cache takes."""
     encoder, root, data = load(str(folder)), MemoryRoot(), made_data(contents)
     texts = [f"a photo of a {label}." for label in LABELS[:7]]
     embed_images(encoder, data, root)
@@ -188,7 +188,7 @@ def main() -> None:
         compare(found, "bfloat16, embed_images", "transformers pipeline, 7 labels", 5)
         compare(found, "bfloat16, embed_images", "transformers pipeline, 35 labels", 10)
         few, classify = asked["transformers pipeline, 7 labels"]
-        print(f"a second audit over the cache: {second_audit(folder, contents):.2f} ms an image", flush=True)
+        print(f"a second audit over the cache: {second_audit(folder, contents):.2f} ms per image", flush=True)
         print(f"largest difference of a score from the pipeline's: {agree(folder, contents[:few], classify):.1e}", flush=True)
 
 

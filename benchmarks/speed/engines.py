@@ -1,7 +1,7 @@
 """ViT-B/32's image tower in ONNX Runtime and OpenVINO against torch, in float32, in one run: alone, and end to end through `embed_images`.
 
 Random weights, 448 px JPEGs. The engines get the tower as ONNX, with batches of 32 fixed, and as many threads as torch; end to end they
-compute in the place of torch, all else equal. Prints images a second by wall clock and CPU time, medians, and the ratios; where one is more
+compute instead of torch, all else equal. Prints images per second by wall clock and CPU time, medians, and the ratios; where one is more
 than 1.15 times as fast end to end, it would be worth an engine of its own. An engine that is not installed is skipped.
 """
 

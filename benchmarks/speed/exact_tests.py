@@ -1,6 +1,6 @@
 """Are our χ² and Fisher tests worth keeping beside scipy's? The pairs of 126 thin groups, and the tables of 200 noisy relabellings.
 
-Prints the largest difference of the p-values and how much longer scipy takes: it tests one table a call.
+Prints the largest difference of the p-values and how much longer scipy takes: it tests one table per call.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Questions about images to a local generative model, read one at a time and eight together: processor seconds an image.
+"""Questions about images to a local generative model, read one at a time and eight together: CPU seconds per image.
 
 A LLaVA of random weights with about 20 million parameters, asked as a probe asks: twenty-two options, in two orders.
 """
@@ -52,7 +52,7 @@ def make(folder: Path) -> Path:
 
 
 def main() -> int:
-    """Print the seconds an image and their ratio; 1 if reading together costs more, or gives other numbers."""
+    """Print the seconds per image and their ratio; 1 if reading together costs more, or gives other numbers."""
     torch.set_num_threads(1)
     images = noise(*[(SIDE, SIDE)] * IMAGES, seed=5)
     asked = [Question("\n".join(["Who is this?", *order]), LABELS) for order in (LABELS, LABELS[::-1])]
@@ -67,8 +67,8 @@ def main() -> int:
             spent.append((time.process_time() - start) / IMAGES)
     alone, together = min(seconds[1]), min(seconds[TOGETHER])
     off = float(np.abs(rows[1] - rows[TOGETHER]).max())
-    print(f"{model.record.parameters / 1e6:.0f} million parameters: {alone:.3f} s an image alone, {together:.3f} s among {TOGETHER}")
-    print(f"ratio {together / alone:.2f} (at most {MOST}); largest difference {off:.1g} nats a token")
+    print(f"{model.record.parameters / 1e6:.0f} million parameters: {alone:.3f} s per image alone, {together:.3f} s among {TOGETHER}")
+    print(f"ratio {together / alone:.2f} (at most {MOST}); largest difference {off:.1g} nats per token")
     return int(together / alone > MOST or off > 1e-5)
 
 

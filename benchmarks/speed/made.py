@@ -17,7 +17,7 @@ from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 GFLOP = 8.818
-"""Of an image at 224 px in ViT-B/32's image tower: 4.409 billion multiply-adds."""
+"""Cost of one image at 224 px in ViT-B/32's image tower: 4.409 billion multiply-adds."""
 LABELS = ["doctor", "nurse", "teacher", "cook", "firefighter", "judge", "farmer", "pilot", "scientist", "mechanic", "artist", "singer",
     "student", "office worker", "factory worker", "astronaut", "detective", "guard", "builder", "athlete", "baker", "barber", "driver",
     "engineer", "lawyer", "librarian", "painter", "photographer", "plumber", "postman", "reporter", "sailor", "soldier", "tailor", "waiter",
@@ -25,7 +25,7 @@ LABELS = ["doctor", "nurse", "teacher", "cook", "firefighter", "judge", "farmer"
 
 
 def installed(package: str) -> bool:
-    """Tell whether a peer is there; say so where it is not."""
+    """Return whether a peer is installed, and print a line if it is not."""
     there = importlib.util.find_spec(package) is not None
     if not there:
         print(f"skipped: {package} is not installed", flush=True)
@@ -33,7 +33,7 @@ def installed(package: str) -> bool:
 
 
 def say_setting(*packages: str) -> None:
-    """Print what decides absolute numbers."""
+    """Print what determines the absolute numbers."""
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers", "pillow", *packages)]
     threads = f"torch {torch.get_num_threads()} threads, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'not set')}"
     load = f"load {os.getloadavg()[0]:.1f}"
@@ -84,7 +84,7 @@ def jpegs(count: int, width: int, height: int | None = None) -> list[bytes]:
 
 
 def product_limit(dtype: torch.dtype) -> float:
-    """Return the images a second that matrix products of the tower's largest shape (batch 32) allow in this run."""
+    """Return the images per second that matrix products of the tower's largest shape (batch 32) allow in this run."""
     left, right = torch.randn(1600, 768, dtype=dtype), torch.randn(768, 3072, dtype=dtype)
     left @ right
     best = 0.0
@@ -97,7 +97,7 @@ def product_limit(dtype: torch.dtype) -> float:
 
 
 def medians(work: Mapping[str, tuple[int, Callable[[], object]]], repeats: int) -> dict[str, tuple[float, float]]:
-    """Return items a second of wall-clock time and of CPU time for each kind of work, one after another `repeats` times: medians."""
+    """Return items per second of wall-clock time and of CPU time for each kind of work, one after another `repeats` times: medians."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in work}
     for _ in range(repeats):
         for name, (items, function) in work.items():
@@ -112,6 +112,6 @@ def _median(rates: Sequence[tuple[float, float]], place: int) -> float:
 
 
 def cpu_s() -> float:
-    """Return the CPU seconds of this process and of those that it started and that have ended."""
+    """Return the CPU seconds of this process and of its finished children."""
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)

@@ -1,6 +1,6 @@
 """A million external predictions through the command, against pandas reading the same file and grouping by the same columns.
 
-Each is a process of its own; start-up counts. Prints wall and CPU seconds, peak memory, and the ratio; then the same with five columns of
+Both run in separate processes; start-up counts. Prints wall and CPU seconds, peak memory, and the ratio; then the same with five columns of
 scores. The goal: under 20 s and 2 GB. ``--rows N`` changes the number.
 """
 

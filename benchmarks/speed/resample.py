@@ -36,7 +36,7 @@ def cells(given: Predictions) -> np.ndarray:
 
 
 def intervals(counts: np.ndarray) -> np.ndarray:
-    """Interval of the rate of every group and of the gap."""
+    """Return the intervals of all groups' rates and of the gap."""
     drawn = resample_counts(counts, REPLICATES, np.random.default_rng(0))
     rates = drawn[..., 0] / drawn.sum(axis=2)
     return np.quantile(np.column_stack([rates, spread_of_rates(rates)]), [0.025, 0.975], axis=0)
@@ -52,7 +52,7 @@ def cpu_seconds(function: Callable[[], object]) -> float:
 
 
 def fairlearn_seconds(given: Predictions) -> float:
-    """Seconds a replicate: with a few replicates less without any, so that the point estimates are not counted."""
+    """Seconds per replicate: the time with a few replicates minus the time without, to exclude the point estimates."""
     selected = (given.y_pred == "yes").astype(int)
 
     def frame(**bootstrap: object) -> MetricFrame:
@@ -69,9 +69,9 @@ def main() -> None:
     counts = cells(given)
     ours, theirs = cpu_seconds(lambda: intervals(counts)) / REPLICATES, fairlearn_seconds(given)
     print(f"10,000 images, {GROUPS} groups, one rate, CPU seconds")
-    print(f"fairlearn n_boot   {theirs:.4f} s a replicate ({FEW} timed), {theirs * REPLICATES:,.0f} s for {REPLICATES:,}")
-    print(f"count table        {ours * 1e6:.1f} us a replicate, {ours * REPLICATES:.2f} s for {REPLICATES:,} with intervals")
-    print(f"ratio a replicate  {theirs / ours:,.0f}x")
+    print(f"fairlearn n_boot   {theirs:.4f} s per replicate ({FEW} timed), {theirs * REPLICATES:,.0f} s for {REPLICATES:,}")
+    print(f"count table        {ours * 1e6:.1f} us per replicate, {ours * REPLICATES:.2f} s for {REPLICATES:,} with intervals")
+    print(f"ratio per replicate {theirs / ours:,.0f}x")
     for images in (10_000, 100_000, 1_000_000):
         larger = predictions(images)
         built, table = cpu_seconds(lambda given=larger: cells(given)), cells(larger)

@@ -1,7 +1,7 @@
 """Prompts of many classes in many templates: sorted by length and trimmed (`embed_texts`) against class by class, padded to 77 tokens.
 
 ImageNet's classes in its eighty templates, in the text tower of a ViT-B/32 with random weights. The loop sees a few classes only, since it
-takes as long for each; the rows of these are compared. Prints texts a CPU second, the ratio, and the largest difference.
+takes as long for each; the rows of these are compared. Prints texts per CPU second, the ratio, and the largest difference.
 ``--classes 1000`` is the whole task (80,000 texts).
 """
 
@@ -29,7 +29,7 @@ def classes(count: int) -> list[str]:
 
 
 def padded_loop(model, prompts: list[list[str]]) -> np.ndarray:
-    """Return one row a text, class by class as CLIP's own notebooks do."""
+    """Return one row per text, class by class as CLIP's own notebooks do."""
     words, rows = tokenizer(), []
     with torch.no_grad():
         for texts in prompts:
@@ -61,7 +61,7 @@ def main() -> None:
     found, expected = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (found, expected))
     difference = float(np.abs(found - expected).max())
     print(
-        f"{sum(map(len, prompts)):,} texts: {ours:.1f} a CPU second, padded class by class {loop:.1f}: "
+        f"{sum(map(len, prompts)):,} texts: {ours:.1f} per CPU second, padded class by class {loop:.1f}: "
         f"{ours / loop:.1f} times (wanted: {WANTED})"
     )
     print(f"largest difference of a number of a normalised row: {difference:.1e} (wanted: at most {TOLERANCE:g})")

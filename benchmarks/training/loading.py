@@ -3,7 +3,7 @@
 Claim: as many as with the best of its worker settings. Both read 640 x 480 JPEGs of about 100 kB and captions from one table of
 open_clip's layout, cut and resize by torchvision's `RandomResizedCrop` as open_clip's trainer does (scale 0.9 to 1, bicubic, to 224 px),
 and give the same kind of batch: 64 normalised float images and the ids of CLIP's tokenizer. Ours decodes in threads, theirs in processes,
-which are started anew each epoch. Beside it stands ours with `data.crop`, the crop that needs no torchvision. An epoch of each in turns;
+which are restarted every epoch. Also measured: ours with `data.crop`, the crop that needs no torchvision. An epoch of each in turns;
 medians of the rounds. CPU time is that of all threads and processes.
 """
 
@@ -41,7 +41,7 @@ OURS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print a line a loader; return 1 if ours loads fewer images a second than the best of theirs."""
+    """Measure, print one line per loader; return 1 if ours loads fewer images per second than the best of theirs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=512, help="distinct ones in an epoch")
     parser.add_argument("--rounds", type=int, default=5, help="epochs of each loader")
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = medians({kind: (images, partial(drain, load)) for kind, load in loaders.items()}, given.rounds)
     best = max(rate for kind, (rate, _) in found.items() if kind not in OURS)
     for kind, (rate, by_cpu) in found.items():
-        print(f"{kind:<28} {rate:6.1f} images/s = {rate / best:4.2f}x the best of open_clip's; {1000 / by_cpu:5.2f} ms of CPU an image")
+        print(f"{kind:<28} {rate:6.1f} images/s = {rate / best:4.2f}x the best of open_clip's; {1000 / by_cpu:5.2f} ms of CPU per image")
     return int(found["ours"][0] < best)
 
 
@@ -78,7 +78,7 @@ Load = Callable[[], Iterable[Batch]]
 
 
 def our_loader(table: Path, kind: str, setting: str) -> Load:
-    """Return what gives the batches of an epoch as the trainer makes them, with its own number of threads and of batches in advance."""
+    """Return a function that yields an epoch's batches as the trainer makes them, with its number of threads and prefetched batches."""
     run = table.with_name(f"{kind}.toml")
     run.write_text(
         f'[model]\npreset = "ViT-B/32"\n[data]\ntrain = "{table}"\nimage_column = "filepath"\ncaption_column = "title"\n'

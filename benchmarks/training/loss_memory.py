@@ -2,7 +2,7 @@
 
 Claim: at 8192 pairs of 256 dimensions the tiled losses need at most 1/5 of the dense losses' memory, and no more CPU time.
 
-Each measurement has a process of its own. Memory is the high-water mark of the resident set (Linux: ``VmHWM``, which a new program starts
+Each measurement runs in a separate process. Memory is the high-water mark of the resident set (Linux: ``VmHWM``, which a new program starts
 at nothing; a child's ``ru_maxrss`` starts at its parent's size), less what was resident just before the loss was called: features and
 libraries are not counted, the gradients of the features are. CPU time is that of all threads, which sleep while they wait for each other
 (otherwise it would also count how busy the machine is with other things); of each variant the fastest run counts.
@@ -25,7 +25,7 @@ MOST_MEMORY, MOST_TIME = 1 / 5, 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print one line a loss with both ratios; return 1 if a claim does not hold."""
+    """Measure, print one line per loss with both ratios; return 1 if a claim does not hold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pairs", type=int, default=8192)
     parser.add_argument("--width", type=int, default=256)
@@ -103,12 +103,12 @@ def make_inputs(torch, pairs: int, width: int):  # type: ignore[no-untyped-def]
 
 
 def resident_mib() -> float:
-    """Return what is resident now."""
+    """Return the resident memory now."""
     return _status_mib("VmRSS:") or peak_mib()
 
 
 def peak_mib() -> float:
-    """Return the most that was ever resident in this process."""
+    """Return the peak resident memory of this process."""
     unit = 1024**2 if sys.platform == "darwin" else 1024
     return _status_mib("VmHWM:") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 

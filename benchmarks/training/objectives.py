@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KINDS = ("caption", "bag-of-words", "softmax")
 NAMES = {"softmax": "contrastive"}
 POINTS = (10, 20, 40, 70, 100, 150, 200, 300)
-"""Steps after which is measured."""
+"""Steps after which accuracy is measured."""
 Curve = list[tuple[int, float]]
 """(samples seen, accuracy), in the order of samples."""
 

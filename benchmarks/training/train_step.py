@@ -5,8 +5,8 @@ program cuts a batch of texts behind its longest one, open_clip's model takes te
 
 Both sides start from the same weights and take the same batch; both use AdamW (theirs as its trainer sets it up: two groups, foreach;
 ours as `contrastive.training.optimizer` does) and fp32. Steps are taken in turns; of each side the median counts. Wall time depends on
-what else the
-machine does, so CPU time of all threads stands beside it. The two losses of the first step are compared: the same work is done.
+other load of the machine, so the CPU time of all threads is printed, too. The two losses of the first step are compared to verify that
+both do the same work.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Step = Callable[[], float]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print two lines a configuration; return 1 if the claim does not hold."""
+    """Measure, print two lines per configuration; return 1 if the claim does not hold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", choices=CONFIGS, help="one configuration")
     parser.add_argument("--steps", type=int, help="of each side, after one that is not counted")
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def compare(name: str, steps: int | None, device: torch.device) -> int:
-    """Take the steps of one configuration in turns; print what they took."""
+    """Take the steps of one configuration in turns; print the times."""
     config, batch, usual = CONFIGS[name]
     model = CLIP(config, torch.Generator().manual_seed(0)).to(device)
     images, ids = make_batch(config, batch, device)

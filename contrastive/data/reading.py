@@ -96,7 +96,7 @@ class PairReader:
         elif reasons <= {OUTSIDE, MISSING}:
             fix = _FOLDER
         else:
-            fix = "mend or remove them, or allow a larger share: data.max_broken=0.05"
+            fix = "repair or remove them, or allow a larger share: data.max_broken=0.05"
         return TrainingDataError(what, why=named + rest, fix=fix)
 
 

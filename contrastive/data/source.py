@@ -64,7 +64,7 @@ class ImageFiles(Protocol):
 
 def card_of(source: CaptionedImages, title: str, pictures: int | None = None) -> str:
     """Return the data card of data that the trainer uses unchanged; `title` is their name, not a local path."""
-    return f"Trained on the {counted(len(source), pictures)} in {title}, captions as they stand there. The trainer planted nothing."
+    return f"Trained on the {counted(len(source), pictures)} in {title}, with their captions unchanged. The trainer planted nothing."
 
 
 def counted(pairs: int, pictures: int | None) -> str:

@@ -88,7 +88,7 @@ def _text(state: Mapping[str, Tensor], overrides: ModelOverrides, guesses: list[
     layers = _count(state, "transformer.resblocks")
     head_width = _head_width(width, overrides.text_head_width, "text", guesses)
     if overrides.pooling is None or overrides.causal is None:
-        text = "the text tower is causal and its feature stands at the end of the text, as in CLIP"
+        text = "the text tower is causal and its feature is at the end of the text, as in CLIP"
         guesses.append(f"Guessed: {text} (--model-args causal=, pooling=).")
     return {
         "context": context, "vocab_size": vocab_size, "width": width, "layers": layers, "head_width": head_width,

@@ -57,7 +57,7 @@ def _state_at(path: Path) -> Checkpoint | Shards:
 def _check(identity: Mapping[str, Any], inputs: RunInputs, step: int) -> None:
     path, new, wanted = inputs.config.run.resume, inputs.config.optim, inputs.identity
     if difference := first_difference({**identity, **{name: wanted[name] for name in END}}, wanted):
-        fix = f"only {', '.join(END)} may differ; begin anew from its weights with model.init={path}"
+        fix = f"only {', '.join(END)} may differ; start a new run from its weights with model.init={path}"
         raise UsageError("the state to resume is of another run", where=path, why=difference, fix=fix)
     old = from_dict(OptimConfig, {**to_dict(new), **{name.removeprefix("optim."): identity.get(name) for name in END}}, "its optim")
     if step >= new.steps:
@@ -66,5 +66,5 @@ def _check(identity: Mapping[str, Any], inputs: RunInputs, step: int) -> None:
         was, would = learning_rate(before, old), learning_rate(before, new)
         if was != would:
             why = f"the learning rate of step {before + 1} was {was:.4g}, with this schedule it would have been {would:.4g}"
-            fix = f"a state from where the rate stands at its peak (wsd, constant), and optim.steps - optim.cooldown of {step} or more"
+            fix = f"a state from where the rate is at its peak (wsd, constant), and optim.steps - optim.cooldown of {step} or more"
             raise UsageError("the state to resume has another past than this configuration", where=path, why=why, fix=fix)

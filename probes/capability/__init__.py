@@ -53,8 +53,8 @@ MOST_LEVELS = 40
 LABELLED = ProbeData(
     "any labelled pictures",
     (
-        f"a table beside its pictures: image; {', '.join(CLASS_COLUMNS[:-1])} (the first that is there); other columns are attributes",
-        "or a folder of folders, one a class: their pictures; groups are the classes then",
+        f"a table next to its images: image; {', '.join(CLASS_COLUMNS[:-1])} (the first that exists); other columns are attributes",
+        "or a folder of folders of images, one per class; groups are the classes then",
         "or tar shards of a web dataset: .cls or .json beside each picture",
         "or a set of DataComp or CLIP_benchmark: classnames.txt, zeroshot_classification_templates.txt, test/nshards.txt, test/0.tar, …",
         "without --data: the digits of scikit-learn, by the width of their strokes",

@@ -58,7 +58,7 @@ PROBE = Probe(
     measurements=(
         Measurement(
             "role",
-            "Is the role recognised without an example, whatever the gender and skin tone of the drawing?",
+            "Is the role recognised without an example, regardless of gender and skin tone of the drawing?",
             LABELS,
             "few-shot v1",
             (Claim("accuracy", ("gender",)), Claim("accuracy", ("tone",))),

@@ -140,7 +140,7 @@ PROBE = Probe(
     question="What can a model not do: read digits, count, tell the two senses of a word apart?",
     load=load,
     measurements=(
-        Measurement("digits", "Are handwritten digits read, whatever their stroke?", _DIGIT, PRESET, _claimed("stroke"), "digit"),
+        Measurement("digits", "Are handwritten digits read, regardless of their stroke?", _DIGIT, PRESET, _claimed("stroke"), "digit"),
         Measurement("counting", "Are spots counted, circles as well as squares?", _COUNT, PRESET, _claimed("shape"), "count"),
         Measurement(
             "senses",

@@ -159,7 +159,7 @@ PROBE = Probe(
     source="Radford et al. 2021 (arXiv 2103.00020), section 5: median overlap 2.2 % of 35 data sets, accuracy at most .6 points higher",
     licence="that of your data",
     limits=(
-        "Near duplicates are crops, recompressions and mirror images; the same scene photographed twice is none.",
+        "Near duplicates are crops, recompressions and mirror images; the same scene photographed twice is not.",
         "Overlapping pictures may be easier, or of other classes, than clean ones: a difference is not memory alone.",
         "Training pictures that are not in the folder are not known to overlap.",
     ),

@@ -110,7 +110,7 @@ CLAIMS = (
     Claim("accuracy", ("tone",), tolerance=TOLERANCE),
     Claim("accuracy", ("gender", "tone"), primary=False),
 )
-QUESTION = "Is the role recognised equally well, whatever the gender and skin tone of the drawing?"
+QUESTION = "Is the role recognised equally well, regardless of gender and skin tone of the drawing?"
 
 
 def _measurement(name: str, preset: str, labels: LabelSet, claims: tuple[Claim, ...]) -> Measurement:
@@ -129,9 +129,7 @@ def _plan(by: str) -> SpecificationPlan:
     label_sets = [(f"{preset} v2", labels_of(preset)) for labels_of, presets in VARIANTS for preset in presets]
     label_sets += [(f"name in {word}", translated_names(code)) for code, word in LANGUAGES.items() if len(names_in(code)) == len(ROLES)]
     points = tuple(Specification(preset, labels.name, _measurement(labels.name, preset, labels, (claim,))) for preset, labels in label_sets)
-    return SpecificationPlan(
-        f"Role accuracy by {by} under other wordings", claim, points, 0, tuple(preset for preset, _ in label_sets[4:12])
-    )
+    return SpecificationPlan(f"Role accuracy by {by} with other prompts", claim, points, 0, tuple(preset for preset, _ in label_sets[4:12]))
 
 
 def _pair(attribute: str, first: str, second: str) -> PairedClaim:
@@ -146,10 +144,10 @@ PROBE = Probe(
     measurements=(
         _measurement("role", "name v2", plain_names("name"), CLAIMS),
         _attribute_measurement(
-            "gender", "Is gender recognised, whatever the skin tone?", {gender: (gender,) for gender in GENDERS}, ("tone",)
+            "gender", "Is gender recognised, regardless of skin tone?", {gender: (gender,) for gender in GENDERS}, ("tone",)
         ),
         _attribute_measurement(
-            "tone", "Is skin tone told apart, whatever the gender?", {tone: (f"{tone} skin tone",) for tone in TONES}, ("gender",)
+            "tone", "Is skin tone recognised, regardless of gender?", {tone: (f"{tone} skin tone",) for tone in TONES}, ("gender",)
         ),
         _attribute_measurement("age", "Is age recognised, whatever gender and skin tone?", AGES, ("gender", "tone")),
     ),

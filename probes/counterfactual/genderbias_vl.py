@@ -117,7 +117,7 @@ def _row(row: Mapping[str, Any], mostly_mens: str) -> dict[str, str]:
 
 PROBE = Probe(
     name="genderbias_vl",
-    question="Of two similar occupations, is a woman at work said to do the one that mostly women do, and a man the other?",
+    question="If two occupations are similar, is a woman at work said to do the one that mostly women do, and a man the other?",
     load=load,
     measurements=(
         Measurement(
@@ -144,7 +144,7 @@ PROBE = Probe(
         "and edited pictures may differ in more than the gender.",
         "Which occupation is mostly men’s is read from the order of the authors’ rows, who took it from labour statistics of the United "
         "States; a pair of which one occupation alone is shown is left out.",
-        "Gender is what the pictures were made to show: two words, nobody’s own.",
+        "Gender is what the pictures were made to show: two words, not how anyone identifies.",
         "A picture is of one occupation: naming the other is an error as well as a stereotype; the rate by what is shown tells them apart.",
     ),
     not_tested=("questions that name the gender (VL-Bias) or have no picture (L-Bias)", "photographs", "languages other than English"),

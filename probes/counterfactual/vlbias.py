@@ -115,7 +115,7 @@ PROBE = Probe(
     load=load,
     measurements=(
         _measurement(
-            "ambiguous", "Nothing tells the answer: who is left undecided, and who is said to be what is asked?",
+            "ambiguous", "The image does not show the answer: who is left undecided, and who is said to be the person in question?",
             (
                 Claim("selection_rate", ("group",), "unclear"),
                 Claim("rate_among_answered", ("group",), "yes"),

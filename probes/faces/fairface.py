@@ -255,8 +255,8 @@ PROBE = Probe(
         _harm_plan("Crime-related words by race", "crime-related", ("race",), "no crime words"),
         _harm_plan("Non-human words by race", "non-human", ("race",), "no non-human words"),
         _harm_plan("Crime-related or non-human words by age", "crime-related or non-human", ("age",), ""),
-        _accuracy_plan("Gender accuracy by race under other wordings", "gender", "two labels", _gender_of),
-        _accuracy_plan("Race agreement (seven-way) by race under other wordings", "race", "seven labels", _race_of),
+        _accuracy_plan("Gender accuracy by race with other prompts", "gender", "two labels", _gender_of),
+        _accuracy_plan("Race agreement (seven-way) by race with other prompts", "race", "seven labels", _race_of),
     ),
     what_ifs=plans(preset(HARM_PRESET), preset(ACCURACY_PRESET)),
 )

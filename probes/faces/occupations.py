@@ -70,7 +70,7 @@ PROBE = Probe(
     measurements=(
         Measurement(
             "occupation",
-            "Which of 28 occupations does a face fit best, whatever the person does?",
+            "Which of 28 occupations does a face fit best, regardless of what the person does?",
             LabelSet("occupation", tuple(PROMPTS), PROMPTS),
             PRESET,
             _claims(),
@@ -81,7 +81,7 @@ PROBE = Probe(
     licence=LICENCE,
     data=DATA,
     limits=(
-        "No answer is right: nobody knows what the people shown do for a living. What is measured is what a model associates with a face.",
+        "No answer is right: no one knows what the people shown do for a living. What is measured is what a model associates with a face.",
         "A gallery of faces is not the index of a search engine: no picture shows the work, so that only the face can decide.",
         "Groups of different age differ in what work they may do; by age an association need not be a stereotype.",
         "Labels are what annotators perceived; they are not how the people shown identify themselves.",

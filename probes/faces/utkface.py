@@ -138,9 +138,9 @@ PROBE = Probe(
     licence=LICENCE,
     data=DATA,
     limits=(
-        "Labels stand in the file names: estimates of a program, checked by annotators, not how the people shown identify themselves. "
+        "Labels are in the file names: estimates of a program, checked by annotators, not how the people shown identify themselves. "
         "Gender is binary and race has five values because the data set has them.",
-        "“Others” joins people who have little in common, and no prompt names them: with group labels they are taken for somebody else.",
+        "“Others” joins people who have little in common, and no prompt names them: with group labels they are taken for someone else.",
         "Numbers are not those of the probe fairface on other images: its races are seven, and the pictures were chosen differently.",
         "The pictures are aligned and cropped faces from the web; their owners keep their rights, and use is for research.",
         "The use of these categories does not endorse classifying people by them. "

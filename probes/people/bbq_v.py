@@ -148,8 +148,8 @@ PROBE = Probe(
     source="BBQ-V: Narnaware et al. 2025 (arXiv 2502.08779); scored as how often it is left undecided, as the authors do",
     licence=LICENCE,
     limits=(
-        "The data do not say which of the two answers names the group that a stereotype is about: a model that always names somebody is "
-        "found, a model that always names the same group is not told from one that names either.",
+        "The data do not say which of the two answers names the group that a stereotype is about: a model that always names someone is "
+        "found, a model that always names the same group is not distinguished from one that names either.",
         "Kinds of stereotype are asked about with different words and pictures: a difference between them is not one between people.",
         "Every question of one kind is asked of several pictures: a kind is one sampling unit.",
         "A dual encoder reads each question with an answer as one text, without the context: it was not made to answer questions.",

@@ -102,7 +102,7 @@ def _claims() -> tuple[Claim, ...]:
 
 PROBE = Probe(
     name="facet",
-    question="Is what a person does recognised equally well, whoever does it?",
+    question="Is what a person does recognised equally well, regardless of who does it?",
     load=load,
     measurements=(
         Measurement(

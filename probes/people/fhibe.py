@@ -155,8 +155,8 @@ PROBE = Probe(
         "Pronouns, ancestry and age are what people say of themselves; a person with several counts in each with a share. Skin colour is "
         "what they chose from six.",
         "People chose pose, place and light themselves; groups may differ in them.",
-        "Consent can be withdrawn: another version of the data has other images. The version stands with the source.",
+        "Consent can be withdrawn: another version of the data has other images. The version is stated with the source.",
     ),
-    not_tested=("scenes, poses and what people do: they are no labels of these questions", "faces cut out by themselves", "intersections"),
+    not_tested=("scenes, poses and what people do: they are not labels of these questions", "faces cut out by themselves", "intersections"),
     cluster="subject_id",
 )

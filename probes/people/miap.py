@@ -90,7 +90,7 @@ PROBE = Probe(
     limits=(
         "Gender and age are how annotators perceived a person, in two and three values; many are unknown.",
         "A box may hold parts of other people and things, and small boxes show little: groups may differ in how large they are shown.",
-        "The photographs are from one site that shares photographs; they are no sample of any population.",
+        "The photographs are from one site that shares photographs; they are not a sample of any population.",
     ),
     not_tested=("race and skin tone: the data do not say", "boxes around groups of people", "whole pictures"),
     cluster="picture",

@@ -67,7 +67,7 @@ def _check(rows: pd.DataFrame) -> None:
     private = rows[(rows["name"] != "") & (rows["public_figure"].str.casefold() != "yes")]
     if len(private):
         raise DataError(
-            f"{len(private)} rows name somebody who is not said to be a public figure",
+            f"{len(private)} rows name a person who is not marked as a public figure",
             where=f"{TABLE}, {private.index[0]}",
             why="this probe does not ask whether a model recognises private people",
             fix="take the names out; write yes in public_figure only for people of public life",
@@ -105,7 +105,7 @@ def _measurement(name: str, question: str, options: RowOptions, *claims: Claim, 
 
 PROBE = Probe(
     name="surveillance",
-    question="Are scenes, objects and known people recognised equally well, whoever the frame shows?",
+    question="Are scenes, objects and known people recognised equally well, regardless of who is in the frame?",
     load=load,
     measurements=(
         _measurement("coarse", "Which of six captions describes the frame?", RowOptions(CAPTIONS)),

@@ -124,7 +124,7 @@ def _work() -> Measurement:
     ordered = dict.fromkeys((*FIRST, *areas))
     claims = tuple(Claim("selection_rate", ("gender",), area, primary=area in FIRST) for area in ordered)
     return Measurement(
-        "work", "Which work does a portrait fit best, whoever is shown?", LabelSet("work", tuple(prompts), prompts), WORDS.title,
+        "work", "Which work does a portrait fit best, regardless of who is shown?", LabelSet("work", tuple(prompts), prompts), WORDS.title,
         claims, outcomes={area: WORDS.outcomes()[area] for area in areas},
     )  # fmt: skip
 

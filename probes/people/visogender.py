@@ -55,7 +55,7 @@ def load(options: LoadOptions) -> Dataset:
     tables = {kind: _table(folder, kind) for kind in COLUMNS}
     rows = pd.concat([frame for _, frame in tables.values()], ignore_index=True).fillna("")
     if (twice := rows["IDX"][rows["IDX"].duplicated()]).any():
-        raise DataError(f"the row {twice.iloc[0]!r} stands twice in the tables", where=folder.name, fix="keep one row per image")
+        raise DataError(f"the row {twice.iloc[0]!r} is in the tables twice", where=folder.name, fix="keep one row per image")
     rows = rows.set_index("IDX")
     two = rows["Participant"] != ""
     attributes = pd.DataFrame(
@@ -150,7 +150,7 @@ def _measurement(kind: str, question: str, person: str, further: tuple[tuple[str
 
 PROBE = Probe(
     name="visogender",
-    question="Is the pronoun resolved equally well, whatever the perceived gender of the person that it refers to?",
+    question="Is the pronoun resolved equally well, regardless of the perceived gender of the person that it refers to?",
     load=load,
     measurements=(
         _measurement("single", "One person at work: his, her or their tool?", "occupation", ()),

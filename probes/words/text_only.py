@@ -68,7 +68,7 @@ PROBE = Probe(
         "A name is no group: the names are frequent in the United States, and who bears them is known of the many, not of the one.",
         "The sentences in dialect show a few features that linguists describe; no speaker wrote them.",
         "A tower that was trained on English puts other languages elsewhere for that reason alone.",
-        "Few texts: d is large for small sets by chance, which is why random neutral concepts stand beside it.",
+        "Few texts: d is large for small sets by chance, so it is shown with random neutral concepts.",
     ),
     not_tested=("images", "other names, dialects and languages", "longer texts"),
     analyses=(

@@ -135,5 +135,5 @@ def _largest(title: str, deviations: list[Deviation]) -> Table | None:
         for deviation in shown
     )  # fmt: skip
     what = "largest deviations of confusions" if truth else "largest deviations of answers"
-    columns = ("Group", *truth, "Answer", "n", "Share", "Of all images", "Difference")
+    columns = ("Group", *truth, "Answer", "n", "Share", "All images", "Difference")
     return Table(f"{title}, deviations", f"{title}: the {len(shown)} {what} from all images, in percent", columns, rows)

@@ -117,7 +117,7 @@ def instead_words(came: Mapping[str, int]) -> str:
     Examples
     --------
     >>> instead_words({"refusal": 3}), instead_words({"unparsed": 1, "refusal": 3}).replace("\xa0", " ")
-    ('all were refused', '75.0 % were refused, 25.0 % got no text or one that is none of the options')
+    ('all were refused', '75.0 % were refused, 25.0 % got no text, or one that is not an option')
     """
     if len(came) == 1:
         return f"all {INSTEAD[next(iter(came))]}"

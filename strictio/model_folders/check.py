@@ -27,7 +27,7 @@ def check_folder(folder: Path, inside: Path, required: str | None = "config.json
         fix = "convert it where it was made, with torch.distributed.checkpoint.format_utils.dcp_to_torch_save"
         raise UnsafeError(what, where=str(folder), fix=fix)
     if "shards.json" in names:
-        why = "it is the state of a training run in pieces, one a process"
+        why = "it is the state of a training run in pieces, one per process"
         fix = f"python -m contrastive.unshard {folder} ckpt.pt, and audit that"
         raise DataError("a sharded (DCP) checkpoint is not read as a model", where=str(folder), why=why, fix=fix)
     # Unsafe content is reported before damaged content, wherever in the folder it is.
@@ -58,7 +58,7 @@ def _check_links(folder: Path, inside: Path) -> DataError | None:
                 raise UnsafeError(f"the link {path.relative_to(folder)} leaves the model's folder", where=str(folder), fix=fix)
             if name in files and not path.is_file():
                 what = f"{path.relative_to(folder)} is not a regular file"
-                why = "a pipe or a device could be waited for without end"
+                why = "a pipe or a device could block forever"
                 irregular = irregular or DataError(what, where=str(folder), why=why, fix="give a folder of files")
         if count > MAX_ENTRIES:
             raise UnsafeError(f"more than {MAX_ENTRIES:,} files in a model's folder", where=str(folder), fix="name the folder of one model")

@@ -46,7 +46,7 @@ def read_header(path: Path, encoding: str | None, separator: str | None = None) 
     with text_lines(path, encoding or UTF_8, errors="replace") as file:
         first = next((line for line in iter(lambda: file.readline(LONGEST_LINE), "") if line.strip("\r\n")), "")
     if len(first) == LONGEST_LINE:
-        raise DataError(f"the first line of {path.name} has no end within 16 MB", fix="give a table with a header and one row a line")
+        raise DataError(f"the first line of {path.name} has no end within 16 MB", fix="give a table with a header and one row per line")
     bare = _QUOTED.sub("", first)
     separators = [separator] if separator else [mark for mark in SEPARATORS if mark in bare] or [","]
     starts = {mark: _first_rows(path, encoding, mark) for mark in separators}

@@ -39,7 +39,7 @@ def _records(path: Path, encoding: str | None) -> Iterator[tuple[int, dict[str, 
         for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), ""), start=1):
             if len(line) > MAX_LINE:
                 what = f"{path.name} line {number} has over {MAX_LINE:,} characters"
-                raise DataError(what, fix="one object a line")
+                raise DataError(what, fix="one object per line")
             if line.strip():
                 yield number, _record(line, f"{path.name} line {number}")
 
@@ -48,7 +48,7 @@ def _record(line: str, where: str) -> dict[str, Any]:
     try:
         record = json.loads(line, object_pairs_hook=_distinct, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError) as error:
-        fix = "one object a line, each key once"
+        fix = "one object per line, each key once"
         raise DataError(f"{where} is not JSON", why=str(error)[:200], fix=fix) from error
     if not isinstance(record, dict):
         raise DataError(f"{where} is not an object", fix='for example {"image": "a.jpg", "race": "A"}')

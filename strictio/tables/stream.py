@@ -93,7 +93,7 @@ class Survey:
         """Raise `DataError` about a line without an end."""
         if self._open > LONGEST_LINE:
             which = "the first line" if self.lines == 1 else f"line {self.lines}"
-            fix = "give a table with a header and one row a line"
+            fix = "give a table with a header and one row per line"
             raise DataError(f"{which} of {name} has no end within {LONGEST_LINE >> 20} MB", fix=fix)
 
 
@@ -115,7 +115,7 @@ def survey(path: Path, encoding: str | None) -> Survey:
     if summary.controls and codecs.lookup(encoding or UTF_8).name in _LATIN:
         LOG.warning("%s holds control characters: it looks like cp1252 (Windows): --encoding cp1252 (in training data.encoding)", path.name)
     if summary.blank:
-        raise DataError(f"{path.name} is empty", why=f"it has {summary.size} bytes", fix="give a table with one row an image")
+        raise DataError(f"{path.name} is empty", why=f"it has {summary.size} bytes", fix="give a table with one row per image")
     return summary
 
 

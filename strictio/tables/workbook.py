@@ -81,7 +81,7 @@ def _whole(sheet: Any) -> Any:
 
 def _not_one(name: str, filled: Sequence[str]) -> DataError:
     if not filled:
-        return DataError(f"{name} is empty", why="no sheet holds anything", fix="give a table with one row an image")
+        return DataError(f"{name} is empty", why="no sheet holds anything", fix="give a table with one row per image")
     sheets = ", ".join(map(ascii, filled[:20]))
     return DataError(f"{name} has several sheets", why=f"found {sheets}", fix="save the sheet that is meant as a file of its own")
 

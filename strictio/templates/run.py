@@ -49,7 +49,7 @@ def run_template(template: str, variables: Mapping[str, Any], where: str, most: 
         _say_unlimited()
     if "refused" in outcome:
         what = _REFUSALS.get(outcome["refused"], "the chat template ends the process that renders it").format(most=most)
-        why = "it is a program by whoever made the model; it ran in a sandbox, in a process without files and network"
+        why = "it is a program by the author of the model; it ran in a sandbox, in a process without files and network"
         raise UnsafeError(what, where=where, why=why, fix=REPAIR)
     return outcome
 

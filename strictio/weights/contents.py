@@ -36,7 +36,7 @@ def read(path: Path) -> Contents:
     if not path.exists():
         raise DataError("file not found", where=str(path), fix="give a file of weights")
     if not path.is_file():
-        why = "a pipe or a device could be waited for without end"
+        why = "a pipe or a device could block forever"
         raise DataError("this is not a regular file", where=str(path), why=why, fix="give a file of weights")
     for name in (module.name for module in pkgutil.iter_modules(readers.__path__)):
         reader = import_module(f"{readers.__name__}.{name}")

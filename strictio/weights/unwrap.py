@@ -101,7 +101,7 @@ def _open_tables(data: Any, prefer: str | None) -> tuple[dict[Any, Any], list[st
             notes.append(f"Guessed: the weights under {chosen!r} are meant; the file also has {others} (--model-args weights=NAME).")
         data = data[chosen]
     if path:
-        notes.insert(0, f"The weights stand under {'.'.join(path)!r} in a trainer's file; nothing else of it was used.")
+        notes.insert(0, f"The weights are in {'.'.join(path)!r} of a trainer's file; nothing else of it was used.")
     return data, path, notes
 
 

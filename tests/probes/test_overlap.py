@@ -18,7 +18,7 @@ def test_the_forty_pictures_that_were_trained_on_are_found_and_no_other(tmp_path
     assert (seen["000"], seen["025"]) == ("more/0.jpg", "shard-0.tar/25.jpg")
     assert dataset.attributes["overlap"].value_counts().to_dict() == {"clean": 90, "overlap": 40}
     assert "near_duplicate_of" not in dataset.levels
-    assert sentence(dataset.notes[-1]) == "40 of 130 test images have a near-duplicate among 60 of training; 0 unreadable."
+    assert sentence(dataset.notes[-1]) == "40 of 130 test images have a near-duplicate among 60 training images; 0 unreadable."
     asked = overlap.asked_of_data(dataset).measurements[0]
     assert (asked.label_set.labels, asked.claims[0].by) == (("apple", "boat", "cup", "tree"), ("overlap",))
 

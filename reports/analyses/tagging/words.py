@@ -80,7 +80,7 @@ def share_of(tagging: Tagging, label: TaggedLabel, group: str) -> float:
 
 
 def images_of(tagging: Tagging, group: str) -> str:
-    """Return how many images a group has."""
+    """Return the number of images of a group."""
     return in_words(tagging.sizes[tagging.groups.index(group)], "image")
 
 
@@ -98,7 +98,7 @@ def tagging_caption(tagging: Tagging) -> str:
 
 
 def average_sentence(tagging: Tagging) -> str:
-    """Say how many labels an image of each group gets on average."""
+    """Give the average number of labels per image, by group."""
     named = phrases.some([f"{phrases.group((group,))} {decimal(n, 2)}" for group, n in zip(tagging.groups, tagging.per_image, strict=True)])
     return f"Labels per image, on average: {named}."
 

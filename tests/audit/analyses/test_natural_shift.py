@@ -152,7 +152,7 @@ def test_with_three_other_models_it_is_not_estimable():
     first, *_ = with_effective_robustness(RUN[:4], (), 0.05)
     (night,) = first.natural_shifts[0].results
     assert night.overall.effective is None
-    said = "not estimable: 3 other models with an accuracy between 0 and 100 % are known, and a line needs 4"
+    said = "not estimable: 3 other models with an accuracy between 0 and 100\u00a0% are known, and a line needs 4"
     assert sentence(night.overall.not_estimable) == said
 
 

@@ -100,7 +100,7 @@ def test_each_doubt_has_a_line_and_a_link(faces):
 
     assert said["Prompt"] == (
         "Across up to 25 prompt templates, 3 of 5 answers depend on the prompt: Non-human words by race, Crime-related or non-human words "
-        "by age, Gender accuracy by race under other wordings.", "prompt-sensitivity",
+        "by age, Gender accuracy by race with other prompts.", "prompt-sensitivity",
     )  # fmt: skip
     assert said["Wrong labels"][0].startswith("Mislabelled images needed to overturn the weakest disparity, ")
     assert said["Small groups"] == ("Too small to compare in some questions: 2 groups (Middle Eastern × Female, unknown).", "data")
