@@ -7,7 +7,7 @@ from tests.support import english
 MAY_FAIL: tuple[str, ...] = ()
 """Folders still to be rewritten. The list only gets shorter: a folder that is clean must be removed from it, as the last test checks."""
 MESSAGES_MAY_FAIL = ("probes",)
-"""Folders whose docstrings and comments are clean, but whose messages include prompts with such a phrase: prompts decide numbers and stay."""
+"""Folders whose docstrings and comments are clean, but whose messages include prompts with such a phrase: prompts decide numbers."""
 
 
 def search(name, *, messages=True):
