@@ -37,7 +37,7 @@ def test_another_layout_and_a_damaged_shard_are_refused(tmp_path):
 def test_pictures_that_cannot_be_read_are_counted_and_none_at_all_is_refused(tmp_path):
     make(tmp_path)
     (tmp_path / "training" / "broken.jpg").write_bytes(b"no picture")
-    assert sentence(overlap.load(LoadOptions(tmp_path)).notes[-1]).endswith("among 60 of training; 1 unreadable.")
+    assert sentence(overlap.load(LoadOptions(tmp_path)).notes[-1]).endswith("among 60 training images; 1 unreadable.")
     for path in (tmp_path / "test").rglob("*.jpg"):
         path.write_bytes(b"no picture")
     with pytest.raises(DataError, match="/test can be read"):

@@ -48,8 +48,8 @@ def test_changed_pictures_count_as_pictures_to_embed_but_not_of_a_model_that_is_
     assert {name: plan.to_embed for name, plan in of.items()} == {"a": 4900, "b": 4400, "c": 500}
     assert (of["a"].seconds, of["b"].seconds, of["c"].seconds) == (490.0, None, None)
     assert (_time(of["b"]), _time(of["c"])) == (
-        "unknown:  4,400 images are embedded",
-        "unknown:  500 images are sent to a model with questions",
+        "unknown: 4,400 images are embedded",
+        "unknown: 500 images are sent to a model with questions",
     )
     lines = {name: plan_lines(plan, Screen(100)) for name, plan in of.items()}
     assert "0 images in the cache for a" in lines["a"]
