@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +13,7 @@ from audit.types import Settings
 from reports.text.phrases import NOT_PLANNED
 
 
+@cache
 def analysis_modules(part: str) -> dict[str, Any]:
     """Return each analysis with its module of this name (``"view"`` or ``"words"``), in alphabetical order."""
     folder = import_module("reports.analyses")

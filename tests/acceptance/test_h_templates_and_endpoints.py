@@ -6,6 +6,7 @@ import html
 import json
 import shutil
 import time
+from functools import cache
 from urllib.parse import quote
 
 import pytest
@@ -72,18 +73,23 @@ def drip(number):
         time.sleep(0.5)
 
 
-BOMB = gzip.compress(gzip.compress(bytes(1 << 28)))
+@cache
+def bomb():
+    return gzip.compress(gzip.compress(bytes(1 << 28)))
+
+
 FLOODS = {
     "a byte now and then": drip,
     "chunks": lambda number: flood(head(Transfer_Encoding="chunked"), b"ffff\r\n" + b" " * 0xFFFF + b"\r\n"),
     "8 GB": lambda number: flood(head(Content_Length=str(8 << 30)), b" " * 65536),
-    "gzip": lambda number: [whole(gzip.decompress(BOMB), Content_Encoding="gzip")],
-    "gzip of gzip": lambda number: [whole(BOMB, Content_Encoding="gzip, gzip")],
+    "gzip": lambda number: [whole(gzip.decompress(bomb()), Content_Encoding="gzip")],
+    "gzip of gzip": lambda number: [whole(bomb(), Content_Encoding="gzip, gzip")],
 }
 
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_h6_a_reply_without_end_is_given_up_in_time_and_takes_little_memory(served, name):
+    bomb()  # takes a second: made before the clock starts
     took_s, _ = served(FLOODS[name], 5, "no answer from", "\nfix: ")
     assert took_s < 60
 
