@@ -19,6 +19,7 @@ CAN_BE_USED = "a[href], summary, select, input, button, [tabindex='0']"
 
 def test_the_tabulator_reaches_everything_that_can_be_used_and_the_focus_is_seen(unfolded, name):
     page = unfolded(name, reduced_motion="reduce")
+    page.set_viewport_size({"width": 1280, "height": 120})  # each key scrolls: what is not seen is not painted
     wanted = page.evaluate(WATCHED, CAN_BE_USED)
     for _ in range(wanted):
         page.keyboard.press("Tab")
