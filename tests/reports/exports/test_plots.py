@@ -130,7 +130,7 @@ def test_only_small_cells_are_hatched():
 
 def test_wordings_are_sorted_and_the_one_chosen_beforehand_is_large(found):
     curve = found.results.audits[0].specifications[0]
-    axes = found.plot.specification("by gender under")
+    axes = found.plot.specification("by gender with")
     heights = [round(float(line.get_ydata()[0]), 6) for line in axes.lines if line.get_marker() == "o"]
     large = [line for line in axes.lines if line.get_marker() == "o" and line.get_markersize() > 5]
 
@@ -197,7 +197,7 @@ def test_foreign_names_are_text_and_no_formula(found):
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
-    [(7, "no prompt-sensitivity curve 7"), ("elephants", "no prompt-sensitivity curves ask"), ("wordings", "2 prompt-sensitivity")],
+    [(7, "no prompt-sensitivity curve 7"), ("elephants", "no prompt-sensitivity curves ask"), ("with other prompts", "2 prompt-sensitivity")],
 )
 def test_a_curve_that_is_not_there_is_told(found, wanted, said):
     with pytest.raises(UsageError, match=said):
