@@ -67,4 +67,4 @@ def test_a_model_with_independent_probabilities_and_summed_answers_is_audited(su
     assert record.mean_margin == pytest.approx((1 - p[1]) ** 2 - (1 - p[0]) ** 2, rel=1e-5)
     accuracy = found.results.audits[0].findings[0]
     assert [(rate.group, rate.events, rate.n) for rate in accuracy.by_group] == [(("Black",), 40, 80), (("White",), 80, 80)]
-    assert "An answer has that of at least one of its labels, 1 − (1 − p₁)(1 − p₂)…" in text_of(render(found.results))
+    assert "An answer has the probability that at least one of its labels applies, 1 − (1 − p₁)(1 − p₂)…" in text_of(render(found.results))

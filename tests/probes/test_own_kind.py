@@ -66,5 +66,5 @@ def test_people_are_ranked_by_hand_and_not_by_shares(found):
 
 def test_the_page_says_how_images_count(found):
     page = (found[1] / "report.html").read_text("utf-8")
-    assert "an image counts in each group with its share" in page
-    assert "images count in several groups, each with its share" in page
+    assert "an image counts in several groups, in proportion to the values" in page
+    assert "images count in several groups in proportion" in page

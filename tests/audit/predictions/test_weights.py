@@ -171,7 +171,7 @@ def test_everything_says_that_rates_are_weighted(tmp_path):
     page, summary, terminal = text_of(done.to_html()), summary_markdown(done.results), audit_lines(done.results)
     said = "Rates, intervals and tests are weighted by the column “w”; n counts images."
     assert all(said in " ".join(each.split()) for each in (summary, terminal))
-    assert "Images have weights: the column “w” says how much each image counts for." in page
+    assert "Images have weights: the column “w” says how much each image counts." in page
     assert "Left out, because of the weights:" in page
     assert "They count every image once." in page
     assert "Effective n" in page

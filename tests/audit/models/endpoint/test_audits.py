@@ -176,7 +176,7 @@ def test_repeats_that_disagree_have_a_rate_by_group(tmp_path):
     with Stub(fickle) as stub:
         found = run(stub, tmp_path, dataset=faces(24), repeats=2, no_inference=True)
     assert rates(found, "gender: repeats/selection_rate[same answer]/race") == {"Black": (12, 12), "White": (0, 12)}
-    assert "All answers are compared that were given to the same question" in render(found.results)
+    assert "All answers to the same question, word for word, are compared." in render(found.results)
 
 
 def test_a_plan_says_what_would_be_sent_and_sends_nothing(tmp_path, capsys, scenes):

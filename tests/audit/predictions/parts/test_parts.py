@@ -76,7 +76,7 @@ def test_the_page_says_what_counts_cannot_tell_and_no_row_is_written(tmp_path):
     audit(write(tmp_path / "parts", rows()), tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "single rows: parts are counted as they are read" in page
-    assert "Read in 3 parts and counted as they were read, 600 rows: no row was kept." in page
+    assert "600 rows were read in 3 parts and only counted: no row was stored." in page
     assert not (tmp_path / "out" / "predictions.parquet").exists()
 
 
