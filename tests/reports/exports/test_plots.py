@@ -197,7 +197,11 @@ def test_foreign_names_are_text_and_no_formula(found):
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
-    [(7, "no prompt-sensitivity curve 7"), ("elephants", "no prompt-sensitivity curves ask"), ("with other prompts", "2 prompt-sensitivity")],
+    [
+        (7, "no prompt-sensitivity curve 7"),
+        ("elephants", "no prompt-sensitivity curves ask"),
+        ("with other prompts", "2 prompt-sensitivity"),
+    ],
 )
 def test_a_curve_that_is_not_there_is_told(found, wanted, said):
     with pytest.raises(UsageError, match=said):
