@@ -1,6 +1,7 @@
 """Natural shifts: by hand, by what must not matter, with planted drops, and beside the other models of a run."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -134,12 +135,15 @@ def model(name, day, night):
     return replace(base, model=replace(base.model, name=name), natural_shifts=(judged(rows(counts)),))
 
 
-RUN = [model(f"m{place}", day, night) for place, (day, night) in enumerate([(50, 33), (67, 50), (80, 67), (89, 80), (75, 75)])]
+@cache
+def five():
+    """Return five models, computed for the first test that needs them."""
+    return [model(f"m{i}", day, night) for i, (day, night) in enumerate([(50, 33), (67, 50), (80, 67), (89, 80), (75, 75)])]
 
 
 def test_a_model_that_loses_nothing_is_above_the_line_of_the_others():
     """Odds of the others halve: of 75 % some 60 % is expected at night, and it keeps its 75 %."""
-    *_, robust = with_effective_robustness(RUN, (), 0.05)
+    *_, robust = with_effective_robustness(five(), (), 0.05)
     (night,) = robust.natural_shifts[0].results
     assert night.overall.effective.models == 4
     assert night.overall.effective.value == pytest.approx(0.15, abs=0.01)
@@ -149,7 +153,7 @@ def test_a_model_that_loses_nothing_is_above_the_line_of_the_others():
 
 
 def test_with_three_other_models_it_is_not_estimable():
-    first, *_ = with_effective_robustness(RUN[:4], (), 0.05)
+    first, *_ = with_effective_robustness(five()[:4], (), 0.05)
     (night,) = first.natural_shifts[0].results
     assert night.overall.effective is None
     said = "not estimable: 3 other models with an accuracy between 0 and 100\u00a0% are known, and a line needs 4"
@@ -158,18 +162,18 @@ def test_with_three_other_models_it_is_not_estimable():
 
 def test_given_models_are_used_for_their_condition_and_group_and_never_the_model_itself():
     given = [ModelPoint(f"p{place}", *point) for place, point in enumerate([(0.5, 0.33), (0.67, 0.5), (0.8, 0.67), (0.89, 0.8)])]
-    (alone,) = with_effective_robustness(RUN[4:], given, 0.05)
+    (alone,) = with_effective_robustness(five()[4:], given, 0.05)
     (night,) = alone.natural_shifts[0].results
     assert (night.overall.effective.models, night.by_group[0].effective) == (4, None)
     own = [*given[:3], given[3]._replace(model="m4")]
-    (alone,) = with_effective_robustness(RUN[4:], own, 0.05)
+    (alone,) = with_effective_robustness(five()[4:], own, 0.05)
     assert alone.natural_shifts[0].results[0].overall.effective is None
     by_group = [point._replace(condition="night", attribute="group", group="a") for point in given]
-    (alone,) = with_effective_robustness(RUN[4:], by_group, 0.05)
+    (alone,) = with_effective_robustness(five()[4:], by_group, 0.05)
     (night,) = alone.natural_shifts[0].results
     assert (night.overall.effective, night.by_group[0].effective.models) == (None, 4)
     assert (
-        with_effective_robustness(RUN[4:], [point._replace(condition="fog") for point in by_group], 0.05)[0]
+        with_effective_robustness(five()[4:], [point._replace(condition="fog") for point in by_group], 0.05)[0]
         .natural_shifts[0]
         .results[0]
         .by_group[0]

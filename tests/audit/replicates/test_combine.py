@@ -1,6 +1,7 @@
 """Several seeds given as one model: the record beside each audit's own, from files and models, and what is refused."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -46,11 +47,14 @@ def together(seeds, **options):
     return found.results, replicates, {finding.finding: finding for finding in replicates.findings}
 
 
-BASE = together(SEEDS)
+@cache
+def base():
+    """Return the three seeds together, computed for the first test that needs them and not by every worker that collects the tests."""
+    return together(SEEDS)
 
 
 def test_gaps_and_verdicts_are_those_of_the_audits_themselves():
-    results, replicates, by_id = BASE
+    results, replicates, by_id = base()
     assert replicates.audits == (0, 1, 2)
     alone = [audit.audit(predictions=each, attributes="race", draws=199).results.audits[0] for each in SEEDS]
     assert [each.findings for each in alone] == [each.findings for each in results.audits]
@@ -63,7 +67,7 @@ def test_gaps_and_verdicts_are_those_of_the_audits_themselves():
 
 
 def test_the_mean_gap_by_hand():
-    found = BASE[2]["predictions/accuracy/race"].mean
+    found = base()[2]["predictions/accuracy/race"].mean
     right = np.array([(each.y_pred == each.y_true).to_numpy() for each in SEEDS])
     rates = {race: right[:, race == RACE].mean(axis=1) for race in "ABC"}
     assert (found.highest, found.lowest) == (("A",), ("C",))
@@ -91,7 +95,7 @@ def test_seeds_that_agree_tell_no_more_of_the_images_than_one():
 
 
 def test_neither_the_order_of_replicates_nor_of_rows_matters():
-    one = BASE[2]
+    one = base()[2]
     *_, other = together([SEEDS[2], SEEDS[0].sample(frac=1, random_state=1), SEEDS[1]])
     for name, each in one.items():
         assert other[name].gaps == tuple(each.gaps[place] for place in (2, 0, 1))
@@ -101,7 +105,7 @@ def test_neither_the_order_of_replicates_nor_of_rows_matters():
 
 def test_weights_that_are_equal_change_nothing():
     *_, weighted = together([each.assign(w=2) for each in SEEDS], weights="w")
-    found, plain = weighted["predictions/accuracy/race"].mean, BASE[2]["predictions/accuracy/race"].mean
+    found, plain = weighted["predictions/accuracy/race"].mean, base()[2]["predictions/accuracy/race"].mean
     assert (found.value, found.low, found.high) == pytest.approx((plain.value, plain.low, plain.high), abs=1e-6)
 
 
