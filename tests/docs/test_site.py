@@ -71,6 +71,7 @@ def test_pages_have_no_accessibility_faults(site, browser, scheme):
     page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
     for name in ("index", "reading", "probes", "training", "reference"):
         page.goto((site / f"{name}.html").as_uri())
+        assert page.get_attribute("body", "data-md-color-scheme") == {"light": "default", "dark": "slate"}[scheme]
         found = faults(page, scheme)
         # The theme's copy buttons and lists of contents are landmarks without a name each.
         assert [fault["id"] for fault in found if fault["id"] != "landmark-unique"] == [], name
