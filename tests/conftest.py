@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 # Before numpy and torch are imported (so no plug-in of pytest may do it: see pyproject.toml), here and in every process of a test. Tests
@@ -132,3 +133,24 @@ def pytest_collection_finish():
     """What was imported stays: no later collection looks through it again, which takes a fifth of a second each time."""
     gc.collect()
     gc.freeze()
+    gc.callbacks.append(note_long_collections)
+
+
+LONG_S = 0.01
+collections = {"began": 0.0, "long": False}
+
+
+def note_long_collections(phase, info):
+    if phase == "start":
+        collections["began"] = time.thread_time()
+    elif info["generation"] == 2:
+        collections["long"] = time.thread_time() - collections["began"] > LONG_S
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Nor through what tests have imported since: an audit collects garbage after each model."""
+    if collections["long"]:
+        gc.collect()
+        gc.freeze()
+        collections["long"] = False

@@ -66,7 +66,7 @@ KINDS = {"crash": "decoder crashed", "hang": "decoder took too long", "memory": 
 
 @pytest.mark.parametrize(("kind", "reason"), KINDS.items())
 def test_an_image_that_its_decoder_does_not_survive_has_a_reason_and_the_next_is_read(monkeypatch, kind, reason):
-    fault(monkeypatch, kind, png("red"), 0.5)
+    fault(monkeypatch, kind, png("red"))
     with Decoders(1) as pool:
         for _ in range(2):
             with pytest.raises(UnreadableImage, match=reason):
