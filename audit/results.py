@@ -238,7 +238,7 @@ def from_json(text: str) -> Results:
     """Parse a `results.json`, like `File.from_json`; also raises DataError if its parts are inconsistent."""
     results = _as_today(_FILE.from_json(text))
     if inconsistency := next(_inconsistencies(results), None):
-        raise DataError("results.json does not fit together", why=inconsistency, fix="run the audit again")
+        raise DataError("results.json is inconsistent", why=inconsistency, fix="run the audit again")
     return results
 
 

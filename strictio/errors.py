@@ -63,13 +63,13 @@ class MachineError(VlmAuditError):
 
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "without exception set", "without setting an exception")
-"""The last two are Python's own: a part of it written in C got no memory, and forgot to say so."""
+"""The last two are raised by Python itself if code written in C got no memory and set no exception."""
 _OF_SYSTEM = re.compile(r"\(os error (\d+)\)")  # how libraries written in Rust (safetensors, tokenizers) say it
 _GONE = ("Connection closed by peer", "Connection reset by peer", "Socket closed", "remote process exited")
 
 
 def of_machine(error: BaseException) -> MachineError | None:
-    """Return what to say of an error that is the machine's, in which of its ways torch may say so; None for any other error.
+    """Return the MachineError for an error caused by the machine, in whichever form a library raises it; None for any other error.
 
     >>> of_machine(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 384000 bytes. Error code 12")).what
     'out of memory'
@@ -91,7 +91,8 @@ def of_machine(error: BaseException) -> MachineError | None:
     if number is not None and not isinstance(error, OSError):
         return MachineError("a file cannot be read or written", why=os.strerror(number), fix="make room, or name another place")
     if isinstance(error, RuntimeError) and any(words in text for words in _GONE):
-        why = f"it was ended (a process without any last words was mostly killed for memory), or is out of reach: {text[:200]}"
+        killed = "a process that ends without a message was usually killed for using too much memory"
+        why = f"it was terminated ({killed}), or cannot be reached: {text[:200]}"
         return MachineError("another process of this run has ended", why=why, fix="see what that one said; the same command again resumes")
     return None
 

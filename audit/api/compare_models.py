@@ -103,7 +103,7 @@ def _is_finished(side: Any) -> bool:
 def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
     if served := next(filter(is_served, models), None):
         fix = f"vlm-audit run --model {served} --base-url URL --probe NAME --out AFTER, then: vlm-audit compare BEFORE AFTER"
-        raise UsageError(f"{served!r} has to be audited first", why="it is behind an endpoint, which compare does not ask", fix=fix)
+        raise UsageError(f"{served!r} has to be audited first", why="it is behind an endpoint, which compare cannot audit", fix=fix)
     if models and not request.probe:
         folder = isinstance(models[0], str) and Path(models[0]).is_dir()
         why = "it holds no results.json, so it is taken for a model" if folder else "it is taken for a model"

@@ -127,6 +127,6 @@ def asked(items: Sequence[T], wanted: int | str, text: Callable[[T], str], what:
         return at(items, wanted, what)
     matches = [item for item in items if wanted.casefold() in text(item).casefold()]
     if len(matches) != 1:
-        fix = f"its place, or more of its words: {'; '.join(map(text, items))}"
-        raise UsageError(f"{len(matches) or 'no'} {what}s ask {wanted!r}", fix=fix)
+        fix = f"give its index, or more of its text: {'; '.join(map(text, items))}"
+        raise UsageError(f"{len(matches) or 'no'} {what}s contain {wanted!r}", fix=fix)
     return matches[0]

@@ -75,7 +75,7 @@ def loaded(
     root = MemoryRoot() if request.no_cache else cache_of(request)
     if is_served(model):
         if args:
-            raise UsageError("--model-args cannot be stated about a model behind an endpoint", fix="leave them out")
+            raise UsageError("--model-args cannot be used with a model behind an endpoint", fix="leave them out")
         with endpoint.opened(model, request.endpoint_settings(model), answer_folder(request)) as answerer:
             yield answerer, MemoryRoot()  # its answers are in the answer log
         return
@@ -91,7 +91,7 @@ def loaded(
             yield known_encoder(model, setting, root, read, verify=request.verify, note=note), root
         return
     if args:
-        raise UsageError("--model-args cannot be stated about an object", why="the model is loaded already", fix="leave them out")
+        raise UsageError("--model-args cannot be used with an object", why="the model is loaded already", fix="leave them out")
     if isinstance(getattr(model, "record", None), ModelRecord):
         before = getattr(model, "max_new_tokens", None)
         try:
@@ -161,7 +161,5 @@ def args_by_model(request: AuditRequest) -> list[dict[str, str]]:
     if isinstance(model_args, Mapping):
         return [dict(model_args) for _ in request.model]
     if len(model_args) != models:
-        raise UsageError(
-            f"model_args are stated about {len(model_args)} models, and there are {models}", fix="one for each, None for nothing"
-        )
+        raise UsageError(f"model_args has {len(model_args)} entries for {models} models", fix="give one per model, None for nothing")
     return [parse_model_args(args) if isinstance(args, str) else dict(args or {}) for args in model_args]

@@ -92,8 +92,8 @@ def _texts(encoder: Encoder, probe: Probe, piece: Dataset, methods: Sequence[str
 def _asked(model: Answerer, probe: Probe, piece: Dataset, settings: Settings, plan: FillPlan) -> KeptCounts:
     """Ask a generative model the questions of a probe, and let it write the texts that its analyses need."""
     if plan.engine is not embed_here:
-        why = "one that is asked questions goes past one machine behind a server, or in parts"
-        raise UsageError(f"{model.record.name} is no encoder, which --engine ray embeds with", why=why, fix="--engine local --part 1/2")
+        why = "a model that is asked questions uses more than one machine only behind a server, or in parts"
+        raise UsageError(f"{model.record.name} is not an encoder, which --engine ray needs", why=why, fix="--engine local --part 1/2")
     if not len(piece.images):
         return KeptCounts(0, 0, (), True)
     how: dict[str, Any] = {"cache_root": plan.cache_root, "batch_size": plan.batch_size, "progress": partial(plan.stages, "images")}

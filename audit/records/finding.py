@@ -106,7 +106,7 @@ class Gap:
     low: float
     high: float
     """Interval of the largest difference of any two groups: the largest lower and the largest upper limit of any pair, each Newcombe's at
-    1 - alpha / m for the m pairs; never below 0. Reports show only this interval of a gap."""
+    1 - alpha / m for the m pairs; never below 0. Pages show that of the leading pair instead, if there is one."""
     ratio: float | None
     """Lowest rate divided by highest; exploratory. None if the highest is 0."""
     p: float

@@ -4,7 +4,7 @@
 
     counts            one row per (group, true answer, answer) that occurs, with its number of images
     metrics           the registry of rates; fairlearn's MetricFrame on the count table is the definition of record
-    intervals         Wilson, Newcombe, Agresti-Min, weighted sums
+    intervals         Wilson, Newcombe, weighted sums
     equivalence       bounds for the difference of two groups
     most_significant  the pair of groups that differs most in standard errors
     null              what is expected by chance: permutation of the labels, chi-square, two proportions, McNemar, sign-flip
@@ -14,5 +14,4 @@
     verdict           the rules of a verdict
     findings          the result of one claim
     paired            counterfactual pairs; two models on the same images
-    evidence          supporting evidence for a verdict, one kind per file
 """

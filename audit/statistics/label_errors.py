@@ -1,4 +1,4 @@
-"""Wrong true labels, more of them in one group than in another: how many would explain a difference?"""
+"""How many true labels would have to be wrong in one group, more than in another, to explain an observed difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adjusted p-values, for a small p that was selected from many."""
+"""Adjusted p-values: among many tests, the smallest p is small even if no group differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is expected by chance: tests whose null distribution is drawn or enumerated, and not assumed from the interval of a gap."""
+"""What is expected by chance: tests whose null distribution is simulated or enumerated, not derived from the interval of a gap."""
 
 from __future__ import annotations
 

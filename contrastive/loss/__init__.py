@@ -2,7 +2,7 @@
 
 Every objective is a module ``objective(model, images_nchw, ids_nl, kept_nk=None) -> loss``: a scalar, the mean over the pairs. Its
 parameters are those of its head; the towers belong to the model. `contrastive.training.step` handles two kinds separately:
-a `PerPair` loss is a sum over pairs; a `Contrast` needs the features of all pairs of all processes (`Contrast.share`).
+a `PerPair` loss is a mean over independent pairs; a `Contrast` needs the features of all pairs of all processes (`Contrast.share`).
 `contrastive.loss.dense` has the contrastive losses themselves, `contrastive.loss.tiled` their tiled form.
 """
 

@@ -237,7 +237,7 @@ PROBE = Probe(
         "Labels are what annotators perceived; they are not how the people shown identify themselves. "
         "Gender is binary and race has seven values because the data set has them.",
         "The images are photographs from Flickr, cropped around the face; the margin of the crop changes results.",
-        "Prompts move results more than groups differ, and the CLIP paper's were never published: "
+        "A change of prompts can move results by more than the groups differ, and the CLIP paper's prompts were never published: "
         "the exact prompts used here are printed below.",
         "The annotators' seven-way race labels are noisy: the FairFace authors' own model agrees with 71 % of them.",
         "The use of these categories does not endorse classifying people by them. "

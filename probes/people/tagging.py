@@ -1,4 +1,4 @@
-"""Tagging: which of some two hundred labels whose portraits get, as an image-tagging service would assign them.
+"""Tagging: which of about two hundred labels are assigned to whose portraits, as by an image-tagging service.
 
 Design: the Congress probe of Radford et al. 2021 (arXiv 2103.00020, section 7.1) after Schwemmer et al. 2020. The words are this project's
 own; neither the paper's occupations nor a service's labels are copied. The data are the user's.

@@ -40,8 +40,8 @@ def read_delimited(path: Path, encoding: str | None, wanted: Sequence[str] | Non
 def read_header(path: Path, encoding: str | None, separator: str | None = None) -> tuple[list[str], str]:
     """Return the column names, however long the header is, and the separator.
 
-    Unless it is given, that is the first that the first line has outside quotation marks; where it has several, the first that the next row
-    has as often. An unreadable header is empty; DataError where its first line has more than 16 MB.
+    Unless given, the separator is the first one in the first line that is outside quotation marks; if there are several kinds, the first
+    that occurs as often in the next row. An unreadable header is empty; DataError if its first line has more than 16 MB.
     """
     with text_lines(path, encoding or UTF_8, errors="replace") as file:
         first = next((line for line in iter(lambda: file.readline(LONGEST_LINE), "") if line.strip("\r\n")), "")
@@ -109,5 +109,5 @@ def _rows(path: Path, encoding: str | None, separator: str, header: Sequence[str
 def _ragged(name: str, line: int, n_cells: int, header: Sequence[str], separator: str) -> DataError:
     why = f"found {n_cells} cells, expected {len(header)}: {', '.join(cell[:80] for cell in header[:50])}"
     marks = SEPARATORS.get(separator, repr(separator))
-    fix = f"give each line one cell a column, separated by {marks}; quote cells that hold {marks}"
+    fix = f"give each line one cell per column, separated by {marks}; quote cells that hold {marks}"
     return DataError(f"{name} is ragged", where=f"line {line}", why=why, fix=fix)

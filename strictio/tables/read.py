@@ -33,7 +33,7 @@ def ending_of(path: Path) -> str:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file of a folder is a table by its name; text is anything, mostly."""
+    """Whether a file in a folder is a table, judging by its name. `.txt` does not count: it can be anything."""
     return ending_of(path) in ENDINGS and not ending_of(path).startswith(".txt")
 
 

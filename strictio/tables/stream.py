@@ -55,7 +55,7 @@ def _check_end(path: Path) -> None:
 
 @contextmanager
 def text_lines(path: Path, encoding: str, *, errors: str = "strict", newline: str = "") -> Iterator[IO[str]]:
-    """Open a file of text, after the mark that it may begin with: UTF-8 and UTF-16-LE of that name would read it as a character."""
+    """Open a text file and skip its byte order mark, if any: the codecs `utf-8` and `utf-16-le` would return it as a character."""
     with opened(path) as file, io.TextIOWrapper(file, encoding, errors, newline) as text:
         if encoding != UTF_8 and text.read(1) != _MARK:
             text.seek(0)
@@ -128,7 +128,7 @@ def _decode(decoder: codecs.IncrementalDecoder, block: bytes, summary: Survey, n
 
 
 def _not_in(name: str, encoding: str | None, error: UnicodeError, line: int) -> DataError:
-    """Return the error about a byte that the encoding has not."""
+    """Return the error about a byte that is invalid in the encoding."""
     if not isinstance(error, UnicodeDecodeError):
         return DataError(f"{name} is not {encoding}", why=str(error), fix="name the encoding that it was written in: --encoding NAME")
     where = f"line {line + error.object.count(10, 0, error.start)}"

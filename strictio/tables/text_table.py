@@ -76,7 +76,7 @@ def named_columns(names: Sequence[str], wanted: Sequence[str] | None, table_name
 
 
 def check_distinct(names: Sequence[str], table_name: str) -> None:
-    """Raise `DataError` if two columns have one name, which pandas would rename, or a table has more columns than any that is read."""
+    """Raise `DataError` if two columns have one name, which pandas would rename, or a table has more than `MOST_COLUMNS` columns."""
     if len(names) > MOST_COLUMNS:
         fix = "write a table of the columns that are meant"
         raise DataError(f"{table_name} has {len(names):,} columns", why=f"at most {MOST_COLUMNS:,} are read", fix=fix)

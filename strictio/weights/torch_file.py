@@ -1,6 +1,6 @@
 """The one reader of torch files: it cannot run code.
 
-`read_archive` checks the archive (`checkpoint.archive`), reads its pickle as data (`checkpoint.safe_pickle`), and maps tensors from the
+`read_archive` checks the archive (`archive`), reads its pickle as data (`safe_pickle`), and maps tensors from the
 file without copying. Names that the pickle asks for fall in three classes: those that make tensors; harmless data classes, which become
 opaque values and are noted; anything else, which means refusal. The part that is not tensors is never walked, compared or printed: two
 kilobytes can hold a list that expands to 10^30 items. `salvage` gives the tensors of a refused file (``python -m contrastive.foreign``).
@@ -60,7 +60,7 @@ class Archive:
     kind: str  # ``"torch.save archive"`` or ``"TorchScript archive"``
     sha256: str  # of the whole file (hex)
     release: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
-    """Gives back the memory of what was read of the tensors; they are read again when needed. Not once one was written to."""
+    """Frees the memory of tensor data read so far; it is read again when needed. Do not call it after writing to a tensor."""
 
 
 def read_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Archive:
@@ -81,7 +81,7 @@ def salvage(path: Path) -> Archive:
 
 @contextmanager
 def located(path: str | Path) -> Iterator[None]:
-    """Let errors say which file they are about, and be ours."""
+    """Add the file's path to errors, and convert errors of the system to ours."""
     try:
         yield
     except VlmAuditError as error:

@@ -68,7 +68,7 @@ def test_facts_that_do_not_fit_together_are_refused(broken, said):
     plain = json.loads(to_json(samples.results(samples.emoji())))
     from_json(json.dumps(plain))
     broken(plain, plain["audits"][0]["findings"][0])
-    with pytest.raises(DataError, match=f"does not fit together\nwhy: .*{said}"):
+    with pytest.raises(DataError, match=f"is inconsistent\nwhy: .*{said}"):
         from_json(json.dumps(plain))
 
 

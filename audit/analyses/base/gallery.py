@@ -1,4 +1,4 @@
-"""The images that rankings and associations use: those of the groups of one attribute that can be compared."""
+"""The images that rankings, taggings and associations use: those of the groups of one attribute that can be compared."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Analysis(Protocol):
 
     @staticmethod
     def prompts(plan: Any) -> Iterator[tuple[TextSet, Sequence[str]]]:
-        """Yield the texts that a plan needs and what they are for; `places` of the set is filled in later."""
+        """Yield the texts that a plan needs and what they are for; `texts` of the set is filled in later."""
         ...
 
     @staticmethod

@@ -145,7 +145,8 @@ def _per_image(counts: Int[np.ndarray, "k g"], gallery: Gallery) -> tuple[float,
 
 
 MORE_DRAWS = 10
-"""Factor on the shuffles for a label that none of the first ones reaches: adjusted for hundreds of labels, 1 in 10,000 is too coarse."""
+"""Factor on the number of shuffles for a label whose statistic none of the first shuffles reaches: a smallest p of 1 in 10,000 is too
+coarse after adjusting for hundreds of labels."""
 _SLACK = 1e-9
 
 

@@ -26,7 +26,7 @@ def read_list(path: Path) -> tuple[str, ...]:
         lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise DataError(f"cannot read the list {str(path)!r}", why=why, fix="give a text file with one identifier a line") from error
+        raise DataError(f"cannot read the list {str(path)!r}", why=why, fix="give a text file with one identifier per line") from error
     listed = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not listed:
         raise DataError(f"the list {str(path)!r} names no image", fix="put one identifier on each line, or leave --exclude out")

@@ -1,4 +1,7 @@
-"""Counterfactual pairs: the same image with one attribute changed. Uses paired methods, since two separate intervals prove nothing here."""
+"""Counterfactual pairs: the same image with one attribute changed.
+
+Uses paired methods: the two separate intervals do not show whether the rates differ, because the images are the same.
+"""
 
 from __future__ import annotations
 

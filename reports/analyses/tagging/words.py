@@ -116,9 +116,9 @@ def probability_sentence(tagging: Tagging) -> str:
         return f"{in_words(tagging.offered, 'label')}, each with its own probability (sigmoid) that does not depend on the others."
     alike = percent(1 / tagging.offered, 2)
     return (
-        f"{in_words(tagging.offered, 'label')} share one probability (softmax at a logit scale of {decimal(tagging.logit_scale, 1)}): if "
-        f"all fitted equally well, each would have {alike}. With another number of labels, or another scale, a threshold keeps other "
-        "labels."
+        f"{in_words(tagging.offered, 'label')} have probabilities that add up to 1 (softmax at a logit scale of "
+        f"{decimal(tagging.logit_scale, 1)}): if all fitted equally well, each would have {alike}. With another number of labels, or "
+        "another scale, other labels are above a threshold."
     )
 
 

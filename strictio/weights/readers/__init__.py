@@ -1,1 +1,1 @@
-"""One format of weights a file: `SUFFIXES` and `read(path)`, which returns `strictio.weights.contents.Contents`; found by its suffix."""
+"""One weight format per file: `SUFFIXES` and `read(path)`, which returns `strictio.weights.contents.Contents`; found by its suffix."""

@@ -99,7 +99,7 @@ def test_older_files_have_no_texts_and_a_place_without_a_text_is_refused(tmp_pat
     found = audit.audit(Recorder(), probe_of("emoji"), cache_root=tmp_path, draws=99)
     fields = json.loads(to_json(found.results))
     fields["audits"][0]["texts"] = fields["audits"][0]["texts"][:-1]
-    with pytest.raises(DataError, match="does not fit together") as refused:
+    with pytest.raises(DataError, match="is inconsistent") as refused:
         from_json(json.dumps(fields))
     assert "a text that is not there" in str(refused.value)
     del fields["audits"][0]["texts"], fields["audits"][0]["text_sets"]

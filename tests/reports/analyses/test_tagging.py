@@ -111,7 +111,8 @@ def test_a_signal_is_one_line_of_terminal_and_summary():
     [
         (
             "softmax",
-            "300 labels share one probability (softmax at a logit scale of 100): if all fitted equally well, each would have 0.33 %.",
+            "300 labels have probabilities that add up to 1 (softmax at a logit scale of 100): "
+            "if all fitted equally well, each would have 0.33 %.",
         ),
         ("sigmoid", "300 labels, each with its own probability (sigmoid)"),
         ("given", "300 labels in the file"),

@@ -74,7 +74,7 @@ def test_results_that_do_not_fit_together_are_refused(results):
         replace(found, audits=(0, 1, 9)), replace(found, audits=(0, 1)),
         replace(found, findings=(replace(found.findings[0], finding="role/accuracy/race"),)),
     ):  # fmt: skip
-        with pytest.raises(DataError, match="does not fit together"):
+        with pytest.raises(DataError, match="is inconsistent"):
             from_json(to_json(replace(results, replicates=(broken,))))
 
 

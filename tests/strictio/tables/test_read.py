@@ -182,7 +182,7 @@ REFUSED = {
     "ragged": (
         "x.csv",
         b'"a";b\n1;2\n\n1;2;3\n',
-        "ragged (line 4)\nwhy: found 3 cells, expected 2: a, b\nfix: give each line one cell a column, separated by semicolons",
+        "ragged (line 4)\nwhy: found 3 cells, expected 2: a, b\nfix: give each line one cell per column, separated by semicolons",
     ),
     "Latin-1 header": (
         "x.csv",
