@@ -48,8 +48,8 @@ def audit(model: Any = (), probe: Any = (), *, settings: Settings | None = None,
     A model is a spec as for `--model`, or an object with `encode_images` and `encode_texts`; a probe is a name, a
     file with one, or a `Probe`; either may be a list. `settings` sets seed, alpha, tolerance, min_group_size, draws, limit and
     max_skip at once, `what_ifs` sets the option `what_if`, and `options` are the fields of `AuditRequest`: `data`, `predictions`,
-    `fail_on`, `out`, …, like the flags of the same names. Raises a subclass of AuditError that identifies the cause; its `exit_code` is that with which the
-    command would have ended.
+    `fail_on`, `out`, …, like the flags of the same names. Raises a subclass of AuditError that identifies the cause; its `exit_code` is
+    that with which the command would have ended.
     """
     if settings is not None and not isinstance(settings, Settings):
         raise UsageError(f"settings of type {type(settings).__name__}", fix="audit.types.Settings(…), or its fields by name")

@@ -145,7 +145,7 @@ def frames(folder, *rows):
 @pytest.mark.parametrize("says", ["", "no", "unknown"])
 def test_who_is_not_said_to_be_a_public_figure_may_not_be_named_and_the_error_does_not_name_them(tmp_path, says):
     frames(tmp_path, "1.png,d,a,b,c,d,e,f,,,,Ann Known,YES,woman,Black", f"1.png,d,a,b,c,d,e,f,,,,Zoe Private,{says},woman,Black")
-    with pytest.raises(DataError, match="1 rows name somebody") as caught:
+    with pytest.raises(DataError, match="1 rows name a person") as caught:
         loaded("surveillance", tmp_path)
     assert caught.value.where == "surveillance.csv, line 3"
     assert "Zoe" not in f"{caught.value} {caught.value.why} {caught.value.fix}"

@@ -61,7 +61,7 @@ def test_the_record_says_what_it_is_and_what_was_not_stated(tmp_path):
     assert (record.dimensions, record.logit_scale, record.score_rule, record.parameters) == (3, 10, "softmax", 0)
     assert str(tmp_path) not in repr(record)
     notes = " ".join(sentences(record.notes))
-    assert "not checked against anything" in notes
+    assert "could not be verified" in notes
     assert "its scores are cosines" in notes  # the rows are not of length 1
     assert "logit scale" not in notes
     sigmoid = GOOD.replace("logit_scale = 10.0", "logit_bias = -3; name = 'my model'")

@@ -207,7 +207,7 @@ def test_everything_guessed_is_a_note_and_a_warning(tmp_path, vit, caplog):
     for fact in (*towers, "1e-5", "causal", "mean=0.48145466", "bicubic", "vocabulary is CLIP's"):
         assert any(fact in guess for guess in guesses), fact
     assert "Stated by the user: activation is quick_gelu." in sentences(record.notes)
-    assert any("under 'state_dict'" in note for note in sentences(record.notes))
+    assert any("in 'state_dict'" in note for note in sentences(record.notes))
     assert f"Taken off the names of {len(portable_state(vit))} weights: 'net'." in sentences(record.notes)
     assert "The file names argparse.Namespace, which was not looked up." in sentences(record.notes)
     warned = [entry.getMessage() for entry in caplog.records if entry.levelno == logging.WARNING]

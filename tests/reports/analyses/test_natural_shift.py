@@ -10,20 +10,20 @@ from audit.comparison.effective import read_points, with_effective_robustness
 from reports.exports.markdown import summary_markdown
 from reports.exports.tables import csv_tables
 from reports.render import render
-from tests.audit.analyses.test_natural_shift import PLANTED, RUN, judged, model, rows
+from tests.audit.analyses.test_natural_shift import PLANTED, five, judged, model, rows
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 
 
 def records():
     """Return analyses that fill every part of the section."""
-    return RUN[0].natural_shifts
+    return five()[0].natural_shifts
 
 
 @pytest.fixture(scope="module")
 def beside():
     """The last of five models, beside the others."""
-    return samples.results(with_effective_robustness(RUN, (), 0.05)[-1])
+    return samples.results(with_effective_robustness(five(), (), 0.05)[-1])
 
 
 def words(results):
@@ -46,7 +46,7 @@ def test_without_other_models_the_page_says_why_it_is_not_estimable():
 
 
 def test_groups_that_lose_unequally_are_not_planned_but_said():
-    found = samples.results(replace(RUN[0], natural_shifts=(judged(rows(PLANTED)),)))
+    found = samples.results(replace(five()[0], natural_shifts=(judged(rows(PLANTED)),)))
     said = (
         "Accuracy on images of ‘night’ goes from 84 % to 55 %, a change of −29 [−37, −20] points. Groups change unequally. Most "
         "significant: on images of ‘night’, b goes from 80 % to 30 %, and a goes from 90 % to 80 %; +40 [24, 54] points apart (adjusted p "

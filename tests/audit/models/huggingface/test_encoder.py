@@ -425,7 +425,7 @@ def test_pickled_weights_are_read_by_the_restricted_reader(copy, tmp_path):
     torch.save(tensors, copy / "pytorch_model.bin")
     encoder = load(str(copy))
     np.testing.assert_array_equal(encoder.encode_images(made_up_images()[:2]), whole)
-    assert "runs nothing" in sentences(encoder.record.notes)[0]
+    assert "executes nothing" in sentences(encoder.record.notes)[0]
 
     torch.save({**tensors, "more": evil(tmp_path / "CANARY")}, copy / "pytorch_model.bin")
     refused(copy, UnsafeError, r"posix\.system")
