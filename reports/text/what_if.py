@@ -56,14 +56,19 @@ def summary(question: WhatIfs, tried: Sequence[WhatIf]) -> str:
     )
 
 
-def what_if_caveats(question: WhatIfs, tried: Sequence[WhatIf]) -> tuple[str, ...]:
-    """Name the sampling unit, and the groups that cannot be compared."""
+def what_if_caveats(question: WhatIfs, tried: Sequence[WhatIf], *, within_clusters: bool) -> tuple[str, ...]:
+    """Name the sampling unit, and the groups that cannot be compared.
+
+    `within_clusters`: whether the finding itself compares groups within clusters, which what-ifs do not.
+    """
     if not tried:
         return ()
     first, of = tried[0], attributes([question.unit])
     clustered = question.unit != CONTENT
     held = f"the shown half holds {count(question.units)} of them"
     sentences = [f"The sampling unit is the {of}: all its images stay in one half; {held}."] if clustered else []
+    if within_clusters:
+        sentences.append("The verdict compares groups within clusters; gaps here are differences of rates over all images of this half.")
     if first.not_compared:
         lacking = "images or clusters" if clustered else "images"
         sentences.append(f"Too few {lacking} in this half to compare: {', '.join(map(group, first.not_compared))}.")

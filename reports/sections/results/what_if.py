@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 
 from audit.records.what_if import Frontier, WhatIf, WhatIfs
@@ -66,18 +66,19 @@ def view(context: AuditContext) -> WhatIfsView | None:
     what_ifs = context.audit.what_ifs
     if not what_ifs:
         return None
-    questions = tuple(_question(f"{context.key}-w{i}", question) for i, question in enumerate(what_ifs, 1))
+    within = {finding.id for finding in context.audit.findings if finding.gap and finding.gap.within}
+    questions = tuple(_question(f"{context.key}-w{i}", question, within) for i, question in enumerate(what_ifs, 1))
     return WhatIfsView(questions, text.units_sentence(what_ifs), count(what_ifs[0].draws))
 
 
-def _question(key: str, question: WhatIfs) -> WhatIfQuestion:
+def _question(key: str, question: WhatIfs, within: Set[str]) -> WhatIfQuestion:
     tried = [point.what_if for point in question.target.points] if question.target else []
     columns = _columns(question, tried)
     return WhatIfQuestion(
         key=key,
         title=sentence(question.question),
         summary=text.summary(question, tried),
-        caveats=text.what_if_caveats(question, tried),
+        caveats=text.what_if_caveats(question, tried, within_clusters=question.target is not None and question.target.finding in within),
         chart=_chart(question, tried) if any(what_if.default for what_if in tried) else None,
         columns=("Method and setting", *(name for name, _, _ in columns)),
         unmodified=_unmodified(columns, tried[0]) if tried else (),

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from audit.records.base import Estimate
+from audit.records.finding import WithinClusters
 from audit.records.gates import GateCheck, GateResult
 from audit.records.what_if import CONTENT, Refused
 from audit.results import from_json, to_json
@@ -75,6 +76,21 @@ def test_every_setting_stands_on_the_page_with_its_cost(text):
         "Legal note.",
     ):
         assert part in text, part
+
+
+def test_a_question_that_is_compared_within_clusters_says_that_its_what_ifs_are_not():
+    said = "The verdict compares groups within clusters; gaps here are differences of rates over all images of this half."
+    made = samples.everything()
+    within = WithinClusters(clusters=20, images_left_out=0, over_all_images=0.26, standard_error=0.004, freedom=19.0)
+    findings = tuple(
+        replace(finding, gap=replace(finding.gap, within=within)) if finding.id == "role/accuracy/gender" else finding
+        for finding in made.audits[0].findings
+    )
+    other = asked(target=frontier((what_if(), True), finding="role/accuracy/tone"), other_attributes=())
+    audit = replace(made.audits[0], what_ifs=(asked(), other))
+    for shown, expected in ((audit, [False, False]), (replace(audit, findings=findings), [True, False])):
+        view = section_module.view(audit_contexts(replace(made, audits=(shown,)))[0])
+        assert [said in question.caveats for question in view.questions] == expected
 
 
 def test_the_words_are_bound(text):
