@@ -199,7 +199,7 @@ def test_foreign_names_are_text_and_no_formula(found):
     ("wanted", "said"),
     [
         (7, "no prompt-sensitivity curve 7"),
-        ("elephants", "no prompt-sensitivity curves ask"),
+        ("elephants", "no prompt-sensitivity curves contain"),
         ("with other prompts", "2 prompt-sensitivity"),
     ],
 )
