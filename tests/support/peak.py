@@ -27,11 +27,13 @@ class Peak:
         self.look()
 
     def look(self) -> None:
-        for pid in _family(self.pid):
+        now_kb: dict[int, int] = {}
+        for pid, parent in _family(self.pid).items():
             fields = _status(pid)
-            anonymous = fields.get("RssAnon", 0)
+            anonymous = now_kb[pid] = fields.get("RssAnon", 0)
             files = self._files_kb[pid] = max(self._files_kb.get(pid, 0), fields.get("RssFile", 0) + fields.get("RssShmem", 0))
-            self._first_kb.setdefault(pid, anonymous)
+            # A forked process begins with the pages of its parent. What it has beyond them at a late first look, it took itself.
+            self._first_kb.setdefault(pid, min(anonymous, now_kb.get(parent, anonymous)))
             self._highest_kb[pid] = max(self._highest_kb.get(pid, 0), anonymous, fields.get("VmHWM", 0) - files)
 
     def kb(self, high_water_kb: int = 0) -> int:
@@ -49,13 +51,17 @@ def _status(pid: int) -> dict[str, int]:
     return {name: int(number) for name, number in _FIELD.findall(text)}
 
 
-def _family(pid: int) -> list[int]:
-    """Return a process and all that it started and that still run."""
-    family = [pid]
-    for parent in family:
+def _family(pid: int) -> dict[int, int]:
+    """Return a process and all that it started and that still run, each with its parent (0 for the first); parents come first."""
+    parents = {pid: 0}
+    last = [pid]
+    while last:
+        parent = last.pop(0)
         try:
             threads = list(Path(f"/proc/{parent}/task").iterdir())
-            family += [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+            children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return family
+        parents |= dict.fromkeys(children, parent)
+        last += children
+    return parents
