@@ -14,32 +14,43 @@ _FIELD = re.compile(r"^(VmHWM|RssAnon|RssFile|RssShmem):\s+(\d+) kB$", re.MULTIL
 class Peak:
     """The most that a process, or one that it started, took since the first look at it.
 
-    Looks as often as `look` is called. What comes and goes in between shows in the high-water mark, which counts pages of files too: the
-    most of these that was seen is taken off. So a peak may be too small by what the files grew after it, never too large.
+    Takes are counted from the least that the process held so far: a forked process begins with the pages of its parent and drops them
+    when it starts another program. Looks as often as `look` is called. What comes and goes in between shows in the high-water mark, which
+    counts pages of files too: the most of these that was seen is taken off. So a peak may be too small by what the files grew after it.
     """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._first_kb: dict[int, int] = {}
+        self._least_kb: dict[int, int] = {}
         self._files_kb: dict[int, int] = {}
-        self._highest_kb: dict[int, int] = {}
+        self._high_water_kb: dict[int, int] = {}
+        self._taken_kb: dict[int, int] = {}
         Path(f"/proc/{pid}/clear_refs").write_text("5")  # its high-water mark begins again
         self.look()
 
     def look(self) -> None:
         now_kb: dict[int, int] = {}
         for pid, parent in _family(self.pid).items():
-            fields = _status(pid)
+            if not (fields := _status(pid)):
+                continue
             anonymous = now_kb[pid] = fields.get("RssAnon", 0)
-            files = self._files_kb[pid] = max(self._files_kb.get(pid, 0), fields.get("RssFile", 0) + fields.get("RssShmem", 0))
-            # A forked process begins with the pages of its parent. What it has beyond them at a late first look, it took itself.
-            self._first_kb.setdefault(pid, min(anonymous, now_kb.get(parent, anonymous)))
-            self._highest_kb[pid] = max(self._highest_kb.get(pid, 0), anonymous, fields.get("VmHWM", 0) - files)
+            self._files_kb[pid] = max(self._files_kb.get(pid, 0), fields.get("RssFile", 0) + fields.get("RssShmem", 0))
+            # At a late first look, what a process has beyond the pages of its parent, it took itself.
+            self._least_kb.setdefault(pid, min(anonymous, now_kb.get(parent, anonymous)))
+            self._count(pid, anonymous, fields.get("VmHWM", 0))
+            self._least_kb[pid] = min(self._least_kb[pid], anonymous)
 
     def kb(self, high_water_kb: int = 0) -> int:
         """Return the most that one process took, in KiB; `high_water_kb` is that of `pid`, where it has ended meanwhile."""
-        self._highest_kb[self.pid] = max(self._highest_kb[self.pid], high_water_kb - self._files_kb[self.pid])
-        return max(highest - self._first_kb[pid] for pid, highest in self._highest_kb.items())
+        self._count(self.pid, 0, high_water_kb)
+        return max(self._taken_kb.values())
+
+    def _count(self, pid: int, anonymous: int, high_water: int) -> None:
+        """Count what is held now, and what was held in between, where the high-water mark rose since the last look."""
+        rose = high_water > self._high_water_kb.setdefault(pid, high_water)
+        self._high_water_kb[pid] = high_water
+        highest = max(anonymous, high_water - self._files_kb[pid] if rose else 0)
+        self._taken_kb[pid] = max(self._taken_kb.get(pid, 0), highest - self._least_kb[pid])
 
 
 def _status(pid: int) -> dict[str, int]:
