@@ -71,7 +71,7 @@ def test_f1_killed_while_embedding_and_run_again_it_equals_an_unbroken_run(bench
     env = {"SHARD_ROWS": str(SHARD), "SEEN": str(seen)}
     moments = random.Random(1)
     for _ in range(kills):
-        process = bench.start(*slow, env={**env, "PAUSE_S": "0.05"})
+        process = bench.start(*slow, env={**env, "PAUSE_S": "0.3"})
         until(process, "embedding")
         time.sleep(moments.uniform(0, 1.2))
         process.kill()
