@@ -122,7 +122,9 @@ def test_torchscript_is_read_without_its_code(tmp_path):
     archive = read_archive(tmp_path / "ts.pt")
     assert archive.kind == "TorchScript archive"
     assert torch.equal(archive.tensors["0.weight"], module[0].weight)
-    assert archive.unknown == ("__torch__.torch.nn.modules.container.Sequential", "__torch__.torch.nn.modules.linear.Linear")
+    # The process may have compiled a Linear before, in another test: torch then renames the second one.
+    names = [re.sub(r"___torch_mangle_\d+\.", "", name) for name in archive.unknown]
+    assert names == ["__torch__.torch.nn.modules.container.Sequential", "__torch__.torch.nn.modules.linear.Linear"]
 
 
 def test_harmless_classes_are_inert_and_noted(tmp_path):
