@@ -1,4 +1,4 @@
-"""Resolves a model spec to an encoder: determines its kind here, and leaves reading it to the module for that kind."""
+"""Resolves a model spec to a reference, and loads it: determines its kind here, and leaves reading it to the module for that kind."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import DataError, UsageError, nearest
 from audit.models.model_args import folder_options
@@ -31,58 +31,46 @@ _FILE = re.compile(r".+\.py(:\w*)?", re.DOTALL)
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_+-]+):")
 
 
-def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> Encoder | Answerer:
-    """Load the encoder, or the generative model, that a model spec names; its forms are `FORMS`.
+@dataclass(frozen=True)
+class ModelReference:
+    """What a model spec refers to, before anything is read."""
 
-    ``ORG/NAME`` alone is a folder if it exists, else a name on the hub; custom classes are run. `device` is a torch device, or several GPUs
-    (``cuda:0,cuda:1``), which share the batches of a dual encoder or the layers of a generative model; `dtype` is float32, bfloat16 or
-    float16; `model_args` set by name what a file of weights does not state
-    (``{"activation": "gelu"}``), or are constructor arguments of a custom class. Raises UsageError if the spec is malformed, DataError if
-    the model is missing or damaged, UnsafeError if it could run code, MachineError if the hub or the device is missing.
-    """
-    first, *others = devices(device)
-    model = _load(spec, {"device": first, "dtype": dtype}, model_args, others)
-    if others and not getattr(model, "spans", ()):
-        if not hasattr(model, "spread"):
-            what = f"{model.record.name} cannot run on several devices"
-            raise UsageError(what, why="its images are not prepared apart from the model", fix=f"--device {first}")
-        model.spread([torch_setting(gpu, dtype)[0] for gpu in (first, *others)])
-    return model
+    kind: str
+    """A key of `_LOADERS`."""
+    where: str
+    """Argument of the loader: a path, a class, an architecture with its weights, or a name on the hub."""
 
 
-def _load(spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None, others: Sequence[str]) -> Encoder | Answerer:
-    """Load a model on one device; generative models use `others` as well."""
-    match = _SCHEME.match(spec)
-    scheme = match["scheme"] if match else None
-    path = Path(spec)
-    if scheme == "open_clip":
-        return _load_open_clip(spec.removeprefix("open_clip:"), setting, model_args)
-    if scheme == "hf":
-        return _load_from_hub(spec, setting, model_args, others)
+def refer(spec: str) -> ModelReference:
+    """Resolve a model spec. Raises UsageError if it is malformed, DataError if it names a file that does not exist."""
+    match, path = _SCHEME.match(spec), Path(spec)
+    scheme, rest = (match["scheme"], spec[match.end() :]) if match else (None, spec)
     if scheme == "api":
-        raise UsageError(
-            f"{spec!r} is not loaded, but asked", why="it is behind an endpoint", fix="vlm-audit run --model api:NAME --base-url URL"
-        )
-    own_file = _FILE.fullmatch(spec) is not None and not path.is_dir()
-    if own_file or scheme == "plugin":
-        from audit.models import plugin
-
-        if own_file:
-            return plugin.load_file(spec, model_args, **setting)
-        return plugin.load_installed(spec.removeprefix("plugin:"), model_args, **setting)
-    if spec and path.is_dir():
-        return _load_folder(path, setting, model_args, others)
-    if spec and path.exists():
-        from audit.models import single_file
-
-        return single_file.load(path, name=_name(path), model_args=model_args, **setting)
+        fix = "vlm-audit run --model api:NAME --base-url URL"
+        raise UsageError(f"{spec!r} is not loaded, but asked", why="it is behind an endpoint", fix=fix)
+    if scheme in ("open_clip", "hf"):
+        return ModelReference(scheme, rest) if scheme == "open_clip" else _of_hub(spec, rest)
+    if _FILE.fullmatch(spec) is not None and not path.is_dir():
+        return ModelReference("class", spec)
+    if scheme == "plugin":
+        return ModelReference("plugin", rest)
+    if (local := local_path(spec)) is not None:
+        return ModelReference("folder" if local.is_dir() else "file", spec)
     if scheme:
         raise _unknown_spec(spec, f"unknown scheme {scheme}:; {nearest(scheme, SCHEMES)}")
     # A spec that looks like a file or a path, or starts with an existing folder, is not treated as a name on the hub.
     start = Path(path.parts[0] if spec else "-")
     if path.suffix in WEIGHT_FILES or spec.startswith(("/", ".", "~")) or spec.count("/") > 1 or start.is_dir():
         raise _missing(path)
-    return _load_from_hub(spec, setting, model_args, others)
+    return _of_hub(spec, spec)
+
+
+def _of_hub(spec: str, name: str) -> ModelReference:
+    if _HUB.fullmatch(name) is None or ".." in spec:
+        beside = [path.name for path in Path().iterdir() if path.is_dir() or path.suffix in WEIGHT_FILES]
+        close, separator, _ = nearest(spec, beside).partition(" Known:")
+        raise _unknown_spec(spec, f"nothing here has that name{f'; {close}' if separator else ''}")
+    return ModelReference("hub", name)
 
 
 def local_path(spec: str) -> Path | None:
@@ -94,31 +82,107 @@ def local_path(spec: str) -> Path | None:
     return path
 
 
-def _load_from_hub(
-    spec: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None, others: Sequence[str]
-) -> Encoder | Answerer:
-    options = folder_options(model_args, "a model of the hub")
-    match = _HUB.fullmatch(spec.removeprefix("hf:"))
-    if match is None or ".." in spec:
-        beside = [path.name for path in Path().iterdir() if path.is_dir() or path.suffix in WEIGHT_FILES]
-        close, separator, _ = nearest(spec, beside).partition(" Known:")
-        raise _unknown_spec(spec, f"nothing here has that name{f'; {close}' if separator else ''}")
+# ---- loading ---------------------------------------------------------------------------------------------------------------------------
+
+
+class Loading(NamedTuple):
+    """Options for loading a model."""
+
+    device: str
+    dtype: str
+    others: Sequence[str]
+    """Further devices, for generative models."""
+    model_args: Mapping[str, str] | None
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """Options of every loader."""
+        return {"device": self.device, "dtype": self.dtype}
+
+
+def load(spec: str, *, device: str = "cpu", dtype: str = "float32", model_args: Mapping[str, str] | None = None) -> Encoder | Answerer:
+    """Load the encoder, or the generative model, that a model spec names; its forms are `FORMS`.
+
+    ``ORG/NAME`` alone is a folder if it exists, else a name on the hub; custom classes are run. `device` is a torch device, or several GPUs
+    (``cuda:0,cuda:1``), which share the batches of a dual encoder or the layers of a generative model; `dtype` is float32, bfloat16 or
+    float16; `model_args` set by name what a file of weights does not state
+    (``{"activation": "gelu"}``), or are constructor arguments of a custom class. Raises UsageError if the spec is malformed, DataError if
+    the model is missing or damaged, UnsafeError if it could run code, MachineError if the hub or the device is missing.
+    """
+    first, *others = devices(device)
+    reference = refer(spec)
+    model = _LOADERS[reference.kind](reference.where, Loading(first, dtype, others, model_args))
+    if others and not getattr(model, "spans", ()):
+        if not hasattr(model, "spread"):
+            what = f"{model.record.name} cannot run on several devices"
+            raise UsageError(what, why="its images are not prepared apart from the model", fix=f"--device {first}")
+        model.spread([torch_setting(gpu, dtype)[0] for gpu in (first, *others)])
+    return model
+
+
+def _load_from_hub(where: str, how: Loading) -> Encoder | Answerer:
     from audit.models import hub
 
-    folder = hub.fetch(match["name"], match["revision"])
+    options = folder_options(how.model_args, "a model of the hub")
+    name, _, revision = where.partition("@")
+    folder = hub.fetch(name, revision or None)
     # The hub's cache stores a model's files in one place and links to them from each revision's folder, two levels down.
-    return _reader(folder, others)(folder, name=match["name"], revision=folder.name, inside=folder.parents[1], **options, **setting)
+    return _read_folder(folder, how, name=name, revision=folder.name, inside=folder.parents[1], **options)
 
 
-def _load_folder(path: Path, setting: Mapping[str, str], model_args: Mapping[str, str] | None, others: Sequence[str]) -> Encoder | Answerer:
+def _load_folder(where: str, how: Loading) -> Encoder | Answerer:
+    path = Path(where)
     if (path / "open_clip_config.json").is_file() and not (path / "config.json").is_file():
-        return _load_open_clip(str(path), setting, model_args)
+        return _load_open_clip(where, how)
     if (file := _only_file(path)) is not None:
-        from audit.models import single_file
+        return _load_file(str(file), how, name=_name(path))
+    return _read_folder(path, how, name=_name(path), **folder_options(how.model_args, "a folder in Hugging Face layout"))
 
-        return single_file.load(file, name=_name(path), model_args=model_args, **setting)
-    options = folder_options(model_args, "a folder in Hugging Face layout")
-    return _reader(path, others)(path, name=_name(path), **options, **setting)
+
+def _load_file(where: str, how: Loading, name: str | None = None) -> Encoder:
+    from audit.models import single_file
+
+    path = Path(where)
+    return single_file.load(path, name=name or _name(path), model_args=how.model_args, **how.setting)
+
+
+def _load_open_clip(where: str, how: Loading) -> Encoder:
+    from audit.models.open_clip import encoder
+
+    if where and Path(where).is_dir():
+        return encoder.load_folder(Path(where), name=_name(Path(where)), model_args=how.model_args, **how.setting)
+    architecture, _, weights = where.partition(",")
+    name = f"{architecture} {_name(Path(weights)) if weights else ''}".strip()
+    return encoder.load(where, name=name, model_args=how.model_args, **how.setting)
+
+
+def _load_class(where: str, how: Loading) -> Encoder:
+    from audit.models import plugin
+
+    return plugin.load_file(where, how.model_args, **how.setting)
+
+
+def _load_installed(where: str, how: Loading) -> Encoder:
+    from audit.models import plugin
+
+    return plugin.load_installed(where, how.model_args, **how.setting)
+
+
+_LOADERS: Mapping[str, Callable[[str, Loading], Encoder | Answerer]] = {
+    "file": _load_file, "folder": _load_folder, "hub": _load_from_hub, "open_clip": _load_open_clip, "class": _load_class,
+    "plugin": _load_installed,
+}  # fmt: skip
+
+
+def _read_folder(folder: Path, how: Loading, **options: Any) -> Encoder | Answerer:
+    """Read a folder in Hugging Face layout: a dual encoder, or a generative model."""
+    from audit.models.generative import folder as generative_folder
+    from audit.models.huggingface import encoder as huggingface_encoder
+
+    plain = (folder / "config.json").is_file()  # a named pipe would block
+    if plain and generative_folder.is_generative(folder):
+        return generative_folder.load(folder, others=how.others, **options, **how.setting)
+    return huggingface_encoder.load(folder, **options, **how.setting)
 
 
 def _only_file(folder: Path) -> Path | None:
@@ -139,27 +203,6 @@ def _only_file(folder: Path) -> Path | None:
         return None
     check_folder(folder, folder, required=None)
     return folder / files.pop()
-
-
-def _reader(folder: Path, others: Sequence[str]) -> Callable[..., Encoder | Answerer]:
-    """The loader for a folder in Hugging Face layout: for a dual encoder, or for a generative model."""
-    from audit.models.generative import folder as generative_folder
-    from audit.models.huggingface import encoder as huggingface_encoder
-
-    plain = (folder / "config.json").is_file()  # a named pipe would block
-    if plain and generative_folder.is_generative(folder):
-        return partial(generative_folder.load, others=others)
-    return huggingface_encoder.load
-
-
-def _load_open_clip(text: str, setting: Mapping[str, str], model_args: Mapping[str, str] | None) -> Encoder:
-    from audit.models.open_clip import encoder
-
-    if text and Path(text).is_dir():
-        return encoder.load_folder(Path(text), name=_name(Path(text)), model_args=model_args, **setting)
-    architecture, _, weights = text.partition(",")
-    name = f"{architecture} {_name(Path(weights)) if weights else ''}".strip()
-    return encoder.load(text, name=name, model_args=model_args, **setting)
 
 
 def _unknown_spec(spec: str, why: str) -> UsageError:
