@@ -57,14 +57,14 @@ def list_probes() -> int:
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Run the audit in the arguments, and print its results."""
     import probes
+    from audit.api.forecast import forecast_audit
     from audit.api.pipeline import run_audit
-    from audit.api.plan import plan_audit
     from audit.cli import terminal
     from audit.cli.screen import Screen
     from audit.output.directory import default_directory
     from audit.stages import EXTERNAL, MODELS
     from reports.exports.terminal.audits import audit_lines
-    from reports.exports.terminal.plan import plan_lines
+    from reports.exports.terminal.forecast import forecast_lines
 
     request = _request(arguments, words)
     out = request.out
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         names = [request.suite] if request.suite else [probe.name for probe in chosen] or ["predictions"]
         out = default_directory(models, names, dt.datetime.now(dt.UTC))
     if arguments.check:
-        print(plan_lines(plan_audit(request.model_copy(update={"out": out})), Screen.of(sys.stdout)), flush=True)
+        print(forecast_lines(forecast_audit(request.model_copy(update={"out": out})), Screen.of(sys.stdout)), flush=True)
         return 0
     stages_of = EXTERNAL if request.predictions else MODELS
     names = [name for name in stages_of if request.what_if or name != "what-ifs"]

@@ -13,11 +13,10 @@ from audit.api.audit_output import Clock
 from audit.api.audits import Audit
 from audit.api.changes import Changes, compare_sides
 from audit.api.comparison_output import write
-from audit.api.inputs import dataset_of, probes_of
 from audit.api.junit import junit_of_errors
 from audit.api.lookup import found_questions, planned_questions
-from audit.api.models import check_models
 from audit.api.pipeline import run_audit
+from audit.api.plan import check_models, plan_audit
 from audit.cli.parser import short_name
 from audit.comparison.sides import FinishedAudit, distinct_names, read
 from audit.errors import UsageError
@@ -52,7 +51,7 @@ def run_comparison(request: CompareRequest) -> Changes:
     _check_options(request, list(models.values()))
     if len(models) > 1:
         audit_request = AuditRequest(**{"model": tuple(models.values()), **request.audit_options()})
-        check_models(audit_request, [(probe, dataset_of(probe, audit_request)) for probe in probes_of(audit_request)])
+        check_models(plan_audit(audit_request))
     finished = [side for side in request.sides if _key(side) not in models]
     sides = {_key(side): side.sides() if isinstance(side, Audit) else read(Path(side)) for side in finished}
     gates = ChangeGates.of(

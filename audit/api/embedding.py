@@ -12,8 +12,10 @@ from audit.errors import MachineError, UsageError
 from audit.options.embedding import EmbedRequest
 
 if TYPE_CHECKING:
+    from audit.api.models import ModelPlan
     from audit.embedding.engines.local import Engine
-    from audit.engine.fill import Filled
+    from audit.engine.fill import Filled, Filling
+    from audit.engine.plan import ProbePlan
 
 LOG = logging.getLogger("audit")
 
@@ -23,28 +25,26 @@ def fill_cache(request: EmbedRequest) -> list[Filled]:
 
     Raises the AuditErrors of an audit, before the first image if possible; MachineError if the cache did not take everything.
     """
-    from audit.api import inputs, models
+    from audit.api.models import loaded, models_in_turn
     from audit.api.pipeline import notes_in_words
+    from audit.api.plan import check_fit, check_models, plan_audit
     from audit.embedding.engines.parts import WHOLE, Part
-    from audit.engine.fill import FillPlan
+    from audit.engine.fill import Filling
 
     LOG.addFilter(notes_in_words)
-    probes = inputs.probes_of(request)
-    datasets = [inputs.dataset_of(probe, request) for probe in probes]
+    plan = plan_audit(request)
     part = WHOLE if request.engine == "ray" else request.part or Part.of_environment(os.environ)
-    probes_with_data = list(zip(probes, datasets, strict=True))
-    models.check_models(request, probes_with_data)
+    check = partial(_check_kept, request)
+    check_models(plan, check)
     done: list[Filled] = []
-    for model, args in models.models_in_turn(request):
-        with models.loaded(model, args, request) as (encoder, root):
-            _check_kept(encoder, root)
-            models.check_fit(encoder, probes_with_data, request, root)
-            plan = FillPlan(
-                root, part, _engine(request, model, args), request.batch_size, request.what_if, request.stages or FillPlan.stages
-            )
-            for probe, dataset in probes_with_data:
-                LOG.info("model %s  probe %s  images %d  part %s", encoder.record.name, probe.name, len(dataset.images), part)
-                done += _filled(encoder, probe, dataset, plan, request)
+    for model in models_in_turn(plan.models):
+        with loaded(model) as (encoder, root):
+            check(encoder, root)
+            check_fit(encoder, plan, root)
+            how = Filling(root, part, _engine(request, model), request.batch_size, request.stages or Filling.stages)
+            for probe in plan.probes:
+                LOG.info("model %s  probe %s  images %d  part %s", encoder.record.name, probe.probe.name, len(probe.dataset.images), part)
+                done += _filled(encoder, probe, how, request)
         del encoder
         gc.collect()  # one model at a time in memory
     if not all(filled.whole for filled in done):
@@ -53,7 +53,7 @@ def fill_cache(request: EmbedRequest) -> list[Filled]:
     return done
 
 
-def _filled(encoder: Any, probe: Any, dataset: Any, plan: Any, request: EmbedRequest) -> list[Filled]:
+def _filled(encoder: Any, plan: ProbePlan, how: Filling, request: EmbedRequest) -> list[Filled]:
     """What the cache has for a model, and for its untrained control if requested."""
     from dataclasses import replace
 
@@ -61,17 +61,19 @@ def _filled(encoder: Any, probe: Any, dataset: Any, plan: Any, request: EmbedReq
     from audit.engine.fill import embed_probe
     from audit.engine.untrained_control import primary, untrained
 
-    done = [embed_probe(encoder, probe, dataset, request.settings, plan)]
+    done = [embed_probe(encoder, plan, how)]
     control = untrained(encoder, request.seed) if request.untrained_control else None
     if control is not None:  # Ray actors cannot load the random weights created here
-        done.append(embed_probe(control, primary(probe), dataset, request.settings, replace(plan, engine=embed_here, what_ifs=())))
+        control_plan = replace(plan, probe=primary(plan.probe), methods=())
+        done.append(embed_probe(control, control_plan, replace(how, engine=embed_here)))
     return done
 
 
-def _check_kept(encoder: Any, root: Any) -> None:
-    """Raise UsageError for a model whose embeddings a later run could not find."""
+def _check_kept(request: EmbedRequest, encoder: Any, root: Any) -> None:
+    """Raise UsageError for a model whose embeddings a later run could not find, or that the engine cannot embed with."""
     from audit.embedding.cache import MemoryRoot
     from audit.models.endpoint.model import EndpointModel
+    from audit.types import Answerer
 
     if isinstance(encoder, EndpointModel):
         what = f"{encoder.record.name} is behind an endpoint, and has no embeddings"
@@ -79,14 +81,17 @@ def _check_kept(encoder: Any, root: Any) -> None:
     if isinstance(root, MemoryRoot):
         what = f"the embeddings of {encoder.record.name} cannot be kept"
         raise UsageError(what, why="the object states no fingerprint", fix="give it a fingerprint, or name a file.py:CLASS")
+    if request.engine == "ray" and isinstance(encoder, Answerer):
+        why = "a model that is asked questions uses more than one machine only behind a server, or in parts"
+        raise UsageError(f"{encoder.record.name} is not an encoder, which --engine ray needs", why=why, fix="--engine local --part 1/2")
 
 
-def _engine(request: EmbedRequest, model: object, args: dict[str, str]) -> Engine:
+def _engine(request: EmbedRequest, model: ModelPlan) -> Engine:
     if request.engine == "local":
         from audit.embedding.engines.local import embed_here
 
         return embed_here
     from audit.embedding.engines.ray_data import ModelSource, RayCluster, embed_on_ray
 
-    source = ModelSource(model, request.device, request.dtype, args)
+    source = ModelSource(model.model, model.device, model.dtype, model.args)
     return partial(embed_on_ray, source, RayCluster(request.ray_address, request.ray_actors))

@@ -16,7 +16,7 @@ from audit.data.assemble import fingerprint
 from audit.data.changed.joined import with_attributes
 from audit.data.changed.subset import read_list, stratified, without
 from audit.data.table import DataLocation
-from audit.engine.external import leave_out, sliced_columns
+from audit.engine.external import PredictionPlan, leave_out, sliced_columns
 from audit.errors import DataError, UsageError, nearest
 from audit.gates.gate_set import GateSet
 from audit.gates.parse import FLAG, parse, refuse_ratio
@@ -25,6 +25,7 @@ from audit.options.audits import AuditRequest
 from audit.options.endpoint import is_served
 from audit.options.schema import is_given
 from audit.predictions.bins import bin_dataset, parse_bins
+from audit.predictions.default_claims import DefaultClaims, parse_outcome
 from audit.predictions.nesting import check_nested
 from audit.predictions.pairs import parse_pairs
 from audit.predictions.parts.files import is_parts, parts_name
@@ -76,22 +77,24 @@ def _fitted(probe: Probe, request: AuditRequest) -> Probe:
 
 
 def gates_of(request: AuditRequest, probes: Sequence[Probe]) -> GateSet:
-    """The gates of a request. The questions for external predictions are known only after reading the file."""
-    if not request.as_replicates and (means := [gate for gate in request.fail_on if parse(gate).subject == "gap_mean"]):
-        what = f"{FLAG} {means[0]!r} requires --as-replicates"
-        raise UsageError(what, why="it is about the mean of several seeds or checkpoints", fix="gap[…] is about each model")
+    """The gates on answers of models; raises UsageError if one names no question of the probes."""
     if any(map(is_served, request.model)):  # these have more questions than the probe: how often no answer is given
         manner = Manner(outcomes=(REFUSAL, UNPARSED), repeats=request.repeats or 1, instructions=True)
         probes = [questionnaire(probe, request.seed, manner).probe for probe in probes]
-    if request.predictions:
-        return GateSet.of(request.fail_on, None)
     gates = GateSet.of(request.fail_on, planned_questions(measurement for probe in probes for measurement in probe.measurements))
     for probe in probes:
         own = {question.id for question in planned_questions(probe.measurements)}
-        for resolved in gates.resolved or ():
+        for resolved in gates.resolved:
             if resolved.finding is None or resolved.finding in own:
                 refuse_ratio(resolved.gate, probe.cluster, probe.weights)
     return gates
+
+
+def check_gates(request: AuditRequest) -> None:
+    """Raise UsageError for a gate that cannot be parsed, and for a mean over replicates without `--as-replicates`."""
+    if not request.as_replicates and (means := [gate for gate in request.fail_on if parse(gate).subject == "gap_mean"]):
+        what = f"{FLAG} {means[0]!r} requires --as-replicates"
+        raise UsageError(what, why="it is about the mean of several seeds or checkpoints", fix="gap[…] is about each model")
 
 
 # ---- data ----------------------------------------------------------------------------------------------------------------------------
@@ -179,13 +182,22 @@ def _check_nested(dataset: Dataset, cluster: str | None, nested: Group) -> None:
     check_nested(codes, attributes, nested, dataset.name, lambda row: f"the row of {attributes.index[row]!r}")
 
 
+def prediction_plan(request: AuditRequest, probes: Sequence[Probe]) -> PredictionPlan:
+    """The questions for external predictions."""
+    claims = DefaultClaims(
+        tuple(map(parse_outcome, request.outcome)), request.depth or 2, tuple(map(parse_pairs, request.pairs)), _beside(request),
+        request.cluster,
+    )  # fmt: skip
+    return PredictionPlan(tuple(probes), claims, request.cluster, request.weights)
+
+
 def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[PredictionFile]:
     """The external predictions of a request, less its exclusions, one entry per file (or data frame)."""
     wanted = ColumnOptions(
         request.attributes, request.cluster, request.weights, sliced_columns(probes),
         prediction=request.prediction_column, truth=request.truth_column, encoding=request.encoding,
         bins=tuple(map(parse_bins, request.bins)),
-        tags=request.tags, texts=request.texts, beside=beside(request),
+        tags=request.tags, texts=request.texts, beside=_beside(request),
         changing=tuple(pair.attribute for pair in map(parse_pairs, request.pairs)),
     )  # fmt: skip
     files = []
@@ -213,7 +225,7 @@ def _check_parts(request: AuditRequest, parts: Path) -> None:
             raise UsageError(f"{what} cannot be used with parts of predictions", why=why, fix="leave it out, or give one file")
 
 
-def beside(request: AuditRequest) -> Group:
+def _beside(request: AuditRequest) -> Group:
     """The columns that say which rows are pairs, and which pairs belong together: they are attributes only if `attributes` names them."""
     within = [name for pair in map(parse_pairs, request.pairs) for name in pair.within]
     cluster = [request.cluster] if request.pairs and request.cluster else []

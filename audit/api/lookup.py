@@ -45,9 +45,13 @@ def _named(question: NamedQuestion, truth: str | None) -> GateQuestion:
     """A question with its names; `truth` is the attribute with the true answers. The last name is for terminals."""
     title, shown = (f"{phrase(question, truth)} by {attributes(question.attributes)}" for phrase in (words.subject_of, words.metric_of))
     named = gate_question(question, title, shown)
-    # When a selection rate was planned, it was not known whether its truth would be known.
-    plain = title.replace(f" {words.AT_EQUAL_TRUTH}", "")
-    return named if plain == title else replace(named, names=(*named.names, plain))
+    if question.outcome is None:
+        return named
+    # When a selection rate is planned, it is not known whether its title will say "at equal true shares".
+    outcome = f"‘{question.outcome}’"
+    plain = title.replace(f"{outcome} {words.AT_EQUAL_TRUTH}", outcome)
+    others = {plain, plain.replace(outcome, f"{outcome} {words.AT_EQUAL_TRUTH}")} - {title}
+    return replace(named, names=(*named.names, *sorted(others)))
 
 
 def finding(results: Results, name: str, audit: int | None = None) -> tuple[AuditResult, Finding]:

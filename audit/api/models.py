@@ -1,11 +1,11 @@
-"""Loads the models that a request names, one after another."""
+"""Plans the models of a request without loading them, and loads them one after another."""
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +14,93 @@ from audit.embedding.cache import CacheRoot, MemoryRoot, default_root
 from audit.embedding.folders import SharedRoot, local_root, root_of
 from audit.embedding.known import known_encoder
 from audit.encoder import LimitedWriter
-from audit.engine.askable import check_answerer, check_askable, check_texts
 from audit.errors import UsageError
 from audit.models import load, plugin
 from audit.models.endpoint import model as endpoint
+from audit.models.endpoint.settings import EndpointSettings
 from audit.models.model_args import by_model, parse_model_args
 from audit.models.spec import prefetch
 from audit.options.audits import AuditRequest
 from audit.options.endpoint import is_served
-from audit.types import Answerer, Dataset, Encoder, ModelRecord, Probe
+from audit.types import Answerer, Encoder, ModelRecord
 
 LOG = logging.getLogger("audit")
 
 
-Asked = Sequence[tuple[Probe, Dataset]]
-"""The probes for the models, with their data."""
+@dataclass(frozen=True)
+class ModelPlan:
+    """A model, how to load it, and where to keep its embeddings or answers."""
+
+    model: Any
+    """A model spec, or an object of the caller."""
+    args: Mapping[str, str]
+    """Its `--model-args`."""
+    device: str = "cpu"
+    dtype: str = "float32"
+    decode: str = "exact"
+    max_new_tokens: int | None = None
+    cache_root: Path | SharedRoot | None = None
+    """None: in memory, during the audit."""
+    verify: bool = False
+    """Whether to load it even if its files are known."""
+    endpoint: EndpointSettings | None = None
+    """None for a model that is loaded."""
+    answers: Path | None = None
+    """The folder of the answer log of an endpoint."""
+
+    @property
+    def in_full(self) -> ModelPlan:
+        """The same model in float32 with exact decoding."""
+        return replace(self, dtype="float32", decode="exact")
 
 
-def check_models(request: AuditRequest, probes_with_data: Asked) -> None:
-    """Load each of several models once, and discard it: errors of a later one are raised before the first is audited."""
-    if len(request.model) < 2:
-        return
-    LOG.info("looking at %d models", len(request.model))
-    for model, args in zip(request.model, args_by_model(request), strict=True):
-        if isinstance(model, str):
-            with quiet_log(), loaded(model, args, request) as (encoder, root):
-                check_fit(encoder, probes_with_data, request, root)
-            del encoder
-            gc.collect()  # one model at a time in memory
-
-
-def check_fit(encoder: Encoder | Answerer, probes_with_data: Asked, request: AuditRequest, root: CacheRoot) -> None:
-    """Raise errors about a model with these data before it sees an image: the same as in an audit."""
-    for probe, dataset in probes_with_data:
-        check_askable(encoder, probe, dataset, request.settings, request.what_if)
-        if isinstance(encoder, Answerer):
-            check_answerer(encoder, probe, dataset, request.settings)
+def models_of(request: AuditRequest) -> tuple[ModelPlan, ...]:
+    """Plan the models of a request; raises UsageError if their arguments or the URL of the cache are invalid."""
+    models = list(zip(request.model, _args_by_model(request), strict=True))
+    if not models:
+        return ()
+    cache = _cache_of(request)
+    how: dict[str, Any] = {name: getattr(request, name) for name in ("device", "dtype", "decode", "max_new_tokens", "verify")}
+    how["cache_root"] = None if request.no_cache else cache
+    planned = []
+    for model, args in models:
+        if args and not (isinstance(model, str) and not is_served(model)):
+            what, why = ("a model behind an endpoint", None) if is_served(model) else ("an object", "the model is loaded already")
+            raise UsageError(f"--model-args cannot be used with {what}", why=why, fix="leave them out")
+        if is_served(model):
+            # Always local, since appending to a URL is impossible.
+            answers = cache if isinstance(cache, Path) else local_root()
+            planned.append(ModelPlan(model, args, **how, endpoint=request.endpoint_settings(model), answers=answers))
         else:
-            check_texts(encoder, probe, dataset, request.what_if, root)
+            planned.append(ModelPlan(model, args, **how))
+    return tuple(planned)
+
+
+def _cache_of(request: AuditRequest) -> Path | SharedRoot:
+    root = root_of(request.cache_root) if request.cache_root else default_root()
+    if isinstance(root, SharedRoot):
+        root.check()
+    return root
+
+
+def _args_by_model(request: AuditRequest) -> list[dict[str, str]]:
+    """The arguments of each model; raises UsageError if they cannot be parsed, or are for another number of models."""
+    model_args, models = request.model_args, len(request.model)
+    if model_args is None or isinstance(model_args, str):
+        return by_model([(0, model_args)] if model_args else [], models)
+    if isinstance(model_args, Mapping):
+        return [dict(model_args) for _ in request.model]
+    if len(model_args) != models:
+        raise UsageError(f"model_args has {len(model_args)} entries for {models} models", fix="give one per model, None for nothing")
+    return [parse_model_args(args) if isinstance(args, str) else dict(args or {}) for args in model_args]
+
+
+def models_in_turn(models: Sequence[ModelPlan]) -> Iterator[ModelPlan]:
+    """Yield each model, and prefetch the weights of the next one meanwhile."""
+    for model, following in zip(models, (*models[1:], None), strict=True):
+        if following is not None:
+            prefetch(following.model)
+        yield model
 
 
 @contextmanager
@@ -65,49 +114,43 @@ def quiet_log() -> Iterator[None]:
 
 
 @contextmanager
-def loaded(
-    model: Any, args: Mapping[str, str], request: AuditRequest, *, note: bool = True
-) -> Iterator[tuple[Encoder | Answerer, CacheRoot]]:
+def loaded(plan: ModelPlan, *, note: bool = True) -> Iterator[tuple[Encoder | Answerer, CacheRoot]]:
     """Load a model, and choose the cache for its embeddings: an object without a fingerprint gets one only for this audit.
 
     The weights of unchanged files are read when they are needed; without `note`, files are not recorded (`audit.embedding.known`).
     """
-    root = MemoryRoot() if request.no_cache else cache_of(request)
-    if is_served(model):
-        if args:
-            raise UsageError("--model-args cannot be used with a model behind an endpoint", fix="leave them out")
-        with endpoint.opened(model, request.endpoint_settings(model), answer_folder(request)) as answerer:
+    model = plan.model
+    root: CacheRoot = MemoryRoot() if plan.cache_root is None else plan.cache_root
+    if plan.endpoint is not None and plan.answers is not None:
+        with endpoint.opened(model, plan.endpoint, plan.answers) as answerer:
             yield answerer, MemoryRoot()  # its answers are in the answer log
-        return
-    if isinstance(model, str):
-        setting: dict[str, Any] = {"device": request.device, "dtype": request.dtype, "model_args": args}
-
-        def read() -> Encoder | Answerer:
-            return _as_asked(load(model, **setting), request)
-
-        if request.decode == "fast":  # only the loaded model knows how far an image may be reduced
-            yield read(), root
-        else:
-            yield known_encoder(model, setting, root, read, verify=request.verify, note=note), root
-        return
-    if args:
-        raise UsageError("--model-args cannot be used with an object", why="the model is loaded already", fix="leave them out")
-    if isinstance(getattr(model, "record", None), ModelRecord):
+    elif isinstance(model, str):
+        yield _read(model, plan, root, note=note), root
+    elif isinstance(getattr(model, "record", None), ModelRecord):
         before = getattr(model, "max_new_tokens", None)
         try:
-            yield _as_asked(model, request), root
+            yield _as_asked(model, plan), root
         finally:
             if before is not None:
                 model.max_new_tokens = before  # the object belongs to the caller
-    elif hasattr(model, "fingerprint"):
-        yield _as_asked(plugin.wrap(model), request), root
     else:
-        yield _as_asked(plugin.wrap(model), request), MemoryRoot()
+        yield _as_asked(plugin.wrap(model), plan), root if hasattr(model, "fingerprint") else MemoryRoot()
 
 
-def _as_asked(encoder: Encoder | Answerer, request: AuditRequest) -> Encoder | Answerer:
-    """Apply the request's options for decoding and writing to a model."""
-    return _limited(_decoding(encoder, request.decode), request.max_new_tokens)
+def _read(spec: str, plan: ModelPlan, root: CacheRoot, *, note: bool) -> Encoder | Answerer:
+    setting: dict[str, Any] = {"device": plan.device, "dtype": plan.dtype, "model_args": plan.args}
+
+    def read() -> Encoder | Answerer:
+        return _as_asked(load(spec, **setting), plan)
+
+    if plan.decode == "fast":  # only the loaded model knows how far an image may be reduced
+        return read()
+    return known_encoder(spec, setting, root, read, verify=plan.verify, note=note)
+
+
+def _as_asked(encoder: Encoder | Answerer, plan: ModelPlan) -> Encoder | Answerer:
+    """Apply the options for decoding and writing to a model."""
+    return _limited(_decoding(encoder, plan.decode), plan.max_new_tokens)
 
 
 def _decoding(encoder: Encoder | Answerer, decode: str) -> Encoder | Answerer:
@@ -129,37 +172,3 @@ def _limited(encoder: Encoder | Answerer, tokens: int | None) -> Encoder | Answe
         raise UsageError(f"--max-new-tokens cannot be used with {encoder.record.name}", why=why, fix="leave it out")
     encoder.max_new_tokens = tokens
     return encoder
-
-
-def cache_of(request: AuditRequest) -> Path | SharedRoot:
-    """The location of the embeddings; raises UsageError for a URL of an unsupported kind."""
-    root = root_of(request.cache_root) if request.cache_root else default_root()
-    if isinstance(root, SharedRoot):
-        root.check()
-    return root
-
-
-def answer_folder(request: AuditRequest) -> Path:
-    """The folder for the answers of an endpoint: always local, since appending to a URL is impossible."""
-    return root if isinstance(root := cache_of(request), Path) else local_root()
-
-
-def models_in_turn(request: AuditRequest) -> Iterator[tuple[Any, dict[str, str]]]:
-    """Yield each model with its arguments, and prefetch the weights of the next one meanwhile."""
-    models = list(zip(request.model, args_by_model(request), strict=True))
-    for position, model in enumerate(models):
-        if position + 1 < len(models):
-            prefetch(models[position + 1][0])
-        yield model
-
-
-def args_by_model(request: AuditRequest) -> list[dict[str, str]]:
-    """The arguments of each model; raises UsageError if they cannot be parsed, or are for another number of models."""
-    model_args, models = request.model_args, len(request.model)
-    if model_args is None or isinstance(model_args, str):
-        return by_model([(0, model_args)] if model_args else [], models)
-    if isinstance(model_args, Mapping):
-        return [dict(model_args) for _ in request.model]
-    if len(model_args) != models:
-        raise UsageError(f"model_args has {len(model_args)} entries for {models} models", fix="give one per model, None for nothing")
-    return [parse_model_args(args) if isinstance(args, str) else dict(args or {}) for args in model_args]

@@ -6,36 +6,31 @@ import gc
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from audit.api.audit_output import Clock, assemble_results, write
 from audit.api.audits import Audit
-from audit.api.inputs import beside, dataset_of, gates_of, predictions_of, probes_of
 from audit.api.junit import junit_of_errors
-from audit.api.lookup import found_questions
-from audit.api.models import check_fit, check_models, loaded, models_in_turn, quiet_log
-from audit.comparison.effective import ModelPoint, read_points, with_effective_robustness
+from audit.api.models import ModelPlan, loaded, models_in_turn, quiet_log
+from audit.api.plan import AuditPlan, check_fit, check_models, names_apart, plan_audit
+from audit.comparison.effective import with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
+from audit.embedding.cache import CacheRoot
 from audit.embedding.engines.receipts import name_missing_parts
 from audit.engine import AuditedProbe, UndecidedProbe, ask_probe, decide_suite
 from audit.engine.drift import SampleAnswers, answer_sample, shortcut_of, with_drift
 from audit.engine.examples import with_examples
-from audit.engine.external import PredictionPlan, audit_predictions
-from audit.engine.plan import suite_cost
+from audit.engine.external import audit_answers
+from audit.engine.plan import ProbePlan
 from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
-from audit.gates.gate_set import GateSet
-from audit.naming import told_apart
 from audit.options.audits import AuditRequest
-from audit.output.directory import check_regular, write_text
+from audit.output.directory import write_text
 from audit.output.run_directory import RunDirectory
-from audit.predictions.default_claims import DefaultClaims, parse_outcome
-from audit.predictions.pairs import parse_pairs
 from audit.replicates.combine import replicates
 from audit.results import Results
 from audit.stages import Stages
-from audit.types import Dataset, Encoder, Note, Probe, Served, Settings
+from audit.types import Encoder, Note, Served, Settings
 from reports.exports.junit import junit_xml
 from reports.text.notes import sentence
 
@@ -67,22 +62,15 @@ def audit(model: Any = (), probe: Any = (), *, settings: Settings | None = None,
 def run_audit(request: AuditRequest) -> Audit:
     """Audit every model with every probe; write the directory if the request names one."""
     LOG.addFilter(notes_in_words)
-    clock = Clock()
-    probes = probes_of(request)
-    external = bool(request.predictions)
-    gates = gates_of(request, probes)
-    if request.junit is not None:
-        check_regular(request.junit, "--junit")
-    points = read_points(request.baseline_models) if request.baseline_models is not None else ()
+    clock, stages = Clock(), _stages(request)
+    stages("reading", 0, 1)
+    plan = plan_audit(request)
     with RunDirectory(request.out, log=LOG) as directory:
-        stages = _stages(request)
-        stages("reading", 0, 1)
-        audited = _told_apart(list((_audit_predictions if external else _audit_models)(request, probes, gates, directory)))
-        audited = _beside_other_models(audited, points, request)
+        audited = _told_apart(list((_audit_files if plan.files else _audit_models)(plan, directory, stages)))
+        audited = _beside_other_models(audited, plan)
         ran_on = {"device": request.device, "dtype": request.dtype}
         results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
-        results = _together(results, audited, request)
-        results = gates.decide(results, found_questions(results))
+        results = plan.gates.decide(_together(results, audited, request))
         if directory.folder is not None:
             stages("writing", 0, 1)
             write(directory.folder, results, audited)
@@ -92,18 +80,18 @@ def run_audit(request: AuditRequest) -> Audit:
     return Audit(results, tuple(audited), request.out, request.gate_policy)
 
 
-def _beside_other_models(audited: list[AuditedProbe], baselines: Sequence[ModelPoint], request: AuditRequest) -> list[AuditedProbe]:
+def _beside_other_models(audited: list[AuditedProbe], plan: AuditPlan) -> list[AuditedProbe]:
     """Add the effective robustness to natural shifts; replicates of one model do not count as other models."""
     if not any(audited_probe.result.natural_shifts for audited_probe in audited):
-        if request.baseline_models is not None:
+        if plan.request.baseline_models is not None:
             LOG.warning("no probe asks about a natural shift: --baseline-models is not used")
         return audited
     together = (
         [[audited_probe.result] for audited_probe in audited]
-        if request.as_replicates
+        if plan.request.as_replicates
         else [[audited_probe.result for audited_probe in audited]]
     )
-    with_robustness = [result for results in together for result in with_effective_robustness(results, baselines, request.alpha)]
+    with_robustness = [result for results in together for result in with_effective_robustness(results, plan.baselines, plan.request.alpha)]
     return [replace(audited_probe, result=result) for audited_probe, result in zip(audited, with_robustness, strict=True)]
 
 
@@ -146,8 +134,7 @@ def _told_apart(audited: Sequence[tuple[Any, list[AuditedProbe]]]) -> list[Audit
         for source, audited_probes in audited
         for name in dict.fromkeys(audited_probe.result.model.name for audited_probe in audited_probes)
     ]
-    folders = [Path(source).parent.name if isinstance(source, str | Path) else "" for source, _ in named]
-    apart = iter(told_apart([name for _, name in named], folders))
+    apart = iter(names_apart(named))
     done = []
     for _, audited_probes in audited:
         names = {name: next(apart) for name in dict.fromkeys(audited_probe.result.model.name for audited_probe in audited_probes)}
@@ -159,91 +146,69 @@ def _renamed(audited: AuditedProbe, name: str) -> AuditedProbe:
     return replace(audited, result=replace(audited.result, model=replace(audited.result.model, name=name)))
 
 
-def _audit_models(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> _Audited:
-    # Before any model: errors in the data are reported within a second, not after minutes of reading weights.
-    datasets = [dataset_of(probe, request) for probe in probes]
-    for dataset in datasets:
-        gates.check(dataset)
-    probes_with_data = list(zip(probes, datasets, strict=True))
-    if request.suite is not None:
-        LOG.info("%s", suite_cost(request.suite, probes_with_data).note)
-    check_models(request, probes_with_data)
-    for model, args in models_in_turn(request):
-        yield model, _audit_model(model, args, request, probes_with_data, directory)
-        if isinstance(model, str):
+def _audit_files(plan: AuditPlan, directory: RunDirectory, stages: Stages) -> _Audited:
+    directory.open()
+    for file in plan.files:
+        for note in file.file.notes:
+            LOG.info("%s", note)
+        yield file.source, [audit_answers(answers, plan.request.settings, stages) for answers in file.answers]
+
+
+def _audit_models(plan: AuditPlan, directory: RunDirectory, stages: Stages) -> _Audited:
+    check_models(plan)
+    for model in models_in_turn(plan.models):
+        yield model.model, _audit_model(model, plan, directory, stages)
+        if isinstance(model.model, str):
             gc.collect()  # one model at a time in memory; an object of the caller stays, and the search for it takes up to .3 s
 
 
-def _audit_model(
-    model: Any, args: Mapping[str, str], request: AuditRequest, probes_with_data: Sequence[tuple[Probe, Dataset]], directory: RunDirectory
-) -> list[AuditedProbe]:
+def _audit_model(model: ModelPlan, plan: AuditPlan, directory: RunDirectory, stages: Stages) -> list[AuditedProbe]:
+    request = plan.request
     audited: list[AuditedProbe] = []
     samples: list[SampleAnswers | None] = []
-    with loaded(model, args, request) as (encoder, root):
+    with loaded(model) as (encoder, root):
         # An object of the caller cannot be reloaded in full precision, and a generative model takes too long to use twice.
-        shortcut = shortcut_of(encoder.record.dtype, request.decode) if isinstance(model, str) and isinstance(encoder, Encoder) else ""
-        check_fit(encoder, probes_with_data, request, root)
+        shortcut = shortcut_of(encoder.record.dtype, model.decode) if isinstance(model.model, str) and isinstance(encoder, Encoder) else ""
+        check_fit(encoder, plan, root)
         directory.open()
-        how: dict[str, Any] = {
-            "cache_root": root, "batch_size": request.batch_size, "stages": _stages(request), "verify": request.verify,
-        }  # fmt: skip
-        tested = _tested_probes(encoder, request, probes_with_data, how)
+        how: dict[str, Any] = {"cache_root": root, "batch_size": request.batch_size, "stages": stages, "verify": request.verify}
+        tested = _tested_probes(encoder, plan, how)
         # A suite is decided when all its probes are tested, any other probe before the next one starts.
-        decided = (probe.decide(None) for probe in tested) if request.suite is None else decide_suite(request.suite, list(tested))
-        for (probe, dataset), audited_probe in zip(probes_with_data, decided, strict=True):
-            subject = (encoder, probe, dataset, request.settings)
+        decided = (probe.decide(None) for probe in tested) if plan.suite is None else decide_suite(plan.suite.name, list(tested))
+        for probe, audited_probe in zip(plan.probes, decided, strict=True):
             done = audited_probe
             if (sent := done.result.endpoint) is not None:
                 LOG.info("%s", Note("sent", {"answers": sent.answers, "images": sent.images, "host": sent.host}))
             if request.untrained_control:
-                done = with_untrained_control(done, *subject, **how)
-            audited.append(with_examples(done, dataset, request.include_examples) if request.include_examples else done)
+                done = with_untrained_control(done, encoder, probe, **how)
+            audited.append(with_examples(done, probe.dataset, request.include_examples) if request.include_examples else done)
             if shortcut:
-                samples.append(_sample(*subject, root, request))
+                samples.append(_sample(encoder, probe, root, request))
     if not shortcut:
         return audited
     del encoder  # one model at a time in memory
-    full = _samples_in_full(model, args, request, probes_with_data)
-    pairs = zip(full, samples, strict=True)
+    pairs = zip(_samples_in_full(model, plan), samples, strict=True)
     return [with_drift(done, *pair, shortcut, request.settings) for done, pair in zip(audited, pairs, strict=True)]
 
 
-def _tested_probes(
-    encoder: Any, request: AuditRequest, probes_with_data: Sequence[tuple[Probe, Dataset]], how: Mapping[str, Any]
-) -> Iterator[UndecidedProbe]:
+def _tested_probes(encoder: Any, plan: AuditPlan, how: Mapping[str, Any]) -> Iterator[UndecidedProbe]:
     """Test the questions of one probe after another."""
-    for probe, dataset in probes_with_data:
-        LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, probe.name, len(dataset.images), request.device)
+    for probe in plan.probes:
+        name, images = probe.probe.name, len(probe.dataset.images)
+        LOG.info("model %s  probe %s  images %d  device %s", encoder.record.name, name, images, plan.request.device)
         if isinstance(encoder, Served):
-            LOG.info("%s", Note("to_send", {"images": len(dataset.images), **encoder.place}))
-        name_missing_parts(dataset, encoder.record, how["cache_root"])
-        yield ask_probe(encoder, probe, dataset, request.settings, what_ifs=request.what_if, **how)
+            LOG.info("%s", Note("to_send", {"images": images, **encoder.place}))
+        name_missing_parts(probe.dataset, encoder.record, how["cache_root"])
+        yield ask_probe(encoder, probe, **how)
 
 
-def _samples_in_full(
-    model: Any, args: Mapping[str, str], request: AuditRequest, probes_with_data: Sequence[tuple[Probe, Dataset]]
-) -> list[SampleAnswers | None]:
+def _samples_in_full(model: ModelPlan, plan: AuditPlan) -> list[SampleAnswers | None]:
     """The model's answers for a sample of each data set without any shortcut."""
     LOG.info("asking a sample of the images again in float32, decoded exactly")
-    in_full = request.model_copy(update={"dtype": "float32", "decode": "exact"})
-    with quiet_log(), loaded(model, args, in_full) as (encoder, root):
-        return [_sample(encoder, probe, dataset, request.settings, root, request) for probe, dataset in probes_with_data]
+    with quiet_log(), loaded(model.in_full) as (encoder, root):
+        return [_sample(encoder, probe, root, plan.request) for probe in plan.probes]
 
 
-def _sample(encoder: Any, probe: Probe, dataset: Dataset, settings: Settings, root: Any, request: AuditRequest) -> SampleAnswers | None:
+def _sample(encoder: Any, probe: ProbePlan, root: CacheRoot, request: AuditRequest) -> SampleAnswers | None:
     with quiet_log():
-        return answer_sample(encoder, probe, dataset, settings, cache_root=root, batch_size=request.batch_size)
-
-
-def _audit_predictions(request: AuditRequest, probes: Sequence[Probe], gates: GateSet, directory: RunDirectory) -> _Audited:
-    claims = DefaultClaims(
-        tuple(map(parse_outcome, request.outcome)), request.depth or 2, tuple(map(parse_pairs, request.pairs)), beside(request),
-        request.cluster,
-    )  # fmt: skip
-    plan = PredictionPlan(tuple(probes), claims, request.cluster, request.weights)
-    files = predictions_of(request, probes)
-    directory.open()
-    for source, file in zip(request.predictions, files, strict=True):
-        for note in file.notes:
-            LOG.info("%s", note)
-        yield source, audit_predictions(file, plan, request.settings, _stages(request))
+        return answer_sample(encoder, probe, cache_root=root, batch_size=request.batch_size)

@@ -1,79 +1,170 @@
-"""The plan of a request without executing it: probes, data, gates and every model are read."""
+"""Turns a request into a frozen plan. Errors that can be detected before the first image are raised here, from top to bottom."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from audit.api.inputs import dataset_of, gates_of, predictions_of, probes_of
-from audit.api.models import answer_folder, args_by_model, check_fit, loaded, quiet_log
-from audit.engine.plan import AuditPlan, PlannedModel, PlannedProbe, SuiteCost, counted_levels, planned_model, planned_probe, suite_cost
-from audit.engine.served import planned_manner, planned_upload
-from audit.measure.asked.likelihood import PLAIN
-from audit.models.endpoint.model import answers_kept
-from audit.models.endpoint.settings import EndpointSettings, model_name
+from audit.api.inputs import check_gates, dataset_of, gates_of, prediction_plan, predictions_of, probes_of
+from audit.api.lookup import planned_questions
+from audit.api.models import ModelPlan, loaded, models_of, quiet_log
+from audit.comparison.effective import ModelPoint, read_points
+from audit.embedding.cache import CacheRoot
+from audit.engine.external import AnswersPlan, plan_answers
+from audit.engine.forecast import SuiteCost, suite_cost
+from audit.engine.plan import ProbePlan, check_model, plan_probe
+from audit.gates.gate_set import GateSet
+from audit.measure.asked.questionnaire import questionnaire
+from audit.naming import told_apart
 from audit.options.audits import AuditRequest
-from audit.options.endpoint import is_served
-from audit.output.directory import check_regular
-from audit.output.run_directory import RunDirectory
-from audit.types import Answerer, Dataset, Manner, Probe
+from audit.output.directory import check_regular, check_writable
+from audit.predictions.read import PredictionFile
+from audit.replicates.alike import ModelQuestions, check_planned
+from audit.types import Answerer, Encoder, Group, Probe
+
+LOG = logging.getLogger("audit")
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """A file or data frame of external predictions, with the questions for each model in it."""
+
+    source: Any
+    """Its name in the request."""
+    file: PredictionFile
+    answers: tuple[AnswersPlan, ...]
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """An audit before its first image: the questions with their data, the models or answers, and the gates."""
+
+    request: AuditRequest
+    """Options for the run and its output: device, batches, progress, controls, files."""
+    probes: tuple[ProbePlan, ...]
+    """Empty for external predictions."""
+    models: tuple[ModelPlan, ...]
+    files: tuple[FilePlan, ...]
+    gates: GateSet
+    baselines: tuple[ModelPoint, ...]
+    suite: SuiteCost | None
 
 
 def plan_audit(request: AuditRequest) -> AuditPlan:
-    """What an audit would do. Errors that can be detected before the first image are raised as in the audit; nothing is written."""
+    """Plan an audit. Embeds and writes nothing, and loads no model; raises an AuditError whose class says whose error it is."""
     probes = probes_of(request)
-    gates = gates_of(request, probes)
-    RunDirectory(request.out)
+    check_gates(request)
+    gates = GateSet() if request.predictions else gates_of(request, probes)
+    _check_outputs(request)
+    baselines = read_points(request.baseline_models) if request.baseline_models is not None else ()
+    if request.predictions:
+        files = _files(request, probes)
+        plan = AuditPlan(request, (), (), files, _gates_of_files(request, files), baselines, None)
+        check_replicates(plan, [model for file in files for model in _models_in(file)])
+        return plan
+    # Before any model: errors in the data are reported within a second, not after minutes of reading weights.
+    plans = tuple(_planned(probe, request, gates) for probe in probes)
+    suite = None
+    if request.suite is not None:
+        suite = suite_cost(request.suite, plans)
+        LOG.info("%s", suite.note)
+    return AuditPlan(request, plans, models_of(request), (), gates, baselines, suite)
+
+
+def check_models(plan: AuditPlan, *checks: Callable[[Encoder | Answerer, CacheRoot], object]) -> None:
+    """Load each of several models once, and discard it: errors of a later one are raised before the first is audited."""
+    if len(plan.models) < 2:
+        return
+    LOG.info("looking at %d models", len(plan.models))
+    named = []
+    for model in plan.models:
+        with quiet_log(), loaded(model) as (encoder, root):
+            check_fit(encoder, plan, root)
+            for check in checks:
+                check(encoder, root)
+            named.append(NamedModel.of(model, encoder, plan))
+        del encoder
+        gc.collect()  # one model at a time in memory
+    check_replicates(plan, named)
+
+
+def check_fit(model: Encoder | Answerer, plan: AuditPlan, root: CacheRoot) -> None:
+    """Raise errors about a loaded model before it sees an image."""
+    for probe in plan.probes:
+        check_model(model, probe, root)
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model, or one of those in a file of predictions, with its questions."""
+
+    source: Any
+    """Its name in the request."""
+    name: str
+    probes: tuple[Probe, ...]
+
+    @classmethod
+    def of(cls, model: ModelPlan, encoder: Encoder | Answerer, plan: AuditPlan) -> NamedModel:
+        """A loaded model; a generative one has more questions than the probe."""
+        probes = [probe.probe for probe in plan.probes]
+        if isinstance(encoder, Answerer):
+            probes = [questionnaire(probe, plan.request.seed).probe for probe in probes]
+        return cls(model.model, encoder.record.name, tuple(probes))
+
+
+def check_replicates(plan: AuditPlan, models: Sequence[NamedModel]) -> None:
+    """Raise errors for replicates with different questions. Those of an endpoint are known only after its answers."""
+    if not plan.request.as_replicates or any(model.endpoint for model in plan.models):
+        return
+    by_probe: dict[str, list[ModelQuestions]] = {}
+    for name, model in zip(names_apart([(model.source, model.name) for model in models]), models, strict=True):
+        for probe in model.probes:
+            by_probe.setdefault(probe.name, []).append(ModelQuestions.of(name, probe))
+    for probe_name, replicates in by_probe.items():
+        check_planned(replicates, probe_name)
+
+
+def names_apart(models: Sequence[tuple[Any, str]]) -> tuple[str, ...]:
+    """Distinct names of models, each given with its source: with the folder, if several have the same name."""
+    folders = [Path(source).parent.name if isinstance(source, str | Path) else "" for source, _ in models]
+    return told_apart([name for _, name in models], folders)
+
+
+def _check_outputs(request: AuditRequest) -> None:
     if request.junit is not None:
         check_regular(request.junit, "--junit")
-    models: list[PlannedModel] = []
-    suite: SuiteCost | None = None
-    if request.predictions:
-        planned = _of_predictions(request, probes)
-    else:
-        datasets = [dataset_of(probe, request) for probe in probes]
-        for dataset in datasets:
-            gates.check(dataset)
-        probes_with_data = list(zip(probes, datasets, strict=True))
-        manners: list[Manner | None] = []
-        for model, args in zip(request.model, args_by_model(request), strict=True):
-            if is_served(model):
-                settings = request.endpoint_settings(model)
-                models.append(planned_endpoint(model, settings, probes_with_data, request))
-                manners.append(planned_manner(settings))
-                continue
-            with quiet_log(), loaded(model, args, request, note=False) as (encoder, root):
-                check_fit(encoder, probes_with_data, request, root)
-                models.append(planned_model(encoder, root, datasets))
-                manners.append(PLAIN if isinstance(encoder, Answerer) else None)
-            del encoder
-            gc.collect()  # one model at a time in memory
-        planned = [planned_probe(*probe_with_data, manners, request.seed) for probe_with_data in probes_with_data]
-        first = {dataset.fingerprint: index for index, dataset in reversed([*enumerate(datasets)])}
-        planned = [
-            replace(plan, repeated=first[dataset.fingerprint] < i) for i, (plan, dataset) in enumerate(zip(planned, datasets, strict=True))
-        ]
-        suite = suite_cost(request.suite, probes_with_data) if request.suite else None
-    replaces = request.out is not None and (request.out / "report.html").exists()
-    return AuditPlan(tuple(models), tuple(planned), request.fail_on, request.out, replaces, request.junit, suite)
+    if request.out is not None:
+        check_writable(request.out)
 
 
-def _of_predictions(request: AuditRequest, probes: Sequence[Probe]) -> list[PlannedProbe]:
-    planned = []
-    for file in predictions_of(request, probes):
-        for answers in file.answers:
-            predictions, texts = answers.predictions, tuple(answers.texts or ())
-            counts = {str(name): counted_levels(column, images=predictions.count) for name, column in predictions.attributes.items()}
-            rows = predictions.images
-            planned.append(PlannedProbe(answers.measurement, file.name, rows, 0, 0, counts, texts=texts))
-    return planned
+def _planned(probe: Probe, request: AuditRequest, gates: GateSet) -> ProbePlan:
+    dataset = dataset_of(probe, request)
+    gates.check(dataset.levels)
+    return plan_probe(probe, dataset, request.settings, request.what_if)
 
 
-def planned_endpoint(
-    spec: str, settings: EndpointSettings, probes_with_data: Sequence[tuple[Probe, Dataset]], request: AuditRequest
-) -> PlannedModel:
-    """What would be sent to a model behind an endpoint; nothing is sent."""
-    upload = planned_upload(settings, probes_with_data, request.seed, answers_kept(spec, settings, answer_folder(request)))
-    kind = f"endpoint at {settings.host}"
-    return PlannedModel(model_name(spec), kind, 0, (), None, upload)
+def _files(request: AuditRequest, probes: Sequence[Probe]) -> tuple[FilePlan, ...]:
+    questions = prediction_plan(request, probes)
+    files = predictions_of(request, probes)
+    return tuple(FilePlan(source, file, plan_answers(file, questions)) for source, file in zip(request.predictions, files, strict=True))
+
+
+def _models_in(file: FilePlan) -> Iterator[NamedModel]:
+    names = dict.fromkeys(plan.answered.model.name for plan in file.answers)
+    for name in names:
+        yield NamedModel(file.source, name, tuple(plan.probe for plan in file.answers if plan.answered.model.name == name))
+
+
+def _gates_of_files(request: AuditRequest, files: Sequence[FilePlan]) -> GateSet:
+    """The gates on external predictions, whose questions depend on the files."""
+    plans = [answers for file in files for answers in file.answers]
+    gates = GateSet.of(request.fail_on, planned_questions(measurement for plan in plans for measurement in plan.probe.measurements))
+    levels: dict[str, Group] = {}
+    for plan in plans:
+        levels |= {name: (*levels.get(name, ()), *own) for name, own in plan.answered.dataset.levels.items()}
+    gates.check(levels)
+    return gates

@@ -13,10 +13,11 @@ from audit.data.changed.subset import stratified
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
 from audit.encoder import Value
+from audit.engine.plan import ProbePlan
 from audit.engine.probe_audit import AuditedProbe
 from audit.engine.texts import given_texts, texts_to_embed
 from audit.measure import predict
-from audit.types import UNKNOWN, Dataset, Encoder, Note, Predictions, Probe, Settings
+from audit.types import UNKNOWN, Encoder, Note, Predictions, Settings
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -35,10 +36,9 @@ class SampleAnswers:
     """measurement -> predictions."""
 
 
-def answer_sample(
-    encoder: Encoder, probe: Probe, dataset: Dataset, settings: Settings, *, cache_root: CacheRoot = None, batch_size: int = 32
-) -> SampleAnswers | None:
+def answer_sample(encoder: Encoder, plan: ProbePlan, *, cache_root: CacheRoot = None, batch_size: int = 32) -> SampleAnswers | None:
     """Answer the measurements of a probe for a sample of the images; None if there are no images or no measurements."""
+    probe, dataset, settings = plan.probe, plan.dataset, plan.settings
     if probe.load is None or not probe.measurements:
         return None
     count = len(dataset.images)

@@ -28,7 +28,9 @@ from audit.stages import Stages, silent
 from audit.types import NO_ANSWER, UNKNOWN, Dataset, Group, Measurement, ModelRecord, Note, Predictions, Probe, Settings
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from jaxtyping import Bool
 
 LOG = logging.getLogger("audit")
 KIND = "external predictions"
@@ -81,41 +83,61 @@ def leave_out(file: PredictionFile, listed: Sequence[str], name: str) -> Predict
     return replace(file, answers=tuple(answers), notes=(*file.notes, *notes))
 
 
-def audit_predictions(file: PredictionFile, plan: PredictionPlan, settings: Settings, stages: Stages = silent) -> list[AuditedProbe]:
-    """Audit every model of a file with every probe, or with the default claims; raises UsageError if no claim applies to the file."""
+@dataclass(frozen=True)
+class AnswersPlan:
+    """The answers of one model to one probe, with the questions about them."""
+
+    answered: AnsweredProbe
+    probe: Probe
+    """With the claims that the answers have columns for."""
+    tags: Mapping[str, Bool[np.ndarray, "n"]] | None
+    """label -> whether each row has it; None where rows have one answer each."""
+    texts: Mapping[str, Sequence[str]] | None
+    """name -> the text of each row; None where no texts were recorded."""
+
+
+def plan_answers(file: PredictionFile, plan: PredictionPlan) -> tuple[AnswersPlan, ...]:
+    """Match every model of a file with every probe, or with the default claims; raises UsageError if no claim applies to the file."""
     by_model: dict[tuple[str, str | None], list[MeasurementAnswers]] = {}
     for answers in file.answers:
         by_model.setdefault((answers.model, answers.probe), []).append(answers)
-    audited = []
-    for (model, made_by), together in by_model.items():
-        for probe in plan.probes or (None,):
-            if probe is not None and made_by not in (None, probe.name):
-                continue
-            matched = _asked(probe, together, plan.claims, file.name)
-            if matched.largest().count is not None:
-                matched = replace(matched, probe=replace(matched.probe, not_tested=(*matched.probe.not_tested, *NOT_OF_ROWS)))
-            if columns := columns_not_compared(file.notes):
-                entry = f"differences by {', '.join(columns)}: columns of the file that were not compared"
-                matched = replace(matched, probe=replace(matched.probe, not_tested=(entry, *matched.probe.not_tested)))
-            LOG.info("model %s  probe %s  rows %d", model, matched.probe.name, matched.largest().images)
-            answered = _answered(replace(file, answers=tuple(together)), model, matched, plan)
-            for left_out in answered.dataset.exclusions:
-                LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
-            done = build_result(answered, matched.probe, settings, stages)
-            audited.append(replace(done, result=replace(done.result, **_analysed(together, answered, matched.probe, settings))))
-    if not audited:
+    planned = [
+        _planned(replace(file, answers=tuple(together)), probe, plan)
+        for (_, made_by), together in by_model.items()
+        for probe in plan.probes or (None,)
+        if probe is None or made_by in (None, probe.name)
+    ]
+    if not planned:
         made = ", ".join(sorted({answers.probe or "" for answers in file.answers}))
         raise UsageError(f"{file.name} holds no answers to the probe {plan.probes[0].name!r}", why=f"its answers are to: {made}")
-    return audited
+    return tuple(planned)
 
 
-def _analysed(together: Sequence[MeasurementAnswers], answered: AnsweredProbe, probe: Probe, settings: Settings) -> dict[str, Any]:
-    """The analyses of rows that have several labels, or texts."""
-    tags = next((answers.tags for answers in together if answers.tags is not None), None)
+def _planned(file: PredictionFile, probe: Probe | None, plan: PredictionPlan) -> AnswersPlan:
+    """Match the answers of one model with a probe, or with the default claims."""
+    matched = _asked(probe, file.answers, plan.claims, file.name)
+    if matched.largest().count is not None:
+        matched = replace(matched, probe=replace(matched.probe, not_tested=(*matched.probe.not_tested, *NOT_OF_ROWS)))
+    if columns := columns_not_compared(file.notes):
+        entry = f"differences by {', '.join(columns)}: columns of the file that were not compared"
+        matched = replace(matched, probe=replace(matched.probe, not_tested=(entry, *matched.probe.not_tested)))
+    tags = next((answers.tags for answers in file.answers if answers.tags is not None), None)
     kept = None if tags is None else dict(zip(tags.labels, tags.kept.T, strict=True))
-    counted = replace(probe, cluster=answered.cluster, weights=answered.weights)
-    inputs = kinds.ExternalInputs(counted, answered.dataset, answered.attributes, settings, kept, together[0].texts)
-    return kinds.analyse_external(inputs)
+    return AnswersPlan(_answered(file, matched, plan), matched.probe, kept, file.answers[0].texts)
+
+
+def audit_answers(plan: AnswersPlan, settings: Settings, stages: Stages = silent) -> AuditedProbe:
+    """Answer every question about the answers of one model."""
+    answered = plan.answered
+    LOG.info("model %s  probe %s  rows %d", answered.model.name, plan.probe.name, answered.used)
+    for left_out in answered.dataset.exclusions:
+        LOG.info("left out %d rows (%s)", left_out.count, left_out.reason)
+    done = build_result(answered, plan.probe, settings, stages)
+    counted = replace(plan.probe, cluster=answered.cluster, weights=answered.weights)
+    analysed: dict[str, Any] = kinds.analyse_external(
+        kinds.ExternalInputs(counted, answered.dataset, answered.attributes, settings, plan.tags, plan.texts)
+    )
+    return replace(done, result=replace(done.result, **analysed))
 
 
 @dataclass(frozen=True)
@@ -129,7 +151,7 @@ class _Asked:
         return max(self.predictions.values(), key=lambda predictions: len(predictions.attributes))
 
 
-def _answered(file: PredictionFile, model: str, matched: _Asked, plan: PredictionPlan) -> AnsweredProbe:
+def _answered(file: PredictionFile, matched: _Asked, plan: PredictionPlan) -> AnsweredProbe:
     attributes = matched.largest().attributes
     frames = [predictions.attributes for predictions in matched.predictions.values()]
     binned = binned_levels(file.notes)
@@ -139,8 +161,8 @@ def _answered(file: PredictionFile, model: str, matched: _Asked, plan: Predictio
         if name not in plan.claims.beside
     }
     record = ModelRecord(
-        name=model, kind=KIND, fingerprint=file.sha256, sha256=file.sha256, parameters=0, dimensions=0, dtype="none", score_rule="softmax",
-        logit_scale=1.0, logit_bias=None, architecture="not known", preprocessing="not known", tokenizer="not known",
+        name=file.answers[0].model, kind=KIND, fingerprint=file.sha256, sha256=file.sha256, parameters=0, dimensions=0, dtype="none",
+        score_rule="softmax", logit_scale=1.0, logit_bias=None, architecture="not known", preprocessing="not known", tokenizer="not known",
         notes=(Note("no_model_loaded", {"file": file.name}),),
     )  # fmt: skip
     named = attributes.index.has_duplicates or _numbered(attributes.index)

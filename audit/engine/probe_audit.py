@@ -18,9 +18,9 @@ from audit.analyses.base.kinds import AnalysisInputs
 from audit.embedding.cache import CacheRoot
 from audit.embedding.embed import embed_images, embed_texts
 from audit.embedding.known import embed_known_images, itself
-from audit.engine.askable import check_askable
 from audit.engine.evidence import add_evidence
-from audit.engine.plan import counted_levels
+from audit.engine.forecast import counted_levels
+from audit.engine.plan import ProbePlan, check_model, plan_probe
 from audit.engine.served import with_endpoint
 from audit.engine.shares import findings_by_share, without_shares
 from audit.engine.texts import given_texts, texts_to_embed
@@ -30,7 +30,6 @@ from audit.measure import predict
 from audit.measure.asked.interview import Interview, interview
 from audit.measure.label_sets import COMMON_KIND, answer_all
 from audit.measure.row_options import questions_of_rows, row_texts_record
-from audit.plans import WhatIfPlan
 from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
 from audit.records.finding import ClaimResult
@@ -130,9 +129,13 @@ class AnsweredProbe:
         return len(self.attributes) if self.count is None else int(self.count.sum())
 
 
-def audit(encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, **how: Any) -> AuditedProbe:
-    """All findings of `probe` about `encoder` on `dataset`; arguments and errors are those of `ask_probe`."""
-    return ask_probe(encoder, probe, dataset, settings, **how).decide(None)
+def audit(
+    encoder: Encoder | Answerer, probe: Probe, dataset: Dataset, settings: Settings, *, what_ifs: Sequence[str] = (), **how: Any
+) -> AuditedProbe:
+    """All findings of `probe` about `encoder` on `dataset`; arguments and errors are those of `plan_probe` and `ask_probe`."""
+    plan = plan_probe(probe, dataset, settings, what_ifs)
+    check_model(encoder, plan, how.get("cache_root"))
+    return ask_probe(encoder, plan, **how).decide(None)
 
 
 def decide_suite(name: str, probes: Sequence[UndecidedProbe]) -> Iterator[AuditedProbe]:
@@ -146,26 +149,22 @@ def decide_suite(name: str, probes: Sequence[UndecidedProbe]) -> Iterator[Audite
 
 def ask_probe(
     encoder: Encoder | Answerer,
-    probe: Probe,
-    dataset: Dataset,
-    settings: Settings,
+    plan: ProbePlan,
     *,
     cache_root: CacheRoot = None,
     batch_size: int = 32,
-    what_ifs: Sequence[str] = (),
     stages: Stages = silent,
     verify: bool = False,
 ) -> UndecidedProbe:
-    """Test every question of `probe` about `encoder` on `dataset`; for a generative model the probe is turned into questions.
+    """Test every question of a plan about a model that fits it (`check_model`); for a generative model the probe is turned into questions.
 
-    Raises DataError if too many images are unreadable, or no group can be compared; UsageError if `what_ifs` names no method, or the model
-    has no embeddings to change.
+    Raises DataError if too many images are unreadable, or no group can be compared.
     """
-    methods = check_askable(encoder, probe, dataset, settings, what_ifs)
+    probe, dataset, settings = plan.probe, plan.dataset, plan.settings
     images, texts_of = partial(stages, "images"), partial(stages, "texts")
     images(0, len(dataset.images))
     if isinstance(encoder, Answerer):
-        undecided = _asked(encoder, probe, dataset, settings, stages, cache_root=cache_root, batch_size=batch_size)
+        undecided = _asked(encoder, plan, stages, cache_root=cache_root, batch_size=batch_size)
         return undecided.then(lambda done: replace(done, result=with_endpoint(done.result, encoder)))
     if probe.load is None:  # the probe only has texts
         embeddings = Embeddings(np.empty((0, encoder.record.dimensions), np.float32), np.empty(0, np.int64), (), {}, 0)
@@ -174,8 +173,7 @@ def ask_probe(
             encoder, dataset, cache_root, batch_size=batch_size, max_skip=settings.max_skip, progress=images, verify=verify
         )
     attributes = dataset.attributes.iloc[embeddings.rows]
-    plans = probe.what_ifs if methods else ()
-    probe_texts = given_texts(probe, plans)
+    probe_texts = given_texts(probe, plan.what_ifs)
     ordered, private = texts_to_embed(probe_texts.texts, probe.measurements, dataset.texts)
     texts_of(0, len(ordered))
     texts = dict(zip(ordered, embed_texts(encoder, ordered, cache_root, progress=texts_of, private=private), strict=True))
@@ -202,7 +200,7 @@ def ask_probe(
     analysed_probe = replace(probe, cluster=None) if alone else probe
 
     def finish(audited: AuditedProbe) -> AuditedProbe:
-        tried = _what_ifs(plans, inputs, methods, stages)
+        tried = _what_ifs(plan, inputs, stages)
         analysed: dict[str, Any] = kinds.analyse(
             AnalysisInputs(analysed_probe, dataset, attributes, model, embeddings, texts, audited.predictions, settings, embed)
         )
@@ -221,28 +219,27 @@ def specified(
     return [[next(answered) for _ in plan.specifications] for plan in probe.specifications]
 
 
-def _what_ifs(plans: Sequence[WhatIfPlan], inputs: WhatIfInputs, methods: Sequence[str], stages: Stages) -> tuple[WhatIfs, ...]:
+def _what_ifs(plan: ProbePlan, inputs: WhatIfInputs, stages: Stages) -> tuple[WhatIfs, ...]:
     """Try what-ifs after the verdict and independently of it: they are about another model."""
-    stage = Stage("what-ifs", len(plans), stages) if plans else None
+    stage = Stage("what-ifs", len(plan.what_ifs), stages) if plan.what_ifs else None
     tried: list[WhatIfs] = []
-    for plan in plans:
-        tried += explore(plan, inputs, methods)
+    for what_if in plan.what_ifs:
+        tried += explore(what_if, inputs, plan.methods)
         if stage:
             stage.advance()
     return tuple(tried)
 
 
-def _asked(
-    model: Answerer, probe: Probe, dataset: Dataset, settings: Settings, stages: Stages, *, cache_root: CacheRoot, batch_size: int
-) -> UndecidedProbe:
+def _asked(model: Answerer, plan: ProbePlan, stages: Stages, *, cache_root: CacheRoot, batch_size: int) -> UndecidedProbe:
     """Ask a generative model the questions of a probe, and let it write the texts that the probe's analyses need."""
+    probe, dataset, settings = plan.probe, plan.dataset, plan.settings
     how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "progress": partial(stages, "images")}
     plans, _ = kinds.split(probe.analyses, generative=True)
     written = texts_for(model, probe, plans, dataset, settings, **how)
     if probe.measurements:
         held = interview(model, probe, dataset, settings, **how)
     else:
-        assert written is not None  # noqa: S101 (`check_askable`)
+        assert written is not None  # noqa: S101 (`check_model`)
         held = Interview(model.record, probe, written.images, dataset.attributes.iloc[written.images.rows], {}, ())
     seen = (held.scores.exclusions, held.scores.conversions)
     notes = (writing_note(model),) if written else ()

@@ -11,7 +11,8 @@ from dataclasses import fields, replace
 import numpy as np
 
 from audit.analyses.base import kinds
-from audit.engine.plan import PlannedUpload
+from audit.engine.forecast import UploadForecast
+from audit.engine.plan import ProbePlan
 from audit.engine.texts import given_texts
 from audit.measure.asked.questionnaire import questionnaire
 from audit.measure.asked.row_interview import askings
@@ -26,11 +27,9 @@ from audit.types import (
     SAME_ANSWER,
     UNPARSED,
     Answerer,
-    Dataset,
     EndpointAnswers,
     EndpointUsage,
     Manner,
-    Probe,
     Question,
     Served,
     Version,
@@ -104,37 +103,38 @@ def equal_shares(lots: Iterable[Mapping[str, int]]) -> float | None:
     return float(chi2_contingency(table).pvalue)
 
 
-def _planned_mode(settings: EndpointSettings) -> str:
+def _expected_mode(settings: EndpointSettings) -> str:
     """The mode that a plan assumes: only a request can tell what a server supports."""
     return settings.mode if settings.mode != AUTO else "text"
 
 
-def planned_manner(settings: EndpointSettings) -> Manner:
+def expected_manner(settings: EndpointSettings) -> Manner:
     """How a plan assumes that a model behind an endpoint must be prompted."""
-    mode = _planned_mode(settings)
+    mode = _expected_mode(settings)
     return Manner(mode == "letter", () if mode == "likelihood" else (REFUSAL, UNPARSED), settings.repeats, instructions=True)
 
 
-def planned_upload(settings: EndpointSettings, probes_with_data: Sequence[tuple[Probe, Dataset]], seed: int, kept: int) -> PlannedUpload:
+def forecast_upload(settings: EndpointSettings, plans: Sequence[ProbePlan], kept: int) -> UploadForecast:
     """What these probes would send, at most; tokens of text are estimated from its characters, those of images from the price table."""
-    mode, manner = _planned_mode(settings), planned_manner(settings)
+    mode, manner = _expected_mode(settings), expected_manner(settings)
     images = sent = answered = requests = 0
-    for probe, dataset in probes_with_data:
-        images += len(dataset.images)
-        for question, times in _questions(probe, dataset, seed, manner):
+    for plan in plans:
+        images += len(plan.dataset.images)
+        for question, times in _questions(plan, manner):
             bodies = endpoint_requests(mode, question) if question.options else [{"tokens": settings.writing_tokens}]
             requests += times * len(bodies)
             sent += times * len(bodies) * (text_tokens(question.text) + (settings.prices.image_tokens if settings.prices else IMAGE_TOKENS))
             answered += times * sum(settings.max_new_tokens or body["tokens"] for body in bodies)
     money = settings.prices.cost(sent, answered) if settings.prices else None
     currency = settings.prices.currency if settings.prices else ""
-    return PlannedUpload(
+    return UploadForecast(
         settings.host, settings.is_local, settings.confirm_upload, mode, images, requests, kept, sent, answered, money, currency
     )
 
 
-def _questions(probe: Probe, dataset: Dataset, seed: int, manner: Manner) -> Iterator[tuple[Question, int]]:
+def _questions(plan: ProbePlan, manner: Manner) -> Iterator[tuple[Question, int]]:
     """Yield every question of a probe, and its number of images."""
+    probe, dataset, seed = plan.probe, plan.dataset, plan.settings.seed
     prepared = questionnaire(probe, seed, manner)
     yield from ((question, len(dataset.images)) for question in prepared.questions)
     for measurement in prepared.probe.measurements:

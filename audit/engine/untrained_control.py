@@ -5,39 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from audit.embedding.cache import CacheRoot
-from audit.engine.probe_audit import AuditedProbe, audit
+from audit.engine.plan import ProbePlan
+from audit.engine.probe_audit import AuditedProbe, ask_probe
 from audit.records.base import Verdict
 from audit.records.finding import planned_verdicts
 from audit.results import ControlFinding, Finding, UntrainedControl
-from audit.stages import Stages, silent
-from audit.types import Answerer, Dataset, Encoder, Note, Probe, Settings
+from audit.types import Answerer, Encoder, Note, Probe
 
 
 def with_untrained_control(
     audited: AuditedProbe,
     encoder: Encoder | Answerer,
-    probe: Probe,
-    dataset: Dataset,
-    settings: Settings,
-    *,
-    cache_root: CacheRoot = None,
-    batch_size: int = 32,
-    stages: Stages = silent,
-    verify: bool = False,
+    plan: ProbePlan,
+    **how: Any,
 ) -> AuditedProbe:
-    """Add the untrained control to an audit: only the pre-specified questions, asked in the same way.
+    """Add the untrained control to an audit: only the pre-specified questions, asked in the same way (`how`: options of `ask_probe`).
 
     For a kind of model whose architecture cannot be built without its weights, a warning is added instead.
     """
-    control = untrained(encoder, settings.seed)
+    control = untrained(encoder, plan.settings.seed)
     if control is None:
         warnings = (*audited.result.warnings, Note("no_untrained_control"))
         return replace(audited, result=replace(audited.result, warnings=warnings))
-    how: dict[str, Any] = {"cache_root": cache_root, "batch_size": batch_size, "stages": stages, "verify": verify}
-    control_result = audit(control, primary(probe), dataset, settings, **how).result
+    control_plan = replace(plan, probe=primary(plan.probe), methods=())
+    control_result = ask_probe(control, control_plan, **how).decide(None).result
     controls = map(_control, control_result.findings, planned_verdicts(control_result.findings))  # all its questions are planned
-    record = UntrainedControl(settings.seed, tuple(controls), control_result.verdict)
+    record = UntrainedControl(plan.settings.seed, tuple(controls), control_result.verdict)
     return replace(audited, result=replace(audited.result, untrained_control=record))
 
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def texts_for(
     model: Answerer, probe: Probe, plans: Sequence[AnalysisPlan], dataset: Dataset, settings: Settings, **how: Any
 ) -> Written | None:
-    """Texts by the model (a writer: `audit.engine.askable`) for the prompts of these analyses; None if there are no prompts."""
+    """Texts by the model (a writer: `check_model`) for the prompts of these analyses; None if there are no prompts."""
     if not plans:
         return None
-    assert isinstance(model, Writer)  # noqa: S101 (`check_askable`)
+    assert isinstance(model, Writer)  # noqa: S101 (`check_model`)
     prompts = given_texts(replace(probe, measurements=(), specifications=(), analyses=tuple(plans))).texts
     return write_texts(model, prompts, dataset, settings, **how)
 

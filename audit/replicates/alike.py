@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import chain, combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,8 @@ import pandas as pd
 from audit.data.schema import quoted
 from audit.engine import AuditedProbe
 from audit.errors import DataError, UsageError
-from audit.types import Predictions
+from audit.naming import finding_id
+from audit.types import Group, Predictions, Probe
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -20,38 +22,49 @@ if TYPE_CHECKING:
 _SAME_IMAGES = "replicates answer about the same images"
 
 
-def check_questions(replicates: Sequence[AuditedProbe]) -> None:
-    """Raise UsageError for fewer than two replicates or one model twice, DataError if other questions were planned."""
-    first = replicates[0].result
-    if len(replicates) < 2:
+@dataclass(frozen=True)
+class ModelQuestions:
+    """A model, with the ids of its pre-specified questions."""
+
+    name: str
+    planned: Group
+
+    @classmethod
+    def of(cls, name: str, probe: Probe) -> ModelQuestions:
+        """A model with the questions of a probe in its form for the model."""
+        claims = ((measurement.name, claim) for measurement in probe.measurements for claim in measurement.claims)
+        return cls(name, tuple(finding_id(measurement, claim) for measurement, claim in claims if claim.primary))
+
+
+def check_planned(models: Sequence[ModelQuestions], probe: str) -> None:
+    """Raise UsageError for fewer than two replicates, DataError if their questions differ."""
+    if len(models) < 2:
         raise UsageError(
-            "replicates need two models", where=f"probe {first.probe.name!r}", why=f"only {first.model.name!r} was asked",
+            "replicates need two models", where=f"probe {probe!r}", why=f"only {models[0].name!r} was asked",
             fix="give --model (or --predictions) once for each replicate",
         )  # fmt: skip
+    for one, other in chain.from_iterable(((models[0], other), (other, models[0])) for other in models[1:]):
+        if missing := [question for question in one.planned if question not in other.planned]:
+            raise DataError(
+                f"{other.name} was not asked {missing[0]!r}, which {one.name} was",
+                why="replicates are taken together question by question", fix="ask all of them the same, or audit this one by itself",
+            )  # fmt: skip
+
+
+def check_distinct(replicates: Sequence[AuditedProbe]) -> None:
+    """Raise UsageError if one model is given twice."""
     for one, other in combinations(replicates, 2):
         if one.result.model.fingerprint == other.result.model.fingerprint and _same_answers(one, other):
             raise UsageError(
                 f"{one.result.model.name!r} and {other.result.model.name!r} are one model",
                 why="their fingerprints and all their answers are equal", fix="give each replicate once: another seed, another step",
             )  # fmt: skip
-    for other in replicates[1:]:
-        _check_planned(replicates[0], other)
-        _check_planned(other, replicates[0])
 
 
 def _same_answers(one: AuditedProbe, other: AuditedProbe) -> bool:
     return one.predictions.keys() == other.predictions.keys() and all(
         np.array_equal(answered.y_pred, other.predictions[name].y_pred) for name, answered in one.predictions.items()
     )
-
-
-def _check_planned(one: AuditedProbe, other: AuditedProbe) -> None:
-    ids = {finding.id for finding in other.result.findings if finding.primary}
-    if missing := [finding.id for finding in one.result.findings if finding.primary and finding.id not in ids]:
-        raise DataError(
-            f"{other.result.model.name} was not asked {missing[0]!r}, which {one.result.model.name} was",
-            why="replicates are taken together question by question", fix="ask all of them the same, or audit this one by itself",
-        )  # fmt: skip
 
 
 def places_of(first: Predictions, other: Predictions, names: tuple[str, str]) -> Int[np.ndarray, "n"]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from audit.engine import AuditedProbe
 from audit.records.replicates import MeanGap, ReplicatedGap, Replicates
-from audit.replicates.alike import check_questions, places_of
+from audit.replicates.alike import ModelQuestions, check_distinct, check_planned, places_of
 from audit.replicates.interval import gap_over_replicates
 from audit.results import Finding
 from audit.statistics.metrics import METRICS, Outcome, Tally
@@ -19,7 +19,7 @@ from audit.types import Predictions, Settings
 
 
 def replicates(audited: Sequence[AuditedProbe], settings: Settings) -> tuple[Replicates, ...]:
-    """The combined results for each probe, from its audits of one model each; raises as `check_questions` and `places_of`."""
+    """The combined results for each probe, from its audits of one model each; raises as the checks in `audit.replicates.alike`."""
     by_probe: dict[str, list[int]] = {}
     for position, audited_probe in enumerate(audited):
         by_probe.setdefault(audited_probe.result.probe.name, []).append(position)
@@ -27,8 +27,12 @@ def replicates(audited: Sequence[AuditedProbe], settings: Settings) -> tuple[Rep
 
 
 def _findings(group: Sequence[AuditedProbe], settings: Settings) -> tuple[ReplicatedGap, ...]:
-    check_questions(group)
     first = group[0]
+    models = [
+        ModelQuestions(one.result.model.name, tuple(finding.id for finding in one.result.findings if finding.primary)) for one in group
+    ]
+    check_planned(models, first.result.probe.name)
+    check_distinct(group)
     # A mean rate is computed from raw answers, not at equal true shares.
     planned = [finding for finding in first.result.findings if finding.primary and not finding.shares]
     questions = first.result.suite.planned if first.result.suite else len(planned)

@@ -118,15 +118,26 @@ def _pairs(claim: PairedClaim, predictions: Predictions, outcome: Group | None) 
     identified = (rows[list(claim.within)] != UNKNOWN).all(axis=1)
     if outcome is None:
         identified &= predictions.y_true != UNKNOWN
+    both, sets = _matched(claim, rows, table, identified)
+    return both.assign(cluster=both["cluster_1"], flip=both["answer_1"] != both["answer_2"]), sets - len(both)
+
+
+def check_pairs(claim: PairedClaim, attributes: pd.DataFrame) -> None:
+    """Raise `DataError` as `paired_findings` would about answers to all of these images."""
+    rows = attributes.reset_index(drop=True)
+    table = pd.DataFrame({"set": pd.Series(list(rows[list(claim.within)].itertuples(index=False, name=None)), dtype=object)})
+    _matched(claim, rows, table.assign(cluster=rows[claim.cluster]), (rows[list(claim.within)] != UNKNOWN).all(axis=1))
+
+
+def _matched(claim: PairedClaim, rows: pd.DataFrame, table: pd.DataFrame, identified: pd.Series) -> tuple[pd.DataFrame, int]:
+    """The rows of both sides of each complete pair, joined, and the number of pairs, complete or not."""
     sides = [table[rows[claim.attribute] == level] for level in (claim.first, claim.second)]
     first, second = (_unique(claim, side[identified[side.index]]) for side in sides)
     both = first.merge(second, on="set", suffixes=("_1", "_2")).sort_values("set", ignore_index=True)
     if (both["cluster_1"] != both["cluster_2"]).any():
         raise DataError(f"the two images of a pair differ in {claim.cluster!r}", where=_where(claim),
                         why="a pair cannot lie in two clusters", fix=f"name {claim.cluster!r} in `within`")  # fmt: skip
-    both = both.assign(cluster=both["cluster_1"], flip=both["answer_1"] != both["answer_2"])
-    sets = len({*first["set"], *second["set"]}) + sum(int((~identified[side.index]).sum()) for side in sides)
-    return both, sets - len(both)
+    return both, len({*first["set"], *second["set"]}) + sum(int((~identified[side.index]).sum()) for side in sides)
 
 
 def _unique(claim: PairedClaim, side: pd.DataFrame) -> pd.DataFrame:

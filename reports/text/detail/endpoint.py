@@ -10,7 +10,7 @@ from audit.types import UNCLEAR
 from reports.text.numbers import count, decimal, in_words, percent
 
 if TYPE_CHECKING:
-    from audit.engine.plan import PlannedUpload
+    from audit.engine.forecast import UploadForecast
 
 HERE, ELSEWHERE = "this machine", "another machine"
 MODES = {
@@ -91,14 +91,14 @@ def ways(record: EndpointRecord) -> tuple[str, ...]:
     return (UNCLEAR, *(way for way in known if way != UNCLEAR))
 
 
-def planned_sentence(upload: PlannedUpload) -> str:
+def planned_sentence(upload: UploadForecast) -> str:
     """Say what a run would send where."""
     where = "this machine" if upload.local else "not this machine" + ("" if upload.confirmed else ": --confirm-upload is needed")
     images, requests = in_words(upload.images, "image"), in_words(upload.requests, "request")
     return f"{images} to {upload.host} ({where}), with up to {requests} in mode {upload.mode}"
 
 
-def planned_cost(upload: PlannedUpload) -> str:
+def planned_cost(upload: UploadForecast) -> str:
     """Say what a run would cost."""
     tokens = f"about {count(upload.sent)} tokens sent and at most {count(upload.answered)} answered"
     money = f", at most {cost(upload.cost, upload.currency)}" if upload.cost is not None else "; give --prices for the cost"

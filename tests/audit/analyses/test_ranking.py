@@ -8,6 +8,7 @@ import pytest
 
 from audit.analyses.ranking import computation as ranking
 from audit.analyses.ranking.plan import RankingPlan
+from audit.engine.plan import ProbePlan
 from audit.engine.probe_audit import audit
 from audit.engine.untrained_control import with_untrained_control
 from audit.errors import UsageError
@@ -235,7 +236,8 @@ def test_the_untrained_control_is_asked_no_rankings(tmp_path):
     encoder, dataset = FakeEncoder(), pictures(60)
     encoder.untrained = lambda seed: Twin()
     subject = (encoder, replace(gender_probe(dataset), analyses=(replace(PLAN, ks=(6,)),)), dataset, Settings(draws=99, min_group_size=10))
-    done = with_untrained_control(audit(*subject, cache_root=tmp_path / "own"), *subject, cache_root=tmp_path / "control").result
+    done = audit(*subject, cache_root=tmp_path / "own")
+    done = with_untrained_control(done, encoder, ProbePlan(*subject[1:]), cache_root=tmp_path / "control").result
     assert len(done.rankings) == 2
     assert done.untrained_control is not None
 

@@ -6,7 +6,7 @@ import pytest
 
 from audit import audit
 from audit.analyses.word_rates import computation as word_rates
-from audit.api.plan import plan_audit
+from audit.api.forecast import forecast_audit
 from audit.errors import UsageError
 from audit.measure.asked.writing import LONGEST, numbers_of_text, text_of_numbers
 from audit.options.audits import AuditRequest
@@ -172,6 +172,6 @@ def test_a_dual_encoder_is_told_which_questions_were_left_out(dataset):
 
 def test_a_check_lets_the_model_write_nothing(dataset):
     writer = Stereotyper()
-    plan = plan_audit(AuditRequest(model=writer, probe=word_probe(dataset), data=dataset, no_cache=True))
+    plan = forecast_audit(AuditRequest(model=writer, probe=word_probe(dataset), data=dataset, no_cache=True))
     assert [(probe.images, probe.planned, probe.exploratory) for probe in plan.probes] == [(153, 0, 0)]
     assert ([model.name for model in plan.models], writer.calls) == (["writer"], [])

@@ -10,6 +10,7 @@ from audit.api.pipeline import audit
 from audit.data import load_dataset
 from audit.data.schema import Schema
 from audit.engine.drift import SampleAnswers, answer_sample, embedding_drift, shortcut_of, with_drift
+from audit.engine.plan import ProbePlan
 from audit.engine.probe_audit import audit as audit_probe
 from audit.errors import UsageError
 from audit.testing import FakeEncoder, four_faces, gender_probe
@@ -29,7 +30,7 @@ def audited(tmp_path):
 def test_changed_answers_are_counted_by_group(audited, tmp_path):
     """Eight answers, four of each race. Two of the images of White people change: a quarter of all, and half of theirs."""
     data = four_faces(2)
-    full = answer_sample(FakeEncoder(), gender_probe(data), data, SETTINGS, cache_root=tmp_path)
+    full = answer_sample(FakeEncoder(), ProbePlan(gender_probe(data), data, SETTINGS), cache_root=tmp_path)
     answers = full.predictions["gender"]
     white = np.flatnonzero(answers.attributes["race"] == "White")[:2]
     y_pred = answers.y_pred.copy()
@@ -60,8 +61,8 @@ def test_the_drift_of_embeddings_is_a_share_of_their_spread():
 
 def test_a_tenth_of_the_images_is_a_sample_and_at_least_fifty(tmp_path):
     data = four_faces(30)
-    assert len(answer_sample(FakeEncoder(), gender_probe(data), data, SETTINGS, cache_root=tmp_path).vectors) == 50
-    assert answer_sample(FakeEncoder(), replace(gender_probe(data), load=None), data, SETTINGS) is None
+    assert len(answer_sample(FakeEncoder(), ProbePlan(gender_probe(data), data, SETTINGS), cache_root=tmp_path).vectors) == 50
+    assert answer_sample(FakeEncoder(), ProbePlan(replace(gender_probe(data), load=None), data, SETTINGS)) is None
 
 
 def test_what_counts_as_a_shortcut():

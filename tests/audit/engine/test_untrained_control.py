@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from audit.engine import audit
+from audit.engine.plan import ProbePlan
 from audit.engine.untrained_control import with_untrained_control
 from audit.models import load
 from audit.testing import gender_probe
@@ -63,7 +64,7 @@ def test_a_twin_of_a_hugging_face_model_is_drawn_by_transformers(encoder):
 
 def test_the_twin_answers_what_counts_and_changes_no_finding(encoder, four_faces, tmp_path):
     done = audit(encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path)
-    result = with_untrained_control(done, encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path).result
+    result = with_untrained_control(done, encoder, ProbePlan(PROBE, four_faces, SETTINGS), cache_root=tmp_path).result
     [asked] = result.untrained_control.findings
     assert (asked.finding, asked.overall is None, result.untrained_control.seed) == ("gender/accuracy/race", False, 0)
     assert replace(result, untrained_control=None) == done.result
@@ -71,5 +72,5 @@ def test_the_twin_answers_what_counts_and_changes_no_finding(encoder, four_faces
 
 def test_a_model_that_cannot_be_built_anew_has_a_warning(fake_encoder, four_faces, tmp_path):
     done = audit(fake_encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path)
-    result = with_untrained_control(done, fake_encoder, PROBE, four_faces, SETTINGS, cache_root=tmp_path).result
+    result = with_untrained_control(done, fake_encoder, ProbePlan(PROBE, four_faces, SETTINGS), cache_root=tmp_path).result
     assert (result.untrained_control, result.warnings[-1]) == (None, Note("no_untrained_control"))

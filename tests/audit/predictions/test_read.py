@@ -181,7 +181,7 @@ def test_an_answer_that_differs_from_the_scores_stands_and_is_said(file):
 
 def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder, four_faces, tmp_path):
     from audit.engine import audit as run_audit
-    from audit.engine.external import PredictionPlan, audit_predictions
+    from audit.engine.external import PredictionPlan, audit_answers, plan_answers
     from audit.output.predictions import write_predictions
     from audit.testing import gender_probe
     from audit.types import Settings
@@ -189,7 +189,8 @@ def test_the_predictions_of_an_audit_give_its_findings_again(file, fake_encoder,
     probe, settings = gender_probe(four_faces), Settings(min_group_size=2, draws=99)
     first = run_audit(fake_encoder, probe, four_faces, settings, cache_root=tmp_path / "cache")
     write_predictions(tmp_path / "p.parquet", [(first.result, first.predictions)])
-    again = audit_predictions(read(tmp_path / "p.parquet"), PredictionPlan((probe,)), settings)[0]
+    (plan,) = plan_answers(read(tmp_path / "p.parquet"), PredictionPlan((probe,)))
+    again = audit_answers(plan, settings)
     assert again.result.findings == first.result.findings
     np.testing.assert_array_equal(again.predictions["gender"].scores, first.predictions["gender"].scores)
     assert again.result.data.fingerprint == first.result.data.fingerprint.replace("4" * 64, again.result.data.fingerprint)

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import audit
-from audit.engine.plan import counted_questions
-from audit.engine.served import equal_shares, planned_manner
+from audit.engine.forecast import counted_questions
+from audit.engine.served import equal_shares, expected_manner
 from audit.errors import UsageError
 from audit.models.endpoint.reply import chosen, in_its_place
 from audit.models.endpoint.settings import EndpointSettings
@@ -91,7 +91,7 @@ def test_each_mode_finds_the_same_answers_and_a_replay_is_byte_equal(serves, mod
     ways = ["unclear"] if mode == "likelihood" else ["unclear", "refusal", "unparsed"]
     assert planned == ["gender/accuracy/race", *(f"gender/selection_rate[{way}]/race" for way in ways)]
     settings = EndpointSettings(stub.url, mode=mode, repeats=2)
-    assert counted_questions(gender_probe(faces(24)), 0, planned_manner(settings)) == (len(planned), len(found.findings) - len(planned))
+    assert counted_questions(gender_probe(faces(24)), 0, expected_manner(settings)) == (len(planned), len(found.findings) - len(planned))
     kept = [finding.id for finding in found.findings if "same answer" in finding.id]
     assert kept == [f"gender: {what}/selection_rate[same answer]/race" for what in ("order", "instruction", "repeats")]
     assert json.loads(to_json(replayed.results))["audits"] == json.loads(to_json(found.results))["audits"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from audit.cli.progress import duration
 from audit.cli.screen import Screen
-from audit.engine.plan import AuditPlan, PlannedProbe
+from audit.engine.forecast import AuditForecast, ProbeForecast
 from reports.exports.terminal.lines import lines_of, width
 from reports.text.detail.endpoint import planned_cost, planned_sentence
 from reports.text.notes import sentence
@@ -17,7 +17,7 @@ _HEADS = ("suite", "model", "sends", "costs", "probe", "data", "gate", "time", "
 _INDENT = max(map(width, _HEADS)) + 2
 
 
-def plan_lines(plan: AuditPlan, screen: Screen) -> str:
+def forecast_lines(plan: AuditForecast, screen: Screen) -> str:
     """Return what a user wants to know before waiting: models, questions, groups with n, time, and the files to be written."""
     lines: list[str] = []
     for head, text in _said(plan):
@@ -26,7 +26,7 @@ def plan_lines(plan: AuditPlan, screen: Screen) -> str:
     return "\n".join(lines)
 
 
-def _said(plan: AuditPlan) -> Iterator[tuple[str, str]]:
+def _said(plan: AuditForecast) -> Iterator[tuple[str, str]]:
     if plan.suite is not None:
         yield "suite", sentence(plan.suite.note)
     for model in plan.models:
@@ -52,7 +52,7 @@ def _said(plan: AuditPlan) -> Iterator[tuple[str, str]]:
         yield "", str(plan.junit)
 
 
-def _of_probe(probe: PlannedProbe, *, external: bool) -> Iterator[tuple[str, str]]:
+def _of_probe(probe: ProbeForecast, *, external: bool) -> Iterator[tuple[str, str]]:
     if probe.texts:
         yield "data", f"{probe.data}: {in_words(probe.images, 'row')} with {in_words(len(probe.texts), 'text')} ({', '.join(probe.texts)})"
         return
@@ -75,7 +75,7 @@ def _of_probe(probe: PlannedProbe, *, external: bool) -> Iterator[tuple[str, str
     yield "", "images are only decoded in the run"
 
 
-def _time(plan: AuditPlan) -> str:
+def _time(plan: AuditForecast) -> str:
     if not plan.models:
         return "no model is run"
     if not plan.to_embed:

@@ -1,21 +1,22 @@
-"""What a plan counts before an audit: groups of analyses, and the pictures that conditions change."""
+"""What a forecast counts before an audit: groups of analyses, and the pictures that conditions change."""
 
 from dataclasses import replace
 
 from audit.analyses.conditions.plan import AttackPlan, ImageConditionsPlan
 from audit.cli.screen import Screen
-from audit.engine.plan import AuditPlan, PlannedModel, planned_probe
+from audit.engine.forecast import AuditForecast, ModelForecast, forecast_probe
+from audit.engine.plan import ProbePlan
 from audit.measure.asked.likelihood import PLAIN
 from audit.testing import gender_probe
-from audit.types import Manner
-from reports.exports.terminal.plan import _time, plan_lines
+from audit.types import Manner, Settings
+from reports.exports.terminal.forecast import _time, forecast_lines
 from tests.audit.analyses.test_association import PLAN
 from tests.audit.analyses.test_ranking import gallery
 from tests.support.analyses import probe_of
 
 
 def test_a_probe_of_analyses_alone_names_its_groups():
-    planned = planned_probe(probe_of(gallery(), [PLAN]), gallery())
+    planned = forecast_probe(ProbePlan(probe_of(gallery(), [PLAN]), gallery(), Settings()))
     assert (planned.planned, planned.exploratory, planned.changed, planned.attacked) == (0, 0, 0, 0)
     assert planned.groups["gender"] == {"Female": 200, "Male": 200}
     assert set(planned.groups) == {"gender", "race"}
@@ -26,11 +27,11 @@ def test_questions_are_counted_as_each_model_is_asked_them():
     dataset = gallery()
     sent = Manner(outcomes=("refusal", "unparsed"), instructions=True)
     counts = {1: (None, None), 2: (PLAIN, None), 4: (sent, PLAIN, None)}
-    found = {first: planned_probe(gender_probe(dataset), dataset, manners) for first, manners in counts.items()}
+    found = {first: forecast_probe(ProbePlan(gender_probe(dataset), dataset, Settings()), manners) for first, manners in counts.items()}
     assert {first: (each.planned, each.exploratory) for first, each in found.items()} == {1: (1, 1), 2: (2, 2), 4: (4, 3)}
     assert [each.otherwise for each in found.values()] == [(), ((1, 1),), ((2, 2), (1, 1))]
-    model = PlannedModel("a", "?", 1, (), None)
-    lines = plan_lines(AuditPlan((model,), (found[2],), (), None, False, None), Screen(200))
+    model = ModelForecast("a", "?", 1, (), None)
+    lines = forecast_lines(AuditForecast((model,), (found[2],), (), None, False, None), Screen(200))
     assert "2 pre-specified questions, 2 exploratory comparisons; 1 and 1 of a model that is prompted in another way" in lines
 
 
@@ -39,18 +40,18 @@ def test_changed_pictures_count_as_pictures_to_embed_but_not_of_a_model_that_is_
     dataset = gallery(500)
     shown = dict(question="?", measurement="gender", by=("race",))
     plans = (ImageConditionsPlan(**shown, corruptions=("JPEG", "contrast"), words={"a": "b"}), AttackPlan(**shown))
-    planned = planned_probe(replace(gender_probe(dataset), analyses=plans), dataset)
+    planned = forecast_probe(ProbePlan(replace(gender_probe(dataset), analyses=plans), dataset, Settings()))
     assert (planned.changed, planned.attacked) == (400 * 11, 400)
     embeds, cached, asked = (
-        PlannedModel(name, "?", 1, found, pace) for name, found, pace in (("a", (0,), 0.1), ("b", (500,), None), ("c", (), None))
+        ModelForecast(name, "?", 1, found, pace) for name, found, pace in (("a", (0,), 0.1), ("b", (500,), None), ("c", (), None))
     )
-    of = {model.name: AuditPlan((model,), (planned,), (), None, False, None) for model in (embeds, cached, asked)}
+    of = {model.name: AuditForecast((model,), (planned,), (), None, False, None) for model in (embeds, cached, asked)}
     assert {name: plan.to_embed for name, plan in of.items()} == {"a": 4900, "b": 4400, "c": 500}
     assert (of["a"].seconds, of["b"].seconds, of["c"].seconds) == (490.0, None, None)
     assert (_time(of["b"]), _time(of["c"])) == (
         "unknown: 4,400 images are embedded",
         "unknown: 500 images are sent to a model with questions",
     )
-    lines = {name: plan_lines(plan, Screen(100)) for name, plan in of.items()}
+    lines = {name: forecast_lines(plan, Screen(100)) for name, plan in of.items()}
     assert "0 images in the cache for a" in lines["a"]
     assert "in the cache" not in lines["c"]

@@ -1,0 +1,264 @@
+"""What an audit would do: inspects a probe, data and a model, and times a few images, for users who are about to wait."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from audit.analyses.base import kinds
+from audit.data.cells.votes import level_counts
+from audit.embedding.cache import CacheRoot, EmbeddingCache, image_key
+from audit.embedding.embed import decode_policy
+from audit.embedding.folders import SharedRoot
+from audit.engine.plan import ProbePlan
+from audit.engine.texts import given_texts
+from audit.measure.asked.questionnaire import questionnaire
+from audit.types import Answerer, Dataset, Encoder, Group, Manner, Note, Probe
+from strictio.images.decode import UnreadableImage
+from strictio.images.decoders import Decoders
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+TIMED, COUNTED = 8, 2000
+"""Number of images to time a model with, and maximum number of images to look up in the cache."""
+
+
+@dataclass(frozen=True)
+class ModelForecast:
+    """A model that can be audited."""
+
+    name: str
+    kind: str
+    parameters: int
+    cached: tuple[int, ...]
+    """Images of each probe that are cached; an estimate for large data. Empty for a generative model, which embeds nothing."""
+    seconds_per_image: float | None
+    """None if no image was timed: all are cached, or the model is generative."""
+    upload: UploadForecast | None = None
+    """For a model behind an endpoint, to which a plan sends nothing."""
+
+
+@dataclass(frozen=True)
+class UploadForecast:
+    """What would be sent to a model behind an endpoint, over all probes."""
+
+    host: str
+    local: bool
+    confirmed: bool
+    """Whether images may be sent to another machine."""
+    mode: str
+    images: int
+    """Maximum number: equal images are sent once."""
+    requests: int
+    """Maximum number, without retries."""
+    kept: int
+    """Number of answers in the log."""
+    sent: int
+    """Approximate number of tokens."""
+    answered: int
+    """Maximum number of tokens."""
+    cost: float | None
+    currency: str
+
+
+@dataclass(frozen=True)
+class ProbeForecast:
+    """A probe, or external predictions, with the number of questions."""
+
+    name: str
+    data: str
+    images: int
+    planned: int
+    """Number of pre-specified questions for the first model."""
+    exploratory: int
+    """Number of exploratory comparisons of its answers."""
+    groups: Mapping[str, Mapping[str, int]]
+    """attribute -> level -> images."""
+    looked_at: int = 0
+    """Number of files that were read, without decoding them."""
+    unreadable: Mapping[str, int] = field(default_factory=dict)
+    """reason -> number of those that the audit will leave out."""
+    texts: Group = ()
+    """Names of the texts about each image, if there are texts instead of answers."""
+    changed: int = 0
+    """Maximum number of changed images (corrupted, or with a printed word) to embed in addition."""
+    attacked: int = 0
+    """Number of images that need gradients, a few dozen times each, if the model supports them."""
+    otherwise: tuple[tuple[int, int], ...] = ()
+    """The same two counts for further models, if they are prompted differently and the counts differ."""
+    repeated: bool = False
+    """Whether an earlier probe has the same images, which are embedded once."""
+
+
+@dataclass(frozen=True)
+class SuiteCost:
+    """The cost of a suite, known before the first image."""
+
+    name: str
+    probes: int
+    images: int
+    """Images that several probes share count once."""
+    prompts: int
+    """Number of distinct texts."""
+    planned: int
+    exploratory: int
+
+    @property
+    def note(self) -> Note:
+        """The cost as a note."""
+        return Note("suite_cost", asdict(self))
+
+
+@dataclass(frozen=True)
+class AuditForecast:
+    """What a run would do."""
+
+    models: tuple[ModelForecast, ...]
+    probes: tuple[ProbeForecast, ...]
+    gates: tuple[str, ...]
+    out: Path | None
+    replaces: bool
+    """Whether it would replace an existing audit."""
+    junit: Path | None
+    suite: SuiteCost | None = None
+
+    @property
+    def to_embed(self) -> int:
+        """Number of images to embed, over all models."""
+        return sum(map(self._of, self.models))
+
+    @property
+    def seconds(self) -> float | None:
+        """Duration of embedding; None if the speed is unknown."""
+        if any(model.seconds_per_image is None and self._of(model) for model in self.models):
+            return None
+        return sum(self._of(model) * (model.seconds_per_image or 0.0) for model in self.models)
+
+    def _of(self, model: ModelForecast) -> int:
+        """Number of images that one model has to embed or is asked about: generative models see no changed images."""
+        if not model.cached:
+            return sum(probe.images for probe in self.probes)
+        missing = (probe.images - cached for probe, cached in zip(self.probes, model.cached, strict=True) if not probe.repeated)
+        return sum(missing) + sum(probe.changed for probe in self.probes)
+
+
+def suite_cost(name: str, plans: Sequence[ProbePlan]) -> SuiteCost:
+    """The cost of a suite for a model that embeds images."""
+    images = {plan.dataset.fingerprint: len(plan.dataset.images) for plan in plans}
+    texts = {text for plan in plans for text in given_texts(plan.probe).texts}
+    claims = [claim for plan in plans for measurement in plan.probe.measurements for claim in measurement.claims]
+    planned = sum(claim.primary for claim in claims)
+    return SuiteCost(name, len(plans), sum(images.values()), len(texts), planned, len(claims) - planned)
+
+
+def forecast_probe(plan: ProbePlan, manners: Sequence[Manner | None] = (None,)) -> ProbeForecast:
+    """Number of questions and images of a probe; `manners`: how each model must be prompted, None for one that embeds images."""
+    probe, dataset = plan.probe, plan.dataset
+    claims = [claim for measurement in probe.measurements for claim in measurement.claims]
+    (planned, exploratory), *otherwise = dict.fromkeys(counted_questions(probe, plan.settings.seed, manner) for manner in manners)
+    by = (*(claim.by for claim in claims), *(getattr(plan, "by", ()) for plan in probe.analyses))
+    names = dict.fromkeys(name for attributes in by for name in attributes if name in dataset.attributes)
+    groups = {
+        name: counted_levels(dataset.attributes[name], dataset.levels.get(name, ()), several=name in dataset.several) for name in names
+    }
+    places = _spread(len(dataset.images))
+    reasons = Counter(filter(None, (_fault(dataset, row) for row in places)))
+    extra = kinds.extra_pictures(probe.analyses, len(dataset.images))
+    return ProbeForecast(
+        probe.name, dataset.name, len(dataset.images), planned, exploratory, groups, len(places), reasons, changed=extra.changed,
+        attacked=extra.attacked, otherwise=tuple(otherwise),
+    )  # fmt: skip
+
+
+def counted_questions(probe: Probe, seed: int, manner: Manner | None) -> tuple[int, int]:
+    """Number of pre-specified questions of a probe, in its form for the model, and of exploratory comparisons."""
+    expanded = probe if manner is None else questionnaire(probe, seed, manner).probe
+    claims = [claim.primary for measurement in expanded.measurements for claim in measurement.claims]
+    return sum(claims), len(claims) - sum(claims)
+
+
+def _fault(dataset: Dataset, row: int) -> str | None:
+    """Why an image cannot be read, as far as its file shows it without decoding."""
+    try:
+        return None if dataset.images[row] else "empty file"
+    except UnreadableImage as error:
+        return error.reason
+
+
+def _spread(total: int) -> range:
+    """Indices of at most `COUNTED` images, evenly spread."""
+    return range(0, total, max(-(-total // COUNTED), 1))
+
+
+def counted_levels(
+    column: pd.Series, levels: Group = (), *, several: bool = False, images: Int[np.ndarray, "n"] | None = None
+) -> dict[str, int]:
+    """Number of images of each level, declared ones first; an image with several values counts for each. `images`: number per row."""
+    if images is None:
+        counted: Mapping[str, int] = level_counts(column, several=several)
+    else:
+        sums = pd.Series(images).groupby(column.to_numpy(object)).sum()
+        counted = {str(level): int(n) for level, n in sums.items()}
+    others = sorted((level for level in counted if level not in levels), key=lambda level: -counted[level])
+    return {level: counted.get(level, 0) for level in (*levels, *others)}
+
+
+def forecast_model(encoder: Encoder | Answerer, root: CacheRoot, datasets: Sequence[Dataset]) -> ModelForecast:
+    """What a model has to do for these data, and its speed."""
+    record = encoder.record
+    if isinstance(encoder, Answerer):
+        return ModelForecast(record.name, record.kind, record.parameters, (), None)
+    here = isinstance(root, Path) and (root / record.fingerprint[:32] / "image").is_dir()  # looking must not create a folder
+    kept = here or isinstance(root, SharedRoot)
+    cache = EmbeddingCache(root, record.fingerprint, "image", record.dimensions) if kept else ()
+    cached, missing = [], []
+    for dataset in datasets:
+        present, absent = _looked_up(dataset, cache, decode_policy(encoder))
+        cached.append(present)
+        missing += absent
+    return ModelForecast(record.name, record.kind, record.parameters, tuple(cached), _pace(encoder, missing))
+
+
+def _looked_up(dataset: Dataset, cache: EmbeddingCache | tuple[()], policy: str) -> tuple[int, list[bytes]]:
+    """Number of cached images, estimated from some that are spread over the data, and the contents of a few uncached ones."""
+    total, present = len(dataset.images), 0
+    absent: list[bytes] = []
+    places = _spread(total) if cache != () else range(min(total, 2 * TIMED))
+    for row in places:
+        try:
+            content = dataset.images[row]
+        except UnreadableImage:
+            continue
+        if cache != () and image_key(content, policy) in cache:
+            present += 1
+        elif len(absent) < 2 * TIMED:
+            absent.append(content)
+    return round(present * total / max(len(places), 1)), absent
+
+
+def _pace(encoder: Encoder, contents: Sequence[bytes]) -> float | None:
+    """Seconds per image; the first ones, which also warm up the model, are not timed."""
+    if not contents:
+        return None
+    pace = None
+    rest = iter(contents)
+    with Decoders(1) as decoders:
+        while part := list(islice(rest, TIMED)):
+            began, images = time.monotonic(), []
+            for content in part:
+                with suppress(UnreadableImage):  # the audit will skip it
+                    images.append(decoders.decode(content).image)
+            if images:
+                encoder.encode_images(images)
+                pace = (time.monotonic() - began) / len(images)
+    return pace
