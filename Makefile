@@ -64,8 +64,9 @@ fix: $(READY)  ## what a machine can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## the site, in site/; a broken link or an unknown name is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+docs: $(READY)  ## the site, in site/, with the outputs of the notebooks; a broken link, a page outside the navigation or an unknown name is an error
+	$(BIN)/python -m docs.tools.notebooks
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 gallery: $(READY)  ## four sample reports for the site, in runs/gallery; trains the demo's models where they are missing
 	$(BIN)/python -m docs.tools.gallery

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"<!-- generated: ([\w -]+?) -->")
 TERMINAL = re.compile(r"(<!-- terminal: (.*?) -->\n```text\n)(.*?)(\n```\n<!-- end -->)", re.DOTALL)
 """The terminal output in the README: mark, command, lines, mark."""
+_TERM = re.compile(r"<dt>(.*?)</dt><dd>(.*?)</dd>")
 _COUNTED = {
     "all": "all images",
     "positive": "images whose true answer is in the outcome",
@@ -73,6 +74,13 @@ def _metrics() -> str:
     return "\n".join(["| metric | an image is an event where | out of | better |", "|---|---|---|---|", *lines])
 
 
+def _glossary() -> str:
+    """The glossary of the report, one heading per term, so that each can be linked and searched."""
+    html = (ROOT / "reports" / "sections" / "provenance" / "glossary.html").read_text("utf-8")
+    terms = sorted(_TERM.findall(html), key=lambda term: term[0].casefold())
+    return "\n\n".join(f"## {term}\n\n{meaning}" for term, meaning in terms)
+
+
 def _terminal() -> str:
     found = TERMINAL.search((ROOT / "README.md").read_text("utf-8"))
     assert found is not None, "the README shows no run"
@@ -85,6 +93,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "command line": command_line.page,
     "compare options": partial(command_line.fields, CompareRequest),
     "gallery": gallery.listing,
+    "glossary": _glossary,
     "metrics": _metrics,
     "probes": _probes,
     "terminal": _terminal,

@@ -1,4 +1,4 @@
-"""mkdocs hooks: fill generated blocks, copy the gallery into the site, and remove requests to other hosts."""
+"""mkdocs hooks: fill generated blocks, add the gallery and the notebooks to the site, and remove requests to other hosts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from docs.tools import gallery
+from docs.tools import gallery, notebooks
 from docs.tools.generated import filled
 
 _SHIM = '<script src="https://unpkg.com/iframe-worker/shim"></script>'
@@ -17,15 +17,17 @@ _WORKER = Path(__file__).with_name("worker_from_disk.js").read_text("utf-8")
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
-    """Add the files of the gallery, if it exists."""
-    for place, path in gallery.files().items():
-        files.append(File.generated(config, place, abs_src_path=str(path)))
+    """Add the files of the gallery, if it exists, and the notebooks as pages."""
+    for position, path in gallery.files().items():
+        files.append(File.generated(config, position, abs_src_path=str(path)))
+    for position, content in notebooks.files().items():
+        files.append(File.generated(config, position, content=content))
     return files
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill the generated blocks of a page."""
-    return filled(markdown)
+    """Fill the generated blocks of a page, and link notebooks to their pages."""
+    return notebooks.linked(filled(markdown))
 
 
 def on_post_page(output: str, **_: Any) -> str:

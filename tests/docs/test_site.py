@@ -1,8 +1,9 @@
-"""The site is built strictly, and no page of it asks another host for anything."""
+"""The site is built strictly, and no page of it requests anything from another host."""
 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -17,27 +18,57 @@ pytest.importorskip("mkdocs", reason="mkdocs is not installed (pip install mkdoc
 FETCHED = re.compile(r"<(?:script|img|iframe|source|link(?! rel=\"canonical\"))[^>]+(?:src|href)=\"?(?:https?:)?//[^\">]+")
 
 
+RECIPE = re.search(r"^docs:.*\n(?:\t.*\n)*\t.*\$\(BIN\)/python (-m mkdocs .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+REFERENCE = tuple(path.stem for path in sorted((ROOT / "docs" / "reference").glob("*.md")))
+NOTEBOOKS = tuple(path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb")))
+
+
+def build(root, folder):
+    """What `make docs` does in a checkout, without executing notebooks."""
+    words = [sys.executable, *shlex.split(RECIPE), "--site-dir", str(folder)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """What `make docs` builds: a warning is an error."""
+    """The built site: a warning is an error."""
     folder = tmp_path_factory.mktemp("site")
-    recipe = re.search(r"^docs:.*\n\t.*\$\(BIN\)/python (-m mkdocs .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
-    assert "--strict" in recipe
-    words = [sys.executable, *shlex.split(recipe), "--site-dir", str(folder)]
-    built = subprocess.run(words, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False)
+    built = build(ROOT, folder)
     assert built.returncode == 0, built.stderr
     return folder
 
 
+def test_a_broken_link_and_a_page_outside_the_navigation_fail_the_build(tmp_path):
+    """In a copy without the reference, which takes most of the time."""
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT / "docs", copy / "docs")
+    for path in ROOT.iterdir():
+        if path.name not in ("docs", "site", ".git"):
+            (copy / path.name).symlink_to(path)
+    for page in (*(copy / "docs" / "reference").glob("*.md"), copy / "docs" / "training.md"):
+        page.write_text(re.sub(r"^::: .*\n(?:    .*\n)*", "", page.read_text("utf-8"), flags=re.MULTILINE), "utf-8")
+    (copy / "docs" / "orphan.md").write_text("# An orphan\n", "utf-8")
+    with (copy / "docs" / "faq.md").open("a", encoding="utf-8") as page:
+        page.write("\n[A page](nope.md), [a heading](glossary.md#nope)\n")
+    built = build(copy, tmp_path / "built")
+    assert built.returncode != 0
+    assert "orphan.md" in built.stderr
+    assert "'nope.md'" in built.stderr
+    assert "'glossary.md#nope'" in built.stderr
+    assert "Aborted with 3 warnings in strict mode" in built.stdout
+
+
 def test_no_page_asks_another_host_for_anything(site):
     pages = {path.relative_to(site).as_posix(): path.read_text("utf-8") for path in site.rglob("*.html") if "gallery/" not in str(path)}
-    assert {"index.html", "command-line.html", "reference.html", "guides/gates.html", "404.html"} <= set(pages)
+    assert {"index.html", "command-line.html", "reference.html", "guides/endpoints.html", "404.html"} <= set(pages)
+    assert {f"reference/{name}.html" for name in REFERENCE} | {f"notebooks/{name}.html" for name in NOTEBOOKS} <= set(pages)
     assert {name: found for name, text in pages.items() if (found := FETCHED.findall(text))} == {}
 
 
 def test_what_is_made_from_the_code_is_there(site):
     assert "--require-conclusive" in (site / "command-line.html").read_text("utf-8")
-    reference = (site / "reference.html").read_text("utf-8")
+    reference = "".join((site / "reference" / f"{name}.html").read_text("utf-8") for name in REFERENCE)
     for name in (
         "audit.api.audits.Audit",
         "audit.types.Encoder",
@@ -49,6 +80,23 @@ def test_what_is_made_from_the_code_is_there(site):
     assert 'id="contrastive.settings.OptimConfig.lr"' in (site / "training.html").read_text("utf-8")
 
 
+_CUT = """[...document.querySelectorAll(".highlight:not(.language-text) pre > code")]
+  .filter(code => code.scrollWidth > code.clientWidth).map(code => code.textContent)"""
+"""The blocks of code, other than output, that are cut off at the right."""
+
+
+@pytest.mark.browser
+def test_a_page_of_the_reference_has_one_subject(site, browser):
+    """All in one page, it was 48,000 pixels tall."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    heights = {}
+    for name in REFERENCE:
+        page.goto((site / "reference" / f"{name}.html").as_uri())
+        heights[name] = page.evaluate("document.documentElement.scrollHeight")
+    assert max(heights.values()) < 16_000, heights
+    page.close()
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1440, 390])
 def test_pages_open_from_the_disk_without_requests_messages_or_sideways_scroll(site, browser, width):
@@ -57,10 +105,21 @@ def test_pages_open_from_the_disk_without_requests_messages_or_sideways_scroll(s
     page.on("request", lambda request: seen.append(request.url) if request.url.startswith("http") else None)
     page.on("console", lambda message: seen.append(message.text))
     page.on("pageerror", lambda error: seen.append(str(error)))
-    for name in ("index", "reading", "probes", "command-line", "reference", "training", "guides/gates"):
+    for name in (
+        "index",
+        "tutorial",
+        "reading",
+        "probes",
+        "command-line",
+        "reference/types",
+        "training",
+        "guides/gates",
+        "notebooks/slicing",
+    ):
         page.goto((site / f"{name}.html").as_uri())
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        assert page.evaluate(_CUT) == [], name
     assert seen == []
     page.close()
 
@@ -69,7 +128,7 @@ def test_pages_open_from_the_disk_without_requests_messages_or_sideways_scroll(s
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_pages_have_no_accessibility_faults(site, browser, scheme):
     page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
-    for name in ("index", "reading", "probes", "training", "reference"):
+    for name in ("index", "tutorial", "faq", "reading", "probes", "training", "reference/types", "notebooks/slicing"):
         page.goto((site / f"{name}.html").as_uri())
         assert page.get_attribute("body", "data-md-color-scheme") == {"light": "default", "dark": "slate"}[scheme]
         found = faults(page, scheme)
@@ -79,18 +138,27 @@ def test_pages_have_no_accessibility_faults(site, browser, scheme):
 
 
 @pytest.mark.browser
-def test_the_search_works_from_the_disk(site, browser):
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("require-conclusive", "command-line"),
+        ("endpoints", "guides/endpoints"),
+        ("pre-specified", "glossary"),
+        ("ragged", "troubleshooting"),
+    ],
+)
+def test_the_search_works_from_the_disk(site, browser, query, wanted):
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto((site / "index.html").as_uri())
     # The index loads once the field has the focus; a query typed before the page listens stays without an answer.
-    found = page.locator(".md-search-result__item a")
+    results = page.locator(".md-search-result__item a")
     for _ in range(20):
         page.fill("input.md-search__input", "")
-        page.type("input.md-search__input", "require-conclusive")
+        page.type("input.md-search__input", query)
         page.wait_for_timeout(1500)
-        if found.count():
+        if results.count():
             break
-    assert any("command-line" in link.get_attribute("href") for link in found.all())
+    assert any(wanted in link.get_attribute("href") for link in results.all()[:12])
     page.close()
 
 

@@ -19,6 +19,8 @@ from tests.support.tiny import write_checkpoint, write_faces
 from tests.support.web_datasets import benchmark_set, shard
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+"""Its commands need the files of the steps before them: tests/docs/test_tutorial.py runs them in order."""
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:vlm-audit|make|python -m|torchrun) [^`\n]+)`")
 ADDRESSES = ("http://localhost:8000/v1", "https://api.example.com/v1")
@@ -44,12 +46,12 @@ def blocks(language: str) -> list[Written]:
 
 
 def commands() -> list[Written]:
-    """Return the commands of all shell blocks and build steps, comments left out, each once."""
+    """Return the commands of all shell blocks and build steps, comments left out, each once; those of the tutorial are left out."""
     lines = [
         Written(block.page, line.split("  #")[0].strip()) for block in blocks("sh") for line in block.text.splitlines() if line.strip()
     ]
     steps = [Written(block.page, step["run"].strip()) for block in blocks("yaml") for step in yaml.safe_load(block.text) if "run" in step]
-    return list({found.text: found for found in [*lines, *steps]}.values())
+    return list({found.text: found for found in [*lines, *steps] if found.page != TUTORIAL}.values())
 
 
 def mentioned() -> list[Written]:
