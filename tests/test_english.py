@@ -35,6 +35,7 @@ def test_a_phrase_is_found_with_its_line_in_each_kind_of_file(tmp_path):
         "a.py": 'def f():\n    """Write one file a\n    probe."""\n    # pins\n    # anew\n    raise OSError("ask whoever wrote it")\n',
         "b.md": "# Title\n\nIt pins anew.\n\n```sh\nrun anew  # whoever\n```\n",
         "c.html": "<style>\n.anew {}\n</style>\n<p>for want of {{ n }} pairs</p>\n",
+        "e.ipynb": '{"cells": [{"cell_type": "markdown", "source": "# Title"}, {"cell_type": "code", "source": ["x = 1\\n", "# anew"]}]}',
         "d.toml": 'prompt = "a photo of somebody"  # nobody\n',
     }
     found = {}
@@ -46,6 +47,7 @@ def test_a_phrase_is_found_with_its_line_in_each_kind_of_file(tmp_path):
         "b.md": [(3, "anew"), (6, "whoever")],
         "c.html": [(4, "for want of")],
         "d.toml": [(1, "nobody")],
+        "e.ipynb": [(3, "anew")],
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import audit
 from contrastive.train import main as train
+from docs.tools import notebooks
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (pip install nbformat nbclient)")
@@ -57,6 +58,46 @@ def test_a_notebook_runs(path, run, finished, roles, tmp_path, monkeypatch):
     nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
 
     assert any(cell.get("outputs") for cell in notebook.cells)
+    check_page(notebook, path.stem)
+
+
+def check_page(notebook, stem):
+    """Its page in the site has every plot, table and printed line, and every cell's code and text."""
+    images = {}
+    page = notebooks.markdown(notebook, stem, images)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    kinds = [set(output.get("data", ())) for output in outputs]
+    assert page.count("![Plot: ") == len(images) == sum("image/png" in kind for kind in kinds)
+    assert all(image.startswith(b"\x89PNG") for image in images.values())
+    assert page.count('<div class="output">') == sum("text/html" in kind and "image/png" not in kind for kind in kinds)
+    assert all(cell.source in page for cell in notebook.cells)
+    assert all(output.text.rstrip() in page for output in outputs if output.output_type == "stream" and output.name == "stdout")
+    assert "Traceback" not in page
+    assert "<style" not in page
+    assert "Plot: ]" not in page
+
+
+def test_a_notebook_is_executed_once_until_it_or_the_program_changes(tmp_path, monkeypatch):
+    source = tmp_path / "two.ipynb"
+    cells = [nbformat.v4.new_markdown_cell("# Two"), nbformat.v4.new_code_cell("print(1 + 1)")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), source)
+    monkeypatch.setattr(notebooks, "SOURCES", tmp_path)
+    monkeypatch.setattr(notebooks, "FOLDER", tmp_path / "executed")
+    assert "not made here" in notebooks.files()["notebooks/two.md"].decode()
+
+    copy = notebooks.execute(source)
+    page = notebooks.files()["notebooks/two.md"].decode()
+    assert page.startswith("# Two\n\n[Download this notebook](two.ipynb)\n")
+    assert "```text\n2\n```" in page
+    source.write_text(source.read_text().replace("1 + 1", "1 + 2"))
+    assert notebooks.executed(source) != copy
+    assert notebooks.execute(source).is_file()
+    assert not copy.exists()
+
+
+def test_links_to_notebooks_lead_to_their_pages():
+    assert notebooks.linked("[a](../../notebooks/slicing.ipynb)") == "[a](../notebooks/slicing.md)"  # in docs/guides
+    assert notebooks.linked("[a](../notebooks/slicing.ipynb)") == "[a](notebooks/slicing.md)"  # in docs
 
 
 @each
@@ -72,11 +113,10 @@ def test_a_notebook_is_stored_without_outputs_and_uses_public_names_only(path):
     assert not [name for name in names if name.startswith("_")]
 
 
-def test_the_notebook_on_prompts_lists_the_wordings_without_a_difference(finished, tmp_path, monkeypatch):
-    """Of the demo these are the eight other languages: its text must not say that no wording asks around the gap."""
-    path = next(each for each in NOTEBOOKS if each.stem == "prompts")
+def test_the_notebook_on_prompts_lists_the_prompts_without_a_difference(finished, tmp_path, monkeypatch):
+    """In the demo, these are the names in eight other languages."""
+    path = next(path for path in NOTEBOOKS if path.stem == "prompts")
     notebook = nbformat.read(path, as_version=4)
-    assert "no wording asks around" not in "\n".join(cell.source for cell in notebook.cells)
     [place] = [place for place, cell in enumerate(notebook.cells) if cell.id == "no-difference"]
     notebook.cells = [cell for cell in notebook.cells[: place + 1] if "plot" not in cell.source]
     monkeypatch.setenv("AUDIT", str(finished))

@@ -10,16 +10,29 @@ from __future__ import annotations
 import argparse
 import ast
 import io
+import json
 import re
 import sys
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "contrastive", "probes", "strictio", "audit", "reports", "benchmarks")
+FOLDERS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs",
+    "notebooks",
+    "contrastive",
+    "probes",
+    "strictio",
+    "audit",
+    "reports",
+    "benchmarks",
+)
 """What is searched by default."""
 COUNTED = "row|line|image|probe|script|audit|module|folder|question|cell|item|run|step|batch|second|minute|group|side|process|token|letter"
 THINGS = (
@@ -166,7 +179,17 @@ def toml(source: str) -> Iterator[Passage]:
     yield Passage(1, "\n".join(re.sub(r"^.*?(?:# |$)", "", line) for line in source.splitlines()))
 
 
-READERS = {".py": (comments, strings), ".md": (markdown,), ".html": (template,), ".toml": (toml,)}
+def notebook(source: str) -> Iterator[Passage]:
+    """The text of a notebook and the comments and strings of its code; lines are those of its cells, one after another."""
+    line = 1
+    for cell in json.loads(source)["cells"]:
+        text = "".join(cell["source"])
+        for read in (markdown,) if cell["cell_type"] == "markdown" else (comments, strings):
+            yield from (replace(passage, line=line + passage.line - 1) for passage in read(text))
+        line += text.count("\n") + 1
+
+
+READERS = {".ipynb": (notebook,), ".py": (comments, strings), ".md": (markdown,), ".html": (template,), ".toml": (toml,)}
 
 
 def search(path: Path, *, messages: bool = True) -> Iterator[Finding]:
