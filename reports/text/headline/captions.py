@@ -55,7 +55,7 @@ def questions_title(questions: int) -> str:
 
 
 def questions_caption(findings: Sequence[Finding], settings: Settings, last: str) -> str:
-    """Say how to read the list of questions: what a gap is, its level, the axis and the tolerance."""
+    """Say how to read the list of questions: what they and a gap are, its level, the axis and the tolerance."""
     if not findings:
         return ""
     tolerances = {exact_tolerances(finding.tolerance, None) for finding in findings}
@@ -64,7 +64,8 @@ def questions_caption(findings: Sequence[Finding], settings: Settings, last: str
     ratios = {finding.ratio_tolerance for finding in findings if finding.ratio_tolerance}
     rare = f"; for low rates, a ratio above {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))} also counts" if ratios else ""
     which = "Gap: between the two groups with the strongest evidence of a large difference or, if none is found, that may differ most"
-    return f"{which}, with its {interval}. Axis from 0 to {last} points; shaded: {shaded}{rare}."
+    planned = "Pre-specified: planned before any answers were compared."
+    return f"{planned} {which}, with its {interval}. Axis from 0 to {last} points; shaded: {shaded}{rare}."
 
 
 def is_judged(finding: Finding) -> bool:
