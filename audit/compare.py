@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     request = CompareRequest(**options, command=(PROGRAM, *map(scrub, words)))
     out = request.out
     if out is None:
-        names = list(map(short_name, request.sides))
+        names = list(request.name or map(short_name, request.sides))
         name = [f"{names[0]}-against-{names[1]}"] if len(names) == 2 else names
         out = default_directory(name, ["comparison"], dt.datetime.now(dt.UTC))
     names = [name for name in MODELS if name != "what-ifs"]

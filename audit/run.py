@@ -70,7 +70,8 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     out = request.out
     if out is None:
         # For a pattern such as answers/*.parquet the folder says more than the stars.
-        models = [file.parent.name if "*" in file.stem else file.stem for file in request.predictions] or map(short_name, request.model)
+        files = [file.parent.name if "*" in file.stem else file.stem for file in request.predictions]
+        models = request.name or files or map(short_name, request.model)
         chosen = [probes.get(probe) if isinstance(probe, str) else probe for probe in request.probe]
         names = [request.suite] if request.suite else [probe.name for probe in chosen] or ["predictions"]
         out = default_directory(models, names, dt.datetime.now(dt.UTC))

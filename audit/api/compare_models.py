@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,20 +54,21 @@ def run_comparison(request: CompareRequest) -> Changes:
         check_models(plan_audit(audit_request))
     finished = [side for side in request.sides if _key(side) not in models]
     sides = {_key(side): side.sides() if isinstance(side, Audit) else read(Path(side)) for side in finished}
+    _named(request, sides)
     gates = ChangeGates.of(
         request.fail_on, _questions([finished_audit for finished_audits in sides.values() for finished_audit in finished_audits], request)
     )
     with RunDirectory(request.out, COMPARISON, LOG) as directory:
         directory.open()
         for number, (key, model) in enumerate(models.items(), 1):
-            audit_request = _audit_request(request, model, number)
+            audit_request = _audit_request(request, key, number)
             if directory.folder is not None and audit_request.out is not None:
                 directory.folder.open().folder(f"audits/{audit_request.out.name}", make=True)  # and not through a link
             audit = run_audit(audit_request)
             report = f"{audit.directory / 'report.html'}\n" if audit.directory else ""
             LOG.info("%s\n%s", audit_lines(audit.results), report)
             sides[key] = audit.sides()
-        together = [finished_audit for side in request.sides for finished_audit in sides[_key(side)]]
+        together = _named(request, sides)
         distinct_names(together)
         changes = compare_sides(together, request, clock)
         facts = gates.decide(changes.facts, _questions(together, request))
@@ -78,6 +79,22 @@ def run_comparison(request: CompareRequest) -> Changes:
         if request.junit is not None:
             write_text(request.junit, junit_xml(changes.facts, request.gate_policy))
     return changes
+
+
+def _named(request: CompareRequest, sides: Mapping[str | int, Sequence[FinishedAudit]]) -> list[FinishedAudit]:
+    """The models of those sides that are read so far, in order, under the names of the request, if any.
+
+    Raises UsageError if a side holds several models, which one name cannot tell apart.
+    """
+    together = []
+    for position, side in enumerate(request.sides):
+        audits = sides.get(_key(side), ())
+        if request.name and len(audits) > 1:
+            what = f"--name {request.name[position]!r} would name {len(audits)} models"
+            raise UsageError(what, where=str(side) if isinstance(side, str) else None, fix="leave --name out: the audit has their names")
+        names = request.name[position : position + 1] or [audit.side.name for audit in audits]
+        together += [replace(audit, side=replace(audit.side, name=name)) for audit, name in zip(audits, names, strict=False)]
+    return together
 
 
 def _questions(sides: Sequence[FinishedAudit], request: CompareRequest) -> tuple[GateQuestion, ...]:
@@ -115,12 +132,15 @@ def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
         raise UsageError(what, why="every side is a finished audit", fix="leave it out, or name models instead")
 
 
-def _audit_request(request: CompareRequest, model: Any, number: int) -> AuditRequest:
-    """The request for an audit of one model, into its own folder below the comparison's."""
-    LOG.info("auditing %s", short_name(model))
-    options: dict[str, Any] = {"model": model, **request.audit_options()}
+def _audit_request(request: CompareRequest, key: str | int, number: int) -> AuditRequest:
+    """The request for an audit of one model, under its name if it has one, into its own folder below the comparison's."""
+    position = [_key(side) for side in request.sides].index(key)
+    model, names = request.sides[position], request.name[position : position + 1]
+    called = names[0] if names else short_name(model)
+    LOG.info("auditing %s", called)
+    options: dict[str, Any] = {"model": model, "name": names, **request.audit_options()}
     if request.out is not None:
-        folder = re.sub(r"[^\w.-]", "-", short_name(model)).strip(".-") or "model"
+        folder = re.sub(r"[^\w.-]", "-", called).strip(".-") or "model"
         options["out"] = request.out / "audits" / f"{number}-{folder}"
     audit_request = AuditRequest(**options)
     return AuditRequest(**{**options, "command": tuple(map(scrub, audit_request.words("vlm-audit run")))})

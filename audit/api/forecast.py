@@ -31,7 +31,8 @@ def forecast_audit(request: AuditRequest) -> AuditForecast:
     ]
     probes += [answers for file in plan.files for answers in _of_file(file)]
     replaces = request.out is not None and (request.out / "report.html").exists()
-    forecasts = tuple(model for model, _, _ in models)
+    names = request.name if plan.models and request.name else [model.name for model, _, _ in models]
+    forecasts = tuple(replace(model, name=name) for name, (model, _, _) in zip(names, models, strict=True))
     return AuditForecast(forecasts, tuple(probes), request.fail_on, request.out, replaces, request.junit, plan.suite)
 
 

@@ -207,6 +207,10 @@ def predictions_of(request: AuditRequest, probes: Sequence[Probe]) -> list[Predi
     for source in request.predictions:
         files.append(load_parts(source, wanted) if source in parts else load_predictions(source, wanted))
         wanted = replace(wanted, bins=files[0].bins)  # with several files the first determines the quantiles
+    for file in files if request.name else ():
+        if len({answers.model for answers in file.answers}) > 1:
+            what = f"--name cannot be used with {file.name}"
+            raise UsageError(what, why="it holds the answers of several models, which have names", fix="leave --name out")
     for name, answers in ((file.name, answer) for file in files for answer in file.answers):
         for gate in map(parse, request.fail_on):
             refuse_ratio(gate, answers.cluster, answers.weights)

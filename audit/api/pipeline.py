@@ -66,7 +66,7 @@ def run_audit(request: AuditRequest) -> Audit:
     stages("reading", 0, 1)
     plan = plan_audit(request)
     with RunDirectory(request.out, log=LOG) as directory:
-        audited = _told_apart(list((_audit_files if plan.files else _audit_models)(plan, directory, stages)))
+        audited = _told_apart(list((_audit_files if plan.files else _audit_models)(plan, directory, stages)), request)
         audited = _beside_other_models(audited, plan)
         ran_on = {"device": request.device, "dtype": request.dtype}
         results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
@@ -127,14 +127,17 @@ _Audited = Iterator[tuple[Any, list[AuditedProbe]]]
 """A model, or predictions, as in the request, with its audits."""
 
 
-def _told_apart(audited: Sequence[tuple[Any, list[AuditedProbe]]]) -> list[AuditedProbe]:
-    """The audits in their order, with models (or files) of the same name renamed: predictions and pages identify them by name."""
+def _told_apart(audited: Sequence[tuple[Any, list[AuditedProbe]]], request: AuditRequest) -> list[AuditedProbe]:
+    """The audits in their order, with models (or files) renamed that have a name in the request, or the same name as another.
+
+    Predictions and pages identify them by name.
+    """
     named = [
         (source, name)
         for source, audited_probes in audited
         for name in dict.fromkeys(audited_probe.result.model.name for audited_probe in audited_probes)
     ]
-    apart = iter(names_apart(named))
+    apart = iter(names_apart(named, request))
     done = []
     for _, audited_probes in audited:
         names = {name: next(apart) for name in dict.fromkeys(audited_probe.result.model.name for audited_probe in audited_probes)}

@@ -24,6 +24,7 @@ from audit.options.kinds import (
     Groups,
     Model,
     ModelArgs,
+    ModelName,
     Names,
     Pairs,
     Prediction,
@@ -36,7 +37,7 @@ from audit.options.kinds import (
     Text,
     Whole,
 )
-from audit.options.schema import flag, is_given, option
+from audit.options.schema import check_model_names, flag, is_given, option
 from audit.types import Settings
 
 WHAT, QUESTIONS, UNITS = "what to audit", "further questions", "groups and sampling units"
@@ -68,6 +69,10 @@ class AuditRequest(EndpointRequest, GatedRequest):
         "before the first", metavar="NAME=VALUE",
     )  # fmt: skip
     """Text or a mapping, for all models; or a sequence with one for each."""
+    name: Several[ModelName] = option(
+        (), WHAT, "what to call a model on the page, on the terminal and in the files; repeatable: one for each --model or --predictions, in "
+        "their order", metavar="NAME", basic=True,
+    )  # fmt: skip
     probe: Several[ProbeName] = option(
         (), WHAT, "a probe (--list-probes), or your own file.py, which is run; repeatable", metavar="NAME", basic=True
     )
@@ -206,6 +211,8 @@ class AuditRequest(EndpointRequest, GatedRequest):
         if self.suite is not None:
             self._take_suite(self.suite)
         self._check_kind(external=bool(self.predictions))
+        sources, what = (self.predictions, "table") if self.predictions else (self.model, "model")
+        check_model_names(self.name, len(sources), what)
         if self.as_replicates:
             self._check_replicates()
         self._check_columns()

@@ -17,6 +17,7 @@ from audit.options.kinds import (
     FilePath,
     Fraction,
     ModelArgs,
+    ModelName,
     ProbeName,
     Progress,
     Several,
@@ -26,7 +27,7 @@ from audit.options.kinds import (
     Text,
     Whole,
 )
-from audit.options.schema import is_given, like, option
+from audit.options.schema import check_model_names, is_given, like, option
 from audit.types import Settings
 
 MODELS, AS_FIRST, SIDES = "for models, which are audited first", "statistics (default: as in the first audit)", "what to compare"
@@ -43,6 +44,10 @@ class CompareRequest(GatedRequest):
         (), SIDES, "the directory of a finished audit, or a model as audit.run takes it", metavar="SIDE", basic=True, positional=True
     )
     """Or `Audit` objects, or model objects. Everything is compared with the first."""
+    name: Several[ModelName] = option(
+        (), SIDES, "what to call a side on the page, on the terminal and in the files; repeatable: one for each side, in their order",
+        metavar="NAME", basic=True,
+    )  # fmt: skip
     series: Switch = option(False, SIDES, "checkpoints of one run: curves over their steps (detected automatically from 3 on)", basic=True)
     out: FilePath | None = option(None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR", basic=True)
     """Directory of the output files, with the audits below it; from Python, None writes none."""
@@ -78,12 +83,13 @@ class CompareRequest(GatedRequest):
     command: Several[Text] = option((), None, "The command line, for the results.")
 
     def check_together(self) -> None:
-        """Raise UsageError for options about gates without a gate."""
+        """Raise UsageError for names that do not fit the sides, and for options about gates without a gate."""
+        check_model_names(self.name, len(self.sides), "side")
         self.check_gates(self.fail_on, "change > 0.02")
 
     def audit_options(self) -> dict[str, Any]:
         """The options for the audit of a model, as given."""
-        own = ("out", "command", "fail_on", *GatedRequest.model_fields)
+        own = ("name", "out", "command", "fail_on", *GatedRequest.model_fields)
         shared = [name for name in self.fields() if name in AuditRequest.model_fields and name not in own]
         return {name: value for name in shared if is_given(value := getattr(self, name))}
 

@@ -19,6 +19,8 @@ from audit.types import Dataset, Probe
 MIN_ALPHA = 1e-4
 """The permutation tests make 9,999 draws: no smaller p could ever be reached."""
 MAX_PATH, MAX_NAME = 4095, 255  # the limits of Linux
+MAX_MODEL_NAME = 60
+"""Characters of a model's name: a longer one does not fit the charts."""
 MODEL_METHODS = (("encode_images", "encode_texts"), ("log_likelihoods",))
 """The methods of an encoder, and of a model that answers questions."""
 T = TypeVar("T")
@@ -109,6 +111,13 @@ def _groups(value: Any) -> tuple[tuple[str, ...], ...]:
     return tuple(map(_names, [value] if isinstance(value, str) else value))
 
 
+def _model_name(value: Any) -> str:
+    name = value.strip() if isinstance(value, str) else ""
+    if not 0 < len(name) <= MAX_MODEL_NAME or not name.isprintable():
+        raise ValueError(f"names of 1 to {MAX_MODEL_NAME} printable characters")
+    return name
+
+
 def _encoding(value: Any) -> str:
     try:
         known = isinstance("a".encode(codecs.lookup(value).name), bytes)  # codecs that are not for text (hex, rot13) do not encode it
@@ -148,6 +157,7 @@ Switch = StrictBool
 FilePath = Annotated[Path, PlainValidator(_path)]
 Names = Annotated[tuple[str, ...], PlainValidator(_names)]
 Groups = Annotated[tuple[tuple[str, ...], ...], PlainValidator(_groups)]
+ModelName = Annotated[str, PlainValidator(_model_name)]
 Encoding = Annotated[str, PlainValidator(_encoding)]
 SuiteName = Annotated[str, PlainValidator(_suite)]
 Exclusions = Annotated[Path | tuple[str, ...], PlainValidator(_exclusions)]

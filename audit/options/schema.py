@@ -115,6 +115,15 @@ def show_value(value: object) -> str:
     return f"of type {type(value).__name__}"
 
 
+def check_model_names(names: tuple[str, ...], sources: int, what: str) -> None:
+    """Raise UsageError unless there are no names, or a different one for each source of a model; `what` is such a source."""
+    if names and len(names) != sources:
+        count = f"{len(names)} name{'s' * (len(names) != 1)} for {sources} {what}{'s' * (sources != 1)}"
+        raise UsageError(count, where="--name", fix=f"give --name once for each {what}, in their order, or not at all")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"two models are called {twice[0]!r}", where="--name", fix="give each model a name of its own")
+
+
 def is_given(value: Any) -> bool:
     """Whether an option was given; a data frame has no truth value."""
     return bool(value) if isinstance(value, bool | tuple) else value is not None

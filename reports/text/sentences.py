@@ -152,7 +152,7 @@ def images(audit: AuditResult) -> str:
     data = audit.data
     clusters = "" if data.clusters is None else f" in {in_words(data.clusters, 'cluster')} (by {attributes([data.cluster or ''])})"
     weights = "" if data.weights is None else f", weighted by “{data.weights}”"
-    name = f"{data.name}, " if data.name != audit.model.name else ""  # a file of answers is data and model
+    name = "" if answers_only(audit.model) else f"{data.name}, "  # a file of answers is data and model
     number = in_words(data.used, "image") if data.listed else "no images"
     return f"{name}{number}{clusters}{weights}"
 

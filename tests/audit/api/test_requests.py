@@ -115,6 +115,7 @@ ENDPOINT = {
 AUDITS = {
     "model": (MODEL, ["colours.py:Colours", "colours.py:Colours"]), "probe": (MODEL, "faces.py"), "data": (MODEL, "faces.csv"),
     **{name: ({**MODEL, "data": "faces.csv"}, value) for name, value in READ.items()},
+    "name": ({"predictions": ["answers.csv", "seed1.csv"], "attributes": "race", "min_group_size": 5}, ["one", "two"]),
     "prediction_column": ({"predictions": "renamed.csv", "attributes": "race", "truth_column": "right"}, "said"),
     "truth_column": ({"predictions": "renamed.csv", "attributes": "race", "prediction_column": "said"}, "right"),
     "baseline_models": ({**MODEL, "probe": "shifted.py"}, "others.csv"),
@@ -140,7 +141,7 @@ AUDITS = {
 BOTH = {"sides": ["skewed", "plain"]}
 GATED_BOTH = {**BOTH, "fail_on": "change > 0.05"}
 COMPARISONS = {
-    "sides": (BOTH, ["plain", "skewed"]), "series": (BOTH, True), "out": (BOTH, "elsewhere"), "seed": (BOTH, 3), "alpha": (BOTH, 0.01),
+    "sides": (BOTH, ["plain", "skewed"]), "name": (BOTH, ["old", "new"]), "series": (BOTH, True), "out": (BOTH, "elsewhere"), "seed": (BOTH, 3), "alpha": (BOTH, 0.01),
     "tolerance": (BOTH, 0.5), "min_group_size": (BOTH, 200), "fail_on": (GATED_BOTH, "change > -0.5"),
     "require_conclusive": (GATED_BOTH, True), "allow_undecided": (GATED_BOTH, True), "junit": (GATED_BOTH, "gates.xml"),
 }  # fmt: skip
