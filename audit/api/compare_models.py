@@ -60,7 +60,7 @@ def run_comparison(request: CompareRequest) -> Changes:
     )
     with RunDirectory(request.out, COMPARISON, LOG) as directory:
         directory.open()
-        for number, (key, model) in enumerate(models.items(), 1):
+        for number, key in enumerate(models, 1):
             audit_request = _audit_request(request, key, number)
             if directory.folder is not None and audit_request.out is not None:
                 directory.folder.open().folder(f"audits/{audit_request.out.name}", make=True)  # and not through a link

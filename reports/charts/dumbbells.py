@@ -1,4 +1,7 @@
-"""Geometry of dumbbell charts: each group's rate before and after, on one line."""
+"""Geometry of the chart of a change: each group before and after in one row, and the gap of all groups before and after below them.
+
+Its texts belong to a table, as those of `groups`; positions are shares of the width of a plot.
+"""
 
 from __future__ import annotations
 
@@ -6,78 +9,129 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.records.comparison import Change, RateChange
-from reports.charts.forest import Forest, Mark, RowsFrame, Scale, bars, dots, percent_texts, px, rate_axis, rows_frame, short, signed_forest
-from reports.text import phrases, sentences
-from reports.text.comparison import cell_ends, change_interval
+from audit.types import Group
+from reports.charts.forest import Scale, cut, percent_texts, share_axis
+from reports.charts.groups import LABELLED, MANY_GROUPS, ThinRows, label_width, placed_ticks, plot_scale, share, together
+from reports.text import phrases
+from reports.text.changes import moved_cells
+from reports.text.comparison import cell_places, change_interval, gap_places, outcome
+from reports.text.numbers import number, percent, points
+
+_LONGEST_LABEL, _MOST_MOVED = 30, 10
 
 
 @dataclass(frozen=True)
-class Dumbbell:
-    """The rate of every group before and after; groups that are not compared are faint."""
+class ChangedRow:
+    """A labelled group."""
 
-    frame: RowsFrame
-    remarks: tuple[Mark, ...]
-    links: str
+    label: str
+    name: str
+    """The full name if the label is shortened, else empty."""
+    value: str
+    """Both rates: ``89.7 → 97.3 %``."""
+    kind: str
+    """`worse`, `improved` or `moved` (if neither side is better) if the group's own rate changed, after correction; else empty."""
     before: str
     after: str
-    faint_links: str
-    faint_before: str
-    faint_after: str
-    key_before_x: str
-    key_after_x: str
+    low: str
+    high: str
+    """The interval of the change, placed from the rate before."""
 
 
-def rate_dumbbell(change: Change) -> Dumbbell:
-    """Plot the rates of every group: a hollow dot before, a filled dot after, a line between; groups not compared are faint."""
-    compared = [cell for cell in change.by_group if cell.before.status == "ok"]
-    deciding = compared if len(compared) > 1 else change.by_group
-    ticks = rate_axis(rate for cell in deciding for rate in (cell.before, cell.after))
-    labels = [(f"{short(phrases.group(cell.before.group))} ({cell.before.n:,})", cell.before.status != "ok") for cell in change.by_group]
-    scale, heights, frame = rows_frame(labels, ticks, percent_texts(ticks))
-    placed = list(zip(change.by_group, heights, strict=True))
-    used = [(cell, y) for cell, y in placed if cell.before.status == "ok"]
-    other = [(cell, y) for cell, y in placed if cell.before.status != "ok" and _inside(cell, ticks)]
+@dataclass(frozen=True)
+class GapBar:
+    """The gap before or after, as a bar from the lowest to the highest rate."""
 
-    links, before, after = _marks(used, scale)
-    faint_links, faint_before, faint_after = _marks(other, scale)
-    return Dumbbell(
-        frame,
-        remarks=tuple(Mark(px(scale.left + 6), px(y + 4), _remark(cell)) for cell, y in placed if (cell, y) not in used + other),
-        links=links,
-        before=before,
-        after=after,
-        faint_links=faint_links,
-        faint_before=faint_before,
-        faint_after=faint_after,
-        key_before_x=px(scale.left + 6),
-        key_after_x=px(scale.left + 78),
+    label: str
+    value: str
+    kind: str
+    """What the gap did, for the bar after; empty for the bar before."""
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class ChangeChart:
+    """The compared groups of a change, worse end first, and the two gaps."""
+
+    rows: tuple[ChangedRow | ThinRows, ...]
+    gaps: tuple[GapBar, ...]
+    ticks: tuple[tuple[str, str], ...]
+    """Position and text."""
+    label_width: int
+
+
+def change_chart(change: Change, alpha: float) -> ChangeChart | None:
+    """Plot every compared group before (hollow) and after (filled) and both gaps; None if nothing can be compared."""
+    cells = [cell for cell in change.by_group if cell.before.status == "ok"]
+    if change.gap is None or not cells:
+        return None
+    cells.sort(key=lambda cell: cell.before.value or 0.0, reverse=change.better != "high")
+    ticks = share_axis(end for cell in cells for end in (cell.before.value, cell.after.value, *_reach(cell)))
+    scale = plot_scale(ticks)
+    moved = {cell.before.group: _kind(cell, change) for cell in moved_cells(change, alpha)}
+    return ChangeChart(
+        rows=tuple(_rows(cells, moved, scale)),
+        gaps=tuple(_gaps(change, scale)),
+        ticks=placed_ticks(scale, ticks, percent_texts(ticks)),
+        label_width=label_width(["gap before", *(phrases.group(cell.before.group) for cell in cells)]),
     )
 
 
-def _marks(cells: Sequence[tuple[RateChange, float]], scale: Scale) -> tuple[str, str, str]:
-    """Return the links, the dots before and the dots after."""
-    ends = [(scale(cell.before.value or 0.0), scale(cell.after.value or 0.0), y) for cell, y in cells]
-    return bars(ends), dots((x, y) for x, _, y in ends), dots((x, y) for _, x, y in ends)
+def _kind(cell: RateChange, change: Change) -> str:
+    if change.better == "neither":
+        return "moved"
+    return "improved" if ((cell.difference or 0.0) > 0) == (change.better == "high") else "worse"
 
 
-def _inside(cell: RateChange, ticks: Sequence[float]) -> bool:
-    return all(rate.value is not None and ticks[0] <= rate.value <= ticks[-1] for rate in (cell.before, cell.after))
+def _reach(cell: RateChange) -> tuple[float, float]:
+    """Return the ends of the interval of a change, placed from the rate before; a rate is between 0 and 1."""
+    before, (low, high) = cell.before.value or 0.0, change_interval(cell)
+    return min(max(before + (low or 0.0), 0.0), 1.0), min(max(before + (high or 0.0), 0.0), 1.0)
 
 
-def _remark(cell: RateChange) -> str:
-    if cell.before.value is None:
-        return sentences.STATUSES[cell.before.status]
-    return f"{' to '.join(cell_ends(cell))}, off this scale"
+def _rows(cells: Sequence[RateChange], moved: dict[Group, str], scale: Scale) -> list[ChangedRow | ThinRows]:
+    """Return the rows in order; with many groups, those between the extremes that did not move are combined."""
+    many, rows, between = len(cells) > MANY_GROUPS, list[ChangedRow | ThinRows](), list[RateChange]()
+    shown = {*list(moved)[:_MOST_MOVED]}
+    for rank, cell in enumerate(cells):
+        if many and LABELLED <= rank < len(cells) - LABELLED and cell.before.group not in shown:
+            between.append(cell)
+            continue
+        rows += [*_between(between, len(cells), scale), _row(cell, moved.get(cell.before.group, ""), scale)]
+        between = []
+    return rows
 
 
-def changes_forest(change: Change) -> Forest:
-    """Plot each compared group's change with its interval around zero."""
-    return signed_forest(
-        [
-            (
-                phrases.group(cell.before.group),
-                *((cell.difference, *change_interval(cell)) if cell.before.status == "ok" else (None,) * 3),
-            )
-            for cell in change.by_group
-        ]
+def _between(cells: Sequence[RateChange], of: int, scale: Scale) -> Sequence[ThinRows]:
+    """Return the groups between as one line each, from the rate before to the rate after."""
+    ends = [(cell.before.value or 0.0, cell.after.value or 0.0) for cell in cells]
+    return together([(min(pair), max(pair), pair[1]) for pair in ends], of, scale)
+
+
+def _row(cell: RateChange, kind: str, scale: Scale) -> ChangedRow:
+    name, (low, high), places = phrases.group(cell.before.group), _reach(cell), min(cell_places(cell), 1)
+    return ChangedRow(
+        label=cut(name, _LONGEST_LABEL),
+        name=name if len(name) > _LONGEST_LABEL else "",
+        value=f"{number(cell.before.value or 0.0, places)} → {percent(cell.after.value, places)}",
+        kind=kind,
+        before=share(scale(cell.before.value or 0.0)),
+        after=share(scale(cell.after.value or 0.0)),
+        low=share(scale(low)),
+        high=share(scale(high)),
     )
+
+
+def _gaps(change: Change, scale: Scale) -> Sequence[GapBar]:
+    if change.gap is None:
+        return ()
+    rates = {cell.before.group: (cell.before.value or 0.0, cell.after.value or 0.0) for cell in change.by_group}
+    kind, places = outcome(change).replace(" ", "-"), gap_places(change)
+    ends = (("gap before", change.gap.before, 0, ""), ("gap after", change.gap.after, 1, f"v-{kind}"))
+    return [
+        GapBar(
+            label, points(gap.value, places), of, share(scale(rates[gap.lowest][late])), share(scale(rates[gap.highest][late]))
+        )
+        for label, gap, late, of in ends
+    ]  # fmt: skip

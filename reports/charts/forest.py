@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from audit.records.base import Estimate
 from audit.records.finding import Rate
-from reports.text.numbers import NOT_ESTIMABLE, number
+from reports.text.numbers import number
 
 WIDTH = 470
 ROW = 20
@@ -32,7 +32,6 @@ class Mark:
     x: str
     y: str
     text: str
-    faint: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,6 @@ class Forest:
     """Dots with intervals, one row per group."""
 
     frame: RowsFrame
-    remarks: tuple[Mark, ...]
-    """Texts of the rows without a value."""
     reference: Mark
     """The text above the reference line."""
     reference_side: str
@@ -70,13 +67,13 @@ class Forest:
 
 @dataclass(frozen=True)
 class _Row:
-    """One row of a forest, before it is positioned; a row without a value is faint."""
+    """One row of a forest, before it is positioned."""
 
     label: str
-    value: float | None = None
-    low: float = 0.0
-    high: float = 0.0
-    others: tuple[float, ...] = ()
+    value: float
+    low: float
+    high: float
+    others: tuple[float, ...]
     """Values of the individual replicates, drawn as hollow dots."""
 
 
@@ -170,21 +167,15 @@ def rate_axis(rates: Iterable[Rate]) -> tuple[float, ...]:
 
     Intervals decide rather than rates: if all rates are 100 %, these alone would give a scale without extent.
     """
-    ends = [end for rate in rates for end in (rate.low, rate.high) if end is not None]
+    return share_axis(end for rate in rates for end in (rate.low, rate.high))
+
+
+def share_axis(shares: Iterable[float | None]) -> tuple[float, ...]:
+    """Return the ticks of a scale of shares, zoomed in if they cover at most half of it."""
+    ends = [end for end in shares if end is not None]
     if not ends or max(ends) - min(ends) > 0.5:
         return _WHOLE
     return tuple(tick for tick in axis(min(ends), max(ends)) if 0 <= tick <= 1)
-
-
-def signed_forest(differences: Sequence[tuple[str, float | None, float | None, float | None]]) -> Forest:
-    """Plot labelled differences with their intervals around zero, without a tolerance; for None a text says "not estimable"."""
-    rows = [
-        _Row(short(label)) if value is None or low is None or high is None else _Row(short(label), value, low, high)
-        for label, value, low, high in differences
-    ]
-    reach = max((max(abs(row.low), abs(row.high)) for row in rows), default=0.0)
-    ticks = axis(-max(reach, 0.01), max(reach, 0.01))
-    return _forest(rows, ticks, tick_texts(ticks, signed=True), (0.0, ""))
 
 
 def replicates_forest(rows: Sequence[tuple[str, Estimate, Sequence[float]]], tolerance: float) -> Forest:
@@ -196,23 +187,22 @@ def replicates_forest(rows: Sequence[tuple[str, Estimate, Sequence[float]]], tol
 
 def _forest(rows: Sequence[_Row], ticks: Sequence[float], texts: Sequence[str], reference: tuple[float, str]) -> Forest:
     """Position rows on a scale; `reference` is the value of the reference line and the text above it."""
-    scale, heights, frame = rows_frame([(row.label, row.value is None) for row in rows], ticks, texts)
-    placed = [(row, row.value, y) for row, y in zip(rows, heights, strict=True)]
+    scale, heights, frame = _rows_frame([row.label for row in rows], ticks, texts)
+    placed = list(zip(rows, heights, strict=True))
     line, above = scale(reference[0]), reference[1]
     return Forest(
         frame,
-        remarks=tuple(Mark(px(scale.left + 6), px(y + 4), NOT_ESTIMABLE) for _, value, y in placed if value is None),
         reference=Mark(px(line), px(_TOP - 8), above),
         reference_side="start" if line < scale.left + 50 else "end" if line > scale.right - 50 else "mid",
-        intervals=bars((scale(row.low), scale(row.high), y) for row, value, y in placed if value is not None),
-        dots=dots((scale(value), y) for _, value, y in placed if value is not None),
-        hollow=dots((scale(other), y) for row, _, y in placed for other in row.others),
+        intervals=bars((scale(row.low), scale(row.high), y) for row, y in placed),
+        dots=dots((scale(row.value), y) for row, y in placed),
+        hollow=dots((scale(other), y) for row, y in placed for other in row.others),
     )
 
 
-def rows_frame(labels: Sequence[tuple[str, bool]], ticks: Sequence[float], texts: Sequence[str]) -> tuple[Scale, list[float], RowsFrame]:
-    """Return the scale of a chart of rows, the centre of each row, and the frame; a label's flag says whether it is faint."""
-    left, bottom = label_room(label for label, _ in labels), _TOP + ROW * len(labels)
+def _rows_frame(labels: Sequence[str], ticks: Sequence[float], texts: Sequence[str]) -> tuple[Scale, list[float], RowsFrame]:
+    """Return the scale of a chart of rows, the centre of each row, and the frame."""
+    left, bottom = label_room(labels), _TOP + ROW * len(labels)
     scale = Scale(ticks[0], ticks[-1], left, WIDTH - _RIGHT)
     heights = [_TOP + ROW * (i + 0.5) for i in range(len(labels))]
     frame = RowsFrame(
@@ -222,7 +212,7 @@ def rows_frame(labels: Sequence[tuple[str, bool]], ticks: Sequence[float], texts
         right=px(scale.right),
         top=px(_TOP),
         bottom=px(bottom),
-        labels=tuple(Mark("", px(y + 4), label, faint) for (label, faint), y in zip(labels, heights, strict=True)),
+        labels=tuple(Mark("", px(y + 4), label) for label, y in zip(labels, heights, strict=True)),
         label_x=px(left - 8),
         ticks=tuple(Mark(px(scale(tick)), "", text) for tick, text in zip(ticks, texts, strict=True)),
         tick_y=px(bottom + 17),

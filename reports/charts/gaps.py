@@ -1,10 +1,13 @@
-"""Geometry of the gaps of several questions on a shared axis: one dot with its interval per row, the tolerance as a band from 0."""
+"""Geometry of the gaps of several questions, or of their changes, on a shared axis: one dot with its interval per row, the tolerance as a
+band at 0.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audit.records.comparison import Change, GapChange
 from audit.results import Finding
 from reports.charts.forest import Scale, axis, tick_texts
 from reports.charts.groups import placed_ticks, plot_scale, share
@@ -45,4 +48,37 @@ def gap_marks(finding: Finding, scale: Scale) -> GapMark | None:
         x=share(scale(pair.difference)),
         low=share(scale(max(pair.low, 0.0))),
         high=share(scale(pair.high)),
+    )
+
+
+@dataclass(frozen=True)
+class ChangeMark:
+    """The change of a gap with its interval, the tolerance on both sides of 0, and 0 itself, as shares of the width of the axis."""
+
+    band_x: str
+    band_width: str
+    zero: str
+    x: str
+    low: str
+    high: str
+
+
+def changes_axis(changes: Sequence[Change]) -> tuple[Scale, tuple[tuple[str, str], ...]]:
+    """Return the scale of the changes of several gaps, which includes 0 and every tolerance, and position and text of its ticks."""
+    ends = [end for change in changes if change.gap for end in (change.gap.low, change.gap.high, change.tolerance, -change.tolerance)]
+    ticks = axis(min((-_SHORTEST, *ends)), max((_SHORTEST, *ends)))
+    scale = plot_scale(ticks)
+    return scale, placed_ticks(scale, ticks, tick_texts(ticks, signed=True))
+
+
+def change_mark(change: Change, gap: GapChange, scale: Scale) -> ChangeMark:
+    """Plot the change of one gap."""
+    start = scale(-change.tolerance)
+    return ChangeMark(
+        band_x=share(start),
+        band_width=share(scale(change.tolerance) - start),
+        zero=share(scale(0.0)),
+        x=share(scale(gap.difference)),
+        low=share(scale(gap.low)),
+        high=share(scale(gap.high)),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from audit.records.comparison import Change, Comparison, Comparisons
 from audit.records.inputs import ProbeRecord
 from reports.text import comparison as text
+from reports.text import verdicts
 
 MANY_GROUPS = 18
 """With more groups than this, a chart is collapsed and a table over steps is shortened."""
@@ -56,5 +57,7 @@ def comparison_contexts(comparisons: Comparisons) -> tuple[ComparisonContext, ..
 
 
 def _placed(key: str, comparison: Comparison) -> tuple[PlacedChange, ...]:
-    placed = (PlacedChange(f"{key}-f{i}", text.title(change), change) for i, change in enumerate(comparison.changes, 1))
+    placed = (
+        PlacedChange(f"{key}-f{i}", verdicts.question_title(change, comparison), change) for i, change in enumerate(comparison.changes, 1)
+    )
     return tuple(sorted(placed, key=lambda placed_change: text.by_weight(placed_change.change)))

@@ -1,4 +1,4 @@
-"""The section "In detail": each change with its charts, its groups and its pairs."""
+"""The section "In detail": each change with its chart, its groups and its pairs, collapsed but for the first that changed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.records.comparison import PairChange, RateChange
-from reports.charts.dumbbells import Dumbbell, changes_forest, rate_dumbbell
-from reports.charts.forest import Forest
-from reports.comparison.context import MANY_GROUPS, ComparisonContext, PlacedChange
+from reports.comparison.context import ComparisonContext, PlacedChange
+from reports.comparison.verdict import DrawnChange, drawn_change
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import changes, phrases, sentences
 from reports.text import comparison as text
 from reports.text.numbers import count, p_value
+from reports.text.verdicts import comparison_sentence
 
+MOST_OPEN, MOST_FOLDED = 2, 4
+"""The most open changes, and the most collapsed ones that get their own line; others are collapsed together."""
 _GROUPS: Columns[RateChange] = (
     ("Group", lambda cell: phrases.group(cell.before.group)),
     ("n", lambda cell: count(cell.before.n)),
@@ -37,37 +39,46 @@ _PAIRS: Columns[PairChange] = (
 
 @dataclass(frozen=True)
 class ChangeCard:
-    """A change in detail; an exploratory one has no charts."""
+    """A change in detail; an exploratory one has no chart."""
 
     placed: PlacedChange
     reason: str
     facts: Sequence[tuple[str, str]]
     groups: Table
     pairs: Table | None
-    dumbbell: Dumbbell | None
-    forest: Forest | None
-    folded: bool
-    """Whether the charts are collapsed, because of many groups."""
+    chart: DrawnChange | None
 
 
 @dataclass(frozen=True)
 class ChangeDetails:
     """Every change of a comparison."""
 
-    primary: tuple[ChangeCard, ...]
-    exploratory: tuple[ChangeCard, ...]
+    cards: Sequence[tuple[ChangeCard, bool]]
+    """A card of a pre-specified question, and whether it is open."""
+    further: Sequence[ChangeCard]
+    """Collapsed together."""
+    exploratory: Sequence[ChangeCard]
     title: str
     """Heading of the exploratory changes."""
 
 
 def view(context: ComparisonContext) -> ChangeDetails:
-    """Return every change."""
-    primary, exploratory = (tuple(_details(placed, context) for placed in part) for part in (context.primary, context.exploratory))
-    title = sentences.exploratory_title([change.placed.title for change in exploratory])
-    return ChangeDetails(primary, exploratory, title)
+    """Return every change: open are the first that changed and are not on the first screen."""
+    drawn = comparison_sentence(context.comparison).leading[:1]
+    opened = [placed for placed in context.primary if placed.change.direction and placed.change not in drawn][:MOST_OPEN]
+    folded = [placed for placed in context.primary if placed not in opened]
+    few = len(folded) <= MOST_FOLDED
+    exploratory = [change_card(placed, context) for placed in context.exploratory]
+    return ChangeDetails(
+        cards=[(change_card(placed, context), placed in opened) for placed in (*opened, *(folded if few else ()))],
+        further=[] if few else [change_card(placed, context) for placed in folded],
+        exploratory=exploratory,
+        title=sentences.exploratory_title([card.placed.title for card in exploratory]),
+    )
 
 
-def _details(placed: PlacedChange, context: ComparisonContext) -> ChangeCard:
+def change_card(placed: PlacedChange, context: ComparisonContext) -> ChangeCard:
+    """Return the card of a change."""
     change = placed.change
     return ChangeCard(
         placed=placed,
@@ -75,9 +86,7 @@ def _details(placed: PlacedChange, context: ComparisonContext) -> ChangeCard:
         facts=text.facts(change),
         groups=_groups(placed),
         pairs=_pairs(placed) if change.primary and change.pairs else None,
-        dumbbell=rate_dumbbell(change) if change.primary else None,
-        forest=changes_forest(change) if change.primary and change.gap else None,
-        folded=len(change.by_group) > MANY_GROUPS,
+        chart=drawn_change(change, context) if change.primary else None,
     )
 
 

@@ -27,13 +27,13 @@ def view(comparisons: Comparisons) -> ModelsView:
     """Return every model of a page."""
     rows = tuple(
         Row((side.name, role, _step(side), _verdicts(side), written_date(side.created), side.directory, _hash(side)))
-        for side, role in roles(comparisons)
+        for side, role in _roles(comparisons)
     )
-    ends = tuple(side for side, role in roles(comparisons) if role != "between" and not phrases.answers_only(side.model))
+    ends = tuple(side for side, role in _roles(comparisons) if role != "between" and not phrases.answers_only(side.model))
     return ModelsView(Table("Models", "What was compared", _COLUMNS, rows), ends)
 
 
-def roles(comparisons: Comparisons) -> list[tuple[Side, str]]:
+def _roles(comparisons: Comparisons) -> list[tuple[Side, str]]:
     """Return each side with its role: before, after, or between the ends of a series."""
     last = len(comparisons.sides) - 1
     of = ("before" if i == 0 else "after" if not comparisons.series or i == last else "between" for i in range(last + 1))

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.records.comparison import Comparisons, Side, to_json
-from reports.comparison import details, gates, models, steps, verdict
-from reports.comparison.context import ComparisonContext, PlacedChange, comparison_contexts
+from audit.records.comparison import Comparisons, to_json
+from reports.comparison import changes, compared, details, gates, models, steps, verdict
+from reports.comparison.context import ComparisonContext, comparison_contexts
+from reports.comparison.overview import ComparisonsOverview, comparisons_overview
 from reports.provenance import Provenance, provenance
 from reports.read import COMPARISON
 from reports.section import Article, Page, Section, appendix_parts, contents, shown_sections
 from reports.text import comparison as text
+from reports.text import phrases
 from reports.text.detail.found import appendix_note
 
 OF_COMPARISON: Sequence[Section[ComparisonContext]] = (
     Section("Verdict", "comparison/verdict", verdict.view),
     Section("Gates", "comparison/gates", gates.view),
-    Section("All changes", "comparison/changes"),
+    Section("Questions", "comparison/changes", changes.view),
     Section("In detail", "comparison/details", details.view),
+    Section("What was compared", "comparison/compared", compared.view),
 )
 """Once per comparison."""
-OF_PAGE: Sequence[Section[Comparisons]] = (Section("Models", "comparison/models", models.view),)
+OF_PAGE: Sequence[Section[Comparisons]] = (Section("What this cannot tell", "comparison/limits"),)
 """Once per page, after the comparisons."""
 APPENDIX: Sequence[Section[Comparisons]] = (
+    Section("Models", "comparison/models", models.view),
     Section("Method", "comparison/method"),
     Section("Reproduce", "base/reproduce"),
 )
@@ -39,10 +43,8 @@ class ComparisonPage(Page):
     comparisons: Comparisons
     series: tuple[steps.SeriesView, ...]
     shown: Sequence[Article[ComparisonContext]]
-    ends: Sequence[tuple[str, Side]]
-    """The first model and those compared with it, each with its role."""
-    overview: Sequence[tuple[ComparisonContext, PlacedChange | None]]
-    """The comparisons with their first changes, if the page has several comparisons."""
+    overview: ComparisonsOverview | None
+    """None if there is one comparison."""
 
 
 def comparison_page(comparisons: Comparisons) -> ComparisonPage:
@@ -50,8 +52,7 @@ def comparison_page(comparisons: Comparisons) -> ComparisonPage:
     contexts, closing = comparison_contexts(comparisons), shown_sections(OF_PAGE, comparisons)
     shown = [Article(context, shown_sections(OF_COMPARISON, context, context.key)) for context in contexts]
     series, several = steps.series_views(comparisons), len(shown) > 1
-    names = {"before": "First", "after": "Last"} if series else {"before": "Before", "after": "After"}
-    hashes = [side.model.sha256 for side in comparisons.sides]
+    hashes = [side.model.sha256 for side in comparisons.sides if not phrases.answers_only(side.model)]
     return ComparisonPage(
         what="comparison",
         about=provenance(comparisons, text.comparisons_title(comparisons), hashes, COMPARISON, to_json(comparisons)),
@@ -67,8 +68,7 @@ def comparison_page(comparisons: Comparisons) -> ComparisonPage:
         appendix=appendix_parts(("", None, shown_sections(APPENDIX, comparisons))),
         appendix_note=appendix_note(COMPARISON, has_tables=False),
         signed=True,
-        ends=[(names[role], side) for side, role in models.roles(comparisons) if role in names],
-        overview=[(context, next(iter((*context.primary, *context.exploratory)), None)) for context in contexts] if several else [],
+        overview=comparisons_overview(contexts) if several else None,
     )
 
 

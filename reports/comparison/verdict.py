@@ -1,32 +1,61 @@
-"""The verdict of a comparison: the first screen of its page."""
+"""The verdict of a comparison: the first screen of its page, with the groups of the leading change before and after in one chart."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.comparison.context import ComparisonContext, PlacedChange
-from reports.text.notes import sentence
+from audit.records.comparison import Change
+from reports.charts.dumbbells import ChangeChart, change_chart
+from reports.comparison.context import ComparisonContext
+from reports.text import verdicts
+from reports.text.changes import levelled_sentence, unpaired_images
+from reports.text.verdicts import VerdictSentence
 
-MOST_TOP = 5
-"""Most pre-specified changes on the first screen."""
+
+@dataclass(frozen=True)
+class DrawnChange:
+    """The groups of a change before and after, with title and caption."""
+
+    marks: ChangeChart
+    title: str
+    caption: str
 
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """What the first screen shows besides the verdict itself."""
+    """The first screen."""
 
-    top: tuple[PlacedChange, ...]
-    alone: tuple[str, ...]
-    """The verdict of each model's own audit."""
-    caveats: tuple[str, ...]
+    verdict: VerdictSentence
+    counts: Sequence[tuple[str, str]]
+    """Each outcome of the pre-specified questions with its count in words, worst first."""
+    details: Sequence[str]
+    tiles: Sequence[tuple[str, str]]
+    """Number and label."""
+    chart: DrawnChange | None
 
 
 def view(context: ComparisonContext) -> FirstScreen:
     """Return the first screen."""
-    comparison, comparisons, primary = context.comparison, context.comparisons, context.primary
-    sides = (side for side in comparisons.sides if side.name in (comparison.before, comparison.after))
+    comparison, settings = context.comparison, context.comparisons.settings
+    verdict = verdicts.comparison_sentence(comparison)
+    leading = verdict.leading[:1]
+    moved = [verdicts.moved_sentence(change, settings) for change in leading]
     return FirstScreen(
-        top=(*primary, *context.exploratory)[: max(min(len(primary), MOST_TOP), 3)],
-        alone=tuple(f"{side.name} alone: {side.verdicts[comparison.probe]}." for side in sides),
-        caveats=tuple(map(sentence, (*comparisons.notes, *comparison.not_compared))),
+        verdict=verdict,
+        counts=verdicts.outcome_counts(comparison),
+        details=(*moved, *levelled_sentence(comparison), *unpaired_images(comparison)),
+        tiles=verdicts.change_tiles(verdict, comparison, settings),
+        chart=next((drawn_change(change, context) for change in leading), None),
+    )
+
+
+def drawn_change(change: Change, context: ComparisonContext) -> DrawnChange | None:
+    """Return the chart of a change, or None if nothing can be compared."""
+    settings = context.comparisons.settings
+    marks = change_chart(change, settings.alpha)
+    if marks is None:
+        return None
+    return DrawnChange(
+        marks, f"{verdicts.question_title(change, context.comparison)}, before and after", verdicts.groups_chart_caption(change, settings)
     )

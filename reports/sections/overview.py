@@ -1,25 +1,24 @@
-"""Several audits of a page at a glance: a grid of questions and models, with verdicts and gaps."""
+"""Several audits of a page at a glance: small multiples of the questions that models share, and a grid of questions and audits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from audit.results import Finding
+from reports.charts.multiples import MOST_COLUMNS, ModelsChart, ModelVerdict, RateRange, multiple_column
 from reports.context import AuditContext, PlacedFinding
-from reports.text import phrases
-from reports.text.headline import headline_of, interval_level, question
+from reports.sections.results.questions import gap_end
+from reports.text import phrases, several
+from reports.text.headline import captions, headline_of, interval_level, question
 from reports.text.order import by_severity
 
 
 @dataclass(frozen=True)
-class AuditColumn:
+class AuditColumn(ModelVerdict):
     """An audit and its verdict."""
 
-    key: str
     model: str
-    probe: str
-    verdict: str
-    word: str
     sentence: str
 
 
@@ -45,12 +44,22 @@ class GapRow:
 class Overview:
     """Audits as columns, pre-specified questions as rows."""
 
+    counts: Sequence[tuple[str, str]]
+    headline: str
+    details: Sequence[str]
+    chart: ModelsChart | None
+    """None if no two models share a question that can be estimated."""
+    limited: bool
     audits: tuple[AuditColumn, ...]
     rows: tuple[GapRow, ...]
     without: int
     """Questions that no audit can estimate."""
     level: str
     """Level of the intervals, in percent."""
+
+
+_Asked = Mapping[str, PlacedFinding]
+"""The findings of one question, by the key of the audit."""
 
 
 def overview(contexts: Sequence[AuditContext]) -> Overview:
@@ -60,18 +69,77 @@ def overview(contexts: Sequence[AuditContext]) -> Overview:
         for placed in context.primary:
             questions.setdefault((context.audit.probe.name, placed.finding.id), {})[context.key] = placed
     ordered = sorted(questions.values(), key=lambda findings: min(by_severity(placed.finding) for placed in findings.values()))
-    judged = [findings for findings in ordered if any(_has_verdict(placed) for placed in findings.values())]
-    by_key = {context.key: context for context in contexts}
+    judged = [findings for findings in ordered if any(captions.is_judged(placed.finding) for placed in findings.values())]
+    by_key, settings = {context.key: context for context in contexts}, contexts[0].results.settings
+    audits, models = [context.audit for context in contexts], _worst_first(contexts)
+    shared = [findings for findings in judged if len({by_key[key].audit.model.name for key in findings}) > 1]
+    chart = _chart(_of_several_attributes(shared), models, by_key)
+    asked = [(by_key[key].audit, placed.finding) for key, placed in shared[0].items()] if shared else []
     return Overview(
+        counts=several.verdict_counts(audits, settings),
+        headline=several.models_sentence(asked),
+        details=[several.worst_sentence(models[0][0].audit, settings)] if chart else [],
+        chart=chart,
+        limited=any(audit.data.limited for audit in audits),
         audits=tuple(_column(context) for context in contexts),
         rows=tuple(_row(findings, by_key) for findings in judged),
         without=len(ordered) - len(judged),
-        level=interval_level(contexts[0].results.settings),
+        level=interval_level(settings),
     )
 
 
-def _has_verdict(placed: PlacedFinding) -> bool:
-    return placed.finding.verdict != "not estimable"
+def _worst_first(contexts: Sequence[AuditContext]) -> list[list[AuditContext]]:
+    """Return the audits of each model, those of the model with the worst finding first."""
+    of: dict[str, list[AuditContext]] = {}
+    for context in contexts:
+        of.setdefault(context.audit.model.name, []).append(context)
+    last = (float("inf"),)
+    for own in of.values():
+        own.sort(key=lambda context: min((by_severity(placed.finding) for placed in context.primary), default=last))
+    return sorted(of.values(), key=lambda own: min((by_severity(placed.finding) for placed in own[0].primary), default=last))
+
+
+def _of_several_attributes(shared: Sequence[_Asked]) -> list[_Asked]:
+    """Return the questions to draw: the worst of each attribute first, then the worst of the rest."""
+    first: dict[tuple[str, ...], _Asked] = {}
+    for findings in shared:
+        first.setdefault(next(iter(findings.values())).finding.attributes, findings)
+    return [*first.values(), *(findings for findings in shared if findings not in first.values())][:MOST_COLUMNS]
+
+
+def _chart(drawn: Sequence[_Asked], models: Sequence[Sequence[AuditContext]], contexts: Mapping[str, AuditContext]) -> ModelsChart | None:
+    if not drawn:
+        return None
+    rows = [own[0].audit.model.name for own in models]
+    columns = []
+    for findings in drawn:
+        judged = {contexts[key].audit.model.name: placed for key, placed in findings.items() if captions.is_judged(placed.finding)}
+        audit, finding = contexts[next(iter(findings))].audit, next(iter(findings.values())).finding
+        ranges = {name: _range(placed) for name, placed in judged.items()}
+        columns.append(multiple_column(captions.groups_title(finding, audit), ranges, rows))
+    results = models[0][0].results
+    paired = results.paired_models is not None and bool(results.paired_models.comparisons)
+    named = [(own[0].audit.model.name, [_column(context) for context in own]) for own in models]
+    return ModelsChart(named, columns, several.models_caption(results.settings, paired=paired))
+
+
+def _range(placed: PlacedFinding) -> RateRange:
+    """Return the leading pair of a finding as a range."""
+    finding, pair = placed.finding, phrases.leading_pair(placed.finding)
+    assert pair is not None  # noqa: S101  (the finding is judged)
+    lower, higher = (phrases.rate_of(finding, group) for group in (pair.lower, pair.higher))
+    gap, interval = phrases.gap_and_interval(finding)
+    ends = (gap_end(finding, pair.lower), gap_end(finding, pair.higher))
+    return RateRange(
+        kind=finding.verdict,
+        lower=lower.value or 0.0,
+        higher=higher.value or 0.0,
+        affected=(ends[0].worse, ends[1].worse),
+        gap=gap,
+        interval=interval,
+        groups=" → ".join(f"{end.group} {end.rate}" for end in ends),
+        key=placed.key,
+    )
 
 
 def _column(context: AuditContext) -> AuditColumn:
@@ -95,6 +163,6 @@ def _row(findings: dict[str, PlacedFinding], contexts: dict[str, AuditContext]) 
 
 
 def _cell(placed: PlacedFinding) -> GapCell:
-    finding = placed.finding
-    gap = phrases.gap_and_interval(finding) if _has_verdict(placed) else ("", "")
+    finding: Finding = placed.finding
+    gap = phrases.gap_and_interval(finding) if captions.is_judged(finding) else ("", "")
     return GapCell(placed.key, finding.verdict, *gap)

@@ -88,6 +88,8 @@ class ReportPage(Page):
     results: Results
     audits: Sequence[Article[AuditContext]]
     overview: Overview | None
+    folded: bool
+    """Whether the audits are collapsed, because the page is about several models."""
     together: tuple[ShownSection, ...]
     """Sections about several audits together."""
     anchors: Mapping[str, str]
@@ -112,17 +114,23 @@ def report_page(results: Results, facts: str) -> ReportPage:
         ("", None, shown_sections(APPENDIX, results)),
     )
     together = shown_sections(OF_MODELS, results)
+    glance = overview(contexts) if several else None
+    folded = glance is not None and glance.chart is not None
     return ReportPage(
         what="report",
         about=provenance(results, audits_title(results), hashes, RESULTS, facts, pictures=any(audit.examples for audit in results.audits)),
         contents=contents(
             ("", "", together),
-            *((phrases.audit_name(part.context.audit) if several else "", part.context.key, part.sections) for part in audits),
+            *(
+                (phrases.audit_name(part.context.audit) if several else "", part.context.key, () if folded else part.sections)
+                for part in audits
+            ),
             ("For all audits" if several else "", "", closing),
         ),
         results=results,
         audits=audits,
-        overview=overview(contexts) if several else None,
+        overview=glance,
+        folded=folded,
         together=together,
         closing=closing,
         appendix=appendix,

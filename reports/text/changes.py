@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.records.comparison import Change, Comparison, GapChange, GapEnds, Series, Trajectory
+from audit.records.comparison import Change, Comparison, GapChange, GapEnds, RateChange, Series, Trajectory
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.comparison import outcome
@@ -31,7 +31,7 @@ def reason(change: Change, comparison: Comparison, settings: Settings) -> str:
     else:
         reasons += [_measured(change, change.gap), *_explained(change, change.gap, comparison, settings), *_moved(change, settings.alpha)]
     reasons += not_compared([cell.before for cell in change.by_group])
-    return " ".join([*reasons, *(_not_covered(comparison) if change.verdict == "equivalent" else [])])
+    return " ".join([*reasons, *(unpaired_images(comparison) if change.verdict == "equivalent" else [])])
 
 
 def comparison_reason(comparison: Comparison) -> str:
@@ -41,10 +41,8 @@ def comparison_reason(comparison: Comparison) -> str:
         return "This comparison has no primary question, so it has no verdict."
     outcomes = [outcome(change) for change in primary]
     parts = [one if count == 1 else many.format(count) for verdict, one, many in _COUNTED if (count := outcomes.count(verdict))]
-    levelled = sum(change.levelled_down for change in primary)
     sentences = [LIMITED] * comparison.limited + [f"Of {in_words(len(outcomes), 'pre-specified gap')}, {', '.join(parts)}."]
-    sentences += [f"{levelled} of those that shrank {'is' if levelled == 1 else 'are'} levelled down."] if levelled else []
-    return " ".join([*sentences, *_not_covered(comparison)])
+    return " ".join([*sentences, *levelled_sentence(comparison), *unpaired_images(comparison)])
 
 
 def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
@@ -137,13 +135,23 @@ def _apart(change: Change) -> list[str]:
 
 def _moved(change: Change, alpha: float) -> list[str]:
     """Name the groups whose own rate changed, after correction: if all rates move together, the gap stays the same."""
-    moved = [cell for cell in change.by_group if cell.before.status == "ok" and cell.p_adjusted <= alpha and cell.difference]
-    moved.sort(key=lambda cell: -abs(cell.difference or 0.0))
-    named = [f"{phrases.group(cell.before.group)} {_signed(cell.difference or 0.0)}" for cell in moved]
+    named = [f"{phrases.group(cell.before.group)} {_signed(cell.difference or 0.0)}" for cell in moved_cells(change, alpha)]
     return [f"Rates that changed, after correction: {phrases.some(named)}."] if named else []
 
 
-def _not_covered(comparison: Comparison) -> list[str]:
+def levelled_sentence(comparison: Comparison) -> list[str]:
+    """Say how many gaps shrank only because the best group got worse; empty if none did."""
+    levelled = sum(change.levelled_down for change in comparison.changes if change.primary)
+    return [f"{levelled} of those that shrank {'is' if levelled == 1 else 'are'} levelled down."] if levelled else []
+
+
+def moved_cells(change: Change, alpha: float) -> list[RateChange]:
+    """Return the compared groups whose own rate changed, after correction; the largest change first."""
+    moved = [cell for cell in change.by_group if cell.before.status == "ok" and cell.p_adjusted <= alpha and cell.difference]
+    return sorted(moved, key=lambda cell: -abs(cell.difference or 0.0))
+
+
+def unpaired_images(comparison: Comparison) -> list[str]:
     """Name the images that the verdict does not cover."""
     counted = (
         (comparison.only_before + comparison.only_after, "", "in only one of the two audits"),

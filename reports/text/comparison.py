@@ -91,14 +91,16 @@ def comparisons_title(comparisons: Comparisons) -> str:
 
 
 def deck(comparisons: Comparisons) -> str:
-    """Return the question that the page answers, and the probes whose images it uses."""
-    probes = ", ".join(probe.name for probe in comparisons.probes)
-    if comparisons.series:
-        return f"When does a gap appear? The checkpoints answered the same images ({probes}); the last is compared with the first, paired."
-    return (
-        f"What changed? The models were tested on the same images ({probes}), so every change is computed from paired answers, not by "
-        "comparing two separate intervals."
+    """Return how many images the models were compared on."""
+    images = ", ".join(
+        f"{in_words(many, 'image')}{of}"
+        for many, of in dict.fromkeys(
+            (comparison.images, f" ({comparison.probe})" if len(comparisons.probes) > 1 else "") for comparison in comparisons.comparisons
+        )
     )
+    if comparisons.series:
+        return f"the same {images} at every step; the last is compared with the first, paired"
+    return f"the same {images}, paired"
 
 
 def headline(change: Change, *, p: bool = True) -> str:
@@ -112,6 +114,11 @@ def headline(change: Change, *, p: bool = True) -> str:
         f"{title(change)}: the gap goes from {before} to {after}, a change of "
         f"{difference(gap.difference, gap.low, gap.high, gap_places(change))} points{certainty}. {_moved(change)}"
     ).rstrip()
+
+
+def reversed_pair(change: Change) -> PairChange | None:
+    """Return the two groups that changed places whose difference changed most; None if no groups did."""
+    return max((pair for pair in change.pairs if pair.reversed), key=lambda pair: abs(pair.difference), default=None)
 
 
 def change_size(gap: GapChange) -> str:
@@ -193,6 +200,16 @@ def end_text(change: Change, *, after: bool) -> str:
     return f"{points(ends.value, gap_places(change))}: {named}"
 
 
+def change_tags(change: Change) -> tuple[str, ...]:
+    """Return what the verdict in a list of questions rests on, or adds to the change."""
+    tags = {
+        "levelled down": change.levelled_down,
+        "exceeds the tolerance": change.beyond_tolerance,
+        f"every pair within ±{exact_points(change.tolerance).split()[0]}": change.verdict == "equivalent" and change.gap is not None,
+    }
+    return tuple(tag for tag, holds in tags.items() if holds)
+
+
 def facts(change: Change) -> tuple[tuple[str, str], ...]:
     """Return the statistics listed below a change, as terms and values."""
     overall = change.overall
@@ -243,25 +260,6 @@ def not_compared_sentence(comparison: Comparison) -> str:
         return ""
     reasons = dict.fromkeys(sentence(note).partition(": ")[2] for note in comparison.not_compared)
     return f"{in_words(len(comparison.not_compared), 'question')} cannot be paired: {' '.join(reasons)}"
-
-
-def dumbbell_alt(change: Change) -> str:
-    """Describe the chart of rates before and after."""
-    rows = [cell for cell in change.by_group if cell.before.value is not None]
-    named = [f"{phrases.group(cell.before.group)} from {' to '.join(cell_ends(cell))}" for cell in rows]
-    return f"The rate of each group before and after: {phrases.some(named)}. The table below has every number."
-
-
-def changes_alt(change: Change) -> str:
-    """Describe the chart of changes."""
-    changed = [phrases.group(cell.before.group) for cell in change.by_group if _changed(cell)]
-    groups = phrases.some(changed) if changed else "none"
-    significant = f"Significant changes, after correction: {groups}."
-    return f"The change of each group's rate with its interval. {significant} The table below has every number."
-
-
-def _changed(cell: RateChange) -> bool:
-    return cell.low_adjusted is not None and cell.high_adjusted is not None and not cell.low_adjusted <= 0 <= cell.high_adjusted
 
 
 def curve_alt(trajectory: Trajectory) -> str:

@@ -1,71 +1,124 @@
-"""The first sentence of a comparison's page: its verdict, worded to be true for every mix of outcomes."""
+"""The first screen of a comparison: counts, headline, three numbers, caption; each sentence is true for every mix of outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from audit.records.comparison import Change, Comparison
-from audit.results import Finding
+from audit.records.comparison import Change, Comparison, GapChange
+from audit.types import Settings
 from reports.text import comparison as comparison_text
 from reports.text import phrases, sentences
-from reports.text.numbers import in_words
+from reports.text.changes import moved_cells
+from reports.text.numbers import count, end, exact_points, in_words, level, number, points, upper_first
+from reports.text.reasons import not_compared
 
-_OF_COMPARISON = {
-    "gap reversed": "groups changed places: the one with the higher rate before has the lower rate after",
-    "gap grew": "the groups are further apart after than before, by more than chance alone would explain",
-    "gap shrank": "the groups are closer together after than before, by more than chance alone would explain; the rest may still matter",
-    "equivalent": "there is evidence that every difference between two compared groups changed by less than the tolerance",
-    "inconclusive": "it is undecided whether the gap changed",
-}
-_NAMED = ("disparity", "equivalent")
-"""Outcomes for which the rates are named, because they hold only for these rates."""
-_MOST_RATES = 3
+_COUNTS: Mapping[str, str] = {
+    "gap reversed": "reversed", "gap grew": "grew", "gap shrank": "shrank", "inconclusive": "undecided", "equivalent": "unchanged",
+    "not estimable": "not estimable",
+}  # fmt: skip
+"""Outcomes of a change, worst first, in one or two words."""
+_MOST_RATES, _MOST_MOVED = 3, 4
 
 
 @dataclass(frozen=True)
 class VerdictSentence:
-    """A verdict in readable form: one word or a few, and a sentence about the questions that it covers."""
+    """The verdict of a comparison in readable form."""
 
     word: str
-    sentence: str
+    headline: str
+    """What changed in the leading question of each direction; if nothing did, how many questions are undecided or unchanged."""
+    cautions: tuple[str, ...] = ()
+    """What the headline alone would hide: gaps that may have grown, and that an unchanged gap still exists."""
+    leading: tuple[Change, ...] = ()
+    """The changes that the headline names, or the first that can be estimated."""
+
+    @property
+    def sentence(self) -> str:
+        """Return headline and cautions, for use on its own."""
+        return " ".join((self.headline, *self.cautions))
 
 
-EXPLORATORY_ONLY = VerdictSentence("No verdict", "Every comparison is exploratory.")
+EXPLORATORY_ONLY = VerdictSentence("No verdict", "No question was planned: every comparison is exploratory.")
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A pre-specified question and how it ended."""
-
-    verdict: str
-    rate: str
-    by: str
+def outcome_counts(comparison: Comparison) -> tuple[tuple[str, str], ...]:
+    """Return the outcomes of the pre-specified questions, worst first, each with its count: ``2 gaps grew``, ``1 undecided``."""
+    outcomes = [comparison_text.outcome(change) for change in comparison.changes if change.primary]
+    counted = [(outcome, word, outcomes.count(outcome)) for outcome, word in _COUNTS.items() if outcome in outcomes]
+    return tuple(
+        (outcome, f"{count}{'' if i else ' gap' if count == 1 else ' gaps'} {word}") for i, (outcome, word, count) in enumerate(counted)
+    )
 
 
 def comparison_sentence(comparison: Comparison) -> VerdictSentence:
-    """Return the verdict of a comparison as a word and a sentence."""
+    """Return the verdict of a comparison: one or a few words, its headline and what the headline would hide."""
     primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
+    estimable = tuple(change for change in primary if change.gap)
     if not primary:
         return EXPLORATORY_ONLY
-    ended = comparison_text.outcome(comparison)
-    word = comparison_text.VERDICTS[ended].word
+    word = comparison_text.VERDICTS[comparison_text.outcome(comparison)].word
     if comparison.limited:
-        return VerdictSentence(word, "Only a sample of the images was compared.")
-    questions = _asked([(change, comparison_text.outcome(change), change.truth) for change in primary])
-    clauses = {**_OF_COMPARISON, "not estimable": _too_few(comparison.cluster)}
-    if ended == "mixed":
-        return VerdictSentence(word, "Some gaps grew and others shrank.")
-    if ended == "equivalent":
-        return VerdictSentence(word, f"{_clause('equivalent', questions, clauses)}. A larger gap, if there was one, still exists.")
-    if ended == "inconclusive" and any(question.verdict == "equivalent" for question in questions):
-        unchanged = _clause("equivalent", questions, clauses)
-        return VerdictSentence(
-            word, f"There is no evidence that any pre-specified gap changed by more than the tolerance. {unchanged}. The rest is undecided."
-        )
-    grown = _may_have_grown(primary) if ended == "gap shrank" else []
+        return VerdictSentence(word, "Only a sample of the images was compared: it settles nothing.", (), estimable[:1])
+    changed = _first_of_each([change for change in estimable if change.direction])
+    if not changed:
+        return VerdictSentence(word, *_unchanged(primary, comparison), estimable[:1])
+    grown = [] if any(change.direction == "grew" for change in changed) else _may_have_grown(primary)
     counted = f"{word}; {len(grown)} may have grown" if grown else word
-    return VerdictSentence(counted, " ".join([_open_or_settled(ended, "inconclusive", questions, clauses), *_grown_sentence(grown)]))
+    clauses = [_clause(change, several=_has_several(primary)) for change in changed]
+    return VerdictSentence(counted, f"{upper_first('; '.join(clauses))}.", tuple(_grown_sentence(grown)), changed)
+
+
+def _first_of_each(changed: Sequence[Change]) -> tuple[Change, ...]:
+    """Return the first gap that is reversed, the first that grew and the first that shrank; at most two, worst first."""
+    first: dict[str, Change] = {}
+    for change in changed:
+        first.setdefault(comparison_text.outcome(change), change)
+    return tuple(first.values())[:2]
+
+
+def _clause(change: Change, *, several: bool) -> str:
+    """Say how one gap changed, with both sizes: ``the gap in accuracy by race shrank from 7.9 to 2.8 points``."""
+    if change.gap is None:
+        return ""
+    if change.direction == "reversed":
+        return f"{_places_changed(change, several=several)}; the gap went {_sizes(change.gap, change)}"
+    return f"the gap in {tested_rate(change, several=several)} {change.direction} {_sizes(change.gap, change)}"
+
+
+def _places_changed(change: Change, *, several: bool) -> str:
+    """Name two groups that changed places."""
+    pair = comparison_text.reversed_pair(change)
+    if pair is None:
+        return f"groups changed places in {tested_rate(change, several=several)}"
+    first, second = (phrases.group(group) for group in (pair.first, pair.second))
+    higher = first if pair.after > 0 else second
+    return f"in {tested_rate(change, several=several)}, {first} and {second} changed places ({higher} is higher after)"
+
+
+def _sizes(gap: GapChange, change: Change) -> str:
+    places = comparison_text.gap_places(change)
+    return f"from {number(gap.before.value, places)} to {points(gap.after.value, places)}"
+
+
+def _unchanged(primary: Sequence[Change], comparison: Comparison) -> tuple[str, tuple[str, ...]]:
+    """Return headline and cautions if no gap changed: how many are undecided, and in which rates nothing changed that matters."""
+    undecided, equal = ([change for change in primary if change.verdict == verdict] for verdict in ("inconclusive", "equivalent"))
+    several = _has_several(primary)
+    if not undecided and not equal:
+        return f"Nothing can be compared: {_too_few(comparison.cluster)}.", ()
+    if not undecided:
+        limit = {exact_points(change.tolerance) for change in equal}
+        within = f"the tolerance of {limit.pop()}" if len(limit) == 1 else "its tolerance"
+        those = "" if len(equal) == len(primary) else " that can be estimated"
+        headline = f"No gap{those} changed by more than {within}: {_rates(equal, several=several)}."
+        return headline, ("A larger gap, if there was one, still exists.",)
+    if len(primary) == 1:
+        return f"Undecided whether the gap in {tested_rate(undecided[0], several=several)} changed.", ()
+    all_of = "either gap" if len(primary) == 2 else f"any of {len(primary)} gaps"
+    headline = f"Undecided whether {all_of if len(undecided) == len(primary) else f'{len(undecided)} of {len(primary)} gaps'} changed."
+    unchanged = f"Not changed by more than the tolerance: {_rates(equal, several=several)}. Larger gaps, if there were any, still exist."
+    return headline, (unchanged,) if equal else ()
 
 
 def _may_have_grown(changes: Sequence[Change]) -> list[Change]:
@@ -84,50 +137,141 @@ def _grown_sentence(grown: Sequence[Change]) -> list[str]:
     return [f"{many} have grown: {first}, {comparison_text.change_size(grown[0].gap)}."]
 
 
-def _asked(questions: Sequence[tuple[Finding | Change, str, str | None]]) -> list[_Asked]:
-    """Return the questions with verdict, rate and attributes; the rate is named with its measurement if there are several."""
-    several = len({question.measurement for question, _, _ in questions}) > 1
-    tested = []
-    for question, verdict, truth in questions:
-        subject = sentences.subject_of(question, truth) if several else sentences.metric_of(question, truth)
-        tested.append(_Asked(verdict, phrases.group((subject[:1].lower() + subject[1:],)), phrases.attributes(question.attributes)))
-    return tested
+def tested_rate(change: Change, *, several: bool) -> str:
+    """Name the rate and the attributes of a question, with its measurement if there are `several`: ``accuracy by race``."""
+    subject = sentences.subject_of(change, change.truth) if several else sentences.metric_of(change, change.truth)
+    return f"{phrases.group((subject[:1].lower() + subject[1:],))} by {phrases.attributes(change.attributes)}"
 
 
-def _open_or_settled(verdict: str, undecided: str, questions: Sequence[_Asked], clauses: Mapping[str, str]) -> str:
-    """Say what holds for the questions with the verdict; if it is "inconclusive", also why the rest could not be estimated."""
-    few = verdict == undecided and any(question.verdict == "not estimable" for question in questions)
-    rest = f"; in the rest, {clauses['not estimable']}" if few else ""
-    return f"{_clause(verdict, questions, clauses)}{rest}."
+def _has_several(changes: Iterable[Change]) -> bool:
+    return len({change.measurement for change in changes}) > 1
 
 
-def _clause(verdict: str, questions: Sequence[_Asked], clauses: Mapping[str, str]) -> str:
-    ended = [question for question in questions if question.verdict == verdict]
-    return f"{_where(len(ended), len(questions))}, {clauses[verdict]}{f': {_rates(ended)}' if verdict in _NAMED else ''}"
-
-
-def _rates(questions: Sequence[_Asked]) -> str:
-    """Name the rates with the attributes by which they were tested."""
-    by: dict[str, list[str]] = {}
-    for question in questions:
-        by.setdefault(question.rate, []).append(question.by)
-    named = [f"{rate} by {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}" for rate, names in by.items()]
-    more = [in_words(len(named) - _MOST_RATES, "more rate")] if len(named) > _MOST_RATES else []
-    return "; ".join([*named[:_MOST_RATES], *more])
-
-
-def _where(many: int, of: int) -> str:
-    """Say in which of the pre-specified questions.
-
-    Examples
-    --------
-    >>> _where(1, 1), _where(2, 2), _where(1, 4)
-    ('In the pre-specified question', 'In both pre-specified questions', 'In 1 of 4 pre-specified questions')
-    """
-    if many != of:
-        return f"In {many} of {of} pre-specified questions"
-    return {1: "In the pre-specified question", 2: "In both pre-specified questions"}.get(of, f"In all {of} pre-specified questions")
+def _rates(changes: Sequence[Change], *, several: bool) -> str:
+    """Name the first few rates: what holds of them holds of no other."""
+    more = [in_words(len(changes) - _MOST_RATES, "more rate")] if len(changes) > _MOST_RATES else []
+    return "; ".join([*(tested_rate(change, several=several) for change in changes[:_MOST_RATES]), *more])
 
 
 def _too_few(cluster: str | None) -> str:
-    return f"no two groups have enough images{'' if cluster is None else ' in enough clusters'} to be compared"
+    return f"no two groups have enough images{'' if cluster is None else ' in enough clusters'}"
+
+
+# ---- around the chart of the leading change ------------------------------------------------------------------------------------------
+
+
+def moved_sentence(change: Change, settings: Settings) -> str:
+    """Say which groups' own rates rose or fell, after correction."""
+    moved = moved_cells(change, settings.alpha)
+    if not moved:
+        return "No single group’s rate changed by more than chance would explain."
+    named = []
+    for cell in moved[:_MOST_MOVED]:
+        by = points(abs(cell.difference or 0.0), comparison_text.cell_places(cell))
+        named.append(f"{phrases.group(cell.before.group)} {'rose' if (cell.difference or 0.0) > 0 else 'fell'} by {by}")
+    more = [in_words(len(moved) - _MOST_MOVED, "more group") + " changed"] if len(moved) > _MOST_MOVED else []
+    return f"{'; '.join([*named, *more])}."
+
+
+def change_tiles(verdict: VerdictSentence, comparison: Comparison, settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Return number and label: the change of each gap in the headline, what could have been detected, the change of all images."""
+    if not verdict.leading:
+        return ()
+    first, several = verdict.leading[0], _has_several(change for change in comparison.changes if change.primary)
+    tiles = [_gap_tile(change, settings, several=several) for change in verdict.leading]
+    if len(tiles) < 2:
+        tiles.append(_limit_tile(first))
+    return (*tiles, _overall_tile(first, settings, several=several))
+
+
+def _gap_tile(change: Change, settings: Settings, *, several: bool) -> tuple[str, str]:
+    gap, places = change.gap, comparison_text.gap_places(change)
+    if gap is None:
+        return phrases.size(None), tested_rate(change, several=several)
+    interval = f"{level(settings.alpha)} interval {end(gap.low, places, signed=True)} to {end(gap.high, places, signed=True)}"
+    return _signed_points(gap.difference, places), f"change of the gap in {tested_rate(change, several=several)}, {interval}"
+
+
+def _limit_tile(change: Change) -> tuple[str, str]:
+    """Return what could have been detected if the change is undecided, else the tolerance."""
+    gap = change.gap
+    if change.verdict == "inconclusive" and gap is not None and gap.minimum_detectable < 1:
+        detectable = points(gap.minimum_detectable, comparison_text.gap_places(change))
+        return detectable, "smallest change between two of these groups that would probably be detected"
+    return exact_points(change.tolerance), "tolerance: smaller changes would not matter"
+
+
+def _overall_tile(change: Change, settings: Settings, *, several: bool) -> tuple[str, str]:
+    cell, places = change.overall, comparison_text.cell_places(change.overall)
+    if cell.difference is None or cell.low is None or cell.high is None:
+        return phrases.size(None), "change of all images"
+    before, after = comparison_text.cell_ends(cell)
+    named = tested_rate(change, several=several).rpartition(" by ")[0]
+    interval = f"{level(settings.alpha)} interval {end(cell.low, places, signed=True)} to {end(cell.high, places, signed=True)}"
+    return _signed_points(cell.difference, places), f"{named} of all images: {before} to {after}, {interval}"
+
+
+def _signed_points(fraction: float, places: int) -> str:
+    sign = "+" if fraction > 0 else "−" if fraction < 0 else "±"
+    return f"{sign}{points(abs(fraction), places)}"
+
+
+def question_title(change: Change, comparison: Comparison) -> str:
+    """Return a question's name on the page, with its measurement only if there are several: ``Accuracy by race``."""
+    return upper_first(tested_rate(change, several=_has_several(comparison.changes)))
+
+
+def groups_chart_caption(change: Change, settings: Settings) -> str:
+    """Say how to read the chart of groups before and after, and which groups are not compared."""
+    sided = "red: worse, blue: better" if change.better != "neither" else "whether it is better or worse is not judged"
+    return " ".join(
+        [
+            f"Hollow: before; filled: after, with the {level(settings.alpha)} interval of the change, joint for all groups. "
+            f"In colour: the group’s own rate changed, after correction ({sided}). n\u00a0=\u00a0{count(change.overall.before.n)}.",
+            *not_compared([cell.before for cell in change.by_group]),
+        ]
+    )
+
+
+def changes_caption(changes: Sequence[Change], family: int, settings: Settings) -> str:
+    """Say how to read the list of questions: what a gap and its change are, the axis, and what the verdicts are corrected for."""
+    tolerances = {exact_points(change.tolerance) for change in changes}
+    shaded = f"the tolerance of {tolerances.pop()}" if len(tolerances) == 1 else "the tolerance of the question"
+    return (
+        f"Gap: the highest rate minus the lowest, before → after; its change with the {level(settings.alpha)} interval. Left of 0 it "
+        f"shrank, right of 0 it grew; shaded: {shaded}. Verdicts are corrected for all {in_words(family, 'change')} of pre-specified "
+        "questions on this page (Holm)."
+    )
+
+
+def moved_names(change: Change, alpha: float) -> str:
+    """Name the groups whose own rate changed, after correction, with the change in points: ``Black +7.6, White −0.7``."""
+    moved = [
+        f"{phrases.group(cell.before.group)} {number(cell.difference or 0.0, comparison_text.cell_places(cell), signed=True)}"
+        for cell in moved_cells(change, alpha)
+    ]
+    more = f" and {len(moved) - _MOST_MOVED} more" if len(moved) > _MOST_MOVED else ""
+    return f"{', '.join(moved[:_MOST_MOVED])}{more}"
+
+
+# ---- several comparisons -------------------------------------------------------------------------------------------------------------
+
+
+def comparison_counts(comparisons: Sequence[Comparison]) -> tuple[tuple[str, str], ...]:
+    """Return the outcomes of several comparisons, worst first, each with its count: ``Gap grew: 2``."""
+    outcomes = [comparison_text.outcome(comparison) for comparison in comparisons]
+    order = ["gap reversed", "mixed", *_COUNTS]
+    return tuple(
+        (outcome, f"{comparison_text.VERDICTS[outcome].word}: {outcomes.count(outcome)}")
+        for outcome in dict.fromkeys(order)
+        if outcome in outcomes
+    )
+
+
+def models_chart_caption(first: str) -> str:
+    """Say how to read the chart of several models that are compared with the first."""
+    return (
+        "Each line runs from the lowest rate of a group to the highest. Number: the gap in points and, in small type, its change from "
+        f"{first}, which stands first. Large dot: the affected group, if the model’s own audit found a disparity. Colour: how the gap "
+        "changed. Models: the worst change first."
+    )

@@ -233,12 +233,12 @@ def test_settings_say_who_chose_them():
 
 
 def test_several_audits_have_a_grid_and_each_its_own_first_screen(page, said):
-    assert "Audits on this page Gap in points with its 95 % interval." in said
+    assert "Every question Gap in points with its 95 % interval." in said
     assert page.count('<article class="audit"') == 2
     assert len(re.findall(r'<h2 id="a[12]-answer" class="headline">', page)) == 2
     assert "Audit of 2 models with 2 probes" in said
     assert "Are role answers equally accurate regardless of gender? Disparity 26 14 to 38 not tested" in said
-    assert "Audits on this page" not in render(samples.results(samples.emoji()))
+    assert "Every question" not in render(samples.results(samples.emoji()))
 
 
 def test_nothing_is_called_fair_or_passed(page):

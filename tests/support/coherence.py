@@ -670,7 +670,7 @@ def what_may_have_grown_is_said(case: ChangeCase) -> Iterator[str]:
     """Beside "gap shrank", a gap whose own interval says that it grew is not passed over."""
     for comparison in case.facts["comparisons"]:
         grew = [c["id"] for c in comparison["changes"] if c["primary"] and c["gap"] and c["gap"]["low"] > 0 and c["direction"] != "grew"]
-        said = re.search(r'<div class="verdict.*?</div>', case.page, re.DOTALL)
+        said = re.search(r'<section class="changed answer.*?</section>', case.page, re.DOTALL)
         if comparison["direction"] == "shrank" and grew and said and not re.search(r"\bgr[eo]w", plain(text_of(said[0]))):
             yield f"the headline says that gaps shrank and passes over {grew}"
 

@@ -165,9 +165,14 @@ def all_right(steps=(0, 10, 20)):
     return facts(*((f"s{step}", result(model(f"run/{step}.pt", step, "r" * 64), {})) for step in steps))
 
 
+def several_models(wrong, **planted):
+    """Return the results of one run of several models, each compared with the first; `wrong` is name -> group -> wrong answers."""
+    audited = [result(model(name), errors, **planted) for name, errors in wrong.items()]
+    paired = pair_models(lambda: [in_memory("run", each) for each in audited], SETTINGS)
+    return replace(results(*audited), paired_models=paired), audited
+
+
 def two_models():
     """Return the results of one run of two models, compared with each other and, as nobody would, taken for replicates as well."""
-    audited = [result(model(name), wrong) for name, wrong in (("skewed.pt", {"b": 60}), ("plain.pt", {"b": 6, "c": 3}))]
-    found = results(*audited)
-    paired = pair_models(lambda: [in_memory("run", each) for each in audited], SETTINGS)
-    return replace(found, paired_models=paired, replicates=replicates(audited, SETTINGS))
+    found, audited = several_models({"skewed.pt": {"b": 60}, "plain.pt": {"b": 6, "c": 3}})
+    return replace(found, replicates=replicates(audited, SETTINGS))

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 
 from audit.records.comparison import SCHEMA_VERSION, Comparisons, Side
 from audit.results import Results
-from reports.comparison import details
-from reports.comparison.context import ComparisonContext, PlacedChange, comparison_contexts
-from reports.text.comparison import headline
+from reports.comparison import changes, verdict
+from reports.comparison.changes import ChangedQuestions
+from reports.comparison.context import ComparisonContext, comparison_contexts
+from reports.comparison.verdict import FirstScreen
 from reports.text.notes import sentence
-
-MOST_DRAWN = 4
-"""The most changes with charts, among those whose gap changed; the page of `vlm-audit compare` has charts for every question."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +19,8 @@ class ModelComparison:
     """One model against the first, under one probe."""
 
     context: ComparisonContext
-    rows: Sequence[PlacedChange]
-    details: Sequence[details.ChangeCard]
+    first: FirstScreen
+    questions: ChangedQuestions | None
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class PairedModelsView:
 
 
 def view(results: Results) -> PairedModelsView | None:
-    """Return each comparison with its table, and charts of the gaps that changed; None if nothing was compared."""
+    """Return each comparison with the chart of its leading change and its questions; None if nothing was compared."""
     paired = results.paired_models
     if paired is None:
         return None
@@ -63,13 +61,6 @@ def _side(name: str, results: Results) -> Side:
 
 
 def _shown(context: ComparisonContext) -> ModelComparison:
-    drawn = [placed for placed in context.primary if placed.change.direction][:MOST_DRAWN]
-    primary = details.view(replace(context, changes=tuple(drawn))).primary
-    # p-values and the other statistics are in the tables.
-    shown = [replace(card, facts=(), reason=headline(card.placed.change, p=False)) for card in primary]
-    return ModelComparison(context, _linked(context.primary, drawn), shown)
-
-
-def _linked(rows: Sequence[PlacedChange], drawn: Sequence[PlacedChange]) -> list[PlacedChange]:
-    """Return the rows of the table; only those with charts are links."""
-    return [row if row in drawn else replace(row, key="") for row in rows]
+    """Return one comparison; its rows lead nowhere, since each change in detail is on the page of `vlm-audit compare`."""
+    unlinked = replace(context, changes=tuple(replace(placed, key="") for placed in context.changes))
+    return ModelComparison(context, verdict.view(context), changes.view(unlinked))

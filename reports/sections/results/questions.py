@@ -80,11 +80,11 @@ def _row(placed: PlacedFinding, context: AuditContext, scale: Scale) -> Question
         gap=value,
         interval=interval,
         marks=gap_marks(finding, scale),
-        ends=tuple(_end(finding, levels) for levels in (pair.lower, pair.higher)) if pair else (),
+        ends=tuple(gap_end(finding, levels) for levels in (pair.lower, pair.higher)) if pair else (),
     )
 
 
-def _end(finding: Finding, levels: Group) -> GapEnd:
+def gap_end(finding: Finding, levels: Group) -> GapEnd:
     """Return one end of a gap; the affected group is bold, unless no side is worse or another attribute reverses the order."""
     one_sided = finding.better != "neither" and not finding.diffuse and finding.verdict == "disparity" and not reversed_at_equal(finding)
     worse = one_sided and levels in affected(finding)

@@ -30,7 +30,6 @@ def tables(tmp_path):
     return paths
 
 
-
 def test_a_name_stands_on_the_page_on_the_terminal_and_in_the_files(tables, tmp_path, capsys):
     sources = [word for path in tables for word in ("--predictions", str(path))]
     assert main([*sources, "--name", "old", "--name", "new", "--out", str(tmp_path / "out")]) == 0

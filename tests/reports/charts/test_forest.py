@@ -18,13 +18,6 @@ def test_a_change_has_a_hollow_dot_where_it_was():
     assert tracks.signed_ends(tracks.signed_ticks([-0.07, 0.07])) == ("−10 points", "+10 points")
 
 
-def test_a_difference_that_cannot_be_estimated_is_written_out():
-    forest = figures.signed_forest([("A", 0.1, 0.05, 0.15), ("B", None, None, None)])
-
-    assert (forest.dots.count("M"), [remark.text for remark in forest.remarks]) == (1, ["not estimable"])
-    assert figures.signed_forest([("B", None, None, None)]).dots == ""
-
-
 def test_a_heat_map_is_darkest_at_its_extremes_hatches_what_is_small_and_blanks_what_is_absent():
     cells = {("a", "x"): (90, 100), ("a", "y"): (50, 100), ("b", "x"): (10, 100), ("b", "y"): (3, 4), ("c", "x"): (0, 0)}
     heat = grids.heat_map(samples.finding("m", Claim("accuracy", ("one", "two")), "high", cells))

@@ -2,11 +2,13 @@
 
 import itertools
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from audit.comparison.verdict import overall
+from audit.records.comparison import PairChange
 from audit.statistics.verdict import worst
 from reports.exports.card import card
 from reports.exports.markdown import comparison_markdown, summary_markdown
@@ -16,7 +18,7 @@ from reports.exports.terminal.changes import comparison_lines
 from reports.render import render
 from reports.render import render_comparisons as render_comparison
 from reports.text.headline import headline_of
-from reports.text.verdicts import comparison_sentence
+from reports.text.verdicts import comparison_sentence, outcome_counts
 from tests.support import comparison_samples as changes
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
@@ -85,31 +87,67 @@ CHANGED = [mix for n in range(4) for mix in itertools.combinations_with_replacem
 def test_no_sentence_about_a_change_denies_what_was_shown(verdicts, facts):
     said = comparison_sentence(comparison_of(facts, *verdicts)).sentence
 
-    if "neither a change" in said:
-        assert set(verdicts) <= {"inconclusive", "not estimable"}
-    if "No pre-specified gap is shown to have changed" in said:
-        assert not set(verdicts) & {"gap reversed", "gap grew", "gap shrank"}
-        assert f"In {verdicts.count('equivalent')} of {len(verdicts)} pre-specified questions" in said
+    changed = {"gap reversed", "gap grew", "gap shrank"} & {*verdicts}
+
+    if said.startswith("No gap"):
+        assert set(verdicts) <= {"equivalent", "not estimable"}
+        assert ("that can be estimated" in said) == ("not estimable" in verdicts)
+    if said.startswith("Undecided whether"):
+        assert not changed
+        assert "inconclusive" in verdicts
+        open_ = verdicts.count("inconclusive")
+        assert open_ == len(verdicts) or f"{open_} of {len(verdicts)} gaps changed" in said
     assert ("changed places" in said) == ("gap reversed" in verdicts)
-    assert ("further apart" in said) <= ("gap grew" in verdicts and "gap shrank" not in verdicts)
-    assert ("closer together" in said) <= ("gap shrank" in verdicts and "gap grew" not in verdicts)
+    assert ("by group grew" in said) == ("gap grew" in verdicts)
+    # Two clauses at most: of a reversed gap and one that grew, the one that shrank stands in the counts and in its row.
+    assert ("by group shrank" in said) == ("gap shrank" in verdicts and len(changed) < 3)
+    assert ("Nothing can be compared" in said) == (set(verdicts) == {"not estimable"})
     assert ("exploratory" in said) == (not verdicts)
+
+
+@pytest.mark.parametrize("verdicts", CHANGED, ids=lambda mix: "+".join(mix) or "nothing")
+def test_every_outcome_is_counted_once(verdicts, facts):
+    counted = outcome_counts(comparison_of(facts, *verdicts))
+
+    assert {outcome: int(text.split()[0]) for outcome, text in counted} == Counter(verdicts)
+    assert [outcome for outcome, _ in counted] == [outcome for outcome in BY_CHANGE if outcome in verdicts]
+    assert [" gap" in text for _, text in counted] == [True, False, False][: len(counted)]
 
 
 def test_the_verdict_of_a_comparison_in_words(facts):
     mixed = comparison_sentence(comparison_of(facts, "inconclusive", "equivalent"))
     assert mixed.word == "Inconclusive"
     assert mixed.sentence == (
-        "There is no evidence that any pre-specified gap changed by more than the tolerance. In 1 of 2 pre-specified questions, there is "
-        "evidence that every difference between two compared groups changed by less than the tolerance: animal accuracy by group. The rest "
-        "is undecided."
+        "Undecided whether 1 of 2 gaps changed. Not changed by more than the tolerance: animal accuracy by group. Larger gaps, if there "
+        "were any, still exist."
     )
-    assert comparison_sentence(comparison_of(facts, "gap grew", "gap shrank")).sentence == "Some gaps grew and others shrank."
-    assert comparison_sentence(comparison_of(facts, "gap shrank", "inconclusive")).sentence == (
-        "In 1 of 2 pre-specified questions, the groups are closer together after than before, by more than chance alone would explain; "
-        "the rest may still matter."
+    both = comparison_sentence(comparison_of(facts, "gap grew", "gap shrank"))
+    assert re.sub(r"from [\d.]+ to [\d.]+\spoints?", "…", both.sentence) == (
+        "The gap in animal accuracy by group grew …; the gap in animal accuracy by group shrank …."
     )
+    assert comparison_sentence(comparison_of(facts, "equivalent")).headline.replace("\xa0", " ") == (
+        "No gap changed by more than the tolerance of 5 points: animal accuracy by group."
+    )
+    assert comparison_sentence(comparison_of(facts, "inconclusive")).headline == (
+        "Undecided whether the gap in animal accuracy by group changed."
+    )
+    assert comparison_sentence(comparison_of(facts, "inconclusive", "inconclusive")).headline == "Undecided whether either gap changed."
     assert comparison_sentence(comparison_of(facts)).word == "No verdict"
+
+
+def test_groups_that_changed_places_are_named_with_the_one_that_is_higher_after(facts):
+    """40 of 100 and 60 of 100 before, the other way round after: the gap is 20 points both times, and nobody would know."""
+    compared = comparison_of(facts, "gap reversed")
+    pair = PairChange(("a",), ("b",), before=-0.2, after=0.2, difference=0.4, low=0.2, high=0.6, low_adjusted=0.1, high_adjusted=0.7,
+                      reversed=True)  # fmt: skip
+    other = replace(pair, first=("c",), difference=0.3)
+    change = replace(compared.changes[0], pairs=(other, pair))
+
+    assert comparison_sentence(replace(compared, changes=(change,))).headline.startswith(
+        "In animal accuracy by group, a and b changed places (a is higher after); the gap went from 50"
+    )
+    turned = replace(change, pairs=(replace(pair, before=0.2, after=-0.2, difference=-0.4),))
+    assert "(b is higher after)" in comparison_sentence(replace(compared, changes=(turned,))).headline
 
 
 def test_a_gap_that_shrank_hides_none_that_may_have_grown(facts):
@@ -130,7 +168,9 @@ def test_a_gap_that_shrank_hides_none_that_may_have_grown(facts):
 
 def test_a_sample_is_not_said_to_show_nothing(facts):
     """A sample may show a difference; what it cannot do is conclude."""
-    assert comparison_sentence(comparison_of(facts, "inconclusive", limited=True)).sentence == "Only a sample of the images was compared."
+    assert comparison_sentence(comparison_of(facts, "inconclusive", limited=True)).sentence == (
+        "Only a sample of the images was compared: it settles nothing."
+    )
 
 
 def forms(results):
@@ -154,7 +194,7 @@ def test_of_what_is_equivalent_every_form_names_the_rate(facts):
         each
         for text in texts
         for each in re.split(r"[.:] (?=[A-Z])", " ".join(text.split()))
-        if re.search(r"(?:differ|changed) by less than|lies inside ±", each)
+        if re.search(r"(?:differ|changed) by (?:less|more) than|lies inside ±", each)
     ]
 
     assert len(claimed) > len(texts)

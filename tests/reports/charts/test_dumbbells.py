@@ -1,0 +1,88 @@
+"""The chart of a change: every group before and after, the gaps below them, what grew and what got worse marked as such."""
+
+from dataclasses import replace
+
+import pytest
+
+from reports.charts.dumbbells import change_chart
+from tests.support import comparison_samples as samples
+
+ALPHA = 0.05
+
+
+def place(share):
+    """Return a position as a number of percent."""
+    return float(share.rstrip("%"))
+
+
+@pytest.fixture(scope="module")
+def change():
+    """Right before: a 120, b 60, c 120 of 120; right after: a 117, b 114, c 118."""
+    return next(each for each in samples.skewed_and_plain().comparisons[0].changes if each.id == "animal/accuracy/group")
+
+
+@pytest.fixture(scope="module")
+def chart(change):
+    return change_chart(change, ALPHA)
+
+
+def test_the_worst_group_before_comes_first_with_both_rates(chart):
+    first, *others = chart.rows
+
+    assert (first.label, first.value.replace("\xa0", " ")) == ("b", "50 → 95 %")
+    assert sorted(row.label for row in others) == ["a", "c"]
+
+
+def test_marks_run_from_before_to_after_with_the_interval_of_the_change_around_after(chart):
+    rows = {row.label: row for row in chart.rows}
+
+    assert place(rows["b"].before) < place(rows["b"].low) < place(rows["b"].after) < place(rows["b"].high)
+    assert place(rows["a"].after) < place(rows["a"].before)
+    assert all(0 <= place(end) <= 100 for row in chart.rows for end in (row.before, row.after, row.low, row.high))
+
+
+def test_a_group_is_coloured_by_what_its_own_rate_did(change):
+    """b gained 54 of 120: better if high is better, worse if low is, neither if no side is. a lost 3 of 120: chance."""
+    kinds = {
+        better: {row.label: row.kind for row in change_chart(replace(change, better=better), ALPHA).rows}
+        for better in ("high", "low", "neither")
+    }
+
+    assert {better: of["b"] for better, of in kinds.items()} == {"high": "improved", "low": "worse", "neither": "moved"}
+    assert {of["a"] for of in kinds.values()} == {""}
+
+
+def test_both_gaps_are_bars_on_the_axis_of_the_rates(chart, change):
+    before, after = chart.gaps
+    b, a = (next(row for row in chart.rows if row.label == label) for label in ("b", "a"))
+
+    assert [(gap.label, gap.kind) for gap in chart.gaps] == [("gap before", ""), ("gap after", "v-gap-shrank")]
+    assert (before.low, before.high) == (b.before, a.before)
+    assert before.value.startswith("50")
+    assert after.low == b.after
+    assert place(after.high) - place(after.low) < place(before.high) - place(before.low)
+    grown = change_chart(replace(change, direction="grew"), ALPHA)
+    assert grown.gaps[1].kind == "v-gap-grew"
+
+
+def test_nothing_to_compare_is_no_chart(change):
+    assert change_chart(replace(change, gap=None), ALPHA) is None
+
+
+def test_of_forty_groups_the_extremes_and_those_that_changed_are_labelled(change):
+    """Forty groups, all of a but the twentieth, which is b: five at each end, b, and the others as thin lines."""
+    still = next(cell for cell in change.by_group if cell.before.group == ("a",))
+    moved = next(cell for cell in change.by_group if cell.before.group == ("b",))
+
+    def named(cell, i, value):
+        before, after = (replace(rate, group=(f"g{i:02d}",), value=value) for rate in (cell.before, cell.after))
+        return replace(cell, before=before, after=after)
+
+    cells = tuple(named(moved if i == 20 else still, i, 0.5 + i / 100) for i in range(40))
+    ends = replace(change.gap.before, lowest=("g00",), highest=("g39",))
+    gap = replace(change.gap, before=ends, after=replace(change.gap.after, lowest=("g00",), highest=("g39",)))
+    rows = change_chart(replace(change, by_group=cells, gap=gap), ALPHA).rows
+    labels = [getattr(row, "label", row.__dict__.get("count")) for row in rows]
+
+    assert labels == ["g00", "g01", "g02", "g03", "g04", 15, "g20", 14, "g35", "g36", "g37", "g38", "g39"]
+    assert [row.kind for row in rows if getattr(row, "label", "") == "g20"] == ["improved"]
