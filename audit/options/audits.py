@@ -71,7 +71,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
     """Text or a mapping, for all models; or a sequence with one for each."""
     name: Several[ModelName] = option(
         (), WHAT, "what to call a model on the page, on the terminal and in the files; repeatable: one for each --model or "
-        "--predictions, in their order", metavar="NAME", basic=True,
+        "--predictions, in their order", metavar="NAME",
     )  # fmt: skip
     probe: Several[ProbeName] = option(
         (), WHAT, "a probe (--list-probes), or your own file.py, which is run; repeatable", metavar="NAME", basic=True

@@ -46,7 +46,7 @@ class CompareRequest(GatedRequest):
     """Or `Audit` objects, or model objects. Everything is compared with the first."""
     name: Several[ModelName] = option(
         (), SIDES, "what to call a side on the page, on the terminal and in the files; repeatable: one for each side, in their order",
-        metavar="NAME", basic=True,
+        metavar="NAME",
     )  # fmt: skip
     series: Switch = option(False, SIDES, "checkpoints of one run: curves over their steps (detected automatically from 3 on)", basic=True)
     out: FilePath | None = option(None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR", basic=True)

@@ -14,7 +14,7 @@ from reports.charts.forest import Scale, cut, percent_texts, share_axis
 from reports.charts.groups import LABELLED, MANY_GROUPS, ThinRows, label_width, placed_ticks, plot_scale, share, together
 from reports.text import phrases
 from reports.text.changes import moved_cells
-from reports.text.comparison import cell_places, change_interval, gap_places, outcome
+from reports.text.comparison import cell_places, change_interval, gap_places
 from reports.text.numbers import number, percent, points
 
 _LONGEST_LABEL, _MOST_MOVED = 30, 10
@@ -45,7 +45,7 @@ class GapBar:
     label: str
     value: str
     kind: str
-    """What the gap did, for the bar after; empty for the bar before."""
+    """What the gap did, if it grew or shrank, for the bar after; else empty."""
     low: str
     high: str
 
@@ -74,7 +74,7 @@ def change_chart(change: Change, alpha: float) -> ChangeChart | None:
         rows=tuple(_rows(cells, moved, scale)),
         gaps=tuple(_gaps(change, scale)),
         ticks=placed_ticks(scale, ticks, percent_texts(ticks)),
-        label_width=label_width(["gap before", *(phrases.group(cell.before.group) for cell in cells)]),
+        label_width=label_width(["gap after, shrank", *(phrases.group(cell.before.group) for cell in cells)]),
     )
 
 
@@ -127,8 +127,9 @@ def _gaps(change: Change, scale: Scale) -> Sequence[GapBar]:
     if change.gap is None:
         return ()
     rates = {cell.before.group: (cell.before.value or 0.0, cell.after.value or 0.0) for cell in change.by_group}
-    kind, places = outcome(change).replace(" ", "-"), gap_places(change)
-    ends = (("gap before", change.gap.before, 0, ""), ("gap after", change.gap.after, 1, f"v-{kind}"))
+    did = change.direction if change.direction in ("grew", "shrank") else ""
+    after, kind = (f"gap after, {did}", f"v-gap-{did}") if did else ("gap after", "")
+    ends, places = (("gap before", change.gap.before, 0, ""), (after, change.gap.after, 1, kind)), gap_places(change)
     return [
         GapBar(
             label, points(gap.value, places), of, share(scale(rates[gap.lowest][late])), share(scale(rates[gap.highest][late]))

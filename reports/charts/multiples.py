@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from reports.charts.forest import Scale, percent_texts, share_axis
 from reports.charts.groups import placed_ticks, plot_scale, share
 
-MOST_COLUMNS = 3
-"""More columns would be too narrow on a laptop."""
+MOST_COLUMNS, _MOST_TICKS = 3, 4
+"""More would be too narrow on a laptop."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def multiple_column(title: str, ranges: Mapping[str, RateRange], rows: Sequence[
     ticks = share_axis(end for one in ranges.values() for end in (one.lower, one.higher))
     scale = plot_scale(ticks)
     cells = tuple(_cell(ranges[row], scale) if row in ranges else None for row in rows)
-    return MultipleColumn(title, placed_ticks(scale, ticks, percent_texts(ticks)), cells)
+    placed = placed_ticks(scale, ticks, percent_texts(ticks))
+    return MultipleColumn(title, placed if len(ticks) <= _MOST_TICKS else placed[::2], cells)
 
 
 def _cell(one: RateRange, scale: Scale) -> MultipleCell:

@@ -28,7 +28,7 @@ _Asked = tuple[ComparisonContext, PlacedChange]
 
 
 def comparisons_overview(contexts: Sequence[ComparisonContext]) -> ComparisonsOverview:
-    """Return the first model and those that are compared with it, the one with the worst change first."""
+    """Return the first model and those that are compared with it, those whose gaps changed before the others."""
     ordered = sorted(contexts, key=_weight)
     questions: dict[tuple[str, str], list[_Asked]] = {}
     for context in ordered:
@@ -76,10 +76,11 @@ def _range(change: Change, *, after: bool, key: str) -> RateRange:
     ends: GapEnds = change.gap.after if after else change.gap.before
     cells = {cell.before.group: cell.after if after else cell.before for cell in change.by_group}
     lowest, highest = cells[ends.lowest], cells[ends.highest]
-    disparity = (change.verdict_after if after else change.verdict_before) == "disparity"
+    own = change.verdict_after if after else change.verdict_before
+    disparity = own == "disparity"
     places = text.gap_places(change)
     return RateRange(
-        kind=text.outcome(change) if after else "not estimable",
+        kind=text.outcome(change) if after and own != "not estimable" else "not estimable",
         lower=lowest.value or 0.0,
         higher=highest.value or 0.0,
         affected=(disparity and change.better == "high", disparity and change.better == "low"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.records.comparison import Change
+from audit.records.comparison import Change, Comparison
+from audit.types import Note
 from reports.charts.dumbbells import ChangeChart, change_chart
 from reports.comparison.context import ComparisonContext
 from reports.text import verdicts
 from reports.text.changes import levelled_sentence, unpaired_images
+from reports.text.notes import sentence
 from reports.text.verdicts import VerdictSentence
 
 
@@ -26,6 +28,8 @@ class DrawnChange:
 class FirstScreen:
     """The first screen."""
 
+    lead: Sequence[str]
+    """Printed before the headline: which of the two models shows no evidence of using the images."""
     verdict: VerdictSentence
     counts: Sequence[tuple[str, str]]
     """Each outcome of the pre-specified questions with its count in words, worst first."""
@@ -42,12 +46,18 @@ def view(context: ComparisonContext) -> FirstScreen:
     leading = verdict.leading[:1]
     moved = [verdicts.moved_sentence(change, settings) for change in leading]
     return FirstScreen(
+        lead=[sentence(note) for note in context.comparisons.notes if _is_lead(note, comparison)],
         verdict=verdict,
         counts=verdicts.outcome_counts(comparison),
         details=(*moved, *levelled_sentence(comparison), *unpaired_images(comparison)),
         tiles=verdicts.change_tiles(verdict, comparison, settings),
         chart=next((drawn_change(change, context) for change in leading), None),
     )
+
+
+def _is_lead(note: Note, comparison: Comparison) -> bool:
+    """Whether a note says that one of the two models may not use the images: its gap may shrink to nothing for that reason alone."""
+    return note.code == "does_not_look" and note.values["name"] in (comparison.before, comparison.after)
 
 
 def drawn_change(change: Change, context: ComparisonContext) -> DrawnChange | None:

@@ -201,8 +201,14 @@ def end_text(change: Change, *, after: bool) -> str:
 
 
 def change_tags(change: Change) -> tuple[str, ...]:
-    """Return what the verdict in a list of questions rests on, or adds to the change."""
+    """Return what the verdict in a list of questions rests on, or adds to the change.
+
+    An interval that excludes 0 may belong to a change that is undecided after correction.
+    """
+    gap = change.gap
+    excludes_zero = gap is not None and not gap.low <= 0 <= gap.high
     tags = {
+        f"corrected p {p_value(gap.p_adjusted if gap else None)}": change.verdict == "inconclusive" and excludes_zero,
         "levelled down": change.levelled_down,
         "exceeds the tolerance": change.beyond_tolerance,
         f"every pair within ±{exact_points(change.tolerance).split()[0]}": change.verdict == "equivalent" and change.gap is not None,

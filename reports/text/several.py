@@ -44,18 +44,18 @@ def _of(count: int, models: int) -> str:
 
 
 def _from_to(asked: Sequence[Asked]) -> str:
-    """Name the models with the smallest and the largest gap: ``; the gap goes from 2.8 points (new) to 15.4 points (old)``."""
+    """Name the models with the smallest and the largest gap: ``; the gap goes from 3 points (new) to 15 points (old)``."""
     sized = sorted(
         ((pair.difference, audit.model.name, finding) for audit, finding in asked if (pair := phrases.leading_pair(finding))),
         key=lambda one: one[:2],
     )
     if len(sized) < 2:
         return ""
-    places = max(phrases.gap_places(finding) for _, _, finding in (sized[0], sized[-1]))
+    places = min(phrases.gap_places(finding) for _, _, finding in (sized[0], sized[-1]))
     ends = [f"{points(difference, places)} ({name})" for difference, name, _ in (sized[0], sized[-1])]
     if points(sized[0][0], places) == points(sized[-1][0], places):
         return f"; the gap is {points(sized[0][0], places)} in each"
-    return f"; the gap is {ends[0]} to {ends[1]}"
+    return f"; the gap goes from {ends[0]} to {ends[1]}"
 
 
 def worst_sentence(audit: AuditResult, settings: Settings) -> str:

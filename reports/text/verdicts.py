@@ -188,7 +188,7 @@ def _gap_tile(change: Change, settings: Settings, *, several: bool) -> tuple[str
     gap, places = change.gap, comparison_text.gap_places(change)
     if gap is None:
         return phrases.size(None), tested_rate(change, several=several)
-    interval = f"{level(settings.alpha)} interval {end(gap.low, places, signed=True)} to {end(gap.high, places, signed=True)}"
+    interval = f"{_level(settings)} interval {end(gap.low, places, signed=True)} to {end(gap.high, places, signed=True)}"
     return _signed_points(gap.difference, places), f"change of the gap in {tested_rate(change, several=several)}, {interval}"
 
 
@@ -207,8 +207,12 @@ def _overall_tile(change: Change, settings: Settings, *, several: bool) -> tuple
         return phrases.size(None), "change of all images"
     before, after = comparison_text.cell_ends(cell)
     named = tested_rate(change, several=several).rpartition(" by ")[0]
-    interval = f"{level(settings.alpha)} interval {end(cell.low, places, signed=True)} to {end(cell.high, places, signed=True)}"
-    return _signed_points(cell.difference, places), f"{named} of all images: {before} to {after}, {interval}"
+    interval = f"{_level(settings)} interval {end(cell.low, places, signed=True)} to {end(cell.high, places, signed=True)}"
+    return _signed_points(cell.difference, places), f"{named} of all images, {before} to {after}; {interval}"
+
+
+def _level(settings: Settings) -> str:
+    return level(settings.alpha).replace(" ", "\u00a0")
 
 
 def _signed_points(fraction: float, places: int) -> str:
@@ -273,5 +277,5 @@ def models_chart_caption(first: str) -> str:
     return (
         "Each line runs from the lowest rate of a group to the highest. Number: the gap in points and, in small type, its change from "
         f"{first}, which stands first. Large dot: the affected group, if the model’s own audit found a disparity. Colour: how the gap "
-        "changed. Models: the worst change first."
+        "changed. Below the first model: those whose gaps changed before the others."
     )

@@ -56,7 +56,7 @@ def test_the_headline_says_in_how_many_models_and_from_which_gap_to_which(glance
     said = glance.headline.replace("\xa0", " ")
 
     counted = r": disparity in 2 of 3 models, \w[\w ]* in 1 of 3 models; "
-    assert re.search(counted + r"the gap is [\d.]+ points? \(fine\) to [\d.]+ points \(skewed\)\.$", said)
+    assert re.search(counted + r"the gap goes from [\d.]+ points? \(fine\) to [\d.]+ points \(skewed\)\.$", said)
     assert glance.details[0].startswith("Worst is skewed. ")
 
 

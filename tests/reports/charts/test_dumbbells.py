@@ -29,7 +29,7 @@ def chart(change):
 def test_the_worst_group_before_comes_first_with_both_rates(chart):
     first, *others = chart.rows
 
-    assert (first.label, first.value.replace("\xa0", " ")) == ("b", "50 → 95 %")
+    assert (first.label, first.value.replace("\xa0", " ")) == ("b", "50.0 → 95.0 %")
     assert sorted(row.label for row in others) == ["a", "c"]
 
 
@@ -56,13 +56,15 @@ def test_both_gaps_are_bars_on_the_axis_of_the_rates(chart, change):
     before, after = chart.gaps
     b, a = (next(row for row in chart.rows if row.label == label) for label in ("b", "a"))
 
-    assert [(gap.label, gap.kind) for gap in chart.gaps] == [("gap before", ""), ("gap after", "v-gap-shrank")]
+    assert [(gap.label, gap.kind) for gap in chart.gaps] == [("gap before", ""), ("gap after, shrank", "v-gap-shrank")]
     assert (before.low, before.high) == (b.before, a.before)
     assert before.value.startswith("50")
     assert after.low == b.after
     assert place(after.high) - place(after.low) < place(before.high) - place(before.low)
     grown = change_chart(replace(change, direction="grew"), ALPHA)
-    assert grown.gaps[1].kind == "v-gap-grew"
+    assert (grown.gaps[1].label, grown.gaps[1].kind) == ("gap after, grew", "v-gap-grew")
+    undecided = change_chart(replace(change, direction=None), ALPHA)
+    assert (undecided.gaps[1].label, undecided.gaps[1].kind) == ("gap after", "")
 
 
 def test_nothing_to_compare_is_no_chart(change):

@@ -114,11 +114,12 @@ def test_the_first_screen_counts_the_changes_names_the_largest_and_says_whose_ra
 
     assert first.count("plain/ckpt.pt against skewed/ckpt.pt") == 2  # the title of the window and the heading
     assert "the same 360 images, paired" in first
-    assert re.search(r"\b1 gap shrank\b", first)
-    # Group b: from 60 of 120 right to 114 of 120: +45 points. The gap: from 50 points to 100 - 95 = 3.3 points or so.
-    assert "The gap in animal accuracy by group shrank from 50" in first
-    assert "b rose by 45 points" in first
-    assert "gap before 50 points gap after" in first
+    assert "2 gaps shrank" in first
+    # Of the 40 cats of group b, 20 were recognised, then 38: +45 points. The others fell from 40 to 39: the gap is 97.5 - 95 points.
+    assert "The gap in true positive rate for ‘cat’ by group shrank from 50 to 3 points." in first
+    assert "b rose by 45 points." in first
+    assert "b 50 → 95 %" in first
+    assert "gap before 50 points gap after, shrank 3 points" in first
 
 
 def test_below_it_stand_the_images_the_caveats_and_what_was_not_tested(said):
@@ -128,6 +129,17 @@ def test_below_it_stand_the_images_the_caveats_and_what_was_not_tested(said):
     assert "skewed/ckpt.pt alone: disparity." in compared
     assert "everything else" in compared
     assert "animal/precision[cat]/group: counted over the images that a model selects" in compared
+
+
+def test_a_model_that_may_not_use_the_images_is_named_before_the_headline(facts):
+    """All gaps of a model that always gives one answer shrink to nothing, which is no good news."""
+    note = Note("does_not_look", {"name": "plain/ckpt.pt", "measurements": ("animal",)})
+    other = Note("does_not_look", {"name": "a third model", "measurements": ("animal",)})
+    page = text_of(render_comparisons(replace(facts, notes=(note, other))))
+    lead = "We found no evidence that plain/ckpt.pt uses the images (animal)"
+
+    assert page.index(lead) < page.index("2 gaps shrank")
+    assert "a third model" not in page.partition("What was compared")[0]
 
 
 def test_every_group_stands_in_a_table_with_both_rates(facts, said):
