@@ -77,6 +77,8 @@ class Article(Generic[T]):
 
     context: T
     sections: tuple[ShownSection, ...]
+    appendix: tuple[ShownSection, ...] = ()
+    """The parts of its own appendix, if the page collapses it with its appendix."""
 
 
 @dataclass(frozen=True, kw_only=True)

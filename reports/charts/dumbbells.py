@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from audit.records.comparison import Change, RateChange
 from audit.types import Group
 from reports.charts.forest import Scale, cut, percent_texts, share_axis
-from reports.charts.groups import LABELLED, MANY_GROUPS, ThinRows, label_width, placed_ticks, plot_scale, share, together
+from reports.charts.groups import LABELLED, MANY_GROUPS, label_width, placed_ticks, plot_scale, share
 from reports.text import phrases
 from reports.text.changes import moved_cells
 from reports.text.comparison import cell_places, change_interval, gap_places
 from reports.text.numbers import number, percent, points
 
 _LONGEST_LABEL, _MOST_MOVED = 30, 10
+_BETWEEN_ROOM, _THICKEST = 150, 5
+"""Pixels for all groups without labels together, and at most for each."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,16 @@ class ChangedRow:
 
 
 @dataclass(frozen=True)
+class BetweenRows:
+    """Groups between the extremes that did not change, one thin line each."""
+
+    count: int
+    height: int
+    lines: tuple[tuple[str, str, str], ...]
+    """The rates before and after, and the vertical position."""
+
+
+@dataclass(frozen=True)
 class GapBar:
     """The gap before or after, as a bar from the lowest to the highest rate."""
 
@@ -54,7 +66,7 @@ class GapBar:
 class ChangeChart:
     """The compared groups of a change, worse end first, and the two gaps."""
 
-    rows: tuple[ChangedRow | ThinRows, ...]
+    rows: tuple[ChangedRow | BetweenRows, ...]
     gaps: tuple[GapBar, ...]
     ticks: tuple[tuple[str, str], ...]
     """Position and text."""
@@ -90,9 +102,9 @@ def _reach(cell: RateChange) -> tuple[float, float]:
     return min(max(before + (low or 0.0), 0.0), 1.0), min(max(before + (high or 0.0), 0.0), 1.0)
 
 
-def _rows(cells: Sequence[RateChange], moved: dict[Group, str], scale: Scale) -> list[ChangedRow | ThinRows]:
+def _rows(cells: Sequence[RateChange], moved: dict[Group, str], scale: Scale) -> list[ChangedRow | BetweenRows]:
     """Return the rows in order; with many groups, those between the extremes that did not move are combined."""
-    many, rows, between = len(cells) > MANY_GROUPS, list[ChangedRow | ThinRows](), list[RateChange]()
+    many, rows, between = len(cells) > MANY_GROUPS, list[ChangedRow | BetweenRows](), list[RateChange]()
     shown = {*list(moved)[:_MOST_MOVED]}
     for rank, cell in enumerate(cells):
         if many and LABELLED <= rank < len(cells) - LABELLED and cell.before.group not in shown:
@@ -103,10 +115,13 @@ def _rows(cells: Sequence[RateChange], moved: dict[Group, str], scale: Scale) ->
     return rows
 
 
-def _between(cells: Sequence[RateChange], of: int, scale: Scale) -> Sequence[ThinRows]:
-    """Return the groups between as one line each, from the rate before to the rate after."""
-    ends = [(cell.before.value or 0.0, cell.after.value or 0.0) for cell in cells]
-    return together([(min(pair), max(pair), pair[1]) for pair in ends], of, scale)
+def _between(cells: Sequence[RateChange], groups: int, scale: Scale) -> list[BetweenRows]:
+    if not cells:
+        return []
+    height = max(1, min(_THICKEST, _BETWEEN_ROOM // groups))
+    rates = [(cell.before.value or 0.0, cell.after.value or 0.0) for cell in cells]
+    lines = tuple((share(scale(before)), share(scale(after)), f"{height * (i + 0.5):g}") for i, (before, after) in enumerate(rates))
+    return [BetweenRows(len(cells), height * len(cells), lines)]
 
 
 def _row(cell: RateChange, kind: str, scale: Scale) -> ChangedRow:

@@ -115,26 +115,25 @@ def label_width(labels: Sequence[str]) -> int:
 
 def _rows(cells: Sequence[Rate], hot: set[Group], contrasts: dict[Group, Contrast], scale: Scale) -> list[GroupRow | ThinRows]:
     """Return the rows in order; with many groups, those between the extremes are combined."""
-    many, rows, thin = len(cells) > MANY_GROUPS, list[GroupRow | ThinRows](), list[Rate]()
+    many, rows, thin = len(cells) > MANY_GROUPS, [], list[Rate]()
+    height = max(1, min(_THICKEST, _THIN_ROOM // len(cells)))
     for rank, cell in enumerate(cells):
         if many and LABELLED <= rank < len(cells) - LABELLED and cell.group not in hot:
             thin.append(cell)
             continue
-        intervals = [(rate.low or 0.0, rate.high or 0.0, rate.value or 0.0) for rate in thin]
-        rows += [*together(intervals, len(cells), scale), _row(cell, cell.group in hot, contrasts.get(cell.group), scale)]
+        rows += [*_together(thin, height, scale), _row(cell, cell.group in hot, contrasts.get(cell.group), scale)]
         thin = []
     return rows
 
 
-def together(lines: Sequence[tuple[float, float, float]], groups: int, scale: Scale) -> list[ThinRows]:
-    """Combine groups without labels, each a line from the first value to the second with a dot at the third; `groups` is their number in
-    the whole chart.
-    """
-    if not lines:
+def _together(thin: Sequence[Rate], height: int, scale: Scale) -> list[GroupRow | ThinRows]:
+    if not thin:
         return []
-    height = max(1, min(_THICKEST, _THIN_ROOM // groups))
-    placed = tuple((*(share(scale(end)) for end in line), f"{height * (i + 0.5):g}") for i, line in enumerate(lines))
-    return [ThinRows(len(lines), max(height * len(lines), 1), placed)]
+    lines = tuple(
+        (share(scale(cell.low or 0.0)), share(scale(cell.high or 0.0)), share(scale(cell.value or 0.0)), f"{height * (i + 0.5):g}")
+        for i, cell in enumerate(thin)
+    )
+    return [ThinRows(len(thin), max(height * len(thin), 1), lines)]
 
 
 def _row(cell: Rate, hot: bool, contrast: Contrast | None, scale: Scale) -> GroupRow:

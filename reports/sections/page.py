@@ -104,18 +104,16 @@ class ReportPage(Page):
 def report_page(results: Results, facts: str) -> ReportPage:
     """Return everything that the templates print about `results`; `facts` is their JSON."""
     contexts, closing = audit_contexts(results), shown_sections(OF_PAGE, results)
-    audits = [Article(context, shown_sections(OF_AUDIT, context, context.key)) for context in contexts]
-    several, hashes = len(audits) > 1, [audit.model.sha256 for audit in results.audits]
-    appendix = appendix_parts(
-        *(
-            (phrases.audit_name(context.audit) if several else "", context, shown_sections(APPENDIX_OF_AUDIT, context, context.key))
-            for context in contexts
-        ),
-        ("", None, shown_sections(APPENDIX, results)),
-    )
-    together = shown_sections(OF_MODELS, results)
+    several, hashes = len(contexts) > 1, [audit.model.sha256 for audit in results.audits]
     glance = overview(contexts) if several else None
     folded = glance is not None and glance.chart is not None
+    own = [_own_appendix(context, named=several and not folded) for context in contexts]
+    audits = [
+        Article(context, shown_sections(OF_AUDIT, context, context.key), parts if folded else ())
+        for context, parts in zip(contexts, own, strict=True)
+    ]
+    shared, together = appendix_parts(("", None, shown_sections(APPENDIX, results))), shown_sections(OF_MODELS, results)
+    appendix = (*(part for parts in own for part in parts), *shared)
     return ReportPage(
         what="report",
         about=provenance(results, audits_title(results), hashes, RESULTS, facts, pictures=any(audit.examples for audit in results.audits)),
@@ -133,7 +131,7 @@ def report_page(results: Results, facts: str) -> ReportPage:
         folded=folded,
         together=together,
         closing=closing,
-        appendix=appendix,
+        appendix=shared if folded else appendix,
         appendix_note=appendix_note(RESULTS, has_tables=True),
         signed=bool(results.audits),
         script=slicer.HASH if any(section.name == "slicer" for section in closing) else "",
@@ -141,6 +139,12 @@ def report_page(results: Results, facts: str) -> ReportPage:
         **_units([audit.data for audit in results.audits]),
         places={section.name: section for section in reversed((*(audits[0].sections if audits else ()), *closing, *appendix, _SIGN_OFF))},
     )
+
+
+def _own_appendix(context: AuditContext, *, named: bool) -> tuple[ShownSection, ...]:
+    """Return the appendix of one audit; `named` says whether its titles name the audit."""
+    name = phrases.audit_name(context.audit) if named else ""
+    return appendix_parts((name, context, shown_sections(APPENDIX_OF_AUDIT, context, context.key)))
 
 
 def _units(data: Sequence[DataRecord]) -> dict[str, bool]:

@@ -211,7 +211,7 @@ def change(**fields):
 
 def grown(case):
     case.facts["comparisons"][0]["direction"] = "shrank"
-    text = '<div class="verdict v-x"><h2>Gap shrank.</h2></div>'
+    text = '<section class="changed answer v-x"><h2>The gap shrank.</h2></section>'
     return replace(change(gap_low=0.01, primary=True, direction=None)(case), page=text)
 
 

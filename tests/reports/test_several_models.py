@@ -68,6 +68,14 @@ def test_the_picture_comes_first_then_the_comparison_then_each_audit_collapsed(p
     assert "skewed against fine · zoo" in text_of(page)
 
 
+def test_each_collapsed_audit_has_its_own_appendix_and_the_page_has_what_all_share(page):
+    audits, _, appendix = page.partition('<div id="appendix"')
+
+    assert [audits.count(f'<div id="a{i}-data">') for i in (1, 2, 3)] == [1, 1, 1]
+    assert "<summary><h3>Data</h3></summary>" not in appendix
+    assert "<summary><h3>Method</h3></summary>" in appendix
+
+
 def test_models_that_have_no_question_in_common_have_no_picture_and_stay_open():
     """Two audits of two probes: nothing stands in one column."""
     from tests.support import report_samples
