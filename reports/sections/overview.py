@@ -73,12 +73,12 @@ def overview(contexts: Sequence[AuditContext]) -> Overview:
     by_key, settings = {context.key: context for context in contexts}, contexts[0].results.settings
     audits, models = [context.audit for context in contexts], _worst_first(contexts)
     shared = [findings for findings in judged if len({by_key[key].audit.model.name for key in findings}) > 1]
-    chart = _chart(_of_several_attributes(shared), models, by_key)
+    chart, worst = _chart(_of_several_attributes(shared), models, by_key), models[0][0].audit
     asked = [(by_key[key].audit, placed.finding) for key, placed in shared[0].items()] if shared else []
     return Overview(
         counts=several.verdict_counts(audits, settings),
         headline=several.models_sentence(asked),
-        details=[several.worst_sentence(models[0][0].audit, settings)] if chart else [],
+        details=[several.worst_sentence(worst, settings)] if chart and worst.verdict == "disparity" else [],
         chart=chart,
         limited=any(audit.data.limited for audit in audits),
         audits=tuple(_column(context) for context in contexts),
