@@ -18,7 +18,7 @@ from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, short_name, words_of
 from audit.options.command_line import given_options, options_parser
 from audit.options.comparisons import CompareRequest
-from strictio.console import prepare_streams
+from strictio.console import prepare_streams, visible
 
 PROGRAM = "vlm-audit compare"
 _DESCRIPTION = """What changed between models on the same images: a finished audit or a model first, then those that are compared with it.
@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = words_of(argv)
     with junit_of_usage(words):
         arguments = parser().parse_intermixed_args(words)
-    return ended(lambda: run(arguments, words), debug=arguments.debug, within=junit_of_errors(arguments.junit, arguments.fail_on))
+    junit = junit_of_errors(arguments.junit, arguments.fail_on)
+    return ended(lambda: run(arguments, words), debug=arguments.debug, within=junit, log_format=arguments.log_format)
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from audit.output.directory import default_directory, scrub
     from audit.stages import MODELS
     from reports.exports.terminal.changes import comparison_lines
+    from reports.exports.terminal.json_lines import comparison_json
 
     options = given_options(arguments, CompareRequest)
     if "model_args" in options:
@@ -60,9 +62,14 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         name = [f"{names[0]}-against-{names[1]}"] if len(names) == 2 else names
         out = default_directory(name, ["comparison"], dt.datetime.now(dt.UTC))
     names = [name for name in MODELS if name != "what-ifs"]
-    with terminal.working(names, quiet=arguments.quiet) as stages:
+    with terminal.working(names, quiet=arguments.quiet, log_format=request.log_format) as stages:
         changes = run_comparison(request.model_copy(update={"out": out, "stages": stages}))
-    terminal.show("" if arguments.quiet else comparison_lines(changes.facts, Screen.of(sys.stdout)), out / "comparison.html")
+    if arguments.json:
+        text = comparison_json(changes.facts, terminal.shown_path(out), changes.exit_code)
+    else:
+        text = "" if arguments.quiet else f"{comparison_lines(changes.facts, Screen.of(sys.stdout))}\n"
+        text += visible(terminal.shown_path(out / "comparison.html"))
+    terminal.show(text, out, request.log_format)
     return changes.exit_code
 
 

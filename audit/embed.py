@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_streams()
     words = words_of(argv)
     arguments = parser().parse_args(words)
-    return ended(lambda: run(arguments), debug=arguments.debug)
+    return ended(lambda: run(arguments), debug=arguments.debug, log_format=arguments.log_format)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if "model_args" in options:
         options["model_args"] = by_model(options["model_args"], len(options.get("model", ())))
     request = EmbedRequest(**options)
-    with terminal.working(EMBEDDING, quiet=arguments.quiet) as stages:
+    with terminal.working(EMBEDDING, quiet=arguments.quiet, log_format=arguments.log_format) as stages:
         done = fill_cache(request.model_copy(update={"stages": stages}))
     print(filled_lines(done), flush=True)
     return COMPLETE

@@ -15,7 +15,7 @@ from audit.cli.exit_codes import ended
 from audit.cli.parser import Parser, short_name, words_of
 from audit.options.audits import AuditRequest
 from audit.options.command_line import given_options, options_parser
-from strictio.console import prepare_streams
+from strictio.console import prepare_streams, visible
 
 PROGRAM = "vlm-audit run"
 _USAGE = (f"{PROGRAM} --model SPEC --probe NAME [options]", f"{PROGRAM} --predictions FILE [options]")
@@ -38,11 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_streams()
     words = words_of(argv)
     with junit_of_usage(words):
-        arguments = parser().parse_args(words)
+        parse = parser()
+        arguments = parse.parse_args(words)
+        if arguments.json and (arguments.check or arguments.list_probes):
+            parse.error(f"--json cannot be used with {'--check' if arguments.check else '--list-probes'}")
     if arguments.list_probes:
         return ended(list_probes, debug=arguments.debug)
     junit = None if arguments.check else junit_of_errors(arguments.junit, arguments.fail_on)
-    return ended(lambda: run(arguments, words), debug=arguments.debug, within=junit)
+    return ended(lambda: run(arguments, words), debug=arguments.debug, within=junit, log_format=arguments.log_format)
 
 
 def list_probes() -> int:
@@ -65,6 +68,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from audit.stages import EXTERNAL, MODELS
     from reports.exports.terminal.audits import audit_lines
     from reports.exports.terminal.forecast import forecast_lines
+    from reports.exports.terminal.json_lines import audit_json
 
     request = _request(arguments, words)
     out = request.out
@@ -80,10 +84,14 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         return 0
     stages_of = EXTERNAL if request.predictions else MODELS
     names = [name for name in stages_of if request.what_if or name != "what-ifs"]
-    with terminal.working(names, quiet=arguments.quiet, verbose=arguments.verbose) as stages:
+    with terminal.working(names, quiet=arguments.quiet, verbose=arguments.verbose, log_format=request.log_format) as stages:
         done = run_audit(request.model_copy(update={"out": out, "stages": stages}))
-    lines = "" if arguments.quiet else audit_lines(done.results, Screen.of(sys.stdout), verbose=arguments.verbose)
-    terminal.show(lines, out / "report.html")
+    if arguments.json:
+        text = audit_json(done.results, terminal.shown_path(out), done.exit_code)
+    else:
+        text = "" if arguments.quiet else f"{audit_lines(done.results, Screen.of(sys.stdout), verbose=arguments.verbose)}\n"
+        text += visible(terminal.shown_path(out / "report.html"))
+    terminal.show(text, out, request.log_format)
     return done.exit_code
 
 

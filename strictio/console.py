@@ -12,7 +12,8 @@ from typing import TextIO
 MOST_CHARACTERS, MOST_LINES = 500, 100
 """Limits of a message: characters per line, and lines."""
 IN_ASCII = str.maketrans({
-    "▲": "!", "◆": "*", "≈": "=", "○": "-", "·": "-", "–": "-", "—": "-", "−": "-", "×": "x", "…": "...", "→": "->", "±": "+/-",
+    "▲": "!", "◆": "*", "≈": "=", "⊘": "-", "◂": "<", "▸": ">", "⇄": "x", "⇅": "%", "○": "-", "·": "-", "–": "-", "—": "-", "−": "-",
+    "×": "x", "…": "...", "→": "->", "±": "+/-",
     "‘": "'", "’": "'", "“": '"', "”": '"', "≤": "<=", "≥": ">=", "²": "^2", "\u2060": "",
 })  # fmt: skip
 _REPLACED = "vlm-audit"
@@ -85,13 +86,17 @@ def readable(message: str) -> str:
     return "\n".join(visible(line[: MOST_CHARACTERS - 1] + "…" if len(line) > MOST_CHARACTERS else line) for line in lines)
 
 
-def put(message: str, stream: TextIO | None) -> OSError | None:
-    """Print a message. If the reader has gone, or the disk is full, the program continues; the error is returned."""
+def put(message: str, stream: TextIO | None, *, whole: bool = False) -> OSError | None:
+    """Print a message, cut where it is endless unless it must stay `whole`.
+
+    If the reader has gone, or the disk is full, the program continues; the error is returned.
+    """
     if stream is None:
         return None
     encoding = stream.encoding or "utf-8"
     try:
-        print(readable(message).encode(encoding, _REPLACED).decode(encoding), file=stream, flush=True)
+        text = visible(message) if whole else readable(message)
+        print(text.encode(encoding, _REPLACED).decode(encoding), file=stream, flush=True)
     except OSError as error:
         discard(stream)
         return error

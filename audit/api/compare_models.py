@@ -58,7 +58,7 @@ def run_comparison(request: CompareRequest) -> Changes:
     gates = ChangeGates.of(
         request.fail_on, _questions([finished_audit for finished_audits in sides.values() for finished_audit in finished_audits], request)
     )
-    with RunDirectory(request.out, COMPARISON, LOG) as directory:
+    with RunDirectory(request.out, COMPARISON, LOG, request.log_format) as directory:
         directory.open()
         for number, key in enumerate(models, 1):
             audit_request = _audit_request(request, key, number)
@@ -126,7 +126,7 @@ def _check_options(request: CompareRequest, models: Sequence[Any]) -> None:
         named = models[0] if isinstance(models[0], str) else short_name(models[0])
         what = f"--probe is missing: {named!r} is not a finished audit"
         raise UsageError(what, why=why, fix="vlm-audit compare BEFORE AFTER --probe fairface")
-    rules = ("seed", "alpha", "tolerance", "min_group_size", "cache_root", "progress", "stages")
+    rules = ("seed", "alpha", "tolerance", "min_group_size", "cache_root", "progress", "stages", "log_format")
     if not models and (unused := [name for name in request.audit_options() if name not in rules]):
         what = f"{flag(unused[0])} cannot be used here"
         raise UsageError(what, why="every side is a finished audit", fix="leave it out, or name models instead")

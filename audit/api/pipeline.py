@@ -65,7 +65,7 @@ def run_audit(request: AuditRequest) -> Audit:
     clock, stages = Clock(), _stages(request)
     stages("reading", 0, 1)
     plan = plan_audit(request)
-    with RunDirectory(request.out, log=LOG) as directory:
+    with RunDirectory(request.out, log=LOG, log_format=request.log_format) as directory:
         audited = _told_apart(list((_audit_files if plan.files else _audit_models)(plan, directory, stages)), request)
         audited = _beside_other_models(audited, plan)
         ran_on = {"device": request.device, "dtype": request.dtype}

@@ -8,9 +8,10 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
+from audit.cli.logs import LogFormat, write_message
 from audit.cli.packages import refuse_namesakes
 from audit.errors import AuditError
-from strictio.console import discard, put, visible
+from strictio.console import discard, visible
 from strictio.signals import Stopped, stopping
 
 COMPLETE, BREACHED, DEFECT, INTERRUPTED, CLOSED_PIPE = 0, 1, 70, 130, 141
@@ -19,7 +20,9 @@ ENDS = "70 defect, 130 interrupted (129 SIGHUP, 143 SIGTERM)"
 MEANING = f"exit codes: 0 complete, {GATED}2 usage, 3 bad data or model, 4 refused as unsafe, 5 environment, {ENDS}"
 
 
-def ended(work: Callable[[], int], *, debug: bool = False, within: AbstractContextManager[None] | None = None) -> int:
+def ended(
+    work: Callable[[], int], *, debug: bool = False, within: AbstractContextManager[None] | None = None, log_format: LogFormat = "text"
+) -> int:
     """Run the work of a command and return its exit code; only `AuditError` is reported as the user's own mistake.
 
     `within` is exited in every case, with the exception if there is one.
@@ -32,16 +35,16 @@ def ended(work: Callable[[], int], *, debug: bool = False, within: AbstractConte
         discard(sys.stdout)
         return CLOSED_PIPE
     except AuditError as error:
-        return _report(f"error[E{error.exit_code}] {error}", error.exit_code, debug)
+        return _report(f"error[E{error.exit_code}] {error}", error.exit_code, debug, log_format)
     except KeyboardInterrupt as error:
         code = error.exit_code if isinstance(error, Stopped) else INTERRUPTED
-        return _report(f"interrupted ({error or 'SIGINT'}); what was embedded is kept: the same command resumes", code, debug)
+        return _report(f"interrupted ({error or 'SIGINT'}); what was embedded is kept: the same command resumes", code, debug, log_format)
     except SystemExit:
         raise
     except BaseException as error:  # every other exception, including a panic in Rust, is our defect: exit code 1 would mean a finding
         logging.getLogger("audit").debug("internal error", exc_info=True)
         message = f"error[E{DEFECT}] internal error: {type(error).__name__}: {error}\nfix: run again with --debug and report what it prints"
-        return _report(message, DEFECT, debug)
+        return _report(message, DEFECT, debug, log_format)
 
 
 def print_result(work: Callable[[], object]) -> int:
@@ -54,8 +57,11 @@ def print_result(work: Callable[[], object]) -> int:
     return ended(done)
 
 
-def _report(message: str, code: int, debug: bool) -> int:
-    if debug:
+def _report(message: str, code: int, debug: bool, log_format: LogFormat) -> int:
+    fields: dict[str, object] = {"exit_code": code}
+    if debug and log_format == "json":
+        fields["traceback"] = traceback.format_exc()
+    elif debug:
         traceback.print_exc()
-    put(message, sys.stderr)
+    write_message(message, logging.ERROR, log_format, **fields)
     return code

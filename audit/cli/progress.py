@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from audit.cli.logs import LogFormat
 from audit.cli.screen import Screen, is_interactive
 from strictio.console import put
 
@@ -26,10 +27,10 @@ _DOING: Mapping[str, str] = {
 
 
 class StageBars:
-    """Shows each stage with its number among `names`: ``[2/4] testing 30 questions, 8 s left``."""
+    """Shows each stage with its number among `names`: ``[2/4] testing 30 questions, 8 s left``; in a log of JSON lines, logs it."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = tuple(names)
+    def __init__(self, names: Sequence[str], log_format: LogFormat = "text") -> None:
+        self._names, self._log_format = tuple(names), log_format
         self._bar: Any = None
         self._begun: tuple[str, int] | None = None
 
@@ -52,8 +53,12 @@ class StageBars:
         self.close()
         self._begun = (stage, total)
         doing = _DOING[stage].format(n=f"{total:,}", s="" if total == 1 else "s")
-        text = f"[{self._names.index(stage) + 1}/{len(self._names)}] {doing}"
-        LOG.debug("%s", text)
+        step = self._names.index(stage) + 1
+        text = f"[{step}/{len(self._names)}] {doing}"
+        fields = {"stage": stage, "step": step, "steps": len(self._names), "total": total}
+        LOG.log(logging.INFO if self._log_format == "json" else logging.DEBUG, "%s", text, extra={"fields": fields})
+        if self._log_format == "json":
+            return
         if not is_interactive(sys.stderr):
             put(text, sys.stderr)
         elif total:

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Literal
 
+from audit.cli.logs import LogFormat
 from audit.errors import DataError, UsageError
 from audit.options.endpoint import HOW, EndpointRequest
 from audit.options.gates import GATES, GatedRequest
@@ -182,6 +183,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
     include_examples: Count | None = option(
         None, OUTPUT, "show N small pictures in the report; they may show people (default: none)", metavar="N"
     )
+    log_format: LogFormat = option("text", OUTPUT, "form of the log on stderr and in run.log; json: one object per line")
 
     device: Text = option("cpu", HOW, "cpu, cuda, cuda:1, mps; several GPUs of this machine: cuda:0,cuda:1, or cuda:all", basic=True)
     dtype: Dtype = option("float32", HOW, "data type of the weights")

@@ -58,6 +58,8 @@ def _add(task: Any, name: str, field: FieldInfo) -> None:
 def _add_about(parse: Parser, *, judges: bool) -> None:
     about = parse.add_argument_group("about")
     about.add_argument("--debug", action="store_true", help="show a traceback for every error")
+    if judges:
+        about.add_argument("--json", action="store_true", help="print one JSON line per audit or comparison, for scripts, and nothing else")
     how_much = about.add_mutually_exclusive_group()
     if judges:
         how_much.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from audit.cli.logs import LogFormat
 from audit.options.audits import AuditRequest, Decode, Dtype
 from audit.options.gates import GATES, GatedRequest
 from audit.options.kinds import (
@@ -51,6 +52,7 @@ class CompareRequest(GatedRequest):
     series: Switch = option(False, SIDES, "checkpoints of one run: curves over their steps (detected automatically from 3 on)", basic=True)
     out: FilePath | None = option(None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR", basic=True)
     """Directory of the output files, with the audits below it; from Python, None writes none."""
+    log_format: LogFormat = option("text", SIDES, AuditRequest.model_fields["log_format"].description or "")
 
     probe: Several[ProbeName] = _as_in_audit("probe", MODELS, "a probe (vlm-audit probes), or your own file.py, which is run; repeatable")
     data: Data = _as_in_audit("data", MODELS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from audit.cli.logs import JsonLines, LogFormat
 from audit.errors import MachineError
 from audit.output.directory import AUDIT, COMPARISON, STATUS, OutputFolder, check_writable
 from audit.output.manifest import PAGES, is_unsettled
@@ -26,8 +27,8 @@ class RunDirectory:
     UsageError if the path is a file, or a folder with other contents; MachineError if it cannot be written, or another run writes there.
     """
 
-    def __init__(self, path: Path | None, facts: str = AUDIT, log: logging.Logger | None = None):
-        self.path, self._facts, self._log = path, facts, log
+    def __init__(self, path: Path | None, facts: str = AUDIT, log: logging.Logger | None = None, log_format: LogFormat = "text"):
+        self.path, self._facts, self._log, self._log_format = path, facts, log, log_format
         self.folder: OutputFolder | None = None
         """The directory, once it is locked."""
         self._lock: Lock | None = None
@@ -54,7 +55,7 @@ class RunDirectory:
         self.folder = folder
         folder.write_text(STATUS, f"running\n{_HELD_BY} {os.getpid()}\n")
         if self._log is not None:
-            self._handler = _LogFile(folder)
+            self._handler = _LogFile(folder, self._log_format)
             self._level = self._log.level
             self._log.setLevel(logging.DEBUG)
             self._log.addHandler(self._handler)
@@ -107,12 +108,17 @@ def _holder(directory: Path) -> str | None:
     return next((line for line in lines if line.startswith(_HELD_BY)), None)
 
 
+class _TextLines(logging.Formatter):
+    """A line with time, level and message, in which foreign text is escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{self.formatTime(record)} {record.levelname} {visible(super().format(record))}"
+
+
 class _LogFile(logging.StreamHandler[TextIOWrapper]):
     """run.log: if it can no longer be written, the run continues without it."""
 
-    _line = logging.Formatter()
-
-    def __init__(self, folder: OutputFolder):
+    def __init__(self, folder: OutputFolder, log_format: LogFormat):
         try:
             opened = folder.open()
             opened.remove("run.log")
@@ -121,11 +127,8 @@ class _LogFile(logging.StreamHandler[TextIOWrapper]):
             fix = "choose a folder that you may write to, or make room"
             raise MachineError("cannot write run.log", why=error.strerror, fix=fix) from error
         super().__init__(self._file)
+        self.setFormatter(JsonLines() if log_format == "json" else _TextLines())
         self._is_lost = False
-
-    def format(self, record: logging.LogRecord) -> str:
-        """A line of the log, with foreign text escaped."""
-        return f"{self._line.formatTime(record)} {record.levelname} {visible(self._line.format(record))}"
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Warn once that the log ends here."""

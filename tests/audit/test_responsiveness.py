@@ -53,8 +53,8 @@ def test_always_one_answer_is_no_disparity_by_race(said):
 
     verdict = "Not estimable · all 3 pre-specified questions, not compared: gender (column of the file)"  # also both error rates
     led = f"{verdict} {ALWAYS_MALE}"
-    assert f"10,954 images ○ {led} ○ 3 questions: {BLIND} " in terminal
-    assert terminal.count(ALWAYS_MALE) == 2
+    assert f"10,954 images ⊘ {led} ⊘ 3 questions: {BLIND} " in terminal
+    assert terminal.count(ALWAYS_MALE) == 1
     assert f"**{verdict}.** {ALWAYS_MALE} 3 questions: {BLIND}." in summary
     assert page.index(led) < page.index("All 3 pre-specified questions")
     assert "Group composition explains this gap: with equal shares of the true answers in every group it is 0.0 points." in page
@@ -78,7 +78,7 @@ def test_a_refuser_is_not_equivalent_in_all_its_questions(said):
     questions = f"Not estimable · all {len(primary)} pre-specified questions"
     assert len(primary) >= 9
     assert {(finding.verdict, finding.unresponsive) for finding in primary} == {("not estimable", "unclear")}
-    assert f"10,954 images ○ {questions} {REFUSED} ○ {len(primary)} questions: {BLIND} " in terminal
+    assert f"10,954 images ⊘ {questions} {REFUSED} ⊘ {len(primary)} questions: {BLIND} " in terminal
     assert f"**{questions}.** {REFUSED} {len(primary)} questions: {BLIND}." in summary
     assert page.index(f"{questions} {REFUSED}") < page.index(f"All {len(primary)} pre-specified questions")
     for text in (terminal, summary):

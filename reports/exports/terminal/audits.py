@@ -1,4 +1,4 @@
-"""An audit on a terminal: verdict and headline, one line per question, and verdict and headline again at the end."""
+"""An audit on a terminal: verdict and headline first, then one line per question."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.changes import paired_lines
-from reports.exports.terminal.lines import lines_of, row_of, width, wrapped
+from reports.exports.terminal.lines import lines_of, mark, marked, row_of, width
 from reports.text import analyses, evidence, phrases, replicates, sentences
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.headline import choices_sentence, headline_of, left_out_by_rule
@@ -20,8 +20,6 @@ from reports.text.reasons import in_suite, not_covered, ratio_sentences, rule_se
 from reports.text.responsiveness import composition_sentence, equal_gap, look_line
 from strictio.console import visible
 
-_MARKS = {"disparity": "▲", "signal": "◆", "equivalent": "≈", "inconclusive": "?", "no signal": "–", "not estimable": "○"}
-_COLOURS = {"disparity": "red", "signal": "amber", "equivalent": "teal", "inconclusive": "amber"}
 _MOST_ROWS, _MOST_REPLICATED = 15, 3
 _ENDS = 20
 """The fewest columns for the groups of a question on its line."""
@@ -34,7 +32,6 @@ def audit_lines(results: Results, screen: Screen = _PIPE, *, verbose: bool = Fal
     blocks = [block for audit in results.audits for block in _audit(audit, results.settings, screen, verbose=verbose)]
     blocks += [*paired_lines(results, screen), *_replicates(results, screen), *_gates(results, screen)]
     blocks += [lines_of(phrases.intervals(results.settings.alpha), screen)]
-    blocks.append([line for audit in results.audits for line in _last(audit, results, screen)])
     return ordinary_spaces("\n\n".join("\n".join(block) for block in blocks if block))
 
 
@@ -44,7 +41,7 @@ def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: b
     head = lines_of(f"{phrases.audit_name(audit)} · {in_words(audit.data.used, 'image') if audit.data.listed else 'no images'}", screen)
     line = f"{'LIMITED RUN · ' * audit.data.limited}{headline.verdict_line}"
     head += lines_of(headline.caveat, screen) if headline.caveat else []
-    head += [*_marked(audit.verdict, line, screen, whole=True), *lines_of(headline.body, screen)]
+    head += [*marked(audit.verdict, line, screen, whole=True), *lines_of(headline.body, screen)]
     beside = [choices_sentence(audit, settings), *left_out_by_rule(audit)]
     beside += [*([look_line(audit)] if verbose else []), *in_suite(audit), *weighted(audit), *not_covered(audit.data.exclusions)]
     beside += analyses.lines(audit, settings)
@@ -63,7 +60,7 @@ def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose:
     more = len(judged) - len(shown)
     lines = _table(shown, audit, settings, screen) if verbose else _rows(shown, audit, settings, screen)
     lines += lines_of(f"and {in_words(more, 'more question')}: see the report", screen) if more else []
-    return [*lines, *(line for text in unjudged_sentences(primary, settings) for line in _marked("not estimable", text, screen))]
+    return [*lines, *(line for text in unjudged_sentences(primary, settings) for line in marked("not estimable", text, screen))]
 
 
 def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
@@ -75,14 +72,6 @@ def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list
     more = f"and {in_words(others, 'more exploratory comparison')}: see the report" if others else ""
     rows = _rows(signals, audit, settings, screen)
     return [*lines_of(sentences.signals_sentence(audit), screen), *rows, *(lines_of(more, screen) if more else [])]
-
-
-def _last(audit: AuditResult, results: Results, screen: Screen) -> list[str]:
-    """Return verdict and headline, and the strongest signal, for the end of the output."""
-    headline = headline_of(audit, results.settings)
-    name = f"{phrases.audit_name(audit)}: " if len(results.audits) > 1 else ""
-    lines = _marked(audit.verdict, f"{name}{headline.word}. {headline.text}", screen, whole=True)
-    return [*lines, *(_marked("signal", headline.signal, screen) if headline.signal else [])]
 
 
 def _replicates(results: Results, screen: Screen) -> list[list[str]]:
@@ -101,7 +90,7 @@ def _gates(results: Results, screen: Screen) -> list[list[str]]:
     for audit in results.audits:
         of = f" ({phrases.audit_name(audit)})" if len(results.audits) > 1 else ""
         for row in gate_rows(results, audit):
-            named = _marked(row.looks, f"{row.word.upper()} {row.expression}{of}", screen)
+            named = marked(row.looks, f"{row.word.upper()} {row.expression}{of}", screen)
             blocks.append([*named, *lines_of(row.why, screen, indent=2)])
     return blocks
 
@@ -121,11 +110,11 @@ def _rows(findings: Sequence[Finding], audit: AuditResult, settings: Settings, s
     ends_room = room - gap - 2 - (0 if narrow else title_width + 2)
     lines = []
     for finding, (title, size, ends) in zip([None, *findings] if findings else [], cells, strict=bool(findings)):
-        mark = _mark(finding.verdict, screen) if finding else " "
+        sign = mark(finding.verdict, screen) if finding else " "
         beside = [(size, gap), (ends, ends_room)]
         titled = row_of([(title, room)], screen) if narrow else []
         first, *others = [*titled, *row_of(beside if narrow else [(title, title_width), *beside], screen, 2)]
-        lines += [f"{mark} {first}", *(f"  {line}" for line in others), *(_beside(finding, audit, settings, screen) if finding else [])]
+        lines += [f"{sign} {first}", *(f"  {line}" for line in others), *(_beside(finding, audit, settings, screen) if finding else [])]
     return lines
 
 
@@ -174,17 +163,3 @@ def _two_lines(first: tuple[str, str], second: tuple[str, ...], screen: Screen) 
     lines = row_of([(first[0], screen.columns - 14), (first[1], 13)], screen)
     columns = (screen.columns - 29, 18, 7)
     return [*lines, *(f"  {line}" for line in (row_of(list(zip(second, columns, strict=True)), screen) if second else []))]
-
-
-# ---- lines ---------------------------------------------------------------------------------------------------------------------------
-
-
-def _marked(verdict: str, text: str, screen: Screen, *, whole: bool = False) -> list[str]:
-    """Return a text after the mark of a verdict; `whole` also colours the text."""
-    first, *others = wrapped(screen.characters(visible(text)), screen.columns - 2, screen.more)
-    colour = _COLOURS.get(verdict) if whole else None
-    return [f"{_mark(verdict, screen)} {screen.paint(first, colour)}", *(f"  {screen.paint(line, colour)}" for line in others)]
-
-
-def _mark(verdict: str, screen: Screen) -> str:
-    return screen.paint(screen.characters(_MARKS[verdict]), _COLOURS.get(verdict))

@@ -1,4 +1,4 @@
-"""Comparisons on a terminal."""
+"""Comparisons on a terminal: the verdict first, then one line or two per question, with the marks of the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from audit.cli.screen import Screen
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
 from audit.results import Results
 from reports.exports.markdown import ordinary_spaces
-from reports.exports.terminal.lines import lines_of, row_of
+from reports.exports.terminal.lines import lines_of, marked, row_of
 from reports.text import changes, phrases
 from reports.text import comparison as comparison_text
 from reports.text.gates import change_gate_rows, gates_sentence
@@ -17,8 +17,6 @@ from reports.text.numbers import in_words, p_value
 from reports.text.verdicts import comparison_sentence
 
 _MOST_ROWS = 15
-_OUTCOME = 24
-"""Width of the column of verdicts."""
 _PIPE = Screen()
 
 
@@ -39,7 +37,7 @@ def _gates(comparisons: Comparisons, screen: Screen) -> list[list[str]]:
     for comparison in comparisons.comparisons:
         of = f" ({comparison_text.which(comparison)})" if len(comparisons.comparisons) > 1 else ""
         for row in change_gate_rows(comparisons, comparison):
-            named = lines_of(f"{row.word.upper()} {row.expression}{of}", screen)
+            named = marked(row.looks, f"{row.word.upper()} {row.expression}{of}", screen)
             blocks.append([*named, *lines_of(row.why, screen, indent=2)])
     return blocks
 
@@ -48,35 +46,38 @@ def paired_lines(results: Results, screen: Screen) -> list[list[str]]:
     """Say how the models of a run differ from the first: verdict and leading change of each comparison, and the caveats."""
     paired, blocks = results.paired_models, []
     for comparison in paired.comparisons if paired else ():
-        verdict, leading = comparison_sentence(comparison), sorted(comparison.changes, key=comparison_text.by_weight)[:1]
-        texts = [f"{verdict.word}. {verdict.sentence} {changes.comparison_reason(comparison)}", *map(comparison_text.headline, leading)]
-        named = lines_of(comparison_text.which(comparison), screen)
-        blocks.append([*named, *(line for text in texts for line in lines_of(text, screen))])
+        leading = map(comparison_text.headline, sorted(comparison.changes, key=comparison_text.by_weight)[:1])
+        blocks.append([*_verdict(comparison, screen), *(line for text in leading for line in lines_of(text, screen))])
     notes = [line for note in (paired.notes if paired else ()) for line in lines_of(f"note: {sentence(note)}", screen)]
     return [*blocks, notes] if notes else blocks
 
 
 def _comparison(comparison: Comparison, screen: Screen) -> list[str]:
     primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
-    named = f"{comparison_text.which(comparison)} · {in_words(comparison.images, 'image')}"
-    lines = [*lines_of(named, screen), ""]
-    head = lines_of("gap before -> after, change [interval]", screen, indent=2)
-    lines += [*_question("metric by attribute", "verdict", screen), *head, "-" * screen.columns]
+    lines = [*_verdict(comparison, screen), ""]
+    lines += [*lines_of("metric by attribute", screen, indent=2), *lines_of("gap before -> after, change [interval]", screen, indent=4)]
     lines += [line for change in primary[:_MOST_ROWS] for line in _change(change, screen)]
     hidden = _hidden(len(primary) - _MOST_ROWS, len(comparison.changes) - len(primary))
     lines += [line for text in hidden for line in lines_of(text, screen)]
-    verdict = comparison_sentence(comparison)
-    overall = f"{verdict.word}. {verdict.sentence} {changes.comparison_reason(comparison)}"
-    texts = [overall, comparison_text.images_sentence(comparison), comparison_text.not_compared_sentence(comparison)]
+    texts = [comparison_text.images_sentence(comparison), comparison_text.not_compared_sentence(comparison)]
     return [*lines, "", *(line for text in texts if text for line in lines_of(text, screen))]
 
 
+def _verdict(comparison: Comparison, screen: Screen) -> list[str]:
+    """Return what is compared, and the verdict with how many gaps changed in which way."""
+    verdict = comparison_sentence(comparison)
+    named = lines_of(f"{comparison_text.which(comparison)} · {in_words(comparison.images, 'image')}", screen)
+    marked_word = marked(comparison_text.outcome(comparison), f"{verdict.word}. {verdict.sentence}", screen, whole=True)
+    return [*named, *marked_word, *lines_of(changes.comparison_reason(comparison), screen)]
+
+
 def _change(change: Change, screen: Screen) -> list[str]:
-    first = _question(comparison_text.title(change), comparison_text.outcome(change), screen)
+    outcome = comparison_text.outcome(change)
+    first = marked(outcome, f"{comparison_text.title(change)} · {comparison_text.VERDICTS[outcome].word.lower()}", screen)
     if change.gap is None:
         return first
     values = f"{' -> '.join(comparison_text.gap_ends_text(change))}, {comparison_text.gap_change_text(change)}"
-    return [*first, *lines_of(values, screen, indent=2)]
+    return [*first, *lines_of(values, screen, indent=4)]
 
 
 def _series(series: Series, screen: Screen) -> list[str]:
@@ -93,11 +94,6 @@ def _trajectory(trajectory: Trajectory, series: Series, screen: Screen) -> list[
 def _hidden(questions: int, others: int) -> Sequence[str]:
     lines = [f"and {in_words(questions, 'more question')}: see the page"] if questions > 0 else []
     return [*lines, *([f"and {in_words(others, 'exploratory comparison')}: see the page"] if others else [])]
-
-
-def _question(question: str, status: str, screen: Screen) -> list[str]:
-    room = screen.columns - _OUTCOME - 1
-    return row_of([(question, room), (status, _OUTCOME)], screen)
 
 
 def _point(step: str, gap: str, p: str, screen: Screen) -> list[str]:

@@ -1,4 +1,4 @@
-"""Wrapping text for a terminal; wide characters take two columns."""
+"""Wrapping text for a terminal, where wide characters take two columns, and the marks of verdicts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from itertools import zip_longest
 from audit.cli.screen import Screen
 from strictio.console import visible
 
+MARKS = {
+    "disparity": "▲", "signal": "◆", "equivalent": "≈", "inconclusive": "?", "no signal": "–", "not estimable": "⊘",
+    "gap reversed": "⇄", "gap grew": "◂▸", "gap shrank": "▸◂", "mixed": "⇅",
+}  # fmt: skip
+"""The icons of `base/icons.html` and `comparison/icons.html` as characters."""
+_COLOURS = {
+    "disparity": "red", "signal": "amber", "equivalent": "teal", "inconclusive": "amber", "gap reversed": "red", "gap grew": "red",
+    "mixed": "red",
+}  # fmt: skip
 _BLANKS = re.compile("[ \n\t]+")
 
 
@@ -57,3 +66,16 @@ def row_of(cells: Sequence[tuple[str, int]], screen: Screen, apart: int = 1) -> 
     lines = zip_longest(*(([fit(line, room, screen.more) for line in part]) for part, room in parts))
     blank = [" " * room for _, room in parts]
     return [(" " * apart).join(cell or empty for cell, empty in zip(line, blank, strict=True)).rstrip() for line in lines]
+
+
+def mark(verdict: str, screen: Screen) -> str:
+    """Return the mark of a verdict, or of the outcome of a comparison, in its colour."""
+    return screen.paint(screen.characters(MARKS[verdict]), _COLOURS.get(verdict))
+
+
+def marked(verdict: str, text: str, screen: Screen, *, whole: bool = False) -> list[str]:
+    """Wrap a text after the mark of a verdict; `whole` also colours the text."""
+    indent = width(screen.characters(MARKS[verdict])) + 1
+    first, *others = wrapped(screen.characters(visible(text)), screen.columns - indent, screen.more)
+    colour = _COLOURS.get(verdict) if whole else None
+    return [f"{mark(verdict, screen)} {screen.paint(first, colour)}", *(f"{' ' * indent}{screen.paint(line, colour)}" for line in others)]

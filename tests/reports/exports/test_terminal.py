@@ -1,8 +1,9 @@
-"""An audit on a terminal: verdict and headline first and last, a line a question, within its columns, colours and characters."""
+"""An audit on a terminal: verdict and headline first, one line per question, within its columns, colours and characters."""
 
 import re
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,12 +11,16 @@ from audit.cli.screen import Screen
 from audit.records.finding import LeadingPair
 from audit.types import Note, Settings
 from reports.exports.terminal.audits import audit_lines
-from reports.exports.terminal.lines import fit, row_of, wrapped
+from reports.exports.terminal.changes import comparison_lines
+from reports.exports.terminal.lines import MARKS, fit, row_of, wrapped
+from reports.text import comparison as comparison_text
 from reports.text.headline import headline_of
+from tests.support import comparison_samples
 from tests.support import report_samples as samples
 from tests.support import what_if_samples as tried
 
 PLAIN, WIDE = Screen(), Screen(100)
+REPORTS = Path(__file__).parents[3] / "reports"
 
 
 def columns(line):
@@ -30,14 +35,15 @@ def joined(text):
     return " ".join(text.split())
 
 
-def test_verdict_and_headline_stand_first_and_last_and_a_question_is_a_line():
+def test_verdict_and_headline_are_first_and_printed_once_and_a_question_is_a_line():
     audit = samples.emoji()
     said = headline_of(audit, Settings()).text.replace("\u00a0", " ")
     lines = printed(audit).splitlines()
 
     assert lines[:2] == ["emoji/ckpt.pt · emoji · 300 images", "▲ Disparity · 1 of 2 pre-specified questions"]
     assert joined(printed(audit)).startswith(f"{' '.join(lines[:2])} {said} ")
-    assert joined(printed(audit)).endswith(f"▲ Disparity. {said}")  # no signal follows
+    assert joined(printed(audit)).count(said) == 1
+    assert printed(audit).count("▲ Disparity") == 1
     table = [line for line in lines if " by " in line and "[" in line]
     assert re.fullmatch(r"▲ Role accuracy by gender  26 \[14, 38\] +woman 72 %, man 98 %", table[0])
     assert [line[0] for line in table] == ["▲", "?"]
@@ -150,14 +156,33 @@ def test_what_cannot_be_estimated_is_one_line():
     audit = samples.emoji()
     only = tuple(replace(finding, primary=True) for finding in audit.findings if finding.gap is None)
 
-    assert "\n○ 1 question: fewer than two groups with 30 images that count\n" in printed(replace(audit, findings=only))
+    assert "\n⊘ 1 question: fewer than two groups with 30 images that count\n" in printed(replace(audit, findings=only))
     assert "fewer than two groups" not in printed(audit)
 
 
-def test_of_several_audits_every_headline_stands_last():
+def test_of_several_audits_every_headline_is_printed_once_below_its_name():
     text = joined(printed(samples.emoji(), samples.fairface()))
 
-    assert re.search(r"▲ emoji/ckpt.pt · emoji: Disparity\. .* ▲ ckpt.pt · fairface: Disparity\. [^▲]*$", text)
+    assert text.count("▲ Disparity") == 2
+    assert re.search(r"emoji/ckpt.pt · emoji · [^▲]* ▲ Disparity · .* ckpt.pt · fairface · [^▲]* ▲ Disparity · ", text)
+
+
+def test_the_marks_are_the_icons_of_the_pages():
+    """The icons of audits, then those of comparisons; a comparison's page has both."""
+    icons = [
+        symbol for page in ("base", "comparison") for symbol in re.findall(r'id="i-([\w-]+)"', (REPORTS / page / "icons.html").read_text())
+    ]
+
+    assert {verdict.replace(" ", "-") for verdict in MARKS} == set(icons)
+    assert len(set(MARKS.values())) == len({Screen(ascii=True).characters(sign) for sign in MARKS.values()} - {"-"}) + 2  # – and ⊘
+    for facts in (comparison_samples.skewed_and_plain(), comparison_samples.four_steps()):
+        lines = comparison_lines(facts).splitlines()
+        place = next(place for place, line in enumerate(lines) if " against " in line)
+        outcome = comparison_text.outcome(facts.comparisons[0])
+        assert lines[place + 1].startswith(f"{MARKS[outcome]} {comparison_text.VERDICTS[outcome].word}")
+        shown = [line.split()[0] for line in lines[place + 2 :] if re.search(r" by .* · ", line)]
+        changes = sorted((change for change in facts.comparisons[0].changes if change.primary), key=comparison_text.by_weight)
+        assert shown == [MARKS[comparison_text.outcome(change)] for change in changes]
 
 
 def test_a_limited_run_says_so_and_nothing_is_called_fair_or_passed():
