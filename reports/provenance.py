@@ -21,6 +21,21 @@ _MONTHS = (
 """Not from strftime, which depends on the locale."""
 
 
+_LONGEST_HEAD = 80
+"""The most characters of a title in the header of printed pages."""
+
+
+def css_text(text: str) -> str:
+    r"""Return text for a CSS string, with every character but ASCII letters, digits and spaces escaped.
+
+    Examples
+    --------
+    >>> css_text('a"</style>')
+    'a\\22 \\3c \\2f style\\3e '
+    """
+    return "".join(char if char == " " or (char.isascii() and char.isalnum()) else f"\\{ord(char):x} " for char in text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class About:
     """What every page says about itself."""
@@ -29,13 +44,19 @@ class About:
     tool: str
     short_hashes: str = ""
     """Used in the style sheet (header of printed pages): only hexadecimal digits, spaces and plus signs, regardless of the file."""
+    created: str = ""
+
+    @property
+    def running_head(self) -> str:
+        """Name and date for the header of printed pages, as the content of a CSS string: whatever the file says, it stays text."""
+        title = self.title if len(self.title) <= _LONGEST_HEAD else f"{self.title[:_LONGEST_HEAD]}…"
+        return css_text(" · ".join(filter(None, (title, self.created))))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance(About):
     """Header, footer and the section “Reproduce” of a page rendered from one file."""
 
-    created: str
     command: str
     seconds: str
     settings: Table

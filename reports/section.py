@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from importlib.resources import files
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +16,16 @@ from reports.charts.tracks import TrackTable
 from reports.text.analyses import analysis_modules
 
 T = TypeVar("T")
+
+
+def script_hash(path: str) -> str:
+    """Return the hash of a script of this package, by which a page's content security policy allows it and no other."""
+    script = files("reports").joinpath(path).read_bytes()
+    return "sha256-" + base64.b64encode(hashlib.sha256(script).digest()).decode()
+
+
+PRINTING = script_hash("base/print.js")
+"""The script of every page with an appendix: it opens the appendix to print it."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +99,8 @@ class Page:
     """What `base/page.html` prints on every page; each kind of page adds its own fields."""
 
     what: str
-    script: str = ""
-    """Hash of the script that the page's content security policy allows, if any."""
+    scripts: tuple[str, ...] = (PRINTING,)
+    """Hashes of the scripts that the page's content security policy allows."""
     contents: Sequence[tuple[str, str, str]]
     closing: tuple[ShownSection, ...] = ()
     appendix: tuple[ShownSection, ...] = ()

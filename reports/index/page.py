@@ -1,33 +1,37 @@
-"""The index of the finished audits below a folder, as `page.html` prints it."""
+"""The index of the finished audits below a folder, as `page.html` prints it.
+
+Audits of the same images with the same probe share their questions: they are rows of one table, with a column per question. Every audit
+is also a row of the table of all audits. The page's script sorts and filters both; without it, all rows are there.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from audit.errors import AuditError
 from audit.results import AuditResult, Finding, Results
 from audit.version import __version__
+from reports.charts.forest import Scale
+from reports.charts.gaps import GapMark, gap_marks, gaps_axis
 from reports.environment import draw
 from reports.provenance import About, written_date
 from reports.read import RESULTS, read_results
-from reports.section import Page
+from reports.section import Page, script_hash
 from reports.text import index as text
-from reports.text import phrases
+from reports.text import phrases, sentences
 from reports.text.headline import headline_of, question
 from reports.text.order import by_severity
 
-SCRIPT = (files("reports.index") / "sort.js").read_text("utf-8")
-HASH = "sha256-" + base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-"""The page's content security policy allows exactly this script and no other."""
+HASH = script_hash("index/table.js")
 MARK = "vlm-audit-index"
-"""The id of the table, which distinguishes our own page from other files."""
+"""The id of the table of all audits, which distinguishes our own page from other files."""
+_MOST_QUESTIONS = 8
+"""How many questions a table of models and questions has; the others are in the reports."""
 _DEEPEST = 4
 """How many levels below the folder are searched for audits."""
 
@@ -70,6 +74,50 @@ class AuditRow:
     link: str
     """Link to the report, if any."""
     keys: SortKeys
+    worst: str
+    """Verdict of that question; empty without one."""
+    marks: GapMark | None
+    text: str
+    """What the filter searches."""
+
+
+@dataclass(frozen=True)
+class GapCell:
+    """One question of one audit; its gap and marks are empty if it cannot be estimated."""
+
+    verdict: str
+    gap: str
+    interval: str
+    key: str
+    marks: GapMark | None
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One audit of several that share their questions; None stands for a question that it does not have."""
+
+    model: str
+    day: str
+    date: str
+    link: str
+    verdict: str
+    word: str
+    verdict_key: str
+    created: str
+    text: str
+    """What the filter searches."""
+    cells: tuple[GapCell | None, ...]
+
+
+@dataclass(frozen=True)
+class SharedQuestions:
+    """Audits of the same images with the same probe: models as rows, pre-specified questions as columns, worst first."""
+
+    anchor: str
+    title: str
+    caption: str
+    questions: tuple[str, ...]
+    rows: tuple[ModelRow, ...]
 
 
 @dataclass(frozen=True)
@@ -87,6 +135,9 @@ class IndexPage(Page):
     about: About
     deck: str
     columns: Sequence[str]
+    verdicts: Sequence[tuple[str, str]]
+    """Code and word of the verdicts on this page, for the filter."""
+    shared: Sequence[SharedQuestions]
     rows: Sequence[AuditRow]
     broken: Sequence[BrokenAudit]
     mark: str
@@ -115,39 +166,133 @@ def _read(directory: Path) -> FoundAudit:
 
 def index_page(entries: Sequence[FoundAudit], start: Path) -> str:
     """Return the index as HTML; links are relative to the folder `start`."""
-    rows = [row for entry in entries if entry.results for row in _rows(entry, entry.results, start)]
+    found = [_Found(entry.directory, entry.results, audit) for entry in entries if entry.results for audit in entry.results.audits]
+    scale, _ = gaps_axis([worst for audit in found if (worst := audit.worst) is not None])
+    rows = [_row(audit, start, scale) for audit in found]
+    shared = _shared(found, start)
+    verdicts = dict.fromkeys(sorted((row.verdict for row in rows), key=text.VERDICTS.index))
     broken = [BrokenAudit(_name(entry, start), entry.why) for entry in entries if entry.results is None]
     page = IndexPage(
         what="index",
-        script=HASH,
+        scripts=(HASH,),
         about=About(title=text.TITLE, tool=f"vlm-audit {__version__}"),
-        contents=[(text.TABLE, MARK, ""), *([(text.BROKEN, "broken", "")] if broken else [])],
+        contents=[
+            *((table.title, table.anchor, "") for table in shared),
+            (text.TABLE, MARK, ""),
+            *([(text.BROKEN, "broken", "")] if broken else []),
+        ],
         deck=text.deck(len(rows), len([entry for entry in entries if entry.results])),
         columns=text.COLUMNS,
+        verdicts=[(verdict, sentences.VERDICTS[verdict].word) for verdict in verdicts],
+        shared=shared,
         rows=rows,
         broken=broken,
         mark=MARK,
     )
-    return draw("index/page.html", page=page, sort=text)
+    return draw("index/page.html", page=page, index=text)
 
 
-def _rows(entry: FoundAudit, results: Results, start: Path) -> Iterator[AuditRow]:
-    for audit in results.audits:
-        worst = min((finding for finding in audit.findings if finding.primary), key=by_severity, default=None)
-        gap, interval = phrases.gap_and_interval(worst) if worst is not None and worst.verdict != "not estimable" else ("", "")
-        yield AuditRow(
-            model=audit.model.name, probe=audit.probe.name, data=audit.data.name, images=audit.data.used, verdict=audit.verdict,
-            word=headline_of(audit, results.settings).word, question=question(worst, audit) if worst is not None else text.NONE_PLANNED,
-            gap=gap, interval=interval, level=text.level(results.settings.alpha),
-            date=written_date(results.timing.created), day=results.timing.created[:10],
-            link=_link(entry.directory, start), keys=_keys(audit, worst, results),
-        )  # fmt: skip
+@dataclass(frozen=True)
+class _Found:
+    """One audit of a directory."""
+
+    directory: Path
+    results: Results
+    audit: AuditResult
+
+    @property
+    def planned(self) -> dict[str, Finding]:
+        """The pre-specified questions by id, worst first."""
+        planned = sorted((finding for finding in self.audit.findings if finding.primary), key=by_severity)
+        return {finding.id: finding for finding in planned}
+
+    @property
+    def worst(self) -> Finding | None:
+        """The most severe pre-specified question."""
+        return next(iter(self.planned.values()), None)
+
+    @property
+    def word(self) -> str:
+        """The verdict in words."""
+        return headline_of(self.audit, self.results.settings).word
+
+    @property
+    def text(self) -> str:
+        """Names by which a reader may look for it."""
+        return f"{self.audit.model.name} {self.audit.probe.name} {self.audit.data.name} {self.results.timing.created[:10]}"
 
 
-def _keys(audit: AuditResult, worst: Finding | None, results: Results) -> SortKeys:
-    order = text.VERDICTS.index(audit.verdict) if audit.verdict in text.VERDICTS else len(text.VERDICTS)
-    pair = phrases.leading_pair(worst) if worst is not None and worst.verdict != "not estimable" else None
-    return SortKeys(str(order), gap=f"{pair.difference if pair else -1.0:.9f}", date=results.timing.created)
+def _row(found: _Found, start: Path, scale: Scale) -> AuditRow:
+    audit, worst, timing = found.audit, found.worst, found.results.timing
+    cell = None if worst is None else _cell(worst, scale)
+    asked = text.NONE_PLANNED if worst is None else question(worst, audit)
+    return AuditRow(
+        model=audit.model.name, probe=audit.probe.name, data=audit.data.name, images=audit.data.used, verdict=audit.verdict,
+        word=found.word, question=asked, worst=worst.verdict if worst else "", text=f"{found.text} {asked}",
+        gap=cell.gap if cell else "", interval=cell.interval if cell else "", level=text.level(found.results.settings.alpha),
+        date=written_date(timing.created), day=timing.created[:10], link=_link(found.directory, start),
+        keys=SortKeys(_verdict_key(audit.verdict), cell.key if cell else _NO_GAP, timing.created), marks=cell.marks if cell else None,
+    )  # fmt: skip
+
+
+_NO_GAP = "-1"
+"""Sort key of a gap that cannot be estimated."""
+
+
+def _cell(finding: Finding, scale: Scale) -> GapCell:
+    pair = phrases.leading_pair(finding) if finding.verdict != "not estimable" else None
+    if pair is None:
+        return GapCell(finding.verdict, "", "", _NO_GAP, None)
+    return GapCell(finding.verdict, *phrases.gap_and_interval(finding), f"{pair.difference:.9f}", gap_marks(finding, scale))
+
+
+def _verdict_key(verdict: str) -> str:
+    return str(text.VERDICTS.index(verdict))
+
+
+def _shared(found: Sequence[_Found], start: Path) -> list[SharedQuestions]:
+    """Return a table for the audits of the same images with the same probe, if there are several."""
+    together: dict[tuple[str, str], list[_Found]] = {}
+    for audit in found:
+        if audit.planned:
+            together.setdefault((audit.audit.probe.name, audit.audit.data.fingerprint), []).append(audit)
+    tables = [_table(audits, f"questions-{number}", start) for number, audits in enumerate(together.values(), 1) if len(audits) > 1]
+    titles = [table.title for table in tables]
+    numbers = [titles[:position].count(title) + 1 for position, title in enumerate(titles)]
+    return [
+        table if number == 1 else replace(table, title=f"{table.title} ({number})") for table, number in zip(tables, numbers, strict=True)
+    ]
+
+
+def _table(audits: Sequence[_Found], anchor: str, start: Path) -> SharedQuestions:
+    """Return the table of audits that share questions; a question that only one of them can ask has no column."""
+    planned = [(finding, audit) for audit in audits for finding in audit.planned.values()]
+    planned.sort(key=lambda pair: by_severity(pair[0]))
+    counts = Counter(finding.id for finding, _ in planned)
+    shared = [name for name in dict.fromkeys(finding.id for finding, _ in planned) if counts[name] > 1]
+    columns = shared[:_MOST_QUESTIONS]
+    titles = {finding.id: sentences.title(finding, audit.audit) for finding, audit in reversed(planned)}
+    scale, ticks = gaps_axis([finding for finding, _ in planned if finding.id in columns])
+    rows = [_model_row(audit, columns, scale, start) for audit in audits]
+    first = audits[0]
+    levels = {text.level(audit.results.settings.alpha) for audit in audits}
+    return SharedQuestions(
+        anchor=anchor,
+        title=text.shared_title(first.audit.probe.name, first.audit.data.name),
+        caption=text.shared_caption(first.audit.data.used, ticks[-1][1], levels, len(shared) - len(columns)),
+        questions=tuple(titles[name] for name in columns),
+        rows=tuple(sorted(rows, key=lambda row: (row.verdict_key, *(-float(cell.key) for cell in row.cells[:1] if cell)))),
+    )
+
+
+def _model_row(audit: _Found, columns: Sequence[str], scale: Scale, start: Path) -> ModelRow:
+    findings, created = audit.planned, audit.results.timing.created
+    return ModelRow(
+        model=audit.audit.model.name, day=created[:10], date=written_date(created), link=_link(audit.directory, start),
+        verdict=audit.audit.verdict, word=audit.word, verdict_key=_verdict_key(audit.audit.verdict),
+        created=created, text=audit.text,
+        cells=tuple(_cell(findings[name], scale) if name in findings else None for name in columns),
+    )  # fmt: skip
 
 
 def _link(directory: Path, start: Path) -> str:

@@ -15,7 +15,18 @@ from reports import evidence
 from reports.context import AuditContext, audit_contexts
 from reports.provenance import Provenance, provenance
 from reports.read import RESULTS
-from reports.section import Article, Page, Section, ShownSection, analysis_sections, appendix_parts, contents, sections_in, shown_sections
+from reports.section import (
+    PRINTING,
+    Article,
+    Page,
+    Section,
+    ShownSection,
+    analysis_sections,
+    appendix_parts,
+    contents,
+    sections_in,
+    shown_sections,
+)
 from reports.sections.overview import Overview, overview
 from reports.sections.provenance import data, endpoint, limits, prompts, requirements, slicer
 from reports.sections.results import (
@@ -134,7 +145,7 @@ def report_page(results: Results, facts: str) -> ReportPage:
         appendix=shared if folded else appendix,
         appendix_note=appendix_note(RESULTS, has_tables=True),
         signed=bool(results.audits),
-        script=slicer.HASH if any(section.name == "slicer" for section in closing) else "",
+        scripts=(PRINTING, *(slicer.HASH for section in closing if section.name == "slicer")),
         anchors={name: section.anchor for section in (*appendix, *together) for name in (section.anchor, section.name)},
         **_units([audit.data for audit in results.audits]),
         places={section.name: section for section in reversed((*(audits[0].sections if audits else ()), *closing, *appendix, _SIGN_OFF))},

@@ -1,10 +1,15 @@
 """Every page on paper: nothing runs off the sheet, short tables stay whole, sums are printed once, pages are numbered."""
 
+import math
+import re
+
 import pytest
 
 pytestmark = pytest.mark.browser
 SHEET = 680
 """CSS pixels between the margins: 180 mm of A4."""
+SHEET_HEIGHT = 1_001
+"""265 mm."""
 
 
 @pytest.fixture
@@ -54,3 +59,41 @@ def test_pages_are_numbered_and_what_is_folded_on_the_screen_stays_folded(sheet)
     assert sheet.evaluate(shown) == 0
     assert sheet.locator("#appendix summary").first.is_visible()
     assert not sheet.locator("nav").first.is_visible()
+
+
+FOLDED = """[...document.querySelectorAll("main details:not(.fold, .foot > details) > :not(summary)")]
+    .filter(inside => !inside.checkVisibility({ contentVisibilityAuto: true })).map(inside => inside.textContent.trim().slice(0, 40))"""
+"""What folded parts hold and is not visible; the slicer and the statistics below a finding are for the screen."""
+
+
+def test_the_button_opens_every_part_to_print_it_and_folds_it_again(visit, name):
+    page = visit(name)
+    folded = page.locator("details:not([open])").count()
+    page.evaluate("window.print = () => { window.hidden_parts = " + FOLDED + "; dispatchEvent(new Event('afterprint')); }")
+    page.get_by_role("button", name="Print with evidence").click()
+
+    assert page.evaluate("window.hidden_parts") == []
+    assert page.locator("details:not([open])").count() == folded > 3
+    assert page.logged == []
+
+
+def test_without_scripts_a_tick_prints_every_part(visit, name):
+    page = visit(name, SHEET, java_script_enabled=False)
+    assert not page.locator("#print-all").is_visible()
+    closed = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
+    page.get_by_label("Print every part of this page opened").check()
+    opened = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
+
+    assert opened > closed
+
+
+def test_opened_parts_fill_their_sheets(visit, name):
+    """The height of all parts, laid out as wide as a sheet, against the sheets that they take: at most a quarter of them is empty."""
+    page = visit(name, SHEET)
+    page.get_by_label("Print every part of this page opened").check()
+    sheets = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
+    page.emulate_media(media="print")
+    height = page.evaluate("document.documentElement.scrollHeight")
+
+    assert page.evaluate(FOLDED) == []
+    assert sheets <= math.ceil(height / SHEET_HEIGHT / 0.75)

@@ -1,5 +1,6 @@
 """The page: whole, the same for the same results, closed to the outside, and without an element that a hostile name could add."""
 
+import base64
 import hashlib
 import itertools
 import re
@@ -12,6 +13,7 @@ from audit.results import to_json
 from audit.types import Claim
 from reports.read import read_results
 from reports.render import render
+from reports.sections.page import report_page
 from reports.text import numbers, phrases
 from tests.support import report_samples as samples
 from tests.support.page_text import Walk, text_of
@@ -42,21 +44,33 @@ def test_equal_results_give_equal_bytes_and_survive_a_round_trip_through_json(ev
     assert render(read_results(tmp_path)) == page
 
 
-def test_the_content_security_policy_comes_first_and_allows_no_script(page):
+def test_the_content_security_policy_comes_first_and_allows_the_script_that_prints_alone(page):
     head = page[page.index("<head>") :]
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{}'; base-uri 'none'; form-action 'none'"
+    script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)[1]
+    policy = policy.format("sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
 
     assert head.startswith(f'<head>\n<meta http-equiv="Content-Security-Policy" content="{policy}">\n<meta charset="utf-8">')
-    assert "<script" not in page
+    assert page.count("<script") == 1
+    assert "print()" in script
+    assert len(script) < 1_000
+
+
+def test_the_header_of_printed_pages_names_page_and_date_as_text(everything):
+    for title in ("a.pt", 'x"; } </style><b>'):
+        about = replace(report_page(everything, "{}").about, title=title)
+        head = about.running_head
+        assert re.fullmatch(r"(?:[A-Za-z0-9 ]|\\[0-9a-f]+ )*", head)
+        said = re.sub(r"\\([0-9a-f]+) ", lambda code: chr(int(code[1], 16)), head)
+        assert said == f"{title} · {about.created}"
+    assert f'@top-left {{ content: "{report_page(everything, "{}").about.running_head}"; }}' in render(everything)
 
 
 def test_nothing_on_the_page_leads_outside_every_link_arrives_and_no_place_has_two_names(page):
     walk = Walk(page)
     ids = Counter(walk.all("id"))
 
-    assert {tag for tag, *_ in walk.shape}.isdisjoint(
-        {"script", "img", "link", "iframe", "object", "base", "form", "image", "foreignobject"}
-    )
+    assert {tag for tag, *_ in walk.shape}.isdisjoint({"img", "link", "iframe", "object", "base", "form", "image", "foreignobject"})
     assert all(href.startswith("#") for href in walk.all("href"))
     assert not re.search(r"https?:|//|url\(|@import", re.sub(r"arXiv|/\*.*?\*/", "", page))
     assert not [name for _, name, _ in walk.values if name.startswith("on") or name in ("src", "style", "srcset")]

@@ -37,7 +37,8 @@ class CounterfactualSetsView:
     harmless: Table | None
     members: Table | None
     """Sets of more than two members."""
-    without: tuple[str, ...]
+    not_judged: Table | None
+    """Why sets are shown without a verdict, or not at all."""
     method: str
 
 
@@ -61,7 +62,7 @@ def view(context: AuditContext) -> CounterfactualSetsView | None:
         rest_title=f"The other {count(len(pairs) - MOST_PAIRS)} comparisons" if pairs[MOST_PAIRS:] else "",
         harmless=_harmless(with_sets),
         members=_members(with_sets),
-        without=tuple(filter(None, map(words.not_judged, context.audit.counterfactual_sets))),
+        not_judged=_not_judged(context.audit.counterfactual_sets),
         method=words.method(with_sets) if judged else "",
     )
 
@@ -145,6 +146,14 @@ def _members(all_sets: Sequence[CounterfactualSets]) -> Table | None:
         for sets, test in known
     )
     return Table(title, title, columns, rows)
+
+
+def _not_judged(all_sets: Sequence[CounterfactualSets]) -> Table | None:
+    rows = tuple(
+        Row((words.asked_in_full(sets), words.changed(sets), words.sizes(sets), words.why_not(sets))) for sets in all_sets if sets.reason
+    )
+    title = "Not judged"
+    return Table(title, title, ("Question", "Changed", "Sets", "Why"), rows) if rows else None
 
 
 FIELD = "counterfactual_sets"

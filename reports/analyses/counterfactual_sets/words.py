@@ -9,7 +9,7 @@ from audit.results import AuditResult
 from audit.types import Settings
 from reports.text import phrases
 from reports.text.notes import sentence
-from reports.text.numbers import count, difference, in_words, number, p_phrase, percent, rate
+from reports.text.numbers import count, difference, in_words, number, p_phrase, percent, rate, upper_first
 
 WHERE = "counterfactual sets"
 """Name of this analysis in a list of analyses with differences beyond chance."""
@@ -130,9 +130,9 @@ def sizes(sets: CounterfactualSets) -> str:
     return f"{count(sets.sets)}{lacking} ({in_words(sets.clusters, 'cluster')})"
 
 
-def not_judged(sets: CounterfactualSets) -> str:
-    """Say why sets are shown but not judged; empty if they are judged."""
-    return f"{asked_in_full(sets)} {changed(sets)}: {phrases.stopped(sentence(sets.reason))}" if sets.reason else ""
+def why_not(sets: CounterfactualSets) -> str:
+    """Say why sets are not judged; empty if they are."""
+    return phrases.stopped(upper_first(sentence(sets.reason))) if sets.reason else ""
 
 
 def harmless_cells(baseline: HarmlessBaseline) -> tuple[str, ...]:

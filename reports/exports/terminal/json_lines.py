@@ -73,15 +73,13 @@ def _change(change: Change) -> dict[str, Any]:
     gap = change.gap
     return {
         "id": change.id, "metric": change.metric, "outcome": change.outcome, "attributes": list(change.attributes),
-        "changed": comparison_text.outcome(change), "before": _ends(gap and gap.before), "after": _ends(gap and gap.after),
+        "changed": comparison_text.outcome(change), "before": gap and _ends(gap.before), "after": gap and _ends(gap.after),
         "difference": gap and gap.difference, "low": gap and gap.low, "high": gap and gap.high, "p_adjusted": gap and gap.p_adjusted,
         "tolerance": change.tolerance,
     }  # fmt: skip
 
 
-def _ends(ends: GapEnds | None) -> dict[str, Any] | None:
-    if ends is None:
-        return None
+def _ends(ends: GapEnds) -> dict[str, Any]:
     return {"gap": ends.value, "low": ends.low, "high": ends.high, "highest": list(ends.highest), "lowest": list(ends.lowest)}
 
 

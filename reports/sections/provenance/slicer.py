@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from importlib.resources import files
 from statistics import NormalDist
 from typing import Any
 
@@ -13,12 +10,11 @@ from audit.naming import natural_order
 from audit.records.counts import CountRecord
 from audit.results import AuditResult, MeasurementRecord, Results
 from audit.types import UNCLEAR, UNKNOWN
+from reports.section import script_hash
 from reports.text.numbers import NOT_ESTIMABLE, clean
 from reports.text.sentences import STATUSES
 
-_SCRIPT = files("reports.sections.provenance").joinpath("slicer.js").read_bytes()
-HASH = "sha256-" + base64.b64encode(hashlib.sha256(_SCRIPT).digest()).decode()
-"""The page's content security policy allows exactly this script and no other."""
+HASH = script_hash("sections/provenance/slicer.js")
 _WORDS = {
     "all": "all",
     "only": "only",

@@ -1,5 +1,6 @@
 """The section of counterfactual sets: its sentences, its charts, its table, and what is shown without a judgement."""
 
+import re
 from dataclasses import replace
 
 from audit.analyses.counterfactual_sets.record import CounterfactualSets, HarmlessBaseline, HarmlessChange, MemberDifference, MemberPair
@@ -78,8 +79,22 @@ def test_where_nothing_is_beyond_chance_the_page_says_undecided_and_the_summary_
 def test_few_units_are_shown_with_their_n_and_not_judged():
     page = words(report(FEW))
     assert "Nothing is judged here: there are too few sets" in page
-    assert "gender: man, woman <i>: independent units: 10; fewer than 15 are shown and not judged." in page
+    assert "gender: man, woman <i> 40, 2 incomplete (20 clusters) Independent units: 10; fewer than 15 are shown and not judged." in page
     assert "35 % [20, 50] 5.0 % [2.0, 11.0] +30.0 not judged" in page
+
+
+def test_seven_questions_that_are_not_judged_are_seven_rows_of_a_table():
+    """Not seven paragraphs that differ in two words."""
+    asked = [replace(FEW, question=f"Who is boss {number}?") for number in range(7)]
+    html = render(report(*asked))
+    section = html[html.index("Same scene, another person</h3>") :]
+    section = section[: section.index("</section>")]
+    table = section[section.index("Not judged</caption>") :]
+
+    assert table[: table.index("</table>")].count("<tr>") == 1 + 7
+    assert section.count("fewer than 15 are shown") == 7
+    assert "<p" not in table[: table.index("</table>")]
+    assert "fewer than 15" not in re.sub(r"<table.*?</table>", "", section, flags=re.DOTALL)
 
 
 def test_sets_of_more_than_two_have_a_test_of_all_members():

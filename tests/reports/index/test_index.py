@@ -8,11 +8,13 @@ import shutil
 
 import pytest
 
+from audit.types import Claim
 from reports.index.page import HASH, found_audits, index_page
 from reports.text import phrases
 from reports.text.order import by_severity
 from tests.support import comparison_samples as samples
 from tests.support.command import command
+from tests.support.made_once import made_once
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_every_audit_has_a_row_with_its_verdict_and_its_most_severe_gap(folder):
     done = index(folder)
     assert (done.returncode, done.stdout) == (0, f"{folder / 'index.html'}\n"), done.stderr
     page = (folder / "index.html").read_text()
-    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", page)
+    rows = re.findall(r"<tr [^>]*><th scope=\"row\">.*?</tr>", page[page.index('id="vlm-audit-index"') :])
     found = found_audits(folder)
     assert [each.directory.name for each in found] == ["plain", "skewed"]
     assert len(rows) == sum(len(each.results.audits) for each in found) == 2
@@ -76,7 +78,7 @@ def test_an_audit_that_cannot_be_read_is_named_and_the_others_are_there(folder, 
     page = (tmp_path / "all" / "index.html").read_text()
     assert "Cannot be read" in page
     assert re.search(r"<li>broken: [^<]{10,}</li>", page)
-    assert len(re.findall(r"<tr><th scope=\"row\">", page)) == 2
+    assert len(re.findall(r"<tr [^>]*><th scope=\"row\">", page[page.index('id="vlm-audit-index"') :])) == 2
 
 
 def test_a_name_with_html_in_it_is_text(folder, tmp_path):
@@ -94,6 +96,93 @@ def test_mistakes_are_named(words, code, said, tmp_path, monkeypatch):
     assert (done.returncode, said in done.stderr) == (code, True)
 
 
+def thirty(folder):
+    """Eighteen models on one data set, ten under another probe on two data sets, and two on data of their own."""
+    for i in range(18):
+        samples.audit(folder / f"model-{i:02}", {"b": 7 * i % 60, "c": 3 * i % 20})
+    for i in range(10):
+        samples.audit(folder / f"other-{i:02}", {"a": 5 * i}, name="farm", fingerprint=str(i % 2) * 64)
+    for i in range(2):
+        samples.audit(folder / f"single-{i}", {"a": 20}, name=f"single {i}", fingerprint=str(2 + i) * 64)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    return made_once(tmp_path_factory, "thirty-audits", thirty)
+
+
+def tables_of(page):
+    """Caption, headings and rows of cells of each table."""
+    for table in re.findall(r"<table.*?</table>", page, re.DOTALL):
+        heads = re.findall(r"<th scope=\"col\">(.*?)</th>", table)
+        rows = [re.findall(r"<t[hd] .*?</t[hd]>", row, re.DOTALL) for row in re.findall(r"<tr data.*?</tr>", table, re.DOTALL)]
+        yield re.search(r"<caption>(.*?)</caption>", table)[1], heads, rows
+
+
+def test_models_with_the_same_images_and_questions_are_rows_and_questions_columns(many):
+    found = found_audits(many)
+    page = index_page(found, many)
+    *shared, everything = tables_of(page)
+
+    assert [(len(rows), heads[0], heads[-1]) for _, heads, rows in shared] == [
+        (18, "Model", "Date"),
+        (5, "Model", "Date"),
+        (5, "Model", "Date"),
+    ]
+    assert len(everything[2]) == 30
+    caption, heads, rows = shared[0]
+    assert "Audits of the same 360 images." in caption
+    assert set(heads[2:-1]) == {
+        f"{what} by group" for what in ("Animal accuracy", "True positive rate for ‘cat’", "Share given ‘cat’ at equal true shares")
+    }
+    at = heads.index("Animal accuracy by group")
+    audits = {each.results.audits[0].model.name: each.results.audits[0] for each in found}
+    for row in rows:
+        [audit] = [audits[name] for name in audits if f">{name}<" in row[0]]
+        finding = next(finding for finding in audit.findings if finding.metric == "accuracy" and finding.attributes == ("group",))
+        gap, interval = phrases.gap_and_interval(finding)
+        assert f'{gap} <span class="small unbroken">{interval}</span><svg class="plot"' in row[at]
+
+
+def test_a_question_that_one_audit_alone_has_no_column_and_no_audit_alone_a_table(folder, many, tmp_path):
+    assert index_page(found_audits(many / "single-0"), many).count("<table") == 1
+    shutil.copytree(folder / "skewed", tmp_path / "skewed")
+    samples.audit(tmp_path / "other", {"b": 3}, asked=samples.measurement(claims=(Claim("accuracy", ("group",)),)))
+    (_, heads, rows), _ = tables_of(index_page(found_audits(tmp_path), tmp_path))
+
+    assert heads == ["Model", "Verdict", "Animal accuracy by group", "Date"]
+    assert len(rows) == 2
+
+
+@pytest.mark.browser
+def test_rows_are_filtered_by_words_and_by_verdict_and_all_are_there_without_scripts(browser, many, tmp_path):
+    address = (tmp_path / "index.html").as_uri()
+    (tmp_path / "index.html").write_text(index_page(found_audits(many), tmp_path))
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(address)
+    seen = "[...document.querySelectorAll('#vlm-audit-index tbody tr')].filter(row => row.checkVisibility()).length"
+    tables = "[...document.querySelectorAll('table')].filter(table => table.checkVisibility()).length"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth + 1).length") == 0
+    assert (page.evaluate(seen), page.evaluate(tables)) == (30, 4)
+
+    page.get_by_label("Model, probe, data or question").fill("farm OTHER-0")
+    assert (page.evaluate(seen), page.evaluate(tables)) == (10, 3)
+    assert page.locator("[role=status]").inner_text() == "Audits shown: 10 of 30"
+    page.get_by_label("Verdict").select_option("Disparity")
+    disparities = sum(each.results.audits[0].verdict == "disparity" for each in found_audits(many) if "other" in each.directory.name)
+    assert 0 < page.evaluate(seen) == disparities < 10
+    page.close()
+
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    assert page.locator("#vlm-audit-index tbody tr").count() == 30
+    assert not page.locator("#filters").is_visible()
+    context.close()
+
+
 @pytest.mark.browser
 def test_a_column_sorts_the_rows_and_turns_them_around(browser, folder):
     assert index(folder).returncode == 0
@@ -102,7 +191,7 @@ def test_a_column_sorts_the_rows_and_turns_them_around(browser, folder):
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: logged.append(message.text))
     page.goto((folder / "index.html").as_uri())
-    gaps = "[...document.querySelectorAll('tbody tr')].map(row => Number(row.cells[6].dataset.key))"
+    gaps = "[...document.querySelectorAll('#vlm-audit-index tbody tr')].map(row => Number(row.cells[6].dataset.key))"
     page.get_by_role("button", name="Gap, points").click()
     rising = page.evaluate(gaps)
     page.get_by_role("button", name="Gap, points").press("Enter")

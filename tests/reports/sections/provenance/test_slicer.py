@@ -16,6 +16,7 @@ from audit.statistics.intervals import newcombe, wilson
 from audit.statistics.metrics import METRICS, tally
 from audit.types import UNKNOWN, LabelSet, Measurement, Predictions
 from reports.render import render
+from reports.section import PRINTING
 from reports.sections.provenance.slicer import HASH
 from tests.support import report_samples as samples
 
@@ -72,15 +73,15 @@ def test_the_script_is_small_and_its_hash_is_the_policys():
 
     assert len(script) <= 20_000
     assert script.decode() in page
-    assert f"script-src '{HASH}'" in page
-    assert page.count("<script") == 2
+    assert f"script-src '{PRINTING}' '{HASH}';" in page
+    assert page.count("<script") == 3  # and the island of data
 
 
-def test_results_without_counts_have_a_page_without_script(everything):
+def test_results_without_counts_have_a_page_without_slicer(everything):
     page = render(replace(everything, audits=tuple(replace(audit, counts=()) for audit in everything.audits)))
 
-    assert "<script" not in page
-    assert "script-src" not in page
+    assert "slice" not in page.partition("</style>")[2]
+    assert f"script-src '{PRINTING}';" in page
 
 
 def test_hostile_levels_stay_in_the_island():
