@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from audit.errors import AuditError
+from audit.records.base import Verdict
 from audit.results import AuditResult, Finding, Results
 from audit.version import __version__
 from reports.charts.forest import Scale
@@ -63,7 +64,7 @@ class AuditRow:
     probe: str
     data: str
     images: int
-    verdict: str
+    verdict: Verdict
     word: str
     question: str
     gap: str

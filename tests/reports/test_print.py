@@ -57,7 +57,7 @@ def test_pages_are_numbered_and_what_is_folded_on_the_screen_stays_folded(sheet)
     assert "counter(page)" in sheet.content()
     assert sheet.locator("details:not([open])").count() > 10
     assert sheet.evaluate(shown) == 0
-    assert sheet.locator("#appendix summary").first.is_visible()
+    assert sheet.locator("#appendix summary").first.is_visible()  # the parts are open here
     assert not sheet.locator("nav").first.is_visible()
 
 
@@ -97,3 +97,14 @@ def test_opened_parts_fill_their_sheets(visit, name):
 
     assert page.evaluate(FOLDED) == []
     assert sheets <= math.ceil(height / SHEET_HEIGHT / 0.75)
+
+
+def test_headings_of_folded_parts_are_not_printed(visit, name):
+    """A sheet of nothing but headings says nothing; the note above them says how to print what they hold."""
+    page = visit(name, SHEET)
+    page.emulate_media(media="print")
+
+    assert page.locator("#appendix summary:visible").count() == 0
+    assert page.get_by_text("Collapsed sections are not printed").is_visible()
+    page.evaluate("document.querySelector('#appendix details').open = true")
+    assert page.locator("#appendix summary:visible").count() > 0

@@ -12,7 +12,7 @@ from reports.text.numbers import count, exact_tolerances
 def appendix_note(file: str, *, has_tables: bool) -> str:
     """Say what is printed of an appendix, and where to find the rows that its tables leave out."""
     tables = "Long tables are shortened here; the CSV files in the folder “tables” next to this page have every row. " if has_tables else ""
-    return f"Sections are collapsed; open those you want to print. {tables}{file} has every number."
+    return f"Collapsed sections are not printed: open those you want, or tick the box below. {tables}{file} has every number."
 
 
 def found_title(finding: Finding, audit: AuditResult) -> str:
