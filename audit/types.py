@@ -110,6 +110,8 @@ class Dataset:
     sliced by them, and they have no levels."""
     several: Group = ()
     """Attributes that may have several values per image, joined by ``|``: it counts in each group with its share."""
+    showable: bool = False
+    """Whether reports may show its images: `licence` allows it, and none of them shows a real person."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,9 @@ class Claim:
     """Whether high or low is good for this outcome; None: as the metric says (for a selection rate: neither)."""
     ratio_tolerance: float | None = None
     """The margin as a ratio above 1, too; None: `--ratio-tolerance` if the rate is under 10 % and an event is an answer or an error."""
+    lead: int | None = None
+    """Rank for the headline: of the claims that show a disparity, the one with the lowest rank leads the report, before those without a
+    rank, which follow the rule of docs/reading.md."""
 
 
 @dataclass(frozen=True)

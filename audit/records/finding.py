@@ -83,6 +83,14 @@ class LeadingPair:
 
 
 @record
+class MoreImages:
+    """How many more images of a group an undecided question needs."""
+
+    group: Group
+    images: int
+
+
+@record
 class WithinClusters:
     """Details of a gap that is computed inside the clusters that contain images of several groups."""
 
@@ -146,6 +154,10 @@ class Gap:
     """The most uncertain pair: its interval reaches the largest distance from 0."""
     too_few: tuple[Group, ...] = ()
     """Groups with so few images that no result could exclude a difference beyond the tolerance, not even if none were an event."""
+    more_images: tuple[MoreImages, ...] = ()
+    """For an inconclusive question, the additional images with which it would be decided with power 0.8 if the groups do not differ, or if
+    the smallest differs from all others by the tolerance (`audit/statistics/sample_size.py`). Empty if that number is not the reason, and
+    with clusters, image weights or rates at equal true shares."""
     within: WithinClusters | None = None
     """Set if the gap, its interval, its test and all pairs are differences inside clusters, not of rates over all images."""
 
@@ -222,6 +234,8 @@ class ClaimResult:
     """For a selection rate with known truth: the rates compared are then those at equal true shares, ``sum_y w_y P(answer | y, g)``."""
     within_truth_p: float | None = None
     """p of the test within each true answer, for a difference in accuracy without evidence that the answers depend on the images."""
+    lead: int | None = None
+    """Rank that the probe gave the claim for the headline; None: the rule of the reports."""
     negligible: float | None = None
     """For an error rate: a bound that all groups' rates are significantly below, so that no ratio of rates near 0 is tested."""
 

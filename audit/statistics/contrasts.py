@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audit.records.finding import ClaimResult, Contrast, Gap, LeadingPair, WithinClusters
+from audit.records.finding import ClaimResult, Contrast, Gap, LeadingPair, MoreImages, WithinClusters
 from audit.statistics.equivalence import too_few
 from audit.statistics.multiplicity import holm
 from audit.statistics.power import detectable_difference, detectable_within
+from audit.statistics.sample_size import more_images
 from audit.statistics.units.sampling_unit import SamplingUnits, gap_interval, shown_ratio, widest_pair
 from audit.types import Group, Settings
 
@@ -151,3 +152,18 @@ def with_detectable(finding: ClaimResult, level: float, alpha: float) -> ClaimRe
             too_few=tuple(rate.group for rate, lacking in zip(compared, few.tolist(), strict=True) if lacking),
         ),
     )
+
+
+def with_more_images(finding: ClaimResult, level: float, alpha: float) -> ClaimResult:
+    """Add the images that an inconclusive question needs; only if every image is a sampling unit and has the same weight."""
+    everybody = finding.overall
+    independent = everybody.clusters is None and everybody.effective_n is None and not finding.shares
+    if finding.gap is None or finding.verdict != "inconclusive" or finding.gap.within or not independent:
+        return finding
+    compared = [rate for rate in finding.by_group if rate.status == "ok"]
+    events, n = (np.array(counts, np.int64) for counts in ([rate.events for rate in compared], [rate.n for rate in compared]))
+    needed = more_images(events, n, finding.tolerance, finding.ratio_tolerance, alpha, level)
+    if needed is None:
+        return finding
+    more = tuple(MoreImages(rate.group, images) for rate, images in zip(compared, needed.tolist(), strict=True) if images)
+    return replace(finding, gap=replace(finding.gap, more_images=more))

@@ -14,7 +14,7 @@ from audit.naming import finding_id
 from audit.records.base import Verdict
 from audit.records.finding import CellStatus, ClaimResult, Contrast, Rate, planned_verdicts
 from audit.records.inputs import Look
-from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of, with_detectable
+from audit.statistics.contrasts import ComparedGroups, against_the_rest, every_pair, gap_of, with_detectable, with_more_images
 from audit.statistics.counts.count_table import GroupedCounts, all_counts
 from audit.statistics.metrics import (
     Estimates,
@@ -237,6 +237,7 @@ def _finding(question: _Question, by_group: tuple[Rate, ...], overall: Rate, uni
         verdict="inconclusive" if gap else "not estimable",
         exceeds_tolerance=False,
         ratio_tolerance=ratio,
+        lead=question.claim.lead,
         negligible=negligible,
     )
 
@@ -268,6 +269,8 @@ def decide_verdicts(
         decided = tuple(_responsive(finding, looks.get(finding.measurement), settings.alpha) for finding in decided)
     if invalid and not limited:
         decided = tuple(_unproven(finding) for finding in decided)
+    if not limited:
+        decided = tuple(with_more_images(finding, level, settings.alpha) for finding, level in zip(decided, levels, strict=True))
     return decided, worst(planned_verdicts(decided))
 
 

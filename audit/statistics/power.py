@@ -130,14 +130,14 @@ def _rejected(small: int, large: int, others: Int[np.ndarray, "k"], level: float
 
 
 def _power_of_many(sizes: tuple[int, ...], rate: float, level: float) -> Callable[[float], float]:
-    n, critical, orders = np.array(sizes), _critical(sizes, rate, level), _orders(len(sizes), _POWER_DRAWS)
-    events = np.stack([_events(order, size, rate) for order, size in zip(orders, sizes, strict=True)])
+    n, critical, orders = np.array(sizes), _critical(sizes, rate, level), draw_orders(len(sizes), _POWER_DRAWS)
+    events = np.stack([binomial_draws(order, size, rate) for order, size in zip(orders, sizes, strict=True)])
     # Only the first group is redrawn for each difference: the differences among the others stay the same.
     others = max_standardized_difference((events[1:] / n[1:, None]).T, sampling_errors(n[1:]))
     rates, of_others, errors = events / n[:, None], events[1:].sum(axis=0), sampling_errors(n)[1:, [0]]
 
     def power(difference: float) -> float:
-        first = _events(orders[0], sizes[0], rate + difference)
+        first = binomial_draws(orders[0], sizes[0], rate + difference)
         rates[0] = first / n[0]
         largest = np.maximum(others, (np.abs(rates[1:] - rates[0]) / errors).max(axis=0))
         return float(np.mean((_statistics(rates, (of_others + first) / n.sum(), n, largest) > critical[:, None]).any(axis=0)))
@@ -150,8 +150,8 @@ def _critical(sizes: tuple[int, ...], rate: float, level: float) -> Float[np.nda
     """Critical values of both statistics: equally often exceeded if groups do not differ, and at least one of them at `level`."""
     n = np.array(sizes)
     draws = min(40_000, max(20_000, _CELLS * 4 // len(sizes) ** 2))
-    orders = _orders(len(sizes), draws)
-    events = np.stack([_events(order, size, rate) for order, size in zip(orders, sizes, strict=True)])
+    orders = draw_orders(len(sizes), draws)
+    events = np.stack([binomial_draws(order, size, rate) for order, size in zip(orders, sizes, strict=True)])
     rates = events / n[:, None]
     drawn = _statistics(rates, events.sum(axis=0) / n.sum(), n, max_standardized_difference(rates.T, sampling_errors(n)))
     # Tables that are not among the most extreme by either statistic have no influence.
@@ -163,12 +163,12 @@ def _critical(sizes: tuple[int, ...], rate: float, level: float) -> Float[np.nda
 
 
 @lru_cache(maxsize=8)
-def _orders(groups: int, draws: int) -> Int[np.ndarray, "g b"]:
+def draw_orders(groups: int, draws: int) -> Int[np.ndarray, "g b"]:
     """For each group an order of the draws, independent of the other groups' orders."""
     return np.random.default_rng(0).permuted(np.tile(np.arange(draws, dtype=np.int32), (groups, 1)), axis=1)
 
 
-def _events(order: Int[np.ndarray, "b"], n: int, rate: float) -> Int[np.ndarray, "b"]:
+def binomial_draws(order: Int[np.ndarray, "b"], n: int, rate: float) -> Int[np.ndarray, "b"]:
     """Numbers of events: evenly spaced quantiles of their distribution, in the given order (Latin hypercube; McKay 1979)."""
     spread = 8 * (n * rate * (1 - rate)) ** 0.5 + 10
     low, high = max(0, int(n * rate - spread)), min(n, int(n * rate + spread))

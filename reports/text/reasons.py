@@ -178,6 +178,7 @@ def _explained(finding: Finding, audit: AuditResult, settings: Settings) -> list
             f"for the smallest group, they could reliably detect only differences above {points(gap.minimum_detectable, 1)}.",
             *filter(None, [too_few_sentence(finding)]),
             *ratio_sentences(finding),
+            *filter(None, [needs_sentence(finding)]),
         ]
     return [why] if why else []
 
@@ -261,6 +262,28 @@ def too_few_sentence(finding: Finding) -> str:
     tolerance = exact_points(finding.tolerance)
     few = f"Too few images of {lacking_groups([finding])}"
     return f"{few}: even without a single error they could not show that groups differ by less than {tolerance}."
+
+
+def needs_sentence(finding: Finding) -> str:
+    """Say how many more images of which groups an undecided question needs, with which power; empty if that is not the reason."""
+    if not finding.gap or not finding.gap.more_images:
+        return ""
+    needed = sorted(finding.gap.more_images, key=lambda more: -more.images)
+    first, *others = (f"{count(more.images)} of {phrases.group(more.group)}" for more in needed)
+    named = phrases.listed([first.replace(" of ", " more images of ", 1), *others])
+    return (
+        f"Needs about {named}: then it would be decided, with power 0.8, if the groups do not differ, or if the smallest group differs by "
+        f"{exact_points(finding.tolerance)}."
+    )
+
+
+def needs_tag(finding: Finding) -> str:
+    """Return the same as a tag for a list, for the group that needs most: ``needs about 900 more of 0-2``."""
+    needed = sorted(finding.gap.more_images if finding.gap else (), key=lambda more: -more.images)
+    if not needed:
+        return ""
+    others = f", and of {in_words(len(needed) - 1, 'other group')}" if len(needed) > 1 else ""
+    return f"needs about {count(needed[0].images)} more images of {phrases.group(needed[0].group)}{others}"
 
 
 def lacking_groups(findings: Sequence[Finding]) -> str:
