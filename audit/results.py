@@ -158,6 +158,28 @@ class Example:
 
 
 @record
+class Picture:
+    """An image that a report may show (`Dataset.showable`), with what was answered: small, without metadata or name."""
+
+    group: Group
+    right: bool
+    """Whether the answer is the true one or, for a finding without truth, whether it is in the finding's outcome."""
+    truth: str | None
+    answer: str
+    jpeg: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
+    """Base64."""
+
+
+@record
+class Pictures:
+    """Right and wrong answers to images drawn at random, for the groups of the finding that leads the report."""
+
+    finding: str
+    """Its id."""
+    pictures: tuple[Picture, ...]
+
+
+@record
 class AuditResult:
     """One model, one probe."""
 
@@ -184,6 +206,8 @@ class AuditResult:
     """Texts in use besides those of the measurements."""
     examples: tuple[Example, ...] = ()
     """Images whose answers were least certain; empty unless requested."""
+    pictures: Pictures | None = None
+    """None if the data do not say that their images may be shown."""
     rankings: tuple[Ranking, ...] = ()
     """Whose images queries retrieve first; exploratory."""
     associations: tuple[AssociationTest, ...] = ()

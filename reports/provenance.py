@@ -67,10 +67,12 @@ class Provenance(About):
     sha256: str
     pictures: bool
     """Whether the page shows images of the data."""
+    examples: bool
+    """Whether some of them were requested by --include-examples."""
 
 
 def provenance(
-    facts: Results | Comparisons, title: str, hashes: Sequence[str], file: str, text: str, *, pictures: bool = False
+    facts: Results | Comparisons, title: str, hashes: Sequence[str], file: str, text: str, *, pictures: bool = False, examples: bool = False
 ) -> Provenance:
     """Return the provenance of a page.
 
@@ -89,6 +91,7 @@ def provenance(
         file=file,
         sha256=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
         pictures=pictures,
+        examples=examples,
     )
 
 

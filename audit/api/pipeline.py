@@ -19,7 +19,7 @@ from audit.embedding.cache import CacheRoot
 from audit.embedding.engines.receipts import name_missing_parts
 from audit.engine import AuditedProbe, UndecidedProbe, ask_probe, decide_suite
 from audit.engine.drift import SampleAnswers, answer_sample, shortcut_of, with_drift
-from audit.engine.examples import with_examples
+from audit.engine.examples import with_examples, with_pictures
 from audit.engine.external import audit_answers
 from audit.engine.plan import ProbePlan
 from audit.engine.untrained_control import with_untrained_control
@@ -184,6 +184,7 @@ def _audit_model(model: ModelPlan, plan: AuditPlan, directory: RunDirectory, sta
                 LOG.info("%s", Note("sent", {"answers": sent.answers, "images": sent.images, "host": sent.host}))
             if request.untrained_control:
                 done = with_untrained_control(done, encoder, probe, **how)
+            done = with_pictures(done, probe.dataset, request.settings.seed)
             audited.append(with_examples(done, probe.dataset, request.include_examples) if request.include_examples else done)
             if shortcut:
                 samples.append(_sample(encoder, probe, root, request))

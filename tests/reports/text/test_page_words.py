@@ -61,7 +61,7 @@ def test_the_footer_says_whether_the_page_has_pictures():
 
     assert "works offline, no images." in text_of(render(samples.results(audit)))
     said = text_of(render(samples.results(shown)))
-    assert "works offline, with small example images (--include-examples)." in said
+    assert "works offline, with small images of the data (--include-examples)." in said
     assert "This report contains 1 small copy of them (--include-examples), without file names." in said
 
 
