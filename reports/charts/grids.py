@@ -62,6 +62,11 @@ def shade(difference: float, reach: float) -> str:
     return "level" if step == 0 else f"{'above' if step > 0 else 'below'}-{abs(step)}"
 
 
+def share_shade(share: float) -> str:
+    """Return the shade of the share of a wrong answer: darkest from one half on, none for less than one in 16."""
+    return shade(share, 0.5) if share < 0.5 else f"above-{_SHADES}"
+
+
 def in_order(curve: SpecificationCurve) -> tuple[SpecificationPoint, ...]:
     """Return the estimable points sorted by effect, then the others in their original order."""
     known = [point for point in curve.points if point.difference is not None]

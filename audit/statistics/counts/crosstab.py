@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Crosstab:
-    """Images by level of one attribute, true answer and answer."""
+    """Images by group, true answer and answer."""
 
     levels: Group
+    """Levels of the attribute; of several attributes every combination, as in ``Black × Female``."""
     truths: Group
     """The true answers that occur; one empty name if there is no truth."""
     answers: Group
@@ -26,8 +29,8 @@ class Crosstab:
     n: Int[np.ndarray, "g t a"]
 
 
-def crosstab(record: CountRecord, attribute: str) -> Crosstab:
-    """Number of images for each level of an attribute by true answer and answer.
+def crosstab(record: CountRecord, *attributes: str) -> Crosstab:
+    """Number of images for each level of an attribute, or of several together, by true answer and answer.
 
     Examples
     --------
@@ -41,8 +44,11 @@ def crosstab(record: CountRecord, attribute: str) -> Crosstab:
     truths = record.answers if record.truth else ("",)
     shape = (*map(len, record.levels), len(truths), len(record.answers))
     *levels, truth, answer = np.unravel_index(np.array(record.cells, np.int64), shape)
-    axis = record.attributes.index(attribute)
-    n = np.zeros((shape[axis], *shape[-2:]), np.int64)
-    np.add.at(n, (levels[axis], truth, answer), np.array(record.n, np.int64))
+    axes = [record.attributes.index(attribute) for attribute in attributes]
+    sizes = [shape[axis] for axis in axes]
+    group = np.ravel_multi_index([levels[axis] for axis in axes], sizes)
+    n = np.zeros((prod(sizes), *shape[-2:]), np.int64)
+    np.add.at(n, (group, truth, answer), np.array(record.n, np.int64))
     occurs = (n.sum(axis=(0, 2)) > 0) | (not record.truth)
-    return Crosstab(record.levels[axis], tuple(np.array(truths, object)[occurs]), record.answers, n[:, occurs])
+    names = tuple(map(" × ".join, product(*(record.levels[axis] for axis in axes))))
+    return Crosstab(names, tuple(np.array(truths, object)[occurs]), record.answers, n[:, occurs])

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from reports.context import AuditContext, PlacedFinding
 from reports.sections.results.card import Card, card_of
+from reports.sections.results.confusions import Confusions, confusions
+from reports.sections.results.picture_rows import PictureRow, picture_rows
 from reports.text.order import strongest_signals
 
 MOST_OPEN, MOST_ROWS, MOST_FOLDED = 2, 16, 4
@@ -18,6 +20,10 @@ stays within four screens."""
 class FindingDetails:
     """The cards of an audit."""
 
+    confusions: Confusions | None
+    """Of the leading finding."""
+    pictures: Sequence[PictureRow]
+    """Right and wrong answers of its groups; empty if the data do not say that their images may be shown."""
     cards: Sequence[tuple[Card, bool]]
     """A card, and whether it is open."""
     further: Sequence[Card]
@@ -27,7 +33,7 @@ class FindingDetails:
 def view(context: AuditContext) -> FindingDetails | None:
     """Return the cards of an audit, open or collapsed; many collapsed ones are combined. The strongest signals come last.
 
-    The leading finding is collapsed, too: the first screen has its sentence, chart and numbers.
+    The leading finding is collapsed, too: the first screen has its sentence, chart and numbers. What the model confuses in it is open.
     """
     if not context.findings:
         return None
@@ -44,6 +50,8 @@ def view(context: AuditContext) -> FindingDetails | None:
     rest = [finding for finding in rest if finding not in opened]
     few = len(rest) <= MOST_FOLDED
     return FindingDetails(
+        pictures=picture_rows(context.audit),
+        confusions=confusions(leading.finding, context) if leading else None,
         cards=[(card_of(finding, context), finding in opened) for finding in (*first, *(rest if few else ()))],
         further=[] if few else [card_of(finding, context) for finding in rest],
     )
