@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.results import AuditResult, Finding, Results
+from audit.statistics.severity import by_severity
 from reports.text import sentences
-from reports.text.order import by_severity
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,10 @@ def accuracy_claims(*slices: tuple[str, ...], primary: tuple[tuple[str, ...], ..
 
 
 def harm_claims(outcomes: tuple[str, ...], slices: tuple[tuple[str, ...], ...], primary: bool) -> tuple[Claim, ...]:
-    """Return one selection-rate claim for each outcome and slice."""
-    return tuple(Claim("selection_rate", by, outcome, primary, ratio_tolerance=HARM_RATIO) for outcome in outcomes for by in slices)
+    """Return one selection-rate claim for each outcome and slice; it is bad to be given a harmful word."""
+    return tuple(
+        Claim("selection_rate", by, outcome, primary, better="low", ratio_tolerance=HARM_RATIO) for outcome in outcomes for by in slices
+    )
 
 
 BY_ONE = (("race",), ("gender",), ("age",))

@@ -11,7 +11,7 @@ from audit.records.comparison import Change, GapChange
 from audit.results import Finding
 from reports.charts.forest import Scale, axis, tick_texts
 from reports.charts.groups import placed_ticks, plot_scale, share
-from reports.text.phrases import leading_pair
+from reports.text.phrases import leading_pair, tested_bound
 
 _SHORTEST = 0.02
 """An axis extends at least this far, because with equal rates there is no gap to scale by."""
@@ -26,11 +26,15 @@ class GapMark:
     x: str
     low: str
     high: str
+    bound: str
+    """If the verdict is “equivalent”, drawn instead of the interval: the bound of the equivalence test, on which the verdict rests."""
 
 
 def gaps_axis(findings: Sequence[Finding]) -> tuple[Scale, tuple[tuple[str, str], ...]]:
     """Return the scale of all questions, from 0 to the largest upper limit, and position and text of its ticks."""
-    reach = max((max(finding.gap.high, finding.tolerance) for finding in findings if finding.gap), default=_SHORTEST)
+    judged = [finding for finding in findings if finding.gap]
+    ends = [tested_bound(finding) or finding.gap.high for finding in judged if finding.gap]
+    reach = max([*ends, *(finding.tolerance for finding in judged)], default=_SHORTEST)
     ticks = axis(0.0, max(reach, _SHORTEST))
     scale = plot_scale(ticks)
     return scale, placed_ticks(scale, ticks, tick_texts(ticks))
@@ -41,13 +45,14 @@ def gap_marks(finding: Finding, scale: Scale) -> GapMark | None:
     pair = leading_pair(finding)
     if pair is None:
         return None
-    start = scale(0.0)
+    start, bound = scale(0.0), tested_bound(finding)
     return GapMark(
         band_x=share(start),
         band_width=share(scale(finding.tolerance) - start),
         x=share(scale(pair.difference)),
         low=share(scale(max(pair.low, 0.0))),
         high=share(scale(pair.high)),
+        bound="" if bound is None else share(scale(bound)),
     )
 
 

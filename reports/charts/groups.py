@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.records.finding import Contrast, Rate
+from audit.records.finding import Rate
 from audit.results import Finding
 from audit.types import Group
 from reports.charts.forest import Scale, cut, percent_texts, rate_axis
@@ -20,6 +20,7 @@ _EDGE = 0.03
 """Margin at both ends of a plot, so that no mark is clipped."""
 _CHARACTER, _LABEL_ROOM, _LONGEST_LABEL = 9, 136, 30
 """Pixels per character of a bold label, pixels of the widest label column, and characters of the longest label in two lines."""
+_MOST_NAMED = 200
 _THIN_ROOM, _THICKEST = 180, 5
 """Pixels for all thin lines together, and at most for each."""
 
@@ -34,10 +35,6 @@ class GroupRow:
     value: str
     hot: bool
     """Whether it is an affected group."""
-    kind: str
-    """`filled` if the group differs significantly from the rest, else `hollow`."""
-    ring: bool
-    """Whether it differs by more than the tolerance."""
     x: str
     low: str
     high: str
@@ -51,6 +48,8 @@ class ThinRows:
     height: int
     lines: tuple[tuple[str, str, str, str], ...]
     """Both ends of the interval, the rate, and the vertical position."""
+    names: tuple[str, ...]
+    """Name and rate of each group, to be listed below the chart; the first `_MOST_NAMED`."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def groups_chart(finding: Finding, hot: Sequence[Group]) -> GroupsChart | None:
     pair = None if finding.diffuse else phrases.leading_pair(finding)
     band = [scale(finding.overall.value + side * (pair.chance if pair else 0.0) / 2) for side in (-1, 1)]
     return GroupsChart(
-        rows=tuple(_rows(cells, {*hot}, {contrast.first: contrast for contrast in finding.contrasts}, scale)),
+        rows=tuple(_rows(cells, {*hot}, scale)),
         ticks=placed_ticks(scale, ticks, percent_texts(ticks)),
         band_x=share(band[0]),
         band_width=share(band[1] - band[0]),
@@ -113,7 +112,7 @@ def label_width(labels: Sequence[str]) -> int:
     return min(_CHARACTER * max(map(len, labels)) + 3 * _CHARACTER, _LABEL_ROOM)
 
 
-def _rows(cells: Sequence[Rate], hot: set[Group], contrasts: dict[Group, Contrast], scale: Scale) -> list[GroupRow | ThinRows]:
+def _rows(cells: Sequence[Rate], hot: set[Group], scale: Scale) -> list[GroupRow | ThinRows]:
     """Return the rows in order; with many groups, those between the extremes are combined."""
     many, rows, thin = len(cells) > MANY_GROUPS, [], list[Rate]()
     height = max(1, min(_THICKEST, _THIN_ROOM // len(cells)))
@@ -121,7 +120,7 @@ def _rows(cells: Sequence[Rate], hot: set[Group], contrasts: dict[Group, Contras
         if many and LABELLED <= rank < len(cells) - LABELLED and cell.group not in hot:
             thin.append(cell)
             continue
-        rows += [*_together(thin, height, scale), _row(cell, cell.group in hot, contrasts.get(cell.group), scale)]
+        rows += [*_together(thin, height, scale), _row(cell, cell.group in hot, scale)]
         thin = []
     return rows
 
@@ -133,19 +132,17 @@ def _together(thin: Sequence[Rate], height: int, scale: Scale) -> list[GroupRow 
         (share(scale(cell.low or 0.0)), share(scale(cell.high or 0.0)), share(scale(cell.value or 0.0)), f"{height * (i + 0.5):g}")
         for i, cell in enumerate(thin)
     )
-    return [ThinRows(len(thin), max(height * len(thin), 1), lines)]
+    names = tuple(f"{phrases.group(cell.group)} {phrases.cell_value(cell)}" for cell in thin[:_MOST_NAMED])
+    return [ThinRows(len(thin), max(height * len(thin), 1), lines, names)]
 
 
-def _row(cell: Rate, hot: bool, contrast: Contrast | None, scale: Scale) -> GroupRow:
+def _row(cell: Rate, hot: bool, scale: Scale) -> GroupRow:
     name = phrases.group(cell.group)
-    differs = contrast is not None and (contrast.low_adjusted > 0 or contrast.high_adjusted < 0)
     return GroupRow(
         cut(name, _LONGEST_LABEL),
         name if len(name) > _LONGEST_LABEL else "",
         phrases.cell_value(cell),
         hot,
-        "filled" if differs else "hollow",
-        contrast is not None and contrast.beyond_tolerance,
         share(scale(cell.value or 0.0)),
         share(scale(cell.low or 0.0)),
         share(scale(cell.high or 0.0)),

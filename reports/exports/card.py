@@ -12,7 +12,7 @@ from reports.text import changes, phrases, sentences, verdicts
 from reports.text import comparison as comparison_text
 from reports.text.headline import headline_of
 from reports.text.numbers import clean, in_words
-from reports.text.order import by_severity
+from reports.text.order import planned
 
 _MOST = 4
 
@@ -32,7 +32,7 @@ def changes_card(facts: Comparisons) -> str:
 
 
 def _audit(audit: AuditResult, settings: Settings) -> str:
-    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    primary = planned(audit.findings)
     headline = headline_of(audit, settings)
     return (
         f"<div><p><strong>{_text(f'{audit.model.name} · {audit.probe.name}: {headline.verdict_line}')}.</strong> {_text(headline.text)}</p>"

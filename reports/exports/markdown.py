@@ -19,8 +19,8 @@ from reports.text.headline import choices_sentence, headline_of, left_out_by_rul
 from reports.text.headline.captions import is_judged, unjudged_sentences
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
-from reports.text.order import by_severity, by_significance, leading, strongest_signals
-from reports.text.reasons import in_suite, not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
+from reports.text.order import by_significance, leading, planned, strongest_signals
+from reports.text.reasons import in_suite, needs_sentence, not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
 from reports.text.responsiveness import composition_sentence
 from reports.text.verdicts import VerdictSentence, comparison_sentence
 
@@ -93,7 +93,7 @@ def _gates(gates: Sequence[GateResult], put: Sequence[tuple[str, Sequence[GateRo
 def _audit(audit: AuditResult, results: Results) -> list[str]:
     """Return the judged questions as rows, the others as one line per reason, then signals and what was left out."""
     rows, several = _MOST_ROWS.get(len(results.audits), 0), len(results.audits) > 1
-    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    primary = planned(audit.findings)
     parts = [questions_markdown(audit, results.settings, rows)] if primary else [NO_QUESTION]
     if signals := strongest_signals(audit.findings):
         named = "; ".join(sentences.title(signal, audit) for signal in signals)  # with several audits, there is no space for lists
@@ -117,7 +117,7 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
 
 def questions_markdown(audit: AuditResult, settings: Settings, rows: int | None = None) -> str:
     """Return the pre-specified questions: the first `rows` of those that can be judged as rows, the others as one line per reason."""
-    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    primary = planned(audit.findings)
     judged = [finding for finding in primary if is_judged(finding)]
     shown = leading(judged, len(judged) if rows is None else rows)
     table = [_table(_FINDINGS, (_finding(finding, audit, settings) for finding in shown), len(shown), len(judged))] if shown else []
@@ -130,7 +130,13 @@ def _finding(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[
     words += ["group composition"] if composition_sentence(finding) else []
     pair = phrases.leading_pair(finding)
     ends = [] if pair is None else [phrases.short_rate(finding, group) for group in (pair.higher, pair.lower)]
-    remarks = (within_sentence(finding), undecided_sentence(finding, audit, settings), *ratio_sentences(finding), rule_sentence(finding))
+    remarks = (
+        within_sentence(finding),
+        undecided_sentence(finding, audit, settings),
+        *ratio_sentences(finding),
+        rule_sentence(finding),
+        needs_sentence(finding),
+    )
     beside = " ".join(filter(None, (phrases.gap_text(finding), *remarks)))
     return (", ".join(filter(None, words)), sentences.title(finding, audit), *ends, beside, phrases.chance_text(finding))
 

@@ -14,7 +14,7 @@ from reports.provenance import written_date
 from reports.text import phrases, sentences
 from reports.text.headline import choices_sentence
 from reports.text.numbers import clean, count, exact_points, in_words
-from reports.text.order import by_severity
+from reports.text.order import planned
 
 TASK, ASKED_TASK, UNKNOWN_TASK = "zero-shot-image-classification", "image-text-to-text", "other"
 
@@ -46,7 +46,7 @@ def _card(results: Results, audits: Sequence[AuditResult]) -> str:
 
 def _gaps(audit: AuditResult) -> Iterator[tuple[AuditResult, dict[str, Any]]]:
     """Yield the metric of each gap of a pre-specified question, with its audit."""
-    for finding in sorted((finding for finding in audit.findings if finding.primary), key=by_severity):
+    for finding in planned(audit.findings):
         if finding.gap:
             value = round(finding.gap.value, 6)
             yield audit, {"type": f"{finding.metric}_gap", "value": value, "name": _named(_metric_name(finding, audit))}

@@ -15,13 +15,13 @@ from audit.evidence.prompt_sensitivity import SpecificationCurve
 from audit.records.finding import Contrast, Rate
 from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding
+from audit.statistics.severity import by_severity
 from reports.charts.forest import short
 from reports.charts.grids import in_order
 from reports.exports.axes import BAND, FAINT, INK, LINE, MARKERS, POINTS, axes_of, despine, legend, literal
 from reports.text import phrases, sentences
 from reports.text.notes import sentence
 from reports.text.numbers import count, exact_points, level, percent
-from reports.text.order import by_severity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from audit.errors import AuditError
 from audit.records.base import Verdict
 from audit.results import AuditResult, Finding, Results
+from audit.statistics.severity import by_severity
 from audit.version import __version__
 from reports.charts.forest import Scale
 from reports.charts.gaps import GapMark, gap_marks, gaps_axis
@@ -26,7 +27,6 @@ from reports.section import Page, script_hash
 from reports.text import index as text
 from reports.text import phrases, sentences
 from reports.text.headline import headline_of, question
-from reports.text.order import by_severity
 
 HASH = script_hash("index/table.js")
 MARK = "vlm-audit-index"

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.results import Finding
+from audit.statistics.severity import by_severity
 from reports.charts.multiples import MOST_COLUMNS, ModelsChart, ModelVerdict, RateRange, multiple_column
 from reports.context import AuditContext, PlacedFinding
 from reports.sections.results.questions import gap_end
 from reports.text import phrases, several
 from reports.text.headline import captions, headline_of, interval_level, question
-from reports.text.order import by_severity
 
 
 @dataclass(frozen=True)

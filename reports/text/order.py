@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.records.base import FindingVerdict
 from audit.records.finding import PairedFinding
 from audit.results import Finding
+from audit.statistics.severity import by_severity
 from audit.types import Group
 
-_WORST_FIRST: dict[FindingVerdict, int] = {
-    "disparity": 0, "signal": 1, "inconclusive": 2, "equivalent": 3, "no signal": 4, "not estimable": 5,
-}  # fmt: skip
 MOST_SIGNALS = 3
 """How many signals the first screen, the summary and the terminal show."""
 
 
-def by_severity(finding: Finding) -> tuple[float, ...]:
-    """Sort key: disparities first, those beyond their tolerance before others, then by their lower bound, p and size.
-
-    For significant differences, the lower bound says more than how certain it is that they are not 0.
-    """
-    gap = finding.gap
-    if gap is None:
-        return (_WORST_FIRST[finding.verdict],)
-    at_least = gap.low if finding.verdict in ("disparity", "signal") else 0.0
-    size = gap.value if gap.leading is None else gap.leading.difference
-    return (_WORST_FIRST[finding.verdict], not finding.exceeds_tolerance, -at_least, gap.p_adjusted, -size)
+def planned(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the pre-specified questions, worst first."""
+    return sorted((finding for finding in findings if finding.primary), key=by_severity)
 
 
 def reversed_at_equal(finding: Finding) -> bool:

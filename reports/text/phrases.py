@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import ceil
 
 from audit.errors import DataError
 from audit.records.base import Estimate
@@ -33,6 +34,7 @@ from reports.text.numbers import (
 NOT_PLANNED = "Not planned: "
 """Begins the line of summary and terminal about an analysis with a difference beyond chance."""
 
+_MOST_PLACES, _TINY = 4, 1e-9
 _NAMED = 5
 """The most groups that a sentence names; further ones are only counted."""
 _LONGEST_NAME = 120
@@ -218,6 +220,24 @@ def gap_and_interval(finding: Finding) -> tuple[str, str]:
     """Return the difference of the leading pair and its interval in points without units, for two cells: ``7.9`` and ``5.1 to 10.7``."""
     pair, places = leading_pair(finding), gap_places(finding)
     return (number(pair.difference, places), f"{end(pair.low, places)} to {end(pair.high, places)}") if pair else ("", "")
+
+
+def tested_bound(finding: Finding) -> float | None:
+    """Return the bound of the equivalence test if the verdict is “equivalent”; None in files of earlier versions."""
+    return finding.gap.equivalence_bound if finding.gap and finding.verdict == "equivalent" else None
+
+
+def bound_text(finding: Finding, bound: float) -> str:
+    """Return the bound of the equivalence test in points, rounded up, with enough decimals to read as below the tolerance."""
+    places = gap_places(finding)
+    while bound < finding.tolerance <= _rounded_up(bound, places) + _TINY and places < _MOST_PLACES:
+        places += 1
+    return number(_rounded_up(bound, places), places)
+
+
+def _rounded_up(fraction: float, places: int) -> float:
+    step: float = 10.0 ** -(places + 2)
+    return ceil(fraction / step - _TINY) * step
 
 
 def number_compared(finding: Finding) -> int:

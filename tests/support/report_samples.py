@@ -163,7 +163,7 @@ def fairface(limited=False):
     """Return an audit in FairFace's sizes with a small, an absent and an unknown group, tables, and three specification curves."""
     probe = fairface_probe.PROBE
     better = {"accuracy": "high"}
-    raw = [finding(m.name, c, better.get(c.metric, "neither"), fairface_cells(c)) for m in probe.measurements for c in m.claims]
+    raw = [finding(m.name, c, c.better or better.get(c.metric, "neither"), fairface_cells(c)) for m in probe.measurements for c in m.claims]
     findings, verdict = concluded(raw, limited=limited)
     exclusions = (
         Exclusion(Note.of("truncated"), 4, {"race": {"Black": 3, "White": 1}, "gender": {"Male": 4}}, ("val/SECRET-NAME-17.jpg",)),

@@ -11,12 +11,13 @@ from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.changes import paired_lines
 from reports.exports.terminal.lines import lines_of, mark, marked, row_of, width
 from reports.text import analyses, evidence, phrases, replicates, sentences
+from reports.text.errors import as_errors
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.headline import choices_sentence, headline_of, left_out_by_rule
 from reports.text.headline.captions import groups_title, is_judged, unjudged_sentences
 from reports.text.numbers import in_words, number, span
-from reports.text.order import by_severity, by_significance, leading, strongest_signals
-from reports.text.reasons import in_suite, not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
+from reports.text.order import by_significance, leading, planned, strongest_signals
+from reports.text.reasons import in_suite, needs_tag, not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
 from reports.text.responsiveness import composition_sentence, equal_gap, look_line
 from strictio.console import visible
 
@@ -54,7 +55,7 @@ def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: b
 
 def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[str]:
     """Return one line per question that can be judged, and one per reason why others cannot."""
-    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    primary = planned(audit.findings)
     judged = [finding for finding in primary if is_judged(finding)]
     shown = leading(judged, _MOST_ROWS)
     more = len(judged) - len(shown)
@@ -103,7 +104,7 @@ def _rows(findings: Sequence[Finding], audit: AuditResult, settings: Settings, s
 
     If there is no space left for the rates, gap and rates have their own line; longer texts continue below, in their column.
     """
-    cells = [_HEAD, *((groups_title(finding, audit), _size(finding), _ends(finding)) for finding in findings)]
+    cells = [_HEAD, *((groups_title(finding, audit), _size(finding), _ends(as_errors(finding, audit))) for finding in findings)]
     title_width, gap = (max(width(screen.characters(visible(cell[column]))) for cell in cells) for column in (0, 1))
     room = screen.columns - 2
     narrow = room - title_width - gap - 4 < _ENDS
@@ -135,6 +136,7 @@ def _beside(finding: Finding, audit: AuditResult, settings: Settings, screen: Sc
         undecided_sentence(finding, audit, settings),
         *ratio_sentences(finding),
         rule_sentence(finding),
+        needs_tag(finding),
         evidence.shift_sentence(finding),
     ]
     remarks += [f"explained by group composition: {equal_gap(finding)} at equal shares of true answers"] * bool(
@@ -154,7 +156,8 @@ def _table(findings: Sequence[Finding], audit: AuditResult, settings: Settings, 
 
 def _row(finding: Finding, audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
     pair, places = phrases.leading_pair(finding), phrases.gap_places(finding)
-    groups = ", ".join(phrases.short_rate(finding, group) for group in phrases.leading_groups(finding))
+    shown = as_errors(finding, audit)
+    groups = ", ".join(phrases.short_rate(shown, group) for group in phrases.leading_groups(shown))
     second = (groups, _size(finding), "" if finding.diffuse else number(pair.chance, places)) if pair else ()
     return [*_two_lines((groups_title(finding, audit), finding.verdict), second, screen), *_beside(finding, audit, settings, screen)]
 

@@ -9,6 +9,7 @@ from audit.results import Finding
 from audit.types import Group
 from reports.charts.groups import GroupsChart, groups_chart
 from reports.context import AuditContext
+from reports.text.errors import as_errors
 from reports.text.gates import GateChip, gate_chips
 from reports.text.headline import Headline, beyond_the_rest, captions, choices_sentence, headline_of, tiles_of
 
@@ -20,6 +21,7 @@ class LeadingChart:
     marks: GroupsChart
     title: str
     caption: str
+    legend: captions.Legend
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ def view(context: AuditContext) -> AnswerView:
 
 
 def _chart(finding: Finding, hot: Sequence[Group], context: AuditContext) -> LeadingChart | None:
-    marks = groups_chart(finding, hot)
+    shown = as_errors(finding, context.audit)
+    marks = groups_chart(shown, hot)
     if marks is None:
         return None
-    title, caption = captions.leading_title(finding, context.audit), captions.groups_caption(finding, context.results.settings)
-    return LeadingChart(marks, title, caption)
+    legend = captions.groups_legend(shown, hot, context.results.settings)
+    return LeadingChart(marks, captions.leading_title(finding, context.audit), captions.groups_caption(finding), legend)

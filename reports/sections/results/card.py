@@ -14,8 +14,10 @@ from reports.context import AuditContext, PlacedFinding
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import phrases, sentences
 from reports.text.detail import found
+from reports.text.errors import as_errors
 from reports.text.evidence import shrinkage_sentence, shrunk_rates
 from reports.text.headline import affected
+from reports.text.headline.captions import Legend, groups_legend
 from reports.text.numbers import count, decimal, p_value, percent
 from reports.text.reasons import explanation, not_compared
 from reports.text.responsiveness import composition_facts
@@ -46,6 +48,7 @@ class Card:
     outside: Sequence[str]
     """Sentences on the groups that are not compared."""
     chart: GroupsChart | None
+    legend: Legend
     numbers: Sequence[tuple[str, str]]
     facts: Sequence[tuple[str, str]]
     groups: Table | None
@@ -59,13 +62,15 @@ class Card:
 def card_of(placed: PlacedFinding, context: AuditContext) -> Card:
     """Return the card of a finding."""
     finding, settings = placed.finding, context.results.settings
+    chart, legend = _chart(finding, context)
     return Card(
         placed=placed,
         finding=finding,
         title=found.found_title(finding, context.audit),
         said=explanation(finding, context.audit, settings),
         outside=not_compared(finding.by_group),
-        chart=_chart(finding),
+        chart=chart,
+        legend=legend,
         numbers=found.three_numbers(finding, settings),
         facts=_facts(finding),
         groups=_groups(placed) if finding.by_group else None,
@@ -90,9 +95,11 @@ def _prompts(placed: PlacedFinding, context: AuditContext) -> str:
     return f"{context.key}-m{names.index(name) + 1}-prompts" if name in names else ""
 
 
-def _chart(finding: Finding) -> GroupsChart | None:
-    """Return the chart of the compared groups, coloured if a difference was found; the first screen explains how to read it."""
-    return groups_chart(finding, affected(finding) if finding.verdict in ("disparity", "signal") else ())
+def _chart(finding: Finding, context: AuditContext) -> tuple[GroupsChart | None, Legend]:
+    """Return the chart of the compared groups, coloured if a difference was found, and what its marks mean."""
+    hot = affected(finding) if finding.verdict in ("disparity", "signal") else ()
+    shown = as_errors(finding, context.audit)
+    return groups_chart(shown, hot), groups_legend(shown, hot, context.results.settings)
 
 
 def _groups(placed: PlacedFinding) -> Table:

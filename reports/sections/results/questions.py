@@ -11,10 +11,11 @@ from reports.charts.forest import Scale
 from reports.charts.gaps import GapMark, gap_marks, gaps_axis
 from reports.context import AuditContext, PlacedFinding
 from reports.text import phrases
+from reports.text.errors import as_errors
 from reports.text.evidence import shift_tag
 from reports.text.headline import affected, captions, question
 from reports.text.order import reversed_at_equal
-from reports.text.reasons import undecided_tag
+from reports.text.reasons import needs_tag, undecided_tag
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Questions:
     """Why some questions cannot be estimated, and the names of the first few."""
     ticks: tuple[tuple[str, str], ...]
     caption: str
+    legend: captions.Legend
     title: str
 
 
@@ -63,24 +65,27 @@ def view(context: AuditContext) -> Questions | None:
         rows=tuple(_row(finding, context, scale) for finding in judged),
         rest=_rest(context),
         ticks=ticks,
-        caption=captions.questions_caption(findings, settings, ticks[-1][1]),
+        caption=captions.questions_caption(findings, ticks[-1][1]),
+        legend=captions.questions_legend(findings, settings),
         title=captions.questions_title(len(context.primary)),
     )
 
 
 def _row(placed: PlacedFinding, context: AuditContext, scale: Scale) -> QuestionRow:
-    finding, pair = placed.finding, phrases.leading_pair(placed.finding)
+    finding, shown = placed.finding, as_errors(placed.finding, context.audit)
+    pair = phrases.leading_pair(shown)
     value, interval = phrases.gap_and_interval(finding)
+    bound = phrases.tested_bound(finding)
     undecided = undecided_tag(finding, context.audit, context.results.settings)
     return QuestionRow(
         key=placed.key,
         finding=finding,
         question=question(finding, context.audit),
-        tags=tuple(filter(None, (*captions.tags(finding, shift_tag(finding)), undecided))),
+        tags=tuple(filter(None, (*captions.tags(finding, shift_tag(finding)), undecided, needs_tag(finding)))),
         gap=value,
-        interval=interval,
+        interval=interval if bound is None else f"at most {phrases.bound_text(finding, bound)}",
         marks=gap_marks(finding, scale),
-        ends=tuple(gap_end(finding, levels) for levels in (pair.lower, pair.higher)) if pair else (),
+        ends=tuple(gap_end(shown, levels) for levels in (pair.lower, pair.higher)) if pair else (),
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from audit.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases, sentences
+from reports.text.errors import confused
 from reports.text.headline import interval_level, statement, tolerance_origin
+from reports.text.headline.captions import groups_title
 from reports.text.numbers import count, exact_tolerances
 
 
@@ -19,7 +21,7 @@ def found_title(finding: Finding, audit: AuditResult) -> str:
     """Return the title of a finding: groups and rates of a difference; otherwise what is undecided, or the tolerance."""
     if finding.verdict in ("disparity", "signal"):
         return statement(finding, audit)
-    title = sentences.title(finding, audit)
+    title = groups_title(finding, audit) if confused(finding, audit) else sentences.title(finding, audit)
     if finding.verdict == "equivalent":
         return f"{title}: no difference of more than {exact_tolerances(finding.tolerance, finding.ratio_tolerance)}"
     if finding.verdict == "inconclusive" and finding.gap is not None:

@@ -9,7 +9,7 @@ from audit.results import AuditResult, Finding, Results
 from reports.text import phrases, replicates, sentences
 from reports.text.evidence import near_ties_sentence, shifted, unequal_labels_sentence
 from reports.text.numbers import count, in_words, percent
-from reports.text.order import by_severity
+from reports.text.order import planned
 from reports.text.responsiveness import composition_sentence, look_line
 
 
@@ -25,7 +25,7 @@ class TrustLine:
 
 def trust_lines(audit: AuditResult, results: Results) -> tuple[TrustLine, ...]:
     """Return one line for everything that was tried, in the order of `_LINES`; the last one is about replicates of the model."""
-    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    primary = planned(audit.findings)
     lines = ((term, sentence(audit, primary), section) for term, sentence, section in _LINES)
     repeated = replicates.trust_line(results, audit)
     return (

@@ -9,6 +9,7 @@ from typing import Literal
 from audit.records.base import Verdict
 from audit.records.finding import planned_verdicts
 from audit.results import AuditResult, Finding
+from audit.statistics.severity import by_severity
 from audit.types import Group, Settings
 from reports.text import phrases, sentences
 from reports.text.analyses import beyond_chance
@@ -19,14 +20,23 @@ from reports.text.headline.differences import affected, caution, rate_name, size
 from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
 from reports.text.numbers import exact_points, exact_tolerances, in_words, lower_first, points
-from reports.text.order import by_severity, reversed_at_equal, strongest_signals
-from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, rule_sentence, undecided_sentence
+from reports.text.order import planned, reversed_at_equal, strongest_signals
+from reports.text.reasons import beyond_sentence, lacking_groups, needs_sentence, ratio_sentences, undecided_sentence
 from reports.text.responsiveness import brief_lead, composition_sentence, invalid_caveat, lead, stays_sentence
 
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
 _Said = tuple[str, str, Sequence[str]]
-_MOST_RATES, _MOST_TURNED = 3, 2
+_MOST_RATES, _MOST_TURNED, _MOST_LINES = 3, 2, 2
+_REST: dict[Verdict, str] = {"disparity": "Also unequal by", "inconclusive": "Undecided by", "equivalent": "Equivalent by"}
 _ASKED_AGAIN = "Not planned: a reason to test again with new images, not a verdict."
+
+
+@dataclass(frozen=True)
+class AttributeLine:
+    """The worst finding by attributes other than those of the headline, or what is left of them in one line."""
+
+    verdict: Verdict
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,8 @@ class Headline:
     undecided: the verdict would mislead without them. Last, that several versions of the model answered."""
     details: tuple[str, ...]
     """Further sentences that belong to the headline."""
+    lines: tuple[AttributeLine, ...]
+    """With a disparity, one line per other attribute that has one; then one per verdict for the attributes without."""
     signal: str
     """The strongest signal of the exploratory comparisons, if any."""
     finding: Finding | None
@@ -81,7 +93,7 @@ class Headline:
 
 def headline_of(audit: AuditResult, settings: Settings) -> Headline:
     """Return the headline of an audit."""
-    primary = sorted((finding for finding in audit.findings if finding.primary), key=by_severity)
+    primary = planned(audit.findings)
     kind = _kind(audit, primary)
     visible = _visible(audit, kind)
     texts = _SAID[kind](audit, primary, settings)
@@ -100,6 +112,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         size,
         tuple(filter(None, (*_cautions(audit, primary, kind, settings), versions_sentence(audit.endpoint)))),
         tuple(filter(None, details)),
+        _lines(audit, primary) if kind == "disparity" else (),
         _ASKED_AGAIN if visible else _signal(audit) or _beyond_chance(audit, kind, settings),
         leading,
         affected(leading) if leading and kind == "disparity" else (),
@@ -179,14 +192,40 @@ def _turned(finding: Finding, audit: AuditResult) -> str:
 
 def _disparity(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     leading = primary[0]
-    sentence = ", ".join(filter(None, (statement(leading, audit), caution(leading))))
+    sentence = ", ".join(filter(None, (statement(leading, audit, natural=True), caution(leading))))
     return f"{sentence}.", size_sentence(leading, settings), (beyond_sentence(leading),)
+
+
+def _lines(audit: AuditResult, primary: Sequence[Finding]) -> tuple[AttributeLine, ...]:
+    """Return the lines of the attributes that the headline does not name, the worst finding of each."""
+    worst = {finding.attributes: finding for finding in reversed(primary)}
+    others = sorted((finding for by, finding in worst.items() if by != primary[0].attributes), key=by_severity)
+    apart = [finding for finding in others if finding.verdict == "disparity"]
+    said = [", ".join(filter(None, (statement(finding, audit), caution(finding)))) for finding in apart[:_MOST_LINES]]
+    lines = [AttributeLine("disparity", f"{sentence}.") for sentence in said]
+    for verdict, words in _REST.items():
+        left = apart[_MOST_LINES:] if verdict == "disparity" else [finding for finding in others if finding.verdict == verdict]
+        named = phrases.some([phrases.attributes(finding.attributes) for finding in left])
+        lines += [AttributeLine(verdict, f"{words} {named}.")] if named else []
+    return tuple(lines)
 
 
 def _equivalent(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     where = "" if len(primary) == 1 else f" in {_all(len(primary))}"
     widest = max((finding for finding in primary if finding.gap), key=lambda finding: finding.gap.high if finding.gap else 0.0)
-    return f"No difference that matters{where}: {_within(primary, audit)}.", _most_open(widest, audit, settings), (rule_sentence(widest),)
+    return f"No difference that matters{where}: {_within(primary, audit)}.", _tested(widest, audit, settings), ()
+
+
+def _tested(finding: Finding, audit: AuditResult, settings: Settings) -> str:
+    """Name the most uncertain pair with what the verdict rests on: the bound of the equivalence test."""
+    pair, bound = phrases.leading_pair(finding), phrases.tested_bound(finding)
+    if pair is None or bound is None:
+        return _most_open(finding, audit, settings)
+    first, second = (phrases.group(group) for group in phrases.leading_groups(finding))
+    gap = points(pair.difference, phrases.gap_places(finding))
+    level, most = f"{100 * (1 - 2 * settings.alpha):g}\u00a0%", phrases.bound_text(finding, bound)
+    rate = f"{rate_name(finding, audit)} by {phrases.attributes(finding.attributes)}"
+    return f"In {rate}, {first} and {second} differ by {gap}, and no two groups by more than {most} (equivalence test, {level})."
 
 
 def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
@@ -197,7 +236,7 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
     if not undecided:
         return f"Too few images to tell{where}{beside}.", "", (equal_too,)
     first = undecided[0]
-    details = (_never_enough(undecided), *ratio_sentences(first), equal_too)
+    details = (_never_enough(undecided), *ratio_sentences(first), needs_sentence(first), equal_too)
     return f"{_undecided(undecided, where)}{beside}.", _most_open(first, audit, settings), details
 
 

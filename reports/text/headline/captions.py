@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.results import AuditResult, Finding
-from audit.types import Settings
+from audit.types import Group, Settings
 from reports.text import phrases
 from reports.text.headline.differences import interval_level, rate_name
 from reports.text.numbers import count, exact_tolerances, in_words, times
@@ -24,23 +24,30 @@ def leading_title(finding: Finding, audit: AuditResult) -> str:
     return groups_title(finding, audit) + ("" if finding.primary else ", not planned")
 
 
-def groups_caption(finding: Finding, settings: Settings) -> str:
-    """Say how to read the chart of groups, how many images count, and which groups are not compared."""
-    tolerance = exact_tolerances(finding.tolerance, None)
-    sentences = [
-        f"n\u00a0=\u00a0{count(finding.overall.n)}; {interval_level(settings)}\u00a0% intervals. {_band(finding)}"
-        f"Filled: differs from all other groups combined; ringed: by more than {tolerance}.",
-        *not_compared(finding.by_group),
-    ]
-    return " ".join(sentences)
+Legend = tuple[tuple[str, str], ...]
+"""What each mark of a chart means: its kind, which is a CSS class, and words."""
 
 
-def _band(finding: Finding) -> str:
-    """Explain the grey band: how far apart chance alone may put the two groups of the headline."""
-    if finding.diffuse:
-        return ""
+def groups_caption(finding: Finding) -> str:
+    """Say how many images count, and which groups are not compared."""
+    return " ".join([f"n\u00a0=\u00a0{count(finding.overall.n)}.", *not_compared(finding.by_group)])
+
+
+def groups_legend(finding: Finding, hot: Sequence[Group], settings: Settings) -> Legend:
+    """Say what each mark of the chart of groups means; `hot` are the groups in colour."""
     named = " and ".join(phrases.group(group) for group in phrases.leading_groups(finding))
-    return f"Grey band: how far apart chance alone may put {named}. "
+    band = () if finding.diffuse else (("band", f"chance alone may put {named} this far apart"),)
+    coloured = (("hot", _coloured(finding, hot)),) if hot else ()
+    return (("dot", "rate"), ("interval", f"its {interval_level(settings)}\u00a0% interval"), *band, *coloured)
+
+
+def _coloured(finding: Finding, hot: Sequence[Group]) -> str:
+    if finding.diffuse:
+        return "most different from the rest"
+    if finding.better == "neither":
+        return "the two groups compared"
+    first, second = (phrases.group(group) for group in phrases.leading_groups(finding))
+    return "worse off" if len(hot) > 1 else f"{first}, worse off than {second}"
 
 
 def questions_title(questions: int) -> str:
@@ -54,18 +61,30 @@ def questions_title(questions: int) -> str:
     return {1: "The pre-specified question", 2: "Both pre-specified questions"}.get(questions, f"All {questions} pre-specified questions")
 
 
-def questions_caption(findings: Sequence[Finding], settings: Settings, last: str) -> str:
-    """Say how to read the list of questions: what they and a gap are, its level, the axis and the tolerance."""
+def questions_caption(findings: Sequence[Finding], last: str) -> str:
+    """Say how to read the list of questions: what they and a gap are, and the axis."""
     if not findings:
         return ""
-    tolerances = {exact_tolerances(finding.tolerance, None) for finding in findings}
-    shaded = f"the tolerance of {tolerances.pop()}" if len(tolerances) == 1 else "the tolerance of the question"
-    interval = f"{interval_level(settings)}\u00a0% interval, joint for all pairs of groups"
     ratios = {finding.ratio_tolerance for finding in findings if finding.ratio_tolerance}
-    rare = f"; for low rates, a ratio above {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))} also counts" if ratios else ""
+    rare = f" For low rates, a ratio above {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))} also counts." if ratios else ""
     which = "Gap: between the two groups with the strongest evidence of a large difference or, if none is found, that may differ most"
     planned = "Pre-specified: planned before any answers were compared."
-    return f"{planned} {which}, with its {interval}. Axis from 0 to {last} points; shaded: {shaded}{rare}."
+    return f"{planned} {which}. Axis from 0 to {last} points.{rare}"
+
+
+def questions_legend(findings: Sequence[Finding], settings: Settings) -> Legend:
+    """Say what each mark of the list of questions means."""
+    tolerances = {exact_tolerances(finding.tolerance, None) for finding in findings}
+    tolerance = f"tolerance of {tolerances.pop()}" if len(tolerances) == 1 else "tolerance of the question"
+    tested = [phrases.tested_bound(finding) is not None for finding in findings]
+    joint = f"its {interval_level(settings)}\u00a0% interval, joint for all pairs of groups"
+    level = f"{100 * (1 - 2 * settings.alpha):g}\u00a0%"
+    return (
+        ("dot", "gap"),
+        *((("interval", joint),) if not all(tested) else ()),
+        *((("bound", f"if equivalent: no two groups differ by more (equivalence test, {level})"),) if any(tested) else ()),
+        ("tolerance", tolerance),
+    )
 
 
 def is_judged(finding: Finding) -> bool:

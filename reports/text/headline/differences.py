@@ -9,6 +9,7 @@ from audit.records.finding import LeadingPair, Rate
 from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import phrases
+from reports.text.errors import as_errors, confused, frequency
 from reports.text.evidence import lost_words, shifted
 from reports.text.numbers import decimals, end, lower_first, points, upper_first
 from reports.text.responsiveness import composition_sentence
@@ -25,6 +26,7 @@ _VERBS = {
     "precision": "The answer ‘{outcome}’ is right {more} often",
     "rate_among_answered": "Among images with an answer, ‘{outcome}’ is the answer {more} often",
 }
+_TAKEN, _IS_TAKEN = "‘{}’ is taken for ‘{}’ {} often", "Is ‘{}’ taken for ‘{}’ equally often"
 _QUESTIONS = {
     "selection_rate": "Is ‘{outcome}’ the answer equally often",
     "true_positive_rate": "Is ‘{outcome}’ recognised equally often",
@@ -85,28 +87,46 @@ def _far_from_the_rest(finding: Finding) -> list[Rate]:
 # ---- sentences -----------------------------------------------------------------------------------------------------------------------
 
 
-def statement(finding: Finding, audit: AuditResult) -> str:
-    """Say for whom a rate is worse, without a full stop: ``Less accurate for Black faces: 88.6 %, against 96.7 % for White faces``."""
-    extremes = ends(finding)
+def statement(finding: Finding, audit: AuditResult, *, natural: bool = False) -> str:
+    """Say for whom a rate is worse, without a full stop: ``Less accurate for Black faces: 88.6 %, against 96.7 % for White faces``.
+
+    With `natural`, the rates are natural frequencies, too: ``88.6 % (1 in 9 wrong)``.
+    """
+    extremes = ends(as_errors(finding, audit))
     if extremes is None:
         return f"{upper_first(rate_name(finding, audit))} by {phrases.attributes(finding.attributes)} is not estimable"
     if finding.diffuse:
-        far = " and ".join(f"{_whom(rate, finding, audit)} ({phrases.cell_value(rate)})" for rate in _far_from_the_rest(finding))
-        differs = f"{upper_first(rate_name(finding, audit))} differs by {phrases.attributes(finding.attributes)}"
-        return f"{differs}, though no two groups stand out; the most different from the rest are {far}"
+        return _diffuse_statement(finding, audit)
     more = "less" if extremes.first.group == extremes.pair.lower else "more"
     if finding.gap and finding.gap.within:
         named = f"{_whom(extremes.first, finding, audit, once=True)} than for {_whom(extremes.second, finding, audit)}"
         return f"{_verb(finding, audit, more)} for {named}, within the same clusters"
-    first, second = (phrases.cell_value(rate) for rate in (extremes.first, extremes.second))
+    first, second = _rates(extremes, as_errors(finding, audit).metric if natural else "")
     return (
         f"{_verb(finding, audit, more)} for {_whom(extremes.first, finding, audit, once=True)}: {first}, against {second} for "
         f"{_whom(extremes.second, finding, audit)}"
     )
 
 
+def _diffuse_statement(finding: Finding, audit: AuditResult) -> str:
+    rates = _far_from_the_rest(as_errors(finding, audit))
+    far = " and ".join(f"{_whom(rate, finding, audit)} ({phrases.cell_value(rate)})" for rate in rates)
+    differs = f"{upper_first(rate_name(finding, audit))} differs by {phrases.attributes(finding.attributes)}"
+    return f"{differs}, though no two groups stand out; the most different from the rest are {far}"
+
+
+def _rates(extremes: Ends, metric: str) -> tuple[str, str]:
+    """Return both rates; given their metric, with natural frequencies in brackets, unless equal ones would hide the difference."""
+    first, second = (phrases.cell_value(rate) for rate in (extremes.first, extremes.second))
+    often = [frequency(rate, metric) if metric else "" for rate in (extremes.first, extremes.second)]
+    return (first, second) if often[0] == often[1] else (f"{first} ({often[0]})", f"{second} ({often[1]})")
+
+
 def rate_name(finding: Finding, audit: AuditResult) -> str:
     """Name the tested rate for use within a sentence, with its measurement if there are several: ``gender accuracy``."""
+    if pair := confused(finding, audit):
+        where = f" ({finding.measurement})" if len(audit.measurements) > 1 else ""
+        return f"share of ‘{pair[0]}’ taken for ‘{pair[1]}’{where}"
     truth = truth_of(finding, audit)
     name = subject_of(finding, truth) if len(audit.measurements) > 1 else metric_of(finding, truth)
     return lower_first(name)
@@ -158,7 +178,9 @@ def question(finding: Finding, audit: AuditResult) -> str:
     if finding.metric == "accuracy":
         answers = _answers(finding, audit)
         return f"Are {answers} equally accurate {regardless}" if answers else f"Is accuracy the same {regardless}"
-    clause = _QUESTIONS.get(finding.metric, f"Is the {metric_of(finding, None)} the same").format(outcome=finding.outcome)
+    pair = confused(finding, audit)
+    named = _QUESTIONS.get(finding.metric, f"Is the {metric_of(finding, None)} the same")
+    clause = _IS_TAKEN.format(*pair) if pair else named.format(outcome=finding.outcome)
     equal = f"{AT_EQUAL_TRUTH}, " if finding.shares else ""
     return f"{_where(finding, audit)}{clause} {equal}{regardless}"
 
@@ -167,6 +189,8 @@ def _verb(finding: Finding, audit: AuditResult, more: str) -> str:
     if finding.metric == "accuracy":
         answers = _answers(finding, audit)
         return f"{upper_first(answers)} are {more} accurate" if answers else f"{more.capitalize()} accurate"
+    if pair := confused(finding, audit):
+        return _where(finding, audit) + _TAKEN.format(*pair, more)
     template = _VERBS.get(finding.metric)
     if template is None:
         return f"{upper_first(rate_name(finding, audit))} is {'lower' if more == 'less' else 'higher'}"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from audit.evidence.adjustment import Adjusted
 from audit.records.inputs import AgainstConstant
 from audit.results import AuditResult, Finding
 from audit.types import Settings
 from reports.text import phrases
-from reports.text.evidence import remaining_difference, shifted
 from reports.text.headline.audits import Headline
 from reports.text.headline.choices import tolerance_origin
-from reports.text.headline.differences import interval_level, rate_name
-from reports.text.numbers import decimals, end, exact_points, percent, points, times
-from reports.text.order import by_severity
+from reports.text.headline.differences import interval_level
+from reports.text.numbers import end, exact_points, percent, points, times
 from reports.text.reasons import beyond_in_ratio_alone
 
 Tile = tuple[str, str]
@@ -32,7 +29,7 @@ def tiles_of(headline: Headline, audit: AuditResult, settings: Settings) -> tupl
         return gap, _chance(seen, level), _gap(finding, f"planned: gap by {planned}{_named(finding)}", level)
     named = "" if headline.kind == "disparity" else _named(finding)
     gap = _gap(finding, f"gap by {phrases.attributes(finding.attributes)}{named}", level)
-    return gap, _chance(finding, level), _third(headline, finding, audit, settings)
+    return gap, _chance(finding, level), _third(headline, finding, settings)
 
 
 def _chance(finding: Finding, level: str) -> Tile:
@@ -52,7 +49,10 @@ def _gap(finding: Finding, what: str, level: str) -> Tile:
     pair, places = phrases.leading_pair(finding), phrases.gap_places(finding)
     if pair is None:
         return phrases.size(None), what
+    bound = phrases.tested_bound(finding)
     interval = f"{level}\u00a0% interval {end(pair.low, places)} to {end(pair.high, places)}"
+    if bound is not None:
+        interval = f"no two groups differ by more than {phrases.bound_text(finding, bound)} (equivalence test)"
     inside = " within clusters" * bool(finding.gap and finding.gap.within)
     return points(pair.difference, places), f"{'widest ' * finding.diffuse}{what}{inside}, {interval}"
 
@@ -65,16 +65,10 @@ def _named(finding: Finding) -> str:
     return f": {first} against {second}"
 
 
-def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: Settings) -> Tile:
-    """Return the detectable difference of an undecided question; the gap of another attribute with a disparity; else the tolerance."""
+def _third(headline: Headline, finding: Finding, settings: Settings) -> Tile:
+    """Return the detectable difference of an undecided question; else the tolerance, or the ratio that exceeds it."""
     if headline.kind in ("inconclusive", "limited"):
         return _detectable(finding)
-    others = sorted((other for other in audit.findings if other.primary and other.verdict == "disparity"), key=by_severity)
-    elsewhere = next((other for other in others if other.attributes != finding.attributes), None)
-    if elsewhere is not None:
-        what, level = f"gap in {rate_name(elsewhere, audit)} by {phrases.attributes(elsewhere.attributes)}", interval_level(settings)
-        adjusted = shifted(elsewhere)
-        return _remaining(elsewhere, adjusted, what, level) if adjusted else _gap(elsewhere, f"{what}{_named(elsewhere)}", level)
     if beyond_in_ratio_alone(finding):
         least = finding.gap.ratio_low if finding.gap else None
         return (
@@ -82,16 +76,6 @@ def _third(headline: Headline, finding: Finding, audit: AuditResult, settings: S
             f"or more: ratio of the two rates; tolerance: {finding.ratio_tolerance:g} times",
         )
     return exact_points(finding.tolerance), f"tolerance ({tolerance_origin(finding, settings)}): smaller differences would not matter"
-
-
-def _remaining(finding: Finding, pair: Adjusted, what: str, level: str) -> Tile:
-    """Return what remains of a difference at equal other attributes, if the uneven mix of the groups accounts for most of it."""
-    remaining = remaining_difference(pair)
-    places = max(decimals(remaining.low, remaining.high), 1)
-    interval = f"{level}\u00a0% interval {end(remaining.low, places)} to {end(remaining.high, places)}"
-    over_all = f"{points(abs(pair.crude), phrases.gap_places(finding))} over all images"
-    equal = f"at equal {phrases.attributes(pair.others)}"
-    return points(remaining.value, places), f"{what} {equal}{_named(finding)}, {interval} ({over_all})"
 
 
 def _detectable(finding: Finding) -> Tile:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from audit.records.replicates import ReplicatedGap, Replicates
 from audit.results import AuditResult, Results
+from audit.statistics.severity import by_severity
 from reports.text import phrases, sentences
 from reports.text.numbers import in_words, number, points
-from reports.text.order import by_severity
 from reports.text.replicates import cells
 
 

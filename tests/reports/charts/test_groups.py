@@ -1,5 +1,6 @@
 """The chart of a finding's groups and that of gaps: order, colours, and what many groups do to them."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,10 @@ import pytest
 from audit.types import Claim
 from reports.charts.gaps import gap_marks, gaps_axis
 from reports.charts.groups import GroupRow, groups_chart
+from reports.render import render
+from reports.text import phrases
 from tests.support import report_samples as samples
+from tests.support.page_text import text_of
 
 
 def found(cells, metric="accuracy", better="high"):
@@ -35,13 +39,15 @@ def test_the_affected_end_comes_first_and_small_groups_are_not_drawn():
     assert [row.label for row in worse_if_high] == ["c", "a", "b"]
 
 
-def test_a_group_is_filled_where_it_differs_from_the_rest_and_ringed_beyond_the_tolerance():
-    """b is 32 points below the others. Of 50, 52 and 48 of 100 none differs."""
-    rows = groups_chart(FOUR, ()).rows
-    even = groups_chart(found({("a",): (50, 100), ("b",): (52, 100), ("c",): (48, 100)}), ()).rows
+def test_every_mark_has_one_meaning_and_the_legend_says_which():
+    """A dot, its interval, a band and a colour; whether a group differs from the rest is in its table, not in another kind of dot."""
+    page = render(samples.results(samples.emoji()))
+    chart = page.partition('<figure class="groups')[2].partition("</figure>")[0]
+    marks = set(re.findall(r'<(?:circle|line|rect)(?: class="([a-z]+)")?', chart))
+    legend = text_of(chart.partition('<p class="legend">')[2].partition("</p>")[0]).replace("\xa0", " ")
 
-    assert [(row.kind, row.ring) for row in rows] == [("filled", True)] * 3
-    assert {(row.kind, row.ring) for row in even} == {("hollow", False)}
+    assert marks == {"", "interval", "band"}
+    assert legend == "rate its 95 % interval chance alone may put woman and man this far apart woman, worse off than man"
 
 
 def test_marks_lie_on_the_plot_in_the_order_of_their_rates():
@@ -64,6 +70,20 @@ def test_of_more_than_twenty_groups_the_extremes_and_the_affected_one_are_labell
     assert sum(row.height for row in rows if not isinstance(row, GroupRow)) <= 180
     twenty = groups_chart(found({(f"g{i:02d}",): (200 + 10 * i, 1000) for i in range(20)}), ()).rows
     assert len([row for row in twenty if isinstance(row, GroupRow)]) == 20
+
+
+def test_the_names_of_the_groups_in_between_are_listed_below_the_chart():
+    """Sixty groups: 50 are thin lines, whose names and rates can be opened with the keyboard."""
+    many = found({(f"g{i:02d}",): (200 + 10 * i, 1000) for i in range(60)})
+    (thin,) = (row for row in groups_chart(many, ()).rows if not isinstance(row, GroupRow))
+
+    assert (thin.count, thin.names[0], thin.names[-1]) == (50, "g05 25.0\xa0%", "g54 74.0\xa0%")
+    audit = samples.emoji()
+    findings, verdict = samples.concluded([replace(many, measurement=audit.measurements[0].name)])
+    page = render(samples.results(replace(audit, findings=findings, verdict=verdict, paired=(), specifications=())))
+    below = page.partition('<details class="between">')[2].partition("</details>")[0]
+    listed = text_of(below).replace("\xa0", " ")
+    assert listed.startswith("The 50 groups between, by name g05 25.0 % · g06 26.0 % · ")
 
 
 def test_without_two_groups_to_compare_nothing_is_drawn():
@@ -93,3 +113,23 @@ def test_equal_rates_have_a_chart(rate):
 
     assert len(groups_chart(even, ()).rows) == 2
     assert gap_marks(even, gaps_axis([even])[0]).x == "3%"
+
+
+def test_an_equivalent_question_is_drawn_by_the_bound_of_its_test():
+    """2 points apart, 1,000 images each: the joint interval reaches beyond 5 points, the bound of the equivalence test does not."""
+    raw = [found({("a",): (900, 1000), ("b",): (920, 1000)}), FOUR]
+    (close, apart), _ = samples.concluded(raw)
+    scale, _ = gaps_axis([close, apart])
+    equivalent, disparity = (gap_marks(finding, scale) for finding in (close, apart))
+
+    assert (close.verdict, apart.verdict) == ("equivalent", "disparity")
+    assert places(equivalent.x) < places(equivalent.bound) < places(equivalent.band_x) + places(equivalent.band_width)
+    assert disparity.bound == ""
+    # An axis of equivalent questions alone ends at the tolerance, not at an interval that no verdict rests on.
+    assert gaps_axis([close])[1][-1][1] == "5"
+
+
+def test_the_bound_is_printed_with_enough_decimals_to_read_as_below_the_tolerance():
+    (close,), _ = samples.concluded([found({("a",): (900, 1000), ("b",): (920, 1000)})])
+    assert phrases.bound_text(close, 0.0421) == "4.3"
+    assert phrases.bound_text(close, 0.04996) == "4.996"

@@ -8,10 +8,10 @@ import shutil
 
 import pytest
 
+from audit.statistics.severity import by_severity
 from audit.types import Claim
 from reports.index.page import HASH, found_audits, index_page
 from reports.text import phrases
-from reports.text.order import by_severity
 from tests.support import comparison_samples as samples
 from tests.support.command import command
 from tests.support.made_once import made_once

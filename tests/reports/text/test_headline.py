@@ -40,11 +40,13 @@ def test_a_disparity_names_the_group_then_the_number_then_its_uncertainty():
 
     assert said.kind == "disparity"
     assert said.verdict_line == "Disparity · 1 of 3 pre-specified questions"
-    assert plain(said.sentence) == "Role answers are less accurate for woman (gender): 72 %, against 98.0 % for man."
+    assert plain(said.sentence) == (
+        "Role answers are less accurate for woman (gender): 72 % (3 in 10 wrong), against 98.0 % (1 in 50 wrong) for man."
+    )
     assert plain(said.size) == "The gap is 26 points (95 % interval 14 to 38)."
     assert said.affected == (("woman",),)
     assert said.finding.id == "q0"
-    assert plain(said.text).endswith("98.0 % for man. The gap is 26 points (95 % interval 14 to 38).")
+    assert plain(said.text).endswith("98.0 % (1 in 50 wrong) for man. The gap is 26 points (95 % interval 14 to 38).")
 
 
 def test_the_scope_says_of_how_many_questions_a_verdict_holds():
@@ -220,8 +222,23 @@ def test_equivalent_claims_no_more_than_was_tested():
         "No difference that matters: any two compared groups differ by less than 5 points in role accuracy by gender."
     )
     assert two.sentence.startswith("No difference that matters in either question: any two compared groups differ by less than 5")
-    assert plain(two.size) == "In role accuracy by gender, woman and man may differ most: 26 points (95 % interval 14 to 38)."
     assert two.affected == ()
+
+
+def test_the_size_of_an_equivalent_gap_is_what_the_verdict_rests_on():
+    """The joint interval may reach beyond the tolerance; the bound of the equivalence test does not."""
+    pair = LeadingPair(("man",), ("woman",), 0.02, -0.01, 0.056, 0.03)
+    close = replace(BY_GENDER.gap, leading=pair, equivalence_bound=0.0433, high=0.056)
+    audit = with_first(audit_of("equivalent"), gap=close)
+    said = headline(audit)
+    (_, what), *_ = tiles_of(said, audit, Settings())
+
+    assert plain(said.size) == (
+        "In accuracy by gender, woman and man differ by 2.0 points, and no two groups by more than 4.4 (equivalence test, 90 %)."
+    )
+    assert plain(what) == "gap by gender: woman against man, no two groups differ by more than 4.4 (equivalence test)"
+    old = with_first(audit, gap=replace(close, equivalence_bound=None))
+    assert "may differ most: 2.0 points (95 % interval" in plain(headline(old).size)
 
 
 def test_inconclusive_says_what_would_have_shown():

@@ -1,0 +1,41 @@
+"""Which finding leads: what harms people comes before what is merely unequal. An order of codes and numbers; it changes neither."""
+
+from __future__ import annotations
+
+import re
+from math import inf
+
+from audit.records.base import FindingVerdict
+from audit.records.finding import ClaimResult
+
+_WORST_FIRST: dict[FindingVerdict, int] = {
+    "disparity": 0, "signal": 1, "inconclusive": 2, "equivalent": 3, "no signal": 4, "not estimable": 5,
+}  # fmt: skip
+_WORD = re.compile(r"[a-z]+")
+
+
+def by_severity(finding: ClaimResult) -> tuple[float, ...]:
+    """Sort key: disparities first, in the order of the headline; then the others, by p and size.
+
+    The order of the headline (docs/reading.md): the ranks that the probe declared; differences of named groups before diffuse ones; the
+    kind of harm (`_harm`); age after other attributes, since everyone passes through every age; those beyond their tolerance; the lower
+    bound as a multiple of the tolerance, which says more than how certain it is that a difference is not 0.
+    """
+    gap = finding.gap
+    if gap is None:
+        return (_WORST_FIRST[finding.verdict],)
+    size = gap.value if gap.leading is None else gap.leading.difference
+    if finding.verdict not in ("disparity", "signal"):
+        return (_WORST_FIRST[finding.verdict], gap.p_adjusted, -size)
+    lead = inf if finding.lead is None else finding.lead
+    whom = any("age" in _WORD.findall(name.lower()) for name in finding.attributes)
+    at_least = gap.low / (finding.tolerance or 1.0)
+    harm = (lead, finding.diffuse, _harm(finding), whom, not finding.exceeds_tolerance, -at_least)
+    return (_WORST_FIRST[finding.verdict], *harm, gap.p_adjusted, -size)
+
+
+def _harm(finding: ClaimResult) -> int:
+    """Return 0 for an answer that is bad to get, 1 for wrong answers and for a good answer withheld, 2 if no side is worse off."""
+    if finding.better == "low" and finding.metric in ("selection_rate", "rate_among_answered"):
+        return 0
+    return 2 if finding.better == "neither" else 1
