@@ -39,6 +39,14 @@ def test_only_the_small_group_needs_images():
     assert 756 <= small <= 800
 
 
+def test_a_ratio_of_rare_rates_needs_what_the_method_page_says():
+    """Score intervals with power .8: about 6,600 images each at 5 %, 35,000 at 1 % (docs/method.md)."""
+    at_5, at_1 = (1000 + needed([events] * 2, [1000] * 2, ratio=1.25)[0] for events in (50, 10))
+
+    assert at_5 == pytest.approx(6_600, rel=0.05)
+    assert at_1 == pytest.approx(35_000, rel=0.05)
+
+
 def test_a_smaller_tolerance_more_groups_and_a_stricter_level_need_more():
     base = sum(needed([90, 90], [100, 100]))
 

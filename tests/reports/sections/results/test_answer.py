@@ -54,11 +54,16 @@ def test_the_answer_has_at_most_150_words(shown):
 
 
 def test_without_better_or_worse_both_groups_are_marked_and_none_is_bold():
-    page = render(samples.results(samples.fairface()))
+    faces = samples.fairface()
+    page = render(samples.results(replace(faces, findings=tuple(replace(finding, better="neither") for finding in faces.findings))))
 
     hot = re.findall(r'<tr class="hot"><th scope="row">([^<]+)<', section(page, "answer"))
     assert hot == ["White", "East Asian"]
     assert '<span class="end-of">East Asian 1.3\xa0%</span> → <span class="end-of">White 24.9\xa0%</span>' in page
+    # It is bad to be given a word of crime, and to be recognised less often: that end is bold.
+    page = render(samples.results(faces))
+    assert re.findall(r'<tr class="hot"><th scope="row">([^<]+)<', section(page, "answer")) == ["White"]
+    assert '<span class="end-of">East Asian 1.3\xa0%</span> → <span class="end-of"><b>White</b> 24.9\xa0%</span>' in page
     assert '<b>0-2</b> 84\xa0%</span> → <span class="end-of">20-29' in page
 
 
