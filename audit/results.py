@@ -158,7 +158,7 @@ class Example:
 
 
 @record
-class Picture:
+class AnsweredImage:
     """An image that a report may show (`Dataset.showable`), with what was answered: small, without metadata or name."""
 
     group: Group
@@ -171,12 +171,12 @@ class Picture:
 
 
 @record
-class Pictures:
+class AnsweredImages:
     """Right and wrong answers to images drawn at random, for the groups of the finding that leads the report."""
 
     finding: str
     """Its id."""
-    pictures: tuple[Picture, ...]
+    pictures: tuple[AnsweredImage, ...]
 
 
 @record
@@ -206,7 +206,7 @@ class AuditResult:
     """Texts in use besides those of the measurements."""
     examples: tuple[Example, ...] = ()
     """Images whose answers were least certain; empty unless requested."""
-    pictures: Pictures | None = None
+    pictures: AnsweredImages | None = None
     """None if the data do not say that their images may be shown."""
     rankings: tuple[Ranking, ...] = ()
     """Whose images queries retrieve first; exploratory."""

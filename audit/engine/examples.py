@@ -14,7 +14,7 @@ from PIL import Image
 
 from audit.engine.probe_audit import AuditedProbe
 from audit.records.finding import pair_of
-from audit.results import Example, Finding, Picture, Pictures
+from audit.results import AnsweredImage, AnsweredImages, Example, Finding
 from audit.statistics.null import generator
 from audit.statistics.severity import by_severity
 from audit.types import UNKNOWN, Dataset, Group, Predictions
@@ -56,7 +56,7 @@ def with_pictures(audited: AuditedProbe, dataset: Dataset, seed: int) -> Audited
     at = dataset.attributes.index.get_indexer(predictions.attributes.index)
     with Decoders(1) as decoders:
         pictures = tuple(
-            Picture(
+            AnsweredImage(
                 group,
                 right,
                 None if predictions.y_true is None else str(predictions.y_true[row]),
@@ -65,7 +65,7 @@ def with_pictures(audited: AuditedProbe, dataset: Dataset, seed: int) -> Audited
             )
             for group, right, row in drawn
         )
-    return replace(audited, result=replace(audited.result, pictures=Pictures(finding.id, pictures)))
+    return replace(audited, result=replace(audited.result, pictures=AnsweredImages(finding.id, pictures)))
 
 
 def _drawn(finding: Finding, predictions: Predictions, outcome: Group, rng: np.random.Generator) -> Iterator[tuple[Group, bool, int]]:

@@ -17,6 +17,9 @@ GENDERS = ("man", "person", "woman")
 ANSWERS = tuple(f"long role {place}" for place in range(25))
 
 
+DRAWN = (("woman", True, ("long role 1", "long role 1")), ("woman", False, ("long role 1", "long role 2")))
+
+
 def whole():
     """Return the results."""
     everything = samples.everything()
@@ -28,6 +31,9 @@ def whole():
         counts=(counts(),),
         what_ifs=(what_ifs.asked(), what_ifs.asked(question=Note.of("Nothing tried"), target=None, other_attributes=())),
         examples=(facts.Example("role", picture()),),
+        pictures=facts.AnsweredImages(
+            first.findings[0].id, tuple(facts.AnsweredImage((gender,), right, *answers, picture()) for gender, right, answers in DRAWN)
+        ),
     )
     return replace(everything, audits=(full, *others), gates=what_ifs.gates("breached", "held", "inconclusive"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.results import AuditResult, Picture
+from audit.results import AnsweredImage, AuditResult
 from reports.text import phrases
 
 
@@ -34,7 +34,7 @@ def picture_rows(audit: AuditResult) -> tuple[PictureRow, ...]:
     return tuple(PictureRow(phrases.group(group), *(_cells(pictures, group, right) for right in (True, False))) for group in groups)
 
 
-def _cells(pictures: Sequence[Picture], group: tuple[str, ...], right: bool) -> tuple[PictureCell, ...]:
+def _cells(pictures: Sequence[AnsweredImage], group: tuple[str, ...], right: bool) -> tuple[PictureCell, ...]:
     return tuple(
         PictureCell(picture.jpeg, _answer(picture), _alt(picture))
         for picture in pictures
@@ -42,11 +42,11 @@ def _cells(pictures: Sequence[Picture], group: tuple[str, ...], right: bool) -> 
     )
 
 
-def _answer(picture: Picture) -> str:
+def _answer(picture: AnsweredImage) -> str:
     wrong = picture.truth is not None and not picture.right
     return f"‘{picture.answer}’" + (f", not ‘{picture.truth}’" if wrong else "")
 
 
-def _alt(picture: Picture) -> str:
+def _alt(picture: AnsweredImage) -> str:
     """Describe an image by its true answer, if it is known: the image shows what the answer is about."""
     return f"Image of ‘{picture.truth}’" if picture.truth else f"Image answered with ‘{picture.answer}’"

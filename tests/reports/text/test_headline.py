@@ -234,7 +234,7 @@ def test_the_size_of_an_equivalent_gap_is_what_the_verdict_rests_on():
     (_, what), *_ = tiles_of(said, audit, Settings())
 
     assert plain(said.size) == (
-        "In accuracy by gender, woman and man differ by 2.0 points, and no two groups by more than 4.4 (equivalence test, 90 %)."
+        "In role accuracy by gender, woman and man differ by 2.0 points, and no two groups by more than 4.4 (equivalence test, 90 %)."
     )
     assert plain(what) == "gap by gender: woman against man, no two groups differ by more than 4.4 (equivalence test)"
     old = with_first(audit, gap=replace(close, equivalence_bound=None))
