@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audit.results import Finding
+from audit.results import AuditResult, Finding
 from audit.statistics.severity import by_severity
 from reports.charts.multiples import MOST_COLUMNS, ModelsChart, ModelVerdict, RateRange, multiple_column
 from reports.context import AuditContext, PlacedFinding
 from reports.sections.results.questions import gap_end
 from reports.text import phrases, several
+from reports.text.errors import as_errors
 from reports.text.headline import captions, headline_of, interval_level, question
 
 
@@ -115,7 +116,7 @@ def _chart(drawn: Sequence[_Asked], models: Sequence[Sequence[AuditContext]], co
     for findings in drawn:
         judged = {contexts[key].audit.model.name: placed for key, placed in findings.items() if captions.is_judged(placed.finding)}
         audit, finding = contexts[next(iter(findings))].audit, next(iter(findings.values())).finding
-        ranges = {name: _range(placed) for name, placed in judged.items()}
+        ranges = {name: _range(placed, audit) for name, placed in judged.items()}
         columns.append(multiple_column(captions.groups_title(finding, audit), ranges, rows))
     results = models[0][0].results
     paired = results.paired_models is not None and bool(results.paired_models.comparisons)
@@ -123,9 +124,10 @@ def _chart(drawn: Sequence[_Asked], models: Sequence[Sequence[AuditContext]], co
     return ModelsChart(named, columns, several.models_caption(results.settings, paired=paired))
 
 
-def _range(placed: PlacedFinding) -> RateRange:
+def _range(placed: PlacedFinding, audit: AuditResult) -> RateRange:
     """Return the leading pair of a finding as a range."""
-    finding, pair = placed.finding, phrases.leading_pair(placed.finding)
+    finding = as_errors(placed.finding, audit)
+    pair = phrases.leading_pair(finding)
     assert pair is not None  # noqa: S101  (the finding is judged)
     lower, higher = (phrases.rate_of(finding, group) for group in (pair.lower, pair.higher))
     gap, interval = phrases.gap_and_interval(finding)
