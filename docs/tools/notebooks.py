@@ -21,7 +21,7 @@ SOURCES = ROOT / "notebooks"
 FOLDER = ROOT / "runs" / "notebooks"
 DEMO = {"MODEL": ROOT / "runs" / "emoji" / "ckpt.pt", "RUN": ROOT / "runs" / "emoji", "AUDIT": ROOT / "runs" / "emoji-audit"}
 """What the notebooks open, by environment variable."""
-TIMEOUT_S = 1200
+TIMEOUT_S = 3600
 _LINK = re.compile(r"\(((?:\.\./)+)notebooks/(\w+)\.ipynb\)")
 
 
