@@ -11,7 +11,7 @@ from reports.text.notes import sentence
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparisonScope:
     """What was compared."""
 
     subjects: Sequence[str]
@@ -20,11 +20,11 @@ class Compared:
     not_tested: Sequence[str]
 
 
-def view(context: ComparisonContext) -> Compared:
+def view(context: ComparisonContext) -> ComparisonScope:
     """Return what was compared."""
     comparison, comparisons, probe = context.comparison, context.comparisons, context.probe
     sides = (side for side in comparisons.sides if side.name in (comparison.before, comparison.after))
-    return Compared(
+    return ComparisonScope(
         subjects=(images_sentence(comparison), probe.question, *(f"{side.name} alone: {side.verdicts[probe.name]}." for side in sides)),
         caveats=tuple(map(sentence, (*comparisons.notes, *comparison.not_compared))),
         not_tested=probe.not_tested,
