@@ -84,7 +84,7 @@ def run_comparison(request: CompareRequest) -> Changes:
 def _named(request: CompareRequest, sides: Mapping[str | int, Sequence[FinishedAudit]]) -> list[FinishedAudit]:
     """The models of those sides that are read so far, in order, under the names of the request, if any.
 
-    Raises UsageError if a side holds several models, which one name cannot tell apart.
+    Raises UsageError if a side holds several models, which one name cannot distinguish.
     """
     together = []
     for position, side in enumerate(request.sides):
