@@ -86,7 +86,7 @@ def change_chart(change: Change, alpha: float) -> ChangeChart | None:
         rows=tuple(_rows(cells, moved, scale)),
         gaps=tuple(_gaps(change, scale)),
         ticks=placed_ticks(scale, ticks, percent_texts(ticks)),
-        label_width=label_width(["gap after, shrank", *(phrases.group(cell.before.group) for cell in cells)]),
+        label_width=label_width(["gap shrank to", *(phrases.group(cell.before.group) for cell in cells)]),
     )
 
 
@@ -143,7 +143,7 @@ def _gaps(change: Change, scale: Scale) -> Sequence[GapBar]:
         return ()
     rates = {cell.before.group: (cell.before.value or 0.0, cell.after.value or 0.0) for cell in change.by_group}
     did = change.direction if change.direction in ("grew", "shrank") else ""
-    after, kind = (f"gap after, {did}", f"v-gap-{did}") if did else ("gap after", "")
+    after, kind = (f"gap {did} to", f"v-gap-{did}") if did else ("gap after", "")
     ends, places = (("gap before", change.gap.before, 0, ""), (after, change.gap.after, 1, kind)), gap_places(change)
     return [
         GapBar(

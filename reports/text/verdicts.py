@@ -222,7 +222,8 @@ def _signed_points(fraction: float, places: int) -> str:
 
 def question_title(change: Change, comparison: Comparison) -> str:
     """Return a question's name on the page, with its measurement only if there are several: ``Accuracy by race``."""
-    return upper_first(tested_rate(change, several=_has_several(comparison.changes)))
+    subject = sentences.subject_of if _has_several(comparison.changes) else sentences.metric_of
+    return f"{upper_first(subject(change, change.truth))} by {phrases.attributes(change.attributes)}"
 
 
 def groups_chart_caption(change: Change, settings: Settings) -> str:

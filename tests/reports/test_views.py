@@ -89,6 +89,7 @@ def draw_pages():
     render_comparisons(gated())
     render_comparisons(comparison_samples.four_steps())
     render_comparisons(comparison_samples.three_models())
+    render_comparisons(comparison_samples.forty_groups())
     audits = [FoundAudit(Path("whole"), samples.results(samples.emoji())), FoundAudit(Path("cut"), None, "it ends early")]
     index_page(audits, Path())
 

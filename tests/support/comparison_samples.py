@@ -150,6 +150,22 @@ def skewed_and_plain():
     )
 
 
+def forty_groups():
+    """Return a comparison of one question by forty groups: the 21st changed as b of `skewed_and_plain` did, the others as a did."""
+    facts = skewed_and_plain()
+    change = next(each for each in facts.comparisons[0].changes if each.id == "animal/accuracy/group")
+    still, moved = (next(cell for cell in change.by_group if cell.before.group == (name,)) for name in "ab")
+
+    def named(cell, i):
+        before, after = (replace(rate, group=(f"g{i:02d}",), value=0.5 + i / 100) for rate in (cell.before, cell.after))
+        return replace(cell, before=before, after=after)
+
+    cells = tuple(named(moved if i == 20 else still, i) for i in range(40))
+    before, after = (replace(ends, lowest=("g00",), highest=("g39",)) for ends in (change.gap.before, change.gap.after))
+    many = replace(change, by_group=cells, gap=replace(change.gap, before=before, after=after))
+    return replace(facts, comparisons=(replace(facts.comparisons[0], changes=(many,)),))
+
+
 def four_steps():
     steps = {0: 0, 100: 14, 200: 60, 300: 58}
     return facts(*((f"s{step}", result(model(f"run/{step}.pt", step, "r" * 64), {"b": wrong, "c": 2})) for step, wrong in steps.items()))

@@ -121,7 +121,7 @@ def test_the_first_screen_counts_the_changes_names_the_largest_and_says_whose_ra
     assert "The gap in true positive rate for ‘cat’ by group shrank from 50 to 3 points." in first
     assert "b rose by 45 points." in first
     assert "b 50 → 95 %" in first
-    assert "gap before 50 points gap after, shrank 3 points" in first
+    assert "gap before 50 points gap shrank to 3 points" in first
 
 
 def test_below_it_stand_the_images_the_caveats_and_what_was_not_tested(said):
