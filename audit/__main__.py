@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": ("audit.compare", "main", "what changed between models on the same images"),
     "render": ("reports.render", "main", "re-render the report of a finished audit or comparison"),
     "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
+    "verify": ("verify.command", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
     "pictures": ("reports.pictures", "main", "write the figures of a finished audit as files"),
     "train": ("contrastive.train", "main", "contrastive training of a CLIP-style model on captioned images"),
     "export": ("contrastive.export", "main", "a trained model for transformers, open_clip or as safetensors"),

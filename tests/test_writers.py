@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("audit", "contrastive", "probes", "reports", "strictio")
+PACKAGES = ("audit", "contrastive", "probes", "reports", "strictio", "verify")
 WRITERS = frozenset((
     "write_text", "write_bytes", "mkdir", "makedirs", "touch", "symlink_to", "hardlink_to", "unlink", "rmdir", "removedirs", "rmtree",
     "chmod", "lchmod", "chown", "utime", "truncate", "copyfile", "copytree", "copy2", "move", "NamedTemporaryFile", "mkstemp",

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-PACKAGES = ("audit", "probes", "reports", "contrastive", "strictio")
+PACKAGES = ("audit", "probes", "reports", "contrastive", "strictio", "verify")
 INTERCHANGEABLE = {
     "audit", "check", "compare", "get", "load", "main", "names", "parser", "predict", "read", "render", "run", "view", "write",
 }  # fmt: skip

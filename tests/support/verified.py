@@ -1,0 +1,53 @@
+"""Audits of every kind for the second implementation: designs, and what it says about each."""
+
+import json
+
+import pyarrow.parquet as pq
+
+from audit.output.predictions import predictions_table
+from audit.results import to_json
+from tests.support.drawn_audits import GATES, Design, audited
+from verify.answers import Table
+from verify.audit import verify_results
+from verify.gates import verify_gates
+from verify.ledger import Ledger
+
+DESIGNS = {
+    "two groups": Design((150, 150), "unequal", "known", effect=0.3, gates=GATES),
+    "many groups": Design((31, 60, 150, 31, 60), "good", "known", labels=3, gender=True, gates=("gap > 0.3", "verdict == disparity")),
+    "a small group": Design((200, 150, 12, 3), "unequal", "mixed by group", effect=0.2, labels=3),
+    "no truth": Design((150, 60, 60), "unequal", "unknown", effect=0.3, labels=3),
+    "some truths missing": Design((150, 60, 150), "good", "some missing", gender=True),
+    "one true answer": Design((150, 150), "good", "one answer"),
+    "a constant model": Design((150, 150, 60), "constant", "mixed by group", gates=GATES),
+    "a useless model": Design((200, 150), "useless", "mixed by group", labels=3),
+    "a perfect model": Design((150, 150), "perfect", "known"),
+    "nested clusters": Design((200, 150, 150), "unequal", "known", clusters="nested", effect=0.3, gates=GATES),
+    "unequal clusters": Design((200, 150), "good", "mixed by group", clusters="unequal"),
+    "whole persons": Design((700, 700), "unequal", "known", clusters="whole persons", effect=0.1),
+    "spanning clusters": Design((200, 150), "unequal", "known", clusters="spanning", effect=0.2, gates=GATES),
+    "three groups in spanning clusters": Design((200, 150, 150), "unequal", "mixed by group", clusters="spanning", effect=0.2),
+    "weights": Design((200, 150, 60), "unequal", "known", weights="ordinary", effect=0.2, gates=GATES),
+    "heavy weights": Design((700, 700), "good", "mixed by group", weights="heavy"),
+    "weights and clusters": Design((200, 200), "unequal", "mixed by group", weights="ordinary", clusters="nested", effect=0.2),
+    "pairs": Design((150, 150), "unequal", "known", pairs=True, effect=0.2),
+    "other settings": Design(
+        (200, 200, 60), "unequal", "known", effect=0.2, options={"alpha": 0.1, "tolerance": 0.2, "min_group_size": 50}
+    ),
+}
+
+
+def written(design, folder):
+    """Audit a design; return its results as JSON data, and the path of its answers."""
+    done = audited(design)
+    path = folder / "predictions.parquet"
+    pq.write_table(predictions_table([(probe.result, probe.predictions) for probe in done.audited]), path)
+    return json.loads(to_json(done.results)), path
+
+
+def verified(results, path):
+    """Return the ledger of a second look at results."""
+    ledger = Ledger()
+    verify_results(results, Table(path), ledger)
+    verify_gates(results, ledger)
+    return ledger

@@ -1,0 +1,102 @@
+"""A second implementation, from the method page, finds the numbers of the first on audits of every kind; a changed number is named."""
+
+import ast
+import copy
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy.stats import binomtest, fisher_exact
+
+from tests.support.house import ROOT
+from tests.support.verified import DESIGNS, verified, written
+from verify import formulas
+from verify.ledger import leaves
+
+ALLOWED = {"numpy", "scipy", "pyarrow", "verify"} | set(sys.stdlib_module_names)
+
+
+def test_it_shares_no_code_with_the_program():
+    files = sorted((ROOT / "verify").rglob("*.py"))
+    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert len(files) > 10
+    assert {name.split(".")[0] for name in names} <= ALLOWED
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_it_agrees(design, tmp_path):
+    results, path = written(DESIGNS[design], tmp_path)
+    ledger = verified(results, path)
+    assert [str(difference) for difference in ledger.differences] == []
+    assert len(ledger.verified) > 150
+    clustered = results["audits"][0]["data"]["cluster"] or results["audits"][0]["data"]["weights"]
+    assert not ledger.drawn or clustered or results["audits"][0]["paired"]  # independent images: bit for bit, from the recorded seed
+    left = {leaf[4:] for leaf in leaves(results) if leaf not in ledger.verified | ledger.drawn and leaf[2:3] == ("findings",)}
+    assert {names[1] for names in left if names[0] == "gap"} <= {"minimum_detectable"}
+    inputs = {"attributes", "better", "measurement", "metric", "outcome", "primary", "tolerance"}
+    assert {names[0] for names in left} <= inputs | {"gap", "evidence"}
+
+
+def test_two_groups_of_one_audit_worked_by_hand(tmp_path):
+    """150 images each, 14 against 60 events: Wilson's limits from scipy, Newcombe's from them."""
+    low, high = formulas.wilson(np.array([14, 60]), np.array([150, 150]), 0.05)
+    for at, events in enumerate((14, 60)):
+        exact = binomtest(events, 150).proportion_ci(method="wilson")
+        assert (low[at], high[at]) == pytest.approx((exact.low, exact.high), abs=1e-12)
+    ends = formulas.newcombe(np.array([56]), np.array([70]), np.array([48]), np.array([80]), 0.05)
+    assert [round(float(end[0]), 4) for end in ends] == [0.0524, 0.3339]
+    p = formulas.two_rates_p(np.array([3]), np.array([10]), np.array([0]), np.array([10]))[0]
+    assert p == pytest.approx(fisher_exact([[3, 7], [0, 10]]).pvalue, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["two groups", "many groups", "a useless model", "nested clusters", "spanning clusters", "weights"])
+def test_each_changed_number_is_named(kind, tmp_path):
+    """Of every field that it recomputes, one value is changed; the difference has its path."""
+    results, path = written(DESIGNS[kind], tmp_path)
+    ledger = verified(results, path)
+    fields = {}
+    for leaf in leaves(results):
+        if leaf in ledger.verified:
+            fields.setdefault(tuple(part for part in leaf if isinstance(part, str)), leaf)
+    chosen = [leaf for at, leaf in enumerate(fields.values()) if at % 4 == len(kind) % 4]
+    assert len(chosen) > 12
+    for leaf in chosen:
+        forged = copy.deepcopy(results)
+        changed(forged, leaf)
+        named = {difference.path for difference in verified(forged, path).differences}
+        assert any(leaf[: len(one)] == one for one in named), leaf
+
+
+def changed(results, leaf):
+    """Change one value by little: a number by a hundredth, a count by one, a name or verdict to another."""
+    *above, last = leaf
+    place = results
+    for part in above:
+        place = place[part]
+    value = place[last]
+    if isinstance(value, bool):
+        place[last] = not value
+    elif isinstance(value, str):
+        place[last] = {"disparity": "equivalent", "held": "breached"}.get(value, f"{value}.")
+    else:
+        place[last] = value + 1 if isinstance(value, int) else value + 0.01
+
+
+@pytest.mark.parametrize("column", ["y_pred", "y_true", "race", "person"])
+def test_a_changed_cell_of_the_answers_is_noticed(column, tmp_path):
+    results, path = written(DESIGNS["nested clusters"], tmp_path)
+    table = pq.read_table(path)
+    values = table[column].to_pylist()
+    values[7] = next(value for value in values if value != values[7])
+    pq.write_table(table.set_column(table.column_names.index(column), column, pa.array(values, pa.string())), path)
+    assert verified(results, path).differences
+
+
+def test_a_dropped_row_is_noticed(tmp_path):
+    results, path = written(DESIGNS["two groups"], tmp_path)
+    pq.write_table(pq.read_table(path).slice(1), path)
+    assert verified(results, path).differences

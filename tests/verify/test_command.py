@@ -1,0 +1,139 @@
+"""``vlm-audit verify``: every changed byte is named, a forger who rehashes is caught by a digest, and exit codes."""
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from audit import audit
+from audit.__main__ import main
+from tests.support.drawn_audits import Design, table
+from tests.support.made_once import made_once
+from verify.folder import check_files
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a finished audit."""
+
+    def make(folder):
+        audit(predictions=table(Design((150, 150), "unequal", "known", effect=0.3)), draws=299, out=folder / "audit")
+
+    return made_once(tmp_path_factory, "verified", make) / "audit"
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "audit")
+
+
+def ran(folder, capsys, *words):
+    code = main(["verify", str(folder), *words])
+    return code, capsys.readouterr().out
+
+
+def rehash(folder, name):
+    """What a forger does: the manifest says that the changed file is the right one."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+def digest(folder):
+    return hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+
+
+def test_a_finished_audit_is_verified(folder, capsys):
+    code, text = ran(folder, capsys)
+    assert code == 0
+    assert ", 0 differs, 0 within Monte-Carlo error, " in text
+    assert text.endswith("whose origin was not checked\n")
+    code, text = ran(folder, capsys, "--digest", digest(folder).upper())
+    assert (code, text.splitlines()[-1]) == (
+        0,
+        "VERIFIED: the numbers follow from the answers in this folder, and its files are those of the digest",
+    )
+
+
+def test_each_flipped_byte_is_named(folder):
+    """The first, the last and one in the middle of every file that a run completes, and every byte of the manifest."""
+    listed = json.loads((folder / "manifest.json").read_text())["files"]
+    assert len(listed) > 7
+    for name in (*listed, "STATUS"):
+        good = (folder / name).read_bytes()
+        for at in (0, len(good) // 2, len(good) - 1):
+            (folder / name).write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+            assert any(problem.startswith(f"{name}:") for problem in check_files(folder).problems), (name, at)
+        (folder / name).write_bytes(good)
+    good = (folder / "manifest.json").read_bytes()
+    for at in range(0, len(good), 7):
+        (folder / "manifest.json").write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        assert check_files(folder).problems, at
+    (folder / "manifest.json").write_bytes(good)
+    assert check_files(folder).problems == []
+
+
+def test_a_missing_file_and_a_link_are_named(folder, tmp_path):
+    (folder / "summary.md").rename(tmp_path / "elsewhere.md")
+    assert check_files(folder).problems == ["summary.md is missing"]
+    (folder / "summary.md").symlink_to(tmp_path / "elsewhere.md")
+    assert check_files(folder).problems == ["summary.md is a link"]
+
+
+def test_a_sentence_changed_by_someone_who_rehashes_needs_a_digest(folder, capsys):
+    """The page is not drawn again: without a digest from outside nothing tells that it is another."""
+    before = digest(folder)
+    page = folder / "report.html"
+    page.write_text(page.read_text("utf-8").replace("differ", "do not differ"), "utf-8")
+    code, text = ran(folder, capsys)
+    assert code == 1
+    assert "differs: report.html: its sha256" in text
+    rehash(folder, "report.html")
+    assert ran(folder, capsys)[0] == 0
+    code, text = ran(folder, capsys, "--digest", before)
+    assert code == 1
+    assert f"digest      DIFFERS: that of manifest.json is {digest(folder)}" in text
+
+
+@pytest.mark.parametrize(("field", "value"), [("verdict", "equivalent"), ("tolerance", 0.5)])
+def test_numbers_changed_by_someone_who_rehashes_are_named(folder, capsys, field, value):
+    results = json.loads((folder / "results.json").read_text())
+    results["audits"][0]["findings"][0][field] = value
+    (folder / "results.json").write_text(json.dumps(results))
+    rehash(folder, "results.json")
+    code, text = ran(folder, capsys)
+    assert code == 1
+    assert "differs: audits[0].findings[0]." in text
+
+
+def test_answers_that_do_not_fit_the_results_are_a_difference(folder, capsys):
+    results = json.loads((folder / "results.json").read_text())
+    results["audits"][0]["findings"][0]["attributes"] = ["shoe size"]
+    (folder / "results.json").write_text(json.dumps(results))
+    rehash(folder, "results.json")
+    code, text = ran(folder, capsys)
+    assert code == 1
+    assert "results.json and predictions.parquet do not fit together" in text
+
+
+def test_the_result_as_json(folder, capsys):
+    code, text = ran(folder, capsys, "--json")
+    facts = json.loads(text)
+    assert (code, facts["differs"], facts["files"], facts["values"]["differs"]) == (0, False, [], 0)
+    assert facts["manifest_sha256"] == digest(folder)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"files": 3}', '{"files": {"../x": "00"}}', "null"])
+def test_a_damaged_manifest_is_a_difference(folder, capsys, content):
+    (folder / "manifest.json").write_text(content)
+    code, text = ran(folder, capsys)
+    assert code == 1
+    assert "differs: manifest.json: " in text
+
+
+def test_what_is_no_output_folder_ends_with_3_and_a_bad_digest_with_2(tmp_path, folder, capsys):
+    assert main(["verify", str(tmp_path / "nowhere")]) == 3
+    assert "error[E3] manifest.json is missing" in capsys.readouterr().err
+    assert main(["verify", str(folder), "--digest", "12"]) == 2
+    assert "error[E2] --digest: expected a sha256" in capsys.readouterr().err

@@ -1,0 +1,584 @@
+"""Images that belong together, or that have weights, as sampling units: the cluster is independent, its images are not.
+
+Equal clusters are counted. All sums have leading axes for shuffled tables, which are treated like the observed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri, stdtr, stdtrit
+
+from verify import formulas
+from verify.formulas import Ends
+from verify.images import Images, Null, Units, merged, no_events, smallest_p
+from verify.within import Within, as_normal, as_student
+
+FEWEST, FEWEST_WITH_EVENTS, SPANNING = 15, 5, 0.8
+TINY, ROUNDING = 1e-12, 1e-9
+SHUFFLES = 1999
+"""Shuffles of this second implementation, whose random numbers are not the recorded ones."""
+_GRID = np.unique(np.concatenate([np.arange(64), np.geomspace(64, 1 << 40, 400).astype(np.int64)]))
+"""Numbers of events at which a limit is evaluated: all up to 64, then in steps of 6 %."""
+_CELLS = 1 << 18
+
+
+# ---- tables and sums -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Table:
+    """Kinds of clusters: events and images (or their weights) in each group, and how many clusters are of the kind."""
+
+    e: np.ndarray
+    n: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def of_rows(cls, cluster: np.ndarray, group: np.ndarray, event: np.ndarray, weight: np.ndarray, groups: int) -> Table:
+        """Count the kinds of clusters."""
+        _, owner = np.unique(cluster, return_inverse=True)
+        both = np.zeros((int(owner.max(initial=-1)) + 1, 2, groups))
+        np.add.at(both[:, 1], (owner, group), weight)
+        np.add.at(both[:, 0], (owner[event], group[event]), weight[event])
+        kinds, count = np.unique(both, axis=0, return_counts=True)
+        return cls(kinds[:, 0], kinds[:, 1], count)
+
+    def of(self, groups: np.ndarray) -> Table:
+        """Only some groups, and the clusters with images in them."""
+        kept = self.n[:, groups].any(axis=1)
+        return Table(self.e[kept][:, groups], self.n[kept][:, groups], self.count[kept])
+
+    def with_rest(self) -> Table:
+        """The groups and, after them, all others of each together."""
+        return Table(merged(self.e), merged(self.n), self.count)
+
+    def together(self) -> Table:
+        """All groups as one."""
+        return Table(self.e.sum(axis=1, keepdims=True), self.n.sum(axis=1, keepdims=True), self.count)
+
+    def sums(self, borrowed: float | None = None) -> Sums:
+        """Sums over clusters, and of products within them."""
+        often = self.count[:, None]
+        products = (self.e.T @ (often * self.e), self.e.T @ (often * self.n), self.n.T @ (often * self.n))
+        return Sums(self.count @ self.e, self.count @ self.n, *products, borrowed)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Events and images of each group, and sums of products of two groups' within a cluster."""
+
+    e: np.ndarray
+    n: np.ndarray
+    ee: np.ndarray
+    en: np.ndarray
+    nn: np.ndarray
+    borrowed: float | None = None
+    """Correlation of two images of a cluster, for groups that are too small to show their own; None: they count as equal."""
+
+    @cached_property
+    def rates(self) -> np.ndarray:
+        return np.asarray(self.e / _nonzero(self.n))
+
+    @cached_property
+    def residuals(self) -> np.ndarray:
+        """Sums of ``(e_a - p_a n_a)(e_b - p_b n_b)``."""
+        one, two = self.rates[..., :, None], self.rates[..., None, :]
+        return np.asarray(self.ee - two * self.en - one * self.en.swapaxes(-1, -2) + one * two * self.nn)
+
+    @cached_property
+    def squares(self) -> np.ndarray:
+        return np.asarray(np.maximum(_diagonal(self.residuals), 0.0))
+
+    @cached_property
+    def effective(self) -> np.ndarray:
+        """Number of equal clusters with the same information (Kish)."""
+        return np.asarray(self.n**2 / _nonzero(_diagonal(self.nn)))
+
+    @cached_property
+    def freedom(self) -> np.ndarray:
+        return np.asarray(np.maximum(self.effective - 1, 0.5))
+
+    @cached_property
+    def size(self) -> np.ndarray:
+        """Mean size of an image's cluster."""
+        return np.asarray(_diagonal(self.nn) / _nonzero(self.n))
+
+    @cached_property
+    def own_effect(self) -> np.ndarray:
+        """Variance of each rate divided by that of independent images, from the group's own clusters."""
+        return np.asarray(self.squares * (self.freedom + 1) / self.freedom / np.maximum(self.rates * (1 - self.rates) * self.n, TINY))
+
+    @cached_property
+    def with_events(self) -> np.ndarray:
+        """Effective number of clusters with events, or with images without one: the smaller."""
+        others = _diagonal(self.nn) - 2 * _diagonal(self.en) + _diagonal(self.ee)
+        without = (self.n - self.e) ** 2 / np.maximum(others, TINY)
+        return np.asarray(np.minimum(self.e**2 / np.maximum(_diagonal(self.ee), TINY), without))
+
+    @cached_property
+    def effect(self) -> np.ndarray:
+        """The design effect; with too few clusters with events, at least that of the borrowed correlation, or of equal images."""
+        alike = self.size if self.borrowed is None else 1 + (self.size - 1) * self.borrowed
+        return np.where(self.with_events < FEWEST_WITH_EVENTS, np.maximum(self.own_effect, alike), self.own_effect)
+
+    def variances(self, pooled: np.ndarray | float, groups: np.ndarray) -> np.ndarray:
+        """The variance of each rate at the middle between it and the pooled one."""
+        middle = (self.rates[..., groups] + pooled) / 2
+        return np.asarray(middle * (1 - middle) * self.effect[..., groups] / _nonzero(self.n[..., groups]))
+
+    def correlations(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """The correlation of two groups' rates through clusters with images of both."""
+        scale = np.sqrt(self.squares[..., i] * self.squares[..., j])
+        return np.clip(np.where(scale > TINY, self.residuals[..., i, j] / np.maximum(scale, TINY), 0.0), -1, 1)
+
+    def errors(self, pooled: np.ndarray | float, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The standard error of each difference, and Satterthwaite's degrees of freedom."""
+        one, two = self.variances(pooled, i), self.variances(pooled, j)
+        variance = one + two - 2 * self.correlations(i, j) * np.sqrt(one * two)
+        own = _diagonal(self.nn)
+        common = self.nn[..., i, j] ** 2 / _nonzero(own[..., i] * own[..., j])
+        a, b = one / np.sqrt(self.freedom[..., i]), two / np.sqrt(self.freedom[..., j])
+        spread = a**2 + b**2 + 2 * common * a * b
+        freedom = np.where(spread > 0, (one + two) ** 2 / np.where(spread > 0, spread, 1.0), 1.0)
+        return np.sqrt(np.maximum(variance, TINY)), np.maximum(freedom, 0.5)
+
+    def statistics(self, pooled: float) -> np.ndarray:
+        """The largest standardised difference, and the sum of squared standardised deviations from the mean."""
+        groups = np.arange(self.n.shape[-1])
+        i, j = np.triu_indices(len(groups), 1)
+        error, freedom = self.errors(pooled, i, j)
+        largest = np.abs(as_normal((self.rates[..., i] - self.rates[..., j]) / error, freedom)).max(axis=-1)
+        variance = np.maximum(self.variances(pooled, groups), TINY)
+        centre = (self.rates / variance).sum(axis=-1, keepdims=True) / (1 / variance).sum(axis=-1, keepdims=True)
+        z = as_normal((self.rates - centre) / np.sqrt(variance), self.freedom)
+        return np.stack([largest, (z**2).sum(axis=-1)], axis=-1)
+
+
+def _diagonal(matrix: np.ndarray) -> np.ndarray:
+    return np.diagonal(matrix, axis1=-2, axis2=-1)
+
+
+def _nonzero(values: np.ndarray) -> np.ndarray:
+    return np.where(values > 0, values, 1.0)
+
+
+def spans(table: Table) -> bool:
+    """Whether groups are compared within clusters: at least 80 % of the images of any two lie in clusters with both."""
+    images = table.n.T @ (table.count[:, None] * (table.n > 0))
+    total, (i, j) = np.diag(images), np.triu_indices(len(images), 1)
+    return bool(len(i) and total.all() and ((images + images.T)[i, j] >= SPANNING * (total[i] + total[j])).all())
+
+
+def common_correlation(table: Table) -> float | None:
+    """The upper 95 % limit of the correlation of two images of a cluster, over all groups together; None if it cannot be estimated."""
+    if not spans(table):
+        return None
+    sums = table.together().sums()
+    if sums.size[0] <= 1 + ROUNDING or sums.with_events[0] < FEWEST_WITH_EVENTS:
+        return None
+    part = 2 / (9 * float(sums.freedom[0]))  # Wilson and Hilferty's approximation of chi-square
+    effect = float(sums.own_effect[0]) / (1 - part - float(ndtri(0.95)) * part**0.5) ** 3
+    return float(np.clip((effect - 1) / (sums.size[0] - 1), 0.0, 1.0))
+
+
+# ---- limits of a rate ----------------------------------------------------------------------------------------------------------------
+
+
+def _limits(table: Table, borrowed: float | None) -> list[Callable[[float], tuple[float, float]] | None]:
+    """For each group a function from alpha to its limits; None for a group in fewer than two clusters."""
+    sums = table.sums()
+    return [_limit(table, sums, group, borrowed) for group in range(table.n.shape[1])]
+
+
+def _limit(table: Table, sums: Sums, group: int, borrowed: float | None) -> Callable[[float], tuple[float, float]] | None:
+    here = table.n[:, group] > 0
+    often, e, n = table.count[here], table.e[here, group], table.n[here, group]
+    if often.sum() < 2:
+        return None
+    total, freedom, most = float(often @ n), float(sums.freedom[group]), np.inf
+    if borrowed is not None:
+        most = max(float(sums.own_effect[group]), 1 + (float(sums.size[group]) - 1) * borrowed)
+    sides = [_largest_effects(part, n, often, freedom) for part in (e, n - e)]
+
+    def limits(alpha: float) -> tuple[float, float]:
+        reliable = total * (formulas.normal(alpha) / float(stdtrit(freedom, 1 - alpha / 2))) ** 2
+        ends = []
+        for events, effect in sides:
+            size = np.maximum(reliable / np.minimum(effect, most), 1.0)
+            ends.append(float(formulas.wilson(events / total * size, size, alpha)[1].max()))
+        return 1 - ends[1], ends[0]
+
+    return limits
+
+
+def _largest_effects(e: np.ndarray, n: np.ndarray, often: np.ndarray, freedom: float) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of events up to all, and the largest design effect that so many of the events could have."""
+    total, events, squares = float(often @ n), float(often @ e), float(often @ n**2)
+    numbers = _GRID[events > _GRID]
+    numbers = np.append(numbers[:: 1 + len(numbers) * len(e) // _CELLS], events)
+    effects = []
+    for number in numbers.tolist():
+        if not 0 < number < total:
+            effects.append(squares / total)
+            continue
+        p = number / total
+        value = e - 2 * p * n
+        order = np.argsort(-value, kind="stable")
+        room = (often * e)[order]
+        taken = np.clip(number - (np.cumsum(room) - room), 0, room)
+        residual = float(taken @ value[order]) + p**2 * squares
+        effects.append(max(residual * (1 + 1 / freedom) / (p * (total - number)), 1.0))
+    return numbers, np.array(effects)
+
+
+# ---- units ---------------------------------------------------------------------------------------------------------------------------
+
+
+class Clusters(Units):
+    """Clusters are independent."""
+
+    own_effect = True
+    """Whether a difference may be shown with a group's own design effect."""
+
+    def __init__(self, table: Table, *, by_design: bool = False, like: Clusters | None = None):
+        self.table, self.by_design, self.like = table, by_design, like
+        self.borrowed: float | None = like.borrowed if like is not None else common_correlation(table)
+        self.within_clusters = like.within_clusters if like is not None else by_design and spans(table)
+        self.plain, self.sums = table.sums(), table.sums(self.borrowed)
+        self.n, self.rates = self.sums.n, self.sums.rates
+
+    @cached_property
+    def limits(self) -> list[Callable[[float], tuple[float, float]] | None]:
+        return _limits(self.table, self.borrowed)
+
+    @cached_property
+    def inside(self) -> Within:
+        return Within(self.table.e, self.table.n, self.table.count, 1.0 if self.borrowed is None else self.borrowed)
+
+    @property
+    def events(self) -> np.ndarray:
+        return self.sums.e
+
+    def enough(self) -> np.ndarray:
+        return np.asarray(self.sums.effective >= FEWEST - ROUNDING)
+
+    def described(self) -> list[dict[str, Any]]:
+        sums, borrows = self.sums, (self.sums.with_events < FEWEST_WITH_EVENTS) & (self.borrowed is not None)
+        rows = []
+        for at in range(len(self.n)):
+            several, effect = sums.size[at] - 1, float(sums.effect[at])
+            rows.append({
+                "clusters": int(self.table.count @ (self.table.n[:, at] > 0)), "effective_clusters": float(sums.effective[at]),
+                "design_effect": effect, "correlation_borrowed": bool(borrows[at]),
+                "intracluster_correlation": float(min((effect - 1) / several, 1.0)) if several > ROUNDING else None,
+            })  # fmt: skip
+        return rows
+
+    def intervals(self, alpha: float) -> Ends:
+        return _at(self.limits, alpha)
+
+    def contrasts(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        if self.within_clusters:
+            return self.inside.differences(first, second)
+        return np.asarray(self.rates[first] - self.rates[second])
+
+    def differences(self, first: np.ndarray, second: np.ndarray, alpha: float) -> Ends:
+        if self.within_clusters:
+            return self.inside.intervals(first, second, alpha, alone=len((self.like or self).n) == 2)
+        return self._between(self.limits, first, second, alpha, own_effect=self.own_effect)
+
+    def _between(
+        self, limits: list[Callable[[float], tuple[float, float]] | None], i: np.ndarray, j: np.ndarray, alpha: float, *, own_effect: bool
+    ) -> Ends:
+        low, high = _at(limits, alpha)
+        if own_effect:
+            low, high = self._at_own_effect(low, high, alpha)
+        correlation = self.plain.correlations(i, j)
+        return formulas.joined(self.rates[i], (low[i], high[i]), self.rates[j], (low[j], high[j]), correlation)
+
+    def _at_own_effect(self, low: np.ndarray, high: np.ndarray, alpha: float) -> Ends:
+        """The limits with the group's own design effect, if they are nearer and enough clusters have events."""
+        sums = self.plain
+        tells = sums.with_events >= FEWEST_WITH_EVENTS
+        freedom = np.where(tells, np.minimum(sums.freedom, sums.with_events - 1), 1.0)
+        shrink = (formulas.normal(alpha) / stdtrit(freedom, 1 - alpha / 2)) ** 2
+        n = np.maximum(sums.n * shrink / np.maximum(sums.own_effect, 1.0), 1.0)
+        near = formulas.wilson(sums.rates * n, n, alpha)
+        return np.where(tells, np.maximum(near[0], low), low), np.where(tells, np.minimum(near[1], high), high)
+
+    def ratios(self, first: np.ndarray, second: np.ndarray, alpha: float) -> Ends:
+        low, high = _at(self.limits, alpha)
+        log = np.log(np.where(self.events > 0, self.rates, high))
+        ends = np.log(np.where(low > 0, low, 1.0)), np.log(high)
+        sides = (ends[0][first], ends[1][first]), (ends[0][second], ends[1][second])
+        lower, upper = formulas.joined(log[first], sides[0], log[second], sides[1], self.plain.correlations(first, second))
+        return np.where(low[first] > 0, np.exp(lower), 0.0), np.where(low[second] > 0, np.exp(upper), np.inf)
+
+    def bound(self, alpha: float) -> float:
+        """Within clusters both differences must be small: those inside clusters, and those of the rates over all images."""
+        i, j = self.pairs()
+        ends = [self._between(_limits(self.table, None), i, j, 2 * alpha, own_effect=False)]
+        ends += [self.differences(i, j, 2 * alpha)] if self.within_clusters else []
+        return float(max(max(high.max(), -low.min()) for low, high in ends))
+
+    def p(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        if self.within_clusters:
+            return self.inside.p(first, second)
+        sums = self.plain
+        pooled = (sums.e[first] + sums.e[second]) / (sums.n[first] + sums.n[second])
+        error, freedom = sums.errors(pooled, first, second)
+        return np.asarray(np.minimum(1.0, 2 * stdtr(freedom, -np.abs((sums.rates[first] - sums.rates[second]) / error))))
+
+    def variance(self) -> float:
+        residual = (self.table.e - self.rates * self.table.n) / _nonzero(self.n)
+        present = (self.table.n > 0).astype(float)
+        clusters = present.T @ (self.table.count[:, None] * present)
+        spread = residual.T @ (self.table.count[:, None] * residual) * clusters / np.maximum(clusters - 1, 1)
+        groups, own = len(self.n), float(np.trace(spread))
+        common = (float(spread.sum()) - own) / (groups * (groups - 1))
+        return float(self.rates.var(ddof=1) - (own / groups - common))
+
+    def within(self) -> dict[str, Any] | None:
+        return self.inside.design() if self.within_clusters else None
+
+    def test(self, draws: int, rng: np.random.Generator) -> Null:
+        if not self.events.any() or np.array_equal(self.events, self.n):
+            return no_events(len(self.n))
+        if self.within_clusters:
+            return self.inside.test(draws, rng)
+        sums, size = self.plain, SHUFFLES
+        pooled, (i, j) = float(sums.e.sum() / sums.n.sum()), self.pairs()
+        observed, shuffled = sums.statistics(pooled), _shuffled(self.table, size, rng)
+        gaps, nulls = np.ptp(shuffled.rates, axis=1), [shuffled.statistics(pooled), self._normal(pooled, size, rng)]
+        both = [smallest_p(null, observed) for null in nulls]
+        p, pair_p, any_p = (max(values) for values in zip(*((one, *each) for one, each in both), strict=True))
+        error, freedom = sums.errors(pooled, i, j)
+        t = np.abs(sums.rates[i] - sums.rates[j]) / error
+        one, two = int(i[t.argmax()]), int(j[t.argmax()])
+        largest = max((null[:, 0] for null in nulls), key=lambda values: float(np.quantile(values, 0.95)))
+        ends = (one, two) if sums.rates[one] >= sums.rates[two] else (two, one)
+
+        def chance(critical: float) -> np.ndarray:
+            return _square(len(sums.n), np.minimum(as_student(critical, freedom) * error, 1.0))
+
+        return Null(p, ends, pair_p, None, any_p, gaps, largest, chance, repeated=False)
+
+    def _normal(self, pooled: float, draws: int, rng: np.random.Generator) -> np.ndarray:
+        """Both statistics for normal rates without differences, with the observed errors and correlations."""
+        sums, (i, j) = self.plain, self.pairs()
+        error = np.sqrt(np.maximum(sums.variances(pooled, np.arange(len(sums.n))), TINY))
+        covariance = (np.eye(len(error)) + _square(len(error), sums.correlations(i, j))) * np.outer(error, error)
+        rates = rng.multivariate_normal(np.zeros(len(error)), covariance, size=draws, method="eigh")
+        between = np.sqrt(np.maximum(error[i] ** 2 + error[j] ** 2 - 2 * covariance[i, j], TINY))
+        centre = (rates / error**2).sum(axis=1, keepdims=True) / (1 / error**2).sum()
+        return np.stack([(np.abs(rates[:, i] - rates[:, j]) / between).max(axis=1), (((rates - centre) / error) ** 2).sum(axis=1)], axis=1)
+
+    def of(self, groups: np.ndarray) -> Units:
+        return Clusters(self.table.of(groups), by_design=self.by_design)
+
+    def with_rest(self) -> Units:
+        return Clusters(self.table.with_rest(), like=self)
+
+    def together(self) -> Units:
+        return Clusters(self.table.together())
+
+
+def _at(limits: list[Callable[[float], tuple[float, float]] | None], alpha: float) -> Ends:
+    ends = np.array([(0.0, 1.0) if limit is None else limit(alpha) for limit in limits])
+    return ends[:, 0], ends[:, 1]
+
+
+def _square(groups: int, values: np.ndarray) -> np.ndarray:
+    matrix = np.zeros((groups, groups))
+    i, j = np.triu_indices(groups, 1)
+    matrix[i, j] = matrix[j, i] = values
+    return matrix
+
+
+def _shuffled(table: Table, draws: int, rng: np.random.Generator) -> Sums:
+    """Sums of shuffled tables: clusters in equally many groups are assigned to each other's groups, and their parts are permuted."""
+    rows = np.repeat(np.arange(len(table.count)), table.count)
+    e, n = table.e[rows], table.n[rows]
+    span = (n > 0).sum(axis=1)
+    strata = []
+    for size in np.unique(span).tolist():
+        at = np.flatnonzero(span == size)
+        where = np.nonzero(n[at])[1].reshape(len(at), size)
+        strata.append((at[:, None], where, np.take_along_axis(e[at], where, 1), np.take_along_axis(n[at], where, 1)))
+    collected: list[tuple[np.ndarray, ...]] = []
+    for _ in range(draws):
+        shuffled = np.zeros((2, *n.shape))
+        for at, where, events, images in strata:
+            order = rng.permutation(len(at))[:, None]
+            part = rng.permuted(np.tile(np.arange(where.shape[1]), (len(at), 1)), axis=1)
+            shuffled[0, at, where], shuffled[1, at, where] = events[order, part], images[order, part]
+        a, b = shuffled
+        collected.append((a.sum(axis=0), b.sum(axis=0), a.T @ a, a.T @ b, b.T @ b))
+    e_sum, n_sum, ee, en, nn = (np.stack(column) for column in zip(*collected, strict=True))
+    return Sums(e_sum, n_sum, ee, en, nn)
+
+
+class Sets(Clusters):
+    """Images of counterfactual sets: rates are those of independent images, groups are compared inside sets."""
+
+    def enough(self) -> np.ndarray:
+        return np.ones(len(self.n), bool)
+
+    def described(self) -> list[dict[str, Any]]:
+        return [{} for _ in self.n]
+
+    def intervals(self, alpha: float) -> Ends:
+        return formulas.wilson(self.events, self.n, alpha)
+
+    def of(self, groups: np.ndarray) -> Units:
+        some = Sets(self.table.of(groups), by_design=True)
+        return some if some.within_clusters else Images(some.events, some.n)
+
+    def with_rest(self) -> Units:
+        return Sets(self.table.with_rest(), like=self)
+
+    def together(self) -> Units:
+        return Images(self.events.sum(keepdims=True), self.n.sum(keepdims=True))
+
+
+# ---- weights -------------------------------------------------------------------------------------------------------------------------
+
+
+class Weighted(Clusters):
+    """Images count by weights, which sum to each group's effective number of images; clusters, or single images, are independent."""
+
+    own_effect = False
+
+    def __init__(
+        self, table: Table, squares: np.ndarray, images: np.ndarray, clustered: bool, by_design: bool = False, like: Clusters | None = None
+    ):
+        self.unscaled, self.weight_squares, self.images, self.clustered = table, squares, images, clustered
+        scale = np.where(squares > 0, (table.count @ table.n) / _nonzero(squares), 1.0)
+        n, e = _rounded(table.n * scale), _rounded(table.e * scale)
+        super().__init__(Table(np.minimum(e, n), n, table.count), by_design=by_design, like=like)
+
+    def described(self) -> list[dict[str, Any]]:
+        effective = (self.unscaled.count @ self.unscaled.n) ** 2 / _nonzero(self.weight_squares)
+        designs = self.sums.effect * self.images / np.maximum(effective, 1)
+        errors = np.sqrt(self.sums.squares) / _nonzero(self.sums.n)
+        rows = super().described()
+        for at, row in enumerate(rows):
+            row |= {"design_effect": float(designs[at]), "effective_n": float(effective[at]), "standard_error": float(errors[at])}
+            if not self.clustered:
+                row |= {"clusters": None, "effective_clusters": None, "intracluster_correlation": None, "correlation_borrowed": False}
+        return rows
+
+    def bound(self, alpha: float) -> float:
+        bound = super().bound(alpha)
+        if self.clustered:
+            return bound
+        (down, up), (i, j) = self._unseen(alpha), self.pairs()
+        apart = self.rates[i] - self.rates[j]
+        return float(max(bound, (apart + np.hypot(up[i], down[j])).max(), (np.hypot(down[i], up[j]) - apart).max()))
+
+    def _unseen(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+        """By how much each rate may be lower, or higher, without showing: a few heavy images may have missed their events."""
+        ends = np.zeros((2, len(self.n)))
+        for group in range(len(self.n)):
+            here = self.unscaled.n[:, group] > 0
+            weight, often, event = self.unscaled.n[here, group], self.unscaled.count[here], self.unscaled.e[here, group] > 0
+            stratum = _strata(weight)
+            mean = np.bincount(stratum, often * weight) / np.bincount(stratum, often)
+            for side, kind in enumerate((event, ~event)):
+                ends[side, group] = _unseen(mean, np.bincount(stratum, often * kind, len(mean)), alpha) / float(often @ weight)
+        return ends[0], ends[1]
+
+    def of(self, groups: np.ndarray) -> Units:
+        parts = self.unscaled.of(groups), self.weight_squares[groups], self.images[groups]
+        return Weighted(*parts, clustered=self.clustered, by_design=self.by_design)
+
+    def with_rest(self) -> Units:
+        parts = self.unscaled.with_rest(), merged(self.weight_squares), merged(self.images)
+        return Weighted(*parts, clustered=self.clustered, like=self)
+
+    def together(self) -> Units:
+        parts = self.unscaled.together(), self.weight_squares.sum(keepdims=True), self.images.sum(keepdims=True)
+        return Weighted(*parts, clustered=self.clustered)
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """Rounded to 40 binary digits: weights that differ by rounding are equal."""
+    fraction, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.rint(fraction * 2.0**40) / 2.0**40, exponent))
+
+
+def _strata(weight: np.ndarray) -> np.ndarray:
+    """Strata of weights, the heaviest first: a new one below every gap of factor 3, and where weights would differ by a factor of 10."""
+    order = np.argsort(-weight, kind="stable")
+    strata, start, number, within = np.empty(len(weight), np.int64), np.inf, -1, 0
+    before = np.inf
+    for at in order:
+        here = float(weight[at])
+        if before * (1 + ROUNDING) >= 3 * here:
+            number, start, within = number + 1, here, 0
+        steps = int(np.floor(np.log10(start / here) + ROUNDING))
+        if steps > within:
+            number, within = number + 1, steps
+        strata[at], before = number, here
+    return strata
+
+
+def _unseen(weight: np.ndarray, images: np.ndarray, alpha: float) -> float:
+    """The largest sum of w q whose events would all be missed with probability alpha: q = max(0, 1 - c / w), the heaviest first."""
+    some = np.flatnonzero(images > 0)
+    some = some[np.argsort(-weight[some], kind="stable")]
+    best = 0.0
+    for many in range(1, len(some) + 1):
+        w, m = weight[some[:many]], images[some[:many]]
+        log_c = float((m @ np.log(w) + np.log(alpha)) / m.sum())
+        if np.log(w[-1]) > log_c:
+            best = float(m @ (w - np.exp(log_c)))
+    return best
+
+
+# ---- from answers to units -----------------------------------------------------------------------------------------------------------
+
+
+def units_of_rows(
+    owner: np.ndarray | None, sets: np.ndarray | None, weight: np.ndarray | None, group: np.ndarray, event: np.ndarray, groups: int, *,
+    inside: bool = True,
+) -> Units:  # fmt: skip
+    """The sampling units of the rows that count: `owner` is the cluster of each, `sets` its counterfactual set."""
+    ones, n = np.ones(len(group)), np.bincount(group, minlength=groups)
+    if weight is not None:
+        heaviest = weight / weight.max(initial=1e-300)
+        table = Table.of_rows(np.arange(len(group)) if owner is None else owner, group, event, heaviest, groups)
+        squares = np.bincount(group, heaviest**2, groups)
+        return Weighted(table, squares, n, clustered=owner is not None, by_design=inside)
+    if sets is not None and inside:
+        return Sets(Table.of_rows(sets, group, event, ones, groups), by_design=True)
+    if owner is None:
+        return Images(np.bincount(group[event], minlength=groups), n)
+    return Clusters(Table.of_rows(owner, group, event, ones, groups), by_design=inside)
+
+
+def weights_to_equal_truth(truth: np.ndarray, group: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
+    """The factor of each row that gives its group the shares of true answers of all rows."""
+    names, code = np.unique(truth.astype(str), return_inverse=True)
+    sizes = np.zeros((len(names), groups))
+    np.add.at(sizes, (code, group), weight)
+    share = sizes / np.maximum(sizes.sum(axis=0), TINY)
+    return np.asarray((sizes.sum(axis=1) / sizes.sum())[code] / share[code, group])
+
+
+def alike_inside(owner: np.ndarray, group: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> bool:
+    """Whether all groups of every cluster have the same mix of true answers."""
+    mixes: dict[Any, dict[Any, dict[str, float]]] = {}
+    for one, place, name, much in zip(owner.tolist(), group.tolist(), truth.tolist(), weight.tolist(), strict=True):
+        cell = mixes.setdefault(one, {}).setdefault(place, {})
+        cell[name] = cell.get(name, 0.0) + much
+    for parts in mixes.values():
+        shares = [{name: much / sum(part.values()) for name, much in part.items()} for part in parts.values()]
+        if any(set(share) != set(shares[0]) or not all(np.isclose(share[name], shares[0][name]) for name in share) for share in shares):
+            return False
+    return True

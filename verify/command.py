@@ -1,0 +1,187 @@
+"""``vlm-audit verify DIR``: checks the files of a finished audit or comparison, and recomputes its numbers from the answers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verify.folder import Files, UnreadableError, check_files, parse_digest, read
+from verify.ledger import Ledger
+
+MOST_SHOWN = 20
+VERIFIED, DIFFERS, USAGE, UNREADABLE = 0, 1, 2, 3
+INPUTS = {
+    "settings": "chosen by whoever ran the audit",
+    "command": "as typed",
+    "environment": "as recorded",
+    "audits.model": "as recorded; compare its sha256 with the model's",
+    "audits.probe": "the probe's own texts",
+    "audits.data": "counts of what was left out, texts and a fingerprint; the images are not in the folder",
+    "audits.measurements": "questions and prompts; margins of scores",
+    "audits.counts": "names of levels",
+    "audits.findings.evidence": "supporting evidence, on which no verdict depends",
+    "audits.findings.gap": "minimum_detectable: a planning figure, on which no verdict depends",
+    "audits.evidence": "supporting evidence, on which no verdict depends",
+    "audits.specifications": "answers with other prompts are not in predictions.parquet",
+    "audits.text_sets": "texts given to the model", "audits.texts": "texts given to the model",
+    "audits.rankings": "scores of queries are not in predictions.parquet",
+    "audits.associations": "embeddings are not in predictions.parquet",
+    "audits.taggings": "scores of tags are not in predictions.parquet",
+    "audits.conditions": "answers about changed images are not in predictions.parquet",
+    "audits.counterfactual_sets": "answers about harmless edits are not in predictions.parquet",
+    "audits.what_ifs": "need embeddings", "audits.untrained_control": "its answers are not in predictions.parquet",
+    "gates.checks": "reasons, and the number of images that would settle a gate",
+}  # fmt: skip
+"""Why a field is not recomputable."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The result of verifying one folder."""
+
+    files: Files
+    ledger: Ledger
+    unchecked: Mapping[str, int]
+    digest: str | None
+    """The digest given from outside; None: there is none."""
+
+    @property
+    def digest_differs(self) -> bool:
+        return self.digest is not None and self.digest != self.files.digest
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.files.problems or self.ledger.differences) or self.digest_differs
+
+    def counts(self) -> dict[str, int]:
+        """How many values have each outcome."""
+        ledger = self.ledger
+        return {
+            "verified": len(ledger.verified), "differs": len(ledger.differences), "within Monte-Carlo error": len(ledger.drawn),
+            "not recomputable": sum(self.unchecked.values()),
+        }  # fmt: skip
+
+
+def verify(folder: Path, digest: str | None = None) -> Verification:
+    """Check the files of a folder and recompute its numbers; raises `UnreadableError` if it is not one that can be verified."""
+    files = check_files(folder)
+    ledger = Ledger()
+    unchecked: dict[str, int] = {}
+    for name in ("results.json", "comparison.json"):
+        if (folder / name).exists():
+            facts = _json(folder, name)
+            _recompute(folder, name, facts, ledger, files)
+            unchecked |= ledger.unchecked(facts)
+    return Verification(files, ledger, unchecked, digest)
+
+
+def _json(folder: Path, name: str) -> Any:
+    try:
+        return json.loads(read(folder, name))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"{name} is not JSON ({type(error).__name__}), in {str(folder)!r}") from error
+
+
+def _recompute(folder: Path, name: str, facts: Any, ledger: Ledger, files: Files) -> None:
+    from verify.answers import Table
+    from verify.audit import verify_results
+    from verify.gates import verify_gates
+
+    if name == "comparison.json":
+        return
+    try:
+        if facts["schema_version"] != "2":
+            raise UnreadableError(f"{name} has schema version {ascii(facts['schema_version'])[:20]}; this program verifies version 2")
+        verify_results(facts, Table(folder / "predictions.parquet"), ledger)
+        verify_gates(facts, ledger)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, ArithmeticError) as error:
+        reason = f"{type(error).__name__}: {ascii(str(error))[1:-1][:100]}"
+        files.problems.append(f"{name} and predictions.parquet do not fit together; the numbers after this were not checked ({reason})")
+
+
+# ---- printing --------------------------------------------------------------------------------------------------------------------
+
+
+def text(found: Verification, *, everything: bool = False) -> str:
+    """The result in words."""
+    files, counts = found.files, found.counts()
+    good = files.listed - sum(not problem.startswith("manifest") for problem in files.problems)
+    lines = [
+        f"files       {max(good, 0)} of {files.listed} as in manifest.json" if files.listed else "files       no usable manifest.json",
+        *(f"  differs: {problem}" for problem in files.problems), *(f"  note: {note}" for note in files.notes),
+        f"digest      {_digest(found)}",
+        "lock        none: nothing outside the results says what was planned before the run",
+        "signature   not checked: if manifest.json was signed, verify the signature with the tool that made it",
+        f"values      {', '.join(f'{number:,} {kind}' for kind, number in counts.items())}",
+    ]  # fmt: skip
+    shown = found.ledger.differences if everything else found.ledger.differences[:MOST_SHOWN]
+    lines += [f"  differs: {difference}" for difference in shown]
+    if len(shown) < len(found.ledger.differences):
+        lines.append(f"  {len(found.ledger.differences) - len(shown):,} more; --all lists them")
+    lines.append("not recomputable")
+    fields: dict[str, int] = {}
+    for name, number in found.unchecked.items():
+        key = name if name in INPUTS else name.split(".")[0] if name.split(".")[0] in INPUTS else name
+        fields[key] = fields.get(key, 0) + number
+    lines += [f"  {name:<28} {number:>7,}  {INPUTS.get(name, '')}".rstrip() for name, number in sorted(fields.items())]
+    return "\n".join([*lines, _summary(found)])
+
+
+def _digest(found: Verification) -> str:
+    if found.digest is None:
+        return f"not given (--digest): whoever can edit this folder can also edit its manifest, whose sha256 is {found.files.digest}"
+    if found.digest_differs:
+        return f"DIFFERS: that of manifest.json is {found.files.digest}"
+    return "as given: every file in the manifest is the one that the digest was made for"
+
+
+def _summary(found: Verification) -> str:
+    if found.differs:
+        return "DIFFERS: see above"
+    if found.digest is None:
+        return "VERIFIED, without a digest from outside: the numbers follow from the answers in this folder, whose origin was not checked"
+    return "VERIFIED: the numbers follow from the answers in this folder, and its files are those of the digest"
+
+
+def as_json(found: Verification) -> str:
+    """The result as JSON."""
+    facts = {
+        "manifest_sha256": found.files.digest, "digest": found.digest, "differs": found.differs, "files_listed": found.files.listed,
+        "files": found.files.problems, "notes": found.files.notes, "values": found.counts(),
+        "differences": [str(difference) for difference in found.ledger.differences], "not_recomputable": dict(found.unchecked),
+    }  # fmt: skip
+    return json.dumps(facts, indent=1, sort_keys=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    what = "Checks the files of a finished audit, and recomputes its counts, rates, intervals, tests and verdicts from predictions.parquet."
+    ends = "exit codes: 0 everything that was checked agrees, 1 something differs, 2 usage, 3 the folder cannot be read"
+    parse = argparse.ArgumentParser("vlm-audit verify", description=what, epilog=ends)
+    parse.add_argument("directory", metavar="DIR", help="the output folder of an audit or a comparison")
+    parse.add_argument("--digest", metavar="SHA256", help="the sha256 of manifest.json, from a source other than the folder")
+    parse.add_argument("--all", action="store_true", help=f"list every difference, not only the first {MOST_SHOWN}")
+    parse.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Verify a folder, print the result and return the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        digest = None if arguments.digest is None else parse_digest(arguments.digest)
+    except ValueError as error:
+        sys.stderr.write(f"error[E2] --digest: {error}\n")
+        return USAGE
+    try:
+        found = verify(Path(arguments.directory), digest)
+    except (UnreadableError, OSError) as error:
+        sys.stderr.write(f"error[E3] {ascii(str(error))[1:-1]}\n")
+        return UNREADABLE
+    sys.stdout.write(f"{as_json(found) if arguments.json else text(found, everything=arguments.all)}\n")
+    return DIFFERS if found.differs else VERIFIED

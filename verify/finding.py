@@ -1,0 +1,432 @@
+"""One question of an audit, recomputed from the answers: rates, gap, contrasts and the p of its own test, without a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from verify import formulas
+from verify.answers import METRICS, UNKNOWN, Answers, column_of, counted, numbered, split
+from verify.clusters import alike_inside, units_of_rows, weights_to_equal_truth
+from verify.images import FEWER_DRAWS, EqualTruth, Images, Null, Units, equal_truth, stream
+from verify.ledger import CLOSE, ERRORS, Drawn
+
+RARE, NEGLIGIBLE = 0.1, 5
+OF_COMPOSITION = 1999
+"""Shuffles for a gap at equal shares of true answers."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all findings of an audit share."""
+
+    settings: Mapping[str, Any]
+    audit: Mapping[str, Any]
+    same_numpy: bool
+    """Whether this NumPy gives the random numbers of the recorded version."""
+
+    @property
+    def alpha(self) -> float:
+        return float(self.settings["alpha"])
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A question's answers by group."""
+
+    groups: tuple[tuple[str, ...], ...]
+    images: np.ndarray
+    """Images of each group, whether they count or not."""
+    k: np.ndarray
+    n: np.ndarray
+    weights: tuple[np.ndarray, np.ndarray] | None
+    """Sums of weights of events and of counted images."""
+    units: Units
+
+
+class Question:
+    """A finding of the file with the answers that it is about."""
+
+    def __init__(self, run: Run, record: Mapping[str, Any], answers: Answers):
+        self.run, self.record = run, record
+        several = [name for name in record["attributes"] if name in run.audit["data"]["several"]]
+        self.answers = split(answers, several) if several else answers
+        self.whole = answers
+        """Every image once."""
+        self.metric = record["metric"]
+        self.measurement = next(m for m in run.audit["measurements"] if m["name"] == record["measurement"])
+        self.outcome = None if record["outcome"] is None else tuple(self.measurement["outcomes"][record["outcome"]])
+        self.truths = set() if answers.y_true is None else set(answers.y_true) - {UNKNOWN}
+
+    @property
+    def at_equal_truth(self) -> bool:
+        """Whether it is a selection rate whose outcome is true for some images and not for others."""
+        chosen = set(self.outcome or ())
+        return self.metric == "selection_rate" and bool(chosen & self.truths) and bool(self.truths - chosen)
+
+    @property
+    def independent(self) -> bool:
+        """Whether every image counts once and for itself."""
+        return self.answers.cluster is None and self.answers.weight is None and self.sets is None
+
+    @property
+    def sets(self) -> np.ndarray | None:
+        """The counterfactual set of each image, if the attribute is the only one that differs in sets."""
+        if len(self.record["attributes"]) != 1 or self.answers.cluster is not None or self.answers.weight is not None:
+            return None
+        [attribute] = self.record["attributes"]
+        named = [
+            claim["cluster_attribute"] for claim in self.run.audit["paired"]
+            if claim["measurement"] == self.record["measurement"] and claim["attribute"] == attribute
+        ]  # fmt: skip
+        columns = [name for name in named if name in self.answers.columns]
+        return np.unique(self.answers.columns[columns[-1]].astype(str), return_inverse=True)[1] if columns else None
+
+    def name(self) -> str:
+        """The id that the question should have: it names the stream of random numbers."""
+        outcome = f"[{self.record['outcome']}]" if self.record["outcome"] else ""
+        return f"{self.record['measurement']}/{self.metric}{outcome}/{' x '.join(self.record['attributes'])}"
+
+    # ---- counts ----------------------------------------------------------------------------------------------------------------------
+
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The groups in the order of the file, then groups of images that the file leaves out."""
+        recorded = [tuple(rate["group"]) for rate in self.record["by_group"]]
+        columns = [self.answers.columns[name] for name in self._columns()]
+        present = set(zip(*(column.tolist() for column in columns), strict=True))
+        levels = [sorted({group[at] for group in recorded if UNKNOWN not in group}) for at in range(len(columns))]
+        combined = {*present, *product(*levels)}
+        return (*recorded, *sorted(combined - set(recorded)))
+
+    def _columns(self) -> list[str]:
+        return [column_of(name) for name in self.record["attributes"]]
+
+    def counts(self) -> Counts:
+        """Events and images of each group, and their sampling units."""
+        groups, answers = self.groups(), self.answers
+        group = numbered(answers, self.record["attributes"], groups)
+        counts, event = counted(answers, self.metric, self.outcome)
+        images = np.bincount(group, minlength=len(groups))
+        if self.at_equal_truth:
+            return self._at_equal_truth(groups, group, event, images)
+        n, k = (np.bincount(group[which], minlength=len(groups)) for which in (counts, event))
+        weights = None
+        if answers.weight is not None:
+            w = answers.weight
+            weights = (np.bincount(group[event], w[event], len(groups)), np.bincount(group[counts], w[counts], len(groups)))
+        return Counts(groups, images, k, n, weights, self._units(group, counts, event, len(groups), k, n))
+
+    def _units(self, group: np.ndarray, counts: np.ndarray, event: np.ndarray, groups: int, k: np.ndarray, n: np.ndarray) -> Units:
+        if self.independent:
+            return Images(k, n)
+        answers, sets = self.answers, self.sets
+        owner = None if answers.cluster is None else answers.cluster[counts]
+        weight = None if answers.weight is None else answers.weight[counts]
+        return units_of_rows(owner, None if sets is None else sets[counts], weight, group[counts], event[counts], groups)
+
+    def _at_equal_truth(self, groups: tuple[tuple[str, ...], ...], group: np.ndarray, event: np.ndarray, images: np.ndarray) -> Counts:
+        assert self.answers.y_true is not None  # noqa: S101 - an outcome that is true for some images
+        known = self.answers.y_true != UNKNOWN
+        fewest = int(self.run.settings["min_group_size"])
+        truths, k, n, weights = equal_truth(self.answers.y_true[known], group[known], event[known], len(groups), fewest)
+        units: Units = EqualTruth(k, n, weights)
+        if not self.independent:
+            units = self.dependent_at_equal_truth(truths, n.sum(axis=0) > 0, group, event)
+        return Counts(groups, images, k.sum(axis=0), n.sum(axis=0), None, units)
+
+    def dependent_at_equal_truth(self, truths: Sequence[str], counts: np.ndarray, group: np.ndarray, event: np.ndarray) -> Units:
+        """Rows in clusters, in sets or with weights at equal true shares: by weights, which cannot equalise the mix inside a cluster."""
+        answers, sets = self.answers, self.sets
+        assert answers.y_true is not None  # noqa: S101 - the caller has true answers
+        kept = np.isin(answers.y_true.astype(str), list(truths)) & counts[group]
+        truth, group, event = answers.y_true[kept], group[kept], event[kept]
+        weight = np.ones(len(group)) if answers.weight is None else answers.weight[kept]
+        factor = weights_to_equal_truth(truth, group, weight, len(counts))
+        alike = answers.weight is None and np.allclose(factor, 1.0)
+        owner = None if answers.cluster is None else answers.cluster[kept]
+        sets = None if sets is None else sets[kept]
+        together = owner if owner is not None else sets
+        inside = together is None or alike_inside(together, group, truth, weight)
+        if not alike:
+            sets = None
+        return units_of_rows(owner, sets, None if alike else weight * factor, group, event, len(counts), inside=inside)
+
+    # ---- rates -----------------------------------------------------------------------------------------------------------------------
+
+    def rates(self, counts: Counts) -> list[dict[str, Any]]:
+        """The rate of each group, then that of all images."""
+        together = counts.units.together()
+        of_groups, of_all = counts.units.intervals(self.run.alpha), together.intervals(self.run.alpha)
+        low, high = np.append(of_groups[0], of_all[0]), np.append(of_groups[1], of_all[1])
+        values = np.append(self._values(counts), self._value_of_all(counts, together))
+        described = [*counts.units.described(), *together.described()]
+        statuses = [*self._statuses(counts), "ok" if counts.n.sum() else "not estimable"]
+        baseline = self._baseline(counts)
+        events, images = ([*part.tolist(), int(part.sum())] for part in (counts.k, counts.n))
+        rates: list[dict[str, Any]] = []
+        for at, (group, k, n) in enumerate(zip((*counts.groups, ()), events, images, strict=True)):
+            rate: dict[str, Any] = {"group": list(group), "n": n, "events": k if n else 0, "status": statuses[at]}
+            defined = {"value": values[at], "low": low[at], "high": high[at]}
+            rate |= {name: float(value) if n else None for name, value in defined.items()}
+            absent: dict[str, Any] = {"clusters": None, "effective_clusters": None, "design_effect": None, "intracluster_correlation": None}
+            absent |= {"effective_n": None, "standard_error": None, "correlation_borrowed": False, "baseline": None}
+            rate |= absent | (described[at] | {"baseline": baseline and baseline[at]} if n else {})
+            rates.append(rate)
+        return rates
+
+    def _values(self, counts: Counts) -> np.ndarray:
+        if counts.weights is None:
+            return counts.units.rates if self.at_equal_truth else counts.k / np.maximum(counts.n, 1)
+        return np.asarray(counts.weights[0] / np.where(counts.weights[1] > 0, counts.weights[1], 1.0))
+
+    def _value_of_all(self, counts: Counts, together: Units) -> float:
+        if counts.weights is not None:
+            return float(counts.weights[0].sum() / (counts.weights[1].sum() or 1.0))
+        return float(together.rates[0]) if self.at_equal_truth else float(counts.k.sum() / max(counts.n.sum(), 1))
+
+    def _statuses(self, counts: Counts) -> list[str]:
+        fewest, enough = int(self.run.settings["min_group_size"]), counts.units.enough()
+        effective: list[float] = [row.get("effective_n", np.inf) for row in counts.units.described()]
+        statuses = []
+        for at, group in enumerate(counts.groups):
+            judged = bool(enough[at]) and effective[at] >= fewest - 1e-9
+            big = counts.n[at] >= max(fewest, 2)
+            status = "ok" if big and judged else "small"
+            status = "not estimable" if counts.n[at] == 0 else status
+            status = "absent" if counts.images[at] == 0 else status
+            statuses.append("unknown" if UNKNOWN in group else status)
+        return statuses
+
+    def _baseline(self, counts: Counts) -> list[float] | None:
+        """The accuracy of the best constant answer in each group, and over all images."""
+        one_role = self.measurement["row_texts"] is not None and len(self.truths) < 2
+        if self.metric != "accuracy" or one_role or self.answers.y_true is None:
+            return None
+        answers, groups, y_true = self.answers, counts.groups, self.answers.y_true
+        known = y_true != UNKNOWN
+        group = numbered(answers, self.record["attributes"], groups)[known]
+        truth, weight = y_true[known], np.ones(len(group)) if answers.weight is None else answers.weight[known]
+        would = np.isin(truth.astype(str), list(self.outcome)) if self.outcome is not None else truth == self._commonest(truth, weight)
+        if self.outcome is not None and weight[would].sum() < weight[~would].sum():
+            would = ~would
+        right, all_of = (np.bincount(group[which], weight[which], len(groups)) for which in (would, np.ones(len(would), bool)))
+        right, all_of = np.append(right, right.sum()), np.append(all_of, all_of.sum())
+        return [float(share) for share in right / np.where(all_of > 0, all_of, 1.0)]
+
+    def _commonest(self, truth: np.ndarray, weight: np.ndarray) -> str:
+        names, code = np.unique(truth.astype(str), return_inverse=True)
+        totals = dict(zip(names.tolist(), np.bincount(code, weight).tolist(), strict=True))
+        return str(max((name for name in self._declared(names.tolist())), key=lambda name: totals[name]))
+
+    def _declared(self, occurring: Sequence[str]) -> list[str]:
+        """Answers in declared order, then others: of equally frequent ones the first counts."""
+        answers, labels = self.measurement["answers"], self.measurement["labels"]
+        declared = list(dict.fromkeys(answers.get(label, label) for label in labels))
+        return [*(name for name in declared if name in occurring), *(name for name in occurring if name not in declared)]
+
+    # ---- everything ------------------------------------------------------------------------------------------------------------------
+
+    def recomputed(self) -> tuple[dict[str, Any], Units | None, Null | None]:
+        """The fields of the finding that do not depend on other findings; the compared groups and their test, if there is one."""
+        counts = self.counts()
+        *by_group, overall = self.rates(counts)
+        several = self.answers is not self.whole and len(self.answers.y_pred) > len(self.whole.y_pred)
+        facts: dict[str, Any] = {"id": self.name(), "by_group": by_group}
+        facts |= {} if several else {"overall": overall}
+        facts["shares"] = self._shares(counts.groups) if self.at_equal_truth else []
+        compared = np.array([at for at, rate in enumerate(by_group) if rate["status"] == "ok"], np.int64)
+        if len(compared) < 2:
+            return facts | {"gap": None, "contrasts": [], "pairs": [], "ratio_tolerance": None, "negligible": None}, None, None
+        units = counts.units.of(compared)
+        names = [list(counts.groups[at]) for at in compared]
+        facts |= self._tolerances([by_group[at] for at in compared], units)
+        null = units.test(int(self.run.settings["draws"]), stream(int(self.run.settings["seed"]), self.name()))
+        facts["gap"] = self._gap(names, units, null, ratios=facts["ratio_tolerance"] is not None)
+        facts["contrasts"] = self._against_the_rest(names, units)
+        return facts, units, null
+
+    def _shares(self, groups: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+        """How often the outcome is given, and how often it is true, in each group."""
+        answers = self.answers
+        assert answers.y_true is not None  # noqa: S101 - an outcome that is true for some images
+        known = answers.y_true != UNKNOWN
+        group = numbered(answers, self.record["attributes"], groups)[known]
+        weight = np.ones(len(group)) if answers.weight is None else answers.weight[known]
+        true, given = (np.isin(values[known].astype(str), list(self.outcome or ())) for values in (answers.y_true, answers.y_pred))
+        images = np.bincount(group, minlength=len(groups))
+        parts = (np.ones(len(true), bool), given, true, given & ~true, true & ~given)
+        total, *sums = (np.bincount(group[part], weight[part], len(groups)) for part in parts)
+        rows = []
+        for at, name in enumerate(groups):
+            n = int(images[at])
+            row: dict[str, Any] = dict.fromkeys(("given", "true", "excess", "low", "high"))
+            if n:
+                shares = [float(part[at] / total[at]) for part in sums]
+                row |= {"given": shares[0], "true": shares[1], "excess": shares[2] - shares[3]}
+                if self.independent:
+                    row["low"], row["high"] = formulas.agresti_min(float(sums[2][at]), float(sums[3][at]), n, self.run.alpha)
+            rows.append({"group": list(name), "n": n, **row})
+        return rows
+
+    def _tolerances(self, rates: Sequence[Mapping[str, Any]], units: Units) -> dict[str, Any]:
+        """The tolerance in ratio and the bound for negligible error rates. A ratio of the claim's own is taken from the file."""
+        _, _, better, needs_truth = METRICS[self.metric]
+        pooled = float(units.events.sum() / units.n.sum())
+        limit = None
+        if better == "low" and needs_truth:
+            n = np.array([min(r["n"] / max(r["design_effect"] or 1.0, 1.0), r["effective_n"] or np.inf) for r in rates])
+            upper = formulas.upper_limit(np.array([r["value"] for r in rates]) * n, n, self.run.alpha)
+            limit = self.record["tolerance"] / NEGLIGIBLE if (upper < self.record["tolerance"] / NEGLIGIBLE).all() else None
+        general = self.run.settings["ratio_tolerance"] if better != "high" and pooled < RARE and limit is None else None
+        recorded = self.record["ratio_tolerance"]
+        if recorded is not None and recorded != general:  # the claim's own: an input
+            return {"ratio_tolerance": recorded, "negligible": None}
+        return {"ratio_tolerance": general, "negligible": limit}
+
+    def _gap(self, names: list[list[str]], units: Units, null: Null, *, ratios: bool) -> dict[str, Any]:
+        alpha, (i, j) = self.run.alpha, units.pairs()
+        low, high = units.differences(i, j, alpha / len(i))
+        contrasts, rates = units.contrasts(i, j), units.rates
+        top, bottom = self._ends(names, units)
+        variance = units.variance()
+        facts: dict[str, Any] = {
+            "highest": names[top], "lowest": names[bottom], "value": float(np.abs(contrasts).max()),
+            "low": max(0.0, float(np.maximum(low, -high).max())), "high": float(np.maximum(high, -low).max()),
+            "ratio": float(rates[bottom] / rates[top]) if rates[top] > 0 else None,
+            "spread": max(variance, 0.0) ** 0.5, "spread_squared": variance, "equivalence_bound": units.bound(alpha),
+            "most_significant": [names[at] for at in null.pair], "within": units.within(),
+        }  # fmt: skip
+        if ratios:
+            most = units.ratio_bound(alpha)
+            with np.errstate(divide="ignore"):
+                ends = units.ratios(i, j, alpha / len(i))
+                facts["ratio_low"] = float(max(1.0, ends[0].max(), (1 / ends[1]).max()))
+            facts["equivalence_ratio"] = most if np.isfinite(most) else None
+        else:
+            facts |= {"ratio_low": None, "equivalence_ratio": None}
+        pairs = {"significant": self._significant(names, units, null), "open_pair": self._open(names, units, null)}
+        return facts | self.of_test(null) | pairs
+
+    def _ends(self, names: list[list[str]], units: Units) -> tuple[int, int]:
+        """The highest and the lowest group, of equals the first and the last; within clusters the pair that differs most.
+
+        Rates that are not ratios of two counts may be equal but for rounding: then the recorded group counts if it is among them.
+        """
+        if units.within_clusters:
+            i, j = units.pairs()
+            apart = units.contrasts(i, j)
+            at = int(np.abs(apart).argmax())
+            return (int(i[at]), int(j[at])) if apart[at] >= 0 else (int(j[at]), int(i[at]))
+        top, bottom = int(units.rates.argmax()), len(units.rates) - 1 - int(units.rates[::-1].argmin())
+        if isinstance(units, Images):
+            return top, bottom
+        recorded = self.record["gap"] or {}
+        same = []
+        for end, ours in (("highest", top), ("lowest", bottom)):
+            equal = [at for at in range(len(names)) if abs(units.rates[at] - units.rates[ours]) < CLOSE]
+            same.append(next((at for at in equal if names[at] == recorded.get(end)), ours))
+        return same[0], same[1]
+
+    # ---- draws -----------------------------------------------------------------------------------------------------------------------
+
+    def drawn_p(self, p: float, null: Null) -> Drawn:
+        """A p from draws, with the standard error of the difference between two runs."""
+        draws = int(self.run.settings["draws"])
+        fewest = min(draws, len(null.largest))
+        error = 0.0
+        if len(null.largest) > 1 and not (null.repeated and self.run.same_numpy):
+            likely = min(max(p, 1 / (fewest + 1)), 1 - 1 / (fewest + 1))
+            error = (likely * (1 - likely) * (1 / draws + 1 / fewest)) ** 0.5
+        return Drawn(p, error)
+
+    def _two_runs(self, null: Null) -> float:
+        """The standard error of the difference of two runs' means, in standard deviations; 0 if the stream was repeated."""
+        if len(null.largest) == 1 or (null.repeated and self.run.same_numpy):
+            return 0.0
+        return float((1 / len(null.largest) + 1 / min(int(self.run.settings["draws"]), FEWER_DRAWS)) ** 0.5)
+
+    def _upper(self, sample: np.ndarray, null: Null) -> tuple[float, float, float]:
+        """The 95 % point of drawn values, and the points five standard errors below and above."""
+        wide = ERRORS * (0.95 * 0.05) ** 0.5 * self._two_runs(null)
+        low, middle, high = np.quantile(sample, [max(0.95 - wide, 0.0), 0.95, min(0.95 + wide, 1.0)])
+        return float(middle), float(low), float(high)
+
+    @staticmethod
+    def _between(value: float, low: float, high: float) -> Drawn:
+        """A drawn value whose limits at five standard errors are known: the farther one counts."""
+        return Drawn(value, max(value - low, high - value) / ERRORS)
+
+    def of_test(self, null: Null) -> dict[str, Any]:
+        """The fields of the gap that come from its test."""
+        chi2_p = None if null.chi2_p is None else self.drawn_p(null.chi2_p, null)
+        return {
+            "p": self.drawn_p(null.p, null), "pair_p": self.drawn_p(null.pair_p, null), "chi2": null.chi2, "chi2_p": chi2_p,
+            "null_mean": Drawn(float(null.gaps.mean()), float(null.gaps.std()) * self._two_runs(null)),
+            "null_95": self._between(*self._upper(null.gaps, null)),
+        }  # fmt: skip
+
+    # ---- pairs -----------------------------------------------------------------------------------------------------------------------
+
+    def _oriented(self, units: Units) -> tuple[np.ndarray, ...]:
+        """All pairs, the higher group first: positions, difference, simultaneous limits."""
+        i, j = units.pairs()
+        apart, (low, high) = units.contrasts(i, j), units.differences(i, j, self.run.alpha / len(i))
+        turn = (apart < 0) | ((apart == 0) & (-low > high))
+        return np.where(turn, j, i), np.where(turn, i, j), np.abs(apart), np.where(turn, -high, low), np.where(turn, -low, high)
+
+    def _pair(self, names: list[list[str]], pairs: tuple[np.ndarray, ...], at: int, null: Null) -> dict[str, Any]:
+        one, two, apart, low, high = (column[at] for column in pairs)
+        chance = self._between(*(float(null.chance(point)[one, two]) for point in self._upper(null.largest, null)))
+        facts = {"difference": float(apart), "low": float(low), "high": float(high), "chance": chance}
+        return {"higher": names[one], "lower": names[two], **facts}
+
+    def _significant(self, names: list[list[str]], units: Units, null: Null) -> dict[str, Any] | None:
+        """The pair with the largest lower end, of those whose interval excludes 0 beyond what chance gives; None if there is none."""
+        pairs = self._oriented(units)
+        one, two, apart, low, _ = pairs
+        beyond = (low > 0) & (apart > null.chance(float(np.quantile(null.largest, 0.95)))[one, two])
+        at = self._first(names, pairs, np.where(beyond, low, -np.inf), "leading")
+        return self._pair(names, pairs, at, null) if beyond.any() else None
+
+    def _open(self, names: list[list[str]], units: Units, null: Null) -> dict[str, Any]:
+        """The pair whose interval reaches farthest from 0."""
+        pairs = self._oriented(units)
+        return self._pair(names, pairs, self._first(names, pairs, np.maximum(pairs[4], -pairs[3]), "open_pair"), null)
+
+    def _first(self, names: list[list[str]], pairs: tuple[np.ndarray, ...], reach: np.ndarray, name: str) -> int:
+        """The pair that reaches farthest; of equals, which differ by rounding only, the recorded one if it is among them."""
+        equal = np.flatnonzero(reach >= reach.max() - CLOSE)
+        recorded = (self.record["gap"] or {}).get(name) or {}
+        named = [at for at in equal if [names[pairs[0][at]], names[pairs[1][at]]] == [recorded.get("higher"), recorded.get("lower")]]
+        return int(named[0] if named else equal[0])
+
+    def _against_the_rest(self, names: list[list[str]], units: Units) -> list[dict[str, Any]]:
+        groups = len(names)
+        both = units.with_rest()
+        first = np.arange(groups)
+        return self.contrasts([(name, []) for name in names], both, first, first + groups, groups if groups > 2 else 1)
+
+    def every_pair(self, units: Units) -> list[dict[str, Any]]:
+        """Every two of the compared groups."""
+        names = [list(rate["group"]) for rate in self.record["by_group"] if rate["status"] == "ok"]
+        i, j = units.pairs()
+        return self.contrasts([(names[a], names[b]) for a, b in zip(i, j, strict=True)], units, i, j, len(i))
+
+    def contrasts(
+        self, names: Sequence[tuple[list[str], list[str]]], units: Units, first: np.ndarray, second: np.ndarray, comparisons: int
+    ) -> list[dict[str, Any]]:
+        """Single comparisons with their own and simultaneous limits, and p adjusted over them."""
+        alpha, tolerance, p = self.run.alpha, self.record["tolerance"], units.p(first, second)
+        low, high = units.differences(first, second, alpha)
+        lower, upper = units.differences(first, second, alpha / comparisons)
+        columns = {
+            "difference": units.contrasts(first, second), "low": low, "high": high, "p": p,
+            "p_adjusted": formulas.holm(p) if comparisons > 1 else p, "low_adjusted": lower, "high_adjusted": upper,
+            "beyond_tolerance": (lower > tolerance) | (upper < -tolerance),
+        }  # fmt: skip
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [{"first": one, "second": two, **dict(zip(columns, row, strict=True))} for (one, two), row in zip(names, rows, strict=True)]

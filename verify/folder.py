@@ -1,0 +1,101 @@
+"""The files of a folder: their hashes, compared with the manifest, and the manifest's, compared with a digest from outside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+EXPECTED = {"STATUS": b"complete\n"}
+"""Files whose content is always the same, so that the manifest need not list them."""
+UNLISTED = ("run.log",)
+"""Files that end after the manifest is written: nothing can say which bytes they should have."""
+_NAME = re.compile(r"(tables/)?[\w-][\w.-]*", re.ASCII)
+_DIGEST = re.compile(r"(sha256:)?([0-9a-f]{64})", re.IGNORECASE | re.ASCII)
+MOST_BYTES = 2**32
+
+
+class UnreadableError(Exception):
+    """A folder that cannot be verified at all: what, where and what to do."""
+
+
+@dataclass
+class Files:
+    """The files of a folder, and what is wrong with them."""
+
+    digest: str
+    """The sha256 of the manifest, which stands for all files that it lists."""
+    listed: int = 0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def parse_digest(text: str) -> str:
+    """A sha256 as 64 lower-case characters; raises ValueError.
+
+    >>> parse_digest("SHA256:" + "A" * 64) == "a" * 64
+    True
+    """
+    match = _DIGEST.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("expected a sha256: 64 characters from 0 to 9 and a to f")
+    return match[2].lower()
+
+
+def read(folder: Path, name: str) -> bytes:
+    """The bytes of a file that is not a link; raises `UnreadableError`."""
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        what = "is a link" if path.is_symlink() else "is missing"
+        raise UnreadableError(f"{name} {what}, in {str(folder)!r}: name the output folder of an audit or a comparison")
+    if path.stat().st_size > MOST_BYTES:
+        raise UnreadableError(f"{name} has more than {MOST_BYTES:,} bytes, in {str(folder)!r}")
+    return path.read_bytes()
+
+
+def check_files(folder: Path) -> Files:
+    """Compare every file of a folder with its manifest; raises `UnreadableError` without one."""
+    content = read(folder, MANIFEST)
+    files = Files(hashlib.sha256(content).hexdigest())
+    hashes = _parsed(content, files)
+    for name, expected in sorted(hashes.items()):
+        _check_file(folder, name, expected, files)
+    files.listed = len(hashes)
+    for name, exact in EXPECTED.items():
+        if (folder / name).exists() and read(folder, name) != exact:
+            files.problems.append(f"{name}: expected {exact.decode().strip()!r} and nothing else")
+    here = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+    others = sorted(here - {*hashes, MANIFEST, *EXPECTED})
+    files.notes += [f"{ascii(name)[1:-1]} is not in the manifest and was not checked" for name in others]
+    return files
+
+
+def _check_file(folder: Path, name: str, expected: str, files: Files) -> None:
+    try:
+        actual = hashlib.sha256(read(folder, name)).hexdigest()
+    except UnreadableError as error:
+        files.problems.append(str(error).split(",", maxsplit=1)[0])
+        return
+    if actual != expected:
+        files.problems.append(f"{name}: its sha256 is {actual}, in {MANIFEST} {expected[:64]}")
+
+
+def _parsed(content: bytes, files: Files) -> dict[str, str]:
+    """File -> sha256. A manifest has one exact form, so that no byte of it can be changed without a trace."""
+    try:
+        manifest = json.loads(content)
+        hashes = manifest["files"]
+        if not all(_NAME.fullmatch(name) and _DIGEST.fullmatch(value) for name, value in hashes.items()):
+            raise ValueError("a name or a hash in it has another form")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        files.problems.append(f"{MANIFEST}: it is damaged ({type(error).__name__})")
+        return {}
+    exact = json.dumps({"schema_version": "1", "files": hashes}, indent=1, sort_keys=True) + "\n"
+    if content != exact.encode():
+        files.problems.append(f"{MANIFEST}: it is not in the form in which it is written")
+    if not {"results.json", "comparison.json"} & set(hashes):
+        files.problems.append(f"{MANIFEST}: it lists neither results.json nor comparison.json")
+    return dict(hashes)
