@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from verify.answers import UNKNOWN, Answers, Table, column_of, counted, numbered
+from verify.comparison import Run as ComparisonRun
+from verify.comparison import Side, verify_comparisons
 from verify.finding import OF_COMPOSITION, Question, Run
 from verify.images import EqualTruth, Units, equal_truth, stream
 from verify.ledger import Ledger
@@ -175,12 +177,30 @@ def _cells(counts: Mapping[str, Any], answers: Answers) -> Facts:
 def verify_results(results: Mapping[str, Any], table: Table, ledger: Ledger) -> list[Audit]:
     """Recompute every audit of the file; probes of a suite share the adjustment of p."""
     audits = [Audit(results, at, table, ledger) for at in range(len(results["audits"]))]
+    verify_models(results, audits, ledger)
     for family in _families(audits):
         values = adjusted([tested for audit in family for tested in audit.tested])
         for audit in family:
             audit.decide(values[: len(audit.tested)])
             values = values[len(audit.tested) :]
     return audits
+
+
+def verify_models(results: Mapping[str, Any], audits: Sequence[Audit], ledger: Ledger) -> None:
+    """Recompute the changes between several models of one run."""
+    paired = results["paired_models"]
+    if paired is None or not paired["comparisons"]:
+        return
+    known = {(audit.record["model"]["name"], audit.record["probe"]["name"]): audit for audit in audits}
+
+    def lookup(model: str, probe: str) -> Side | None:
+        audit = known.get((model, probe))
+        return None if audit is None else (audit.record, audit.answers.__getitem__)
+
+    comparisons = paired["comparisons"]
+    everyone = dict.fromkeys(name for comparison in comparisons for name in (comparison["before"], comparison["after"]))
+    run = ComparisonRun(results["settings"], audits[0].run.same_numpy)
+    verify_comparisons(comparisons, list(everyone), ("paired_models", "comparisons"), lookup, run, ledger)
 
 
 def _families(audits: Sequence[Audit]) -> list[list[Audit]]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from verify.folder import Files, UnreadableError, check_files, parse_digest, read
 from verify.ledger import Ledger
@@ -67,15 +71,18 @@ class Verification:
         }  # fmt: skip
 
 
-def verify(folder: Path, digest: str | None = None) -> Verification:
-    """Check the files of a folder and recompute its numbers; raises `UnreadableError` if it is not one that can be verified."""
+def verify(folder: Path, digest: str | None = None, audits: Sequence[Path] = ()) -> Verification:
+    """Check the files of a folder and recompute its numbers; raises `UnreadableError` if it is not one that can be verified.
+
+    `audits` are the folders of the audits that a comparison is about.
+    """
     files = check_files(folder)
     ledger = Ledger()
     unchecked: dict[str, int] = {}
     for name in ("results.json", "comparison.json"):
         if (folder / name).exists():
             facts = _json(folder, name)
-            _recompute(folder, name, facts, ledger, files)
+            _recompute(folder, name, facts, audits, ledger, files)
             unchecked |= ledger.unchecked(facts)
     return Verification(files, ledger, unchecked, digest)
 
@@ -87,21 +94,51 @@ def _json(folder: Path, name: str) -> Any:
         raise UnreadableError(f"{name} is not JSON ({type(error).__name__}), in {str(folder)!r}") from error
 
 
-def _recompute(folder: Path, name: str, facts: Any, ledger: Ledger, files: Files) -> None:
+def _recompute(folder: Path, name: str, facts: Any, audits: Sequence[Path], ledger: Ledger, files: Files) -> None:
     from verify.answers import Table
     from verify.audit import verify_results
     from verify.gates import verify_gates
 
-    if name == "comparison.json":
-        return
     try:
         if facts["schema_version"] != "2":
             raise UnreadableError(f"{name} has schema version {ascii(facts['schema_version'])[:20]}; this program verifies version 2")
+        if name == "comparison.json":
+            _recompute_comparison(facts, audits, ledger, files)
+            return
         verify_results(facts, Table(folder / "predictions.parquet"), ledger)
         verify_gates(facts, ledger)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {ascii(str(error))[1:-1][:100]}"
-        files.problems.append(f"{name} and predictions.parquet do not fit together; the numbers after this were not checked ({reason})")
+        files.problems.append(f"{name} and the answers do not fit together; the numbers after this were not checked ({reason})")
+
+
+def _recompute_comparison(facts: Any, audits: Sequence[Path], ledger: Ledger, files: Files) -> None:
+    from verify.answers import Answers, Table
+    from verify.comparison import Run, Side, verify_comparisons
+
+    by_hash = {hashlib.sha256(read(folder, "results.json")).hexdigest(): folder for folder in audits}
+    found: dict[str, tuple[Any, Table]] = {}
+    for side in facts["sides"]:
+        if (folder := by_hash.get(side["sha256"])) is not None:
+            found[side["name"]] = (_json(folder, "results.json"), Table(folder / "predictions.parquet"))
+    model_of = {side["name"]: side["model"]["name"] for side in facts["sides"]}
+
+    def lookup(name: str, probe: str) -> Side | None:
+        if name not in found:
+            return None
+        results, table = found[name]
+        audit = next(a for a in results["audits"] if a["probe"]["name"] == probe and a["model"]["name"] == model_of[name])
+
+        @cache
+        def answers(measurement: str) -> Answers:
+            return table.answers(audit, measurement)
+
+        return audit, answers
+
+    run = Run(facts["settings"], facts["environment"].get("numpy") == np.__version__)
+    if not verify_comparisons(facts["comparisons"], list(model_of), ("comparisons",), lookup, run, ledger):
+        missing = ", ".join(sorted(ascii(name) for name in model_of if name not in found))
+        files.notes.append(f"comparison.json is checked by its hash only: --audits does not name the audit of {missing}")
 
 
 # ---- printing --------------------------------------------------------------------------------------------------------------------
@@ -165,6 +202,9 @@ def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser("vlm-audit verify", description=what, epilog=ends)
     parse.add_argument("directory", metavar="DIR", help="the output folder of an audit or a comparison")
     parse.add_argument("--digest", metavar="SHA256", help="the sha256 of manifest.json, from a source other than the folder")
+    parse.add_argument(
+        "--audits", metavar="DIR", nargs="+", default=[], help="the audits that a comparison is about: its numbers need their answers"
+    )
     parse.add_argument("--all", action="store_true", help=f"list every difference, not only the first {MOST_SHOWN}")
     parse.add_argument("--json", action="store_true", help="print the result as JSON")
     return parse
@@ -179,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error[E2] --digest: {error}\n")
         return USAGE
     try:
-        found = verify(Path(arguments.directory), digest)
+        found = verify(Path(arguments.directory), digest, [Path(name) for name in arguments.audits])
     except (UnreadableError, OSError) as error:
         sys.stderr.write(f"error[E3] {ascii(str(error))[1:-1]}\n")
         return UNREADABLE

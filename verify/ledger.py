@@ -81,7 +81,8 @@ class Ledger:
         return self._differs(path, recorded, computed)
 
     def _differs(self, path: Path, recorded: object, computed: object) -> bool:
-        self.differences.append(Difference(path, recorded, computed))
+        if all(difference.path != path for difference in self.differences):
+            self.differences.append(Difference(path, recorded, computed))
         return False
 
     def unchecked(self, recorded: object) -> Counter[str]:

@@ -1,14 +1,19 @@
 """Audits of every kind for the second implementation: designs, and what it says about each."""
 
 import json
+from dataclasses import replace
+from functools import partial
 
 import pyarrow.parquet as pq
 
+from audit import compare
 from audit.output.predictions import predictions_table
+from audit.records import comparison as comparison_file
 from audit.results import to_json
 from tests.support.drawn_audits import GATES, Design, audited
 from verify.answers import Table
 from verify.audit import verify_results
+from verify.comparison import Run, verify_comparisons
 from verify.gates import verify_gates
 from verify.ledger import Ledger
 
@@ -43,6 +48,27 @@ def written(design, folder):
     path = folder / "predictions.parquet"
     pq.write_table(predictions_table([(probe.result, probe.predictions) for probe in done.audited]), path)
     return json.loads(to_json(done.results)), path
+
+
+def compared(design, folder):
+    """Compare two models about one design; return the comparison as JSON data, and each side's results and path of answers."""
+    done = [audited(design), audited(replace(design, effect=0.0), "good")]
+    sides = []
+    for at, audit in enumerate(done):
+        pq.write_table(predictions_table([(probe.result, probe.predictions) for probe in audit.audited]), folder / f"{at}.parquet")
+        sides.append((json.loads(to_json(audit.results)), folder / f"{at}.parquet"))
+    return json.loads(comparison_file.to_json(compare(*done).facts)), sides
+
+
+def verified_comparison(comparison, sides):
+    """Return the ledger of a second look at a comparison."""
+    ledger, known = Ledger(), {}
+    for side, (results, path) in zip(comparison["sides"], sides, strict=True):
+        [audit] = results["audits"]
+        known[side["name"]] = audit, partial(Table(path).answers, audit)
+    run = Run(comparison["settings"], same_numpy=True)
+    assert verify_comparisons(comparison["comparisons"], list(known), ("comparisons",), lambda name, probe: known[name], run, ledger)
+    return ledger
 
 
 def verified(results, path):

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binomtest, fisher_exact
 
 from tests.support.house import ROOT
-from tests.support.verified import DESIGNS, verified, written
+from tests.support.verified import DESIGNS, compared, verified, verified_comparison, written
 from verify import formulas
 from verify.ledger import leaves
 
@@ -100,3 +100,16 @@ def test_a_dropped_row_is_noticed(tmp_path):
     results, path = written(DESIGNS["two groups"], tmp_path)
     pq.write_table(pq.read_table(path).slice(1), path)
     assert verified(results, path).differences
+
+
+@pytest.mark.parametrize("design", ["many groups", "a small group", "no truth", "nested clusters", "spanning clusters"])
+def test_it_agrees_about_the_changes_between_two_models(design, tmp_path):
+    comparison, sides = compared(DESIGNS[design], tmp_path)
+    ledger = verified_comparison(comparison, sides)
+    assert [str(difference) for difference in ledger.differences] == []
+    assert len(ledger.verified) > 100
+    change = comparison["comparisons"][0]["changes"][0]
+    for name, value in (("gained", change["overall"]["gained"] + 1), ("p", change["overall"]["p"] / 2 + 0.1)):
+        forged = copy.deepcopy(comparison)
+        forged["comparisons"][0]["changes"][0]["overall"][name] = value
+        assert ("overall", name) in [difference.path[-2:] for difference in verified_comparison(forged, sides).differences]

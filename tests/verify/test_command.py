@@ -114,7 +114,7 @@ def test_answers_that_do_not_fit_the_results_are_a_difference(folder, capsys):
     rehash(folder, "results.json")
     code, text = ran(folder, capsys)
     assert code == 1
-    assert "results.json and predictions.parquet do not fit together" in text
+    assert "results.json and the answers do not fit together" in text
 
 
 def test_the_result_as_json(folder, capsys):

@@ -1,0 +1,422 @@
+"""Comparisons of two models on the same images, recomputed from the answers of both audits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from verify import formulas
+from verify.answers import METRICS, UNKNOWN, Answers, counted, numbered
+from verify.clusters import Clusters, Table
+from verify.formulas import Ends
+from verify.images import Images, Units, share_reaching, stream
+from verify.ledger import Drawn, Ledger, Path
+from verify.paired import Change, drawn
+from verify.verdicts import of_audit
+
+Facts = dict[str, Any]
+Side = tuple[Mapping[str, Any], Callable[[str], Answers]]
+"""An audit and, by measurement, its answers."""
+Lookup = Callable[[str, str], Side | None]
+"""From the name of a side and a probe to it."""
+MOST_PAIRS, FEWEST_CLUSTERS = 21, 15
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all changes of a file share."""
+
+    settings: Mapping[str, Any]
+    same_numpy: bool
+
+    @property
+    def alpha(self) -> float:
+        return float(self.settings["alpha"])
+
+    @property
+    def draws(self) -> int:
+        return int(self.settings["draws"])
+
+
+class Joint:
+    """The images of each group by event before and after."""
+
+    def __init__(
+        self, group: np.ndarray, before: np.ndarray, after: np.ndarray, counts: np.ndarray, cluster: np.ndarray | None, groups: int
+    ):
+        self.images = np.bincount(group, minlength=groups)
+        self.group, self.before, self.after = group[counts], before[counts], after[counts]
+        self.cluster, self.groups, self.whole = None if cluster is None else cluster[counts], groups, True
+
+    @property
+    def n(self) -> np.ndarray:
+        return np.bincount(self.group, minlength=self.groups)
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """int[g, 4]: both, only before, only after, neither."""
+        kind = np.select([self.before & self.after, self.before, self.after], [0, 1, 2], 3)
+        return np.bincount(4 * self.group + kind, minlength=4 * self.groups).reshape(-1, 4)
+
+    def units(self, *, after: bool) -> Units:
+        """One model's events with their sampling units."""
+        event = self.after if after else self.before
+        if self.cluster is None:
+            return Images(np.bincount(self.group[event], minlength=self.groups), self.n)
+        return Clusters(Table.of_rows(self.cluster, self.group, event, np.ones(len(event)), self.groups))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether resampling repeats the recorded stream: not if clusters also lie in groups that are not compared."""
+        return self.cluster is None or self.whole
+
+    def change(self, group: int | None) -> Change:
+        """The change of one group, or of all images."""
+        here = slice(None) if group is None else self.group == group
+        net = self.after[here].astype(int) - self.before[here]
+        return Change(net, None if self.cluster is None else self.cluster[here])
+
+    def statuses(self, names: Sequence[Sequence[str]], fewest: int) -> list[str]:
+        """The status of each group, by the rules of an audit."""
+        enough = self.units(after=False).enough()
+        states = []
+        for at, name in enumerate(names):
+            status = "ok" if self.n[at] >= max(fewest, 2) and enough[at] else "small"
+            status = "not estimable" if self.n[at] == 0 else status
+            status = "absent" if self.images[at] == 0 else status
+            states.append("unknown" if UNKNOWN in name else status)
+        return states
+
+    def of(self, groups: np.ndarray) -> Joint:
+        """Only some groups."""
+        new = np.full(self.groups, -1)
+        new[groups] = np.arange(len(groups))
+        kept = new[self.group] >= 0
+        parts = new[self.group[kept]], self.before[kept], self.after[kept], np.ones(int(kept.sum()), bool)
+        some = Joint(*parts, None if self.cluster is None else self.cluster[kept], len(groups))
+        some.whole = bool(kept.all()) and len(groups) == self.groups
+        return some
+
+    # ---- pairs of groups -------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def correlation(self) -> np.ndarray:
+        """The correlation of two groups' changes through the clusters that span both."""
+        if self.cluster is None:
+            return np.zeros((self.groups, self.groups))
+        _, owner = np.unique(self.cluster, return_inverse=True)
+        net, size = np.zeros((2, int(owner.max()) + 1, self.groups))
+        np.add.at(net, (owner, self.group), self.after.astype(float) - self.before)
+        np.add.at(size, (owner, self.group), 1.0)
+        residual = (net - net.sum(axis=0) / size.sum(axis=0) * size) / size.sum(axis=0)
+        present = (size > 0).astype(float)
+        clusters = present.T @ present
+        spread = residual.T @ residual * clusters / np.maximum(clusters - 1, 1)
+        scale = np.sqrt(np.outer(np.diag(spread), np.diag(spread)))
+        return np.asarray(np.clip(spread / np.where(scale > 0, scale, 1.0), -1, 1))
+
+    def intervals(self, alpha: float, limits: Callable[[Change, float], tuple[float, float]]) -> Ends:
+        """The limits of the change of every pair's difference."""
+        i, j = np.triu_indices(self.groups, 1)
+        each = [self.change(group) for group in range(self.groups)]
+        ends = np.array([limits(change, alpha) for change in each])
+        value = np.array([change.net.mean() for change in each])
+        sides = (ends[i, 0], ends[i, 1]), (ends[j, 0], ends[j, 1])
+        return formulas.joined(value[i], sides[0], value[j], sides[1], self.correlation[i, j])
+
+    def gap(self) -> float:
+        """The gap after minus the gap before."""
+        return float(_gap_difference(self.cells))
+
+    def deviations(self, draws: int, rng: np.random.Generator) -> np.ndarray:
+        """Resampled changes of the gap, minus the value that they vary around."""
+        if self.cluster is not None:
+            return self._of_clusters(draws, rng)
+        cells = self.cells + 0.5
+        cells *= (self.n / cells.sum(axis=1))[:, None]
+        if self.cells[:, 1].tolist() > self.cells[:, 2].tolist():  # so that exchanging the models only changes signs
+            cells = cells[:, [0, 2, 1, 3]]
+        sampled = np.zeros((draws, *cells.shape), np.int64)
+        for group, row in enumerate(cells):
+            sampled[:, group] = rng.multinomial(int(np.rint(row.sum())), row / row.sum(), size=draws)
+        return np.asarray(_gap_difference(sampled) - float(_gap_difference(cells)))
+
+    def _of_clusters(self, draws: int, rng: np.random.Generator) -> np.ndarray:
+        assert self.cluster is not None  # noqa: S101 - the caller checks it
+        _, owner = np.unique(self.cluster, return_inverse=True)
+        kind = np.select([self.before & self.after, self.before, self.after], [0, 1, 2], 3)
+        every = np.zeros((int(owner.max()) + 1, self.groups, 4), np.int64)
+        np.add.at(every, (owner, self.group, kind), 1)
+        kinds, often = np.unique(every.reshape(len(every), -1), axis=0, return_counts=True)
+        kinds = kinds.reshape(-1, self.groups, 4)
+        total = np.zeros((draws, self.groups, 4))
+        _, pattern = np.unique(kinds.sum(axis=2) > 0, axis=0, return_inverse=True)
+        for alike in np.unique(pattern.ravel()):
+            rows = np.flatnonzero(pattern.ravel() == alike)
+            times = rng.multinomial(often[rows].sum(), often[rows] / often[rows].sum(), size=draws)
+            total += np.tensordot(times, kinds[rows], axes=1)
+        fewest = int((often @ (kinds.sum(axis=2) > 0)).min())
+        wider = (fewest / (fewest - 1)) ** 0.5 * stdtrit(fewest - 1, 0.975) / ndtri(0.975)
+        return np.asarray(wider * (_gap_difference(total) - self.gap()))
+
+
+def _gap_difference(cells: np.ndarray) -> np.ndarray:
+    n = cells.sum(axis=-1)
+    before, after = (cells[..., 0] + cells[..., only] for only in (1, 2))
+    return np.asarray(np.ptp(after / n, axis=-1) - np.ptp(before / n, axis=-1))
+
+
+def _agresti_min(change: Change, alpha: float) -> tuple[float, float]:
+    return change.limits(alpha)
+
+
+def _tango(change: Change, alpha: float) -> tuple[float, float]:
+    gained, lost, n = change.effective(alpha)
+    return -_tango_upper(lost, gained, n, alpha), _tango_upper(gained, lost, n, alpha)
+
+
+def _tango_upper(gained: float, lost: float, n: float, alpha: float) -> float:
+    """Tango's upper limit of a paired difference, for half a pair more than was observed."""
+    observed, z = min((gained - lost) / n + 0.5 / n, 1.0), formulas.normal(alpha)
+
+    def accepted(d: np.ndarray) -> np.ndarray:
+        b, c = (2 * n - gained + lost) * d - gained - lost, -lost * d * (1 - d)
+        share = (np.sqrt(np.maximum(b**2 - 8 * n * c, 0.0)) - b) / (4 * n)
+        variance = np.maximum((2 * share + d * (1 - d)) / n, 1e-200)
+        return np.asarray((observed - d) / np.sqrt(variance) > -z)
+
+    return float(formulas.bisect(np.array([observed - 1e-12]), np.ones(1), accepted)[0])
+
+
+# ---- one change ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A recomputed change before p is adjusted."""
+
+    record: Mapping[str, Any]
+    facts: Facts
+    joint: Joint
+    """The compared groups."""
+    p: float | None
+    path: Path
+
+
+def _rates(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str], run: Run, *, after: bool) -> list[Facts]:
+    units = joint.units(after=after)
+    low, high = units.intervals(run.alpha)
+    described, rates = units.described(), []
+    for at, name in enumerate(names):
+        n = int(joint.n[at])
+        events = int(units.events[at]) if n else 0
+        numbers = (events / n, float(low[at]), float(high[at])) if n else (None, None, None)
+        rate = {"group": list(name), "n": n, "events": events, "status": statuses[at]}
+        rate |= dict(zip(("value", "low", "high"), numbers, strict=True))
+        rates.append(rate | (described[at] if n else {}))
+    return rates
+
+
+def _by_group(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str], run: Run, level: float) -> list[Facts]:
+    """The change of each group; `level` is 1 minus that of the simultaneous interval."""
+    sides = [_rates(joint, names, statuses, run, after=after) for after in (False, True)]
+    rows: list[Facts] = []
+    for at, name in enumerate(names):
+        change = joint.change(None if not len(name) else at)
+        n = len(change.net)
+        p, exact = change.p(run.settings, f"{tuple(name)}/flip")
+        wide = level if statuses[at] == "ok" else run.alpha
+        ends = (*change.limits(run.alpha), *change.limits(wide)) if n else (None,) * 4
+        rows.append({
+            "before": sides[0][at], "after": sides[1][at], "gained": change.gained, "lost": change.lost,
+            "difference": (change.gained - change.lost) / n if n else None, "p": drawn(p, exact, run.settings, run.same_numpy),
+            **dict(zip(("low", "high", "low_adjusted", "high_adjusted"), ends, strict=True)),
+        })  # fmt: skip
+    return rows
+
+
+def _changed(run: Run, record: Mapping[str, Any], joint: Joint, claims: int, path: Path, ledger: Ledger) -> Changed:
+    names = [tuple(row["before"]["group"]) for row in record["by_group"]]
+    statuses = joint.statuses(names, int(run.settings["min_group_size"]))
+    ok = np.array([at for at, status in enumerate(statuses) if status == "ok"], np.int64)
+    rows = _by_group(joint, names, statuses, run, run.alpha / max(len(ok), 1))
+    p = np.array([row["p"].value for row in rows])
+    p[ok] = formulas.holm(p[ok])
+    for row, value in zip(rows, p.tolist(), strict=True):
+        row["p_adjusted"] = Drawn(value, row["p"].error * max(len(ok), 1))
+    everybody = Joint(np.zeros(len(joint.group), np.int64), joint.before, joint.after, np.ones(len(joint.group), bool), joint.cluster, 1)
+    [overall] = _by_group(everybody, [()], ["ok" if len(joint.group) else "not estimable"], run, run.alpha)
+    overall["p_adjusted"] = overall["p"]
+    facts: Facts = {"by_group": rows, "overall": overall, "gap": None, "pairs": []}
+    compared = joint.of(ok)
+    if len(ok) < 2:
+        return Changed(record, facts, compared, None, path)
+    groups = [list(names[at]) for at in ok]
+    facts["pairs"] = _pairs(run, compared, groups, claims)
+    facts["gap"] = _gap(run, compared, groups, record["id"])
+    recorded = (record["gap"] or {}).get("p")
+    agrees = ledger.compare((*path, "gap", "p"), recorded, facts["gap"]["p"])
+    return Changed(record, facts, compared, recorded if agrees else facts["gap"]["p"].value, path)
+
+
+def _pairs(run: Run, joint: Joint, names: list[list[str]], claims: int) -> list[Facts]:
+    """The pairs whose difference changed most, reversed ones first."""
+    i, j = np.triu_indices(joint.groups, 1)
+    units = joint.units(after=False), joint.units(after=True)
+    before, after = (np.asarray(side.events[i] / side.n[i] - side.events[j] / side.n[j]) for side in units)
+    level = run.alpha / (len(i) * claims)
+    ends = [side.differences(i, j, level) for side in units]
+    turned = ((ends[0][0] > 0) & (ends[1][1] < 0)) | ((ends[0][1] < 0) & (ends[1][0] > 0))
+    own, wide = (joint.intervals(alpha, _agresti_min) for alpha in (run.alpha, run.alpha / len(i)))
+    columns = {
+        "before": before, "after": after, "difference": after - before, "low": own[0], "high": own[1], "low_adjusted": wide[0],
+        "high_adjusted": wide[1], "reversed": turned,
+    }  # fmt: skip
+    order = np.lexsort((-np.abs(after - before), ~turned))[:MOST_PAIRS]
+    return [
+        {"first": names[i[at]], "second": names[j[at]], **{name: column[at].item() for name, column in columns.items()}} for at in order
+    ]
+
+
+def _gap(run: Run, joint: Joint, names: list[list[str]], name: str) -> Facts:
+    value, alpha = joint.gap(), run.alpha
+    moved = joint.deviations(run.draws, stream(int(run.settings["seed"]), f"{name}/change"))
+    low, high = np.quantile(moved, [alpha / 2, 1 - alpha / 2])
+    ends = [value + float(min(low, -high)), value + float(max(high, -low))]
+    if not moved.any():
+        lower, upper = joint.intervals(alpha, _agresti_min)
+        i, j = np.triu_indices(joint.groups, 1)
+        apart = np.array([joint.change(group).net.mean() for group in range(joint.groups)])
+        half = float(max((apart[i] - apart[j] - lower).max(), (upper - apart[i] + apart[j]).max()))
+        ends = [max(value - half, -1.0), min(value + half, 1.0)]
+    p = min(1.0, 2 * max(share_reaching(moved, abs(value)), share_reaching(-moved, abs(value))))
+    repeated = run.same_numpy and joint.repeats
+    of_draws, error = drawn(p, False, run.settings, repeated), 0.0 if repeated else float(moved.std()) * 4 / run.draws**0.5
+    gained, lost, n = (np.array(part) for part in zip(*(joint.change(at).effective(alpha) for at in range(joint.groups)), strict=True))
+    variance = np.sort((gained + lost + 1 - (gained - lost) ** 2 / (n + 2)) / (n + 2) ** 2)[-2:].sum()
+    pairs = len(n) * (len(n) - 1) // 2
+    return {
+        "before": _gap_ends(joint.units(after=False), names, alpha), "after": _gap_ends(joint.units(after=True), names, alpha),
+        "difference": value, "low": Drawn(ends[0], error), "high": Drawn(ends[1], error), "p": of_draws,
+        "minimum_detectable": float(min(2.0, (ndtri(1 - alpha / (2 * pairs)) + ndtri(POWER)) * np.sqrt(variance))),
+    }  # fmt: skip
+
+
+def _gap_ends(units: Units, names: list[list[str]], alpha: float) -> Facts:
+    i, j = units.pairs()
+    low, high = units.differences(i, j, alpha / len(i))
+    rates = units.events / units.n
+    top, bottom = int(rates.argmax()), len(rates) - 1 - int(rates[::-1].argmin())
+    limits = max(float(np.maximum(low, -high).max()), 0.0), float(np.maximum(high, -low).max())
+    return {"highest": names[top], "lowest": names[bottom], "value": float(np.ptp(rates)), "low": limits[0], "high": limits[1]}
+
+
+# ---- verdicts ------------------------------------------------------------------------------------------------------------------------
+
+
+def _decided(run: Run, changed: Changed, p_adjusted: float | None, comparison: Mapping[str, Any]) -> Facts:
+    gap, record, alpha = changed.facts["gap"], changed.record, run.alpha
+    facts: Facts = {"direction": None, "beyond_tolerance": False, "levelled_down": False}
+    if gap is None:
+        return facts | {"verdict": "inconclusive" if comparison["limited"] else "not estimable"}
+    gap = {**gap, "p_adjusted": changed.p if p_adjusted is None else p_adjusted}
+    reversed_pairs = [pair for pair in changed.facts["pairs"] if pair["reversed"]]
+    bound = 0.0
+    if not comparison["same_model"]:
+        low, high = changed.joint.intervals(2 * alpha, _tango)
+        bound = float(max(-low.min(), high.max()))
+    p = 0.0 if reversed_pairs else gap["p_adjusted"] if gap["difference"] else 1.0
+    verdict = "equivalent" if bound < record["tolerance"] else "disparity" if p <= alpha else "inconclusive"
+    verdict = "inconclusive" if comparison["limited"] else verdict
+    facts |= {"gap": gap, "verdict": verdict}
+    if verdict != "disparity":
+        return facts
+    direction = "reversed" if reversed_pairs else "grew" if gap["difference"] > 0 else "shrank"
+    ends = [(pair["low_adjusted"], pair["high_adjusted"]) for pair in reversed_pairs] or [(gap["low"].value, gap["high"].value)]
+    beyond = any(low > record["tolerance"] or high < -record["tolerance"] for low, high in ends)
+    levelled = direction == "shrank" and _levelled_down(changed, alpha)
+    return facts | {"direction": direction, "beyond_tolerance": beyond, "levelled_down": levelled}
+
+
+def _levelled_down(changed: Changed, alpha: float) -> bool:
+    better, before = changed.record["better"], changed.facts["gap"]["before"]
+    if better == "neither":
+        return False
+    best, worst = (before["highest"], before["lowest"]) if better == "high" else (before["lowest"], before["highest"])
+    rows = {tuple(row["before"]["group"]): row for row in changed.facts["by_group"]}
+    sign = 1 if better == "high" else -1
+
+    def moved(name: list[str]) -> int:
+        row = rows[tuple(name)]
+        return 0 if row["p_adjusted"].value > alpha else int(np.sign(row["difference"] or 0))
+
+    return moved(best) * sign < 0 and moved(worst) * sign <= 0
+
+
+# ---- a file --------------------------------------------------------------------------------------------------------------------------
+
+
+def verify_comparisons(
+    comparisons: Sequence[Mapping[str, Any]], everyone: Sequence[str], path: Path, lookup: Lookup, run: Run, ledger: Ledger
+) -> bool:
+    """Recompute comparisons between some of the sides `everyone`, p adjusted over all; return whether `lookup` knows all sides."""
+    every: list[list[Changed]] = []
+    for at, comparison in enumerate(comparisons):
+        sides = {name: lookup(name, comparison["probe"]) for name in everyone}
+        known = {name: side for name, side in sides.items() if side is not None}
+        if len(known) < len(sides):
+            return False
+        every.append(_of_comparison(comparison, known, (*path, at), run, ledger))
+    flat = [changed for changes in every for changed in changes if changed.record["primary"] and changed.p is not None]
+    values = dict(zip(map(id, flat), formulas.holm(np.array([changed.p for changed in flat], float)).tolist(), strict=True))
+    for at, (comparison, changes) in enumerate(zip(comparisons, every, strict=True)):
+        verdicts, directions = [], set()
+        for changed in changes:
+            facts = changed.facts | _decided(run, changed, values.get(id(changed)), comparison)
+            ledger.compare(changed.path, changed.record, facts)
+            if changed.record["primary"]:
+                verdicts.append(facts["verdict"])
+                directions |= {facts["direction"]} - {None}
+        mixed = {"grew", "shrank"} <= directions
+        direction = "reversed" if "reversed" in directions else "mixed" if mixed else next(iter(directions), None)
+        ledger.compare((*path, at), comparison, {"verdict": of_audit(verdicts), "direction": direction})
+    return True
+
+
+def _of_comparison(comparison: Mapping[str, Any], sides: Mapping[str, Side], path: Path, run: Run, ledger: Ledger) -> list[Changed]:
+    audit, first = sides[comparison["before"]]
+    second = sides[comparison["after"]][1]
+    claims = max(sum(finding["primary"] for finding in audit["findings"]), 1) * (len(sides) - 1)
+    changes = []
+    for at, record in enumerate(comparison["changes"]):
+        name = record["measurement"]
+        shared = set.intersection(*(set(answers(name).columns["id"].tolist()) for _, answers in sides.values()))
+        ledger.compare((*path, "images"), comparison["images"], len(shared))
+        joint = _joint(audit, record, _on(first(name), shared), _on(second(name), shared))
+        changes.append(_changed(run, record, joint, claims, (*path, "changes", at), ledger))
+    return changes
+
+
+def _on(answers: Answers, shared: set[str]) -> Answers:
+    """The answers about shared images, by identifier."""
+    ids = answers.columns["id"].astype(str)
+    order = np.argsort(ids, kind="stable")
+    return answers.take(order[np.isin(ids[order], list(shared))])
+
+
+def _joint(audit: Mapping[str, Any], record: Mapping[str, Any], before: Answers, after: Answers) -> Joint:
+    measurement = next(m for m in audit["measurements"] if m["name"] == record["measurement"])
+    outcome = None if record["outcome"] is None else measurement["outcomes"][record["outcome"]]
+    names = [tuple(row["before"]["group"]) for row in record["by_group"]]
+    group = numbered(before, record["attributes"], names)
+    counts, event = counted(before, record["metric"], outcome)
+    cluster = before.cluster if before.cluster is not None else after.cluster
+    if METRICS[record["metric"]][0] in ("selected", "answered") or (group < 0).any():
+        raise ValueError(f"{record['id']} cannot be compared image by image")
+    return Joint(group, event, counted(after, record["metric"], outcome)[1], counts, cluster, len(names))
