@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
@@ -24,17 +25,22 @@ _JOBS = np.array(["doctor", "nurse", "teacher"])
 
 
 def write_example() -> None:
-    """Write made-up answers about 400 images from each of five regions; the south has the most errors, above all at night."""
+    """Write the example: invented answers; the south has the most errors, above all at night."""
+    EXAMPLE.parent.mkdir(exist_ok=True)
+    write_answers(EXAMPLE, _RIGHT)
+
+
+def write_answers(path: Path, right: Mapping[str, tuple[float, float]]) -> None:
+    """Write invented answers about 400 images from each region, with its shares of right answers in daylight and at night."""
     rng = np.random.default_rng(13)
     rows = ["id,region,light,y_true,y_pred"]
-    for region, shares in _RIGHT.items():
+    for region, shares in right.items():
         for light, share in zip(("day", "night"), shares, strict=True):
             true = rng.integers(3, size=_IMAGES)
             wrong = rng.permutation(_IMAGES) >= round(share * _IMAGES)
             given = (true + wrong * rng.integers(1, 3, size=_IMAGES)) % 3
             rows += [f"{region}-{light}-{place},{region},{light},{_JOBS[true[place]]},{_JOBS[given[place]]}" for place in range(_IMAGES)]
-    EXAMPLE.parent.mkdir(exist_ok=True)
-    EXAMPLE.write_text("\n".join(rows) + "\n", "utf-8")
+    path.write_text("\n".join(rows) + "\n", "utf-8")
 
 
 def first_lines(words: list[str]) -> str:
