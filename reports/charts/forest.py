@@ -158,8 +158,8 @@ def tick_texts(ticks: Sequence[float], *, signed: bool = False) -> list[str]:
 
 
 def percent_texts(ticks: Sequence[float]) -> list[str]:
-    """Format the ticks of a scale of rates."""
-    return [f"{text}\u00a0%" for text in tick_texts(ticks)]
+    """Format the ticks of a scale of rates; none and all are 0 and 100 %, as in a text."""
+    return [f"{number(tick, 0) if tick in (0, 1) else text}\u00a0%" for tick, text in zip(ticks, tick_texts(ticks), strict=True)]
 
 
 def rate_axis(rates: Iterable[Rate]) -> tuple[float, ...]:

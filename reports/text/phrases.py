@@ -259,9 +259,14 @@ def short_rate(finding: Finding, levels: Group) -> str:
 
 
 def cell_value(cell: Rate, *beside: Rate) -> str:
-    """Format a rate in percent with as many decimals as its interval, and those of the rates `beside` it in a line, support."""
+    """Format a rate in percent with as many decimals as its interval, and those of the rates `beside` it in a line, support.
+
+    None or all of the images are 0 or 100 %, without decimals, however many images there are.
+    """
     if cell.value is None or cell.low is None or cell.high is None:
         return percent(None)
+    if cell.value in (0, 1):
+        return percent(cell.value)
     ends = [(interval.low, interval.high) for interval in (cell, *beside)]
     return percent(cell.value, min(decimals(low, high) for low, high in ends if low is not None and high is not None))
 

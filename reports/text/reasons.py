@@ -18,6 +18,7 @@ from strictio.images.decode import explained
 LIMITED = "LIMITED RUN: a sample of the images settles nothing."
 FEWEST_CLUSTERS = 15
 """A group in fewer clusters is not judged (`audit.statistics.units`)."""
+_MOST_NEEDED = 3
 _COUNTED: tuple[tuple[Verdict, str, str], ...] = (
     ("disparity", "shows a disparity", "show a disparity"),
     ("inconclusive", "is inconclusive", "are inconclusive"),
@@ -269,21 +270,36 @@ def needs_sentence(finding: Finding) -> str:
     if not finding.gap or not finding.gap.more_images:
         return ""
     needed = sorted(finding.gap.more_images, key=lambda more: -more.images)
-    first, *others = (f"{count(more.images)} of {phrases.group(more.group)}" for more in needed)
-    named = phrases.listed([first.replace(" of ", " more images of ", 1), *others])
-    return (
-        f"Needs about {named}: then it would be decided, with power 0.8, if the groups do not differ, or if the smallest group differs by "
-        f"{exact_points(finding.tolerance)}."
-    )
+    named = [
+        f"{count(more.images)} {'of' if i else 'more images of'} {phrases.group(more.group)}"
+        for i, more in enumerate(needed[:_MOST_NEEDED])
+    ]
+    named += [f"fewer of {in_words(len(needed) - len(named), 'other group')}"] if len(needed) > len(named) else []
+    decided = f"the groups do not differ, or if the smallest group differs by {exact_points(finding.tolerance)}"
+    return f"Needs about {phrases.listed(named)}{_that_count(finding)}: then it would be decided, with power 0.8, if {decided}."
 
 
 def needs_tag(finding: Finding) -> str:
-    """Return the same as a tag for a list, for the group that needs most: ``needs about 900 more of 0-2``."""
+    """Return the same as a tag for a list, for the group that needs most: ``needs about 900 more images of 0-2 and others``."""
     needed = sorted(finding.gap.more_images if finding.gap else (), key=lambda more: -more.images)
     if not needed:
         return ""
-    others = f", and of {in_words(len(needed) - 1, 'other group')}" if len(needed) > 1 else ""
-    return f"needs about {count(needed[0].images)} more images of {phrases.group(needed[0].group)}{others}"
+    counted = " that count" if _that_count(finding) else ""
+    others = " and others" if len(needed) > 1 else ""
+    return f"needs about {count(needed[0].images)} more images{counted} of {phrases.group(needed[0].group)}{others}"
+
+
+def _that_count(finding: Finding) -> str:
+    """Say which images count for a rate that is not one of all images."""
+    outcome = f"‘{finding.outcome}’"
+    return {
+        "true_positive_rate": f", with the true answer {outcome}",
+        "false_negative_rate": f", with the true answer {outcome}",
+        "false_positive_rate": f", with another true answer than {outcome}",
+        "true_negative_rate": f", with another true answer than {outcome}",
+        "precision": f", answered with {outcome}",
+        "rate_among_answered": ", with an answer",
+    }.get(finding.metric, "")
 
 
 def lacking_groups(findings: Sequence[Finding]) -> str:

@@ -94,7 +94,8 @@ def _row(group: str, truth: str, counted: np.ndarray, names: Sequence[str], fewe
     """Return a row of counts that add up to its images; `names` are the answers, of which the right one is bold rather than shaded."""
     total = int(counted.sum())
     shares = [float(images / total) for images in counted]
-    cells = [(number(share, 1), "right" if name == truth else share_shade(share)) for name, share in zip(names, shares, strict=True)]
+    shades = ["" if not truth else "right" if name == truth else share_shade(share) for name, share in zip(names, shares, strict=True)]
+    cells = [(number(share, 1), shade) for share, shade in zip(shares, shades, strict=True)]
     return ConfusionRow(group, truth, count(total), tuple(cells), total < fewest)
 
 
@@ -128,7 +129,7 @@ def _most_frequent(table: Crosstab, groups: Sequence[int], title: str, fewest: i
             total = int(table.n[code, truth].sum())
             cells = ((table.answers[answer], ""), (number(images / total, 1), share_shade(images / total)))
             rows.append(ConfusionRow("" if rank else table.levels[code], table.truths[truth], count(total), cells, total < fewest))
-    note = "n: images of the group with this true answer; share: how many of them get the wrong answer. The slicer has all answers."
+    note = "n: images of the group with this true answer; share: how many of them get the wrong answer. results.json has all answers."
     return Confusions(title, note, ("Taken for", "Share"), True, tuple(rows))
 
 

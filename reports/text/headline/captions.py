@@ -35,8 +35,9 @@ def groups_caption(finding: Finding) -> str:
 
 def groups_legend(finding: Finding, hot: Sequence[Group], settings: Settings) -> Legend:
     """Say what each mark of the chart of groups means; `hot` are the groups in colour."""
+    pair = phrases.leading_pair(finding)
     named = " and ".join(phrases.group(group) for group in phrases.leading_groups(finding))
-    band = () if finding.diffuse else (("band", f"chance alone may put {named} this far apart"),)
+    band = () if finding.diffuse or pair is None or not pair.chance else (("band", f"chance alone may put {named} this far apart"),)
     coloured = (("hot", _coloured(finding, hot)),) if hot else ()
     return (("dot", "rate"), ("interval", f"its {interval_level(settings)}\u00a0% interval"), *band, *coloured)
 

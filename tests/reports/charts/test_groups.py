@@ -129,6 +129,18 @@ def test_an_equivalent_question_is_drawn_by_the_bound_of_its_test():
     assert gaps_axis([close])[1][-1][1] == "5"
 
 
+def test_all_and_none_are_100_and_0_percent_on_the_axis_as_beside_it():
+    """1,000 of 1,000 are right, and the axis has a decimal: 100.0 and 100.00 % stood side by side."""
+    perfect = found({("a",): (1000, 1000), ("b",): (1000, 1000)})
+    chart = groups_chart(perfect, ())
+
+    assert {row.value for row in chart.rows} == {"100\xa0%"}
+    assert chart.ticks[0][1].count(".") == 1
+    assert chart.ticks[-1][1] == "100\xa0%"
+    none = groups_chart(found({("a",): (0, 1000), ("b",): (0, 1000)}), ())
+    assert (none.rows[0].value, none.ticks[0][1]) == ("0\xa0%", "0\xa0%")
+
+
 def test_the_bound_is_printed_with_enough_decimals_to_read_as_below_the_tolerance():
     (close,), _ = samples.concluded([found({("a",): (900, 1000), ("b",): (920, 1000)})])
     assert phrases.bound_text(close, 0.0421) == "4.3"

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from audit.evidence.adjustment import Adjustment
-from audit.records.finding import Composition, LeadingPair, WithinClusters
+from audit.records.finding import Composition, LeadingPair, MoreImages, WithinClusters
 from audit.records.inputs import AgainstConstant, Responsiveness
 from audit.types import Note, Settings
 from reports.text import phrases
 from reports.text.headline import headline_of, left_out_by_rule, question, statement, tiles_of
 from reports.text.headline.differences import ends, size_sentence
 from reports.text.headline.unanswered import commonest
+from reports.text.reasons import needs_sentence, needs_tag
 from tests.reports.analyses.test_association import FOUND, NONE
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import report_samples as samples
@@ -255,6 +256,26 @@ def test_inconclusive_says_what_would_have_shown():
     assert headline(hopeless).sentence == "Too few images to tell: no difference, however large, could be reliably detected."
     enough = with_first(audit_of("inconclusive"), gap=replace(BY_GENDER.gap, minimum_detectable=0.03))
     assert plain(headline(enough).sentence) == "Undecided: the images show neither a difference nor its absence within 5 points."
+
+
+def test_an_undecided_question_says_how_many_more_images_of_whom_it_needs_and_with_which_power():
+    needed = tuple(MoreImages((group,), images) for group, images in (("man", 90), ("woman", 1200)))
+    audit = with_first(audit_of("inconclusive"), gap=replace(BY_GENDER.gap, more_images=needed))
+    (finding, *_) = audit.findings
+
+    assert plain(headline(audit).details[-1]) == (
+        "Needs about 1,200 more images of woman and 90 of man: then it would be decided, with power 0.8, if the groups do not differ, or "
+        "if the smallest group differs by 5 points."
+    )
+    assert needs_tag(finding) == "needs about 1,200 more images of woman and others"
+    recall = replace(finding, metric="true_positive_rate", outcome="cook")
+    assert "90 of man, with the true answer ‘cook’: then" in needs_sentence(recall)
+    assert needs_tag(recall) == "needs about 1,200 more images that count of woman and others"
+    many = tuple(MoreImages((f"g{i}",), 100 - i) for i in range(40))
+    assert "100 more images of g0, 99 of g1, 98 of g2 and fewer of 37 other groups" in needs_sentence(
+        replace(finding, gap=replace(BY_GENDER.gap, more_images=many))
+    )
+    assert needs_sentence(BY_GENDER) == needs_tag(BY_GENDER) == ""
 
 
 def test_not_estimable_says_what_is_missing():

@@ -65,7 +65,7 @@ def test_a_title_says_what_was_found(faces):
 
     assert (
         view.cards[1][0].title.replace("\u00a0", " ")
-        == "harm-21: ‘non-human’ is the answer more often for Black faces: 14.4 %, against 0.00 % for East Asian faces"
+        == "harm-21: ‘non-human’ is the answer more often for Black faces: 14.4 %, against 0 % for East Asian faces"
     )
     assert titles["inconclusive"].endswith(": too few images to tell")
     assert titles["equivalent"].replace("\u00a0", " ").endswith(": no difference of more than 5 points")
