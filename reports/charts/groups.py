@@ -49,7 +49,7 @@ class ThinRows:
     lines: tuple[tuple[str, str, str, str], ...]
     """Both ends of the interval, the rate, and the vertical position."""
     names: tuple[str, ...]
-    """Name and rate of each group, to be listed below the chart; the first `_MOST_NAMED`."""
+    """Names of the groups in their order, to be listed below the chart; the first `_MOST_NAMED`."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _together(thin: Sequence[Rate], height: int, scale: Scale) -> list[GroupRow 
         (share(scale(cell.low or 0.0)), share(scale(cell.high or 0.0)), share(scale(cell.value or 0.0)), f"{height * (i + 0.5):g}")
         for i, cell in enumerate(thin)
     )
-    names = tuple(f"{phrases.group(cell.group)} {phrases.cell_value(cell)}" for cell in thin[:_MOST_NAMED])
+    names = tuple(phrases.group(cell.group) for cell in thin[:_MOST_NAMED])
     return [ThinRows(len(thin), max(height * len(thin), 1), lines, names)]
 
 

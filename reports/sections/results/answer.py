@@ -12,6 +12,7 @@ from reports.context import AuditContext
 from reports.text.errors import as_errors
 from reports.text.gates import GateChip, gate_chips
 from reports.text.headline import Headline, beyond_the_rest, captions, choices_sentence, headline_of, tiles_of
+from reports.text.reasons import not_compared
 
 
 @dataclass(frozen=True)
@@ -57,4 +58,4 @@ def _chart(finding: Finding, hot: Sequence[Group], context: AuditContext) -> Lea
     if marks is None:
         return None
     legend = captions.groups_legend(shown, hot, context.results.settings)
-    return LeadingChart(marks, captions.leading_title(finding, context.audit), captions.groups_caption(finding), legend)
+    return LeadingChart(marks, captions.leading_title(finding, context.audit), " ".join(not_compared(finding.by_group)), legend)

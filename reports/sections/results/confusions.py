@@ -15,7 +15,7 @@ from reports.context import AuditContext
 from reports.text import phrases
 from reports.text.numbers import count, number
 
-MOST_ANSWERS, MOST_ROWS = 7, 14
+MOST_ANSWERS, MOST_ROWS = 7, 8
 """Columns of the matrix, and its rows: the two groups of the finding, then others while there is room."""
 MOST_CONFUSIONS = 5
 """With more true answers, the most frequent confusions of both groups."""

@@ -17,6 +17,8 @@ from reports.text.headline import affected, captions, question
 from reports.text.order import reversed_at_equal
 from reports.text.reasons import needs_tag, undecided_tag
 
+MOST_WITH_NEEDS = 7
+
 
 @dataclass(frozen=True)
 class GapEnd:
@@ -62,7 +64,7 @@ def view(context: AuditContext) -> Questions | None:
     findings = [finding.finding for finding in judged]
     scale, ticks = gaps_axis(findings)
     return Questions(
-        rows=tuple(_row(finding, context, scale) for finding in judged),
+        rows=tuple(_row(finding, context, scale, few=len(judged) <= MOST_WITH_NEEDS) for finding in judged),
         rest=_rest(context),
         ticks=ticks,
         caption=captions.questions_caption(findings, ticks[-1][1]),
@@ -71,17 +73,18 @@ def view(context: AuditContext) -> Questions | None:
     )
 
 
-def _row(placed: PlacedFinding, context: AuditContext, scale: Scale) -> QuestionRow:
+def _row(placed: PlacedFinding, context: AuditContext, scale: Scale, *, few: bool) -> QuestionRow:
+    """Return a row; it says which images it needs if there are `few` rows, else only its card does."""
     finding, shown = placed.finding, as_errors(placed.finding, context.audit)
     pair = phrases.leading_pair(shown)
     value, interval = phrases.gap_and_interval(finding)
-    bound = phrases.tested_bound(finding)
+    bound, needs = phrases.tested_bound(finding), needs_tag(finding) if few else ""
     undecided = undecided_tag(finding, context.audit, context.results.settings)
     return QuestionRow(
         key=placed.key,
         finding=finding,
         question=question(finding, context.audit),
-        tags=tuple(filter(None, (*captions.tags(finding, shift_tag(finding)), undecided, needs_tag(finding)))),
+        tags=tuple(filter(None, (*captions.tags(finding, shift_tag(finding)), undecided, needs))),
         gap=value,
         interval=interval if bound is None else f"at most {phrases.bound_text(finding, bound)}",
         marks=gap_marks(finding, scale),

@@ -9,7 +9,7 @@ from audit.types import Group, Settings
 from reports.text import phrases
 from reports.text.headline.differences import interval_level, rate_name
 from reports.text.numbers import count, exact_tolerances, in_words, times
-from reports.text.reasons import beyond_in_ratio_alone, not_compared
+from reports.text.reasons import beyond_in_ratio_alone
 from reports.text.responsiveness import composition_sentence
 
 
@@ -28,18 +28,14 @@ Legend = tuple[tuple[str, str], ...]
 """What each mark of a chart means: its kind, which is a CSS class, and words."""
 
 
-def groups_caption(finding: Finding) -> str:
-    """Say how many images count, and which groups are not compared."""
-    return " ".join([f"n\u00a0=\u00a0{count(finding.overall.n)}.", *not_compared(finding.by_group)])
-
-
 def groups_legend(finding: Finding, hot: Sequence[Group], settings: Settings) -> Legend:
-    """Say what each mark of the chart of groups means; `hot` are the groups in colour."""
+    """Say what each mark of the chart of groups means, and how many images count; `hot` are the groups in colour."""
     pair = phrases.leading_pair(finding)
     named = " and ".join(phrases.group(group) for group in phrases.leading_groups(finding))
     band = () if finding.diffuse or pair is None or not pair.chance else (("band", f"chance alone may put {named} this far apart"),)
     coloured = (("hot", _coloured(finding, hot)),) if hot else ()
-    return (("dot", "rate"), ("interval", f"its {interval_level(settings)}\u00a0% interval"), *band, *coloured)
+    estimate = f"rate and its {interval_level(settings)}\u00a0% interval, n\u00a0=\u00a0{count(finding.overall.n)}"
+    return (("estimate", estimate), *band, *coloured)
 
 
 def _coloured(finding: Finding, hot: Sequence[Group]) -> str:
@@ -81,8 +77,7 @@ def questions_legend(findings: Sequence[Finding], settings: Settings) -> Legend:
     joint = f"its {interval_level(settings)}\u00a0% interval, joint for all pairs of groups"
     level = f"{100 * (1 - 2 * settings.alpha):g}\u00a0%"
     return (
-        ("dot", "gap"),
-        *((("interval", joint),) if not all(tested) else ()),
+        *((("estimate", f"gap and {joint}"),) if not all(tested) else (("dot", "gap"),)),
         *((("bound", f"if equivalent: no two groups differ by more (equivalence test, {level})"),) if any(tested) else ()),
         ("tolerance", tolerance),
     )

@@ -118,7 +118,7 @@ def test_groups_that_do_not_fit_are_counted():
     found = confusions(placed.findings[0].finding, placed)
 
     assert len(found.rows) == MOST_ROWS
-    assert found.note.endswith("33 further groups are in results.json.")
+    assert found.note.endswith("36 further groups are in results.json.")
 
 
 def test_weighted_images_and_unknown_counts_have_no_matrix():
