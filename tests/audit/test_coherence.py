@@ -384,10 +384,10 @@ def test_how_few_images_are_too_few_depends_on_alpha(made):
 
 def test_the_interval_of_an_equivalent_question_needs_no_correction(made):
     case = made(NONE_OPEN)
-    assert "95 % interval 3.1 to 6.7" in case.texts["page"]
+    # The tile prints what the verdict rests on, not the joint interval, whose lower end would look like a decided difference.
+    assert "no two groups differ by more than" in case.texts["page"]
+    assert "95 % interval 3.1 to 6.7" not in case.texts["page"]
     assert broken(case) == []
-    first(case, "equivalent")["verdict"] = "inconclusive"
-    assert list(RULES["an_open_question_says_why_its_interval_does_not_decide"](case)) != []
 
 
 @pytest.mark.parametrize("name", REPORTED)
