@@ -14,7 +14,7 @@ from reports.charts.forest import Scale, cut, percent_texts, share_axis
 from reports.charts.groups import LABELLED, MANY_GROUPS, label_width, placed_ticks, plot_scale, share
 from reports.text import phrases
 from reports.text.changes import moved_cells
-from reports.text.comparison import cell_places, change_interval, gap_places
+from reports.text.comparison import change_interval, few_places
 from reports.text.numbers import number, percent, points
 
 _LONGEST_LABEL, _MOST_MOVED = 30, 10
@@ -125,7 +125,7 @@ def _between(cells: Sequence[RateChange], groups: int, scale: Scale) -> list[Bet
 
 
 def _row(cell: RateChange, kind: str, scale: Scale) -> ChangedRow:
-    name, (low, high), places = phrases.group(cell.before.group), _reach(cell), min(cell_places(cell), 1)
+    name, (low, high), places = phrases.group(cell.before.group), _reach(cell), few_places(cell)
     return ChangedRow(
         label=cut(name, _LONGEST_LABEL),
         name=name if len(name) > _LONGEST_LABEL else "",
@@ -144,7 +144,7 @@ def _gaps(change: Change, scale: Scale) -> Sequence[GapBar]:
     rates = {cell.before.group: (cell.before.value or 0.0, cell.after.value or 0.0) for cell in change.by_group}
     did = change.direction if change.direction in ("grew", "shrank") else ""
     after, kind = (f"gap {did} to", f"v-gap-{did}") if did else ("gap after", "")
-    ends, places = (("gap before", change.gap.before, 0, ""), (after, change.gap.after, 1, kind)), gap_places(change)
+    ends, places = (("gap before", change.gap.before, 0, ""), (after, change.gap.after, 1, kind)), few_places(change)
     return [
         GapBar(
             label, points(gap.value, places), of, share(scale(rates[gap.lowest][late])), share(scale(rates[gap.highest][late]))

@@ -59,7 +59,7 @@ def view(context: ComparisonContext) -> ChangedQuestions | None:
 
 
 def _row(placed: PlacedChange, gap: GapChange, mark: ChangeMark, alpha: float) -> ChangedQuestion:
-    change, places = placed.change, text.gap_places(placed.change)
+    change, places = placed.change, text.few_places(placed.change)
     return ChangedQuestion(
         placed=placed,
         outcome=text.outcome(change),

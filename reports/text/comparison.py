@@ -160,6 +160,11 @@ def cell_places(cell: RateChange) -> int:
     return _most_places((cell.before.low, cell.before.high), (cell.after.low, cell.after.high), change_interval(cell))
 
 
+def few_places(of: Change | RateChange) -> int:
+    """Return the decimals on the first screen and in the list of questions: one at most; the details have what the intervals support."""
+    return min(cell_places(of) if isinstance(of, RateChange) else gap_places(of), 1)
+
+
 def cell_ends(cell: RateChange) -> tuple[str, str]:
     """Return a rate before and after, without intervals."""
     before, after = (percent(rate.value, cell_places(cell)) for rate in (cell.before, cell.after))

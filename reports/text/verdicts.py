@@ -10,7 +10,7 @@ from audit.types import Settings
 from reports.text import comparison as comparison_text
 from reports.text import phrases, sentences
 from reports.text.changes import moved_cells
-from reports.text.numbers import count, end, exact_points, in_words, level, number, points, upper_first
+from reports.text.numbers import count, end, exact_points, in_words, level, number, percent, points, upper_first
 from reports.text.reasons import not_compared
 
 _COUNTS: Mapping[str, str] = {
@@ -65,8 +65,9 @@ def comparison_sentence(comparison: Comparison) -> VerdictSentence:
         return VerdictSentence(word, *_unchanged(primary, comparison), estimable[:1])
     grown = [] if any(change.direction == "grew" for change in changed) else _may_have_grown(primary)
     counted = f"{word}; {len(grown)} may have grown" if grown else word
-    clauses = [_clause(change, several=_has_several(primary)) for change in changed]
-    return VerdictSentence(counted, f"{upper_first('; '.join(clauses))}.", tuple(_grown_sentence(grown)), changed)
+    several = _has_several(primary)
+    clauses = [_clause(change, several=several) for change in changed]
+    return VerdictSentence(counted, f"{upper_first('; '.join(clauses))}.", tuple(_grown_sentence(grown, several=several)), changed)
 
 
 def _first_of_each(changed: Sequence[Change]) -> tuple[Change, ...]:
@@ -97,7 +98,7 @@ def _places_changed(change: Change, *, several: bool) -> str:
 
 
 def _sizes(gap: GapChange, change: Change) -> str:
-    places = comparison_text.gap_places(change)
+    places = comparison_text.few_places(change)
     return f"from {number(gap.before.value, places)} to {points(gap.after.value, places)}"
 
 
@@ -128,12 +129,12 @@ def _may_have_grown(changes: Sequence[Change]) -> list[Change]:
     return [change for change, _ in sorted(larger, key=lambda one: -one[1].low)]
 
 
-def _grown_sentence(grown: Sequence[Change]) -> list[str]:
+def _grown_sentence(grown: Sequence[Change], *, several: bool) -> list[str]:
     """Name the first of the gaps that may have grown, so that one that shrank does not hide it."""
     if not grown or grown[0].gap is None:
         return []
     many = "1 undecided gap may" if len(grown) == 1 else f"{len(grown)} undecided gaps may"
-    first = f"{'' if len(grown) == 1 else 'first '}{comparison_text.title(grown[0])}"
+    first = f"{'' if len(grown) == 1 else 'first '}{tested_rate(grown[0], several=several)}"
     return [f"{many} have grown: {first}, {comparison_text.change_size(grown[0].gap)}."]
 
 
@@ -167,7 +168,7 @@ def moved_sentence(change: Change, settings: Settings) -> str:
         return "No single group’s rate changed by more than chance would explain."
     named = []
     for cell in moved[:_MOST_MOVED]:
-        by = points(abs(cell.difference or 0.0), comparison_text.cell_places(cell))
+        by = points(abs(cell.difference or 0.0), comparison_text.few_places(cell))
         named.append(f"{phrases.group(cell.before.group)} {'rose' if (cell.difference or 0.0) > 0 else 'fell'} by {by}")
     more = [in_words(len(moved) - _MOST_MOVED, "more group") + " changed"] if len(moved) > _MOST_MOVED else []
     return f"{'; '.join([*named, *more])}."
@@ -185,7 +186,7 @@ def change_tiles(verdict: VerdictSentence, comparison: Comparison, settings: Set
 
 
 def _gap_tile(change: Change, settings: Settings, *, several: bool) -> tuple[str, str]:
-    gap, places = change.gap, comparison_text.gap_places(change)
+    gap, places = change.gap, comparison_text.few_places(change)
     if gap is None:
         return phrases.size(None), tested_rate(change, several=several)
     interval = f"{_level(settings)} interval {end(gap.low, places, signed=True)} to {end(gap.high, places, signed=True)}"
@@ -196,16 +197,16 @@ def _limit_tile(change: Change) -> tuple[str, str]:
     """Return what could have been detected if the change is undecided, else the tolerance."""
     gap = change.gap
     if change.verdict == "inconclusive" and gap is not None and gap.minimum_detectable < 1:
-        detectable = points(gap.minimum_detectable, comparison_text.gap_places(change))
+        detectable = points(gap.minimum_detectable, comparison_text.few_places(change))
         return detectable, "smallest change between two of these groups that would probably be detected"
     return exact_points(change.tolerance), "tolerance: smaller changes would not matter"
 
 
 def _overall_tile(change: Change, settings: Settings, *, several: bool) -> tuple[str, str]:
-    cell, places = change.overall, comparison_text.cell_places(change.overall)
+    cell, places = change.overall, comparison_text.few_places(change.overall)
     if cell.difference is None or cell.low is None or cell.high is None:
         return phrases.size(None), "change of all images"
-    before, after = comparison_text.cell_ends(cell)
+    before, after = (percent(rate.value, places) for rate in (cell.before, cell.after))
     named = tested_rate(change, several=several).rpartition(" by ")[0]
     interval = f"{_level(settings)} interval {end(cell.low, places, signed=True)} to {end(cell.high, places, signed=True)}"
     return _signed_points(cell.difference, places), f"{named} of all images, {before} to {after}; {interval}"
@@ -216,8 +217,8 @@ def _level(settings: Settings) -> str:
 
 
 def _signed_points(fraction: float, places: int) -> str:
-    sign = "+" if fraction > 0 else "−" if fraction < 0 else "±"
-    return f"{sign}{points(abs(fraction), places)}"
+    size = points(abs(fraction), places)
+    return size if size == points(0.0, places) else f"{'+' if fraction > 0 else '−'}{size}"
 
 
 def question_title(change: Change, comparison: Comparison) -> str:
@@ -252,7 +253,7 @@ def changes_caption(changes: Sequence[Change], family: int, settings: Settings) 
 def moved_names(change: Change, alpha: float) -> str:
     """Name the groups whose own rate changed, after correction, with the change in points: ``Black +7.6, White −0.7``."""
     moved = [
-        f"{phrases.group(cell.before.group)} {number(cell.difference or 0.0, comparison_text.cell_places(cell), signed=True)}"
+        f"{phrases.group(cell.before.group)} {number(cell.difference or 0.0, comparison_text.few_places(cell), signed=True)}"
         for cell in moved_cells(change, alpha)
     ]
     more = f" and {len(moved) - _MOST_MOVED} more" if len(moved) > _MOST_MOVED else ""

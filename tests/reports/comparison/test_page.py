@@ -259,3 +259,20 @@ def test_two_equal_gaps_read_alike_and_so_do_the_rates_and_the_change(facts):
     assert dict(comparison_text.facts(same))["Gap after"].startswith("2.5")
     page = text_of(render_comparisons(replace(facts, comparisons=(replace(facts.comparisons[0], changes=(same,)),))))
     assert "62.5 % [60.0, 65.0] 62.5 % [50.0, 75.0]" in page
+
+
+def test_the_first_screen_has_one_decimal_at_most(facts):
+    """From 4.059 to 100.000 points: an interval of .2 points supports three decimals, a headline does not."""
+    comparison = facts.comparisons[0]
+    change = next(each for each in comparison.changes if each.id == "animal/accuracy/group")
+    before, after = (replace(ends, value=value, low=value - 1e-4, high=value + 1e-4) for ends, value in
+                     ((change.gap.before, 0.040592), (change.gap.after, 0.9)))  # fmt: skip
+    gap = replace(change.gap, before=before, after=after, difference=0.859408, low=0.8590, high=0.8597)
+    exact = replace(change, gap=gap, direction="grew")
+    page = text_of(render_comparisons(replace(facts, comparisons=(replace(comparison, changes=(exact,)),))))
+    first = page.partition("In detail Gap")[0]
+
+    assert "The gap in animal accuracy by group grew from 4.1 to 90.0 points." in first
+    assert "95 % interval +85.9 to +86.0 +85.9 points" in first
+    assert "gap grew to 90.0 points" in first
+    assert "4.059" not in first

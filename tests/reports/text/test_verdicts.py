@@ -160,7 +160,7 @@ def test_a_gap_that_shrank_hides_none_that_may_have_grown(facts):
 
     assert said.word == "Gap shrank; 1 may have grown"
     assert said.sentence.replace("\u00a0", " ").endswith(
-        "1 undecided gap may have grown: Animal accuracy by group, +13 [1, 25] points (p = .030, corrected .090)."
+        "1 undecided gap may have grown: animal accuracy by group, +13 [1, 25] points (p = .030, corrected .090)."
     )
     alone = comparison_sentence(replace(compared, changes=(shrank, little)))
     assert (alone.word, "may have grown" in alone.sentence) == ("Gap shrank", False)
