@@ -18,7 +18,7 @@ MANY_GROUPS, LABELLED = 20, 5
 """With more groups, only the lowest and the highest five are labelled; the others are thin lines."""
 _EDGE = 0.03
 """Margin at both ends of a plot, so that no mark is clipped."""
-_CHARACTER, _LABEL_ROOM, _LONGEST_LABEL = 9, 136, 30
+_CHARACTER, _LABEL_ROOM, _LONGEST_LABEL = 9, 150, 30
 """Pixels per character of a bold label, pixels of the widest label column, and characters of the longest label in two lines."""
 _MOST_NAMED = 200
 _THIN_ROOM, _THICKEST = 180, 5

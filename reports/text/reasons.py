@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.records.base import Verdict
-from audit.records.finding import Gap, Rate, planned_verdicts
+from audit.records.finding import Gap, MoreImages, Rate, planned_verdicts
 from audit.results import AuditResult, Finding
 from audit.types import Exclusion, Settings
 from reports.text import phrases
@@ -271,8 +271,7 @@ def needs_sentence(finding: Finding) -> str:
         return ""
     needed = sorted(finding.gap.more_images, key=lambda more: -more.images)
     named = [
-        f"{count(more.images)} {'of' if i else 'more images of'} {phrases.group(more.group)}"
-        for i, more in enumerate(needed[:_MOST_NEEDED])
+        f"{count(more.images)} {'of' if i else 'more images of'} {_whose(finding, more)}" for i, more in enumerate(needed[:_MOST_NEEDED])
     ]
     named += [f"fewer of {in_words(len(needed) - len(named), 'other group')}"] if len(needed) > len(named) else []
     decided = f"the groups do not differ, or if the smallest group differs by {exact_points(finding.tolerance)}"
@@ -286,7 +285,13 @@ def needs_tag(finding: Finding) -> str:
         return ""
     counted = " that count" if _that_count(finding) else ""
     others = " and others" if len(needed) > 1 else ""
-    return f"needs about {count(needed[0].images)} more images{counted} of {phrases.group(needed[0].group)}{others}"
+    return f"needs about {count(needed[0].images)} more images{counted} of {_whose(finding, needed[0])}{others}"
+
+
+def _whose(finding: Finding, more: MoreImages) -> str:
+    """Name a group, with its attributes if its levels are numbers: ``age 0-2``."""
+    name = phrases.group(more.group)
+    return f"{phrases.attributes(finding.attributes)} {name}" if any(map(str.isdigit, name)) else name
 
 
 def _that_count(finding: Finding) -> str:

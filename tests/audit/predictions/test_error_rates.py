@@ -58,11 +58,11 @@ def test_opposite_errors_behind_one_accuracy_are_a_disparity_that_names_both_rat
     texts = (terminal, " ".join((out / "summary.md").read_text().split()), text_of((out / "report.html").read_text()))
     for text in texts:
         assert "Disparity · 2 of 3 pre-specified questions" in text
-        assert "‘1’ is recognised less often for " in text
-        assert "78.0 %, against 98.0 % for " in text.replace("\u00a0", " ")
+        assert "‘1’ is taken for ‘0’ more often for " in text
+        assert "22.0 % (1 in 5), against 2.0 % (1 in 50) for " in text.replace("\u00a0", " ")
         assert not re.search(r"Equivalent\.|the model treats", text)
-    assert re.search(r"▲ True positive rate for ‘1’ by group 20\.0 \[[^]]+\] B 78\.0 %, A 98\.0 %", terminal)
-    assert re.search(r"▲ False positive rate for ‘1’ by group 17\.0 \[[^]]+\] A 19\.0 %, B 2\.0 %", terminal)
+    assert re.search(r"▲ Share of ‘1’ taken for ‘0’ by group 20\.0 \[[^]]+\] B 22\.0 %, A 2\.0 %", terminal)
+    assert re.search(r"▲ Share of ‘0’ taken for ‘1’ by group 17\.0 \[[^]]+\] A 19\.0 %, B 2\.0 %", terminal)
     for ends in ("A 98.0 % (800) | B 78.0 % (850)", "A 19.0 % (900) | B 2.0 % (850)"):
         assert ends in texts[1]
     # What is said of accuracy is said of accuracy.
