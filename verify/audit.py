@@ -44,8 +44,8 @@ class Audit:
         self._compare_data()
 
     def _compare_data(self) -> None:
-        data, answers = self.record["data"], next(iter(self.answers.values()), None)
-        if answers is None:
+        data, answers = self.record["data"], max(self.answers.values(), key=lambda answers: len(answers.y_pred), default=None)
+        if answers is None or len(answers.y_pred) < data["used"]:  # images that no question is about are not in the file
             return
         levels: Facts = {}
         for name, recorded in data["groups"].items():
@@ -206,7 +206,7 @@ def verify_models(results: Mapping[str, Any], audits: Sequence[Audit], ledger: L
 def _families(audits: Sequence[Audit]) -> list[list[Audit]]:
     families: dict[tuple[object, ...], list[Audit]] = {}
     for at, audit in enumerate(audits):
-        suite = audit.record["suite"]
+        suite = audit.record.get("suite")
         key = (audit.record["model"]["name"], suite["name"]) if suite else (at,)
         families.setdefault(key, []).append(audit)
     return list(families.values())
