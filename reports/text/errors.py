@@ -68,7 +68,8 @@ def frequency(rate: Rate, metric: str) -> str:
     """Return how often the unwanted happens as a natural frequency: ``1 in 7``, ``1 in 10 wrong``; empty if the metric has no words."""
     if rate.value is None or metric in ("precision", "true_negative_rate"):
         return ""
-    return f"{one_in(1 - rate.value)}{_WRONG[metric]}" if metric in _WRONG else one_in(rate.value)
+    often = one_in(1 - rate.value if metric in _WRONG else rate.value).replace(" ", "\u00a0")  # on one line
+    return often + _WRONG.get(metric, "")
 
 
 def one_in(fraction: float) -> str:
