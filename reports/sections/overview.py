@@ -24,7 +24,7 @@ class AuditColumn(ModelVerdict):
 
 
 @dataclass(frozen=True)
-class GapCell:
+class QuestionCell:
     """One question of one audit; the gap is empty if it cannot be estimated."""
 
     key: str
@@ -38,7 +38,7 @@ class GapRow:
     """One question; None stands for an audit without it."""
 
     question: str
-    cells: tuple[GapCell | None, ...]
+    cells: tuple[QuestionCell | None, ...]
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _row(findings: dict[str, PlacedFinding], contexts: dict[str, AuditContext]) 
     )
 
 
-def _cell(placed: PlacedFinding) -> GapCell:
+def _cell(placed: PlacedFinding) -> QuestionCell:
     finding: Finding = placed.finding
     gap = phrases.gap_and_interval(finding) if captions.is_judged(finding) else ("", "")
-    return GapCell(placed.key, finding.verdict, *gap)
+    return QuestionCell(placed.key, finding.verdict, *gap)
