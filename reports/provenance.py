@@ -48,7 +48,7 @@ class About:
 
     @property
     def running_head(self) -> str:
-        """Name and date for the header of printed pages, as the content of a CSS string: whatever the file says, it stays text."""
+        """Name and date for the header of printed pages, as the content of a CSS string: nothing in the file can end the string."""
         title = self.title if len(self.title) <= _LONGEST_HEAD else f"{self.title[:_LONGEST_HEAD]}…"
         return css_text(" · ".join(filter(None, (title, self.created))))
 

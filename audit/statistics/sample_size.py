@@ -1,4 +1,4 @@
-"""How many more images of which groups would decide a question that is inconclusive for want of images."""
+"""How many more images of which groups would decide a question that is inconclusive because it has too few images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_IMAGES = 10_000_000
 _DRAWS, _FEWEST_DRAWS, _MOST_PAIRS = 2000, 200, 2_000_000
 _PRECISION = 1.005
 _ROUNDS, _CLOSE = 4, 0.03
-"""How often the detectable difference is computed anew, and how near to the tolerance it must be."""
+"""How often the detectable difference is recomputed, and how near to the tolerance it must be."""
 
 
 def more_images(
