@@ -78,7 +78,7 @@ def _range(change: Change, *, after: bool, key: str) -> RateRange:
     lowest, highest = cells[ends.lowest], cells[ends.highest]
     own = change.verdict_after if after else change.verdict_before
     disparity = own == "disparity"
-    places = text.gap_places(change)
+    places = text.few_places(change)
     return RateRange(
         kind=text.outcome(change) if after and own != "not estimable" else "not estimable",
         lower=lowest.value or 0.0,
