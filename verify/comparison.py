@@ -394,10 +394,11 @@ def _of_comparison(comparison: Mapping[str, Any], sides: Mapping[str, Side], pat
     second = sides[comparison["after"]][1]
     claims = max(sum(finding["primary"] for finding in audit["findings"]), 1) * (len(sides) - 1)
     changes = []
+    every = [{str(name) for m in side["measurements"] for name in answers(m["name"]).columns["id"]} for side, answers in sides.values()]
+    ledger.compare((*path, "images"), comparison["images"], len(set.intersection(*every)))
     for at, record in enumerate(comparison["changes"]):
         name = record["measurement"]
         shared = set.intersection(*(set(answers(name).columns["id"].tolist()) for _, answers in sides.values()))
-        ledger.compare((*path, "images"), comparison["images"], len(shared))
         joint = _joint(audit, record, _on(first(name), shared), _on(second(name), shared))
         changes.append(_changed(run, record, joint, claims, (*path, "changes", at), ledger))
     return changes
