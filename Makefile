@@ -68,7 +68,7 @@ docs: $(READY)  ## the site, in site/, with the outputs of the notebooks; a brok
 	$(BIN)/python -m docs.tools.notebooks
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-gallery: $(READY)  ## four sample reports for the site, in runs/gallery; trains the demo's models where they are missing
+gallery: $(READY)  ## the sample reports in docs/samples and their page; trains the demo's models where they are missing; needs Chromium
 	$(BIN)/python -m docs.tools.gallery
 
 pictures: $(READY)  ## the pictures of README and site; needs Chromium

@@ -1,44 +1,77 @@
-"""Four sample reports: ``python -m docs.tools.gallery`` (``make gallery``) writes them to ``runs/gallery``, and the site shows them.
+"""The sample reports in ``docs/samples`` and the page that lists them, ``docs/gallery.md``: ``make gallery`` makes all of them.
 
-The models of the demo are trained where they are not there yet. Nothing of it goes into the repository.
+A sample has its page, its results (compressed), and a picture of its first screen. ``python -m docs.tools.gallery --pages`` only renders
+the pages again, after a change of words. `stale` names the pages that differ from what the present code makes of their results, and
+`outdated` the results that differ from what it makes of their input, where that needs no model.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
+import gzip
+import json
+import math
 import sys
-from collections.abc import Callable
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from docs.tools import stub_model, terminal
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "runs" / "gallery"
-CLIP_TABLES = ROOT.parent / "shared" / "clip_fairface"
-_EMOJI = ("runs/emoji/ckpt.pt", "runs/emoji-balanced/ckpt.pt")
-_SHOWN = ("report.html", "comparison.html", "summary.md", "comparison.md", "first-screen.png")
+FOLDER = ROOT / "docs" / "samples"
+PAGE = ROOT / "docs" / "gallery.md"
+RUNS = ROOT / "runs" / "samples"
+COUNTS = FOLDER / "clip" / "counts.csv"
+CLIP_TABLE = ROOT.parent / "shared" / "clip_fairface" / "vit-l-14-laion2b.gender.csv"
+"""The answers image by image, from which the counts were made; a clone has only the counts."""
+MOST_BYTES = 400_000
+"""The most bytes of a page."""
+_MADE = ("timing", "environment", "tool", "command", "sides")
+"""What results say about when, where and from which files they were made."""
+_AFTER = {"north": (0.95, 0.86), "east": (0.95, 0.84), "south": (0.95, 0.85), "west": (0.95, 0.85), "centre": (0.95, 0.84)}
+"""Share of right answers by region, in daylight and at night, of the invented model after its retraining."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A report of the gallery."""
+    """A sample report."""
 
     name: str
     title: str
     about: str
-    words: tuple[str, ...]
-    """The arguments of ``vlm-audit``, without ``--out``."""
-    prepare: Callable[[], object] = lambda: None
-    needs: Path | None = None
-    """A path that must exist; otherwise the report is skipped, and the page says so."""
+    make: Callable[[Path], Path]
+    """Runs the audit in a folder, and returns the folder of its files."""
+    from_input: bool
+    """Whether its input is in the repository and needs no model: then its results can be checked, too."""
 
     @property
-    def page(self) -> str:
-        return "comparison.html" if self.words[0] == "compare" else "report.html"
+    def folder(self) -> Path:
+        return FOLDER / self.name
 
     @property
-    def command(self) -> str:
-        return " ".join(["vlm-audit", *self.words, f"--out runs/gallery/{self.name}"])
+    def page(self) -> Path:
+        return self.folder / ("comparison.html" if self.name == "comparison" else "report.html")
+
+    @property
+    def facts(self) -> Path:
+        return self.folder / f"{'comparison' if self.name == 'comparison' else 'results'}.json.gz"
+
+
+# ---- how each is made ----------------------------------------------------------------------------------------------------------------
+
+
+def _audit(*words: str, out: Path) -> Path:
+    """Run a command of ``vlm-audit`` and return the folder of its files."""
+    from audit.__main__ import main
+
+    if code := main([*words, "--quiet", "--out", str(out)]):
+        raise SystemExit(code)
+    return out
 
 
 def train_demo() -> None:
@@ -46,100 +79,210 @@ def train_demo() -> None:
     from contrastive.train import main
 
     for recipe in ("emoji", "emoji_balanced"):
-        if main([recipe]) != 0:
-            raise SystemExit(f"training {recipe} failed")
+        if code := main([recipe]):
+            raise SystemExit(code)
 
 
-def write_countries() -> None:
-    """Write 24,000 made-up answers about 60 countries: 9 of 10 are right, but 3 of 4 for the countries 07, 23 and 41."""
-    rng = np.random.default_rng(0)
-    country = rng.integers(1, 61, 24_000)
-    right = rng.random(country.size) < np.where(np.isin(country, (7, 23, 41)), 0.75, 0.9)
-    y_true = rng.integers(2, size=country.size)
-    answers = np.array(["no", "yes"])
-    rows = zip(country, answers[y_true], answers[np.where(right, y_true, 1 - y_true)], strict=True)
-    named = (f"country {place:02},{true},{given}" for place, true, given in rows)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "countries.csv").write_text("\n".join(["country,y_true,y_pred", *named]) + "\n", "utf-8")
+def _demo(work: Path) -> Path:
+    train_demo()
+    return _audit("run", "--model", "runs/emoji/ckpt.pt", "--probe", "emoji", "--no-inference", out=work / "demo")
+
+
+def _predictions(work: Path) -> Path:
+    return _audit("run", "--predictions", str(terminal.EXAMPLE), out=work / "predictions")
+
+
+def _comparison(work: Path) -> Path:
+    """Audit the answers of the example, and invented answers after a retraining, and compare them."""
+    after = work / "answers-retrained.csv"
+    terminal.write_answers(after, _AFTER)
+    tables = {"before": terminal.EXAMPLE, "after": after}
+    sides = [str(_audit("run", "--predictions", str(table), out=work / name)) for name, table in tables.items()]
+    return _audit("compare", *sides, out=work / "comparison")
+
+
+def _endpoint(work: Path) -> Path:
+    with stub_model.served() as address:
+        model = ("--model", f"api:{stub_model.MODEL}", "--base-url", address, "--answer-log", str(work / "answers.jsonl"))
+        return _audit("run", *model, "--probe", "emoji", "--no-inference", out=work / "endpoint")
+
+
+def _clip(work: Path) -> Path:
+    """Audit the published answers, one row per image, as the counts have them."""
+    table = work / "CLIP ViT-L-14 laion2b.csv"
+    with COUNTS.open(encoding="utf-8", newline="") as file, table.open("w", encoding="utf-8", newline="") as written:
+        counts = list(csv.DictReader(file))
+        rows = csv.DictWriter(written, ["id", *(name for name in counts[0] if name != "images")])
+        rows.writeheader()
+        answers = [{name: row[name] for name in row if name != "images"} for row in counts for _ in range(int(row["images"]))]
+        rows.writerows({"id": number, **answer} for number, answer in enumerate(answers, 1))
+    words = ("--predictions", str(table), "--name", "CLIP ViT-L/14 (laion2b)", "--attributes", "race,gender,age")
+    return _audit("run", *words, out=work / "clip")
+
+
+def write_counts() -> None:
+    """Count the published answers by group, truth and answer."""
+    columns = ("race", "gender", "age", "y_true", "y_pred")
+    with CLIP_TABLE.open(encoding="utf-8", newline="") as file:
+        counts = Counter(tuple(row[name] for name in columns) for row in csv.DictReader(file))
+    with COUNTS.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([(*columns, "images"), *((*row, count) for row, count in sorted(counts.items()))])
 
 
 SAMPLES = (
     Sample(
-        "demo", "The demo: a planted disparity and its control",
-        "Two small models trained on drawings of people. In the captions of the first, women in 33 of the 66 roles are always called "
-        "by the name of another role, on purpose. The second is its control. Drawings: Twemoji, CC BY 4.0.",
-        ("run", *(f"--model {model}" for model in _EMOJI), "--probe emoji"), train_demo,
+        "clip", "A real CLIP: whom does it take for a man or a woman?",
+        "What CLIP ViT-L/14 (open_clip, laion2b_s32b_b82k) answered about the gender of 10,954 faces. Answers: repository "
+        "[groovy-lizard/clip-face-attribs](https://github.com/groovy-lizard/clip-face-attribs) (MIT). Labels: FairFace, Karkkainen and "
+        "Joo, WACV 2021 (CC BY 4.0). [The counts](samples/clip/counts.csv) by group, label and answer are all that the report is made "
+        "of: no image, no name, no score.",
+        _clip, from_input=True,
     ),
     Sample(
-        "clip", "A real CLIP on FairFace's validation images",
-        "What OpenAI's ViT-B/16 answered when it was asked for the race of 10,954 faces. Answers: repository "
-        "groovy-lizard/clip-face-attribs (MIT). Labels: FairFace, Karkkainen and Joo, WACV 2021, CC BY 4.0. "
-        "The table holds no image and no score.",
-        ("run", "--predictions ../shared/clip_fairface/vit-b-16-openai.race.csv", "--attributes race,gender,age"), needs=CLIP_TABLES,
+        "comparison", "A comparison: two tables of invented answers",
+        "The invented answers of the next sample, and invented answers after a retraining: the south is no longer behind, but at night "
+        "more answers are wrong.",
+        _comparison, from_input=True,
     ),
     Sample(
-        "comparison", "A comparison: the demo's two models on the same drawings",
-        "What changes where the captions are left as they are: each drawing, answered by the model with the bias and by its control.",
-        ("compare", *_EMOJI, "--probe emoji"), train_demo,
+        "predictions", "External predictions: invented answers about five regions",
+        "[2,000 invented answers](examples/answers.csv): for the south fewer are right, above all at night.",
+        _predictions, from_input=True,
     ),
     Sample(
-        "countries", "A file of predictions with 60 groups",
-        "24,000 invented answers about 60 countries. For three of them, 07, 23 and 41, a quarter is wrong instead of a tenth.",
-        ("run", "--predictions runs/gallery/countries.csv", "--attributes country"), write_countries,
+        "demo", "The demo: a small model with a planted bias",
+        "A small model trained on drawings of people. In the captions, women in 33 of the 66 roles are always called by the name of "
+        "another role, on purpose. Drawings: Twemoji (CC BY 4.0).",
+        _demo, from_input=False,
+    ),
+    Sample(
+        "endpoint", "A model behind an endpoint",
+        "A stub that recognises the same drawings, with planted errors and refusals: what the report says about requests, refusals and "
+        "cost. Drawings: Twemoji (CC BY 4.0).",
+        _endpoint, from_input=False,
     ),
 )  # fmt: skip
 
 
-def files() -> dict[str, Path]:
-    """The gallery files by their path in the site; a summary is shown as plain text."""
-    paths = [FOLDER / sample.name / name for sample in SAMPLES for name in _SHOWN]
-    return {
-        f"gallery/{path.parent.name}/{path.with_suffix('.txt' if path.suffix == '.md' else path.suffix).name}": path
-        for path in paths
-        if path.is_file()
-    }
+# ---- making and checking -------------------------------------------------------------------------------------------------------------
+
+
+def rendered(sample: Sample) -> str:
+    """Return the page that the present code makes of a sample's results."""
+    from audit.records import comparison
+    from audit.results import from_json
+    from reports.render import render, render_comparisons
+
+    facts = gzip.decompress(sample.facts.read_bytes()).decode("utf-8")
+    return render_comparisons(comparison.from_json(facts)) if sample.name == "comparison" else render(from_json(facts), facts)
+
+
+def stale() -> list[str]:
+    """Return what is not as the present code makes it: pages, and the page that lists them."""
+    pages = [sample.page for sample in SAMPLES if not sample.page.is_file() or sample.page.read_text("utf-8") != rendered(sample)]
+    return [str(path.relative_to(ROOT)) for path in (*pages, *([PAGE] if PAGE.read_text("utf-8") != listing() else []))]
+
+
+def outdated(sample: Sample, work: Path) -> list[str]:
+    """Return where the results of a sample differ from those of its input, beyond rounding."""
+    known = json.loads(gzip.decompress(sample.facts.read_bytes()))
+    now = json.loads((sample.make(work) / sample.facts.name.removesuffix(".gz")).read_text("utf-8"))
+    return list(differences({**known, **dict.fromkeys(_MADE)}, {**now, **dict.fromkeys(_MADE)}))
+
+
+def differences(one: Any, other: Any, place: str = "") -> Iterator[str]:
+    """Yield where two JSON values differ, beyond rounding, and how."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for name in one:
+            yield from differences(one[name], other[name], f"{place}.{name}")
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for position, pair in enumerate(zip(one, other, strict=True)):
+            yield from differences(*pair, f"{place}[{position}]")
+    elif not (one == other or (isinstance(one, float) and isinstance(other, int | float) and math.isclose(one, other, rel_tol=1e-9))):
+        yield f"{place}: {one!r} became {other!r}"
+
+
+def make(sample: Sample) -> None:
+    """Run a sample's audit, and keep its results."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    sample.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=RUNS) as work:
+        facts = sample.make(Path(work)) / sample.facts.name.removesuffix(".gz")
+        sample.facts.write_bytes(gzip.compress(facts.read_bytes(), mtime=0))
+
+
+def draw(sample: Sample) -> None:
+    """Render a sample's page, and take the picture of its first screen."""
+    from docs.tools.pictures import first_screen
+
+    sample.page.write_text(rendered(sample), "utf-8")
+    first_screen(sample.page, sample.folder / "first-screen.png")
+    size = sample.page.stat().st_size
+    print(f"{sample.page.relative_to(ROOT)}: {size / 1000:.0f} kB")
+    if size > MOST_BYTES:
+        raise SystemExit(f"{sample.name} is larger than {MOST_BYTES / 1000:.0f} kB")
+
+
+# ---- the page that lists them --------------------------------------------------------------------------------------------------------
 
 
 def listing() -> str:
-    """The Markdown that lists the reports."""
-    return "\n\n".join(map(_section, SAMPLES))
+    """Return the page that lists the samples, with the headline of each."""
+    return "\n\n".join([_HEAD, *map(_section, SAMPLES)]) + "\n"
+
+
+_HEAD = """# Sample reports
+
+Finished reports, as the program writes them. A report is one file that works offline: on this site a click opens it; on a code host,
+download the file first. `make gallery` makes the reports, their pictures and this page."""
 
 
 def _section(sample: Sample) -> str:
-    parts = [f"## {sample.title}", sample.about, f"```sh\n{sample.command}\n```"]
-    folder, there = f"gallery/{sample.name}", files()
-    if f"{folder}/{sample.page}" not in there:
-        missing = sample.needs is not None and not sample.needs.is_dir()
-        why = "the tables of `../shared/clip_fairface` are not beside this checkout" if missing else "run `make gallery`, then `make docs`"
-        return "\n\n".join([*parts, f"*Not made here: {why}.*"])
-    link, picture = f"{folder}/{sample.page}", f"{folder}/first-screen.png"
-    text = f"{folder}/{'comparison' if sample.words[0] == 'compare' else 'summary'}.txt"
-    parts += [f"[![First screen of the report]({picture})]({link})"] if picture in there else []
-    return "\n\n".join([*parts, f"[Open the report]({link}) · [its summary as text]({text})"])
+    picture, page = (path.relative_to(PAGE.parent).as_posix() for path in (sample.folder / "first-screen.png", sample.page))
+    headline = headline_of_sample(sample)
+    return "\n\n".join([
+        f"## {sample.title}", f"{headline}", f"[![First screen of the report: {headline}]({picture})]({page})",
+        f"{sample.about} [Open the report]({page}).",
+    ])  # fmt: skip
 
 
-def make(sample: Sample) -> Path | None:
-    """Write a report and return its page; None if its input does not exist."""
-    from audit.__main__ import main
-    from docs.tools.pictures import first_screen
+def headline_of_sample(sample: Sample) -> str:
+    """Return the first sentence of a sample's page."""
+    from audit.records import comparison
+    from audit.results import from_json
+    from reports.text.headline import headline_of
+    from reports.text.verdicts import comparison_sentence
 
-    if sample.needs is not None and not sample.needs.is_dir():
-        print(f"{sample.title}: left out, {sample.needs.relative_to(ROOT.parent)} is not beside this checkout")
-        return None
-    sample.prepare()
-    out = FOLDER / sample.name
-    words = [word for part in sample.words for word in part.split()]
-    if code := main([*words, "--out", str(out.relative_to(ROOT))]):
-        raise SystemExit(code)
-    first_screen(out / sample.page, out / "first-screen.png")
-    return out / sample.page
+    facts = gzip.decompress(sample.facts.read_bytes()).decode("utf-8")
+    if sample.name == "comparison":
+        verdict = comparison_sentence(comparison.from_json(facts).comparisons[0])
+        text = f"{verdict.word}. {verdict.sentence}"
+    else:
+        results = from_json(facts)
+        headline = headline_of(results.audits[0], results.settings)
+        text = f"{headline.word}. {headline.sentence} {headline.size}"
+    return text.replace("\u00a0", " ").strip()
 
 
-def chosen(names: list[str]) -> list[Sample]:
-    """The samples with these names, or all of them."""
-    return [sample for sample in SAMPLES if sample.name in names or not names]
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    parse = argparse.ArgumentParser("python -m docs.tools.gallery", description="Makes the sample reports and the page that lists them.")
+    parse.add_argument("names", nargs="*", metavar="NAME", help="samples to make (default: all)")
+    parse.add_argument("--pages", action="store_true", help="render pages from the results in docs/samples, without running an audit")
+    return parse
+
+
+def main(words: list[str] | None = None) -> int:
+    """Make the samples that are named, or all."""
+    chosen = parser().parse_args(words)
+    for sample in (sample for sample in SAMPLES if sample.name in chosen.names or not chosen.names):
+        if not chosen.pages:
+            make(sample)
+        draw(sample)
+    PAGE.write_text(listing(), "utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    for page in [make(sample) for sample in chosen(sys.argv[1:])]:
-        print(page.relative_to(ROOT) if page else "")
+    sys.exit(main())

@@ -12,7 +12,7 @@ from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
 from audit.statistics.metrics import METRICS
 from audit.types import Probe
-from docs.tools import command_line, gallery
+from docs.tools import command_line
 from reports.exports.terminal import catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,6 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "catalogue": _catalogue,
     "command line": command_line.page,
     "compare options": partial(command_line.fields, CompareRequest),
-    "gallery": gallery.listing,
     "glossary": _glossary,
     "metrics": _metrics,
     "probes": _probes,

@@ -1,4 +1,4 @@
-"""mkdocs hooks: fill generated blocks, add the gallery and the notebooks to the site, and remove requests to other hosts."""
+"""mkdocs hooks: fill generated blocks, refuse stale samples, add the notebooks to the site, and remove requests to other hosts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 from docs.tools import gallery, notebooks
@@ -16,10 +17,15 @@ _SHIM = '<script src="https://unpkg.com/iframe-worker/shim"></script>'
 _WORKER = Path(__file__).with_name("worker_from_disk.js").read_text("utf-8")
 
 
+def on_config(config: MkDocsConfig, **_: Any) -> MkDocsConfig:
+    """Raise PluginError if a sample report is not what the present code makes of its results."""
+    if stale := gallery.stale():
+        raise PluginError(f"stale: {', '.join(stale)}; render them again: python -m docs.tools.gallery --pages")
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
-    """Add the files of the gallery, if it exists, and the notebooks as pages."""
-    for position, path in gallery.files().items():
-        files.append(File.generated(config, position, abs_src_path=str(path)))
+    """Add the notebooks as pages."""
     for position, content in notebooks.files().items():
         files.append(File.generated(config, position, content=content))
     return files

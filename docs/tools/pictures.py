@@ -1,4 +1,4 @@
-"""Screenshots for the README and the site, taken of the report on the docs' example: ``python -m docs.tools.pictures`` (``make pictures``).
+"""Screenshots for the site: of the report on the docs' example (``make pictures``), and of the sample reports (``make gallery``).
 
 Needs Chromium. No person is in them; a report with photographs of people is never photographed.
 """
@@ -21,8 +21,6 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1280, 800
 MARGIN = 44
-RETRAINED = {"north": (0.95, 0.95), "east": (0.94, 0.94), "south": (0.93, 0.92), "west": (0.94, 0.93), "centre": (0.93, 0.93)}
-"""Share of right answers by region, by day and at night, of the invented model that the example is compared with."""
 PARTS = (
     ".verdict-line", ".headline", ".tiles > :nth-child(1)", ".tiles > :nth-child(2)", ".tiles > :nth-child(3)", "figure.groups",
     "table.questions", "section:has(> .signals)",
@@ -77,22 +75,8 @@ def annotated(report: Path, picture: Path) -> None:
         page.screenshot(path=picture, full_page=True, clip={"x": box["x"] - MARGIN, "y": 0, "width": width, "height": height})
 
 
-def comparison(report: Path) -> Path:
-    """Audit invented answers after a retraining, and return the page that compares them with the report on the example."""
-    from audit.__main__ import main as vlm_audit
-    from docs.tools.terminal import audit_example, write_answers
-
-    folder = report.parents[1] / "retrained"
-    folder.mkdir()
-    write_answers(folder / "retrained.csv", RETRAINED)
-    after = audit_example(folder / "retrained.csv", folder)
-    out = folder / "comparison"
-    assert vlm_audit(["compare", str(report.parent), str(after.parent), "--quiet", "--out", str(out)]) == 0
-    return out / "comparison.html"
-
-
 def main() -> int:
-    """Audit the docs' example and take the screenshots."""
+    """Audit the docs' example and take its screenshot."""
     from docs.tools.terminal import EXAMPLE, audit_example
 
     if not any(map(shutil.which, BROWSERS)):
@@ -100,8 +84,6 @@ def main() -> int:
         return 5
     with tempfile.TemporaryDirectory() as folder:
         report = audit_example(EXAMPLE, Path(folder))
-        first_screen(report, ROOT / "docs" / "first-screen.png")
-        first_screen(comparison(report), ROOT / "docs" / "comparison.png")
         annotated(report, ROOT / "docs" / "reading.png")
     return 0
 

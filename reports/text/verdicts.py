@@ -243,10 +243,11 @@ def changes_caption(changes: Sequence[Change], family: int, settings: Settings) 
     """Say how to read the list of questions: what a gap and its change are, the axis, and what the verdicts are corrected for."""
     tolerances = {exact_points(change.tolerance) for change in changes}
     shaded = f"the tolerance of {tolerances.pop()}" if len(tolerances) == 1 else "the tolerance of the question"
+    every = {1: "the change", 2: "both changes"}.get(family, f"all {in_words(family, 'change')}")
     return (
         f"Gap: the highest rate minus the lowest, before → after; its change with the {level(settings.alpha)} interval. Left of 0 it "
-        f"shrank, right of 0 it grew; shaded: {shaded}. Verdicts are corrected for all {in_words(family, 'change')} of pre-specified "
-        "questions on this page (Holm)."
+        f"shrank, right of 0 it grew; shaded: {shaded}. Verdicts are corrected for {every} of pre-specified questions on "
+        "this page (Holm)."
     )
 
 

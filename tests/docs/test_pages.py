@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -13,7 +12,7 @@ from audit.gates.parse import CHANGE_SUBJECTS, SUBJECTS, parse
 from audit.statistics.metrics import METRICS
 from audit.whatif.methods import NAMES
 from contrastive.config import read_config
-from docs.tools import command_line, gallery
+from docs.tools import command_line
 from docs.tools.generated import BLOCKS, MARK, filled
 from tests.support import documented
 from tests.support.house import PACKAGES, ROOT
@@ -100,37 +99,3 @@ def test_so_is_that_of_open_clips_flags(tmp_path):
 
     found = read_config(str(path))
     assert (found.data.image_column, found.data.batch, found.data.tokenizer, found.optim.epochs) == ("filepath", 128, "clip", 30)
-
-
-def test_the_gallery_says_what_was_not_made_and_links_what_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
-    listed = gallery.listing()
-    assert listed.count("*Not made here") == len(gallery.SAMPLES) == 4
-    (tmp_path / "demo").mkdir()
-    (tmp_path / "demo" / "report.html").write_text("")
-    (tmp_path / "demo" / "summary.md").write_text("")
-    assert "(gallery/demo/report.html)" in gallery.listing()
-    assert gallery.files() == {
-        f"gallery/demo/{name}": tmp_path / "demo" / file for name, file in (("report.html",) * 2, ("summary.txt", "summary.md"))
-    }
-
-
-def test_without_the_tables_of_real_models_the_gallery_says_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
-    real = next(sample for sample in gallery.SAMPLES if sample.needs is not None)
-    absent = replace(real, needs=gallery.ROOT / "absent")
-    monkeypatch.setattr(gallery, "SAMPLES", (absent,))
-    assert gallery.make(absent) is None
-    assert "left out" in capsys.readouterr().out
-    assert "are not beside this checkout" in gallery.listing()
-
-
-def test_the_countries_of_the_gallery_have_the_rates_that_the_page_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(gallery, "FOLDER", tmp_path)
-    gallery.write_countries()
-    rows = [line.split(",") for line in (tmp_path / "countries.csv").read_text().splitlines()[1:]]
-    odd = [true == given for country, true, given in rows if country[-2:] in ("07", "23", "41")]
-    rest = [true == given for country, true, given in rows if country[-2:] not in ("07", "23", "41")]
-    assert len({country for country, *_ in rows}) == 60
-    assert sum(odd) / len(odd) == pytest.approx(0.75, abs=0.03)
-    assert sum(rest) / len(rest) == pytest.approx(0.9, abs=0.01)
