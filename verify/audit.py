@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from verify.answers import UNKNOWN, Answers, Table, column_of, counted, numbered
-from verify.comparison import Run as ComparisonRun
-from verify.comparison import Side, verify_comparisons
+from verify.comparison import ComparisonRun, Side, verify_comparisons
 from verify.finding import OF_COMPOSITION, Question, Run
 from verify.images import EqualTruth, Units, equal_truth, stream
 from verify.ledger import Ledger

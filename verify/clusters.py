@@ -31,7 +31,7 @@ _CELLS = 1 << 18
 
 
 @dataclass(frozen=True)
-class Table:
+class Kinds:
     """Kinds of clusters: events and images (or their weights) in each group, and how many clusters are of the kind."""
 
     e: np.ndarray
@@ -39,7 +39,7 @@ class Table:
     count: np.ndarray
 
     @classmethod
-    def of_rows(cls, cluster: np.ndarray, group: np.ndarray, event: np.ndarray, weight: np.ndarray, groups: int) -> Table:
+    def of_rows(cls, cluster: np.ndarray, group: np.ndarray, event: np.ndarray, weight: np.ndarray, groups: int) -> Kinds:
         """Count the kinds of clusters."""
         _, owner = np.unique(cluster, return_inverse=True)
         both = np.zeros((int(owner.max(initial=-1)) + 1, 2, groups))
@@ -48,18 +48,18 @@ class Table:
         kinds, count = np.unique(both, axis=0, return_counts=True)
         return cls(kinds[:, 0], kinds[:, 1], count)
 
-    def of(self, groups: np.ndarray) -> Table:
+    def of(self, groups: np.ndarray) -> Kinds:
         """Only some groups, and the clusters with images in them."""
         kept = self.n[:, groups].any(axis=1)
-        return Table(self.e[kept][:, groups], self.n[kept][:, groups], self.count[kept])
+        return Kinds(self.e[kept][:, groups], self.n[kept][:, groups], self.count[kept])
 
-    def with_rest(self) -> Table:
+    def with_rest(self) -> Kinds:
         """The groups and, after them, all others of each together."""
-        return Table(merged(self.e), merged(self.n), self.count)
+        return Kinds(merged(self.e), merged(self.n), self.count)
 
-    def together(self) -> Table:
+    def together(self) -> Kinds:
         """All groups as one."""
-        return Table(self.e.sum(axis=1, keepdims=True), self.n.sum(axis=1, keepdims=True), self.count)
+        return Kinds(self.e.sum(axis=1, keepdims=True), self.n.sum(axis=1, keepdims=True), self.count)
 
     def sums(self, borrowed: float | None = None) -> Sums:
         """Sums over clusters, and of products within them."""
@@ -167,14 +167,14 @@ def _nonzero(values: np.ndarray) -> np.ndarray:
     return np.where(values > 0, values, 1.0)
 
 
-def spans(table: Table) -> bool:
+def spans(table: Kinds) -> bool:
     """Whether groups are compared within clusters: at least 80 % of the images of any two lie in clusters with both."""
     images = table.n.T @ (table.count[:, None] * (table.n > 0))
     total, (i, j) = np.diag(images), np.triu_indices(len(images), 1)
     return bool(len(i) and total.all() and ((images + images.T)[i, j] >= SPANNING * (total[i] + total[j])).all())
 
 
-def common_correlation(table: Table) -> float | None:
+def common_correlation(table: Kinds) -> float | None:
     """The upper 95 % limit of the correlation of two images of a cluster, over all groups together; None if it cannot be estimated."""
     if not spans(table):
         return None
@@ -189,13 +189,13 @@ def common_correlation(table: Table) -> float | None:
 # ---- limits of a rate ----------------------------------------------------------------------------------------------------------------
 
 
-def _limits(table: Table, borrowed: float | None) -> list[Callable[[float], tuple[float, float]] | None]:
+def _limits(table: Kinds, borrowed: float | None) -> list[Callable[[float], tuple[float, float]] | None]:
     """For each group a function from alpha to its limits; None for a group in fewer than two clusters."""
     sums = table.sums()
     return [_limit(table, sums, group, borrowed) for group in range(table.n.shape[1])]
 
 
-def _limit(table: Table, sums: Sums, group: int, borrowed: float | None) -> Callable[[float], tuple[float, float]] | None:
+def _limit(table: Kinds, sums: Sums, group: int, borrowed: float | None) -> Callable[[float], tuple[float, float]] | None:
     here = table.n[:, group] > 0
     often, e, n = table.count[here], table.e[here, group], table.n[here, group]
     if often.sum() < 2:
@@ -245,7 +245,7 @@ class Clusters(Units):
     own_effect = True
     """Whether a difference may be shown with a group's own design effect."""
 
-    def __init__(self, table: Table, *, by_design: bool = False, like: Clusters | None = None):
+    def __init__(self, table: Kinds, *, by_design: bool = False, like: Clusters | None = None):
         self.table, self.by_design, self.like = table, by_design, like
         self.borrowed: float | None = like.borrowed if like is not None else common_correlation(table)
         self.within_clusters = like.within_clusters if like is not None else by_design and spans(table)
@@ -400,7 +400,7 @@ def _square(groups: int, values: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _shuffled(table: Table, draws: int, rng: np.random.Generator) -> Sums:
+def _shuffled(table: Kinds, draws: int, rng: np.random.Generator) -> Sums:
     """Sums of shuffled tables: clusters in equally many groups are assigned to each other's groups, and their parts are permuted."""
     rows = np.repeat(np.arange(len(table.count)), table.count)
     e, n = table.e[rows], table.n[rows]
@@ -455,12 +455,18 @@ class Weighted(Clusters):
     own_effect = False
 
     def __init__(
-        self, table: Table, squares: np.ndarray, images: np.ndarray, clustered: bool, by_design: bool = False, like: Clusters | None = None
+        self,
+        table: Kinds,
+        squares: np.ndarray,
+        images: np.ndarray,
+        clustered: bool,
+        by_design: bool = False,
+        like: Clusters | None = None,
     ):
         self.unscaled, self.weight_squares, self.images, self.clustered = table, squares, images, clustered
         scale = np.where(squares > 0, (table.count @ table.n) / _nonzero(squares), 1.0)
         n, e = _rounded(table.n * scale), _rounded(table.e * scale)
-        super().__init__(Table(np.minimum(e, n), n, table.count), by_design=by_design, like=like)
+        super().__init__(Kinds(np.minimum(e, n), n, table.count), by_design=by_design, like=like)
 
     def described(self) -> list[dict[str, Any]]:
         effective = (self.unscaled.count @ self.unscaled.n) ** 2 / _nonzero(self.weight_squares)
@@ -552,14 +558,14 @@ def units_of_rows(
     ones, n = np.ones(len(group)), np.bincount(group, minlength=groups)
     if weight is not None:
         heaviest = weight / weight.max(initial=1e-300)
-        table = Table.of_rows(np.arange(len(group)) if owner is None else owner, group, event, heaviest, groups)
+        table = Kinds.of_rows(np.arange(len(group)) if owner is None else owner, group, event, heaviest, groups)
         squares = np.bincount(group, heaviest**2, groups)
         return Weighted(table, squares, n, clustered=owner is not None, by_design=inside)
     if sets is not None and inside:
-        return Sets(Table.of_rows(sets, group, event, ones, groups), by_design=True)
+        return Sets(Kinds.of_rows(sets, group, event, ones, groups), by_design=True)
     if owner is None:
         return Images(np.bincount(group[event], minlength=groups), n)
-    return Clusters(Table.of_rows(owner, group, event, ones, groups), by_design=inside)
+    return Clusters(Kinds.of_rows(owner, group, event, ones, groups), by_design=inside)
 
 
 def weights_to_equal_truth(truth: np.ndarray, group: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:

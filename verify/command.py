@@ -114,7 +114,7 @@ def _recompute(folder: Path, name: str, facts: Any, audits: Sequence[Path], ledg
 
 def _recompute_comparison(facts: Any, audits: Sequence[Path], ledger: Ledger, files: Files) -> None:
     from verify.answers import Answers, Table
-    from verify.comparison import Run, Side, verify_comparisons
+    from verify.comparison import ComparisonRun, Side, verify_comparisons
 
     by_hash = {hashlib.sha256(read(folder, "results.json")).hexdigest(): folder for folder in audits}
     found: dict[str, tuple[Any, Table]] = {}
@@ -135,7 +135,7 @@ def _recompute_comparison(facts: Any, audits: Sequence[Path], ledger: Ledger, fi
 
         return audit, answers
 
-    run = Run(facts["settings"], facts["environment"].get("numpy") == np.__version__)
+    run = ComparisonRun(facts["settings"], facts["environment"].get("numpy") == np.__version__)
     if not verify_comparisons(facts["comparisons"], list(model_of), ("comparisons",), lookup, run, ledger):
         missing = ", ".join(sorted(ascii(name) for name in model_of if name not in found))
         files.notes.append(f"comparison.json is checked by its hash only: --audits does not name the audit of {missing}")

@@ -12,7 +12,7 @@ from scipy.special import ndtri, stdtrit
 
 from verify import formulas
 from verify.answers import METRICS, UNKNOWN, Answers, counted, numbered
-from verify.clusters import Clusters, Table
+from verify.clusters import Clusters, Kinds
 from verify.formulas import Ends
 from verify.images import Images, Units, share_reaching, stream
 from verify.ledger import Drawn, Ledger, Path
@@ -29,7 +29,7 @@ POWER = 0.8
 
 
 @dataclass(frozen=True)
-class Run:
+class ComparisonRun:
     """What all changes of a file share."""
 
     settings: Mapping[str, Any]
@@ -69,7 +69,7 @@ class Joint:
         event = self.after if after else self.before
         if self.cluster is None:
             return Images(np.bincount(self.group[event], minlength=self.groups), self.n)
-        return Clusters(Table.of_rows(self.cluster, self.group, event, np.ones(len(event)), self.groups))
+        return Clusters(Kinds.of_rows(self.cluster, self.group, event, np.ones(len(event)), self.groups))
 
     @property
     def repeats(self) -> bool:
@@ -209,7 +209,7 @@ class Changed:
     path: Path
 
 
-def _rates(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str], run: Run, *, after: bool) -> list[Facts]:
+def _rates(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str], run: ComparisonRun, *, after: bool) -> list[Facts]:
     units = joint.units(after=after)
     low, high = units.intervals(run.alpha)
     described, rates = units.described(), []
@@ -223,7 +223,7 @@ def _rates(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str]
     return rates
 
 
-def _by_group(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str], run: Run, level: float) -> list[Facts]:
+def _by_group(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[str], run: ComparisonRun, level: float) -> list[Facts]:
     """The change of each group; `level` is 1 minus that of the simultaneous interval."""
     sides = [_rates(joint, names, statuses, run, after=after) for after in (False, True)]
     rows: list[Facts] = []
@@ -241,7 +241,7 @@ def _by_group(joint: Joint, names: Sequence[Sequence[str]], statuses: Sequence[s
     return rows
 
 
-def _changed(run: Run, record: Mapping[str, Any], joint: Joint, claims: int, path: Path, ledger: Ledger) -> Changed:
+def _changed(run: ComparisonRun, record: Mapping[str, Any], joint: Joint, claims: int, path: Path, ledger: Ledger) -> Changed:
     names = [tuple(row["before"]["group"]) for row in record["by_group"]]
     statuses = joint.statuses(names, int(run.settings["min_group_size"]))
     ok = np.array([at for at, status in enumerate(statuses) if status == "ok"], np.int64)
@@ -265,7 +265,7 @@ def _changed(run: Run, record: Mapping[str, Any], joint: Joint, claims: int, pat
     return Changed(record, facts, compared, recorded if agrees else facts["gap"]["p"].value, path)
 
 
-def _pairs(run: Run, joint: Joint, names: list[list[str]], claims: int) -> list[Facts]:
+def _pairs(run: ComparisonRun, joint: Joint, names: list[list[str]], claims: int) -> list[Facts]:
     """The pairs whose difference changed most, reversed ones first."""
     i, j = np.triu_indices(joint.groups, 1)
     units = joint.units(after=False), joint.units(after=True)
@@ -284,7 +284,7 @@ def _pairs(run: Run, joint: Joint, names: list[list[str]], claims: int) -> list[
     ]
 
 
-def _gap(run: Run, joint: Joint, names: list[list[str]], name: str) -> Facts:
+def _gap(run: ComparisonRun, joint: Joint, names: list[list[str]], name: str) -> Facts:
     value, alpha = joint.gap(), run.alpha
     moved = joint.deviations(run.draws, stream(int(run.settings["seed"]), f"{name}/change"))
     low, high = np.quantile(moved, [alpha / 2, 1 - alpha / 2])
@@ -320,7 +320,7 @@ def _gap_ends(units: Units, names: list[list[str]], alpha: float) -> Facts:
 # ---- verdicts ------------------------------------------------------------------------------------------------------------------------
 
 
-def _decided(run: Run, changed: Changed, p_adjusted: float | None, comparison: Mapping[str, Any]) -> Facts:
+def _decided(run: ComparisonRun, changed: Changed, p_adjusted: float | None, comparison: Mapping[str, Any]) -> Facts:
     gap, record, alpha = changed.facts["gap"], changed.record, run.alpha
     facts: Facts = {"direction": None, "beyond_tolerance": False, "levelled_down": False}
     if gap is None:
@@ -363,7 +363,7 @@ def _levelled_down(changed: Changed, alpha: float) -> bool:
 
 
 def verify_comparisons(
-    comparisons: Sequence[Mapping[str, Any]], everyone: Sequence[str], path: Path, lookup: Lookup, run: Run, ledger: Ledger
+    comparisons: Sequence[Mapping[str, Any]], everyone: Sequence[str], path: Path, lookup: Lookup, run: ComparisonRun, ledger: Ledger
 ) -> bool:
     """Recompute comparisons between some of the sides `everyone`, p adjusted over all; return whether `lookup` knows all sides."""
     every: list[list[Changed]] = []
@@ -389,7 +389,9 @@ def verify_comparisons(
     return True
 
 
-def _of_comparison(comparison: Mapping[str, Any], sides: Mapping[str, Side], path: Path, run: Run, ledger: Ledger) -> list[Changed]:
+def _of_comparison(
+    comparison: Mapping[str, Any], sides: Mapping[str, Side], path: Path, run: ComparisonRun, ledger: Ledger
+) -> list[Changed]:
     audit, first = sides[comparison["before"]]
     second = sides[comparison["after"]][1]
     claims = max(sum(finding["primary"] for finding in audit["findings"]), 1) * (len(sides) - 1)

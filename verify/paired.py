@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 
 from verify import formulas
 from verify.answers import UNKNOWN, Answers, column_of
-from verify.clusters import Clusters, Table
+from verify.clusters import Clusters, Kinds
 from verify.images import Images, share_reaching, stream
 from verify.ledger import Drawn
 
@@ -91,7 +91,7 @@ def drawn(p: float, exact: bool, settings: Mapping[str, Any], same_numpy: bool) 
 
 def follows_truth_p(cluster: np.ndarray, code: np.ndarray, event: np.ndarray, truths: int) -> float | None:
     """The smallest p of two true answers, times their number of pairs, over those in enough clusters."""
-    units = Clusters(Table.of_rows(cluster, code, event, np.ones(len(code)), truths))
+    units = Clusters(Kinds.of_rows(cluster, code, event, np.ones(len(code)), truths))
     enough = np.flatnonzero(units.enough())
     i, j = np.triu_indices(len(enough), 1)
     return float(min(1.0, len(i) * units.p(enough[i], enough[j]).min())) if len(i) else None

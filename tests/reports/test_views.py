@@ -90,7 +90,10 @@ def draw_pages():
     render_comparisons(comparison_samples.four_steps())
     render_comparisons(comparison_samples.three_models())
     render_comparisons(comparison_samples.forty_groups())
-    audits = [FoundAudit(Path("whole"), samples.results(samples.emoji())), FoundAudit(Path("cut"), None, "it ends early")]
+    one = samples.emoji()
+    models = {name: replace(one, model=replace(one.model, name=name)) for name in ("one", "two")}  # alike: one table
+    audits = [FoundAudit(Path(name), samples.results(audit)) for name, audit in models.items()]
+    audits.append(FoundAudit(Path("cut"), None, "it ends early"))
     index_page(audits, Path())
 
 

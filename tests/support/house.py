@@ -62,7 +62,7 @@ def defined_twice(trees: dict[Path, ast.Module]) -> list[str]:
     """Name the public classes of several modules, and the public functions of several folders, within one program."""
     places = defaultdict(set)
     for path, tree in trees.items():
-        side = path.parts[0] if path.parts[0] in ("contrastive", "strictio") else "audit"
+        side = path.parts[0] if path.parts[0] in ("contrastive", "strictio", "verify") else "audit"
         for node in tree.body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and node.name not in INTERCHANGEABLE:
                 # The folders of analyses have one interface.

@@ -13,7 +13,7 @@ from audit.results import to_json
 from tests.support.drawn_audits import GATES, Design, audited
 from verify.answers import Table
 from verify.audit import verify_results
-from verify.comparison import Run, verify_comparisons
+from verify.comparison import ComparisonRun, verify_comparisons
 from verify.gates import verify_gates
 from verify.ledger import Ledger
 
@@ -66,7 +66,7 @@ def verified_comparison(comparison, sides):
     for side, (results, path) in zip(comparison["sides"], sides, strict=True):
         [audit] = results["audits"]
         known[side["name"]] = audit, partial(Table(path).answers, audit)
-    run = Run(comparison["settings"], same_numpy=True)
+    run = ComparisonRun(comparison["settings"], same_numpy=True)
     assert verify_comparisons(comparison["comparisons"], list(known), ("comparisons",), lambda name, probe: known[name], run, ledger)
     return ledger
 
