@@ -29,7 +29,7 @@ INPUTS = {
     "audits.measurements": "questions and prompts; margins of scores",
     "audits.counts": "names of levels",
     "audits.findings.evidence": "supporting evidence, on which no verdict depends",
-    "audits.findings.gap": "minimum_detectable: a planning figure, on which no verdict depends",
+    "audits.findings.gap": "detectable differences and numbers of images: planning figures, on which no verdict depends",
     "audits.evidence": "supporting evidence, on which no verdict depends",
     "audits.specifications": "answers with other prompts are not in predictions.parquet",
     "audits.text_sets": "texts given to the model", "audits.texts": "texts given to the model",

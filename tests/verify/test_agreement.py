@@ -36,7 +36,7 @@ def test_it_agrees(design, tmp_path):
     clustered = results["audits"][0]["data"]["cluster"] or results["audits"][0]["data"]["weights"]
     assert not ledger.drawn or clustered or results["audits"][0]["paired"]  # independent images: bit for bit, from the recorded seed
     left = {leaf[4:] for leaf in leaves(results) if leaf not in ledger.verified | ledger.drawn and leaf[2:3] == ("findings",)}
-    assert {names[1] for names in left if names[0] == "gap"} <= {"minimum_detectable"}
+    assert {names[1] for names in left if names[0] == "gap"} <= {"minimum_detectable", "more_images"}
     inputs = {"attributes", "better", "measurement", "metric", "outcome", "primary", "tolerance"}
     assert {names[0] for names in left} <= inputs | {"gap", "evidence"}
 
