@@ -85,7 +85,8 @@ class Audit:
         p = question.drawn_p(null.p, null)
         agrees = self.ledger.compare((*path, "gap", "p"), recorded, p)
         within = self._within_truth_p(question, facts, at, null.p)
-        return Tested(record, facts, recorded if agrees else null.p, question.every_pair(units), within)
+        compared = [rate["group"] for rate in facts["by_group"] if rate["status"] == "ok"]
+        return Tested(record, facts, recorded if agrees else null.p, question.every_pair(compared, units), within)
 
     def _within_truth_p(self, question: Question, facts: Facts, at: int, p: float) -> float | None:
         """For accuracy without evidence that the answers depend on the images: p of shuffles within each true answer."""

@@ -410,9 +410,8 @@ class Question:
         first = np.arange(groups)
         return self.contrasts([(name, []) for name in names], both, first, first + groups, groups if groups > 2 else 1)
 
-    def every_pair(self, units: Units) -> list[dict[str, Any]]:
+    def every_pair(self, names: Sequence[list[str]], units: Units) -> list[dict[str, Any]]:
         """Every two of the compared groups."""
-        names = [list(rate["group"]) for rate in self.record["by_group"] if rate["status"] == "ok"]
         i, j = units.pairs()
         return self.contrasts([(names[a], names[b]) for a, b in zip(i, j, strict=True)], units, i, j, len(i))
 
