@@ -44,10 +44,9 @@ class Audit:
 
     def _compare_data(self) -> None:
         data, answers = self.record["data"], max(self.answers.values(), key=lambda answers: len(answers.y_pred), default=None)
-        sums = [sum(levels.values()) for name, levels in data["groups"].items() if name not in data["several"]]
-        if sums:
-            self.ledger.compare((*self.path, "data", "used"), data["used"], sums[0])
-        if answers is None or len(answers.y_pred) < max([data["used"], *sums]):  # images that no question is about are not in the file
+        sums = {sum(levels.values()) for name, levels in data["groups"].items() if name not in data["several"]}
+        # Images that no question is about are not in the file; but then the groups of every attribute add up to the number of images.
+        if answers is None or (len(answers.y_pred) < data["used"] and sums <= {data["used"]}):
             return
         levels: Facts = {}
         for name, recorded in data["groups"].items():
