@@ -52,7 +52,7 @@ class Answers:
         )  # fmt: skip
 
 
-class Table:
+class AnswerFile:
     """A file of predictions."""
 
     def __init__(self, path: Path):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.answers import UNKNOWN, Answers, Table, column_of, counted, numbered
+from verify.answers import UNKNOWN, AnswerFile, Answers, column_of, counted, numbered
 from verify.comparison import ComparisonRun, Side, verify_comparisons
 from verify.finding import OF_COMPOSITION, Question, Run
 from verify.images import EqualTruth, Units, equal_truth, stream
@@ -20,7 +20,7 @@ from verify.verdicts import Facts, Tested, adjusted, decided, of_audit
 class Audit:
     """One audit of the file: its answers, and its findings without verdicts."""
 
-    def __init__(self, results: Mapping[str, Any], at: int, table: Table, ledger: Ledger):
+    def __init__(self, results: Mapping[str, Any], at: int, table: AnswerFile, ledger: Ledger):
         record = results["audits"][at]
         self.record, self.path, self.ledger = record, ("audits", at), ledger
         self.run = Run(results["settings"], record, results["environment"].get("numpy") == np.__version__)
@@ -176,7 +176,7 @@ def _cells(counts: Mapping[str, Any], answers: Answers) -> Facts:
     return {"cells": cells.tolist(), "n": n.tolist()}
 
 
-def verify_results(results: Mapping[str, Any], table: Table, ledger: Ledger) -> list[Audit]:
+def verify_results(results: Mapping[str, Any], table: AnswerFile, ledger: Ledger) -> list[Audit]:
     """Recompute every audit of the file; probes of a suite share the adjustment of p."""
     audits = [Audit(results, at, table, ledger) for at in range(len(results["audits"]))]
     verify_models(results, audits, ledger)

@@ -95,7 +95,7 @@ def _json(folder: Path, name: str) -> Any:
 
 
 def _recompute(folder: Path, name: str, facts: Any, audits: Sequence[Path], ledger: Ledger, files: Files) -> None:
-    from verify.answers import Table
+    from verify.answers import AnswerFile
     from verify.audit import verify_results
     from verify.gates import verify_gates
 
@@ -105,7 +105,7 @@ def _recompute(folder: Path, name: str, facts: Any, audits: Sequence[Path], ledg
         if name == "comparison.json":
             _recompute_comparison(facts, audits, ledger, files)
             return
-        verify_results(facts, Table(folder / "predictions.parquet"), ledger)
+        verify_results(facts, AnswerFile(folder / "predictions.parquet"), ledger)
         verify_gates(facts, ledger)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {ascii(str(error))[1:-1][:100]}"
@@ -113,14 +113,14 @@ def _recompute(folder: Path, name: str, facts: Any, audits: Sequence[Path], ledg
 
 
 def _recompute_comparison(facts: Any, audits: Sequence[Path], ledger: Ledger, files: Files) -> None:
-    from verify.answers import Answers, Table
+    from verify.answers import AnswerFile, Answers
     from verify.comparison import ComparisonRun, Side, verify_comparisons
 
     by_hash = {hashlib.sha256(read(folder, "results.json")).hexdigest(): folder for folder in audits}
-    found: dict[str, tuple[Any, Table]] = {}
+    found: dict[str, tuple[Any, AnswerFile]] = {}
     for side in facts["sides"]:
         if (folder := by_hash.get(side["sha256"])) is not None:
-            found[side["name"]] = (_json(folder, "results.json"), Table(folder / "predictions.parquet"))
+            found[side["name"]] = (_json(folder, "results.json"), AnswerFile(folder / "predictions.parquet"))
     model_of = {side["name"]: side["model"]["name"] for side in facts["sides"]}
 
     def lookup(name: str, probe: str) -> Side | None:

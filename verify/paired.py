@@ -134,7 +134,7 @@ def _pair_facts(
 ) -> Facts:
     measurement = next(m for m in audit["measurements"] if m["name"] == record["measurement"])
     outcome = None if record["outcome"] is None else measurement["outcomes"][record["outcome"]]
-    found = _pairs(record, answers, outcome)
+    found = _pairs(record, answers, outcome, [name for name in audit["data"]["groups"] if name != record["attribute"]])
     if found is None:
         return {}
     (first, second, flips), n, alpha = found, len(found[0]), float(settings["alpha"])
@@ -162,10 +162,13 @@ def _sign_flip_p(net: np.ndarray, settings: Mapping[str, Any], name: str) -> tup
     return float((1 + (np.abs(signs @ moved) >= abs(moved.sum()) * (1 - 1e-12)).sum()) / (draws + 1)), False
 
 
-def _pairs(record: Mapping[str, Any], answers: Answers, outcome: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _pairs(
+    record: Mapping[str, Any], answers: Answers, outcome: Sequence[str] | None, others: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Event of the first and of the second image of each complete pair, and whether their answers differ.
 
-    A pair is a cluster with one image of either side; None if some cluster has more: the columns that match pairs are not recorded.
+    A pair is a cluster with one image of either side. The columns that match pairs are not recorded: None if a cluster has more images of a
+    side, or if the two differ in another attribute, too.
     """
     event = answers.y_pred == answers.y_true if outcome is None else np.isin(answers.y_pred.astype(str), list(outcome))
     attribute, cluster = answers.columns[column_of(record["attribute"])], answers.columns.get(column_of(record["cluster_attribute"]))
@@ -182,4 +185,7 @@ def _pairs(record: Mapping[str, Any], answers: Answers, outcome: Sequence[str] |
         sides.append({cluster[row]: int(row) for row in rows})
     both = sorted(set(sides[0]) & set(sides[1]))
     one, two = (np.array([side[name] for name in both], np.int64) for side in sides)
+    columns = [answers.columns[column_of(name)] for name in others if column_of(name) in answers.columns]
+    if any((column[one] != column[two]).any() for column in columns):
+        return None
     return event[one], event[two], answers.y_pred[one] != answers.y_pred[two]
