@@ -83,7 +83,7 @@ class AuditRow:
 
 
 @dataclass(frozen=True)
-class QuestionCell:
+class IndexCell:
     """One question of one audit; its gap and marks are empty if it cannot be estimated."""
 
     verdict: str
@@ -107,7 +107,7 @@ class ModelRow:
     created: str
     text: str
     """What the filter searches."""
-    cells: tuple[QuestionCell | None, ...]
+    cells: tuple[IndexCell | None, ...]
 
 
 @dataclass(frozen=True)
@@ -240,11 +240,11 @@ _NO_GAP = "-1"
 """Sort key of a gap that cannot be estimated."""
 
 
-def _cell(finding: Finding, scale: Scale) -> QuestionCell:
+def _cell(finding: Finding, scale: Scale) -> IndexCell:
     pair = phrases.leading_pair(finding) if finding.verdict != "not estimable" else None
     if pair is None:
-        return QuestionCell(finding.verdict, "", "", _NO_GAP, None)
-    return QuestionCell(finding.verdict, *phrases.gap_and_interval(finding), f"{pair.difference:.9f}", gap_marks(finding, scale))
+        return IndexCell(finding.verdict, "", "", _NO_GAP, None)
+    return IndexCell(finding.verdict, *phrases.gap_and_interval(finding), f"{pair.difference:.9f}", gap_marks(finding, scale))
 
 
 def _verdict_key(verdict: str) -> str:

@@ -58,7 +58,8 @@ def test_rates_that_are_alike_in_points_and_in_ratio_are_equivalent(said):
     assert finding["gap"]["equivalence_ratio"] < finding["ratio_tolerance"] == 1.25
     for text in (terminal, summary):
         assert "any two compared groups differ by less than 5 points and a factor of 1.25 in share given ‘harm’ by race." in text
-        assert "The gap in share given ‘harm’ by race is 0.08 points (95 % interval −0.35 to 0.50)" in text
+        assert "b and a differ by 0.08 points, and no two groups by more than 0.44 (equivalence test, 90 %)" in text
+        assert "0.08 points [−0.35, 0.50]" in text or "0.08 [−0.35, 0.50]" in text
     assert "within both tolerances: the 90 % interval" in page
 
 

@@ -80,7 +80,8 @@ def make_place(folder: Path) -> Path:
         (folder / name).write_text(code(name))
     pairs.make(folder / "path" / "to" / "pairs")
     write_pictures(folder)
-    _write_answers(folder / "answers.csv")
+    for name in ("answers.csv", "answers-2026-01.csv", "answers-2026-03.csv"):
+        _write_answers(folder / name)
     _write_tags_and_texts(folder)
     _write_streams(folder)
     _finish_audits(folder)

@@ -27,7 +27,7 @@ from audit.testing import FakeEncoder, four_faces, gender_probe
 from audit.types import Settings
 from tests.support import comparison_samples as samples
 
-PROGRAM = {"help", "help_all", "version", "debug", "list_probes", "check", "verbose", "quiet"}
+PROGRAM = {"help", "help_all", "version", "debug", "list_probes", "check", "verbose", "quiet", "json"}
 """Flags about the program."""
 FACES = """from dataclasses import replace
 import pandas as pd
@@ -137,6 +137,7 @@ AUDITS = {
     "ratio_tolerance": ({**EXTERNAL, "attributes": "race", "outcome": "woman=Female"}, 1.5),
     **{name: (MODEL, value) for name, value in ENDPOINT.items()},
     "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "allow_undecided": (GATED, True), "junit": (GATED, "gates.xml"),
+    "log_format": (MODEL, "json"),
 }  # fmt: skip
 BOTH = {"sides": ["skewed", "plain"]}
 GATED_BOTH = {**BOTH, "fail_on": "change > 0.05"}
@@ -145,6 +146,7 @@ COMPARISONS = {
     "series": (BOTH, True), "out": (BOTH, "elsewhere"), "seed": (BOTH, 3), "alpha": (BOTH, 0.01),
     "tolerance": (BOTH, 0.5), "min_group_size": (BOTH, 200), "fail_on": (GATED_BOTH, "change > -0.5"),
     "require_conclusive": (GATED_BOTH, True), "allow_undecided": (GATED_BOTH, True), "junit": (GATED_BOTH, "gates.xml"),
+    "log_format": (BOTH, "json"),
 }  # fmt: skip
 TWICE = {"sides": ["colours.py:Colours", "colours.py:Colours"], "probe": "faces.py", "min_group_size": 5}
 COMPARISONS |= {

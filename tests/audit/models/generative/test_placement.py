@@ -74,6 +74,7 @@ def test_without_accelerate_the_package_is_named_and_other_models_stay_as_they_a
     monkeypatch.setattr(placement, "find_spec", lambda name: None)
     with pytest.raises(MachineError, match="needs the package accelerate"):
         load(str(folders("llava")), device="cuda:0,cuda:1")
-    monkeypatch.setattr(spec, "_load", lambda *given: type("Own", (), {"record": type("Record", (), {"name": "own"})})())
+    own = type("Own", (), {"record": type("Record", (), {"name": "own"})})
+    monkeypatch.setitem(spec._LOADERS, spec.refer("own.py:Own").kind, lambda where, how: own())
     with pytest.raises(UsageError, match="own cannot run on several devices"):
         load("own.py:Own", device="cuda:0,cuda:1")
