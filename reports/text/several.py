@@ -44,7 +44,7 @@ def _of(count: int, models: int) -> str:
 
 
 def _from_to(asked: Sequence[Asked]) -> str:
-    """Name the models with the smallest and the largest gap: ``; the gap goes from 3 points (new) to 15 points (old)``."""
+    """Name the models with the smallest and the largest gap: ``; the gap is between 3 points (new) and 15 points (old)``."""
     sized = sorted(
         ((pair.difference, audit.model.name, finding) for audit, finding in asked if (pair := phrases.leading_pair(finding))),
         key=lambda one: one[:2],
@@ -55,7 +55,7 @@ def _from_to(asked: Sequence[Asked]) -> str:
     ends = [f"{points(difference, places)} ({name})" for difference, name, _ in (sized[0], sized[-1])]
     if points(sized[0][0], places) == points(sized[-1][0], places):
         return f"; the gap is {points(sized[0][0], places)} in each"
-    return f"; the gap goes from {ends[0]} to {ends[1]}"
+    return f"; the gap is between {ends[0]} and {ends[1]}"
 
 
 def worst_sentence(audit: AuditResult, settings: Settings) -> str:

@@ -52,11 +52,11 @@ def test_the_affected_group_has_the_large_dot_only_if_a_disparity_was_found(glan
     assert accuracy.cells[0].range.groups.startswith("b 50")
 
 
-def test_the_headline_says_in_how_many_models_and_from_which_gap_to_which(glance):
+def test_the_headline_says_in_how_many_models_and_between_which_gaps(glance):
     said = glance.headline.replace("\xa0", " ")
 
     counted = r": disparity in 2 of 3 models, \w[\w ]* in 1 of 3 models; "
-    assert re.search(counted + r"the gap goes from [\d.]+ points? \(fine\) to [\d.]+ points \(skewed\)\.$", said)
+    assert re.search(counted + r"the gap is between [\d.]+ points? \(fine\) and [\d.]+ points \(skewed\)\.$", said)
     assert glance.details[0].startswith("Worst is skewed. ")
 
 
