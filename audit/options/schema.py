@@ -116,7 +116,7 @@ def show_value(value: object) -> str:
 
 
 def check_model_names(names: tuple[str, ...], sources: int, what: str) -> None:
-    """Raise UsageError unless there are no names, or a different one for each source of a model; `what` is such a source."""
+    """Raise UsageError if names are given, but not a different one for each source; `what` names the kind of source, such as a model."""
     if names and len(names) != sources:
         count = f"{len(names)} name{'s' * (len(names) != 1)} for {sources} {what}{'s' * (sources != 1)}"
         raise UsageError(count, where="--name", fix=f"give --name once for each {what}, in their order, or not at all")

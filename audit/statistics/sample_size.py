@@ -104,24 +104,24 @@ def _within_points(drawn: Int[np.ndarray, "g b"], n: Int[np.ndarray, "g 1"], tol
     """Whether the equivalence test in points (`audit.statistics.equivalence.reach`) holds for all pairs of each table."""
     rates, (low, high) = drawn / n, wilson(drawn, n, 2 * alpha, continuity=True)
     above, below = high - rates, rates - low
-    farthest = np.full(drawn.shape[1], -np.inf)
+    widest = np.full(drawn.shape[1], -np.inf)
     for group in range(len(drawn)):
         reach = rates[group] - rates + np.hypot(above[group], below)
         reach[group] = -np.inf
-        farthest = np.maximum(farthest, reach.max(axis=0))
-    return np.asarray(farthest < tolerance)
+        widest = np.maximum(widest, reach.max(axis=0))
+    return np.asarray(widest < tolerance)
 
 
 def _within_ratio(drawn: Int[np.ndarray, "g b"], n: Int[np.ndarray, "g 1"], tolerance: float, alpha: float) -> Bool[np.ndarray, "b"]:
     """Whether log-delta intervals of all ratios lie within the tolerance; with hundreds of events they are nearly the score intervals."""
     known = np.maximum(drawn, 1)
     logs, variance = np.log(known / n), 1 / known - 1 / n
-    z, farthest = float(ndtri(1 - alpha)), np.full(drawn.shape[1], -np.inf)
+    z, widest = float(ndtri(1 - alpha)), np.full(drawn.shape[1], -np.inf)
     for group in range(len(drawn)):
         reach = logs[group] - logs + z * np.sqrt(np.maximum(variance[group] + variance, 0.0))
         reach[group] = -np.inf
-        farthest = np.maximum(farthest, reach.max(axis=0))
-    return np.asarray((farthest < np.log(tolerance)) & (drawn > 0).all(axis=0))
+        widest = np.maximum(widest, reach.max(axis=0))
+    return np.asarray((widest < np.log(tolerance)) & (drawn > 0).all(axis=0))
 
 
 def _smallest_size(n: Int[np.ndarray, "g"], shows: Callable[[float], bool]) -> float | None:

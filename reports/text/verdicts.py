@@ -229,7 +229,7 @@ def question_title(change: Change, comparison: Comparison) -> str:
 
 def groups_chart_caption(change: Change, settings: Settings) -> str:
     """Say how to read the chart of groups before and after, and which groups are not compared."""
-    sided = "red: worse, blue: better" if change.better != "neither" else "whether it is better or worse is not judged"
+    sided = "red: worse, teal: better" if change.better != "neither" else "whether it is better or worse is not judged"
     return " ".join(
         [
             f"Hollow: before; filled: after, with the {level(settings.alpha)} interval of the change, joint for all groups. "
