@@ -111,9 +111,10 @@ def first_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | No
     'optim.lr was 0.1, now 0.2'
     """
     for name in {**new, **old}:
-        before, after = (side.get(name, "not set") for side in (old, new))
-        if before != after:
-            return f"{name} was {before}, now {after}"
+        before, after = (side.get(name) for side in (old, new))
+        if before != after or (name in old) != (name in new):
+            was, now = ("not set" if value is None else value for value in (before, after))
+            return f"{name} was {was}, now {now}"
     return None
 
 

@@ -78,6 +78,9 @@ class DataConfig:
     """Size of the ``own`` vocabulary."""
     patch_dropout: BelowOne = 0.0
     """Share of patches of each image hidden from a vision transformer, drawn for each step; never the class token (FLIP)."""
+    captions: Literal["file", "lines"] | None = None
+    """How ``.txt`` files (in tar shards, or next to images) are read. ``file``: each is one caption, as in webdataset. ``lines``: each
+    of its lines is a caption, and one is drawn per epoch. None: ``file``."""
     image_column: StrictStr = "image"
     caption_column: StrictStr = "caption"
     images: StrictStr | None = None

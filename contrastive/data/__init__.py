@@ -51,26 +51,26 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
     from contrastive.data.table import load_folder, load_table
     from contrastive.data.tars import TarShards
 
-    name, columns = config.train, (config.image_column, config.caption_column)
+    name, columns, unit = config.train, (config.image_column, config.caption_column), config.captions or "file"
     path, ending = Path(name), Path(name).suffix.lower()
     if ending_of(path) in TEXT and not path.is_dir():
         return load_table(path, config)
     _refuse_for_tables(config)
     if "://" in name:
-        return RemoteShards(name.partition("?")[0].rpartition("/")[2], shard_names(name), int(config.spool_gib * 2**30))
+        return RemoteShards(name.partition("?")[0].rpartition("/")[2], shard_names(name), int(config.spool_gib * 2**30), unit)
     if not os.path.exists(name) and (shards := _shard_files(shard_names(name), name)):  # noqa: PTH110  # `Path.exists` raises if a list of shards is longer than a file name may be
-        return TarShards("::".join(Path(part).name for part in name.split("::")), shards)
+        return TarShards("::".join(Path(part).name for part in name.split("::")), shards, unit)
     if name.startswith("hf:"):
         return load_hub(name, *columns)
     if path.is_dir():
         if any((path / part).is_file() for part in ("state.json", "dataset_dict.json")):  # written by save_to_disk
             return load_saved(path, *columns)
         if tars := sorted(file for file in path.iterdir() if file.suffix.lower() == ".tar" and file.is_file()):
-            return TarShards(path.resolve().name, tars)
+            return TarShards(path.resolve().name, tars, unit)
         files = sorted((*path.glob("*.parquet"), *path.glob("*/*.parquet")))
-        return load_parquet(path, files, *columns) if files else load_folder(path)
+        return load_parquet(path, files, *columns) if files else load_folder(path, unit)
     if ending == ".tar":
-        return TarShards(path.name, [path])
+        return TarShards(path.name, [path], unit)
     if ending == ".parquet":
         return load_parquet(path, [path], *columns)
     why = f"it is neither a folder, nor a table ({EXPECTED}), nor a .tar file, nor a built-in set, nor hf:ORG/NAME"

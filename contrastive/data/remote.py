@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from contrastive.data.source import CaptionUnit
 from contrastive.data.tars import SIDECAR, ShardIndex, TarShards, index_of, understood
 from strictio.errors import DataError, MachineError
 from strictio.images.decode import UnreadableImage
@@ -46,14 +47,14 @@ class RemoteShards(TarShards):
     `most`: bytes of fetched shards to keep at a time. Raises like `TarShards` and `fetch`.
     """
 
-    def __init__(self, title: str, urls: Sequence[str], most: int):
+    def __init__(self, title: str, urls: Sequence[str], most: int, caption_unit: CaptionUnit = "file"):
         self._urls, self._most, self._lock = tuple(urls), most, threading.Lock()
         self._fetching = [threading.Lock() for _ in urls]  # threads may fetch different shards concurrently, but not the same one
         self._folder = Path(tempfile.mkdtemp(prefix="vlm-audit-shards-"))
         self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # also at exit
         self._kept: OrderedDict[int, int] = OrderedDict()
         names = [Path(url.partition("?")[0]).name for url in urls]
-        super().__init__(title, [self._folder / f"{number:06d}" / name for number, name in enumerate(names)])
+        super().__init__(title, [self._folder / f"{number:06d}" / name for number, name in enumerate(names)], caption_unit)
 
     def _index(self, shard: int) -> ShardIndex:
         return self._stated(shard) or index_of(self._local(shard))

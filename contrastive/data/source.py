@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -65,6 +66,42 @@ class ImageFiles(Protocol):
 def card_of(source: CaptionedImages, title: str, pictures: int | None = None) -> str:
     """Return the data card of data that the trainer uses unchanged; `title` is their name, not a local path."""
     return f"Trained on the {counted(len(source), pictures)} in {title}, with their captions unchanged. The trainer planted nothing."
+
+
+CaptionUnit = Literal["file", "lines"]
+"""Whether a text file is one caption, or each of its lines is one; see `settings.DataConfig.captions`."""
+
+_LOOKED = 1000
+"""Number of pairs whose captions are searched for line breaks."""
+
+
+def captions_of_file(content: bytes, unit: CaptionUnit) -> tuple[str, ...]:
+    r"""Return the captions in a text file, without white space at their ends; none if it is not UTF-8.
+
+    Only ``\n``, ``\r\n`` and ``\r`` end a line. `str.splitlines` would split at a further eight characters, among them U+0085, which an
+    ellipsis becomes in the wrong encoding, and U+2028.
+
+    >>> captions_of_file("a dog\u2028runs\r\n\r\na cat\n".encode(), "lines")
+    ('a dog\u2028runs', 'a cat')
+    >>> captions_of_file(b"a dog\r\nruns\n", "file")
+    ('a dog\r\nruns',)
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return ()
+    parts = re.split(r"\r\n|\r|\n", text) if unit == "lines" else [text]
+    return nonblank(part.strip() for part in parts)
+
+
+def caption_sentence(source: CaptionedImages, unit: CaptionUnit) -> str:
+    """Return the sentence of a data card that says how text files were read."""
+    if unit == "lines":
+        return " Each line of a .txt file is one caption."
+    looked = min(len(source), _LOOKED)
+    several = sum("\n" in caption or "\r" in caption for index in range(looked) for caption in source.captions(index))
+    lines = f" ({several} of the first {looked:,} have several lines; data.captions = 'lines' makes each line a caption)" if several else ""
+    return f" Each .txt file is one caption{lines}."
 
 
 def counted(pairs: int, pictures: int | None) -> str:

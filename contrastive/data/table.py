@@ -21,7 +21,16 @@ import pyarrow as pa
 from PIL import Image
 
 from contrastive.config import DataConfig
-from contrastive.data.source import TrainingDataError, card_of, hash_of, missing_column, nonblank
+from contrastive.data.source import (
+    CaptionUnit,
+    TrainingDataError,
+    caption_sentence,
+    captions_of_file,
+    card_of,
+    hash_of,
+    missing_column,
+    nonblank,
+)  # fmt: skip
 from strictio.errors import VlmAuditError
 from strictio.images.decode import UnreadableImage
 from strictio.images.in_process import ENDINGS, decode_rgb, read_under
@@ -41,10 +50,13 @@ class CaptionTable:
     folder: Path
     rows: pa.Table
     """Columns ``name`` (path relative to `folder`) and ``captions``."""
+    caption_unit: CaptionUnit | None = None
+    """How text files were read; None: the captions are from a table."""
 
     @property
     def card(self) -> str:
-        return card_of(self, f"{self.title} (sha256 of names and captions {self._sha256[:12]})", self.pictures)
+        card = card_of(self, f"{self.title} (sha256 of names and captions {self._sha256[:12]})", self.pictures)
+        return card + caption_sentence(self, self.caption_unit) if self.caption_unit else card
 
     @cached_property
     def pictures(self) -> int:
@@ -173,21 +185,21 @@ def _as_pairs(names: pa.ChunkedArray, captions: pa.ChunkedArray) -> pa.Table:
     return pa.table([names.cast(pa.large_string()).combine_chunks(), listed], schema=_SCHEMA)
 
 
-def load_folder(folder: Path) -> CaptionTable:
-    """Load the images under a folder, ordered by path, captioned by the lines of the text files of the same name.
+def load_folder(folder: Path, caption_unit: CaptionUnit = "file") -> CaptionTable:
+    """Load the images under a folder, ordered by path, captioned by the text files of the same name (``x.jpg`` by ``x.txt``).
 
-    ``x.jpg`` is captioned by ``x.txt``: each line that is not blank is a caption. An image without such a file is a broken pair. Raises
-    `TrainingDataError` if no image has one, or the folder cannot be read.
+    An image without such a file is a broken pair. Raises `TrainingDataError` if no image has one, or the folder cannot be read.
     """
     try:
-        rows = name_table((name, _captions_beside(folder, f"{name.rpartition('.')[0]}.txt")) for name in sorted(_image_names(folder)))
+        names = sorted(_image_names(folder))
+        rows = name_table((name, _captions_beside(folder, f"{name.rpartition('.')[0]}.txt", caption_unit)) for name in names)
     except OSError as error:
         raise TrainingDataError(f"cannot read {folder}", why=error.strerror) from error
     if not any(len(captions) for captions in rows["captions"]):
         why = f"{rows.num_rows} images, none with a text file of its name beside it (x.jpg and x.txt)"
         fix = "images with text files, tar shards, Parquet files, or a folder written by save_to_disk"
         raise TrainingDataError(f"{folder} holds no captioned images", why=why, fix=fix)
-    return CaptionTable(folder.resolve().name, folder, rows)
+    return CaptionTable(folder.resolve().name, folder, rows, caption_unit)
 
 
 def _image_names(folder: Path) -> Iterator[str]:
@@ -201,12 +213,11 @@ def _image_names(folder: Path) -> Iterator[str]:
                 yield Path(parent, name).relative_to(folder).as_posix()
 
 
-def _captions_beside(folder: Path, name: str) -> list[str]:
+def _captions_beside(folder: Path, name: str, caption_unit: CaptionUnit) -> list[str]:
     try:
-        text = read_under(folder, name).decode("utf-8-sig")
-    except (UnreadableImage, UnicodeDecodeError):
+        return list(captions_of_file(read_under(folder, name), caption_unit))
+    except UnreadableImage:
         return []  # a broken pair, counted when it is read
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _size(path: Path) -> int:

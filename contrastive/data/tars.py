@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from contrastive.data.source import TrainingDataError, card_of, hash_of, nonblank
+from contrastive.data.source import CaptionUnit, TrainingDataError, caption_sentence, captions_of_file, card_of, hash_of
 from strictio.files import replacing, sha256_of_file
 from strictio.images.decode import MAX_BYTES, UnreadableImage
 from strictio.images.in_process import ENDINGS, decode_rgb
@@ -52,8 +52,8 @@ class TarShards:
     Raises `TrainingDataError` if a shard cannot be read, is compressed or is not a tar file, or if no shard contains a pair.
     """
 
-    def __init__(self, title: str, paths: Sequence[Path]):
-        self.title, self._paths = title, tuple(paths)
+    def __init__(self, title: str, paths: Sequence[Path], caption_unit: CaptionUnit = "file"):
+        self.title, self._paths, self.caption_unit = title, tuple(paths), caption_unit
         parts = [_as_arrays(self._index(shard)) for shard in range(len(paths))]  # only one shard's index at a time as Python objects
         names, pictures, captions, hashes = map(list, zip(*parts, strict=True))
         if not any(map(len, names)):
@@ -72,7 +72,7 @@ class TarShards:
 
     @property
     def card(self) -> str:
-        return card_of(self, f"{self.title}, tar shards (sha256 {self.identity[:12]})")
+        return card_of(self, f"{self.title}, tar shards (sha256 {self.identity[:12]})") + caption_sentence(self, self.caption_unit)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -90,10 +90,9 @@ class TarShards:
         if self._captions[index, 0] < 0:
             return ()
         try:
-            text = self._read(index, self._captions[index]).decode("utf-8-sig")
-        except (UnreadableImage, UnicodeDecodeError):
+            return captions_of_file(self._read(index, self._captions[index]), self.caption_unit)
+        except UnreadableImage:
             return ()
-        return nonblank(line.strip() for line in text.splitlines())
 
     def _shard(self, index: int) -> int:
         return int(np.searchsorted(self._first, index, side="right")) - 1

@@ -128,7 +128,7 @@ def prepare(config: Config) -> RunInputs:
     train_rows, held_out_rows, content = _split(source, config)
     if (n := len(train_rows)) < data.batch:
         raise SmallTableError(n, data.batch)
-    config = _decided(config, n)
+    config = _decided(config, n, source)
     pairs = load_pairs(source, preprocess, tokenizer, data)
     left_out: tuple[str, ...] = ()
     measured_on = pairs, held_out_rows, Identities.of(source, held_out_rows, content)
@@ -179,15 +179,24 @@ def _stream(source: CaptionedImages, rows: NDArray[np.int64], data: DataConfig) 
     return Stream(tuple(map(int, counts)), buffer)
 
 
-def _decided(config: Config, n: int) -> Config:
-    """Return the configuration with values that depend on the number of pairs and the device filled in."""
-    precision, optim = config.run.precision, config.optim
+def _decided(config: Config, n: int, source: CaptionedImages) -> Config:
+    """Return the configuration with values that depend on the data and the device filled in.
+
+    ``data.captions`` stays None for data without text files, and runs recorded before that setting existed have None: such a run on text
+    files, whose captions were their lines, is never resumed with others.
+    """
+    precision, optim, unit = config.run.precision, config.optim, getattr(source, "caption_unit", None)
+    if config.data.captions and not (unit or config.data.validation):
+        why = f"data.train is {config.data.train!r}"
+        raise UsageError("data.captions is for .txt files in tar shards or next to images", why=why, fix="leave it out")
     if precision == "auto":
         half = distributed.own_device(config.run.device).type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         precision = "bf16" if half else "fp32"
     if optim.epochs:
         optim = replace(optim, steps=optim.epochs * (n // config.data.batch), epochs=0)
-    return replace(config, optim=optim, run=replace(config.run, precision=precision))
+    return replace(
+        config, data=replace(config.data, captions=unit or config.data.captions), optim=optim, run=replace(config.run, precision=precision)
+    )
 
 
 def _named_models(config: Config) -> tuple[Checkpoint | None, Checkpoint | None]:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from contrastive.checkpoint.file import load
 from contrastive.config import DataConfig
 from contrastive.data import TrainingDataError, open_source, tars
 from contrastive.data.order import batch_positions
@@ -23,10 +24,11 @@ from contrastive.data.table import hash_table, name_table
 from contrastive.data.tars import SIDECAR, TarShards, index_of
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.tokenizer import train_bpe
+from contrastive.training import loop
 from strictio.errors import DataError, MachineError, UsageError
 from strictio.hub import hub_fault
 from strictio.images.in_process import UnreadableImage, read_under
-from tests.support.training import assert_same_batches
+from tests.support.training import TINY_VIT, after, assert_same_batches, prepared, run_text
 
 TOKENIZER = train_bpe(["a"], 514, context=30)
 HALVES = (range(10), range(10, 24))
@@ -109,7 +111,7 @@ def own_cache(tmp_path_factory, monkeypatch):
 
 
 def pairs_of(path, **reading):
-    config = DataConfig(str(path), **reading)
+    config = DataConfig(str(path), **{"captions": "lines"} | reading)
     return load_pairs(open_source(config), Preprocess(8), TOKENIZER, config)
 
 
@@ -127,8 +129,8 @@ def test_every_kind_gives_the_batches_of_the_folder(tmp_path, kind, reading):
     assert_same_batches(folder, other)
 
 
-def opened(path):
-    return open_source(DataConfig(str(path)))
+def opened(path, captions="lines"):
+    return open_source(DataConfig(str(path), captions=captions))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -226,16 +228,54 @@ def test_string_tables_hash_what_they_say_and_not_how_they_are_held(monkeypatch)
     assert name_table([]).num_rows == 0
 
 
+ODD = ("a dog\nruns", "wait\x85 and see", "one\u2028two", "a\r\nb\r\n", "\ufeffend\n", " \n\n", "form\x0cfeed\x1e")
+
+
+@pytest.mark.parametrize("kind", ["tar", "folder"])
+def test_a_text_file_is_one_caption_unless_its_lines_are_declared_to_be(tmp_path, kind):
+    files = [(f"{i}.{ending}", content) for i, text in enumerate(ODD) for ending, content in (("png", png(i)), ("txt", text.encode()))]
+    path = write_tar(tmp_path / "a.tar", files) if kind == "tar" else tmp_path
+    for name, content in files if kind == "folder" else ():
+        (tmp_path / name).write_bytes(content)
+    one, lines = (opened(path, captions) for captions in (None, "lines"))
+    whole = [("a dog\nruns",), ("wait\x85 and see",), ("one\u2028two",), ("a\r\nb",), ("end",), (), ("form\x0cfeed",)]
+    assert [one.captions(i) for i in range(7)] == whole  # str.splitlines would make 12 captions of them
+    assert [lines.captions(i) for i in range(7)] == [("a dog", "runs"), *whole[1:3], ("a", "b"), *whole[4:]]
+    said = "Each .txt file is one caption (2 of the first 7 have several lines; data.captions = 'lines' makes each line a caption)."
+    assert one.card.endswith(said)
+    assert lines.card.endswith(" Each line of a .txt file is one caption.")
+    assert opened(write_shards(tmp_path / "plain") / "00000.tar", "file").captions(1) == ("number 1\ncaf\u00e9 1",)
+
+
+def test_a_run_whose_text_files_were_read_by_line_is_not_resumed_with_other_captions(tmp_path):
+    write_shards(tmp_path / "shards")
+    for train, refused in ((tmp_path / "shards", True), (write_jsonl(tmp_path / "table"), False)):
+        text = run_text(TINY_VIT, data="batch = 8; memory_gib = 0.0", optim="steps = 9; lr = 1e-3", out=str(tmp_path / "run"))
+        (tmp_path / "run.toml").write_text(text.replace('"shapes"', f'"{train}"'))
+        inputs = prepared(tmp_path / "run.toml", "run.save_every=1")
+        training, _ = after(inputs, 1)
+        loop.save_run(training, inputs)
+        before = load(tmp_path / "run" / "ckpt.pt")
+        del before.account["identity"]["data.captions"]  # as runs were recorded before the setting existed
+        if refused:
+            with pytest.raises(UsageError, match=r"holds another run.*\nwhy: data.captions was not set, now file"):
+                loop.resume(inputs, before, tmp_path / "run" / "ckpt.pt")
+        else:
+            assert loop.resume(inputs, before, tmp_path / "run" / "ckpt.pt").step == 1
+    with pytest.raises(UsageError, match=r"data\.captions is for \.txt files"):
+        prepared(tmp_path / "run.toml", "data.captions=lines")
+
+
 def test_the_sidecar_says_where_everything_lies_and_is_used_again(tmp_path, monkeypatch):
     path = write_tar(tmp_path / "0.tar", members(0, 1, 2))
-    first = TarShards("x", [path])
+    first = TarShards("x", [path], "lines")
     told = json.loads((tmp_path / f"0.tar{SIDECAR}").read_text())
     content = path.read_bytes()
     for i, (picture, caption) in enumerate(zip(told["pictures"], told["captions"], strict=True)):
         assert content[picture[0] : sum(picture)] == png(i)
         assert content[caption[0] : sum(caption)].decode().split("\n") == CAPTIONS[i]
     monkeypatch.setattr(tars, "_scan", lambda *_: pytest.fail("a shard is scanned once"))
-    again = TarShards("x", [path])
+    again = TarShards("x", [path], "lines")
     assert (again.identity, again.captions(2), again.name(2)) == (first.identity, first.captions(2), "0.tar:x/0002")
 
 
@@ -251,7 +291,7 @@ def test_a_sidecar_that_does_not_fit_is_not_believed(tmp_path, edit):
     told = [] if edit == "other" else told
     sidecar.write_text(json.dumps(told)[: -5 if edit == "torn" else None])
     assert index_of(path) == tars._scan(path, path.stat())
-    assert TarShards("x", [path]).captions(0) == tuple(CAPTIONS[1 if edit == "stale" else 0])
+    assert TarShards("x", [path], "lines").captions(0) == tuple(CAPTIONS[1 if edit == "stale" else 0])
 
 
 def test_members_that_are_no_regular_file_or_no_picture_are_left_alone(tmp_path):
@@ -462,7 +502,7 @@ def test_shards_are_named_as_webdataset_has_them(tmp_path):
     write_shards(tmp_path)
     both = [open_source(DataConfig(f"{tmp_path}/{name}")) for name in ("*.tar", "{00000,00001}.tar", f"00000.tar::{tmp_path}/00001.tar")]
     assert {source.identity for source in both} == {open_source(DataConfig(str(tmp_path))).identity}
-    assert open_source(DataConfig(f"{tmp_path}/{{00001,00000}}.tar")).captions(0) == tuple(CAPTIONS[10])
+    assert opened(f"{tmp_path}/{{00001,00000}}.tar").captions(0) == tuple(CAPTIONS[10])
     (tmp_path / "00000.tar").rename(tmp_path / "[x].tar")
     assert len(open_source(DataConfig(f"{tmp_path}/[x].tar"))) == 10  # a file of that name, not a pattern
     with pytest.raises(UsageError, match=r"no file fits '.*y\*\.tar'"):
