@@ -65,7 +65,7 @@ def _only_sheet(path: Path) -> Iterator[Any]:
         ParseError,
         zipfile.BadZipFile,
         zlib.error,
-        NotImplementedError,
+        RuntimeError,  # zipfile's, of an encrypted archive
         EOFError,
     ) as error:
         # openpyxl raises arbitrary exceptions for malformed XML.
