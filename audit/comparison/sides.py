@@ -24,6 +24,7 @@ from audit.predictions.parts.files import COUNTED
 from audit.records.comparison import Side
 from audit.results import AuditResult, MeasurementRecord, Results, from_json
 from audit.types import Note
+from strictio.tables.parquet import check_size
 
 AGAIN = "run the audit again"
 Y_TRUE, Y_PRED = "y_true", "y_pred"
@@ -81,6 +82,7 @@ def _text(path: Path, shown: str) -> str:
 def _predictions(path: Path, shown: str) -> pa.Table:
     try:
         names = [name for name in pq.read_schema(path).names if name != LISTS and not name.startswith(SCORE)]
+        check_size(path, names)
         return pq.read_table(path, columns=names, read_dictionary=[name for name in names if name != "id"])
     except (OSError, pa.ArrowException) as error:
         why = f"{type(error).__name__}: {str(error)[:200]}" if path.exists() else "predictions.parquet is missing"

@@ -81,13 +81,17 @@ def parquet_batches(path: Path, columns: Sequence[str], texts: Sequence[str], ro
         raise DataError(f"{path.name} is not a Parquet file, or damaged", why=first_line(error), fix=_AGAIN) from error
 
 
-def check_size(path: Path) -> None:
-    """Raise `UnsafeError` if a Parquet file decompresses to too much, `DataError` if it cannot be read; for other readers of the file."""
+def check_size(path: Path, columns: Sequence[str] | None = None) -> None:
+    """Raise `UnsafeError` if columns of a Parquet file (None: all) decompress to too much, `DataError` if it cannot be read.
+
+    For other readers of the file.
+    """
     import pyarrow.parquet as pq
 
     with _said_of(path.name, f"cannot read {path.name} as Parquet"), pq.ParquetFile(path) as file:
         groups = list(range(file.metadata.num_row_groups))
-        _, large = _by_size(path, file, groups, _checked(file.schema_arrow, path.name).names)
+        names = _checked(file.schema_arrow, path.name).names
+        _, large = _by_size(path, file, groups, names if columns is None else columns)
         for name, rows in large.items():
             held = 0
             for batch in file.iter_batches(rows, row_groups=groups, columns=[name]):

@@ -1,5 +1,6 @@
 """Files of predictions, audited and compared: which rows belong together, and which rows are the same."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -191,3 +192,21 @@ def test_rows_in_another_order_whose_attributes_differ_are_refused_with_the_way_
     # Groups a and b alternate: backwards each row has the other one.
     assert "group differs for 400 of 400 images in the same place of the file, which gives no identifiers" in said
     assert "give both files a column id" in said
+
+
+def test_predictions_that_unfold_to_too_much_are_refused_before_they_are_read(tmp_path, capsys):
+    """A stranger's folder whose manifest is right: identifiers that hold one text a thousand times are small on disk, and not in memory."""
+    audited(people(4), tmp_path / "before")
+    audited(people(0), tmp_path / "after")
+    path = tmp_path / "after" / "predictions.parquet"
+    table = pq.read_table(path)
+    bomb = pa.DictionaryArray.from_arrays(pa.array([0] * len(table), pa.int32()), ["x" * 2**20])
+    pq.write_table(table.set_column(table.column_names.index("id"), "id", bomb), path, compression="zstd")
+    manifest = tmp_path / "after" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["files"]["predictions.parquet"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(content))
+    capsys.readouterr()
+    assert ended(tmp_path, "before", "after") == 4
+    assert "predictions.parquet" in (shown := capsys.readouterr().err)
+    assert "unfold" in shown
