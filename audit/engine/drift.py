@@ -67,6 +67,8 @@ def with_drift(
 
 
 def _notes(full: SampleAnswers, used: SampleAnswers, shortcut: str, min_group_size: int) -> Iterator[Note]:
+    if not used.predictions:
+        return
     changed = {name: prediction.y_pred != full.predictions[name].y_pred for name, prediction in used.predictions.items()}
     answers = np.concatenate(list(changed.values()))
     if not len(answers):

@@ -31,6 +31,8 @@ def with_examples(audited: AuditedProbe, dataset: Dataset, most: int) -> Audited
     A thumbnail is re-encoded from the pixels, with at most 64 on a side: no metadata of the file survives. It has no name and no
     answer, since a label under a recognisable face is a claim about a person.
     """
+    if not audited.predictions:
+        return audited  # a probe of texts alone answers about no image
     name, predictions = next(iter(audited.predictions.items()))
     rows = dataset.attributes.index.get_indexer(predictions.attributes.index)
     uncertain = np.argsort(predictions.margin, kind="stable")[:most]

@@ -17,7 +17,7 @@ from audit.errors import DataError
 from audit.naming import NEAR_DUPLICATE
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, Probe, ProbeData
 from probes.capability import PICTURES, TEMPLATES_PRESET, asked_of_classes, load_labelled
-from strictio.streams.tars import BoundedTarInfo
+from strictio.streams.tars import tar_members
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,12 +106,12 @@ def _training(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def _members(path: Path, most: int) -> Iterator[tuple[str, bytes]]:
     try:
-        with tarfile.open(path, "r|", tarinfo=BoundedTarInfo) as shard:
-            for member in shard:
-                if member.isfile() and Path(member.name).suffix.lower() in PICTURES:
-                    content = shard.extractfile(member) if member.size <= most else None
-                    yield f"{path.name}/{member.name}", content.read() if content else b""
-    except (tarfile.TarError, OSError, EOFError) as error:
+        with path.open("rb") as shard:
+            for member in tar_members(shard):
+                if member.isreg() and Path(member.name).suffix.lower() in PICTURES:
+                    shard.seek(member.offset_data)
+                    yield f"{path.name}/{member.name}", shard.read(member.size) if member.size <= most else b""
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError) as error:  # of a header: see `tar_members`
         raise DataError(f"the shard {path.name} cannot be read", why=str(error), fix="give the shard as the trainer reads it") from error
 
 

@@ -1,5 +1,7 @@
 """Which test pictures training has seen is found by the pixels, in folders and in shards, and stands beside each picture."""
 
+import tarfile
+
 import pytest
 
 from audit.errors import DataError
@@ -32,6 +34,19 @@ def test_another_layout_and_a_damaged_shard_are_refused(tmp_path):
     (tmp_path / "full" / "training" / "bad.tar").write_bytes(b"no tar" * 200)
     with pytest.raises(DataError, match=r"the shard bad\.tar cannot be read"):
         overlap.load(LoadOptions(tmp_path / "full"))
+
+
+def test_a_shard_whose_header_states_a_negative_size_is_refused(tmp_path):
+    """Taken as it stands, the picture would be read as empty, and the next header would be one that was read before."""
+    make(tmp_path)
+    header = bytearray(tarfile.TarInfo("a.jpg").tobuf())
+    header[124:136] = b"\xff" * 11 + b"\xf0"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "training" / "negative.tar").write_bytes(bytes(header) + bytes(1024))
+    with pytest.raises(DataError, match=r"the shard negative\.tar cannot be read") as refused:
+        overlap.load(LoadOptions(tmp_path))
+    assert "negative size" in str(refused.value)
 
 
 def test_pictures_that_cannot_be_read_are_counted_and_none_at_all_is_refused(tmp_path):

@@ -53,6 +53,12 @@ def audited(fake_encoder):
     return audit.audit(fake_encoder, probe), data
 
 
+def test_a_probe_without_answers_has_no_examples(audited):
+    found, data = audited
+    done = replace(found.audited[0], predictions={})
+    assert with_examples(done, data, 2) == done
+
+
 def test_the_least_certain_images_come_first_and_no_more_than_there_are(audited):
     found, data = audited
     examples = with_examples(found.audited[0], data, 2).result.examples
