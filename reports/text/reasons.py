@@ -207,12 +207,17 @@ def beyond_in_ratio_alone(finding: Finding) -> bool:
 
 
 def _beyond_points(finding: Finding, tolerance: str) -> str:
-    """Say how many pairs differ by more than the tolerance."""
-    beyond, of = sum(pair.beyond_tolerance for pair in finding.pairs), len(finding.pairs)
-    if of == 1:
+    """Say how many pairs differ by more than the tolerance; name the other one if there are two."""
+    if len(finding.pairs) == 1:
         return f"That is more than the tolerance of {tolerance}."
-    pairs = f"{beyond} of {of} pairs of groups {'differs' if beyond == 1 else 'differ'}"
-    return f"{pairs} by more than the tolerance of {tolerance}, corrected for all pairs."
+    beyond, of = [{pair.first, pair.second} for pair in finding.pairs if pair.beyond_tolerance], count(len(finding.pairs))
+    named = {*phrases.leading_groups(finding)}
+    if beyond == [named]:
+        return f"Of {of} pairs of groups, only this one exceeds the tolerance of {tolerance}."
+    if len(beyond) == 2 and named in beyond:
+        second = " and ".join(sorted(phrases.group(group) for other in beyond if other != named for group in other))
+        return f"Of {of} pairs of groups, this one and {second} exceed the tolerance of {tolerance}."
+    return f"{count(len(beyond))} of {of} pairs of groups exceed{'s' * (len(beyond) == 1)} the tolerance of {tolerance}."
 
 
 def _tolerances(finding: Finding) -> str:
@@ -267,6 +272,22 @@ def too_few_sentence(finding: Finding) -> str:
 
 def needs_sentence(finding: Finding) -> str:
     """Say how many more images of which groups an undecided question needs, with which power; empty if that is not the reason."""
+    needed = needed_images(finding)
+    return f"Needs about {needed}: then it would be decided, {_with_power(finding)}." if needed else ""
+
+
+def needed_step(finding: Finding) -> str:
+    """Return the same as something to do."""
+    needed = needed_images(finding)
+    return f"Audit about {needed}: enough to decide, {_with_power(finding)}." if needed else ""
+
+
+def _with_power(finding: Finding) -> str:
+    return f"with power 0.8, if the groups do not differ, or if the smallest group differs by {exact_points(finding.tolerance)}"
+
+
+def needed_images(finding: Finding) -> str:
+    """Name the groups that need more images, and how many: ``900 more images of age 0-2 and 90 of age 3-9``; empty if unknown."""
     if not finding.gap or not finding.gap.more_images:
         return ""
     needed = sorted(finding.gap.more_images, key=lambda more: -more.images)
@@ -274,8 +295,7 @@ def needs_sentence(finding: Finding) -> str:
         f"{count(more.images)} {'of' if i else 'more images of'} {_whose(finding, more)}" for i, more in enumerate(needed[:_MOST_NEEDED])
     ]
     named += [f"fewer of {in_words(len(needed) - len(named), 'other group')}"] if len(needed) > len(named) else []
-    decided = f"the groups do not differ, or if the smallest group differs by {exact_points(finding.tolerance)}"
-    return f"Needs about {phrases.listed(named)}{_that_count(finding)}: then it would be decided, with power 0.8, if {decided}."
+    return f"{phrases.listed(named)}{_that_count(finding)}"
 
 
 def needs_tag(finding: Finding) -> str:

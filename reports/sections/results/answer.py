@@ -12,6 +12,7 @@ from reports.context import AuditContext
 from reports.text.errors import as_errors
 from reports.text.gates import GateChip, gate_chips
 from reports.text.headline import Headline, beyond_the_rest, captions, choices_sentence, headline_of, tiles_of
+from reports.text.next_steps import audit_steps
 from reports.text.reasons import not_compared
 
 
@@ -34,6 +35,8 @@ class AnswerView:
     """Number and label."""
     chips: tuple[GateChip, ...]
     choices: str
+    steps: Sequence[str]
+    """What to do next."""
     chart: LeadingChart | None
 
 
@@ -47,6 +50,7 @@ def view(context: AuditContext) -> AnswerView:
         headline=headline,
         tiles=tiles_of(headline, audit, settings),
         chips=gate_chips(context.results, audit),
+        steps=audit_steps(headline, audit, context.results),
         choices=choices_sentence(audit, settings),
         chart=_chart(drawn, hot, context) if drawn else None,
     )

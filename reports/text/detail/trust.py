@@ -108,7 +108,7 @@ def _small_groups(audit: AuditResult, primary: Sequence[Finding]) -> str:
 
 
 def _near_ties(audit: AuditResult, primary: Sequence[Finding]) -> str:
-    if all(record.evidence.near_ties is None for record in audit.measurements):
+    if not any(record.evidence.near_ties for record in audit.measurements):
         return ""
     return near_ties_sentence(audit, {finding.id: sentences.title(finding, audit) for finding in primary})
 

@@ -21,7 +21,7 @@ from reports.text.headline.left_out import without_columns
 from reports.text.headline.unanswered import commonest, instead_of_answers, unanswered
 from reports.text.numbers import exact_points, exact_tolerances, in_words, lower_first, points
 from reports.text.order import planned, reversed_at_equal, strongest_signals
-from reports.text.reasons import beyond_sentence, lacking_groups, needs_sentence, ratio_sentences, undecided_sentence
+from reports.text.reasons import beyond_sentence, lacking_groups, ratio_sentences, undecided_sentence
 from reports.text.responsiveness import brief_lead, composition_sentence, invalid_caveat, lead, stays_sentence
 
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
@@ -67,7 +67,7 @@ class Headline:
     lines: tuple[AttributeLine, ...]
     """With a disparity, one line per other attribute that has one; then one per verdict for the attributes without."""
     signal: str
-    """The strongest signal of the exploratory comparisons, if any."""
+    """The strongest signal of the exploratory comparisons, if any; empty with a disparity."""
     finding: Finding | None
     """The leading finding, which sentence and chart show. None if no groups can be compared."""
     affected: tuple[Group, ...]
@@ -113,7 +113,7 @@ def headline_of(audit: AuditResult, settings: Settings) -> Headline:
         tuple(filter(None, (*_cautions(audit, primary, kind, settings), versions_sentence(audit.endpoint)))),
         tuple(filter(None, details)),
         _lines(audit, primary) if kind == "disparity" else (),
-        _ASKED_AGAIN if visible else _signal(audit) or _beyond_chance(audit, kind, settings),
+        _ASKED_AGAIN if visible else _not_planned(audit, kind, settings),
         leading,
         affected(leading) if leading and kind == "disparity" else (),
         visible,
@@ -151,6 +151,11 @@ def _beside(signal: Finding, texts: _Said, audit: AuditResult, settings: Setting
     planned = "equivalent" if audit.verdict == "equivalent" else "undecided"
     sentence = f"Planned questions: {planned}. Unplanned: {lower_first(statement(signal, audit))}."
     return sentence, size_sentence(signal, settings), (f"Planned: {lower_first(texts[0])}", *texts[2])
+
+
+def _not_planned(audit: AuditResult, kind: Kind, settings: Settings) -> str:
+    """Name what was not planned but is visible, unless a planned question shows a disparity: the section below has it."""
+    return "" if kind == "disparity" else _signal(audit) or _beyond_chance(audit, kind, settings)
 
 
 def _signal(audit: AuditResult) -> str:
@@ -236,7 +241,7 @@ def _inconclusive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
     if not undecided:
         return f"Too few images to tell{where}{beside}.", "", (equal_too,)
     first = undecided[0]
-    details = (_never_enough(undecided), *ratio_sentences(first), needs_sentence(first), equal_too)
+    details = (_never_enough(undecided), *ratio_sentences(first), equal_too)
     return f"{_undecided(undecided, where)}{beside}.", _most_open(first, audit, settings), details
 
 
@@ -285,7 +290,7 @@ def _unresponsive(audit: AuditResult, primary: Sequence[Finding], settings: Sett
 def _limited(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
     sample = f"A sample of {in_words(audit.data.used, 'image')} settles nothing: its verdict is always “inconclusive”."
     leading = next((finding for finding in primary if finding.gap), None)
-    return sample, _most_open(leading, audit, settings) if leading else "", ("Run it without --limit for a verdict.",)
+    return sample, _most_open(leading, audit, settings) if leading else "", ()
 
 
 def _exploratory(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:

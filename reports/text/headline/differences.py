@@ -99,18 +99,18 @@ def statement(finding: Finding, audit: AuditResult, *, natural: bool = False) ->
         return _diffuse_statement(finding, audit)
     more = "less" if extremes.first.group == extremes.pair.lower else "more"
     if finding.gap and finding.gap.within:
-        named = f"{_whom(extremes.first, finding, audit, once=True)} than for {_whom(extremes.second, finding, audit)}"
+        named = f"{whom_phrase(extremes.first, finding, audit, once=True)} than for {whom_phrase(extremes.second, finding, audit)}"
         return f"{_verb(finding, audit, more)} for {named}, within the same clusters"
     first, second = _rates(extremes, as_errors(finding, audit).metric if natural else "")
     return (
-        f"{_verb(finding, audit, more)} for {_whom(extremes.first, finding, audit, once=True)}: {first}, against {second} for "
-        f"{_whom(extremes.second, finding, audit)}"
+        f"{_verb(finding, audit, more)} for {whom_phrase(extremes.first, finding, audit, once=True)}: {first}, against {second} for "
+        f"{whom_phrase(extremes.second, finding, audit)}"
     )
 
 
 def _diffuse_statement(finding: Finding, audit: AuditResult) -> str:
     rates = _far_from_the_rest(as_errors(finding, audit))
-    far = " and ".join(f"{_whom(rate, finding, audit)} ({phrases.cell_value(rate)})" for rate in rates)
+    far = " and ".join(f"{whom_phrase(rate, finding, audit)} ({phrases.cell_value(rate)})" for rate in rates)
     differs = f"{upper_first(rate_name(finding, audit))} differs by {phrases.attributes(finding.attributes)}"
     return f"{differs}, though no two groups stand out; the most different from the rest are {far}"
 
@@ -176,7 +176,7 @@ def question(finding: Finding, audit: AuditResult) -> str:
     """Return the question that a finding answers: ``Is accuracy the same regardless of race?``"""
     regardless = f"regardless of {' and '.join(name.replace('_', ' ') for name in finding.attributes)}?"
     if finding.metric == "accuracy":
-        answers = _answers(finding, audit)
+        answers = answers_phrase(finding, audit)
         return f"Are {answers} equally accurate {regardless}" if answers else f"Is accuracy the same {regardless}"
     pair = confused(finding, audit)
     named = _QUESTIONS.get(finding.metric, f"Is the {metric_of(finding, None)} the same")
@@ -187,7 +187,7 @@ def question(finding: Finding, audit: AuditResult) -> str:
 
 def _verb(finding: Finding, audit: AuditResult, more: str) -> str:
     if finding.metric == "accuracy":
-        answers = _answers(finding, audit)
+        answers = answers_phrase(finding, audit)
         return f"{upper_first(answers)} are {more} accurate" if answers else f"{more.capitalize()} accurate"
     if pair := confused(finding, audit):
         return _where(finding, audit) + _TAKEN.format(*pair, more)
@@ -203,7 +203,7 @@ def _where(finding: Finding, audit: AuditResult) -> str:
     return f"{finding.measurement}: " if _ambiguous(finding, audit) else ""
 
 
-def _answers(finding: Finding, audit: AuditResult) -> str:
+def answers_phrase(finding: Finding, audit: AuditResult) -> str:
     """Name the answers by their question if there are several: ``gender answers``."""
     if len(audit.measurements) < 2:
         return ""
@@ -221,7 +221,7 @@ def _ambiguous(finding: Finding, audit: AuditResult) -> bool:
     )
 
 
-def _whom(cell: Rate, finding: Finding, audit: AuditResult, *, once: bool = False) -> str:
+def whom_phrase(cell: Rate, finding: Finding, audit: AuditResult, *, once: bool = False) -> str:
     """Return a readable name of a group: ``Black faces``, ``age 3-9``; `once` also names the attribute of a self-explanatory level."""
     noun = _NOUNS.get(audit.probe.name)
     levels = list(zip(map(_words, finding.attributes), cell.group, strict=False))

@@ -29,8 +29,8 @@ def unanswered(audit: AuditResult, primary: Sequence[Finding], settings: Setting
     if leading is not None and pair is not None:
         gap_size = size_in_words(pair.difference, pair.low, pair.high, settings)
         size = f"The gap in {rate_name(leading, audit)} by {phrases.attributes(leading.attributes)} is {gap_size}."
-    advice = "No answers can be compared, only what came instead. The exact prompts are in the appendix; the answer log has every text."
-    return f"None of {in_words(came.total(), 'question')} got an answer: {instead_words(came)}.", size, (advice,)
+    instead = "No answers can be compared, only what came instead."
+    return f"None of {in_words(came.total(), 'question')} got an answer: {instead_words(came)}.", size, (instead,)
 
 
 def commonest(audit: AuditResult, primary: Sequence[Finding]) -> Finding | None:

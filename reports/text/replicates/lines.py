@@ -25,6 +25,11 @@ def ordered(replicates: Replicates, results: Results) -> list[tuple[ReplicatedGa
     return [(question, sentences.title(findings[question.finding], audit)) for question in sorted(replicates.findings, key=rank)]
 
 
+def replicates_of(results: Results, audit: AuditResult) -> Replicates | None:
+    """Return the replicates to which an audit belongs, if any."""
+    return next((replicate for replicate in results.replicates if any(results.audits[i] is audit for i in replicate.audits)), None)
+
+
 def names(replicates: Replicates, results: Results) -> str:
     """Return the names of the replicates."""
     return phrases.some([phrases.group((results.audits[audit].model.name,)) for audit in replicates.audits])
@@ -56,7 +61,7 @@ def question_sentence(question: ReplicatedGap, title: str, alpha: float) -> str:
 
 def trust_line(results: Results, audit: AuditResult) -> str:
     """Return the result of the replicates for the first question of an audit; empty if there are no replicates."""
-    replicates = next((replicate for replicate in results.replicates if any(results.audits[i] is audit for i in replicate.audits)), None)
+    replicates = replicates_of(results, audit)
     if replicates is None or not replicates.findings:
         return ""
     return question_sentence(*ordered(replicates, results)[0], results.settings.alpha)

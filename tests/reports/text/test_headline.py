@@ -263,7 +263,7 @@ def test_an_undecided_question_says_how_many_more_images_of_whom_it_needs_and_wi
     audit = with_first(audit_of("inconclusive"), gap=replace(BY_GENDER.gap, more_images=needed))
     (finding, *_) = audit.findings
 
-    assert plain(headline(audit).details[-1]) == (
+    assert plain(needs_sentence(finding)) == (
         "Needs about 1,200 more images of woman and 90 of man: then it would be decided, with power 0.8, if the groups do not differ, or "
         "if the smallest group differs by 5 points."
     )

@@ -104,7 +104,7 @@ def test_each_doubt_has_a_line_and_a_link(faces):
     )  # fmt: skip
     assert said["Wrong labels"][0].startswith("Mislabelled images needed to overturn the weakest disparity, ")
     assert said["Small groups"] == ("Too small to compare in some questions: 2 groups (Middle Eastern × Female, unknown).", "data")
-    assert said["Near-ties"] == ("Rounding in the model’s number format could turn 0 decisions.", "robustness")
+    assert "Near-ties" not in said  # rounding could turn none
     page = render(samples.results(faces.audit))
     assert all(f'href="#a1-{section}"' in page for _, section in said.values())
 

@@ -1,0 +1,192 @@
+"""What to do next: one to three sentences for the first screen, imperative, most urgent first, each true for whatever the data show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from audit.results import AuditResult, Finding, Results
+from audit.types import NO_ANSWER
+from reports.text import phrases
+from reports.text.detail.trust import trust_lines
+from reports.text.errors import as_errors, confused
+from reports.text.evidence import shifted
+from reports.text.gates import gate_rows
+from reports.text.headline import Headline
+from reports.text.headline.differences import answers_phrase, whom_phrase
+from reports.text.numbers import count, in_words, points
+from reports.text.order import planned
+from reports.text.reasons import needed_step
+from reports.text.replicates import replicates_of
+from reports.text.responsiveness import composition_sentence, is_invalid
+
+MOST_STEPS = 3
+_COMPARE = "After changes, audit the same images and run vlm-audit compare."
+_WITHOUT_TRUTH = ("selection_rate", "rate_among_answered")
+"""Rates of an answer that is not known to be wrong."""
+_FEW_LABELS = 0.05
+"""Share of a group's labels up to which checking them is the first thing to do."""
+
+
+def audit_steps(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
+    """Return what to do after an audit."""
+    by_kind = _unresponsive if headline.caveat else _BY_KIND[headline.kind]
+    steps = (*gate_steps(_failed(audit, results)), *_replicates(audit, results), *by_kind(headline, audit, results))
+    return steps[:MOST_STEPS]
+
+
+def gate_steps(failed: Sequence[str]) -> tuple[str, ...]:
+    """Return what to do about breached gates, given by their expressions."""
+    if not failed:
+        return ()
+    which = f"Gate {failed[0]} is" if len(failed) == 1 else f"{in_words(len(failed), 'gate')} are"
+    return (f"{which} breached: do not release this model on these results.",)
+
+
+def _failed(audit: AuditResult, results: Results) -> list[str]:
+    return [row.expression for row in gate_rows(results, audit) if row.outcome == "breached"]
+
+
+def _replicates(audit: AuditResult, results: Results) -> tuple[str, ...]:
+    replicates = replicates_of(results, audit)
+    if replicates is None or not replicates.findings:
+        return ()
+    return (f"Decide by all {count(len(replicates.audits))} replicates together, not by this one.",)
+
+
+# ---- one function for each way in which an audit can end -----------------------------------------------------------------------------
+
+
+def _disparity(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
+    finding = headline.finding
+    if finding is None:
+        return (_COMPARE,)
+    return (_reliance(finding, audit), *_check_first(finding, audit, results), _COMPARE)
+
+
+def _reliance(finding: Finding, audit: AuditResult) -> str:
+    """Say what not to use the answers for."""
+    shown, attributes = as_errors(finding, audit), phrases.attributes(finding.attributes)
+    taken = confused(finding, audit)
+    outcome = taken[1] if taken else finding.outcome
+    named = f"the answer ‘{outcome}’" if outcome else (answers_phrase(finding, audit) or "these answers")
+    if finding.outcome in NO_ANSWER:
+        return f"Read replies counted as ‘{outcome}’ for {_affected(finding, audit)}: other prompts may get answers."
+    if shown.better == "neither" or finding.diffuse:
+        return f"Do not use {named} where {'it' if outcome else 'they'} must not depend on {attributes}."
+    if shown.better == "low" and not taken and shown.metric in (*_WITHOUT_TRUTH, "false_positive_rate"):
+        return f"Have a person check every answer ‘{outcome}’, or remove that option."
+    affected = _affected(finding, audit)
+    if shown.metric in _WITHOUT_TRUTH:
+        return f"Do not rely on {named} where getting it less often would harm {affected}."
+    return f"Do not rely on {named} where errors for {affected} would do harm."
+
+
+def _affected(finding: Finding, audit: AuditResult) -> str:
+    levels = phrases.leading_groups(finding)[0]
+    named = whom_phrase(phrases.rate_of(finding, levels), finding, audit)
+    return f"the group {named}" if named == phrases.group(levels) else named
+
+
+def _check_first(finding: Finding, audit: AuditResult, results: Results) -> tuple[str, ...]:
+    """Return the one check that most likely changes what to do."""
+    if adjusted := shifted(finding):
+        return (f"Decide whether your use needs the groups compared as they are or at equal {phrases.attributes(adjusted.others)}.",)
+    if composition_sentence(finding):
+        return ("Compare groups with equal shares of the true answers before you act.",)
+    if finding.better == "neither" and _can_add_truth(finding, audit):
+        return ("Add true answers to the file (column y_true): they show which group gets wrong ones.",)
+    if not finding.exceeds_tolerance and not finding.diffuse:
+        return (_if_it_matters(finding),)
+    labels = finding.evidence.label_noise and finding.evidence.label_noise.tipping_point
+    if labels and labels.share <= _FEW_LABELS:
+        return (f"Check who is labelled {phrases.group(labels.worst)}: {count(labels.images)} wrong labels could overturn this.",)
+    if trust_lines(audit, results):
+        return ("Read ‘Can it be trusted?’ before acting.",)
+    return ()
+
+
+def _can_add_truth(finding: Finding, audit: AuditResult) -> bool:
+    """Whether the answers are from a file without true answers."""
+    truths = {record.name: record.truth for record in audit.measurements}
+    return audit.probe.name == "predictions" and truths.get(finding.measurement) is None
+
+
+def _if_it_matters(finding: Finding) -> str:
+    """Ask for more images if both ends of the interval do not lead to the same decision."""
+    pair, places = phrases.leading_pair(finding), phrases.gap_places(finding)
+    if pair is None:
+        return "Audit more images."
+    groups = " and ".join(phrases.group(group) for group in phrases.leading_groups(finding))
+    low, high = points(max(pair.low, 0.0), places).split()[0], points(pair.high, places)
+    return f"Audit more images of {groups} if a gap of {low} and one of {high} would lead to different decisions."
+
+
+def _equivalent(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
+    beyond = "Read ‘What this cannot tell’ before you conclude more: other groups and questions were not tested."
+    if headline.visible:
+        return (_plan(headline.visible), beyond)
+    return ("Change nothing for these questions and groups.", *_keep(audit, results), beyond)
+
+
+def _keep(audit: AuditResult, results: Results) -> tuple[str, ...]:
+    """Suggest a gate at the tolerance, if there is one tolerance and no gate."""
+    tolerances = {finding.tolerance for finding in planned(audit.findings)}
+    if results.gates or len(tolerances) != 1:
+        return ()
+    return (f"Add --fail-on 'gap > {tolerances.pop():g}' to later audits, so that a larger gap does not go unnoticed.",)
+
+
+def _plan(signal: Finding) -> str:
+    return f"Plan the question by {phrases.attributes(signal.attributes)} and test it on new images before you act on it."
+
+
+def _inconclusive(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
+    undecided = next((finding for finding in planned(audit.findings) if finding.verdict == "inconclusive" and finding.gap), None)
+    more = () if undecided is None else (_more_images(undecided, audit),)
+    until = "Until then, treat the groups neither as equal nor as unequal."
+    return (*more, *([_plan(headline.visible)] if headline.visible else []), until)
+
+
+def _more_images(undecided: Finding, audit: AuditResult) -> str:
+    """Say how many more images of which groups to audit or, where their number is unknown, what kind of them."""
+    if needed := needed_step(undecided):
+        return needed
+    if audit.data.cluster is not None:
+        return f"Audit images from more clusters (by {phrases.attributes([audit.data.cluster])}): more images of the same ones add little."
+    return _if_it_matters(undecided)
+
+
+def _not_estimable(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
+    if any(finding.unresponsive for finding in planned(audit.findings)):
+        return _unresponsive(headline, audit, results)
+    fewest = in_words(results.settings.min_group_size, "image")
+    return (f"Audit more images, or compare broader groups: at least two need {fewest} that count.",)
+
+
+def _unresponsive(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
+    """Say what to try with a model that recognises nothing, or whose answers do not depend on the images."""
+    do_not = "Do not read gaps between groups from these answers."
+    if phrases.answers_only(audit.model) and audit.endpoint is None:
+        return (do_not, "Check that each answer is in the row of its own image, and that answers and labels are spelled alike.")
+    if is_invalid(audit):
+        return (do_not, "Choose a probe of things that this model was trained to recognise: vlm-audit run --list-probes.")
+    sent = "Read some replies in the answer log to check that the model receives the images" if audit.endpoint else "Check its input"
+    return (do_not, f"{sent}, then try other prompts or options.")
+
+
+def _unanswered(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
+    return ("Read some replies in the answer log, change prompts or options so that the model can answer, and run the audit again.",)
+
+
+def _limited(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
+    return ("Run it without --limit for a verdict.",)
+
+
+def _exploratory(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
+    return ("Plan the questions that matter to you, and test them on new images before you act on a difference.",)
+
+
+_BY_KIND: dict[str, Callable[[Headline, AuditResult, Results], tuple[str, ...]]] = {
+    "disparity": _disparity, "equivalent": _equivalent, "inconclusive": _inconclusive, "not estimable": _not_estimable,
+    "unresponsive": _unresponsive, "unanswered": _unanswered, "limited": _limited, "exploratory": _exploratory,
+}  # fmt: skip
