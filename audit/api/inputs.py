@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from audit.api.lookup import planned_questions
 from audit.data.assemble import fingerprint
 from audit.data.changed.joined import with_attributes
 from audit.data.changed.subset import read_list, stratified, without
+from audit.data.schema import alike
 from audit.data.table import DataLocation
 from audit.engine.external import PredictionPlan, leave_out, sliced_columns
 from audit.errors import DataError, UsageError, nearest
@@ -119,7 +121,9 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     for name, purpose in needed_columns:
         if name not in known:
             where = place_of(name, request.probe)
-            raise UsageError(f"no attribute {name!r} {purpose} in {dataset.name}", where=where, fix=nearest(name, known))
+            similar = [f"--column {name}={shlex.quote(other)}" for other in alike(name, known)]
+            fix = similar[0] if similar else nearest(name, known)
+            raise UsageError(f"no attribute {name!r} {purpose} in {dataset.name}", where=where, fix=fix)
     _check_groups(dataset, probe)
     if request.nested:
         _check_nested(dataset, probe.cluster, request.nested)
@@ -171,7 +175,11 @@ def _check_groups(dataset: Dataset, probe: Probe) -> None:
 
 def _location(request: AuditRequest) -> Any:
     options = {name: value for name in ("encoding", "image_root", "image_column") if (value := getattr(request, name)) is not None}
-    return DataLocation(request.data, **options) if options else request.data
+    if request.column:
+        options["columns"] = {name.strip(): column for name, _, column in (text.partition("=") for text in request.column)}
+    if not options:
+        return request.data
+    return DataLocation(request.data, **options) if isinstance(request.data, str) else DataLocation("", held=request.data, **options)
 
 
 def _check_nested(dataset: Dataset, cluster: str | None, nested: Group) -> None:

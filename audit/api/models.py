@@ -133,6 +133,10 @@ def loaded(plan: ModelPlan, *, note: bool = True) -> Iterator[tuple[Encoder | An
         finally:
             if before is not None:
                 model.max_new_tokens = before  # the object belongs to the caller
+    elif isinstance(model, tuple):
+        from audit.models.huggingface.objects import encoder_of_pair  # imports torch, as the caller has done
+
+        yield _as_asked(encoder_of_pair(*model), plan), root
     else:
         yield _as_asked(plugin.wrap(model), plan), root if hasattr(model, "fingerprint") else MemoryRoot()
 

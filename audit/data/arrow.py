@@ -88,7 +88,7 @@ def text_columns(schema: Schema, table: pa.Schema, source: str) -> list[str]:
     import pyarrow as pa
 
     nested = [name for name in table.names if pa.types.is_nested(table.field(name).type) or _is_binary(table.field(name).type)]
-    if unreadable := [column.name for column in schema.columns if column.name in nested]:
+    if unreadable := [name for column in schema.columns for name in column.sources if name in nested]:
         what = f"the column {unreadable[0]!r} holds {table.field(unreadable[0]).type}"
         raise DataError(what, where=source, why="expected text, one value per image", fix="write it as text")
     names = [name for name in table.names if name not in nested]
@@ -99,7 +99,7 @@ def text_columns(schema: Schema, table: pa.Schema, source: str) -> list[str]:
 
 def cells(table: pa.Table, described: Features, schema: Schema, source: str) -> Cells:
     """An Arrow table of plain columns as text; rows are numbered from 1."""
-    columns = {column.name: column for column in schema.columns}
+    columns = {name: column for column in schema.columns if column.counts is None for name in column.sources}
     texts = {}
     for name in table.column_names:
         names = class_names(described, name)

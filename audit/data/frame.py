@@ -1,4 +1,4 @@
-"""Reads a pandas data frame with a column of image paths or images, as strictly as a file."""
+"""Reads a pandas data frame or a `datasets.Dataset` with a column of image paths or images, as strictly as a file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from PIL import ExifTags, Image
 
 from audit.data import arrow
 from audit.data.assemble import Origin, assemble
-from audit.data.schema import Schema, check_distinct, image_column
-from audit.data.table import with_files
-from audit.errors import UsageError
+from audit.data.schema import Schema, check_distinct, image_column, with_known_columns
+from audit.data.table import DataLocation, with_files
+from audit.errors import UsageError, nearest
 from audit.types import Dataset
 from strictio.images.decode import UnreadableImage, pillow_errors
 from strictio.images.lazy import LazyImages
@@ -27,31 +27,45 @@ PLACE = "data frame"
 _PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 
 
-def load_frame(frame: pd.DataFrame, schema: Schema, name: str, *, licence: str = "not stated") -> Dataset:
+def load_held(source: DataLocation, schema: Schema, name: str, *, licence: str = "not stated") -> Dataset:
+    """Build the data set of a data frame or of a `datasets.Dataset`; raises the same errors as for a file."""
+    held, root = source.held, source.image_root
+    columns = held.columns if isinstance(held, pd.DataFrame) else getattr(held, "column_names", None) or ()
+    if source.image_column is not None and source.image_column not in map(str, columns):
+        what = f"the {PLACE if isinstance(held, pd.DataFrame) else 'Dataset'} has no column {source.image_column!r}"
+        raise UsageError(what, where="--image-column", fix=nearest(source.image_column, map(str, columns)))
+    if isinstance(held, pd.DataFrame):
+        return load_frame(held, schema, name, licence=licence, image_root=root)
+    from audit.data.hf_datasets import from_object
+
+    return from_object(held, schema, Origin(name, "a datasets.Dataset", licence), root)
+
+
+def load_frame(frame: pd.DataFrame, schema: Schema, name: str, *, licence: str = "not stated", image_root: Path | None = None) -> Dataset:
     """Build the data set of a data frame with one row per image.
 
-    Its image column has paths (absolute, or relative to the working directory) or images: PIL images, encoded bytes, ``{bytes, path}``.
-    A named index is a column like the others. Raises the same errors as for a file.
+    Its image column has paths (absolute, or relative to `image_root`; None: the working directory) or images: PIL images, encoded bytes,
+    ``{bytes, path}``. A named index is a column like the others.
     """
-    if not isinstance(frame, pd.DataFrame):
-        raise UsageError(f"data of type {type(frame).__name__}", why="expected a location or a pandas data frame", fix="pd.DataFrame(...)")
     origin = Origin(name, "a data frame", licence)
     frame = frame.set_axis([str(column) for column in frame.columns], axis=1)
     check_distinct(list(frame.columns), PLACE)
+    schema, alike = with_known_columns(schema, [*map(str, frame.index.names), *frame.columns])
     held = next((column for column in (*schema.image_columns, *frame.columns) if column in frame and _holds_images(frame[column])), None)
     table = arrow.from_frame(_with_text_paths(frame.drop(columns=held) if held else frame, schema), PLACE)
     cells = arrow.cells(table.select(arrow.text_columns(schema, table.schema, PLACE)), {}, schema, PLACE)
     if held is None:
         column = image_column(schema, list(cells.columns), PLACE)
-        folder, names = _relative(cells.columns[column])
-        return with_files(replace(cells, columns={**cells.columns, column: names}), folder, schema, origin)
+        folder, names = _relative(cells.columns[column]) if image_root is None else (Path(), cells.columns[column])
+        origin = replace(origin, notes=alike)
+        return with_files(replace(cells, columns={**cells.columns, column: names}), folder, schema, origin, image_root)
     images = frame[held].tolist()
     ids, notes = arrow.image_ids(schema, cells.columns, [_stored_name(image) for image in images])
-    return assemble(_lazy(images), ids, cells, schema, replace(origin, notes=notes))
+    return assemble(_lazy(images, image_root or Path.cwd()), ids, cells, schema, replace(origin, notes=(*alike, *notes)))
 
 
-def _lazy(cells: Sequence[Any]) -> LazyImages:
-    """The images in cells: PIL images, bytes, or ``{bytes, path}`` as stored by `datasets`."""
+def _lazy(cells: Sequence[Any], root: Path) -> LazyImages:
+    """The images in cells: PIL images, bytes, or ``{bytes, path}`` as stored by `datasets`, with paths below `root`."""
     lock = threading.Lock()
 
     def read(position: int) -> bytes:
@@ -59,7 +73,7 @@ def _lazy(cells: Sequence[Any]) -> LazyImages:
         if isinstance(cell, Image.Image):
             with lock:  # Pillow decodes lazily, and several rows may share one image object
                 return _png(cell)
-        return arrow.image_content(cell if isinstance(cell, bytes | dict) else None, [Path.cwd()])
+        return arrow.image_content(cell if isinstance(cell, bytes | dict) else None, [root])
 
     return LazyImages(len(cells), read)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from audit.data import arrow
 from audit.data.assemble import Origin, assemble
-from audit.data.schema import Schema, quoted
-from audit.errors import DataError
+from audit.data.schema import Schema, quoted, with_known_columns
+from audit.errors import DataError, UsageError
 from audit.types import Dataset
 from strictio.images.lazy import LazyImages
 from strictio.tables.parquet import check_utf_8, first_line
@@ -29,13 +29,36 @@ def from_datasets(data: Any, schema: Schema, origin: Origin, roots: Sequence[Pat
     if embedded is None:
         why = f"found the columns: {', '.join(columns.names)}"
         raise DataError(f"{source} has no column of images", why=why, fix="give a label table beside its images: --data FILE.csv")
+    schema, alike = with_known_columns(schema, columns.names, embedded=True)
     texts = arrow.text_columns(schema, columns, source)
     cells = arrow.cells(_table(data, texts), described, schema, source)
     ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(data, embedded))
     stored = data.select_columns([embedded])
     _check_values(stored, text=True)
     images = LazyImages(len(stored), lambda row: arrow.image_content(stored[row][embedded], roots))
-    return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
+    return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *alike, *notes)))
+
+
+def from_object(data: Any, schema: Schema, origin: Origin, image_root: Path | None) -> Dataset:
+    """Convert a `datasets.Dataset` of the caller, in its order; images that it stores as paths may lie anywhere.
+
+    Relative paths are relative to `image_root` (None: the working directory). Raises UsageError for other objects, with the way to a
+    `Dataset`.
+    """
+    import datasets
+
+    if isinstance(data, datasets.DatasetDict | datasets.IterableDatasetDict):
+        names = list(map(repr, data))
+        fix = f"name one: data=datasets[{names[0]}]"
+        raise UsageError("the data are several datasets", why=f"the splits are {', '.join(names)}", fix=fix)
+    if isinstance(data, datasets.IterableDataset):
+        fix = "load it without streaming=True, or take its first rows: Dataset.from_list(list(data.take(1000)), features=data.features)"
+        raise UsageError("the dataset is streamed", why="an audit reads its images in any order", fix=fix)
+    if not isinstance(data, datasets.Dataset):
+        what, fix = f"data of type {type(data).__name__}", "pd.DataFrame(...)"
+        raise UsageError(what, why="expected a location, a pandas data frame or a datasets.Dataset", fix=fix)
+    root = image_root or Path.cwd()
+    return from_datasets(data.with_format(None), schema, origin, [root, Path(root.absolute().anchor)])
 
 
 def _check_values(data: Any, *, text: bool = False) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from audit.data.table import DataLocation
 from audit.errors import DataError, MachineError, UsageError
 from audit.types import ProbeData
 
@@ -23,8 +24,14 @@ def folder_of(location: Any, data: ProbeData) -> Path:
         if data.gate:
             raise MachineError(f"{data.name} is gated: {data.gate}", why=data.obtain, fix="apply, then name its folder: --data DIR")
         raise UsageError(f"no location for the data of {data.name}", why=data.obtain, fix="name its folder: --data DIR")
-    if not isinstance(location, str | os.PathLike):
-        raise UsageError(f"{data.name} is read from its own files, not from {type(location).__name__}", fix="name its folder: --data DIR")
+    held = location.held if isinstance(location, DataLocation) else None if isinstance(location, str | os.PathLike) else location
+    if held is not None:
+        raise UsageError(f"{data.name} is read from its own files, not from {type(held).__name__}", fix="name its folder: --data DIR")
+    if isinstance(location, DataLocation):
+        used = [name for name in ("encoding", "image_root", "image_column", "columns") if getattr(location, name)]
+        flags = [f"--{name.removesuffix('s').replace('_', '-')}" for name in used]
+        if flags:
+            raise UsageError(f"{flags[0]} cannot be used with {data.name}", why="it is read from its own files", fix="leave it out")
     folder = Path(os.fspath(location))
     if not folder.is_dir():
         raise wrong_layout(data, folder, "it is a file" if folder.exists() else "it does not exist")

@@ -14,7 +14,7 @@ from audit.data.arrow import embedded_column
 from audit.data.assemble import Origin
 from audit.data.hub import SPELLING, HubSource, is_saved, load_hub, load_local, parse_location
 from audit.data.parquet import load_parquet
-from audit.data.schema import Schema, quoted, with_image_column, with_known_image_column
+from audit.data.schema import Schema, quoted, with_columns, with_image_column, with_known_columns
 from audit.data.shards import parquet_files
 from audit.data.streams.remote import load_url
 from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, tar_files
@@ -26,19 +26,25 @@ from strictio.tables import EXPECTED, PARQUET, TEXT, check_encoding, column_name
 from strictio.tables.parquet import parquet_schema
 
 if TYPE_CHECKING:
+    import datasets
     import pandas as pd
 
 _EXPECTED = f"a folder, a table ({EXPECTED}), tar shards ({{000000..000127}}.tar), a URL of one of them, or {SPELLING}"
 
 
 def load_dataset(
-    location: str | os.PathLike[str] | pd.DataFrame | None, schema: Schema, *, hub: HubSource | None = None, name: str, licence: str
+    location: str | os.PathLike[str] | pd.DataFrame | datasets.Dataset | None,
+    schema: Schema,
+    *,
+    hub: HubSource | None = None,
+    name: str,
+    licence: str,
 ) -> Dataset:
     """Load the data set at `location` according to `schema` (``Schema()``: every column except the image's is an attribute).
 
     `location` is ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a table file, or a folder, which is searched for the output of
-    `save_to_disk`, then a label table beside its images, then Parquet shards. A data frame has a column of paths or of images
-    (`audit.data.frame.load_frame`). A `DataLocation` also says how to read a table. Tar shards in the layout of webdataset
+    `save_to_disk`, then a label table beside its images, then Parquet shards. A data frame or a `datasets.Dataset` has a column
+    of paths or of images (`audit.data.frame.load_held`). A `DataLocation` also says how to read a table. Tar shards as of webdataset
     (``{000000..000127}.tar``) and URLs are streamed (`audit.data.streams`). None: `hub`, which also says what to read from a folder in the
     hub's layout. If a folder has several label tables, the first in `Schema.label_files` is read; else the only one; else the one whose
     name contains validation, test or train, in this order; a note says which.
@@ -50,12 +56,16 @@ def load_dataset(
         if hub is None:
             raise UsageError(f"no location for the data {name!r}", fix=f"--data with {_EXPECTED}")
         return load_hub(hub, schema, name=name, licence=licence)
-    if not isinstance(location, str | os.PathLike):
-        from audit.data.frame import load_frame
-
-        return load_frame(location, schema, name, licence=licence)
-    source = location if isinstance(location, DataLocation) else DataLocation(os.fspath(location))
+    if isinstance(location, DataLocation):
+        source = location
+    else:
+        source = DataLocation(os.fspath(location)) if isinstance(location, str | os.PathLike) else DataLocation("", held=location)
     schema = with_image_column(schema, source.image_column) if source.image_column else schema
+    schema = with_columns(schema, source.columns) if source.columns else schema
+    if source.held is not None:
+        from audit.data.frame import load_held
+
+        return load_held(source, schema, name, licence=licence)
     if source.path.startswith("hf:") and not is_url(source.path):
         _check_table_options(source, "a data set of the hub")
         return load_hub(parse_location(source.path, hub), schema, name=name, licence=licence)
@@ -170,5 +180,6 @@ def _table_columns(path: Path, schema: Schema) -> Sequence[str]:
 
 
 def _fits(columns: Sequence[str], schema: Schema) -> bool:
+    schema, _ = with_known_columns(schema, columns)
     required = {name for column in schema.columns if not column.optional for name in column.sources}
-    return required <= set(columns) and any(name in columns for name in with_known_image_column(schema, columns)[0].image_columns)
+    return required <= set(columns) and any(name in columns for name in schema.image_columns)

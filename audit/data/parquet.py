@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from audit.data import arrow
 from audit.data.assemble import Origin, assemble
-from audit.data.schema import Schema, with_known_image_column
+from audit.data.schema import Schema, with_known_columns
 from audit.data.table import with_files
 from audit.errors import DataError
 from audit.types import Dataset
@@ -46,13 +46,13 @@ def load_parquet(shards: Sequence[Path], folder: Path, schema: Schema, origin: O
             what, why = f"{shard.name} has other columns than {shards[0].name}", f"found {', '.join(other.names)}"
             raise DataError(what, why=why, fix="give the folder of one table")
     embedded = arrow.embedded_column(schema, columns)
-    named = schema if embedded else with_known_image_column(schema, columns.names)[0]
+    named, alike = with_known_columns(schema, columns.names, embedded=embedded is not None)
     texts = arrow.text_columns(named, columns, source)
     cells = arrow.cells(_read(shards, texts), described, named, source)
     if embedded is None:
         return with_files(cells, folder, schema, origin, image_root)
-    ids, notes = arrow.image_ids(schema, cells.columns, _stored_names(shards, embedded))
-    return assemble(_held_images(shards, embedded, folder), ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
+    ids, notes = arrow.image_ids(named, cells.columns, _stored_names(shards, embedded))
+    return assemble(_held_images(shards, embedded, folder), ids, cells, named, replace(origin, notes=(*origin.notes, *alike, *notes)))
 
 
 def _read(shards: Sequence[Path], columns: Sequence[str]) -> pa.Table:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from audit.data.cells.boxes import Box
 from audit.data.cells.suspicious import suspicious_levels
 from audit.data.cells.votes import SEPARATOR, counted_votes, given_values
-from audit.errors import DataError, nearest
+from audit.errors import DataError, UsageError, nearest
 from audit.types import UNKNOWN, Group, Note
 from strictio.tables import check_distinct as check_distinct
 from strictio.tables import found_columns as found_columns
@@ -44,6 +44,8 @@ class Column:
     """Whether a cell may have several values (``['Africa', 'Asia']``, or joined by ``|``): an image counts in each with its share."""
     counts: Group | None = None
     """Columns with the number of annotators who chose each of `values`, in their order; then no column has the attribute's name."""
+    source: str | None = None
+    """The column of a table that it is read from, if that has another name."""
 
     def __post_init__(self) -> None:
         _require_tuples(self, "values", "classes", "counts")
@@ -60,7 +62,7 @@ class Column:
     @property
     def sources(self) -> Group:
         """The columns of a table that it is read from."""
-        return (self.name,) if self.counts is None else self.counts
+        return (self.source or self.name,) if self.counts is None else self.counts
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Schema:
     box: Box | None = None
     """Where a row's image is in its source image: the image is then the crop, several rows may share a source image, and the attribute
     `picture` says which one (a probe's `cluster`)."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Attribute -> the column that it is read from, for tables whose attributes are not declared."""
 
     def __post_init__(self) -> None:
         _require_tuples(self, "columns", "image_columns", "label_files")
@@ -135,7 +139,7 @@ def read(schema: Schema, cells: Cells) -> Attributes:
 
 def _texts(column: Column, cells: Cells) -> Sequence[str]:
     if column.counts is None:
-        return cells.columns[column.name]
+        return cells.columns[column.sources[0]]
     return counted_votes(column.values or (), column.counts, cells.columns, cells.where, cells.place)
 
 
@@ -167,6 +171,52 @@ def with_known_image_column(schema: Schema, names: Sequence[str]) -> tuple[Schem
     return with_image_column(schema, alike[0]), (Note("image_column_alike", {"column": quoted(alike[0])}),)
 
 
+def with_known_columns(schema: Schema, names: Sequence[str], *, embedded: bool = False) -> tuple[Schema, tuple[Note, ...]]:
+    """The schema with columns that differ from its own in case, spaces, dashes or a unit in brackets, and notes about them.
+
+    A column that is missing is read from the only one that is alike; among several, none is chosen. `embedded`: the images are in the
+    table, so no column has to name them.
+
+    >>> schema, notes = with_known_columns(Schema((Column("age"), Column("gender"))), ["file", "Age (years)", "Gender "])
+    >>> [column.sources for column in schema.columns]
+    [('Age (years)',), ('Gender ',)]
+    """
+    schema, notes = (schema, ()) if embedded else with_known_image_column(schema, names)
+    used = {*schema.image_columns, *(name for column in schema.columns for name in column.sources)}
+    free = [name for name in names if name not in used]
+    missing = [column.name for column in schema.columns if column.counts is None and column.sources[0] not in names]
+    found = {name: similar[0] for name in missing if len(similar := alike(name, free)) == 1}
+    if not found:
+        return schema, notes
+    changes = tuple(f"{quoted(source)} as {name}" for name, source in found.items())
+    return with_columns(schema, found), (*notes, Note("columns_alike", {"columns": changes}))
+
+
+def alike(name: str, names: Iterable[str]) -> list[str]:
+    """The names that differ only in case, spaces, dashes or a unit in brackets at the end.
+
+    >>> alike("age", ["Age (years)", "AGE ", "page"])
+    ['Age (years)', 'AGE ']
+    """
+    return [other for other in names if _without_unit(other) == _without_unit(name)]
+
+
+def with_columns(schema: Schema, sources: Mapping[str, str]) -> Schema:
+    """The schema with attributes that are read from columns of other names (`sources`: attribute -> column).
+
+    Raises UsageError for an attribute that is not declared, or that is read from several columns.
+    """
+    declared = {column.name: column for column in schema.columns}
+    for name in sources if declared else ():
+        if name not in declared:
+            raise UsageError(f"no attribute {name!r} is read from the table", where="--column", fix=nearest(name, declared))
+        if declared[name].counts is not None:
+            why = f"it is read from the columns {', '.join(declared[name].sources)}"
+            raise UsageError(f"the attribute {name!r} cannot be read from one column", where="--column", why=why, fix="leave it out")
+    columns = tuple(replace(column, source=sources.get(column.name, column.source)) for column in schema.columns)
+    return replace(schema, columns=columns, sources={**schema.sources, **sources})
+
+
 def with_image_column(schema: Schema, name: str) -> Schema:
     """The schema with this column before all others that may name the image."""
     return replace(schema, image_columns=(name, *(other for other in schema.image_columns if other != name)))
@@ -176,12 +226,17 @@ def _snake_case(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", name.strip().casefold())
 
 
+def _without_unit(name: str) -> str:
+    return _snake_case(re.sub(r"[(\[][^()\[\]]*[)\]]\s*$", "", name)).strip("_")
+
+
 def attribute_columns(schema: Schema, names: Sequence[str]) -> tuple[Column, ...]:
     """The attributes to read from a table with the columns `names`."""
     if schema.columns:
         return tuple(column for column in schema.columns if all(name in names for name in column.sources))
     others = {*schema.image_columns, *(schema.box.columns if schema.box else ())}
-    return tuple(Column(name) for name in names if name not in others and not _is_row_number(name))
+    attribute = {source: name for name, source in schema.sources.items()}
+    return tuple(Column(attribute.get(name, name), source=name) for name in names if name not in others and not is_row_number(name))
 
 
 def source_columns(schema: Schema, names: Sequence[str]) -> Group:
@@ -190,21 +245,38 @@ def source_columns(schema: Schema, names: Sequence[str]) -> Group:
     return tuple(dict.fromkeys((*read_from, *(name for name in (schema.box.columns if schema.box else ()) if name in names))))
 
 
-def _is_row_number(name: str) -> bool:
-    """Whether pandas wrote the column by default: unnamed in CSV, ``__index_level_0__`` in Parquet."""
-    return not name or name.startswith("__index_level_")
+def is_row_number(name: str) -> bool:
+    """Whether pandas wrote the column by default: unnamed in CSV, read again as ``Unnamed: 0``, or ``__index_level_0__`` in Parquet.
+
+    >>> [name for name in ("", "Unnamed: 0", "Unnamed: 0.1", "__index_level_0__", "Unnamed") if not is_row_number(name)]
+    ['Unnamed']
+    """
+    return re.fullmatch(r"(Unnamed: \d+(\.\d+)*|__index_level_.*)?", name) is not None
 
 
 def check_columns(schema: Schema, names: Sequence[str], source: str) -> None:
     """Raise `DataError` unless the columns `names` are distinct and include every attribute that is not optional."""
     check_distinct(names, source)
-    required = [name for column in schema.columns if not column.optional for name in column.sources]
+    required = [name for column in schema.columns if not column.optional or column.source for name in column.sources]
+    required += schema.sources.values() if not schema.columns else ()
     if missing := [name for name in (*required, *(schema.box.columns if schema.box else ())) if name not in names]:
-        fix = nearest(missing[0], map(str, names)) if len(missing) == 1 else "rename the columns, or give the table that is meant"
+        fix = _way_out(schema, missing, names)
         raise DataError(f"{source} has no column {' and no column '.join(map(repr, missing))}", why=found_columns(names), fix=fix)
     if not attribute_columns(schema, names):
         fix = "add a column such as race or gender, one value per image"
         raise DataError(f"{source} has no attribute column", why=found_columns(names), fix=fix)
+
+
+def _way_out(schema: Schema, missing: Sequence[str], names: Sequence[str]) -> str:
+    """What to do about missing columns: the option that names a column which is alike, if there is one."""
+    if missing[0] in schema.sources.values():
+        return nearest(missing[0], map(str, names))
+    similar = [(name, other) for name in missing for other in alike(name, names)]
+    if similar:
+        return " or ".join(f"--column {name}={shlex.quote(other[:80])}" for name, other in similar[:3])
+    if len(missing) == 1:
+        return f"{nearest(missing[0], map(str, names))}; --column {missing[0]}=COLUMN says which column it is"
+    return f"name the columns, as in --column {missing[0]}=COLUMN, or give the table that is meant"
 
 
 def check_classes(column: Column, names: Sequence[str], source: str) -> None:
@@ -297,7 +369,7 @@ def _changes(changed: Mapping[str, str], counts: Mapping[str, int]) -> tuple[str
 
 def _unused(schema: Schema, names: Iterable[str]) -> list[Note]:
     used = {*schema.image_columns, *source_columns(schema, list(names))}
-    unused = [name for name in names if name not in used and not _is_row_number(name)]
+    unused = [name for name in names if name not in used and not (is_row_number(name) and not name.startswith("Unnamed"))]
     return [Note("unused_columns", {"columns": tuple(map(quoted, unused))})] if unused else []
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit.data.arrow import row_id
 from audit.data.assemble import Origin, assemble
-from audit.data.schema import Cells, Schema, check_columns, counted, image_column, quoted, with_known_image_column
+from audit.data.schema import Cells, Schema, check_columns, counted, image_column, quoted, with_known_columns
 from audit.errors import DataError
 from audit.types import Dataset, Note
 from strictio.images.files import image_files, inspect_names, name_fault
@@ -32,6 +33,10 @@ class DataLocation:
     image_root: Path | None = None
     """The folder that contains the images; None: the table's."""
     image_column: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Attribute -> the column that it is read from."""
+    held: Any = None
+    """A data frame or a `datasets.Dataset` instead of files; `path` then names it in messages."""
 
     def __fspath__(self) -> str:
         return self.path
@@ -54,13 +59,17 @@ def _texts(column: pa.ChunkedArray) -> Sequence[str]:
 
 
 def with_files(cells: Cells, folder: Path, schema: Schema, origin: Origin, image_root: Path | None = None) -> Dataset:
-    """Build the data set of a table whose image column contains paths: files in `image_root`, else in `folder` or its parent."""
-    schema, notes = with_known_image_column(schema, list(cells.columns))
+    """Build the data set of a table whose image column contains paths: files in `image_root`, else in `folder` or its parent.
+
+    Paths that leave `folder` (``../pics/1.jpg``) are allowed below `image_root`; they are relative to `folder`.
+    """
+    schema, notes = with_known_columns(schema, list(cells.columns))
     check_columns(schema, list(cells.columns), cells.place)
     column = image_column(schema, list(cells.columns), cells.place)
     roots = (image_root,) if image_root is not None else (folder, folder.absolute().parent)
-    root, names = _below(roots, cells.columns[column])
-    _check_files(root, names, cells, roots)
+    written = cells.columns[column]
+    root, names = _below(roots, written if image_root is None else _climbed(folder, image_root, written))
+    _check_files(root, names, cells, roots, folder)
     if root != roots[0]:
         notes = (*notes, Note("paths_from_above", {"table": cells.place}))
     ids = list(map(row_id, names))
@@ -77,13 +86,26 @@ def _below(roots: Sequence[Path], names: Sequence[str]) -> tuple[Path, Sequence[
     return next((root for root in roots if any((root / name).is_file() for name in allowed)), roots[0]), names
 
 
+def _climbed(folder: Path, root: Path, names: Sequence[str]) -> Sequence[str]:
+    """The names; those that leave `folder` but lie below `root` become relative to `root`."""
+    climbing = [name for name in set(names) if os.path.normpath(name).startswith("..")]
+    targets = {name: _target(folder, name) for name in climbing}
+    below = dict(zip(climbing, _relative_to(root, list(targets.values())), strict=True))
+    moved = {name: short for name, short in below.items() if short != targets[name]}
+    return [moved.get(name, name) for name in names] if moved else names
+
+
+def _target(folder: Path, name: str) -> str:
+    return os.path.normpath(os.path.join(os.path.realpath(folder), name))  # noqa: PTH118  # as text, without opening anything
+
+
 def _relative_to(root: Path, names: Sequence[str]) -> Sequence[str]:
     starts = tuple(f"{folder.rstrip(os.sep)}{os.sep}" for folder in (os.path.abspath(root), os.path.realpath(root)))  # noqa: PTH100
     relative = {name: next((name[len(start) :].lstrip(os.sep) for start in starts if name.startswith(start)), name) for name in set(names)}
     return [relative[name] for name in names]
 
 
-def _check_files(root: Path, names: Sequence[str], cells: Cells, roots: Sequence[Path]) -> None:
+def _check_files(root: Path, names: Sequence[str], cells: Cells, roots: Sequence[Path], folder: Path) -> None:
     if not names:
         return  # `read` reports that there are no rows
     seen = inspect_names(root, names)
@@ -99,9 +121,13 @@ def _check_files(root: Path, names: Sequence[str], cells: Cells, roots: Sequence
         )
         if "absolute path" in kinds:
             fix += ", or name the folder that holds them: --image-root DIR"
+        elif "path that leaves the folder" in kinds:
+            climbing = [_target(folder, names[row]) for row, kind in first.items() if kind == "path that leaves the folder"]
+            above = os.path.commonpath([os.path.realpath(folder), *climbing])
+            fix += f", or name a folder above them: --image-root {shlex.quote(above)}"
         raise DataError(what, where=cells.place, why="; ".join(problems) + more, fix=fix)
     if not seen.present:
-        looked = "beside the table and in the folder above it" if len(roots) > 1 else "in the folder of --image-root"
-        why = f"the first is {quoted(names[0])} ({cells.where(0)}), looked for {looked}"
+        looked = " and ".join(quoted(os.path.abspath(root)) for root in roots)  # noqa: PTH100  # as named
+        why = f"the first is {quoted(names[0])} ({cells.where(0)}), looked for below {looked}"
         fix = "name the folder that the paths are relative to: --image-root DIR"
         raise DataError(f"none of the {len(names)} images of {cells.place} exists", why=why, fix=fix)

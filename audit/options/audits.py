@@ -14,6 +14,7 @@ from audit.options.kinds import (
     AboveOne,
     Bins,
     CacheRoot,
+    Columns,
     Count,
     Data,
     Draws,
@@ -37,6 +38,8 @@ from audit.options.kinds import (
     Switch,
     Text,
     Whole,
+    is_frame,
+    is_hugging_face,
 )
 from audit.options.schema import check_model_names, flag, is_given, option
 from audit.types import Settings
@@ -47,7 +50,7 @@ RULES, OUTPUT = "statistics", "output"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Decode = Literal["exact", "fast"]
 WITH_A_MODEL = (
-    "model", "model_args", "data", "image_root", "image_column", "attributes_from", "limit", "include_examples", "what_if",
+    "model", "model_args", "data", "image_root", "image_column", "column", "attributes_from", "limit", "include_examples", "what_if",
     "untrained_control", "baseline_models", "max_new_tokens", "suite",
 )  # fmt: skip
 OF_ANSWERS = ("attributes", "outcome", "pairs", "depth", "prediction_column", "truth_column", "tags", "texts")
@@ -60,7 +63,8 @@ class AuditRequest(EndpointRequest, GatedRequest):
         (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, file.py:CLASS or api:NAME; repeatable",
         metavar="SPEC", basic=True,
     )  # fmt: skip
-    """Model specs, or objects with the methods of an `Encoder` or an `Answerer`."""
+    """Model specs; objects with the methods of an `Encoder` or an `Answerer`; or dual encoders of transformers with their processors,
+    each as ``(model, processor)``."""
     models: FilePath | None = option(
         None, WHAT, "a text file with one model per line (# begins a comment), after those of --model", metavar="FILE"
     )
@@ -86,14 +90,23 @@ class AuditRequest(EndpointRequest, GatedRequest):
         None, WHAT, "a folder, a table (CSV, JSON lines, Excel, Parquet), tar shards ({000000..000127}.tar), a URL of them, or hf:ID; "
         "default: what the probe names", metavar="WHERE", basic=True,
     )  # fmt: skip
-    """Or a data frame with a column of paths or of images, or a `Dataset`."""
+    """Or a data frame or a `datasets.Dataset` with a column of paths or of images, or a `Dataset`."""
 
     image_root: FilePath | None = option(
-        None, TABLE, "with --data: the folder that its paths are relative to, or below (default: that of the table)", metavar="DIR"
+        None,
+        TABLE,
+        "with --data: the folder that its paths are relative to, or below (default: that of the table); paths with .. are "
+        "relative to the table, and may lead anywhere below it",
+        metavar="DIR",
     )
     image_column: Text | None = option(
         None, TABLE, "with --data: the column that names the images (default: file, image, path, …)", metavar="COLUMN"
     )
+    column: Columns = option(
+        (), TABLE, "with --data: the column of the table that an attribute is read from, as in gender='Gender '; case, spaces and a unit "
+        "in brackets need none; repeatable", metavar="NAME=COLUMN",
+    )  # fmt: skip
+    """Or a mapping of attributes to columns."""
     attributes_from: FilePath | None = option(
         None, TABLE, "a table with further attributes of the images, joined by identifier (column id, file, image …); compare by them "
         "with --by", metavar="FILE",
@@ -262,8 +275,9 @@ class AuditRequest(EndpointRequest, GatedRequest):
             self._check_data()
 
     def _check_data(self) -> None:
-        names = [name for name in ("image_root", "image_column", "encoding") if getattr(self, name) is not None]
-        if names and not isinstance(self.data, str):
+        names = [name for name in ("encoding", "image_root", "image_column", "column") if is_given(getattr(self, name))]
+        held = names[:1] != ["encoding"] and (is_frame(self.data) or is_hugging_face(self.data))
+        if names and not (isinstance(self.data, str) or held):
             where = "without --data" if self.data is None else f"with data of type {type(self.data).__name__}"
             raise UsageError(f"{flag(names[0])} cannot be used {where}", why="it says how a table in a file is read", fix="leave it out")
         if self.image_root is not None and not self.image_root.is_dir():

@@ -11,6 +11,7 @@ from audit.options.gates import GATES, GatedRequest
 from audit.options.kinds import (
     AboveOne,
     CacheRoot,
+    Columns,
     Count,
     Data,
     Encoding,
@@ -58,6 +59,7 @@ class CompareRequest(GatedRequest):
     data: Data = _as_in_audit("data", MODELS)
     image_root: FilePath | None = _as_in_audit("image_root", MODELS)
     image_column: Text | None = _as_in_audit("image_column", MODELS)
+    column: Columns = _as_in_audit("column", MODELS)
     encoding: Encoding | None = _as_in_audit("encoding", MODELS)
     model_args: ModelArgs = _as_in_audit("model_args", MODELS, "what a file of weights does not say")
     limit: Count | None = _as_in_audit("limit", MODELS, "a stratified sample of N images; such a comparison is inconclusive")

@@ -149,6 +149,8 @@ def _cache_root(value: Any) -> Path | str:
 
 
 def _listed(value: Any) -> tuple[Any, ...]:
+    if is_pair(value):  # one model
+        return (value,)
     return tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
 
 
@@ -176,9 +178,34 @@ def is_frame(value: object) -> bool:
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
+def is_hugging_face(value: object) -> bool:
+    """Whether this is a data set of the library datasets, or several, without importing it."""
+    library = sys.modules.get("datasets")
+    kinds = ("Dataset", "DatasetDict", "IterableDataset", "IterableDatasetDict")
+    return library is not None and isinstance(value, tuple(getattr(library, kind) for kind in kinds))
+
+
+def is_pair(value: object) -> bool:
+    """Whether this is a dual encoder of transformers with its processor."""
+    features = ("get_image_features", "get_text_features")
+    return isinstance(value, tuple) and len(value) == 2 and all(callable(getattr(value[0], name, None)) for name in features)
+
+
 def is_model(value: object) -> bool:
     """Whether this is an object with the methods of a model."""
-    return not isinstance(value, type) and any(all(callable(getattr(value, name, None)) for name in needed) for needed in MODEL_METHODS)
+    if isinstance(value, type):
+        return False
+    return is_pair(value) or any(all(callable(getattr(value, name, None)) for name in needed) for needed in MODEL_METHODS)
+
+
+def _model(value: Any) -> Any:
+    if is_pair((value, None)):
+        raise ValueError(f"a model with its processor: model=(model, processor), or the folder of both for this {type(value).__name__}")
+    if not is_model(value):
+        raise ValueError(
+            "a model spec, (model, processor), or an object (not its class) with encode_images(images) and encode_texts(texts)"
+        )
+    return value
 
 
 def _text_or(accepted: Callable[[Any], bool], expected: str) -> PlainValidator:
@@ -231,6 +258,18 @@ def _bins(value: Any) -> tuple[str, ...]:
     return texts
 
 
+def _columns(value: Any) -> tuple[str, ...]:
+    if isinstance(value, Mapping):
+        value = [f"{name}={column}" for name, column in value.items()]
+    texts = _texts(value, "NAME=COLUMN, a sequence of such, or a mapping of attributes to columns")
+    named = [text.partition("=")[0].strip() for text in texts]
+    if not all(named) or not all(text.partition("=")[2] for text in texts):
+        raise ValueError("NAME=COLUMN, such as gender='Gender '")
+    if len(set(named)) < len(named):
+        raise ValueError("each attribute once")
+    return texts
+
+
 def _pairs(value: Any) -> tuple[str, ...]:
     from audit.predictions.pairs import parse_pairs
 
@@ -249,18 +288,23 @@ def _texts(value: Any, expected: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
-Model = Annotated[Any, _text_or(is_model, "a model spec, or an object (not its class) with encode_images(images) and encode_texts(texts)")]
+Model = Annotated[Any, PlainValidator(lambda value: str(value) if isinstance(value, str | Path) else _model(value))]
 Side = Annotated[
     Any, _text_or(lambda value: is_model(value) or hasattr(value, "results"), "the directory of a finished audit, an Audit, or a model")
 ]
 ProbeName = Annotated[Any, _text_or(lambda value: isinstance(value, Probe), "the name of a probe, a file with one, or a Probe")]
 Data = Annotated[
-    Any, _text_or(lambda value: value is None or isinstance(value, Dataset) or is_frame(value), "a path, hf:ID, a data frame or a Dataset")
+    Any,
+    _text_or(
+        lambda value: value is None or isinstance(value, Dataset) or is_frame(value) or is_hugging_face(value),
+        "a path, hf:ID, a data frame, a datasets.Dataset or a Dataset",
+    ),
 ]
 """None: the probe's default."""
 Prediction = Annotated[Any, PlainValidator(_prediction)]
 ModelArgs = Annotated[Any, PlainValidator(_model_args)]
 Bins = Annotated[tuple[str, ...], PlainValidator(_bins)]
+Columns = Annotated[tuple[str, ...], PlainValidator(_columns)]
 Pairs = Annotated[tuple[str, ...], PlainValidator(_pairs)]
 Progress = Annotated[Callable[[int, int], object], _function("a function of two numbers: images embedded, and their number")]
 """Called with the number of images embedded so far, and the total."""

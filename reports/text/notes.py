@@ -37,6 +37,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "parquet_files": "Parquet files of the folder that were read: {count:,} ({files}).",
         "paths_from_above": "The paths in {table} are relative to the folder above it.",
         "image_column_alike": "The column {column} was assumed to name the images.",
+        "columns_alike": "Columns whose names were assumed: {columns}.",
         "label_table": "Labels were read from {table}.",
         "label_table_of_several": "Labels were read from {table}; also present, but not read: {others}.",
         "unknown_identifiers": "{count:,} of the {total:,} identifiers in {list} belong to no image of this data set.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.data import arrow
 from audit.data.assemble import Origin, assemble
-from audit.data.schema import Cells, Schema, check_columns, image_column, quoted, with_known_image_column
+from audit.data.schema import Cells, Schema, check_columns, image_column, quoted, with_known_columns
 from audit.data.streams.webdataset import is_web_dataset, load_web_dataset, shards_of
 from audit.data.table import read_cells
 from audit.errors import DataError, UnsafeError, UsageError
@@ -84,7 +84,7 @@ def _load_table(location: str, schema: Schema, origin: Origin, encoding: str | N
 
 
 def _with_images_beside(cells: Cells, location: str, schema: Schema, origin: Origin) -> Dataset:
-    schema, notes = with_known_image_column(schema, list(cells.columns))
+    schema, notes = with_known_columns(schema, list(cells.columns))
     check_columns(schema, list(cells.columns), cells.place)
     names = cells.columns[image_column(schema, list(cells.columns), cells.place)]
     for row, name in enumerate(names):
@@ -122,7 +122,7 @@ def _load_parquet(files: Sequence[tuple[str, ByteSource]], schema: Schema, origi
             raise DataError(f"{source.name} has other columns than {first}", why=why, fix="name the files of one table")
     shown = first if len(files) == 1 else f"{len(files)} files {first} ..."
     embedded = arrow.embedded_column(schema, columns)
-    named = schema if embedded else with_known_image_column(schema, columns.names)[0]
+    named, alike = with_known_columns(schema, columns.names, embedded=embedded is not None)
     texts = arrow.text_columns(named, columns, shown)
     try:
         tables = [read_texts(file, source.name, texts) for (_, source), file in zip(files, opened, strict=True)]
@@ -131,14 +131,14 @@ def _load_parquet(files: Sequence[tuple[str, ByteSource]], schema: Schema, origi
         raise DataError(f"{shown} cannot be read", why=first_line(error), fix="download or write it again") from error
     origin = replace(origin, source=f"Parquet behind a URL: {shown}")
     if embedded is None:
-        return _with_images_beside(cells, files[0][0], named, origin)
+        return _with_images_beside(cells, files[0][0], schema, origin)
     paths: list[str | None] = [None] * len(cells.numbers)
     if arrow.names_images(columns.field(embedded).type):
         read = [read_texts(file, source.name, [f"{embedded}.path"]) for (_, source), file in zip(files, opened, strict=True)]
         paths = [cell and cell["path"] for table in read for cell in table.column(0).to_pylist()]
     ids, notes = arrow.image_ids(named, cells.columns, paths)
     images = _held_images(opened, embedded)
-    return assemble(images, ids, cells, schema, replace(origin, notes=(*origin.notes, *notes)))
+    return assemble(images, ids, cells, named, replace(origin, notes=(*origin.notes, *alike, *notes)))
 
 
 def _held_images(files: Sequence[Any], column: str) -> LazyImages:

@@ -144,7 +144,7 @@ def load(folder: Path, **options: Any) -> HuggingFaceEncoder:
     with sealed():
         config, tokenizer, processor = configuration(folder), load_tokenizer(folder), image_processor(folder)
         model = _model(opened, config, tokenizer)
-        encoder = encoder_of(model, tokenizer, processor, _record(opened, model, tokenizer, processor), opened.device)
+        encoder = encoder_of(model, tokenizer, processor, record_of(opened, model, tokenizer, processor), opened.device)
         encoder.record = replace(encoder.record, dimensions=_dimensions(folder, model, encoder, processor))
     log_notes(encoder.record)
     return encoder
@@ -182,7 +182,7 @@ def _scoring(model: Any) -> dict[str, Any]:
     return {"score_rule": "softmax", "logit_scale": scale, "logit_bias": None}
 
 
-def _record(opened: OpenedFolder, model: Any, tokenizer: Any, processor: Any) -> ModelRecord:
+def record_of(opened: OpenedFolder, model: Any, tokenizer: Any, processor: Any) -> ModelRecord:
     """The record, with dimensions still to be measured."""
     pixels, scores = image_settings(processor), _scoring(model)
     notes = [*opened.weights.notes, *getattr(model, "notes", ())]
@@ -211,10 +211,10 @@ def _dimensions(folder: Path, model: Any, encoder: HuggingFaceEncoder, processor
     if isinstance(model, clip.CLIPModel) and isinstance(processor, ClipPixels):
         call_transformers(folder, lambda _: clip.check_parts(folder, model.config, encoder.tokenizer, processor.size))
         return int(model.config.projection_dim)
-    return int(call_transformers(folder, lambda _: _check_scores(encoder, model.config.model_type)))
+    return int(call_transformers(folder, lambda _: check_scores(encoder, model.config.model_type)))
 
 
-def _check_scores(encoder: HuggingFaceEncoder, family: str) -> int:
+def check_scores(encoder: HuggingFaceEncoder, family: str) -> int:
     """Embed a plain image and two texts; returns the dimensions. Raises DataError unless embeddings reproduce the model's own scores."""
     record = encoder.record
     images, texts = [Image.new("RGB", (64, 64), (90, 120, 150))], ["a photo of a person", "a drawing"]

@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 
+import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,7 +106,7 @@ def _inside(place, monkeypatch):
 MODEL = {"model": "colours.py:Colours", "probe": "faces.py", "min_group_size": 5}
 EXTERNAL = {"predictions": "answers.csv"}
 GATED = {**EXTERNAL, "attributes": "race", "fail_on": "gap > 0.05"}
-READ = {"image_root": ".", "image_column": "image", "encoding": "latin-1"}
+READ = {"image_root": ".", "image_column": "image", "column": "race=race", "encoding": "latin-1"}
 ENDPOINT = {
     "base_url": "http://localhost:9/v1", "api_key_from": "MY_KEY", "confirm_upload": True, "answer_mode": "text", "repeats": 2,
     "in_flight": 4, "patience": 1.5, "prices": "prices.toml", "max_cost": 2.5, "max_requests": 9, "answer_log": "answers.log",
@@ -358,6 +359,22 @@ def test_models_are_compared_on_a_data_frame():
     assert changes.facts.comparisons[0].images == 120
     with pytest.raises(UsageError, match="--data cannot be used here"):
         audit.compare(audit.audit(FakeEncoder(), PROBE, data=faces), audit.audit(FakeEncoder(), PROBE, data=faces), data=frame)
+
+
+def test_a_frame_of_relative_paths_and_a_hugging_face_dataset_are_audited(place, monkeypatch):
+    monkeypatch.chdir("/")
+    frame = pd.read_csv(place / "faces.csv").rename(columns={"race": "Race ", "image": "Picture name"})
+    probe = replace(PROBE, load=lambda options: load_dataset(options.location, Schema(), name="given", licence="none"))
+    expected = audit.audit(FakeEncoder(), PROBE, data=four_faces(12), min_group_size=5)
+    reading = {"image_root": place, "image_column": "Picture name", "column": {"race": "Race "}}
+    assert audit.audit(FakeEncoder(), probe, data=frame, min_group_size=5, **reading).metrics.equals(expected.metrics)
+    pictures = [{"bytes": (place / name).read_bytes(), "path": name} for name in frame["Picture name"]]
+    features = datasets.Features({"picture": datasets.Image(), **dict.fromkeys(("race", "gender"), datasets.Value("string"))})
+    columns = {"picture": pictures, "race": frame["Race "].tolist(), "gender": frame["gender"].tolist()}
+    data = datasets.Dataset.from_dict(columns, features=features)
+    assert audit.audit(FakeEncoder(), probe, data=data, min_group_size=5).metrics.equals(expected.metrics)
+    with pytest.raises(UsageError, match=r"no attribute 'race' to slice by in given.*\nfix: --column race='Race '"):
+        audit.audit(FakeEncoder(), probe, data=frame, image_root=place, image_column="Picture name")
 
 
 @pytest.mark.parametrize("wrong", [None, 5, "a\0b"])

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from audit.data import load_dataset
 from audit.data.schema import Column, Schema
+from audit.data.table import DataLocation
 from audit.errors import DataError, UsageError
 from strictio.images.decode import UnreadableImage, decode
 from tests.support.notes import sentences
@@ -127,3 +129,112 @@ def test_a_frame_is_refused_as_a_file_is(folder, monkeypatch, change, kind, word
     with pytest.raises(kind) as caught:
         load(change(pd.read_csv("labels.csv")))
     assert words in str(caught.value)
+
+
+def test_relative_paths_of_a_frame_are_found_below_the_named_folder(folder, monkeypatch):
+    frame, file = pd.read_csv(folder / "labels.csv"), load(folder / "labels.csv")
+    monkeypatch.chdir("/")
+    with pytest.raises(DataError, match=r"none of the 3 images of data frame exists\nwhy: .* looked for below '/'") as caught:
+        load(frame)
+    assert caught.value.fix == "name the folder that the paths are relative to: --image-root DIR"
+    for held in (frame, frame.assign(file=[str(folder / name) for name in frame["file"]])):
+        dataset = load(DataLocation("", held=held, image_root=folder))
+        assert list(dataset.images) == list(file.images)
+        assert (dataset.fingerprint, list(dataset.attributes.index)) == (file.fingerprint, list(file.attributes.index))
+    with pytest.raises(UsageError, match=r"the data frame has no column 'pic' \(--image-column\)"):
+        load(DataLocation("", held=frame, image_column="pic"))
+
+
+@pytest.mark.parametrize("stored", ["bytes", "absolute", "relative"])
+def test_a_hugging_face_dataset_gives_the_data_set_of_the_file(folder, monkeypatch, stored):
+    frame, file = pd.read_csv(folder / "labels.csv"), load(folder / "labels.csv")
+    monkeypatch.chdir("/")
+    names = [name if stored == "relative" else str(folder / name) for name in frame["file"]]
+    cells = [{"bytes": (folder / name).read_bytes() if stored == "bytes" else None, "path": name} for name in names]
+    features = {"photo": datasets.Image(), "age": datasets.Value("string"), "race": datasets.ClassLabel(names=["White", "Black"])}
+    columns = {"photo": cells, "age": ["9-Mar", "70+", None], "race": [0, 1, 1]}
+    data = datasets.Dataset.from_dict(columns, features=datasets.Features(features)).with_format("numpy")
+    dataset = load(data if stored != "relative" else DataLocation("", held=data, image_root=folder))
+    assert pixels(dataset) == pixels(file)
+    assert dataset.attributes.to_numpy().tolist() == file.attributes.to_numpy().tolist()
+    assert dataset.source == "a datasets.Dataset"
+    assert load(data.select([2, 0]) if stored != "relative" else DataLocation("", held=data.select([2, 0]), image_root=folder)).attributes[
+        "race"
+    ].tolist() == ["Black", "White"]
+
+
+def test_several_or_streamed_datasets_are_refused_with_the_way_to_one():
+    data = datasets.Dataset.from_dict({"race": ["White"]})
+    for given, fix in (
+        (datasets.DatasetDict({"test": data, "train": data}), "name one: data=datasets['test']"),
+        (data.to_iterable_dataset(), "load it without streaming=True"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            load(given)
+        assert caught.value.fix.startswith(fix)
+    with pytest.raises(DataError, match=r"a datasets\.Dataset has no column of images"):
+        load(data)
+
+
+ODD = {"file": "File Name", "age": "Age (years)", "race": "Race "}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "frame", "datasets"])
+def test_columns_whose_names_are_nearly_those_expected_are_read_and_noted(folder, monkeypatch, kind):
+    monkeypatch.chdir(folder)
+    frame, file = pd.read_csv("labels.csv").rename(columns=ODD), load("labels.csv")
+    frame.insert(0, "Unnamed: 0", [7, 8, 9])
+    if kind == "datasets":
+        cells = {
+            **frame.drop(columns="File Name").fillna(""),
+            "photo": [{"bytes": Path(name).read_bytes(), "path": name} for name in frame["File Name"]],
+        }
+        features = datasets.Features(
+            {"Unnamed: 0": datasets.Value("int64"), "photo": datasets.Image()}
+            | dict.fromkeys(("Age (years)", "Race "), datasets.Value("string"))
+        )
+        given = datasets.Dataset.from_dict({name: list(values) for name, values in cells.items()}, features=features)
+    else:
+        (frame.to_parquet if kind == "parquet" else frame.to_csv)(f"odd.{kind}", index=False)
+        given = frame if kind == "frame" else f"odd.{kind}"
+    dataset = load(given)
+    assert dataset.fingerprint == file.fingerprint
+    said = sentences(dataset.notes)
+    assert "Columns whose names were assumed: 'Age (years)' as age, 'Race ' as race." in said
+    assert ("Columns that were not used: 'Unnamed: 0'." in said) == (kind in ("csv",))
+
+
+def test_a_column_is_read_under_the_name_that_is_stated(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    frame, file = pd.read_csv("labels.csv").rename(columns={"age": "years", "race": "r"}), load("labels.csv")
+    for given in ("odd.csv", frame):
+        frame.to_csv("odd.csv", index=False)
+        place = {"path": given} if isinstance(given, str) else {"path": "", "held": given}
+        assert load(DataLocation(**place, columns={"age": "years", "race": "r"})).fingerprint == file.fingerprint
+        with pytest.raises(DataError, match="has no column 'age' and no column 'race'") as caught:
+            load(given)
+        assert caught.value.fix == "name the columns, as in --column age=COLUMN, or give the table that is meant"
+        with pytest.raises(DataError, match=r"has no column 'yeers'.*\nwhy: .*\nfix: did you mean years"):
+            load(DataLocation(**place, columns={"age": "yeers", "race": "r"}))
+        with pytest.raises(UsageError, match=r"no attribute 'rase' is read from the table \(--column\)\nfix: did you mean race"):
+            load(DataLocation(**place, columns={"rase": "r"}))
+        assert list(load(DataLocation(**place, columns={"race": "r"}), Schema()).attributes) == ["years", "race"]
+    two = frame.rename(columns={"years": "age", "r": "Race"}).assign(RACE="White")
+    with pytest.raises(DataError) as caught:
+        load(two)
+    assert caught.value.fix == "--column race=Race or --column race=RACE"
+
+
+def test_paths_that_leave_the_folder_of_the_table_are_read_below_image_root(folder):
+    (folder / "tables").mkdir()
+    frame = pd.read_csv(folder / "labels.csv")
+    frame.assign(file="../" + frame["file"]).to_csv(folder / "tables" / "t.csv", index=False)
+    with pytest.raises(DataError, match="3 image paths not allowed") as caught:
+        load(folder / "tables" / "t.csv")
+    assert caught.value.fix.endswith(f"or name a folder above them: --image-root {folder}")
+    dataset = load(DataLocation(str(folder / "tables" / "t.csv"), image_root=folder))
+    assert list(dataset.attributes.index) == frame["file"].tolist()
+    assert list(dataset.images) == list(load(folder / "labels.csv").images)
+    frame.assign(file="../../" + frame["file"]).to_csv(folder / "tables" / "t.csv", index=False)
+    with pytest.raises(DataError, match="path that leaves the folder"):
+        load(DataLocation(str(folder / "tables" / "t.csv"), image_root=folder))

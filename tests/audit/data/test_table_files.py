@@ -362,8 +362,8 @@ def test_options_about_a_table_need_one(faces):
     refused(data(faces, "hf:org/name", "--encoding", "latin-1"), 2, "--encoding cannot be used with a data set of the hub")
     import audit
 
-    with pytest.raises(UsageError, match="--image-column cannot be used with data of type DataFrame"):
-        audit.audit("x.pt", "probe.py", data=pd.DataFrame({"file": ["a"]}), image_column="file")
+    with pytest.raises(UsageError, match="--encoding cannot be used with data of type DataFrame"):
+        audit.audit("x.pt", "probe.py", data=pd.DataFrame({"file": ["a"]}), encoding="latin-1")
 
 
 # ---- rows of the acceptance table ------------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from PIL import Image
 from audit.errors import DataError, MachineError, UnsafeError, UsageError
 from audit.measure.zero_shot import cosine_scores, probabilities
 from audit.models import load
+from audit.models.huggingface.objects import encoder_of_pair
+from audit.options.audits import AuditRequest
 from audit.types import Encoder
 from strictio.weights.readers import safetensors_file
 from tests.support.attacks import assert_is_attacked, assert_within, pixels_seen
@@ -97,6 +99,37 @@ def siglip_folder(tmp_path_factory):
     return saved(
         tmp_path_factory.mktemp("models") / "siglip", model.eval(), tokenizer, SiglipImageProcessor(size={"height": 48, "width": 48})
     )
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_a_model_with_its_processor_is_the_model_of_their_folder(kind, clip_folder, siglip_folder):
+    from types import SimpleNamespace
+
+    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+    folder = {"clip": clip_folder, "siglip": siglip_folder}[kind]
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32)
+    parts = {"image_processor": AutoImageProcessor.from_pretrained(folder), "tokenizer": AutoTokenizer.from_pretrained(folder)}
+    pair = (model, SimpleNamespace(**parts))
+    request = AuditRequest(model=pair, probe="fairface")
+    assert request.model == (pair,)
+    ours, theirs = encoder_of_pair(*pair), load(str(folder))
+    assert isinstance(ours, Encoder)
+    images = made_up_images()[:8]
+    np.testing.assert_allclose(ours.encode_images(images), theirs.encode_images(images), atol=1e-5)
+    np.testing.assert_allclose(ours.encode_texts(PROMPTS), theirs.encode_texts(PROMPTS), atol=1e-5)
+    assert (ours.record.logit_scale, ours.record.logit_bias) == (theirs.record.logit_scale, theirs.record.logit_bias)
+    before = ours.record.fingerprint
+    assert encoder_of_pair(*pair).record.fingerprint == before
+    with torch.no_grad():
+        next(iter(model.parameters())).add_(1e-3)
+    assert encoder_of_pair(*pair).record.fingerprint != before
+    with pytest.raises(UsageError, match=r"is in training mode\nwhy: .*\nfix: model.eval\(\)"):
+        encoder_of_pair(model.train(), pair[1])
+    with pytest.raises(UsageError, match="has no image_processor"):
+        encoder_of_pair(model.eval(), parts["tokenizer"])
+    with pytest.raises(UsageError, match=r"a model with its processor: model=\(model, processor\)"):
+        AuditRequest(model=model, probe="fairface")
 
 
 @pytest.fixture
