@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from audit.api.models import ModelPlan, loaded, quiet_log
 from audit.api.plan import AuditPlan, FilePlan, NamedModel, check_fit, check_replicates, plan_audit
-from audit.engine.forecast import AuditForecast, ModelForecast, ProbeForecast, counted_levels, forecast_model, forecast_probe
+from audit.engine.forecast import AuditForecast, ModelForecast, ProbeForecast, counted_levels, forecast_model, forecast_probe, shared_images
 from audit.engine.served import expected_manner, forecast_upload
 from audit.measure.asked.likelihood import PLAIN
 from audit.models.endpoint.model import answers_kept
@@ -24,11 +24,8 @@ def forecast_audit(request: AuditRequest) -> AuditForecast:
     check_replicates(plan, [named for _, _, named in models if named])
     manners = [manner for _, manner, _ in models]
     probes = [forecast_probe(probe, manners) for probe in plan.probes]
-    first = {probe.dataset.fingerprint: index for index, probe in reversed([*enumerate(plan.probes)])}
-    probes = [
-        replace(forecast, repeated=first[probe.dataset.fingerprint] < index)
-        for index, (forecast, probe) in enumerate(zip(probes, plan.probes, strict=True))
-    ]
+    shared = shared_images([probe.dataset for probe in plan.probes])
+    probes = [replace(forecast, shared=count) for forecast, count in zip(probes, shared, strict=True)]
     probes += [answers for file in plan.files for answers in _of_file(file)]
     replaces = request.out is not None and (request.out / "report.html").exists()
     names = request.name if plan.models and request.name else [model.name for model, _, _ in models]

@@ -96,8 +96,8 @@ class ProbeForecast:
     """Number of images that need gradients, a few dozen times each, if the model supports them."""
     otherwise: tuple[tuple[int, int], ...] = ()
     """The same two counts for further models, if they are prompted differently and the counts differ."""
-    repeated: bool = False
-    """Whether an earlier probe has the same images, which are embedded once."""
+    shared: int = 0
+    """Number of images that an earlier probe has as well, which are embedded once."""
 
 
 @dataclass(frozen=True)
@@ -146,19 +146,45 @@ class AuditForecast:
 
     def _of(self, model: ModelForecast) -> int:
         """Number of images that one model has to embed or is asked about: generative models see no changed images."""
+        own = [probe.images - probe.shared for probe in self.probes]
         if not model.cached:
-            return sum(probe.images for probe in self.probes)
-        missing = (probe.images - cached for probe, cached in zip(self.probes, model.cached, strict=True) if not probe.repeated)
+            return sum(own)
+        # Of the images of a probe, those that are its own are cached as often as the others.
+        missing = (n - round(n * cached / probe.images) for n, cached, probe in zip(own, model.cached, self.probes, strict=True) if n)
         return sum(missing) + sum(probe.changed for probe in self.probes)
 
 
 def suite_cost(name: str, plans: Sequence[ProbePlan]) -> SuiteCost:
     """The cost of a suite for a model that embeds images."""
-    images = {plan.dataset.fingerprint: len(plan.dataset.images) for plan in plans}
+    datasets = [plan.dataset for plan in plans]
+    images = sum(len(dataset.images) for dataset in datasets) - sum(shared_images(datasets))
     texts = {text for plan in plans for text in given_texts(plan.probe).texts}
     claims = [claim for plan in plans for measurement in plan.probe.measurements for claim in measurement.claims]
     planned = sum(claim.primary for claim in claims)
-    return SuiteCost(name, len(plans), sum(images.values()), len(texts), planned, len(claims) - planned)
+    return SuiteCost(name, len(plans), images, len(texts), planned, len(claims) - planned)
+
+
+def shared_images(datasets: Sequence[Dataset]) -> tuple[int, ...]:
+    """Number of images of each data set that an earlier one has as well: those with the same identifier, if a few of them are equal."""
+    shared = []
+    for position, dataset in enumerate(datasets):
+        ids = dataset.attributes.index
+        seen = np.zeros(len(ids), bool)
+        for earlier in datasets[:position]:
+            places = earlier.attributes.index.get_indexer(ids)
+            rows = np.flatnonzero(places >= 0)
+            compared = rows[:: max(len(rows) // TIMED, 1)][:TIMED]
+            if len(rows) and all(_content(dataset, row) == _content(earlier, places[row]) for row in compared):
+                seen[rows] = True
+        shared.append(int(seen.sum()))
+    return tuple(shared)
+
+
+def _content(dataset: Dataset, row: int) -> bytes | str:
+    try:
+        return dataset.images[int(row)]
+    except UnreadableImage as error:
+        return error.reason
 
 
 def forecast_probe(plan: ProbePlan, manners: Sequence[Manner | None] = (None,)) -> ProbeForecast:

@@ -69,10 +69,13 @@ def _of_probe(probe: ProbeForecast, *, external: bool) -> Iterator[tuple[str, st
         yield "", f"up to {in_words(probe.changed, 'changed image')} are embedded in addition"
     if probe.attacked:
         yield "", f"up to {in_words(probe.attacked, 'image')} are attacked if the model provides gradients: some dozen passes each"
-    if probe.repeated:
-        yield "", "the same images as an earlier probe: they are embedded once"
-        return
-    yield "", "images are only decoded in the run"
+    if probe.shared:
+        which = (
+            "the same images as an earlier probe" if probe.shared == probe.images else f"{probe.shared:,} of the images of earlier probes"
+        )
+        yield "", f"{which}: they are embedded once"
+    if probe.shared < probe.images:
+        yield "", "images are only decoded in the run"
 
 
 def _time(plan: AuditForecast) -> str:

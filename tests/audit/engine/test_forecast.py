@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from audit.analyses.conditions.plan import AttackPlan, ImageConditionsPlan
 from audit.cli.screen import Screen
-from audit.engine.forecast import AuditForecast, ModelForecast, forecast_probe
+from audit.engine.forecast import AuditForecast, ModelForecast, forecast_probe, shared_images
 from audit.engine.plan import ProbePlan
 from audit.measure.asked.likelihood import PLAIN
-from audit.testing import gender_probe
+from audit.testing import four_faces, gender_probe
 from audit.types import Manner, Settings
 from reports.exports.terminal.forecast import _time, forecast_lines
 from tests.audit.analyses.test_association import PLAN
@@ -55,3 +55,21 @@ def test_changed_pictures_count_as_pictures_to_embed_but_not_of_a_model_that_is_
     lines = {name: forecast_lines(plan, Screen(100)) for name, plan in of.items()}
     assert "0 images in the cache for a" in lines["a"]
     assert "in the cache" not in lines["c"]
+
+
+def test_images_of_several_probes_are_counted_once():
+    """48 faces; the second probe reads another column of them, the third a half, the fourth other images of the same names."""
+    faces = four_faces(12)
+    column = replace(faces, attributes=faces.attributes[["race"]].iloc[::-1], images=faces.images[::-1], fingerprint="another table")
+    half = replace(faces, attributes=faces.attributes.iloc[:24], images=faces.images[:24], fingerprint="a part")
+    datasets = [faces, column, half, replace(faces, images=[bytes([1, *content]) for content in faces.images])]
+    assert shared_images(datasets) == (0, 48, 24, 0)
+    assert shared_images(datasets[2:3] + datasets[:1]) == (0, 24)
+    probes = [forecast_probe(ProbePlan(gender_probe(faces), faces, Settings()))] * 2
+    probes = (probes[0], replace(probes[1], shared=24))
+    model = ModelForecast("m", "CLIP", 1, (12, 12), 1.0)
+    plan = AuditForecast((model,), probes, (), None, False, None)
+    assert plan.to_embed == 36 + 18  # a quarter of the images of each is cached
+    lines = forecast_lines(plan, Screen(200))
+    assert "24 of the images of earlier probes: they are embedded once" in lines
+    assert AuditForecast((replace(model, cached=()),), probes, (), None, False, None).to_embed == 48 + 24
