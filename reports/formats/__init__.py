@@ -1,0 +1,1 @@
+"""Formats that other programs read, made from `results.json`: CycloneDX, in-toto, Hugging Face, GitHub."""

@@ -1,0 +1,210 @@
+"""Formats that other programs read: accepted by the programs' own validators, with the numbers of the results."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from google.protobuf import json_format
+from huggingface_hub._eval_results import parse_eval_result_entries
+from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.statement import Statement
+
+from audit.api.lookup import planned_questions
+from audit.errors import UsageError
+from audit.gates.decide import decide
+from audit.gates.parse import parse, resolve_gate
+from audit.results import to_json
+from audit.types import Settings
+from probes.counterfactual.emoji import PROBE
+from reports.formats.cyclonedx import bill_of_materials
+from reports.formats.github import MOST, gate_annotations
+from reports.formats.hub import Benchmark, eval_results
+from reports.formats.in_toto import gate_statement
+from tests.reports.exports.test_junit import HOSTILE
+
+SHA256 = "5" * 64
+VERSIONS = {"1.6": SchemaVersion.V1_6, "1.7": SchemaVersion.V1_7}
+
+
+def faults(bill):
+    """What the official schema says against a bill: None if nothing."""
+    return JsonStrictValidator(VERSIONS[bill["specVersion"]]).validate_str(json.dumps(bill))
+
+
+def models(bill):
+    return [component for component in bill["components"] if component["type"] == "machine-learning-model"]
+
+
+@pytest.fixture
+def gated(everything):
+    """The first audit with a breached gate on women's gap, one that holds, and one of which too little is known."""
+    audit = everything.audits[0]
+    texts = ("gap[role.accuracy by gender] > 0.05", "gap[role.accuracy by gender] > 0.5", "gap[role.accuracy by tone] > 0.05")
+    questions = planned_questions(PROBE.measurements)
+    gates = tuple(decide(resolve_gate(parse(text), questions), (audit,), Settings()) for text in texts)
+    assert [gate.outcome for gate in gates] == ["breached", "held", "inconclusive"]
+    return replace(everything, audits=(audit,), gates=gates)
+
+
+# ---- CycloneDX -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_schema_of_cyclonedx_accepts_the_bill(everything, version):
+    bill = bill_of_materials(everything, SHA256, version)
+    assert faults(bill) is None
+    del bill["components"][0]["modelCard"]["quantitativeAnalysis"]["performanceMetrics"][0]["slice"]
+    bill["components"][0]["modelCard"]["quantitativeAnalysis"]["performanceMetrics"][0]["n"] = "7"
+    assert faults(bill) is not None  # the validator looks into cards
+
+
+def test_every_rate_and_gap_of_every_finding_is_in_the_card(everything):
+    """Also of questions where no difference was shown: a card of the differences alone would be cherry-picking."""
+    audit = everything.audits[0]
+    (model,) = models(bill_of_materials(replace(everything, audits=(audit,)), SHA256))
+    metrics = {(metric["type"], metric["slice"]): metric for metric in model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]}
+    for finding in audit.findings:
+        what, by = f"{audit.probe.name}/{finding.id.rpartition('/')[0]}", " x ".join(finding.attributes)
+        for rate in finding.by_group:
+            if rate.value is not None:
+                metric = metrics[what, f"{by}={' x '.join(rate.group)}"]
+                ends = metric["confidenceInterval"]
+                measured = (float(metric["value"]), float(ends["lowerBound"]), float(ends["upperBound"]))
+                assert measured == pytest.approx((rate.value, rate.low, rate.high), abs=1e-6)
+    properties = {entry["name"]: entry["value"] for entry in model["modelCard"]["properties"]}
+    judged = {finding.id: json.loads(properties[f"vlm-audit:finding:{audit.probe.name}/{finding.id}"]) for finding in audit.findings}
+    assert {name: facts["verdict"] for name, facts in judged.items()} == {finding.id: finding.verdict for finding in audit.findings}
+    gender = next(finding for finding in audit.findings if finding.id == "role/accuracy/gender")
+    assert judged[gender.id]["images"] == {rate.group[0]: rate.n for rate in gender.by_group}
+    assert metrics["emoji/role/accuracy gap", "gender: man - woman"]["value"] == "0.260000"
+
+
+def test_a_group_is_at_risk_only_where_a_planned_question_found_a_difference(everything):
+    audit = everything.audits[0]
+    shown = [finding for finding in audit.findings if finding.primary and finding.verdict == "disparity"]
+    (model,) = models(bill_of_materials(replace(everything, audits=(audit,)), SHA256))
+    risks = model["modelCard"]["considerations"]["fairnessAssessments"]
+    assert len(risks) == len(shown) > 0
+    assert risks[0]["groupAtRisk"] == "gender: woman"
+    assert "72" in risks[0]["harms"]
+    assert all(set(risk) == {"groupAtRisk", "harms"} for risk in risks)
+    none = replace(audit, findings=tuple(finding for finding in audit.findings if finding.verdict != "disparity"))
+    (model,) = models(bill_of_materials(replace(everything, audits=(none,)), SHA256))
+    assert model["modelCard"]["considerations"]["fairnessAssessments"] == []
+
+
+def test_a_hash_is_that_of_weights_or_is_none(everything):
+    audit = everything.audits[0]
+    file = replace(audit, model=replace(audit.model, parameters=0, dimensions=0))
+    (loaded,), (read,) = (models(bill_of_materials(replace(everything, audits=(one,)), SHA256)) for one in (audit, file))
+    assert loaded["hashes"] == [{"alg": "SHA-256", "content": audit.model.sha256}]
+    assert "hashes" not in read
+    assert {"name": "vlm-audit:sha256 of the file of answers", "value": audit.model.sha256} in read["modelCard"]["properties"]
+    assert gate_statement_subjects(everything, file) == ["results.json"]
+    assert gate_statement_subjects(everything, audit) == [audit.model.name]
+
+
+def gate_statement_subjects(everything, audit):
+    gates = (decide(resolve_gate(parse("gap > 0.05"), planned_questions(PROBE.measurements)), (audit,), Settings()),)
+    return [subject["name"] for subject in gate_statement(replace(everything, audits=(audit,), gates=gates), SHA256)["subject"]]
+
+
+def test_equal_results_give_equal_bills_and_others_another_serial_number(everything):
+    first, again, other = (bill_of_materials(everything, sha256) for sha256 in (SHA256, SHA256, "6" * 64))
+    assert first == again
+    assert first["serialNumber"] != other["serialNumber"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_leave_every_format_valid(gated, name):
+    audit = gated.audits[0]
+    named = replace(audit, model=replace(audit.model, name=name), probe=replace(audit.probe, limits=(name,)))
+    gates = tuple(replace(gate, checks=tuple(replace(check, model=name) for check in gate.checks)) for gate in gated.gates)
+    results = replace(gated, audits=(named,), gates=gates)
+    assert faults(bill_of_materials(results, SHA256)) is None
+    parsed_statement(gate_statement(results, SHA256))
+    assert all(re.fullmatch(r"::(error|warning) title=[^:,\r\n]*::[^\r\n]*", line) for line in gate_annotations(results))
+
+
+# ---- in-toto -------------------------------------------------------------------------------------------------------------------------
+
+
+def parsed_statement(statement):
+    """The statement and its predicate as in-toto's own messages, which refuse unknown fields."""
+    message = json_format.ParseDict(json.loads(json.dumps(statement)), statement_pb2.Statement())
+    Statement.copy_from_pb(message).validate()
+    return json_format.ParseDict(statement["predicate"], test_result_pb2.TestResult())
+
+
+def test_gates_are_tests_and_in_toto_reads_them(gated):
+    statement = gate_statement(gated, SHA256)
+    predicate = parsed_statement(statement)
+    assert statement["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
+    assert predicate.result == "FAILED"
+    assert [len(tests) for tests in (predicate.passed_tests, predicate.warned_tests, predicate.failed_tests)] == [1, 1, 1]
+    assert "gap[role.accuracy by gender] > 0.05" in predicate.failed_tests[0]
+    assert predicate.configuration[0].digest["sha256"] == SHA256
+
+
+def test_the_result_follows_the_policy_of_the_command(gated):
+    held, open_ = gated.gates[1], gated.gates[2]
+    results = [replace(gated, gates=gates) for gates in ((held,), (held, open_))]
+    results.append(replace(results[1], command=("run", "--require-conclusive")))
+    assert [gate_statement(each, SHA256)["predicate"]["result"] for each in results] == ["PASSED", "WARNED", "FAILED"]
+    with pytest.raises(UsageError, match="no gates"):
+        gate_statement(replace(gated, gates=()), SHA256)
+
+
+# ---- GitHub and Hugging Face -----------------------------------------------------------------------------------------------------------
+
+
+def test_annotations_are_errors_where_the_build_fails_and_at_most_ten_of_a_kind(gated):
+    lines = list(gate_annotations(gated))
+    assert [line.partition(" ")[0] for line in lines] == ["::error", "::warning"]
+    assert lines[0].startswith("::error title=gap[role.accuracy by gender] > 0.05 · role/accuracy/gender::breached for ")
+    many = list(gate_annotations(replace(gated, gates=gated.gates[:1] * 25)))
+    assert len(many) == MOST
+    assert "16 more gate checks" in many[-1]
+
+
+def test_the_hubs_own_reader_takes_the_entry(gated):
+    finding = gated.audits[0].findings[0]
+    (entry,) = parse_eval_result_entries(yaml.safe_load(eval_results(gated, Benchmark("org/data", "gender"), finding.id)))
+    assert (entry.dataset_id, entry.task_id, entry.value) == ("org/data", "gender", pytest.approx(finding.overall.value, abs=1e-6))
+    assert finding.verdict in entry.notes
+    assert entry.verify_token is None
+    with pytest.raises(UsageError, match="planned questions"):
+        eval_results(gated, Benchmark("org/data", "gender"))
+    with pytest.raises(UsageError, match="no question 'x'"):
+        eval_results(gated, Benchmark("org/data", "gender"), "x")
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_prints_each_format_and_refuses_what_it_cannot_say(gated, tmp_path):
+    (tmp_path / "results.json").write_text(to_json(gated), "utf-8")
+
+    def run(*words):
+        done = subprocess.run(
+            [sys.executable, "-m", "audit", "convert", str(tmp_path), *words], capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, _ = run("--to", "cyclonedx-1.7")
+    assert (code, json.loads(out)["specVersion"], faults(json.loads(out))) == (0, "1.7", None)
+    code, out, _ = run("--to", "in-toto")
+    assert parsed_statement(json.loads(out)).result == "FAILED"
+    code, out, _ = run("--to", "github")
+    assert (code, out.splitlines()) == (0, list(gate_annotations(gated)))
+    code, out, err = run("--to", "eval-results")
+    assert (code, "needs both" in err) == (2, True)
+    code, out, _ = run("--to", "eval-results", "--benchmark", "o/d", "--task", "t", "--question", gated.audits[0].findings[0].id)
+    assert (code, yaml.safe_load(out)[0]["dataset"]) == (0, {"id": "o/d", "task_id": "t"})
