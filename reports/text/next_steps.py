@@ -1,4 +1,4 @@
-"""What to do next: one to three sentences for the first screen, imperative, most urgent first, each true for whatever the data show."""
+"""What to do next: one to three sentences for the first screen, imperative, most urgent first."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def encoder_of_pair(model: Any, processor: Any) -> HuggingFaceEncoder:
         why = f"its tokenizer is a {type(tokenizer).__name__}, its dtype is {dtype}"
         raise UsageError(f"{shown} cannot be audited from memory", why=why, fix=SAVE)
     own = copy.deepcopy(tokenizer)
-    own.backend_tokenizer.no_padding()  # the last call's settings, which are no part of the model
+    own.backend_tokenizer.no_padding()  # the last call's settings, which do not belong to the model
     own.backend_tokenizer.no_truncation()
     return call_user_code(lambda: _encoder(model, pixels, own, dtype), shown, "computing features")
 
