@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ class Parser(argparse.ArgumentParser):
 
     basic: tuple[str, ...] = ()
     """Names of the options for a first use."""
+    _words: Sequence[str] = ()
 
     def format_help(self) -> str:
         """The basic options, or every option if there are no basic ones."""
@@ -44,9 +47,34 @@ class Parser(argparse.ArgumentParser):
         hint = nearest(unknown[0].split("=")[0], flags) if unknown else f"{self.prog} --help"
         words = message.partition(": ")[2].split() if "unrecognized" in message else []
         if words and all(Path(word).exists() for word in words):
-            hint = "put a pattern that names several files in quotation marks: 'folder/*.parquet'"
+            hint = self._hint_for_paths(words)
         put(f"error[E2] {message}\nfix: {hint}", sys.stderr)
         self.exit(2)
+
+    def _hint_for_paths(self, paths: Sequence[str]) -> str:
+        """What to do about paths without a flag: name the flag, or quote a pattern that the shell replaced by file names."""
+        flags = self._option_string_actions
+        wanted = next((flag for flag in _flags_for(Path(paths[0])) if flag in flags), None)
+        if wanted is None:
+            above = os.path.commonpath([os.path.abspath(Path(path).parent) for path in paths])  # noqa: PTH100  # as named
+            return f"{self.prog} takes one folder: name the one that holds them all, such as {shlex.quote(above)}"
+        if any(word.partition("=")[0] in ("--predictions", "--data") for word in self._words):
+            return "put a pattern that names several files in quotation marks: 'folder/*.parquet'"
+        return f"did you mean {' '.join(f'{wanted} {shlex.quote(path)}' for path in paths[:3])}"
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and keep the words for messages."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+
+def _flags_for(path: Path) -> tuple[str, ...]:
+    """Flags that take such a path, the likeliest first."""
+    if path.suffix.lower() in (".pt", ".pth", ".safetensors", ".bin") or (path / "config.json").is_file():
+        return ("--model",)
+    if path.suffix == ".py":
+        return ("--probe", "--model")
+    return ("--data",) if path.is_dir() else ("--predictions", "--data")
 
 
 class HelpAll(argparse.Action):

@@ -158,13 +158,27 @@ def _operator(text: str, start: int, form: str, *, verdict: bool) -> tuple[str, 
 
 def _limit(text: str, start: int, least: int = 0) -> float:
     position = len(text) - len(text[start:].lstrip())
-    number = _NUMBER.fullmatch(text, position)
-    if number is None:
+    try:
+        limit = fraction(text[position:])
+    except ValueError:
         _fail(text, position, f"invalid limit {text[position:]!r}", "write 0.05, 5 % or 5 points")
-    limit = float(number[1] + number[2] + (number[3] or "")) / (100 if number[4] else 1)
     if not least <= limit <= 1:
         _fail(text, position, f"{text[position:]!r} is outside {least} to 1", "write five hundredths as 0.05, 5 % or 5 points")
     return limit
+
+
+def fraction(text: str) -> float:
+    """Parse a fraction as typed, in gates, options and Python alike; raises ValueError for other text.
+
+    Examples
+    --------
+    >>> fraction("0.05"), fraction("5 %"), fraction("5 points"), fraction("-5pp")
+    (0.05, 0.05, 0.05, -0.05)
+    """
+    number = _NUMBER.fullmatch(text.strip())
+    if number is None:
+        raise ValueError(f"not a fraction: {text[:80]!r}")
+    return float(number[1] + number[2] + (number[3] or "")) / (100 if number[4] else 1)
 
 
 def _verdict(text: str, start: int) -> Verdict:

@@ -51,23 +51,17 @@ def _number(value: Any) -> Any:
 
 
 def _share(value: Any) -> Any:
-    """Parse a fraction as typed.
-
-    Examples
-    --------
-    >>> _share("0.2"), _share("20%"), _share("20 %")
-    (0.2, 0.2, 0.2)
-    """
     if not isinstance(value, str):
         return _number(value)
-    digits = value.strip().removesuffix("%")
-    return float(digits) / (1 if digits == value.strip() else 100)
+    from audit.gates.parse import fraction  # imports the records of results, which other options do not need
+
+    return fraction(value)
 
 
 Whole = Annotated[int, BeforeValidator(_number), _expected("a whole number")]
 Count = Annotated[int, Ge(1), BeforeValidator(_number), _expected("a whole number of at least 1")]
 Draws = Annotated[int, Ge(99), BeforeValidator(_number), _expected("a whole number of at least 99")]
-Fraction = Annotated[float, Ge(0), Lt(1), BeforeValidator(_share), _expected("0 ≤ x < 1, such as 0.2 or 20 %")]
+Fraction = Annotated[float, Ge(0), Lt(1), BeforeValidator(_share), _expected("0 ≤ x < 1, such as 0.2, 20 % or 20 points")]
 # Equivalence uses intervals at 1 - 2 alpha.
 ErrorRate = Annotated[float, Ge(MIN_ALPHA), Lt(0.5), BeforeValidator(_share), _expected(f"{MIN_ALPHA} ≤ x < 0.5, such as 0.05 or 5 %")]
 AboveOne = Annotated[float, Gt(1), Lt(float("inf")), BeforeValidator(_number), _expected("a number above 1")]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audit.data.cells.suspicious import suspicious_levels
-from audit.data.schema import IMAGE_COLUMNS, counted, quoted
+from audit.data.schema import IMAGE_COLUMNS, counted, is_row_number, quoted
 from audit.encoder import Value
 from audit.errors import DataError
 from audit.predictions.bins import Bins
@@ -122,9 +122,10 @@ def read_rows(
 
     `images` is the number of images that each row represents; None: one.
     """
-    columns = [name for name in table.column_names if name not in reserved and name and not name.startswith("__index_level_")]
+    columns = [name for name in table.column_names if name not in reserved and not is_row_number(name)]
     identifier = next((name for name in ID_COLUMNS if name in columns), None)
-    notes: list[Note] = []
+    unnamed = tuple(quoted(name) for name in table.column_names if name.startswith("Unnamed: ") and is_row_number(name))
+    notes: list[Note] = [Note("unused_columns", {"columns": unnamed})] if unnamed else []
     others = [name for name in columns if name not in (identifier, wanted.cluster, wanted.weights, *wanted.beside)]
     texts = _attributes(table, wanted, others, notes, source)
     texts |= {name: as_text(table[name], name) for name in (*wanted.changing, *wanted.beside) if name not in texts}

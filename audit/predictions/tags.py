@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from audit.data.changed.joined import ID_COLUMNS
-from audit.data.schema import quoted
+from audit.data.schema import is_row_number, quoted
 from audit.errors import DataError
 from audit.types import Group
 
@@ -91,7 +91,7 @@ def one_row_an_image(table: pa.Table, name: str, source: str, used: Collection[s
                 what = f"the label {quoted(label)} of {quoted(str(image))} twice"
                 raise DataError(what, where=where, why=f"it is in row {of[label] + 1} too", fix="keep one row per label")
             of[label] = row
-    others = [column_name for column_name in table.column_names if column_name != name and not column_name.startswith("__index_level_")]
+    others = [column_name for column_name in table.column_names if column_name != name and not is_row_number(column_name)]
     _check_agreement(table.select([other for other in others if used is None or other in used]), images, first, source)
     kept = table.take(pa.array(first.values(), pa.int64())).drop_columns([name])
     return kept.append_column(name, pa.array([list(labels[image]) for image in first], pa.list_(pa.string())))

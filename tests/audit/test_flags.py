@@ -5,12 +5,17 @@ import json
 import pandas as pd
 import pytest
 
+import audit
+from audit.errors import UsageError
+from audit.gates.parse import parse
+from audit.options.audits import AuditRequest
+from audit.options.comparisons import CompareRequest
 from audit.results import from_json
 from audit.run import main
 from reports.text.gates import check_reason
 from reports.text.reasons import audit_reason, reason
 from tests.support.command import command
-from tests.support.notes import told
+from tests.support.notes import sentences, told
 
 
 def audited(*words, out):
@@ -93,6 +98,29 @@ def test_an_attribute_that_does_not_exist_gets_its_nearest(tmp_path, checkpoint,
     assert "no attribute 'rase' to slice by" in capsys.readouterr().err
 
 
+def test_options_gates_and_python_read_one_kind_of_fraction():
+    for text in ("0.05", "5%", "5 %", "5 points", "5points", "5 pp", ".05", "5e-2"):
+        assert AuditRequest(predictions="a.csv", tolerance=text, max_skip=text, alpha=text).tolerance == pytest.approx(0.05), text
+        assert CompareRequest(sides=("a", "b"), tolerance=text).tolerance == pytest.approx(0.05)
+        assert parse(f"gap > {text}").limit == pytest.approx(0.05)
+    for text in ("5 point s", "five", "0_5", "nan", "5 % points", ""):
+        with pytest.raises(UsageError, match="invalid tolerance"):
+            AuditRequest(predictions="a.csv", tolerance=text)
+        with pytest.raises(UsageError, match="invalid limit"):
+            parse(f"gap > {text}")
+
+
+def test_an_index_column_of_pandas_is_no_attribute(tmp_path):
+    table = pd.DataFrame({"race": ["A", "B"] * 40, "y_pred": ["x", "y", "y", "y"] * 20})
+    (tmp_path / "once.csv").write_text(table.to_csv())
+    pd.read_csv(tmp_path / "once.csv").assign(**{"Unnamed: 0.1": ["1", "2"] * 40}).to_csv(tmp_path / "twice.csv", index=False)
+    results = audit.audit(predictions=tmp_path / "twice.csv", min_group_size=5).results.audits[0]
+    assert {finding.attributes for finding in results.findings} == {("race",)}
+    assert "Columns that were not used: 'Unnamed: 0', 'Unnamed: 0.1'." in sentences(results.data.notes)
+    chosen = audit.audit(predictions=tmp_path / "twice.csv", attributes="race,Unnamed: 0.1", min_group_size=5)  # unless it is named
+    assert ("Unnamed: 0.1",) in {finding.attributes for finding in chosen.findings}
+
+
 @pytest.mark.parametrize("alpha", ["0.1", "10%", "10 %"])
 def test_a_share_may_be_written_in_percent(tmp_path, alpha):
     (tmp_path / "p.csv").write_text("g,y_pred\n" + "A,x\nB,y\n" * 40)
@@ -103,7 +131,8 @@ def test_a_share_may_be_written_in_percent(tmp_path, alpha):
 
 
 @pytest.mark.parametrize(
-    ("share", "said"), [("much", "invalid max skip 'much': expected 0 ≤ x < 1, such as 0.2 or 20 %"), ("100%", "expected 0 ≤ x < 1")]
+    ("share", "said"),
+    [("much", "invalid max skip 'much': expected 0 ≤ x < 1, such as 0.2, 20 % or 20 points"), ("100%", "expected 0 ≤ x < 1")],
 )
 def test_a_share_that_is_none_is_refused(tmp_path, share, said):
     done = command("--predictions", tmp_path / "p.csv", "--max-skip", share)

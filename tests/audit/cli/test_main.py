@@ -48,6 +48,23 @@ def test_a_pattern_that_the_shell_filled_in_is_named_as_what_it_is(tmp_path, mon
     assert "in quotation marks: 'folder/*.parquet'" in capsys.readouterr().err
 
 
+def test_a_path_without_a_flag_gets_the_flag_that_takes_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("t/a.csv", "m.pt", "p.py", "A/results.json", "B/results.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for words, fix in (
+        (["run", "t/a.csv"], "did you mean --predictions t/a.csv"),
+        (["run", "--probe", "fairface", "m.pt"], "did you mean --model m.pt"),
+        (["run", "p.py", "--model", "m.pt"], "did you mean --probe p.py"),
+        (["run", "t"], "did you mean --data t"),
+        (["index", "A", "B"], f"vlm-audit index takes one folder: name the one that holds them all, such as {tmp_path}"),
+    ):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert capsys.readouterr().err.splitlines()[-1] == f"fix: {fix}", words
+
+
 def test_every_command_is_reached(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, wrong in (("skewed", 60), ("plain", 6)):
