@@ -11,22 +11,13 @@ import numpy as np
 
 from audit.answers import answer_probabilities
 from audit.errors import UsageError
+from audit.linear_maps import calibrated_projection, contrast, orthogonal_projection, random_projection, turned_at_random, unit
 from audit.plans import Pairs, WhatIfPlan
 from audit.types import Group, Measurement, Note, Predictions, Settings
 from audit.whatif import thresholds
 from audit.whatif.asked import AskedMeasurement
 from audit.whatif.labels import abstain, aggregate, margin_at, neutral_label
-from audit.whatif.projection import (
-    STRENGTHS,
-    calibrated_projection,
-    contrast,
-    drop_dimensions,
-    most_telling,
-    mutual_information,
-    orthogonal_projection,
-    project,
-    unit,
-)
+from audit.whatif.projection import STRENGTHS, drop_dimensions, most_telling, mutual_information, project
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +126,7 @@ def projection(shop: Workshop) -> Iterator[Candidate]:
             return project(shown.asked, matrix, directions, images=images).answers()
 
         def control(shown: Shown, rng: np.random.Generator, images: bool = images) -> Predictions:
-            chance = orthogonal_projection(rng.standard_normal((rank, directions.shape[1])))
+            chance = random_projection(rank, directions.shape[1], rng)
             return project(shown.asked, chance, None, images=images).answers()
 
         setting = f"{rank} direction{'s' if rank > 1 else ''} out of the {'prompts and the images' if images else 'prompts'}"
@@ -157,17 +148,10 @@ def calibrated(shop: Workshop) -> Iterator[Candidate]:
             return project(shown.asked, matrix, directions).answers()
 
         def control(shown: Shown, rng: np.random.Generator, matrix: np.ndarray = matrix) -> Predictions:
-            return project(shown.asked, _turned(matrix, basis, rng), None).answers()
+            return project(shown.asked, turned_at_random(matrix, basis, rng), None).answers()
 
         setting = f"{len(direction.same)} pairs, strength {strength:g}"
         yield Candidate("calibrated-projection", setting, strength == DEFAULT_STRENGTH, WORDS, change, control)
-
-
-def _turned(matrix: Float[np.ndarray, "d d"], basis: Float[np.ndarray, "r d"], rng: np.random.Generator) -> Float[np.ndarray, "d d"]:
-    """Apply a projection's effect on the space spanned by `basis` to a random space of the same dimension."""
-    change = basis @ (matrix - np.eye(len(matrix))) @ basis.T
-    random, _ = np.linalg.qr(rng.standard_normal(basis.T.shape))
-    return np.asarray(np.eye(len(matrix)) + random @ change @ random.T)
 
 
 def _contrasts(shop: Workshop, pairs: Pairs) -> Float[np.ndarray, "r d"]:

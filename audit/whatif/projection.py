@@ -1,4 +1,4 @@
-"""What-ifs on embeddings: without the directions of an attribute, or without the coordinates that are most informative about it."""
+"""What-ifs on embeddings: through a linear map (`audit.linear_maps`), or without the coordinates most informative about a group."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
+from audit.linear_maps import removed_share, unit
 from audit.whatif.asked import AskedMeasurement
 
 if TYPE_CHECKING:
@@ -18,62 +19,6 @@ STRENGTHS = (0.0, 10.0, 100.0, 1000.0)
 """Strengths of calibration that are tried; 1000 is the published one for classification."""
 LARGEST_SHARE = 0.5
 """A prompt that loses more than this is itself about the attribute."""
-
-
-def unit(vectors: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k d"]:
-    """Normalise vectors to length 1, in double precision."""
-    double: np.ndarray = np.asarray(vectors, float)
-    return np.asarray(double / np.linalg.norm(double, axis=-1, keepdims=True))
-
-
-def contrast(first: Float[np.ndarray, "r d"], second: Float[np.ndarray, "r d"]) -> Float[np.ndarray, "r d"]:
-    """The directions from the second to the first prompts of pairs ("a photo of a man", "a photo of a woman").
-
-    Differences remove only the contrast; the prompts themselves would also remove "a photo of a person".
-    """
-    return np.asarray(unit(first) - unit(second))
-
-
-def orthogonal_projection(directions: Float[np.ndarray, "r d"]) -> Float[np.ndarray, "d d"]:
-    """Projection onto the orthogonal complement of some directions: ``I - V (V'V)^+ V'``; directions may be linearly dependent.
-
-    Examples
-    --------
-    >>> orthogonal_projection(np.array([[0.0, 2.0, 0.0], [0.0, 1.0, 0.0]])).diagonal().tolist()
-    [1.0, 0.0, 1.0]
-    """
-    _, lengths, basis = np.linalg.svd(np.asarray(directions, float), full_matrices=False)
-    basis = basis[lengths > max(directions.shape) * np.finfo(float).eps * lengths.max(initial=0.0)]
-    return np.asarray(np.eye(directions.shape[1]) - basis.T @ basis)
-
-
-def calibrated_projection(
-    directions: Float[np.ndarray, "r d"], first: Float[np.ndarray, "s d"], second: Float[np.ndarray, "s d"], strength: float
-) -> Float[np.ndarray, "d d"]:
-    """Orthogonal projection that also aligns pairs of prompts that should mean the same.
-
-    ``P = P0 (I + strength M)^-1`` with ``M = 1/|S| sum (z_i - z_j)(z_i - z_j)'``; at strength 0 it is `orthogonal_projection`. `first` and
-    `second` are the embeddings of the paired prompts ("a photo of a male doctor", "a photo of a female doctor"). Chuang et al. 2023,
-    https://arxiv.org/abs/2302.00070
-
-    Examples
-    --------
-    Directions along x, one pair that differs along y: y shrinks by 1 + 3.
-
-    >>> pair = np.array([[0.0, 0.6, 0.8]]), np.array([[0.0, -0.6, 0.8]])
-    >>> calibrated_projection(np.array([[1.0, 0.0, 0.0]]), *pair, 3 / 1.44).diagonal().round(3).tolist()
-    [0.0, 0.25, 1.0]
-    """
-    apart = contrast(first, second)
-    spread = apart.T @ apart / len(apart)
-    identity = np.eye(spread.shape[0])
-    return np.asarray(orthogonal_projection(directions) @ np.linalg.solve(identity + strength * spread, identity))
-
-
-def removed_share(directions: Float[np.ndarray, "r d"], texts: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k"]:
-    """The share of each text's squared length that lies along the directions."""
-    kept = unit(texts) @ orthogonal_projection(directions)
-    return np.asarray(1 - (kept**2).sum(axis=1))
 
 
 def project(

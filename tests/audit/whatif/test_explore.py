@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from audit.errors import DataError, UsageError
+from audit.linear_maps import calibrated_projection, contrast, orthogonal_projection
 from audit.measure.zero_shot import cosine_scores
 from audit.plans import Direction, RightAnswer, WhatIfPlan
 from audit.types import UNKNOWN, Claim, LabelSet, Measurement, ModelRecord, Note, Settings
@@ -16,7 +17,7 @@ from audit.whatif.asked import AskedMeasurement, fit_half
 from audit.whatif.explore import WhatIfInputs, chosen_methods, explore
 from audit.whatif.labels import NO_ANSWER, aggregate, neutral_label
 from audit.whatif.methods import METHODS, NAMES, Shown, Workshop
-from audit.whatif.projection import calibrated_projection, contrast, drop_dimensions, mutual_information, orthogonal_projection, project
+from audit.whatif.projection import drop_dimensions, mutual_information, project
 from audit.whatif.reranking import FOUND, ndcg, rerank
 from reports.text.notes import sentence
 
@@ -125,17 +126,6 @@ def test_projections_of_prompts_and_of_both_and_calibrated_ones():
         matrix = calibrated_projection(directions, first, second, strength)
         assert candidate.change(shown).y_pred.tolist() == project(shown.asked, matrix, directions).answers().y_pred.tolist()
         assert candidate.default == (strength == 1000)
-
-
-def test_a_turned_projection_does_to_a_random_space_what_it_did_to_its_own():
-    source = np.random.default_rng(0)
-    directions, first, second = source.normal(size=(2, 12)), source.normal(size=(3, 12)), source.normal(size=(3, 12))
-    matrix = calibrated_projection(directions, first, second, 5.0)
-    basis = np.linalg.svd(np.vstack([directions, contrast(first, second)]), full_matrices=False)[2]
-    np.testing.assert_allclose(basis.T @ basis @ (matrix - np.eye(12)) @ basis.T @ basis, matrix - np.eye(12), atol=1e-9)
-    turned = methods._turned(matrix, basis, source)
-    np.testing.assert_allclose(np.linalg.svd(turned)[1], np.linalg.svd(matrix)[1], atol=1e-9)
-    assert not np.allclose(turned, matrix)
 
 
 def test_dropped_dimensions():

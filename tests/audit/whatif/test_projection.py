@@ -8,21 +8,11 @@ import pytest
 from sklearn.metrics import mutual_info_score
 
 from audit.errors import UsageError
+from audit.linear_maps import calibrated_projection, orthogonal_projection, removed_share, unit
 from audit.measure.zero_shot import cosine_scores
 from audit.types import LabelSet, Measurement, ModelRecord
 from audit.whatif.asked import AskedMeasurement
-from audit.whatif.projection import (
-    STRENGTHS,
-    calibrated_projection,
-    contrast,
-    drop_dimensions,
-    most_telling,
-    mutual_information,
-    orthogonal_projection,
-    project,
-    removed_share,
-    unit,
-)
+from audit.whatif.projection import drop_dimensions, most_telling, mutual_information, project
 
 RECORD = ModelRecord("m", "k", "f", "s", 0, 3, "float32", "softmax", 10.0, None, "a", "p", "t")
 
@@ -38,49 +28,6 @@ def asked(images, texts):
     return AskedMeasurement(
         measurement, RECORD, np.asarray(images, float), {label: np.asarray(vector, float) for label, vector in texts.items()}, rows
     )
-
-
-def test_the_projection_by_its_formula():
-    """I - V (V'V)^-1 V' with the directions as columns of V; idempotent, symmetric, and nothing is left along V."""
-    directions = rng().normal(size=(3, 7))
-    v = directions.T
-    projection = orthogonal_projection(directions)
-    np.testing.assert_allclose(projection, np.eye(7) - v @ np.linalg.inv(v.T @ v) @ v.T, atol=1e-12)
-    np.testing.assert_allclose(projection @ projection, projection, atol=1e-12)
-    np.testing.assert_allclose(projection, projection.T)
-    np.testing.assert_allclose(projection @ v, 0, atol=1e-12)
-
-
-def test_directions_that_depend_on_each_other_count_once():
-    directions = rng().normal(size=(1, 5))
-    once, twice = orthogonal_projection(directions), orthogonal_projection(np.vstack([directions, 2 * directions]))
-    np.testing.assert_allclose(twice, once, atol=1e-12)
-    assert np.trace(twice) == pytest.approx(4)
-
-
-def test_the_calibrated_projection_by_its_formula_and_at_strength_zero():
-    source = rng(1)
-    directions, first, second = source.normal(size=(1, 6)), source.normal(size=(4, 6)), source.normal(size=(4, 6))
-    apart = unit(first) - unit(second)
-    spread = sum(np.outer(z, z) for z in apart) / 4
-    expected = orthogonal_projection(directions) @ np.linalg.inv(np.eye(6) + 1000 * spread)
-    np.testing.assert_allclose(calibrated_projection(directions, first, second, 1000), expected, atol=1e-12)
-    np.testing.assert_allclose(calibrated_projection(directions, first, second, 0.0), orthogonal_projection(directions), atol=1e-12)
-
-
-def test_pairs_come_together_as_the_strength_grows():
-    source = rng(3)
-    directions = source.normal(size=(1, 8))
-    first, second = (source.normal(size=(3, 8)) for _ in range(2))
-    apart = contrast(first, second)
-    lengths = [np.linalg.norm(apart @ calibrated_projection(directions, first, second, s).T, axis=1).max() for s in STRENGTHS]
-    assert (np.diff(lengths) < 0).all()
-
-    def cosine(strength):
-        one, other = (side @ calibrated_projection(directions, first, second, strength).T for side in (unit(first), unit(second)))
-        return (unit(one) * unit(other)).sum(axis=1).mean()
-
-    assert cosine(STRENGTHS[-1]) > cosine(STRENGTHS[0])
 
 
 def test_projected_texts_and_images_where_a_projection_that_is_not_symmetric_is_applied_from_the_left():
