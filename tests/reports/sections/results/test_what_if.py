@@ -18,7 +18,7 @@ from reports.render import render
 from reports.sections.results import what_if as section_module
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.reasons import FEWEST_CLUSTERS
-from reports.text.what_if import ENDINGS, NAMES, ending_text, units_sentence
+from reports.text.what_if import ENDINGS, NAMES, PUBLISHED, ending_text, units_sentence
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 from tests.support.what_if_samples import asked, frontier, gates, what_if
@@ -110,6 +110,13 @@ def test_only_defaults_have_sentences_all_settings_are_rows_and_what_needs_no_gr
     assert not bare.legal
 
 
+def test_what_is_published_about_projections_is_said_where_one_was_tried():
+    other = frontier((what_if("neutral-label", "with a child"), True))
+    one, without = questions((asked(), asked(target=other, other_attributes=())))
+    assert PUBLISHED in one.caveats
+    assert PUBLISHED not in without.caveats
+
+
 def test_every_method_and_ending_has_words():
     from audit.whatif.methods import NAMES as METHODS
 
@@ -125,7 +132,7 @@ def test_the_sampling_unit_is_named(page):
     assert units_sentence((by_image,)) == "The sampling unit is the image."
     assert units_sentence((by_image, asked())) == f"{clusters}; for a question without clusters it is the image."
     (question,) = questions((by_image,))
-    assert question.caveats == ("Too few images in this half to compare: person.",)
+    assert question.caveats == ("Too few images in this half to compare: person.", PUBLISHED)
     assert "paired: before and after on the same images. The sampling unit of every interval, p and cost" in text_of(page)
 
 
