@@ -52,22 +52,26 @@ def adapter_notes(files: Sequence[str], tensors: Sequence[str] = ()) -> list[Not
 
 
 def _read_all(folder: Path) -> Weights:
-    names = sorted(path.name for path in folder.iterdir())
-    if "model.safetensors.index.json" in names:
-        files = _indexed(folder)
-    elif "model.safetensors" in names:
-        files = [folder / "model.safetensors"]
-    elif "pytorch_model.bin" in names:
-        return _read_pickled(folder / "pytorch_model.bin")
-    else:
-        what = "this folder has a configuration but no weights: no model.safetensors"
-        raise DataError(what, where=str(folder), why=f"found: {', '.join(names[:20])}", fix="download or save the model again")
+    files = weight_files(folder)
+    if files[0].suffix == ".bin":
+        return _read_pickled(files[0])
     from strictio.weights.readers.safetensors_file import read_tensors
 
     tensors: dict[str, Tensor] = {}
     for file in files:
         tensors |= read_tensors(file)
     return Weights(tensors, file_sha256(files))
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of weights that are read: safetensors if there are any, else one `pytorch_model.bin`."""
+    names = sorted(path.name for path in folder.iterdir())
+    if "model.safetensors.index.json" in names:
+        return _indexed(folder)
+    if one := next((name for name in ("model.safetensors", "pytorch_model.bin") if name in names), None):
+        return [folder / one]
+    what = "this folder has a configuration but no weights: no model.safetensors"
+    raise DataError(what, where=str(folder), why=f"found: {', '.join(names[:20])}", fix="download or save the model again")
 
 
 def file_sha256(paths: Sequence[Path]) -> str:

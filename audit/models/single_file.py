@@ -19,6 +19,7 @@ from audit.types import Note
 
 if TYPE_CHECKING:
     from audit.types import Encoder
+    from contrastive.checkpoint.file import Checkpoint
     from strictio.weights.contents import Contents
     from strictio.weights.overrides import ModelOverrides
 
@@ -35,25 +36,43 @@ def load(path: Path, *, name: str, device: str, dtype: str, model_args: Mapping[
     dual encoder; UnsafeError if it contains code or could exhaust the machine.
     """
     from audit.models import native
-    from contrastive.checkpoint.file import from_archive, is_own
     from contrastive.formats.exports import tensors
 
     words, setting = dict(model_args or {}), {"name": name, "device": device, "dtype": dtype}
     overrides = read_overrides(words)
-    if path.name == tensors.WEIGHTS and tensors.is_export(path.parent):  # it is self-describing
+    if exported_weights(path.parent) == path:  # it is self-describing
         refuse_overrides(words, "an export of this project")
         with located(str(path.parent)):
             checkpoint = tensors.read(path.parent)
         return native.encoder(checkpoint, **setting, release=None)
     contents = read(path)
-    if contents.archive is not None and is_own(contents.archive):
+    if (own := _checkpoint_in(contents, path)) is not None:
         refuse_overrides(words, "a checkpoint of this project")
-        with located(str(path)):
-            checkpoint = from_archive(contents.archive, path)
-        return native.encoder(checkpoint, **setting, release=contents.archive.release)
+        return native.encoder(own, **setting, release=contents.archive.release if contents.archive else None)
     encoder = _converted(path, contents, overrides, setting)
     log_notes(encoder.record)
     return encoder
+
+
+def exported_weights(folder: Path) -> Path | None:
+    """The weights in a folder that this project exported as safetensors; None for any other folder."""
+    from contrastive.formats.exports import tensors
+
+    return folder / tensors.WEIGHTS if tensors.is_export(folder) else None
+
+
+def own_checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint of this project in a file; None if the file has something else."""
+    return _checkpoint_in(read(path), path)
+
+
+def _checkpoint_in(contents: Contents, path: Path) -> Checkpoint | None:
+    from contrastive.checkpoint.file import from_archive, is_own
+
+    if contents.archive is None or not is_own(contents.archive):
+        return None
+    with located(str(path)):
+        return from_archive(contents.archive, path)
 
 
 def read(path: Path) -> Contents:

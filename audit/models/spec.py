@@ -134,7 +134,7 @@ def _load_folder(where: str, how: Loading) -> Encoder | Answerer:
     path = Path(where)
     if (path / "open_clip_config.json").is_file() and not (path / "config.json").is_file():
         return _load_open_clip(where, how)
-    if (file := _only_file(path)) is not None:
+    if (file := only_file(path)) is not None:
         return _load_file(str(file), how, name=_name(path))
     return _read_folder(path, how, name=_name(path), **folder_options(how.model_args, "a folder in Hugging Face layout"))
 
@@ -185,15 +185,15 @@ def _read_folder(folder: Path, how: Loading, **options: Any) -> Encoder | Answer
     return huggingface_encoder.load(folder, **options, **how.setting)
 
 
-def _only_file(folder: Path) -> Path | None:
+def only_file(folder: Path) -> Path | None:
     """The file to load instead of a folder: our export's, our checkpoint, or the only weights if there is no configuration; else None."""
-    from contrastive.formats.exports import tensors
+    from audit.models import single_file
     from strictio.model_folders.check import check_folder
     from strictio.weights.adapter import FILES as ADAPTER
 
     names = {path.name for path in folder.iterdir()} - {*ADAPTER}
-    if tensors.is_export(folder):
-        files = {tensors.WEIGHTS}
+    if (exported := single_file.exported_weights(folder)) is not None:
+        files = {exported.name}
     elif "config.json" not in names and "ckpt.pt" in names:
         files = {"ckpt.pt"}
     else:  # a folder with an incomplete configuration: let its reader report what is missing

@@ -93,17 +93,18 @@ def load(text: str, *, model_args: Mapping[str, str] | None = None, **setting: s
 
     `model_args` may set what an architecture does not define: image mean and std, interpolation, resize mode, a tokenizer's folder.
     """
-    overrides = _allowed_overrides(model_args)
+    overrides = allowed_overrides(model_args)
     return _encoder(*from_name(text), overrides, setting)
 
 
 def load_folder(folder: Path, *, model_args: Mapping[str, str] | None = None, **setting: str) -> OpenClipEncoder:
     """Load a folder with ``open_clip_config.json`` and weights; nothing in it is run, and no link may leave it."""
-    overrides = _allowed_overrides(model_args)
+    overrides = allowed_overrides(model_args)
     return _encoder(*from_folder(folder), overrides, setting)
 
 
-def _allowed_overrides(model_args: Mapping[str, str] | None) -> ModelOverrides:
+def allowed_overrides(model_args: Mapping[str, str] | None) -> ModelOverrides:
+    """Parse what the user may set for an architecture; raises UsageError for what its name determines."""
     overrides = read_overrides(model_args or {})
     # Everything else is part of the architecture's name.
     if refused := [fact for fact in overrides.given() if fact not in (*IMAGE_SETTINGS, "tokenizer", "weights", "adapter")]:
@@ -121,14 +122,14 @@ def _encoder(plan: OpenClipSpec, path: Path, overrides: ModelOverrides, setting:
         weights = unwrap(contents.data, overrides.weights, overrides.adapter)
     _check_activation(plan, weights.from_openai, path)
     device_and_dtype = torch_setting(setting["device"], setting["dtype"])
-    plan = fetch_parts(replace(plan, tokenizer=_tokenizer_folder(overrides, plan.tokenizer)))
+    plan = fetch_parts(replace(plan, tokenizer=tokenizer_folder(overrides, plan.tokenizer)))
     with located(str(path)), sealed():
         tokenizer = call_transformers(path, lambda _: _tokenizer(plan))
         _check_vocabulary(plan, tokenizer, path)
         model = call_transformers(path, lambda _: build_architecture(plan, weights.tensors))
         fill_weights(model, weights.tensors)
         model = model.to(*device_and_dtype).eval()
-        preprocess = _preprocess(plan, model, overrides)
+        preprocess = image_preprocessing(plan, model, overrides)
         guesses = (*override_notes(overrides), *_guess_notes(plan, preprocess, overrides))
         record = replace(
             _record(plan, model, preprocess, tokenizer, contents, setting),
@@ -149,7 +150,8 @@ def _check_activation(plan: OpenClipSpec, from_openai: bool, path: Path) -> None
         raise DataError(f"the weights do not belong to {plan.name}, which has GELU", where=str(path), why=why, fix=fix)
 
 
-def _tokenizer_folder(overrides: ModelOverrides, default: Path | None) -> Path | None:
+def tokenizer_folder(overrides: ModelOverrides, default: Path | None) -> Path | None:
+    """The folder of the tokenizer, None for CLIP's own; raises DataError if it does not exist."""
     if overrides.tokenizer is None:
         return default
     folder = Path(overrides.tokenizer)
@@ -182,7 +184,8 @@ def _check_vocabulary(plan: OpenClipSpec, tokenizer: Any, path: Path) -> None:
         raise DataError("the model has another vocabulary than open_clip's tokenizer", where=str(path), why=why, fix=fix)
 
 
-def _preprocess(plan: OpenClipSpec, model: Any, overrides: ModelOverrides) -> dict[str, Any]:
+def image_preprocessing(plan: OpenClipSpec, model: Any, overrides: ModelOverrides) -> dict[str, Any]:
+    """open_clip's settings for the images of a model, as published, as in the plan, or as set by the user."""
     overridden = {name: value for name, value in overrides.given().items() if name in IMAGE_SETTINGS}
     if overridden.get("interpolation", "bicubic") not in ("bicubic", "bilinear"):
         where = "--model-args interpolation"

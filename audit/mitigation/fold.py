@@ -1,0 +1,93 @@
+"""A linear map folded into the output layers of a model, and the check that the written model gives the mapped embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+
+from audit.errors import AuditError, DataError, UsageError
+from audit.linear_maps import unit
+from audit.models.output_layers import Tower
+from audit.models.rewriting import EditableModel
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from audit.types import Encoder
+
+TOLERANCE = {torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 5e-3}
+"""Largest allowed difference of a number of an embedding of length 1, by the dtype in which the weights are stored."""
+_PICTURES, _SIDE = 8, 96
+
+
+def require_layers(model: EditableModel, towers: Sequence[Tower]) -> None:
+    """Raise UsageError if a tower has no layer that a map could be folded into, DataError if the layer has no floating-point weights."""
+    for tower in towers:
+        layer = model.layers[tower]
+        if layer is None:
+            raise UsageError(
+                f"the {tower} tower of this model has no output layer that a map could be folded into", where="--towers",
+                why="its last layer adds to what comes before it, or pools it", fix=_way_out(model, tower),
+            )  # fmt: skip
+        for name in () if layer.absent else filter(None, (layer.weight, layer.bias)):
+            if name not in model.tensors or model.tensors[name].dtype not in TOLERANCE:
+                kind = model.tensors[name].dtype if name in model.tensors else "missing"
+                fix = "save the model with its weights in full or half precision"
+                raise DataError(f"the output layer {name!r} cannot be changed", why=f"it is {kind}; float32, float16 or bfloat16", fix=fix)
+
+
+def _way_out(model: EditableModel, tower: Tower) -> str:
+    if tower == "image" and model.layers["text"] is not None:
+        return "--towers text, which changes zero-shot answers alike; or name it in open_clip's form: --model open_clip:ARCH,FILE"
+    return "mitigate another model"
+
+
+def folded(model: EditableModel, matrix: Float[np.ndarray, "d d"], towers: Sequence[Tower]) -> dict[str, Tensor]:
+    """The tensors of a model whose embeddings are those of `model`, mapped by `matrix`."""
+    changed: dict[str, Tensor] = {}
+    for tower in towers:
+        layer = model.layers[tower]
+        assert layer is not None  # noqa: S101  (`require_layers`)
+        changed |= layer.mapped(matrix, model.tensors)
+    return changed
+
+
+def largest_difference(
+    original: Encoder, written: Encoder, matrix: Float[np.ndarray, "d d"], towers: Sequence[Tower], texts: Sequence[str]
+) -> float:
+    """The largest difference between embeddings (of length 1) of the written model, and the mapped embeddings of the original.
+
+    Of pictures of noise and colours, and of `texts`.
+    """
+    pictures, differences = _pictures(), []
+    for tower in ("image", "text"):
+        before, after = (
+            unit(model.encode_images(pictures) if tower == "image" else model.encode_texts(texts)) for model in (original, written)
+        )
+        wanted = unit(before @ matrix.T) if tower in towers else before
+        differences.append(float(np.abs(after - wanted).max()))
+    return max(differences)
+
+
+def require_equal(difference: float, dtype: torch.dtype) -> None:
+    """Raise an AuditError if the written model is not the mapped one."""
+    if not difference <= TOLERANCE[dtype]:  # NaN does not count as equal
+        why = f"its embeddings differ by {difference:.1e} from the mapped ones; {TOLERANCE[dtype]:g} is allowed for {dtype}"
+        raise AuditError("the written model does not do what the map does, so it was removed", why=why)
+
+
+def stored_dtype(changed: Mapping[str, Tensor]) -> torch.dtype:
+    """The least precise dtype among the changed tensors."""
+    return max((tensor.dtype for tensor in changed.values()), key=lambda dtype: TOLERANCE[dtype])
+
+
+def _pictures() -> list[Image.Image]:
+    source = np.random.default_rng(0)
+    noise = [source.integers(0, 256, (_SIDE, _SIDE, 3), np.uint8) for _ in range(_PICTURES // 2)]
+    colours = [np.broadcast_to(source.integers(0, 256, 3, np.uint8), (_SIDE, _SIDE, 3)) for _ in range(_PICTURES // 2)]
+    return [Image.fromarray(np.ascontiguousarray(picture)) for picture in (*noise, *colours)]
