@@ -44,14 +44,14 @@ def assemble_results(
 
     The command is as typed, without local folders; `ran_on` has device and dtype.
     """
-    environment = {package: _version(package) for package in PACKAGES} | {"python": sys.version.split()[0], **ran_on}
+    environment = {package: installed(package) for package in PACKAGES} | {"python": sys.version.split()[0], **ran_on}
     return Results(
         schema_version=SCHEMA_VERSION, status="complete", tool=f"vlm-audit {__version__}", command=tuple(command), settings=settings,
         environment=environment, audits=tuple(audited_probe.result for audited_probe in audited), timing=timing,
     )  # fmt: skip
 
 
-_version = cache(version)  # reading a package's metadata is as slow as filling nine templates
+installed = cache(version)  # reading a package's metadata is as slow as filling nine templates
 
 
 def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[AuditedProbe]) -> None:

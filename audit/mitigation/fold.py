@@ -47,7 +47,7 @@ def _way_out(model: EditableModel, tower: Tower) -> str:
     return "mitigate another model"
 
 
-def folded(model: EditableModel, matrix: Float[np.ndarray, "d d"], towers: Sequence[Tower]) -> dict[str, Tensor]:
+def fold_map(model: EditableModel, matrix: Float[np.ndarray, "d d"], towers: Sequence[Tower]) -> dict[str, Tensor]:
     """The tensors of a model whose embeddings are those of `model`, mapped by `matrix`."""
     changed: dict[str, Tensor] = {}
     for tower in towers:

@@ -114,7 +114,7 @@ class EditableCheckpoint:
     def write(self, folder: Folder, changed: Mapping[str, torch.Tensor]) -> None:
         """Write the checkpoint; a running average of its weights is left out, too."""
         model = load_portable(self.checkpoint.config, {**self.tensors, **changed})
-        without_training = replace(self.checkpoint, model=model, ema=None, training=None, account=None, created=None, sha256="")
+        without_training = replace(self.checkpoint, model=model, ema=None, training=None, account=None, sha256="")
         save(folder.path / CHECKPOINT, without_training, folder)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from audit.errors import DataError
 from audit.measure import predict
-from audit.types import Measurement, ModelRecord, Predictions
+from audit.types import UNKNOWN, Measurement, ModelRecord, Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +37,13 @@ class AskedMeasurement:
     def of(self, rows: Bool[np.ndarray, "n"]) -> AskedMeasurement:
         """The same question about some of the images."""
         return replace(self, image_embeddings=self.image_embeddings[rows], attributes=self.attributes[rows])
+
+
+def unit_names(attributes: pd.DataFrame, contents: Sequence[str], cluster: str | None) -> list[str]:
+    """What may not be split, for each image: the level of `cluster`; its content (hash) without one, or where the level is unknown."""
+    if cluster is None:
+        return list(contents)
+    return [content if level == UNKNOWN else level for level, content in zip(attributes[cluster], contents, strict=True)]
 
 
 def fit_half(units: Sequence[str], seed: int) -> Bool[np.ndarray, "n"]:

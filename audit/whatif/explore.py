@@ -15,7 +15,7 @@ from audit.records.what_if import CONTENT, Refused, WhatIf, WhatIfs
 from audit.statistics.metrics import resolve
 from audit.statistics.null import generator
 from audit.types import UNKNOWN, Claim, Group, Measurement, ModelRecord, Note, Predictions, Settings
-from audit.whatif.asked import AskedMeasurement, fit_half, require_disjoint
+from audit.whatif.asked import AskedMeasurement, fit_half, require_disjoint, unit_names
 from audit.whatif.compare import Tried, control_gaps, furthest_pair, what_if
 from audit.whatif.counted import Judge
 from audit.whatif.frontier import frontier, holm_corrected
@@ -101,7 +101,7 @@ def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, inputs: Wh
     prompts = {text for texts in measurement.label_set.prompts.values() for text in texts}
     texts = {prompt: inputs.texts[prompt] for prompt in prompts}
     task = AskedMeasurement(measurement, inputs.record, inputs.image_embeddings, texts, inputs.attributes)
-    units = _units(plan, inputs)
+    units = unit_names(inputs.attributes, inputs.contents, plan.cluster)
     fit = fit_half(units, inputs.settings.seed)
     fitted_on, shown_on = ([unit for unit, inside in zip(units, side, strict=True) if inside] for side in (fit, ~fit))
     require_disjoint(fitted_on, shown_on)
@@ -109,14 +109,6 @@ def _halves(plan: WhatIfPlan, measurement: Measurement, claim: Claim, inputs: Wh
     judges = {candidate.by: _judge(measurement, candidate, task, plan, inputs) for candidate in same}
     one, other = task.of(fit), task.of(~fit)
     return Halves(one, one.answers(), Shown(other, other.answers()), judges.pop(claim.by), tuple(judges.values()), len(set(shown_on)))
-
-
-def _units(plan: WhatIfPlan, inputs: WhatIfInputs) -> list[str]:
-    """The units that may not be split; for an image with an unknown cluster, its content."""
-    if plan.cluster is None:
-        return list(inputs.contents)
-    named = zip(inputs.attributes[plan.cluster], inputs.contents, strict=True)
-    return [content if cluster == UNKNOWN else cluster for cluster, content in named]
 
 
 def _judge(measurement: Measurement, claim: Claim, task: AskedMeasurement, plan: WhatIfPlan, inputs: WhatIfInputs) -> Judge:

@@ -29,17 +29,22 @@ def project(
     Lengths do not matter, since similarities are cosines. Raises UsageError if a prompt loses more than half of its squared length: it is
     about the attribute itself. A random control has no `directions`, and is not checked.
     """
-    prompts = list(task.text_embeddings)
-    shares = np.zeros(1) if directions is None else removed_share(directions, np.stack(list(task.text_embeddings.values())))
-    if shares.max() > LARGEST_SHARE:
-        raise UsageError(
-            f"the prompt {prompts[int(shares.argmax())]!r} is itself about the attribute",
-            why=f"{shares.max():.0%} of it lies along the directions that would be taken away",
-            fix="project another attribute, or leave this label set as it is",
-        )
+    if directions is not None:
+        check_prompts(task, directions)
     changed = {prompt: projection @ unit(vector) for prompt, vector in task.text_embeddings.items()}
     vectors = unit(task.image_embeddings) @ projection.T if images else task.image_embeddings
     return replace(task, text_embeddings=changed, image_embeddings=vectors)
+
+
+def check_prompts(task: AskedMeasurement, directions: Float[np.ndarray, "r d"]) -> None:
+    """Raise UsageError if a prompt has more than half of its squared length along the directions."""
+    shares = removed_share(directions, np.stack(list(task.text_embeddings.values())))
+    if shares.max() > LARGEST_SHARE:
+        raise UsageError(
+            f"the prompt {list(task.text_embeddings)[int(shares.argmax())]!r} is itself about the attribute",
+            why=f"{shares.max():.0%} of it lies along the directions that would be taken away",
+            fix="project another attribute, or leave this label set as it is",
+        )
 
 
 def mutual_information(image_embeddings: Float[np.ndarray, "n d"], codes: Int[np.ndarray, "n"], bins: int = 10) -> Float[np.ndarray, "d"]:

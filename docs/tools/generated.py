@@ -10,6 +10,7 @@ from pathlib import Path
 import probes
 from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
+from audit.options.mitigations import MitigateRequest
 from audit.statistics.metrics import METRICS
 from audit.types import Probe
 from docs.tools import command_line
@@ -94,6 +95,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "compare options": partial(command_line.fields, CompareRequest),
     "glossary": _glossary,
     "metrics": _metrics,
+    "mitigate options": partial(command_line.fields, MitigateRequest),
     "probes": _probes,
     "terminal": _terminal,
 }

@@ -21,6 +21,20 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "not_scored": "'{measurement}': images that were not scored, because their true answer is unknown: {count:,}.",
         "no_untrained_control": "This kind of model has no untrained control: its architecture cannot be rebuilt here.",
         "few_shot_classes": "there are training images of fewer than two classes, or no images are left for testing",
+        # ---- mitigations
+        "gap_grew": "{finding}: the gap grew from {before:.1%} to {after:.1%}.",
+        "order_reversed": "{finding}: {first} and {second} changed places.",
+        "levelled_down": "{finding}: a group's rate became worse by more than the margin, and no group's became better.",
+        "capability_lost": "The accuracy of {measurement} fell by more than the margin, from {before:.1%} to {after:.1%}.",
+        "gap_not_estimable": "{finding}: the gap cannot be estimated on the shown half.",
+        "gap_not_smaller": "{finding}: the gap is not significantly smaller (adjusted p {p:.2g}).",
+        "random_as_small": "Maps that remove random directions leave a gap as small too often (p {p:.2g}, {draws:,} maps).",
+        "shuffled_as_small": "Maps fitted on shuffled groups leave a gap as small too often (p {p:.2g}, {draws:,} maps): the effect is "
+        "not specific to the groups.",
+        "capability_unknown": "Without true answers other than the group, it cannot be shown that the accuracy did not fall.",
+        "capability_not_shown": "It is not shown that the accuracy of {measurement} fell by less than {margin:.1%}: more images would be "
+        "needed.",
+        "no_shuffled_control": "The map was made from prompts and not from groups, so only random directions could be used as a control.",
         # ---- data
         "repeated_rows": "Left out as duplicates of an earlier row: {count:,}.",
         "repaired_values": "{column}: values damaged by a spreadsheet and repaired: {count:,} ({changes}).",

@@ -31,4 +31,4 @@ def write_patched(source: Path, target: BinaryIO, tensors: Mapping[str, Tensor])
         if entry["shape"] != list(tensor.shape) or getattr(torch, KINDS[entry["dtype"]]) != tensor.dtype:
             raise ValueError(f"{name} is {entry['dtype']} {entry['shape']}, not {tensor.dtype} {list(tensor.shape)}")
         target.seek(8 + size + entry["data_offsets"][0])
-        target.write(memoryview(tensor.contiguous().flatten().view(torch.uint8).numpy()))
+        target.write(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())

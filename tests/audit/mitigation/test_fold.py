@@ -12,7 +12,7 @@ from safetensors.torch import load_file, safe_open
 
 from audit.errors import DataError, UsageError
 from audit.linear_maps import Whitening, calibrated_projection, linear_erasure, random_projection, unit
-from audit.mitigation.fold import folded, largest_difference, require_equal, require_layers
+from audit.mitigation.fold import fold_map, largest_difference, require_equal, require_layers
 from audit.models import load
 from audit.models.editable import editable
 from contrastive.checkpoint.file import Checkpoint, averaged, save
@@ -51,7 +51,7 @@ def written(spec, matrix, towers, out, **options):
     model = editable(spec, **options)
     require_layers(model, towers)
     with Folder.of(out.parent).new_folder(out.name) as folder:
-        model.write(folder, folded(model, matrix, towers))
+        model.write(folder, fold_map(model, matrix, towers))
     return out
 
 
@@ -133,7 +133,7 @@ def test_the_shards_of_a_large_model_are_copied_and_two_tensors_patched(tmp_path
     source = random_folder("clip", tmp_path / "whole")
     model = transformers.CLIPModel.from_pretrained(source)
     model.save_pretrained(tmp_path / "whole", max_shard_size="60KB")
-    (source / "model.safetensors").unlink()
+    (source / "model.safetensors").unlink(missing_ok=True)
     assert len(list(source.glob("*.safetensors"))) > 2
     (source / "pytorch_model.bin").write_bytes(b"the original's weights for another loader")
     (source / ".cache").mkdir()
@@ -206,7 +206,8 @@ def checkpoint(path, vision="tiny-conv", **stated):
     if vision == "vit":
         from contrastive.model.architecture import ViTConfig
 
-        config = replace(config, vision=ViTConfig(image_size=32, patch_size=16, width=64, layers=1))
+        text = replace(config.text, causal=True, pooling="eot")
+        config = replace(config, vision=ViTConfig(image_size=32, patch_size=16, width=64, layers=1), text=text)
     if vision == "resnet":
         from contrastive.model.architecture import ResNetConfig
 
@@ -272,9 +273,9 @@ CONFIGS = {
         "embed_dim": 64, "custom_text": True, "text_cfg": TOWERS["text_cfg"],
         "vision_cfg": {"timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear", "image_size": 160},
     },
-    "fold-siglip": {
-        "embed_dim": 64, "custom_text": True, "init_logit_bias": -10.0,
-        "vision_cfg": {"timm_model_name": "test_vit", "timm_pool": "map", "timm_proj": "none", "image_size": 160},
+    "fold-map": {
+        "embed_dim": 96, "custom_text": True, "init_logit_bias": -10.0,
+        "vision_cfg": {"timm_model_name": "test_vit3", "timm_pool": "map", "timm_proj": "none", "image_size": 160},
         "text_cfg": {**TOWERS["text_cfg"], "no_causal_mask": True, "pool_type": "last", "proj_bias": True},
     },
 }  # fmt: skip
@@ -320,9 +321,9 @@ def test_open_clip_by_architecture_and_file_becomes_a_folder_that_open_clip_read
 
 
 def test_the_image_tower_of_a_siglip_gets_a_layer_that_changes_nothing_by_itself(tmp_path):
-    spec = open_clip_file("fold-siglip", tmp_path / "x.pt")
+    spec = open_clip_file("fold-map", tmp_path / "x.pt")
     assert editable(spec).layers["image"].absent
-    out = written(spec, np.eye(64), BOTH, tmp_path / "out")
+    out = written(spec, np.eye(96), BOTH, tmp_path / "out")
     config = json.loads((out / "open_clip_config.json").read_text())["model_cfg"]["vision_cfg"]
     assert (config["timm_proj"], config["timm_proj_bias"]) == ("linear", True)
     added = set(load_file(out / "open_clip_model.safetensors")) - set(editable(spec).tensors)

@@ -1,0 +1,58 @@
+"""``vlm-audit mitigate --model M --probe P --out DIR``: a copy of a model with a smaller gap, if there is one, and what it cost."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from audit.cli.exit_codes import GATED, MEANING, ended
+from audit.cli.parser import Parser, words_of
+from audit.options.command_line import given_options, options_parser
+from audit.options.mitigations import MitigateRequest
+from strictio.console import prepare_streams, visible
+
+PROGRAM = "vlm-audit mitigate"
+_DESCRIPTION = """Writes a changed copy of a model and says whether a gap became smaller: better, no change shown, or worse.
+
+A linear map is fitted on one half of the images, folded into the weights, and judged on the other half."""
+
+
+def parser() -> Parser:
+    """Return the parser of the command."""
+    parse = options_parser((f"{PROGRAM} --model SPEC --probe NAME --out DIR [options]",), _DESCRIPTION, MitigateRequest)
+    parse.epilog = MEANING.replace(GATED, "1 the changed model is worse, or is not better and --require better is set, ")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 1 if the changed model is worse, or not better where that is required."""
+    prepare_streams()
+    words = words_of(argv)
+    arguments = parser().parse_args(words)
+    return ended(lambda: _run(arguments, words), debug=arguments.debug)
+
+
+def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    from audit.api.mitigation import run_mitigation
+    from audit.cli import terminal
+    from audit.cli.screen import Screen
+    from audit.models.model_args import by_model
+    from audit.output.directory import scrub
+    from audit.records.mitigation import MITIGATION
+    from audit.stages import MODELS
+    from reports.exports.terminal.mitigations import mitigation_lines
+
+    options = given_options(arguments, MitigateRequest)
+    if "model_args" in options:
+        options["model_args"] = by_model([(0, text) for _, text in options["model_args"]], 1)[0]  # there is one model
+    request = MitigateRequest(**options, command=(PROGRAM, *map(scrub, words)))
+    with terminal.working([name for name in MODELS if name != "what-ifs"], quiet=arguments.quiet) as stages:
+        done = run_mitigation(request.model_copy(update={"stages": stages}))
+    text = "" if arguments.quiet else f"{mitigation_lines(done.facts, Screen.of(sys.stdout))}\n"
+    terminal.show(text + visible(terminal.shown_path(done.directory / MITIGATION)), done.directory)
+    return done.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The shown half under a map: the answers, their gaps, and the gaps that random maps of the same kind leave.
+
+Computed by mapping the embeddings of the original, which gives what the written model gives; the verdict is about the written model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from audit.errors import AuditError
+from audit.mitigation.methods import METHODS, FitInputs, GroupShuffle, LinearFit, fit_map, random_map
+from audit.models.output_layers import Tower
+from audit.records.comparison import GapChange
+from audit.records.mitigation import MapControl, RefusedMap, TriedMap
+from audit.statistics.multiplicity import holm
+from audit.statistics.null import generator
+from audit.statistics.paired.changes import gap_change
+from audit.types import Note, Predictions
+from audit.whatif.asked import AskedMeasurement
+from audit.whatif.compare import control_gaps, utility
+from audit.whatif.counted import Judge, count_groups
+from audit.whatif.projection import project
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+DRAWS, MORE_DRAWS, UNCERTAIN = 99, 900, (0.01, 0.12)
+"""Random maps of each kind; so many more if p falls strictly between these: with 99, its standard error at .05 is .02."""
+CAPABILITY_ALPHA = 0.1
+"""A 90 % interval within the margin is two one-sided tests at 5 %."""
+_SLACK = 1e-12
+
+
+@dataclass(frozen=True)
+class ShownHalf:
+    """The question on the shown half."""
+
+    task: AskedMeasurement
+    target: Judge
+    others: tuple[Judge, ...]
+    """Judges of other planned claims with the same metric."""
+    towers: tuple[Tower, ...]
+
+    def answers(self, matrix: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"] | None = None) -> Predictions:
+        """The answers under a map; raises UsageError if a prompt lies mostly along the directions that it removes."""
+        # P'P = P for an orthogonal projection: it leaves the order of an image's cosines as if the image had not been mapped.
+        same_order = self.task.measurement.label_set.combine == "argmax" and np.allclose(matrix.T @ matrix, matrix, atol=1e-10)
+        return project(self.task, matrix, directions, images="image" in self.towers and not same_order).answers()
+
+
+def try_maps(
+    methods: Sequence[str], fits: Mapping[str, LinearFit], inputs: FitInputs, shown: ShownHalf
+) -> tuple[tuple[TriedMap, ...], tuple[RefusedMap, ...]]:
+    """Judge every method on the shown half; `fits` has those that are fitted already."""
+    before = shown.task.answers()
+    tried: list[TriedMap] = []
+    refused: list[RefusedMap] = []
+    for method in methods:
+        try:
+            fit = fits[method] if method in fits else fit_map(method, inputs)
+            tried.append(_tried(method, fit, before, shown))
+        except AuditError as error:
+            refused.append(RefusedMap(method, Note.of(error.what)))
+    return _adjusted(tried), tuple(refused)
+
+
+def _tried(method: str, fit: LinearFit, before: Predictions, shown: ShownHalf) -> TriedMap:
+    after = shown.answers(fit.matrix, fit.directions)
+    changes = {judge.finding: _change(judge, before, after) for judge in (shown.target, *shown.others)}
+    settings = replace(shown.target.settings, alpha=CAPABILITY_ALPHA)
+    accuracy = None if before.y_true is None else utility(before, after, settings, shown.target.cluster).change
+    gap = changes.pop(shown.target.finding)
+    assert gap is not None  # noqa: S101  (the groups have enough images: `halves.require_units`)
+    return TriedMap(method, fit.rank, gap, {name: change for name, change in changes.items() if change is not None}, accuracy)
+
+
+def _change(judge: Judge, before: Predictions, after: Predictions) -> GapChange | None:
+    """The change of a gap, by the same draws as in a comparison of two audits; None if fewer than two groups can be compared."""
+    joint = count_groups(before, after, judge).joint
+    return gap_change(joint, judge.settings, generator(judge.settings.seed, f"{judge.finding}/change")) if len(joint.groups) > 1 else None
+
+
+def _adjusted(tried: Sequence[TriedMap]) -> tuple[TriedMap, ...]:
+    """Adjust p (Holm) over all methods and all their questions."""
+    gaps = [(position, name, gap) for position, row in enumerate(tried) for name, gap in {"": row.gap, **row.others}.items()]
+    adjusted = list(tried)
+    for (position, name, gap), p in zip(gaps, holm(np.array([gap.p for _, _, gap in gaps])).tolist(), strict=True):
+        row, changed = adjusted[position], replace(gap, p_adjusted=p)
+        adjusted[position] = replace(row, others={**row.others, name: changed}) if name else replace(row, gap=changed)
+    return tuple(adjusted)
+
+
+# ---- controls ------------------------------------------------------------------------------------------------------------------------
+
+
+def random_controls(method: str, fit: LinearFit, inputs: FitInputs, shown: ShownHalf) -> tuple[MapControl, ...]:
+    """Random maps of the same rank, and the same fit on shuffled groups; a map of prompts has no groups to shuffle."""
+    observed = _gap(shown.answers(fit.matrix), shown.target)
+    made = [_control("random directions", lambda rng: shown.answers(random_map(fit, rng)), observed, method, shown.target)]
+    if METHODS[method].by_groups:
+        shuffle = GroupShuffle.of(inputs)
+        change = lambda rng: shown.answers(shuffle.refitted(method, inputs, rng))  # noqa: E731
+        made.append(_control("shuffled groups", change, observed, method, shown.target))
+    return tuple(made)
+
+
+def _control(
+    kind: Literal["random directions", "shuffled groups"],
+    change: Callable[[np.random.Generator], Predictions],
+    observed: float,
+    method: str,
+    judge: Judge,
+) -> MapControl:
+    rng = generator(judge.settings.seed, f"{judge.finding}/{method}/{kind}")
+    gaps = control_gaps(change, judge, DRAWS, rng)
+    if UNCERTAIN[0] < as_small_p(gaps, observed) < UNCERTAIN[1]:
+        gaps += control_gaps(change, judge, MORE_DRAWS, rng)
+    return MapControl(kind, gaps, as_small_p(gaps, observed))
+
+
+def as_small_p(gaps: Sequence[float], observed: float) -> float:
+    """The share of gaps, the observed one included, that are at most as large.
+
+    Examples
+    --------
+    >>> as_small_p([0.1, 0.2, 0.3], 0.1), as_small_p([0.1, 0.2, 0.3], 0.05)
+    (0.5, 0.25)
+    """
+    return float((1 + np.count_nonzero(np.array(gaps) <= observed + _SLACK)) / (1 + len(gaps)))
+
+
+def _gap(after: Predictions, judge: Judge) -> float:
+    joint = count_groups(after, after, judge).joint
+    return float(np.ptp(joint.after / joint.n))

@@ -1,0 +1,85 @@
+"""The verdict on a mitigation, a function of the numbers of the shown half. Worse is looked for first; "not shown" stays "not shown"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.records.comparison import Change, RateChange
+from audit.records.mitigation import Capability, CapabilityCode, MapControl, Outcome
+from audit.types import Note
+
+CONTROL_RATE = 0.05
+"""A change is more than a random one of its kind if at most this share of them, itself included, leaves a gap as small."""
+
+
+def decide_outcome(
+    question: str, changes: Sequence[Change], capability: Capability | None, controls: Sequence[MapControl], margin: float, alpha: float
+) -> tuple[Outcome, tuple[Note, ...]]:
+    """The outcome, and the reasons for it.
+
+    `changes` are those of all planned questions, with p adjusted over them; `question` is the one whose gap was to become smaller. A
+    mitigation is worse if any planned gap grew, two groups changed places, a question was levelled down, or capability was lost, each
+    shown; better if the gap of the question became smaller, by more than random maps make it, and capability is shown not to be lost.
+    """
+    if harms := [*(note for change in changes for note in _harms(change, margin, alpha)), *_lost(capability)]:
+        return "worse", tuple(harms)
+    target = next((change for change in changes if change.id == question), None)
+    if missing := list(_missing(question, target, capability, controls, alpha)):
+        return "no change shown", tuple(missing)
+    uncontrolled = not any(control.kind == "shuffled groups" for control in controls)
+    return "better", (Note("no_shuffled_control"),) if uncontrolled else ()
+
+
+def capability_code(low: float, high: float, margin: float) -> CapabilityCode:
+    """What the 90 % interval of a change of accuracy shows.
+
+    Examples
+    --------
+    >>> [capability_code(*ends, 0.02) for ends in ((-0.01, 0.01), (0.005, 0.04), (-0.01, 0.04), (-0.05, -0.03), (-0.03, 0.01))]
+    ['equivalent', 'higher', 'not lower', 'lower', 'not shown']
+    """
+    if high < -margin:
+        return "lower"
+    if low <= -margin:
+        return "not shown"
+    return "equivalent" if high < margin else "higher" if low > 0 else "not lower"
+
+
+def _harms(change: Change, margin: float, alpha: float) -> Iterator[Note]:
+    gap, named = change.gap, {"finding": change.id}
+    if gap is not None and gap.difference > 0 and gap.p_adjusted <= alpha:
+        yield Note("gap_grew", {**named, "before": gap.before.value, "after": gap.after.value})
+    for pair in change.pairs:
+        if pair.reversed:
+            yield Note("order_reversed", {**named, "first": " × ".join(pair.first), "second": " × ".join(pair.second)})
+    if change.better != "neither" and _levelled_down(change.by_group, 1 if change.better == "high" else -1, margin, alpha):
+        yield Note("levelled_down", named)
+
+
+def _levelled_down(groups: Sequence[RateChange], sign: int, margin: float, alpha: float) -> bool:
+    """Whether a group's rate is shown to be worse, by more than the margin, and no group's to be better."""
+    moved = [sign * (group.difference or 0.0) for group in groups if group.p_adjusted <= alpha and group.before.status == "ok"]
+    return min(moved, default=0.0) < -margin and max(moved, default=0.0) <= 0
+
+
+def _lost(capability: Capability | None) -> Iterator[Note]:
+    if capability is not None and capability.code == "lower":
+        yield Note("capability_lost", {"measurement": capability.measurement, "before": capability.before, "after": capability.after})
+
+
+def _missing(
+    question: str, target: Change | None, capability: Capability | None, controls: Sequence[MapControl], alpha: float
+) -> Iterator[Note]:
+    """What a better model would have to show and this one does not."""
+    if target is None or target.gap is None:
+        yield Note("gap_not_estimable", {"finding": question})
+    elif target.gap.difference >= 0 or target.gap.p_adjusted > alpha:
+        yield Note("gap_not_smaller", {"finding": question, "p": target.gap.p_adjusted})
+    for control in controls:
+        if control.p > CONTROL_RATE:
+            code = "random_as_small" if control.kind == "random directions" else "shuffled_as_small"
+            yield Note(code, {"p": control.p, "draws": len(control.gaps)})
+    if capability is None:
+        yield Note("capability_unknown")
+    elif capability.code == "not shown":
+        yield Note("capability_not_shown", {"measurement": capability.measurement, "margin": capability.margin})

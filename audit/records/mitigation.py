@@ -1,0 +1,177 @@
+"""A mitigation: the facts in `mitigation.json`, beside the weights that it describes.
+
+The plan is recorded before any number of the shown half exists. Nothing here is called fair: a gap is smaller on these images, or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from audit.records.base import Estimate, Timing, record
+from audit.records.comparison import Comparison, GapChange
+from audit.records.file import File
+from audit.types import ModelRecord, Note, Settings
+
+SCHEMA_VERSION = "1"
+MITIGATION = "mitigation.json"
+Outcome = Literal["better", "no change shown", "worse"]
+CapabilityCode = Literal["equivalent", "higher", "not lower", "lower", "not shown"]
+"""The accuracy after, by its 90 % interval: within the margin; above 0 and beyond it; not below it; below it; none of these."""
+
+
+@record
+class MitigationPlan:
+    """Everything that was decided before the shown half was looked at."""
+
+    model: str
+    fingerprint: str
+    """Of the model before."""
+    probe: str
+    data: str
+    """Fingerprint of the data set."""
+    question: str
+    """Id of the finding whose gap is to become smaller."""
+    chosen: Literal["planned", "named", "worst"]
+    """Planned by the probe; named; or the largest gap of the fitted half."""
+    attribute: str
+    method: str
+    others: tuple[str, ...]
+    """Methods that are tried beside it and not exported."""
+    towers: tuple[str, ...]
+    unit: str
+    """What is never split between the halves: a column, or `CONTENT` of `audit.records.what_if`."""
+    seed: int
+    """Of the split, from the fingerprint of the data."""
+    watched: tuple[str, ...]
+    """Ids of the planned findings, none of whose gaps may grow."""
+    capability: str | None
+    """The measurement whose accuracy may not fall; None if the probe has none with true answers other than the group."""
+    margin: float
+    """Largest fall of the accuracy that would not matter, 0 to 1."""
+    settings: Settings
+    created: str
+    """UTC, ISO 8601."""
+
+
+@record
+class EarlierRun:
+    """An earlier mitigation on the same data on this machine."""
+
+    created: str
+    probe: str
+    question: str
+    method: str
+    outcome: Outcome | None
+    """None if it did not end."""
+
+
+@record
+class Half:
+    """One half of the images."""
+
+    images: int
+    units: int
+    groups: Mapping[str, int]
+    """Images of each group that was used."""
+    identifiers: str
+    """sha256 (hex) of the images' identifiers, sorted, one per line."""
+
+
+@record
+class Fold:
+    """The change of the weights."""
+
+    form: str
+    rank: int
+    """Number of directions removed."""
+    changed: tuple[str, ...]
+    """Names of the changed tensors."""
+    dtype: str
+    difference: float
+    """Largest difference between embeddings of length 1 of the written model and the mapped ones of the original."""
+    tolerance: float
+    source: str
+    """sha256 (hex) of the weights before."""
+    written: str
+    """sha256 (hex) of the weights after."""
+
+
+@record
+class TriedMap:
+    """A method on the shown half, computed by mapping the embeddings of the original."""
+
+    method: str
+    rank: int
+    gap: GapChange
+    """Of the question; its p is adjusted (Holm) over the methods and their watched questions."""
+    others: Mapping[str, GapChange]
+    """The same for other planned questions with the same metric."""
+    accuracy: Estimate | None
+    """Change of the accuracy, with its 90 % interval; None without true answers."""
+
+
+@record
+class RefusedMap:
+    """A method that could not be tried."""
+
+    method: str
+    why: Note
+
+
+@record
+class MapControl:
+    """Random maps of the same kind."""
+
+    kind: Literal["random directions", "shuffled groups"]
+    gaps: tuple[float, ...]
+    """The gap after each."""
+    p: float
+    """Share of maps, the fitted one included, that leave a gap as small."""
+
+
+@record
+class Capability:
+    """The accuracy before and after, on the same images of the shown half."""
+
+    measurement: str
+    n: int
+    before: float
+    after: float
+    change: Estimate
+    """With its 90 % interval: it lies within the margin if both one-sided tests at 5 % reject."""
+    margin: float
+    code: CapabilityCode
+
+
+@record
+class Mitigation:
+    """What was changed, and what it changed."""
+
+    schema_version: str
+    status: Literal["complete"]
+    tool: str
+    command: tuple[str, ...]
+    plan: MitigationPlan
+    earlier: tuple[EarlierRun, ...] | None
+    """None if the record of runs could not be read or written."""
+    fitted: Half
+    shown: Half
+    fold: Fold
+    before: ModelRecord
+    after: ModelRecord
+    comparison: Comparison
+    """The two models on the shown half, audited from the images."""
+    tried: tuple[TriedMap, ...]
+    """The exported method first."""
+    refused: tuple[RefusedMap, ...]
+    controls: tuple[MapControl, ...]
+    capability: Capability | None
+    outcome: Outcome
+    reasons: tuple[Note, ...]
+    """Why; for "better", what could not be controlled."""
+    environment: Mapping[str, str]
+    timing: Timing
+
+
+FILE = File(Mitigation, MITIGATION, SCHEMA_VERSION, "run vlm-audit mitigate again")
