@@ -4,10 +4,10 @@ band at 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from audit.records.comparison import Change, GapChange
+from audit.records.comparison import Change, GapChange, GapEnds
 from audit.results import Finding
 from reports.charts.forest import Scale, axis, tick_texts
 from reports.charts.groups import placed_ticks, plot_scale, share
@@ -30,29 +30,51 @@ class GapMark:
     """If the verdict is “equivalent”, drawn instead of the interval: the bound of the equivalence test, on which the verdict rests."""
 
 
-def gaps_axis(findings: Sequence[Finding]) -> tuple[Scale, tuple[tuple[str, str], ...]]:
-    """Return the scale of all questions, from 0 to the largest upper limit, and position and text of its ticks."""
-    judged = [finding for finding in findings if finding.gap]
-    ends = [tested_bound(finding) or finding.gap.high for finding in judged if finding.gap]
-    reach = max([*ends, *(finding.tolerance for finding in judged)], default=_SHORTEST)
-    ticks = axis(0.0, max(reach, _SHORTEST))
-    scale = plot_scale(ticks)
-    return scale, placed_ticks(scale, ticks, tick_texts(ticks))
+Ticks = tuple[tuple[str, str], ...]
+"""Position and text of each tick."""
+
+
+def gaps_axis(findings: Iterable[Finding]) -> tuple[Scale, Ticks]:
+    """Return the scale of all questions, from 0 to the largest upper limit, and its ticks."""
+    ends = ((tested_bound(finding) or finding.gap.high, finding.tolerance) for finding in findings if finding.gap)
+    return _axis_from_0(end for both in ends for end in both)
 
 
 def gap_marks(finding: Finding, scale: Scale) -> GapMark | None:
     """Plot one gap, or None."""
-    pair = leading_pair(finding)
+    pair, bound = leading_pair(finding), tested_bound(finding)
     if pair is None:
         return None
-    start, bound = scale(0.0), tested_bound(finding)
+    return _gap_mark((pair.low, pair.difference, pair.high), finding.tolerance, scale, "" if bound is None else share(scale(bound)))
+
+
+def models_axis(changes: Iterable[Change]) -> tuple[Scale, Ticks]:
+    """Return the same for the gaps of the models that are compared."""
+    ends = ((change.gap.before.high, change.gap.after.high, change.tolerance) for change in changes if change.gap)
+    return _axis_from_0(end for three in ends for end in three)
+
+
+def model_mark(ends: GapEnds, tolerance: float, scale: Scale) -> GapMark:
+    """Plot the gap of one of the models that are compared."""
+    return _gap_mark((ends.low, ends.value, ends.high), tolerance, scale)
+
+
+def _axis_from_0(ends: Iterable[float]) -> tuple[Scale, Ticks]:
+    ticks = axis(0.0, max([_SHORTEST, *ends]))
+    scale = plot_scale(ticks)
+    return scale, placed_ticks(scale, ticks, tick_texts(ticks))
+
+
+def _gap_mark(interval: tuple[float, float, float], tolerance: float, scale: Scale, bound: str = "") -> GapMark:
+    low, value, high = interval
+    start = scale(0.0)
     return GapMark(
         band_x=share(start),
-        band_width=share(scale(finding.tolerance) - start),
-        x=share(scale(pair.difference)),
-        low=share(scale(max(pair.low, 0.0))),
-        high=share(scale(pair.high)),
-        bound="" if bound is None else share(scale(bound)),
+        band_width=share(scale(tolerance) - start),
+        x=share(scale(value)),
+        low=share(scale(max(low, 0.0))),
+        high=share(scale(high)),
+        bound=bound,
     )
 
 
@@ -68,7 +90,7 @@ class ChangeMark:
     high: str
 
 
-def changes_axis(changes: Sequence[Change]) -> tuple[Scale, tuple[tuple[str, str], ...]]:
+def changes_axis(changes: Sequence[Change]) -> tuple[Scale, Ticks]:
     """Return the scale of the changes of several gaps, which includes 0 and every tolerance, and position and text of its ticks."""
     ends = [end for change in changes if change.gap for end in (change.gap.low, change.gap.high, change.tolerance, -change.tolerance)]
     ticks = axis(min((-_SHORTEST, *ends)), max((_SHORTEST, *ends)))

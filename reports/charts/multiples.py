@@ -1,30 +1,25 @@
-"""Geometry of small multiples: one row per model, one column per question, the models of a column on one axis.
-
-A cell is a line from the lower rate to the higher one, with a large dot at the affected group; its texts belong to the table.
-"""
+"""Small multiples: one row per model, one column per question, and all gaps on one axis from 0. Its texts belong to a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.charts.forest import Scale, percent_texts, share_axis
-from reports.charts.groups import placed_ticks, plot_scale, share
+from reports.charts.gaps import GapMark, Ticks
+from reports.text.headline.captions import Legend
 
-MOST_COLUMNS, _MOST_TICKS = 3, 4
+MOST_COLUMNS = 3
 """More would be too narrow on a laptop."""
 
 
 @dataclass(frozen=True)
-class RateRange:
-    """The gap of one model in one question: the rates of two groups."""
+class ModelGap:
+    """The gap of one model in one question."""
 
-    kind: str
-    """Verdict, which decides the colour."""
-    lower: float
-    higher: float
-    affected: tuple[bool, bool]
-    """Whether the group with the lower rate, and that with the higher one, is affected."""
+    verdict: str
+    """Decides icon and colour; empty for the model that the others are compared with."""
+    marks: GapMark | None
+    """None if the gap is not estimable."""
     gap: str
     interval: str
     groups: str
@@ -34,22 +29,13 @@ class RateRange:
 
 
 @dataclass(frozen=True)
-class MultipleCell:
-    """A range with its positions."""
-
-    range: RateRange
-    lower: str
-    higher: str
-    radii: tuple[str, str]
-
-
-@dataclass(frozen=True)
-class MultipleColumn:
-    """One question, with its axis and the cell of each model; None stands for a model without it."""
+class QuestionColumn:
+    """One question with the gap of each model; None stands for a model without it."""
 
     title: str
-    ticks: tuple[tuple[str, str], ...]
-    cells: tuple[MultipleCell | None, ...]
+    images: str
+    """Number of images that count: ``n = 5,792``."""
+    cells: tuple[ModelGap | None, ...]
 
 
 @dataclass(frozen=True)
@@ -63,23 +49,21 @@ class ModelVerdict:
 
 
 @dataclass(frozen=True)
+class ChartedModel:
+    """A row of the chart."""
+
+    name: str
+    verdicts: Sequence[ModelVerdict]
+    instead: str
+    """Printed across the columns if the model has a gap in none of them."""
+
+
+@dataclass(frozen=True)
 class ModelsChart:
     """Small multiples: the models as rows, the questions as columns."""
 
-    models: Sequence[tuple[str, Sequence[ModelVerdict]]]
-    columns: Sequence[MultipleColumn]
+    models: Sequence[ChartedModel]
+    columns: Sequence[QuestionColumn]
+    ticks: Ticks
     caption: str
-
-
-def multiple_column(title: str, ranges: Mapping[str, RateRange], rows: Sequence[str]) -> MultipleColumn:
-    """Place the models of one question on a common axis; `rows` are the keys of the models in their order."""
-    ticks = share_axis(end for one in ranges.values() for end in (one.lower, one.higher))
-    scale = plot_scale(ticks)
-    cells = tuple(_cell(ranges[row], scale) if row in ranges else None for row in rows)
-    placed = placed_ticks(scale, ticks, percent_texts(ticks))
-    return MultipleColumn(title, placed if len(ticks) <= _MOST_TICKS else placed[::2], cells)
-
-
-def _cell(one: RateRange, scale: Scale) -> MultipleCell:
-    radii = tuple("6" if affected else "3.5" for affected in one.affected)
-    return MultipleCell(one, share(scale(one.lower)), share(scale(one.higher)), (radii[0], radii[1]))
+    legend: Legend

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.records.comparison import Change, GapEnds
-from reports.charts.multiples import MOST_COLUMNS, ModelsChart, ModelVerdict, RateRange, multiple_column
+from reports.charts.forest import Scale, short
+from reports.charts.gaps import model_mark, models_axis
+from reports.charts.multiples import MOST_COLUMNS, ChartedModel, ModelGap, ModelsChart, ModelVerdict, QuestionColumn
 from reports.comparison.context import ComparisonContext, PlacedChange
 from reports.text import comparison as text
-from reports.text import phrases, verdicts
-from reports.text.numbers import number
+from reports.text import phrases, several, verdicts
+from reports.text.numbers import number, span
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,24 @@ def _weight(context: ComparisonContext) -> tuple[float, ...]:
 
 def _chart(drawn: Sequence[Sequence[_Asked]], contexts: Sequence[ComparisonContext]) -> ModelsChart:
     first = contexts[0].comparison.before
-    rows = [first, *dict.fromkeys(context.comparison.after for context in contexts)]
-    columns = []
-    for asked in drawn:
-        placed = asked[0][1]
-        ranges = {first: _range(placed.change, after=False, key="")}
-        ranges |= {other.comparison.after: _range(change.change, after=True, key=change.key) for other, change in asked}
-        columns.append(multiple_column(placed.title, ranges, rows))
-    return ModelsChart([(name, _verdicts(name, contexts)) for name in rows], columns, verdicts.models_chart_caption(first))
+    models = [first, *dict.fromkeys(context.comparison.after for context in contexts)]
+    changes = [placed.change for asked in drawn for _, placed in asked]
+    scale, ticks = models_axis(changes)
+    return ModelsChart(
+        models=[ChartedModel(name, _verdicts(name, contexts), "") for name in models],
+        columns=[_column(asked, models, scale) for asked in drawn],
+        ticks=ticks,
+        caption=verdicts.models_chart_caption(first),
+        legend=verdicts.models_chart_legend(changes, contexts[0].comparisons.settings),
+    )
+
+
+def _column(asked: Sequence[_Asked], models: Sequence[str], scale: Scale) -> QuestionColumn:
+    """Return the gaps of one question, that of the first model without a colour."""
+    changes, places = [placed.change for _, placed in asked], min(text.few_places(placed.change) for _, placed in asked)
+    gaps = {models[0]: _gap(changes[0], scale, places, key="")}
+    gaps |= {context.comparison.after: _gap(placed.change, scale, places, key=placed.key) for context, placed in asked}
+    return QuestionColumn(asked[0][1].title, several.images_that_count(changes), tuple(gaps.get(name) for name in models))
 
 
 def _verdicts(name: str, contexts: Sequence[ComparisonContext]) -> list[ModelVerdict]:
@@ -70,22 +82,19 @@ def _verdicts(name: str, contexts: Sequence[ComparisonContext]) -> list[ModelVer
     ]
 
 
-def _range(change: Change, *, after: bool, key: str) -> RateRange:
-    """Return the gap of one model; of the first, in grey."""
+def _gap(change: Change, scale: Scale, places: int, key: str) -> ModelGap:
+    """Return the gap after a change or, without a key, before it: that of the first model."""
     assert change.gap is not None  # noqa: S101  (only questions with a gap are drawn)
-    ends: GapEnds = change.gap.after if after else change.gap.before
-    cells = {cell.before.group: cell.after if after else cell.before for cell in change.by_group}
+    ends: GapEnds = change.gap.after if key else change.gap.before
+    cells = {cell.before.group: cell.after if key else cell.before for cell in change.by_group}
     lowest, highest = cells[ends.lowest], cells[ends.highest]
-    own = change.verdict_after if after else change.verdict_before
-    disparity = own == "disparity"
-    places = text.few_places(change)
-    return RateRange(
-        kind=text.outcome(change) if after and own != "not estimable" else "not estimable",
-        lower=lowest.value or 0.0,
-        higher=highest.value or 0.0,
-        affected=(disparity and change.better == "high", disparity and change.better == "low"),
+    named = (f"{short(phrases.group(cell.group))} {phrases.cell_value(cell, lowest, highest)}" for cell in (lowest, highest))
+    by = f"change {number(change.gap.difference, places, signed=True)}: " if key else ""
+    return ModelGap(
+        verdict=text.outcome(change) if key else "",
+        marks=model_mark(ends, change.tolerance, scale),
         gap=number(ends.value, places),
-        interval=f"{number(change.gap.difference, places, signed=True)}" if after else "",
-        groups=" → ".join(f"{phrases.group(cell.group)} {phrases.cell_value(cell, lowest, highest)}" for cell in (lowest, highest)),
+        interval=span(ends.low, ends.high, places),
+        groups=by + " → ".join(named),
         key=key,
     )

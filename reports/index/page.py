@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from reports.section import Page, script_hash
 from reports.text import index as text
 from reports.text import phrases, sentences
 from reports.text.headline import headline_of, question
+from reports.text.several import by_task, fewest_places
 
 HASH = script_hash("index/table.js")
 MARK = "vlm-audit-index"
@@ -230,7 +231,8 @@ def _row(found: _Found, start: Path, scale: Scale) -> AuditRow:
     return AuditRow(
         model=audit.model.name, probe=audit.probe.name, data=audit.data.name, images=audit.data.used, verdict=audit.verdict,
         word=found.word, question=asked, worst=worst.verdict if worst else "", text=f"{found.text} {asked}",
-        gap=cell.gap if cell else "", interval=cell.interval if cell else "", level=text.level(found.results.settings.alpha),
+        gap=cell.gap if cell else "", interval=cell.interval if cell else "",
+        level=text.level(found.results.settings.alpha) if worst and phrases.tested_bound(worst) is None else "",
         date=written_date(timing.created), day=timing.created[:10], link=_link(found.directory, start),
         keys=SortKeys(_verdict_key(audit.verdict), cell.key if cell else _NO_GAP, timing.created), marks=cell.marks if cell else None,
     )  # fmt: skip
@@ -240,11 +242,11 @@ _NO_GAP = "-1"
 """Sort key of a gap that cannot be estimated."""
 
 
-def _cell(finding: Finding, scale: Scale) -> IndexCell:
+def _cell(finding: Finding, scale: Scale, places: int | None = None) -> IndexCell:
     pair = phrases.leading_pair(finding) if finding.verdict != "not estimable" else None
     if pair is None:
         return IndexCell(finding.verdict, "", "", _NO_GAP, None)
-    return IndexCell(finding.verdict, *phrases.gap_and_interval(finding), f"{pair.difference:.9f}", gap_marks(finding, scale))
+    return IndexCell(finding.verdict, *phrases.gap_and_interval(finding, places), f"{pair.difference:.9f}", gap_marks(finding, scale))
 
 
 def _verdict_key(verdict: str) -> str:
@@ -253,11 +255,12 @@ def _verdict_key(verdict: str) -> str:
 
 def _shared(found: Sequence[_Found], start: Path) -> list[SharedQuestions]:
     """Return a table for the audits of the same images with the same probe, if there are several."""
-    together: dict[tuple[str, str], list[_Found]] = {}
+    alike: dict[tuple[str, str], list[_Found]] = {}
     for audit in found:
         if audit.planned:
-            together.setdefault((audit.audit.probe.name, audit.audit.data.fingerprint), []).append(audit)
-    tables = [_table(audits, f"questions-{number}", start) for number, audits in enumerate(together.values(), 1) if len(audits) > 1]
+            alike.setdefault((audit.audit.probe.name, audit.audit.data.fingerprint), []).append(audit)
+    together = [audits for known in alike.values() for audits in by_task(known, lambda one: one.audit) if len(audits) > 1]
+    tables = [_table(audits, f"questions-{number}", start) for number, audits in enumerate(together, 1)]
     titles = [table.title for table in tables]
     numbers = [titles[:position].count(title) + 1 for position, title in enumerate(titles)]
     return [
@@ -274,7 +277,8 @@ def _table(audits: Sequence[_Found], anchor: str, start: Path) -> SharedQuestion
     columns = shared[:_MOST_QUESTIONS]
     titles = {finding.id: sentences.title(finding, audit.audit) for finding, audit in reversed(planned)}
     scale, ticks = gaps_axis([finding for finding, _ in planned if finding.id in columns])
-    rows = [_model_row(audit, columns, scale, start) for audit in audits]
+    places = {name: fewest_places([finding for finding, _ in planned if finding.id == name]) for name in columns}
+    rows = [_model_row(audit, places, scale, start) for audit in audits]
     first = audits[0]
     levels = {text.level(audit.results.settings.alpha) for audit in audits}
     return SharedQuestions(
@@ -286,13 +290,14 @@ def _table(audits: Sequence[_Found], anchor: str, start: Path) -> SharedQuestion
     )
 
 
-def _model_row(audit: _Found, columns: Sequence[str], scale: Scale, start: Path) -> ModelRow:
+def _model_row(audit: _Found, columns: Mapping[str, int], scale: Scale, start: Path) -> ModelRow:
+    """Return a row; `columns` has the decimals of each question."""
     findings, created = audit.planned, audit.results.timing.created
     return ModelRow(
         model=audit.audit.model.name, day=created[:10], date=written_date(created), link=_link(audit.directory, start),
         verdict=audit.audit.verdict, word=audit.word, verdict_key=_verdict_key(audit.audit.verdict),
         created=created, text=audit.text,
-        cells=tuple(_cell(findings[name], scale) if name in findings else None for name in columns),
+        cells=tuple(_cell(findings[name], scale, places) if name in findings else None for name, places in columns.items()),
     )  # fmt: skip
 
 

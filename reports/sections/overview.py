@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.results import AuditResult, Finding
 from audit.statistics.severity import by_severity
-from reports.charts.multiples import MOST_COLUMNS, ModelsChart, ModelVerdict, RateRange, multiple_column
+from reports.charts.forest import Scale, short
+from reports.charts.gaps import gap_marks, gaps_axis
+from reports.charts.multiples import MOST_COLUMNS, ChartedModel, ModelGap, ModelsChart, ModelVerdict, QuestionColumn
 from reports.context import AuditContext, PlacedFinding
-from reports.sections.results.questions import gap_end
 from reports.text import phrases, several
 from reports.text.errors import as_errors
 from reports.text.headline import captions, headline_of, interval_level, question
@@ -59,89 +60,129 @@ class Overview:
     """Level of the intervals, in percent."""
 
 
-_Asked = Mapping[str, PlacedFinding]
-"""The findings of one question, by the key of the audit."""
+@dataclass(frozen=True)
+class _Question:
+    """One question of one or several audits."""
+
+    asked: Sequence[tuple[AuditContext, PlacedFinding]]
+    task: str = ""
+    """Names its answers if other audits on the page ask the same about other answers."""
+
+    @property
+    def first(self) -> tuple[AuditResult, Finding]:
+        return self.pairs[0]
+
+    @property
+    def pairs(self) -> list[tuple[AuditResult, Finding]]:
+        return [(context.audit, placed.finding) for context, placed in self.asked]
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [finding for _, finding in self.pairs]
+
+    @property
+    def severity(self) -> tuple[float, ...]:
+        return min(map(by_severity, self.findings))
+
+    @property
+    def is_judged(self) -> bool:
+        return any(map(captions.is_judged, self.findings))
+
+    def named(self, title: str) -> str:
+        return f"{title} ({self.task})" if self.task else title
 
 
 def overview(contexts: Sequence[AuditContext]) -> Overview:
     """Return the audits as columns, and every pre-specified question of any of them as a row, worst first."""
-    questions: dict[tuple[str, str], dict[str, PlacedFinding]] = {}
-    for context in contexts:
-        for placed in context.primary:
-            questions.setdefault((context.audit.probe.name, placed.finding.id), {})[context.key] = placed
-    ordered = sorted(questions.values(), key=lambda findings: min(by_severity(placed.finding) for placed in findings.values()))
-    judged = [findings for findings in ordered if any(captions.is_judged(placed.finding) for placed in findings.values())]
-    by_key, settings = {context.key: context for context in contexts}, contexts[0].results.settings
-    audits, models = [context.audit for context in contexts], _worst_first(contexts)
-    shared = [findings for findings in judged if len({by_key[key].audit.model.name for key in findings}) > 1]
-    chart, worst = _chart(_of_several_attributes(shared), models, by_key), models[0][0].audit
-    asked = [(by_key[key].audit, placed.finding) for key, placed in shared[0].items()] if shared else []
+    questions, settings = sorted(_questions(contexts), key=lambda one: one.severity), contexts[0].results.settings
+    audits, judged = [context.audit for context in contexts], [one for one in questions if one.is_judged]
+    shared = [one for one in judged if len({audit.model.name for audit, _ in one.pairs}) > 1]
+    leading = sorted(shared[0].pairs, key=lambda pair: by_severity(pair[1])) if shared else []
+    worst = leading[:1] if leading and leading[0][1].verdict == "disparity" else []
     return Overview(
         counts=several.verdict_counts(audits, settings),
-        headline=several.models_sentence(asked),
-        details=[several.worst_sentence(worst, settings)] if chart and worst.verdict == "disparity" else [],
-        chart=chart,
+        headline=several.models_sentence(leading, len({audit.model.name for audit in audits})),
+        details=[*map(several.worst_sentence, worst), *filter(None, [several.task_sentence(leading, audits)])],
+        chart=_chart(_of_several_attributes(shared), contexts) if shared else None,
         limited=any(audit.data.limited for audit in audits),
         audits=tuple(_column(context) for context in contexts),
-        rows=tuple(_row(findings, by_key) for findings in judged),
-        without=len(ordered) - len(judged),
+        rows=tuple(_row(one, contexts) for one in judged),
+        without=len(questions) - len(judged),
         level=interval_level(settings),
     )
 
 
-def _worst_first(contexts: Sequence[AuditContext]) -> list[list[AuditContext]]:
-    """Return the audits of each model, those of the model with the worst finding first."""
+def _questions(contexts: Sequence[AuditContext]) -> list[_Question]:
+    """Return the pre-specified questions; audits of one probe share them if they choose between the same answers."""
+    alike: dict[tuple[str, str], list[tuple[AuditContext, PlacedFinding]]] = {}
+    for context in contexts:
+        for placed in context.primary:
+            alike.setdefault((context.audit.probe.name, placed.finding.id), []).append((context, placed))
+    tasks = [several.by_task(asked, lambda one: one[0].audit) for asked in alike.values()]
+    return [_Question(asked, several.task_name(asked[0][0].audit) if len(known) > 1 else "") for known in tasks for asked in known]
+
+
+def _of_several_attributes(shared: Sequence[_Question]) -> list[_Question]:
+    """Return the questions to draw: the worst of each attribute first, then the worst of the rest."""
+    first = {one.first[1].attributes: one for one in reversed(shared)}
+    apart = [one for one in shared if one in first.values()]
+    return [*apart, *(one for one in shared if one not in apart)][:MOST_COLUMNS]
+
+
+def _chart(drawn: Sequence[_Question], contexts: Sequence[AuditContext]) -> ModelsChart:
+    results, findings = contexts[0].results, [finding for one in drawn for finding in one.findings if captions.is_judged(finding)]
+    scale, ticks = gaps_axis(findings)
+    models, of_one_task = _worst_first(drawn[0], contexts), len({one.task for one in drawn}) == 1
+    paired = results.paired_models is not None and bool(results.paired_models.comparisons)
+    return ModelsChart(
+        models=[_charted(own, drawn) for own in models],
+        columns=[_drawn_column(one, [own[0].audit.model.name for own in models], scale, of_one_task=of_one_task) for one in drawn],
+        ticks=ticks,
+        caption=several.models_caption(paired=paired),
+        legend=several.models_legend(findings, results.settings),
+    )
+
+
+def _worst_first(question: _Question, contexts: Sequence[AuditContext]) -> list[list[AuditContext]]:
+    """Return the audits of each model, those of the model that is worst in a question first, those without it last."""
     of: dict[str, list[AuditContext]] = {}
     for context in contexts:
         of.setdefault(context.audit.model.name, []).append(context)
-    last = (float("inf"),)
-    for own in of.values():
-        own.sort(key=lambda context: min((by_severity(placed.finding) for placed in context.primary), default=last))
-    return sorted(of.values(), key=lambda own: min((by_severity(placed.finding) for placed in own[0].primary), default=last))
+    severity = {audit.model.name: by_severity(finding) for audit, finding in question.pairs}
+    return sorted(of.values(), key=lambda own: severity.get(own[0].audit.model.name, (float("inf"),)))
 
 
-def _of_several_attributes(shared: Sequence[_Asked]) -> list[_Asked]:
-    """Return the questions to draw: the worst of each attribute first, then the worst of the rest."""
-    first: dict[tuple[str, ...], _Asked] = {}
-    for findings in shared:
-        first.setdefault(next(iter(findings.values())).finding.attributes, findings)
-    return [*first.values(), *(findings for findings in shared if findings not in first.values())][:MOST_COLUMNS]
+def _charted(own: Sequence[AuditContext], drawn: Sequence[_Question]) -> ChartedModel:
+    """Return a row; a model with a gap in no column has its own headline instead."""
+    name, settings = own[0].audit.model.name, own[0].results.settings
+    gaps = any(captions.is_judged(finding) for one in drawn for audit, finding in one.pairs if audit.model.name == name)
+    instead = "" if gaps else " ".join(headline_of(context.audit, settings).text for context in own)
+    if instead and not any(audit.model.name == name for one in drawn for audit, _ in one.pairs):
+        instead = f"Other questions ({several.task_name(own[0].audit)}). {instead}"
+    return ChartedModel(name, [_column(context) for context in own], instead)
 
 
-def _chart(drawn: Sequence[_Asked], models: Sequence[Sequence[AuditContext]], contexts: Mapping[str, AuditContext]) -> ModelsChart | None:
-    if not drawn:
-        return None
-    rows = [own[0].audit.model.name for own in models]
-    columns = []
-    for findings in drawn:
-        judged = {contexts[key].audit.model.name: placed for key, placed in findings.items() if captions.is_judged(placed.finding)}
-        audit, finding = contexts[next(iter(findings))].audit, next(iter(findings.values())).finding
-        ranges = {name: _range(placed, audit) for name, placed in judged.items()}
-        columns.append(multiple_column(captions.groups_title(finding, audit), ranges, rows))
-    results = models[0][0].results
-    paired = results.paired_models is not None and bool(results.paired_models.comparisons)
-    named = [(own[0].audit.model.name, [_column(context) for context in own]) for own in models]
-    return ModelsChart(named, columns, several.models_caption(results.settings, paired=paired))
-
-
-def _range(placed: PlacedFinding, audit: AuditResult) -> RateRange:
-    """Return the leading pair of a finding as a range."""
-    finding = as_errors(placed.finding, audit)
-    pair = phrases.leading_pair(finding)
-    assert pair is not None  # noqa: S101  (the finding is judged)
-    lower, higher = (phrases.rate_of(finding, group) for group in (pair.lower, pair.higher))
-    gap, interval = phrases.gap_and_interval(finding)
-    ends = (gap_end(finding, pair.lower), gap_end(finding, pair.higher))
-    return RateRange(
-        kind=finding.verdict,
-        lower=lower.value or 0.0,
-        higher=higher.value or 0.0,
-        affected=(ends[0].worse, ends[1].worse),
-        gap=gap,
-        interval=interval,
-        groups=" → ".join(f"{end.group} {end.rate}" for end in ends),
-        key=placed.key,
+def _drawn_column(one: _Question, models: Sequence[str], scale: Scale, *, of_one_task: bool) -> QuestionColumn:
+    judged, places = [finding for finding in one.findings if captions.is_judged(finding)], several.fewest_places(one.findings)
+    gaps = {context.audit.model.name: _gap(placed, context.audit, scale, places) for context, placed in one.asked}
+    audit, finding = one.first
+    title = captions.groups_title(finding, audit)
+    return QuestionColumn(
+        title=title if of_one_task else one.named(title),
+        images=several.images_that_count(judged),
+        cells=tuple(gaps.get(name) for name in models),
     )
+
+
+def _gap(placed: PlacedFinding, audit: AuditResult, scale: Scale, places: int) -> ModelGap:
+    finding, shown = placed.finding, as_errors(placed.finding, audit)
+    pair = phrases.leading_pair(shown)
+    if pair is None or not captions.is_judged(finding):
+        return ModelGap("not estimable", None, "", "", "", placed.key)
+    lower, higher = (phrases.rate_of(shown, group) for group in (pair.lower, pair.higher))
+    named = (f"{short(phrases.group(cell.group))} {phrases.cell_value(cell, lower, higher)}" for cell in (lower, higher))
+    gap, interval = phrases.gap_and_interval(finding, places)
+    return ModelGap(finding.verdict, gap_marks(finding, scale), gap, interval, " → ".join(named), placed.key)
 
 
 def _column(context: AuditContext) -> AuditColumn:
@@ -156,15 +197,16 @@ def _column(context: AuditContext) -> AuditColumn:
     )
 
 
-def _row(findings: dict[str, PlacedFinding], contexts: dict[str, AuditContext]) -> GapRow:
-    first = next(iter(findings))
+def _row(one: _Question, contexts: Sequence[AuditContext]) -> GapRow:
+    placed, places = {context.key: placed for context, placed in one.asked}, several.fewest_places(one.findings)
+    audit, finding = one.first
     return GapRow(
-        question=question(findings[first].finding, contexts[first].audit),
-        cells=tuple(_cell(findings[key]) if key in findings else None for key in contexts),
+        question=one.named(question(finding, audit)),
+        cells=tuple(_cell(placed[context.key], places) if context.key in placed else None for context in contexts),
     )
 
 
-def _cell(placed: PlacedFinding) -> QuestionCell:
-    finding: Finding = placed.finding
-    gap = phrases.gap_and_interval(finding) if captions.is_judged(finding) else ("", "")
+def _cell(placed: PlacedFinding, places: int) -> QuestionCell:
+    finding = placed.finding
+    gap = phrases.gap_and_interval(finding, places) if captions.is_judged(finding) else ("", "")
     return QuestionCell(placed.key, finding.verdict, *gap)

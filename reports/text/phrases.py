@@ -18,7 +18,6 @@ from reports.text.numbers import (
     decimal,
     decimals,
     difference,
-    end,
     exact_tolerances,
     factor_bounds,
     level,
@@ -216,10 +215,18 @@ def gap_places(finding: Finding) -> int:
     return decimals(pair.low, pair.high) if pair else 0
 
 
-def gap_and_interval(finding: Finding) -> tuple[str, str]:
-    """Return the difference of the leading pair and its interval in points without units, for two cells: ``7.9`` and ``5.1 to 10.7``."""
-    pair, places = leading_pair(finding), gap_places(finding)
-    return (number(pair.difference, places), f"{end(pair.low, places)} to {end(pair.high, places)}") if pair else ("", "")
+def gap_and_interval(finding: Finding, places: int | None = None) -> tuple[str, str]:
+    """Return the difference of the leading pair in points and, for a second cell, what it is known to: ``7.9`` and ``[5.1, 10.7]``.
+
+    If the verdict is “equivalent”, that is the bound of the equivalence test: ``at most 2.5``.
+    """
+    pair, bound = leading_pair(finding), tested_bound(finding)
+    if pair is None:
+        return ("", "")
+    places = gap_places(finding) if places is None else places
+    return number(pair.difference, places), span(
+        pair.low, pair.high, places
+    ) if bound is None else f"at most {bound_text(finding, bound, places)}"
 
 
 def tested_bound(finding: Finding) -> float | None:
@@ -227,9 +234,9 @@ def tested_bound(finding: Finding) -> float | None:
     return finding.gap.equivalence_bound if finding.gap and finding.verdict == "equivalent" else None
 
 
-def bound_text(finding: Finding, bound: float) -> str:
+def bound_text(finding: Finding, bound: float, places: int | None = None) -> str:
     """Return the bound of the equivalence test in points, rounded up, with enough decimals to read as below the tolerance."""
-    places = gap_places(finding)
+    places = gap_places(finding) if places is None else places
     while bound < finding.tolerance <= _rounded_up(bound, places) + _TINY and places < _MOST_PLACES:
         places += 1
     return number(_rounded_up(bound, places), places)

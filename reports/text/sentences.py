@@ -142,7 +142,7 @@ def audits_title(results: Results) -> str:
     probes = tuple(dict.fromkeys(audit.probe.name for audit in results.audits))
     model = models[0] if len(models) == 1 else in_words(len(models), "model")
     if results.audits and all(answers_only(audit.model) for audit in results.audits):
-        model = f"the answers in {model}"
+        model = f"the answers {'in' if len(models) == 1 else 'of'} {model}"
     probe = f"the {probes[0]} probe" if len(probes) == 1 else in_words(len(probes), "probe")
     return f"Audit of {model}" if probes == (_DEFAULT_PROBE,) else f"Audit of {model} with {probe}"
 

@@ -265,11 +265,11 @@ def moved_names(change: Change, alpha: float) -> str:
 
 
 def comparison_counts(comparisons: Sequence[Comparison]) -> tuple[tuple[str, str], ...]:
-    """Return the outcomes of several comparisons, worst first, each with its count: ``Gap grew: 2``."""
+    """Return the outcomes of several comparisons, worst first, each with its count: ``Gap grew in 2 of 5``."""
     outcomes = [comparison_text.outcome(comparison) for comparison in comparisons]
     order = ["gap reversed", "mixed", *_COUNTS]
     return tuple(
-        (outcome, f"{comparison_text.VERDICTS[outcome].word}: {outcomes.count(outcome)}")
+        (outcome, f"{comparison_text.VERDICTS[outcome].word} in {outcomes.count(outcome)} of {len(outcomes)}")
         for outcome in dict.fromkeys(order)
         if outcome in outcomes
     )
@@ -278,7 +278,17 @@ def comparison_counts(comparisons: Sequence[Comparison]) -> tuple[tuple[str, str
 def models_chart_caption(first: str) -> str:
     """Say how to read the chart of several models that are compared with the first."""
     return (
-        "Each line runs from the lowest rate of a group to the highest. Number: the gap in points and, in small type, its change from "
-        f"{first}, which stands first. Large dot: the affected group, if the model’s own audit found a disparity. Colour: how the gap "
-        "changed. Below the first model: those whose gaps changed before the others."
+        f"Gap: the highest rate of a group minus the lowest (lower → higher rate); change: from {first}, which stands first, paired by "
+        "image. Below it: those whose gaps changed before the others."
+    )
+
+
+def models_chart_legend(changes: Sequence[Change], settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Say what each mark of that chart means."""
+    outcomes = {comparison_text.outcome(change) for change in changes}
+    tolerances = {exact_points(change.tolerance) for change in changes}
+    return (
+        *((outcome, comparison_text.VERDICTS[outcome].word.lower()) for outcome in _COUNTS if outcome in outcomes),
+        ("estimate", f"gap and its {level(settings.alpha)} interval, joint for all pairs of groups"),
+        ("tolerance", f"tolerance of {tolerances.pop()}" if len(tolerances) == 1 else "tolerance of the question"),
     )

@@ -16,7 +16,6 @@ from audit.records.inputs import RowTexts, TextSet
 from audit.types import Claim, Note
 from reports import environment as environments
 from reports.charts.forest import Mark, Scale
-from reports.charts.multiples import RateRange
 from reports.comparison.context import ComparisonContext
 from reports.context import AuditContext
 from reports.evidence.answers import Deviation
@@ -30,7 +29,7 @@ from tests.support import comparison_samples, whole_page
 from tests.support import report_samples as samples
 
 WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.tidy")
-PREPARE_VIEWS = {AuditContext, ComparisonContext, Deviation, FoundAudit, RateRange, Scale, Section}
+PREPARE_VIEWS = {AuditContext, ComparisonContext, Deviation, FoundAudit, Scale, Section}
 """Dataclasses that views are made from."""
 MODELS = {"skewed": {"a": 1, "b": 60}, "plain": {"a": 2, "b": 6}}
 """Name -> how many answers are wrong in each group."""

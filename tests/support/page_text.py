@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 def text_of(page):
     """Return what a person reads: no style sheet, no tags, entities resolved, one kind of blank."""
-    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    body = re.sub(r"<style>.*?</style>|<wbr>", "", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 

@@ -78,7 +78,7 @@ def _row(placed: PlacedFinding, context: AuditContext, scale: Scale, *, few: boo
     finding, shown = placed.finding, as_errors(placed.finding, context.audit)
     pair = phrases.leading_pair(shown)
     value, interval = phrases.gap_and_interval(finding)
-    bound, needs = phrases.tested_bound(finding), needs_tag(finding) if few else ""
+    needs = needs_tag(finding) if few else ""
     undecided = undecided_tag(finding, context.audit, context.results.settings)
     return QuestionRow(
         key=placed.key,
@@ -86,7 +86,7 @@ def _row(placed: PlacedFinding, context: AuditContext, scale: Scale, *, few: boo
         question=question(finding, context.audit),
         tags=tuple(filter(None, (*captions.tags(finding, shift_tag(finding)), undecided, needs))),
         gap=value,
-        interval=interval if bound is None else f"at most {phrases.bound_text(finding, bound)}",
+        interval=interval,
         marks=gap_marks(finding, scale),
         ends=tuple(gap_end(shown, levels) for levels in (pair.lower, pair.higher)) if pair else (),
     )

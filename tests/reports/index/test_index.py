@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -133,10 +134,12 @@ def test_models_with_the_same_images_and_questions_are_rows_and_questions_column
     assert (heads[0], set(heads[2:-1]), heads[-1]) == ("Model", {f"{question} by group" for question in questions}, "Date")
     at = heads.index("Animal accuracy by group")
     audits = {each.results.audits[0].model.name: each.results.audits[0] for each in found}
+    shown = {name: audits[name] for name in audits if any(f">{name}<" in row[0] for row in rows)}
+    findings = {name: next(one for one in audit.findings if one.id == "animal/accuracy/group") for name, audit in shown.items()}
+    places = min(map(phrases.gap_places, findings.values()))
     for row in rows:
-        [audit] = [audits[name] for name in audits if f">{name}<" in row[0]]
-        finding = next(finding for finding in audit.findings if finding.metric == "accuracy" and finding.attributes == ("group",))
-        gap, interval = phrases.gap_and_interval(finding)
+        [name] = [name for name in shown if f">{name}<" in row[0]]
+        gap, interval = phrases.gap_and_interval(findings[name], places)
         assert f'{gap} <span class="small unbroken">{interval}</span><svg class="plot"' in row[at]
 
 
@@ -148,6 +151,18 @@ def test_a_question_that_one_audit_alone_has_no_column_and_no_audit_alone_a_tabl
 
     assert heads == ["Model", "Verdict", "Animal accuracy by group", "Date"]
     assert len(rows) == 2
+
+
+def test_audits_that_choose_between_other_answers_share_no_table(folder):
+    """Two files of answers about the same images; one model says animals, the other colours."""
+    first, second = found_audits(folder)
+    audit = second.results.audits[0]
+    record = replace(audit.measurements[0], labels=("red", "blue"), answer_counts={"red": 200, "blue": 160})
+    accuracy = tuple(finding for finding in audit.findings if finding.metric == "accuracy")
+    other = replace(second, results=replace(second.results, audits=(replace(audit, measurements=(record,), findings=accuracy),)))
+
+    assert index_page([first, second], folder).count("<table") == 2
+    assert index_page([first, other], folder).count("<table") == 1
 
 
 @pytest.mark.browser
