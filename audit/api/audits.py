@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fairlearn.metrics import MetricFrame
 
     from audit.api.changes import Changes
+    from reports.exports.latex import RatesFrame
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,11 +76,20 @@ class Audit:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row per finding: verdict, gap with interval, gap expected by chance, p; fractions between 0 and 1, NaN if not estimable."""
+        """One row per finding: verdict, gap with interval, gap expected by chance, p; fractions between 0 and 1, NaN if not estimable.
+
+        `gap` is the largest minus the smallest rate. `low` and `high` hold for all pairs of groups at once: the largest lower and the
+        largest upper limit of any pair's difference, each at level 1 - alpha / m for m pairs, and never below 0. With more than two groups
+        they are not the interval of `highest` minus `lowest`. `leading`, `leading_low` and `leading_high` are the difference, with its
+        interval, of the pair that the report names (`leading_higher`, `leading_lower`).
+        """
         return frames.gaps(self.results)
 
-    def by_group(self) -> pd.DataFrame:
-        """One row per finding and group: n, events, rate with interval, status."""
+    def by_group(self) -> RatesFrame:
+        """One row per finding and group: n, events, rate with the interval of that rate alone, status.
+
+        ``by_group().to_latex(caption="…")`` is a table for a paper: question, group, n, rate and interval.
+        """
         return frames.rates(self.results)
 
     def prompt_sensitivity(self) -> pd.DataFrame:

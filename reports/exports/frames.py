@@ -13,6 +13,8 @@ from reports.tidy import AUDIT, Columns, TidyTable, tidy
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.exports.latex import RatesFrame
+
 _NOT_FRACTIONS = frozenset({
     "model", "probe", "finding", "measurement", "metric", "outcome", "attributes", "group", "status", "primary", "verdict",
     "exceeds_tolerance", "highest", "lowest", "leading_higher", "leading_lower", "question", "first", "second", "preset",
@@ -65,9 +67,11 @@ def gaps(results: Results) -> pd.DataFrame:
     return frame(gaps_table(results))
 
 
-def rates(results: Results) -> pd.DataFrame:
-    """Return one row per finding and group, all images included."""
-    return frame(rates_table(results))
+def rates(results: Results) -> RatesFrame:
+    """Return one row per finding and group, all images included; its `to_latex` has five columns."""
+    from reports.exports.latex import RatesFrame
+
+    return RatesFrame(frame(rates_table(results)))
 
 
 def prompt_sensitivity(results: Results) -> pd.DataFrame:

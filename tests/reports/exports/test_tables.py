@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from audit import audit as run
+from audit.testing import FakeEncoder, four_faces, gender_probe
 from reports.exports.tables import csv_tables
 
 
@@ -73,3 +75,20 @@ def test_no_cell_is_a_formula(everything, name):
 
 def test_negative_numbers_stay_numbers(everything):
     assert any(row["difference"].startswith("-") for row in read(csv_tables(everything)["contrasts.csv"]))
+
+
+def test_rates_as_latex_have_five_columns():
+    # 80 of each race; of the Black faces 40 right: 50 %, Wilson [39, 61]. The frame of one question is such a table too.
+    found = run(FakeEncoder(), gender_probe(None), data=four_faces(40))
+    rates = found.by_group()
+    text = rates.to_latex(caption="Rates", label="tab:rates")
+    rows = [line.removesuffix(r" \\").split(" & ") for line in text.splitlines() if " & " in line]
+    assert rows[0] == ["Question", "Group", "n", "Rate (\\%)", "95 \\% interval"]
+    assert rows[1] == ["gender.accuracy by race", "Black", "80", "50", "[39, 61]"]
+    assert rows[4][0] == "gender.woman by race"
+    assert len(rows) == 7
+    assert (r"\caption{Rates}" in text, r"\begin{tabular}{llrrr}" in text) == (True, True)
+    assert rates[rates["group"] == "Black"].to_latex().count(" & ") == 4 * 3
+    assert rates.to_latex(columns=["group", "n"]).splitlines()[2].count("&") == 2  # that of pandas
+    odd = rates.assign(group="a_b & c", model=["m", "o", "m", "o", "m", "o"], rate=float("nan"))
+    assert r"m: gender.accuracy by race & a\_b \& c & 80 & not estimable &  \\" in odd.to_latex()

@@ -1,0 +1,25 @@
+"""The JSON Schemas in docs/schema are those that the code makes, and the sample reports follow them."""
+
+import gzip
+import json
+
+import jsonschema
+import pytest
+
+from docs.tools.gallery import FOLDER as SAMPLES
+from docs.tools.schema import FOLDER, schemas
+
+
+@pytest.mark.parametrize("name", schemas())
+def test_a_schema_is_what_the_code_makes(name):
+    stored = json.loads((FOLDER / name).read_text("utf-8"))
+    assert stored == json.loads(json.dumps(schemas()[name])), "run: python -m docs.tools.schema"
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*/*.json.gz")), ids=lambda path: path.parent.name)
+def test_a_sample_follows_its_schema(path):
+    validator = jsonschema.Draft202012Validator(json.loads((FOLDER / path.stem).read_text("utf-8")))
+    results = json.loads(gzip.decompress(path.read_bytes()))
+    validator.validate(results)
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate({**results, "timing": "today"})
