@@ -221,7 +221,7 @@ class _Run:
         out = self.request.folder
         try:
             with Folder.of(out.parent, make=True).new_folder(out.name) as folder:
-                changed = fold.fold_map(self.model, fit.matrix, self.towers)
+                changed = fold.fold_map(self.model, fit.map.matrix, self.towers)
                 self.model.write(folder, changed)
                 after = load(str(folder.path), device=self.request.device)
                 assert isinstance(after, Encoder)  # noqa: S101  (it is of the same family)
@@ -245,7 +245,7 @@ class _Run:
         """Compare the written model with the mapped embeddings of the original."""
         prompts = sorted(self.split.shown.task.text_embeddings)[:_TEXTS]
         dtype = fold.stored_dtype(changed)
-        difference = fold.largest_difference(self.encoder, after, fit.matrix, self.towers, prompts)
+        difference = fold.largest_difference(self.encoder, after, fit.map.matrix, self.towers, prompts)
         fold.require_equal(difference, dtype)
         return Fold(
             form=self.model.form, rank=fit.rank, changed=tuple(sorted(changed)), dtype=str(dtype).removeprefix("torch."),

@@ -14,6 +14,7 @@ import numpy as np
 
 from audit.errors import UsageError
 from audit.linear_maps import (
+    LinearMap,
     Whitening,
     calibrated_projection,
     contrast,
@@ -67,7 +68,7 @@ class FitInputs:
 class LinearFit:
     """A fitted map."""
 
-    matrix: Float[np.ndarray, "d d"]
+    map: LinearMap
     directions: Float[np.ndarray, "r d"]
     """The directions that it removes."""
     aligned: Float[np.ndarray, "s d"] | None = None
@@ -145,7 +146,7 @@ def default_method(inputs: FitInputs) -> str:
 def fit_map(method: str, inputs: FitInputs) -> LinearFit:
     """Fit a map; raises UsageError if the question lacks what the method needs, or the map would remove too many dimensions."""
     fit = METHODS[method].fit(inputs, inputs.codes)
-    dimensions = len(fit.matrix)
+    dimensions = fit.map.dimensions
     if fit.rank > MOST_OF_DIMENSIONS * dimensions:
         raise UsageError(
             f"{method} would remove {fit.rank} of {dimensions} dimensions", where="--method",
@@ -157,12 +158,12 @@ def fit_map(method: str, inputs: FitInputs) -> LinearFit:
 # ---- random maps of the same kind ----------------------------------------------------------------------------------------------------
 
 
-def random_map(fit: LinearFit, rng: np.random.Generator) -> Float[np.ndarray, "d d"]:
+def random_map(fit: LinearFit, rng: np.random.Generator) -> LinearMap:
     """A map that does the same to random directions; for an oblique one, it removes as many at right angles."""
     if fit.aligned is None:
-        return random_projection(fit.rank, len(fit.matrix), rng)
+        return random_projection(fit.rank, fit.map.dimensions, rng)
     basis = np.linalg.svd(np.vstack([fit.directions, fit.aligned]), full_matrices=False)[2]
-    return turned_at_random(fit.matrix, basis, rng)
+    return turned_at_random(fit.map, basis, rng)
 
 
 @dataclass(frozen=True)
@@ -197,9 +198,9 @@ class GroupShuffle:
         shuffled[np.argsort(self.strata, kind="stable")] = self.codes[np.lexsort((rng.random(len(self.codes)), self.strata))]
         return np.asarray(shuffled[self.item])
 
-    def refitted(self, method: str, inputs: FitInputs, rng: np.random.Generator) -> Float[np.ndarray, "d d"]:
+    def refitted(self, method: str, inputs: FitInputs, rng: np.random.Generator) -> LinearMap:
         """The method's map, fitted on shuffled groups."""
-        return METHODS[method].fit(inputs, self.draw(rng)).matrix
+        return METHODS[method].fit(inputs, self.draw(rng)).map
 
 
 def _constant(clusters: Int[np.ndarray, "n"], values: Int[np.ndarray, "n"]) -> np.ndarray:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from audit.errors import AuditError
+from audit.linear_maps import LinearMap, unit
+from audit.measure import zero_shot
 from audit.mitigation.methods import METHODS, FitInputs, GroupShuffle, LinearFit, fit_map, random_map
 from audit.models.output_layers import Tower
 from audit.records.comparison import GapChange
@@ -23,10 +26,11 @@ from audit.types import Note, Predictions
 from audit.whatif.asked import AskedMeasurement
 from audit.whatif.compare import control_gaps, utility
 from audit.whatif.counted import Judge, count_groups
-from audit.whatif.projection import project
+from audit.whatif.projection import check_prompts
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    import pandas as pd
+    from jaxtyping import Bool, Float
 
 DRAWS, MORE_DRAWS, UNCERTAIN = 99, 900, (0.01, 0.12)
 """Random maps of each kind; so many more if p falls strictly between these: with 99, its standard error at .05 is .02."""
@@ -45,11 +49,31 @@ class ShownHalf:
     """Judges of other planned claims with the same metric."""
     towers: tuple[Tower, ...]
 
-    def answers(self, matrix: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"] | None = None) -> Predictions:
-        """The answers under a map; raises UsageError if a prompt lies mostly along the directions that it removes."""
-        # P'P = P for an orthogonal projection: it leaves the order of an image's cosines as if the image had not been mapped.
-        same_order = self.task.measurement.label_set.combine == "argmax" and np.allclose(matrix.T @ matrix, matrix, atol=1e-10)
-        return project(self.task, matrix, directions, images="image" in self.towers and not same_order).answers()
+    @cached_property
+    def _units(self) -> Float[np.ndarray, "m d"]:
+        """The images that are scored."""
+        return zero_shot.unit_vectors(self.task.image_embeddings[self._scored])
+
+    @cached_property
+    def _attributes(self) -> pd.DataFrame:
+        return self.task.attributes[self._scored]
+
+    @cached_property
+    def _scored(self) -> Bool[np.ndarray, "n"]:
+        return zero_shot.has_truth(self.task.measurement, self.task.attributes)
+
+    def answers(self, changed: LinearMap) -> Predictions:
+        """The answers under a map; the images need not be mapped, since ``<Px, z> = <x, P'z>``."""
+        task, label_set = self.task, self.task.measurement.label_set
+        texts = {prompt: changed.mapped(unit(vector)) for prompt, vector in task.text_embeddings.items()}
+        labels = zero_shot.directions((label_set.prompts[label] for label in label_set.labels), texts)
+        if "image" in self.towers:
+            cosines = self._units @ changed.transposed.mapped(labels).T / changed.lengths(self._units)[:, None]
+        else:
+            cosines = self._units @ labels.T
+        logits = zero_shot.logits_of(cosines, task.record)
+        scores = zero_shot.probabilities_of_logits(logits, task.record)
+        return zero_shot.predict_from_scores(task.measurement, logits, scores, self._attributes)
 
 
 def try_maps(
@@ -69,7 +93,8 @@ def try_maps(
 
 
 def _tried(method: str, fit: LinearFit, before: Predictions, shown: ShownHalf) -> TriedMap:
-    after = shown.answers(fit.matrix, fit.directions)
+    check_prompts(shown.task, fit.directions)
+    after = shown.answers(fit.map)
     changes = {judge.finding: _change(judge, before, after) for judge in (shown.target, *shown.others)}
     settings = replace(shown.target.settings, alpha=CAPABILITY_ALPHA)
     accuracy = None if before.y_true is None else utility(before, after, settings, shown.target.cluster).change
@@ -99,7 +124,7 @@ def _adjusted(tried: Sequence[TriedMap]) -> tuple[TriedMap, ...]:
 
 def random_controls(method: str, fit: LinearFit, inputs: FitInputs, shown: ShownHalf) -> tuple[MapControl, ...]:
     """Random maps of the same rank, and the same fit on shuffled groups; a map of prompts has no groups to shuffle."""
-    observed = _gap(shown.answers(fit.matrix), shown.target)
+    observed = _gap(shown.answers(fit.map), shown.target)
     made = [_control("random directions", lambda rng: shown.answers(random_map(fit, rng)), observed, method, shown.target)]
     if METHODS[method].by_groups:
         shuffle = GroupShuffle.of(inputs)

@@ -11,7 +11,7 @@ import numpy as np
 
 from audit.answers import answer_probabilities
 from audit.errors import UsageError
-from audit.linear_maps import calibrated_projection, contrast, orthogonal_projection, random_projection, turned_at_random, unit
+from audit.linear_maps import LinearMap, calibrated_projection, contrast, orthogonal_projection, random_projection, turned_at_random, unit
 from audit.plans import Pairs, WhatIfPlan
 from audit.types import Group, Measurement, Note, Predictions, Settings
 from audit.whatif import thresholds
@@ -119,11 +119,11 @@ def projection(shop: Workshop) -> Iterator[Candidate]:
     if shop.plan.direction is None:
         return
     directions = _contrasts(shop, shop.plan.direction.pairs)
-    matrix, rank = orthogonal_projection(directions), int(np.linalg.matrix_rank(directions))
+    planned, rank = orthogonal_projection(directions), int(np.linalg.matrix_rank(directions))
     for images in (False, True):
 
         def change(shown: Shown, images: bool = images) -> Predictions:
-            return project(shown.asked, matrix, directions, images=images).answers()
+            return project(shown.asked, planned, directions, images=images).answers()
 
         def control(shown: Shown, rng: np.random.Generator, images: bool = images) -> Predictions:
             chance = random_projection(rank, directions.shape[1], rng)
@@ -142,13 +142,13 @@ def calibrated(shop: Workshop) -> Iterator[Candidate]:
     first, second = (np.stack([shop.texts[pair[side]] for pair in direction.same]) for side in (0, 1))
     basis = np.linalg.svd(np.vstack([directions, contrast(first, second)]), full_matrices=False)[2]
     for strength in STRENGTHS:
-        matrix = calibrated_projection(directions, first, second, strength)
+        planned = calibrated_projection(directions, first, second, strength)
 
-        def change(shown: Shown, matrix: np.ndarray = matrix) -> Predictions:
-            return project(shown.asked, matrix, directions).answers()
+        def change(shown: Shown, planned: LinearMap = planned) -> Predictions:
+            return project(shown.asked, planned, directions).answers()
 
-        def control(shown: Shown, rng: np.random.Generator, matrix: np.ndarray = matrix) -> Predictions:
-            return project(shown.asked, turned_at_random(matrix, basis, rng), None).answers()
+        def control(shown: Shown, rng: np.random.Generator, planned: LinearMap = planned) -> Predictions:
+            return project(shown.asked, turned_at_random(planned, basis, rng), None).answers()
 
         setting = f"{len(direction.same)} pairs, strength {strength:g}"
         yield Candidate("calibrated-projection", setting, strength == DEFAULT_STRENGTH, WORDS, change, control)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
-from audit.linear_maps import removed_share, unit
+from audit.linear_maps import LinearMap, removed_share, unit
 from audit.whatif.asked import AskedMeasurement
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ LARGEST_SHARE = 0.5
 
 
 def project(
-    task: AskedMeasurement, projection: Float[np.ndarray, "d d"], directions: Float[np.ndarray, "r d"] | None, *, images: bool = False
+    task: AskedMeasurement, projection: LinearMap, directions: Float[np.ndarray, "r d"] | None, *, images: bool = False
 ) -> AskedMeasurement:
     """Project every prompt, and optionally the images: an embedding `z` becomes ``P z``, which removes `directions`.
 
@@ -31,8 +31,8 @@ def project(
     """
     if directions is not None:
         check_prompts(task, directions)
-    changed = {prompt: projection @ unit(vector) for prompt, vector in task.text_embeddings.items()}
-    vectors = unit(task.image_embeddings) @ projection.T if images else task.image_embeddings
+    changed = {prompt: projection.mapped(unit(vector)) for prompt, vector in task.text_embeddings.items()}
+    vectors = projection.mapped(unit(task.image_embeddings)) if images else task.image_embeddings
     return replace(task, text_embeddings=changed, image_embeddings=vectors)
 
 

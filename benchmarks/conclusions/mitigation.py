@@ -7,6 +7,7 @@ another way than images, a projection of prompts does not help: "better" is wron
 
 import argparse
 import logging
+import os
 import tempfile
 import time
 from collections import Counter
@@ -14,21 +15,35 @@ from pathlib import Path
 
 from audit.api.mitigation import mitigate
 from audit.mitigation.methods import METHODS
+from audit.records.mitigation import Mitigation
 from tests.support.planted_clip import Planted
 
 
 def outcomes(case: str, methods: tuple[str, ...], seeds: range, n: int) -> Counter[tuple[str, str]]:
-    """Run every method on every seed, and count (method, outcome)."""
+    """Run every method on every seed, print a line per run, and count (method, outcome)."""
     counted: Counter[tuple[str, str]] = Counter()
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["AUDIT_CACHE_DIR"] = str(Path(folder) / "cache")  # where runs are recorded
         for seed in seeds:
             planted = Planted(case, seed, n)
             model = planted.checkpoint(Path(folder) / f"{seed}.pt")
             for method in methods:
                 out = Path(folder) / f"{seed}-{method}"
-                done = mitigate(str(model), planted.probe(), out, method=method, draws=999, cache_root=Path(folder) / "cache")
+                done = mitigate(str(model), planted.probe(), out, method=method, draws=999)
                 counted[method, done.outcome] += 1
+                print(f"  {case}, seed {seed}, {method}: {done.outcome}  {_numbers(done.facts)}", flush=True)
     return counted
+
+
+def _numbers(facts: Mitigation) -> str:
+    """The gap and accuracy before and after, p of the change and of the controls, and the reasons."""
+    gap = next(change.gap for change in facts.comparison.changes if change.id == facts.plan.question)
+    assert gap is not None
+    assert facts.capability is not None
+    controls = " ".join(f"{control.p:.3f}" for control in facts.controls)
+    accuracy = f"accuracy {facts.capability.before:.1%} to {facts.capability.after:.1%}"
+    reasons = ", ".join(note.code for note in facts.reasons)
+    return f"gap {gap.before.value:.1%} to {gap.after.value:.1%}, p {gap.p:.3f}, controls {controls}, {accuracy}; {reasons}"
 
 
 def shown(name: str, counted: Counter[tuple[str, str]], wrong: dict[str, float], right: tuple[str, float] | None = None) -> bool:
@@ -50,15 +65,16 @@ def main() -> None:
     options = parse.parse_args()
     logging.getLogger("audit").setLevel(logging.ERROR)
     start = time.monotonic()
-    nothing = outcomes("nothing", tuple(METHODS), range(options.seeds), 1200)
+    methods = tuple(METHODS)
+    fine = [shown("compensating", outcomes("compensating", methods, range(5), 2400), {"better": 0.0}, ("worse", 0.8))]
+    nothing = outcomes("nothing", methods, range(options.seeds), 1200)
     together = Counter({("all methods", outcome): 0 for outcome in ("better", "worse", "no change shown")})
     for (_, outcome), count in nothing.items():
         together["all methods", outcome] += count
-    fine = [
+    fine += [
         shown("nothing planted", nothing, {}),
         shown("nothing planted", together, {"better": 0.05, "worse": 0.05}),
-        shown("compensating", outcomes("compensating", tuple(METHODS), range(5), 2400), {"better": 0.0}, ("worse", 0.8)),
-        shown("shared direction", outcomes("shared", tuple(METHODS), range(5), 2400), {"worse": 0.0}, ("better", 0.8)),
+        shown("shared direction", outcomes("shared", methods, range(5), 2400), {"worse": 0.0}, ("better", 0.8)),
         shown("other direction", outcomes("other direction", ("projection",), range(20), 1200), {"better": 0.1}),
     ]
     print(f"{time.monotonic() - start:.0f} s")

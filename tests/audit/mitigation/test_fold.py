@@ -40,9 +40,9 @@ def maps(d):
     mask = np.diag((np.arange(d) % 5 > 0).astype(float))
     spread = Whitening.of(unit(rng.normal(size=(300, d)) * np.linspace(0.3, 2, d)))
     return {
-        "rank 1": random_projection(1, d, rng), "rank 3": random_projection(3, d, rng), "mask": mask,
-        "calibrated": calibrated_projection(rng.normal(size=(1, d)), *pairs, 1000.0),
-        "oblique": linear_erasure(rng.normal(size=(1, d)), spread),
+        "rank 1": random_projection(1, d, rng).matrix, "rank 3": random_projection(3, d, rng).matrix, "mask": mask,
+        "calibrated": calibrated_projection(rng.normal(size=(1, d)), *pairs, 1000.0).matrix,
+        "oblique": linear_erasure(rng.normal(size=(1, d)), spread).matrix,
     }  # fmt: skip
 
 

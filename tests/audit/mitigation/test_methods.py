@@ -35,9 +35,9 @@ def test_every_method_removes_the_planted_direction(method):
     half = inputs()
     fit = fit_map(method, half)
     assert fit.rank == 1
-    kept = np.abs(half.units @ fit.matrix.T @ AXES[3]).mean() / np.abs(half.units @ AXES[3]).mean()
+    kept = np.abs(half.units @ fit.map.matrix.T @ AXES[3]).mean() / np.abs(half.units @ AXES[3]).mean()
     assert kept < 0.5
-    answers = unit(half.units @ fit.matrix.T)[:, :3].argmax(axis=1)
+    answers = unit(half.units @ fit.map.matrix.T)[:, :3].argmax(axis=1)
     assert (answers == half.classes).mean() > 0.99
 
 
@@ -45,9 +45,9 @@ def test_methods_depend_on_what_they_say_they_depend_on():
     half = inputs()
     renamed = replace(half, codes=1 - half.codes)
     for name, method in METHODS.items():
-        np.testing.assert_allclose(fit_map(name, renamed).matrix, fit_map(name, half).matrix, atol=1e-9)
+        np.testing.assert_allclose(fit_map(name, renamed).map.matrix, fit_map(name, half).map.matrix, atol=1e-9)
         other = replace(half, codes=np.roll(half.codes, 7))
-        assert np.allclose(fit_map(name, other).matrix, fit_map(name, half).matrix, atol=1e-9) == (not method.by_groups)
+        assert np.allclose(fit_map(name, other).map.matrix, fit_map(name, half).map.matrix, atol=1e-9) == (not method.by_groups)
 
 
 def test_the_default_is_within_true_answers_where_there_are_any():
@@ -82,14 +82,14 @@ def test_a_map_may_remove_an_eighth_of_the_dimensions():
 @pytest.mark.parametrize("method", ["mean-difference", "leace", "projection"])
 def test_random_maps_remove_as_many_directions(method):
     fit = fit_map(method, inputs(groups=3))
-    random = random_map(fit, np.random.default_rng(0))
+    random = random_map(fit, np.random.default_rng(0)).matrix
     assert D - np.linalg.matrix_rank(random) == fit.rank
-    assert not np.allclose(random, random_map(fit, np.random.default_rng(1)))
+    assert not np.allclose(random, random_map(fit, np.random.default_rng(1)).matrix)
 
 
 def test_a_random_calibrated_map_has_the_same_effect_elsewhere():
     fit = fit_map("calibrated-projection", inputs())
-    lengths = [np.linalg.svd(matrix)[1] for matrix in (fit.matrix, random_map(fit, np.random.default_rng(0)))]
+    lengths = [np.linalg.svd(change.matrix)[1] for change in (fit.map, random_map(fit, np.random.default_rng(0)))]
     np.testing.assert_allclose(*lengths, atol=1e-9)
 
 
@@ -144,7 +144,7 @@ def test_shuffled_groups_have_no_direction():
     lengths = [np.linalg.norm(mean_differences(half.units, shuffle.draw(rng))) for _ in range(20)]
     assert max(lengths) < planted / 10
     for name in ("mean-difference", "mean-difference-within-class", "leace"):
-        matrix = shuffle.refitted(name, half, rng)
+        matrix = shuffle.refitted(name, half, rng).matrix
         assert np.linalg.matrix_rank(matrix) == D - 1
         assert np.abs(half.units @ matrix.T @ AXES[3]).mean() > 0.5 * np.abs(half.units @ AXES[3]).mean()
 
@@ -152,4 +152,4 @@ def test_shuffled_groups_have_no_direction():
 def test_the_map_is_the_projection_of_the_differences():
     half = inputs(groups=3)
     fit = fit_map("mean-difference", half)
-    np.testing.assert_allclose(fit.matrix, orthogonal_projection(mean_differences(half.units, half.codes)))
+    np.testing.assert_allclose(fit.map.matrix, orthogonal_projection(mean_differences(half.units, half.codes)).matrix)

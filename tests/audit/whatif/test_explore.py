@@ -118,7 +118,7 @@ def test_projections_of_prompts_and_of_both_and_calibrated_ones():
         assert gap(candidate.change(shown)) < 0.06 < 0.2 < gap(shown.before)
     random = settings_of("projection", shop)[0].control(shown, np.random.default_rng(3))
     chance = orthogonal_projection(np.random.default_rng(3).standard_normal((1, 6)))
-    scores = cosine_scores(shown.asked.image_embeddings, np.stack([given.texts[each] for each in ("a woman", "a man")]) @ chance)
+    scores = cosine_scores(shown.asked.image_embeddings, np.stack([given.texts[each] for each in ("a woman", "a man")]) @ chance.matrix)
     assert random.y_pred.tolist() == np.array(LABELS.labels)[scores.argmax(axis=1)].tolist()
     # Calibrated, from prompts that should mean the same.
     first, second = (np.stack([given.texts[f"{race} {each}"] for each in ("Female", "Male")]) for race in "AB")

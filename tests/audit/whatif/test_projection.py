@@ -36,20 +36,22 @@ def test_projected_texts_and_images_where_a_projection_that_is_not_symmetric_is_
     texts = {"a": source.normal(size=6), "b": source.normal(size=6)}
     projection = orthogonal_projection(directions)
     given = asked(images, texts)
-    np.testing.assert_allclose(project(given, projection, directions).text_embeddings["a"], projection @ unit(texts["a"]), atol=1e-12)
+    np.testing.assert_allclose(
+        project(given, projection, directions).text_embeddings["a"], projection.matrix @ unit(texts["a"]), atol=1e-12
+    )
     assert project(given, projection, directions).image_embeddings is given.image_embeddings
     both = project(given, projection, directions, images=True)
     np.testing.assert_allclose(both.image_embeddings @ directions[0], 0, atol=1e-12)
-    expected = cosine_scores(images @ projection, np.stack(list(texts.values())) @ projection)
+    expected = cosine_scores(images @ projection.matrix, np.stack(list(texts.values())) @ projection.matrix)
     assert both.answers().y_pred.tolist() == np.array(["a", "b"])[expected.argmax(axis=1)].tolist()
     source = rng(9)
     directions, first, second = source.normal(size=(1, 6)), source.normal(size=(2, 6)), source.normal(size=(2, 6))
     projection = calibrated_projection(directions, first, second, 100.0)
-    assert not np.allclose(projection, projection.T)
+    assert not np.allclose(projection.matrix, projection.matrix.T)
     text = source.normal(size=6)
     text -= 0.9 * (text @ unit(directions)[0]) * unit(directions)[0]
     after = project(asked(source.normal(size=(4, 6)), {"a": text, "b": text + 1}), projection, directions, images=True)
-    np.testing.assert_allclose(after.text_embeddings["a"], projection @ unit(text), atol=1e-12)
+    np.testing.assert_allclose(after.text_embeddings["a"], projection.matrix @ unit(text), atol=1e-12)
 
 
 def test_lengths_and_rotations_do_not_matter():
