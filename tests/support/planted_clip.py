@@ -79,9 +79,12 @@ FINDING = "kind/true_positive_rate[cup]/side"
 
 
 class Planted:
-    """Images of four kinds and two groups, whose recall of the first kind differs between the groups as `case` says."""
+    """Images of four kinds and two groups, whose recall of the first kind differs between the groups as `case` says.
 
-    def __init__(self, case: str = "shared", seed: int = 0, n: int = 2400, pairs: int = 1, noise: float = 0.05):
+    Nothing depends on the other attributes.
+    """
+
+    def __init__(self, case: str = "shared", seed: int = 0, n: int = 2400, pairs: int = 1, noise: float = 0.05, others: int = 0):
         rng = np.random.default_rng(seed)
         basis = np.linalg.qr(rng.normal(size=(D, D)))[0].T
         image, word, u, v, q = basis[0], basis[1], basis[2], basis[3], basis[4:8]
@@ -102,7 +105,9 @@ class Planted:
         self.prompts = {self.text[name]: vector for name, vector in vectors.items()}
         self.pairs = self._pairs("{side} side, {}", range(pairs))
         self.same = self._pairs("a {side} {}", KINDS)
+        self.others = tuple(f"chance {number}" for number in range(others))
         table = {"kind": np.array(KINDS)[kind], "side": np.array(SIDES)[side]}
+        table |= {name: np.array(SIDES)[rng.integers(2, size=n)] for name in self.others}
         self.attributes = pd.DataFrame(table, index=pd.Index([f"{case}-{seed}-{i}" for i in range(n)], dtype="str"), dtype="str")
 
     def _pairs(self, form, names):
@@ -110,14 +115,15 @@ class Planted:
 
     def dataset(self) -> Dataset:
         """The images as pictures."""
-        levels = {"kind": KINDS, "side": SIDES}
+        levels = {"kind": KINDS, **dict.fromkeys(("side", *self.others), SIDES)}
         images = [picture(row) for row in self.images]
         return Dataset("planted", images, self.attributes, levels, fingerprint(self.attributes), "made by the test", "none")
 
     def probe(self) -> Probe:
-        """Recall of the first kind by group, with accuracy by group beside it."""
+        """Recall of the first kind by group, with accuracy by group beside it, and recall by every other attribute."""
         labels = LabelSet("kinds", KINDS, {name: (self.text[f"a {name}"],) for name in KINDS})
         claims = (Claim("true_positive_rate", ("side",), "cup"), Claim("accuracy", ("side",)))
+        claims += tuple(Claim("true_positive_rate", (name,), "cup") for name in self.others)
         asked = Measurement("kind", "Which kind is it?", labels, "made v1", claims, truth="kind", outcomes={"cup": ("cup",)})
         direction = Direction(self.pairs, self.same)
         plan = WhatIfPlan("Cups by side", FINDING, direction=direction)
