@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from audit.records.comparison import Change, RateChange
 from audit.records.mitigation import Capability, CapabilityCode, MapControl, Outcome
@@ -20,14 +20,16 @@ def decide_outcome(
     `changes` are those of all planned questions, with p adjusted over them; `question` is the one whose gap was to become smaller. A
     mitigation is worse if any planned gap grew, two groups changed places, a question was levelled down, or capability was lost, each
     shown; better if the gap of the question became smaller, by more than random maps make it, and capability is shown not to be lost.
+    A gap that is shown to change by less than the tolerance did not grow in this sense, however many images show the change: that is said.
     """
     if harms := [*(note for change in changes for note in _harms(change, margin, alpha)), *_lost(capability)]:
         return "worse", tuple(harms)
     target = next((change for change in changes if change.id == question), None)
+    small = [Note("changed_within_tolerance", _sizes(change)) for change in changes if _changed(change, alpha) and _is_negligible(change)]
     if missing := list(_missing(question, target, capability, controls, alpha)):
-        return "no change shown", tuple(missing)
+        return "no change shown", (*missing, *small)
     uncontrolled = not any(control.kind == "shuffled groups" for control in controls)
-    return "better", (Note("no_shuffled_control"),) if uncontrolled else ()
+    return "better", (*((Note("no_shuffled_control"),) if uncontrolled else ()), *small)
 
 
 def capability_code(low: float, high: float, margin: float) -> CapabilityCode:
@@ -45,9 +47,23 @@ def capability_code(low: float, high: float, margin: float) -> CapabilityCode:
     return "equivalent" if high < margin else "higher" if low > 0 else "not lower"
 
 
+def _changed(change: Change, alpha: float) -> bool:
+    return change.gap is not None and change.gap.p_adjusted <= alpha
+
+
+def _is_negligible(change: Change) -> bool:
+    """Whether the difference of any two groups is shown to have changed by less than the tolerance."""
+    return change.verdict == "equivalent"
+
+
+def _sizes(change: Change) -> Mapping[str, str | float]:
+    assert change.gap is not None  # noqa: S101  (`_changed`)
+    return {"finding": change.id, "before": change.gap.before.value, "after": change.gap.after.value, "tolerance": change.tolerance}
+
+
 def _harms(change: Change, margin: float, alpha: float) -> Iterator[Note]:
     gap, named = change.gap, {"finding": change.id}
-    if gap is not None and gap.difference > 0 and gap.p_adjusted <= alpha:
+    if gap is not None and gap.difference > 0 and gap.p_adjusted <= alpha and not _is_negligible(change):
         yield Note("gap_grew", {**named, "before": gap.before.value, "after": gap.after.value})
     for pair in change.pairs:
         if pair.reversed:

@@ -23,6 +23,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "few_shot_classes": "there are training images of fewer than two classes, or no images are left for testing",
         # ---- mitigations
         "gap_grew": "{finding}: the gap grew from {before:.1%} to {after:.1%}.",
+        "changed_within_tolerance": "{finding}: the gap changed significantly, from {before:.1%} to {after:.1%}, and by less than the "
+        "tolerance of {tolerance:.0%}.",
         "order_reversed": "{finding}: {first} and {second} changed places.",
         "levelled_down": "{finding}: a group's rate became worse by more than the margin, and no group's became better.",
         "capability_lost": "The accuracy of {measurement} fell by more than the margin, from {before:.1%} to {after:.1%}.",

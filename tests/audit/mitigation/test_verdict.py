@@ -20,7 +20,7 @@ GROUPS = (("left",), ("right",))
 SETTINGS = Settings(draws=999)
 
 
-def change(cells, finding=QUESTION, better="high", p_adjusted=None):
+def change(cells, finding=QUESTION, better="high", p_adjusted=None, verdict="inconclusive"):
     """A change from the images of each group right in (both, only before, only after, neither)."""
     joint = JointCounts(GROUPS, np.array(cells), np.array(cells).sum(axis=1))
     by_group, overall = changes_by_group(joint, SETTINGS)
@@ -29,7 +29,7 @@ def change(cells, finding=QUESTION, better="high", p_adjusted=None):
         gap = replace(gap, p_adjusted=p_adjusted)
     return Change(
         finding, "kind", "kind", "accuracy", None, ("side",), better, True, 0.05, verdict_before="disparity", verdict_after="disparity",
-        overall=overall, by_group=by_group, gap=gap, pairs=pair_changes(joint, 0.05), verdict="inconclusive", direction=None,
+        overall=overall, by_group=by_group, gap=gap, pairs=pair_changes(joint, 0.05), verdict=verdict, direction=None,
         beyond_tolerance=False, levelled_down=False,
     )  # fmt: skip
 
@@ -99,6 +99,19 @@ def test_harms_of_the_question_and_of_any_other_planned_one(cells, reasons):
     assert codes(decided(change(cells))) == ("worse", reasons)
     outcome, notes = codes(decided(change(SMALLER), change(cells, "kind/accuracy/tone")))
     assert (outcome, notes) == ("worse", reasons)
+
+
+def test_a_gap_that_grew_by_less_than_the_tolerance_is_no_harm_and_is_said():
+    """On 100,000 images a group, half a point is significant, and shown to be below five points."""
+    half_a_point = [[90_000, 100, 600, 9_300], [80_000, 100, 100, 19_800]]
+    grown = change(half_a_point, "kind/accuracy/tone", verdict="equivalent")
+    assert grown.gap.difference == pytest.approx(0.005)
+    assert grown.gap.p <= 0.002
+    assert codes(decided(change(SMALLER), grown)) == ("better", ["changed_within_tolerance"])
+    assert codes(decided(change(SAME), grown)) == ("no change shown", ["gap_not_smaller", "changed_within_tolerance"])
+    (said,) = decided(change(SMALLER), grown)[1]
+    assert sentence(said).endswith("changed significantly, from 10.0% to 10.5%, and by less than the tolerance of 5%.")
+    assert codes(decided(change(SMALLER), replace(grown, verdict="disparity"))) == ("worse", ["gap_grew"])
 
 
 def test_a_gap_that_grew_without_being_shown_is_no_harm():
