@@ -14,6 +14,7 @@ from reports.context import AuditContext, PlacedFinding
 from reports.text import phrases, several
 from reports.text.errors import as_errors
 from reports.text.headline import captions, headline_of, interval_level, question
+from reports.text.next_steps import models_steps
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Overview:
     counts: Sequence[tuple[str, str]]
     headline: str
     details: Sequence[str]
+    steps: Sequence[str]
+    """What to do next."""
     chart: ModelsChart | None
     """None if no two models share a question that can be estimated."""
     limited: bool
@@ -103,6 +106,7 @@ def overview(contexts: Sequence[AuditContext]) -> Overview:
         counts=several.verdict_counts(audits, settings),
         headline=several.models_sentence(leading, len({audit.model.name for audit in audits})),
         details=[*map(several.worst_sentence, worst), *filter(None, [several.task_sentence(leading, audits)])],
+        steps=models_steps(leading, contexts[0].results),
         chart=_chart(_of_several_attributes(shared), contexts) if shared else None,
         limited=any(audit.data.limited for audit in audits),
         audits=tuple(_column(context) for context in contexts),

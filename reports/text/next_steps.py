@@ -7,22 +7,27 @@ from collections.abc import Callable, Sequence
 from audit.results import AuditResult, Finding, Results
 from audit.types import NO_ANSWER
 from reports.text import phrases
+from reports.text.comparison import reversed_pair
 from reports.text.detail.trust import trust_lines
 from reports.text.errors import as_errors, confused
 from reports.text.evidence import shifted
 from reports.text.gates import gate_rows
 from reports.text.headline import Headline
+from reports.text.headline.captions import is_judged
 from reports.text.headline.differences import answers_phrase, whom_phrase
 from reports.text.numbers import count, in_words, points
 from reports.text.order import planned
 from reports.text.reasons import needed_step
 from reports.text.replicates import replicates_of
 from reports.text.responsiveness import composition_sentence, is_invalid
+from reports.text.several import Asked, by_task
 
 MOST_STEPS = 3
 _COMPARE = "After changes, audit the same images and run vlm-audit compare."
 _WITHOUT_TRUTH = ("selection_rate", "rate_among_answered")
 """Rates of an answer that is not known to be wrong."""
+_LIMITED = ("Run it without --limit for a verdict.",)
+_PAIRED = "paired by image"
 _FEW_LABELS = 0.05
 """Share of a group's labels up to which checking them is the first thing to do."""
 
@@ -51,6 +56,93 @@ def _replicates(audit: AuditResult, results: Results) -> tuple[str, ...]:
     if replicates is None or not replicates.findings:
         return ()
     return (f"Decide by all {count(len(replicates.audits))} replicates together, not by this one.",)
+
+
+# ---- several models ------------------------------------------------------------------------------------------------------------------
+
+
+def models_steps(asked: Sequence[Asked], results: Results) -> tuple[str, ...]:
+    """Return what to do after an audit of several models; `asked` is the question of the headline, the worst model first."""
+    if not asked:
+        return ()
+    if any(audit.data.limited for audit in results.audits):
+        return _LIMITED
+    steps = (*_not_to_choose(results), *_choice([pair for pair in asked if is_judged(pair[1])], results))
+    return (*steps[: MOST_STEPS - 1], "Open the audit of a model below for what to do about that model.")
+
+
+def _not_to_choose(results: Results) -> tuple[str, ...]:
+    """Name models that breached a gate, and those that may not see anything."""
+    breached = [*dict.fromkeys(audit.model.name for audit in results.audits if _failed(audit, results))]
+    blind = _blind(results)
+    return (
+        *([f"Do not release {phrases.listed(breached)} on these results: a gate is breached."] if breached else []),
+        *([f"Do not choose {phrases.listed(blind)} by these results: the row in the chart says why."] if blind else []),
+    )
+
+
+def _blind(results: Results) -> list[str]:
+    return [audit.model.name for audit in results.audits if audit.findings and all(one.unresponsive for one in planned(audit.findings))]
+
+
+def _choice(judged: Sequence[Asked], results: Results) -> tuple[str, ...]:
+    """Say which models to prefer in the question of the headline, if any, and on what evidence."""
+    if any(one.findings for one in results.replicates):
+        return ("Decide by the joint results of the replicates.",)
+    audit, finding = judged[0]
+    verdicts = {one.verdict for _, one in judged}
+    passing = [one.model.name for one, _ in judged if one.verdict == "equivalent"]
+    if verdicts == {"equivalent"}:
+        return ("Choose by other properties: in this question, every gap passes the equivalence test.",)
+    if "disparity" not in verdicts:
+        return (_more_images(next(one for _, one in judged if one.verdict == "inconclusive"), audit),)
+    steps = []
+    if len(judged) > 1 and all(one.exceeds_tolerance for _, one in judged):
+        where = f"where answers must not depend on {phrases.attributes(finding.attributes)}"
+        gaps = "both" if len(judged) == 2 else f"all {len(judged)}"
+        steps.append(f"Do not use {_named(judged, results)} {where}: {gaps} gaps exceed the tolerance.")
+    if len(passing) == 1:
+        steps.append(f"Prefer {passing[0]} if gaps decide: only it passes the equivalence test in every question.")
+    return (*steps, *_paired_choice(judged, results))
+
+
+def _named(judged: Sequence[Asked], results: Results) -> str:
+    """Name the models of a question, or say that they are all, or all that recognise something."""
+    others = len({one.model.name for one in results.audits}) - len(judged)
+    if others == 0:
+        return "any of these models"
+    return "any of the others" if others == len(_blind(results)) else phrases.listed([one.model.name for one, _ in judged])
+
+
+def _paired_choice(judged: Sequence[Asked], results: Results) -> tuple[str, ...]:
+    """Say what the paired comparison of each model with the first says about the gap."""
+    names, (audit, finding) = {one.model.name for one, _ in judged}, judged[0]
+    compared = results.paired_models.comparisons if results.paired_models else ()
+    changes = [
+        (one, change)
+        for one in compared
+        for change in one.changes
+        if {one.before, one.after} <= names and (one.probe, change.id) == (audit.probe.name, finding.id) and change.gap
+    ]
+    if not changes:
+        several_tasks = not compared and len(by_task(results.audits, lambda one: one)) > 1
+        return (f"Audit the models with the same task together, without the others: then they are compared, {_PAIRED}.",) * several_tasks
+    first = changes[0][0].before
+    smaller, spoilt, larger = (
+        phrases.listed([one.after for one, change in changes if (change.direction, change.levelled_down) == code])
+        for code in (("shrank", False), ("shrank", True), ("grew", False))
+    )
+    if smaller:
+        return (f"Prefer {smaller} to {first} if this gap decides: it is smaller, {_PAIRED}.",)
+    for one, change in changes:
+        if pair := reversed_pair(change):
+            groups = f"{phrases.group(pair.first)} and {phrases.group(pair.second)}"
+            return (f"Decide which group matters more to your use: {groups} change places between {first} and {one.after}.",)
+    if larger:
+        return (f"Prefer {first} to {larger} if this gap decides: it is smaller, {_PAIRED}.",)
+    if spoilt:
+        return (f"Do not prefer {spoilt} to {first}: the gap is smaller only because the best group is worse off.",)
+    return (f"Do not choose by this gap: {_PAIRED}, none of the others differs detectably from {first}.",)
 
 
 # ---- one function for each way in which an audit can end -----------------------------------------------------------------------------
@@ -179,7 +271,7 @@ def _unanswered(headline: Headline, audit: AuditResult, results: Results) -> tup
 
 
 def _limited(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
-    return ("Run it without --limit for a verdict.",)
+    return _LIMITED
 
 
 def _exploratory(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ def listed(names: Sequence[str]) -> str:
     >>> listed(["a"]), listed(["a", "b", "c"]), listed(list("abcdefg"))
     ('a', 'a, b and c', 'a, b, c, d, e and 2 more')
     """
-    return some(names) if len(names) > _NAMED else " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return some(names) if len(names) > _NAMED else " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def sized(cell: Rate) -> str:

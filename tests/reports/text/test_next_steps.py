@@ -11,7 +11,9 @@ from audit.records.finding import Composition, MoreImages, WithinClusters
 from audit.records.gates import GateCheck, GateResult
 from audit.results import FindingEvidence
 from audit.types import Note
+from reports.context import audit_contexts
 from reports.render import render
+from reports.sections.overview import overview
 from reports.text.headline import headline_of
 from reports.text.next_steps import MOST_STEPS, audit_steps
 from tests.reports.sections.provenance.test_endpoint import asked
@@ -19,6 +21,7 @@ from tests.reports.text.test_errors import CELLS, WRONGLY, audited
 from tests.reports.text.test_headline import BY_GENDER, looking, with_first
 from tests.reports.text.test_replicates import replicated
 from tests.reports.text.test_verdicts import BY_VERDICT_MIXES, audit_of
+from tests.support import comparison_samples
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 
@@ -201,3 +204,98 @@ def test_every_mix_of_verdicts_has_one_to_three_steps_and_the_page_shows_them(mi
 def test_within_clusters_the_gap_is_theirs():
     within = WithinClusters(50, 0, 0.26, 0.05, None)
     assert steps(first("disparity", gap=replace(BY_GENDER.gap, within=within)))[0].endswith("errors for the group woman would do harm.")
+
+
+# ---- several models ------------------------------------------------------------------------------------------------------------------
+
+
+OPEN = "Open the audit of a model below for what to do about that model."
+SMALLER = "if this gap decides: it is smaller, paired by image."
+ALIKE = "Do not choose by this gap: paired by image, none of the others differs detectably from old."
+REVERSED = "Decide which group matters more to your use: b and c change places between old and new."
+LEVELLED = "Do not prefer new to old: the gap is smaller only because the best group is worse off."
+NONE = "Do not use any of these models where answers must not depend on group: both gaps exceed the tolerance."
+
+
+def of_models(wrong, change=lambda results: results, **planted):
+    results, _ = comparison_samples.several_models(wrong, **planted)
+    return [step.replace("\xa0", " ") for step in overview(audit_contexts(change(results))).steps]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"old": {"b": 60}, "new": {"b": 6}}, [f"Prefer new to old {SMALLER}"]),
+        ({"old": {"b": 6}, "new": {"b": 60}, "third": {"b": 50}}, [f"Prefer old to new and third {SMALLER}"]),
+        ({"old": {"b": 60}, "new": {"b": 59}}, [NONE, ALIKE]),
+        ({"old": {"b": 60}, "new": {"c": 60}}, [NONE, REVERSED]),
+        ({"old": {"b": 60}, "new": {"a": 60, "b": 60, "c": 60}}, [LEVELLED]),
+    ],
+)  # fmt: skip
+def test_which_model_to_prefer_follows_from_the_paired_comparison_with_the_first(wrong, expected):
+    steps = of_models(wrong)
+
+    assert [step for step in steps[:-1] if "only it passes" not in step] == expected
+    assert steps[-1] == OPEN
+    assert len(steps) <= MOST_STEPS
+
+
+def test_the_one_model_that_passes_in_every_question_is_named():
+    def fine(results):
+        audits = tuple(
+            replace(audit, verdict="equivalent", findings=tuple(replace(one, verdict="equivalent") for one in audit.findings))
+            if audit.model.name == "new"
+            else audit
+            for audit in results.audits
+        )
+        return replace(results, audits=audits)
+
+    preferred = "Prefer new if gaps decide: only it passes the equivalence test in every question."
+    assert of_models({"old": {"b": 60}, "new": {}}, fine)[0] == preferred
+
+
+def test_models_that_all_pass_are_chosen_by_something_else_and_undecided_ones_need_images():
+    same = {"old": {}, "new": {}}
+
+    def verdict(code):
+        return lambda results: replace(results, audits=tuple(every(audit, code) for audit in results.audits))
+
+    def every(audit, code):
+        return replace(audit, verdict=code, findings=tuple(replace(one, verdict=code) for one in audit.findings))
+
+    properties = "Choose by other properties: in this question, every gap passes the equivalence test."
+    assert of_models(same, verdict("equivalent"))[0] == properties
+    assert of_models(same, verdict("inconclusive"))[0].startswith("Audit ")
+
+
+def test_a_model_that_recognises_nothing_and_one_that_breached_a_gate_are_not_to_be_chosen():
+    def blind(results):
+        *others, last = results.audits
+        findings = tuple(replace(one, verdict="not estimable", unresponsive="constant") for one in last.findings)
+        check = GateCheck("old", "zoo", last.findings[0].id, "breached", (Note.of("It holds."),))
+        gates = (GateResult("gap > 0.1", "breached", (check,)),)
+        return replace(results, audits=(*others, replace(last, verdict="not estimable", findings=findings)), gates=gates)
+
+    steps = of_models({"old": {"b": 60}, "fair": {"b": 6}, "blind": {}}, blind)
+    assert steps[0] == "Do not release old on these results: a gate is breached."
+    assert steps[1] == "Do not choose blind by these results: the row in the chart says why."
+
+
+def test_models_with_other_tasks_are_to_be_audited_apart():
+    def colours(results):
+        *others, last = results.audits
+        record = replace(last.measurements[0], labels=("red", "blue"), answer_counts={"red": 200, "blue": 160})
+        accuracy = tuple(one for one in last.findings if one.metric == "accuracy")
+        return replace(results, audits=(*others, replace(last, measurements=(record,), findings=accuracy)), paired_models=None)
+
+    steps = of_models({"old": {"b": 60}, "new": {"b": 50}, "third": {}}, colours)
+    assert steps[0] == "Do not use old and new where answers must not depend on group: both gaps exceed the tolerance."
+    assert steps[1] == "Audit the models with the same task together, without the others: then they are compared, paired by image."
+
+
+def test_of_a_sample_the_only_step_is_the_whole():
+    assert of_models({"old": {"b": 60}, "new": {}}, limited=True) == ["Run it without --limit for a verdict."]
+
+
+def test_a_page_without_a_common_question_has_the_steps_of_each_audit():
+    assert of_models({"old": {"b": 60}, "new": {}}, rows=comparison_samples.attributes(20)) == []
