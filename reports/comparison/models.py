@@ -30,7 +30,7 @@ def view(comparisons: Comparisons) -> ModelsView:
         for side, role in _roles(comparisons)
     )
     ends = tuple(side for side, role in _roles(comparisons) if role != "between" and not phrases.answers_only(side.model))
-    return ModelsView(Table("Models", "What was compared", _COLUMNS, rows), ends)
+    return ModelsView(Table("Models", "What was compared", _COLUMNS, rows, kind="wrapped"), ends)
 
 
 def _roles(comparisons: Comparisons) -> list[tuple[Side, str]]:

@@ -37,4 +37,4 @@ def view(context: AuditContext) -> Table | None:
     """Return one row per answer and set of attributes."""
     odds: tuple[EqualizedOdds, ...] = context.audit.evidence.equalized_odds
     name = "Equal opportunity and equalized odds"
-    return Table(name, name, headers(_COLUMNS), table_rows(_COLUMNS, odds)) if odds else None
+    return Table(name, name, headers(_COLUMNS), table_rows(_COLUMNS, odds), kind="wrapped") if odds else None

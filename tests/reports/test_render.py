@@ -207,7 +207,7 @@ def test_published_numbers_stand_above_ours_and_blank_cells_stay_blank(page):
     assert rows[both + 1][8] == ""
     assert [row[0] for row in rows if row][both + 1 :][0].startswith("Linear Probe Instagram")
     # A cell of a small group is hatched.
-    assert re.search(r'<td class="hatched"><b>45\W%</b><br><span class="small">\[21,\W72\]<br>n = 11</span></td>', page)
+    assert re.search(r'<td data-of="[^"]+" class="hatched"><b>45\W%</b><br><span class="small">\[21,\W72\]<br>n = 11</span></td>', page)
 
 
 def test_pairs_show_flips_discordant_pairs_and_both_p(said):

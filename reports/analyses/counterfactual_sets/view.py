@@ -153,7 +153,7 @@ def _not_judged(all_sets: Sequence[CounterfactualSets]) -> Table | None:
         Row((words.asked_in_full(sets), words.changed(sets), words.sizes(sets), words.why_not(sets))) for sets in all_sets if sets.reason
     )
     title = "Not judged"
-    return Table(title, title, ("Question", "Changed", "Sets", "Why"), rows) if rows else None
+    return Table(title, title, ("Question", "Changed", "Sets", "Why"), rows, kind="wrapped") if rows else None
 
 
 FIELD = "counterfactual_sets"

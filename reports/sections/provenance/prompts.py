@@ -53,7 +53,7 @@ def view(context: AuditContext) -> Prompts:
         measurements=measurements,
         texts=audit.texts,
         texts_as="" if first == context.key else first,
-        sets=Table("Sets of texts", "Texts by their use", headers(_SETS), table_rows(_SETS, audit.text_sets)),
+        sets=Table("Sets of texts", "Texts by their use", headers(_SETS), table_rows(_SETS, audit.text_sets), kind="wrapped"),
     )
 
 

@@ -126,15 +126,17 @@
   const oneLine = text => text.length < HUGE ? text : make("span", { class: "long huge" }, text);
   const header = text => make("th", { scope: "col" }, oneLine(text));
 
+  const heads = [...document.querySelectorAll("#slice-numbers thead th")].map(head => head.textContent);
+
   const tableRow = (cell, tolerance) => {
-    const row = make("tr", cell.status === "ok" ? {} : { class: "faint" }, make("th", { scope: "row" }, oneLine(name(cell.group))));
-    row.append(
-      make("td", {}, exact([cell.n], grouped(cell.n))), make("td", {}, exact([cell.events], grouped(cell.events))),
-      make("td", {}, cell.n ? exact([cell.value, cell.low, cell.high], rate(cell)) : data.words.never),
-      make("td", {}, cell.difference ? exact(cell.difference, difference(cell.difference)) : ""),
-      make("td", {}, cell.difference ? data.words[beyond(cell, tolerance) ? "beyond" : "within"] : ""),
-      make("td", {}, exact([cell.status], data.words.statuses[cell.status])));
-    return row;
+    const cells = [
+      exact([cell.n], grouped(cell.n)), exact([cell.events], grouped(cell.events)),
+      cell.n ? exact([cell.value, cell.low, cell.high], rate(cell)) : data.words.never,
+      cell.difference ? exact(cell.difference, difference(cell.difference)) : "",
+      cell.difference ? data.words[beyond(cell, tolerance) ? "beyond" : "within"] : "",
+      exact([cell.status], data.words.statuses[cell.status])];
+    return make("tr", cell.status === "ok" ? {} : { class: "faint" }, make("th", { scope: "row" }, oneLine(name(cell.group))),
+      ...cells.map((inside, i) => make("td", { "data-of": heads[i + 1] }, inside)));
   };
 
   // At most six even ticks around the intervals: zoomed where these need less than half of the scale.
@@ -182,12 +184,12 @@
     const all = pooled(cells), middle = all.events / all.n;
     const reach = Math.max(0, ...cells.filter(cell => cell.status === "ok").map(cell => Math.abs(cell.value - middle)));
     const found = new Map(cells.map(cell => [JSON.stringify(cell.group), cell]));
-    const table = make("table", {}, make("caption", { class: "unseen" }, data.words.heat));
+    const table = make("table", { class: "tiled" }, make("caption", { class: "unseen" }, data.words.heat));
     table.append(make("thead", {}, make("tr", {}, make("td", {}), ...columns.map(header))));
     table.append(make("tbody", {}, ...rows.map(row => make("tr", {}, make("th", { scope: "row" }, oneLine(row)), ...columns.map(column => {
       const cell = found.get(JSON.stringify([row, column]));
       if (!cell || !cell.n) return make("td", { class: "blank" });
-      return make("td", { class: shade(cell, middle, reach) }, fixed(cell.value, 1) + SPACE + "%", make("br", {}),
+      return make("td", { class: shade(cell, middle, reach), "data-of": column }, fixed(cell.value, 1) + SPACE + "%", make("br", {}),
         make("span", { class: "small" }, "n = " + grouped(cell.n)));
     })))));
     return make("figure", { class: "heat" }, make("div", { class: "scroll", role: "group", tabindex: "0", "aria-label": data.words.heat }, table));
