@@ -54,6 +54,8 @@ def _export(path: str, out: Path, kind: str, ema: bool) -> str:
     require_place(out)
     checkpoint = averaged(load(path)) if ema else load(path)
     difference = export(checkpoint, out, kind)
+    if sentence := _ids_sentence(checkpoint, kind, out):
+        put(f"verified: {sentence}", sys.stdout)
     if warning := _lost_vocabulary(checkpoint, kind):
         put(f"warning: {warning}", sys.stderr)
     return f"verified: features of random inputs differ by {difference:.1e} at most (allowed: {TOLERANCE:g})\n{out}"
@@ -67,9 +69,8 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     `VlmAuditError` if the export does not give the same features; `MachineError` if `out` exists or cannot be written.
     """
     from contrastive.checkpoint.file import require_both_towers
-    from contrastive.formats.exports import hugging_face, open_clip, tensors
 
-    form: Any = {"huggingface": hugging_face, "open_clip": open_clip, "safetensors": tensors}[kind]
+    form = _form(kind)
     if kind != "safetensors":  # the image tower is useful on its own there
         require_both_towers(checkpoint)
     form.check(checkpoint)
@@ -78,7 +79,7 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
     try:
         with Folder.of(out.parent, make=True).new_folder(out.name) as folder:
             form.write(checkpoint, folder.reachable)
-            folder.write("README.md", _card(checkpoint, kind, form.NOTE).encode())
+            folder.write("README.md", _card(checkpoint, kind, f"{form.NOTE}{_ids_note(checkpoint, kind, folder.reachable)}").encode())
             difference = compare_features(checkpoint, form.reader(folder.reachable))
     except BlockingIOError as error:
         raise MachineError("another export is writing there", where=str(out), fix="wait for it, or name another folder") from error
@@ -91,6 +92,29 @@ def export(checkpoint: Checkpoint, out: Path, kind: str) -> float:
         machine.where = str(out)
         raise machine from error
     return difference
+
+
+def _form(kind: str) -> Any:
+    from contrastive.formats.exports import hugging_face, open_clip, tensors
+
+    return {"huggingface": hugging_face, "open_clip": open_clip, "safetensors": tensors}[kind]
+
+
+def _ids_sentence(checkpoint: Checkpoint, kind: str, folder: Path) -> str:
+    """Say which texts get the checkpoint's ids in the target; "" if it has no tokenizer for them. Raises `VlmAuditError` as `export`."""
+    from contrastive.formats.exports import compare_ids
+
+    ids_of = _form(kind).ids_of(checkpoint, folder)
+    if ids_of is None:
+        return ""
+    others = compare_ids(checkpoint.tokenizer, ids_of)
+    rest = f"; not those of texts with {', '.join(others)}" if others else ""
+    return f"ids of texts, with quotes and punctuation, are the checkpoint's{rest}"
+
+
+def _ids_note(checkpoint: Checkpoint, kind: str, folder: Path) -> str:
+    sentence = _ids_sentence(checkpoint, kind, folder)
+    return f" Verified: {sentence}." if sentence else ""
 
 
 def _lost_vocabulary(checkpoint: Checkpoint, kind: str) -> str | None:

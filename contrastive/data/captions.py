@@ -34,9 +34,23 @@ length is 270 tokens, the longest has 301.'
         """
         if not self.cut:
             return ""
-        share = f"{100 * self.cut / self.texts:.2g} % of {self.texts:,} texts (captions under templates)"
+        share = f"{_percent(self.cut, self.texts)} of {self.texts:,} texts (captions under templates)"
         lengths = f"their median length is {self.median:g} tokens, the longest has {self.longest:,}"
         return f"{share} are longer than the {self.context} tokens that the model reads and were cut there; {lengths}."
+
+
+def _percent(part: int, whole: int) -> str:
+    """Format a share, with two digits; neither all nor none unless it is.
+
+    >>> [_percent(cut, 100_000) for cut in (100_000, 99_999, 99_400, 12_340, 1_234, 4)]
+    ['all', 'over 99 %', '99 %', '12 %', '1.2 %', 'under 0.01 %']
+    """
+    percent = 100 * part / whole
+    if part == whole:
+        return "all"
+    if percent > 99.4:  # 99.5 would be rounded to 100
+        return "over 99 %"
+    return f"{percent:.2g} %" if percent >= 0.01 else "under 0.01 %"
 
 
 def text_lengths(source: CaptionedImages, tokenizer: Tokenizer, templates: Sequence[str]) -> TextLengths:

@@ -27,9 +27,12 @@ def stream(seed: int, purpose: Purpose, epoch: int = 0, index: int = 0) -> np.ra
     return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, index, epoch], np.uint64)))
 
 
-def permutation(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
-    """Return the order of an epoch: a permutation of ``range(n)``."""
-    return stream(seed, "order", epoch).permutation(n)
+@lru_cache(maxsize=1)  # drawing the order of twelve million pairs takes as long as a training step
+def permutation(seed: int, epoch: int, n: int) -> NDArray[np.integer]:
+    """Return the order of an epoch: a permutation of ``range(n)``, drawn once per epoch. It is read-only, and int32 where that suffices."""
+    order = stream(seed, "order", epoch).permutation(n).astype(np.int32 if n < 2**31 else np.int64)
+    order.flags.writeable = False  # it stays in the cache
+    return order
 
 
 def split(seed: int, groups: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -102,4 +105,4 @@ def batch_positions(seed: int, step: int, n: int, batch: int, stream_: Stream | 
     """Return the positions in ``[0, n)`` of a step's batch. Needs ``batch <= n``."""
     epoch, start = place(step, n, batch)
     order = permutation(seed, epoch, n) if stream_ is None else streamed(seed, epoch, stream_)
-    return order[start : start + batch]
+    return order[start : start + batch].astype(np.int64)

@@ -272,5 +272,6 @@ def _card(source: CaptionedImages, pairs: PairSet, held_out: str, lengths: TextL
     if held_out:
         sentences.append(f"{held_out} were held out of training.")
     if pairs.replaced:
-        sentences.append(f"{len(pairs.replaced)} unreadable images were replaced by a neighbouring pair.")
+        one = len(pairs.replaced) == 1
+        sentences.append(f"{len(pairs.replaced)} unreadable image{' was' if one else 's were'} replaced by a neighbouring pair.")
     return " ".join(sentences)

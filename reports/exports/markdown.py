@@ -46,6 +46,9 @@ def summary_markdown(results: Results) -> str:
     parts += _gates(results.gates, [(phrases.audit_name(audit), gate_rows(results, audit)) for audit in results.audits])
     for audit in results.audits:
         parts += [*([f"### {escaped(phrases.audit_name(audit))}"] if several else []), *_audit(audit, results)]
+    for card, models in _training_cards(results.audits).items():
+        named = f" ({escaped(', '.join(models))})" if len({audit.model.name for audit in results.audits}) > 1 else ""
+        parts.append(f"**According to the checkpoint{named}:** {escaped(card)}")
     for replicate in results.replicates:
         parts += _replicates(replicate, results)
     parts += _paired_models(results)
@@ -110,9 +113,16 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
     parts += map(escaped, analyses.lines(audit, results.settings))
     if pair := min(audit.paired, key=by_significance, default=None):
         parts.append(escaped(sentences.paired_headline(pair)))
-    if audit.model.data_card:
-        parts.append(f"**According to the checkpoint:** {escaped(audit.model.data_card)}")
     return [*filter(None, parts), f"Not tested: {escaped('; '.join(audit.probe.not_tested))}."]
+
+
+def _training_cards(audits: Iterable[AuditResult]) -> dict[str, list[str]]:
+    """Return what checkpoints say of their training -> the models that say so: once, however many probes audited a model."""
+    cards: dict[str, list[str]] = {}
+    for audit in audits:
+        if audit.model.data_card and audit.model.name not in (models := cards.setdefault(audit.model.data_card, [])):
+            models.append(audit.model.name)
+    return cards
 
 
 def questions_markdown(audit: AuditResult, settings: Settings, rows: int | None = None) -> str:
@@ -187,7 +197,7 @@ def _series(series: Series) -> str:
 
 
 def _document(parts: Sequence[str], facts: Results | Comparisons, models: Iterable[tuple[str, ModelRecord]], page: str) -> str:
-    hashes = ", ".join(f"{escaped(name)} `{short_hash(model.sha256)}`" for name, model in models)
+    hashes = ", ".join(dict.fromkeys(f"{escaped(name)} `{short_hash(model.sha256)}`" for name, model in models))
     made = f"{escaped(facts.tool)}, {escaped(written_date(facts.timing.created))}; {hashes}. {page} has every number."
     return ordinary_spaces("\n\n".join([*parts, f"{phrases.intervals(facts.settings.alpha)} {made}"])) + "\n"
 

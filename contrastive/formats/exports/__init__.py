@@ -1,4 +1,5 @@
-"""Export formats, one module each, with ``check``, ``write`` (checkpoint -> folder) and ``reader`` (folder -> features).
+"""Export formats, one module each, with ``check``, ``write`` (checkpoint -> folder), ``reader`` (folder -> features) and ``ids_of`` (folder
+-> the target's tokenizer, None if the export has none).
 
 This file has the code that they share.
 """
@@ -12,10 +13,38 @@ from typing import NoReturn
 
 from torch import Tensor
 
-from strictio.errors import UsageError
+from contrastive.model.tokenizer import Tokenizer
+from strictio.errors import UsageError, VlmAuditError
 from strictio.files import write_text
 
 Features = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # ``features(pixels, ids)``: image and text features, not normalised
+
+
+Ids = Callable[[str], list[int]]
+"""The target's tokenizer: a text's ids, without start and end."""
+
+TEXTS = (
+    "a photo of a woman", "Two  doctors' hats & 13 DOGS!", "it's na\u00efve, \u6771\u4eac \U0001f642", "a", "don't!?",
+    "\"A 'quoted' sign\"", "5'6\" tall, rock'n'roll", "''", "AT&T & co; &nosuch; 50% <b>", "tab\there\r\nnew",
+)  # fmt: skip
+"""Texts whose ids must be the checkpoint's own in every target."""
+HOSTILE = {
+    "HTML entities": ("R&amp;B &quot;x&quot;", "it&#39;s &lt;b&gt;", "&amp;amp;"),
+    "curly quotes": ("\u201ccurly\u201d \u2018quotes\u2019 it\u2019s",),
+    "accents in characters of their own": ("cafe\u0301",),
+    "ligatures or full-width letters": ("\ufb01ne", "\uff26ull"),
+    "control characters": ("a\x1fb\x1cc", "\x00a", "x\x85y"),
+    "<|endoftext|> in them": ("x <|endoftext|> y",),
+}
+"""Kinds of texts that targets read in ways of their own."""
+
+
+def compare_ids(own: Tokenizer, ids_of: Ids) -> tuple[str, ...]:
+    """Return the kinds of `HOSTILE` texts that get other ids; raises `VlmAuditError` if one of `TEXTS` does."""
+    for text in TEXTS:
+        if ids_of(text) != own.encode(text):
+            raise VlmAuditError("the exported tokenizer gives other ids, so the export was removed", where=repr(text))
+    return tuple(kind for kind, texts in HOSTILE.items() if any(ids_of(text) != own.encode(text) for text in texts))
 
 
 def refuse(what: str, why: str) -> NoReturn:

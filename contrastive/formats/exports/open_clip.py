@@ -10,9 +10,10 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from contrastive.checkpoint.file import Checkpoint
-from contrastive.formats.exports import Features, refuse, write_json
+from contrastive.formats.exports import Features, Ids, refuse, write_json
 from contrastive.model.architecture import ConvConfig, ModelConfig, TextConfig, ViTConfig
 from contrastive.model.clip import portable_state
+from contrastive.model.tokenizer import clip_tokenizer
 from strictio.errors import UsageError
 
 NOTE = (
@@ -81,6 +82,18 @@ def reader(folder: Path) -> Features:
     model = module.CLIP(vision_cfg=vision, text_cfg=text, **settings).eval()
     model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
     return lambda images, ids: (model.encode_image(images), model.encode_text(ids))
+
+
+def ids_of(checkpoint: Checkpoint, folder: Path) -> Ids | None:
+    """The ids of open_clip's own tokenizer; None if the model has another vocabulary."""
+    own = checkpoint.tokenizer
+    if own.merges != clip_tokenizer(own.context).merges:
+        return None
+    _library()
+    from open_clip import tokenizer as theirs
+
+    tokenizer = theirs.SimpleTokenizer()
+    return lambda text: list(tokenizer.encode(tokenizer.clean_fn(text)))
 
 
 def _library() -> Any:

@@ -32,6 +32,10 @@ def write(checkpoint: Checkpoint, folder: Path) -> None:
     write_json(folder / CONFIGURATION, {"format": FORMAT, **parts, "step": checkpoint.step, "data_card": checkpoint.data_card})
 
 
+def ids_of(checkpoint: Checkpoint, folder: Path) -> None:
+    """There is no other program, hence no other tokenizer."""
+
+
 def reader(folder: Path) -> Features:
     """Features of the model that the folder describes."""
     model = read(folder).model

@@ -47,8 +47,23 @@ def test_the_steps_of_an_epoch_are_slices_of_its_order(seed, batch, data):
 def test_order_depends_on_seed_and_epoch_alone():
     first = permutation(3, 5, 1000)
     stream(3, "order", 5).random(10)  # draws elsewhere leave no trace
-    np.testing.assert_array_equal(permutation(3, 5, 1000), first)
+    np.testing.assert_array_equal(stream(3, "order", 5).permutation(1000), first)  # the order that docs and older runs have
     assert all((permutation(seed, epoch, 1000) != first).mean() > 0.9 for seed, epoch in ((3, 6), (4, 5)))
+
+
+def test_the_order_of_an_epoch_is_drawn_once(monkeypatch):
+    """100 pairs in batches of 10: ten steps an epoch. A run that resumes in between has the same rows."""
+    from contrastive.data import order
+
+    drawn = []
+    monkeypatch.setattr(order, "stream", lambda *which: drawn.append(which) or stream(*which))
+    permutation.cache_clear()
+    rows = [batch_positions(7, step, 100, 10) for step in range(25)]
+    assert drawn == [(7, "order", 0), (7, "order", 1), (7, "order", 2)]
+    permutation.cache_clear()
+    resumed = [batch_positions(7, step, 100, 10) for step in (13, 14)]
+    np.testing.assert_array_equal(resumed, rows[13:15])
+    assert rows[0].dtype == np.int64
 
 
 def test_streams_do_not_repeat_each_other():

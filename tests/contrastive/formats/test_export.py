@@ -141,6 +141,26 @@ def test_clips_own_vocabulary_is_exported(open_clip, tmp_path):
     assert (vocabulary["hello</w>"], vocabulary["<|endoftext|>"]) == (3306, 49407)  # OpenAI's
 
 
+def test_texts_with_entities_and_odd_quotes_are_compared_and_named(open_clip, tmp_path, capsys):
+    from contrastive.model.tokenizer import clip_tokenizer
+
+    own = clip_tokenizer(12)
+    config = replace(VIT, text=replace(TEXT, context=12, vocab_size=own.vocab_size))
+    save(tmp_path / "own.pt", Checkpoint(CLIP(config, torch.Generator().manual_seed(0)).eval(), Preprocess(32), own))
+    odd = {
+        "huggingface": "HTML entities, accents in characters of their own, control characters, <|endoftext|> in them",
+        "open_clip": "curly quotes, accents in characters of their own, ligatures or full-width letters, control characters",
+    }
+    for kind, kinds in odd.items():
+        assert main([str(tmp_path / "own.pt"), str(tmp_path / kind), "--to", kind]) == 0
+        said = f"ids of texts, with quotes and punctuation, are the checkpoint's; not those of texts with {kinds}"
+        assert f"verified: {said}\n" in capsys.readouterr().out
+        assert f"Verified: {said}." in (tmp_path / kind / "README.md").read_text()
+    theirs = hugging_face.ids_of(load(tmp_path / "own.pt"), tmp_path / "huggingface")
+    assert theirs('a "sign" & it\'s') == own.encode("a &quot;sign&quot; &amp;amp; it&#39;s")  # once unescaped, they agree
+    assert theirs("&quot;") != own.encode("&quot;")
+
+
 def test_a_vocabulary_that_open_clip_does_not_read_is_named_on_the_terminal(open_clip, tmp_path, capsys):
     from contrastive.model.tokenizer import clip_tokenizer
 

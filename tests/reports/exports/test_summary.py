@@ -28,6 +28,18 @@ def test_the_summary_leads_with_the_headline_and_has_a_row_a_question():
     assert "`9c41d2aa7e03`" in text
 
 
+def test_what_a_checkpoint_says_stands_once_for_all_probes_of_a_model():
+    audit = samples.emoji()
+    four = [replace(audit, probe=replace(audit.probe, name=name)) for name in "abcd"]
+    text = summary(*four)
+    assert (text.count("According to the checkpoint"), text.count("Trained on 3953 emoji drawings")) == (1, 1)
+    other = replace(audit, model=replace(audit.model, name="b.pt", data_card="Trained on photographs."))
+    text = summary(*four, other)
+    assert f"**According to the checkpoint ({escaped('emoji/ckpt.pt')}):** Trained on 3953 emoji" in text
+    assert f"**According to the checkpoint ({escaped('b.pt')}):** Trained on photographs" in text
+    assert text.count("emoji/ckpt.pt `") == 1  # its hash at the end
+
+
 def test_what_cannot_be_judged_is_a_line_and_no_row():
     audit = samples.emoji()
     only = replace(audit, findings=tuple(replace(finding, primary=True) for finding in audit.findings if finding.gap is None))
