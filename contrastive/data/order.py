@@ -30,7 +30,8 @@ def stream(seed: int, purpose: Purpose, epoch: int = 0, index: int = 0) -> np.ra
 @lru_cache(maxsize=1)  # drawing the order of twelve million pairs takes as long as a training step
 def permutation(seed: int, epoch: int, n: int) -> NDArray[np.integer]:
     """Return the order of an epoch: a permutation of ``range(n)``, drawn once per epoch. It is read-only, and int32 where that suffices."""
-    order = stream(seed, "order", epoch).permutation(n).astype(np.int32 if n < 2**31 else np.int64)
+    order: NDArray[np.integer] = stream(seed, "order", epoch).permutation(n)
+    order = order.astype(np.int32) if n < 2**31 else order
     order.flags.writeable = False  # it stays in the cache
     return order
 
