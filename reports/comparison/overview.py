@@ -12,6 +12,7 @@ from reports.charts.multiples import MOST_COLUMNS, ChartedModel, ModelGap, Model
 from reports.comparison.context import ComparisonContext, PlacedChange
 from reports.text import comparison as text
 from reports.text import phrases, several, verdicts
+from reports.text.next_steps import preferred_model
 from reports.text.numbers import number, span
 
 
@@ -22,6 +23,8 @@ class ComparisonsOverview:
     counts: Sequence[tuple[str, str]]
     """Each outcome with the number of comparisons that have it, worst first."""
     headline: str
+    steps: Sequence[str]
+    """What to do next."""
     chart: ModelsChart | None
     """None if no question can be compared."""
 
@@ -42,6 +45,7 @@ def comparisons_overview(contexts: Sequence[ComparisonContext]) -> ComparisonsOv
     return ComparisonsOverview(
         counts=verdicts.comparison_counts([context.comparison for context in contexts]),
         headline=f"{text.which(worst)}: {verdicts.comparison_sentence(worst).headline}",
+        steps=[preferred_model(worst.before, [(context.comparison.after, placed.change) for context, placed in drawn[0]])] if drawn else [],
         chart=_chart(drawn, ordered) if drawn else None,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from audit.records.comparison import Change
 from audit.results import AuditResult, Finding, Results
 from audit.types import NO_ANSWER
 from reports.text import phrases
@@ -68,7 +69,7 @@ def models_steps(asked: Sequence[Asked], results: Results) -> tuple[str, ...]:
     if any(audit.data.limited for audit in results.audits):
         return _LIMITED
     steps = (*_not_to_choose(results), *_choice([pair for pair in asked if is_judged(pair[1])], results))
-    return (*steps[: MOST_STEPS - 1], "Open the audit of a model below for what to do about that model.")
+    return (*steps[: MOST_STEPS - 1], "Open the audit of a model below for what to do about it.")
 
 
 def _not_to_choose(results: Results) -> tuple[str, ...]:
@@ -115,34 +116,37 @@ def _named(judged: Sequence[Asked], results: Results) -> str:
 
 
 def _paired_choice(judged: Sequence[Asked], results: Results) -> tuple[str, ...]:
-    """Say what the paired comparison of each model with the first says about the gap."""
     names, (audit, finding) = {one.model.name for one, _ in judged}, judged[0]
     compared = results.paired_models.comparisons if results.paired_models else ()
     changes = [
-        (one, change)
+        (one.after, change)
         for one in compared
         for change in one.changes
         if {one.before, one.after} <= names and (one.probe, change.id) == (audit.probe.name, finding.id) and change.gap
     ]
-    if not changes:
-        several_tasks = not compared and len(by_task(results.audits, lambda one: one)) > 1
-        return (f"Audit the models with the same task together, without the others: then they are compared, {_PAIRED}.",) * several_tasks
-    first = changes[0][0].before
+    if changes:
+        return (preferred_model(compared[0].before, changes),)
+    several_tasks = not compared and len(by_task(results.audits, lambda one: one)) > 1
+    return (f"Audit the models with the same task together, without the others: then they are compared, {_PAIRED}.",) * several_tasks
+
+
+def preferred_model(first: str, changes: Sequence[tuple[str, Change]]) -> str:
+    """Say which model to prefer by one gap, from its changes between the `first` model and each of the others."""
     smaller, spoilt, larger = (
-        phrases.listed([one.after for one, change in changes if (change.direction, change.levelled_down) == code])
+        phrases.listed([after for after, change in changes if (change.direction, change.levelled_down) == code])
         for code in (("shrank", False), ("shrank", True), ("grew", False))
     )
     if smaller:
-        return (f"Prefer {smaller} to {first} if this gap decides: it is smaller, {_PAIRED}.",)
-    for one, change in changes:
+        return f"Prefer {smaller} to {first} if this gap decides: it is smaller, {_PAIRED}."
+    for after, change in changes:
         if pair := reversed_pair(change):
             groups = f"{phrases.group(pair.first)} and {phrases.group(pair.second)}"
-            return (f"Decide which group matters more to your use: {groups} change places between {first} and {one.after}.",)
+            return f"Decide which group matters more to your use: {groups} change places between {first} and {after}."
     if larger:
-        return (f"Prefer {first} to {larger} if this gap decides: it is smaller, {_PAIRED}.",)
+        return f"Prefer {first} to {larger} if this gap decides: it is smaller, {_PAIRED}."
     if spoilt:
-        return (f"Do not prefer {spoilt} to {first}: the gap is smaller only because the best group is worse off.",)
-    return (f"Do not choose by this gap: {_PAIRED}, none of the others differs detectably from {first}.",)
+        return f"Do not prefer {spoilt} to {first}: the gap is smaller only because the best group is worse off."
+    return f"Do not choose by this gap: {_PAIRED}, none of the others differs detectably from {first}."
 
 
 # ---- one function for each way in which an audit can end -----------------------------------------------------------------------------

@@ -173,8 +173,8 @@ def models_caption(*, paired: bool) -> str:
     """Say how to read the chart of several models."""
     differ = "Whether two models differ is tested below, paired by image." if paired else "Whether two models differ is not tested here."
     return (
-        "Gap: between the two groups named below it (lower → higher rate), those with the strongest evidence of a large difference or, if "
-        f"none is found, that may differ most. Models: worst in the first column first. {differ}"
+        "Gap in points: between the two groups named below it (lower → higher rate), those with the strongest evidence of a large "
+        f"difference or, if none is found, that may differ most. Models: worst in the first column first. {differ}"
     )
 
 

@@ -278,8 +278,8 @@ def comparison_counts(comparisons: Sequence[Comparison]) -> tuple[tuple[str, str
 def models_chart_caption(first: str) -> str:
     """Say how to read the chart of several models that are compared with the first."""
     return (
-        f"Gap: the highest rate of a group minus the lowest (lower → higher rate); change: from {first}, which stands first, paired by "
-        "image. Below it: those whose gaps changed before the others."
+        "Gap in points: the highest rate of a group minus the lowest (lower → higher rate); change: from "
+        f"{first}, which stands first, paired by image. Below it: those whose gaps changed before the others."
     )
 
 

@@ -28,7 +28,7 @@ from tests.reports.text.test_replicates import replicated
 from tests.support import comparison_samples, whole_page
 from tests.support import report_samples as samples
 
-WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.tidy")
+WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.formats", "reports.tidy")
 PREPARE_VIEWS = {AuditContext, ComparisonContext, Deviation, FoundAudit, Scale, Section}
 """Dataclasses that views are made from."""
 MODELS = {"skewed": {"a": 1, "b": 60}, "plain": {"a": 2, "b": 6}}

@@ -176,6 +176,7 @@ def test_of_more_than_two_models_an_overview_leads_to_each_comparison():
     walk = Walk(page)
 
     assert "2 models against x/ckpt.pt" in text_of(page)
+    assert "Prefer y/ckpt.pt to x/ckpt.pt if this gap decides: it is smaller, paired by image." in text_of(page)
     assert {"#c1", "#c2"} <= set(walk.all("href"))
     assert page.index('<figure class="multiples">') < page.index('<article class="audit"')
     assert max(Counter(walk.all("id")).values()) == 1

@@ -209,7 +209,7 @@ def test_within_clusters_the_gap_is_theirs():
 # ---- several models ------------------------------------------------------------------------------------------------------------------
 
 
-OPEN = "Open the audit of a model below for what to do about that model."
+OPEN = "Open the audit of a model below for what to do about it."
 SMALLER = "if this gap decides: it is smaller, paired by image."
 ALIKE = "Do not choose by this gap: paired by image, none of the others differs detectably from old."
 REVERSED = "Decide which group matters more to your use: b and c change places between old and new."
