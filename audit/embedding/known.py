@@ -47,8 +47,13 @@ class DeferredEncoder:
     """An encoder whose files are known: its record is available at once, its weights are loaded when it is first used."""
 
     def __init__(self, record: ModelRecord, load: Callable[[], Encoder]):
-        self.record, self._load = record, load
+        self._record, self._load = record, load
         self._loaded: Encoder | None = None
+
+    @property
+    def record(self) -> ModelRecord:
+        """The noted record, or that of the loaded encoder, which may have more notes."""
+        return self._record if self._loaded is None else self._loaded.record
 
     def itself(self) -> Encoder:
         """The loaded encoder; raises DataError if its files have changed to another model since they were checked."""
@@ -58,9 +63,9 @@ class DeferredEncoder:
                 loaded = self._load()
             finally:
                 log.disabled = before
-            if loaded.record.fingerprint != self.record.fingerprint:
+            if loaded.record.fingerprint != self._record.fingerprint:
                 why, fix = "its files changed while it was audited", "run again once nothing writes to them"
-                raise DataError(f"{self.record.name} is not the model that was recognised", why=why, fix=fix)
+                raise DataError(f"{self._record.name} is not the model that was recognised", why=why, fix=fix)
             self._loaded = loaded
         return self._loaded
 

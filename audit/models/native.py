@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from audit.models.attack import LEVELS, attacked_rows
+from audit.models.fold import QuickGELUFold
 from audit.models.output_layers import Layers, openai_layers
 from audit.models.runtime import located, model_record, require_length, scoring, to_rows, torch_setting, untrained_record
 from audit.models.tower import ImageTower, OnTower, StartedBatch
@@ -41,7 +42,8 @@ class NativeEncoder(OnTower):
         self._device, self._dtype = setting
         self._model = checkpoint.model.to(*setting).eval()
         self._preprocess, self._tokenizer = checkpoint.preprocess, checkpoint.tokenizer
-        super().__init__(ImageTower(self._model, "encode_image", self._preprocess, setting))
+        self._fold = QuickGELUFold(self._model, setting, self)
+        super().__init__(ImageTower(self._model, "encode_image", self._preprocess, setting, self._fold))
 
     def start(self, prepared: Sequence[torch.Tensor], size: int) -> StartedBatch:
         self._enter("image")
@@ -55,7 +57,8 @@ class NativeEncoder(OnTower):
         longest = int((ids == self._tokenizer.eot).int().argmax(dim=1).max()) + 1
         self._enter("text")
         with torch.inference_mode():
-            return to_rows(self._model.encode_text(ids[:, :longest].to(self._device)))
+            shown = ids[:, :longest].to(self._device)
+            return to_rows(self._fold.run("text", lambda rows: self._model.encode_text(shown[rows]), len(shown)))
 
     @property
     def context(self) -> int:

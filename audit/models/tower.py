@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from audit.models.fold import QuickGELUFold
 from audit.models.runtime import projected, to_rows
 
 if TYPE_CHECKING:
@@ -77,10 +78,12 @@ class ImageTower:
         Prepares and normalises images.
     setting : (device, dtype)
         Location and number format of the weights.
+    fold : QuickGELUFold
+        Computes the batches on a CPU.
     """
 
-    def __init__(self, model: Any, method: str, pixels: Pixels, setting: tuple[torch.device, torch.dtype]):
-        self.pixels = pixels
+    def __init__(self, model: Any, method: str, pixels: Pixels, setting: tuple[torch.device, torch.dtype], fold: QuickGELUFold):
+        self.pixels, self._fold = pixels, fold
         self._model, self._method, self._dtype = model, method, setting[1]
         self._asynchronous = setting[0].type == "cuda"
         self._replicas: list[tuple[torch.device, Callable[[Tensor], Tensor]]] = [(setting[0], getattr(model, method))]
@@ -116,7 +119,8 @@ class ImageTower:
         batch, count = _filled(torch.stack(list(prepared)), size), len(prepared)
         with torch.inference_mode():
             if not self._asynchronous:
-                return StartedBatch(self._encoded(encode, batch.to(device))[:count])
+                placed = batch.to(device)
+                return StartedBatch(self._fold.run("image", lambda rows: self._encoded(encode, placed[rows]), len(placed))[:count])
             with nullcontext() if device.type == "cpu" else torch.cuda.device(device):
                 return self._copied_and_encoded(encode, _pinned(batch), device, count)
 

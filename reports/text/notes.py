@@ -119,6 +119,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "images differ; embeddings move by {drift:.1%} of the spread between images (root mean square).",
         "drift_by_group": "Answers that the shortcut changes, by {attribute}: most for {most_group} ({most_share:.1%} of "
         "{most_answers:,}), least for {least_group} ({least_share:.1%} of {least_answers:,}).",
+        "quick_gelu_not_folded": "QuickGELU of the {tower} tower was computed as written, not by the faster equivalent formula: on the "
+        "first batch, the two embeddings (of length 1) differ by {difference:.1e}, more than rounding explains.",
         "hub_tokenizer": "The tokenizer is that of {name} on the hub, at commit {commit}.",
         "hub_text_tower": "The text tower is built from the configuration of {name} on the hub, at commit {commit}.",
         "hub_weights": "The weights are {repository} on the hub (tag {tag}).",

@@ -113,12 +113,37 @@ class ClipOutput(NamedTuple):
     logits_per_image: Tensor
 
 
+class Linear(NamedTuple):
+    """A linear layer."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class MLP:
+    """Two linear layers with an activation between them."""
+
+    def __init__(self, first: Linear, second: Linear, activation: str):
+        self.first, self.second, self.activation = first, second, activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(_activated(F.linear(x, *self.first), self.activation), *self.second)
+
+
 class CLIPModel:
     """Two towers, with the methods of transformers' `CLIPModel` that an encoder needs."""
 
     def __init__(self, config: Any, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype):
         self.config, self.device, self.dtype = config, device, dtype
         self._tensors = {name: tensor.to(device, dtype) for name, tensor in tensors.items()}
+        towers = (("vision_model", config.vision_config), ("text_model", config.text_config))
+        layers = [(f"{tower}.encoder.layers.{layer}", part) for tower, part in towers for layer in range(part.num_hidden_layers)]
+        self._mlps = {prefix: self._mlp(f"{prefix}.mlp", part.hidden_act) for prefix, part in layers}
+
+    @property
+    def mlps(self) -> list[MLP]:
+        """Of both towers."""
+        return [*self._mlps.values()]
 
     @property
     def logit_scale(self) -> Tensor:
@@ -129,8 +154,8 @@ class CLIPModel:
         image_nd, text_kd = self.get_image_features(pixel_values), self.get_text_features(input_ids)
         return ClipOutput(self.logit_scale.exp() * F.normalize(image_nd, dim=-1) @ F.normalize(text_kd, dim=-1).T)
 
-    def to(self, device: torch.device) -> CLIPModel:
-        return CLIPModel(self.config, self._tensors, device, self.dtype)
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> CLIPModel:
+        return CLIPModel(self.config, self._tensors, device, dtype or self.dtype)
 
     def parameters(self) -> Iterator[Tensor]:
         yield from self._tensors.values()
@@ -160,9 +185,14 @@ class CLIPModel:
         for layer in range(part.num_hidden_layers):
             prefix = f"{tower}.encoder.layers.{layer}"
             x_nld = x_nld + self._attend(self._norm(x_nld, f"{prefix}.layer_norm1", part), f"{prefix}.self_attn", part, causal)
-            inner = self._linear(self._norm(x_nld, f"{prefix}.layer_norm2", part), f"{prefix}.mlp.fc1")
-            x_nld = x_nld + self._linear(_activated(inner, part.hidden_act), f"{prefix}.mlp.fc2")
+            x_nld = x_nld + self._mlps[prefix].forward(self._norm(x_nld, f"{prefix}.layer_norm2", part))
         return x_nld
+
+    def _mlp(self, prefix: str, activation: str) -> MLP:
+        first, second = (
+            Linear(self._tensors[f"{prefix}.{name}.weight"], self._tensors[f"{prefix}.{name}.bias"]) for name in ("fc1", "fc2")
+        )
+        return MLP(first, second, activation)
 
     def _attend(self, x_nld: Tensor, prefix: str, part: Any, causal: bool) -> Tensor:
         q, k, v = (split_heads(self._linear(x_nld, f"{prefix}.{name}_proj"), part.num_attention_heads) for name in "qkv")

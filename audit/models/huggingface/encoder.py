@@ -18,6 +18,7 @@ from PIL import Image
 
 from audit.errors import DataError
 from audit.models.attack import PixelScale, attacked_rows
+from audit.models.fold import QuickGELUFold
 from audit.models.huggingface.opened import OpenedFolder, image_settings, open_folder
 from audit.models.huggingface.parts import load_tokenizer
 from audit.models.huggingface.pixels import ClipPixels, image_processor, resize_library
@@ -48,15 +49,16 @@ class HuggingFaceEncoder:
         self.tokenizer = tokenizer
         self._model, self._processor, self._device = model, processor, device
         self._sigmoid = record.score_rule == "sigmoid"
+        self._fold = QuickGELUFold(model, (device, model.dtype), self)
         self.context = _context(model.config, tokenizer)
         """Maximum number of tokens."""
 
     def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "n d"]:
-        return self._features(self._model.get_image_features, self.image_inputs(images))
+        return self._features("image", self._model.get_image_features, self.image_inputs(images))
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """Raises DataError for a text that is too long."""
-        return self._features(self._model.get_text_features, self.text_inputs(texts))
+        return self._features("text", self._model.get_text_features, self.text_inputs(texts))
 
     def attacked(
         self, images: Sequence[Image.Image], texts: Float[np.ndarray, "k d"], right: Sequence[int], budget: float, steps: int
@@ -114,8 +116,11 @@ class HuggingFaceEncoder:
             raise DataError(what, why=why, fix=PLUGIN_FIX)
         return to_rows(logits)
 
-    def _features(self, function: Any, inputs: Mapping[str, torch.Tensor]) -> Float[np.ndarray, "n d"]:
-        return to_rows(projected(self._run(function, inputs)))
+    def _features(self, tower: str, function: Any, inputs: Mapping[str, torch.Tensor]) -> Float[np.ndarray, "n d"]:
+        def encode(rows: slice) -> torch.Tensor:
+            return projected(self._run(function, {name: value[rows] for name, value in inputs.items()}))
+
+        return to_rows(self._fold.run(tower, encode, len(next(iter(inputs.values())))))
 
     def _run(self, function: Any, inputs: Mapping[str, torch.Tensor]) -> Any:
         dtype = self._model.dtype
@@ -129,7 +134,7 @@ class TowerEncoder(OnTower, HuggingFaceEncoder):
 
     def __init__(self, model: Any, tokenizer: Any, processor: Any, record: ModelRecord, device: torch.device):
         HuggingFaceEncoder.__init__(self, model, tokenizer, processor, record, device)
-        OnTower.__init__(self, ImageTower(model, "get_image_features", processor, (device, model.dtype)))
+        OnTower.__init__(self, ImageTower(model, "get_image_features", processor, (device, model.dtype), self._fold))
 
 
 def encoder_of(model: Any, tokenizer: Any, processor: Pixels | Any, record: ModelRecord, device: torch.device) -> HuggingFaceEncoder:

@@ -19,6 +19,7 @@ from torch.func import functional_call
 from audit.errors import DataError, UsageError
 from audit.models import single_file
 from audit.models.attack import PixelScale, attacked_rows
+from audit.models.fold import QuickGELUFold
 from audit.models.folder_weights import adapter_notes, file_sha256, foreign_class_notes
 from audit.models.huggingface.pretrained import call_transformers, tokenizer_sha256
 from audit.models.huggingface.sealed import sealed
@@ -49,13 +50,15 @@ class OpenClipEncoder(OnTower):
         self.record = record
         self._model, self._transform, self._tokenizer = model, transform, tokenizer
         self._device, self._dtype = setting
-        super().__init__(ImageTower(model, "encode_image", OpenClipPixels(transform, model.visual.image_size), setting))
+        self._fold = QuickGELUFold(model, setting, self)
+        super().__init__(ImageTower(model, "encode_image", OpenClipPixels(transform, model.visual.image_size), setting, self._fold))
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
         """One row per text; raises DataError for a text that is too long."""
         require_length(self.record, list(map(repr, texts)), self.count_tokens(texts), self.context)
         with torch.inference_mode():
-            return to_rows(_text_features(self._model, self._tokenizer(list(texts)).to(self._device)))
+            ids = self._tokenizer(list(texts)).to(self._device)
+            return to_rows(self._fold.run("text", lambda rows: _text_features(self._model, ids[rows]), len(ids)))
 
     @property
     def context(self) -> int:

@@ -9,6 +9,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 from audit.errors import DataError
 from audit.models import load
 from audit.models.huggingface import clip
+from tests.support.folded import folded_towers
 from tests.support.model_folders import edited, letters_tokenizer, noise, refused, saved
 
 torch.set_num_threads(1)
@@ -137,3 +138,11 @@ print([name for name in ("transformers.modeling_utils", "torchvision", "torch._d
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[4])
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("variant", "towers"), [("as OpenAI", {"image", "text"}), ("another activation a tower", {"text"}), ("GELU in both", set())]
+)
+def test_quick_gelu_is_folded_in_the_towers_that_have_it(tmp_path, variant, towers):
+    made(tmp_path, **VARIANTS[variant])
+    assert folded_towers(load(str(tmp_path)), [*TEXTS, "two people"]) == towers

@@ -12,6 +12,7 @@ from audit.errors import DataError
 from audit.measure.zero_shot import cosine_scores, probabilities
 from audit.models import load
 from tests.support.attacks import assert_is_attacked
+from tests.support.folded import folded_towers
 from tests.support.model_families import MADE, PROMPTS, chinese_clip, clip_images, documented, random_folder, text, vision
 from tests.support.model_folders import all_faces, letters_tokenizer, noise_and_colours, refused, saved
 from tests.support.notes import sentences
@@ -136,3 +137,10 @@ def test_a_family_whose_logits_are_something_else_than_scale_times_cosine_is_ref
 
     monkeypatch.setattr(transformers.ChineseCLIPModel, "forward", other)
     refused(folder, DataError, "not those of its embeddings")
+
+
+def test_quick_gelu_is_folded_in_the_towers_that_have_it(family):
+    """By default: both towers of MetaCLIP 2, the image tower of AltCLIP and of Chinese CLIP, whose text tower is a BERT."""
+    name, folder = family
+    both = {"metaclip_2": {"image", "text"}, "altclip": {"image"}, "chinese_clip": {"image"}}
+    assert folded_towers(load(str(folder)), PROMPTS) == both.get(name, set())

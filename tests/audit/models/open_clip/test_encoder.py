@@ -20,6 +20,7 @@ from audit.models.open_clip import spec as openclip_plan  # noqa: E402
 from audit.models.spec import load  # noqa: E402
 from audit.types import Note  # noqa: E402
 from tests.support.attacks import assert_is_attacked, assert_within, pixels_seen  # noqa: E402
+from tests.support.folded import folded_towers  # noqa: E402
 from tests.support.model_folders import all_faces, edited, evil, noise, refused  # noqa: E402
 from tests.support.notes import sentences  # noqa: E402
 
@@ -451,3 +452,9 @@ def test_a_local_model_opens_no_socket_and_prints_nothing(saved, monkeypatch, ca
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a socket was opened"))
     load(f"open_clip:small,{path}").encode_texts(TEXTS)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("name", "towers"), [("small-quickgelu", {"image", "text"}), ("small", set())])
+def test_quick_gelu_is_folded(saved, name, towers):
+    path, _, _ = saved(name)
+    assert folded_towers(load(f"open_clip:{name},{path}"), [*TEXTS, "x", "two people"]) == towers
