@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from audit.models.attack import LEVELS, attacked_rows
-from audit.models.fold import QuickGELUFold
 from audit.models.output_layers import Layers, openai_layers
+from audit.models.quick_gelu import QuickGELUFold
 from audit.models.runtime import located, model_record, require_length, scoring, to_rows, torch_setting, untrained_record
 from audit.models.tower import ImageTower, OnTower, StartedBatch
 from contrastive.checkpoint.file import Checkpoint, require_both_towers, save

@@ -6,7 +6,7 @@
   templates, each in a process of its own.
 * The pipeline, with 7 and with 35 labels: as it comes it encodes the text again for every image, and in batches once a batch.
 
-* With and without QuickGELU folded into SiLU (`audit.models.fold`), image and text tower, one batch after the other.
+* With and without QuickGELU folded into SiLU (`audit.models.quick_gelu`), image and text tower, one batch after the other.
 
 Prints images per second by the wall clock and by CPU time, medians, each with its share of what matrix products allow; a second audit over
 the cache last. Without clip_benchmark or open_clip their lines are skipped. ``--images 64 --repeats 1`` is quick.

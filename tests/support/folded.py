@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from audit.models.fold import TOLERANCE
+from audit.models.quick_gelu import TOLERANCE
 from tests.support.model_folders import noise
 
 

@@ -19,7 +19,6 @@ from torch.func import functional_call
 from audit.errors import DataError, UsageError
 from audit.models import single_file
 from audit.models.attack import PixelScale, attacked_rows
-from audit.models.fold import QuickGELUFold
 from audit.models.folder_weights import adapter_notes, file_sha256, foreign_class_notes
 from audit.models.huggingface.pretrained import call_transformers, tokenizer_sha256
 from audit.models.huggingface.sealed import sealed
@@ -28,6 +27,7 @@ from audit.models.model_args import override_notes, read_overrides
 from audit.models.open_clip.build import build_architecture, fill_weights
 from audit.models.open_clip.pixels import OpenClipPixels
 from audit.models.open_clip.spec import IMAGE_SETTINGS, OpenClipSpec, fetch_parts, from_folder, from_name, import_open_clip
+from audit.models.quick_gelu import QuickGELUFold
 from audit.models.runtime import canonical, located, log_notes, model_record, require_length, scoring, to_rows, torch_setting
 from audit.models.tower import ImageTower, OnTower
 from audit.types import ModelRecord, Note

@@ -26,7 +26,7 @@ def asynchronous(monkeypatch):
     monkeypatch.setattr(tower, "_pinned", lambda tensor: tensor.clone())
 
     def make(encoder):
-        encoder._images._asynchronous = True
+        encoder.tower._asynchronous = True
         return encoder
 
     return make
@@ -63,7 +63,7 @@ def test_batches_go_to_several_devices_in_turn_and_rows_stay_in_order(checkpoint
     images, encoder = noise(*[(40, 30)] * 11), asynchronous(load(checkpoint))
     expected = rows_of(load(checkpoint), images, 2)
     encoder.spread([torch.device("cpu")] * 3)
-    models = [encode.__self__ for _, encode in encoder._images._replicas]
+    models = [encode.__self__ for _, encode in encoder.tower._replicas]
     assert len({id(model) for model in models}) == 3
     assert encoder.in_flight == 6
     seen = []

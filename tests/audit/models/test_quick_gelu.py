@@ -10,8 +10,8 @@ from audit.api.pipeline import run_audit
 from audit.embedding.cache import MemoryRoot
 from audit.embedding.embed import embed_images
 from audit.embedding.known import DeferredEncoder
-from audit.models import fold, load
-from audit.models.fold import CHECKED_ROWS, folded_mlp, quick_mlps
+from audit.models import load, quick_gelu
+from audit.models.quick_gelu import CHECKED_ROWS, folded_mlp, quick_mlps
 from audit.options.audits import AuditRequest
 from audit.testing import four_faces
 from contrastive.checkpoint.file import Checkpoint, save
@@ -102,7 +102,7 @@ def test_a_fold_that_changes_embeddings_is_not_used_and_said(model, monkeypatch,
     images = noise(*[(40, 50)] * 8)
     fine = load(model)
     fine._fold._exact = {"image": False}
-    monkeypatch.setattr(fold, "SCALE", 1.7)
+    monkeypatch.setattr(quick_gelu, "SCALE", 1.7)
     encoder = load(model)
     with caplog.at_level(logging.WARNING, "audit"):
         rows = encoder.encode_images(images)
@@ -123,14 +123,14 @@ def test_the_results_name_a_fold_that_was_not_used(model, tmp_path, monkeypatch)
         return [note.values["tower"] for note in audit.model.notes if note.code == "quick_gelu_not_folded"]
 
     assert towers() == []
-    monkeypatch.setattr(fold, "SCALE", 1.7)
+    monkeypatch.setattr(quick_gelu, "SCALE", 1.7)
     assert towers() == ["image"]
 
 
 def test_a_recognised_model_has_the_note_too(model, monkeypatch):
     """Its weights are loaded only when the first embedding is missing."""
     encoder = DeferredEncoder(load(model).record, lambda: load(model))
-    monkeypatch.setattr(fold, "SCALE", 1.7)
+    monkeypatch.setattr(quick_gelu, "SCALE", 1.7)
     encoder.encode_texts(TEXTS)
     assert [note.code for note in encoder.record.notes] == ["quick_gelu_not_folded"]
 
@@ -138,7 +138,7 @@ def test_a_recognised_model_has_the_note_too(model, monkeypatch):
 def test_batches_of_a_data_set_go_through_the_fold(model, monkeypatch):
     """Its last batch is filled up, so that even one image left over is computed like the others."""
     calls = []
-    monkeypatch.setattr(fold, "folded_mlp", lambda *args: calls.append(len(args[2])) or folded_mlp(*args))
+    monkeypatch.setattr(quick_gelu, "folded_mlp", lambda *args: calls.append(len(args[2])) or folded_mlp(*args))
     encoder = load(model)
     rows = embed_images(encoder, four_faces(1), MemoryRoot(), batch_size=8).vectors
     assert set(calls) == {CHECKED_ROWS, 8}
