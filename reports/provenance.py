@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 
 from audit.naming import natural_order
 from audit.records.comparison import Comparisons
+from audit.records.mitigation import Mitigation
 from audit.results import Results
 from audit.types import Settings
 from reports.table import Row, Table
@@ -72,7 +73,14 @@ class Provenance(About):
 
 
 def provenance(
-    facts: Results | Comparisons, title: str, hashes: Sequence[str], file: str, text: str, *, pictures: bool = False, examples: bool = False
+    facts: Results | Comparisons | Mitigation,
+    title: str,
+    hashes: Sequence[str],
+    file: str,
+    text: str,
+    *,
+    pictures: bool = False,
+    examples: bool = False,
 ) -> Provenance:
     """Return the provenance of a page.
 
@@ -95,7 +103,7 @@ def provenance(
     )
 
 
-def _environment(facts: Results | Comparisons) -> Table:
+def _environment(facts: Results | Comparisons | Mitigation) -> Table:
     rows = tuple(Row((part, facts.environment[part])) for part in natural_order(facts.environment))
     return Table("Versions", "Environment of the run", ("Part", "Version or value"), rows)
 

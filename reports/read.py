@@ -1,4 +1,4 @@
-"""Reads the results of an audit or a comparison from its directory."""
+"""Reads the results of an audit, a comparison or a mitigation from its directory."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from audit.errors import DataError
 from audit.output.manifest import checked_folder
 from audit.records import comparison
 from audit.records.comparison import Comparisons
+from audit.records.mitigation import FILE, MITIGATION, Mitigation
 from audit.results import Results
 
 T = TypeVar("T")
 RESULTS, COMPARISON = "results.json", "comparison.json"
+_OF = {RESULTS: "an audit", COMPARISON: "a comparison", MITIGATION: "a mitigation"}
 
 
 def read_results(directory: Path, *, pages: bool = True) -> Results:
@@ -30,8 +32,13 @@ def read_comparisons(directory: Path, *, pages: bool = True) -> Comparisons:
     return _read(directory, COMPARISON, comparison.from_json, pages=pages)
 
 
+def read_mitigation(directory: Path) -> Mitigation:
+    """Return the mitigation that is described beside a changed model; raises as `read_results` does."""
+    return _read(directory, MITIGATION, FILE.from_json, pages=False)
+
+
 def _read(directory: Path, name: str, parse: Callable[[str], T], *, pages: bool) -> T:
-    what, path = "an audit" if name == RESULTS else "a comparison", checked_folder(directory, pages=pages) / name
+    what, path = _OF[name], checked_folder(directory, pages=pages) / name
     try:
         return parse(path.read_text("utf-8"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Renders `results.json` or `comparison.json` as one self-contained HTML page: ``vlm-audit render DIR``.
+"""Renders `results.json`, `comparison.json` or `mitigation.json` as one self-contained HTML page: ``vlm-audit render DIR``.
 
 A pure function of the results: equal results give equal bytes. The page makes no network requests; its only script is the slicer,
 which its content security policy names by hash; it shows no images, except those of --include-examples; every string of the results is
@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from audit.cli.exit_codes import print_result
 from audit.errors import AuditError, DataError, MachineError, UsageError
@@ -18,10 +21,12 @@ from audit.output.directory import OutputFolder, check_regular, write_text
 from audit.output.manifest import is_complete, note_page
 from audit.output.publish import settle
 from audit.records.comparison import Comparisons
+from audit.records.mitigation import MITIGATION, Mitigation
 from audit.results import Results, to_json
 from reports.comparison.page import comparison_page
 from reports.environment import draw
-from reports.read import COMPARISON, RESULTS, read_comparisons, read_results
+from reports.mitigation.page import mitigation_page
+from reports.read import COMPARISON, RESULTS, read_comparisons, read_mitigation, read_results
 from reports.sections.page import report_page
 from strictio.console import prepare_streams
 
@@ -36,23 +41,45 @@ def render_comparisons(comparisons: Comparisons) -> str:
     return draw("comparison/page.html", page=comparison_page(comparisons))
 
 
-def render_read(facts: Results | Comparisons) -> str:
+def render_mitigation(facts: Mitigation) -> str:
+    """Return the page of a mitigation as HTML."""
+    return draw("mitigation/page.html", page=mitigation_page(facts))
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of facts: its file, the name of its page, and how to read and render it."""
+
+    facts: type
+    file: str
+    page: str
+    read: Callable[[Path], Any]
+    render: Callable[[Any], str]
+    again: str
+
+
+_KINDS = (
+    _Kind(Results, RESULTS, "report.html", partial(read_results, pages=False), render, "run the audit again"),
+    _Kind(Comparisons, COMPARISON, "comparison.html", partial(read_comparisons, pages=False), render_comparisons, "compare again"),
+    _Kind(Mitigation, MITIGATION, "report.html", read_mitigation, render_mitigation, "run vlm-audit mitigate again"),
+)
+
+
+def render_read(facts: Results | Comparisons | Mitigation) -> str:
     """Return the page of results that were read from a file; raise `DataError` if they contradict each other.
 
     Schema and `from_json` detect much of what was cut, merged or written by hand, but not all; the rest is not a bug of this program.
     """
+    kind = next(kind for kind in _KINDS if isinstance(facts, kind.facts))
     try:
-        return _page(facts)
+        return kind.render(facts)
     except (AuditError, MemoryError):
         raise
     except Exception as error:
-        name, again = (RESULTS, "run the audit again") if isinstance(facts, Results) else (COMPARISON, "compare again")
         why = f"its contents are inconsistent: {type(error).__name__}: {str(error)[:200]}"
-        raise DataError(f"{name} cannot be rendered", why=why, fix=f"{again}; if the file was not changed, report this") from error
-
-
-def _page(facts: Results | Comparisons) -> str:
-    return render(facts) if isinstance(facts, Results) else render_comparisons(facts)
+        raise DataError(
+            f"{kind.file} cannot be rendered", why=why, fix=f"{kind.again}; if the file was not changed, report this"
+        ) from error
 
 
 def write(html: str, path: Path) -> None:
@@ -68,14 +95,18 @@ def write(html: str, path: Path) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    parse = argparse.ArgumentParser("vlm-audit render", description="Re-renders the page of an audit or a comparison from its results.")
-    parse.add_argument("directory", type=Path, metavar="DIR", help="the output directory of an audit or a comparison")
+    parse = argparse.ArgumentParser(
+        "vlm-audit render", description="Re-renders the page of an audit, comparison or mitigation from its results."
+    )
+    parse.add_argument(
+        "directory", type=Path, metavar="DIR", help="the output directory of an audit or comparison, or the folder of a changed model"
+    )
     parse.add_argument("--out", type=Path, metavar="FILE", help="default: report.html or comparison.html in DIR")
     return parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Re-render the report of a finished audit, or the page of a comparison, and print its path."""
+    """Re-render the page of a finished audit, comparison or mitigation, and print its path."""
     prepare_streams()
     arguments = parser().parse_args(argv)
     return print_result(lambda: str(_draw_again(arguments.directory, arguments.out)))
@@ -84,11 +115,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _draw_again(directory: Path, out: Path | None) -> Path:
     if out is None:
         _settle(directory)
-    compared = (directory / COMPARISON).is_file() and not (directory / RESULTS).is_file()
-    path = out or directory / ("comparison.html" if compared else "report.html")
-    facts = read_comparisons(directory, pages=False) if compared else read_results(directory, pages=False)
+    kind = next((kind for kind in _KINDS if (directory / kind.file).is_file()), _KINDS[0])
+    path, facts = out or directory / kind.page, kind.read(directory)
     # A directory as a run wrote it does not contradict itself: if it cannot be rendered, that is our bug.
-    write(_page(facts) if is_complete(directory) else render_read(facts), path)
+    write(kind.render(facts) if is_complete(directory) else render_read(facts), path)
     if path.parent == directory:
         note_page(path)
     return path

@@ -50,7 +50,7 @@ def headers(columns: Columns[T]) -> tuple[str, ...]:
 MOST_ITEMS, ENDS = 20, 5
 
 
-def only_the_ends(items: Iterable[T], size: Callable[[T], float]) -> tuple[list[T], str]:
+def only_the_ends(items: Iterable[T], size: Callable[[T], float], file: str = "results.json") -> tuple[list[T], str]:
     """Return the items of a table or a row of charts (only the smallest and the largest few of many), and a note for the caption."""
     all_items = list(items)
     if len(all_items) <= MOST_ITEMS:
@@ -59,4 +59,4 @@ def only_the_ends(items: Iterable[T], size: Callable[[T], float]) -> tuple[list[
     kept = {id(item) for item in (*ordered[:ENDS], *ordered[-ENDS:])}
     return [
         item for item in all_items if id(item) in kept
-    ], f" (the {ENDS} lowest and the {ENDS} highest of {len(all_items)}; results.json has all)"
+    ], f" (the {ENDS} lowest and the {ENDS} highest of {len(all_items)}; {file} has all)"

@@ -14,7 +14,8 @@ import numpy as np
 from audit.api.audit_output import PACKAGES, Clock, installed
 from audit.api.audits import Audit
 from audit.api.changes import compare_sides
-from audit.api.lookup import planned_questions
+from audit.api.junit import junit_of_errors
+from audit.api.lookup import found_questions, planned_questions
 from audit.api.models import loaded
 from audit.api.pipeline import notes_in_words, run_audit
 from audit.api.plan import AuditPlan, check_fit, plan_audit
@@ -24,7 +25,9 @@ from audit.embedding.embed import embed_texts
 from audit.embedding.folders import local_root
 from audit.embedding.known import embed_known_images
 from audit.errors import AuditError, MachineError, UnsafeError, UsageError
+from audit.gates.changes import ChangeGates
 from audit.gates.parse import named_question
+from audit.gates.policy import FAIL_CLOSED, GatePolicy
 from audit.mitigation import fold
 from audit.mitigation.ledger import Ledger
 from audit.mitigation.methods import METHODS, LinearFit, default_method, fit_map
@@ -39,18 +42,20 @@ from audit.models.rewriting import EditableModel
 from audit.naming import finding_id
 from audit.options.comparisons import CompareRequest
 from audit.options.mitigations import WORST, MitigateRequest
-from audit.records.comparison import Change, Comparison
+from audit.output.directory import write_text
 from audit.records.mitigation import FILE, MITIGATION, SCHEMA_VERSION, Capability, EarlierRun, Fold, Mitigation, MitigationPlan
-from audit.statistics.multiplicity import holm
 from audit.types import Dataset, Encoder, Measurement, Probe
 from audit.version import __version__
 from audit.whatif.compare import utility
 from audit.whatif.projection import check_prompts
+from reports.exports.junit import junit_xml
+from reports.render import render_mitigation
 from reports.text.mitigation import note_for_model_card
 from strictio.errors import of_machine
 from strictio.folders import Folder
 
 LOG = logging.getLogger("audit")
+PAGE = "report.html"
 _TEXTS = 64
 """Most prompts with which the written model is compared with the map."""
 
@@ -64,16 +69,23 @@ class Mitigated:
     directory: Path
     """The folder of the changed model: a model spec."""
     required: Literal["better"] | None = None
+    gate_policy: GatePolicy = FAIL_CLOSED
+    """Which outcomes of gates count for the exit code."""
 
     @property
     def outcome(self) -> str:
         """Better, no change shown, or worse."""
         return self.facts.outcome
 
+    def to_html(self) -> str:
+        """The page of the mitigation, self-contained."""
+        return render_mitigation(self.facts)
+
     @property
     def exit_code(self) -> int:
-        """The exit code of the command: 1 if the changed model is worse, or not better where that is required."""
-        return int(self.outcome == "worse" or (self.required == "better" and self.outcome != "better"))
+        """The exit code of the command: 1 if the changed model is worse, not better where that is required, or breaches a gate."""
+        unmet = self.outcome == "worse" or (self.required == "better" and self.outcome != "better")
+        return int(unmet or self.gate_policy.is_breach(self.facts.compared.gates))
 
 
 def mitigate(model: Any = "", probe: Any = None, out: Any = None, **options: Any) -> Mitigated:
@@ -82,7 +94,8 @@ def mitigate(model: Any = "", probe: Any = None, out: Any = None, **options: Any
     Writes the changed model to the new folder `out`, in the form it came in, with `mitigation.json`; in every outcome. `options` are
     the fields of `MitigateRequest`, like the flags of the same names. Raises a subclass of AuditError; then there is no folder `out`.
     """
-    return run_mitigation(MitigateRequest(**{"model": model, "probe": probe, "out": out, **options}))
+    with junit_of_errors(options.get("junit"), options.get("fail_on")):
+        return run_mitigation(MitigateRequest(**{"model": model, "probe": probe, "out": out, **options}))
 
 
 def run_mitigation(request: MitigateRequest) -> Mitigated:
@@ -92,13 +105,14 @@ def run_mitigation(request: MitigateRequest) -> Mitigated:
     model, towers = _opened(request)
     audit_plan = plan_audit(request.audit_request())
     probe, cluster = _unit_of(audit_plan)
+    gates = ChangeGates.of(request.fail_on, planned_questions(probe.measurements))
     with loaded(audit_plan.models[0]) as (encoder, root):
         check_fit(encoder, audit_plan, root)
         if not isinstance(encoder, Encoder):
             raise UsageError("a generative model has no embeddings to map", where="--model", fix="mitigate a dual encoder, such as CLIP")
         data = _embedded(request, encoder, audit_plan, root)
         split = _split(request, probe, data, cluster, towers)
-        run = _Run(request, model, encoder, replace(probe, cluster=cluster), data, split, towers)
+        run = _Run(request, model, encoder, _with_planned(probe, split.question.finding, cluster), data, split, towers, gates)
         plan = run.planned(clock)
         fit = fit_map(plan.method, split.inputs)
         check_prompts(split.shown.task, fit.directions)
@@ -107,7 +121,9 @@ def run_mitigation(request: MitigateRequest) -> Mitigated:
         facts = run.written(plan, fit, earlier, clock)
     _record_outcome(ledger, facts)
     LOG.info("wrote %s", request.folder)
-    return Mitigated(facts, request.folder, request.require)
+    if request.junit is not None:
+        write_text(request.junit, junit_xml(facts.compared, request.gate_policy))
+    return Mitigated(facts, request.folder, request.require, request.gate_policy)
 
 
 # ---- before the shown half -----------------------------------------------------------------------------------------------------------
@@ -157,6 +173,16 @@ def _split(request: MitigateRequest, probe: Probe, data: EmbeddedData, cluster: 
     return split_question(question, data, cluster, towers)
 
 
+def _with_planned(probe: Probe, finding: str, cluster: str | None) -> Probe:
+    """The probe with the cluster that is not split, and with the question among the planned ones: it was named before the run."""
+
+    def planned(measurement: Measurement) -> Measurement:
+        claims = (replace(claim, primary=claim.primary or finding_id(measurement.name, claim) == finding) for claim in measurement.claims)
+        return replace(measurement, claims=tuple(claims))
+
+    return replace(probe, cluster=cluster, measurements=tuple(map(planned, probe.measurements)))
+
+
 def _recorded(ledger: Ledger, plan: MitigationPlan) -> tuple[EarlierRun, ...] | None:
     """Record the plan, and return the earlier runs on the same data; None if that is impossible."""
     try:
@@ -189,10 +215,11 @@ class _Run:
     model: EditableModel
     encoder: Encoder
     probe: Probe
-    """With the cluster that is not split."""
+    """With the cluster that is not split, and the question planned."""
     data: EmbeddedData
     split: SplitQuestion
     towers: tuple[Tower, ...]
+    gates: ChangeGates
 
     @property
     def question(self) -> TargetQuestion:
@@ -202,12 +229,7 @@ class _Run:
         """The plan: it depends on the request, the question and the fitted half alone."""
         method = self.request.method or default_method(self.split.inputs)
         record, capability = self.encoder.record, _capability_of(self.probe, self.question)
-        watched = tuple(
-            finding_id(measurement.name, claim)
-            for measurement in self.probe.measurements
-            for claim in measurement.claims
-            if claim.primary or finding_id(measurement.name, claim) == self.question.finding
-        )  # fmt: skip
+        watched = tuple(finding_id(asked.name, claim) for asked in self.probe.measurements for claim in asked.claims if claim.primary)
         return MitigationPlan(
             model=record.name, fingerprint=record.fingerprint, probe=self.probe.name, data=self.data.fingerprint,
             question=self.question.finding, chosen=self.question.chosen, attribute=self.question.attribute, method=method,
@@ -230,6 +252,7 @@ class _Run:
                 facts = self._judged(plan, fit, folded, after, earlier, clock)
                 _describe(folder, facts)
                 folder.write(MITIGATION, FILE.to_json(facts).encode())
+                write_text(PAGE, render_mitigation(facts), folder)
         except BlockingIOError as error:
             raise MachineError("another run is writing there", where=str(out), fix="wait for it, or name another --out") from error
         except OSError as error:
@@ -257,19 +280,24 @@ class _Run:
     ) -> Mitigation:
         shown = part_of(self.data.dataset, np.flatnonzero(~self.split.fit).tolist())
         audits = [self._audited(encoder, shown) for encoder in (self.encoder, after)]
-        comparison = _compared(audits)
+        compared = compare_sides([side for audit in audits for side in audit.sides()], CompareRequest(sides=tuple(audits)), clock).facts
+        compared = self.gates.decide(compared, found_questions(audits[0].results))
         capability = _capability(plan, audits, self.request, self.probe.cluster)
         tried, refused = try_maps((plan.method, *plan.others), {plan.method: fit}, self.split.inputs, self.split.shown)
         controlled = random_controls(plan.method, fit, self.split.inputs, self.split.shown)
         outcome, reasons = decide_outcome(
-            plan.question, _watched(plan, comparison), capability, controlled, plan.margin, plan.settings.alpha
+            plan.question,
+            [change for change in compared.comparisons[0].changes if change.primary],
+            capability,
+            controlled,
+            plan.margin,
+            plan.settings.alpha,
         )
         return Mitigation(
             schema_version=SCHEMA_VERSION, status="complete", tool=f"vlm-audit {__version__}", command=self.request.command, plan=plan,
-            earlier=earlier, fitted=self.split.fitted_half, shown=self.split.shown_half, fold=folded, before=self.encoder.record,
-            after=after.record, comparison=comparison, tried=tried, refused=refused, controls=controlled, capability=capability,
-            outcome=outcome, reasons=reasons, environment={name: installed(name) for name in PACKAGES} | {"python": sys.version.split()[0]},
-            timing=clock.timing(),
+            earlier=earlier, fitted=self.split.fitted_half, shown=self.split.shown_half, fold=folded, compared=compared,
+            tried=tried, refused=refused, controls=controlled, capability=capability, outcome=outcome, reasons=reasons,
+            environment={name: installed(name) for name in PACKAGES} | {"python": sys.version.split()[0]}, timing=clock.timing(),
         )  # fmt: skip
 
     def _audited(self, encoder: Encoder, shown: Dataset) -> Audit:
@@ -277,20 +305,6 @@ class _Run:
         probe = replace(self.probe, specifications=(), analyses=(), published=(), what_ifs=())
         already = {"attributes_from": None, "bins": (), "image_root": None, "image_column": None, "encoding": None, "cluster": None}
         return run_audit(self.request.audit_request(model=encoder, model_args=None, probe=probe, data=shown, **already))
-
-
-def _compared(audits: Sequence[Audit]) -> Comparison:
-    sides = [side for audit in audits for side in audit.sides()]
-    return compare_sides(sides, CompareRequest(sides=tuple(audits)), Clock()).facts.comparisons[0]
-
-
-def _watched(plan: MitigationPlan, comparison: Comparison) -> list[Change]:
-    """The changes of the watched questions, with p adjusted (Holm) over them."""
-    changes = [change for change in comparison.changes if change.id in plan.watched]
-    gaps = [(position, change.gap) for position, change in enumerate(changes) if change.gap is not None]
-    for (position, gap), p in zip(gaps, holm(np.array([gap.p for _, gap in gaps])).tolist(), strict=True):
-        changes[position] = replace(changes[position], gap=replace(gap, p_adjusted=p))
-    return changes
 
 
 def _capability_of(probe: Probe, question: TargetQuestion) -> Measurement | None:

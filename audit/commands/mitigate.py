@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from audit.api.junit import junit_of_errors, junit_of_usage
 from audit.cli.exit_codes import GATED, MEANING, ended
 from audit.cli.parser import Parser, words_of
 from audit.options.command_line import given_options, options_parser
@@ -21,25 +22,26 @@ A linear map is fitted on one half of the images, folded into the weights, and j
 def parser() -> Parser:
     """Return the parser of the command."""
     parse = options_parser((f"{PROGRAM} --model SPEC --probe NAME --out DIR [options]",), _DESCRIPTION, MitigateRequest)
-    parse.epilog = MEANING.replace(GATED, "1 the changed model is worse, or is not better and --require better is set, ")
+    parse.epilog = MEANING.replace(GATED, "1 the changed model is worse, or not better (with --require better), or a gate fails, ")
     return parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 1 if the changed model is worse, or not better where that is required."""
+    """Run the command and return its exit code."""
     prepare_streams()
     words = words_of(argv)
-    arguments = parser().parse_args(words)
-    return ended(lambda: _run(arguments, words), debug=arguments.debug)
+    with junit_of_usage(words):
+        arguments = parser().parse_args(words)
+    junit = junit_of_errors(arguments.junit, arguments.fail_on)
+    return ended(lambda: _run(arguments, words), debug=arguments.debug, within=junit)
 
 
 def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    from audit.api.mitigation import run_mitigation
+    from audit.api.mitigation import PAGE, run_mitigation
     from audit.cli import terminal
     from audit.cli.screen import Screen
     from audit.models.model_args import by_model
     from audit.output.directory import scrub
-    from audit.records.mitigation import MITIGATION
     from audit.stages import MODELS
     from reports.exports.terminal.mitigations import mitigation_lines
 
@@ -50,7 +52,7 @@ def _run(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     with terminal.working([name for name in MODELS if name != "what-ifs"], quiet=arguments.quiet) as stages:
         done = run_mitigation(request.model_copy(update={"stages": stages}))
     text = "" if arguments.quiet else f"{mitigation_lines(done.facts, Screen.of(sys.stdout))}\n"
-    terminal.show(text + visible(terminal.shown_path(done.directory / MITIGATION)), done.directory)
+    terminal.show(text + visible(terminal.shown_path(done.directory / PAGE)), done.directory)
     return done.exit_code
 
 

@@ -42,7 +42,7 @@ def _open_file(path: Path) -> EditableModel:
 
     if single_file.exported_weights(path.parent) == path:
         tensors = read_tensors(path)
-        return EditableFolder(path.parent, (path,), openai_layers(tensors), tensors)
+        return EditableFolder(path.parent, (path,), openai_layers(tensors), tensors, "vlm-audit folder")
     if (checkpoint := single_file.own_checkpoint(path)) is not None:
         return EditableCheckpoint(checkpoint)
     what, why = "the weights of another program in one file cannot be written again", "the file does not describe its model"

@@ -15,6 +15,7 @@ from audit.models.output_layers import Layers, openai_layers
 from audit.models.quick_gelu import QuickGELUFold
 from audit.models.runtime import located, model_record, require_length, scoring, to_rows, torch_setting, untrained_record
 from audit.models.tower import ImageTower, OnTower, StartedBatch
+from audit.records.mitigation import Form
 from contrastive.checkpoint.file import Checkpoint, require_both_towers, save
 from contrastive.model.clip import CLIP, load_portable, portable_state
 from strictio.folders import Folder
@@ -103,8 +104,8 @@ class EditableCheckpoint:
     checkpoint: Checkpoint
 
     @property
-    def form(self) -> str:
-        return f"a folder with a {CHECKPOINT}"
+    def form(self) -> Form:
+        return "vlm-audit folder"
 
     @property
     def layers(self) -> Layers:

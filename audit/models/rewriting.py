@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from audit.records.mitigation import Form
 from strictio.folders import Folder
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class EditableModel(Protocol):
     """A model whose output layers can be replaced."""
 
     @property
-    def form(self) -> str:
-        """What a copy is, in words, to load it by."""
+    def form(self) -> Form:
+        """What a copy is, to load it by."""
         ...
 
     @property
@@ -57,10 +58,7 @@ class EditableFolder:
     """Its files of weights."""
     layers: Layers
     tensors: Mapping[str, Tensor]
-
-    @property
-    def form(self) -> str:
-        return "a folder with the same files"
+    form: Form = "Hugging Face folder"
 
     def write(self, folder: Folder, changed: Mapping[str, Tensor]) -> None:
         in_parts = any(file.suffix == ".safetensors" and file.name != WEIGHTS for file in self.files)

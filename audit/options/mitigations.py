@@ -9,6 +9,7 @@ from typing import Any, Literal
 from audit.errors import UsageError
 from audit.options.audits import RULES, UNITS, AuditRequest
 from audit.options.endpoint import HOW
+from audit.options.gates import GATES, GatedRequest
 from audit.options.kinds import (
     Bins,
     CacheRoot,
@@ -28,7 +29,7 @@ from audit.options.kinds import (
     Text,
     Whole,
 )
-from audit.options.schema import Options, is_given, like, option
+from audit.options.schema import is_given, like, option
 from audit.types import Settings
 
 WHAT, CHANGE = "what to change", "the change and its verdict"
@@ -42,7 +43,7 @@ def _as_in_audit(name: str, task: str | None = None) -> Any:
     return like(field, task or extra["task"])
 
 
-class MitigateRequest(Options):
+class MitigateRequest(GatedRequest):
     """All options of a mitigation: those of ``vlm-audit mitigate``, and those only available from Python."""
 
     model: Text = option(
@@ -77,6 +78,10 @@ class MitigateRequest(Options):
     margin: Fraction = option(0.02, CHANGE, "the largest fall of the accuracy that would not matter; set before the run")
     require: Literal["better"] | None = option(None, CHANGE, "exit with 1 unless the changed model is better")
 
+    fail_on: Several[Text] = like(
+        AuditRequest.model_fields["fail_on"], GATES, "exit with 1 if this is shown: 'change[role.accuracy by tone] > 0.02'; repeatable"
+    )
+
     image_root: FilePath | None = _as_in_audit("image_root")
     image_column: Text | None = _as_in_audit("image_column")
     attributes_from: FilePath | None = _as_in_audit("attributes_from")
@@ -104,7 +109,8 @@ class MitigateRequest(Options):
     command: Several[Text] = option((), None, "The command line, for the results.")
 
     def check_together(self) -> None:
-        """Raise UsageError for an option that is missing, or a folder that exists."""
+        """Raise UsageError for an option that is missing, a folder that exists, or options about gates without a gate."""
+        self.check_gates(self.fail_on, "change > 0.02")
         for name in ("model", "probe", "out"):
             if not getattr(self, name):
                 fix = "vlm-audit mitigate --model ckpt.pt --probe emoji --out DIR"
@@ -121,7 +127,8 @@ class MitigateRequest(Options):
 
     def audit_request(self, **more: Any) -> AuditRequest:
         """The request for an audit of the model with these options; `more` replaces some of them."""
-        shared = [name for name in AuditRequest.model_fields if name in type(self).model_fields and name not in ("out", "command")]
+        own = ("out", "command", "fail_on", *GatedRequest.model_fields)
+        shared = [name for name in AuditRequest.model_fields if name in type(self).model_fields and name not in own]
         options = {name: value for name in shared if is_given(value := getattr(self, name))}
         return AuditRequest(**{**options, **more})
 

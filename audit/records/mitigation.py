@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from typing import Literal
 
 from audit.records.base import Estimate, Timing, record
-from audit.records.comparison import Comparison, GapChange
+from audit.records.comparison import Change, Comparison, Comparisons, GapChange
 from audit.records.file import File
-from audit.types import ModelRecord, Note, Settings
+from audit.types import Note, Settings
 
 SCHEMA_VERSION = "1"
 MITIGATION = "mitigation.json"
 Outcome = Literal["better", "no change shown", "worse"]
 CapabilityCode = Literal["equivalent", "higher", "not lower", "lower", "not shown"]
 """The accuracy after, by its 90 % interval: within the margin; above 0 and beyond it; not below it; below it; none of these."""
+Form = Literal["Hugging Face folder", "open_clip folder", "vlm-audit folder"]
+"""What the changed model is; the last holds a ``ckpt.pt``, or an export of this project."""
 
 
 @record
@@ -82,7 +84,7 @@ class Half:
 class Fold:
     """The change of the weights."""
 
-    form: str
+    form: Form
     rank: int
     """Number of directions removed."""
     changed: tuple[str, ...]
@@ -158,10 +160,8 @@ class Mitigation:
     fitted: Half
     shown: Half
     fold: Fold
-    before: ModelRecord
-    after: ModelRecord
-    comparison: Comparison
-    """The two models on the shown half, audited from the images."""
+    compared: Comparisons
+    """The two models on the shown half, audited from the images; the planned questions are those of the plan."""
     tried: tuple[TriedMap, ...]
     """The exported method first."""
     refused: tuple[RefusedMap, ...]
@@ -172,6 +172,21 @@ class Mitigation:
     """Why; for "better", what could not be controlled."""
     environment: Mapping[str, str]
     timing: Timing
+
+    @property
+    def comparison(self) -> Comparison:
+        """The changed model against the original."""
+        return self.compared.comparisons[0]
+
+    @property
+    def settings(self) -> Settings:
+        """Everything that affects the numbers besides models and data."""
+        return self.plan.settings
+
+    @property
+    def target(self) -> Change | None:
+        """The question whose gap was to become smaller; None if it cannot be compared."""
+        return next((change for change in self.comparison.changes if change.id == self.plan.question), None)
 
 
 FILE = File(Mitigation, MITIGATION, SCHEMA_VERSION, "run vlm-audit mitigate again")

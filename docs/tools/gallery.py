@@ -12,6 +12,7 @@ import csv
 import gzip
 import json
 import math
+import os
 import sys
 import tempfile
 from collections import Counter
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from docs.tools import stub_model, terminal
 
@@ -48,6 +50,8 @@ class Sample:
     """Runs the audit in a folder, and returns the folder of its files."""
     from_input: bool
     """Whether its input is in the repository and needs no model: then its results can be checked, too."""
+    file: str = "results.json"
+    """The file that its page is drawn from."""
 
     @property
     def folder(self) -> Path:
@@ -55,11 +59,11 @@ class Sample:
 
     @property
     def page(self) -> Path:
-        return self.folder / ("comparison.html" if self.name == "comparison" else "report.html")
+        return self.folder / ("comparison.html" if self.file == "comparison.json" else "report.html")
 
     @property
     def facts(self) -> Path:
-        return self.folder / f"{'comparison' if self.name == 'comparison' else 'results'}.json.gz"
+        return self.folder / f"{self.file}.gz"
 
 
 # ---- how each is made ----------------------------------------------------------------------------------------------------------------
@@ -86,6 +90,13 @@ def train_demo() -> None:
 def _demo(work: Path) -> Path:
     train_demo()
     return _audit("run", "--model", "runs/emoji/ckpt.pt", "--probe", "emoji", "--no-inference", out=work / "demo")
+
+
+def _mitigation(work: Path) -> Path:
+    """Change the model of the demo; earlier runs on this machine are not part of the sample."""
+    train_demo()
+    with patch.dict(os.environ, AUDIT_CACHE_DIR=str(work / "cache")):
+        return _audit("mitigate", "--model", "runs/emoji/ckpt.pt", "--probe", "emoji", out=work / "mitigated")
 
 
 def _predictions(work: Path) -> Path:
@@ -143,7 +154,7 @@ SAMPLES = (
         "comparison", "A comparison: two tables of invented answers",
         "The invented answers of the next sample, and invented answers after a retraining: the south is no longer behind, but at night "
         "more answers are wrong.",
-        _comparison, from_input=True,
+        _comparison, from_input=True, file="comparison.json",
     ),
     Sample(
         "predictions", "External predictions: invented answers about five regions",
@@ -155,6 +166,12 @@ SAMPLES = (
         "A small model trained on drawings of people. In the captions, women in 33 of the 66 roles are always called by the name of "
         "another role, on purpose. Drawings: Twemoji (CC BY 4.0).",
         _demo, from_input=False,
+    ),
+    Sample(
+        "mitigation", "A mitigation: the model of the demo, changed",
+        "The differences between genders were removed from the embeddings of the model of the demo. Its bias was planted in the names that "
+        "women's drawings were trained with, and no such change is known to remove that: the page says that no change is shown.",
+        _mitigation, from_input=False, file="mitigation.json",
     ),
     Sample(
         "endpoint", "A model behind an endpoint",
@@ -170,12 +187,17 @@ SAMPLES = (
 
 def rendered(sample: Sample) -> str:
     """Return the page that the present code makes of a sample's results."""
-    from audit.records import comparison
-    from audit.results import from_json
-    from reports.render import render, render_comparisons
+    from reports.render import render_read
 
-    facts = gzip.decompress(sample.facts.read_bytes()).decode("utf-8")
-    return render_comparisons(comparison.from_json(facts)) if sample.name == "comparison" else render(from_json(facts), facts)
+    return render_read(_read(sample))
+
+
+def _read(sample: Sample) -> Any:
+    from audit import results
+    from audit.records import comparison, mitigation
+
+    parse = {"results.json": results.from_json, "comparison.json": comparison.from_json, "mitigation.json": mitigation.FILE.from_json}
+    return parse[sample.file](gzip.decompress(sample.facts.read_bytes()).decode("utf-8"))
 
 
 def stale() -> list[str]:
@@ -249,18 +271,18 @@ def _section(sample: Sample) -> str:
 
 def headline_of_sample(sample: Sample) -> str:
     """Return the first sentence of a sample's page."""
-    from audit.records import comparison
-    from audit.results import from_json
     from reports.text.headline import headline_of
+    from reports.text.mitigation import OUTCOMES, outcome_sentence
     from reports.text.verdicts import comparison_sentence
 
-    facts = gzip.decompress(sample.facts.read_bytes()).decode("utf-8")
-    if sample.name == "comparison":
-        verdict = comparison_sentence(comparison.from_json(facts).comparisons[0])
+    facts = _read(sample)
+    if sample.file == "comparison.json":
+        verdict = comparison_sentence(facts.comparisons[0])
         text = f"{verdict.word}. {verdict.sentence}"
+    elif sample.file == "mitigation.json":
+        text = f"{OUTCOMES[facts.outcome]}. {outcome_sentence(facts).sentence}"
     else:
-        results = from_json(facts)
-        headline = headline_of(results.audits[0], results.settings)
+        headline = headline_of(facts.audits[0], facts.settings)
         text = f"{headline.word}. {headline.sentence} {headline.size}"
     return text.replace("\u00a0", " ").strip()
 

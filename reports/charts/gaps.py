@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from audit.records.base import Estimate
 from audit.records.comparison import Change, GapChange, GapEnds
 from audit.results import Finding
 from reports.charts.forest import Scale, axis, tick_texts
@@ -100,12 +101,24 @@ def changes_axis(changes: Sequence[Change]) -> tuple[Scale, Ticks]:
 
 def change_mark(change: Change, gap: GapChange, scale: Scale) -> ChangeMark:
     """Plot the change of one gap."""
-    start = scale(-change.tolerance)
+    return _change_mark(Estimate(gap.difference, gap.low, gap.high), change.tolerance, scale)
+
+
+def estimate_mark(estimate: Estimate, margin: float) -> tuple[ChangeMark, tuple[tuple[str, str], ...]]:
+    """Plot a change that should lie within a margin; return position and text of the ticks, too."""
+    ends = (estimate.low, estimate.high, -margin, margin)
+    ticks = axis(min(-_SHORTEST, *ends), max(_SHORTEST, *ends))
+    scale = plot_scale(ticks)
+    return _change_mark(estimate, margin, scale), placed_ticks(scale, ticks, tick_texts(ticks, signed=True))
+
+
+def _change_mark(estimate: Estimate, tolerance: float, scale: Scale) -> ChangeMark:
+    start = scale(-tolerance)
     return ChangeMark(
         band_x=share(start),
-        band_width=share(scale(change.tolerance) - start),
+        band_width=share(scale(tolerance) - start),
         zero=share(scale(0.0)),
-        x=share(scale(gap.difference)),
-        low=share(scale(gap.low)),
-        high=share(scale(gap.high)),
+        x=share(scale(estimate.value)),
+        low=share(scale(estimate.low)),
+        high=share(scale(estimate.high)),
     )

@@ -131,6 +131,17 @@ def pair_track(first: float, second: float, ticks: Sequence[float]) -> Track:
     return grid(ticks), link, ("dot", marker), ("hole", marker), ("dot cool", dots([(scale(second), _MIDDLE)]))
 
 
+def exchange_track(lost: float, gained: float, ticks: Sequence[float]) -> Track:
+    """Draw a share that was lost as a bar to the left of 0, and one that was gained as a bar to the right."""
+    scale = scale_of(ticks)
+    kinds = (("lost", lost), ("gained", gained))
+    return (
+        grid(ticks),
+        *((kind, bars([(scale(0.0), scale(value), _MIDDLE)])) for kind, value in kinds if value),
+        *_line(0.0, scale, HEIGHT),
+    )
+
+
 def bars_track(pair: tuple[float, float], others: Sequence[float], ticks: Sequence[float], *, hot: bool) -> Track:
     """Draw two shares as bars from the left edge, the first above the second, and others as points between them."""
     scale, (first, second) = scale_of(ticks), pair

@@ -2,68 +2,254 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from audit.records.mitigation import Mitigation
-from reports.text.comparison import title
+from audit.records.comparison import Change
+from audit.records.mitigation import CapabilityCode, Form, MapControl, Mitigation, Outcome
+from audit.types import Note
+from reports.text import verdicts
+from reports.text.comparison import few_places
 from reports.text.notes import sentence
+from reports.text.numbers import count, difference, exact_points, in_words, level, lower_first, number, p_phrase, percent, points
 
-HEADINGS = {"better": "Better", "no change shown": "No change shown", "worse": "Worse"}
+OUTCOMES: Mapping[Outcome, str] = {"better": "Better", "no change shown": "No change shown", "worse": "Worse"}
+METHODS: Mapping[str, tuple[str, str]] = {
+    "mean-difference-within-class": (
+        "Mean difference within class", "the differences between groups among images with the same true answer",
+    ),
+    "leace": ("LEACE", "everything that covaries with the group, with the least change of the embeddings"),
+    "mean-difference": ("Mean difference", "all differences between the means of groups"),
+    "projection": ("Projection", "the directions in which prompts for the groups differ"),
+    "calibrated-projection": (
+        "Calibrated projection",
+        "the directions in which prompts for the groups differ, and most of those in which prompts that should mean the same differ",
+    ),
+}  # fmt: skip
+"""The name of each method, and what it removes."""
+CONTROLS: Mapping[str, str] = {"random directions": "random directions", "shuffled groups": "fits on shuffled groups"}
+CAPABILITY: Mapping[CapabilityCode, str] = {
+    "equivalent": "shown to be equal within {}", "higher": "shown to be higher", "not lower": "shown not to be more than {} lower",
+    "lower": "shown to be more than {} lower", "not shown": "it may be more than {} lower",
+}  # fmt: skip
+"""What the 90 % interval of the change of the accuracy shows."""
+MOST_REASONS = 4
+NOT_MITIGATED = (
+    "Hidden states are unchanged. Captioning and diffusion models, and heads trained on hidden states, are not affected.",
+    "Later training can bring back what was removed. Audit the model again after it.",
+    "The temperature is unchanged, so thresholds on scores have to be chosen again.",
+    "Other data, other questions and other groups were not tested.",
+)
+_BUT: Mapping[str, str] = {
+    "random_as_small": "random directions do as well",
+    "shuffled_as_small": "fits on shuffled groups do as well",
+    "capability_unknown": "what this cost in accuracy is not known",
+    "capability_not_shown": "it is not shown that the accuracy did not fall",
+}
+"""Why a gap that is smaller is not enough."""
 
 
-def summary(facts: Mitigation) -> str:
-    """The outcome, and the gap before and after, in two sentences."""
-    change = next((change for change in facts.comparison.changes if change.id == facts.plan.question), None)
-    named = _titles(facts).get(facts.plan.question, facts.plan.question)
-    images = f"on {facts.shown.images:,} images that the change was not fitted on"
+def method_name(method: str) -> str:
+    """Return the name of a method."""
+    return METHODS[method][0] if method in METHODS else method
+
+
+def page_title(facts: Mitigation) -> str:
+    """Return the title of the page."""
+    return f"{facts.comparison.before} after {lower_name(facts.plan.method)}"
+
+
+def lower_name(method: str) -> str:
+    """Return the name of a method within a sentence."""
+    name = method_name(method)
+    return name if name.isupper() else lower_first(name)
+
+
+def deck(facts: Mitigation) -> str:
+    """Return which images the change was fitted and judged on."""
+    return f"fitted on {in_words(facts.fitted.images, 'image')}, judged on {count(facts.shown.images)} others"
+
+
+# ---- what happened -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OutcomeSentence:
+    """The outcome in readable form."""
+
+    headline: str
+    why: tuple[str, ...]
+    """The reasons that the headline does not give."""
+
+    @property
+    def sentence(self) -> str:
+        """Return both, for use on their own."""
+        return " ".join((self.headline, *self.why))
+
+
+def outcome_sentence(facts: Mitigation) -> OutcomeSentence:
+    """Say what happened to the gap or, if the model is worse, what became worse; then the other reasons."""
+    if facts.outcome == "worse":
+        harms = _reasons(facts, facts.reasons)
+        return OutcomeSentence(harms[0] if harms else "The changed model is worse.", harms[1:])
+    headline, covered = _headline(facts)
+    return OutcomeSentence(headline, _reasons(facts, [note for note in facts.reasons if note.code not in covered]))
+
+
+def _headline(facts: Mitigation) -> tuple[str, tuple[str, ...]]:
+    """Return what happened to the gap, and the codes of the reasons that this covers."""
+    change, codes = facts.target, [note.code for note in facts.reasons]
+    gap = None if change is None else change.gap
+    if change is None or gap is None:
+        return f"The gap of {facts.plan.question} cannot be estimated on the images that it was to be judged on.", ("gap_not_estimable",)
+    rate, sizes = rate_of(change, facts), _sizes(change)
+    if facts.outcome == "better":
+        return f"The gap in {rate} is smaller: {sizes}.", ()
+    if "gap_not_smaller" in codes:
+        start = f"It is not shown that the gap in {rate} became" if gap.difference < 0 else f"The gap in {rate} did not become"
+        return f"{start} smaller: {sizes}.", ("gap_not_smaller",)
+    but = next((_BUT[code] for code in codes if code in _BUT), "")
+    return f"The gap in {rate} is smaller ({sizes}), but {but or 'this is not enough'}.", ()
+
+
+def leading_change(facts: Mitigation) -> Change | None:
+    """Return the change that the headline is about: the first that became worse, or that of the question."""
+    named = [note.values.get("finding") for note in facts.reasons] if facts.outcome == "worse" else []
+    return next((change for finding in named for change in facts.comparison.changes if change.id == finding), facts.target)
+
+
+def _reasons(facts: Mitigation, notes: Sequence[Note]) -> tuple[str, ...]:
+    """Return the sentences of reasons: the first few, and how many more there are, which the list of questions shows.
+
+    Where a gap grew, it is not news that a group became worse off.
+    """
+    grew = {note.values["finding"] for note in facts.reasons if note.code == "gap_grew"}
+    notes = [note for note in notes if note.code != "levelled_down" or note.values["finding"] not in grew]
+    more = len(notes) - MOST_REASONS
+    sentences = [_reason(note, facts) for note in (notes[:MOST_REASONS] if more > 1 else notes)]
+    return (*sentences, *([f"{count(more)} more reasons: see the questions."] if more > 1 else []))
+
+
+def _reason(note: Note, facts: Mitigation) -> str:
+    """Return the sentence of a reason, with the name of its question."""
+    change = next((change for change in facts.comparison.changes if change.id == note.values.get("finding")), None)
+    if change is None:
+        return sentence(note)
+    rate = rate_of(change, facts)
+    if note.code == "gap_grew":
+        return f"The gap in {rate} grew: {_sizes(change)}."
+    if note.code == "changed_within_tolerance":
+        return f"The gap in {rate} changed by less than its tolerance of {exact_points(change.tolerance)}: {_sizes(change)}."
+    if note.code == "order_reversed":
+        return f"In {rate}, {note.values['first']} and {note.values['second']} changed places."
+    if note.code == "levelled_down":
+        return f"In {rate}, a group became worse off by more than {exact_points(facts.plan.margin)}, and none is shown to be better off."
+    return sentence(note)
+
+
+def rate_of(change: Change, facts: Mitigation) -> str:
+    """Name the rate and the attribute of a question: ``role accuracy by gender``."""
+    return verdicts.tested_rate(change, several=len({other.measurement for other in facts.comparison.changes}) > 1)
+
+
+def _sizes(change: Change) -> str:
+    if change.gap is None:
+        return "not estimable"
+    places = few_places(change)
+    return f"{points(change.gap.before.value, places)} before, {number(change.gap.after.value, places)} after"
+
+
+def gap_sentence(facts: Mitigation) -> str:
+    """Return the change of the gap with its interval and p, and what is left."""
+    change = facts.target
     if change is None or change.gap is None:
-        return f"{HEADINGS[facts.outcome]}. {named}: the gap cannot be estimated {images}."
-    gap, level = change.gap, 100 * (1 - facts.plan.settings.alpha)
+        return ""
+    gap = change.gap
     return (
-        f"{HEADINGS[facts.outcome]}. {named}: the gap was {100 * gap.before.value:.1f} points before and is "
-        f"{100 * gap.after.value:.1f} after {facts.plan.method} ({100 * gap.difference:+.1f}, {level:g} % interval {100 * gap.low:+.1f} to "
-        f"{100 * gap.high:+.1f}, adjusted p {gap.p_adjusted:.2g}), {images}."
+        f"Change of the gap: {difference(gap.difference, gap.low, gap.high)} points ({_level(facts)} interval; "
+        f"{p_phrase(gap.p_adjusted, 'adjusted p')}), on {in_words(facts.shown.images, 'image')} that the change was not fitted on."
     )
 
 
-def reasons(facts: Mitigation) -> list[str]:
-    """Why the outcome is what it is, one sentence each."""
-    titles = _titles(facts)
-    named = [(note, titles.get(str(note.values.get("finding")))) for note in facts.reasons]
-    return [sentence(note if name is None else replace(note, values={**note.values, "finding": name})) for note, name in named]
+def remaining(facts: Mitigation) -> str:
+    """Say that a gap is left, if it became smaller."""
+    change = facts.target
+    if facts.outcome != "better" or change is None or change.gap is None:
+        return ""
+    left, places = change.gap.after, few_places(change)
+    if change.verdict_after != "disparity":
+        return f"What is left: {points(left.value, places)}; the changed model's own audit ends with “{change.verdict_after}”."
+    return f"A gap of {points(left.value, places)} is left, and the changed model's own audit still ends with “disparity”."
 
 
-def _titles(facts: Mitigation) -> dict[str, str]:
-    """The title of each question that was compared, by its id."""
-    return {change.id: title(change) for change in facts.comparison.changes}
+# ---- what it cost, and whether the method did it --------------------------------------------------------------------------------------
+
+
+def cost_sentence(facts: Mitigation) -> str:
+    """Return the cost in accuracy and what is shown about it, without the interval."""
+    cost = facts.capability
+    if cost is None:
+        return "Not known: the probe has no true answers other than the group."
+    shown = CAPABILITY[cost.code].format(exact_points(cost.margin))
+    return f"Accuracy ({cost.measurement}) went from {percent(cost.before, 1)} to {percent(cost.after, 1)}: {shown}."
 
 
 def capability(facts: Mitigation) -> str:
-    """The cost in accuracy, in one sentence."""
+    """The cost in accuracy with its interval, on its own."""
     cost = facts.capability
     if cost is None:
-        return "The probe has no true answers besides the group, so the cost in accuracy is not known."
-    ends, margin = f"{100 * cost.change.low:+.1f} to {100 * cost.change.high:+.1f}", f"{100 * cost.margin:g} points"
-    shown = {
-        "equivalent": f"equal within {margin}", "higher": "higher", "not lower": f"not more than {margin} lower",
-        "lower": f"more than {margin} lower", "not shown": f"not shown to be equal within {margin}",
-    }[cost.code]  # fmt: skip
-    return (
-        f"Accuracy of {cost.measurement}: {100 * cost.before:.1f} % before, {100 * cost.after:.1f} % after "
-        f"({100 * cost.change.value:+.1f}, 90 % interval {ends}): {shown}."
-    )
+        return "Cost in accuracy: not known, because the probe has no true answers other than the group."
+    change = difference(cost.change.value, cost.change.low, cost.change.high, 1)
+    return f"{cost_sentence(facts)[:-1]} ({change} points, 90\u00a0% interval)."
+
+
+def as_small(control: MapControl, facts: Mitigation) -> int | None:
+    """Return how many of the maps leave a gap that is at most as large as that of the exported one."""
+    own = exported_gap(facts)
+    return None if own is None else sum(gap <= own + 1e-12 for gap in control.gaps)
+
+
+def exported_gap(facts: Mitigation) -> float | None:
+    """Return the gap after the exported map."""
+    return next((tried.gap.after.value for tried in facts.tried if tried.method == facts.plan.method), None)
 
 
 def controls(facts: Mitigation) -> list[str]:
     """How many random maps leave as small a gap, one sentence each."""
-    names = {"random directions": "maps that remove random directions", "shuffled groups": "maps fitted on shuffled groups"}
-    after = next((tried.gap.after.value for tried in facts.tried if tried.method == facts.plan.method), None)
+    counted = [(control, as_small(control, facts)) for control in facts.controls]
     return [
-        f"Of {len(control.gaps)} {names[control.kind]}, {sum(gap <= after + 1e-12 for gap in control.gaps)} leave a gap as small "
-        f"(p {control.p:.2g})."
-        for control in facts.controls
-        if after is not None
+        f"Of {count(len(control.gaps))} {CONTROLS[control.kind]}, {count(smaller)} leave a gap as small ({p_phrase(control.p)})."
+        for control, smaller in counted
+        if smaller is not None
     ]
+
+
+def tiles(facts: Mitigation) -> tuple[tuple[str, str], ...]:
+    """Return number and label: the change of the gap, the cost, and the control that comes closest."""
+    shown, change, cost = [], facts.target, facts.capability
+    if change is not None and change.gap is not None:
+        gap, places = change.gap, few_places(change)
+        ends = difference(gap.difference, gap.low, gap.high, places).partition(" ")[2]
+        shown.append((_signed(gap.difference, places), f"change of the gap, {_level(facts)} interval {ends}"))
+    if cost is not None:
+        ends = difference(cost.change.value, cost.change.low, cost.change.high, 1).partition(" ")[2]
+        shown.append((_signed(cost.change.value, 1), f"change of the accuracy, 90\u00a0% interval {ends}"))
+    if closest := max(facts.controls, key=lambda control: control.p, default=None):
+        few = f"{count(as_small(closest, facts) or 0)} of {count(len(closest.gaps))}"
+        shown.append((few, f"{CONTROLS[closest.kind]} leave a gap as small"))
+    return tuple(shown)
+
+
+def _level(facts: Mitigation) -> str:
+    return level(facts.settings.alpha).replace(" ", "\u00a0")
+
+
+def _signed(fraction: float, places: int) -> str:
+    return f"{number(fraction, places, signed=True)} points"
+
+
+# ---- the plan, earlier runs, and how to use the model ---------------------------------------------------------------------------------
 
 
 def earlier(facts: Mitigation) -> str | None:
@@ -76,13 +262,61 @@ def earlier(facts: Mitigation) -> str | None:
     return f"There {runs} on the same data on this machine: this outcome is one of several tries."
 
 
+_CHOSEN = {"planned": "planned by the probe", "named": "named before the run", "worst": "the largest planned gap of the fitted half"}
+
+
+def plan_rows(facts: Mitigation) -> tuple[tuple[str, str], ...]:
+    """Return what was fixed before any number of the shown half was computed, as terms and values."""
+    plan, fold = facts.plan, facts.fold
+    others = ", ".join(map(lower_name, plan.others))
+    return (
+        ("Question", f"{plan.question} ({_CHOSEN[plan.chosen]})"),
+        ("Method", f"{method_name(plan.method)}, which removes {METHODS[plan.method][1]}" if plan.method in METHODS else plan.method),
+        ("Directions removed", count(fold.rank)),
+        ("Towers changed", " and ".join(plan.towers)),
+        ("Tried beside it, not exported", others or "none"),
+        ("Never split between the halves", plan.unit.replace("_", " ")),
+        ("Fitted half", _half(facts.fitted.images, facts.fitted.groups)),
+        ("Shown half", _half(facts.shown.images, facts.shown.groups)),
+        ("Seed of the split, from the data", str(plan.seed)),
+        ("Questions whose gap may not grow", ", ".join(plan.watched)),
+        ("Accuracy that may not fall", "none with true answers other than the group" if plan.capability is None else plan.capability),
+        ("Largest fall that would not matter", exact_points(plan.margin)),
+        ("Changed tensors", f"{', '.join(fold.changed)} ({fold.dtype})"),
+        ("Written model against mapped embeddings", f"at most {fold.difference:.1g} apart; allowed: {fold.tolerance:g}"),
+    )
+
+
+def _half(images: int, groups: Mapping[str, int]) -> str:
+    return f"{in_words(images, 'image')}: {', '.join(f'{name} {count(n)}' for name, n in groups.items())}"
+
+
+FORMS: Mapping[Form, str] = {
+    "Hugging Face folder": "from transformers import AutoProcessor, {name}\n\n"
+    "model = {name}.from_pretrained(DIR)\nprocessor = AutoProcessor.from_pretrained(DIR)",
+    "open_clip folder": "import open_clip\n\n"
+    'model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{{DIR}}")\n'
+    'tokenizer = open_clip.get_tokenizer(f"local-dir:{{DIR}}")',
+    "vlm-audit folder": "from audit.models import load\n\n"
+    "model = load(DIR)\nimages, texts = model.encode_images(pictures), model.encode_texts(prompts)",
+}
+_CLASS = re.compile(r"Hugging Face ([A-Za-z]\w*)")
+
+
+def loading(form: Form, kind: str) -> str:
+    """Return the code that loads a changed model of some form, and of some `kind` (`ModelRecord`); `DIR` is its folder."""
+    named = _CLASS.fullmatch(kind)
+    return FORMS[form].format(name=named[1] if named else "AutoModel")
+
+
 def note_for_model_card(facts: Mitigation) -> str:
     """A paragraph for the README of the changed model."""
     towers = f"{' and '.join(facts.plan.towers)} tower{'s' if len(facts.plan.towers) > 1 else ''}"
-    removed = f"{facts.plan.method}, directions removed: {facts.fold.rank}"
+    removed = f"{lower_name(facts.plan.method)}, directions removed: {facts.fold.rank}"
+    said = [f"{OUTCOMES[facts.outcome]}.", outcome_sentence(facts).sentence, gap_sentence(facts), capability(facts), earlier(facts) or ""]
     return (
         "## Changed by vlm-audit mitigate\n\n"
-        f"The output layers of the {towers} were changed ({removed}). {summary(facts)} {' '.join(reasons(facts))} {capability(facts)}\n\n"
+        f"The output layers of the {towers} were changed ({removed}). {' '.join(filter(None, said))}\n\n"
         "Hidden states are unchanged, and training can bring back what was removed. Other data, other questions and other groups were not "
-        "tested. Details: mitigation.json.\n"
+        "tested. Details: report.html, mitigation.json.\n"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from audit.records.comparison import Change
+from audit.records.mitigation import Mitigation
 from audit.results import AuditResult, Finding, Results
 from audit.types import NO_ANSWER
 from reports.text import phrases
@@ -46,6 +47,32 @@ def gate_steps(failed: Sequence[str]) -> tuple[str, ...]:
         return ()
     which = f"Gate {failed[0]} is" if len(failed) == 1 else f"{in_words(len(failed), 'gate')} are"
     return (f"{which} breached: do not release this model on these results.",)
+
+
+def mitigation_steps(facts: Mitigation) -> tuple[str, ...]:
+    """Return what to do after a mitigation."""
+    failed = [gate.expression for gate in facts.compared.gates if gate.outcome == "breached"]
+    again = "Another method on these images is another try: confirm its result on images that no run has used."
+    if facts.outcome == "better":
+        confirm = ("Confirm it on images that no run has used: this was not the first try.",) if facts.earlier else ()
+        steps = (
+            *confirm,
+            "Audit the changed model on data of its intended use before you use it.",
+            "Read ‘What this does not change’ first.",
+        )
+    elif facts.outcome == "no change shown" and _blocking(facts) == {"capability_not_shown"}:
+        steps = ("Judge it on more images: it is not shown that the accuracy did not fall.", "Until then, keep the original model.")
+    else:
+        steps = (
+            "Keep the original model.",
+            "Look for the cause in the training data: a map cannot remove every gap that was learned.",
+            again,
+        )
+    return (*gate_steps(failed), *steps)[:MOST_STEPS]
+
+
+def _blocking(facts: Mitigation) -> set[str]:
+    return {note.code for note in facts.reasons} - {"changed_within_tolerance"}
 
 
 def _failed(audit: AuditResult, results: Results) -> list[str]:

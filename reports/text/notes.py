@@ -26,13 +26,13 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "changed_within_tolerance": "{finding}: the gap changed significantly, from {before:.1%} to {after:.1%}, and by less than the "
         "tolerance of {tolerance:.0%}.",
         "order_reversed": "{finding}: {first} and {second} changed places.",
-        "levelled_down": "{finding}: a group's rate became worse by more than the margin, and no group's became better.",
+        "levelled_down": "{finding}: a group's rate became worse by more than the margin, and no group's is shown to have become better.",
         "capability_lost": "The accuracy of {measurement} fell by more than the margin, from {before:.1%} to {after:.1%}.",
         "gap_not_estimable": "{finding}: the gap cannot be estimated on the shown half.",
         "gap_not_smaller": "{finding}: the gap is not significantly smaller (adjusted p {p:.2g}).",
-        "random_as_small": "Maps that remove random directions leave a gap as small too often (p {p:.2g}, {draws:,} maps).",
-        "shuffled_as_small": "Maps fitted on shuffled groups leave a gap as small too often (p {p:.2g}, {draws:,} maps): the effect is "
-        "not specific to the groups.",
+        "random_as_small": "Of {draws:,} maps that remove random directions, too many leave a gap as small ({p:.0%}; at most 5% would do).",
+        "shuffled_as_small": "Of {draws:,} maps fitted on shuffled groups, too many leave a gap as small ({p:.0%}; at most 5% would do): "
+        "the change is not specific to the groups.",
         "capability_unknown": "Without true answers other than the group, it cannot be shown that the accuracy did not fall.",
         "capability_not_shown": "It is not shown that the accuracy of {measurement} fell by less than {margin:.1%}: more images would be "
         "needed.",

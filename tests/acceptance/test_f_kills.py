@@ -1,4 +1,4 @@
-"""Killed at any moment, run, compare, embed, train and export leave the files of one run, and the next run ends well.
+"""Killed at any moment, run, compare, embed, train, export and mitigate leave the files of one run, and the next run ends well.
 
 A few kills of each in every run of the tests, a hundred under ``-m slow``.
 """
@@ -18,9 +18,10 @@ import pytest
 from tqdm import tqdm
 
 from audit.__main__ import main
+from audit.records.mitigation import FILE
 from tests.support.comparison_samples import audit
 from tests.support.made_once import made_once
-from tests.support.tiny import write_checkpoint, write_faces, write_probe
+from tests.support.tiny import write_checkpoint, write_faces, write_open_probe, write_probe, write_things
 from tests.support.training import TINY_CONV, logged_events, run_text
 
 COMMANDS = {
@@ -29,6 +30,7 @@ COMMANDS = {
     "embed": ["embed", "--model", "ckpt.pt", "--probe", "short.py", "--data", "faces"],
     "train": ["train", "run.toml", "--quiet"],
     "export": ["export", "ckpt.pt", "exported", "--to", "safetensors"],
+    "mitigate": ["mitigate", "--model", "ckpt.pt", "--probe", "things.py", "--data", "things", "--out", "changed", "--min-group-size=15"],
 }
 NOTES = {"o/notes.txt": "mine", "o/figures/1.svg": "drawn from it"}
 
@@ -46,6 +48,8 @@ def inputs(tmp_path_factory):
         (folder / "faces").mkdir()
         write_faces(folder / "faces")
         write_probe(folder / "short.py")
+        write_things(folder / "things")
+        write_open_probe(folder / "things.py")
         config = run_text(TINY_CONV, data="batch = 24; held_out = 0", optim="steps = 6; lr = 1e-3", run="save_every = 1; log_every = 1")
         (folder / "run.toml").write_text(config.replace("OUT", "trained"))
 
@@ -86,6 +90,12 @@ def check(place, command):
     if command == "export" and (place / "exported").exists():
         assert {path.name for path in (place / "exported").iterdir()} >= {"model.safetensors", "config.json", "README.md"}
         shutil.rmtree(place / "exported")
+
+    if command == "mitigate" and (place / "changed").exists():
+        facts = FILE.from_json((place / "changed" / "mitigation.json").read_text("utf-8"))
+        assert {path.name for path in (place / "changed").iterdir()} == {"README.md", "ckpt.pt", "mitigation.json", "report.html"}
+        assert facts.fold.written == hashlib.sha256((place / "changed" / "ckpt.pt").read_bytes()).hexdigest()
+        shutil.rmtree(place / "changed")
 
 
 def weights(path):
@@ -138,14 +148,14 @@ def test_f18_killed_at_any_moment_a_command_leaves_no_mixture_and_the_next_one_e
 
 def remove_new(place):
     """Let the next command begin at the beginning."""
-    for left in ("trained", "exported", "cache"):
+    for left in ("trained", "exported", "changed", "cache"):
         shutil.rmtree(place / left, ignore_errors=True)
 
 
 def check_end(place, command, unbroken):
     """Check what a command leaves that ended well after many that were killed."""
     check(place, command)
-    left = [*place.glob(".*.new"), *place.glob(".exported*"), *(place / "o").glob(".*")]
+    left = [*place.glob(".*.new"), *place.glob(".exported*"), *place.glob(".changed*"), *(place / "o").glob(".*")]
     assert [path for path in left if path.suffix != ".tmp"] == []  # half a file is removed after an hour
     if command == "train":
         assert weights(place / "trained" / "ckpt.pt") == unbroken

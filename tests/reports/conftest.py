@@ -4,14 +4,15 @@ from functools import partial
 
 import pytest
 
-from reports.render import render, render_comparisons
-from tests.support import comparison_samples, report_samples, whole_page
+from reports.render import render, render_comparisons, render_mitigation
+from tests.support import comparison_samples, mitigation_samples, report_samples, whole_page
 from tests.support.made_once import made_once
 
 PAGES = {
     "report": lambda: render(whole_page.whole()),
     "models": lambda: render(comparison_samples.two_models()),
     "comparison": lambda: render_comparisons(comparison_samples.skewed_and_plain()),
+    "mitigation": lambda: render_mitigation(mitigation_samples.mitigation("worse")),
     "series": lambda: render_comparisons(comparison_samples.four_steps()),
 }
 

@@ -57,6 +57,17 @@ def write_open_probe(path: Path, claims: str = "Claim('selection_rate', ('race',
     return path
 
 
+def write_things(folder: Path, count: int = 72) -> Path:
+    """Pictures of one colour each, and a table of them with two groups of equal size."""
+    folder.mkdir()
+    lines = ["file,race"]
+    for number in range(count):
+        Image.new("RGB", (32, 32), (number * 3, 255 - number * 3, number * 37 % 256)).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,{RACES[number % 2]}")
+    (folder / "table.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
 def write_failing_model(path: Path) -> Path:
     """An encoder that can be loaded, which tries it on two images, and fails at the first batch."""
     path.write_text(

@@ -19,6 +19,7 @@ from audit.models.open_clip.spec import CONFIGURATION, IMAGE_SETTINGS, WEIGHT_NA
 from audit.models.output_layers import NEW_HEAD, Layers, openai_layers
 from audit.models.rewriting import copy_without_weights, write_weights
 from audit.models.runtime import located
+from audit.records.mitigation import Form
 from strictio.folders import Folder
 from strictio.weights.contents import read_json
 from strictio.weights.unwrap import unwrap
@@ -42,8 +43,8 @@ class EditableOpenClip:
     """The folder it is in, if it is in one of open_clip's layout."""
 
     @property
-    def form(self) -> str:
-        return "a folder in open_clip's layout"
+    def form(self) -> Form:
+        return "open_clip folder"
 
     def write(self, folder: Folder, changed: Mapping[str, Tensor]) -> None:
         if self.folder is not None:

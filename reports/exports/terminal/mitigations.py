@@ -13,8 +13,9 @@ _PIPE = Screen()
 
 def mitigation_lines(facts: Mitigation, screen: Screen = _PIPE) -> str:
     """Return the outcome with its reasons, the cost, the controls, and the other methods."""
-    first = [text.summary(facts), *text.reasons(facts)]
-    blocks = [first, [text.capability(facts), *text.controls(facts)], _others(facts)]
+    said = text.outcome_sentence(facts)
+    first = [f"{text.OUTCOMES[facts.outcome]}. {said.headline}", *said.why]
+    blocks = [first, [*filter(None, [text.gap_sentence(facts)]), text.capability(facts), *text.controls(facts)], _others(facts)]
     if (note := text.earlier(facts)) is not None:
         blocks.append([note])
     return "\n\n".join("\n".join(line for entry in block for line in lines_of(entry, screen)) for block in blocks if block)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import audit
 from audit.api.mitigation import mitigate
@@ -18,6 +19,8 @@ from audit.options.mitigations import MitigateRequest
 from audit.records.mitigation import FILE
 from audit.whatif.asked import fit_half
 from reports.exports.terminal.mitigations import mitigation_lines
+from reports.render import render_mitigation
+from reports.text.mitigation import loading
 from tests.support.planted_clip import FINDING, KINDS, Planted
 
 FAST = {"draws": 499}
@@ -37,7 +40,7 @@ def model(planted, tmp_path_factory):
 def done(planted, model, tmp_path_factory):
     """A run with the default method: its result and its folder."""
     out = tmp_path_factory.mktemp("mitigated") / "out"
-    return mitigate(str(model), planted.probe(), out, **FAST)
+    return mitigate(str(model), planted.probe(), out, fail_on=["change > 0.1"], **FAST)
 
 
 def sha256(path):
@@ -98,15 +101,20 @@ def test_numbers_are_those_of_two_audits_of_the_shown_half(planted, model, done,
 
 
 def test_what_was_written(model, done):
-    assert sorted(path.name for path in done.directory.iterdir()) == ["README.md", "ckpt.pt", "mitigation.json"]
+    assert sorted(path.name for path in done.directory.iterdir()) == ["README.md", "ckpt.pt", "mitigation.json", "report.html"]
     text = (done.directory / "mitigation.json").read_text("utf-8")
     assert FILE.from_json(text) == done.facts
     assert load(str(done.directory)).record.sha256 == done.facts.fold.written == sha256(done.directory / "ckpt.pt")
     assert done.facts.fold.source == sha256(model)
     assert done.facts.fold.changed == ("text_projection", "visual.proj")
+    loaded = {"DIR": str(done.directory), "pictures": [Image.new("RGB", (16, 16))], "prompts": ["a cup"]}
+    exec(loading(done.facts.fold.form, done.facts.compared.sides[1].model.kind), loaded)
+    assert loaded["images"].shape == loaded["texts"].shape == (1, 64)
     card = (done.directory / "README.md").read_text("utf-8")
     assert "Better. " in card
-    assert ": the gap was " in card
+    assert " is smaller: " in card
+    page = (done.directory / "report.html").read_text("utf-8")
+    assert page == done.to_html() == render_mitigation(FILE.from_json(text))
     words = {word.strip(".,") for word in (text + card + mitigation_lines(done.facts)).lower().replace('"', " ").split()}
     assert not words & {"debiased", "fair", "fixed", "unbiased"}
 
@@ -114,9 +122,21 @@ def test_what_was_written(model, done):
 def test_the_terminal_says_outcome_cost_and_controls(done):
     lines = mitigation_lines(done.facts)
     assert lines.startswith("Better. ")
-    assert "by side: the gap was " in " ".join(lines.split())
-    assert "Of 99 maps that remove random directions, 0 leave a gap as small (p 0.01)." in " ".join(lines.split())
+    said = " ".join(lines.split())
+    assert "by side is smaller: " in said
+    assert "Accuracy (kind) went from " in said
+    assert "Of 99 random directions, 0 leave a gap as small (p = .010)." in said
     assert "Other methods, not exported:" in lines
+
+
+def test_gates_on_the_change_count_for_the_exit_code(planted, model, done, tmp_path):
+    (gate,) = done.facts.compared.gates
+    assert (gate.expression, gate.outcome, done.exit_code) == ("change > 0.1", "held", 0)
+    breached = replace(gate, checks=tuple(replace(check, outcome="breached") for check in gate.checks))
+    compared = replace(done.facts.compared, gates=(breached,))
+    assert replace(done, facts=replace(done.facts, compared=compared)).exit_code == 1
+    with pytest.raises(UsageError, match="kinds"):
+        mitigate(str(model), planted.probe(), tmp_path / "out", fail_on=["change[kinds.accuracy by side] > 0.02"], **FAST)
 
 
 # ---- other outcomes
@@ -124,9 +144,12 @@ def test_the_terminal_says_outcome_cost_and_controls(done):
 
 def test_a_gap_that_grows_is_worse_and_the_model_is_written_all_the_same(tmp_path):
     planted = Planted("compensating", n=2400)
-    done = mitigate(str(planted.checkpoint(tmp_path / "ckpt.pt")), planted.probe(), tmp_path / "out", method="leace", **FAST)
+    done = mitigate(
+        str(planted.checkpoint(tmp_path / "ckpt.pt")), planted.probe(), tmp_path / "out", method="leace", fail_on=["change > 0.02"], **FAST
+    )
     assert (done.outcome, done.exit_code) == ("worse", 1)
     assert "gap_grew" in [note.code for note in done.facts.reasons]
+    assert [gate.outcome for gate in done.facts.compared.gates] == ["breached"]
     assert mitigation_lines(done.facts).startswith("Worse. ")
     assert load(str(done.directory)).record.sha256 == done.facts.fold.written
 
@@ -175,9 +198,9 @@ def test_the_same_run_twice_gives_the_same_weights_and_numbers(planted, model, d
 
 
 def test_a_question_by_name_and_the_worst_of_the_fitted_half(planted, model, tmp_path):
-    named = mitigate(str(model), planted.probe(), tmp_path / "named", question="kind.accuracy by side", method="mean-difference", **FAST)
+    named = mitigate(str(model), planted.probe(), tmp_path / "named", question="kind.accuracy by side", method="projection", **FAST)
     assert (named.facts.plan.question, named.facts.plan.chosen) == ("kind/accuracy/side", "named")
-    worst = mitigate(str(model), planted.probe(), tmp_path / "worst", question="worst", method="mean-difference", **FAST)
+    worst = mitigate(str(model), planted.probe(), tmp_path / "worst", question="worst", method="projection", **FAST)
     assert (worst.facts.plan.question, worst.facts.plan.chosen) == (FINDING, "worst")
 
 
@@ -255,7 +278,7 @@ def test_the_command(planted, model, tmp_path, capsys):
     assert main([*words, "--method", "leace"]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("Better. ")
-    assert printed.out.rstrip().endswith("mitigation.json")
+    assert printed.out.rstrip().endswith("report.html")
     facts = json.loads((tmp_path / "out" / "mitigation.json").read_text())
     assert facts["command"][:2] == ["vlm-audit mitigate", "--model"]
     assert str(tmp_path) not in json.dumps(facts)

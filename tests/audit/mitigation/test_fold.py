@@ -21,6 +21,7 @@ from contrastive.model.clip import CLIP, portable_state
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
 from contrastive.model.tokenizer import train_bpe
+from reports.text.mitigation import loading
 from strictio.folders import Folder
 from tests.support.model_families import PROMPTS, documented, random_folder
 from tests.support.model_folders import edited, noise_and_colours
@@ -86,6 +87,9 @@ def test_every_family_of_transformers(family, tmp_path):
     layers = editable(str(source)).layers
     allowed = {name for tower in HUGGING_FACE[family] for name in (layers[tower].weight, layers[tower].bias)}
     assert {name for name in one if not torch.equal(one[name], other[name])} <= allowed
+    as_the_page_says = {"DIR": str(out)}
+    exec(loading(editable(str(source)).form, load(str(out)).record.kind), as_the_page_says)
+    assert type(as_the_page_says["model"]).__name__ in load(str(out)).record.kind
     scores = documented(family, out, noise_and_colours((55, 77)), PROMPTS)  # read by transformers itself
     assert np.isfinite(scores).all()
     assert not np.allclose(scores, documented(family, source, noise_and_colours((55, 77)), PROMPTS), atol=1e-3)
@@ -309,10 +313,12 @@ def test_open_clip_by_architecture_and_file_becomes_a_folder_that_open_clip_read
     spec = open_clip_file(name, tmp_path / "x.pt")
     out = assert_every_map_is_in_the_weights(spec, BOTH, tmp_path)
     assert sorted(path.name for path in out.iterdir()) == ["open_clip_config.json", "open_clip_model.safetensors"]
-    theirs = open_clip.create_model(f"local-dir:{out}").eval()  # strictly, by its own factory
+    as_the_page_says = {"DIR": str(out)}
+    exec(loading("open_clip folder", ""), as_the_page_says)
+    theirs = as_the_page_says["model"].eval()  # strictly, by its own factory
     original, matrix = load(spec), maps(load(spec).record.dimensions)["oblique"]
     with torch.inference_mode():
-        texts = theirs.encode_text(open_clip.get_tokenizer(name)(PROMPTS)).numpy()
+        texts = theirs.encode_text(as_the_page_says["tokenizer"](PROMPTS)).numpy()
     np.testing.assert_allclose(unit(texts), unit(unit(original.encode_texts(PROMPTS)) @ matrix.T), atol=5e-6)
     again = written(str(out), maps(load(spec).record.dimensions)["rank 1"], BOTH, tmp_path / "again")  # a folder in, a folder out
     assert sorted(hashes(again)) == sorted(hashes(out))
