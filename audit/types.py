@@ -336,7 +336,7 @@ class Probe:
     weights: str | None = None
     """The attribute with the weight of each image in every rate; None: every image counts once."""
     fitted: Callable[[Dataset], Probe] | None = None
-    """Returns the probe for given data: for probes of any labelled data, whose classes are the labels."""
+    """Returns the probe for given data: its classes are the labels of any data, or a part of the data may be missing."""
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
 
 
 def _fitted(probe: Probe, request: AuditRequest) -> Probe:
-    """A probe for any labelled data, with its questions about this data set."""
+    """A probe whose questions depend on the data, with those about this data set."""
     assert probe.fitted is not None  # noqa: S101  (checked by the caller)
     dataset = _loaded(probe, request)
     return replace(probe.fitted(dataset), load=lambda _: dataset)  # read once

@@ -6,6 +6,7 @@ Data: Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015; the layo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ DATA = ProbeData(
     (
         "list_attr_celeba.txt: a line with the number of images, a line with 40 names, then image and 40 times -1 or 1",
         "list_eval_partition.txt: image and 0 (train), 1 (validation) or 2 (test)",
-        "identity_CelebA.txt: image and the number of the person",
+        "identity_CelebA.txt: image and the number of the person (without it, images of one person count as independent)",
         "img_align_celeba/: the aligned and cropped images",
     ),
     "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html; torchvision.datasets.CelebA(…, download=True) lays it out so, in a folder celeba.",
@@ -42,12 +43,12 @@ def load(options: LoadOptions) -> Dataset:
     folder = folder_of(options.location, DATA)
     if not (folder / "list_attr_celeba.txt").is_file() and (folder / "celeba").is_dir():
         folder /= "celeba"  # torchvision's root
-    if missing := [line.split(":")[0] for line in DATA.layout[:3] if not (folder / line.split(":")[0]).is_file()]:
+    if missing := [line.split(":")[0] for line in DATA.layout[:2] if not (folder / line.split(":")[0]).is_file()]:
         raise wrong_layout(DATA, folder, f"no {' and no '.join(missing)} among {', '.join(names_in_folder(folder)[:8]) or 'nothing'}")
     names = {**_PEOPLE, **SHOWN}
     columns = tuple(Column(_name(name), values) for name, values in names.items())
     origin = Origin("CelebA (test)", "CelebA's own files, the test part", LICENCE)
-    return with_files(_cells(folder), folder / "img_align_celeba", Schema((*columns, Column("person"))), origin)
+    return with_files(_cells(folder), folder / "img_align_celeba", Schema((*columns, Column("person", optional=True))), origin)
 
 
 def _name(attribute: str) -> str:
@@ -64,9 +65,10 @@ def _cells(folder: Path) -> Cells:
     shown = {**_PEOPLE, **SHOWN}
     if lacking := [name for name in shown if name not in header]:
         raise wrong_layout(DATA, folder / "list_attr_celeba.txt", f"no attribute {lacking[0]} in its second line")
-    part, person = (_second(folder / name) for name in ("list_eval_partition.txt", "identity_CelebA.txt"))
+    part, people = _second(folder / "list_eval_partition.txt"), folder / "identity_CelebA.txt"
+    person = _second(people) if people.is_file() else None
     places = [header.index(name) + 1 for name in shown]
-    columns: dict[str, list[str]] = {"image": [], **{_name(name): [] for name in shown}, "person": []}
+    columns: dict[str, list[str]] = {"image": [], **{_name(name): [] for name in shown}, **({} if person is None else {"person": []})}
     numbers = []
     for number, row in enumerate(rows[2:], 3):
         if len(row) != len(header) + 1 or not {*row[1:]} <= {"-1", "1"}:
@@ -75,7 +77,8 @@ def _cells(folder: Path) -> Cells:
         if part.get(row[0]) == _TEST:
             numbers.append(number)
             columns["image"].append(row[0])
-            columns["person"].append(person.get(row[0], ""))
+            if person is not None:
+                columns["person"].append(person.get(row[0], ""))
             for (name, values), column in zip(shown.items(), places, strict=True):
                 columns[_name(name)].append(values[row[column] == "-1"])
     return Cells(columns, numbers, "list_attr_celeba.txt")
@@ -97,6 +100,17 @@ def _asked(name: str, question: str, prompts: dict[str, str], *, primary: bool) 
     )
     return Measurement(name.lower(), question, labels, PRESET, claims, truth=name.lower(), outcomes={yes: (yes,)})
 
+
+def asked_of(dataset: Dataset) -> Probe:
+    """Return the probe; without the file of identities, each image is a sampling unit, and a limit says what that does."""
+    return PROBE if "person" in dataset.attributes else replace(PROBE, cluster=None, limits=(NO_IDENTITIES, *PROBE.limits))
+
+
+NO_IDENTITIES = (
+    "The file identity_CelebA.txt is missing, so images of one person count as independent: intervals are too narrow, and p values too "
+    "small. The test part has about 20 images per person; if answers about one person's images correlate at 0.1, the intervals should be "
+    "about 1.7 times as wide."  # sqrt(1 + 19 x 0.1)
+)
 
 PROBE = Probe(
     name="celeba",
@@ -132,4 +146,5 @@ PROBE = Probe(
     not_tested=("race and skin tone: the data do not say", "people who are not celebrities"),
     data=DATA,
     cluster="person",
+    fitted=asked_of,
 )

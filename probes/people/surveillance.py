@@ -6,6 +6,7 @@ of public figures. Only rates by group are kept; names are never written, shown 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from audit.errors import DataError
@@ -25,9 +26,9 @@ DATA = ProbeData(
         "  image: path of the frame, relative to the folder",
         "  scene: which frames belong together (one camera, one day); frames of a scene are no independent sample",
         "  caption: what the frame shows; other_1 … other_5: five captions of other scenes",
-        "  close: the caption with one wrong detail (may be empty)",
-        "  object, present: a small object with its article (“a backpack”), and yes or no (both may be empty)",
-        "  name, public_figure: who is shown, and yes; only public figures may be named (both may be empty)",
+        "  close: the caption with one wrong detail (may be empty, or missing)",
+        "  object, present: a small object with its article (“a backpack”), and yes or no (both may be empty, or missing)",
+        "  name, public_figure: who is shown, and yes; only public figures may be named (both may be empty, or missing)",
         "  gender, race: as annotated for the person in the frame (empty where not known)",
     ),
     "Write the table for frames that you may use; its columns are those of the paper's own test, whose frames were not published.",
@@ -91,6 +92,22 @@ def _texts(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def asked_of(dataset: Dataset) -> Probe:
+    """Return the probe without the questions that no row of the table has a text for."""
+    texts = dataset.texts
+    if texts is None:
+        return PROBE
+    empty = {name: why for name, (column, fewest, why) in OPTIONAL_QUESTIONS.items() if len({*texts[column]} - {""}) < fewest}
+    asked = tuple(measurement for measurement in PROBE.measurements if measurement.name not in empty)
+    return replace(PROBE, measurements=asked, not_tested=(*PROBE.not_tested, *empty.values()))
+
+
+OPTIONAL_QUESTIONS = {
+    "close": ("close", 1, "captions with one wrong detail: the column “close” is empty"),
+    "object": ("there", 1, "small objects: the columns “object” and “present” are empty"),
+    "identification": ("name", 2, "recognition of public figures: the column “name” holds fewer than two names"),
+}
+"""Measurement -> its column of texts, the fewest different ones, and what to say if there are fewer."""
 CAPTIONS = {"right": "caption", **{f"other {number}": name for number, name in enumerate(OTHERS, 1)}}
 
 
@@ -132,4 +149,5 @@ PROBE = Probe(
     not_tested=("private people: a table that names them is refused", "moving pictures", "following a person from frame to frame"),
     data=DATA,
     cluster="scene",
+    fitted=asked_of,
 )  # fmt: skip

@@ -2,7 +2,9 @@
 
 import pytest
 
+from audit.api.inputs import dataset_of, probes_of
 from audit.errors import DataError
+from audit.options.audits import AuditRequest
 from audit.types import LoadOptions
 from probes.faces import celeba
 from tests.probes.made.celeba import make
@@ -25,6 +27,20 @@ def test_the_root_of_torchvision_is_found(tmp_path):
     (tmp_path / "celeba").mkdir()
     make(tmp_path / "celeba")
     assert len(celeba.load(LoadOptions(tmp_path)).images) == 150
+
+
+def test_without_identities_images_count_as_independent_and_the_report_says_so(tmp_path):
+    make(tmp_path)
+    request = AuditRequest(model="m.pt", probe="celeba", data=tmp_path)
+    (with_people,) = probes_of(request)
+    assert (with_people.cluster, celeba.NO_IDENTITIES in with_people.limits) == ("person", False)
+    (tmp_path / "identity_CelebA.txt").unlink()
+    (without,) = probes_of(request)
+    assert (without.cluster, without.limits[0]) == (None, celeba.NO_IDENTITIES)
+    assert without.measurements == with_people.measurements
+    dataset = dataset_of(without, request)
+    assert (len(dataset.images), "person" in dataset.attributes) == (150, False)
+    assert pytest.approx(1.7, abs=0.01) == (1 + 19 * 0.1) ** 0.5
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 import probes
 from audit.errors import DataError, UsageError
 from audit.testing import png
 from audit.types import LoadOptions
+from probes.people import surveillance as surveillance_probe
 from tests.probes.made import surveillance, visogender, vlbias
 from tests.support.command import command
 from tests.support.planted import MODELS
@@ -156,6 +158,25 @@ def test_an_object_needs_yes_or_no(tmp_path):
         frames(tmp_path, f"1.png,d,a,b,c,d,e,f,,{cells},,,woman,Black")
         with pytest.raises(DataError, match="does not say whether its object is there"):
             loaded("surveillance", tmp_path)
+
+
+def test_questions_without_texts_are_left_out_with_a_reason_and_the_rest_runs(tmp_path):
+    (tmp_path / "data").mkdir()
+    arguments = surveillance.make(tmp_path / "data")
+    table = pd.read_csv(tmp_path / "data" / "surveillance.csv", dtype=str, keep_default_na=False)
+    table.drop(columns=["name", "public_figure"]).assign(close="").to_csv(tmp_path / "data" / "surveillance.csv", index=False)
+    (tmp_path / "models.py").write_text(MODELS.format(probe="surveillance", data=arguments[1]))
+    words = ("--model", f"{tmp_path / 'models.py'}:Refuser", "--probe", "surveillance", *arguments, "--out", tmp_path / "out", "--no-cache")
+    ran = command(*words)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))["audits"][0]
+    assert [measurement["name"] for measurement in found["measurements"]] == ["coarse", "object"]
+    reasons = [surveillance_probe.OPTIONAL_QUESTIONS[name][2] for name in ("close", "identification")]
+    assert found["probe"]["not_tested"][-2:] == reasons
+    assert all(reason in (tmp_path / "out" / "summary.md").read_text("utf-8") for reason in reasons)
+    one = pd.read_csv(tmp_path / "data" / "surveillance.csv", dtype=str, keep_default_na=False).assign(name="Ann", public_figure="yes")
+    one.to_csv(tmp_path / "data" / "surveillance.csv", index=False)
+    assert "identification" not in [m.name for m in surveillance_probe.asked_of(loaded("surveillance", tmp_path / "data")).measurements]
 
 
 def test_no_name_is_written_anywhere(tmp_path):
