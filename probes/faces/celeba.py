@@ -101,7 +101,7 @@ def _asked(name: str, question: str, prompts: dict[str, str], *, primary: bool) 
     return Measurement(name.lower(), question, labels, PRESET, claims, truth=name.lower(), outcomes={yes: (yes,)})
 
 
-def asked_of(dataset: Dataset) -> Probe:
+def with_known_people(dataset: Dataset) -> Probe:
     """Return the probe; without the file of identities, each image is a sampling unit, and a limit says what that does."""
     return PROBE if "person" in dataset.attributes else replace(PROBE, cluster=None, limits=(NO_IDENTITIES, *PROBE.limits))
 
@@ -146,5 +146,5 @@ PROBE = Probe(
     not_tested=("race and skin tone: the data do not say", "people who are not celebrities"),
     data=DATA,
     cluster="person",
-    fitted=asked_of,
+    fitted=with_known_people,
 )

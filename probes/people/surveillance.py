@@ -92,7 +92,7 @@ def _texts(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def asked_of(dataset: Dataset) -> Probe:
+def with_filled_columns(dataset: Dataset) -> Probe:
     """Return the probe without the questions that no row of the table has a text for."""
     texts = dataset.texts
     if texts is None:
@@ -149,5 +149,5 @@ PROBE = Probe(
     not_tested=("private people: a table that names them is refused", "moving pictures", "following a person from frame to frame"),
     data=DATA,
     cluster="scene",
-    fitted=asked_of,
+    fitted=with_filled_columns,
 )  # fmt: skip
