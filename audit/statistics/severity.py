@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from math import inf
+from typing import Literal
 
 from audit.records.base import FindingVerdict
 from audit.records.finding import ClaimResult
@@ -11,6 +12,9 @@ from audit.records.finding import ClaimResult
 _WORST_FIRST: dict[FindingVerdict, int] = {
     "disparity": 0, "signal": 1, "inconclusive": 2, "equivalent": 3, "no signal": 4, "not estimable": 5,
 }  # fmt: skip
+Criterion = Literal["rank", "diffuse", "harm", "age", "size"]
+"""What decides which of two disparities leads."""
+_CRITERIA: tuple[Criterion, ...] = ("rank", "diffuse", "harm", "age", "size", "size")
 _WORD = re.compile(r"[a-z]+")
 
 
@@ -27,11 +31,21 @@ def by_severity(finding: ClaimResult) -> tuple[float, ...]:
     size = gap.value if gap.leading is None else gap.leading.difference
     if finding.verdict not in ("disparity", "signal"):
         return (_WORST_FIRST[finding.verdict], gap.p_adjusted, -size)
+    return (_WORST_FIRST[finding.verdict], *_headline_key(finding), gap.p_adjusted, -size)
+
+
+def decisive(first: ClaimResult, second: ClaimResult) -> Criterion:
+    """Return what puts the first of two disparities before the second."""
+    pairs = zip(_CRITERIA, _headline_key(first), _headline_key(second), strict=True)
+    return next((criterion for criterion, one, other in pairs if one != other), "size")
+
+
+def _headline_key(finding: ClaimResult) -> tuple[float, ...]:
+    """Return the sort key of disparities, one number per criterion."""
     lead = inf if finding.lead is None else finding.lead
-    whom = any("age" in _WORD.findall(name.lower()) for name in finding.attributes)
-    at_least = gap.low / (finding.tolerance or 1.0)
-    harm = (lead, finding.diffuse, _harm(finding), whom, not finding.exceeds_tolerance, -at_least)
-    return (_WORST_FIRST[finding.verdict], *harm, gap.p_adjusted, -size)
+    by_age = any("age" in _WORD.findall(name.lower()) for name in finding.attributes)
+    at_least = finding.gap.low / (finding.tolerance or 1.0) if finding.gap else 0.0
+    return (lead, finding.diffuse, _harm(finding), by_age, not finding.exceeds_tolerance, -at_least)
 
 
 def _harm(finding: ClaimResult) -> int:

@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 1280, 800
 MARGIN = 44
 PARTS = (
     ".verdict-line", ".headline", ".tiles > :nth-child(1)", ".tiles > :nth-child(2)", ".tiles > :nth-child(3)", "figure.groups",
-    "table.questions", "section:has(> .signals)",
+    ".next", "table.questions", "section:has(> .signals)",
 )  # fmt: skip
 """CSS selectors of the parts that `docs/reading.md` explains, in the same order."""
 _NUMBER = """parts => {

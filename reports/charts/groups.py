@@ -61,6 +61,8 @@ class GroupsChart:
     """Position and text."""
     band_x: str
     band_width: str
+    band_middle: str
+    """Where the band has its label; empty without a band."""
     label_width: int
 
 
@@ -103,6 +105,7 @@ def groups_chart(finding: Finding, hot: Sequence[Group]) -> GroupsChart | None:
         ticks=placed_ticks(scale, ticks, percent_texts(ticks)),
         band_x=share(band[0]),
         band_width=share(band[1] - band[0]),
+        band_middle=share(sum(band) / 2) if band[1] > band[0] else "",
         label_width=label_width([phrases.group(cell.group) for cell in cells]),
     )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.records.finding import PairedFinding
+from audit.records.finding import PairedFinding, Rate
 from audit.results import Finding
 from audit.statistics.severity import by_severity
 from audit.types import Group
+from reports.text.phrases import leading_groups, rate_of
 
 MOST_SIGNALS = 3
 """How many signals the first screen, the summary and the terminal show."""
@@ -48,8 +49,27 @@ def _counts(finding: Finding) -> tuple[tuple[Group, int, int], ...]:
 
 
 def strongest_signals(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return the signals that first screen, summary and terminal show."""
-    return tuple(signals_of(findings)[:MOST_SIGNALS])
+    """Return the signals that page, summary and terminal show: no rate of a disparity among the planned questions again."""
+    disparities = [finding for finding in findings if finding.primary and finding.verdict == "disparity"]
+    fresh = [signal for signal in signals_of(findings) if not any(_repeats(signal, disparity) for disparity in disparities)]
+    return tuple(fresh[:MOST_SIGNALS])
+
+
+def _repeats(signal: Finding, planned: Finding) -> bool:
+    """Whether the affected group of a signal has the images and errors of that of a planned question.
+
+    The accuracy of men in a group, for example, is how often ‘man’ is recognised in it.
+    """
+    if signal.diffuse or planned.diffuse:
+        return False
+    (own, named), (other, within) = (_worse(finding) for finding in (signal, planned))
+    return within.items() <= named.items() and own.n == other.n and other.events in (own.events, own.n - own.events)
+
+
+def _worse(finding: Finding) -> tuple[Rate, dict[str, str]]:
+    """Return the affected group's rate, and its level of each attribute."""
+    group = leading_groups(finding)[0]
+    return rate_of(finding, group), dict(zip(finding.attributes, group, strict=True))
 
 
 def by_significance(paired: PairedFinding) -> tuple[float, float]:

@@ -213,11 +213,11 @@ def _beyond_points(finding: Finding, tolerance: str) -> str:
     beyond, of = [{pair.first, pair.second} for pair in finding.pairs if pair.beyond_tolerance], count(len(finding.pairs))
     named = {*phrases.leading_groups(finding)}
     if beyond == [named]:
-        return f"Of {of} pairs of groups, only this one exceeds the tolerance of {tolerance}."
+        return f"Of {of} pairs, only this one exceeds the tolerance of {tolerance}."
     if len(beyond) == 2 and named in beyond:
-        second = " and ".join(sorted(phrases.group(group) for other in beyond if other != named for group in other))
-        return f"Of {of} pairs of groups, this one and {second} exceed the tolerance of {tolerance}."
-    return f"{count(len(beyond))} of {of} pairs of groups exceed{'s' * (len(beyond) == 1)} the tolerance of {tolerance}."
+        second = " against ".join(sorted(phrases.group(group) for other in beyond if other != named for group in other))
+        return f"Of {of} pairs, this one and {second} exceed the tolerance of {tolerance}."
+    return f"{count(len(beyond))} of {of} pairs exceed{'s' * (len(beyond) == 1)} the tolerance of {tolerance}."
 
 
 def _tolerances(finding: Finding) -> str:
@@ -295,7 +295,7 @@ def needed_images(finding: Finding) -> str:
         f"{count(more.images)} {'of' if i else 'more images of'} {_whose(finding, more)}" for i, more in enumerate(needed[:_MOST_NEEDED])
     ]
     named += [f"fewer of {in_words(len(needed) - len(named), 'other group')}"] if len(needed) > len(named) else []
-    return f"{phrases.listed(named)}{_that_count(finding)}"
+    return f"{phrases.listed(named)}{that_count(finding)}"
 
 
 def needs_tag(finding: Finding) -> str:
@@ -303,7 +303,7 @@ def needs_tag(finding: Finding) -> str:
     needed = sorted(finding.gap.more_images if finding.gap else (), key=lambda more: -more.images)
     if not needed:
         return ""
-    counted = " that count" if _that_count(finding) else ""
+    counted = " that count" if that_count(finding) else ""
     others = " and others" if len(needed) > 1 else ""
     return f"needs about {count(needed[0].images)} more images{counted} of {_whose(finding, needed[0])}{others}"
 
@@ -314,7 +314,7 @@ def _whose(finding: Finding, more: MoreImages) -> str:
     return f"{phrases.attributes(finding.attributes)} {name}" if any(map(str.isdigit, name)) else name
 
 
-def _that_count(finding: Finding) -> str:
+def that_count(finding: Finding) -> str:
     """Say which images count for a rate that is not one of all images."""
     outcome = f"‘{finding.outcome}’"
     return {

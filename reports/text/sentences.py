@@ -28,7 +28,7 @@ from reports.text.numbers import (
     rate,
     upper_first,
 )
-from reports.text.order import MOST_SIGNALS, signals_of
+from reports.text.order import signals_of, strongest_signals
 from reports.text.phrases import (
     answers_only,
     attributes,
@@ -260,16 +260,26 @@ def _shares_sentence(curve: SpecificationCurve, shares: VarianceShares) -> str:
 def signals_sentence(audit: AuditResult) -> str:
     """Say how many exploratory comparisons show a signal, marked as not planned; empty if none does."""
     explored = [finding for finding in audit.findings if not finding.primary]
-    signals = len(signals_of(audit.findings))
+    signals = signals_of(audit.findings)
     if not signals:
         return ""
-    total, show = in_words(len(explored), "exploratory comparison"), "shows" if signals == 1 else "show"
+    total, show = in_words(len(explored), "exploratory comparison"), "shows" if len(signals) == 1 else "show"
     adjusted = "" if len(explored) == 1 else ", after adjustment for all of them"
-    strongest = f" The strongest {MOST_SIGNALS}:" if signals > MOST_SIGNALS else ""
+    listed = _introduced(strongest_signals(audit.findings), signals)
     return (
-        f"Not planned: {count(signals)} of {total} {show} a signal{adjusted}. This is a reason to test with new images, not a verdict."
-        f"{strongest}"
+        f"Not planned: {count(len(signals))} of {total} {show} a signal{adjusted}. This is a reason to test with new images, not a verdict."
+        f"{listed}"
     )
+
+
+def _introduced(shown: Sequence[Finding], signals: Sequence[Finding]) -> str:
+    """Introduce a list of some of the signals, strongest first."""
+    if len(shown) == len(signals):
+        return ""
+    if not shown:
+        return " Every one of them repeats a rate of a disparity above."
+    as_ranked = all(one is other for one, other in zip(shown, signals, strict=False))
+    return f" The strongest {len(shown)}:" if as_ranked else " The strongest that repeat no rate of a disparity above:"
 
 
 def no_signal_sentence(audit: AuditResult) -> str:

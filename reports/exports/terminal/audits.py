@@ -66,13 +66,13 @@ def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose:
 
 def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list[str]:
     """Return the strongest signals, marked as not planned, and the number of other exploratory comparisons."""
-    signals = strongest_signals(audit.findings)
+    signals, sentence = strongest_signals(audit.findings), sentences.signals_sentence(audit) or sentences.no_signal_sentence(audit)
     if not signals:
-        return lines_of(sentences.no_signal_sentence(audit), screen) if any(not finding.primary for finding in audit.findings) else []
+        return lines_of(sentence, screen) if sentence else []
     others = sum(not finding.primary for finding in audit.findings) - len(signals)
     more = f"and {in_words(others, 'more exploratory comparison')}: see the report" if others else ""
     rows = _rows(signals, audit, settings, screen)
-    return [*lines_of(sentences.signals_sentence(audit), screen), *rows, *(lines_of(more, screen) if more else [])]
+    return [*lines_of(sentence, screen), *rows, *(lines_of(more, screen) if more else [])]
 
 
 def _replicates(results: Results, screen: Screen) -> list[list[str]]:

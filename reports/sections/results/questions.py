@@ -9,6 +9,7 @@ from audit.results import Finding
 from audit.types import Group
 from reports.charts.forest import Scale
 from reports.charts.gaps import GapMark, gap_marks, gaps_axis
+from reports.charts.groups import share
 from reports.context import AuditContext, PlacedFinding
 from reports.text import phrases
 from reports.text.errors import as_errors
@@ -51,6 +52,8 @@ class Questions:
     rest: tuple[tuple[str, str], ...]
     """Why some questions cannot be estimated, and the names of the first few."""
     ticks: tuple[tuple[str, str], ...]
+    tolerance_x: str
+    """Where the band of the tolerance has its label; empty without questions that can be estimated."""
     caption: str
     legend: captions.Legend
     title: str
@@ -67,6 +70,7 @@ def view(context: AuditContext) -> Questions | None:
         rows=tuple(_row(finding, context, scale, few=len(judged) <= MOST_WITH_NEEDS) for finding in judged),
         rest=_rest(context),
         ticks=ticks,
+        tolerance_x=share(scale(0.0)) if judged else "",
         caption=captions.questions_caption(findings, ticks[-1][1]),
         legend=captions.questions_legend(findings, settings),
         title=captions.questions_title(len(context.primary)),

@@ -38,7 +38,7 @@ def view(context: AuditContext) -> Signals | None:
     if not context.exploratory and not left_out:
         return None
     return Signals(
-        title="Not planned, but visible" if signals else "Not planned",
+        title="Not planned, but visible" if sentences.signals_sentence(audit) else "Not planned",
         intro=sentences.signals_sentence(audit) or sentences.no_signal_sentence(audit),
         signals=tuple(SignalLine(signal.key, signal_sentence(signal.finding, audit, settings)) for signal in placed),
         left_out=left_out,

@@ -9,7 +9,7 @@ from typing import Literal
 from audit.records.base import Verdict
 from audit.records.finding import planned_verdicts
 from audit.results import AuditResult, Finding
-from audit.statistics.severity import by_severity
+from audit.statistics.severity import Criterion, by_severity, decisive
 from audit.types import Group, Settings
 from reports.text import phrases, sentences
 from reports.text.analyses import beyond_chance
@@ -27,7 +27,12 @@ from reports.text.responsiveness import brief_lead, composition_sentence, invali
 Kind = Literal["disparity", "equivalent", "inconclusive", "not estimable", "unresponsive", "unanswered", "limited", "exploratory"]
 _Said = tuple[str, str, Sequence[str]]
 _MOST_RATES, _MOST_TURNED, _MOST_LINES = 3, 2, 2
-_REST: dict[Verdict, str] = {"disparity": "Also unequal by", "inconclusive": "Undecided by", "equivalent": "Equivalent by"}
+_REST: dict[Verdict, str] = {"disparity": "Also unequal", "inconclusive": "Undecided", "equivalent": "Equivalent"}
+_BELOW: dict[Criterion, str] = {
+    "rank": "the probe ranks it lower", "diffuse": "no two groups stand out", "harm": "what harms people more comes first",
+    "age": "age comes last, since everyone passes through every age", "size": "less certain",
+}  # fmt: skip
+"""Why a disparity with a larger gap is below the headline."""
 _ASKED_AGAIN = "Not planned: a reason to test again with new images, not a verdict."
 
 
@@ -206,13 +211,19 @@ def _lines(audit: AuditResult, primary: Sequence[Finding]) -> tuple[AttributeLin
     worst = {finding.attributes: finding for finding in reversed(primary)}
     others = sorted((finding for by, finding in worst.items() if by != primary[0].attributes), key=by_severity)
     apart = [finding for finding in others if finding.verdict == "disparity"]
-    said = [", ".join(filter(None, (statement(finding, audit), caution(finding)))) for finding in apart[:_MOST_LINES]]
-    lines = [AttributeLine("disparity", f"{sentence}.") for sentence in said]
-    for verdict, words in _REST.items():
+    lines = [AttributeLine("disparity", _line(finding, primary[0], audit)) for finding in apart[:_MOST_LINES]]
+    for verdict, word in _REST.items():
         left = apart[_MOST_LINES:] if verdict == "disparity" else [finding for finding in others if finding.verdict == verdict]
-        named = phrases.some([phrases.attributes(finding.attributes) for finding in left])
-        lines += [AttributeLine(verdict, f"{words} {named}.")] if named else []
+        lines += [AttributeLine(verdict, f"{word}: {_rates(left, audit)}.")] if left else []
     return tuple(lines)
+
+
+def _line(finding: Finding, leading: Finding, audit: AuditResult) -> str:
+    """Return one disparity as a line and, if its gap is larger than that of the headline, why it is below."""
+    own, first = phrases.leading_pair(finding), phrases.leading_pair(leading)
+    larger = own is not None and first is not None and own.difference > first.difference
+    below = f" A larger gap, but {_BELOW[decisive(leading, finding)]}." if larger else ""
+    return f"{', '.join(filter(None, (statement(finding, audit), caution(finding))))}.{below}"
 
 
 def _equivalent(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
@@ -308,12 +319,17 @@ def _within(equal: Sequence[Finding], audit: AuditResult) -> str:
     """Name the rates in which differences are small: only those that were tested."""
     tolerances = {(finding.tolerance, finding.ratio_tolerance) for finding in equal}
     less = exact_tolerances(*tolerances.pop()) if len(tolerances) == 1 else "their tolerance"
+    return f"any two compared groups differ by less than {less} in {_rates(equal, audit)}"
+
+
+def _rates(findings: Sequence[Finding], audit: AuditResult) -> str:
+    """Name the first rates of some findings, each with all of its attributes: ``role accuracy by tone and gender``."""
     by: dict[str, list[str]] = {}
-    for finding in equal:
+    for finding in findings:
         by.setdefault(rate_name(finding, audit), []).append(phrases.attributes(finding.attributes))
     rates = [f"{rate} by {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}" for rate, names in by.items()]
     more = [in_words(len(rates) - _MOST_RATES, "more rate")] if len(rates) > _MOST_RATES else []
-    return f"any two compared groups differ by less than {less} in {'; '.join([*rates[:_MOST_RATES], *more])}"
+    return "; ".join([*rates[:_MOST_RATES], *more])
 
 
 def _most_open(finding: Finding, audit: AuditResult, settings: Settings) -> str:

@@ -9,7 +9,7 @@ from audit.types import Group, Settings
 from reports.text import phrases
 from reports.text.headline.differences import interval_level, rate_name
 from reports.text.numbers import count, exact_tolerances, in_words, times
-from reports.text.reasons import beyond_in_ratio_alone
+from reports.text.reasons import beyond_in_ratio_alone, that_count
 from reports.text.responsiveness import composition_sentence
 
 
@@ -34,7 +34,7 @@ def groups_legend(finding: Finding, hot: Sequence[Group], settings: Settings) ->
     named = " and ".join(phrases.group(group) for group in phrases.leading_groups(finding))
     band = () if finding.diffuse or pair is None or not pair.chance else (("band", f"chance alone may put {named} this far apart"),)
     coloured = (("hot", _coloured(finding, hot)),) if hot else ()
-    estimate = f"rate and its {interval_level(settings)}\u00a0% interval, n\u00a0=\u00a0{count(finding.overall.n)}"
+    estimate = f"rate and its {interval_level(settings)}\u00a0% interval, n\u00a0=\u00a0{count(finding.overall.n)}{that_count(finding)}"
     return (("estimate", estimate), *band, *coloured)
 
 
@@ -108,7 +108,7 @@ def blind_sentence(findings: Sequence[Finding]) -> str:
 
 def tags(finding: Finding, shift: str) -> tuple[str, ...]:
     """Return the tags of a verdict in a list."""
-    beyond = ("exceeds the tolerance",) if finding.exceeds_tolerance and finding.verdict == "disparity" else ()
-    if beyond and finding.gap and finding.gap.ratio_low is not None and beyond_in_ratio_alone(finding):
-        beyond = (f"{times(finding.gap.ratio_low)} times or more",)
+    beyond = ("exceeds the tolerance" if finding.exceeds_tolerance else "may be within tolerance",) * (finding.verdict == "disparity")
+    if finding.exceeds_tolerance and beyond and finding.gap and finding.gap.ratio_low is not None and beyond_in_ratio_alone(finding):
+        beyond = (f"ratio of rates {times(finding.gap.ratio_low)} or more",)
     return (*beyond, *filter(None, (shift, "explained by group composition" if composition_sentence(finding) else "")))

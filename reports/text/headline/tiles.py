@@ -75,7 +75,7 @@ def _third(headline: Headline, finding: Finding, settings: Settings) -> Tile:
             f"{times(least or 1.0)} times",
             f"or more: ratio of the two rates; tolerance: {finding.ratio_tolerance:g} times",
         )
-    return exact_points(finding.tolerance), f"tolerance ({tolerance_origin(finding, settings)}): smaller differences would not matter"
+    return exact_points(finding.tolerance), f"tolerance ({tolerance_origin(finding, settings)}): smaller gaps would not matter"
 
 
 def _detectable(finding: Finding) -> Tile:

@@ -10,6 +10,7 @@ from reports.charts.gaps import gap_marks, gaps_axis
 from reports.charts.groups import GroupRow, groups_chart
 from reports.render import render
 from reports.text import phrases
+from reports.text.headline import captions
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 
@@ -48,6 +49,17 @@ def test_every_mark_has_one_meaning_and_the_legend_says_which():
 
     assert marks == {"", "interval", "band"}
     assert legend == "rate and its 95 % interval, n = 300 chance alone may put woman and man this far apart woman, worse off than man"
+
+
+def test_the_band_is_labelled_and_the_legend_says_which_images_count():
+    page = render(samples.results(samples.emoji()))
+    chart = groups_chart(FOUR, ())
+    assert re.search(r'<text x="[\d.]+%" y="12">chance alone</text>', page)
+    assert places(chart.band_middle) == pytest.approx(places(chart.band_x) + places(chart.band_width) / 2, abs=0.1)
+    assert re.search(r'<text class="start" x="[\d.]+%" y="12">tolerance</text>', page)
+    recalled = found({("a",): (90, 100), ("b",): (60, 100)}, "true_positive_rate")
+    assert captions.groups_legend(recalled, (), samples.SETTINGS)[0][1].endswith("n\xa0=\xa0200, with the true answer ‘yes’")
+    assert groups_chart(replace(FOUR, diffuse=True), ()).band_middle == ""
 
 
 def test_marks_lie_on_the_plot_in_the_order_of_their_rates():

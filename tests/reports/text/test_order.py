@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from audit.statistics.severity import by_severity
+from audit.statistics.severity import by_severity, decisive
 from audit.types import Settings
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal.audits import audit_lines
+from reports.text import sentences
 from reports.text.headline import headline_of
-from reports.text.order import planned
+from reports.text.order import planned, strongest_signals
 from tests.reports.text.test_verdicts import audit_of
 from tests.support import report_samples as samples
 
@@ -78,6 +79,46 @@ def test_page_summary_and_terminal_lead_with_the_same_finding():
     assert "less accurate for woman (race)" in printed
 
 
+def test_a_larger_gap_below_the_headline_says_why_it_is_there():
+    assert (decisive(DECLARED, WRONG), decisive(WRONG, DIFFUSE), decisive(DEMEANING, WRONG)) == ("rank", "diffuse", "harm")
+    assert (decisive(WRONG, BY_AGE), decisive(WRONG, UNDECIDED_SIZE), decisive(WIDER, WRONG)) == ("age", "size", "size")
+    base = audit_of("disparity", "disparity")
+
+    def line(finding):
+        return headline_of(replace(base, findings=(replace(WRONG, primary=True), finding)), Settings()).lines[0].sentence
+
+    pair = BY_AGE.gap.leading
+    wide = replace(BY_AGE, primary=True, gap=replace(BY_AGE.gap, leading=replace(pair, difference=0.5)))
+    assert line(wide).endswith(" A larger gap, but age comes last, since everyone passes through every age.")
+    assert line(replace(wide, gap=replace(wide.gap, leading=replace(pair, difference=0.1)))).endswith(" for man.")
+    uncertain = replace(wide, attributes=("place",), gap=replace(wide.gap, low=0.1))
+    assert line(uncertain).endswith(" A larger gap, but less certain.")
+
+
+def test_a_signal_that_repeats_a_rate_of_a_disparity_is_not_listed():
+    """Of 100 women 72 are right by gender; by gender and place the affected group has the same 100 images and 72 right answers."""
+    planned_one = replace(WRONG, primary=True)
+    groups = {("woman",): ("woman", "north"), ("man",): ("man", "south"), ("person",): ("person", "south")}
+    pair = WRONG.gap.leading
+    crossed = replace(
+        WRONG, id="crossed", primary=False, verdict="signal", attributes=("race", "place"),
+        by_group=tuple(replace(cell, group=groups[cell.group], n=cell.n + (cell.group != ("woman",))) for cell in WRONG.by_group),
+        gap=replace(WRONG.gap, leading=replace(pair, higher=("man", "south"), lower=("woman", "north"))),
+    )  # fmt: skip
+    fresh = replace(crossed, id="fresh", by_group=tuple(replace(cell, n=cell.n + 1) for cell in crossed.by_group))
+    audit = replace(audit_of("disparity"), findings=(planned_one, crossed, fresh))
+
+    assert [signal.id for signal in strongest_signals(audit.findings)] == ["fresh"]
+    assert sentences.signals_sentence(audit).endswith("not a verdict. The strongest that repeat no rate of a disparity above:")
+    alone = replace(audit, findings=(planned_one, crossed))
+    assert strongest_signals(alone.findings) == ()
+    assert "Every one of them repeats a rate of a disparity above." in sentences.signals_sentence(alone)
+    assert "Every one of them repeats a rate of a disparity above." in " ".join(audit_lines(samples.results(alone)).split())
+    # It is news where the planned question is not a disparity.
+    equal = replace(planned_one, verdict="equivalent")
+    assert [signal.id for signal in strongest_signals((equal, crossed))] == ["crossed"]
+
+
 def test_other_attributes_have_one_line_each_and_those_without_a_disparity_share_one():
     base = audit_of("disparity", "disparity", "equivalent", "inconclusive")
     by = {"disparity": ["race", "tone"], "equivalent": ["light"], "inconclusive": ["place"]}
@@ -85,5 +126,5 @@ def test_other_attributes_have_one_line_each_and_those_without_a_disparity_share
     lines = headline_of(replace(base, findings=tuple(findings)), Settings()).lines
 
     assert [(line.verdict, line.sentence[:18]) for line in lines] == [
-        ("disparity", "Role answers are l"), ("inconclusive", "Undecided by place"), ("equivalent", "Equivalent by ligh"),
+        ("disparity", "Role answers are l"), ("inconclusive", "Undecided: role ac"), ("equivalent", "Equivalent: role a"),
     ]  # fmt: skip
