@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from audit.records.comparison import Change, RateChange
+import numpy as np
+
+from audit.records.comparison import Change
 from audit.records.mitigation import Capability, CapabilityCode, MapControl, Outcome
+from audit.statistics.multiplicity import holm
 from audit.types import Note
 
 CONTROL_RATE = 0.05
@@ -22,7 +25,7 @@ def decide_outcome(
     shown; better if the gap of the question became smaller, by more than random maps make it, and capability is shown not to be lost.
     A gap that is shown to change by less than the tolerance did not grow in this sense, however many images show the change: that is said.
     """
-    if harms := [*(note for change in changes for note in _harms(change, margin, alpha)), *_lost(capability)]:
+    if harms := [*(note for change in changes for note in _harms(change, alpha)), *_levelled(changes, margin, alpha), *_lost(capability)]:
         return "worse", tuple(harms)
     target = next((change for change in changes if change.id == question), None)
     small = [Note("changed_within_tolerance", _sizes(change)) for change in changes if _changed(change, alpha) and _is_negligible(change)]
@@ -61,21 +64,28 @@ def _sizes(change: Change) -> Mapping[str, str | float]:
     return {"finding": change.id, "before": change.gap.before.value, "after": change.gap.after.value, "tolerance": change.tolerance}
 
 
-def _harms(change: Change, margin: float, alpha: float) -> Iterator[Note]:
+def _harms(change: Change, alpha: float) -> Iterator[Note]:
     gap, named = change.gap, {"finding": change.id}
     if gap is not None and gap.difference > 0 and gap.p_adjusted <= alpha and not _is_negligible(change):
         yield Note("gap_grew", {**named, "before": gap.before.value, "after": gap.after.value})
     for pair in change.pairs:
         if pair.reversed:
             yield Note("order_reversed", {**named, "first": " × ".join(pair.first), "second": " × ".join(pair.second)})
-    if change.better != "neither" and _levelled_down(change.by_group, 1 if change.better == "high" else -1, margin, alpha):
-        yield Note("levelled_down", named)
 
 
-def _levelled_down(groups: Sequence[RateChange], sign: int, margin: float, alpha: float) -> bool:
-    """Whether a group's rate is shown to be worse, by more than the margin, and no group's to be better."""
-    moved = [sign * (group.difference or 0.0) for group in groups if group.p_adjusted <= alpha and group.before.status == "ok"]
-    return min(moved, default=0.0) < -margin and max(moved, default=0.0) <= 0
+def _levelled(changes: Sequence[Change], margin: float, alpha: float) -> Iterator[Note]:
+    """The questions in which a group's rate is shown to be worse, by more than the margin, and no group's to be better.
+
+    A fall is shown after correction (Holm) over the groups of all questions: with twenty questions, one group in one of them is soon worse.
+    """
+    judged = [change for change in changes if change.better != "neither"]
+    groups = [[group for group in change.by_group if group.before.status == "ok"] for change in judged]
+    adjusted = iter(holm(np.array([group.p for rows in groups for group in rows])).tolist())
+    for change, rows in zip(judged, groups, strict=True):
+        gains = [(group.difference or 0.0) * (1 if change.better == "high" else -1) for group in rows]
+        fell = [next(adjusted) <= alpha and gain < -margin for gain in gains]
+        if any(fell) and not any(gain > 0 and group.p_adjusted <= alpha for gain, group in zip(gains, rows, strict=True)):
+            yield Note("levelled_down", {"finding": change.id})
 
 
 def _lost(capability: Capability | None) -> Iterator[Note]:

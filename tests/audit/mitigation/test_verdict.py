@@ -128,6 +128,16 @@ def test_levelling_down_needs_a_fall_beyond_the_margin_and_nobody_better_off():
     assert codes(decided(change(errors, better="neither"))) == ("better", [])
 
 
+def test_levelling_down_is_shown_after_correction_over_the_groups_of_all_questions():
+    """7 of 73 images lost: p = .016 by itself, .031 over two groups, .62 over the two groups of twenty questions."""
+    fell = [[64, 7, 0, 2], [74, 0, 0, 2]]
+    assert change(fell).by_group[0].p == pytest.approx(2 / 2**7)
+    assert codes(decided(change(fell))) == ("worse", ["levelled_down"])
+    others = [change(fell, f"kind/accuracy/chance {number}") for number in range(19)]
+    assert codes(decided(change(fell), *others))[0] == "no change shown"
+    assert codes(decided(change(LEVELLED), *others)) == ("worse", ["levelled_down"])
+
+
 def test_lost_capability_is_worse():
     assert codes(decided(change(SMALLER), capability=cost(-0.08, -0.03))) == ("worse", ["capability_lost"])
     assert codes(decided(change(SMALLER), capability=cost(0.01, 0.09))) == ("better", [])  # higher
