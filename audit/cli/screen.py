@@ -60,7 +60,7 @@ def is_interactive(stream: TextIO, environment: Mapping[str, str] = os.environ) 
 
 def _has_icons(encoding: str | None) -> bool:
     try:
-        "▲◆≈⊘◂▸⇄⇅×−".encode(encoding or "utf-8")  # an in-memory text stream has no encoding
+        "▲◆≈⊘↑↓⇄⇅×−".encode(encoding or "utf-8")  # an in-memory text stream has no encoding
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from audit.naming import levels_of
 from audit.records.comparison import Change, ComparedClaim
 from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.statistics.counts.count_table import count_table, row_codes
-from audit.statistics.metrics import METRICS, Outcome, row_events
+from audit.statistics.metrics import METRICS, Outcome, confused_answers, row_events
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import changes_by_group, gap_change, pair_changes
 from audit.statistics.paired.joint import BOTH, NEITHER, ONLY_AFTER, ONLY_BEFORE, JointCounts, cluster_kinds
@@ -52,8 +52,17 @@ def count_changes(
             by = tuple(dict.fromkeys((*finding.attributes, *([cluster] if cluster else []))))
             counted[key] = _joint_table(*tables[finding.measurement], by, record.truth)
         joints[finding.id] = joint_counts(counted[key], finding, record, cluster)
-        changes.append(_change(finding, theirs[finding.id], joints[finding.id], record.truth, settings, claims))
+        change = _change(finding, theirs[finding.id], joints[finding.id], record.truth, settings, claims)
+        changes.append(replace(change, confused=_confused(finding, record, audits)))
     return joints, changes, tuple(refused)
+
+
+def _confused(finding: Finding, record: MeasurementRecord, audits: tuple[AuditResult, AuditResult]) -> tuple[str, str] | None:
+    """The two answers that a rate of errors is about; None if a model gave a third, or if an audit has no counts to tell."""
+    counts = [count.answers for audit in audits for count in audit.counts if count.measurement == finding.measurement]
+    if finding.outcome is None or len(counts) < len(audits):
+        return None
+    return confused_answers(finding.metric, record.outcomes[finding.outcome], dict.fromkeys(answer for own in counts for answer in own))
 
 
 def _why_not(finding: Finding, theirs: Mapping[str, Finding], tables: Mapping[str, object]) -> str | None:

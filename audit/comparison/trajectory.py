@@ -35,7 +35,7 @@ def follow_claim(like: Change, checkpoints: Sequence[Checkpoint], settings: Sett
     appears = None if limited else _first_lasting(points, lambda point: point.gap is not None and point.gap.low > like.tolerance)
     detectable = None if limited else _first_lasting(points, lambda point: point.p is not None and point.p <= settings.alpha)
     claim = {field.name: getattr(like, field.name) for field in fields(ComparedClaim)}
-    return Trajectory(**claim, points=points, appears=appears, detectable=detectable)
+    return Trajectory(**claim, points=points, appears=appears, detectable=detectable, confused=like.confused)
 
 
 def _point(checkpoint: Checkpoint, like: Change, settings: Settings, claims: int) -> Point:

@@ -133,6 +133,9 @@ class Change(ComparedClaim):
     """Whether the interval of the change lies entirely beyond the tolerance."""
     levelled_down: bool
     """Whether the gap shrank because the best group got worse without improvement for the worst."""
+    confused: tuple[str, str] | None = None
+    """The true answer and the answer it is taken for, if the rate is about errors and neither model gave a third answer; None as well in
+    files of earlier versions."""
 
 
 @record
@@ -221,6 +224,8 @@ class Trajectory(ComparedClaim):
     """
     detectable: int | None
     """First step from which on p stays at or below alpha; determined in the same way."""
+    confused: tuple[str, str] | None = None
+    """As in `Change`."""
 
 
 @record

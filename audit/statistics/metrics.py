@@ -5,7 +5,7 @@ An outcome is a *set* of answers ("crime-related" is three labels); every rate o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from types import MappingProxyType
@@ -64,6 +64,33 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         )
     }
 )  # fmt: skip
+
+
+ERROR_RATES: Mapping[str, str] = MappingProxyType(
+    {
+        "true_positive_rate": "false_negative_rate",
+        "true_negative_rate": "false_positive_rate",
+        "false_negative_rate": "false_negative_rate",
+        "false_positive_rate": "false_positive_rate",
+    }
+)
+"""Rates given the true answer, and the error rate that says the same if there are two answers."""
+
+
+def confused_answers(metric: str, outcome: Sequence[str], answers: Iterable[str]) -> tuple[str, str] | None:
+    """The true answer and the answer it is taken for, if `metric` is about errors and the `answers` that occur are only these two.
+
+    Examples
+    --------
+    >>> confused_answers("true_positive_rate", ["cat"], ["cat", "dog"]), confused_answers("false_positive_rate", ["cat"], ["cat", "dog"])
+    (('cat', 'dog'), ('dog', 'cat'))
+    >>> confused_answers("true_positive_rate", ["cat"], ["cat", "dog", "bird"])
+    """
+    others = [answer for answer in answers if answer not in (*outcome, UNKNOWN)]
+    if metric not in ERROR_RATES or len(outcome) != 1 or len(others) != 1:
+        return None
+    pair = outcome[0], others[0]
+    return pair if ERROR_RATES[metric] == "false_negative_rate" else pair[::-1]
 
 
 class AnswerRows(Protocol):

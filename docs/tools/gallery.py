@@ -271,13 +271,14 @@ def _section(sample: Sample) -> str:
 
 def headline_of_sample(sample: Sample) -> str:
     """Return the first sentence of a sample's page."""
+    from reports.text.errors import comparison_as_errors
     from reports.text.headline import headline_of
     from reports.text.mitigation import OUTCOMES, outcome_sentence
     from reports.text.verdicts import comparison_sentence
 
     facts = _read(sample)
     if sample.file == "comparison.json":
-        verdict = comparison_sentence(facts.comparisons[0])
+        verdict = comparison_sentence(comparison_as_errors(facts.comparisons[0]), facts.settings)
         text = f"{verdict.word}. {verdict.sentence}"
     elif sample.file == "mitigation.json":
         text = f"{OUTCOMES[facts.outcome]}. {outcome_sentence(facts).sentence}"

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from audit.records.comparison import Change, RateChange
 from audit.types import Group
-from reports.charts.forest import Scale, cut, percent_texts, share_axis
+from reports.charts.forest import Scale, cut, percent_texts, rate_axis
 from reports.charts.groups import LABELLED, MANY_GROUPS, label_width, placed_ticks, plot_scale, share
 from reports.text import phrases
-from reports.text.changes import moved_cells
-from reports.text.comparison import change_interval, few_places
+from reports.text.changes import is_worse, moved_cells
+from reports.text.comparison import few_places
 from reports.text.numbers import number, percent, points
 
 _LONGEST_LABEL, _MOST_MOVED = 30, 10
@@ -35,9 +35,6 @@ class ChangedRow:
     """`worse`, `improved` or `moved` (if neither side is better) if the group's own rate changed, after correction; else empty."""
     before: str
     after: str
-    low: str
-    high: str
-    """The interval of the change, placed from the rate before."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def change_chart(change: Change, alpha: float) -> ChangeChart | None:
     if change.gap is None or not cells:
         return None
     cells.sort(key=lambda cell: cell.before.value or 0.0, reverse=change.better != "high")
-    ticks = share_axis(end for cell in cells for end in (cell.before.value, cell.after.value, *_reach(cell)))
+    ticks = rate_axis(rate for cell in cells for rate in (cell.before, cell.after))
     scale = plot_scale(ticks)
     moved = {cell.before.group: _kind(cell, change) for cell in moved_cells(change, alpha)}
     return ChangeChart(
@@ -93,13 +90,7 @@ def change_chart(change: Change, alpha: float) -> ChangeChart | None:
 def _kind(cell: RateChange, change: Change) -> str:
     if change.better == "neither":
         return "moved"
-    return "improved" if ((cell.difference or 0.0) > 0) == (change.better == "high") else "worse"
-
-
-def _reach(cell: RateChange) -> tuple[float, float]:
-    """Return the ends of the interval of a change, placed from the rate before; a rate is between 0 and 1."""
-    before, (low, high) = cell.before.value or 0.0, change_interval(cell)
-    return min(max(before + (low or 0.0), 0.0), 1.0), min(max(before + (high or 0.0), 0.0), 1.0)
+    return "worse" if is_worse(cell, change) else "improved"
 
 
 def _rows(cells: Sequence[RateChange], moved: dict[Group, str], scale: Scale) -> list[ChangedRow | BetweenRows]:
@@ -125,7 +116,7 @@ def _between(cells: Sequence[RateChange], groups: int, scale: Scale) -> list[Bet
 
 
 def _row(cell: RateChange, kind: str, scale: Scale) -> ChangedRow:
-    name, (low, high), places = phrases.group(cell.before.group), _reach(cell), few_places(cell)
+    name, places = phrases.group(cell.before.group), few_places(cell)
     return ChangedRow(
         label=cut(name, _LONGEST_LABEL),
         name=name if len(name) > _LONGEST_LABEL else "",
@@ -133,8 +124,6 @@ def _row(cell: RateChange, kind: str, scale: Scale) -> ChangedRow:
         kind=kind,
         before=share(scale(cell.before.value or 0.0)),
         after=share(scale(cell.after.value or 0.0)),
-        low=share(scale(low)),
-        high=share(scale(high)),
     )
 
 

@@ -175,7 +175,8 @@ def share_axis(shares: Iterable[float | None]) -> tuple[float, ...]:
     ends = [end for end in shares if end is not None]
     if not ends or max(ends) - min(ends) > 0.5:
         return _WHOLE
-    return tuple(tick for tick in axis(min(ends), max(ends)) if 0 <= tick <= 1)
+    # At least one point wide at either end of the scale: if all rates are 100 %, they have no extent of their own.
+    return tuple(tick for tick in axis(min(*ends, 0.99), max(*ends, 0.01)) if 0 <= tick <= 1)
 
 
 def replicates_forest(rows: Sequence[tuple[str, Estimate, Sequence[float]]], tolerance: float) -> Forest:

@@ -10,6 +10,7 @@ from reports.charts.gaps import ChangeMark, change_mark, changes_axis
 from reports.comparison.context import ComparisonContext, PlacedChange
 from reports.text import comparison as text
 from reports.text import verdicts
+from reports.text.changes import change_tags
 from reports.text.headline import captions
 from reports.text.numbers import end, number
 
@@ -63,7 +64,7 @@ def _row(placed: PlacedChange, gap: GapChange, mark: ChangeMark, alpha: float) -
     return ChangedQuestion(
         placed=placed,
         outcome=text.outcome(change),
-        tags=text.change_tags(change),
+        tags=change_tags(change, alpha),
         ends=f"{number(gap.before.value, places)} → {number(gap.after.value, places)}",
         size=number(gap.difference, places, signed=True),
         interval=f"{end(gap.low, places, signed=True)} to {end(gap.high, places, signed=True)}",

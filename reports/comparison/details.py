@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from audit.records.comparison import PairChange, RateChange
 from reports.comparison.context import ComparisonContext, PlacedChange
-from reports.comparison.verdict import DrawnChange, drawn_change
+from reports.comparison.verdict import DrawnChange, drawn_change, drawn_changes
 from reports.table import Columns, Row, Table, headers, table_rows
 from reports.text import changes, phrases, sentences
 from reports.text import comparison as text
@@ -64,7 +64,7 @@ class ChangeDetails:
 
 def view(context: ComparisonContext) -> ChangeDetails:
     """Return every change: open are the first that changed and are not on the first screen."""
-    drawn = comparison_sentence(context.comparison).leading[:1]
+    drawn = drawn_changes(comparison_sentence(context.comparison, context.comparisons.settings))
     opened = [placed for placed in context.primary if placed.change.direction and placed.change not in drawn][:MOST_OPEN]
     folded = [placed for placed in context.primary if placed not in opened]
     few = len(folded) <= MOST_FOLDED

@@ -44,7 +44,7 @@ def comparisons_overview(contexts: Sequence[ComparisonContext]) -> ComparisonsOv
     worst = ordered[0].comparison
     return ComparisonsOverview(
         counts=verdicts.comparison_counts([context.comparison for context in contexts]),
-        headline=f"{text.which(worst)}: {verdicts.comparison_sentence(worst).headline}",
+        headline=f"{text.which(worst)}: {verdicts.comparison_sentence(worst, contexts[0].comparisons.settings).headline}",
         steps=[preferred_model(worst.before, [(context.comparison.after, placed.change) for context, placed in drawn[0]])] if drawn else [],
         chart=_chart(drawn, ordered) if drawn else None,
     )
@@ -80,7 +80,10 @@ def _verdicts(name: str, contexts: Sequence[ComparisonContext]) -> list[ModelVer
     own = [context for context in contexts if context.comparison.after == name]
     return [
         ModelVerdict(
-            context.key, text.outcome(context.comparison), verdicts.comparison_sentence(context.comparison).word, context.comparison.probe
+            context.key,
+            text.outcome(context.comparison),
+            verdicts.comparison_sentence(context.comparison, context.comparisons.settings).word,
+            context.comparison.probe,
         )
         for context in own
     ]

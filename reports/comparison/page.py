@@ -15,6 +15,7 @@ from reports.section import Article, Page, Section, appendix_parts, contents, sh
 from reports.text import comparison as text
 from reports.text import phrases
 from reports.text.detail.found import appendix_note
+from reports.text.errors import comparisons_as_errors
 
 OF_COMPARISON: Sequence[Section[ComparisonContext]] = (
     Section("Verdict", "comparison/verdict", verdict.view),
@@ -49,13 +50,14 @@ class ComparisonPage(Page):
 
 def comparison_page(comparisons: Comparisons) -> ComparisonPage:
     """Return everything that the templates print about `comparisons`."""
+    facts, comparisons = to_json(comparisons), comparisons_as_errors(comparisons)
     contexts, closing = comparison_contexts(comparisons), shown_sections(OF_PAGE, comparisons)
     shown = [Article(context, shown_sections(OF_COMPARISON, context, context.key)) for context in contexts]
     series, several = steps.series_views(comparisons), len(shown) > 1
     hashes = [side.model.sha256 for side in comparisons.sides if not phrases.answers_only(side.model)]
     return ComparisonPage(
         what="comparison",
-        about=provenance(comparisons, text.comparisons_title(comparisons), hashes, COMPARISON, to_json(comparisons)),
+        about=provenance(comparisons, text.comparisons_title(comparisons), hashes, COMPARISON, facts),
         deck=text.deck(comparisons),
         contents=[
             *((f"Step by step · {view.series.probe}" if len(series) > 1 else "Step by step", view.key, "") for view in series),

@@ -10,9 +10,12 @@ from audit.types import Note
 from reports.charts.dumbbells import ChangeChart, change_chart
 from reports.comparison.context import ComparisonContext
 from reports.text import verdicts
-from reports.text.changes import levelled_sentence, unpaired_images
+from reports.text.changes import unpaired_images
 from reports.text.notes import sentence
 from reports.text.verdicts import VerdictSentence
+
+MOST_ROWS = 14
+"""The most groups, over both changes of a headline, for which both are drawn."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class DrawnChange:
 
     marks: ChangeChart
     title: str
+    legend: tuple[tuple[str, str], tuple[str, str]]
+    """The marks of the two models: hollow and filled, with their names."""
     caption: str
 
 
@@ -36,23 +41,28 @@ class FirstScreen:
     details: Sequence[str]
     tiles: Sequence[tuple[str, str]]
     """Number and label."""
-    chart: DrawnChange | None
+    charts: Sequence[DrawnChange]
 
 
 def view(context: ComparisonContext) -> FirstScreen:
     """Return the first screen."""
     comparison, settings = context.comparison, context.comparisons.settings
-    verdict = verdicts.comparison_sentence(comparison)
-    leading = verdict.leading[:1]
-    moved = [verdicts.moved_sentence(change, settings) for change in leading]
+    verdict = verdicts.comparison_sentence(comparison, settings)
+    charts = (drawn_change(change, context) for change in drawn_changes(verdict))
     return FirstScreen(
         lead=[sentence(note) for note in context.comparisons.notes if _is_lead(note, comparison)],
         verdict=verdict,
         counts=verdicts.outcome_counts(comparison),
-        details=(*moved, *levelled_sentence(comparison), *unpaired_images(comparison)),
+        details=(*verdicts.moved_sentences(verdict.leading, comparison, settings), *unpaired_images(comparison)),
         tiles=verdicts.change_tiles(verdict, comparison, settings),
-        chart=next((drawn_change(change, context) for change in leading), None),
+        charts=[chart for chart in charts if chart],
     )
+
+
+def drawn_changes(verdict: VerdictSentence) -> tuple[Change, ...]:
+    """Return the changes drawn on the first screen: those of the headline, but only the first if both have many groups."""
+    rows = sum(cell.before.status == "ok" for change in verdict.leading for cell in change.by_group)
+    return verdict.leading if rows <= MOST_ROWS else verdict.leading[:1]
 
 
 def _is_lead(note: Note, comparison: Comparison) -> bool:
@@ -62,10 +72,9 @@ def _is_lead(note: Note, comparison: Comparison) -> bool:
 
 def drawn_change(change: Change, context: ComparisonContext) -> DrawnChange | None:
     """Return the chart of a change, or None if nothing can be compared."""
-    settings = context.comparisons.settings
-    marks = change_chart(change, settings.alpha)
+    marks = change_chart(change, context.comparisons.settings.alpha)
     if marks is None:
         return None
-    return DrawnChange(
-        marks, f"{verdicts.question_title(change, context.comparison)}, before and after", verdicts.groups_chart_caption(change, settings)
-    )
+    title = f"{verdicts.question_title(change, context.comparison)}, before and after"
+    legend = verdicts.models_legend(context.comparison)
+    return DrawnChange(marks, title, legend, verdicts.groups_chart_caption(change))

@@ -10,6 +10,7 @@ from audit.results import AuditResult, Results
 from audit.types import Settings
 from reports.text import changes, phrases, sentences, verdicts
 from reports.text import comparison as comparison_text
+from reports.text.errors import comparisons_as_errors
 from reports.text.headline import headline_of
 from reports.text.numbers import clean, in_words
 from reports.text.order import planned
@@ -25,10 +26,11 @@ def card(results: Results) -> str:
 
 def changes_card(facts: Comparisons) -> str:
     """Return the card of a comparison as an HTML fragment; every untrusted string is escaped."""
+    facts = comparisons_as_errors(facts)
     primary = [(trajectory, series) for series in facts.series for trajectory in series.trajectories if trajectory.primary]
     followed = [f"{comparison_text.title(trajectory)}: {changes.trajectory_reason(trajectory, series)}" for trajectory, series in primary]
     steps = f"<p>Over {len(facts.sides)} checkpoints:</p>{_list(followed)}" if followed else ""
-    return "".join([*map(_comparison, facts.comparisons), steps])
+    return "".join([*(_comparison(comparison, facts.settings) for comparison in facts.comparisons), steps])
 
 
 def _audit(audit: AuditResult, settings: Settings) -> str:
@@ -41,12 +43,12 @@ def _audit(audit: AuditResult, settings: Settings) -> str:
     )
 
 
-def _comparison(compared: Comparison) -> str:
+def _comparison(compared: Comparison, settings: Settings) -> str:
     primary = sorted((change for change in compared.changes if change.primary), key=comparison_text.by_weight)
-    verdict = verdicts.comparison_sentence(compared)
+    verdict = verdicts.comparison_sentence(compared, settings)
     return (
         f"<div><p><strong>{_text(compared.after)} against {_text(compared.before)} · {_text(compared.probe)}: {verdict.word}.</strong> "
-        f"{_text(verdict.sentence)} {_text(changes.comparison_reason(compared))}</p>"
+        f"{_text(verdict.sentence)} {_text(changes.comparison_reason(compared, settings))}</p>"
         f"{_list([comparison_text.headline(finding) for finding in primary])}</div>"
     )
 

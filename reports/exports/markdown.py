@@ -13,6 +13,7 @@ from audit.types import ModelRecord, Settings
 from reports.provenance import written_date
 from reports.text import analyses, changes, evidence, phrases, replicates, sentences
 from reports.text import comparison as comparison_text
+from reports.text.errors import comparison_as_errors, comparisons_as_errors
 from reports.text.evidence import within_sentence
 from reports.text.gates import GateRow, change_gate_rows, gate_rows, gates_sentence
 from reports.text.headline import choices_sentence, headline_of, left_out_by_rule, signal_sentence
@@ -74,9 +75,10 @@ def _replicates(replicate: Replicates, results: Results) -> list[str]:
 def _paired_models(results: Results) -> list[str]:
     """Return each comparison of a run in one paragraph, with its most notable change."""
     paired, parts = results.paired_models, []
-    for comparison in paired.comparisons if paired else ():
+    for comparison in map(comparison_as_errors, paired.comparisons if paired else ()):
         primary = sorted(comparison.changes, key=comparison_text.by_weight)
-        verdict = verdict_markdown(comparison_sentence(comparison), changes.comparison_reason(comparison))
+        reason = changes.comparison_reason(comparison, results.settings)
+        verdict = verdict_markdown(comparison_sentence(comparison, results.settings), reason)
         parts += [f"### {escaped(comparison_text.which(comparison))}", verdict, _bullets(map(comparison_text.headline, primary[:1]))]
     return parts + ([f"Caveats: {escaped(' '.join(map(sentence, paired.notes)))}"] if paired and paired.notes else [])
 
@@ -156,31 +158,33 @@ def _finding(finding: Finding, audit: AuditResult, settings: Settings) -> tuple[
 
 def comparison_markdown(comparisons: Comparisons) -> str:
     """Return a summary of a comparison."""
+    comparisons = comparisons_as_errors(comparisons)
     parts = [f"## {escaped(comparison_text.comparisons_title(comparisons))}", *map(_series, comparisons.series)]
     put = [(comparison_text.which(comparison), change_gate_rows(comparisons, comparison)) for comparison in comparisons.comparisons]
     parts += _gates(comparisons.gates, put)
     for comparison in comparisons.comparisons:
-        parts += _comparison(comparison)
+        parts += _comparison(comparison, comparisons.settings)
     parts += [f"Caveats: {escaped(' '.join(map(sentence, comparisons.notes)))}"] if comparisons.notes else []
     return _document(parts, comparisons, [(side.name, side.model) for side in comparisons.sides], "comparison.html")
 
 
-def _comparison(comparison: Comparison) -> list[str]:
+def _comparison(comparison: Comparison, settings: Settings) -> list[str]:
     primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
     parts = [f"### {escaped(comparison_text.which(comparison))}"]
     if comparison.limited:
         parts.append("**LIMITED RUN.** A sample of the images; its verdict is always “inconclusive”.")
-    parts.append(verdict_markdown(comparison_sentence(comparison), changes.comparison_reason(comparison)))
+    parts.append(verdict_markdown(comparison_sentence(comparison, settings), changes.comparison_reason(comparison, settings)))
     parts.append(escaped(f"{comparison_text.images_sentence(comparison)} {comparison_text.not_compared_sentence(comparison)}"))
     if primary:
         shown = primary[:_MOST_CHANGES]
-        parts.append(_table(_CHANGES, map(_change, shown), len(shown), len(primary)))
+        parts.append(_table(_CHANGES, (_change(change, settings.alpha) for change in shown), len(shown), len(primary)))
         parts.append(_bullets(map(comparison_text.headline, primary[:3])))
     return parts
 
 
-def _change(change: Change) -> tuple[str, ...]:
-    verdict = comparison_text.VERDICTS[comparison_text.outcome(change)].word.lower() + (", levelled down" if change.levelled_down else "")
+def _change(change: Change, alpha: float) -> tuple[str, ...]:
+    levelled = changes.levelling(change, alpha)
+    verdict = comparison_text.VERDICTS[comparison_text.outcome(change)].word.lower() + (f", {levelled}" if levelled else "")
     if change.gap is None:
         return verdict, comparison_text.title(change), "", "", NOT_ESTIMABLE, ""
     ends = (comparison_text.end_text(change, after=after) for after in (False, True))

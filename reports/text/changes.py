@@ -5,7 +5,7 @@ from __future__ import annotations
 from audit.records.comparison import Change, Comparison, GapChange, GapEnds, RateChange, Series, Trajectory
 from audit.types import Settings
 from reports.text import phrases
-from reports.text.comparison import outcome
+from reports.text.comparison import in_rate, outcome
 from reports.text.numbers import exact_points, in_words, number, p_phrase, p_value, percent, points, span
 from reports.text.reasons import LIMITED, not_compared, pairs_phrase, too_few_groups
 
@@ -17,6 +17,12 @@ _COUNTED: tuple[tuple[str, str, str], ...] = (
     ("equivalent", "1 did not change by more than its tolerance", "{} did not change by more than their tolerance"),
     ("not estimable", "1 cannot be estimated", "{} cannot be estimated"),
 )
+
+
+_LEVELLED = {
+    "levelled down": "Levelled down: the gap shrank because the best group got worse; no improvement of the worst is detected.",
+    "partly levelled down": "Partly levelled down: the gap shrank because the worst group improved and because the best got worse.",
+}
 
 
 def reason(change: Change, comparison: Comparison, settings: Settings) -> str:
@@ -34,7 +40,24 @@ def reason(change: Change, comparison: Comparison, settings: Settings) -> str:
     return " ".join([*reasons, *(unpaired_images(comparison) if change.verdict == "equivalent" else [])])
 
 
-def comparison_reason(comparison: Comparison) -> str:
+def change_tags(change: Change, alpha: float) -> tuple[str, ...]:
+    """Return what the verdict in a list of questions rests on, or adds to the change.
+
+    An interval that excludes 0 may belong to a change that is undecided after correction.
+    """
+    gap = change.gap
+    excludes_zero = gap is not None and not gap.low <= 0 <= gap.high
+    tags = {
+        f"corrected p {p_value(gap.p_adjusted if gap else None)}": change.verdict == "inconclusive" and excludes_zero,
+        levelling(change, alpha): True,
+        "exceeds the tolerance": change.beyond_tolerance,
+        "may be within the tolerance": change.direction in ("grew", "shrank") and not change.beyond_tolerance,
+        f"every pair within ±{exact_points(change.tolerance).split()[0]}": change.verdict == "equivalent" and gap is not None,
+    }
+    return tuple(tag for tag, holds in tags.items() if tag and holds)
+
+
+def comparison_reason(comparison: Comparison, settings: Settings) -> str:
     """Say how many pre-specified gaps changed in which way, and which images the comparison does not cover."""
     primary = [change for change in comparison.changes if change.primary]
     if not primary:
@@ -42,7 +65,7 @@ def comparison_reason(comparison: Comparison) -> str:
     outcomes = [outcome(change) for change in primary]
     parts = [one if count == 1 else many.format(count) for verdict, one, many in _COUNTED if (count := outcomes.count(verdict))]
     sentences = [LIMITED] * comparison.limited + [f"Of {in_words(len(outcomes), 'pre-specified gap')}, {', '.join(parts)}."]
-    return " ".join([*sentences, *levelled_sentence(comparison), *unpaired_images(comparison)])
+    return " ".join([*sentences, *levelled_sentence(comparison, settings), *unpaired_images(comparison)])
 
 
 def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
@@ -76,13 +99,9 @@ def _measured(change: Change, gap: GapChange) -> str:
     if change.primary and p_value(gap.p) != p_value(gap.p_adjusted):
         p = f"{p_phrase(gap.p)} for this question, {p_value(gap.p_adjusted)} after correction"
     return (
-        f"The gap of {_subject(change)} went from {_ends(change, gap.before, after=False)} to {_ends(change, gap.after, after=True)}: "
+        f"The gap {in_rate(change)} went from {_ends(change, gap.before, after=False)} to {_ends(change, gap.after, after=True)}: "
         f"{_signed(gap.difference)} {span(gap.low, gap.high, 1, signed=True)} ({p})."
     )
-
-
-def _subject(change: Change) -> str:
-    return change.metric.replace("_", " ") + (f" of '{change.outcome}'" if change.outcome is not None else "")
 
 
 def _ends(change: Change, ends: GapEnds, *, after: bool) -> str:
@@ -110,8 +129,7 @@ def _explained(change: Change, gap: GapChange, comparison: Comparison, settings:
     beyond = f"It changed by more than the tolerance of {tolerance}." if change.beyond_tolerance else (
         f"It is undecided whether it changed by more than the tolerance of {tolerance}."
     )  # fmt: skip
-    levelled = ["Levelled down: the gap shrank because the best group got worse; no improvement of the worst is detected."]
-    return [beyond, *(levelled if change.levelled_down else [])]
+    return [beyond, *filter(None, [_LEVELLED.get(levelling(change, settings.alpha))])]
 
 
 def _why_unchanged(change: Change, gap: GapChange, comparison: Comparison, settings: Settings) -> list[str]:
@@ -119,7 +137,7 @@ def _why_unchanged(change: Change, gap: GapChange, comparison: Comparison, setti
         return ["Both sides are the same model with the same answers: nothing can have changed."]
     groups = sum(cell.before.status == "ok" for cell in change.by_group)
     reasons = [
-        f"Equivalent in {_subject(change)}: for {pairs_phrase(groups)}, the {100 * (1 - 2 * settings.alpha):g} % interval of the "
+        f"Equivalent {in_rate(change)}: for {pairs_phrase(groups)}, the {100 * (1 - 2 * settings.alpha):g} % interval of the "
         f"change of their difference lies inside ±{exact_points(change.tolerance)}."
     ]
     reasons += ["A change is detectable but smaller than the tolerance."] * (gap.p_adjusted <= settings.alpha)
@@ -139,10 +157,31 @@ def _moved(change: Change, alpha: float) -> list[str]:
     return [f"Rates that changed, after correction: {phrases.some(named)}."] if named else []
 
 
-def levelled_sentence(comparison: Comparison) -> list[str]:
-    """Say how many gaps shrank only because the best group got worse; empty if none did."""
-    levelled = sum(change.levelled_down for change in comparison.changes if change.primary)
-    return [f"{levelled} of those that shrank {'is' if levelled == 1 else 'are'} levelled down."] if levelled else []
+def levelled_sentence(comparison: Comparison, settings: Settings) -> list[str]:
+    """Say how many gaps shrank only, or partly, because the best group got worse; empty if none did."""
+    kinds = [levelling(change, settings.alpha) for change in comparison.changes if change.primary]
+    counted = [f"{kinds.count(kind)} {'is' if kinds.count(kind) == 1 else 'are'} {kind}" for kind in _LEVELLED if kind in kinds]
+    return [f"Of those that shrank, {' and '.join(counted)}."] if counted else []
+
+
+def levelling(change: Change, alpha: float) -> str:
+    """Return "levelled down" if a gap shrank because the best group got worse, "partly" if the worst also improved; else empty."""
+    if change.levelled_down:
+        return "levelled down"
+    if change.direction != "shrank" or change.gap is None or change.better == "neither":
+        return ""
+    best = change.gap.before.highest if change.better == "high" else change.gap.before.lowest
+    return "partly levelled down" if best in [cell.before.group for cell in worse_cells(change, alpha)] else ""
+
+
+def worse_cells(change: Change, alpha: float) -> list[RateChange]:
+    """Return the compared groups whose own rate got worse, after correction; none if neither side is better."""
+    return [cell for cell in moved_cells(change, alpha) if is_worse(cell, change)]
+
+
+def is_worse(cell: RateChange, change: Change) -> bool:
+    """Whether a rate is worse after than before, by however little; False if neither side is better."""
+    return (cell.difference or 0.0) * {"high": -1, "low": 1, "neither": 0}[change.better] > 0
 
 
 def moved_cells(change: Change, alpha: float) -> list[RateChange]:

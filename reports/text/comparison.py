@@ -6,6 +6,7 @@ They never say "fixed" or "fair": a gap that shrank is smaller, and one that did
 from __future__ import annotations
 
 from audit.records.comparison import Change, Comparison, Comparisons, GapChange, PairChange, RateChange, Series, Trajectory
+from audit.statistics.metrics import ERROR_RATES
 from reports.text import phrases, sentences
 from reports.text.notes import sentence
 from reports.text.numbers import (
@@ -15,11 +16,13 @@ from reports.text.numbers import (
     difference,
     exact_points,
     in_words,
+    lower_first,
     number,
     p_phrase,
     p_value,
     percent,
     points,
+    upper_first,
 )
 from reports.text.sentences import VerdictWords
 
@@ -79,7 +82,22 @@ def by_weight(change: Change) -> tuple[int, float, float]:
 
 def title(change: Change | Trajectory) -> str:
     """Return a question's name: ``Role accuracy by gender``."""
-    return f"{sentences.subject_of(change, change.truth)} by {phrases.attributes(change.attributes)}"
+    return f"{upper_first(rate_phrase(change))} by {phrases.attributes(change.attributes)}"
+
+
+def rate_phrase(change: Change | Trajectory, *, several: bool = True) -> str:
+    """Name the rate of a question for use within a sentence, in an audit's words; with its measurement if there are `several`."""
+    if change.confused and change.metric == ERROR_RATES.get(change.metric):
+        where = f" ({change.measurement})" if several else ""
+        return f"share of ‘{change.confused[0]}’ taken for ‘{change.confused[1]}’{where}"
+    subject = sentences.subject_of if several else sentences.metric_of
+    return lower_first(subject(change, change.truth))
+
+
+def in_rate(change: Change, *, several: bool = False) -> str:
+    """Name the rate of a question after "gap": ``in accuracy``, ``in the share given ‘thief’``."""
+    name = rate_phrase(change, several=several)
+    return f"in {'the ' if name.startswith('share ') else ''}{name}"
 
 
 def comparisons_title(comparisons: Comparisons) -> str:
@@ -203,22 +221,6 @@ def end_text(change: Change, *, after: bool) -> str:
         for group in (ends.lowest, ends.highest)
     )
     return f"{points(ends.value, gap_places(change))}: {named}"
-
-
-def change_tags(change: Change) -> tuple[str, ...]:
-    """Return what the verdict in a list of questions rests on, or adds to the change.
-
-    An interval that excludes 0 may belong to a change that is undecided after correction.
-    """
-    gap = change.gap
-    excludes_zero = gap is not None and not gap.low <= 0 <= gap.high
-    tags = {
-        f"corrected p {p_value(gap.p_adjusted if gap else None)}": change.verdict == "inconclusive" and excludes_zero,
-        "levelled down": change.levelled_down,
-        "exceeds the tolerance": change.beyond_tolerance,
-        f"every pair within ±{exact_points(change.tolerance).split()[0]}": change.verdict == "equivalent" and change.gap is not None,
-    }
-    return tuple(tag for tag, holds in tags.items() if holds)
 
 
 def facts(change: Change) -> tuple[tuple[str, str], ...]:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from audit.records.comparison import Change, Comparison, Comparisons, GapChange, GapEnds, Point, RateChange, Trajectory
 from audit.records.finding import LeadingPair, Rate
 from audit.results import AuditResult, Finding
-from audit.types import UNKNOWN, Better
+from audit.statistics.metrics import ERROR_RATES, confused_answers
+from audit.types import Better
 from reports.text.numbers import count
 
-_ERRORS = {
-    "true_positive_rate": "false_negative_rate",
-    "true_negative_rate": "false_positive_rate",
-    "false_negative_rate": "false_negative_rate",
-    "false_positive_rate": "false_positive_rate",
-}
-"""Rates given the true answer, and the error rate that says the same if there are two answers."""
 _OPPOSITE: dict[Better, Better] = {"high": "low", "low": "high", "neither": "neither"}
 _WRONG = {"accuracy": " wrong", "true_positive_rate": " missed"}
 """What an image is that is not an event, for rates that are good to have."""
@@ -29,14 +24,9 @@ def confused(finding: Finding, audit: AuditResult) -> tuple[str, str] | None:
     """
     counts = next((record for record in audit.counts if record.measurement == finding.measurement), None)
     record = next((record for record in audit.measurements if record.name == finding.measurement), None)
-    if counts is None or record is None or finding.outcome is None or finding.metric not in _ERRORS:
+    if counts is None or record is None or finding.outcome is None:
         return None
-    inside = record.outcomes.get(finding.outcome, ())
-    outside = [answer for answer in counts.answers if answer not in (*inside, UNKNOWN)]
-    if len(inside) != 1 or len(outside) != 1:
-        return None
-    pair = inside[0], outside[0]
-    return pair if _ERRORS[finding.metric] == "false_negative_rate" else pair[::-1]
+    return confused_answers(finding.metric, record.outcomes.get(finding.outcome, ()), counts.answers)
 
 
 def as_errors(finding: Finding, audit: AuditResult) -> Finding:
@@ -44,7 +34,7 @@ def as_errors(finding: Finding, audit: AuditResult) -> Finding:
 
     Gap, intervals and verdict stay the same, since both rates add up to 1; other findings are returned unchanged.
     """
-    gap, metric = finding.gap, _ERRORS.get(finding.metric, finding.metric)
+    gap, metric = finding.gap, ERROR_RATES.get(finding.metric, finding.metric)
     if metric == finding.metric or confused(finding, audit) is None:
         return finding
     if gap is not None:
@@ -62,6 +52,67 @@ def _complement(rate: Rate) -> Rate:
     if rate.value is None or rate.low is None or rate.high is None:
         return rate
     return replace(rate, events=rate.n - rate.events, value=1 - rate.value, low=1 - rate.high, high=1 - rate.low)
+
+
+# ---- the same for comparisons --------------------------------------------------------------------------------------------------------
+
+
+def comparisons_as_errors(comparisons: Comparisons) -> Comparisons:
+    """Return comparisons and series with rates about two answers as error rates."""
+    series = (replace(one, trajectories=tuple(map(_trajectory_as_errors, one.trajectories))) for one in comparisons.series)
+    return replace(comparisons, comparisons=tuple(map(comparison_as_errors, comparisons.comparisons)), series=tuple(series))
+
+
+def comparison_as_errors(comparison: Comparison) -> Comparison:
+    """Return a comparison with rates about two answers as error rates."""
+    return replace(comparison, changes=tuple(map(change_as_errors, comparison.changes)))
+
+
+def change_as_errors(change: Change) -> Change:
+    """Return a change of a rate about two answers as the change of an error rate; the change of its gap and its verdict stay the same."""
+    metric = ERROR_RATES.get(change.metric, change.metric)
+    if metric == change.metric or change.confused is None:
+        return change
+    return replace(
+        change, metric=metric, better=_OPPOSITE[change.better], overall=_opposite_change(change.overall),
+        by_group=tuple(map(_opposite_change, change.by_group)), gap=change.gap and _opposite_gap(change.gap),
+        pairs=tuple(replace(pair, first=pair.second, second=pair.first) for pair in change.pairs),
+    )  # fmt: skip
+
+
+def _opposite_change(cell: RateChange) -> RateChange:
+    return replace(
+        cell, before=_complement(cell.before), after=_complement(cell.after), gained=cell.lost, lost=cell.gained,
+        difference=_minus(cell.difference), low=_minus(cell.high), high=_minus(cell.low), low_adjusted=_minus(cell.high_adjusted),
+        high_adjusted=_minus(cell.low_adjusted),
+    )  # fmt: skip
+
+
+def _minus(difference: float | None) -> float | None:
+    return None if difference is None else 0.0 - difference  # never -0.0
+
+
+def _opposite_gap(gap: GapChange) -> GapChange:
+    return replace(gap, before=_turned(gap.before), after=_turned(gap.after))
+
+
+def _turned(ends: GapEnds) -> GapEnds:
+    return replace(ends, highest=ends.lowest, lowest=ends.highest)
+
+
+def _trajectory_as_errors(trajectory: Trajectory) -> Trajectory:
+    metric = ERROR_RATES.get(trajectory.metric, trajectory.metric)
+    if metric == trajectory.metric or trajectory.confused is None:
+        return trajectory
+    return replace(trajectory, metric=metric, better=_OPPOSITE[trajectory.better], points=tuple(map(_opposite_point, trajectory.points)))
+
+
+def _opposite_point(point: Point) -> Point:
+    rates = tuple(map(_complement, point.rates))
+    return replace(point, rates=rates, overall=_complement(point.overall), gap=point.gap and _turned(point.gap))
+
+
+# ---- natural frequencies -------------------------------------------------------------------------------------------------------------
 
 
 def frequency(rate: Rate, metric: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from audit.records.comparison import Change, Comparison, GapChange
+from audit.records.comparison import Change, Comparison, GapChange, RateChange
 from audit.types import Settings
 from reports.text import comparison as comparison_text
-from reports.text import phrases, sentences
-from reports.text.changes import moved_cells
+from reports.text import phrases
+from reports.text.changes import is_worse, levelling, moved_cells, worse_cells
 from reports.text.numbers import count, end, exact_points, in_words, level, number, percent, points, upper_first
 from reports.text.reasons import not_compared
 
@@ -28,6 +28,8 @@ class VerdictSentence:
     word: str
     headline: str
     """What changed in the leading question of each direction; if nothing did, how many questions are undecided or unchanged."""
+    cost: str = ""
+    """Which rate over all images got worse, if any did."""
     cautions: tuple[str, ...] = ()
     """What the headline alone would hide: gaps that may have grown, and that an unchanged gap still exists."""
     leading: tuple[Change, ...] = ()
@@ -35,8 +37,8 @@ class VerdictSentence:
 
     @property
     def sentence(self) -> str:
-        """Return headline and cautions, for use on its own."""
-        return " ".join((self.headline, *self.cautions))
+        """Return headline, cost and cautions, for use on its own."""
+        return " ".join(filter(None, (self.headline, self.cost, *self.cautions)))
 
 
 EXPLORATORY_ONLY = VerdictSentence("No verdict", "No question was planned: every comparison is exploratory.")
@@ -51,7 +53,7 @@ def outcome_counts(comparison: Comparison) -> tuple[tuple[str, str], ...]:
     )
 
 
-def comparison_sentence(comparison: Comparison) -> VerdictSentence:
+def comparison_sentence(comparison: Comparison, settings: Settings) -> VerdictSentence:
     """Return the verdict of a comparison: one or a few words, its headline and what the headline would hide."""
     primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
     estimable = tuple(change for change in primary if change.gap)
@@ -59,15 +61,18 @@ def comparison_sentence(comparison: Comparison) -> VerdictSentence:
         return EXPLORATORY_ONLY
     word = comparison_text.VERDICTS[comparison_text.outcome(comparison)].word
     if comparison.limited:
-        return VerdictSentence(word, "Only a sample of the images was compared: it settles nothing.", (), estimable[:1])
+        return VerdictSentence(word, "Only a sample of the images was compared: it settles nothing.", leading=estimable[:1])
     changed = _first_of_each([change for change in estimable if change.direction])
+    cost = _overall_loss(comparison, settings)
     if not changed:
-        return VerdictSentence(word, *_unchanged(primary, comparison), estimable[:1])
+        headline, cautions = _unchanged(primary, comparison)
+        return VerdictSentence(word, headline, cost, cautions, estimable[:1])
     grown = [] if any(change.direction == "grew" for change in changed) else _may_have_grown(primary)
     counted = f"{word}; {len(grown)} may have grown" if grown else word
     several = _has_several(primary)
-    clauses = [_clause(change, several=several) for change in changed]
-    return VerdictSentence(counted, f"{upper_first('; '.join(clauses))}.", tuple(_grown_sentence(grown, several=several)), changed)
+    clauses = [_clause(change, changed[:i], settings, several=several) for i, change in enumerate(changed)]
+    cautions = tuple(_grown_sentence(grown, several=several))
+    return VerdictSentence(counted, f"{upper_first('; '.join(clauses))}.", cost, cautions, changed)
 
 
 def _first_of_each(changed: Sequence[Change]) -> tuple[Change, ...]:
@@ -78,23 +83,58 @@ def _first_of_each(changed: Sequence[Change]) -> tuple[Change, ...]:
     return tuple(first.values())[:2]
 
 
-def _clause(change: Change, *, several: bool) -> str:
-    """Say how one gap changed, with both sizes: ``the gap in accuracy by race shrank from 7.9 to 2.8 points``."""
+def _clause(change: Change, before: Sequence[Change], settings: Settings, *, several: bool) -> str:
+    """Say how one gap changed, with both sizes: ``the gap in accuracy by race shrank from 7.9 to 2.8 points``.
+
+    After clauses about gaps in the same rate, `before`, only the attribute is named: ``that by gender grew from …``.
+    """
     if change.gap is None:
         return ""
     if change.direction == "reversed":
         return f"{_places_changed(change, several=several)}; the gap went {_sizes(change.gap, change)}"
-    return f"the gap in {tested_rate(change, several=several)} {change.direction} {_sizes(change.gap, change)}"
+    same = [other for other in before if other.direction != "reversed" and _same_rate(other, change)]
+    named = f"that by {phrases.attributes(change.attributes)}" if same else f"the gap {in_tested_rate(change, several=several)}"
+    sizes = _sizes(change.gap, change).removesuffix("\u00a0points") if same else _sizes(change.gap, change)
+    return f"{named} {change.direction} {sizes}{_because(change, settings.alpha)}"
+
+
+def _same_rate(one: Change, other: Change) -> bool:
+    return (one.measurement, one.metric, one.outcome) == (other.measurement, other.metric, other.outcome)
+
+
+def _because(change: Change, alpha: float) -> str:
+    """Say if a gap shrank because groups got worse: fewer points apart is no improvement for anyone."""
+    kind, worse = levelling(change, alpha), worse_cells(change, alpha)
+    named = phrases.group(worse[0].before.group) if len(worse) == 1 else in_words(len(worse), "group")
+    return f"{', partly' if kind.startswith('partly') else ''} because {named} got worse" if kind else ""
+
+
+def _overall_loss(comparison: Comparison, settings: Settings) -> str:
+    """Say if a rate over all images got worse: a smaller gap may cost everyone."""
+    changes = {change.measurement: change for change in reversed(_by_accuracy(comparison))}.values()
+    lost = [change for change in changes if change.overall.p <= settings.alpha and is_worse(change.overall, change)]
+    several, named = _has_several(comparison.changes), []
+    for change in lost[:_MOST_RATES]:
+        size = points(abs(change.overall.difference or 0.0), comparison_text.few_places(change.overall))
+        name = comparison_text.rate_phrase(change, several=several)
+        named.append(f"{name} {'rose' if change.better == 'low' else 'fell'} by {size}")
+    return f"Over all images, {'; '.join(named)}." if named else ""
+
+
+def _by_accuracy(comparison: Comparison) -> list[Change]:
+    """Return the pre-specified changes, those of accuracy first: over all images, it says most about what a change costs."""
+    primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
+    return sorted(primary, key=lambda change: change.metric != "accuracy")
 
 
 def _places_changed(change: Change, *, several: bool) -> str:
     """Name two groups that changed places."""
     pair = comparison_text.reversed_pair(change)
     if pair is None:
-        return f"groups changed places in {tested_rate(change, several=several)}"
+        return f"groups changed places {in_tested_rate(change, several=several)}"
     first, second = (phrases.group(group) for group in (pair.first, pair.second))
     higher = first if pair.after > 0 else second
-    return f"in {tested_rate(change, several=several)}, {first} and {second} changed places ({higher} is higher after)"
+    return f"{in_tested_rate(change, several=several)}, {first} and {second} changed places ({higher} is higher after)"
 
 
 def _sizes(gap: GapChange, change: Change) -> str:
@@ -115,7 +155,7 @@ def _unchanged(primary: Sequence[Change], comparison: Comparison) -> tuple[str, 
         headline = f"No gap{those} changed by more than {within}: {_rates(equal, several=several)}."
         return headline, ("A larger gap, if there was one, still exists.",)
     if len(primary) == 1:
-        return f"Undecided whether the gap in {tested_rate(undecided[0], several=several)} changed.", ()
+        return f"Undecided whether the gap {in_tested_rate(undecided[0], several=several)} changed.", ()
     all_of = "either gap" if len(primary) == 2 else f"any of {len(primary)} gaps"
     headline = f"Undecided whether {all_of if len(undecided) == len(primary) else f'{len(undecided)} of {len(primary)} gaps'} changed."
     unchanged = f"Not changed by more than the tolerance: {_rates(equal, several=several)}. Larger gaps, if there were any, still exist."
@@ -140,8 +180,12 @@ def _grown_sentence(grown: Sequence[Change], *, several: bool) -> list[str]:
 
 def tested_rate(change: Change, *, several: bool) -> str:
     """Name the rate and the attributes of a question, with its measurement if there are `several`: ``accuracy by race``."""
-    subject = sentences.subject_of(change, change.truth) if several else sentences.metric_of(change, change.truth)
-    return f"{phrases.group((subject[:1].lower() + subject[1:],))} by {phrases.attributes(change.attributes)}"
+    return f"{phrases.group((comparison_text.rate_phrase(change, several=several),))} by {phrases.attributes(change.attributes)}"
+
+
+def in_tested_rate(change: Change, *, several: bool) -> str:
+    """Return the same after "gap": ``in the share given ‘thief’ by race``."""
+    return f"{comparison_text.in_rate(change, several=several)} by {phrases.attributes(change.attributes)}"
 
 
 def _has_several(changes: Iterable[Change]) -> bool:
@@ -161,17 +205,40 @@ def _too_few(cluster: str | None) -> str:
 # ---- around the chart of the leading change ------------------------------------------------------------------------------------------
 
 
-def moved_sentence(change: Change, settings: Settings) -> str:
-    """Say which groups' own rates rose or fell, after correction."""
-    moved = moved_cells(change, settings.alpha)
-    if not moved:
-        return "No single group’s rate changed by more than chance would explain."
-    named = []
-    for cell in moved[:_MOST_MOVED]:
-        by = points(abs(cell.difference or 0.0), comparison_text.few_places(cell))
-        named.append(f"{phrases.group(cell.before.group)} {'rose' if (cell.difference or 0.0) > 0 else 'fell'} by {by}")
-    more = [in_words(len(moved) - _MOST_MOVED, "more group") + " changed"] if len(moved) > _MOST_MOVED else []
-    return f"{'; '.join([*named, *more])}."
+def moved_sentences(leading: Sequence[Change], comparison: Comparison, settings: Settings) -> list[str]:
+    """Say of every change in the headline which groups' own rates got worse or improved, after correction, and by how much."""
+    names = [f"By {phrases.attributes(change.attributes)}" for change in leading]
+    if len(set(names)) < len(names):
+        names = [question_title(change, comparison) for change in leading]
+    moved = [_moved(change, settings) for change in leading]
+    return [f"{name}: {said}." for name, said in zip(names, moved, strict=True)] if len(moved) > 1 else [f"{said}." for said in moved]
+
+
+def _moved(change: Change, settings: Settings) -> str:
+    """Name the groups that improved and those that got worse: ``b improved by 6.0 points; a and c got worse by 3.5 to 5.0 points``."""
+    sides: dict[str, list[RateChange]] = {}
+    for cell in moved_cells(change, settings.alpha):
+        sides.setdefault(_did(cell, change), []).append(cell)
+    places = comparison_text.few_places(change)
+    named = [f"{_names(cells)} {did} by {_range(cells, places)}" for did, cells in sides.items()]
+    return "; ".join(named) or "No single group’s rate changed by more than chance would explain"
+
+
+def _did(cell: RateChange, change: Change) -> str:
+    if change.better == "neither":
+        return "rose" if (cell.difference or 0.0) > 0 else "fell"
+    return "got worse" if is_worse(cell, change) else "improved"
+
+
+def _names(cells: Sequence[RateChange]) -> str:
+    return phrases.listed([phrases.group(cell.before.group) for cell in cells])
+
+
+def _range(cells: Sequence[RateChange], places: int) -> str:
+    """Return the smallest and the largest change of rates in points, without a sign: ``3.5 to 5.0 points``."""
+    sizes = sorted(abs(cell.difference or 0.0) for cell in cells)
+    smallest, largest = number(sizes[0], places), points(sizes[-1], places)
+    return largest if largest == points(sizes[0], places) else f"{smallest} to {largest}"
 
 
 def change_tiles(verdict: VerdictSentence, comparison: Comparison, settings: Settings) -> tuple[tuple[str, str], ...]:
@@ -179,10 +246,11 @@ def change_tiles(verdict: VerdictSentence, comparison: Comparison, settings: Set
     if not verdict.leading:
         return ()
     first, several = verdict.leading[0], _has_several(change for change in comparison.changes if change.primary)
+    overall = next((change for change in _by_accuracy(comparison) if change.measurement == first.measurement), first)
     tiles = [_gap_tile(change, settings, several=several) for change in verdict.leading]
     if len(tiles) < 2:
         tiles.append(_limit_tile(first))
-    return (*tiles, _overall_tile(first, settings, several=several))
+    return (*tiles, _overall_tile(overall, settings, several=several))
 
 
 def _gap_tile(change: Change, settings: Settings, *, several: bool) -> tuple[str, str]:
@@ -190,7 +258,7 @@ def _gap_tile(change: Change, settings: Settings, *, several: bool) -> tuple[str
     if gap is None:
         return phrases.size(None), tested_rate(change, several=several)
     interval = f"{_level(settings)} interval {end(gap.low, places, signed=True)} to {end(gap.high, places, signed=True)}"
-    return _signed_points(gap.difference, places), f"change of the gap in {tested_rate(change, several=several)}, {interval}"
+    return _signed_points(gap.difference, places), f"change of the gap {in_tested_rate(change, several=several)}, {interval}"
 
 
 def _limit_tile(change: Change) -> tuple[str, str]:
@@ -207,7 +275,7 @@ def _overall_tile(change: Change, settings: Settings, *, several: bool) -> tuple
     if cell.difference is None or cell.low is None or cell.high is None:
         return phrases.size(None), "change of all images"
     before, after = (percent(rate.value, places) for rate in (cell.before, cell.after))
-    named = tested_rate(change, several=several).rpartition(" by ")[0]
+    named = comparison_text.rate_phrase(change, several=several)
     interval = f"{_level(settings)} interval {end(cell.low, places, signed=True)} to {end(cell.high, places, signed=True)}"
     return _signed_points(cell.difference, places), f"{named} of all images, {before} to {after}; {interval}"
 
@@ -223,17 +291,21 @@ def _signed_points(fraction: float, places: int) -> str:
 
 def question_title(change: Change, comparison: Comparison) -> str:
     """Return a question's name on the page, with its measurement only if there are several: ``Accuracy by race``."""
-    subject = sentences.subject_of if _has_several(comparison.changes) else sentences.metric_of
-    return f"{upper_first(subject(change, change.truth))} by {phrases.attributes(change.attributes)}"
+    return upper_first(tested_rate(change, several=_has_several(comparison.changes)))
 
 
-def groups_chart_caption(change: Change, settings: Settings) -> str:
+def models_legend(comparison: Comparison) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Say which dot is which model."""
+    return ("hollow", f"before: {comparison.before}"), ("filled", f"after: {comparison.after}")
+
+
+def groups_chart_caption(change: Change) -> str:
     """Say how to read the chart of groups before and after, and which groups are not compared."""
     sided = "red: worse, teal: better" if change.better != "neither" else "whether it is better or worse is not judged"
+    of = f" images of ‘{change.confused[0]}’" if change.confused else ""
     return " ".join(
         [
-            f"Hollow: before; filled: after, with the {level(settings.alpha)} interval of the change, joint for all groups. "
-            f"In colour: the group’s own rate changed, after correction ({sided}). n\u00a0=\u00a0{count(change.overall.before.n)}.",
+            f"In colour: the group’s own rate changed, after correction ({sided}). n\u00a0=\u00a0{count(change.overall.before.n)}{of}.",
             *not_compared([cell.before for cell in change.by_group]),
         ]
     )

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from audit.cli.screen import Screen
 from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
 from audit.results import Results
+from audit.types import Settings
 from reports.exports.markdown import ordinary_spaces
 from reports.exports.terminal.lines import lines_of, marked, row_of
 from reports.text import changes, phrases
 from reports.text import comparison as comparison_text
+from reports.text.errors import comparison_as_errors, comparisons_as_errors
 from reports.text.gates import change_gate_rows, gates_sentence
 from reports.text.notes import sentence
 from reports.text.numbers import in_words, p_value
@@ -22,8 +24,9 @@ _PIPE = Screen()
 
 def comparison_lines(comparisons: Comparisons, screen: Screen = _PIPE) -> str:
     """Return the changes, and the verdict of each comparison as text."""
-    blocks = [_series(series, screen) for series in comparisons.series]
-    blocks += [_comparison(comparison, screen) for comparison in comparisons.comparisons]
+    shown = comparisons_as_errors(comparisons)
+    blocks = [_series(series, screen) for series in shown.series]
+    blocks += [_comparison(comparison, comparisons.settings, screen) for comparison in shown.comparisons]
     blocks += _gates(comparisons, screen)
     blocks.append([line for note in comparisons.notes for line in lines_of(f"note: {sentence(note)}", screen)])
     blocks.append(lines_of(phrases.intervals(comparisons.settings.alpha), screen))
@@ -45,16 +48,16 @@ def _gates(comparisons: Comparisons, screen: Screen) -> list[list[str]]:
 def paired_lines(results: Results, screen: Screen) -> list[list[str]]:
     """Say how the models of a run differ from the first: verdict and leading change of each comparison, and the caveats."""
     paired, blocks = results.paired_models, []
-    for comparison in paired.comparisons if paired else ():
+    for comparison in map(comparison_as_errors, paired.comparisons if paired else ()):
         leading = map(comparison_text.headline, sorted(comparison.changes, key=comparison_text.by_weight)[:1])
-        blocks.append([*_verdict(comparison, screen), *(line for text in leading for line in lines_of(text, screen))])
+        blocks.append([*_verdict(comparison, results.settings, screen), *(line for text in leading for line in lines_of(text, screen))])
     notes = [line for note in (paired.notes if paired else ()) for line in lines_of(f"note: {sentence(note)}", screen)]
     return [*blocks, notes] if notes else blocks
 
 
-def _comparison(comparison: Comparison, screen: Screen) -> list[str]:
+def _comparison(comparison: Comparison, settings: Settings, screen: Screen) -> list[str]:
     primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
-    lines = [*_verdict(comparison, screen), ""]
+    lines = [*_verdict(comparison, settings, screen), ""]
     lines += [*lines_of("metric by attribute", screen, indent=2), *lines_of("gap before -> after, change [interval]", screen, indent=4)]
     lines += [line for change in primary[:_MOST_ROWS] for line in _change(change, screen)]
     hidden = _hidden(len(primary) - _MOST_ROWS, len(comparison.changes) - len(primary))
@@ -63,12 +66,12 @@ def _comparison(comparison: Comparison, screen: Screen) -> list[str]:
     return [*lines, "", *(line for text in texts if text for line in lines_of(text, screen))]
 
 
-def _verdict(comparison: Comparison, screen: Screen) -> list[str]:
+def _verdict(comparison: Comparison, settings: Settings, screen: Screen) -> list[str]:
     """Return what is compared, and the verdict with how many gaps changed in which way."""
-    verdict = comparison_sentence(comparison)
+    verdict = comparison_sentence(comparison, settings)
     named = lines_of(f"{comparison_text.which(comparison)} · {in_words(comparison.images, 'image')}", screen)
     marked_word = marked(comparison_text.outcome(comparison), f"{verdict.word}. {verdict.sentence}", screen, whole=True)
-    return [*named, *marked_word, *lines_of(changes.comparison_reason(comparison), screen)]
+    return [*named, *marked_word, *lines_of(changes.comparison_reason(comparison, settings), screen)]
 
 
 def _change(change: Change, screen: Screen) -> list[str]:

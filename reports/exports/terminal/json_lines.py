@@ -11,8 +11,10 @@ from audit.records.comparison import Change, Comparison, Comparisons, GapEnds
 from audit.records.finding import planned_verdicts
 from audit.records.gates import GateResult
 from audit.results import AuditResult, Finding, Results
+from audit.types import Settings
 from reports.text import comparison as comparison_text
 from reports.text import phrases
+from reports.text.errors import comparison_as_errors
 from reports.text.headline import headline_of
 from reports.text.verdicts import comparison_sentence
 
@@ -28,7 +30,7 @@ def audit_json(results: Results, out: str, exit_code: int) -> str:
 def comparison_json(comparisons: Comparisons, out: str, exit_code: int) -> str:
     """Return one line per comparison of a run whose files are in `out`."""
     ended = _ended(comparisons.gates, out, "comparison.html", COMPARISON, exit_code)
-    return _lines(_comparison(comparison) | ended for comparison in comparisons.comparisons)
+    return _lines(_comparison(comparison, comparisons.settings) | ended for comparison in comparisons.comparisons)
 
 
 def _lines(objects: Iterable[Mapping[str, Any]]) -> str:
@@ -58,8 +60,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _comparison(comparison: Comparison) -> dict[str, Any]:
-    verdict = comparison_sentence(comparison)
+def _comparison(comparison: Comparison, settings: Settings) -> dict[str, Any]:
+    verdict = comparison_sentence(comparison_as_errors(comparison), settings)
     planned = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
     return {
         "before": comparison.before, "after": comparison.after, "probe": comparison.probe, "images": comparison.images,

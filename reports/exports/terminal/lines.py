@@ -12,7 +12,7 @@ from strictio.console import visible
 
 MARKS = {
     "disparity": "▲", "signal": "◆", "equivalent": "≈", "inconclusive": "?", "no signal": "–", "not estimable": "⊘",
-    "gap reversed": "⇄", "gap grew": "◂▸", "gap shrank": "▸◂", "mixed": "⇅",
+    "gap reversed": "⇄", "gap grew": "↑", "gap shrank": "↓", "mixed": "⇅",
 }  # fmt: skip
 """The icons of `base/icons.html` and `comparison/icons.html` as characters."""
 _COLOURS = {

@@ -11,6 +11,7 @@ from reports.comparison import changes, verdict
 from reports.comparison.changes import ChangedQuestions
 from reports.comparison.context import ComparisonContext, comparison_contexts
 from reports.comparison.verdict import FirstScreen
+from reports.text.errors import comparisons_as_errors
 from reports.text.notes import sentence
 
 
@@ -38,7 +39,7 @@ def view(results: Results) -> PairedModelsView | None:
     paired = results.paired_models
     if paired is None:
         return None
-    shown = [_shown(context) for context in comparison_contexts(_comparisons(results))]
+    shown = [_shown(context) for context in comparison_contexts(comparisons_as_errors(_comparisons(results)))]
     return PairedModelsView(shown, paired.family, tuple(map(sentence, paired.notes)))
 
 

@@ -122,7 +122,7 @@ def test_images_that_only_one_audit_has_are_counted_and_left_out(tmp_path):
     comparison = compared(first, second).comparisons[0]
     assert (comparison.images, comparison.only_before, comparison.only_after) == (352, 3, 5)
     assert comparison.changes[0].overall.before.n == 352
-    assert "8 images in only one of the two audits; up to 3 images left out by an audit" in comparison_reason(comparison)
+    assert "8 images in only one of the two audits; up to 3 images left out by an audit" in comparison_reason(comparison, samples.SETTINGS)
 
 
 def test_a_third_audit_takes_its_missing_images_out_of_every_comparison(tmp_path):
@@ -345,7 +345,7 @@ def follow(events, *, limited=False):
     steps = [Checkpoint(f"s{i}", 10 * i, (("a",), ("b",)), units, ("ok", "ok")) for i, units in enumerate(counted)]
     like = SimpleNamespace(
         id="m/accuracy/g", measurement="m", truth="t", metric="accuracy", outcome=None, attributes=("g",), better="high", primary=True,
-        tolerance=0.05,
+        tolerance=0.05, confused=None,
     )  # fmt: skip
     return follow_claim(like, steps, SETTINGS, claims=2, limited=limited)
 

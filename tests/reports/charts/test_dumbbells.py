@@ -1,11 +1,15 @@
 """The chart of a change: every group before and after, the gaps below them, what grew and what got worse marked as such."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from reports.charts.dumbbells import change_chart
+from reports.charts.forest import share_axis
+from reports.render import render_comparisons
 from tests.support import comparison_samples as samples
+from tests.support.page_text import text_of
 
 ALPHA = 0.05
 
@@ -33,12 +37,30 @@ def test_the_worst_group_before_comes_first_with_both_rates(chart):
     assert sorted(row.label for row in others) == ["a", "c"]
 
 
-def test_marks_run_from_before_to_after_with_the_interval_of_the_change_around_after(chart):
+def test_marks_run_from_before_to_after_and_no_interval_is_drawn_that_could_be_read_as_that_of_a_rate(chart, change):
     rows = {row.label: row for row in chart.rows}
 
-    assert place(rows["b"].before) < place(rows["b"].low) < place(rows["b"].after) < place(rows["b"].high)
+    assert place(rows["b"].before) < place(rows["b"].after)
     assert place(rows["a"].after) < place(rows["a"].before)
-    assert all(0 <= place(end) <= 100 for row in chart.rows for end in (row.before, row.after, row.low, row.high))
+    assert all(0 <= place(end) <= 100 for row in chart.rows for end in (row.before, row.after))
+    charts = re.findall(r'<table class="marks moved">.*?</table>', render_comparisons(samples.skewed_and_plain()), re.DOTALL)
+    assert charts
+    assert not [chart for chart in charts if "interval" in chart]
+
+
+def test_the_legend_names_the_model_of_each_dot():
+    page = text_of(render_comparisons(samples.skewed_and_plain()))
+
+    assert "before and after before: skewed/ckpt.pt after: plain/ckpt.pt" in page
+
+
+def test_rates_that_are_all_100_percent_have_an_axis():
+    always = samples.facts(("x", samples.result(samples.model("x"), {})), ("y", samples.result(samples.model("y"), {})))
+
+    assert [text for _, text in change_chart(always.comparisons[0].changes[0], ALPHA).ticks][-1].startswith("100")
+    assert share_axis([1.0, 1.0])[-1] == 1.0
+    assert share_axis([0.0, 0.0])[0] == 0.0
+    assert min(len(share_axis([end, end])) for end in (0.0, 0.5, 1.0)) > 1
 
 
 def test_a_group_is_coloured_by_what_its_own_rate_did(change):

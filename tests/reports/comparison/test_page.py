@@ -119,7 +119,7 @@ def test_the_first_screen_counts_the_changes_names_the_largest_and_says_whose_ra
     assert "2 gaps shrank" in first
     # Of the 40 cats of group b, 20 were recognised, then 38: +45 points. The others fell from 40 to 39: the gap is 97.5 - 95 points.
     assert "The gap in true positive rate for ‘cat’ by group shrank from 50 to 3 points." in first
-    assert "b rose by 45 points." in first
+    assert "b improved by 45 points." in first
     assert "b 50 → 95 %" in first
     assert "gap before 50 points gap shrank to 3 points" in first
 

@@ -2,14 +2,22 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
+from audit import audit as run_audit
 from audit.records.counts import CountRecord
 from audit.types import Claim
-from reports.text.errors import as_errors, confused, one_in
+from reports.exports.markdown import comparison_markdown
+from reports.exports.terminal.changes import comparison_lines
+from reports.render import render, render_comparisons
+from reports.text.comparison import title
+from reports.text.errors import as_errors, change_as_errors, confused, one_in
 from reports.text.headline import question, statement
 from tests.reports.text.test_verdicts import audit_of
+from tests.support import comparison_samples as changes
 from tests.support import report_samples as samples
+from tests.support.page_text import text_of
 
 CELLS = {("Black",): (855, 1000), ("White",): (975, 1000)}
 """Of 1,000 men each, 855 and 975 are recognised as men."""
@@ -75,3 +83,55 @@ def test_a_natural_frequency_is_within_a_tenth_of_the_rate(fraction, words):
     if " in " in words:
         some, of = (int(part.replace(",", "")) for part in words.split(" in "))
         assert some / of == pytest.approx(fraction, rel=0.11)
+
+
+# ---- comparisons ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def change():
+    """Cats recognised: a 40, b 20, c 40 of 40 before; 39, 38, 40 after."""
+    found = changes.skewed_and_plain().comparisons[0].changes
+    return replace(next(one for one in found if one.metric == "true_positive_rate"), confused=("cat", "dog"))
+
+
+def test_a_change_of_errors_has_the_same_gap_and_opposite_rates(change):
+    shown = change_as_errors(change)
+
+    assert (shown.metric, shown.better) == ("false_negative_rate", "low")
+    assert title(shown) == "Share of ‘cat’ taken for ‘dog’ (animal) by group"
+    for now, then in zip(shown.by_group, change.by_group, strict=True):
+        assert now.before.value == 1 - then.before.value
+        assert (now.gained, now.lost, now.difference) == (then.lost, then.gained, -then.difference)
+        assert (now.low, now.high, now.low_adjusted, now.high_adjusted) == (-then.high, -then.low, -then.high_adjusted, -then.low_adjusted)
+        assert now.p_adjusted == then.p_adjusted
+    assert (shown.gap.before.highest, shown.gap.before.lowest) == (change.gap.before.lowest, change.gap.before.highest)
+    assert shown.gap.difference == change.gap.difference
+    rates = {cell.before.group: cell.before.value for cell in shown.by_group}
+    assert all(pair.before == pytest.approx(rates[pair.first] - rates[pair.second]) for pair in shown.pairs)
+    assert change_as_errors(shown) is shown
+
+
+def test_a_change_keeps_its_technical_name_if_a_third_answer_is_possible(change):
+    three = replace(change, confused=None)
+
+    assert change_as_errors(three) is three
+    assert title(three) == "True positive rate for ‘cat’ (animal) by group"
+
+
+def test_a_comparison_has_the_words_of_its_audits(tmp_path):
+    """Of 40 images each of a and b, half yes; of b, 20 or 2 of the first are wrong."""
+    paths = [tmp_path / "old.csv", tmp_path / "new.csv"]
+    for path, wrong in zip(paths, (30, 0), strict=True):
+        rows = pd.DataFrame({"id": [f"i{i}" for i in range(160)], "group": ["a", "b"] * 80, "y_true": ["yes", "yes", "no", "no"] * 40})
+        first = rows["group"].eq("b") & rows["y_true"].eq("yes") & rows.groupby("group").cumcount().lt(2 * wrong)
+        rows.assign(y_pred=rows["y_true"].where(~first, "no")).to_csv(path, index=False)
+    audits = [run_audit(predictions=path, out=tmp_path / path.stem) for path in paths]
+    facts = audits[0].compare(audits[1]).facts
+    page, report = text_of(render_comparisons(facts)), text_of(render(audits[0].results))
+
+    assert {one.confused for one in facts.comparisons[0].changes if one.metric == "true_positive_rate"} == {("yes", "no")}
+    for text in (page, report, comparison_lines(facts), comparison_markdown(facts)):
+        assert "hare of ‘yes’ taken for ‘no’" in " ".join(text.split())
+    assert "rue positive rate for" not in page
+    assert "The gap in the share of ‘yes’ taken for ‘no’ by group shrank from 75.0 to 0.0 points." in page

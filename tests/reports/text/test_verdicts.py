@@ -85,7 +85,7 @@ CHANGED = [mix for n in range(4) for mix in itertools.combinations_with_replacem
 
 @pytest.mark.parametrize("verdicts", CHANGED, ids=lambda mix: "+".join(mix) or "nothing")
 def test_no_sentence_about_a_change_denies_what_was_shown(verdicts, facts):
-    said = comparison_sentence(comparison_of(facts, *verdicts)).sentence
+    said = comparison_sentence(comparison_of(facts, *verdicts), changes.SETTINGS).sentence
 
     changed = {"gap reversed", "gap grew", "gap shrank"} & {*verdicts}
 
@@ -115,24 +115,28 @@ def test_every_outcome_is_counted_once(verdicts, facts):
 
 
 def test_the_verdict_of_a_comparison_in_words(facts):
-    mixed = comparison_sentence(comparison_of(facts, "inconclusive", "equivalent"))
+    mixed = comparison_sentence(comparison_of(facts, "inconclusive", "equivalent"), changes.SETTINGS)
     assert mixed.word == "Inconclusive"
     assert mixed.sentence == (
         "Undecided whether 1 of 2 gaps changed. Not changed by more than the tolerance: animal accuracy by group. Larger gaps, if there "
         "were any, still exist."
     )
-    both = comparison_sentence(comparison_of(facts, "gap grew", "gap shrank"))
-    assert re.sub(r"from [\d.]+ to [\d.]+\spoints?", "…", both.sentence) == (
-        "The gap in animal accuracy by group grew …; the gap in animal accuracy by group shrank …."
+    both = comparison_sentence(comparison_of(facts, "gap grew", "gap shrank"), changes.SETTINGS)
+    assert (
+        re.sub(r"from [\d.]+ to \d+(\spoints)?", "…", both.sentence)
+        == "The gap in animal accuracy by group grew …; that by group shrank …."
     )
-    assert comparison_sentence(comparison_of(facts, "equivalent")).headline.replace("\xa0", " ") == (
+    assert comparison_sentence(comparison_of(facts, "equivalent"), changes.SETTINGS).headline.replace("\xa0", " ") == (
         "No gap changed by more than the tolerance of 5 points: animal accuracy by group."
     )
-    assert comparison_sentence(comparison_of(facts, "inconclusive")).headline == (
+    assert comparison_sentence(comparison_of(facts, "inconclusive"), changes.SETTINGS).headline == (
         "Undecided whether the gap in animal accuracy by group changed."
     )
-    assert comparison_sentence(comparison_of(facts, "inconclusive", "inconclusive")).headline == "Undecided whether either gap changed."
-    assert comparison_sentence(comparison_of(facts)).word == "No verdict"
+    assert (
+        comparison_sentence(comparison_of(facts, "inconclusive", "inconclusive"), changes.SETTINGS).headline
+        == "Undecided whether either gap changed."
+    )
+    assert comparison_sentence(comparison_of(facts), changes.SETTINGS).word == "No verdict"
 
 
 def test_groups_that_changed_places_are_named_with_the_one_that_is_higher_after(facts):
@@ -143,11 +147,11 @@ def test_groups_that_changed_places_are_named_with_the_one_that_is_higher_after(
     other = replace(pair, first=("c",), difference=0.3)
     change = replace(compared.changes[0], pairs=(other, pair))
 
-    assert comparison_sentence(replace(compared, changes=(change,))).headline.startswith(
+    assert comparison_sentence(replace(compared, changes=(change,)), changes.SETTINGS).headline.startswith(
         "In animal accuracy by group, a and b changed places (a is higher after); the gap went from 50"
     )
     turned = replace(change, pairs=(replace(pair, before=0.2, after=-0.2, difference=-0.4),))
-    assert "(b is higher after)" in comparison_sentence(replace(compared, changes=(turned,))).headline
+    assert "(b is higher after)" in comparison_sentence(replace(compared, changes=(turned,)), changes.SETTINGS).headline
 
 
 def test_a_gap_that_shrank_hides_none_that_may_have_grown(facts):
@@ -156,19 +160,19 @@ def test_a_gap_that_shrank_hides_none_that_may_have_grown(facts):
     shrank, grew, little = compared.changes
     grew = replace(grew, gap=replace(grew.gap, difference=0.13, low=0.01, high=0.25, p=0.03, p_adjusted=0.09))
     little = replace(little, gap=replace(little.gap, difference=0.0, low=-0.03, high=0.03, p=0.9, p_adjusted=0.9))
-    said = comparison_sentence(replace(compared, changes=(shrank, little, grew)))
+    said = comparison_sentence(replace(compared, changes=(shrank, little, grew)), changes.SETTINGS)
 
     assert said.word == "Gap shrank; 1 may have grown"
     assert said.sentence.replace("\u00a0", " ").endswith(
         "1 undecided gap may have grown: animal accuracy by group, +13 [1, 25] points (p = .030, corrected .090)."
     )
-    alone = comparison_sentence(replace(compared, changes=(shrank, little)))
+    alone = comparison_sentence(replace(compared, changes=(shrank, little)), changes.SETTINGS)
     assert (alone.word, "may have grown" in alone.sentence) == ("Gap shrank", False)
 
 
 def test_a_sample_is_not_said_to_show_nothing(facts):
     """A sample may show a difference; what it cannot do is conclude."""
-    assert comparison_sentence(comparison_of(facts, "inconclusive", limited=True)).sentence == (
+    assert comparison_sentence(comparison_of(facts, "inconclusive", limited=True), changes.SETTINGS).sentence == (
         "Only a sample of the images was compared: it settles nothing."
     )
 
@@ -224,7 +228,7 @@ def test_where_no_question_counts_no_form_calls_the_audit_inconclusive():
 
 def test_page_summary_and_terminal_of_a_comparison_say_the_same(facts):
     comparison = comparison_of(facts, "inconclusive", "equivalent")
-    both, said = replace(facts, comparisons=(comparison,)), comparison_sentence(comparison)
+    both, said = replace(facts, comparisons=(comparison,)), comparison_sentence(comparison, changes.SETTINGS)
     texts = [text_of(render_comparison(both)), comparison_markdown(both), comparison_lines(both)]
 
     assert all(part in " ".join(text.split()) for text in texts for part in (said.headline, *said.cautions))
