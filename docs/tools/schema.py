@@ -1,4 +1,4 @@
-"""Writes the JSON Schemas of ``results.json`` and ``comparison.json``: ``python -m docs.tools.schema``."""
+"""Writes the JSON Schemas of ``results.json``, ``comparison.json`` and ``mitigation.json``: ``python -m docs.tools.schema``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from audit.records import comparison
+from audit.records import comparison, mitigation
 from audit.results import json_schema
 from docs.tools.generated import ROOT
 from strictio.folders import Folder
@@ -17,7 +17,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schemas() -> Mapping[str, dict[str, Any]]:
     """Return the name of each file -> the schema that the code makes."""
-    made = {"results.json": json_schema(), "comparison.json": comparison.json_schema()}
+    made = {"results.json": json_schema(), "comparison.json": comparison.json_schema(), "mitigation.json": mitigation.FILE.json_schema()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in made.items()}
 
 

@@ -210,6 +210,13 @@ def read_comparison(path: Path) -> None:
     render_read(from_json(path.read_text("utf-8")))
 
 
+def read_mitigation(path: Path) -> None:
+    from audit.records.mitigation import FILE
+    from reports.render import render_read
+
+    render_read(FILE.from_json(path.read_text("utf-8")))
+
+
 FINGERPRINT = "ab" * 32
 
 
@@ -252,6 +259,7 @@ READERS = {
     "exclusions": Reader(".txt", read_exclusions, sound.exclusions),
     "results": Reader(".json", read_results, sound.results),
     "comparison": Reader(".json", read_comparison, sound.comparisons),
+    "mitigation": Reader(".json", read_mitigation, sound.mitigations),
     "manifest": Reader(".json", read_manifest, sound.manifests),
     "cache": Reader(".shard", read_shard, sound.shards),
     "answers": Reader(".jsonl", read_answer_log, sound.answer_logs),

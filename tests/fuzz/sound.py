@@ -205,6 +205,13 @@ def comparisons() -> list[bytes]:
     return [to_json(comparison_samples.skewed_and_plain()).encode(), to_json(comparison_samples.four_steps()).encode()]
 
 
+def mitigations() -> list[bytes]:
+    from audit.records.mitigation import FILE
+    from tests.support import mitigation_samples
+
+    return [FILE.to_json(mitigation_samples.mitigation(outcome)).encode() for outcome in mitigation_samples.WRONG]
+
+
 def shards() -> list[bytes]:
     """A shard of version 1, which has a hash and no seal: `read_shard` seals it."""
     manifest = {"dimensions": 3, "rows": [["a" * 64, ["EXIF rotation"]], ["b" * 64, []]]}
