@@ -8,16 +8,19 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from verify.folder import Files, UnreadableError, check_files, parse_digest, read
+from verify.folder import MANIFEST, Files, UnreadableError, check_files, parse_digest, read
 from verify.ledger import Ledger
 
 MOST_SHOWN = 20
+VERIFIER = "pkg:pypi/vlm-audit#verify"
+"""What verifies, as a URI."""
 VERIFIED, DIFFERS, USAGE, UNREADABLE = 0, 1, 2, 3
 INPUTS = {
     "settings": "chosen by whoever ran the audit",
@@ -195,6 +198,28 @@ def as_json(found: Verification) -> str:
     return json.dumps(facts, indent=1, sort_keys=True)
 
 
+def as_statement(found: Verification, created: datetime) -> str:
+    """The result as an in-toto statement (Statement v1, svr v0.1) about the manifest, to be signed by whoever verified.
+
+    Raises ValueError if something differs: what did not hold is not stated.
+    """
+    if found.differs:
+        raise ValueError("something differs, so nothing is stated; run without --statement to see what")
+    holds = {
+        "VLM_AUDIT_FILES_AS_IN_MANIFEST": True, "VLM_AUDIT_NUMBERS_RECOMPUTED": bool(found.ledger.verified),
+        "VLM_AUDIT_DIGEST_AS_GIVEN": found.digest is not None,
+    }  # fmt: skip
+    facts = {
+        "_type": "https://in-toto.io/Statement/v1", "subject": [{"name": MANIFEST, "digest": {"sha256": found.files.digest}}],
+        "predicateType": "https://in-toto.io/attestation/svr/v0.1",
+        "predicate": {
+            "verifier": {"id": VERIFIER}, "timeCreated": created.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "properties": [name for name, held in holds.items() if held],
+        },
+    }  # fmt: skip
+    return json.dumps(facts, indent=1)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     what = "Checks the files of a finished audit, and recomputes its counts, rates, intervals, tests and verdicts from predictions.parquet."
@@ -206,7 +231,9 @@ def parser() -> argparse.ArgumentParser:
         "--audits", metavar="DIR", nargs="+", default=[], help="the audits that a comparison is about: its numbers need their answers"
     )
     parse.add_argument("--all", action="store_true", help=f"list every difference, not only the first {MOST_SHOWN}")
-    parse.add_argument("--json", action="store_true", help="print the result as JSON")
+    form = parse.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the result as JSON")
+    form.add_argument("--statement", action="store_true", help="print an in-toto statement, to be signed; nothing if something differs")
     return parse
 
 
@@ -223,5 +250,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UnreadableError, OSError) as error:
         sys.stderr.write(f"error[E3] {ascii(str(error))[1:-1]}\n")
         return UNREADABLE
-    sys.stdout.write(f"{as_json(found) if arguments.json else text(found, everything=arguments.all)}\n")
+    try:
+        printed = as_statement(found, datetime.now(UTC)) if arguments.statement else as_json(found) if arguments.json else None
+    except ValueError as error:
+        sys.stderr.write(f"error[E1] {error}\n")
+        return DIFFERS
+    sys.stdout.write(f"{text(found, everything=arguments.all) if printed is None else printed}\n")
     return DIFFERS if found.differs else VERIFIED

@@ -5,6 +5,9 @@ import json
 import shutil
 
 import pytest
+from google.protobuf import json_format
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.statement import Statement
 
 from audit import audit
 from audit.__main__ import main
@@ -54,6 +57,22 @@ def test_a_finished_audit_is_verified(folder, capsys):
         0,
         "VERIFIED: the numbers follow from the answers in this folder, and its files are those of the digest",
     )
+
+
+def test_what_was_verified_can_be_stated_and_what_differs_cannot(folder, capsys):
+    code, text = ran(folder, capsys, "--statement")
+    stated = json.loads(text)
+    Statement.copy_from_pb(json_format.ParseDict(stated, statement_pb2.Statement())).validate()
+    assert (code, stated["predicateType"]) == (0, "https://in-toto.io/attestation/svr/v0.1")
+    assert stated["subject"] == [{"name": "manifest.json", "digest": {"sha256": digest(folder)}}]
+    held = ["VLM_AUDIT_FILES_AS_IN_MANIFEST", "VLM_AUDIT_NUMBERS_RECOMPUTED"]
+    assert stated["predicate"]["properties"] == held
+    assert json.loads(ran(folder, capsys, "--statement", "--digest", digest(folder))[1])["predicate"]["properties"] == [
+        *held,
+        "VLM_AUDIT_DIGEST_AS_GIVEN",
+    ]
+    (folder / "summary.md").write_text("no difference")
+    assert ran(folder, capsys, "--statement") == (1, "")
 
 
 def test_each_flipped_byte_is_named(folder):
