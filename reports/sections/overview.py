@@ -68,8 +68,8 @@ class _Question:
     """One question of one or several audits."""
 
     asked: Sequence[tuple[AuditContext, PlacedFinding]]
-    task: str = ""
-    """Names its answers if other audits on the page ask the same about other answers."""
+    apart: str
+    """What distinguishes it from questions with the same title: its answers or its probe, if the page has several; else empty."""
 
     @property
     def first(self) -> tuple[AuditResult, Finding]:
@@ -92,7 +92,7 @@ class _Question:
         return any(map(captions.is_judged, self.findings))
 
     def named(self, title: str) -> str:
-        return f"{title} ({self.task})" if self.task else title
+        return f"{title} ({self.apart})" if self.apart else title
 
 
 def overview(contexts: Sequence[AuditContext]) -> Overview:
@@ -105,7 +105,7 @@ def overview(contexts: Sequence[AuditContext]) -> Overview:
     return Overview(
         counts=several.verdict_counts(audits, settings),
         headline=several.models_sentence(leading, len({audit.model.name for audit in audits})),
-        details=[*map(several.worst_sentence, worst), *filter(None, [several.task_sentence(leading, audits)])],
+        details=[*map(several.worst_sentence, worst), *filter(None, [several.task_sentence(leading)])],
         steps=models_steps(leading, contexts[0].results),
         chart=_chart(_of_several_attributes(shared), contexts) if shared else None,
         limited=any(audit.data.limited for audit in audits),
@@ -122,8 +122,11 @@ def _questions(contexts: Sequence[AuditContext]) -> list[_Question]:
     for context in contexts:
         for placed in context.primary:
             alike.setdefault((context.audit.probe.name, placed.finding.id), []).append((context, placed))
-    tasks = [several.by_task(asked, lambda one: one[0].audit) for asked in alike.values()]
-    return [_Question(asked, several.task_name(asked[0][0].audit) if len(known) > 1 else "") for known in tasks for asked in known]
+    several_probes = len({probe for probe, _ in alike}) > 1
+    by_task = [(probe if several_probes else "", several.by_task(pairs, lambda one: one[0].audit)) for (probe, _), pairs in alike.items()]
+    return [
+        _Question(asked, several.task_name(asked[0][0].audit) if len(tasks) > 1 else probe) for probe, tasks in by_task for asked in tasks
+    ]
 
 
 def _of_several_attributes(shared: Sequence[_Question]) -> list[_Question]:
@@ -136,11 +139,11 @@ def _of_several_attributes(shared: Sequence[_Question]) -> list[_Question]:
 def _chart(drawn: Sequence[_Question], contexts: Sequence[AuditContext]) -> ModelsChart:
     results, findings = contexts[0].results, [finding for one in drawn for finding in one.findings if captions.is_judged(finding)]
     scale, ticks = gaps_axis(findings)
-    models, of_one_task = _worst_first(drawn[0], contexts), len({one.task for one in drawn}) == 1
+    models, alike = _worst_first(drawn[0], contexts), len({one.apart for one in drawn}) == 1
     paired = results.paired_models is not None and bool(results.paired_models.comparisons)
     return ModelsChart(
         models=[_charted(own, drawn) for own in models],
-        columns=[_drawn_column(one, [own[0].audit.model.name for own in models], scale, of_one_task=of_one_task) for one in drawn],
+        columns=[_drawn_column(one, [own[0].audit.model.name for own in models], scale, alike=alike) for one in drawn],
         ticks=ticks,
         caption=several.models_caption(paired=paired),
         legend=several.models_legend(findings, results.settings),
@@ -166,13 +169,13 @@ def _charted(own: Sequence[AuditContext], drawn: Sequence[_Question]) -> Charted
     return ChartedModel(name, [_column(context) for context in own], instead)
 
 
-def _drawn_column(one: _Question, models: Sequence[str], scale: Scale, *, of_one_task: bool) -> QuestionColumn:
+def _drawn_column(one: _Question, models: Sequence[str], scale: Scale, *, alike: bool) -> QuestionColumn:
     judged, places = [finding for finding in one.findings if captions.is_judged(finding)], several.fewest_places(one.findings)
     gaps = {context.audit.model.name: _gap(placed, context.audit, scale, places) for context, placed in one.asked}
     audit, finding = one.first
     title = captions.groups_title(finding, audit)
     return QuestionColumn(
-        title=title if of_one_task else one.named(title),
+        title=title if alike else one.named(title),
         images=several.images_that_count(judged),
         cells=tuple(gaps.get(name) for name in models),
     )

@@ -130,19 +130,27 @@ def worst_sentence(asked: Asked) -> str:
     return f"In {audit.model.name}: {lower_first(said)}."
 
 
-def task_sentence(asked: Sequence[Asked], audits: Sequence[AuditResult]) -> str:
+def task_sentence(asked: Sequence[Asked]) -> str:
     """Say what the models answered, about which images, and which gaps would not matter."""
     if not asked:
         return ""
     audit, finding = asked[0]
     record = next((record for record in audit.measurements if record.name == finding.measurement), None)
-    images, tolerances = _images(audits), {exact_points(finding.tolerance) for _, finding in asked}
-    tolerance = f"Gaps below the tolerance{f' of {tolerances.pop()}' if len(tolerances) == 1 else ''} would not matter."
+    images, tolerance = _images([audit for audit, _ in asked]), _tolerance([finding for _, finding in asked])
     if record is None:
         return f"{upper_first(images)}. {tolerance}"
     labels = [label for label in record.labels if label in labels_in_use(audit)] or record.labels
     question = "" if record.question == audit.probe.question else f"“{record.question}”, "
     return f"Task: {question}{in_words(len(labels), 'possible answer')} ({_some_answers(labels, _MOST_ANSWERS)}); {images}. {tolerance}"
+
+
+def _tolerance(findings: Sequence[Finding]) -> str:
+    tolerances = {(finding.tolerance, finding.ratio_tolerance) for finding in findings}
+    if len(tolerances) > 1:
+        return "Gaps below the tolerance would not matter."
+    [(difference, ratio)] = tolerances
+    factor = "" if ratio is None else f" and, for low rates, a factor of {ratio:g}"
+    return f"Gaps below the tolerance of {exact_points(difference)}{factor} would not matter."
 
 
 def _images(audits: Sequence[AuditResult]) -> str:

@@ -85,6 +85,25 @@ def test_the_headline_says_in_how_many_models_and_which_have_the_largest_and_sma
     assert glance.counts[0] == ("disparity", "Disparity in 2 of 3 models")
 
 
+def test_columns_of_two_probes_name_the_probe_and_the_count_is_of_audits():
+    wrong = {"one": {"b": 60}, "two": {"b": 30}, "three": {}}
+    audited = [samples.result(samples.model(model), errors, name=name) for model, errors in wrong.items() for name in ("zoo", "farm")]
+    glance = overview(audit_contexts(samples.results(*audited)))
+
+    assert {column.title.rpartition(" (")[2] for column in glance.chart.columns} == {"zoo)", "farm)"}
+    assert len({row.question for row in glance.rows}) == len(glance.rows)
+    assert glance.counts[0] == ("disparity", "Disparity in 4 of 6 audits")
+
+
+def test_the_tolerance_names_its_ratio_where_low_rates_have_one(results):
+    audits = tuple(
+        replace(audit, findings=tuple(replace(finding, ratio_tolerance=1.25) for finding in audit.findings)) for audit in results.audits
+    )
+    said = overview(audit_contexts(replace(results, audits=audits))).details[-1].replace("\xa0", " ")
+
+    assert said.endswith("Gaps below the tolerance of 5 points and, for low rates, a factor of 1.25 would not matter.")
+
+
 def changed(audit, **changes):
     return replace(audit, measurements=(replace(audit.measurements[0], **changes),))
 
