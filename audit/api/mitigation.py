@@ -251,6 +251,7 @@ class _Run:
                 folded = self._folded(fit, changed, after)
                 facts = self._judged(plan, fit, folded, after, earlier, clock)
                 _describe(folder, facts)
+                fold.write_map(folder, fit.map.matrix)
                 folder.write(MITIGATION, FILE.to_json(facts).encode())
                 write_text(PAGE, render_mitigation(facts), folder)
         except BlockingIOError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from audit.errors import AuditError, DataError, UsageError
 from audit.linear_maps import unit
 from audit.models.output_layers import Tower
 from audit.models.rewriting import EditableModel
+from audit.records.mitigation import MAP
+from strictio.folders import Folder
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -55,6 +58,13 @@ def fold_map(model: EditableModel, matrix: Float[np.ndarray, "d d"], towers: Seq
         assert layer is not None  # noqa: S101  (`require_layers`)
         changed |= layer.mapped(matrix, model.tensors)
     return changed
+
+
+def write_map(folder: Folder, matrix: Float[np.ndarray, "d d"]) -> None:
+    """Write the map beside the weights; not as safetensors, since programs take every such file of a folder for weights."""
+    with io.BytesIO() as file:
+        np.save(file, matrix, allow_pickle=False)
+        folder.write(MAP, file.getvalue())
 
 
 def largest_difference(

@@ -14,7 +14,8 @@ from audit.records.file import File
 from audit.types import Note, Settings
 
 SCHEMA_VERSION = "1"
-MITIGATION = "mitigation.json"
+MITIGATION, MAP = "mitigation.json", "mitigation.npy"
+"""The facts, and the map by which embeddings were multiplied: P, float64[d, d]."""
 Outcome = Literal["better", "no change shown", "worse"]
 CapabilityCode = Literal["equivalent", "higher", "not lower", "lower", "not shown"]
 """The accuracy after, by its 90 % interval: within the margin; above 0 and beyond it; not below it; below it; none of these."""

@@ -13,6 +13,7 @@ import audit
 from audit.api.mitigation import mitigate
 from audit.data.assemble import fingerprint
 from audit.errors import DataError, MachineError, UsageError
+from audit.linear_maps import unit
 from audit.mitigation.halves import split_seed
 from audit.models import load
 from audit.options.mitigations import MitigateRequest
@@ -101,7 +102,9 @@ def test_numbers_are_those_of_two_audits_of_the_shown_half(planted, model, done,
 
 
 def test_what_was_written(model, done):
-    assert sorted(path.name for path in done.directory.iterdir()) == ["README.md", "ckpt.pt", "mitigation.json", "report.html"]
+    assert sorted(path.name for path in done.directory.iterdir()) == [
+        "README.md", "ckpt.pt", "mitigation.json", "mitigation.npy", "report.html",
+    ]  # fmt: skip
     text = (done.directory / "mitigation.json").read_text("utf-8")
     assert FILE.from_json(text) == done.facts
     assert load(str(done.directory)).record.sha256 == done.facts.fold.written == sha256(done.directory / "ckpt.pt")
@@ -117,6 +120,13 @@ def test_what_was_written(model, done):
     assert page == done.to_html() == render_mitigation(FILE.from_json(text))
     words = {word.strip(".,") for word in (text + card + mitigation_lines(done.facts)).lower().replace('"', " ").split()}
     assert not words & {"debiased", "fair", "fixed", "unbiased"}
+
+
+def test_the_stored_map_is_what_was_done_to_the_embeddings(planted, model, done):
+    matrix, texts = np.load(done.directory / "mitigation.npy", allow_pickle=False), list(planted.prompts)
+    before, after = (unit(load(str(spec)).encode_texts(texts)) for spec in (model, done.directory))
+    assert np.abs(after - before).max() > 0.1
+    np.testing.assert_allclose(after, unit(before @ matrix.T), atol=2e-6)
 
 
 def test_the_terminal_says_outcome_cost_and_controls(done):

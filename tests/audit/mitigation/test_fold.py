@@ -10,6 +10,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, safe_open
 
+from audit.commands.mitigate import main
 from audit.errors import DataError, UsageError
 from audit.linear_maps import Whitening, calibrated_projection, linear_erasure, random_projection, unit
 from audit.mitigation.fold import fold_map, largest_difference, require_equal, require_layers
@@ -163,12 +164,14 @@ def test_a_pickled_folder_is_written_as_safetensors(tmp_path):
 
 
 @pytest.mark.parametrize("family", ["siglip2", "align"])
-def test_a_tower_without_an_output_layer_is_refused_with_the_way_out(family, tmp_path):
-    model = editable(str(random_folder(family, tmp_path / "source")))
-    with pytest.raises(UsageError, match="the image tower of this model has no output layer") as caught:
-        require_layers(model, BOTH)
-    assert "--towers text" in caught.value.fix
-    assert "open_clip:ARCH,FILE" in caught.value.fix
+def test_a_tower_without_an_output_layer_is_refused_with_the_way_out(family, tmp_path, capsys):
+    source = random_folder(family, tmp_path / "source")
+    assert main(["--model", str(source), "--probe", "emoji", "--out", str(tmp_path / "out")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the image tower of this model has no output layer" in said
+    assert "--towers text" in said
+    assert "open_clip:ARCH,FILE" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 def test_other_families_weights_in_one_file_and_code_are_refused_with_the_way_out(tmp_path):
