@@ -49,7 +49,7 @@ def pages(hostile, tmp_path_factory):
     names = [label for label in labels(hostile) if label]
     answers = [name for name in names if name.startswith(("<", "=H", "{{c", "</"))]
     predictions(folder / "<img src=x onerror=alert(1)>.csv", names, answers)
-    harmless = [f"group {i:02d}".ljust(len(name), "g") for i, name in enumerate(names)]  # as long, since a long name may break
+    harmless = [f"group_{i:02d}".ljust(len(name), "g") for i, name in enumerate(names)]  # as long, and "_": both may break
     predictions(folder / "benign.csv", harmless, [f"answer {i}" for i in range(len(answers))])
     found = {}
     for name, file in (("hostile", "<img src=x onerror=alert(1)>.csv"), ("benign", "benign.csv")):
