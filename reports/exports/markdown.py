@@ -18,6 +18,7 @@ from reports.text.evidence import within_sentence
 from reports.text.gates import GateRow, change_gate_rows, gate_rows, gates_sentence
 from reports.text.headline import choices_sentence, headline_of, left_out_by_rule, signal_sentence
 from reports.text.headline.captions import is_judged, unjudged_sentences
+from reports.text.next_steps import audit_steps
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
 from reports.text.order import by_significance, leading, planned, strongest_signals
@@ -52,8 +53,14 @@ def summary_markdown(results: Results) -> str:
         parts.append(f"**According to the checkpoint{named}:** {escaped(card)}")
     for replicate in results.replicates:
         parts += _replicates(replicate, results)
-    parts += _paired_models(results)
+    parts += [*_paired_models(results), *(_next_steps(results.audits[0], results) if not several and results.audits else [])]
     return _document(parts, results, [(audit.model.name, audit.model) for audit in results.audits], "report.html")
+
+
+def _next_steps(audit: AuditResult, results: Results) -> list[str]:
+    """Return what to do next, as on the first screen of the page."""
+    steps = audit_steps(headline_of(audit, results.settings), audit, results)
+    return [f"What to do next:\n\n{_bullets(step.replace('`', '') for step in steps)}"] if steps else []
 
 
 def lead_markdown(audit: AuditResult, settings: Settings, *, named: bool = False) -> str:

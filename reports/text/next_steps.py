@@ -1,4 +1,4 @@
-"""What to do next: one to three sentences for the first screen, imperative, most urgent first."""
+"""What to do next: one to three sentences for the first screen, imperative, most urgent first; commands are in backticks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ from reports.text.responsiveness import composition_sentence, is_invalid
 from reports.text.several import Asked, by_task
 
 MOST_STEPS = 3
-_COMPARE = "After changes, audit the same images and run vlm-audit compare."
+_COMPARE = "After changes, audit the same images and run `vlm-audit compare`."
+_MITIGATE = "Try `vlm-audit mitigate`, and `vlm-audit compare` after changes."
+_EDITABLE = ("vlm-audit ckpt.pt", "Hugging Face", "open_clip")
+"""Beginnings of the kinds of models whose weights a mitigation can change."""
 _WITHOUT_TRUTH = ("selection_rate", "rate_among_answered")
 """Rates of an answer that is not known to be wrong."""
 _LIMITED = ("Run it without --limit for a verdict.",)
@@ -183,7 +186,13 @@ def _disparity(headline: Headline, audit: AuditResult, results: Results) -> tupl
     finding = headline.finding
     if finding is None:
         return (_COMPARE,)
-    return (_reliance(finding, audit), *_check_first(finding, audit, results), _COMPARE)
+    return (_reliance(finding, audit), *_check_first(finding, audit, results), _MITIGATE if _can_mitigate(finding, audit) else _COMPARE)
+
+
+def _can_mitigate(finding: Finding, audit: AuditResult) -> bool:
+    """Whether `vlm-audit mitigate` takes such a model and question: a dual encoder in a file, and groups of one attribute."""
+    encoder = audit.model.dimensions > 0 and audit.model.kind.startswith(_EDITABLE) and not audit.model.kind.endswith("from memory")
+    return encoder and len(finding.attributes) == 1 and audit.data.weights is None
 
 
 def _reliance(finding: Finding, audit: AuditResult) -> str:
@@ -256,7 +265,7 @@ def _keep(audit: AuditResult, results: Results) -> tuple[str, ...]:
     tolerances = {finding.tolerance for finding in planned(audit.findings)}
     if results.gates or len(tolerances) != 1:
         return ()
-    return (f"Add --fail-on 'gap > {tolerances.pop():g}' to later audits, so that a larger gap does not go unnoticed.",)
+    return (f"Add `--fail-on 'gap > {tolerances.pop():g}'` to later audits, so that a larger gap does not go unnoticed.",)
 
 
 def _plan(signal: Finding) -> str:
@@ -292,7 +301,7 @@ def _unresponsive(headline: Headline, audit: AuditResult, results: Results) -> t
     if phrases.answers_only(audit.model) and audit.endpoint is None:
         return (do_not, "Check that each answer is in the row of its own image, and that answers and labels are spelled alike.")
     if is_invalid(audit):
-        return (do_not, "Choose a probe of things that this model was trained to recognise: vlm-audit run --list-probes.")
+        return (do_not, "Choose a probe of things that this model was trained to recognise: `vlm-audit run --list-probes`.")
     sent = "Read some replies in the answer log to check that the model receives the images" if audit.endpoint else "Check its input"
     return (do_not, f"{sent}, then try other prompts or options.")
 

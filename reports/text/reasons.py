@@ -320,8 +320,8 @@ def that_count(finding: Finding) -> str:
     return {
         "true_positive_rate": f", with the true answer {outcome}",
         "false_negative_rate": f", with the true answer {outcome}",
-        "false_positive_rate": f", with another true answer than {outcome}",
-        "true_negative_rate": f", with another true answer than {outcome}",
+        "false_positive_rate": f", with a true answer other than {outcome}",
+        "true_negative_rate": f", with a true answer other than {outcome}",
         "precision": f", answered with {outcome}",
         "rate_among_answered": ", with an answer",
     }.get(finding.metric, "")

@@ -15,6 +15,7 @@ from reports.text.errors import as_errors
 from reports.text.gates import gate_rows, gates_sentence
 from reports.text.headline import choices_sentence, headline_of, left_out_by_rule
 from reports.text.headline.captions import groups_title, is_judged, unjudged_sentences
+from reports.text.next_steps import audit_steps
 from reports.text.numbers import in_words, number, span
 from reports.text.order import by_significance, leading, planned, strongest_signals
 from reports.text.reasons import in_suite, needs_tag, not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
@@ -32,7 +33,7 @@ def audit_lines(results: Results, screen: Screen = _PIPE, *, verbose: bool = Fal
     """Return the output of a command for every audit; `verbose` shows the questions as a table, with n and the gap expected by chance."""
     blocks = [block for audit in results.audits for block in _audit(audit, results.settings, screen, verbose=verbose)]
     blocks += [*paired_lines(results, screen), *_replicates(results, screen), *_gates(results, screen)]
-    blocks += [lines_of(phrases.intervals(results.settings.alpha), screen)]
+    blocks += [lines_of(phrases.intervals(results.settings.alpha), screen), _next_steps(results, screen)]
     return ordinary_spaces("\n\n".join("\n".join(block) for block in blocks if block))
 
 
@@ -73,6 +74,15 @@ def _not_planned(audit: AuditResult, settings: Settings, screen: Screen) -> list
     more = f"and {in_words(others, 'more exploratory comparison')}: see the report" if others else ""
     rows = _rows(signals, audit, settings, screen)
     return [*lines_of(sentence, screen), *rows, *(lines_of(more, screen) if more else [])]
+
+
+def _next_steps(results: Results, screen: Screen) -> list[str]:
+    """Return what to do next, as on the first screen of the page of one audit."""
+    if len(results.audits) != 1:
+        return []
+    (audit,) = results.audits
+    steps = audit_steps(headline_of(audit, results.settings), audit, results)
+    return ["What to do next:", *(line for step in steps for line in lines_of(f"- {step}", screen))]
 
 
 def _replicates(results: Results, screen: Screen) -> list[list[str]]:

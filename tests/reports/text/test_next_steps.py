@@ -12,6 +12,8 @@ from audit.records.gates import GateCheck, GateResult
 from audit.results import FindingEvidence
 from audit.types import Note
 from reports.context import audit_contexts
+from reports.exports.markdown import summary_markdown
+from reports.exports.terminal.audits import audit_lines
 from reports.render import render
 from reports.sections.overview import overview
 from reports.text.headline import headline_of
@@ -25,7 +27,8 @@ from tests.support import comparison_samples
 from tests.support import report_samples as samples
 from tests.support.page_text import text_of
 
-COMPARE = "After changes, audit the same images and run vlm-audit compare."
+COMPARE = "After changes, audit the same images and run `vlm-audit compare`."
+MITIGATE = "Try `vlm-audit mitigate`, and `vlm-audit compare` after changes."
 TRUST = "Read ‘Can it be trusted?’ before acting."
 
 
@@ -40,8 +43,12 @@ def first(verdict, **changes):
 
 def test_a_disparity_names_group_and_answers_what_to_read_and_what_to_run():
     assert steps(first("disparity", exceeds_tolerance=True)) == [
-        "Do not rely on these answers where errors for the group woman would do harm.", TRUST, COMPARE,
+        "Do not rely on these answers where errors for the group woman would do harm.", TRUST, MITIGATE,
     ]  # fmt: skip
+    # A file of answers, a model without files and groups of several attributes cannot be mitigated.
+    own = first("disparity", exceeds_tolerance=True)
+    for cannot in ({"kind": "plugin.py:Model"}, {"kind": "Hugging Face CLIPModel, from memory"}, {"dimensions": 0}):
+        assert steps(replace(own, model=replace(own.model, **cannot)))[2] == COMPARE
     # With several questions, the answers are named; the group's noun is the probe's.
     assert steps(samples.fairface())[0] == "Have a person check every answer ‘crime-related’, or remove that option."
 
@@ -65,7 +72,7 @@ def test_what_not_to_rely_on_follows_from_which_side_is_worse(metric, better, st
 
 def test_where_no_two_groups_stand_out_no_group_is_named():
     diffuse = steps(first("disparity", diffuse=True, exceeds_tolerance=True))
-    assert diffuse == ["Do not use these answers where they must not depend on gender.", TRUST, COMPARE]
+    assert diffuse == ["Do not use these answers where they must not depend on gender.", TRUST, MITIGATE]
 
 
 def test_if_two_answers_are_confused_the_wrong_one_is_named():
@@ -130,7 +137,7 @@ def test_equal_groups_need_no_change_but_a_gate():
 
     assert steps(equal) == [
         "Change nothing for these questions and groups.",
-        "Add --fail-on 'gap > 0.05' to later audits, so that a larger gap does not go unnoticed.",
+        "Add `--fail-on 'gap > 0.05'` to later audits, so that a larger gap does not go unnoticed.",
         "Read ‘What this cannot tell’ before you conclude more: other groups and questions were not tested.",
     ]
     # A gate is there already; and one limit does not fit two tolerances.
@@ -147,7 +154,7 @@ def test_a_model_that_recognises_nothing_has_no_gaps_to_read():
     blind = replace(blind, findings=tuple(replace(finding, unresponsive="no better") for finding in blind.findings))
     do_not = "Do not read gaps between groups from these answers."
 
-    invalid = [do_not, "Choose a probe of things that this model was trained to recognise: vlm-audit run --list-probes."]
+    invalid = [do_not, "Choose a probe of things that this model was trained to recognise: `vlm-audit run --list-probes`."]
     assert steps(blind) == invalid
     # Even a disparity is no reason to act if the probe is not a valid test of the model.
     assert steps(looking(audit_of("disparity", "not estimable"), "no better")) == invalid
@@ -197,8 +204,11 @@ def test_every_mix_of_verdicts_has_one_to_three_steps_and_the_page_shows_them(mi
 
     assert 1 <= len(said) <= MOST_STEPS
     assert all(step.endswith(".") for step in said)
-    page = text_of(render(samples.results(audit))).replace("\xa0", " ")
-    assert " ".join(["What to do next", *said]) in page
+    page, written = render(samples.results(audit)), summary_markdown(samples.results(audit))
+    steps_ = page.partition('<div class="next">')[2].partition("</div>")[0]
+    assert "".join(text_of(steps_).split()) == "".join("".join(["What to do next", *said]).replace("`", "").split())
+    assert "What to do next:" in audit_lines(samples.results(audit))
+    assert said[0][:30] in written.replace("\xa0", " ")
 
 
 def test_within_clusters_the_gap_is_theirs():
