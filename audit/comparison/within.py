@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from audit.comparison.engine import compare
-from audit.comparison.sides import FinishedAudit
+from audit.comparison.sides import FinishedAudit, aligned, check_same_question, shared_probes
 from audit.errors import AuditError
 from audit.records.comparison import PairedModels
 from audit.results import Results
@@ -20,15 +20,39 @@ def has_several_models(results: Results) -> bool:
 
 
 def pair_models(sides: Callable[[], Sequence[FinishedAudit]], settings: Settings) -> PairedModels:
-    """What changed between the first model and each other; if they cannot be compared, a note, but no error.
+    """What changed between the first model and each other; a note for each that cannot be compared with the first, but no error.
 
     `sides` reads the models. Exploratory questions are left to `audit.compare`: each takes as long as an audit's test.
     """
     try:
-        compared = compare([_planned(side) for side in sides()], settings)
+        together, notes = _comparable([_planned(side) for side in sides()])
+        if len(together) < 2:
+            return PairedModels(0, (), notes)
+        compared = compare(together, settings)
     except AuditError as error:
-        return PairedModels(0, (), (Note("models_not_paired", {"why": error.what}),))
-    return PairedModels(compared.family, compared.comparisons, compared.notes)
+        return PairedModels(0, (), (_not_paired(error),))
+    return PairedModels(compared.family, compared.comparisons, (*notes, *compared.notes))
+
+
+def _comparable(sides: Sequence[FinishedAudit]) -> tuple[list[FinishedAudit], tuple[Note, ...]]:
+    """Return the first side with those that answered the same questions about the same images, and why the others are left out."""
+    first, *others = sides
+    together, notes = [first], []
+    for side in others:
+        try:
+            probes, _ = shared_probes([first, side])
+            for probe in probes:
+                for measurement in check_same_question(probe, [first, side]):
+                    aligned(probe, measurement, [first, side])
+        except AuditError as error:
+            notes.append(_not_paired(error))
+        else:
+            together.append(side)
+    return together, tuple(notes)
+
+
+def _not_paired(error: AuditError) -> Note:
+    return Note("models_not_paired", {"why": error.what})
 
 
 def _planned(side: FinishedAudit) -> FinishedAudit:

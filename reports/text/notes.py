@@ -254,7 +254,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "count as one.",
         "weights_not_compared": "The audit of {name} weights its rates by the column “{column}”; a comparison counts every image "
         "once, so its rates differ from those of the audit.",
-        "models_not_paired": "The models of this run could not be compared with each other: {why}.",
+        "models_not_paired": "Not compared: {why}.",
         "measurement_of_some": "The measurement '{measurement}' is missing from an audit; it is not compared.",
         "more_questions": "{name} was also asked {questions}, which the first was not.",
         # ---- gates
