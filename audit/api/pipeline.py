@@ -13,6 +13,7 @@ from audit.api.audits import Audit
 from audit.api.junit import junit_of_errors
 from audit.api.models import ModelPlan, loaded, models_in_turn, quiet_log
 from audit.api.plan import AuditPlan, check_fit, check_models, names_apart, plan_audit
+from audit.api.tracking import check_trackers, log_audit
 from audit.comparison.effective import with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
 from audit.embedding.cache import CacheRoot
@@ -65,6 +66,7 @@ def run_audit(request: AuditRequest) -> Audit:
     clock, stages = Clock(), _stages(request)
     stages("reading", 0, 1)
     plan = plan_audit(request)
+    check_trackers(request.log_to)
     with RunDirectory(request.out, log=LOG, log_format=request.log_format) as directory:
         audited = _told_apart(list((_audit_files if plan.files else _audit_models)(plan, directory, stages)), request)
         audited = _beside_other_models(audited, plan)
@@ -77,7 +79,10 @@ def run_audit(request: AuditRequest) -> Audit:
             stages("writing", 1, 1)
         if request.junit is not None:
             write_text(request.junit, junit_xml(results, request.gate_policy))
-    return Audit(results, tuple(audited), request.out, request.gate_policy)
+    done = Audit(results, tuple(audited), request.out, request.gate_policy)
+    if request.log_to:
+        log_audit(done, request.log_to)
+    return done
 
 
 def _beside_other_models(audited: list[AuditedProbe], plan: AuditPlan) -> list[AuditedProbe]:

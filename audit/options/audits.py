@@ -49,6 +49,7 @@ TABLE, EXTERNAL = "how images and their attributes are read", "external predicti
 RULES, OUTPUT = "statistics", "output"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Decode = Literal["exact", "fast"]
+Tracker = Literal["wandb", "mlflow"]
 WITH_A_MODEL = (
     "model", "model_args", "data", "image_root", "image_column", "column", "attributes_from", "limit", "include_examples", "what_if",
     "untrained_control", "baseline_models", "max_new_tokens", "suite",
@@ -196,6 +197,10 @@ class AuditRequest(EndpointRequest, GatedRequest):
     include_examples: Count | None = option(
         None, OUTPUT, "show N small pictures in the report; they may show people (default: none)", metavar="N"
     )
+    log_to: Several[Tracker] = option(
+        (), OUTPUT, "also log gaps, tables and the page to Weights & Biases or MLflow, with the extra of that name; no predictions of "
+        "single images; repeatable", metavar="TRACKER",
+    )  # fmt: skip
     log_format: LogFormat = option("text", OUTPUT, "form of the log on stderr and in run.log; json: one object per line")
 
     device: Text = option("cpu", HOW, "cpu, cuda, cuda:1, mps; several GPUs of this machine: cuda:0,cuda:1, or cuda:all", basic=True)

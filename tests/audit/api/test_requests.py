@@ -138,7 +138,7 @@ AUDITS = {
     "ratio_tolerance": ({**EXTERNAL, "attributes": "race", "outcome": "woman=Female"}, 1.5),
     **{name: (MODEL, value) for name, value in ENDPOINT.items()},
     "fail_on": (GATED, "gap > 0.5"), "require_conclusive": (GATED, True), "allow_undecided": (GATED, True), "junit": (GATED, "gates.xml"),
-    "log_format": (MODEL, "json"),
+    "log_format": (MODEL, "json"), "log_to": (MODEL, ["mlflow"]),  # what it does is tested in test_tracking.py
 }  # fmt: skip
 BOTH = {"sides": ["skewed", "plain"]}
 GATED_BOTH = {**BOTH, "fail_on": "change > 0.05"}
