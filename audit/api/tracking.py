@@ -26,7 +26,7 @@ def check_trackers(trackers: Sequence[str]) -> None:
         try:
             importlib.import_module(tracker)
         except ImportError as error:
-            fix = f"python -m pip install 'vlm-audit[{tracker}]', or leave it out"
+            fix = {"wandb": "python -m pip install wandb", "mlflow": "python -m pip install mlflow-skinny"}[tracker]
             raise UsageError(f"--log-to {tracker} needs the package {tracker}", why=str(error)[:200], fix=fix) from error
 
 

@@ -198,8 +198,8 @@ class AuditRequest(EndpointRequest, GatedRequest):
         None, OUTPUT, "show N small pictures in the report; they may show people (default: none)", metavar="N"
     )
     log_to: Several[Tracker] = option(
-        (), OUTPUT, "also log gaps, tables and the page to Weights & Biases or MLflow, with the extra of that name; no predictions of "
-        "single images; repeatable", metavar="TRACKER",
+        (), OUTPUT, "also log gaps, tables and the page to Weights & Biases or MLflow, whose package must be installed; no "
+        "predictions of single images; repeatable", metavar="TRACKER",
     )  # fmt: skip
     log_format: LogFormat = option("text", OUTPUT, "form of the log on stderr and in run.log; json: one object per line")
 

@@ -49,7 +49,7 @@ def test_wandb_has_the_gaps_tables_and_page_and_an_open_run_stays_open(tmp_path,
 
 
 def test_mlflow_has_the_gaps_tables_and_page(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed (pip install 'vlm-audit[mlflow]')")
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed (pip install mlflow-skinny)")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "runs").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # mlflow-skinny has no database
     monkeypatch.chdir(tmp_path)
@@ -68,7 +68,7 @@ def test_a_missing_tracker_is_named_before_any_work(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)  # importing it then fails, as if it were absent
     with pytest.raises(UsageError, match="--log-to mlflow needs the package mlflow") as caught:
         audit.audit(model, gender_probe(None), data=four_faces(40), log_to=["mlflow"])
-    assert caught.value.fix == "python -m pip install 'vlm-audit[mlflow]', or leave it out"
+    assert caught.value.fix == "python -m pip install mlflow-skinny"
     assert not model.calls
     with pytest.raises(UsageError, match="invalid log to"):
         run(log_to="tensorboard")
