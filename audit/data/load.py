@@ -141,7 +141,7 @@ def _load_folder(location: DataLocation, schema: Schema, hub: HubSource | None, 
         return load_web_dataset([open_source(str(shard)) for shard in shards], schema, name=name, licence=licence)
     names = sorted(path.name for path in folder.iterdir())
     why = f"found {', '.join(names[:10])}{' ...' if len(names) > 10 else ''}" if names else "it is empty"
-    fix = "a folder holds a label table (CSV, Parquet …) beside its image folders, or Parquet files with the images in them"
+    fix = "write a table (CSV, Parquet …) into it, one row per image, with a column image (its path) and one column per attribute"
     raise DataError(f"no label table in the folder {str(folder)!r}", why=why, fix=fix)
 
 

@@ -26,7 +26,7 @@ from reports.read import RESULTS, read_results
 from reports.section import Page, script_hash
 from reports.text import index as text
 from reports.text import phrases, sentences
-from reports.text.headline import headline_of, question
+from reports.text.headline import captions, headline_of, question
 from reports.text.several import by_task, fewest_places
 
 HASH = script_hash("index/table.js")
@@ -275,7 +275,7 @@ def _table(audits: Sequence[_Found], anchor: str, start: Path) -> SharedQuestion
     counts = Counter(finding.id for finding, _ in planned)
     shared = [name for name in dict.fromkeys(finding.id for finding, _ in planned) if counts[name] > 1]
     columns = shared[:_MOST_QUESTIONS]
-    titles = {finding.id: sentences.title(finding, audit.audit) for finding, audit in reversed(planned)}
+    titles = _titles([(finding, audit) for finding, audit in planned if finding.id in columns])
     scale, ticks = gaps_axis([finding for finding, _ in planned if finding.id in columns])
     places = {name: fewest_places([finding for finding, _ in planned if finding.id == name]) for name in columns}
     rows = [_model_row(audit, places, scale, start) for audit in audits]
@@ -288,6 +288,15 @@ def _table(audits: Sequence[_Found], anchor: str, start: Path) -> SharedQuestion
         questions=tuple(titles[name] for name in columns),
         rows=tuple(sorted(rows, key=lambda row: (row.verdict_key, *(-float(cell.key) for cell in row.cells[:1] if cell)))),
     )
+
+
+def _titles(planned: Sequence[tuple[Finding, _Found]]) -> dict[str, str]:
+    """Return the heading of each question by id: without its measurement, unless the headings of two questions were the same."""
+    for title in (captions.groups_title, sentences.title):
+        titles = {finding.id: title(finding, audit.audit) for finding, audit in reversed(planned)}
+        if len({*titles.values()}) == len(titles):
+            break
+    return titles
 
 
 def _model_row(audit: _Found, columns: Mapping[str, int], scale: Scale, start: Path) -> ModelRow:

@@ -187,7 +187,7 @@ def test_a_folder_without_a_table_is_named_with_what_is_in_it(tmp_path):
     (tmp_path / "1.jpg").write_bytes(png("red"))
     message = error(tmp_path)
     assert "found 1.jpg" in message
-    assert "label table (CSV, Parquet …) beside its image folders" in message
+    assert "one row per image, with a column image (its path) and one column per attribute" in message
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_models_with_the_same_images_and_questions_are_rows_and_questions_column
     assert len(everything[2]) == 30
     caption, heads, rows = shared[0]
     assert "Audits of the same 360 images." in caption
-    questions = {"Animal accuracy", "True positive rate for ‘cat’ (animal)", "Share given ‘cat’ at equal true shares (animal)"}
+    questions = {"Animal accuracy", "True positive rate for ‘cat’", "Share given ‘cat’ at equal true shares"}
     assert (heads[0], set(heads[2:-1]), heads[-1]) == ("Model", {f"{question} by group" for question in questions}, "Date")
     at = heads.index("Animal accuracy by group")
     audits = {each.results.audits[0].model.name: each.results.audits[0] for each in found}
