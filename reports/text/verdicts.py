@@ -103,7 +103,7 @@ def _same_rate(one: Change, other: Change) -> bool:
 
 
 def _because(change: Change, alpha: float) -> str:
-    """Say if a gap shrank because groups got worse: fewer points apart is no improvement for anyone."""
+    """Say if a gap shrank because groups got worse: a smaller gap of this kind improves nothing for anyone."""
     kind, worse = levelling(change, alpha), worse_cells(change, alpha)
     named = phrases.group(worse[0].before.group) if len(worse) == 1 else in_words(len(worse), "group")
     return f"{', partly' if kind.startswith('partly') else ''} because {named} got worse" if kind else ""
