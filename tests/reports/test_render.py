@@ -191,7 +191,8 @@ def test_disparities_come_first_and_of_them_what_is_surely_largest(faces):
 
     assert verdicts == ["disparity"] * 9 + ["inconclusive"] * 2 + ["equivalent"] * 5
     # Those beyond the tolerance of 5 points come first, by the lower end of their interval.
-    assert gaps[:4] == [("23.6", "20.6 to 26.7"), ("14.4", "11.8 to 17.3"), ("16.6", "11.7 to 21.3"), ("6.7", "5.4 to 8.0")]
+    gaps = [(gap, interval.replace("\xa0", " ")) for gap, interval in gaps]
+    assert gaps[:4] == [("23.6", "[20.6, 26.7]"), ("14.4", "[11.8, 17.3]"), ("16.6", "[11.7, 21.3]"), ("6.7", "[5.4, 8.0]")]
     assert table.count("exceeds the tolerance") == 6
 
 
@@ -249,11 +250,11 @@ def test_settings_say_who_chose_them():
 
 
 def test_several_audits_have_a_grid_and_each_its_own_first_screen(page, said):
-    assert "Every question Gap in points with its 95 % interval." in said
+    assert "Every question Gap in points with its 95 % interval or, if equivalent, the bound of the equivalence test." in said
     assert page.count('<article class="audit"') == 2
     assert len(re.findall(r'<h2 id="a[12]-answer" class="headline">', page)) == 2
     assert "Audit of 2 models with 2 probes" in said
-    assert "Are role answers equally accurate regardless of gender? Disparity 26 14 to 38 not tested" in said
+    assert "Are role answers equally accurate regardless of gender? Disparity 26 [14, 38] not tested" in said
     assert "Every question" not in render(samples.results(samples.emoji()))
 
 
