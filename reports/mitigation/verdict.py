@@ -21,6 +21,7 @@ class MitigationScreen:
     headline: str
     why: Sequence[str]
     """The reasons that the headline does not give."""
+    removed: str
     cost: str
     cautions: Sequence[str]
     """What is left of the gap, and that the data were used before."""
@@ -40,6 +41,7 @@ def view(facts: Mitigation, context: ComparisonContext) -> MitigationScreen:
         word=text.OUTCOMES[facts.outcome],
         headline=said.headline,
         why=said.why,
+        removed=text.removed_sentence(facts),
         cost=text.cost_sentence(facts),
         cautions=tuple(filter(None, (text.remaining(facts), text.earlier(facts)))),
         tiles=text.tiles(facts),

@@ -28,7 +28,7 @@ METHODS: Mapping[str, tuple[str, str]] = {
     ),
 }  # fmt: skip
 """The name of each method, and what it removes."""
-CONTROLS: Mapping[str, str] = {"random directions": "random directions", "shuffled groups": "fits on shuffled groups"}
+CONTROLS: Mapping[str, str] = {"random directions": "tries with random directions", "shuffled groups": "tries with shuffled groups"}
 CAPABILITY: Mapping[CapabilityCode, str] = {
     "equivalent": "shown to be equal within {}", "higher": "shown to be higher", "not lower": "shown not to be more than {} lower",
     "lower": "shown to be more than {} lower", "not shown": "it may be more than {} lower",
@@ -43,7 +43,7 @@ NOT_MITIGATED = (
 )
 _BUT: Mapping[str, str] = {
     "random_as_small": "random directions do as well",
-    "shuffled_as_small": "fits on shuffled groups do as well",
+    "shuffled_as_small": "the same with shuffled groups does as well",
     "capability_unknown": "what this cost in accuracy is not known",
     "capability_not_shown": "it is not shown that the accuracy did not fall",
 }
@@ -57,7 +57,7 @@ def method_name(method: str) -> str:
 
 def page_title(facts: Mitigation) -> str:
     """Return the title of the page."""
-    return f"{facts.comparison.before} after {lower_name(facts.plan.method)}"
+    return f"{facts.comparison.before} changed by {lower_name(facts.plan.method)}"
 
 
 def lower_name(method: str) -> str:
@@ -69,6 +69,13 @@ def lower_name(method: str) -> str:
 def deck(facts: Mitigation) -> str:
     """Return which images the change was fitted and judged on."""
     return f"fitted on {in_words(facts.fitted.images, 'image')}, judged on {count(facts.shown.images)} others"
+
+
+def removed_sentence(facts: Mitigation) -> str:
+    """Say what was removed, and from which towers."""
+    towers = " and ".join(facts.plan.towers) + (" towers" if len(facts.plan.towers) > 1 else " tower")
+    what = METHODS[facts.plan.method][1] if facts.plan.method in METHODS else facts.plan.method
+    return f"Removed from the embeddings ({towers}): {what}."
 
 
 # ---- what happened -------------------------------------------------------------------------------------------------------------------
