@@ -27,7 +27,7 @@ from reports.text.several import Asked, by_task
 MOST_STEPS = 3
 _COMPARE = "After changes, audit the same images and run `vlm-audit compare`."
 _MITIGATE = "Try `vlm-audit mitigate`, and `vlm-audit compare` after changes."
-_EDITABLE = ("vlm-audit ckpt.pt", "Hugging Face", "open_clip")
+_EDITABLE = ("vlm-audit", "Hugging Face", "open_clip")
 """Beginnings of the kinds of models whose weights a mitigation can change."""
 _WITHOUT_TRUTH = ("selection_rate", "rate_among_answered")
 """Rates of an answer that is not known to be wrong."""

@@ -47,6 +47,8 @@ def test_a_disparity_names_group_and_answers_what_to_read_and_what_to_run():
     ]  # fmt: skip
     # A file of answers, a model without files and groups of several attributes cannot be mitigated.
     own = first("disparity", exceeds_tolerance=True)
+    for kind in ("vlm-audit checkpoint 1", "Hugging Face CLIPModel", "open_clip CLIP, weights in a file"):
+        assert steps(replace(own, model=replace(own.model, kind=kind)))[2] == MITIGATE
     for cannot in ({"kind": "plugin.py:Model"}, {"kind": "Hugging Face CLIPModel, from memory"}, {"dimensions": 0}):
         assert steps(replace(own, model=replace(own.model, **cannot)))[2] == COMPARE
     # With several questions, the answers are named; the group's noun is the probe's.
