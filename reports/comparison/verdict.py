@@ -11,6 +11,7 @@ from reports.charts.dumbbells import ChangeChart, change_chart
 from reports.comparison.context import ComparisonContext
 from reports.text import verdicts
 from reports.text.changes import unpaired_images
+from reports.text.next_steps import comparison_steps
 from reports.text.notes import sentence
 from reports.text.verdicts import VerdictSentence
 
@@ -41,6 +42,8 @@ class FirstScreen:
     details: Sequence[str]
     tiles: Sequence[tuple[str, str]]
     """Number and label."""
+    steps: Sequence[str]
+    """What to do next; empty if the page has several comparisons."""
     charts: Sequence[DrawnChange]
 
 
@@ -55,6 +58,7 @@ def view(context: ComparisonContext) -> FirstScreen:
         counts=verdicts.outcome_counts(comparison),
         details=(*verdicts.moved_sentences(verdict.leading, comparison, settings), *unpaired_images(comparison)),
         tiles=verdicts.change_tiles(verdict, comparison, settings),
+        steps=comparison_steps(verdict, comparison, context.comparisons) if len(context.comparisons.comparisons) == 1 else (),
         charts=[chart for chart in charts if chart],
     )
 
@@ -77,4 +81,4 @@ def drawn_change(change: Change, context: ComparisonContext) -> DrawnChange | No
         return None
     title = f"{verdicts.question_title(change, context.comparison)}, before and after"
     legend = verdicts.models_legend(context.comparison)
-    return DrawnChange(marks, title, legend, verdicts.groups_chart_caption(change))
+    return DrawnChange(marks, title, legend, verdicts.groups_chart_caption(change, context.comparisons.settings.alpha))

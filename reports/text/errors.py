@@ -133,10 +133,11 @@ def one_in(fraction: float) -> str:
     """
     if fraction <= 0 or fraction > _NEARLY:
         return "none" if fraction <= 0 else "all" if fraction >= 1 else "nearly all"
-    of, tenths = _two_digits(1 / fraction), round(10 * fraction)
+    of, tenths = two_digits(1 / fraction), round(10 * fraction)
     return f"1 in {count(of)}" if abs(1 / of - fraction) <= abs(tenths / 10 - fraction) else f"{tenths} in 10"
 
 
-def _two_digits(number: float) -> int:
+def two_digits(number: float) -> int:
+    """Round a number to two significant digits."""
     step: int = 10 ** max(len(str(int(number))) - 2, 0)
     return round(number / step) * step

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from audit.records.comparison import Change
+from audit.records.comparison import Change, Comparison, Comparisons, RateChange
 from audit.records.mitigation import Mitigation
 from audit.results import AuditResult, Finding, Results
-from audit.types import NO_ANSWER
+from audit.types import NO_ANSWER, Settings
 from reports.text import phrases
+from reports.text.changes import levelling, worse_cells
 from reports.text.comparison import reversed_pair
 from reports.text.detail.trust import trust_lines
-from reports.text.errors import as_errors, confused
+from reports.text.errors import as_errors, confused, two_digits
 from reports.text.evidence import shifted
-from reports.text.gates import gate_rows
+from reports.text.gates import change_gate_rows, gate_rows
 from reports.text.headline import Headline
 from reports.text.headline.captions import is_judged
 from reports.text.headline.differences import answers_phrase, whom_phrase
-from reports.text.numbers import count, in_words, points
+from reports.text.numbers import count, exact_points, in_words, points
 from reports.text.order import planned
 from reports.text.reasons import needed_step
 from reports.text.replicates import replicates_of
 from reports.text.responsiveness import composition_sentence, is_invalid
 from reports.text.several import Asked, by_task
+from reports.text.verdicts import VerdictSentence
 
 MOST_STEPS = 3
 _COMPARE = "After changes, audit the same images and run `vlm-audit compare`."
@@ -32,6 +34,8 @@ _EDITABLE = ("vlm-audit", "Hugging Face", "open_clip")
 _WITHOUT_TRUTH = ("selection_rate", "rate_among_answered")
 """Rates of an answer that is not known to be wrong."""
 _LIMITED = ("Run it without --limit for a verdict.",)
+_EXPLORATORY = ("Plan the questions that matter to you, and test them on new images before you act on a difference.",)
+_CHECK_ROWS = "Check that each answer is in the row of its own image, and that answers and labels are spelled alike."
 _PAIRED = "paired by image"
 _FEW_LABELS = 0.05
 """Share of a group's labels up to which checking them is the first thing to do."""
@@ -44,12 +48,12 @@ def audit_steps(headline: Headline, audit: AuditResult, results: Results) -> tup
     return steps[:MOST_STEPS]
 
 
-def gate_steps(failed: Sequence[str]) -> tuple[str, ...]:
+def gate_steps(failed: Sequence[str], model: str = "this model") -> tuple[str, ...]:
     """Return what to do about breached gates, given by their expressions."""
     if not failed:
         return ()
     which = f"Gate {failed[0]} is" if len(failed) == 1 else f"{in_words(len(failed), 'gate')} are"
-    return (f"{which} breached: do not release this model on these results.",)
+    return (f"{which} breached: do not release {model} on these results.",)
 
 
 def mitigation_steps(facts: Mitigation) -> tuple[str, ...]:
@@ -179,6 +183,103 @@ def preferred_model(first: str, changes: Sequence[tuple[str, Change]]) -> str:
     return f"Do not choose by this gap: {_PAIRED}, none of the others differs detectably from {first}."
 
 
+# ---- a comparison --------------------------------------------------------------------------------------------------------------------
+
+
+def comparison_steps(verdict: VerdictSentence, comparison: Comparison, comparisons: Comparisons) -> tuple[str, ...]:
+    """Return what to do after a comparison of two models."""
+    failed = [row.expression for row in change_gate_rows(comparisons, comparison) if row.outcome == "breached"]
+    steps = _by_comparison(verdict, comparison, comparisons)
+    return (*gate_steps(failed, comparison.after), *dict.fromkeys(steps))[:MOST_STEPS]
+
+
+def _by_comparison(verdict: VerdictSentence, comparison: Comparison, comparisons: Comparisons) -> tuple[str, ...]:
+    if comparison.limited:
+        return _LIMITED
+    if comparison.same_model:
+        return ("Check the two arguments: both sides are the same model with the same answers.",)
+    if not verdict.leading:
+        return (_too_few(comparisons.settings),) if any(change.primary for change in comparison.changes) else _EXPLORATORY
+    if unseeing := _unseeing(comparison, comparisons):
+        return unseeing
+    first, settings = verdict.leading[0], comparisons.settings
+    if first.direction:
+        return (*(_about_change(change, comparison, settings) for change in verdict.leading), *_about_rest(verdict, comparison, settings))
+    if first.verdict == "inconclusive":
+        return (*_weigh(verdict, comparison), _decide_change(first, comparison), "Until then, assume neither a change nor its absence.")
+    others = f"Choose between {comparison.before} and {comparison.after} by other properties: no gap changed by more than its tolerance."
+    return (*_weigh(verdict, comparison), others, "Read the audit of each: a gap that both have is no smaller.")
+
+
+def _unseeing(comparison: Comparison, comparisons: Comparisons) -> tuple[str, ...]:
+    """Name the models of a comparison for which there is no evidence that they use the images, and what to check; empty without any."""
+    names = [note.values["name"] for note in comparisons.notes if note.code == "does_not_look"]
+    blind = [side for side in comparisons.sides if side.name in names and side.name in (comparison.before, comparison.after)]
+    if not blind:
+        return ()
+    do_not = f"Do not compare gaps with those of {phrases.listed([side.name for side in blind])}."
+    files = all(phrases.answers_only(side.model) for side in blind)
+    return (do_not, _CHECK_ROWS if files else "Check its input, then try other prompts or options.")
+
+
+def _about_change(change: Change, comparison: Comparison, settings: Settings) -> str:
+    """Say what a changed gap means for a choice between the two models: not the gap decides, but who got worse."""
+    before, after, worse = comparison.before, comparison.after, worse_cells(change, settings.alpha)
+    if change.direction == "shrank" and levelling(change, settings.alpha):
+        whole = "the" if change.levelled_down else "part of the"
+        groups = phrases.group(worse[0].before.group) if len(worse) == 1 else in_words(len(worse), "group")
+        return f"Find out why {groups} got worse before you use {after}: that is {whole} reason why the gap by {_by(change)} shrank."
+    if change.direction == "shrank":
+        return f"Prefer {after} to {before} if the gap by {_by(change)} decides: it is smaller, {_PAIRED}."
+    if worse:
+        most = max(worse, key=lambda cell: abs(cell.difference or 0.0))
+        return f"Do not replace {before} with {after} where {_harm(change, most)}."
+    if change.better == "neither":
+        return f"Do not replace {before} with {after} where answers must not depend on {_by(change)}."
+    return f"Decide whether your use needs equal rates by {_by(change)}: the gap changed, but no group is shown to have got worse."
+
+
+def _by(change: Change) -> str:
+    return phrases.attributes(change.attributes)
+
+
+def _harm(change: Change, cell: RateChange) -> str:
+    """Say what harms the group that got worse: errors or, without true answers, how often it gets an answer."""
+    levels = [*zip(change.attributes, cell.before.group, strict=True)]
+    named = all(level[:1].isalpha() for _, level in levels)
+    each = (level if named else f"{phrases.attributes([attribute])} {level}" for attribute, level in levels)
+    whom = f"{'the group ' if named else ''}{phrases.group((*each,))}"
+    if change.metric not in _WITHOUT_TRUTH:
+        return f"errors for {whom} would do harm"
+    return f"{'more' if change.better == 'low' else 'fewer'} answers ‘{change.outcome}’ would harm {whom}"
+
+
+def _about_rest(verdict: VerdictSentence, comparison: Comparison, settings: Settings) -> tuple[str, ...]:
+    """Return what follows a change of a gap: the cost over all images, and the gap that is left."""
+    left = [change for change in verdict.leading if change.direction == "shrank" and change.verdict_after == "disparity"]
+    levelled = any(levelling(change, settings.alpha) for change in verdict.leading)
+    return (
+        *(() if levelled else _weigh(verdict, comparison)),
+        *(f"Read the audit of {comparison.after}: a gap by {_by(change)} is left." for change in left[:1]),
+    )
+
+
+def _weigh(verdict: VerdictSentence, comparison: Comparison) -> tuple[str, ...]:
+    return (f"Decide whether {comparison.after} is worth what it loses over all images.",) if verdict.cost else ()
+
+
+def _decide_change(change: Change, comparison: Comparison) -> str:
+    """Say how many images would decide: variances fall as images grow, so that the detectable change falls with the square root."""
+    gap = change.gap
+    if comparison.cluster is not None:
+        return _more_clusters(comparison.cluster)
+    if gap is None or not change.tolerance < gap.minimum_detectable < 1:
+        return "Audit more images if a gap that grew and one that shrank would lead to different decisions."
+    images = two_digits(change.overall.before.n * (gap.minimum_detectable / change.tolerance) ** 2)
+    now, size = count(change.overall.before.n), exact_points(change.tolerance)
+    return f"Audit about {count(images)} images instead of {now}: enough to detect a change of {size} between two groups, with power 0.8."
+
+
 # ---- one function for each way in which an audit can end -----------------------------------------------------------------------------
 
 
@@ -284,22 +385,29 @@ def _more_images(undecided: Finding, audit: AuditResult) -> str:
     if needed := needed_step(undecided):
         return needed
     if audit.data.cluster is not None:
-        return f"Audit images from more clusters (by {phrases.attributes([audit.data.cluster])}): more images of the same ones add little."
+        return _more_clusters(audit.data.cluster)
     return _if_it_matters(undecided)
+
+
+def _more_clusters(cluster: str) -> str:
+    return f"Audit images from more clusters (by {phrases.attributes([cluster])}): more images of the same ones add little."
 
 
 def _not_estimable(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
     if any(finding.unresponsive for finding in planned(audit.findings)):
         return _unresponsive(headline, audit, results)
-    fewest = in_words(results.settings.min_group_size, "image")
-    return (f"Audit more images, or compare broader groups: at least two need {fewest} that count.",)
+    return (_too_few(results.settings),)
+
+
+def _too_few(settings: Settings) -> str:
+    return f"Audit more images, or compare broader groups: at least two need {in_words(settings.min_group_size, 'image')} that count."
 
 
 def _unresponsive(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
     """Say what to try with a model that recognises nothing, or whose answers do not depend on the images."""
     do_not = "Do not read gaps between groups from these answers."
     if phrases.answers_only(audit.model) and audit.endpoint is None:
-        return (do_not, "Check that each answer is in the row of its own image, and that answers and labels are spelled alike.")
+        return (do_not, _CHECK_ROWS)
     if is_invalid(audit):
         return (do_not, "Choose a probe of things that this model was trained to recognise: `vlm-audit run --list-probes`.")
     sent = "Read some replies in the answer log to check that the model receives the images" if audit.endpoint else "Check its input"
@@ -315,7 +423,7 @@ def _limited(headline: Headline, audit: AuditResult, results: Results) -> tuple[
 
 
 def _exploratory(headline: Headline, audit: AuditResult, results: Results) -> tuple[str, ...]:
-    return ("Plan the questions that matter to you, and test them on new images before you act on a difference.",)
+    return _EXPLORATORY
 
 
 _BY_KIND: dict[str, Callable[[Headline, AuditResult, Results], tuple[str, ...]]] = {

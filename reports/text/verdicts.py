@@ -299,13 +299,14 @@ def models_legend(comparison: Comparison) -> tuple[tuple[str, str], tuple[str, s
     return ("hollow", f"before: {comparison.before}"), ("filled", f"after: {comparison.after}")
 
 
-def groups_chart_caption(change: Change) -> str:
+def groups_chart_caption(change: Change, alpha: float) -> str:
     """Say how to read the chart of groups before and after, and which groups are not compared."""
     sided = "red: worse, teal: better" if change.better != "neither" else "whether it is better or worse is not judged"
     of = f" images of ‘{change.confused[0]}’" if change.confused else ""
     return " ".join(
         [
-            f"In colour: the group’s own rate changed, after correction ({sided}). n\u00a0=\u00a0{count(change.overall.before.n)}{of}.",
+            *([f"In colour: the group’s own rate changed, after correction ({sided})."] if moved_cells(change, alpha) else []),
+            f"n\u00a0=\u00a0{count(change.overall.before.n)}{of}.",
             *not_compared([cell.before for cell in change.by_group]),
         ]
     )

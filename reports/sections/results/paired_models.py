@@ -64,4 +64,4 @@ def _side(name: str, results: Results) -> Side:
 def _shown(context: ComparisonContext) -> ModelComparison:
     """Return one comparison; its rows lead nowhere, since each change in detail is on the page of `vlm-audit compare`."""
     unlinked = replace(context, changes=tuple(replace(placed, key="") for placed in context.changes))
-    return ModelComparison(context, verdict.view(context), changes.view(unlinked))
+    return ModelComparison(context, replace(verdict.view(context), steps=()), changes.view(unlinked))
