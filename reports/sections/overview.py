@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,7 +70,7 @@ class _Question:
 
     asked: Sequence[tuple[AuditContext, PlacedFinding]]
     apart: str
-    """What distinguishes it from questions with the same title: its answers or its probe, if the page has several; else empty."""
+    """What distinguishes it from questions with the same title: its answers or its probe, if several have it; else empty."""
 
     @property
     def first(self) -> tuple[AuditResult, Finding]:
@@ -122,8 +123,11 @@ def _questions(contexts: Sequence[AuditContext]) -> list[_Question]:
     for context in contexts:
         for placed in context.primary:
             alike.setdefault((context.audit.probe.name, placed.finding.id), []).append((context, placed))
-    several_probes = len({probe for probe, _ in alike}) > 1
-    by_task = [(probe if several_probes else "", several.by_task(pairs, lambda one: one[0].audit)) for (probe, _), pairs in alike.items()]
+    probes = Counter(finding for _, finding in alike)
+    by_task = [
+        (probe if probes[finding] > 1 else "", several.by_task(pairs, lambda one: one[0].audit))
+        for (probe, finding), pairs in alike.items()
+    ]
     return [
         _Question(asked, several.task_name(asked[0][0].audit) if len(tasks) > 1 else probe) for probe, tasks in by_task for asked in tasks
     ]
