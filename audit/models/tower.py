@@ -31,7 +31,8 @@ log = logging.getLogger("audit")
 COMPILE_FROM = 1.4e14
 """Product of images and parameters from which compiling pays on an accelerator: it takes about a minute and saves about a tenth, and a
 consumer GPU embeds about 1,500 images/s with the 1.5e8 parameters of ViT-B/32, so 60 s / 0.1 * 1,500 images/s * 1.5e8. Never on a CPU: the
-gain is 2 to 8 % there, and compiled code rounds differently, so that a part of a data set would differ from the whole."""
+gain over `QuickGELUFold` is about 2 % there, and compiled code rounds differently, so that a part of a data set would differ from the whole
+(``benchmarks/speed/embedding.py --compiled``)."""
 
 
 class Pixels(Protocol):
