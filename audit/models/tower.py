@@ -168,7 +168,7 @@ class OnTower:
 
     def __init__(self, tower: ImageTower):
         self.tower = tower
-        self._trial_due = False
+        self._trial_due = self._tried = False
 
     @property
     def side(self) -> int:
@@ -187,7 +187,7 @@ class OnTower:
     def start(self, prepared: Sequence[Tensor], size: int) -> StartedBatch:
         """Start a batch, padded to `size` rows; before the first one of a long run in 16 bits, time it."""
         if self._trial_due:
-            self._trial_due = False
+            self._trial_due, self._tried = False, True
             compare_with_float32(self.record.dtype, self.tower.start, lambda: self.tower.in_float32(copy.copy(self)).start, prepared)
         return self.tower.start(prepared, size)
 
@@ -198,7 +198,7 @@ class OnTower:
     def expect(self, images: int) -> None:
         """Prepare for this number of images."""
         self.tower.expect(images, self.record.parameters)
-        self._trial_due = self.tower.is_narrow_on_cpu and is_worth_a_trial(images, self.record.parameters)
+        self._trial_due = not self._tried and self.tower.is_narrow_on_cpu and is_worth_a_trial(images, self.record.parameters)
 
     def spread(self, places: Sequence[torch.device]) -> None:
         """Compute on each of these devices, of which the first already has the model."""

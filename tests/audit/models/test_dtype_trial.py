@@ -51,6 +51,17 @@ def test_a_faster_dtype_is_no_warning_and_float32_is_not_timed(model, embedded, 
     assert embedded(model)[1] == []
 
 
+def test_a_model_is_timed_once(model, monkeypatch):
+    """Not again for the next probe, or the next part of the images."""
+    timed = []
+    monkeypatch.setattr(dtype_trial, "FROM_IMAGES", 4)
+    monkeypatch.setattr(dtype_trial, "relative_speed", lambda first, second: timed.append(1) or 1.9)
+    encoder = load(model, dtype="bfloat16")
+    for _ in range(2):
+        embed_images(encoder, four_faces(1), MemoryRoot(), batch_size=4)
+    assert timed == [1]
+
+
 def test_a_model_too_large_for_a_copy_is_not_timed(model, embedded, monkeypatch):
     monkeypatch.setattr(dtype_trial, "MOST_PARAMETERS", load(model).record.parameters - 1)
     assert embedded(model, dtype="bfloat16")[1] == []
