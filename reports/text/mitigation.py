@@ -98,8 +98,9 @@ class OutcomeSentence:
 def outcome_sentence(facts: Mitigation) -> OutcomeSentence:
     """Say what happened to the gap or, if the model is worse, what became worse; then the other reasons."""
     if facts.outcome == "worse":
-        harms = _reasons(facts, facts.reasons)
-        return OutcomeSentence(harms[0] if harms else "The changed model is worse.", harms[1:])
+        first, others = facts.reasons[:1], [note for note in facts.reasons[1:] if note.code != "capability_lost"]  # the cost says that
+        headline = _reason(first[0], facts) if first else "The changed model is worse."
+        return OutcomeSentence(headline, _reasons(facts, others))
     headline, covered = _headline(facts)
     return OutcomeSentence(headline, _reasons(facts, [note for note in facts.reasons if note.code not in covered]))
 
@@ -140,6 +141,9 @@ def _reasons(facts: Mitigation, notes: Sequence[Note]) -> tuple[str, ...]:
 
 def _reason(note: Note, facts: Mitigation) -> str:
     """Return the sentence of a reason, with the name of its question."""
+    if note.code == "capability_lost" and (cost := facts.capability) is not None:
+        sizes = f"{percent(cost.before, 1)} before, {percent(cost.after, 1)} after"
+        return f"Accuracy ({cost.measurement}) fell by more than {exact_points(cost.margin)}: {sizes}."
     change = next((change for change in facts.comparison.changes if change.id == note.values.get("finding")), None)
     if change is None:
         return sentence(note)

@@ -27,13 +27,14 @@ def comparison_lines(comparisons: Comparisons, screen: Screen = _PIPE) -> str:
     shown = comparisons_as_errors(comparisons)
     blocks = [_series(series, screen) for series in shown.series]
     blocks += [_comparison(comparison, comparisons.settings, screen) for comparison in shown.comparisons]
-    blocks += _gates(comparisons, screen)
+    blocks += change_gate_lines(comparisons, screen)
     blocks.append([line for note in comparisons.notes for line in lines_of(f"note: {sentence(note)}", screen)])
     blocks.append(lines_of(phrases.intervals(comparisons.settings.alpha), screen))
     return ordinary_spaces("\n\n".join("\n".join(block).rstrip() for block in blocks if block))
 
 
-def _gates(comparisons: Comparisons, screen: Screen) -> list[list[str]]:
+def change_gate_lines(comparisons: Comparisons, screen: Screen) -> list[list[str]]:
+    """Return the gates of a comparison with their outcomes and reasons."""
     if not comparisons.gates:
         return []
     blocks = [lines_of(gates_sentence(comparisons.gates), screen)]

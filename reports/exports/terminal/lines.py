@@ -12,12 +12,12 @@ from strictio.console import visible
 
 MARKS = {
     "disparity": "▲", "signal": "◆", "equivalent": "≈", "inconclusive": "?", "no signal": "–", "not estimable": "⊘",
-    "gap reversed": "⇄", "gap grew": "↑", "gap shrank": "↓", "mixed": "⇅",
+    "gap reversed": "⇄", "gap grew": "↑", "gap shrank": "↓", "mixed": "⇅", "better": "↓", "no change shown": "?", "worse": "▲",
 }  # fmt: skip
-"""The icons of `base/icons.html` and `comparison/icons.html` as characters."""
+"""The icons of `base/icons.html`, `comparison/icons.html` and `mitigation/icons.html` as characters."""
 _COLOURS = {
     "disparity": "red", "signal": "amber", "equivalent": "teal", "inconclusive": "amber", "gap reversed": "red", "gap grew": "red",
-    "mixed": "red",
+    "mixed": "red", "better": "teal", "no change shown": "amber", "worse": "red",
 }  # fmt: skip
 _BLANKS = re.compile("[ \n\t]+")
 

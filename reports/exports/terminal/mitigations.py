@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from audit.cli.screen import Screen
 from audit.records.mitigation import Mitigation
-from reports.exports.terminal.lines import lines_of
+from reports.exports.markdown import ordinary_spaces
+from reports.exports.terminal.changes import change_gate_lines
+from reports.exports.terminal.lines import lines_of, marked
 from reports.text import mitigation as text
+from reports.text.next_steps import mitigation_steps
 from reports.text.notes import sentence
+from reports.text.numbers import number, p_phrase
 
 _PIPE = Screen()
 
 
 def mitigation_lines(facts: Mitigation, screen: Screen = _PIPE) -> str:
-    """Return the outcome with its reasons, the cost, the controls, and the other methods."""
+    """Return the outcome with its reasons, the cost, the controls, the gates, the other methods, and what to do next."""
     said = text.outcome_sentence(facts)
-    first = [f"{text.OUTCOMES[facts.outcome]}. {said.headline}", *said.why]
-    blocks = [first, [*filter(None, [text.gap_sentence(facts)]), text.capability(facts), *text.controls(facts)], _others(facts)]
-    if (note := text.earlier(facts)) is not None:
-        blocks.append([note])
-    return "\n\n".join("\n".join(line for entry in block for line in lines_of(entry, screen)) for block in blocks if block)
+    shown = [*filter(None, [text.gap_sentence(facts)]), text.capability(facts), *text.controls(facts)]
+    paragraphs = [shown, _others(facts), list(filter(None, [text.earlier(facts)])), _next_steps(facts)]
+    blocks = [
+        [*marked(facts.outcome, f"{text.OUTCOMES[facts.outcome]}. {said.headline}", screen, whole=True), *_lines(said.why, screen)],
+        *change_gate_lines(facts.compared, screen),
+        *(_lines(paragraph, screen) for paragraph in paragraphs),
+    ]
+    return ordinary_spaces("\n\n".join("\n".join(block).rstrip() for block in blocks if block))
+
+
+def _lines(paragraphs: Sequence[str], screen: Screen) -> list[str]:
+    return [line for paragraph in paragraphs for line in lines_of(paragraph, screen)]
+
+
+def _next_steps(facts: Mitigation) -> list[str]:
+    return ["What to do next:", *(f"- {step}" for step in mitigation_steps(facts))]
 
 
 def _others(facts: Mitigation) -> list[str]:
     rows = [
-        f"{tried.method}: gap {100 * tried.gap.before.value:.1f} -> {100 * tried.gap.after.value:.1f}, "
-        f"adjusted p {tried.gap.p_adjusted:.2g}"
+        f"{text.method_name(tried.method)}: gap {number(tried.gap.before.value, 1)} → {number(tried.gap.after.value, 1)}, "
+        f"{p_phrase(tried.gap.p_adjusted, 'adjusted p')}"
         for tried in facts.tried
         if tried.method != facts.plan.method
     ]
-    rows += [f"{refused.method}: not tried ({sentence(refused.why)})" for refused in facts.refused]
+    rows += [f"{text.method_name(refused.method)}: not tried ({sentence(refused.why)})" for refused in facts.refused]
     return ["Other methods, not exported:", *rows] if rows else []

@@ -131,7 +131,7 @@ def test_the_stored_map_is_what_was_done_to_the_embeddings(planted, model, done)
 
 def test_the_terminal_says_outcome_cost_and_controls(done):
     lines = mitigation_lines(done.facts)
-    assert lines.startswith("Better. ")
+    assert lines.startswith("↓ Better. ")
     said = " ".join(lines.split())
     assert "by side is smaller: " in said
     assert "Accuracy (kind) went from " in said
@@ -160,7 +160,7 @@ def test_a_gap_that_grows_is_worse_and_the_model_is_written_all_the_same(tmp_pat
     assert (done.outcome, done.exit_code) == ("worse", 1)
     assert "gap_grew" in [note.code for note in done.facts.reasons]
     assert [gate.outcome for gate in done.facts.compared.gates] == ["breached"]
-    assert mitigation_lines(done.facts).startswith("Worse. ")
+    assert mitigation_lines(done.facts).startswith("▲ Worse. ")
     assert load(str(done.directory)).record.sha256 == done.facts.fold.written
 
 
@@ -287,7 +287,7 @@ def test_the_command(planted, model, tmp_path, capsys):
     words = ["--model", str(model), "--probe", str(probe), "--data", str(folder / "table.csv"), "--out", str(tmp_path / "out")]
     assert main([*words, "--method", "leace"]) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith("Better. ")
+    assert printed.out.startswith("↓ Better. ")
     assert printed.out.rstrip().endswith("report.html")
     facts = json.loads((tmp_path / "out" / "mitigation.json").read_text())
     assert facts["command"][:2] == ["vlm-audit mitigate", "--model"]

@@ -16,6 +16,7 @@ from reports.exports.terminal.mitigations import mitigation_lines
 from reports.read import read_mitigation
 from reports.render import main, render_mitigation
 from reports.text import mitigation as text
+from reports.text.next_steps import mitigation_steps
 from tests.support import comparison_samples
 from tests.support.mitigation_samples import EARLIER, QUESTION, WRONG, mitigation
 from tests.support.page_text import Walk, text_of
@@ -55,6 +56,15 @@ def test_worse_says_so_first_and_draws_what_became_worse():
     assert "levelled_down" in [note.code for note in facts.reasons]
     assert "worse off" not in said  # where the gap grew, that is not said twice
     assert "Better" not in said
+
+
+def test_a_loss_of_accuracy_is_the_headline_if_it_is_the_first_harm_and_else_the_cost():
+    facts = mitigation("worse")
+    lost = [note for note in facts.reasons if note.code == "capability_lost"]
+    headline = "Accuracy (animal) fell by more than 2 points: 97.8 % before, 82.8 % after."
+
+    assert f"Worse {headline}" in first_screen(replace(facts, reasons=tuple(lost)))
+    assert headline not in first_screen(facts)
 
 
 def test_levelled_down_is_said_where_the_gap_did_not_grow():
@@ -184,8 +194,10 @@ def test_page_terminal_and_model_card_say_the_same():
     for outcome in WRONG:
         facts = mitigation(outcome)
         headline = text.outcome_sentence(facts).headline
-        for written in (first_screen(facts), text.note_for_model_card(facts), " ".join(mitigation_lines(facts).split())):
+        lines = " ".join(mitigation_lines(facts).split())
+        for written in (first_screen(facts), text.note_for_model_card(facts), lines):
             assert " ".join(headline.split()) in " ".join(written.split())
+        assert all(step in lines for step in mitigation_steps(facts))
 
 
 # ---- one file, always the same -------------------------------------------------------------------------------------------------------
