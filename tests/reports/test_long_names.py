@@ -84,5 +84,5 @@ def test_a_name_of_3000_characters_breaks_and_the_page_does_not_scroll_sideways(
 
 def test_names_of_usual_length_stay_as_they_were_and_a_long_one_can_be_copied(unfolded, addresses, pages):
     assert unfolded(addresses["comparison"]).locator("td .long, th .long").count() == 0
-    long = unfolded(pages["comparison"]).locator("td .long, th .long").first
-    assert long.evaluate("found => found.textContent").count("W") == 3000
+    texts = unfolded(pages["comparison"]).locator("td .long, th .long").all_text_contents()
+    assert 3000 in [text.count("W") for text in texts]  # others are titles, which shorten a name
