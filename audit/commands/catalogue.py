@@ -76,7 +76,7 @@ def new_probe(name: str, folder: Path = Path()) -> str:
             file.write(text.replace(f"{_EXAMPLE}.py", path.name).replace(f'name="{_EXAMPLE}"', f'name="{name}"'))
     except FileExistsError as error:
         raise UsageError(f"{str(path)!r} exists", why="existing files are never overwritten", fix="choose another name") from error
-    return f"wrote {path}: ready to run, on images that it draws itself\nvlm-audit run --model ckpt.pt --probe {path}"
+    return f"wrote {path}: ready to run on images that it draws itself\nvlm-audit run --model ckpt.pt --probe {path}"
 
 
 if __name__ == "__main__":

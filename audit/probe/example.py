@@ -1,8 +1,8 @@
-"""A probe of your own. Change what it asks, and give it your pictures with --data.
+"""A probe of your own: change its columns, labels and prompts, and name your table with --data.
 
 vlm-audit run --model ckpt.pt --probe example.py --data table.csv
 
-Without --data it draws pictures itself, so that it runs as it stands. The guide "A probe of your own" explains every part.
+Without --data it draws its images itself, so that it can be tried at once. The guide "A probe of your own" explains every part.
 """
 
 from typing import Any
@@ -12,11 +12,11 @@ from audit.data import load_dataset
 from audit.data.schema import Column, Schema
 from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe
 
-# The table has a column with the path of each picture (image, file, …) and these columns; another value is refused by name.
-# Column("age") alone would take whatever is found.
+# Besides these columns, the table has one with the path of each image (image, file, …). Any other value is refused;
+# Column("age"), without values, accepts all values.
 COLUMNS = Schema((Column("shape", ("circle", "square")), Column("background", ("dark", "light"))))
 
-# What the model may answer, and the prompts for each answer; several prompts for one answer are averaged.
+# The possible answers, and the prompts for each of them; several prompts for one answer are averaged.
 LABELS = LabelSet("shape", ("circle", "square"), {"circle": ("a picture of a circle",), "square": ("a picture of a square",)})
 
 MEASUREMENT = Measurement(
@@ -24,24 +24,24 @@ MEASUREMENT = Measurement(
     "Is the shape recognised on either background?",
     LABELS,
     preset="plain v1",
-    truth="shape",  # the column with the right answer; None where no answer is right
-    outcomes={"square": ("square",)},  # answers that count as one thing
+    truth="shape",  # the column with the right answer; None if no answer is right
+    outcomes={"square": ("square",)},  # answers that are counted together, under a name
     claims=(
-        Claim("accuracy", ("background",)),  # counts for the verdict: planned before anybody looked
-        Claim("selection_rate", ("background",), "square", primary=False),  # exploratory: a signal, or none
+        Claim("accuracy", ("background",)),  # a planned question: determines the verdict
+        Claim("selection_rate", ("background",), "square", primary=False),  # exploratory: can only give a signal
     ),
 )
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return the pictures: those of --data, or drawn ones."""
+    """Return the images of --data, or drawings."""
     location = drawn() if options.location is None else options.location
     return load_dataset(location, COLUMNS, name="shapes on backgrounds", licence="ours")
 
 
 def drawn() -> Any:
-    """Return 160 pictures with their attributes as a data frame."""
-    import pandas as pd  # here: most commands that name the probe draw nothing
+    """Return 160 drawings with their attributes as a data frame."""
+    import pandas as pd  # imported here, because most commands with this probe draw nothing
     from PIL import Image, ImageDraw
 
     rows = []
@@ -61,7 +61,7 @@ PROBE = Probe(
     measurements=(MEASUREMENT,),
     source="our own question",
     licence="ours",
-    limits=("Drawings of two shapes say nothing about photographs.",),  # what it cannot tell, printed in the report
+    limits=("Drawings of two shapes say nothing about photographs.",),  # limits, printed in the report
     not_tested=("other shapes",),
     analyses=(RankingPlan("Which pictures does a search find first?", {"a shape": ("a shape",)}, ("background",), "plain v1", ks=(20,)),),
 )

@@ -105,7 +105,8 @@ def _answers(finding: Finding, context: AuditContext, table: Crosstab, groups: S
     measurement = next((record for record in context.audit.measurements if record.name == finding.measurement), None)
     outcome = measurement.outcomes.get(finding.outcome or "", ()) if measurement else ()
     frequent = sorted(range(len(table.answers)), key=lambda code: (table.answers[code] not in outcome, -counts[:, code].sum()))
-    shown, others = frequent[:MOST_ANSWERS], frequent[MOST_ANSWERS:]
+    most = MOST_ANSWERS if len(frequent) > MOST_ANSWERS + 1 else len(frequent)  # a single other answer takes no more room by name
+    shown, others = frequent[:most], frequent[most:]
     names = (*(table.answers[code] for code in shown), *((f"{count(len(others))} others",) if others else ()))
     summed = [np.append(counts[code, shown], [counts[code, others].sum()] if others else []) for code in groups[:MOST_ROWS]]
     rows = [_row(table.levels[code], "", counted, names, fewest) for code, counted in zip(groups, summed, strict=False)]

@@ -97,6 +97,19 @@ def test_without_a_truth_the_top_answers_of_every_group_are_shown_the_outcome_fi
     assert shown(found)[0][2:] == ("54", ["3.7", "18.5", "16.7", "14.8", "13.0", "11.1", "9.3", "13.0"])
 
 
+def test_a_single_other_answer_is_named():
+    """Eight answers: the eighth takes the column that “1 other” would."""
+    answers = tuple(f"a{i}" for i in range(8))
+    cells = {(group, i): 10 - i for group in (0, 1) for i in range(8)}
+    counted = record(cells, (("man", "woman"),), answers, truth=False)
+    placed = context(
+        counted, Claim("selection_rate", ("gender",), "first"), {("man",): (10, 52), ("woman",): (10, 52)}, "low", {"first": ("a0",)}
+    )
+    found = confusions(placed.findings[0].finding, placed)
+
+    assert found.columns == answers
+
+
 def test_forty_groups_and_24_answers_are_the_five_commonest_confusions_of_two_groups():
     answers, levels = tuple(f"role {i:02d}" for i in range(24)), tuple(f"place {i:02d}" for i in range(40))
     cells = {(group, role, role): 20 for group in range(40) for role in range(24)}
