@@ -294,8 +294,14 @@ def needed_images(finding: Finding) -> str:
     named = [
         f"{count(more.images)} {'of' if i else 'more images of'} {_whose(finding, more)}" for i, more in enumerate(needed[:_MOST_NEEDED])
     ]
-    named += [f"fewer of {in_words(len(needed) - len(named), 'other group')}"] if len(needed) > len(named) else []
+    named += [_of_others(needed[_MOST_NEEDED:])] if len(needed) > len(named) else []
     return f"{phrases.listed(named)}{that_count(finding)}"
+
+
+def _of_others(needed: Sequence[MoreImages]) -> str:
+    """Say how many images further groups need at most, the group that needs most of them first."""
+    most = count(needed[0].images)
+    return f"{most} of another group" if len(needed) == 1 else f"up to {most} of each of {count(len(needed))} other groups"
 
 
 def needs_tag(finding: Finding) -> str:

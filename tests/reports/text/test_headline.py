@@ -272,7 +272,7 @@ def test_an_undecided_question_says_how_many_more_images_of_whom_it_needs_and_wi
     assert "90 of man, with the true answer ‘cook’: then" in needs_sentence(recall)
     assert needs_tag(recall) == "needs about 1,200 more images that count of woman and others"
     many = tuple(MoreImages((f"g{i}",), 100 - i) for i in range(40))
-    assert "100 more images of gender g0, 99 of gender g1, 98 of gender g2 and fewer of 37 other groups" in needs_sentence(
+    assert "100 more images of gender g0, 99 of gender g1, 98 of gender g2 and up to 97 of each of 37 other groups" in needs_sentence(
         replace(finding, gap=replace(BY_GENDER.gap, more_images=many))
     )
     assert needs_sentence(BY_GENDER) == needs_tag(BY_GENDER) == ""
