@@ -1,8 +1,9 @@
 """Are the outcomes of `vlm-audit mitigate` right? Whole runs on planted checkpoints, from pixels to `mitigation.json`.
 
-Where nothing is planted, "better" and "worse" are wrong (at most 5 % each), also for the worst of twenty questions. Where a direction makes
-up for another fault, removing it makes the gap larger: maps that are fitted on groups, and those of prompts, have to be called worse (in 4
-of 5 runs at least). Where prompts lean another way than images, a projection of prompts does not help: "better" is wrong (at most 10 %).
+Where nothing is planted, "better" and "worse" are wrong (at most 5 % each), also if a third of the answers is, and for the worst of twenty
+questions. Where a direction makes up for another fault, removing it makes the gap larger: maps that are fitted on groups, and those of
+prompts, have to be called worse (in 4 of 5 runs at least). Where prompts lean another way than images, a projection of prompts does not
+help: "better" is wrong (at most 10 %).
 """
 
 import argparse
@@ -78,6 +79,7 @@ def main() -> None:
     fine += [
         shown("nothing planted", nothing, {}),
         shown("nothing planted", together, {"better": 0.05, "worse": 0.05}),
+        shown("many errors", outcomes("many errors", methods, range(20), 1200), {"better": 0.05, "worse": 0.05}),
         shown("worst of twenty", outcomes("nothing", methods[:2], range(20), 1200, 18), {"better": 0.05, "worse": 0.05}),
         shown("shared direction", outcomes("shared", methods, range(5), 2400), {"worse": 0.0}, ("better", 0.8)),
         shown("other direction", outcomes("other direction", ("projection",), range(20), 1200), {"better": 0.1}),

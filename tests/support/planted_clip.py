@@ -82,19 +82,20 @@ class Planted:
     """Images of four kinds and two groups, whose recall of the first kind differs between the groups as `case` says.
 
     Prompts for the groups differ along the planted direction, up to `noise` in every dimension; one pair is as precise as the mean of eight
-    with a noise of .05. Nothing depends on the other attributes.
+    with a noise of .05. Nothing depends on the other attributes. "many errors": nothing is planted, and images are hard to tell.
     """
 
     def __init__(self, case: str = "shared", seed: int = 0, n: int = 2400, pairs: int = 1, noise: float = 0.05 / 8**0.5, others: int = 0):
+        spread = 0.4 if case == "many errors" else 0.16
         rng = np.random.default_rng(seed)
         basis = np.linalg.qr(rng.normal(size=(D, D)))[0].T
         image, word, u, v, q = basis[0], basis[1], basis[2], basis[3], basis[4:8]
-        beta = {"compensating": (0.16, 0, 0, 0), "nothing": (0, 0, 0, 0)}.get(case, BETA)
+        beta = {"compensating": (0.16, 0, 0, 0), "nothing": (0, 0, 0, 0), "many errors": (0, 0, 0, 0)}.get(case, BETA)
         lean = 0.2 * u + 0.98 * v if case == "other direction" else u
         side, kind = rng.integers(2, size=n), rng.integers(4, size=n)
         if case == "goes together":
             kind = np.where(rng.random(n) < 0.5, side, kind)
-        self.images = 1.5 * image + 0.55 * q[kind] + 0.5 * np.outer(1 - 2 * side, lean) + 0.16 * rng.normal(size=(n, D))
+        self.images = 1.5 * image + 0.55 * q[kind] + 0.5 * np.outer(1 - 2 * side, lean) + spread * rng.normal(size=(n, D))
         if case == "compensating":
             self.images -= 0.30 * np.outer((side == 0) & (kind == 0), q[0])
         vectors = {f"a {name}": 1.2 * word + 0.8 * q[i] + beta[i] * lean for i, name in enumerate(KINDS)}
