@@ -45,9 +45,14 @@ def comparisons_overview(contexts: Sequence[ComparisonContext]) -> ComparisonsOv
     return ComparisonsOverview(
         counts=verdicts.comparison_counts([context.comparison for context in contexts]),
         headline=f"{text.which(worst)}: {verdicts.comparison_sentence(worst, contexts[0].comparisons.settings).headline}",
-        steps=[preferred_model(worst.before, [(context.comparison.after, placed.change) for context, placed in drawn[0]])] if drawn else [],
+        steps=[_preferred(drawn[0])] if drawn else [],
         chart=_chart(drawn, ordered) if drawn else None,
     )
+
+
+def _preferred(asked: Sequence[_Asked]) -> str:
+    first, changes = asked[0][0], [(context.comparison.after, placed.change) for context, placed in asked]
+    return preferred_model(first.comparison.before, changes, first.comparisons.settings.alpha)
 
 
 def _weight(context: ComparisonContext) -> tuple[float, ...]:

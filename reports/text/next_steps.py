@@ -159,16 +159,16 @@ def _paired_choice(judged: Sequence[Asked], results: Results) -> tuple[str, ...]
         if {one.before, one.after} <= names and (one.probe, change.id) == (audit.probe.name, finding.id) and change.gap
     ]
     if changes:
-        return (preferred_model(compared[0].before, changes),)
+        return (preferred_model(compared[0].before, changes, results.settings.alpha),)
     several_tasks = not compared and len(by_task(results.audits, lambda one: one)) > 1
     return (f"Audit the models with the same task together, without the others: then they are compared, {_PAIRED}.",) * several_tasks
 
 
-def preferred_model(first: str, changes: Sequence[tuple[str, Change]]) -> str:
+def preferred_model(first: str, changes: Sequence[tuple[str, Change]], alpha: float) -> str:
     """Say which model to prefer by one gap, from its changes between the `first` model and each of the others."""
-    smaller, spoilt, larger = (
-        phrases.listed([after for after, change in changes if (change.direction, change.levelled_down) == code])
-        for code in (("shrank", False), ("shrank", True), ("grew", False))
+    smaller, levelled, larger, raised = (
+        phrases.listed([after for after, change in changes if _kind_of(change, alpha) == kind])
+        for kind in ("smaller", "levelled", "larger", "raised")
     )
     if smaller:
         return f"Prefer {smaller} to {first} if this gap decides: it is smaller, {_PAIRED}."
@@ -178,9 +178,20 @@ def preferred_model(first: str, changes: Sequence[tuple[str, Change]]) -> str:
             return f"Decide which group matters more to your use: {groups} change places between {first} and {after}."
     if larger:
         return f"Prefer {first} to {larger} if this gap decides: it is smaller, {_PAIRED}."
-    if spoilt:
-        return f"Do not prefer {spoilt} to {first}: the gap is smaller only because the best group is worse off."
+    if levelled:
+        return f"Do not prefer {levelled} to {first} by this gap alone: it is smaller because the best group is worse off."
+    if raised:
+        return f"Decide whether your use needs equal rates: this gap is larger in {raised}, but no group is shown to be worse off."
     return f"Do not choose by this gap: {_PAIRED}, none of the others differs detectably from {first}."
+
+
+def _kind_of(change: Change, alpha: float) -> str:
+    """Tell whether a gap is smaller or larger, and whether only because the best group is worse or better off."""
+    if change.direction == "shrank":
+        return "levelled" if levelling(change, alpha) else "smaller"
+    if change.direction == "grew":
+        return "larger" if change.better == "neither" or worse_cells(change, alpha) else "raised"
+    return ""
 
 
 # ---- a comparison --------------------------------------------------------------------------------------------------------------------

@@ -225,7 +225,8 @@ OPEN = "Open the audit of a model below for what to do about it."
 SMALLER = "if this gap decides: it is smaller, paired by image."
 ALIKE = "Do not choose by this gap: paired by image, none of the others differs detectably from old."
 REVERSED = "Decide which group matters more to your use: b and c change places between old and new."
-LEVELLED = "Do not prefer new to old: the gap is smaller only because the best group is worse off."
+LEVELLED = "Do not prefer new to old by this gap alone: it is smaller because the best group is worse off."
+RAISED = "Decide whether your use needs equal rates: this gap is larger in new, but no group is shown to be worse off."
 NONE = "Do not use any of these models where answers must not depend on group: both gaps exceed the tolerance."
 
 
@@ -242,6 +243,7 @@ def of_models(wrong, change=lambda results: results, **planted):
         ({"old": {"b": 60}, "new": {"b": 59}}, [NONE, ALIKE]),
         ({"old": {"b": 60}, "new": {"c": 60}}, [NONE, REVERSED]),
         ({"old": {"b": 60}, "new": {"a": 60, "b": 60, "c": 60}}, [LEVELLED]),
+        ({"old": {"a": 60, "b": 60, "c": 60}, "new": {"b": 60}}, [RAISED]),
     ],
 )  # fmt: skip
 def test_which_model_to_prefer_follows_from_the_paired_comparison_with_the_first(wrong, expected):
