@@ -287,8 +287,9 @@ def _decide_change(change: Change, comparison: Comparison) -> str:
     if gap is None or not change.tolerance < gap.minimum_detectable < 1:
         return "Audit more images if a gap that grew and one that shrank would lead to different decisions."
     images = two_digits(change.overall.before.n * (gap.minimum_detectable / change.tolerance) ** 2)
-    now, size = count(change.overall.before.n), exact_points(change.tolerance)
-    return f"Audit about {count(images)} images instead of {now}: enough to detect a change of {size} between two groups, with power 0.8."
+    now, size = count(change.overall.before.n), f"{exact_points(change.tolerance)} between two groups"
+    of = f" of ‘{change.confused[0]}’" if change.confused else ""
+    return f"Audit about {count(images)} images{of} instead of {now}: enough to detect a change of {size}, with power 0.8."
 
 
 # ---- one function for each way in which an audit can end -----------------------------------------------------------------------------

@@ -221,7 +221,7 @@ def _moved(change: Change, settings: Settings) -> str:
         sides.setdefault(_did(cell, change), []).append(cell)
     places = comparison_text.few_places(change)
     named = [f"{_names(cells)} {did} by {_range(cells, places)}" for did, cells in sides.items()]
-    return "; ".join(named) or "No single group’s rate changed by more than chance would explain"
+    return "; ".join(named) or "No single group’s rate in this question changed by more than chance would explain"
 
 
 def _did(cell: RateChange, change: Change) -> str:
@@ -305,7 +305,11 @@ def groups_chart_caption(change: Change, alpha: float) -> str:
     of = f" images of ‘{change.confused[0]}’" if change.confused else ""
     return " ".join(
         [
-            *([f"In colour: the group’s own rate changed, after correction ({sided})."] if moved_cells(change, alpha) else []),
+            *(
+                [f"In colour: groups whose own rate changed, corrected for the number of groups ({sided})."]
+                if moved_cells(change, alpha)
+                else []
+            ),
             f"n\u00a0=\u00a0{count(change.overall.before.n)}{of}.",
             *not_compared([cell.before for cell in change.by_group]),
         ]

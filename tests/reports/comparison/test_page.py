@@ -277,3 +277,17 @@ def test_the_first_screen_has_one_decimal_at_most(facts):
     assert "95 % interval +85.9 to +86.0 +85.9 points" in first
     assert "gap grew to 90.0 points" in first
     assert "4.059" not in first
+
+
+@pytest.mark.browser
+def test_the_numbers_of_a_print_stay_within_their_column(browser, tmp_path):
+    """ "+13.8 points" pushed the third number over the chart."""
+    (tmp_path / "page.html").write_text(render_comparisons(samples.skewed_and_plain()), "utf-8")
+    page = browser.new_page(viewport={"width": 680, "height": 900})
+    page.emulate_media(media="print")
+    page.goto((tmp_path / "page.html").as_uri())
+    ends = "selector => Math.max(...[...document.querySelectorAll(selector)].map(one => one.getBoundingClientRect().right))"
+    page.evaluate("document.querySelectorAll('.changed .tiles dd').forEach(one => one.textContent = '+13.8\u00a0points')")
+
+    assert page.evaluate(ends, ".changed .tiles > div") <= page.evaluate(ends, ".changed .said") + 1
+    page.close()
