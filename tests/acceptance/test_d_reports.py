@@ -51,8 +51,8 @@ def cells(out):
 
 def test_d1_hostile_groups_add_no_element_attribute_or_handler(bench, hostile):
     groups = hostile_groups(hostile)
-    # As long as the hostile ones: what is shortened in a chart has its whole name in a tooltip.
-    names = [f"group {i:02d}".ljust(len(name), "g") if name else "" for i, name in enumerate(groups)]
+    # As long as the hostile ones (what a chart shortens has its whole name in a tooltip), with "_" (a name may break after it).
+    names = [f"group_{i:02d}".ljust(len(name), "g") if name else "" for i, name in enumerate(groups)]
     bench.run("--predictions", write_answers(bench.folder / "benign.csv", names), "--attributes", "race")
     benign = shape(bench.out / "report.html")
     bench.run("--predictions", write_answers(bench.folder / "answers.csv", groups), "--attributes", "race")
