@@ -1,4 +1,4 @@
-"""Compares the models of one run of the audit in its planned questions: the first with every other."""
+"""Compares the models of one run of the audit in its planned questions: the first with every other that has the same task."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from audit.comparison.engine import compare
-from audit.comparison.sides import FinishedAudit, aligned, check_same_question, shared_probes
-from audit.errors import AuditError
+from audit.comparison.sides import Y_PRED, Y_TRUE, FinishedAudit, aligned, check_same_question, shared_probes
+from audit.errors import AuditError, DataError
 from audit.records.comparison import PairedModels
 from audit.results import Results
 from audit.types import Note, Settings
@@ -20,12 +20,14 @@ def has_several_models(results: Results) -> bool:
 
 
 def pair_models(sides: Callable[[], Sequence[FinishedAudit]], settings: Settings) -> PairedModels:
-    """What changed between the first model and each other; a note for each that cannot be compared with the first, but no error.
+    """What changed between the first model that can be compared with another and each of these; notes about the others, but no error.
 
     `sides` reads the models. Exploratory questions are left to `audit.compare`: each takes as long as an audit's test.
     """
     try:
-        together, notes = _comparable([_planned(side) for side in sides()])
+        planned = [_planned(side) for side in sides()]
+        tried = [_comparable(first, [side for side in planned if side is not first]) for first in planned]
+        together, notes = next((one for one in tried if len(one[0]) > 1), tried[0])
         if len(together) < 2:
             return PairedModels(0, (), notes)
         compared = compare(together, settings)
@@ -34,21 +36,27 @@ def pair_models(sides: Callable[[], Sequence[FinishedAudit]], settings: Settings
     return PairedModels(compared.family, compared.comparisons, (*notes, *compared.notes))
 
 
-def _comparable(sides: Sequence[FinishedAudit]) -> tuple[list[FinishedAudit], tuple[Note, ...]]:
-    """Return the first side with those that answered the same questions about the same images, and why the others are left out."""
-    first, *others = sides
+def _comparable(first: FinishedAudit, others: Sequence[FinishedAudit]) -> tuple[list[FinishedAudit], tuple[Note, ...]]:
+    """Return a side with those that answered the same questions about the same images, and why the others are left out."""
     together, notes = [first], []
     for side in others:
         try:
-            probes, _ = shared_probes([first, side])
-            for probe in probes:
-                for measurement in check_same_question(probe, [first, side]):
-                    aligned(probe, measurement, [first, side])
+            _check_same_task(first, side)
         except AuditError as error:
             notes.append(_not_paired(error))
         else:
             together.append(side)
     return together, tuple(notes)
+
+
+def _check_same_task(first: FinishedAudit, second: FinishedAudit) -> None:
+    """Raise AuditError if two sides cannot be compared; without true answers, they need an answer in common."""
+    both = [first, second]
+    for probe in shared_probes(both)[0]:
+        for measurement in check_same_question(probe, both):
+            before, after = aligned(probe, measurement, both)
+            if before[Y_TRUE].isna().all() and set(before[Y_PRED]).isdisjoint(after[Y_PRED]):
+                raise DataError(f"{first.side.name} and {second.side.name} have no answer in common", fix="audit answers to one question")
 
 
 def _not_paired(error: AuditError) -> Note:

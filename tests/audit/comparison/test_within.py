@@ -117,19 +117,25 @@ def test_models_that_cannot_be_compared_are_audited_all_the_same(place, tmp_path
         assert why in " ".join(said.replace("&#39;", "'").replace("\\", "").split())
 
 
-def test_a_file_of_answers_to_another_question_does_not_keep_the_others_from_a_comparison(place, tmp_path):
+@pytest.mark.parametrize("other_first", [False, True])
+@pytest.mark.parametrize("truth", [True, False])
+def test_a_file_of_answers_to_another_question_does_not_keep_the_others_from_a_comparison(place, tmp_path, other_first, truth):
     other = table("first")
-    other.assign(y_true=other["race"], y_pred=other["race"]).to_csv(tmp_path / "other.csv", index=False)
-    files = [place / "first.csv", tmp_path / "other.csv", place / "second.csv"]
-    paired = audit.audit(predictions=files, attributes="race", draws=199).results.paired_models
+    files = {"other": other.assign(y_true=other["race"], y_pred=other["race"]), "first": other, "second": table("second")}
+    for name, rows in files.items():
+        (rows if truth else rows.drop(columns="y_true")).to_csv(tmp_path / f"{name}.csv", index=False)
+    order = ["other", "first", "second"] if other_first else ["first", "other", "second"]
+    paired = audit.audit(predictions=[tmp_path / f"{name}.csv" for name in order], attributes="race", draws=199).results.paired_models
     [comparison] = paired.comparisons
-    accuracy = next(change for change in comparison.changes if change.id == "predictions/accuracy/race")
 
     assert (comparison.before, comparison.after) == ("first.csv", "second.csv")
-    # 170 and 120 of 200 right before, 172 and 165 after: 25 points became 3.5.
-    assert [round(gap, 3) for gap in (accuracy.gap.before.value, accuracy.gap.after.value)] == [0.25, 0.035]
     assert paired.family == len(comparison.changes)
-    assert "Not compared: first.csv and other.csv disagree about what the images show." in map(sentence, paired.notes)
+    why = "disagree about what the images show" if truth else "have no answer in common"
+    assert f"Not compared: first.csv and other.csv {why}." in map(sentence, paired.notes)
+    if truth:
+        accuracy = next(change for change in comparison.changes if change.id == "predictions/accuracy/race")
+        # 170 and 120 of 200 right before, 172 and 165 after: 25 points became 3.5.
+        assert [round(gap, 3) for gap in (accuracy.gap.before.value, accuracy.gap.after.value)] == [0.25, 0.035]
 
 
 def test_what_one_model_never_answers_keeps_nobody_from_a_comparison(place, tmp_path):
