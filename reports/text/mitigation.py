@@ -190,8 +190,8 @@ def remaining(facts: Mitigation) -> str:
         return ""
     left, places = change.gap.after, few_places(change)
     if change.verdict_after != "disparity":
-        return f"What is left: {points(left.value, places)}; the changed model's own audit ends with “{change.verdict_after}”."
-    return f"A gap of {points(left.value, places)} is left, and the changed model's own audit still ends with “disparity”."
+        return f"What is left: {points(left.value, places)}; the changed model’s own audit ends with “{change.verdict_after}”."
+    return f"A gap of {points(left.value, places)} is left, and the changed model’s own audit still ends with “disparity”."
 
 
 # ---- what it cost, and whether the method did it --------------------------------------------------------------------------------------

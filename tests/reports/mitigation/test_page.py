@@ -40,7 +40,7 @@ def test_better_says_what_became_smaller_what_it_cost_and_what_is_left():
     assert "Better The gap in animal accuracy by group is smaller: 50 points before, 3 after." in said
     assert "Change. Removed from the embeddings (image and text towers): the differences between groups among images with the same" in said
     assert "Cost. Accuracy (animal) went from 83.3 % to 96.9 %: shown to be higher." in said
-    assert "What is left: 3 points; the changed model's own audit ends with “inconclusive”." in said
+    assert "What is left: 3 points; the changed model’s own audit ends with “inconclusive”." in said
     assert "0 of 99" in said
     assert 'class="mitigated answer v-better"' in render_mitigation(facts)
 
