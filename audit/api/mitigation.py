@@ -32,7 +32,7 @@ from audit.mitigation import fold
 from audit.mitigation.ledger import Ledger
 from audit.mitigation.methods import METHODS, LinearFit, default_method, fit_map
 from audit.mitigation.question import EmbeddedData, SplitQuestion, TargetQuestion, candidates, split_question, worst_of
-from audit.mitigation.shown import CAPABILITY_ALPHA, random_controls, try_maps
+from audit.mitigation.shown import CAPABILITY_ALPHA, moved_answers, random_controls, try_maps
 from audit.mitigation.verdict import capability_code, decide_outcome
 from audit.models import load
 from audit.models.editable import editable
@@ -284,6 +284,8 @@ class _Run:
         compared = compare_sides([side for audit in audits for side in audit.sides()], CompareRequest(sides=tuple(audits)), clock).facts
         compared = self.gates.decide(compared, found_questions(audits[0].results))
         capability = _capability(plan, audits, self.request, self.probe.cluster)
+        before, changed = (audit.audited[0].predictions[self.question.measurement.name] for audit in audits)
+        moved = moved_answers(before, changed, self.question.attribute)
         tried, refused = try_maps((plan.method, *plan.others), {plan.method: fit}, self.split.inputs, self.split.shown)
         controlled = random_controls(plan.method, fit, self.split.inputs, self.split.shown)
         outcome, reasons = decide_outcome(
@@ -297,6 +299,7 @@ class _Run:
         return Mitigation(
             schema_version=SCHEMA_VERSION, status="complete", tool=f"vlm-audit {__version__}", command=self.request.command, plan=plan,
             earlier=earlier, fitted=self.split.fitted_half, shown=self.split.shown_half, fold=folded, compared=compared,
+            moved=moved,
             tried=tried, refused=refused, controls=controlled, capability=capability, outcome=outcome, reasons=reasons,
             environment={name: installed(name) for name in PACKAGES} | {"python": sys.version.split()[0]}, timing=clock.timing(),
         )  # fmt: skip

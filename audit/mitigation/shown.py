@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import pandas as pd
 
 from audit.errors import AuditError
 from audit.linear_maps import LinearMap, unit
@@ -18,7 +19,7 @@ from audit.measure import zero_shot
 from audit.mitigation.methods import METHODS, FitInputs, GroupShuffle, LinearFit, fit_map, random_map
 from audit.models.output_layers import Tower
 from audit.records.comparison import GapChange
-from audit.records.mitigation import MapControl, RefusedMap, TriedMap
+from audit.records.mitigation import MapControl, MovedAnswers, RefusedMap, TriedMap
 from audit.statistics.multiplicity import holm
 from audit.statistics.null import generator
 from audit.statistics.paired.changes import gap_change
@@ -29,13 +30,14 @@ from audit.whatif.counted import Judge, count_groups
 from audit.whatif.projection import check_prompts
 
 if TYPE_CHECKING:
-    import pandas as pd
     from jaxtyping import Bool, Float
 
 DRAWS, MORE_DRAWS, UNCERTAIN = 99, 900, (0.01, 0.12)
 """Random maps of each kind; so many more if p falls strictly between these: with 99, its standard error at .05 is .02."""
 CAPABILITY_ALPHA = 0.1
 """A 90 % interval within the margin is two one-sided tests at 5 %."""
+MOST_MOVED = 12
+"""Most changes of answers that are listed."""
 _SLACK = 1e-12
 
 
@@ -161,3 +163,20 @@ def as_small_p(gaps: Sequence[float], observed: float) -> float:
 def _gap(after: Predictions, judge: Judge) -> float:
     joint = count_groups(after, after, judge).joint
     return float(np.ptp(joint.after / joint.n))
+
+
+# ---- which answers changed -----------------------------------------------------------------------------------------------------------
+
+
+def moved_answers(before: Predictions, after: Predictions, attribute: str) -> tuple[MovedAnswers, ...]:
+    """The most frequent changes of answers by group, paired by image; equally frequent ones in the order of their names."""
+    rows = before.attributes.index
+    truths = np.full(len(rows), "") if before.y_true is None else before.y_true
+    table = pd.DataFrame({"group": before.attributes[attribute].astype(str), "before": before.y_pred, "truth": truths}, index=rows)
+    table["after"] = pd.Series(after.y_pred, index=after.attributes.index).reindex(rows)
+    changed = table[table["after"].notna() & (table["before"] != table["after"])]
+    right = changed.assign(gained=changed["after"] == changed["truth"], lost=changed["before"] == changed["truth"], images=1)
+    counted = right.groupby(["group", "before", "after"])[["images", "gained", "lost"]].sum().reset_index()
+    ordered = counted.sort_values(["images", "group", "before", "after"], ascending=[False, True, True, True], kind="stable")
+    columns = (ordered.head(MOST_MOVED)[name].tolist() for name in ("group", "before", "after", "images", "gained", "lost"))
+    return tuple(MovedAnswers(*row) for row in zip(*columns, strict=True))

@@ -148,6 +148,20 @@ class Capability:
 
 
 @record
+class MovedAnswers:
+    """Images of a group that got one answer before and another one after."""
+
+    group: str
+    before: str
+    after: str
+    images: int
+    gained: int
+    """Of these, right only after; 0 without true answers."""
+    lost: int
+    """Of these, right only before."""
+
+
+@record
 class Mitigation:
     """What was changed, and what it changed."""
 
@@ -163,6 +177,8 @@ class Mitigation:
     fold: Fold
     compared: Comparisons
     """The two models on the shown half, audited from the images; the planned questions are those of the plan."""
+    moved: tuple[MovedAnswers, ...]
+    """Where the answers of the question went, by its attribute: the most frequent changes."""
     tried: tuple[TriedMap, ...]
     """The exported method first."""
     refused: tuple[RefusedMap, ...]

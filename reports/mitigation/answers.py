@@ -6,24 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.records.comparison import RateChange
-from audit.records.mitigation import MITIGATION, Mitigation
+from audit.records.mitigation import MITIGATION, Mitigation, MovedAnswers
 from reports.charts.tracks import TrackRow, TrackTable, exchange_track, signed_ends, signed_ticks
 from reports.comparison.context import ComparisonContext
-from reports.table import only_the_ends
+from reports.table import Columns, Table, headers, only_the_ends, table_rows
 from reports.text import mitigation as text
 from reports.text import phrases
 from reports.text.comparison import change_text
 from reports.text.numbers import count
 
+_MOVED: Columns[MovedAnswers] = (
+    ("Group", lambda moved: phrases.group((moved.group,))),
+    ("Answer before", lambda moved: phrases.group((moved.before,))),
+    ("Answer after", lambda moved: phrases.group((moved.after,))),
+    ("Images", lambda moved: count(moved.images)),
+    ("Right only before", lambda moved: count(moved.lost)),
+    ("Right only after", lambda moved: count(moved.gained)),
+)
 _COLUMNS = ("Images", "Only before", "Only after", "Change, points")
 
 
 @dataclass(frozen=True)
 class ChangedAnswers:
-    """Where the answers of the question changed."""
+    """How many answers changed in each group, and which."""
 
     asked: str
     table: TrackTable
+    moved: Table | None
 
 
 def view(facts: Mitigation, context: ComparisonContext) -> ChangedAnswers | None:
@@ -38,7 +47,15 @@ def view(facts: Mitigation, context: ComparisonContext) -> ChangedAnswers | None
         f"because one group loses or because the other gains{of}."
     )
     rows = tuple(_row(cell, ticks) for cell in cells)
-    return ChangedAnswers(text.rate_of(change, facts), TrackTable(caption, "Group", signed_ends(ticks), _COLUMNS, rows))
+    return ChangedAnswers(text.rate_of(change, facts), TrackTable(caption, "Group", signed_ends(ticks), _COLUMNS, rows), _moved(facts))
+
+
+def _moved(facts: Mitigation) -> Table | None:
+    if not facts.moved:
+        return None
+    asked, by = facts.plan.question.partition("/")[0], phrases.attributes([facts.plan.attribute])
+    caption = f"Which answers changed ({asked} by {by}): the most frequent changes"
+    return Table(caption, caption, headers(_MOVED), table_rows(_MOVED, facts.moved))
 
 
 def _shares(cell: RateChange) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from audit.records.mitigation import (
     MapControl,
     Mitigation,
     MitigationPlan,
+    MovedAnswers,
     RefusedMap,
     TriedMap,
 )
@@ -45,7 +46,7 @@ def mitigation(outcome="better", *, controls=(0.01, 0.01), margin=0.02, **fields
         SCHEMA_VERSION, "complete", "vlm-audit test", ("vlm-audit mitigate", "--out", "o"), _plan(compared.settings, margin), (),
         Half(350, 350, {"a": 116, "b": 117, "c": 117}, "1" * 64), Half(360, 360, {"a": 120, "b": 120, "c": 120}, "2" * 64),
         Fold("vlm-audit folder", 2, ("text_projection", "visual.proj"), "float32", 2e-7, 1e-5, "3" * 64, "4" * 64),
-        compared, _tried(target.gap), (RefusedMap("leace", Note.of("too few images")),), maps, cost, found, reasons,
+        compared, MOVED, _tried(target.gap), (RefusedMap("leace", Note.of("too few images")),), maps, cost, found, reasons,
         {"numpy": "2", "python": "3"}, samples.TIMING,
     )  # fmt: skip
     assert found == outcome or controls != (0.01, 0.01), (found, reasons)
@@ -83,6 +84,7 @@ def _tried(gap):
     )  # fmt: skip
 
 
+MOVED = (MovedAnswers("b", "dog", "cat", 40, 38, 0), MovedAnswers("b", "cat", "dog", 3, 0, 2))
 EARLIER = (
     EarlierRun("2026-01-01T12:00:00+00:00", "zoo", QUESTION, "leace", "no change shown"),
     EarlierRun("2026-01-02T11:00:00+00:00", "zoo", QUESTION, "projection", None),

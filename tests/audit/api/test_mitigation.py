@@ -75,6 +75,7 @@ def test_a_shared_direction_is_mitigated(planted, done):
     assert [row.method for row in facts.tried] == [facts.plan.method, *facts.plan.others]
     assert all(row.gap.after.value < 0.2 for row in facts.tried)
     assert facts.fold.difference < 2e-6
+    assert sum(moved.gained for moved in facts.moved) > 100 > sum(moved.lost for moved in facts.moved)
     assert facts.plan.seed == split_seed(planted.dataset().fingerprint)
     half = fit_half(facts_units(planted), facts.plan.seed)
     assert (facts.fitted.images, facts.shown.images) == (half.sum(), (~half).sum())

@@ -156,6 +156,16 @@ def test_what_to_do_next_depends_on_the_outcome():
     assert "is smaller (50 points before, 3 after), but it is not shown that the accuracy did not fall." in first_screen(unsure)
 
 
+def test_where_the_answers_went():
+    said = text_of(render_mitigation(mitigation("better")))
+
+    # Of 120 images of b, 60 were wrong and 6 are.
+    assert "Group −20 points +60 points Images Only before Only after Change, points" in said
+    assert "b dog cat 40 0 38 b cat dog 3 2 0" in said
+    assert "Which answers changed (animal by group)" in said
+    assert "Which answers changed" not in text_of(render_mitigation(mitigation("better", moved=())))
+
+
 def test_gates_are_listed():
     facts = mitigation("worse")
     questions = planned_questions([comparison_samples.measurement()])
@@ -252,6 +262,7 @@ def test_hostile_names_add_no_element():
         return render_mitigation(
             replace(
                 facts, plan=plan, fold=fold, shown=half, fitted=half, earlier=runs, compared=compared, tried=tried, command=(name, name),
+                moved=(replace(facts.moved[0], group=name, before=name, after=name),),
                 refused=(replace(facts.refused[0], method=name),), capability=replace(facts.capability, measurement=name),
             )
         )  # fmt: skip
