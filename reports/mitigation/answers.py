@@ -55,7 +55,7 @@ def _moved(facts: Mitigation) -> Table | None:
         return None
     asked, by = facts.plan.question.partition("/")[0], phrases.attributes([facts.plan.attribute])
     caption = f"Which answers changed ({asked} by {by}): the most frequent changes"
-    return Table(caption, caption, headers(_MOVED), table_rows(_MOVED, facts.moved))
+    return Table(caption, caption, headers(_MOVED), table_rows(_MOVED, facts.moved), unseen=True)
 
 
 def _shares(cell: RateChange) -> tuple[float, float]:

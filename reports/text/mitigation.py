@@ -285,7 +285,7 @@ def plan_rows(facts: Mitigation) -> tuple[tuple[str, str], ...]:
         ("Method", f"{method_name(plan.method)}, which removes {METHODS[plan.method][1]}" if plan.method in METHODS else plan.method),
         ("Directions removed", count(fold.rank)),
         ("Towers changed", " and ".join(plan.towers)),
-        ("Tried beside it, not exported", others or "none"),
+        ("Other methods tried, not exported", others or "none"),
         ("Never split between the halves", plan.unit.replace("_", " ")),
         ("Fitted half", _half(facts.fitted.images, facts.fitted.groups)),
         ("Shown half", _half(facts.shown.images, facts.shown.groups)),
