@@ -10,7 +10,7 @@ from audit.records.finding import Composition, LeadingPair, MoreImages, WithinCl
 from audit.records.inputs import AgainstConstant, Responsiveness
 from audit.types import Note, Settings
 from reports.text import phrases
-from reports.text.headline import headline_of, left_out_by_rule, question, statement, tiles_of
+from reports.text.headline import captions, headline_of, left_out_by_rule, question, statement, tiles_of
 from reports.text.headline.differences import ends, size_sentence
 from reports.text.headline.unanswered import commonest
 from reports.text.reasons import needs_sentence, needs_tag
@@ -276,6 +276,17 @@ def test_an_undecided_question_says_how_many_more_images_of_whom_it_needs_and_wi
         replace(finding, gap=replace(BY_GENDER.gap, more_images=many))
     )
     assert needs_sentence(BY_GENDER) == needs_tag(BY_GENDER) == ""
+
+
+def test_a_tag_says_whether_a_disparity_exceeds_its_tolerance_and_in_what():
+    """A gap of 3.5 points is no contradiction to a tolerance of 5: it may be within it, or the ratio of low rates counts."""
+    disparity = replace(BY_GENDER, verdict="disparity", exceeds_tolerance=True)
+
+    assert captions.tags(disparity, "") == ("exceeds the tolerance",)
+    assert captions.tags(replace(disparity, exceeds_tolerance=False), "") == ("may be within tolerance",)
+    assert captions.tags(replace(disparity, verdict="equivalent", exceeds_tolerance=False), "") == ()
+    in_ratio = replace(disparity, ratio_tolerance=1.25, gap=replace(disparity.gap, low=0.01, ratio_low=3.614))
+    assert captions.tags(in_ratio, "") == ("ratio of rates 3.61 or more",)
 
 
 def test_not_estimable_says_what_is_missing():
