@@ -88,11 +88,11 @@ def numbers(audit: Audit) -> dict[str, float]:
     >>> _name("gap", "m", "faces", "harm/selection_rate[crime]/race x gender")
     'gap/m/faces/harm/selection_rate_crime_/race x gender'
     """
-    found: dict[str, float] = {}
+    logged: dict[str, float] = {}
     for row in audit.metrics.to_dict("records"):
         values = {what: row[what] for what in _NUMBERS if row[what] == row[what]}  # not NaN
-        found |= {_name(what, row["model"], row["probe"], row["finding"]): float(value) for what, value in values.items()}
-    return found
+        logged |= {_name(what, row["model"], row["probe"], row["finding"]): float(value) for what, value in values.items()}
+    return logged
 
 
 def _name(*parts: str) -> str:

@@ -185,11 +185,11 @@ def with_known_columns(schema: Schema, names: Sequence[str], *, embedded: bool =
     used = {*schema.image_columns, *(name for column in schema.columns for name in column.sources)}
     free = [name for name in names if name not in used]
     missing = [column.name for column in schema.columns if column.counts is None and column.sources[0] not in names]
-    found = {name: similar[0] for name in missing if len(similar := alike(name, free)) == 1}
-    if not found:
+    sources = {name: similar[0] for name in missing if len(similar := alike(name, free)) == 1}
+    if not sources:
         return schema, notes
-    changes = tuple(f"{quoted(source)} as {name}" for name, source in found.items())
-    return with_columns(schema, found), (*notes, Note("columns_alike", {"columns": changes}))
+    changes = tuple(f"{quoted(source)} as {name}" for name, source in sources.items())
+    return with_columns(schema, sources), (*notes, Note("columns_alike", {"columns": changes}))
 
 
 def alike(name: str, names: Iterable[str]) -> list[str]:
