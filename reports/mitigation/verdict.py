@@ -23,6 +23,7 @@ class MitigationScreen:
     """The reasons that the headline does not give."""
     removed: str
     cost: str
+    cost_label: str
     cautions: Sequence[str]
     """What is left of the gap, and that the data were used before."""
     tiles: Sequence[tuple[str, str]]
@@ -43,6 +44,7 @@ def view(facts: Mitigation, context: ComparisonContext) -> MitigationScreen:
         why=said.why,
         removed=text.removed_sentence(facts),
         cost=text.cost_sentence(facts),
+        cost_label=text.cost_label(facts),
         cautions=tuple(filter(None, (text.remaining(facts), text.earlier(facts)))),
         tiles=text.tiles(facts),
         steps=mitigation_steps(facts),

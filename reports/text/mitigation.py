@@ -206,6 +206,13 @@ def cost_sentence(facts: Mitigation) -> str:
     return f"Accuracy ({cost.measurement}) went from {percent(cost.before, 1)} to {percent(cost.after, 1)}: {shown}."
 
 
+def cost_label(facts: Mitigation) -> str:
+    """Return the label of the cost: an accuracy that did not fall, and is shown not to be lower by more than the margin, cost nothing."""
+    cost = facts.capability
+    none = cost is not None and cost.after >= cost.before and cost.code in ("equivalent", "higher", "not lower")
+    return "No cost shown" if none else "Cost"
+
+
 def capability(facts: Mitigation) -> str:
     """The cost in accuracy with its interval, on its own."""
     cost = facts.capability
@@ -230,7 +237,7 @@ def controls(facts: Mitigation) -> list[str]:
     """How many random maps leave as small a gap, one sentence each."""
     counted = [(control, as_small(control, facts)) for control in facts.controls]
     return [
-        f"Of {count(len(control.gaps))} {CONTROLS[control.kind]}, {count(smaller)} leave a gap as small ({p_phrase(control.p)})."
+        f"Of {count(len(control.gaps))} {CONTROLS[control.kind]}, {count(smaller)} leave a gap as small or smaller ({p_phrase(control.p)})."
         for control, smaller in counted
         if smaller is not None
     ]
@@ -248,7 +255,7 @@ def tiles(facts: Mitigation) -> tuple[tuple[str, str], ...]:
         shown.append((_signed(cost.change.value, 1), f"change of the accuracy, 90\u00a0% interval {ends}"))
     if closest := max(facts.controls, key=lambda control: control.p, default=None):
         few = f"{count(as_small(closest, facts) or 0)} of {count(len(closest.gaps))}"
-        shown.append((few, f"{CONTROLS[closest.kind]} leave a gap as small"))
+        shown.append((few, f"{CONTROLS[closest.kind]} leave a gap as small or smaller"))
     return tuple(shown)
 
 

@@ -33,6 +33,8 @@ _EDITABLE = ("vlm-audit", "Hugging Face", "open_clip")
 """Beginnings of the kinds of models whose weights a mitigation can change."""
 _WITHOUT_TRUTH = ("selection_rate", "rate_among_answered")
 """Rates of an answer that is not known to be wrong."""
+_MOST_WORSE = 3
+"""Groups that got worse and are named."""
 _LIMITED = ("Run it without --limit for a verdict.",)
 _EXPLORATORY = ("Plan the questions that matter to you, and test them on new images before you act on a difference.",)
 _CHECK_ROWS = "Check that each answer is in the row of its own image, and that answers and labels are spelled alike."
@@ -70,11 +72,9 @@ def mitigation_steps(facts: Mitigation) -> tuple[str, ...]:
     elif facts.outcome == "no change shown" and _blocking(facts) == {"capability_not_shown"}:
         steps = ("Judge it on more images: it is not shown that the accuracy did not fall.", "Until then, keep the original model.")
     else:
-        steps = (
-            "Keep the original model.",
-            "Look for the cause in the training data: a map cannot remove every gap that was learned.",
-            again,
-        )
+        made = facts.outcome == "worse"
+        cause = f"Look for the cause in the training data{'' if made else ': a map cannot remove every gap that was learned'}."
+        steps = ("Keep the original model.", cause, again)
     return (*gate_steps(failed), *steps)[:MOST_STEPS]
 
 
@@ -133,7 +133,8 @@ def _choice(judged: Sequence[Asked], results: Results) -> tuple[str, ...]:
         return (_more_images(next(one for _, one in judged if one.verdict == "inconclusive"), audit),)
     steps = []
     if len(judged) > 1 and all(one.exceeds_tolerance for _, one in judged):
-        where = f"where answers must not depend on {phrases.attributes(finding.attributes)}"
+        what = "answers" if finding.metric in _WITHOUT_TRUTH else "errors"
+        where = f"where {what} must not depend on {phrases.attributes(finding.attributes)}"
         gaps = "both" if len(judged) == 2 else f"all {len(judged)}"
         steps.append(f"Do not use {_named(judged, results)} {where}: {gaps} gaps exceed the tolerance.")
     if len(passing) == 1:
@@ -175,7 +176,7 @@ def preferred_model(first: str, changes: Sequence[tuple[str, Change]], alpha: fl
     for after, change in changes:
         if pair := reversed_pair(change):
             groups = f"{phrases.group(pair.first)} and {phrases.group(pair.second)}"
-            return f"Decide which group matters more to your use: {groups} change places between {first} and {after}."
+            return f"Look at {groups} before you choose between {first} and {after}: they change places."
     if larger:
         return f"Prefer {first} to {larger} if this gap decides: it is smaller, {_PAIRED}."
     if levelled:
@@ -243,8 +244,7 @@ def _about_change(change: Change, comparison: Comparison, settings: Settings) ->
     if change.direction == "shrank":
         return f"Prefer {after} to {before} if the gap by {_by(change)} decides: it is smaller, {_PAIRED}."
     if worse:
-        most = max(worse, key=lambda cell: abs(cell.difference or 0.0))
-        return f"Do not replace {before} with {after} where {_harm(change, most)}."
+        return f"Do not replace {before} with {after} where {_harm(change, worse)}."
     if change.better == "neither":
         return f"Do not replace {before} with {after} where answers must not depend on {_by(change)}."
     return f"Decide whether your use needs equal rates by {_by(change)}: the gap changed, but no group is shown to have got worse."
@@ -254,12 +254,15 @@ def _by(change: Change) -> str:
     return phrases.attributes(change.attributes)
 
 
-def _harm(change: Change, cell: RateChange) -> str:
-    """Say what harms the group that got worse: errors or, without true answers, how often it gets an answer."""
-    levels = [*zip(change.attributes, cell.before.group, strict=True)]
-    named = all(level[:1].isalpha() for _, level in levels)
-    each = (level if named else f"{phrases.attributes([attribute])} {level}" for attribute, level in levels)
-    whom = f"{'the group ' if named else ''}{phrases.group((*each,))}"
+def _harm(change: Change, worse: Sequence[RateChange]) -> str:
+    """Say what harms the groups that got worse, most of all the first: errors or, without true answers, how often they get an answer."""
+    shown = worse if len(worse) <= _MOST_WORSE else worse[:1]
+    levels = [[*zip(change.attributes, cell.before.group, strict=True)] for cell in shown]
+    named = all(level[:1].isalpha() for pairs in levels for _, level in pairs)
+    groups = [phrases.group((*(level if named else f"{phrases.attributes([name])} {level}" for name, level in pairs),)) for pairs in levels]
+    rest = [] if len(shown) == len(worse) else [in_words(len(worse) - 1, "other group")]
+    start = "" if not named else "the group " if len(shown) == 1 else "the groups "
+    whom = f"{start}{phrases.listed([*groups, *rest])}"
     if change.metric not in _WITHOUT_TRUTH:
         return f"errors for {whom} would do harm"
     return f"{'more' if change.better == 'low' else 'fewer'} answers ‘{change.outcome}’ would harm {whom}"

@@ -30,8 +30,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "capability_lost": "The accuracy of {measurement} fell by more than the margin, from {before:.1%} to {after:.1%}.",
         "gap_not_estimable": "{finding}: the gap cannot be estimated on the shown half.",
         "gap_not_smaller": "{finding}: the gap is not significantly smaller (adjusted p {p:.2g}).",
-        "random_as_small": "Of {draws:,} maps that remove random directions, too many leave a gap as small ({p:.0%}; at most 5% would do).",
-        "shuffled_as_small": "Of {draws:,} maps fitted on shuffled groups, too many leave a gap as small ({p:.0%}; at most 5% would do): "
+        "random_as_small": "Of {draws:,} maps that remove random directions, too many leave as small a gap (p = {p:.2f}; 0.05 would do).",
+        "shuffled_as_small": "Of {draws:,} maps fitted on shuffled groups, too many leave as small a gap (p = {p:.2f}; 0.05 would do): "
         "the change is not shown to be specific to the groups.",
         "capability_unknown": "Without true answers other than the group, it cannot be shown that the accuracy did not fall.",
         "capability_not_shown": "It is not shown that the accuracy of {measurement} fell by less than {margin:.1%}: more images would be "

@@ -20,7 +20,7 @@ _WORDS = {
 }  # fmt: skip
 """Verdicts, worst first, as they stand before "in 2 of 3 models"."""
 _MEANINGS = {
-    "disparity": "disparity: unlikely under chance alone", "inconclusive": "undecided", "equivalent": "equivalent: within the tolerance",
+    "disparity": "disparity: unlikely under chance alone", "inconclusive": "inconclusive", "equivalent": "equivalent: within the tolerance",
 }  # fmt: skip
 """Verdicts, worst first, as the legend explains their marks."""
 _MOST_ANSWERS = 4

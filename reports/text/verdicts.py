@@ -14,7 +14,7 @@ from reports.text.numbers import count, end, exact_points, in_words, level, numb
 from reports.text.reasons import not_compared
 
 _COUNTS: Mapping[str, str] = {
-    "gap reversed": "reversed", "gap grew": "grew", "gap shrank": "shrank", "inconclusive": "undecided", "equivalent": "unchanged",
+    "gap reversed": "reversed", "gap grew": "grew", "gap shrank": "shrank", "inconclusive": "inconclusive", "equivalent": "equivalent",
     "not estimable": "not estimable",
 }  # fmt: skip
 """Outcomes of a change, worst first, in one or two words."""
@@ -27,7 +27,7 @@ class VerdictSentence:
 
     word: str
     headline: str
-    """What changed in the leading question of each direction; if nothing did, how many questions are undecided or unchanged."""
+    """What changed in the leading question of each direction; if nothing did, how many questions are inconclusive or equivalent."""
     cost: str = ""
     """Which rate over all images got worse, if any did."""
     cautions: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ EXPLORATORY_ONLY = VerdictSentence("No verdict", "No question was planned: every
 
 
 def outcome_counts(comparison: Comparison) -> tuple[tuple[str, str], ...]:
-    """Return the outcomes of the pre-specified questions, worst first, each with its count: ``2 gaps grew``, ``1 undecided``."""
+    """Return the outcomes of the pre-specified questions, worst first, each with its count: ``2 gaps grew``, ``1 inconclusive``."""
     outcomes = [comparison_text.outcome(change) for change in comparison.changes if change.primary]
     counted = [(outcome, word, outcomes.count(outcome)) for outcome, word in _COUNTS.items() if outcome in outcomes]
     return tuple(
@@ -91,7 +91,8 @@ def _clause(change: Change, before: Sequence[Change], settings: Settings, *, sev
     if change.gap is None:
         return ""
     if change.direction == "reversed":
-        return f"{_places_changed(change, several=several)}; the gap went {_sizes(change.gap, change)}"
+        gap = "the gap" if len(change.by_group) == 2 else "the largest gap between two groups"
+        return f"{_places_changed(change, several=several)}; {gap} went {_sizes(change.gap, change)}"
     same = [other for other in before if other.direction != "reversed" and _same_rate(other, change)]
     named = f"that by {phrases.attributes(change.attributes)}" if same else f"the gap {in_tested_rate(change, several=several)}"
     sizes = _sizes(change.gap, change).removesuffix("\u00a0points") if same else _sizes(change.gap, change)

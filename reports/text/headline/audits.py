@@ -30,7 +30,7 @@ _MOST_RATES, _MOST_TURNED, _MOST_LINES = 3, 2, 2
 _REST: dict[Verdict, str] = {"disparity": "Also unequal", "inconclusive": "Undecided", "equivalent": "Equivalent"}
 _BELOW: dict[Criterion, str] = {
     "rank": "the probe ranks it lower", "diffuse": "no two groups stand out", "harm": "what harms people more comes first",
-    "age": "age comes last, since everyone passes through every age", "size": "less certain",
+    "age": "this report puts age last", "size": "less certain",
 }  # fmt: skip
 """Why a disparity with a larger gap is below the headline."""
 _ASKED_AGAIN = "Not planned: a reason to test again with new images, not a verdict."

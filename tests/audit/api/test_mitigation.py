@@ -136,7 +136,7 @@ def test_the_terminal_says_outcome_cost_and_controls(done):
     said = " ".join(lines.split())
     assert "by side is smaller: " in said
     assert "Accuracy (kind) went from " in said
-    assert "Of 99 tries with random directions, 0 leave a gap as small (p = .010)." in said
+    assert "Of 99 tries with random directions, 0 leave a gap as small or smaller (p = .010)." in said
     assert "Other methods, not exported:" in lines
 
 

@@ -39,7 +39,7 @@ def test_better_says_what_became_smaller_what_it_cost_and_what_is_left():
     # Of 120 images of b, 60 were wrong and 6 are: 50 points, then 98.3 % (c) - 95 % (b).
     assert "Better The gap in animal accuracy by group is smaller: 50 points before, 3 after." in said
     assert "Change. Removed from the embeddings (image and text towers): the differences between groups among images with the same" in said
-    assert "Cost. Accuracy (animal) went from 83.3 % to 96.9 %: shown to be higher." in said
+    assert "No cost shown. Accuracy (animal) went from 83.3 % to 96.9 %: shown to be higher." in said
     assert "What is left: 3 points; the changed model’s own audit ends with “inconclusive”." in said
     assert "0 of 99" in said
     assert 'class="mitigated answer v-better"' in render_mitigation(facts)
@@ -106,7 +106,7 @@ def test_a_smaller_gap_that_random_maps_leave_too_is_said_to_be_no_effect_of_the
     assert facts.outcome == "no change shown"
     said = first_screen(facts)
     assert f"The gap in animal accuracy by group is smaller (50 points before, 3 after), but {but}." in said
-    assert f"({100 * max(controls):.0f}%; at most 5% would do)" in said
+    assert f"(p = {max(controls):.2f}; 0.05 would do)" in said
 
 
 def test_a_gap_that_is_larger_by_chance_is_not_called_smaller():

@@ -62,18 +62,18 @@ def test_a_gap_that_shrank_without_a_loss_is_one_and_what_is_left_is_named():
     assert steps(changed(compared(GAINED), verdict_after="equivalent"))[1:] == []
 
 
-def test_a_gap_that_grew_names_the_group_that_got_worse_most():
+def test_a_gap_that_grew_names_the_groups_that_got_worse():
     facts = samples.facts(("x", samples.result(samples.model("x"), {})), ("y", samples.result(samples.model("y"), {"b": 60, "c": 12})))
     grew = replace(facts, comparisons=(replace(facts.comparisons[0], changes=facts.comparisons[0].changes[:1]),))
 
     # All 360 images right before, 288 after.
     assert steps(grew) == [
-        "Do not replace x with y where errors for the group b would do harm.",
+        "Do not replace x with y where errors for the groups b and c would do harm.",
         "Decide whether y is worth what it loses over all images.",
     ]
     assert steps(changed(grew, better="neither"))[0] == "Do not replace x with y where answers must not depend on group."
     assert steps(changed(grew, attributes=("age",), by_group=ages(grew)))[0] == (
-        "Do not replace x with y where errors for age 3-9 would do harm."
+        "Do not replace x with y where errors for age 3-9 and age 10-19 would do harm."
     )
 
 

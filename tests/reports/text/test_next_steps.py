@@ -224,10 +224,10 @@ def test_within_clusters_the_gap_is_theirs():
 OPEN = "Open the audit of a model below for what to do about it."
 SMALLER = "if this gap decides: it is smaller, paired by image."
 ALIKE = "Do not choose by this gap: paired by image, none of the others differs detectably from old."
-REVERSED = "Decide which group matters more to your use: b and c change places between old and new."
+REVERSED = "Look at b and c before you choose between old and new: they change places."
 LEVELLED = "Do not prefer new to old by this gap alone: it is smaller because the best group is worse off."
 RAISED = "Decide whether your use needs equal rates: this gap is larger in new, but no group is shown to be worse off."
-NONE = "Do not use any of these models where answers must not depend on group: both gaps exceed the tolerance."
+NONE = "Do not use any of these models where errors must not depend on group: both gaps exceed the tolerance."
 
 
 def of_models(wrong, change=lambda results: results, **planted):
@@ -303,7 +303,7 @@ def test_models_with_other_tasks_are_to_be_audited_apart():
         return replace(results, audits=(*others, replace(last, measurements=(record,), findings=accuracy)), paired_models=None)
 
     steps = of_models({"old": {"b": 60}, "new": {"b": 50}, "third": {}}, colours)
-    assert steps[0] == "Do not use old and new where answers must not depend on group: both gaps exceed the tolerance."
+    assert steps[0] == "Do not use old and new where errors must not depend on group: both gaps exceed the tolerance."
     assert steps[1] == "Audit the models with the same task together, without the others: then they are compared, paired by image."
 
 

@@ -89,7 +89,7 @@ def test_a_larger_gap_below_the_headline_says_why_it_is_there():
 
     pair = BY_AGE.gap.leading
     wide = replace(BY_AGE, primary=True, gap=replace(BY_AGE.gap, leading=replace(pair, difference=0.5)))
-    assert line(wide).endswith(" A larger gap, but age comes last, since everyone passes through every age.")
+    assert line(wide).endswith(" A larger gap, but this report puts age last.")
     assert line(replace(wide, gap=replace(wide.gap, leading=replace(pair, difference=0.1)))).endswith(" for man.")
     uncertain = replace(wide, attributes=("place",), gap=replace(wide.gap, low=0.1))
     assert line(uncertain).endswith(" A larger gap, but less certain.")

@@ -148,7 +148,7 @@ def test_groups_that_changed_places_are_named_with_the_one_that_is_higher_after(
     change = replace(compared.changes[0], pairs=(other, pair))
 
     assert comparison_sentence(replace(compared, changes=(change,)), changes.SETTINGS).headline.startswith(
-        "In animal accuracy by group, a and b changed places (a is higher after); the gap went from 50"
+        "In animal accuracy by group, a and b changed places (a is higher after); the largest gap between two groups went from 50"
     )
     turned = replace(change, pairs=(replace(pair, before=0.2, after=-0.2, difference=-0.4),))
     assert "(b is higher after)" in comparison_sentence(replace(compared, changes=(turned,)), changes.SETTINGS).headline
