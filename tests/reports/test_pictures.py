@@ -76,7 +76,7 @@ def test_a_defect_never_looks_like_a_finding(results, tmp_path, capsys, monkeypa
     with replacing_files(OutputFolder(tmp_path)) as folder:
         folder.write("results.json", to_json(results).encode())
     monkeypatch.setattr(module, "pictures", lambda *_: 1 / 0)
-    monkeypatch.setattr(render, "render", lambda *_: 1 / 0)
+    monkeypatch.setattr(render, "report_page", lambda *_: 1 / 0)
 
     assert (module.main([str(tmp_path)]), render.main([str(tmp_path)])) == (70, 70)
     assert capsys.readouterr().err.count("error[E70] internal error: ZeroDivisionError") == 2
