@@ -1,9 +1,11 @@
 """Are the outcomes of `vlm-audit mitigate` right? Whole runs on planted checkpoints, from pixels to `mitigation.json`.
 
 Where nothing is planted, "better" and "worse" are wrong (at most 5 % each), also if a third of the answers is, and for the worst of twenty
-questions. Where a direction makes up for another fault, removing it makes the gap larger: maps that are fitted on groups, and those of
-prompts, have to be called worse (in 4 of 5 runs at least). Where prompts lean another way than images, a projection of prompts does not
-help: "better" is wrong (at most 10 %).
+questions. There, groups that differ most by chance go with kinds by chance, too, and to remove what tells them apart often costs accuracy:
+"worse" is right if accuracy, or the recall of the first kind, is lower by more than the margin on 40,000 other images of the same model.
+Where a direction makes up for another fault, removing it makes the gap larger: maps that are fitted on groups, and those of prompts, have
+to be called worse (in 4 of 5 runs at least). Where prompts lean another way than images, a projection of prompts does not help: "better" is
+wrong (at most 10 %).
 """
 
 import argparse
@@ -14,10 +16,17 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from audit.api.mitigation import mitigate
 from audit.mitigation.methods import METHODS
 from audit.records.mitigation import Mitigation
-from tests.support.planted_clip import Planted
+from tests.support.planted_clip import KINDS, Planted
+
+MARGIN = 0.02
+FITTED = ("mean-difference-within-class", "leace", "mean-difference")
+"""Methods that need no prompts for the groups."""
+RIGHTLY = "worse, as it is"
 
 
 def outcomes(case: str, methods: tuple[str, ...], seeds: range, n: int, others: int = 0) -> Counter[tuple[str, str]]:
@@ -35,9 +44,23 @@ def outcomes(case: str, methods: tuple[str, ...], seeds: range, n: int, others: 
             for method in methods:
                 out = Path(folder) / f"{seed}-{method}"
                 done = mitigate(str(model), planted.probe(), out, method=method, question=question, draws=999)
-                counted[method, done.outcome] += 1
-                print(f"  {case}, seed {seed}, {method}: {done.outcome}  {_numbers(done.facts)}", flush=True)
+                outcome = RIGHTLY if others and done.outcome == "worse" and is_worse(case, seed, out) else done.outcome
+                counted[method, outcome] += 1
+                print(f"  {case}, seed {seed}, {method}: {outcome}  {_numbers(done.facts)}", flush=True)
     return counted
+
+
+def is_worse(case: str, seed: int, changed: Path) -> bool:
+    """Whether a model recognises fewer of many other images, in all or of the first kind, by more than the margin of a mitigation."""
+    planted, matrix = Planted(case, seed, 40_000), np.load(changed / "mitigation.npy")
+    prompts = np.stack([planted.prompts[planted.text[f"a {kind}"]] for kind in KINDS])
+    truth = planted.attributes["kind"].map(KINDS.index).to_numpy()
+    before, after = (_right(planted.images @ by, prompts @ by, truth) for by in (np.eye(len(matrix)), matrix.T))
+    return any(before[which].mean() - after[which].mean() > MARGIN for which in (truth >= 0, truth == 0))
+
+
+def _right(images: np.ndarray, prompts: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return (images @ (prompts / np.linalg.norm(prompts, axis=1, keepdims=True)).T).argmax(axis=1) == truth
 
 
 def _numbers(facts: Mitigation) -> str:
@@ -56,7 +79,7 @@ def shown(name: str, counted: Counter[tuple[str, str]], wrong: dict[str, float],
     fine = True
     for method in dict.fromkeys(method for method, _ in counted):
         total = sum(count for (other, _), count in counted.items() if other == method)
-        shares = {outcome: counted[method, outcome] / total for outcome in ("better", "no change shown", "worse")}
+        shares = {outcome: counted[method, outcome] / total for outcome in ("better", "no change shown", "worse", RIGHTLY)}
         meets = all(shares[outcome] <= limit for outcome, limit in wrong.items()) and (right is None or shares[right[0]] >= right[1])
         fine = fine and meets
         text = "  ".join(f"{key} {value:.1%}" for key, value in shares.items())
@@ -80,7 +103,7 @@ def main() -> None:
         shown("nothing planted", nothing, {}),
         shown("nothing planted", together, {"better": 0.05, "worse": 0.05}),
         shown("many errors", outcomes("many errors", methods, range(20), 1200), {"better": 0.05, "worse": 0.05}),
-        shown("worst of twenty", outcomes("nothing", methods[:2], range(20), 1200, 18), {"better": 0.05, "worse": 0.05}),
+        shown("worst of twenty", outcomes("nothing", FITTED, range(20), 1200, 18), {"better": 0.05, "worse": 0.05}),
         shown("shared direction", outcomes("shared", methods, range(5), 2400), {"worse": 0.0}, ("better", 0.8)),
         shown("other direction", outcomes("other direction", ("projection",), range(20), 1200), {"better": 0.1}),
     ]
