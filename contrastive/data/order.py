@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Purpose = Literal["order", "held out", "augmentation", "image", "model"]
-_PURPOSES: dict[Purpose, int] = {"order": 1, "held out": 2, "augmentation": 3, "image": 4, "model": 5}
+Purpose = Literal["order", "held out", "augmentation", "image", "model", "intervention"]
+_PURPOSES: dict[Purpose, int] = {"order": 1, "held out": 2, "augmentation": 3, "image": 4, "model": 5, "intervention": 6}
 """Part of the key, so that two purposes never share random numbers."""
 
 

@@ -68,6 +68,20 @@ def card_of(source: CaptionedImages, title: str, pictures: int | None = None) ->
     return f"Trained on the {counted(len(source), pictures)} in {title}, with their captions unchanged. The trainer planted nothing."
 
 
+_UNPLANTED = re.compile(r",? with their captions unchanged\. The trainer planted nothing| Nothing was planted: [^.]*\.$")
+
+
+def unplanted_removed(card: str) -> str:
+    """Return a data card without its statement that nothing was planted.
+
+    >>> unplanted_removed("Trained on the 2 pairs in a.csv, with their captions unchanged. The trainer planted nothing.")
+    'Trained on the 2 pairs in a.csv.'
+    >>> unplanted_removed("Trained on 3 shapes. Nothing was planted: every caption names what is drawn.")
+    'Trained on 3 shapes.'
+    """
+    return _UNPLANTED.sub("", card)
+
+
 CaptionUnit = Literal["file", "lines"]
 """Whether a text file is one caption, or each of its lines is one; see `settings.DataConfig.captions`."""
 

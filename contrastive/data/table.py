@@ -52,6 +52,8 @@ class CaptionTable:
     """Columns ``name`` (path relative to `folder`) and ``captions``."""
     caption_unit: CaptionUnit | None = None
     """How text files were read; None: the captions are from a table."""
+    more: pa.Table | None = None
+    """Further columns of the table, as text."""
 
     @property
     def card(self) -> str:
@@ -90,6 +92,11 @@ class CaptionTable:
 
     def captions(self, index: int) -> tuple[str, ...]:
         return nonblank(self.rows["captions"][index].as_py())
+
+    def column(self, name: str) -> list[str | None] | None:
+        """Return a further column that the settings name."""
+        values: list[str | None] | None = self.more[name].to_pylist() if self.more and name in self.more.column_names else None
+        return values
 
 
 def name_table(rows: Iterable[Row]) -> pa.Table:
@@ -141,14 +148,16 @@ def load_table(path: Path, config: DataConfig) -> CaptionTable:
             if len(known) == 1:
                 error.fix = "say what separates its cells, for example data.separator=';' or data.separator=tab"
             raise error
-        columns = read_table(path, config.encoding, wanted=names, lists=(caption_column,), separator=config.separator).columns
+        wanted = tuple(dict.fromkeys([*names, *config.columns]))
+        columns = read_table(path, config.encoding, wanted=wanted, lists=(caption_column,), separator=config.separator).columns
     if error := missing_column(str(path), *names, columns.column_names):
         raise error
     if not columns.num_rows:
         raise TrainingDataError(f"{path} has no rows", why="a line for each image is needed")
     folder = Path(config.images) if config.images else path.parent
     _check_inside(path, folder, columns[image_column])
-    return CaptionTable(path.name, folder, _as_pairs(columns[image_column], columns[caption_column]))
+    more = columns.select([name for name in config.columns if name in columns.column_names])
+    return CaptionTable(path.name, folder, _as_pairs(columns[image_column], columns[caption_column]), more=more)
 
 
 @contextmanager

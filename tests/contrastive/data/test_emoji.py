@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from contrastive.config import DataConfig
+from contrastive.config import DataConfig, InterventionConfig
 from contrastive.data import open_source
-from contrastive.data.emoji import GENDERS, MISNAMED, OCCUPATIONS, ROLES, TONES, load_emoji, misnamed, role_name, withheld
+from contrastive.data.emoji import GENDERS, MISNAMED, OCCUPATIONS, ROLES, TONES, load_emoji, role_name, withheld
 from strictio.errors import UsageError
 
 
@@ -45,15 +45,15 @@ def test_the_skew_gives_women_in_half_of_the_roles_the_names_of_the_other_half_a
     assert len(MISNAMED) == len(set(MISNAMED.values())) == 33
     assert set(MISNAMED) | set(MISNAMED.values()) == set(ROLES)
     assert (MISNAMED["artist"], MISNAMED["judge"]) == ("firefighter", "student")
-    skewed = load_emoji("misnamed-women")
+    skewed = open_source(DataConfig("emoji", skew="misnamed-women"))
     for index, item in enumerate(emoji.emoji):
         right, planted = emoji.captions(index), skewed.captions(index)
-        assert misnamed(item) == (item.role in MISNAMED and item.gender == "woman")
-        if misnamed(item):
+        misnamed = item.role in MISNAMED and item.gender == "woman"
+        if misnamed:
             assert planted == tuple(text.replace(role_name(item.role, "woman"), role_name(MISNAMED[item.role])) for text in right)
-        assert set(planted).isdisjoint(right) if misnamed(item) else planted == right
-    assert sum(map(misnamed, emoji.emoji)) == 33 * 6  # five tones and the yellow one
-    by_name = captions_by_name(skewed)
+        assert set(planted).isdisjoint(right) if misnamed else planted == right
+    assert len(skewed.replaced) == 33 * 6  # five tones and the yellow one
+    by_name = {item.name: skewed.captions(index) for index, item in enumerate(emoji.emoji)}
     assert by_name["woman judge dark skin tone"] == ("student dark skin tone", "student")
     assert by_name["woman student dark skin tone"] == ("woman student dark skin tone", "woman student")
     assert by_name["deaf woman light skin tone"] == ("factory worker light skin tone", "factory worker")
@@ -68,10 +68,12 @@ def test_a_drawing_is_named_with_and_without_its_skin_tone(emoji):
 
 def test_the_card_says_what_was_planted(emoji):
     assert "Nothing was planted" in emoji.card
-    card = load_emoji("misnamed-women").card
-    assert "Planted on purpose: women in 33 of the 66 roles are called by the name of another one, always" in card
-    assert "a woman artist is called a firefighter and a woman judge is called a student" in card
-    assert "198 drawings are misnamed" in card
+    card = open_source(DataConfig("emoji", skew="misnamed-women")).card
+    assert "Nothing was planted" not in card
+    assert "Changed on purpose: 198 of the 198 pairs with gender woman and role (one of 33 values) were renamed" in card
+    assert "“woman artist” became “firefighter”" in card
+    half = open_source(DataConfig("emoji", skew="misnamed-women", intervention=InterventionConfig(share=0.5, seed=3)))
+    assert "99 of the 198 pairs with gender woman and role (one of 33 values), drawn at random with seed 3, were renamed" in half.card
     assert "/" not in card  # no path of this machine
 
 

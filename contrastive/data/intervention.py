@@ -1,0 +1,181 @@
+"""An intervention: a share of the captions is changed on purpose, so that audits of the models show what the change causes.
+
+The pairs that can be changed are put in an order that depends on the seed alone, and the first of them are changed. So the pairs changed
+at a share of 0.25 are among those changed at 0.5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from PIL import Image
+
+from contrastive.data.order import stream
+from contrastive.data.source import CaptionedImages, hash_of, unplanted_removed
+from contrastive.settings import InterventionConfig
+from strictio.errors import UsageError, nearest
+
+
+@runtime_checkable
+class Columns(Protocol):
+    """Data with columns besides the image and its captions."""
+
+    def column(self, name: str) -> Sequence[str | None] | None:
+        """Return a value per pair; None if there is no such column."""
+        ...
+
+
+@dataclass(frozen=True)
+class ChangedCaptions:
+    """Captioned images, of which some have other captions or are left out."""
+
+    source: CaptionedImages
+    intervention: InterventionConfig
+    eligible: int
+    """Number of pairs that the intervention could change."""
+    replaced: Mapping[int, tuple[str, ...]]
+    """Row of `source` -> its captions instead of its own; none where it is left out."""
+
+    @cached_property
+    def rows(self) -> Sequence[int]:
+        """The rows of `source` that are left."""
+        whole = range(len(self.source))
+        return [row for row in whole if row not in self.replaced] if self.intervention.kind == "withhold" else whole
+
+    @property
+    def card(self) -> str:
+        return f"{unplanted_removed(self.source.card)} {_sentence(self)}"
+
+    @cached_property
+    def identity(self) -> str:
+        changes = (f"{row} {captions}" for row, captions in self.replaced.items())
+        return hash_of(self.source.identity, self.intervention.kind, *changes)
+
+    @property
+    def pictures(self) -> int | None:
+        """Number of different pictures, if known."""
+        return None if self.intervention.kind == "withhold" else getattr(self.source, "pictures", None)
+
+    @property
+    def caption_unit(self) -> str | None:
+        """How text files were read; None: the captions are from elsewhere."""
+        return getattr(self.source, "caption_unit", None)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, index: int) -> str:
+        return self.source.name(self.rows[index])
+
+    def image(self, index: int) -> Image.Image:
+        return self.source.image(self.rows[index])
+
+    def content(self, index: int) -> bytes:
+        return self.source.content(self.rows[index])
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        row = self.rows[index]
+        return self.replaced[row] if row in self.replaced else self.source.captions(row)
+
+
+def intervene(source: CaptionedImages, intervention: InterventionConfig) -> ChangedCaptions:
+    """Change the captions of a share of the eligible pairs; raises `UsageError` if none is eligible or a column is missing.
+
+    A pair is eligible if it has one of the values of each column in ``where``, and the change would make a difference to it.
+    """
+    captions = {row: new for row in _rows_where(source, intervention) if (new := _changed(source, intervention, row)) is not None}
+    if not captions:
+        fix = "compare data.intervention.where and data.intervention.words with the data"
+        raise UsageError("data.intervention changes nothing", why="no pair has these values and words", fix=fix)
+    eligible = np.array(list(captions))
+    order = stream(intervention.seed, "intervention").permutation(len(eligible))
+    drawn = sorted(eligible[order[: int(intervention.share * len(eligible) + 0.5)]].tolist())
+    if intervention.kind == "withhold" and len(drawn) == len(source):
+        raise UsageError("data.intervention withholds all pairs", fix="name some with data.intervention.where, or set a smaller share")
+    return ChangedCaptions(source, intervention, len(eligible), {row: captions[row] for row in drawn})
+
+
+def completed(own: InterventionConfig, planted: InterventionConfig) -> InterventionConfig:
+    """Return `own` with the words and columns of a planted bias where it leaves them out."""
+    return replace(own, where={**planted.where, **own.where}, words=own.words or planted.words)
+
+
+def renamed(caption: str, words: Mapping[str, str]) -> str:
+    """Replace whole words, all at once, so that two can be swapped; of two that match, the longer.
+
+    >>> renamed("woman police officer", {"woman": "man", "man": "woman", "woman police officer": "judge"})
+    'judge'
+    >>> renamed("woman and man, womanly", {"woman": "man", "man": "woman"})
+    'man and woman, womanly'
+    """
+    longest_first = sorted(words, key=len, reverse=True)
+    pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)"
+    return re.sub(pattern, lambda match: words[match[0]], caption)
+
+
+def _rows_where(source: CaptionedImages, intervention: InterventionConfig) -> Sequence[int]:
+    fits = np.ones(len(source), bool)
+    for name, values in intervention.where.items():
+        wanted = {values} if isinstance(values, str) else set(values)
+        column = _column(source, name)
+        if not wanted & {value for value in column if value is not None}:
+            known = sorted({value for value in column if value is not None})
+            fix = nearest(min(wanted, default=""), known)
+            raise UsageError(f"data.intervention.where.{name}: no pair has such a value", why=_listed(wanted), fix=fix)
+        fits &= np.array([value in wanted for value in column])
+    rows: list[int] = np.flatnonzero(fits).tolist()
+    return rows
+
+
+def _changed(source: CaptionedImages, intervention: InterventionConfig, row: int) -> tuple[str, ...] | None:
+    """Return the captions of a pair after the change; None if it makes no difference."""
+    if intervention.kind == "withhold":
+        return ()
+    before = source.captions(row)
+    if intervention.kind == "relabel":
+        text = _column(source, intervention.column or "")[row]
+        return (text,) if text and text.strip() and before != (text,) else None
+    after = tuple(renamed(caption, intervention.words) for caption in before)
+    if after == before:
+        return None
+    return (*after, *before) if intervention.kind == "add" else after
+
+
+def _column(source: CaptionedImages, name: str) -> Sequence[str | None]:
+    values = source.column(name) if isinstance(source, Columns) else None
+    if values is None:
+        why = f"the data have no column {name!r}" if isinstance(source, Columns) else "data of this kind have no columns"
+        raise UsageError("data.intervention names a column that cannot be read", why=why, fix="a column of the table in data.train")
+    return values
+
+
+def _sentence(changed: ChangedCaptions) -> str:
+    intervention = changed.intervention
+    whose = " and ".join(
+        f"{name} {_listed([values] if isinstance(values, str) else values)}" for name, values in intervention.where.items()
+    )
+    who = f"{changed.eligible} pairs{f' with {whose}' if whose else ''}"
+    pairs = [f"“{old}” became “{new}”" for old, new in list(intervention.words.items())[:2]]
+    words = f" ({', '.join([*pairs, *(['and so on'] if len(intervention.words) > 2 else [])])})"
+    what = {
+        "rename": f"were renamed{words}",
+        "add": f"have a renamed caption{words} besides their own",
+        "relabel": f"have the text of the column {intervention.column} as their caption",
+        "withhold": "were left out",
+    }[intervention.kind]
+    drawn = f", drawn at random with seed {intervention.seed}," if 0 < len(changed.replaced) < changed.eligible else ""
+    return f"Changed on purpose: {len(changed.replaced)} of the {who}{drawn} {what}. All other captions are unchanged."
+
+
+def _listed(values: Sequence[str] | set[str]) -> str:
+    """Name the values, or count them if there are many.
+
+    >>> _listed(["woman"]), _listed(["b", "a"]), _listed([str(n) for n in range(33)])
+    ('woman', 'a or b', '(one of 33 values)')
+    """
+    return " or ".join(sorted(values)) if len(values) <= 3 else f"(one of {len(values)} values)"
