@@ -45,7 +45,7 @@ class FitInputs:
     codes: Int[np.ndarray, "n"]
     """Group of each image."""
     classes: Int[np.ndarray, "n"] | None
-    """Number of each image's true answer; None if the question has none, or it is the group."""
+    """Number of each image's true answer, -1 where it is unknown; None if the question has none, or it is the group."""
     clusters: Int[np.ndarray, "n"]
     """Number of the cluster of each image; every image has its own if images are independent."""
     direction: Direction | None
@@ -94,7 +94,8 @@ def _within_class(inputs: FitInputs, codes: Int[np.ndarray, "n"]) -> LinearFit:
     if inputs.classes is None:
         fix = "--method leace"
         raise UsageError("the question has no true answers within which groups could be compared", where="--method", fix=fix)
-    directions = mean_differences_within(inputs.units, codes, inputs.classes)
+    known = inputs.classes >= 0
+    directions = mean_differences_within(inputs.units[known], codes[known], inputs.classes[known])
     return LinearFit(orthogonal_projection(directions), directions)
 
 
@@ -182,7 +183,7 @@ class GroupShuffle:
     @classmethod
     def of(cls, inputs: FitInputs) -> GroupShuffle:
         clusters, codes = inputs.clusters, inputs.codes
-        classes = np.zeros_like(codes) if inputs.classes is None else inputs.classes
+        classes = np.zeros_like(codes) if inputs.classes is None else inputs.classes + 1  # 0: unknown
         one_group, one_class = (_constant(clusters, values) for values in (codes, classes))
         alone = np.arange(len(codes)) + int(clusters.max()) + 1
         item = np.unique(np.where(one_group, clusters, alone), return_inverse=True)[1]

@@ -176,11 +176,11 @@ def _halved(question: TargetQuestion, data: EmbeddedData, cluster: str | None) -
 
 
 def _fit_inputs(question: TargetQuestion, data: EmbeddedData, fit: np.ndarray, codes: np.ndarray, units: Sequence[str]) -> FitInputs:
-    """The images of the fitted half with a known group and, if the question has one, a known true answer."""
-    truths = None if question.truth is None else data.dataset.attributes[question.truth]
-    used = fit & (codes != halves.LEFT_OUT) & (True if truths is None else (truths != UNKNOWN).to_numpy())
+    """The images of the fitted half with a known group."""
+    used = fit & (codes != halves.LEFT_OUT)
+    truths = None if question.truth is None else data.dataset.attributes[question.truth][used]
     return FitInputs(
-        unit(data.image_embeddings[used]), codes[used], None if truths is None else pd.factorize(truths[used])[0],
+        unit(data.image_embeddings[used]), codes[used], None if truths is None else pd.factorize(truths.where(truths != UNKNOWN))[0],
         pd.factorize(pd.Series(list(units))[used])[0], question.direction, data.texts,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import tokenizers
 import torch
 import transformers
 
@@ -34,6 +35,17 @@ def gemma():
     return transformers.Siglip2Tokenizer(vocab=vocabulary, merges=[], **settings)
 
 
+def sentence_pieces(words=()):
+    """SigLIP's: lower case, one end of text, padded to 64, no mask. Its own class needs sentencepiece."""
+    pieces = [(f"\u2581{word}", -1.0) for word in words] + [(letter, -9.0) for letter in f"\u2581{LETTERS}"]
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.Unigram([("</s>", 0.0), ("<unk>", -20.0), *pieces], unk_id=1))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = tokenizers.normalizers.Lowercase(), tokenizers.pre_tokenizers.Metaspace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 0)])
+    names = {"eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
+    settings = {"model_max_length": 64, "model_input_names": ["input_ids"]}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names, **settings)
+
+
 def clip_images():
     return transformers.CLIPImageProcessor(size={"shortest_edge": 48}, crop_size=SIZE)
 
@@ -44,6 +56,13 @@ def vision(**more):
 
 def text(words, length=64, **more):
     return {**TOWER, "vocab_size": len(words), "max_position_embeddings": length, **more}
+
+
+def siglip():
+    words = sentence_pieces()
+    read = text(words, projection_size=32, eos_token_id=0, pad_token_id=0, bos_token_id=1)
+    config = transformers.SiglipConfig(text_config=read, vision_config=vision())
+    return transformers.SiglipModel(config), transformers.SiglipProcessor(transformers.SiglipImageProcessor(size=SIZE), words)
 
 
 def siglip2():
@@ -106,9 +125,9 @@ def clip():
     return transformers.CLIPModel(config), transformers.CLIPProcessor(clip_images(), words)
 
 
-LENGTHS = {"siglip2": "max_length", "siglip2_naflex": "max_length", "align": "max_length"}
+LENGTHS = {"siglip": "max_length", "siglip2": "max_length", "siglip2_naflex": "max_length", "align": "max_length"}
 """How the documentation of a family pads; the others: to the longest."""
-MADE = {each.__name__: each for each in (siglip2, siglip2_naflex, metaclip_2, align, altclip, chinese_clip, blip)}
+MADE = {each.__name__: each for each in (siglip, siglip2, siglip2_naflex, metaclip_2, align, altclip, chinese_clip, blip)}
 
 
 def random_folder(name: str, folder: Path, dtype: torch.dtype = torch.float32) -> Path:

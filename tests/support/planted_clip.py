@@ -82,7 +82,8 @@ class Planted:
     """Images of four kinds and two groups, whose recall of the first kind differs between the groups as `case` says.
 
     Prompts for the groups differ along the planted direction, up to `noise` in every dimension; one pair is as precise as the mean of eight
-    with a noise of .05. Nothing depends on the other attributes. "many errors": nothing is planted, and images are hard to tell.
+    with a noise of .05. Nothing depends on the other attributes; their prompts differ along directions drawn at random. "many errors":
+    nothing is planted, and images are hard to tell.
     """
 
     def __init__(self, case: str = "shared", seed: int = 0, n: int = 2400, pairs: int = 1, noise: float = 0.05 / 8**0.5, others: int = 0):
@@ -102,15 +103,26 @@ class Planted:
         for sign, name in zip((1, -1), SIDES, strict=True):
             vectors |= {f"{name} side, {number}": 1.2 * word + sign * 0.45 * u + noise * rng.normal(size=D) for number in range(pairs)}
             vectors |= {f"a {name} {kind_name}": 1.2 * word + 0.8 * q[i] + sign * 0.45 * u for i, kind_name in enumerate(KINDS)}
+        self.others = tuple(f"chance {number}" for number in range(others))
+        vectors |= self._by_chance(word, q, np.random.default_rng((seed, 1)))
         # A letter that no other prompt has gives every prompt a token of its own, and so any vector.
         self.text = {name: f"{name} {chr(0x3B1 + i)}" for i, name in enumerate(vectors)}
         self.prompts = {self.text[name]: vector for name, vector in vectors.items()}
         self.pairs = self._pairs("{side} side, {}", range(pairs))
         self.same = self._pairs("a {side} {}", KINDS)
-        self.others = tuple(f"chance {number}" for number in range(others))
         table = {"kind": np.array(KINDS)[kind], "side": np.array(SIDES)[side]}
         table |= {name: np.array(SIDES)[rng.integers(2, size=n)] for name in self.others}
         self.attributes = pd.DataFrame(table, index=pd.Index([f"{case}-{seed}-{i}" for i in range(n)], dtype="str"), dtype="str")
+
+    def _by_chance(self, word, q, rng):
+        """Prompts of the other attributes: every one is a pair, and a pair that should mean the same."""
+        vectors = {}
+        for name in self.others:
+            direction = rng.normal(size=D) / D**0.5
+            for sign, side in zip((1, -1), SIDES, strict=True):
+                vectors[f"{side} by {name}"] = 1.2 * word + sign * 0.45 * direction
+                vectors[f"a {side} {KINDS[0]} by {name}"] = 1.2 * word + 0.8 * q[0] + sign * 0.45 * direction
+        return vectors
 
     def _pairs(self, form, names):
         return tuple(tuple(self.text[form.format(name, side=side)] for side in SIDES) for name in names)
@@ -128,9 +140,13 @@ class Planted:
         claims += tuple(Claim("true_positive_rate", (name,), "cup") for name in self.others)
         asked = Measurement("kind", "Which kind is it?", labels, "made v1", claims, truth="kind", outcomes={"cup": ("cup",)})
         direction = Direction(self.pairs, self.same)
-        plan = WhatIfPlan("Cups by side", FINDING, direction=direction)
+        plans = [WhatIfPlan("Cups by side", FINDING, direction=direction)]
+        for name in self.others:
+            pairs, same = (self._pairs(form, (name,)) for form in ("{side} by {}", f"a {{side}} {KINDS[0]} by {{}}"))
+            finding = f"kind/true_positive_rate[cup]/{name}"
+            plans.append(WhatIfPlan(f"Cups by {name}", finding, direction=Direction(pairs, same)))
         return Probe(
-            "planted", "Which?", lambda _: self.dataset(), (asked,), "made by the test", "none", (), ("all else",), what_ifs=(plan,)
+            "planted", "Which?", lambda _: self.dataset(), (asked,), "made by the test", "none", (), ("all else",), what_ifs=tuple(plans)
         )
 
     def checkpoint(self, path: Path) -> Path:

@@ -31,7 +31,7 @@ torch.set_num_threads(1)
 BOTH, TEXT = ("image", "text"), ("text",)
 HUGGING_FACE = {
     "clip": BOTH, "metaclip_2": BOTH, "altclip": BOTH, "chinese_clip": BOTH, "blip": BOTH,
-    "siglip2": TEXT, "siglip2_naflex": TEXT, "align": TEXT,
+    "siglip": TEXT, "siglip2": TEXT, "siglip2_naflex": TEXT, "align": TEXT,
 }  # fmt: skip
 
 
@@ -163,10 +163,11 @@ def test_a_pickled_folder_is_written_as_safetensors(tmp_path):
     assert transformers.CLIPModel.from_pretrained(out).config.projection_dim == 16
 
 
-@pytest.mark.parametrize("family", ["siglip2", "align"])
-def test_a_tower_without_an_output_layer_is_refused_with_the_way_out(family, tmp_path, capsys):
+@pytest.mark.parametrize("towers", [(), ("--towers", "both")])
+@pytest.mark.parametrize("family", ["siglip", "siglip2", "align"])
+def test_a_tower_without_an_output_layer_is_refused_with_the_way_out(family, towers, tmp_path, capsys):
     source = random_folder(family, tmp_path / "source")
-    assert main(["--model", str(source), "--probe", "emoji", "--out", str(tmp_path / "out")]) == 2
+    assert main(["--model", str(source), "--probe", "emoji", "--out", str(tmp_path / "out"), *towers]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "the image tower of this model has no output layer" in said
     assert "--towers text" in said

@@ -55,6 +55,23 @@ def test_the_default_is_within_true_answers_where_there_are_any():
     assert default_method(inputs(classes=None)) == "leace"
 
 
+def test_an_image_of_unknown_true_answer_counts_where_no_true_answer_is_needed():
+    """A third of the images: a fit within true answers is that of the other images; a plain one is that of all."""
+    half = inputs()
+    known = np.arange(len(half.codes)) % 3 > 0
+    some = replace(half, classes=np.where(known, half.classes, -1))
+    fewer = replace(half, units=half.units[known], codes=half.codes[known], classes=half.classes[known], clusters=half.clusters[known])
+    for method in ("mean-difference", "leace"):
+        assert np.array_equal(fit_map(method, some).map.matrix, fit_map(method, half).map.matrix)
+        assert not np.allclose(fit_map(method, fewer).map.matrix, fit_map(method, half).map.matrix)
+    within = "mean-difference-within-class"
+    assert np.array_equal(fit_map(within, some).map.matrix, fit_map(within, fewer).map.matrix)
+    for codes in shuffles(some, 20):  # among images of the same answer, or of unknown answers
+        assert [codes[some.classes == kind].sum() for kind in range(-1, 3)] == [
+            half.codes[some.classes == kind].sum() for kind in range(-1, 3)
+        ]
+
+
 @pytest.mark.parametrize(
     ("method", "changes", "message", "fix"),
     [

@@ -22,6 +22,7 @@ from audit.options.audits import AuditRequest
 from audit.types import Encoder
 from strictio.weights.readers import safetensors_file
 from tests.support.attacks import assert_is_attacked, assert_within, pixels_seen
+from tests.support.model_families import sentence_pieces
 from tests.support.model_folders import all_faces, edited, evil, noise_and_colours, refused, saved
 from tests.support.notes import sentences
 
@@ -49,19 +50,6 @@ def clip_tokenizer():
     return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=merges, model_max_length=77)
 
 
-def siglip_tokenizer():
-    """Unigram pieces with SigLIP's habits: lower case, one end of text, padded to 64, no mask. Its own class needs sentencepiece."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    pieces = [(f"\u2581{word}", -1.0) for word in WORDS] + [(letter, -9.0) for letter in "\u2581abcdefghijklmnopqrstuvwxyz"]
-    tokenizer = Tokenizer(models.Unigram([("</s>", 0.0), ("<unk>", -20.0), *pieces], unk_id=1))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 0)])
-    names = {"eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names, model_max_length=64, model_input_names=["input_ids"])
-
-
 def random_clip():
     from transformers import CLIPConfig, CLIPModel
 
@@ -86,7 +74,7 @@ def clip_folder(tmp_path_factory):
 def siglip_folder(tmp_path_factory):
     from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel
 
-    tokenizer = siglip_tokenizer()
+    tokenizer = sentence_pieces(WORDS)
     torch.manual_seed(1)
     config = SiglipConfig(
         text_config={**TOWER, "vocab_size": len(tokenizer), "projection_size": 32, "eos_token_id": 0, "pad_token_id": 0, "bos_token_id": 1},

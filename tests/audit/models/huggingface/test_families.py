@@ -78,8 +78,9 @@ def test_the_record_names_the_class_and_case_matters_where_the_tokenizer_says_so
     lower, upper = encoder.encode_texts(["a man"]), encoder.encode_texts(["A Man"])
     assert np.array_equal(lower, upper) == (name not in ("metaclip_2", "altclip"))
     record = encoder.record
-    classes = {"siglip2": "SiglipModel", "siglip2_naflex": "Siglip2Model", "metaclip_2": "MetaClip2Model", "align": "AlignModel",
-               "altclip": "AltCLIPModel", "chinese_clip": "ChineseCLIPModel", "blip": "BlipForImageTextRetrieval"}  # fmt: skip
+    classes = {"siglip": "SiglipModel", "siglip2": "SiglipModel", "siglip2_naflex": "Siglip2Model", "align": "AlignModel",
+               "metaclip_2": "MetaClip2Model", "altclip": "AltCLIPModel", "chinese_clip": "ChineseCLIPModel",
+               "blip": "BlipForImageTextRetrieval"}  # fmt: skip
     assert record.kind == f"Hugging Face {classes[name]}"
     assert record.score_rule == ("sigmoid" if "siglip" in name else "softmax")
     assert bool(caplog.text) == (name == "blip")  # its temperature is a guess, and said aloud
