@@ -190,6 +190,8 @@ class Measurement:
     """For ``kind="row_options"``: the columns with each row's options; the labels are their roles and have no prompts."""
     infers: str | None = None
     """The personal characteristic that the labels name, such as ``"race"``: ``--no-inference`` skips the measurement."""
+    only: tuple[str, str] | None = None
+    """(attribute, level): only the images with this level are asked, such as the scenes of work; None: all images."""
 
 
 @dataclass(frozen=True)

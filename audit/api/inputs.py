@@ -116,6 +116,7 @@ def dataset_of(probe: Probe, request: AuditRequest) -> Dataset:
     known = set(map(str, dataset.attributes.columns))
     needed_columns = [(name, "to slice by") for measurement in probe.measurements for claim in measurement.claims for name in claim.by]
     needed_columns += [(measurement.truth, "with the true answers") for measurement in probe.measurements if measurement.truth]
+    needed_columns += [(one.only[0], f"that says which images {one.name} asks") for one in probe.measurements if one.only]
     needed_columns += [(name, "to pair images by") for pair in probe.paired for name in (pair.attribute, *pair.within, pair.cluster)]
     needed_columns += [(probe.cluster, "to tell clusters by")] if probe.cluster else []
     for name, purpose in needed_columns:

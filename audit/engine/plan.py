@@ -15,11 +15,11 @@ from audit.embedding.cache import CacheRoot
 from audit.embedding.context import require_context
 from audit.engine.shares import check_shares
 from audit.engine.texts import given_texts, texts_to_embed
-from audit.errors import UsageError
+from audit.errors import DataError, UsageError
 from audit.measure.asked.interview import questions_of
 from audit.measure.label_sets import COMMON_KIND
 from audit.measure.row_options import check_rows
-from audit.measure.zero_shot import check_answers, check_truth, has_truth
+from audit.measure.zero_shot import check_answers, check_truth, scored_images
 from audit.plans import WhatIfPlan
 from audit.statistics.paired.findings import check_pairs
 from audit.types import UNCLEAR, UNKNOWN, Answerer, Dataset, Encoder, Probe, Question, Settings, Writer
@@ -75,11 +75,24 @@ def _check_answers(probe: Probe, dataset: Dataset) -> None:
     """Raise DataError for true answers that the label set does not offer, and for invalid pairs."""
     named = {measurement.name: measurement for measurement in probe.measurements}
     for measurement in probe.measurements:
+        if measurement.only is not None:
+            _check_level(measurement.name, *measurement.only, dataset)
         if measurement.kind == COMMON_KIND and measurement.truth is not None:
             truths = set(map(str, dataset.attributes[measurement.truth].unique())) - {UNKNOWN, UNCLEAR}
             check_truth(truths, check_answers(measurement.label_set), measurement)
     for claim in () if probe.weights else probe.paired:
-        check_pairs(claim, dataset.attributes[has_truth(named[claim.measurement], dataset.attributes)])
+        check_pairs(claim, dataset.attributes[scored_images(named[claim.measurement], dataset.attributes)])
+
+
+def _check_level(name: str, attribute: str, level: str, dataset: Dataset) -> None:
+    """Raise DataError if a measurement asks only the images with a level, and there are none."""
+    levels = list(map(str, dataset.attributes[attribute].unique()))
+    if level not in levels:
+        what, why = (
+            f"{name} asks only images with {attribute} {level!r}, and there are none",
+            f"it holds {', '.join(map(repr, levels[:10]))}",
+        )
+        raise DataError(what, where=f"column {attribute!r}", why=why, fix="leave the measurement out of the probe")
 
 
 @runtime_checkable

@@ -63,8 +63,9 @@ def best_of(
         raise UsageError(what, fix="truth='…' names the attribute that holds the right answers")
     answers = answers_of(measurement.label_set)
     right = right_answers(attributes[measurement.truth].tolist(), answers)
-    rows = np.array([row for row, correct in enumerate(right) if correct], np.int64)
     unscored = replace(measurement, truth=None)
+    asked = zero_shot.scored_images(unscored, attributes)
+    rows = np.array([row for row, correct in enumerate(right) if correct and asked[row]], np.int64)
     predictions = zero_shot.predict(unscored, record, image_embeddings[rows], text_embeddings, attributes.iloc[rows])
     wanted = [right[row] for row in rows]
     best = np.argsort(-predictions.scores, axis=1, kind="stable")[:, :k]

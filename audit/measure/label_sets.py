@@ -21,9 +21,9 @@ from audit.measure.zero_shot import (
     chosen_answers,
     directions,
     gives_shares,
-    has_truth,
     logits_of,
     probabilities_of_logits,
+    scored_images,
     unit_vectors,
 )
 from audit.types import CodedAnswers, Group, LabelSet, Measurement, ModelRecord
@@ -80,22 +80,23 @@ def answer_all(
     ]
     distinct = {query.key: query for query in queries}  # a label set may occur with several attributes
     chosen = {key: np.zeros(len(image_embeddings), np.min_scalar_type(len(query.answers))) for key, query in distinct.items()}
-    known = {measurement.truth: has_truth(measurement, attributes) for measurement in measurements}
+    known = {(one.truth, one.only): scored_images(one, attributes) for one in measurements}
     rows = np.flatnonzero(np.any(list(known.values()), axis=0)) if known else np.empty(0, np.int64)
 
     def answer(start: int) -> None:
         part = rows[start : start + _CHUNK]
         logits = logits_of(unit_vectors(image_embeddings[part]) @ texts.T, record)
         by_direction = np.ascontiguousarray(logits.T)  # its rows are contiguous, which halves the time to copy and compare them
-        for key, query in distinct.items():
-            chosen[key][part] = query.chosen(by_direction, record)
+        for asked, query in distinct.items():
+            chosen[asked][part] = query.chosen(by_direction, record)
 
     for _ in on_all_cores(answer, range(0, len(rows), _CHUNK)):
         pass  # `chosen` is filled in by the workers
-    truths = {name: _truth(name, attributes[kept]) for name, kept in known.items()}
+    truths = {key: _truth(key[0], attributes[kept]) for key, kept in known.items()}
     coded = []
     for measurement, query in zip(measurements, queries, strict=True):
-        kept, (shown, names, codes) = known[measurement.truth], truths[measurement.truth]
+        key = measurement.truth, measurement.only
+        kept, (shown, names, codes) = known[key], truths[key]
         if names is not None:
             check_truth(names, answers_of(measurement.label_set), measurement)
         coded.append(

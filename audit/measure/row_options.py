@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.errors import DataError, UsageError, nearest
 from audit.measure.asked.likelihood import PLAIN, build_question, with_unclear
-from audit.measure.zero_shot import cosine_scores, directions, has_truth, logits_of, predict_from_scores, probabilities
+from audit.measure.zero_shot import cosine_scores, directions, logits_of, predict_from_scores, probabilities, scored_images
 from audit.plans import RowOptions, RowQuestions
 from audit.records.inputs import RowTexts
 from audit.types import UNCLEAR, UNKNOWN, Dataset, LabelSet, Manner, Measurement, ModelRecord, Predictions, Question
@@ -37,7 +37,7 @@ def predict(
     `text_embeddings` has every text of the option columns of `row_texts`, which has one row per image. A row without options is
     skipped, and one whose true answer is unknown is not scored.
     """
-    is_asked = asked_rows(measurement, row_texts) & has_truth(measurement, attributes)
+    is_asked = asked_rows(measurement, row_texts) & scored_images(measurement, attributes)
     texts, images = _encoded(measurement, row_texts[is_asked]), image_embeddings[is_asked]
     if _options(measurement).others is None:
         cosine, tied = _cosines(images, texts, text_embeddings), _first_in_text(texts)

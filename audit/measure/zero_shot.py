@@ -132,11 +132,11 @@ def predict(
 ) -> Predictions:
     """Predict the labels of one label set by zero-shot classification.
 
-    `text_embeddings` has every prompt of the label set. If the measurement has a truth, rows whose true answer is unknown are left out:
-    they cannot be scored. Raises DataError if a true answer is not among the possible answers, or an embedding has no direction.
+    `text_embeddings` has every prompt of the label set. Images that are not scored are left out (`scored_images`). Raises DataError if
+    a true answer is not among the possible answers, or an embedding has no direction.
     """
     label_set = measurement.label_set
-    rows = np.flatnonzero(has_truth(measurement, attributes))
+    rows = np.flatnonzero(scored_images(measurement, attributes))
     texts = _normalised(directions((label_set.prompts[label] for label in label_set.labels), text_embeddings), "text", 0)
     scores, margin = np.empty((len(rows), len(label_set.labels)), np.float32), np.empty(len(rows), np.float32)
     chosen = np.empty(len(rows), np.int32)
@@ -153,17 +153,21 @@ def predict(
     return _predictions(measurement, scores, chosen, margin, attributes.iloc[rows])
 
 
-def has_truth(measurement: Measurement, attributes: pd.DataFrame) -> Bool[np.ndarray, "n"]:
-    """Which images can be scored: if the measurement has a truth, those whose true answer is known."""
-    if measurement.truth is None:
-        return np.ones(len(attributes), dtype=bool)
-    return (attributes[measurement.truth] != UNKNOWN).to_numpy(dtype=bool)
+def scored_images(measurement: Measurement, attributes: pd.DataFrame) -> Bool[np.ndarray, "n"]:
+    """Which images are scored: those that the measurement asks, and if it has a truth, those whose true answer is known."""
+    scored = np.ones(len(attributes), dtype=bool)
+    if measurement.only is not None:
+        attribute, level = measurement.only
+        scored &= (attributes[attribute] == level).to_numpy(dtype=bool)
+    if measurement.truth is not None:
+        scored &= (attributes[measurement.truth] != UNKNOWN).to_numpy(dtype=bool)
+    return scored
 
 
 def predict_from_scores(
     measurement: Measurement, logits: Float64[np.ndarray, "n k"], scores: Float64[np.ndarray, "n k"], attributes: pd.DataFrame
 ) -> Predictions:
-    """Turn the scores of labels into answers, for the images that are scored (`has_truth`), in their order.
+    """Turn the scores of labels into answers, for the images that are scored (`scored_images`), in their order.
 
     `logits` rank the labels: probabilities do so too, but far from zero, different logits round to the same probability.
     """

@@ -62,7 +62,7 @@ class ShownHalf:
 
     @cached_property
     def _scored(self) -> Bool[np.ndarray, "n"]:
-        return zero_shot.has_truth(self.task.measurement, self.task.attributes)
+        return zero_shot.scored_images(self.task.measurement, self.task.attributes)
 
     def answers(self, changed: LinearMap) -> Predictions:
         """The answers under a map; the images need not be mapped, since ``<Px, z> = <x, P'z>``."""

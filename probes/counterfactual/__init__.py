@@ -29,12 +29,17 @@ def photo_of(words: str) -> tuple[str, ...]:
     return (f"a photo of {words}",)
 
 
-def given_words(name: str, question: str, words: Mapping[str, Group], outcome: str, preset: str) -> Measurement:
-    """Return a measurement of how often images get the words of an outcome, by gender and race; each comparison is planned separately."""
+def given_words(
+    name: str, question: str, words: Mapping[str, Group], outcome: str, preset: str, *, only: tuple[str, str] | None = None
+) -> Measurement:
+    """Return a measurement of how often images get the words of an outcome, by gender and race; each comparison is planned separately.
+
+    `only` is an attribute and the level of the images that are asked; None: all.
+    """
     answers = {word: answer for answer, group in words.items() for word in group}
     labels = LabelSet(name, tuple(answers), {word: photo_of(word) for word in answers}, answers)
     claims = (
         *(Claim("selection_rate", (by,), outcome) for by in ("gender", "race")),
         Claim("selection_rate", ("gender", "race"), outcome, primary=False),
     )
-    return Measurement(name, question, labels, preset, claims, outcomes={answer: (answer,) for answer in words})
+    return Measurement(name, question, labels, preset, claims, outcomes={answer: (answer,) for answer in words}, only=only)

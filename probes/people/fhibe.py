@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Probe, ProbeData
+from audit.types import Claim, Dataset, LabelSet, LoadOptions, Measurement, Note, Probe, ProbeData
 from probes.people import cells_of, harmful_words
 from probes.prompts import preset
 
@@ -89,7 +89,7 @@ def load(options: LoadOptions) -> Dataset:
     """Return one crop per person; people with several pronouns or ancestries count fractionally in each."""
     from audit.data.assemble import Origin
     from audit.data.cells.boxes import Box
-    from audit.data.changed.subset import without_withdrawn
+    from audit.data.changed.subset import without_absent
     from audit.data.layout import folder_of
     from audit.data.schema import Column, Schema
     from audit.data.table import with_files
@@ -117,7 +117,7 @@ def load(options: LoadOptions) -> Dataset:
     )
     origin = Origin("FHIBE", f"version {folder.name}, {path.name}", LICENCE)
     dataset = with_files(replace(cells, columns=columns), folder, schema, origin, folder)
-    dataset = without_withdrawn(dataset, lambda name: (folder / name).is_file(), "picture")
+    dataset = without_absent(dataset, lambda name: (folder / name).is_file(), Note("withdrawn"), "picture")
     # Without levels: people are distinguished, but never compared or named.
     return replace(dataset, levels={name: levels for name, levels in dataset.levels.items() if name != "subject_id"})
 

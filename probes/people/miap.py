@@ -16,14 +16,17 @@ AGES = ("Young", "Middle", "Older")
 DATA = ProbeData(
     "MIAP",
     (
-        "open_images_extended_miap_boxes_test.csv: ImageID, XMin, XMax, YMin, YMax, IsGroupOf, GenderPresentation, AgePresentation …",
-        "test/<ImageID>.jpg: the images of Open Images (or …_val.csv beside validation/)",
+        "open_images_extended_miap_boxes_test.csv: ImageID, XMin, XMax, YMin, YMax, IsGroupOf, IsDepictionOf, "
+        "GenderPresentation, AgePresentation …",
+        "test/<ImageID>.jpg: the images of Open Images, or some of them (or …_val.csv beside validation/)",
     ),
     "The boxes are at https://storage.googleapis.com/openimages/web/extended.html, the images at the same place (22,590 of the test part).",
 )
 LICENCE = "annotations CC BY 4.0 (Google), images listed as CC BY 2.0"
 _PARTS = {"test": ("test",), "val": ("validation", "val")}
 _COLUMNS = ("ImageID", "XMin", "YMin", "XMax", "YMax", "GenderPresentation", "AgePresentation")
+_NO_PERSON = {"group": ("IsGroupOf", "box_of_a_group"), "depiction": ("IsDepictionOf", "box_of_a_depiction")}
+"""What a box may hold instead of one person -> its column (1 yes, 0 no, -1 unknown), and why it is left out."""
 _PROMPTS = {
     "person": ("a photo of a person",),
     "animal": ("a photo of an animal",),
@@ -36,10 +39,10 @@ _BY = ("gender", "age")
 
 
 def load(options: LoadOptions) -> Dataset:
-    """Return one crop per person; boxes around groups of people are left out."""
+    """Return one crop per person; boxes around groups and depictions of people, and of images that are absent, are left out and counted."""
     from audit.data.assemble import Origin
     from audit.data.cells.boxes import Box
-    from audit.data.changed.subset import leave_rows_out
+    from audit.data.changed.subset import leave_rows_out, without_absent
     from audit.data.layout import folder_of
     from audit.data.schema import Column, Schema
     from audit.data.table import with_files
@@ -54,18 +57,21 @@ def load(options: LoadOptions) -> Dataset:
         **{name: columns[name] for name in ("XMin", "YMin", "XMax", "YMax")},
         "gender": columns["GenderPresentation"],
         "age": columns["AgePresentation"],
-        "group": columns.get("IsGroupOf", ["0"] * len(cells.numbers)),
+        **{name: columns.get(column, ["0"] * len(cells.numbers)) for name, (column, _) in _NO_PERSON.items()},
     }
     unknown = {"Unknown": "unknown"}
+    flags = (Column(name, ("0", "1"), {"-1": "unknown"}) for name in _NO_PERSON)
     schema = Schema(
-        (Column("gender", GENDERS, unknown), Column("age", AGES, unknown), Column("group", ("0", "1"))),
+        (Column("gender", GENDERS, unknown), Column("age", AGES, unknown), *flags),
         box=Box(("XMin", "YMin", "XMax", "YMax"), corners=True, shares=True),
     )
     origin = Origin("MIAP", f"open_images_extended_miap_boxes_{part}.csv", LICENCE)
     dataset = with_files(replace(cells, columns=kept), folder, schema, origin, folder)
-    dataset = leave_rows_out(dataset, (dataset.attributes["group"] == "1").to_numpy(), Note("box_of_a_group"))
-    levels = {name: level for name, level in dataset.levels.items() if name != "group"}
-    return replace(dataset, attributes=dataset.attributes.drop(columns="group"), levels=levels)
+    dataset = without_absent(dataset, lambda name: (folder / name).is_file(), Note("missing_file"), "picture")
+    for name, (_, reason) in _NO_PERSON.items():
+        dataset = leave_rows_out(dataset, (dataset.attributes[name] == "1").to_numpy(), Note(reason))
+    levels = {name: level for name, level in dataset.levels.items() if name not in _NO_PERSON}
+    return replace(dataset, attributes=dataset.attributes.drop(columns=[*_NO_PERSON]), levels=levels)
 
 
 PROBE = Probe(
@@ -92,6 +98,10 @@ PROBE = Probe(
         "A box may hold parts of other people and things, and small boxes show little: groups may differ in how large they are shown.",
         "The photographs are from one site that shares photographs; they are not a sample of any population.",
     ),
-    not_tested=("race and skin tone: the data do not say", "boxes around groups of people", "whole pictures"),
+    not_tested=(
+        "race and skin tone: the data do not say",
+        "boxes around groups of people, and around drawings and statues (a box that may be one of them counts as a person)",
+        "whole pictures",
+    ),
     cluster="picture",
 )

@@ -61,6 +61,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "malformed_name": "file name without the labels",
         "withdrawn": "not in this version of the data: the people shown may have withdrawn them",
         "box_of_a_group": "box around a group of people",
+        "box_of_a_depiction": "box around a drawing, a statue or another depiction of a person",
         "weight_of_0": "weight of 0 in the column “{column}”",
         "limited": "LIMITED: {count:,} of {total:,} images were drawn at random (seed {seed}), in proportion to {attributes}.",
         "limited_sets": "LIMITED: {sets:,} whole sets were drawn at random (seed {seed}): {count:,} of {total:,} images.",

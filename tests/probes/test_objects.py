@@ -51,6 +51,43 @@ def test_dollar_street_names_topics_incomes_and_homes(tmp_path):
     assert any("family snapshots" in str(note) for note in dataset.notes)
 
 
+def test_dollar_streets_table_of_all_images_writes_topics_as_python_does(tmp_path):
+    made_dollarstreet.make(tmp_path)
+    (tmp_path / dollarstreet.FILES[0]).rename(tmp_path / "images_v2.csv")
+    as_json = dollarstreet.load(LoadOptions(tmp_path)).attributes["topics"]
+    table = tmp_path / "images_v2.csv"
+    table.write_text(table.read_text().replace('""', "'"))
+    assert "['family snapshots']" in table.read_text()
+    dataset = dollarstreet.load(LoadOptions(tmp_path))
+    assert dataset.attributes["topics"].tolist() == as_json.tolist()
+    assert "images_v2.csv" in dataset.source
+
+
+def test_dollar_street_takes_kinds_of_a_thing_together_and_activities_for_their_thing(tmp_path):
+    """The topics that a public loader asks (of fifteen more), and the activities that show no one thing."""
+    made_dollarstreet.make(tmp_path)
+    table = tmp_path / dollarstreet.FILES[0]
+    text = table.read_text().replace('"[""family snapshots""]"', '"[""bed kids"", ""using toilet"", ""doing dishes""]"', 1)
+    table.write_text(text)
+    dataset = dollarstreet.load(LoadOptions(tmp_path))
+    assert dataset.attributes["topics"].iloc[33] == "bed; toilet"
+    assert any("doing dishes" in str(note) for note in dataset.notes)
+    labels = dollarstreet.PROBE.measurements[0].label_set
+    assert labels.answers["light source in kitchen"] == labels.answers["reading light"] == "light sources"
+    assert {"shoes", "bed kids", "light source in kitchen", "paper", "waste dumps", "table with food"} <= set(labels.labels)
+    assert set(dollarstreet.SAME.values()) | set(dollarstreet.SHOWN.values()) <= set(labels.labels)
+    assert len(set(labels.prompts.values())) == len(labels.labels)
+    assert not set(dollarstreet.SAME.values()) & set(dollarstreet.SAME)
+
+
+@pytest.mark.parametrize("cell", ["[" * 5000, "[1]", "{'a': 1}", "plates", f"['{'x' * 20000}']", "['a', __import__('os')]"])
+def test_topics_that_are_not_a_list_of_texts_are_refused(tmp_path, cell):
+    header = "imageRelPath,topics,place,income,region.id,country.name\n"
+    (tmp_path / dollarstreet.FILES[2]).write_text(f'{header}a.jpg,"{cell}",p,1,af,Togo\n')
+    with pytest.raises(DataError, match="not a list of texts at line 2"):
+        dollarstreet.load(LoadOptions(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("probe", "file", "text", "found"),
     [
@@ -60,7 +97,7 @@ def test_dollar_street_names_topics_incomes_and_homes(tmp_path):
             dollarstreet,
             dollarstreet.FILES[1],
             "imageRelPath,topics,place,income,region.id,country.name\na.jpg,\"__import__('os')\",p,1,af,Togo\n",
-            "no JSON list of texts at line 2",
+            "not a list of texts at line 2",
         ),
     ],
 )

@@ -1,5 +1,7 @@
 """PAIRS: its layout, what is asked of which scene, and the real images where they are."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,8 +76,36 @@ def test_the_real_images_are_asked_scene_by_scene(monkeypatch):
     if not REAL.is_dir():
         pytest.skip("the images of PAIRS are not beside the repository")
     result = audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe="pairs", data=REAL, draws=99).results.audits[0]
-    sets = {(each.question[:5], each.attribute): each for each in result.counterfactual_sets if each.outcome != "lower status"}
-    assert (len(result.counterfactual_sets), result.data.clusters) == (11, 30)
+    sets = {(each.question[:5], each.attribute): each for each in result.counterfactual_sets}
+    assert (len(result.counterfactual_sets), result.data.clusters) == (8, 30)
+    assert "scenes of status: the folder has no part 'status'" in result.probe.not_tested
     assert [(sets["Which", by].sets, sets["Which", by].clusters) for by in ("gender", "race", "person")] == [(40, 20), (40, 20), (20, 20)]
     crime = next(each for each in result.counterfactual_sets if each.question.startswith("Is a scene"))
     assert (crime.sets, crime.clusters, crime.reason.code) == (20, 10, "sets_few")
+
+
+def test_scenes_are_asked_the_words_of_their_own_part(tmp_path):
+    make(tmp_path)
+    result = audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe="pairs", data=tmp_path, draws=99).results.audits[0]
+    images = {counts.measurement: sum(counts.n) for counts in result.counts}
+    assert images == {"occupation": 43, "crime": 75, "status": 16}
+    sets = {(sets.question, sets.attribute): sets.sets for sets in result.counterfactual_sets}
+    assert sets["Is a person in a scene of status given words of lower status?", "person"] == 4
+    assert sets["Is a person in any scene given crime-related words?", "person"] == 18
+
+
+def test_a_part_that_the_folder_lacks_is_not_asked_about(tmp_path):
+    make(tmp_path)
+    shutil.rmtree(tmp_path / "data" / "occupations")
+    result = audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe="pairs", data=tmp_path, draws=99).results.audits[0]
+    assert [record.name for record in result.measurements] == ["crime", "status"]
+    assert not any("kinds of work" in sets.question for sets in result.counterfactual_sets)
+    assert "scenes of work: the folder has no part 'occupations'" in result.probe.not_tested
+
+
+def test_a_question_about_a_level_that_no_image_has_is_refused(tmp_path):
+    make(tmp_path)
+    probe = replace(probes.get("pairs"), fitted=None)
+    shutil.rmtree(tmp_path / "data" / "status")
+    with pytest.raises(DataError, match="status asks only images with part 'status', and there are none"):
+        audit.audit(model=FakeEncoder({"": [0.3, 0.3, 0.4]}), probe=probe, data=tmp_path, draws=99)

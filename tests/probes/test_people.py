@@ -82,6 +82,25 @@ def test_miaps_groups_and_boxes_without_area_are_left_out(tmp_path):
     assert "group" not in data.attributes
 
 
+def test_miaps_absent_images_depictions_and_unknown_flags(tmp_path):
+    """28 of 70 pictures absent; row 60 is a depiction; of row 62 nobody knows whether it shows a group, and it is kept."""
+    import_module("tests.probes.made.miap").make(tmp_path)
+    for number in range(28):
+        (tmp_path / "test" / f"{number:016x}.jpg").unlink()
+    table = tmp_path / "open_images_extended_miap_boxes_test.csv"
+    rows = [line.split(",") for line in table.read_text().splitlines()]
+    group, depiction = rows[0].index("IsGroupOf"), rows[0].index("IsDepictionOf")
+    rows[61][depiction], rows[63][group] = "1", "-1"
+    table.write_text("\n".join(",".join(row) for row in rows))
+    data = load("miap", tmp_path)
+    assert [(exclusion.reason.code, exclusion.count) for exclusion in data.exclusions] == [
+        ("box_without_area", 1), ("missing_file", 55), ("box_of_a_depiction", 1),
+    ]  # fmt: skip
+    assert sum(data.exclusions[1].by_group["gender"].values()) == 55
+    assert len(data.images) == 140 - 57
+    assert list(data.levels) == ["gender", "age"]
+
+
 def test_without_its_table_the_layout_is_printed_line_by_line(made):
     name, folder = made
     for path in list(folder.rglob("*.csv")):

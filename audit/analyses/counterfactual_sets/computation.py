@@ -18,6 +18,7 @@ from audit.answers import answer_probabilities, are_shares, of_any
 from audit.data.changed.harmless import HARMLESS, harmless
 from audit.errors import DataError, UsageError, nearest
 from audit.measure import predict
+from audit.measure.zero_shot import scored_images
 from audit.records.base import Estimate
 from audit.records.inputs import TextSet
 from audit.statistics.multiplicity import holm
@@ -325,11 +326,15 @@ def set_table(plan: CounterfactualSetsPlan, inputs: AnalysisInputs) -> SetTable:
 
 def asked_of(plan: CounterfactualSetsPlan, inputs: AnalysisInputs, vectors: Float[np.ndarray, "n d"], attributes: pd.DataFrame) -> Asked:
     """The answers for images, from their embeddings."""
+    answers, events, scores = np.full(len(attributes), "", object), np.zeros(len(attributes), bool), np.zeros(len(attributes))
     if plan.measurement is not None:
         measurement = next(one for one in inputs.probe.measurements if one.name == plan.measurement)
-        # Without a truth every image is scored: whether the answer is right is another question.
-        return _counted(measurement, plan.outcome, _predicted(replace(measurement, truth=None), inputs, vectors, attributes))
-    answers, events, scores = np.full(len(attributes), "", object), np.zeros(len(attributes), bool), np.zeros(len(attributes))
+        # Without a truth every image that is asked is scored: whether the answer is right is another question.
+        measurement = replace(measurement, truth=None)
+        own = scored_images(measurement, attributes)
+        counted = _counted(measurement, plan.outcome, _predicted(measurement, inputs, vectors, attributes))
+        answers[own], events[own], scores[own] = counted.answers, counted.events, counted.scores
+        return Asked(answers.astype(str), events, scores)
     cases = attributes[plan.case].to_numpy(object)
     for case, choice in plan.choices.items():
         own = cases == case

@@ -1,4 +1,4 @@
-"""Part of a data set: without images that are listed or were withdrawn, or a sample with the same composition."""
+"""Part of a data set: without images that are listed or absent, or a sample with the same composition."""
 
 from __future__ import annotations
 
@@ -54,15 +54,16 @@ def without(dataset: Dataset, listed: Collection[str], name: str) -> Dataset:
     )
 
 
-def without_withdrawn(dataset: Dataset, is_there: Callable[[str], bool], names: str | None = None) -> Dataset:
-    """Remove the rows whose image no longer exists, regardless of their number: images are withdrawn on purpose.
+def without_absent(dataset: Dataset, is_there: Callable[[str], bool], reason: Note, names: str | None = None) -> Dataset:
+    """Remove the rows of a published list whose image is not there, regardless of their number; they are counted by group.
 
-    `is_there` takes an image name, from the attribute `names` (None: the row's identifier).
+    Images of such a list are withdrawn, or gone from the web. `is_there` takes an image name, from the attribute `names` (None: the row's
+    identifier).
     """
     pictures = dataset.attributes.index if names is None else dataset.attributes[names]
     exists = {picture: is_there(picture) for picture in map(str, dict.fromkeys(pictures))}
     gone = ~np.array([exists[str(picture)] for picture in pictures], bool)
-    return leave_rows_out(dataset, gone, Note("withdrawn"))
+    return leave_rows_out(dataset, gone, reason)
 
 
 def leave_rows_out(dataset: Dataset, gone: np.ndarray, reason: Note) -> Dataset:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit.errors import UsageError
-from audit.measure.zero_shot import has_truth, predict_from_scores, softmax
+from audit.measure.zero_shot import predict_from_scores, scored_images, softmax
 from audit.types import SAME_ANSWER, UNCLEAR, LabelSet, Manner, Measurement, Predictions, Question
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def predict(measurement: Measurement, log_likelihoods: Float[np.ndarray, "n k"],
 
     Scores are the softmax over the options: they rank the options, but are not calibrated probabilities.
     """
-    known = has_truth(measurement, attributes)
+    known = scored_images(measurement, attributes)
     logits = log_likelihoods[known].astype(np.float64)
     return predict_from_scores(measurement, logits, softmax(logits), attributes[known])
 

@@ -69,6 +69,6 @@ def test_an_answer_outside_the_best_five_is_wrong_and_shown_as_the_best_label():
 
 def test_without_a_truth_nothing_is_right():
     measurement = replace(asked("any_right"), truth=None)
-    assert zero_shot.has_truth(measurement, pd.DataFrame({"region": ["a"]})).all()
+    assert zero_shot.scored_images(measurement, pd.DataFrame({"region": ["a"]})).all()
     with pytest.raises(UsageError, match="has no truth"):
         predict(measurement, RECORD, np.eye(7)[:1], directions(), pd.DataFrame({"region": ["a"]}))

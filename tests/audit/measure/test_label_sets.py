@@ -28,6 +28,7 @@ def asked(name, prompts, truth=None, **more):
 MEASUREMENTS = (
     asked("plain", PLAIN, "label"), asked("ensemble", ENSEMBLE, "label"), asked("best", PLAIN, "pair", answers=TWO),
     asked("sum", ENSEMBLE, "pair", answers=TWO, combine="sum"), asked("no truth", PLAIN, answers=TWO, combine="sum"),
+    replace(asked("a third", PLAIN, "label"), only=("pair", "x")), replace(asked("a part", PLAIN), only=("pair", "y")),
 )  # fmt: skip
 
 

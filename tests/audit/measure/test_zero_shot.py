@@ -122,6 +122,13 @@ def test_rows_whose_truth_is_unknown_are_left_out():
     assert len(predict(measurement(truth=None), RECORD, IMAGES, TEXTS, people).y_pred) == 4
 
 
+def test_only_the_images_with_the_level_that_is_asked_are_answered():
+    people = PEOPLE.assign(scene=["work", "home", "work", "work"], gender=["man", "woman", UNKNOWN, "man"])
+    of_work = replace(measurement(), only=("scene", "work"))
+    assert list(predict(of_work, RECORD, IMAGES, TEXTS, people).attributes.index) == ["a", "d"]
+    assert list(predict(replace(of_work, truth=None), RECORD, IMAGES, TEXTS, people).attributes.index) == ["a", "c", "d"]
+
+
 def test_a_truth_that_no_label_can_answer_and_one_answer_only_are_errors():
     with pytest.raises(DataError, match="'nobody'"):
         predict(measurement(), RECORD, IMAGES, TEXTS, PEOPLE.assign(gender=["man", "nobody", "woman", "man"]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audit.data.changed.subset import leave_rows_out, without_withdrawn
+from audit.data.changed.subset import leave_rows_out, without_absent
 from audit.errors import DataError
 from audit.testing import four_faces
 from audit.types import Note
@@ -11,13 +11,13 @@ from audit.types import Note
 
 def test_half_of_the_images_may_be_gone_and_are_counted_by_group():
     # Of a, b (Black) and c, d (White), a and d are gone.
-    data = without_withdrawn(four_faces(), lambda name: name in "bc")
+    data = without_absent(four_faces(), lambda name: name in "bc", Note("withdrawn"))
     assert list(data.attributes.index) == ["b", "c"]
     (gone,) = data.exclusions
     assert (gone.reason.code, gone.count, gone.by_group["race"]) == ("withdrawn", 2, {"Black": 1, "White": 1})
     assert gone.examples == ("a", "d")
     assert data.fingerprint != four_faces().fingerprint
-    assert without_withdrawn(four_faces(), lambda name: True).exclusions == ()
+    assert without_absent(four_faces(), lambda name: True, Note("withdrawn")).exclusions == ()
 
 
 def test_a_data_set_without_an_image_left_is_refused():
