@@ -15,10 +15,11 @@ SECONDS ?= 900
 
 # What is imported is compiled then: to compile every file of every package takes a minute and a half.
 $(READY): export PIP_NO_COMPILE = 1
-$(READY): pyproject.toml $(LOCK)
+$(READY): pyproject.toml .ci/schemas.txt $(LOCK)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(if $(LOCK),$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(LOCK))
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python --require-hashes --requirement .ci/schemas.txt
 	touch $@
 
 # Torch is the one of the environment: builds differ too much in size to have two.

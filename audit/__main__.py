@@ -18,7 +18,12 @@ COMMANDS = {
     "render": ("reports.render", "main", "re-render the report of a finished audit or comparison"),
     "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
     "verify": ("verify.command", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
-    "convert": ("audit.commands.convert", "main", "the results of an audit as CycloneDX, in-toto, Hugging Face or GitHub read them"),
+    "convert": (
+        "audit.commands.convert",
+        "main",
+        "the results of an audit in a format of another program: CycloneDX, in-toto, GitHub and others",
+    ),
+    "schema": ("audit.commands.schema", "main", "the JSON Schema of a file that this version writes"),
     "pictures": ("reports.pictures", "main", "write the figures of a finished audit as files"),
     "train": ("contrastive.train", "main", "contrastive training of a CLIP-style model on captioned images"),
     "export": ("contrastive.export", "main", "a trained model for transformers, open_clip or as safetensors"),

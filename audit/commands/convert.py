@@ -17,8 +17,15 @@ FORMATS = {
     "cyclonedx-1.7": "the same in version 1.7",
     "in-toto": "the gates as a statement of test results, to be signed by a tool of yours",
     "eval-results": "an entry for .eval_results in a model's repository (Hugging Face)",
+    "every-eval": "a record of one model for Every Eval Ever, groups in the parameters of its metrics (schema 0.3.0)",
     "github": "annotations of the gates for a step of GitHub Actions",
 }
+
+NEEDED = {"eval-results": ("benchmark", "task"), "every-eval": ("organization", "relationship", "model_id")}
+"""Format -> the options that it needs: what only the user knows."""
+OWN = {"eval-results": ("question",), "every-eval": ("model",)}
+"""Format -> other options that belong to it alone."""
+RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
 
 
 def parser() -> Parser:
@@ -29,6 +36,10 @@ def parser() -> Parser:
     parse.add_argument("--to", metavar="FORMAT", required=True, choices=tuple(FORMATS), help=", ".join(FORMATS))
     parse.add_argument("--benchmark", metavar="DATASET", help="eval-results: the hub's name of the data, ORG/NAME")
     parse.add_argument("--task", metavar="NAME", help="eval-results: the task that the data set declares on the hub")
+    parse.add_argument("--organization", metavar="TEXT", help="every-eval: who evaluated")
+    parse.add_argument("--relationship", metavar="KIND", choices=RELATIONSHIPS, help=f"every-eval: {', '.join(RELATIONSHIPS)}")
+    parse.add_argument("--model-id", metavar="ID", help="every-eval: DEVELOPER/MODEL, as on the hub")
+    parse.add_argument("--model", metavar="NAME", help="every-eval: which model, if the results are of several")
     parse.add_argument("--question", metavar="ID", help="eval-results: the question whose rate over all images is the value")
     return parse
 
@@ -45,26 +56,39 @@ def _converted(arguments: Namespace) -> str:
 
     from audit.output.manifest import checked_folder
     from reports.formats.cyclonedx import bill_of_materials
+    from reports.formats.every_eval import Evaluator, evaluation_record
     from reports.formats.github import gate_annotations
     from reports.formats.hub import Benchmark, eval_results
     from reports.formats.in_toto import gate_statement
     from reports.read import RESULTS, read_results
     from strictio.files import sha256_of_file
 
-    form, named = arguments.to, (arguments.benchmark, arguments.task)
-    if (form == "eval-results") != (None not in named) or (form != "eval-results" and any((*named, arguments.question))):
-        what = "--benchmark and --task belong to --to eval-results, which needs both"
-        raise UsageError(what, why="only you know which benchmark of the hub your data are", fix="give both, or neither")
+    _check_options(arguments)
+    form = arguments.to
     folder = Path(arguments.directory)
     results = read_results(folder)
     if form == "github":
         return "\n".join(gate_annotations(results)) or "every gate held" * bool(results.gates) or "no gates"
     if form == "eval-results":
-        return eval_results(results, Benchmark(*named), arguments.question).rstrip()
+        return eval_results(results, Benchmark(arguments.benchmark, arguments.task), arguments.question).rstrip()
     sha256 = sha256_of_file(checked_folder(folder) / RESULTS)
     if form == "in-toto":
         return json.dumps(gate_statement(results, sha256), indent=1, allow_nan=False)
+    if form == "every-eval":
+        evaluator = Evaluator(arguments.organization, arguments.relationship, arguments.model_id)
+        return json.dumps(evaluation_record(results, sha256, evaluator, arguments.model), indent=1, allow_nan=False)
     return json.dumps(bill_of_materials(results, sha256, form.partition("-")[2] or "1.6"), indent=1, allow_nan=False)
+
+
+def _check_options(arguments: Namespace) -> None:
+    """Raise UsageError for an option of another format, or if one that the format needs is missing."""
+    for form, names in NEEDED.items():
+        given = [name for name in (*names, *OWN[form]) if getattr(arguments, name)]
+        missing = [name for name in names if not getattr(arguments, name)]
+        if (form == arguments.to and missing) or (form != arguments.to and given):
+            flags = [f"--{name.replace('_', '-')}" for name in (*names, *(name for name in OWN[form] if name in given))]
+            what = f"{', '.join(flags[:-1])} and {flags[-1]} belong to --to {form}, which needs {', '.join(flags[: len(names)])}"
+            raise UsageError(what, why="only you know what they say", fix=f"give them with --to {form}, or leave them out")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from audit.data.arrow import embedded_column
 from audit.data.assemble import Origin
+from audit.data.croissant import is_croissant, read_croissant
 from audit.data.hub import SPELLING, HubSource, is_saved, load_hub, load_local, parse_location
 from audit.data.parquet import load_parquet
 from audit.data.schema import Schema, quoted, with_columns, with_image_column, with_known_columns
@@ -44,7 +45,8 @@ def load_dataset(
 
     `location` is ``hf:ORG/NAME[@REVISION][:CONFIG[/SPLIT]]``, a table file, or a folder, which is searched for the output of
     `save_to_disk`, then a label table beside its images, then Parquet shards. A data frame or a `datasets.Dataset` has a column
-    of paths or of images (`audit.data.frame.load_held`). A `DataLocation` also says how to read a table. Tar shards as of webdataset
+    of paths or of images (`audit.data.frame.load_held`). A ``croissant.json`` names the table, its licence and its known biases
+    (`audit.data.croissant`). A `DataLocation` also says how to read a table. Tar shards as of webdataset
     (``{000000..000127}.tar``) and URLs are streamed (`audit.data.streams`). None: `hub`, which also says what to read from a folder in the
     hub's layout. If a folder has several label tables, the first in `Schema.label_files` is read; else the only one; else the one whose
     name contains validation, test or train, in this order; a note says which.
@@ -78,8 +80,16 @@ def load_dataset(
     if path.is_dir():
         return _load_folder(source, schema, hub, name, licence)
     if path.is_file():
-        return load_table(source, schema, name, licence=licence)
+        return _load_file(source, schema, name, licence)
     raise _nothing_at(source.path)
+
+
+def _load_file(location: DataLocation, schema: Schema, name: str, licence: str) -> Dataset:
+    path = Path(location.path)
+    if not is_croissant(path):
+        return load_table(location, schema, name, licence=licence)
+    stated = read_croissant(path)
+    return stated.said_of(load_table(replace(location, path=str(stated.table)), schema, name))
 
 
 def load_table(location: DataLocation, schema: Schema, name: str, *, licence: str = "not stated", notes: tuple[Note, ...] = ()) -> Dataset:

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
-from audit.records import comparison, mitigation
-from audit.results import json_schema
+from audit.commands.schema import schemas
 from docs.tools.generated import ROOT
 from strictio.folders import Folder
 
 FOLDER = ROOT / "docs" / "schema"
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-
-def schemas() -> Mapping[str, dict[str, Any]]:
-    """Return the name of each file -> the schema that the code makes."""
-    made = {"results.json": json_schema(), "comparison.json": comparison.json_schema(), "mitigation.json": mitigation.FILE.json_schema()}
-    return {name: {"$schema": DIALECT, **schema} for name, schema in made.items()}
 
 
 def main() -> None:

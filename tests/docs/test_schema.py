@@ -6,8 +6,9 @@ import json
 import jsonschema
 import pytest
 
+from audit.commands.schema import main, schemas
 from docs.tools.gallery import FOLDER as SAMPLES
-from docs.tools.schema import FOLDER, schemas
+from docs.tools.schema import FOLDER
 
 
 @pytest.mark.parametrize("name", schemas())
@@ -23,3 +24,8 @@ def test_a_sample_follows_its_schema(path):
     validator.validate(results)
     with pytest.raises(jsonschema.ValidationError):
         validator.validate({**results, "timing": "today"})
+
+
+def test_the_command_prints_a_schema(capsys):
+    assert main(["comparison.json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((FOLDER / "comparison.json").read_text("utf-8"))

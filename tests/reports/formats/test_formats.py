@@ -1,11 +1,14 @@
 """Formats that other programs read: accepted by the programs' own validators, with the numbers of the results."""
 
+import importlib.util
 import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from cyclonedx.schema import SchemaVersion
@@ -24,6 +27,7 @@ from audit.results import to_json
 from audit.types import Settings
 from probes.counterfactual.emoji import PROBE
 from reports.formats.cyclonedx import bill_of_materials
+from reports.formats.every_eval import SCHEMA, Evaluator, evaluation_record
 from reports.formats.github import MOST, gate_annotations
 from reports.formats.hub import Benchmark, eval_results
 from reports.formats.in_toto import gate_statement
@@ -162,6 +166,82 @@ def test_the_result_follows_the_policy_of_the_command(gated):
         gate_statement(replace(gated, gates=()), SHA256)
 
 
+# ---- Every Eval Ever -------------------------------------------------------------------------------------------------------------------
+
+EVALUATOR = Evaluator("An auditor", "third_party", "org/model")
+
+
+@pytest.fixture(scope="module")
+def official():
+    """The schema in the package of Every Eval Ever, which is not imported: it asks for other versions of libraries."""
+    spec = importlib.util.find_spec("every_eval_ever")
+    if spec is None:
+        pytest.skip("every-eval-ever, whose JSON Schema is needed, is not installed: `make test` installs .ci/schemas.txt")
+    schema = json.loads((Path(spec.origin).parent / "schemas" / "eval.schema.json").read_text("utf-8"))
+    assert schema["version"] == SCHEMA
+    return jsonschema.Draft7Validator(schema)
+
+
+def of_one_model(everything):
+    return replace(everything, audits=tuple(audit for audit in everything.audits if audit.model.name == everything.audits[0].model.name))
+
+
+def test_the_schema_of_every_eval_ever_accepts_the_record(everything, official):
+    record = evaluation_record(of_one_model(everything), SHA256, EVALUATOR)
+    official.validate(json.loads(json.dumps(record, allow_nan=False)))
+    entry = record["evaluation_results"][0]
+    for wrong in ({"score_details": {"score": "0.5"}}, {"metric_config": {"score_type": "continuous", "lower_is_better": True}}):
+        with pytest.raises(jsonschema.ValidationError):  # the validator looks into results
+            official.validate(record | {"evaluation_results": [entry | wrong]})
+
+
+def test_every_rate_and_gap_is_a_result_with_its_group_interval_and_verdict(everything):
+    audit = everything.audits[0]
+    record = evaluation_record(replace(everything, audits=(audit,)), SHA256, EVALUATOR)
+    entries = {
+        (entry["metric_config"]["metric_parameters"]["finding"], entry["metric_config"]["metric_name"]): entry
+        for entry in record["evaluation_results"]
+    }
+    estimable = [rate for finding in audit.findings for rate in (finding.overall, *finding.by_group) if rate.value is not None]
+    assert len(entries) == len(record["evaluation_results"]) == len(estimable) + sum(finding.gap is not None for finding in audit.findings)
+    gender = next(finding for finding in audit.findings if finding.id == "role/accuracy/gender")
+    for rate in gender.by_group:
+        entry = entries[gender.id, f"accuracy of {rate.group[0]}"]
+        score, ends = entry["score_details"], entry["score_details"]["uncertainty"]["confidence_interval"]
+        assert (score["score"], ends["lower"], ends["upper"]) == (rate.value, rate.low, rate.high)
+        assert score["uncertainty"]["num_samples"] == rate.n
+        assert entry["metric_config"]["metric_parameters"] | {"outcome": None} == {
+            "finding": gender.id, "attribute": "gender", "outcome": None, "group": rate.group[0],
+        }  # fmt: skip
+    gap = entries[gender.id, "gap of accuracy: man - woman"]
+    assert gap["score_details"]["score"] == gender.gap.leading.difference
+    assert gap["score_details"]["details"]["verdict"] == gender.verdict
+    assert gap["metric_config"]["lower_is_better"] is True
+    assert entries[gender.id, "accuracy of man"]["metric_config"]["lower_is_better"] is False
+
+
+def test_a_record_is_of_one_model_and_says_what_is_not_known(everything):
+    audit = everything.audits[0]
+    other = replace(audit, model=replace(audit.model, name="other", parameters=0, dimensions=0))
+    both = replace(everything, audits=(audit, other))
+    with pytest.raises(UsageError, match="of 2 models"):
+        evaluation_record(both, SHA256, EVALUATOR)
+    with pytest.raises(UsageError, match="no model 'third'"):
+        evaluation_record(both, SHA256, EVALUATOR, "third")
+    info = [evaluation_record(both, SHA256, EVALUATOR, name)["model_info"] for name in (audit.model.name, "other")]
+    assert [model["additional_details"]["deployment_type"] for model in info] == ["self_deployed", "unknown"]
+    assert {model["additional_details"]["model_availability"] for model in info} == {"unknown"}
+    with pytest.raises(UsageError, match="nothing to record"):
+        evaluation_record(replace(everything, audits=(replace(audit, findings=()),)), SHA256, EVALUATOR)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_leave_a_record_valid(everything, official, name):
+    audit = replace(everything.audits[0], model=replace(everything.audits[0].model, name=name))
+    record = evaluation_record(replace(everything, audits=(audit,)), SHA256, Evaluator(name, "other", name))
+    official.validate(json.loads(json.dumps(record, allow_nan=False)))
+
+
 # ---- GitHub and Hugging Face -----------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +285,13 @@ def test_the_command_prints_each_format_and_refuses_what_it_cannot_say(gated, tm
     code, out, _ = run("--to", "github")
     assert (code, out.splitlines()) == (0, list(gate_annotations(gated)))
     code, out, err = run("--to", "eval-results")
-    assert (code, "needs both" in err) == (2, True)
+    assert (code, "needs --benchmark, --task" in err) == (2, True)
     code, out, _ = run("--to", "eval-results", "--benchmark", "o/d", "--task", "t", "--question", gated.audits[0].findings[0].id)
     assert (code, yaml.safe_load(out)[0]["dataset"]) == (0, {"id": "o/d", "task_id": "t"})
+    words = ("--organization", "An auditor", "--relationship", "third_party", "--model-id", "org/model")
+    code, out, _ = run("--to", "every-eval", *words)
+    assert (code, json.loads(out)["model_info"]["id"]) == (0, "org/model")
+    code, _, err = run("--to", "every-eval", *words[:4])
+    assert (code, "needs --organization, --relationship, --model-id" in err) == (2, True)
+    code, _, err = run("--to", "github", "--model", "x")
+    assert (code, "--model belong to --to every-eval" in err) == (2, True)
