@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -162,19 +162,21 @@ class Audit:
         """Plots as matplotlib Axes: ``found.plot.forest("role.accuracy by gender")``."""
         return Plots(self.results)
 
-    def compare(self, *others: Audit, series: bool = False, tolerance: float | None = None) -> Changes:
+    def compare(self, *others: Audit, series: bool = False, series_axis: str | None = None, tolerance: float | None = None) -> Changes:
         """Compare the models of this audit, and of others, on the images that they share; each is compared with the first.
 
-        A `series` consists of checkpoints of one run, compared step by step; it is recognised automatically from three on. `tolerance` is a
-        change that would not matter; None: that of this audit. Raises UsageError if there are fewer than two models, or no probe is shared;
-        DataError if they had different questions or different images.
+        A `series` consists of checkpoints of one run, compared step by step; it is recognised automatically from three on. `series_axis`
+        makes a series of any models, by a number for each, in their order (``"dose=0,0.25,0.5"``). `tolerance` is a change that would not
+        matter; None: that of this audit. Raises UsageError if there are fewer than two models, or no probe is shared; DataError if they had
+        different questions or different images.
         """
         if wrong := [other for other in others if not isinstance(other, Audit)]:
             raise UsageError(f"cannot compare with {show_value(wrong[0])}", fix="audit.load(DIR) gives the audit of a directory")
         from audit.api.changes import compare_sides  # imports the pages of comparisons
 
         sides = [side for audit in (self, *others) for side in audit.sides()]
-        return compare_sides(sides, CompareRequest(sides=(self, *others), series=series, tolerance=tolerance), Clock())
+        options: dict[str, Any] = {"series": series, "series_axis": series_axis, "tolerance": tolerance}
+        return compare_sides(sides, CompareRequest(sides=(self, *others), **options), Clock())
 
     def sides(self) -> tuple[Side, ...]:
         """All models of this audit, as inputs for a comparison."""

@@ -99,7 +99,7 @@ def compare_sides(sides: Sequence[FinishedAudit], request: CompareRequest, clock
     if not sides:
         raise UsageError("a comparison needs two models", fix="vlm-audit compare BEFORE AFTER [AFTER …]")
     settings = request.settings(sides[0].results.settings)
-    compared = compare(sides, settings, series=request.series, tolerance=request.tolerance)
+    compared = compare(sides, settings, series=request.series, axis=request.series_axis, tolerance=request.tolerance)
     return Changes(assemble_comparisons(compared, settings, request.command, clock.timing()))
 
 

@@ -18,6 +18,7 @@ from audit.api.lookup import found_questions, planned_questions
 from audit.api.pipeline import run_audit
 from audit.api.plan import check_models, plan_audit
 from audit.cli.parser import short_name
+from audit.comparison.engine import check_axis
 from audit.comparison.sides import FinishedAudit, distinct_names, read
 from audit.errors import UsageError
 from audit.gates.changes import ChangeGates
@@ -54,7 +55,9 @@ def run_comparison(request: CompareRequest) -> Changes:
         check_models(plan_audit(audit_request))
     finished = [side for side in request.sides if _key(side) not in models]
     sides = {_key(side): side.sides() if isinstance(side, Audit) else read(Path(side)) for side in finished}
-    _named(request, sides)
+    named = [side.side.name for side in _named(request, sides)]
+    if request.series_axis is not None:  # before any model is audited
+        check_axis(request.series_axis, [*named, *(short_name(side) for side in request.sides if _key(side) in models)])
     gates = ChangeGates.of(
         request.fail_on, _questions([finished_audit for finished_audits in sides.values() for finished_audit in finished_audits], request)
     )

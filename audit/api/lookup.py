@@ -10,7 +10,7 @@ from audit.errors import UsageError
 from audit.evidence.prompt_sensitivity import SpecificationCurve
 from audit.gates.parse import GateQuestion, NamedQuestion, PlannedQuestion, gate_question, named_question
 from audit.naming import finding_id
-from audit.records.comparison import Change, Comparison, Comparisons, Trajectory
+from audit.records.comparison import Change, Comparison, Comparisons, Series, Trajectory
 from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding, Results
 from audit.statistics.metrics import METRICS
@@ -68,12 +68,12 @@ def change(facts: Comparisons, name: str, comparison: int | None = None) -> tupl
     return _found(name, ((comparison_result, every, every.truth) for comparison_result in compared for every in comparison_result.changes))
 
 
-def followed(facts: Comparisons, name: str) -> Trajectory:
-    """A question over the steps of a series; raises as `finding` does, and if no series was compared."""
+def followed(facts: Comparisons, name: str) -> tuple[Series, Trajectory]:
+    """A question over the steps of a series, with the series; raises as `finding` does, and if no series was compared."""
     if not facts.series:
         raise UsageError("no series was compared", why="these are not checkpoints of one run", fix="compare(…, series=True)")
-    followed = (trajectory for series in facts.series for trajectory in series.trajectories)
-    return _found(name, ((None, trajectory, trajectory.truth) for trajectory in followed))[1]
+    followed = ((series, trajectory) for series in facts.series for trajectory in series.trajectories)
+    return _found(name, ((series, trajectory, trajectory.truth) for series, trajectory in followed))
 
 
 def _found(name: str, named: Iterable[tuple[T, N, str | None]]) -> tuple[T, N]:

@@ -64,9 +64,11 @@ class ChangePlots:
         return change_plots.dumbbell(change, compared.before, compared.after, ax)
 
     def gap_by_step(self, finding: str, *, ax: Axes | None = None) -> Axes:
-        """Plot the gap over the steps of a run with its simultaneous interval and the tolerance."""
-        return change_plots.gap_by_step(lookup.followed(self._facts, finding), ax)
+        """Plot the gap over the steps of a run, or the axis of a series, with its simultaneous interval and the tolerance."""
+        series, trajectory = lookup.followed(self._facts, finding)
+        return change_plots.gap_by_step(trajectory, series.axis, ax)
 
     def rates_by_step(self, finding: str, *, ax: Axes | None = None) -> Axes:
-        """Plot the rate of every group over the steps of a run."""
-        return change_plots.rates_by_step(lookup.followed(self._facts, finding), ax)
+        """Plot the rate of every group over the steps of a run, or the axis of a series."""
+        series, trajectory = lookup.followed(self._facts, finding)
+        return change_plots.rates_by_step(trajectory, series.axis, ax)

@@ -11,7 +11,7 @@ from audit.comparison.sides import FinishedAudit, aligned, check_same_question, 
 from audit.comparison.trajectory import Checkpoint, follow_claim
 from audit.comparison.verdict import Circumstances, adjusted, overall, with_verdict
 from audit.errors import UsageError
-from audit.records.comparison import Change, Comparison, Series, Trajectory
+from audit.records.comparison import Change, Comparison, Series, SeriesAxis, Trajectory
 from audit.statistics.paired.joint import JointCounts
 from audit.types import Note, Settings
 
@@ -42,19 +42,26 @@ class _Pair:
     """Before any correction, and without a verdict."""
 
 
-def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool = False, tolerance: float | None = None) -> ComparedModels:
+def compare(
+    sides: Sequence[FinishedAudit],
+    settings: Settings,
+    *,
+    series: bool = False,
+    axis: SeriesAxis | None = None,
+    tolerance: float | None = None,
+) -> ComparedModels:
     """Compare at least two finished audits on the images that all of them have.
 
     Checkpoints of one run (at least three of the same run, with different steps, or any number with `series`) are sorted by step and
-    compared step by step, and the last is compared with the first. Otherwise every other side is compared with the first. The tolerance of
-    a claim is that in the first audit; `tolerance` replaces it for claims that use the audit's default. Raises UsageError if there
-    are fewer than two sides, no probe is shared, or a series is requested for models that do not state their step; DataError if the audits
-    asked different questions or have different images.
-    different questions or show different images.
+    compared step by step, and the last is compared with the first; with `axis`, any models are, by their value on it. Otherwise every other
+    side is compared with the first. The tolerance of a claim is that in the first audit; `tolerance` replaces it for claims that use the
+    audit's default. Raises UsageError if there are fewer than two sides, no probe is shared, a series is requested for models that do not
+    state their step, or the axis does not have a value for each model; DataError if the audits asked different questions or have different
+    images.
     """
     names = distinct_names(sides)
     sides = [replace(side, side=replace(side.side, name=name)) for side, name in zip(sides, names, strict=True)]
-    ordered = _by_step(sides) if series or _is_series(sides) else None
+    ordered = _along(axis, sides) if axis else _by_step(sides) if series or _is_series(sides) else None
     sides = ordered or sides
     probes, others = shared_probes(sides)
     measurements = {probe: check_same_question(probe, sides) for probe in probes}
@@ -62,7 +69,7 @@ def compare(sides: Sequence[FinishedAudit], settings: Settings, *, series: bool 
     chosen = [pair for pairs in counted for pair in (pairs[-1:] if ordered else pairs)]
     corrected, family = adjusted([pair.comparison.changes for pair in chosen])
     comparisons = tuple(_decided(pair, changes) for pair, changes in zip(chosen, corrected, strict=True))
-    series_found = tuple(_series(pairs, settings) for pairs in counted) if ordered else ()
+    series_found = tuple(_series(pairs, settings, axis.name if axis else None) for pairs in counted) if ordered else ()
     return ComparedModels(tuple(sides), comparisons, series_found, family, caveats(sides, probes, others, measurements))
 
 
@@ -80,15 +87,30 @@ def _by_step(sides: Sequence[FinishedAudit]) -> list[FinishedAudit]:
         if side.side.model.step is None:
             raise UsageError(
                 f"{side.side.name} does not say how many steps it was trained", where="--series",
-                why="only checkpoints of contrastive.train carry their step", fix="leave --series out: all are compared with the first",
+                why="only checkpoints of contrastive.train carry their step",
+                fix="give each model a number of your own, --series-axis dose=0,0.5,1, or leave --series out",
             )  # fmt: skip
     steps = [side.side.model.step or 0 for side in sides]
     if len(set(steps)) < len(steps):
-        raise UsageError("two checkpoints of the series are of the same step", where="--series", fix="name each checkpoint once")
+        fix = "name each checkpoint once, or give each model a number of your own: --series-axis dose=0,0.5,1"
+        raise UsageError("two checkpoints of the series are of the same step", where="--series", fix=fix)
     return sorted(sides, key=lambda side: side.side.model.step or 0)
 
 
-def _series(pairs: Sequence[_Pair], settings: Settings) -> Series:
+def check_axis(axis: SeriesAxis, names: Sequence[str]) -> None:
+    """Raise UsageError if an axis does not have one value for each model; `names` are those of the models."""
+    if len(axis.values) != len(names):
+        what, fix = f"{len(axis.values)} values of {axis.name!r} for {len(names)} models", "give one value for each model, in their order"
+        raise UsageError(what, where="--series-axis", why=f"the models are {', '.join(names)}", fix=fix)
+
+
+def _along(axis: SeriesAxis, sides: Sequence[FinishedAudit]) -> list[FinishedAudit]:
+    check_axis(axis, [one.side.name for one in sides])
+    placed = [replace(one, side=replace(one.side, position=value)) for one, value in zip(sides, axis.values, strict=True)]
+    return sorted(placed, key=lambda one: one.side.position or 0.0)
+
+
+def _series(pairs: Sequence[_Pair], settings: Settings, axis: str | None) -> Series:
     first = pairs[0].comparison
     claims = max(sum(change.primary for change in first.changes), 1)
     limited = any(pair.circumstances.limited for pair in pairs)
@@ -99,12 +121,14 @@ def _series(pairs: Sequence[_Pair], settings: Settings) -> Series:
         return follow_claim(change, steps, settings, claims=claims, limited=limited)
 
     followed = [change for change in first.changes if all(change.id in pair.joints for pair in pairs)]
-    return Series(first.probe, runs.pop() if len(runs) == 1 else None, first.images, limited, claims, tuple(map(follow, followed)))
+    run = runs.pop() if len(runs) == 1 else None
+    return Series(first.probe, run, first.images, limited, claims, tuple(map(follow, followed)), axis)
 
 
 def _checkpoint(pair: _Pair, finding: str, settings: Settings, *, after: bool = True) -> Checkpoint:
     joint, side = pair.joints[finding], pair.sides[after].side
-    return Checkpoint(side.name, side.model.step or 0, joint.groups, joint.units(after=after), joint.statuses(settings.min_group_size))
+    step = (side.model.step or 0) if side.position is None else side.position
+    return Checkpoint(side.name, step, joint.groups, joint.units(after=after), joint.statuses(settings.min_group_size))
 
 
 # ---- counting ------------------------------------------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ class Checkpoint:
     """The counts of one claim at one step."""
 
     side: str
-    step: int
+    step: int | float
+    """Or the value on the axis of the series."""
     groups: tuple[Group, ...]
     units: SamplingUnits
     statuses: tuple[CellStatus, ...]
@@ -53,11 +54,10 @@ def _point(checkpoint: Checkpoint, like: Change, settings: Settings, claims: int
     return Point(checkpoint.side, checkpoint.step, tuple(rate for rate in rates if UNKNOWN not in rate.group), total, gap, p)
 
 
-def _first_lasting(points: Sequence[Point], holds: Callable[[Point], bool]) -> int | None:
-    """The first step from which on it holds at every checkpoint: a bias that came and went did not appear there."""
-    first = None
-    for point in reversed(points):
-        if not holds(point):
-            break
-        first = point.step
-    return first
+def _first_lasting(points: Sequence[Point], holds: Callable[[Point], bool]) -> int | float | None:
+    """The first step from which on it holds at every checkpoint: a bias that came and went did not appear there.
+
+    Of several models at one step, it must hold for all.
+    """
+    last_failure = max((point.step for point in points if not holds(point)), default=None)
+    return min((point.step for point in points if last_failure is None or point.step > last_failure), default=None)

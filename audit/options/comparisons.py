@@ -10,6 +10,7 @@ from audit.options.audits import AuditRequest, Decode, Dtype
 from audit.options.gates import GATES, GatedRequest
 from audit.options.kinds import (
     AboveOne,
+    Axis,
     CacheRoot,
     Columns,
     Count,
@@ -51,6 +52,10 @@ class CompareRequest(GatedRequest):
         metavar="NAME",
     )  # fmt: skip
     series: Switch = option(False, SIDES, "checkpoints of one run: curves over their steps (detected automatically from 3 on)", basic=True)
+    series_axis: Axis | None = option(
+        None, SIDES, "a series by numbers of your own instead of training steps: a name and one value for each model, in their order "
+        "(dose=0,0.25,0.5); several models may have the same value", metavar="NAME=V,V",
+    )  # fmt: skip
     out: FilePath | None = option(None, SIDES, "default: audits/<before>-against-<after>--comparison--<UTC>", metavar="DIR", basic=True)
     """Directory of the output files, with the audits below it; from Python, None writes none."""
     log_format: LogFormat = option("text", SIDES, AuditRequest.model_fields["log_format"].description or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import math
 import numbers
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from pydantic import BeforeValidator, PlainValidator, StrictBool, StrictStr, Val
 
 from audit.errors import UsageError
 from audit.options.schema import show_value
+from audit.records.comparison import SeriesAxis
 from audit.types import Dataset, Probe
 
 MIN_ALPHA = 1e-4
@@ -148,6 +150,22 @@ def _listed(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
 
 
+def _axis(value: Any) -> SeriesAxis:
+    """Parse ``dose=0,0.25,0.5``."""
+    if isinstance(value, SeriesAxis):
+        return value
+    text, _, listed = value.rpartition("=") if isinstance(value, str) else ("", "", "")
+    name, expected = text.strip(), "a name and numbers, of which two or more differ, such as dose=0,0.25,0.5"
+    try:
+        values = tuple(map(float, listed.split(",")))
+    except ValueError as error:
+        raise ValueError(expected) from error
+    named = 0 < len(name) <= MAX_MODEL_NAME and name.isprintable()
+    if not named or len(set(values)) < 2 or not all(map(math.isfinite, values)):
+        raise ValueError(expected)
+    return SeriesAxis(name, values)
+
+
 Text = StrictStr
 Switch = StrictBool
 FilePath = Annotated[Path, PlainValidator(_path)]
@@ -157,6 +175,7 @@ ModelName = Annotated[str, PlainValidator(_model_name)]
 Encoding = Annotated[str, PlainValidator(_encoding)]
 SuiteName = Annotated[str, PlainValidator(_suite)]
 Exclusions = Annotated[Path | tuple[str, ...], PlainValidator(_exclusions)]
+Axis = Annotated[SeriesAxis, PlainValidator(_axis)]
 CacheRoot = Annotated[Path | str, PlainValidator(_cache_root)]
 """A path, or a URL unchanged."""
 Several = Annotated[tuple[T, ...], BeforeValidator(_listed)]

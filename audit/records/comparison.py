@@ -152,6 +152,8 @@ class Side:
     created: str
     verdicts: Mapping[str, Verdict]
     """probe -> verdict of its own audit."""
+    position: float | None = None
+    """Its value on `Series.axis`; None without such an axis."""
 
 
 @record
@@ -198,11 +200,21 @@ class PairedModels:
 
 
 @record
+class SeriesAxis:
+    """Numbers by which models are ordered, instead of their training steps."""
+
+    name: str
+    values: tuple[float, ...]
+    """One per model, in the order of the sides; several models may have the same."""
+
+
+@record
 class Point:
-    """One checkpoint of a series."""
+    """One checkpoint of a series, or one model of a series along an axis of the user's."""
 
     side: str
-    step: int
+    step: int | float
+    """The training step, or the value on `Series.axis`."""
     rates: tuple[Rate, ...]
     overall: Rate
     gap: GapEnds | None
@@ -216,13 +228,14 @@ class Trajectory(ComparedClaim):
     """One claim over the checkpoints of a run."""
 
     points: tuple[Point, ...]
-    appears: int | None
-    """First step from which on the simultaneous lower bound of the gap stays above the tolerance; None if it never does.
+    appears: int | float | None
+    """First step (or value on the axis) from which on the simultaneous lower bound of the gap stays above the tolerance; None if it never
+    does.
 
     Determined from the last checkpoint backwards, until it first fails: a fixed sequence of tests, which needs no correction for the number
     of checkpoints.
     """
-    detectable: int | None
+    detectable: int | float | None
     """First step from which on p stays at or below alpha; determined in the same way."""
     confused: tuple[str, str] | None = None
     """As in `Change`."""
@@ -230,7 +243,7 @@ class Trajectory(ComparedClaim):
 
 @record
 class Series:
-    """The checkpoints of one run under one probe, by step."""
+    """The checkpoints of one run under one probe, by step; or models along an axis."""
 
     probe: str
     run: str | None
@@ -240,6 +253,8 @@ class Series:
     claims: int
     """Number of primary claims for which intervals and p are corrected."""
     trajectories: tuple[Trajectory, ...]
+    axis: str | None = None
+    """Name of the numbers by which the models are ordered, such as ``dose``; None: training steps."""
 
 
 @record

@@ -7,6 +7,18 @@ from audit.types import Group
 
 
 @record
+class ReplicatesNeeded:
+    """How many replicates would give a narrower interval, if the gap varied between them as it does between these."""
+
+    half_width: float
+    """The half-width to reach: the tolerance of the question."""
+    replicates: int | None
+    """Smallest number of replicates, three or more; None if the images alone leave more than `half_width`."""
+    images: float
+    """Half-width that the images alone leave, however many replicates there are."""
+
+
+@record
 class MeanGap:
     """The gap of the rates averaged over the replicates, with an interval over images and replicates."""
 
@@ -21,6 +33,8 @@ class MeanGap:
     """Highest minus lowest group in each replicate; below 0 if the order of the two groups is reversed."""
     low_adjusted: float | None = None
     """The lower end, corrected for all pre-specified questions: a gate on all of them is breached by any. None in older files."""
+    needed: ReplicatesNeeded | None = None
+    """For two replicates: with their one degree of freedom the interval is rarely of use. None for more, and in older files."""
 
 
 @record

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from audit.engine import AuditedProbe
-from audit.records.replicates import MeanGap, ReplicatedGap, Replicates
+from audit.records.replicates import MeanGap, ReplicatedGap, Replicates, ReplicatesNeeded
 from audit.replicates.alike import ModelQuestions, check_distinct, check_planned, places_of
-from audit.replicates.interval import gap_over_replicates
+from audit.replicates.interval import gap_over_replicates, replicates_needed
 from audit.results import Finding
 from audit.statistics.metrics import METRICS, Outcome, Tally
 from audit.statistics.units.sampling_unit import SamplingUnits, UnitsOf
@@ -101,4 +101,8 @@ def _mean_gap(findings: Sequence[Finding], stacked: _Stacked, alpha: float, ques
     gap, corrected = (gap_over_replicates(rates, units, level) for level in (alpha, alpha / questions))
     high, low = (groups[places[end]] for end in (gap.highest, gap.lowest))
     differences = tuple((rates[:, gap.highest] - rates[:, gap.lowest]).tolist())
-    return MeanGap(high, low, gap.value, gap.low, gap.high, differences, corrected.low)
+    needed = None
+    if len(rates) == 2:
+        tolerance = findings[0].tolerance
+        needed = ReplicatesNeeded(tolerance, *replicates_needed(rates, units, alpha, gap, tolerance))
+    return MeanGap(high, low, gap.value, gap.low, gap.high, differences, corrected.low, needed)

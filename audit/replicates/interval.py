@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from audit.statistics.units.sampling_unit import SamplingUnits
 
 
+MOST_REPLICATES = 10_000
+"""More are not worth a plan: if this many do not suffice, this is the number that is returned."""
+
+
 @dataclass(frozen=True)
 class GapOverReplicates:
     """The gap of the mean rates; `highest` and `lowest` are indices of groups."""
@@ -75,3 +79,38 @@ def gap_over_replicates(rates: Float[np.ndarray, "r g"], units: SamplingUnits, a
     ends = np.maximum(lower, -upper).max(), np.maximum(upper, -lower).max()
     highest, lowest = widest_pair(units) if units.within_clusters else extremes(mean)
     return GapOverReplicates(highest, lowest, float(np.abs(middle).max()), max(0.0, float(ends[0])), min(1.0, float(ends[1])))
+
+
+def replicates_needed(
+    rates: Float[np.ndarray, "r g"], units: SamplingUnits, alpha: float, gap: GapOverReplicates, half_width: float
+) -> tuple[int | None, float]:
+    """Number of replicates with which the interval of a gap would have a half-width, and the half-width that the images alone leave.
+
+    Parameters
+    ----------
+    rates, units, alpha
+        As for `gap_over_replicates`, which returned `gap`.
+    half_width : float
+        The half-width to reach.
+
+    Returns
+    -------
+    replicates : int or None
+        The smallest R from 3 to `MOST_REPLICATES` with ``within^2 + (t s)^2 / R <= half_width^2``, s being the standard deviation of the
+        difference of the two groups over these replicates and t Student's quantile with R - 1 degrees of freedom; `MOST_REPLICATES` if
+        none does, and None if `within`, the half-width that the images leave, is too large already. Two replicates estimate s from one
+        difference, so the number is a rough guide.
+    within : float
+        The larger of the two distances to the limits.
+    """
+    first, second = np.array([gap.highest]), np.array([gap.lowest])
+    level = alpha / (rates.shape[1] * (rates.shape[1] - 1) // 2)
+    low, high = units.differences(first, second, level)
+    centre = units.contrasts(first, second)
+    within = float(max(centre[0] - low[0], high[0] - centre[0]))
+    if within >= half_width:
+        return None, within
+    r = np.arange(3, MOST_REPLICATES + 1)
+    deviation = float((rates[:, gap.highest] - rates[:, gap.lowest]).std(ddof=1))
+    reached = np.hypot(within, stdtrit(r - 1, 1 - level / 2) * deviation / np.sqrt(r)) <= half_width
+    return int(r[reached.argmax()] if reached.any() else MOST_REPLICATES), within

@@ -9,7 +9,7 @@ from audit.records.comparison import Point, Trajectory
 from audit.types import Group
 from reports.charts.forest import Mark, Scale, axis, bars, cut, dots, percent_texts, polyline, px, rate_axis, tick_texts
 from reports.text import phrases
-from reports.text.numbers import count
+from reports.text.comparison import step_number
 
 WIDTH, HEIGHT = 470, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 22, 16, 34
@@ -95,8 +95,8 @@ def rate_curve(trajectory: Trajectory) -> Curve | None:
 
 
 def _across(points: Sequence[Point], right: float) -> Scale:
-    last = max(points[-1].step, points[0].step + 1)
-    return Scale(points[0].step, last, _LEFT, right)
+    first, last = points[0].step, points[-1].step
+    return Scale(first, last if last > first else first + 1, _LEFT, right)
 
 
 def _plane(trajectory: Trajectory, across: Scale, up: Scale, texts: Sequence[str]) -> Plane:
@@ -121,7 +121,7 @@ def _steps(points: Sequence[Point], across: Scale) -> tuple[Mark, ...]:
     for point in points[1:-1]:
         if min(across(point.step) - across(named[-1].step), across(points[-1].step) - across(point.step)) > 62:
             named.append(point)
-    return tuple(Mark(px(across(point.step)), px(HEIGHT - _BOTTOM + 18), count(point.step)) for point in (*named, points[-1]))
+    return tuple(Mark(px(across(point.step)), px(HEIGHT - _BOTTOM + 18), step_number(point.step)) for point in (*named, points[-1]))
 
 
 def _lines(groups: Sequence[Group], points: Sequence[Point], across: Scale, up: Scale) -> tuple[GroupLine, ...]:

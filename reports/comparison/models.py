@@ -9,9 +9,11 @@ from audit.records.comparison import Comparisons, Side
 from reports.provenance import written_date
 from reports.table import Row, Table
 from reports.text import phrases
-from reports.text.numbers import count, short_hash
+from reports.text.comparison import axis_of, step_number
+from reports.text.numbers import count, short_hash, upper_first
 
-_COLUMNS = ("Model", "Side", "Step", "Own verdicts", "Audited", "Folder", "sha256")
+_STEP = "Step"
+_COLUMNS = ("Model", "Side", _STEP, "Own verdicts", "Audited", "Folder", "sha256")
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class ModelsView:
 
 def view(comparisons: Comparisons) -> ModelsView:
     """Return every model of a page."""
+    axis = axis_of(comparisons)
+    columns = tuple(upper_first(axis) if axis and column == _STEP else column for column in _COLUMNS)
     rows = tuple(
         Row((side.name, role, _step(side), _verdicts(side), written_date(side.created), side.directory, _hash(side)))
         for side, role in _roles(comparisons)
     )
     ends = tuple(side for side, role in _roles(comparisons) if role != "between" and not phrases.answers_only(side.model))
-    return ModelsView(Table("Models", "What was compared", _COLUMNS, rows, kind="wrapped"), ends)
+    return ModelsView(Table("Models", "What was compared", columns, rows, kind="wrapped"), ends)
 
 
 def _roles(comparisons: Comparisons) -> list[tuple[Side, str]]:
@@ -46,6 +50,8 @@ def _hash(side: Side) -> str:
 
 
 def _step(side: Side) -> str:
+    if side.position is not None:
+        return step_number(side.position)
     return "unknown" if side.model.step is None else count(side.model.step)
 
 

@@ -60,7 +60,7 @@ def comparison_page(comparisons: Comparisons) -> ComparisonPage:
         about=provenance(comparisons, text.comparisons_title(comparisons), hashes, COMPARISON, facts),
         deck=text.deck(comparisons),
         contents=[
-            *((f"Step by step · {view.series.probe}" if len(series) > 1 else "Step by step", view.key, "") for view in series),
+            *((_series_name(view, several=len(series) > 1), view.key, "") for view in series),
             *contents(*((_name(part.context) if several else "", part.context.key, part.sections) for part in shown), ("", "", closing)),
         ],
         comparisons=comparisons,
@@ -72,6 +72,11 @@ def comparison_page(comparisons: Comparisons) -> ComparisonPage:
         signed=True,
         overview=comparisons_overview(contexts) if several else None,
     )
+
+
+def _series_name(view: steps.SeriesView, *, several: bool) -> str:
+    name = text.series_name(view.series)
+    return f"{name} · {view.series.probe}" if several else name
 
 
 def _name(context: ComparisonContext) -> str:

@@ -11,7 +11,7 @@ from reports.comparison.context import MANY_GROUPS
 from reports.table import Row, Table
 from reports.text import changes, phrases, sentences
 from reports.text import comparison as text
-from reports.text.numbers import count, p_value
+from reports.text.numbers import lower_first, p_value, upper_first
 
 
 @dataclass(frozen=True)
@@ -59,21 +59,22 @@ def _trajectory(key: str, trajectory: Trajectory, series: Series) -> TrajectoryV
         trajectory=trajectory,
         title=title,
         reason=reason,
-        alt=f"{text.curve_alt(trajectory)} {reason}",
-        table=_table(title, trajectory),
+        alt=f"{text.curve_alt(trajectory, series)} {reason}",
+        table=_table(title, trajectory, series),
         gap=gap_curve(trajectory),
         rates=rate_curve(trajectory) if trajectory.primary else None,
     )
 
 
-def _table(title: str, trajectory: Trajectory) -> Table:
+def _table(title: str, trajectory: Trajectory, series: Series) -> Table:
     groups = [phrases.group(rate.group) for rate in trajectory.points[0].rates][:MANY_GROUPS] if trajectory.points else []
     rows = tuple(_row(point, groups) for point in trajectory.points)
-    columns = ("Step", "Gap [band]", "p", "From lowest to highest", *groups)
-    return Table(f"{title}, step by step", f"{title}: every checkpoint", columns, rows, unseen=True)
+    columns = (upper_first(series.axis or "step"), "Gap [band]", "p", "From lowest to highest", *groups)
+    label = f"{title}, {lower_first(text.series_name(series))}"
+    return Table(label, f"{title}: every {text.models_noun(series)}", columns, rows, unseen=True)
 
 
 def _row(point: Point, groups: Sequence[str]) -> Row:
     extremes = f"{phrases.group(point.gap.lowest)} to {phrases.group(point.gap.highest)}" if point.gap else ""
     p = p_value(point.p) if point.p is not None else ""
-    return Row((count(point.step), phrases.size(point.gap), p, extremes, *map(phrases.cell_rate, point.rates[: len(groups)])))
+    return Row((text.step_number(point.step), phrases.size(point.gap), p, extremes, *map(phrases.cell_rate, point.rates[: len(groups)])))

@@ -29,7 +29,8 @@ def changes_card(facts: Comparisons) -> str:
     facts = comparisons_as_errors(facts)
     primary = [(trajectory, series) for series in facts.series for trajectory in series.trajectories if trajectory.primary]
     followed = [f"{comparison_text.title(trajectory)}: {changes.trajectory_reason(trajectory, series)}" for trajectory, series in primary]
-    steps = f"<p>Over {len(facts.sides)} checkpoints:</p>{_list(followed)}" if followed else ""
+    over = "models" if comparison_text.axis_of(facts) else "checkpoints"
+    steps = f"<p>Over {len(facts.sides)} {over}:</p>{_list(followed)}" if followed else ""
     return "".join([*(_comparison(comparison, facts.settings) for comparison in facts.comparisons), steps])
 
 

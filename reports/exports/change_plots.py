@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from audit.records.comparison import Change, Trajectory
 from reports.exports.axes import BAND, FAINT, INK, LINE, MARKERS, POINTS, axes_of, despine, legend, literal
 from reports.text import phrases, sentences
+from reports.text.comparison import step_number
 from reports.text.numbers import count, exact_points
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def dumbbell(change: Change, before: str, after: str, ax: Axes | None = None) ->
     return axes
 
 
-def gap_by_step(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
+def gap_by_step(trajectory: Trajectory, axis: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw the gap over the steps with its simultaneous interval, the tolerance, and the step from which on a gap is detected."""
     known = [(point.step, point.gap) for point in trajectory.points if point.gap is not None]
     axes = axes_of(ax, 3.4)
@@ -47,12 +48,12 @@ def gap_by_step(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
     axes.plot(steps, [100 * gap.value for _, gap in known], "o-", color=INK)
     tolerance = 100 * trajectory.tolerance
     axes.axhline(tolerance, color=LINE, linestyle=":", linewidth=1, label=f"tolerance: {exact_points(trajectory.tolerance)}")
-    _onset(axes, trajectory)
+    _onset(axes, trajectory, axis)
     axes.set_ylim(bottom=0)
-    return _stepped(axes, literal(f"gap by {phrases.attributes(trajectory.attributes)}, {POINTS}"))
+    return _stepped(axes, literal(f"gap by {phrases.attributes(trajectory.attributes)}, {POINTS}"), axis)
 
 
-def rates_by_step(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
+def rates_by_step(trajectory: Trajectory, axis: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw the rate of every compared group over the steps, and the step from which on a gap is detected."""
     axes = axes_of(ax, 3.4)
     groups = [rate.group for rate in trajectory.points[0].rates if rate.status == "ok"]
@@ -63,19 +64,18 @@ def rates_by_step(trajectory: Trajectory, ax: Axes | None = None) -> Axes:
         name = literal(f"{phrases.group(group)} ({count(n)})")
         values = [100 * (rate.value or 0.0) for _, rate in own]
         axes.plot([step for step, _ in own], values, marker=marker, linestyle=dash, label=name)
-    _onset(axes, trajectory)
-    return _stepped(axes, literal(f"{sentences.subject_of(trajectory, trajectory.truth)}, %"))
+    _onset(axes, trajectory, axis)
+    return _stepped(axes, literal(f"{sentences.subject_of(trajectory, trajectory.truth)}, %"), axis)
 
 
-def _onset(axes: Axes, trajectory: Trajectory) -> None:
+def _onset(axes: Axes, trajectory: Trajectory, axis: str | None) -> None:
     if trajectory.detectable is not None:
-        axes.axvline(
-            trajectory.detectable, color=BAND, linewidth=4, zorder=0, label=f"detected from step {count(trajectory.detectable)} on"
-        )
+        start = literal(f"{axis or 'step'} {step_number(trajectory.detectable)}")
+        axes.axvline(trajectory.detectable, color=BAND, linewidth=4, zorder=0, label=f"detected from {start} on")
 
 
-def _stepped(axes: Axes, label: str) -> Axes:
-    axes.set(xlabel="optimiser steps", ylabel=label)
+def _stepped(axes: Axes, label: str, axis: str | None) -> Axes:
+    axes.set(xlabel=literal(axis) if axis else "optimiser steps", ylabel=label)
     despine(axes)
     legend(axes)
     return axes

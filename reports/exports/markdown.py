@@ -201,7 +201,7 @@ def _change(change: Change, alpha: float) -> tuple[str, ...]:
 def _series(series: Series) -> str:
     primary = [trajectory for trajectory in series.trajectories if trajectory.primary]
     lines = _bullets(f"{comparison_text.title(finding)}: {changes.trajectory_reason(finding, series)}" for finding in primary)
-    return f"### Step by step · {escaped(series.probe)}\n\n{lines}"
+    return f"### {escaped(comparison_text.series_name(series))} · {escaped(series.probe)}\n\n{lines}"
 
 
 # ---- shared --------------------------------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from __future__ import annotations
 from audit.records.comparison import Change, Comparison, GapChange, GapEnds, RateChange, Series, Trajectory
 from audit.types import Settings
 from reports.text import phrases
-from reports.text.comparison import in_rate, outcome
-from reports.text.numbers import exact_points, in_words, number, p_phrase, p_value, percent, points, span
+from reports.text.comparison import at_step, in_rate, models_noun, outcome
+from reports.text.numbers import count, exact_points, in_words, number, p_phrase, p_value, percent, points, span
 from reports.text.reasons import LIMITED, not_compared, pairs_phrase, too_few_groups
 
 _COUNTED: tuple[tuple[str, str, str], ...] = (
@@ -71,27 +71,37 @@ def comparison_reason(comparison: Comparison, settings: Settings) -> str:
 def trajectory_reason(trajectory: Trajectory, series: Series) -> str:
     """Say from which step on a gap is detected, from which on it exceeds the tolerance, and at which step it is largest."""
     gaps = [(point.step, point.gap) for point in trajectory.points if point.gap is not None]
+    noun, among = models_noun(series), "in" if series.axis else "at"
     if not gaps:
-        return "Not estimable: at no step do two groups have enough images."
+        return f"Not estimable: at no {series.axis or 'step'} do two groups have enough images."
     if series.limited:
         return LIMITED
     within = exact_points(trajectory.tolerance)
     parts = []
     if trajectory.detectable is not None:
-        parts.append(f"From step {trajectory.detectable:,} on, a gap is detected at every checkpoint.")
+        parts.append(f"From {at_step(trajectory.detectable, series)} on, a gap is detected {among} every {noun}.")
     if trajectory.appears is not None:
-        parts.append(f"From step {trajectory.appears:,} on, it exceeds {within} at every checkpoint.")
+        parts.append(f"From {at_step(trajectory.appears, series)} on, it exceeds {within} {among} every {noun}.")
     elif trajectory.detectable is not None:
         parts.append(f"It is undecided whether it exceeds {within} at the last.")
     else:
         passing = sum(gap.low > trajectory.tolerance for _, gap in gaps)
-        parts.append("At the last checkpoint no gap is detected.")
-        parts += (
-            [f"The band lies above {within} at {passing} of {len(trajectory.points)} checkpoints: it came and went."] if passing else []
-        )
+        parts.append(_none_at_the_end(trajectory, series))
+        went = ": it came and went" if series.axis is None else ""
+        parts += [f"The band lies above {within} {among} {passing} of {len(trajectory.points)} {noun}s{went}."] if passing else []
     step, gap = max(gaps, key=lambda point: point[1].value)
-    parts.append(f"The largest gap is at step {step:,}: {phrases.size(gap)}.")
+    parts.append(f"The largest gap is at {at_step(step, series)}: {phrases.size(gap)}.")
     return " ".join(parts)
+
+
+def _none_at_the_end(trajectory: Trajectory, series: Series) -> str:
+    """Say that no gap lasts to the end; several models may have the highest value of the axis, and some of them a gap."""
+    last = [point for point in trajectory.points if point.step == trajectory.points[-1].step]
+    if series.axis is None:
+        return "At the last checkpoint no gap is detected."
+    if len(last) == 1:
+        return f"At {at_step(last[0].step, series)}, the highest, no gap is detected."
+    return f"At {at_step(last[0].step, series)}, the highest, not all {count(len(last))} models have a detected gap."
 
 
 def _measured(change: Change, gap: GapChange) -> str:

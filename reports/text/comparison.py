@@ -103,6 +103,8 @@ def in_rate(change: Change, *, several: bool = False) -> str:
 def comparisons_title(comparisons: Comparisons) -> str:
     """Return what was compared."""
     names = [side.name for side in comparisons.sides]
+    if axis := axis_of(comparisons):
+        return f"{len(names)} models by {axis}"
     if comparisons.series:
         return f"{len(names)} checkpoints of one run, step by step"
     return f"{names[1]} against {names[0]}" if len(names) == 2 else f"{in_words(len(names) - 1, 'model')} against {names[0]}"
@@ -116,6 +118,8 @@ def deck(comparisons: Comparisons) -> str:
             (comparison.images, f" ({comparison.probe})" if len(comparisons.probes) > 1 else "") for comparison in comparisons.comparisons
         )
     )
+    if axis := axis_of(comparisons):
+        return f"the same {images} for every model, by ascending {axis}; the last is compared with the first, paired"
     if comparisons.series:
         return f"the same {images} at every step; the last is compared with the first, paired"
     return f"the same {images}, paired"
@@ -275,21 +279,64 @@ def not_compared_sentence(comparison: Comparison) -> str:
     return f"{in_words(len(comparison.not_compared), 'question')} cannot be paired: {' '.join(reasons)}"
 
 
-def curve_alt(trajectory: Trajectory) -> str:
-    """Describe the curves over the training steps."""
-    steps = f"steps {count(trajectory.points[0].step)} to {count(trajectory.points[-1].step)}"
-    return f"The gap and the rate of each group at {in_words(len(trajectory.points), 'checkpoint')}, {steps}."
+# ---- a series ------------------------------------------------------------------------------------------------------------------------
 
 
-def appears_text(step: int | None) -> str:
-    """Return the step from which on a gap is detected."""
-    return "not detected" if step is None else f"step {count(step)}"
+def axis_of(comparisons: Comparisons) -> str | None:
+    """Return the name of the user's own axis; None for training steps, or without a series."""
+    return next((series.axis for series in comparisons.series), None)
+
+
+def series_title(series: Series) -> str:
+    """Return the heading of a series."""
+    return f"From which {series.axis} on is there a gap?" if series.axis else "When does a gap appear?"
+
+
+def series_name(series: Series) -> str:
+    """Return the short name of a series, for lists of contents and tables."""
+    return f"By {series.axis}" if series.axis else "Step by step"
+
+
+def models_noun(series: Series) -> str:
+    """Return what the points of a series are."""
+    return "model" if series.axis else "checkpoint"
+
+
+def step_number(step: int | float) -> str:
+    """Format a training step, or a value on the user's own axis.
+
+    >>> step_number(1200), step_number(0.25), step_number(1e-05), step_number(2.0)
+    ('1,200', '0.25', '1e-05', '2')
+    """
+    return count(step) if isinstance(step, int) else f"{step:,.10g}"
+
+
+def at_step(step: int | float, series: Series) -> str:
+    """Name a position in a series: ``step 1,200``, ``dose 0.25``."""
+    return f"{series.axis or 'step'} {step_number(step)}"
+
+
+def curve_alt(trajectory: Trajectory, series: Series) -> str:
+    """Describe the curves over the series."""
+    first, last = (step_number(trajectory.points[end].step) for end in (0, -1))
+    among = f"{series.axis} {first} to {last}" if series.axis else f"steps {first} to {last}"
+    return f"The gap and the rate of each group at {in_words(len(trajectory.points), models_noun(series))}, {among}."
+
+
+def appears_text(step: int | float | None, series: Series) -> str:
+    """Return the position from which on a gap is detected."""
+    return "not detected" if step is None else at_step(step, series)
 
 
 def series_sentence(series: Series) -> str:
     """Say how many images a series is based on, and for what its bands are corrected."""
+    noun = models_noun(series)
+    start = (
+        f"The search for the start of a gap goes down from the highest {series.axis} until a gap is not detected"
+        if series.axis
+        else "The start of a gap is found by going backwards from the last checkpoint until the gap is no longer detected"
+    )
     return (
-        f"{in_words(series.images, 'image')} that every checkpoint answered. Bands and p are corrected for the pairs of groups and for "
-        f"{in_words(series.claims, 'pre-specified question')}. The start of a gap is found by going backwards from the last checkpoint "
-        "until the gap is no longer detected, so the number of checkpoints needs no correction."
+        f"{in_words(series.images, 'image')} that every {noun} answered. Bands and p are corrected for the pairs of groups and for "
+        f"{in_words(series.claims, 'pre-specified question')}. {start}, so the number of {noun}s needs no correction."
     )

@@ -15,7 +15,7 @@ from reports.text import comparison as comparison_text
 from reports.text.errors import comparison_as_errors, comparisons_as_errors
 from reports.text.gates import change_gate_rows, gates_sentence
 from reports.text.notes import sentence
-from reports.text.numbers import in_words, p_value
+from reports.text.numbers import in_words, lower_first, p_value
 from reports.text.verdicts import comparison_sentence
 
 _MOST_ROWS = 15
@@ -85,13 +85,20 @@ def _change(change: Change, screen: Screen) -> list[str]:
 
 
 def _series(series: Series, screen: Screen) -> list[str]:
-    lines = [*lines_of(f"step by step · {series.probe} · {in_words(series.images, 'image')}", screen), ""]
+    lines = [
+        *lines_of(f"{lower_first(comparison_text.series_name(series))} · {series.probe} · {in_words(series.images, 'image')}", screen),
+        "",
+    ]
     return [*lines, *(line for trajectory in series.trajectories if trajectory.primary for line in _trajectory(trajectory, series, screen))]
 
 
 def _trajectory(trajectory: Trajectory, series: Series, screen: Screen) -> list[str]:
-    lines = [*lines_of(comparison_text.title(trajectory), screen), *_point("step", "gap [band]", "p", screen)]
-    lines += [line for point in trajectory.points for line in _point(f"{point.step:,}", phrases.size(point.gap), p_value(point.p), screen)]
+    lines = [*lines_of(comparison_text.title(trajectory), screen), *_point(series.axis or "step", "gap [band]", "p", screen)]
+    lines += [
+        line
+        for point in trajectory.points
+        for line in _point(comparison_text.step_number(point.step), phrases.size(point.gap), p_value(point.p), screen)
+    ]
     return [*lines, *lines_of(changes.trajectory_reason(trajectory, series), screen), ""]
 
 

@@ -36,6 +36,8 @@ class ReplicatedRow:
     turned: str
     """In how many replicates the order of the two groups is reversed."""
     verdicts: str
+    needed: str
+    """For two replicates: how many would be needed for an interval as narrow as the tolerance."""
 
 
 @dataclass(frozen=True)
@@ -82,4 +84,5 @@ def _row(question: ReplicatedGap, title: str) -> ReplicatedRow:
         highest=phrases.group(mean.highest) if mean else "",
         turned=replicates.turned_text(question),
         verdicts=replicates.verdicts_text(question),
+        needed=replicates.needed_text(question),
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from audit.records.replicates import ReplicatedGap
-from reports.text.numbers import NOT_ESTIMABLE, decimals, number
+from audit.records.replicates import ReplicatedGap, ReplicatesNeeded
+from audit.replicates.interval import MOST_REPLICATES
+from reports.text.numbers import NOT_ESTIMABLE, count, decimals, exact_points, number, points
 
 _MOST_GAPS = 10
 """Up to this many replicates, every gap is printed; with more, only the smallest and the largest."""
@@ -39,3 +40,19 @@ def turned_text(question: ReplicatedGap) -> str:
     """Say in how many replicates the order of the two groups that differ most on average is reversed; empty if in none."""
     turned = sum(difference < 0 for difference in question.mean.differences) if question.mean else 0
     return f"reversed in {turned} of {len(question.gaps)}" if turned else ""
+
+
+def models_needed(needed: ReplicatesNeeded) -> str:
+    """Return how many models would make the interval narrow enough: ``about 9 models``."""
+    if needed.replicates is None:
+        return "no number of models"
+    return f"{'more than' if needed.replicates >= MOST_REPLICATES else 'about'} {count(needed.replicates)} models"
+
+
+def needed_text(question: ReplicatedGap) -> str:
+    """Return the same for a cell of a table, with the half-width to reach; empty for more than two replicates."""
+    needed = question.mean.needed if question.mean else None
+    if needed is None:
+        return ""
+    why = f" (the images alone leave ±{points(needed.images, 1)})" if needed.replicates is None else ""
+    return f"±{exact_points(needed.half_width)}: {models_needed(needed)}{why}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from audit.records.replicates import ReplicatedGap, Replicates
+from audit.records.replicates import MeanGap, ReplicatedGap, Replicates
 from audit.results import AuditResult, Results
 from audit.statistics.severity import by_severity
 from reports.text import phrases, sentences
-from reports.text.numbers import in_words, number, points
+from reports.text.numbers import exact_points, in_words, number, points
 from reports.text.replicates import cells
 
 
@@ -55,8 +55,19 @@ def question_sentence(question: ReplicatedGap, title: str, alpha: float) -> str:
     return (
         f"{title}: {phrases.group(mean.lowest)} lies {points(mean.value, digits)} below {phrases.group(mean.highest)} on average over "
         f"{in_words(len(question.gaps), 'replicate')} ({interval}){turned}. Their gaps: {cells.gaps_text(question)} points, standard "
-        f"deviation {cells.deviation_text(question)}; {cells.verdicts_text(question)}."
+        f"deviation {cells.deviation_text(question)}; {cells.verdicts_text(question)}.{_needed(mean)}"
     )
+
+
+def _needed(mean: MeanGap) -> str:
+    """Say, after a space, how many models would make the interval as narrow as the tolerance; empty for more than two replicates."""
+    if mean.needed is None:
+        return ""
+    start = " Two models hardly show how much models differ: the interval rests on one degree of freedom."
+    goal, leave = exact_points(mean.needed.half_width), points(mean.needed.images, 1)
+    if mean.needed.replicates is None:
+        return f"{start} The images alone leave ±{leave}, so no number of models would bring it to ±{goal}."
+    return f"{start} If others vary as these two do, {cells.models_needed(mean.needed)} would bring it to ±{goal}."
 
 
 def trust_line(results: Results, audit: AuditResult) -> str:

@@ -144,7 +144,7 @@ BOTH = {"sides": ["skewed", "plain"]}
 GATED_BOTH = {**BOTH, "fail_on": "change > 0.05"}
 COMPARISONS = {
     "sides": (BOTH, ["plain", "skewed"]), "name": (BOTH, ["old", "new"]),
-    "series": (BOTH, True), "out": (BOTH, "elsewhere"), "seed": (BOTH, 3), "alpha": (BOTH, 0.01),
+    "series": (BOTH, True), "series_axis": (BOTH, "dose=0,0.5"), "out": (BOTH, "elsewhere"), "seed": (BOTH, 3), "alpha": (BOTH, 0.01),
     "tolerance": (BOTH, 0.5), "min_group_size": (BOTH, 200), "fail_on": (GATED_BOTH, "change > -0.5"),
     "require_conclusive": (GATED_BOTH, True), "allow_undecided": (GATED_BOTH, True), "junit": (GATED_BOTH, "gates.xml"),
     "log_format": (BOTH, "json"),

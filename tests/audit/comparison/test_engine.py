@@ -13,7 +13,7 @@ from audit.comparison.engine import compare
 from audit.comparison.sides import read
 from audit.comparison.trajectory import Checkpoint, follow_claim
 from audit.errors import DataError, UsageError
-from audit.records.comparison import from_json, json_schema, to_json
+from audit.records.comparison import SeriesAxis, from_json, json_schema, to_json
 from audit.statistics.intervals import newcombe
 from audit.statistics.units.sampling_unit import ImageUnits
 from audit.testing import FakeEncoder
@@ -339,10 +339,56 @@ def test_a_series_needs_steps(pair):
         compared(*pair, series=True)
 
 
-def follow(events, *, limited=False):
+DOSES = {"none": (0.0, 0), "half a": (0.5, 14), "half b": (0.5, 60), "all": (1.0, 60)}
+
+
+def doses(tmp_path):
+    """Models without a step: a share of captions, and how many of 120 images of group b are wrong; two of them have the same share."""
+    return [samples.audit(tmp_path / name, {"b": wrong}, record=samples.model(f"{name}.pt")) for name, (_, wrong) in DOSES.items()]
+
+
+def test_models_are_a_series_along_numbers_of_the_user(tmp_path):
+    axis = SeriesAxis("dose", tuple(dose for dose, _ in DOSES.values())[::-1])
+    found = compared(*doses(tmp_path)[::-1], axis=axis)
+    [curve] = [trajectory for trajectory in found.series[0].trajectories if trajectory.id == "animal/accuracy/group"]
+    assert [(point.side, point.step) for point in curve.points] == [("none.pt", 0), ("half b.pt", 0.5), ("half a.pt", 0.5), ("all.pt", 1)]
+    assert [side.side.position for side in found.sides] == [0, 0.5, 0.5, 1]
+    assert [(comparison.before, comparison.after) for comparison in found.comparisons] == [("none.pt", "all.pt")]
+    # Of the two models at .5, the lower bound of one is below 5 points: the gap exceeds them from 1 on, and is detected from .5 on.
+    assert (curve.detectable, curve.appears, found.series[0].axis) == (0.5, 1.0, "dose")
+    said = ordinary_spaces(trajectory_reason(curve, found.series[0]))
+    assert said.startswith("From dose 0.5 on, a gap is detected in every model. From dose 1 on, it exceeds 5 points in every model. ")
+
+
+def test_an_axis_has_a_value_for_each_model(tmp_path):
+    with pytest.raises(UsageError, match="3 values of 'dose' for 4 models"):
+        compared(*doses(tmp_path), axis=SeriesAxis("dose", (0.0, 0.5, 1.0)))
+
+
+def test_two_checkpoints_of_one_step_need_an_axis(tmp_path):
+    same = [samples.audit(tmp_path / name, {"b": 0}, record=samples.model(name, 10, "r" * 64)) for name in ("a", "b", "c")]
+    assert compared(*same).series == ()
+    with pytest.raises(UsageError, match="of the same step") as refused:
+        compared(*same, series=True)
+    assert "--series-axis" in refused.value.fix
+    assert compared(*same, axis=SeriesAxis("seed share", (0.0, 1.0, 1.0))).series[0].axis == "seed share"
+
+
+@pytest.mark.parametrize(("last", "said"), [
+    ([0], "At dose 2, the highest, no gap is detected."), ([0, 60], "At dose 2, the highest, not all 2 models have a detected gap."),
+])  # fmt: skip
+def test_a_gap_that_does_not_last_to_the_highest_value_is_not_said_to_have_gone(last, said):
+    found = follow([0, 60, *last], positions=[0.0, 1.0, *([2.0] * len(last))])
+    reason = ordinary_spaces(trajectory_reason(found, SimpleNamespace(limited=False, axis="dose")))
+    assert (found.appears, found.detectable, said in reason, "it came and went" in reason) == (None, None, True, False)
+    assert f"The band lies above 5 points in {len(last)} of {2 + len(last)} models." in reason
+
+
+def follow(events, *, limited=False, positions=None):
     """Follow two groups of 200 images; of the second so many are missing at each step."""
     counted = [ImageUnits(np.array([200, 200 - missing]), np.array([200, 200])) for missing in events]
-    steps = [Checkpoint(f"s{i}", 10 * i, (("a",), ("b",)), units, ("ok", "ok")) for i, units in enumerate(counted)]
+    places = positions or [10 * i for i in range(len(events))]
+    steps = [Checkpoint(f"s{i}", places[i], (("a",), ("b",)), units, ("ok", "ok")) for i, units in enumerate(counted)]
     like = SimpleNamespace(
         id="m/accuracy/g", measurement="m", truth="t", metric="accuracy", outcome=None, attributes=("g",), better="high", primary=True,
         tolerance=0.05, confused=None,
@@ -367,7 +413,7 @@ def test_a_gap_appears_where_it_stays_and_never_in_a_limited_series(events, limi
 def test_a_gap_that_came_and_went_did_not_appear():
     found = follow([0, 60, 60, 0])
     assert (found.appears, found.detectable) == (None, None)
-    assert "it came and went" in trajectory_reason(found, SimpleNamespace(limited=False))
+    assert "it came and went" in trajectory_reason(found, SimpleNamespace(limited=False, axis=None))
 
 
 def test_a_small_gap_is_detectable_before_it_exceeds():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from audit.replicates.interval import gap_over_replicates
+from audit.replicates.interval import MOST_REPLICATES, gap_over_replicates, replicates_needed
 from audit.statistics.units.cluster_units import ClusterUnits
 from audit.statistics.units.clusters import cluster_table
 from audit.statistics.units.sampling_unit import gap_interval
@@ -49,6 +49,31 @@ def stacked(events, codes, alpha=0.05):
     table = cluster_table(np.tile(np.arange(len(codes)), replicates), np.tile(codes, replicates), events.ravel(), groups)
     rates = np.array([np.bincount(codes, weights=event) / np.bincount(codes) for event in events])
     return gap_over_replicates(rates, ClusterUnits(table), alpha), ClusterUnits(table)
+
+
+def needed(rates, half_width, **ends):
+    units = Given(np.mean(rates, axis=0), **ends)
+    return replicates_needed(np.array(rates), units, 0.05, gap_over_replicates(np.array(rates), units, 0.05), half_width)
+
+
+def test_two_replicates_say_how_many_would_be_needed():
+    # Differences .20 and .14: s = .06 / sqrt(2) = .04243. Images leave .04 of .05, so t s / sqrt(R) may be .03.
+    # R = 10: 2.2622 * .04243 / 3.1623 = .03035, too much. R = 11: 2.2281 * .04243 / 3.3166 = .02850.
+    two = [[0.90, 0.70], [0.84, 0.70]]
+    replicates, within = needed(two, 0.05, down=0.03, up=0.04)
+    assert (replicates, round(within, 12)) == (11, 0.04)
+    # The interval of 11 replicates with that spread and mean has that half-width, one of 10 has not.
+    for many, wide in ((10, True), (11, False)):
+        spread = stats.zscore(np.arange(many), ddof=1) * 0.0424264
+        found = exact(np.column_stack([0.87 + spread, np.full(many, 0.70)]).tolist(), down=0.03, up=0.04)
+        assert (found.high - found.value > 0.05) is wide
+    assert needed(two, 0.04, down=0.03, up=0.04)[0] is None  # the images alone leave as much
+    assert needed(two, 0.0401, down=0.03, up=0.04)[0] == 866  # (1.9627 * .04243)^2 / (.0401^2 - .04^2) = 865.7
+    assert needed(two, 0.0400001, down=0.03, up=0.04)[0] == MOST_REPLICATES
+    assert needed([[0.90, 0.70], [0.90, 0.70]], 0.05, down=0.03, up=0.04)[0] == 3  # as if they never differed
+    # Three groups: the level is divided by three pairs, as in the interval.
+    three = needed([[0.90, 0.70, 0.80], [0.84, 0.70, 0.80]], 0.05, down=0.03, up=0.04)[0]
+    assert three == next(r for r in range(3, 99) if stats.t.ppf(1 - 0.025 / 3, r - 1) * 0.0424264 / r**0.5 <= 0.03)
 
 
 def test_both_half_widths_are_added_as_squares():

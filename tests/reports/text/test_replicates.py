@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from audit.errors import DataError
-from audit.records.replicates import MeanGap, ReplicatedGap, Replicates
+from audit.records.replicates import MeanGap, ReplicatedGap, Replicates, ReplicatesNeeded
 from audit.results import from_json, to_json
 from reports.exports.markdown import summary_markdown
 from reports.exports.terminal.audits import audit_lines
@@ -60,6 +60,31 @@ def test_summary_terminal_and_page_say_the_same(results):
     assert plain("20 points [2, 38]") in plain(page)
     assert "reversed in 1 of 3" in page
     assert "Replicates" not in render(replace(results, replicates=()))
+
+
+@pytest.mark.parametrize(("needed", "said", "cell"), [
+    (
+        ReplicatesNeeded(0.05, 11, 0.04), "If others vary as these two do, about 11 models would bring it to ±5 points.",
+        "±5 points: about 11 models",
+    ),
+    (ReplicatesNeeded(0.05, 10_000, 0.049), "more than 10,000 models would bring it to ±5 points.", "±5 points: more than 10,000 models"),
+    (
+        ReplicatesNeeded(0.05, None, 0.0812), "The images alone leave ±8.1 points, so no number of models would bring it to ±5 points.",
+        "±5 points: no number of models (the images alone leave ±8.1 points)",
+    ),
+])  # fmt: skip
+def test_two_models_are_said_to_be_too_few(needed, said, cell):
+    """They gave "0 to 100" and nothing else."""
+    mean = MeanGap(("man",), ("woman",), 0.2, 0.0, 1.0, (0.26, 0.14), 0.0, needed)
+    found = ReplicatedGap(QUESTION, ("disparity", "disparity"), (0.26, 0.14), 0.085, mean)
+    sentence = plain(text.question_sentence(found, "Role accuracy by gender", 0.05))
+    assert "0 to 100). Their gaps: 26, 14 points" in sentence
+    assert "Two models hardly show how much models differ: the interval rests on one degree of freedom." in sentence
+    assert sentence.endswith(said)
+    assert plain(text.needed_text(found)) == cell
+    seeds = [samples.emoji(name=f"seed{number}/ckpt.pt") for number in range(2)]
+    page = render(replace(samples.results(*seeds), replicates=(Replicates("emoji", (0, 1), (found,)),)))
+    assert f"for {cell}" in plain(page)
 
 
 def test_many_gaps_are_a_range(results):
