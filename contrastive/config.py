@@ -34,6 +34,24 @@ class Config:
     run: RunConfig
     loss: LossConfig = field(default_factory=LossConfig)
 
+    def __post_init__(self) -> None:
+        data, optim = self.data, self.optim
+        by_group = {
+            "optim.sampling": optim.sampling == "balanced", "optim.objective": optim.objective == "group_dro",
+            "optim.loss_weights": bool(optim.loss_weights),
+        }  # fmt: skip
+        for name in (name for name, used in by_group.items() if used and not data.groups):
+            raise UsageError(f"{name} needs the setting data.groups", fix='for example data.groups=["gender"]')
+        for name in (name for name in ("optim.objective", "optim.loss_weights") if by_group[name] and not self.loss.contrastive):
+            raise UsageError(f"{name} cannot be used with loss.kind = {self.loss.kind!r}", fix="loss.kind=softmax or loss.kind=sigmoid")
+        if by_group["optim.objective"] and by_group["optim.loss_weights"]:
+            why = "group DRO learns the weights of the groups"
+            raise UsageError("optim.loss_weights cannot be used with optim.objective = 'group_dro'", why=why, fix="leave one of them out")
+        if optim.sampling == "weighted" and data.weight is None:
+            raise UsageError("optim.sampling = 'weighted' needs the setting data.weight", fix="for example data.weight=weight")
+        if data.weight is not None and optim.sampling != "weighted":
+            raise UsageError("data.weight has no effect", why=f"optim.sampling is {optim.sampling!r}", fix="optim.sampling=weighted")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the tables of the TOML file with all defaults filled in."""
         return {**to_dict(self), "model": self.model.to_dict()}

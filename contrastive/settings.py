@@ -37,8 +37,8 @@ class InterventionConfig:
     share: Annotated[StrictFloat, Field(ge=0, le=1)] = 1.0
     """The dose: share of the eligible pairs that are changed. Those changed at 0.25 are among those changed at 0.5."""
     where: Mapping[StrictStr, StrictStr | list[StrictStr]] = field(default_factory=dict)
-    """Column -> value, or list of values: only such pairs are eligible, for example ``where = {gender = "woman"}``. Columns of a table,
-    or role, gender, tone and name of the emoji."""
+    """Column -> value, or list of values: only such pairs are eligible, for example ``where = {gender = "woman"}``. Columns as in
+    `groups`, but not those of `group_pattern`; also ``name`` (emoji)."""
     words: Mapping[StrictStr, StrictStr] = field(default_factory=dict)
     """Words in the captions -> what replaces them: whole words, as written, such as ``words = {"woman judge" = "student"}``."""
     column: StrictStr | None = None
@@ -112,6 +112,16 @@ class DataConfig:
     caption_column: StrictStr = "caption"
     images: StrictStr | None = None
     """Folder of a table's images: base of relative paths; absolute paths must be inside it. None: the table's folder."""
+    groups: tuple[StrictStr, ...] = ()
+    """Columns whose values are the groups of the pairs; several are combined (``woman × dark``). For `optim.sampling`, `optim.loss_weights`
+    and `optim.objective`. Columns of a table or of `datasets`; keys of the ``.json`` file next to an image in tar shards; named groups of
+    `group_pattern`; ``role``, ``gender``, ``tone`` (emoji); ``colour``, ``shape``, ``count``, ``size`` (shapes). Pairs without a value are
+    the group ``(none)``."""
+    group_pattern: StrictStr | None = None
+    """Regular expression that is searched in the name of a pair (the path of its image, in a tar shard without its suffix); its named
+    groups can be used in `groups`: ``(?P<gender>woman|man)/``."""
+    weight: StrictStr | None = None
+    """Column with the weight of each pair, a number of at least 0, for ``optim.sampling = "weighted"``; named as in `groups`."""
     separator: StrictStr | None = None
     """Separator of a CSV file; None: detected in its header (comma, semicolon or tab)."""
     encoding: StrictStr | None = None
@@ -119,9 +129,11 @@ class DataConfig:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of a table that are read besides images and captions."""
-        wanted = self.intervention
-        return tuple(dict.fromkeys([*wanted.where, *([wanted.column] if wanted.column else [])])) if wanted else ()
+        """Columns of the data that are read besides images and captions: not those that `group_pattern` supplies."""
+        supplied = re.compile(self.group_pattern or "").groupindex
+        wanted = [name for name in (*self.groups, self.weight) if name not in supplied]
+        wanted += [*self.intervention.where, self.intervention.column] if self.intervention else []
+        return tuple(dict.fromkeys(name for name in wanted if name))
 
     def __post_init__(self) -> None:
         _find_home(self, "train", "validation", "zero_shot", "images")
@@ -136,6 +148,7 @@ class DataConfig:
             usable = len(self.separator) == 1 and self.separator not in '"\r\n\0'
             _require(usable, "data.separator", 'one character, such as "," or "\\t"')
         _require(self.encoding is None or _is_encoding(self.encoding), "data.encoding", "that of a text, such as latin-1, cp1252 or utf-16")
+        _check_group_columns(self)
         for entry in self.augment:
             named = isinstance(entry, str) or isinstance(entry.get("name"), str)
             _require(named, "data.augment", 'names of transforms, or tables such as {name = "RandAugment", num_ops = 2}')
@@ -145,9 +158,22 @@ class DataConfig:
             _require(slots == 1 == template.count("{"), "data.templates", "templates with {caption} or {a caption} exactly once")
 
 
+def _check_group_columns(data: DataConfig) -> None:
+    _require(len(set(data.groups)) == len(data.groups) and all(data.groups), "data.groups", "names of columns, each of them once")
+    if data.group_pattern is None:
+        return
+    try:
+        named = re.compile(data.group_pattern).groupindex
+    except re.error:
+        named = {}
+    _require(bool(named), "data.group_pattern", "a regular expression with a named group, such as (?P<gender>woman|man)/")
+    used = [name for name in named if name in (*data.groups, data.weight)]
+    _require(bool(used), "data.groups", f"one or more of the named groups of data.group_pattern: {', '.join(named)}")
+
+
 @record
 class OptimConfig:
-    """AdamW and its schedule."""
+    """What is drawn, AdamW, and its schedule."""
 
     steps: NotNegativeInt = 0
     """Number of steps; set this or `epochs`."""
@@ -155,6 +181,17 @@ class OptimConfig:
     """Peak learning rate."""
     epochs: NotNegativeInt = 0
     """Passes over the training pairs, instead of `steps`; incomplete batches are dropped."""
+    sampling: Literal["natural", "balanced", "weighted"] = "natural"
+    """How often each training pair is drawn in an epoch of n draws. ``natural``: once. ``balanced``: every group of ``data.groups`` equally
+    often. ``weighted``: in proportion to ``data.weight``. Counts are exact up to rounding, new in each epoch (docs/training.md)."""
+    objective: Literal["mean", "group_dro"] = "mean"
+    """What is minimised. ``mean``: the mean loss of the pairs. ``group_dro``: a mean of the losses of the groups, with learned weights that
+    grow for groups with a large loss (`contrastive.loss.by_group`). With ``loss.kind`` softmax or sigmoid."""
+    dro_rate: Positive = 0.01
+    """How fast group DRO changes the weights of the groups."""
+    loss_weights: Mapping[StrictStr, NotNegative] = field(default_factory=dict)
+    """Group -> weight of the loss of its pairs; 1 for groups that are not named, and only the ratios matter:
+    ``{"woman × dark" = 2.0}``. With ``loss.kind`` softmax or sigmoid."""
     warmup: NotNegativeInt = 0
     """Steps until the peak learning rate."""
     schedule: Literal["cosine", "constant", "wsd"] = "cosine"

@@ -206,7 +206,7 @@ def _announce(inputs: RunInputs, training: Training) -> None:
     _say(f"run    {config.run.out}: {config.optim.steps} steps, {begin}, seed {config.run.seed}{together}")
     guessed = [note for note in inputs.initial.notes if note.startswith("Guessed")] if inputs.initial else []
     cut = [inputs.lengths.sentence] if inputs.lengths.cut else []
-    for sentence in (*inputs.pairs.replaced[:3], *inputs.left_out, *cut, *guessed) if _number() == 0 else ():
+    for sentence in (*inputs.pairs.replaced[:3], *inputs.left_out, *cut, *inputs.grouping.warnings, *guessed) if _number() == 0 else ():
         _complain(f"warning: {sentence}")
 
 

@@ -74,7 +74,7 @@ def _open_stored(config: DataConfig) -> CaptionedImages:
     if not os.path.exists(name) and (shards := _shard_files(shard_names(name), name)):  # noqa: PTH110  # `Path.exists` raises if a list of shards is longer than a file name may be
         return TarShards("::".join(Path(part).name for part in name.split("::")), shards, unit)
     if name.startswith("hf:"):
-        return load_hub(name, *columns)
+        return load_hub(name, *columns, others=config.columns)
     if path.is_dir():
         if any((path / part).is_file() for part in ("state.json", "dataset_dict.json")):  # written by save_to_disk
             return load_saved(path, *columns)

@@ -7,12 +7,13 @@ the extra ``demo``. Graphics: Twemoji, CC BY 4.0.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from contrastive.data.source import hash_of
+from contrastive.data.source import hash_of, require_columns
 from contrastive.settings import InterventionConfig
 from strictio.errors import UsageError
 from strictio.images.in_process import open_rgb
@@ -110,15 +111,15 @@ class EmojiCaptions:
     def content(self, index: int) -> bytes:
         return self.emoji[index].path.read_bytes()
 
+    def columns(self, names: Sequence[str]) -> dict[str, list[str]]:
+        require_columns("emoji", names, ("name", "role", "gender", "tone"))
+        return {name: [getattr(emoji, name) or "" for emoji in self.emoji] for name in names}
+
     def captions(self, index: int) -> tuple[str, ...]:
         """Return the name and, if it includes a skin tone, the name without it, so that "judge" does not only describe yellow drawings."""
         name = self.emoji[index].name
         short = _TONE.sub("", name)
         return (name,) if short == name else (name, short)
-
-    def column(self, name: str) -> list[str | None] | None:
-        """Return the name, role, gender or tone of each drawing."""
-        return [getattr(emoji, name) for emoji in self.emoji] if name in ("name", "role", "gender", "tone") else None
 
 
 def withheld(emoji: Emoji) -> bool:

@@ -10,24 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
 
 from contrastive.data.order import stream
-from contrastive.data.source import CaptionedImages, hash_of, unplanted_removed
+from contrastive.data.source import CaptionedImages, column_values, hash_of, unplanted_removed
 from contrastive.settings import InterventionConfig
 from strictio.errors import UsageError, nearest
-
-
-@runtime_checkable
-class Columns(Protocol):
-    """Data with columns besides the image and its captions."""
-
-    def column(self, name: str) -> Sequence[str | None] | None:
-        """Return a value per pair; None if there is no such column."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -82,13 +72,21 @@ class ChangedCaptions:
         row = self.rows[index]
         return self.replaced[row] if row in self.replaced else self.source.captions(row)
 
+    def columns(self, names: Sequence[str]) -> dict[str, list[str]]:
+        values = column_values(self.source, names)
+        return {name: [column[row] for row in self.rows] for name, column in zip(names, values, strict=True)}
+
 
 def intervene(source: CaptionedImages, intervention: InterventionConfig) -> ChangedCaptions:
-    """Change the captions of a share of the eligible pairs; raises `UsageError` if none is eligible or a column is missing.
+    """Change the captions of a share of the eligible pairs.
+
+    Raises `UsageError` if none is eligible, `TrainingDataError` if a column is missing.
 
     A pair is eligible if it has one of the values of each column in ``where``, and the change would make a difference to it.
     """
-    captions = {row: new for row in _rows_where(source, intervention) if (new := _changed(source, intervention, row)) is not None}
+    [texts] = column_values(source, [intervention.column]) if intervention.column else [()]
+    rows = _rows_where(source, intervention)
+    captions = {row: new for row in rows if (new := _changed(source, intervention, row, texts)) is not None}
     if not captions:
         fix = "compare data.intervention.where and data.intervention.words with the data"
         raise UsageError("data.intervention changes nothing", why="no pair has these values and words", fix=fix)
@@ -122,9 +120,9 @@ def _rows_where(source: CaptionedImages, intervention: InterventionConfig) -> Se
     fits = np.ones(len(source), bool)
     for name, values in intervention.where.items():
         wanted = {values} if isinstance(values, str) else set(values)
-        column = _column(source, name)
-        if not wanted & {value for value in column if value is not None}:
-            known = sorted({value for value in column if value is not None})
+        [column] = column_values(source, [name])
+        if not wanted & set(column):
+            known = sorted(set(column) - {""})
             fix = nearest(min(wanted, default=""), known)
             raise UsageError(f"data.intervention.where.{name}: no pair has such a value", why=_listed(wanted), fix=fix)
         fits &= np.array([value in wanted for value in column])
@@ -132,26 +130,18 @@ def _rows_where(source: CaptionedImages, intervention: InterventionConfig) -> Se
     return rows
 
 
-def _changed(source: CaptionedImages, intervention: InterventionConfig, row: int) -> tuple[str, ...] | None:
+def _changed(source: CaptionedImages, intervention: InterventionConfig, row: int, texts: Sequence[str]) -> tuple[str, ...] | None:
     """Return the captions of a pair after the change; None if it makes no difference."""
     if intervention.kind == "withhold":
         return ()
     before = source.captions(row)
     if intervention.kind == "relabel":
-        text = _column(source, intervention.column or "")[row]
-        return (text,) if text and text.strip() and before != (text,) else None
+        text = texts[row]
+        return (text,) if text.strip() and before != (text,) else None
     after = tuple(renamed(caption, intervention.words) for caption in before)
     if after == before:
         return None
     return (*after, *before) if intervention.kind == "add" else after
-
-
-def _column(source: CaptionedImages, name: str) -> Sequence[str | None]:
-    values = source.column(name) if isinstance(source, Columns) else None
-    if values is None:
-        why = f"the data have no column {name!r}" if isinstance(source, Columns) else "data of this kind have no columns"
-        raise UsageError("data.intervention names a column that cannot be read", why=why, fix="a column of the table in data.train")
-    return values
 
 
 def _sentence(changed: ChangedCaptions) -> str:

@@ -13,8 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Purpose = Literal["order", "held out", "augmentation", "image", "model", "intervention"]
-_PURPOSES: dict[Purpose, int] = {"order": 1, "held out": 2, "augmentation": 3, "image": 4, "model": 5, "intervention": 6}
+Purpose = Literal["order", "held out", "augmentation", "image", "model", "intervention", "sampling"]
+_PURPOSES: dict[Purpose, int] = {
+    "order": 1, "held out": 2, "augmentation": 3, "image": 4, "model": 5, "intervention": 6, "sampling": 7,
+}  # fmt: skip
 """Part of the key, so that two purposes never share random numbers."""
 
 
@@ -102,8 +104,72 @@ def streamed(seed: int, epoch: int, stream_: Stream) -> NDArray[np.int64]:
     return order
 
 
-def batch_positions(seed: int, step: int, n: int, batch: int, stream_: Stream | None = None) -> NDArray[np.int64]:
+@dataclass(frozen=True, eq=False)  # compared by identity, so that it can be the key of a cache
+class Sampling:
+    """How often each of n pairs is drawn in an epoch of n draws."""
+
+    expected_n: NDArray[np.float64]
+    """Mean number of draws of each pair; the sum is n."""
+    group_n: NDArray[np.int64]
+    """Group of each pair: the number of its draws is exact up to rounding, too."""
+
+    @classmethod
+    def balanced(cls, group_n: NDArray[np.int64]) -> Sampling:
+        """Every group is drawn equally often, and so is every pair of a group.
+
+        >>> Sampling.balanced(np.array([0, 0, 0, 1])).expected_n.round(3).tolist()
+        [0.667, 0.667, 0.667, 2.0]
+        """
+        _, number_n, counts_g = np.unique(group_n, return_inverse=True, return_counts=True)
+        return cls.weighted(1 / counts_g[number_n], group_n)
+
+    @classmethod
+    def weighted(cls, weight_n: NDArray[np.float64], group_n: NDArray[np.int64] | None = None) -> Sampling:
+        """Pairs are drawn in proportion to their weights, which are not negative, with a positive sum."""
+        return cls(weight_n * (len(weight_n) / weight_n.sum()), np.zeros(len(weight_n), np.int64) if group_n is None else group_n)
+
+
+@lru_cache(maxsize=2)
+def drawn(seed: int, epoch: int, sampling: Sampling) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the n positions drawn in an epoch, increasing, and how often each was drawn before in the epoch (0, 1, 2 for equal ones).
+
+    A systematic sample (Madow 1949, https://doi.org/10.1214/aoms/1177730208): the expected draws are laid end to end, the pairs of a group
+    in random order next to each other, and cut by a ruler of step 1 with a random start. So a pair with 2.4 expected draws is drawn 2 or
+    3 times, a group with 100 expected draws 100 times.
+
+    >>> [part.tolist() for part in drawn(0, 0, Sampling(np.array([1.0, 0.0, 3.0, 0.0]), np.zeros(4, int)))]
+    [[0, 2, 2, 2], [0, 0, 1, 2]]
+    """
+    rng, n = stream(seed, "sampling", epoch), len(sampling.expected_n)
+    pairs = rng.permutation(n)
+    pairs = pairs[np.argsort(sampling.group_n[pairs], kind="stable")]
+    ends = np.minimum(np.cumsum(sampling.expected_n[pairs]), n)  # rounding of the sum must not add a draw
+    ends[-1] = n
+    times = np.diff(np.floor(ends + rng.random()), prepend=0.0).astype(np.int64)
+    positions = np.sort(np.repeat(pairs, times))
+    before = np.arange(n) - np.searchsorted(positions, positions)
+    for array in (positions, before):
+        array.flags.writeable = False  # they stay in the cache
+    return positions, before
+
+
+def batch_positions(
+    seed: int, step: int, n: int, batch: int, stream_: Stream | None = None, sampling: Sampling | None = None
+) -> NDArray[np.int64]:
     """Return the positions in ``[0, n)`` of a step's batch. Needs ``batch <= n``."""
+    return batch_draws(seed, step, n, batch, stream_, sampling)[0]
+
+
+def batch_draws(
+    seed: int, step: int, n: int, batch: int, stream_: Stream | None = None, sampling: Sampling | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the positions of a step's batch, and how often each was drawn before in its epoch."""
     epoch, start = place(step, n, batch)
+    positions, before = (None, None) if sampling is None else drawn(seed, epoch, sampling)
+    if positions is not None and stream_ is not None:  # of each block, what was drawn of it is read
+        stream_ = Stream(tuple(np.diff(np.searchsorted(positions, np.cumsum([0, *stream_.sizes]))).tolist()), stream_.buffer)
     order = permutation(seed, epoch, n) if stream_ is None else streamed(seed, epoch, stream_)
-    return order[start : start + batch].astype(np.int64)
+    chosen = order[start : start + batch].astype(np.int64)
+    if positions is None or before is None:
+        return chosen, np.zeros(batch, np.int64)
+    return positions[chosen], before[chosen]

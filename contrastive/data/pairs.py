@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,12 +63,15 @@ class Pairs:
         """Return row -> error for those of `rows` that cannot be read or have no caption."""
         return {row: self.broken[row] for row in rows.tolist() if row in self.broken}
 
-    def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
+    def batch(
+        self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int, before: NDArray[np.int64] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the pairs of `rows` for training: pixels uint8[n, 3, h, w], ids int64[n, l].
 
-        Text, shift and crop of a pair depend on (seed, epoch, row) only, not on the rest of the batch or the decoding thread.
+        Text, shift and crop of a pair depend on seed, epoch, row and `before` (how often the row was drawn before in the epoch; by default
+        never) only, not on the rest of the batch or the decoding thread.
         """
-        draws = [stream(seed, "augmentation", epoch, int(row)) for row in rows]
+        draws = [_draws(seed, epoch, *draw) for draw in _numbered(rows, before)]
         texts = np.array([rng.integers(self.first_n[row], self.first_n[row + 1]) for rng, row in zip(draws, rows, strict=True)])
         offsets = [rng.integers(-shift, shift + 1, 2) for rng in draws]
         pixels = torch.stack([_shifted(self.pixels_nchw[row], *offset) for row, offset in zip(rows, offsets, strict=True)])
@@ -114,9 +117,11 @@ class LazyPairs:
             faults = zip(rows.tolist(), pool.map(self.reader.fault, rows.tolist()), strict=True)
             return {row: fault for row, fault in faults if fault is not None}
 
-    def batch(self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int) -> tuple[Tensor, Tensor]:
-        def seen(row: int) -> tuple[Tensor, str]:
-            rng = stream(seed, "augmentation", epoch, row)
+    def batch(
+        self, rows: NDArray[np.int64], epoch: int, seed: int, shift: int, before: NDArray[np.int64] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        def seen(row: int, before: int) -> tuple[Tensor, str]:
+            rng = _draws(seed, epoch, row, before)
             image, texts = self._read(row)
             text = texts[rng.integers(0, len(texts))]
             offset = rng.integers(-shift, shift + 1, 2)
@@ -127,26 +132,35 @@ class LazyPairs:
             pixels = self.preprocess.pixels([image])[0]
             return (_shifted(pixels, *offset) if offset.any() else pixels), text
 
-        return self._assembled(seen, rows)
+        return self._assembled(seen, _numbered(rows, before))
 
     def plain(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        def seen(row: int) -> tuple[Tensor, str]:
+        def seen(row: int, _: int) -> tuple[Tensor, str]:
             image, texts = self._read(row)
             return self.preprocess.pixels([image])[0], texts[0]
 
-        return self._assembled(seen, rows)
+        return self._assembled(seen, _numbered(rows))
 
     def _read(self, row: int) -> tuple[Image.Image, list[str]]:
         image, taken = self.reader.read(row)
         return image, texts_of(self.reader.source, taken, self.config.templates)
 
-    def _assembled(self, seen: Callable[[int], tuple[Tensor, str]], rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def _assembled(self, seen: Callable[[int, int], tuple[Tensor, str]], draws: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
         with _threads(self.config.workers) as pool:
-            pixels, texts = zip(*pool.map(seen, rows.tolist()), strict=True)
+            pixels, texts = zip(*pool.map(seen, *zip(*draws, strict=True)), strict=True)
         return torch.stack(pixels), trimmed(self.tokenizer(texts, truncate=True), self.tokenizer.eot)
 
 
 PairSet: TypeAlias = Pairs | LazyPairs
+
+
+def _numbered(rows: NDArray[np.int64], before: NDArray[np.int64] | None = None) -> list[tuple[int, int]]:
+    return list(zip(rows.tolist(), [0] * len(rows) if before is None else before.tolist(), strict=True))
+
+
+def _draws(seed: int, epoch: int, row: int, before: int) -> np.random.Generator:
+    """Return the generator of a draw; the first draw of a row in an epoch has the one that it has without sampling."""
+    return stream(seed, "augmentation", epoch, row + (before << 40))
 
 
 def load_pairs(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from contrastive.data.source import CaptionedImages, ImageFiles, TrainingDataError
+from contrastive.data.source import CaptionedImages, ImageFiles, TrainingDataError, printable
 from strictio.images.decode import UnreadableImage
 from strictio.images.in_process import MISSING, OUTSIDE
 
@@ -101,8 +101,8 @@ class PairReader:
 
 
 def shown_name(source: CaptionedImages, index: int) -> str:
-    """Return the pair's name, safe for a terminal: a file name may contain escape sequences."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in source.name(index)[:200])
+    """Return the pair's name, safe for a terminal."""
+    return printable(source.name(index))
 
 
 def _where_missing(absent: int, n: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from contrastive.data.source import TrainingDataError, card_of, hash_of, missing_column, nonblank
+from contrastive.data.source import TrainingDataError, card_of, hash_of, missing_column, nonblank, require_columns
 from strictio.errors import MachineError, UsageError, nearest
 from strictio.hub import hub_fault, offline
 from strictio.images.decode import UnreadableImage
@@ -49,6 +49,7 @@ class StoredPairs:
         if isinstance(image, datasets.Image):
             data = data.cast_column(image_column, datasets.Image(decode=False))
         self.title, self._image, self._caption = title, image_column, caption_column
+        self._data = data
         self._pictures, self._texts = data.select_columns([image_column]), data.select_columns([caption_column])
 
     @property
@@ -81,6 +82,19 @@ class StoredPairs:
     def captions(self, index: int) -> tuple[str, ...]:
         cell = self._texts[index][self._caption]
         return nonblank(item for item in (cell if isinstance(cell, list) else [cell]) if item is not None)
+
+    def columns(self, names: Sequence[str]) -> dict[str, list[str]]:
+        require_columns(self.title, names, self._data.column_names)
+        for name in names:
+            if not _is_scalar(kind := self._data.features[name]):
+                raise TrainingDataError(f"column {name!r} of {self.title} holds no single values", why=str(kind)[:80])
+        named = {name: self._data.features[name] for name in names}
+        batches = self._data.select_columns(list(names)).iter(batch_size=1000)
+        columns: dict[str, list[str]] = {name: [] for name in names}
+        for batch in batches:
+            for name, kind in named.items():
+                columns[name] += [_as_text(value, kind) for value in batch[name]]
+        return columns
 
     def _content(self, index: int) -> bytes | None:
         cell = self._pictures[index][self._image]
@@ -118,8 +132,10 @@ def load_parquet(path: Path, files: list[Path], image_column: str, caption_colum
     return StoredPairs(path.resolve().name, data, image_column, caption_column)
 
 
-def load_hub(location: str, image_column: str, caption_column: str) -> StoredPairs:
+def load_hub(location: str, image_column: str, caption_column: str, others: Sequence[str] = ()) -> StoredPairs:
     """Load a dataset from the hub, anonymously: downloaded completely once or, with ``#ROWS``, streamed up to that many rows.
+
+    `others`: columns to keep besides image and caption.
 
     Raises `UsageError` if the location is malformed; `TrainingDataError` if the dataset or split (default ``train``) does not exist;
     `MachineError` if the hub cannot be reached and the cache is empty.
@@ -134,7 +150,7 @@ def load_hub(location: str, image_column: str, caption_column: str) -> StoredPai
     fault = hub_fault()
     with _said_of(location, fault), offline(bool(fault)):
         data = datasets.load_dataset(match["id"], split=match["split"] or "train", streaming=rows is not None, **wanted)
-        data = data if rows is None else first_rows(data, rows, (image_column, caption_column))
+        data = data if rows is None else first_rows(data, rows, (image_column, caption_column, *others))
     return StoredPairs(location, data, image_column, caption_column)
 
 
@@ -163,6 +179,21 @@ def _is_text(kind: Any) -> bool:
 
     kind = getattr(kind, "feature", kind)  # a list of texts
     return isinstance(kind, datasets.Value) and kind.dtype in ("string", "large_string")
+
+
+def _is_scalar(kind: Any) -> bool:
+    import datasets
+
+    return isinstance(kind, datasets.ClassLabel) or (isinstance(kind, datasets.Value) and "binary" not in kind.dtype)
+
+
+def _as_text(value: Any, kind: Any) -> str:
+    """Return a value as text; a class of `datasets` by its name."""
+    if value is None:
+        return ""
+    if hasattr(kind, "int2str"):  # -1 is unlabelled
+        return str(kind.int2str(value)) if value >= 0 else ""
+    return str(value)
 
 
 @contextmanager

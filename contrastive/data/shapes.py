@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
 from contrastive.data.order import stream
+from contrastive.data.source import require_columns
 
 COLOURS = {"red": "#d02020", "green": "#20a030", "blue": "#2040d0", "yellow": "#e0c010", "purple": "#9030b0", "white": "#f0f0f0"}
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -16,6 +18,7 @@ SIZES = {"small": 3, "large": 4}
 """size -> half the side of a shape, in pixels."""
 KINDS = tuple(itertools.product(COLOURS, SHAPES, COUNTS, SIZES))
 """The 144 combinations."""
+_COLUMNS = ("colour", "shape", "count", "size")
 
 _SIDE = 32
 _CENTRES = tuple(itertools.product((5, 16, 26), repeat=2))
@@ -54,6 +57,10 @@ class ShapeImages:
 
     def content(self, index: int) -> bytes:
         return self.name(index).encode()
+
+    def columns(self, names: Sequence[str]) -> dict[str, list[str]]:
+        require_columns("shapes", names, _COLUMNS)
+        return {name: [KINDS[index % len(KINDS)][_COLUMNS.index(name)] for index in range(len(self))] for name in names}
 
     def captions(self, index: int) -> tuple[str, ...]:
         colour, shape, count, size = KINDS[index % len(KINDS)]

@@ -6,12 +6,12 @@ import difflib
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
-from strictio.errors import DataError
+from strictio.errors import DataError, nearest
 
 
 class TrainingDataError(DataError):
@@ -51,6 +51,15 @@ class CaptionedImages(Protocol):
 
         A pair without captions is broken, like one whose image cannot be read.
         """
+        ...
+
+
+@runtime_checkable
+class Columns(Protocol):
+    """Data with facts about each pair other than image and caption, such as the group of the person shown."""
+
+    def columns(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return name -> value of each pair, "" where it has none; raises `TrainingDataError` for an unknown name."""
         ...
 
 
@@ -145,6 +154,32 @@ def missing_column(title: str, image_column: str, caption_column: str, known: Se
     have = ", ".join(name[:80] for name in list(known)[:50]) or "none that can be read"
     settings = " ".join(setting for _, setting in fixes)
     return TrainingDataError(f"{title} has no column {fixes[0][0]!r}", why=f"its columns are {have}", fix=settings)
+
+
+def column_values(source: CaptionedImages, names: Sequence[str], pattern: str | None = None) -> list[Sequence[str]]:
+    """Return the values of each column for all pairs, "" where a pair has none; named groups of `pattern` hide columns of that name."""
+    expression = re.compile(pattern or "")
+    stored = [name for name in names if name not in expression.groupindex]
+    if stored and not isinstance(source, Columns):
+        raise TrainingDataError(f"the data have no column {stored[0][:80]!r}", fix="read it from the names with data.group_pattern")
+    columns = dict(source.columns(stored)) if stored and isinstance(source, Columns) else {}
+    if len(stored) < len(names):
+        found = [expression.search(source.name(index)) for index in range(len(source))]
+        columns |= {name: [(match[name] or "") if match else "" for match in found] for name in names if name not in stored}
+    return [columns[name] for name in names]
+
+
+def require_columns(title: str, names: Sequence[str], known: Collection[str]) -> None:
+    """Raise `TrainingDataError` for the first of `names` that is not a known column."""
+    for name in names:
+        if name not in known:
+            fix = nearest(name[:80], [other[:80] for other in list(known)[:50]]) if known else None
+            raise TrainingDataError(f"{title} has no column {name[:80]!r}", why="a setting names it", fix=fix)
+
+
+def printable(text: str) -> str:
+    """Return a value from data, shortened and safe for a terminal: it may contain escape sequences."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text[:200])
 
 
 def nonblank(captions: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +30,7 @@ from contrastive.data.source import (
     hash_of,
     missing_column,
     nonblank,
+    require_columns,
 )  # fmt: skip
 from strictio.errors import VlmAuditError
 from strictio.images.decode import UnreadableImage
@@ -53,7 +54,7 @@ class CaptionTable:
     caption_unit: CaptionUnit | None = None
     """How text files were read; None: the captions are from a table."""
     more: pa.Table | None = None
-    """Further columns of the table, as text."""
+    """Further columns that settings name, as text; part of neither the card's hash nor the identity. None: the captions are from files."""
 
     @property
     def card(self) -> str:
@@ -93,10 +94,13 @@ class CaptionTable:
     def captions(self, index: int) -> tuple[str, ...]:
         return nonblank(self.rows["captions"][index].as_py())
 
-    def column(self, name: str) -> list[str | None] | None:
-        """Return a further column that the settings name."""
-        values: list[str | None] | None = self.more[name].to_pylist() if self.more and name in self.more.column_names else None
-        return values
+    def columns(self, names: Sequence[str]) -> dict[str, list[str]]:
+        if self.more is None:
+            why = "images with text files have none" if self.caption_unit else None
+            fix = "read it from the names with data.group_pattern, for example (?P<gender>woman|man)/"
+            raise TrainingDataError(f"{self.title} has no column {names[0][:80]!r}", why=why, fix=fix)
+        require_columns(self.title, names, self.more.column_names)
+        return {name: [str(value) for value in self.more[name].to_pylist()] for name in names}
 
 
 def name_table(rows: Iterable[Row]) -> pa.Table:
@@ -148,7 +152,8 @@ def load_table(path: Path, config: DataConfig) -> CaptionTable:
             if len(known) == 1:
                 error.fix = "say what separates its cells, for example data.separator=';' or data.separator=tab"
             raise error
-        wanted = tuple(dict.fromkeys([*names, *config.columns]))
+        require_columns(str(path), config.columns if known else (), known)
+        wanted = tuple(dict.fromkeys((*names, *config.columns)))
         columns = read_table(path, config.encoding, wanted=wanted, lists=(caption_column,), separator=config.separator).columns
     if error := missing_column(str(path), *names, columns.column_names):
         raise error
@@ -156,8 +161,8 @@ def load_table(path: Path, config: DataConfig) -> CaptionTable:
         raise TrainingDataError(f"{path} has no rows", why="a line for each image is needed")
     folder = Path(config.images) if config.images else path.parent
     _check_inside(path, folder, columns[image_column])
-    more = columns.select([name for name in config.columns if name in columns.column_names])
-    return CaptionTable(path.name, folder, _as_pairs(columns[image_column], columns[caption_column]), more=more)
+    pairs = _as_pairs(columns[image_column], columns[caption_column])
+    return CaptionTable(path.name, folder, pairs, more=columns.select(list(config.columns)))
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Tar shards in webdataset layout with random access: each is scanned once, into a sidecar file of offsets and lengths.
 
 Consecutive members with the same name up to the first dot form a pair: ``000/17.jpg`` and ``000/17.txt``. Members are never
-unpacked or unpickled: the bytes of pictures and captions are read in place, everything else is ignored.
+unpacked or unpickled: the bytes of pictures and captions are read in place, and with groups or weights those of ``.json`` files;
+everything else is ignored.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from contrastive.data.source import CaptionUnit, TrainingDataError, caption_sentence, captions_of_file, card_of, hash_of
+from contrastive.data.source import CaptionUnit, TrainingDataError, caption_sentence, captions_of_file, card_of, hash_of, require_columns
 from strictio.files import replacing, sha256_of_file
 from strictio.images.decode import MAX_BYTES, UnreadableImage
 from strictio.images.in_process import ENDINGS, decode_rgb
@@ -28,6 +29,8 @@ from strictio.streams.tars import tar_members
 
 SIDECAR = ".index.json"
 _VERSION = 1
+_LOOKED = 1000
+"""Number of ``.json`` files whose keys are listed if one is unknown."""
 Place = tuple[int, int]
 """Offset and length in the shard; offset -1 means missing."""
 
@@ -94,6 +97,28 @@ class TarShards:
         except UnreadableImage:
             return ()
 
+    def columns(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return the values of keys in the ``.json`` file next to each image, "" where it is missing or lacks a key. Reads every shard."""
+        tables = [table for shard in range(len(self._paths)) for table in self._tables(shard)]
+        known = sorted({key for table in tables[:_LOOKED] for key in table})
+        found = [name for name in names if any(name in table for table in tables)]
+        require_columns(f"{self.title}, in the .json files next to its images,", names, {*known, *found})
+        return {name: [table.get(name, "") for table in tables] for name in names}
+
+    def _tables(self, shard: int) -> list[dict[str, str]]:
+        """Return the content of the ``.json`` file of each pair of a shard."""
+        path, first, last = self._local(shard), *map(int, self._first[shard : shard + 2])
+        with _readable(path):
+            places = [members.get(".json") for _, members in _groups(path) if _picture_of(members)]
+        if len(places) != last - first:
+            what = f"{path.name} has {len(places)} pairs, and {last - first} in its index"
+            raise TrainingDataError(what, fix=f"remove {path.name}{SIDECAR}")
+        return [_json_table(self._read(first + at, place), self.name(first + at)) if place else {} for at, place in enumerate(places)]
+
+    def _local(self, shard: int) -> Path:
+        """Return the path of a shard that can be read."""
+        return self._paths[shard]
+
     def _shard(self, index: int) -> int:
         return int(np.searchsorted(self._first, index, side="right")) - 1
 
@@ -117,24 +142,30 @@ def index_of(path: Path) -> ShardIndex:
 
     Raises `TrainingDataError` if the shard cannot be read, or is not an uncompressed tar file.
     """
-    try:
+    with _readable(path):
         status = path.stat()
         if stored := _from_sidecar(path, status):
             return stored
         index = _scan(path, status)
-    except OSError as error:
-        raise TrainingDataError(f"cannot read {path}", why=error.strerror or str(error)) from error
-    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:  # tarfile's header parsing may raise the last three
-        raise TrainingDataError(f"{path} is not an uncompressed tar file", why=str(error), fix="unpack a compressed shard once") from error
     with suppress(OSError), replacing(path.with_name(path.name + SIDECAR)) as file:  # read-only or full disk: the next run scans again
         file.write(json.dumps(asdict(index), separators=(",", ":")).encode())
     return index
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TrainingDataError(f"cannot read {path}", why=error.strerror or str(error)) from error
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:  # tarfile's header parsing may raise the last three
+        raise TrainingDataError(f"{path} is not an uncompressed tar file", why=str(error), fix="unpack a compressed shard once") from error
+
+
 def _scan(path: Path, status: os.stat_result) -> ShardIndex:
     index = ShardIndex(status.st_size, status.st_mtime_ns, sha256_of_file(path))
     for name, members in _groups(path):
-        if picture := next((member for ending, member in members.items() if ending in ENDINGS), None):
+        if picture := _picture_of(members):
             index.names.append(name)
             index.pictures.append(picture)
             index.captions.append(members.get(".txt", (-1, 0)))
@@ -158,6 +189,26 @@ def _groups(path: Path) -> Iterator[tuple[str, dict[str, Place]]]:
             members[(dot + ending).lower()] = (member.offset_data, member.size)
     if members:
         yield current, members
+
+
+def _picture_of(members: Mapping[str, Place]) -> Place | None:
+    """Return the position of the image among the members that belong together."""
+    return next((member for ending, member in members.items() if ending in ENDINGS), None)
+
+
+def _json_table(content: bytes, name: str) -> dict[str, str]:
+    """Return the texts, numbers and truth values of an object, as texts; raises `TrainingDataError` for anything else.
+
+    >>> _json_table(b'{"gender": "woman", "age": 7, "boxes": [1], "tone": null}', "a")
+    {'gender': 'woman', 'age': '7'}
+    """
+    try:
+        table = json.loads(content, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise TrainingDataError(f"the .json file of {name[:200]!r} is not JSON", why=str(error)[:200]) from error
+    if not isinstance(table, dict):
+        raise TrainingDataError(f"the .json file of {name[:200]!r} is not an object", fix='for example {"gender": "woman"}')
+    return {key: str(value) for key, value in table.items() if isinstance(value, str | bool)}
 
 
 def _from_sidecar(path: Path, status: os.stat_result) -> ShardIndex | None:

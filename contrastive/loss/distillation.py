@@ -59,8 +59,9 @@ class Distillation(Contrast):
         logits_nn, teacher_nn = scale * (image_nd @ text_nd.T), teacher.scale * (teacher.image_nd @ teacher.text_nd.T)
         return (1 - self.weight) * usual + self.weight * divergence(logits_nn, teacher_nn, self.temperature)
 
-    def share(self, model: CLIP, parts: Sequence[tuple[Tensor, ...]], tile: int | None = None) -> Share:
-        usual, teacher = super().share(model, parts, tile), self.opinion(parts)
+    def share(self, model: CLIP, parts: Sequence[tuple[Tensor, ...]], tile: int | None = None, weigh: tiled.Weigh | None = None) -> Share:
+        """Everything is as for `Contrast.share`; `weigh` weighs the usual loss, not the divergence."""
+        usual, teacher = super().share(model, parts, tile, weigh), self.opinion(parts)
 
         def share(image_nd: Tensor, text_nd: Tensor) -> Tensor:
             apart = tiled.divergence(image_nd, text_nd, model.logit_scale, teacher, self.temperature, tile)

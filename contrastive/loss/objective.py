@@ -27,10 +27,13 @@ class Contrast(nn.Module):
         image_nd, text_nd, scale = model(images_nchw, ids_nl, kept_nk)
         return LOSSES[model.config.score_rule](image_nd, text_nd, scale, model.logit_bias)
 
-    def share(self, model: CLIP, parts: Sequence[tuple[Tensor, ...]], tile: int | None = None) -> Share:
-        """Return the loss over the pairs of all processes, as a function of this process's features; `parts` make up its batch."""
+    def share(self, model: CLIP, parts: Sequence[tuple[Tensor, ...]], tile: int | None = None, weigh: tiled.Weigh | None = None) -> Share:
+        """Return the loss over the pairs of all processes, as a function of this process's features; `parts` make up its batch.
+
+        `weigh`: weights of this process's pairs (`contrastive.loss.by_group`).
+        """
         loss = tiled.LOSSES[model.config.score_rule]
-        return lambda image_nd, text_nd: loss(image_nd, text_nd, model.logit_scale, model.logit_bias, tile)
+        return lambda image_nd, text_nd: loss(image_nd, text_nd, model.logit_scale, model.logit_bias, tile, weigh)
 
 
 Objective = Contrast | PerPair

@@ -21,27 +21,46 @@ from torch.nn import functional
 from contrastive.distributed import all_max, all_mean, all_sum, gather_rows, local_tensor, rank, require_even, scatter_sum, world_size
 from strictio.errors import VlmAuditError
 
+Weigh = Callable[[Tensor], Tensor]
+"""The losses of this process's pairs, n numbers -> the weights of the pairs. A weighted loss is the mean of weight * loss."""
+
 TILE_ELEMENTS = {"cpu": 2**22, "cuda": 2**26}  # float32 elements: 16 MiB (with less, threads wait for each other), 256 MiB
 SMALLEST_TILE = 64  # rows: with fewer, the matrix products are slow
 
 
-def info_nce(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias: Tensor | None = None, tile: int | None = None) -> Tensor:
+def info_nce(
+    image_nd: Tensor,
+    text_nd: Tensor,
+    logit_scale: Tensor,
+    logit_bias: Tensor | None = None,
+    tile: int | None = None,
+    weigh: Weigh | None = None,
+) -> Tensor:
     """Symmetric cross-entropy over the pairs of all processes, in nats, in at least float32 (autocast is off inside).
 
     Its mean over the processes (`distributed.all_mean`) is the loss. `image_nd`, `text_nd`: this process's pairs; row i of both is a pair.
     `logit_scale`: the logarithm of the inverse temperature, one element, the model's parameter itself. `logit_bias`: no effect, because a
     softmax is invariant to a constant added to all logits. `tile`: rows whose logits are in memory at a time; affects memory and
-    time, but not the result beyond rounding. Raises `VlmAuditError` if image and text differ in shape, or the processes in their rows.
+    time, but not the result beyond rounding. `weigh`: called once, with the loss of each pair: half that of its image among all captions,
+    and half that of its caption among all images; None: all weights are 1. Raises `VlmAuditError` if image and text differ in shape, or
+    the processes in their rows.
 
     References
     ----------
     Radford et al. 2021, https://arxiv.org/abs/2103.00020; tiles and recomputation: Cheng et al. 2024, https://arxiv.org/abs/2410.17243
     """
     image_nd, text_nd, log_scale = _prepared(image_nd, text_nd, logit_scale)
-    return _applied(_InfoNCE, image_nd, text_nd, log_scale, _tile_rows(tile, text_nd))
+    return _applied(_InfoNCE, image_nd, text_nd, log_scale, _tile_rows(tile, text_nd), weigh)
 
 
-def sigmoid(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias: Tensor | None = None, tile: int | None = None) -> Tensor:
+def sigmoid(
+    image_nd: Tensor,
+    text_nd: Tensor,
+    logit_scale: Tensor,
+    logit_bias: Tensor | None = None,
+    tile: int | None = None,
+    weigh: Weigh | None = None,
+) -> Tensor:
     """Binary classification of every image-caption combination of all processes.
 
     Everything else is as for `info_nce`, but `logit_bias` (one element; without one `VlmAuditError` is raised) is added to every logit.
@@ -54,7 +73,7 @@ def sigmoid(image_nd: Tensor, text_nd: Tensor, logit_scale: Tensor, logit_bias: 
         raise VlmAuditError("the sigmoid loss needs a model with a logit bias", fix='make the model with score_rule = "sigmoid"')
     image_nd, text_nd, log_scale = _prepared(image_nd, text_nd, logit_scale)
     bias = local_tensor(logit_bias).reshape(()).to(log_scale)
-    return _applied(_Sigmoid, image_nd, text_nd, log_scale, bias, _tile_rows(tile, text_nd))
+    return _applied(_Sigmoid, image_nd, text_nd, log_scale, bias, _tile_rows(tile, text_nd), weigh)
 
 
 LOSSES = {"softmax": info_nce, "sigmoid": sigmoid}  # by the names of `contrastive.loss.dense.LOSSES`
@@ -89,43 +108,58 @@ def divergence(
 
 class _InfoNCE(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, image_nd: Tensor, text_nd: Tensor, log_scale: Tensor, tile: int) -> Tensor:
+    def forward(ctx: Any, image_nd: Tensor, text_nd: Tensor, log_scale: Tensor, tile: int, weigh: Weigh | None) -> Tensor:
         with torch.autocast(image_nd.device.type, enabled=False):
             side, positive_n = _summed(image_nd, text_nd, log_scale.exp(), tile)
-            ctx.save_for_backward(*side)
-            ctx.tile = tile
-            return ((side.row_n - positive_n) + (side.own_columns() - positive_n)).mean() / 2
+            ctx.tile, loss_n = tile, ((side.row_n - positive_n) + (side.own_columns() - positive_n)) / 2
+            if weigh is None:
+                ctx.save_for_backward(*side)
+                return loss_n.mean()
+            weight_n = weigh(loss_n)
+            # exp(logit - sum + log(weight)) is a weighted probability; 0 where the weight is 0, because the sum is then infinite.
+            row_n, column_m = side.row_n - weight_n.log(), side.column_m - gather_rows(weight_n).log()
+            ctx.save_for_backward(*side[:3], row_n, column_m, weight_n)
+            return (weight_n * loss_n).mean()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        side = _Side(*ctx.saved_tensors)
+        side, weight_n = _Side(*ctx.saved_tensors[:5]), (*ctx.saved_tensors[5:], None)[0]
 
         def slope(logits_tm: Tensor, rows: slice) -> Tensor:
             slope_tm = side.probabilities(logits_tm, rows)
-            _own_pairs(slope_tm, side.image_nd, rows).sub_(2)
+            _own_pairs(slope_tm, side.image_nd, rows).sub_(2 if weight_n is None else 2 * weight_n[rows])
             return slope_tm
 
-        return (*_gradients(side[:3], ctx.tile, slope, grad / (2 * len(side.row_n)), ctx.needs_input_grad[1])[:3], None)
+        return (*_gradients(side[:3], ctx.tile, slope, grad / (2 * len(side.row_n)), ctx.needs_input_grad[1])[:3], None, None)
 
 
 class _Sigmoid(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, image_nd: Tensor, text_nd: Tensor, log_scale: Tensor, bias: Tensor, tile: int) -> Tensor:
+    def forward(ctx: Any, image_nd: Tensor, text_nd: Tensor, log_scale: Tensor, bias: Tensor, tile: int, weigh: Weigh | None) -> Tensor:
         with torch.autocast(image_nd.device.type, enabled=False):
             texts_md, scale, row_n = gather_rows(text_nd), log_scale.exp(), image_nd.new_empty(len(image_nd))
+            column_m = image_nd.new_zeros(len(texts_md))
             for rows in _tiles(len(image_nd), tile):
                 logits_tm = torch.addmm(bias, image_nd[rows] * scale, texts_md.T)
                 _own_pairs(logits_tm, image_nd, rows).neg_()
-                row_n[rows] = functional.logsigmoid(logits_tm.neg_()).sum(1).neg_()
-            ctx.save_for_backward(image_nd, texts_md, scale, bias)
+                likelihood_tm = functional.logsigmoid(logits_tm.neg_())
+                row_n[rows] = likelihood_tm.sum(1).neg_()
+                column_m -= likelihood_tm.sum(0) if weigh else 0
             ctx.tile = tile
-            return row_n.mean()
+            if weigh is None:
+                ctx.save_for_backward(image_nd, texts_md, scale, bias)
+                return row_n.mean()
+            loss_n = (row_n + all_sum(column_m)[_own_rows(row_n)]) / 2
+            weight_n = weigh(loss_n)
+            ctx.save_for_backward(image_nd, texts_md, scale, bias, weight_n, gather_rows(weight_n))
+            return (weight_n * loss_n).mean()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        *features, bias = ctx.saved_tensors
+        *features, bias = ctx.saved_tensors[:4]
+        weight_n, weight_m = (*ctx.saved_tensors[4:], None, None)[:2]
 
         def slope(logits_tm: Tensor, rows: slice) -> Tensor:
             logits_tm.add_(bias)
@@ -134,9 +168,9 @@ class _Sigmoid(torch.autograd.Function):
             positive_t.neg_()
             logits_tm.sigmoid_()
             positive_t.neg_()
-            return logits_tm
+            return logits_tm if weight_n is None else logits_tm.mul_((weight_n[rows, None] + weight_m) / 2)
 
-        return (*_gradients(features, ctx.tile, slope, grad / len(features[0]), ctx.needs_input_grad[1]), None)
+        return (*_gradients(features, ctx.tile, slope, grad / len(features[0]), ctx.needs_input_grad[1]), None, None)
 
 
 class _Divergence(torch.autograd.Function):
@@ -177,8 +211,7 @@ class _Side(NamedTuple):
     column_m: Tensor
 
     def own_columns(self) -> Tensor:
-        first = rank() * len(self.row_n)
-        return self.column_m[first : first + len(self.row_n)]
+        return self.column_m[_own_rows(self.row_n)]
 
     def logits(self, rows: slice) -> Tensor:
         return (self.image_nd[rows] * self.scale) @ self.texts_md.T
@@ -205,6 +238,11 @@ def _over_processes(column_m: Tensor) -> Tensor:
     """Return the log-sum-exp over the processes, stable for values that overflow or underflow exp."""
     largest_m = all_max(column_m)
     return largest_m + all_sum((column_m - largest_m).exp()).log()
+
+
+def _own_rows(x_n: Tensor) -> slice:
+    """Return where this process's rows are among those of all."""
+    return slice(rank() * len(x_n), (rank() + 1) * len(x_n))
 
 
 def _own_pairs(logits_tm: Tensor, image_nd: Tensor, rows: slice) -> Tensor:

@@ -16,12 +16,13 @@ from contrastive.checkpoint.file import Checkpoint, require_both_towers
 from contrastive.config import Config, DataConfig
 from contrastive.data import CaptionedImages, TrainingDataError, open_source
 from contrastive.data.captions import TextLengths, text_lengths, texts_of
-from contrastive.data.order import Stream, batch_positions, split
+from contrastive.data.groups import Grouping, read_grouping
+from contrastive.data.order import Stream, batch_draws, split
 from contrastive.data.pairs import PairSet, load_pairs, load_whole
 from contrastive.data.reading import Identities, content_groups
 from contrastive.data.source import counted
 from contrastive.data.tars import TarShards
-from contrastive.loss import Distillation, Objective, make_objective
+from contrastive.loss import Distillation, FixedWeights, GroupDRO, GroupLoss, Objective, make_objective
 from contrastive.model.clip import ModelConfig
 from contrastive.model.preprocess import Preprocess
 from contrastive.model.presets import preset
@@ -50,6 +51,8 @@ class RunInputs:
     """Rows of `held_out` to evaluate."""
     held_out_same: Identities
     """Which of the `held_out_rows` share a picture or a caption."""
+    grouping: Grouping
+    """Groups and weights of the `train_rows`."""
     data_card: str
     lengths: TextLengths
     """Lengths of the training texts."""
@@ -86,11 +89,33 @@ class RunInputs:
         """Return setting -> value for everything that affects the parameters, including data and initial weights."""
         initial = {"the initial weights (sha256)": self.initial.sha256} if self.initial else {}
         taught = {"the teacher (sha256)": self.teacher.sha256} if self.teacher else {}
-        return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **initial, **taught}
+        return {**self.config.identity(), "the data (sha256)": self.pairs.sha256, **self.grouping.identity, **initial, **taught}
 
     def rows(self, step: int) -> NDArray[np.int64]:
+        """Rows of a step's batch."""
+        return self.draws(step)[0]
+
+    def draws(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of a step's batch, and how often each was drawn before in its epoch."""
+        positions, before = self._positions(step)
+        return self.train_rows[positions], before
+
+    def batch_groups(self, step: int) -> NDArray[np.int64]:
+        """Groups of the pairs of a step's batch; needs ``data.groups``."""
+        if self.grouping.groups is None:
+            raise ValueError("the pairs have no groups")
+        return self.grouping.groups.group_n[self._positions(step)[0]]
+
+    def _positions(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         config, n = self.config, len(self.train_rows)
-        return self.train_rows[batch_positions(config.run.seed, step, n, config.data.batch, self.stream)]
+        return batch_draws(config.run.seed, step, n, config.data.batch, self.stream, self.grouping.sampling)
+
+    def group_loss(self) -> GroupLoss | None:
+        """Create what weighs the loss of pairs by group, in its first state; None: all count alike."""
+        groups, weight_g, optim = self.grouping.groups, self.grouping.loss_weight_g, self.config.optim
+        if groups is not None and optim.objective == "group_dro":
+            return GroupDRO.start(len(groups.names), optim.dro_rate)
+        return None if weight_g is None else FixedWeights(weight_g)
 
     def objective(self, generator: torch.Generator | None = None) -> Objective:
         """Create the objective, initialising its head (if any) from `generator`; `UsageError` if the teacher's preprocessing differs."""
@@ -128,6 +153,7 @@ def prepare(config: Config) -> RunInputs:
     train_rows, held_out_rows, content = _split(source, config)
     if (n := len(train_rows)) < data.batch:
         raise SmallTableError(n, data.batch)
+    grouping = read_grouping(source, config, train_rows)
     config = _decided(config, n, source)
     pairs = load_pairs(source, preprocess, tokenizer, data)
     left_out: tuple[str, ...] = ()
@@ -138,20 +164,20 @@ def prepare(config: Config) -> RunInputs:
     left_out += label_set.left_out if label_set else ()
     lengths = text_lengths(source, tokenizer, data.templates)
     held_out = "" if data.validation or not len(held_out_rows) else counted(len(held_out_rows), len(np.unique(content[held_out_rows])))
-    card = _card(source, pairs, held_out, lengths, initial, teacher)
-    card = " ".join([card, *(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in left_out)])
+    sentences = *grouping.sentences, *(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in left_out)
+    card = " ".join([_card(source, pairs, held_out, lengths, initial, teacher), *sentences])
     model = replace(architecture, text=replace(architecture.text, vocab_size=tokenizer.vocab_size))
     order = _stream(source, train_rows, data)
     pictures = len(np.unique(content[train_rows])) if data.held_out else getattr(source, "pictures", None)
     trained_on = config, model, preprocess, tokenizer, pairs, train_rows
-    return RunInputs(*trained_on, *measured_on, card, lengths, initial, teacher, order, label_set, pictures, left_out)
+    return RunInputs(*trained_on, *measured_on, grouping, card, lengths, initial, teacher, order, label_set, pictures, left_out)
 
 
 def _validation(
     name: str, transforms: tuple[Preprocess, Tokenizer], data: DataConfig
 ) -> tuple[tuple[PairSet, NDArray[np.int64], Identities], tuple[str, ...]]:
     """Load ``data.validation``; return its pairs, the rows to evaluate, which of these share a picture or caption, and what is left out."""
-    data = replace(data, train=name, validation=None, intervention=None)
+    data = replace(data, train=name, validation=None, intervention=None, groups=(), group_pattern=None, weight=None)
     source = open_source(data)
     pairs, rows, left_out = load_whole("validation", source, transforms, data, np.arange(len(source)))
     return (pairs, rows, Identities.of(source, rows, content_groups(source, data.workers))), left_out

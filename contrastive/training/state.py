@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from contrastive import distributed
 from contrastive.checkpoint.file import Checkpoint, kind_of, load_head, save
 from contrastive.config import first_difference, with_defaults
-from contrastive.loss import UNTAUGHT, Distillation, Objective, PerPair, Together
+from contrastive.loss import UNTAUGHT, Distillation, GroupDRO, GroupLoss, Objective, PerPair, Together
 from contrastive.loss.grad_cache import refuse_batch_statistics
 from contrastive.model.blocks import Block, Transformer
 from contrastive.model.clip import CLIP, as_portable, load_portable, portable_state
@@ -40,6 +40,8 @@ class Training:
     device: torch.device
     account: Account
     """Samples, operations, time, memory and energy."""
+    group_loss: GroupLoss | None = None
+    """Weights of the pairs' losses by group."""
     ema: dict[str, Tensor] | None = None
     """Running average of the weights."""
     step: int = 0
@@ -76,7 +78,7 @@ def start(inputs: RunInputs, checkpoint: Checkpoint | None = None) -> Training:
     wrapped = distributed.wrap(learner, config.run.dist)
     return Training(
         model, objective, learner, wrapped, make_optimizer(learner, config.optim), device, _account(learner, objective, inputs, device),
-        ema=average.begin(model) if config.optim.ema else None, scale=LossScale.first(config.run.precision),
+        inputs.group_loss(), ema=average.begin(model) if config.optim.ema else None, scale=LossScale.first(config.run.precision),
     )  # fmt: skip
 
 
@@ -173,11 +175,15 @@ def save_file(name: str, training: Training, inputs: RunInputs, measures: Mappin
 
 
 def account_record(training: Training, inputs: RunInputs, measures: Mapping[str, float] | None) -> dict[str, Any]:
-    """What a checkpoint says of the run so far: time, samples, energy, measures."""
-    compute = training.account.totals()
+    """What a checkpoint says of the run so far: time, samples, energy, measures, learned weights of groups."""
+    compute, groups = training.account.totals(), inputs.grouping.groups
+    learned = {}
+    if groups is not None and isinstance(training.group_loss, GroupDRO):
+        learned = {"group_weights": dict(zip(groups.names, training.group_loss.q_g.tolist(), strict=True))}
     return {
         "identity": inputs.identity, "samples": training.step * inputs.config.data.batch, "wall_s": training.seconds, "compute": compute,
         "kg_co2e": emissions_kg(compute, inputs.config.run.kg_co2e_per_kwh), "held_out": dict(measures or {}),
+        **learned,
     }  # fmt: skip
 
 
@@ -189,7 +195,8 @@ def _state(training: Training) -> dict[str, Any]:
 def counters(training: Training) -> dict[str, Any]:
     """What of a state is neither a tensor nor the number of steps."""
     best = {} if training.best is None else {"best": list(training.best)}
-    return {"skipped": training.skipped, "loss_scale": [training.scale.factor, training.scale.good], **best}
+    learned = {"group_weights": training.group_loss.q_g.tolist()} if isinstance(training.group_loss, GroupDRO) else {}
+    return {"skipped": training.skipped, "loss_scale": [training.scale.factor, training.scale.good], **best, **learned}
 
 
 def restore_counters(training: Training, stored: Mapping[str, Any]) -> None:
@@ -198,3 +205,5 @@ def restore_counters(training: Training, stored: Mapping[str, Any]) -> None:
     training.scale = LossScale(float(stored["loss_scale"][0]), int(stored["loss_scale"][1]))
     if (best := stored.get("best")) is not None:
         training.best = float(best[0]), int(best[1])
+    if isinstance(training.group_loss, GroupDRO):
+        training.group_loss.restore(stored["group_weights"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from contrastive import distributed
 from contrastive.checkpoint.shards import FOLDER
 from contrastive.data.order import place, stream
-from contrastive.loss import PerPair
+from contrastive.loss import GroupDRO, GroupLoss, PerPair
 from contrastive.loss.grad_cache import accumulate, add_up, split_parts
 from contrastive.model.architecture import ViTConfig
 from contrastive.model.clip import kept_patches
@@ -33,7 +34,7 @@ def take_step(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...] |
     config, step, model, learner = inputs.config, training.step, training.model, training.learner
     learner.train()
     rest_locked_norms(learner)
-    before = [buffer.clone() for buffer in learner.buffers()]
+    before = [buffer.clone() for buffer in learner.buffers()], deepcopy(training.group_loss)
     training.optimizer.zero_grad()
     value = _backward(training, inputs, batch_of(inputs, step, training.device) if batch is None else batch)
     norm = clip(learner, config.optim.clip)
@@ -53,8 +54,15 @@ def take_step(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...] |
     return {
         "step": training.step, "epoch": place(step, len(inputs.train_rows), config.data.batch)[0], "loss": value, "lr": rate,
         "grad_norm": norm, "logit_scale": float(distributed.local_tensor(model.logit_scale).detach().exp()),
-        "samples": training.step * config.data.batch, "skipped": int(not finite),
+        "samples": training.step * config.data.batch, "skipped": int(not finite), **_group_weights(training, inputs),
     }  # fmt: skip
+
+
+def _group_weights(training: Training, inputs: RunInputs) -> dict[str, float]:
+    """Return the learned weight of each group, by its name in the logs."""
+    if inputs.grouping.groups is None or not isinstance(training.group_loss, GroupDRO):
+        return {}
+    return {f"weight/{name}": float(q) for name, q in zip(inputs.grouping.groups.names, training.group_loss.q_g, strict=True)}
 
 
 def batch_of(inputs: RunInputs, step: int, device: torch.device) -> tuple[Tensor, ...]:
@@ -65,8 +73,8 @@ def batch_of(inputs: RunInputs, step: int, device: torch.device) -> tuple[Tensor
     config = inputs.config
     epoch, _ = place(step, len(inputs.train_rows), config.data.batch)
     own = distributed.rank_slice(config.data.batch)
-    rows = inputs.rows(step)[own]
-    pixels, ids = inputs.pairs.batch(rows, epoch, config.run.seed, config.data.shift)
+    rows, before = (part[own] for part in inputs.draws(step))
+    pixels, ids = inputs.pairs.batch(rows, epoch, config.run.seed, config.data.shift, before)
     images = inputs.preprocess.normalise(pixels.to(device))
     vision = inputs.model.vision
     if not config.data.patch_dropout or not isinstance(vision, ViTConfig):
@@ -90,7 +98,8 @@ def _backward(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...]) 
         shares = add_up(training.wrapped, parts, within=within, factor=factor)
     else:
         with within():  # the teacher uses the same precision as the student
-            loss = objective.share(training.model, parts, config.loss.tile)
+            weigh = None if training.group_loss is None else training.group_loss.weigh(inputs.batch_groups(training.step))
+            loss = objective.share(training.model, parts, config.loss.tile, weigh)
         shares = accumulate(training.wrapped, parts, lambda image_nd, text_nd: factor * loss(image_nd, text_nd), within=within)
     for parameter in training.learner.parameters() if factor != 1 else ():
         if parameter.grad is not None:
@@ -98,9 +107,10 @@ def _backward(training: Training, inputs: RunInputs, batch: tuple[Tensor, ...]) 
     return float(distributed.all_mean(shares)) / factor
 
 
-def _leave_out(training: Training, before: list[Tensor], numbers: tuple[float, float], inputs: RunInputs) -> None:
-    """Restore the buffers that the forward pass changed; count the step, unless only fp16's loss scale was too large; raise if too many."""
-    for buffer, old in zip(training.learner.buffers(), before, strict=True):
+def _leave_out(training: Training, before: tuple[list[Tensor], GroupLoss | None], numbers: tuple[float, float], inputs: RunInputs) -> None:
+    """Restore what the forward pass changed; count the step, unless only fp16's loss scale was too large; raise if too many."""
+    buffers, training.group_loss = before
+    for buffer, old in zip(training.learner.buffers(), buffers, strict=True):
         buffer.copy_(old)
     training.skipped += int(training.scale.factor == 1)
     optim, run = inputs.config.optim, inputs.config.run
