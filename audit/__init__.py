@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from audit.version import __version__
 
 if TYPE_CHECKING:
-    from audit.api import Audit, AuditRequest, Changes, CompareRequest, audit, compare, load, load_changes, mitigate
+    from audit.api import Audit, AuditRequest, Changes, CompareRequest, audit, compare, load, load_changes, mitigate, watch
 
-__all__ = ["Audit", "AuditRequest", "Changes", "CompareRequest", "__version__", "audit", "compare", "load", "load_changes", "mitigate"]
+__all__ = [
+    "Audit", "AuditRequest", "Changes", "CompareRequest", "__version__", "audit", "compare", "load", "load_changes", "mitigate", "watch",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ COMMANDS = {
     "mitigate": ("audit.commands.mitigate", "main", "a changed copy of a model, and whether a gap became smaller"),
     "render": ("reports.render", "main", "re-render the report of a finished audit or comparison"),
     "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
+    "watch": ("audit.commands.watch", "main", "an alarm, valid at every look, when a gap in growing predictions is too large"),
     "verify": ("verify.command", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
     "convert": (
         "audit.commands.convert",

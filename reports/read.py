@@ -1,4 +1,4 @@
-"""Reads the results of an audit, a comparison or a mitigation from its directory."""
+"""Reads the results of an audit, a comparison, a mitigation or a watch from its directory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from audit.output.manifest import checked_folder
 from audit.records import comparison
 from audit.records.comparison import Comparisons
 from audit.records.mitigation import FILE, MITIGATION, Mitigation
+from audit.records.watch import WATCH, WATCH_FILE, Watch
 from audit.results import Results
 
 T = TypeVar("T")
 RESULTS, COMPARISON = "results.json", "comparison.json"
-_OF = {RESULTS: "an audit", COMPARISON: "a comparison", MITIGATION: "a mitigation"}
+_OF = {RESULTS: "an audit", COMPARISON: "a comparison", MITIGATION: "a mitigation", WATCH: "a watch"}
 
 
 def read_results(directory: Path, *, pages: bool = True) -> Results:
@@ -35,6 +36,11 @@ def read_comparisons(directory: Path, *, pages: bool = True) -> Comparisons:
 def read_mitigation(directory: Path) -> Mitigation:
     """Return the mitigation that is described beside a changed model; raises as `read_results` does."""
     return _read(directory, MITIGATION, FILE.from_json, pages=False)
+
+
+def read_watch(directory: Path) -> Watch:
+    """Return the watch as its last look left it; raises as `read_results` does."""
+    return _read(directory, WATCH, WATCH_FILE.from_json, pages=False)
 
 
 def _read(directory: Path, name: str, parse: Callable[[str], T], *, pages: bool) -> T:

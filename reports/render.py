@@ -1,4 +1,4 @@
-"""Renders `results.json`, `comparison.json` or `mitigation.json` as one self-contained HTML page: ``vlm-audit render DIR``.
+"""Renders `results.json`, `comparison.json`, `mitigation.json` or `watch.json` as one self-contained HTML page: ``vlm-audit render DIR``.
 
 A pure function of the results: equal results give equal bytes. The page makes no network requests; its only script is the slicer,
 which its content security policy names by hash; it shows no images, except those of --include-examples; every string of the results is
@@ -22,12 +22,14 @@ from audit.output.manifest import is_complete, note_page
 from audit.output.publish import settle
 from audit.records.comparison import Comparisons
 from audit.records.mitigation import MITIGATION, Mitigation
+from audit.records.watch import WATCH, Watch
 from audit.results import Results, to_json
 from reports.comparison.page import comparison_page
 from reports.environment import draw
 from reports.mitigation.page import mitigation_page
-from reports.read import COMPARISON, RESULTS, read_comparisons, read_mitigation, read_results
+from reports.read import COMPARISON, RESULTS, read_comparisons, read_mitigation, read_results, read_watch
 from reports.sections.page import report_page
+from reports.watch.page import watch_page
 from strictio.console import prepare_streams
 
 
@@ -46,6 +48,11 @@ def render_mitigation(facts: Mitigation) -> str:
     return draw("mitigation/page.html", page=mitigation_page(facts))
 
 
+def render_watch(facts: Watch) -> str:
+    """Return the page of a watch as HTML."""
+    return draw("watch/page.html", page=watch_page(facts))
+
+
 @dataclass(frozen=True)
 class _Kind:
     """A kind of facts: its file, the name of its page, and how to read and render it."""
@@ -62,10 +69,11 @@ _KINDS = (
     _Kind(Results, RESULTS, "report.html", partial(read_results, pages=False), render, "run the audit again"),
     _Kind(Comparisons, COMPARISON, "comparison.html", partial(read_comparisons, pages=False), render_comparisons, "compare again"),
     _Kind(Mitigation, MITIGATION, "report.html", read_mitigation, render_mitigation, "run vlm-audit mitigate again"),
+    _Kind(Watch, WATCH, "watch.html", read_watch, render_watch, "look again"),
 )
 
 
-def render_read(facts: Results | Comparisons | Mitigation) -> str:
+def render_read(facts: Results | Comparisons | Mitigation | Watch) -> str:
     """Return the page of results that were read from a file; raise `DataError` if they contradict each other.
 
     Schema and `from_json` detect much of what was cut, merged or written by hand, but not all; the rest is not a bug of this program.
@@ -96,7 +104,7 @@ def write(html: str, path: Path) -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     parse = argparse.ArgumentParser(
-        "vlm-audit render", description="Re-renders the page of an audit, comparison or mitigation from its results."
+        "vlm-audit render", description="Re-renders the page of an audit, comparison, mitigation or watch from its results."
     )
     parse.add_argument(
         "directory", type=Path, metavar="DIR", help="the output directory of an audit or comparison, or the folder of a changed model"
@@ -106,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Re-render the page of a finished audit, comparison or mitigation, and print its path."""
+    """Re-render the page of a finished audit, comparison, mitigation or watch, and print its path."""
     prepare_streams()
     arguments = parser().parse_args(argv)
     return print_result(lambda: str(_draw_again(arguments.directory, arguments.out)))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from audit.api.compare_models import compare, run_comparison
     from audit.api.mitigation import mitigate, run_mitigation
     from audit.api.pipeline import audit, run_audit
+    from audit.api.watch import run_watch, watch
     from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
 
@@ -22,14 +23,14 @@ _MODULES = {
     for module, names in {
         "audit.api.audits": ("Audit", "load"), "audit.api.changes": ("Changes", "load_changes"),
         "audit.api.pipeline": ("audit", "run_audit"), "audit.api.compare_models": ("compare", "run_comparison"),
-        "audit.api.mitigation": ("mitigate", "run_mitigation"),
+        "audit.api.mitigation": ("mitigate", "run_mitigation"), "audit.api.watch": ("watch", "run_watch"),
         "audit.options.audits": ("AuditRequest",), "audit.options.comparisons": ("CompareRequest",),
     }.items()
     for name in names
 }  # fmt: skip
 __all__ = [
     "Audit", "AuditRequest", "Changes", "CompareRequest", "audit", "compare", "load", "load_changes", "mitigate", "run_audit",
-    "run_comparison", "run_mitigation",
+    "run_comparison", "run_mitigation", "run_watch", "watch",
 ]  # fmt: skip
 
 

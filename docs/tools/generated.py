@@ -11,6 +11,7 @@ import probes
 from audit.options.audits import AuditRequest
 from audit.options.comparisons import CompareRequest
 from audit.options.mitigations import MitigateRequest
+from audit.options.watches import WatchRequest
 from audit.statistics.metrics import METRICS
 from audit.types import Probe
 from docs.tools import command_line
@@ -98,4 +99,5 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "mitigate options": partial(command_line.fields, MitigateRequest),
     "probes": _probes,
     "terminal": _terminal,
+    "watch options": partial(command_line.fields, WatchRequest),
 }

@@ -1,0 +1,22 @@
+"""Watches on a terminal."""
+
+from __future__ import annotations
+
+from audit.cli.screen import Screen
+from audit.records.watch import Watch
+from reports.exports.markdown import ordinary_spaces
+from reports.exports.terminal.lines import lines_of, marked
+from reports.text import watch as text
+from reports.text.numbers import count
+
+_PIPE = Screen()
+
+
+def watch_lines(facts: Watch, new_rows: int, screen: Screen = _PIPE) -> str:
+    """Return whether there is an alarm, and what was used for it."""
+    word = text.ALARM if facts.alarms else text.NO_ALARM
+    head = f"{text.page_title(facts)} · {text.deck(facts)} ({count(new_rows)} new)"
+    said = marked("disparity" if facts.alarms else "no signal", f"{word}. {text.headline(facts)}", screen, whole=True)
+    others = list(dict.fromkeys(filter(None, (text.others_sentence(gap) for gap in facts.gaps))))
+    lines = [*lines_of(head, screen), *said, *(line for sentence in [*text.details(facts), *others] for line in lines_of(sentence, screen))]
+    return ordinary_spaces("\n".join(lines))

@@ -1,0 +1,312 @@
+"""Watching predictions: looks do not matter, used rows may not change, and what the test cannot use is refused by name."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audit.api.watch import watch
+from audit.commands.watch import main
+from audit.errors import DataError, MachineError, UsageError
+from audit.records.watch import WATCH, WATCH_FILE
+from audit.statistics.betting import log_wealth, rounds_of
+from reports.exports.terminal.watches import watch_lines
+from reports.render import render_watch
+from strictio.files import Lock
+from strictio.folders import Folder
+
+
+def stream(n, seed=0, gap=0.0, share=0.4, rate=0.85, **columns):
+    """Rows of two groups; women are right less often by `gap`."""
+    rng = np.random.default_rng(seed)
+    woman = rng.random(n) < share
+    truth = np.where(rng.random(n) < 0.5, "cat", "dog")
+    right = rng.random(n) < np.where(woman, rate - gap, rate)
+    other = np.where(truth == "cat", "dog", "cat")
+    ids = [f"{seed}-{row}" for row in range(n)]
+    frame = {"id": ids, "gender": np.where(woman, "woman", "man"), "y_true": truth, "y_pred": np.where(right, truth, other)}
+    return pd.DataFrame({**frame, **{name: make(n) for name, make in columns.items()}})
+
+
+def put(folder: Path, name: str, frame: pd.DataFrame) -> Path:
+    folder.mkdir(exist_ok=True)
+    frame.to_csv(folder / name, index=False)
+    return folder / name
+
+
+def gap_of(facts, metric="accuracy"):
+    return next(gap for gap in facts.gaps if gap.question.metric == metric)
+
+
+def test_the_wealth_is_that_of_the_rows_in_their_order(tmp_path):
+    """By hand: the rounds of the column of right answers of men and women, at the default tolerance of 5 points."""
+    frame = stream(300, gap=0.2)
+    put(tmp_path / "in", "a.csv", frame[:100])
+    put(tmp_path / "in", "b.csv", frame[100:])
+    facts = watch(tmp_path / "in", tmp_path / "out").facts
+    rounds = rounds_of((frame.gender == "man").to_numpy(), (frame.y_true == frame.y_pred).to_numpy())
+    wealth = log_wealth(rounds.differences, 0.05) / np.log(10)
+    pair = gap_of(facts).pairs[0]
+    assert (pair.first, pair.second, pair.rounds) == ("man", "woman", len(rounds.rows))
+    assert pair.log10_wealth == pytest.approx(wealth[-1])
+    assert pair.log10_most == pytest.approx(max(0, wealth.max()))
+    assert {group.group: (group.n, group.events) for group in gap_of(facts).groups} == {
+        name: (len(rows), (rows.y_true == rows.y_pred).sum()) for name, rows in frame.groupby("gender")
+    }
+    # accuracy, and the true and false positive rate: two tests each
+    assert facts.plan.log_threshold == pytest.approx(np.log(6 / 0.05))
+
+
+def test_many_looks_end_where_one_look_ends(tmp_path):
+    """A folder that gains files, a file that gains rows, and one look at everything: the same tests, and the same alarm."""
+    frame = stream(900, gap=0.3)
+    for stop in (200, 450, 900):
+        put(tmp_path, "grows.csv", frame[:stop])
+        grown = watch(tmp_path / "grows.csv", tmp_path / "grown", tolerance=0.1)
+    for number, start in enumerate(range(0, 900, 300), 9):  # part-9, part-10, part-11: by value, not by letter
+        put(tmp_path / "in", f"part-{number}.csv", frame[start : start + 300])
+        gained = watch(tmp_path / "in", tmp_path / "gained", tolerance=0.1)
+    put(tmp_path, "once.csv", frame)
+    once = watch(tmp_path / "once.csv", tmp_path / "once", tolerance=0.1)
+    assert [look.rows for look in grown.facts.looks] == [200, 450, 900]
+    assert [rows.file for rows in gained.facts.used] == ["part-9.csv", "part-10.csv", "part-11.csv"]
+    for one in (grown, gained):
+        for gap, same in zip(one.facts.gaps, once.facts.gaps, strict=True):
+            assert (gap.pairs, gap.groups, gap.curve) == (same.pairs, same.groups, same.curve)
+            assert (gap.alarm is None) == (same.alarm is None)
+    assert gap_of(grown.facts).alarm.row == gap_of(once.facts).alarm.row == gap_of(gained.facts).alarm.row
+    assert grown.exit_code == 1
+
+
+def test_renamed_groups_and_swapped_labels_change_no_wealth(tmp_path):
+    frame = stream(400, gap=0.2)
+    renamed = frame.replace({"woman": "a", "man": "z", "cat": "x", "dog": "y"})
+    put(tmp_path, "one.csv", frame)
+    put(tmp_path, "two.csv", renamed)
+    first, second = (watch(tmp_path / f"{name}.csv", tmp_path / name).facts for name in ("one", "two"))
+    numbers = [[(p.log10_wealth, p.low, p.high) for p in gap_of(facts).pairs] for facts in (first, second)]
+    assert numbers[0] == numbers[1]
+
+
+def test_an_alarm_ends_with_1_and_stays(tmp_path, capsys):
+    put(tmp_path / "in", "1.csv", stream(800, gap=0.4))
+    assert main([str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Alarm. Accuracy by gender: the rate of man exceeds that of woman by more than 5 points." in printed
+    put(tmp_path / "in", "2.csv", stream(3000, seed=1, gap=-0.1))  # women are right more often now: the wealth falls
+    done = watch(tmp_path / "in", tmp_path / "out")
+    pair = gap_of(done.facts).pairs[0]
+    assert pair.log10_wealth < pair.log10_most
+    assert done.exit_code == 1
+    assert gap_of(done.facts).alarm.file == "1.csv"
+
+
+def test_no_alarm_ends_with_0_and_says_that_it_is_no_evidence(tmp_path, capsys):
+    put(tmp_path, "a.csv", stream(300))
+    assert main([str(tmp_path / "a.csv"), "--out", str(tmp_path / "out"), "--tolerance", "0.1"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "No gap has been shown to exceed 10 points so far. This is not evidence that the gaps are smaller." in printed
+
+
+def test_rare_outcomes_by_name_and_bins(tmp_path):
+    put(tmp_path, "a.csv", stream(400, age=lambda n: np.arange(n) * 7 % 80).drop(columns=["y_true", "gender"]))
+    facts = watch(tmp_path / "a.csv", tmp_path / "out", outcome="dog=dog", bins=("age=18,60",)).facts
+    (gap,) = facts.gaps
+    assert gap.question.id == "predictions/selection_rate[dog]/age"
+    assert gap.question.groups == ("18 to under 60", "60 and over", "under 18")
+    assert len(gap.pairs) == 3
+    again = watch(tmp_path / "a.csv", tmp_path / "out").facts  # nothing new: the plan and the state are as before
+    assert (again.gaps, again.plan, again.used) == (facts.gaps, facts.plan, facts.used)
+    assert len(again.looks) == 2
+
+
+def test_new_groups_and_unknown_values_are_named(tmp_path):
+    put(tmp_path / "in", "1.csv", stream(100))
+    watch(tmp_path / "in", tmp_path / "out")
+    late = stream(60, seed=1)
+    late.loc[:9, "gender"], late.loc[10:14, "gender"] = "nonbinary", ""
+    put(tmp_path / "in", "2.csv", late)
+    done = watch(tmp_path / "in", tmp_path / "out")
+    gap = gap_of(done.facts)
+    assert {group.group: group.n for group in gap.others} == {"nonbinary": 10, "unknown": 5}
+    assert sum(group.n for group in gap.groups) == 145
+    lines = " ".join(watch_lines(done.facts, done.new_rows).split())
+    assert "Not watched, because the first look had no such rows: nonbinary (10)." in lines
+    assert "Left out, with an unknown value: 5 rows." in lines
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------------------------
+
+
+def changed(frame):
+    frame = frame.copy()
+    frame.loc[3, "y_pred"] = "dog" if frame.loc[3, "y_pred"] == "cat" else "cat"
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (changed, "rows 1 to 100 of 1.csv have changed"),
+        (lambda frame: frame[:60], "1.csv has 60 rows; 100 of it were used"),
+        (lambda frame: frame.iloc[::-1], "have changed"),
+        (lambda frame: pd.concat([stream(1, seed=9), frame]), "have changed"),
+        (None, "1.csv is gone"),
+    ],
+)
+def test_rows_that_were_used_may_not_change(tmp_path, change, what):
+    frame = stream(100)
+    path = put(tmp_path / "in", "1.csv", frame)
+    watch(tmp_path / "in", tmp_path / "out")
+    before = (tmp_path / "out" / WATCH).read_bytes()
+    put(tmp_path / "in", "2.csv", stream(50, seed=1))
+    path.unlink() if change is None else put(tmp_path / "in", "1.csv", change(frame))
+    with pytest.raises(DataError, match=what):
+        watch(tmp_path / "in", tmp_path / "out")
+    assert (tmp_path / "out" / WATCH).read_bytes() == before
+
+
+def clustered(n):
+    return np.repeat(np.arange(n // 2 + 1), 2)[:n]
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "what"),
+    [
+        (stream(100, person=lambda n: np.arange(n).astype(str)), {"weights": "person"}, "unknown option 'weights'"),
+        (stream(100, person=lambda n: [f"p{i}" for i in clustered(n)]), {"cluster": "person"}, "the cluster 'p0' occurs twice"),
+        (stream(100).sort_values("y_true"), {}, "sorted by their true answers"),
+        (stream(100).sort_values("y_pred"), {}, "sorted by their answers"),
+        (stream(100).iloc[np.argsort((stream(100).y_true == stream(100).y_pred).to_numpy(), kind="stable")], {}, "sorted by their errors"),
+        (stream(100).assign(gender="man"), {"attributes": "gender"}, "no gap that could be watched"),
+        (stream(100), {"attributes": "race"}, "no column 'race'"),
+        (stream(100), {"bins": ("age=4",)}, "names no edges"),
+        (stream(100).assign(id="same"), {}, "same"),
+    ],
+)
+def test_what_the_test_cannot_use_is_refused(tmp_path, frame, options, what):
+    put(tmp_path, "a.csv", frame)
+    with pytest.raises((DataError, UsageError), match=re.escape(what)):
+        watch(tmp_path / "a.csv", tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_one_row_per_cluster_is_used(tmp_path):
+    put(tmp_path, "a.csv", stream(100, person=lambda n: [f"p{i}" for i in range(n)]))
+    assert watch(tmp_path / "a.csv", tmp_path / "out", cluster="person").facts.plan.columns.cluster == "person"
+
+
+def test_one_image_in_two_files_is_refused(tmp_path):
+    put(tmp_path / "in", "1.csv", stream(100))
+    put(tmp_path / "in", "2.csv", stream(100))
+    with pytest.raises(DataError, match="the identifier '0-0' occurs twice"):
+        watch(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_half_written_last_line_is_refused_and_an_unfinished_file_is_left(tmp_path):
+    path = put(tmp_path / "in", "1.csv", stream(100))
+    put(tmp_path / "in", "2.csv.tmp", stream(5, seed=2))
+    assert watch(tmp_path / "in", tmp_path / "out").facts.rows == 100
+    path.write_bytes(path.read_bytes() + b"7-1,man,cat,do")
+    with pytest.raises(DataError, match="does not end with a line break"):
+        watch(tmp_path / "in", tmp_path / "out")
+
+
+def test_the_plan_is_fixed_at_the_first_look(tmp_path):
+    put(tmp_path / "in", "1.csv", stream(100))
+    watch(tmp_path / "in", tmp_path / "out", tolerance=0.1)
+    for options in ({"tolerance": 0.2}, {"alpha": 0.1}, {"outcome": "a=cat"}, {"attributes": "age"}, {"truth_column": "truth"}):
+        with pytest.raises(UsageError, match="contradicts the plan"):
+            watch(tmp_path / "in", tmp_path / "out", **options)
+    assert watch(tmp_path / "in", tmp_path / "out", tolerance=0.1, attributes="gender").facts.plan.tolerance == 0.1
+    put(tmp_path / "other", "1.csv", stream(100))
+    with pytest.raises(UsageError, match="is over 'in', not 'other'"):
+        watch(tmp_path / "other", tmp_path / "out")
+
+
+def test_other_folders_are_not_written_to(tmp_path):
+    put(tmp_path / "in", "1.csv", stream(100))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds other things"):
+        watch(tmp_path / "in", tmp_path / "full")
+    with pytest.raises(UsageError, match="lies in the folder that is watched"):
+        watch(tmp_path / "in", tmp_path / "in" / "out")
+    with pytest.raises(DataError, match="no file or folder"):
+        watch(tmp_path / "missing", tmp_path / "out")
+
+
+def test_two_looks_at_once_do_not_mix(tmp_path):
+    put(tmp_path / "in", "1.csv", stream(100))
+    with Lock(Folder.of(tmp_path), ".out.lock"), pytest.raises(MachineError, match="another look is being taken"):
+        watch(tmp_path / "in", tmp_path / "out")
+
+
+# ---- the file and the page -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_state_follows_from_plan_and_rows_alone(tmp_path):
+    """Who edits a wealth or removes an alarm in watch.json changes nothing at the next look."""
+    put(tmp_path / "in", "1.csv", stream(800, gap=0.4))
+    facts = watch(tmp_path / "in", tmp_path / "out").facts
+    assert facts.alarms
+    forged = json.loads((tmp_path / "out" / WATCH).read_text())
+    for gap in forged["gaps"]:
+        gap["alarm"] = None
+    (tmp_path / "out" / WATCH).write_text(json.dumps(forged))
+    assert watch(tmp_path / "in", tmp_path / "out").facts.gaps == facts.gaps
+
+
+def test_the_page_shows_the_numbers_of_the_file_and_is_rendered_again_from_it(tmp_path):
+    put(tmp_path / "in", "<b>1&.csv", stream(800, gap=0.4).replace("woman", "<script>x</script>"))
+    done = watch(tmp_path / "in", tmp_path / "out")
+    page = (tmp_path / "out" / "watch.html").read_text()
+    facts = WATCH_FILE.from_json((tmp_path / "out" / WATCH).read_text())
+    assert facts == done.facts
+    assert render_watch(facts) == page
+    assert "<script>x" not in page
+    assert "<b>1" not in page
+    assert "http" not in re.sub(r'xmlns="[^"]*"', "", page).replace("http-equiv", "")
+    gap = gap_of(facts)
+    assert f"The alarm was raised at row\xa0{gap.alarm.row} of\xa0800" in page
+    for group in gap.groups:
+        assert f">{group.n}<" in page.replace("</td>", "<").replace("\n", "<")
+    assert "fair" not in page.replace("fairness", "").lower()
+
+
+def test_a_kill_between_the_state_and_the_page_loses_nothing(tmp_path, monkeypatch):
+    put(tmp_path / "in", "1.csv", stream(100))
+    watch(tmp_path / "in", tmp_path / "out")
+    put(tmp_path / "in", "2.csv", stream(100, seed=1))
+
+    def killed(facts):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("audit.api.watch.render_watch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            watch(tmp_path / "in", tmp_path / "out")
+    done = watch(tmp_path / "in", tmp_path / "out")
+    assert (done.facts.rows, done.new_rows) == (200, 0)
+    assert "200 rows in 2 files" in (tmp_path / "out" / "watch.html").read_text()
+
+
+def test_a_pair_with_no_round_yet_is_shown(tmp_path):
+    """Sorted by group: all men wait for the first woman, who ends the only round."""
+    frame = stream(100).sort_values("gender", kind="stable")
+    put(tmp_path, "a.csv", frame)
+    gap = gap_of(watch(tmp_path / "a.csv", tmp_path / "out").facts)
+    women = int((frame.gender == "woman").sum())
+    assert (gap.pairs[0].rounds, gap.pairs[0].waiting) == (1, women - 1)
+
+
+def test_a_column_of_true_answers_that_is_gone_is_a_change(tmp_path):
+    put(tmp_path / "in", "1.csv", stream(100))
+    watch(tmp_path / "in", tmp_path / "out")
+    put(tmp_path / "in", "1.csv", stream(100).drop(columns="y_true"))
+    with pytest.raises(DataError, match="have changed"):
+        watch(tmp_path / "in", tmp_path / "out")
