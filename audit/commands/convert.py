@@ -6,11 +6,15 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audit.cli.exit_codes import print_result
 from audit.cli.parser import Parser, words_of
 from audit.errors import UsageError
 from strictio.console import prepare_streams
+
+if TYPE_CHECKING:
+    from audit.results import Results
 
 FORMATS = {
     "cyclonedx": "a bill of materials whose model cards hold rates, gaps and verdicts (CycloneDX 1.6)",
@@ -19,6 +23,8 @@ FORMATS = {
     "eval-results": "an entry for .eval_results in a model's repository (Hugging Face)",
     "every-eval": "a record of one model for Every Eval Ever, groups in the parameters of its metrics (schema 0.3.0)",
     "github": "annotations of the gates for a step of GitHub Actions",
+    "profile.csv": "a bias profile: a row for each question and group, with what people state about it (--statements)",
+    "profile.html": "the same as a page",
 }
 
 NEEDED = {"eval-results": ("benchmark", "task"), "every-eval": ("organization", "relationship", "model_id")}
@@ -41,6 +47,8 @@ def parser() -> Parser:
     parse.add_argument("--model-id", metavar="ID", help="every-eval: DEVELOPER/MODEL, as on the hub")
     parse.add_argument("--model", metavar="NAME", help="every-eval: which model, if the results are of several")
     parse.add_argument("--question", metavar="ID", help="eval-results: the question whose rate over all images is the value")
+    parse.add_argument("--statements", metavar="FILE", help="profile: hazards, reasons, mitigations, owners and review dates, in TOML")
+    parse.add_argument("--comparison", metavar="DIR", help="profile: the folder of a comparison, for the change of each gap")
     return parse
 
 
@@ -72,6 +80,8 @@ def _converted(arguments: Namespace) -> str:
     if form == "eval-results":
         return eval_results(results, Benchmark(arguments.benchmark, arguments.task), arguments.question).rstrip()
     sha256 = sha256_of_file(checked_folder(folder) / RESULTS)
+    if form.startswith("profile"):
+        return _profile(results, sha256, arguments)
     if form == "in-toto":
         return json.dumps(gate_statement(results, sha256), indent=1, allow_nan=False)
     if form == "every-eval":
@@ -89,6 +99,23 @@ def _check_options(arguments: Namespace) -> None:
             flags = [f"--{name.replace('_', '-')}" for name in (*names, *(name for name in OWN[form] if name in given))]
             what = f"{', '.join(flags[:-1])} and {flags[-1]} belong to --to {form}, which needs {', '.join(flags[: len(names)])}"
             raise UsageError(what, why="only you know what they say", fix=f"give them with --to {form}, or leave them out")
+    if not arguments.to.startswith("profile") and (arguments.statements or arguments.comparison):
+        raise UsageError("--statements and --comparison belong to a profile", fix="--to profile.csv, or leave them out")
+
+
+def _profile(results: Results, sha256: str, arguments: Namespace) -> str:
+    from reports.profile.page import profile_page
+    from reports.profile.rows import check_compared, profile_csv
+    from reports.profile.statements import Statements, read_statements
+    from reports.read import read_comparisons
+
+    statements = read_statements(Path(arguments.statements), results) if arguments.statements else Statements()
+    compared = read_comparisons(Path(arguments.comparison)) if arguments.comparison else None
+    if compared is not None:
+        check_compared(results, compared)
+    if arguments.to == "profile.csv":
+        return profile_csv(results, statements, compared).replace("\r\n", "\n").rstrip()
+    return profile_page(results, sha256, statements, compared).rstrip("\n")
 
 
 if __name__ == "__main__":

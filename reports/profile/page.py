@@ -1,0 +1,135 @@
+"""The page of a bias profile, as `page.html` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.records.comparison import Comparisons
+from audit.results import AuditResult, Results
+from reports.context import audit_contexts
+from reports.environment import draw
+from reports.profile.rows import ChangeOfQuestion, ProfileRow, changes_of, question_rows
+from reports.profile.statements import Statements
+from reports.provenance import About, written_date
+from reports.section import Page
+from reports.table import Row, Table
+from reports.text import phrases, sentences
+from reports.text.numbers import count, difference, exact_tolerances, p_phrase, short_hashes, times
+
+_HEAD = ("Group", "n", "Events", "Rate", "Against the others, points", "Labelled", "Hazard", "Mitigation", "Owner", "Review", "Signature")
+NOTE = (
+    "Numbers come from results.json. Columns and lines marked with * are stated by the responsible people, and were not checked. A profile "
+    "is material for their decision; it decides nothing."
+)
+
+
+@dataclass(frozen=True)
+class ProfileQuestion:
+    """One question with its groups."""
+
+    key: str
+    title: str
+    verdict: str
+    facts: Sequence[tuple[str, str]]
+    table: Table
+
+
+@dataclass(frozen=True)
+class ProfileAudit:
+    """The questions of one audit, the planned ones first."""
+
+    name: str
+    facts: Sequence[tuple[str, str]]
+    limits: Sequence[str]
+    planned: Sequence[ProfileQuestion]
+    exploratory: Sequence[ProfileQuestion]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfilePage(Page):
+    """The page of a profile."""
+
+    about: About
+    note: str
+    sha256: str
+    audits: Sequence[ProfileAudit]
+
+
+def profile_page(results: Results, sha256: str, statements: Statements, compared: Comparisons | None = None) -> str:
+    """The profile as HTML; `sha256` is that of results.json."""
+    audits = []
+    for context in audit_contexts(results):
+        changes = changes_of(context.audit, compared)
+        settings, questions = results.settings, []
+        for placed in (*context.primary, *context.exploratory):
+            rows = question_rows(placed.finding, context.audit, settings, statements)
+            questions.append(_question(placed.key, placed.title, rows, changes.get(placed.finding.id)))
+        planned = len(context.primary)
+        facts = _about_audit(context.audit)
+        limits = (*context.audit.probe.limits, *(f"Not tested: {what}" for what in context.audit.probe.not_tested))
+        audits.append(ProfileAudit(phrases.audit_name(context.audit), facts, limits, questions[:planned], questions[planned:]))
+    about = About(
+        title=f"Bias profile: {sentences.audits_title(results)}", tool=results.tool, created=written_date(results.timing.created),
+        short_hashes=short_hashes([audit.model.sha256 for audit in results.audits]),
+    )  # fmt: skip
+    page = ProfilePage(
+        what="profile", about=about, note=NOTE, sha256=sha256, audits=audits, scripts=(),
+        contents=[entry for audit in audits for entry in [(audit.name, "", "contents-audit"), *_entries(audit)]],
+    )  # fmt: skip
+    return draw("profile/page.html", page=page)
+
+
+def _entries(audit: ProfileAudit) -> list[tuple[str, str, str]]:
+    return [(question.title, question.key, "") for question in audit.planned]
+
+
+def _about_audit(audit: AuditResult) -> list[tuple[str, str]]:
+    data = audit.data
+    return [
+        ("Data", sentences.images(audit)), ("Source", data.source), ("Licence", data.licence), ("Fingerprint", data.fingerprint),
+        ("Model", f"{audit.model.name}, sha256 {audit.model.sha256}"),
+    ]  # fmt: skip
+
+
+def _question(key: str, title: str, rows: Sequence[ProfileRow], settings: Settings, change: ChangeOfQuestion | None) -> ProfileQuestion:
+    finding = rows[0].finding
+    return ProfileQuestion(key, title, finding.verdict, _facts(rows[0], change), _table(title, rows))
+
+
+def _facts(row: ProfileRow, change: ChangeOfQuestion | None) -> list[tuple[str, str]]:
+    finding, gap = row.finding, row.finding.gap
+    tolerance = f"{exact_tolerances(finding.tolerance, finding.ratio_tolerance)}, {row.origin}"
+    facts = [
+        ("Question", f"{finding.id} ({row.kind})"),
+        ("Better", finding.better),
+        ("Gap", phrases.gap_text(finding) if gap else phrases.percent(None)),
+        ("Tolerance", tolerance),
+        ("Reason for the tolerance *", row.stated["tolerance_reason"]),
+    ]
+    if gap is not None:
+        facts.append(("Adjusted p", f"{p_phrase(gap.p_adjusted)}, for {row.family}"))
+        facts.append(("Would often be missed", f"a difference of less than about {phrases.detectable_text(finding)}"))
+        if gap.ratio is not None:
+            facts.append(("Lowest rate over highest", times(gap.ratio)))
+    if change is not None and change.change.gap is not None:
+        changed = change.change.gap
+        facts.append(("Change", f"{difference(changed.difference, changed.low, changed.high)} points since {change.before}"))
+    return facts
+
+
+def _table(title: str, rows: Sequence[ProfileRow]) -> Table:
+    cells = tuple(
+        Row(
+            (
+                phrases.group(row.rate.group), count(row.rate.n), count(row.rate.events), phrases.cell_rate(row.rate),
+                difference(row.contrast.difference, row.contrast.low_adjusted, row.contrast.high_adjusted) if row.contrast
+                else sentences.STATUSES[row.rate.status],
+                *(row.stated[name] for name in ("labelled", "hazard", "mitigation", "owner", "review_date", "signature")),
+            ),
+            faint=row.rate.status != "ok",
+        )
+        for row in rows
+    )  # fmt: skip
+    head = (*_HEAD[:5], *(f"{name} *" for name in _HEAD[5:]))
+    return Table(title, title, head, cells, unseen=True)
