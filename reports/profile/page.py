@@ -15,7 +15,7 @@ from reports.provenance import About, written_date
 from reports.section import Page
 from reports.table import Row, Table
 from reports.text import phrases, sentences
-from reports.text.numbers import count, difference, exact_tolerances, p_phrase, short_hashes, times
+from reports.text.numbers import NOT_ESTIMABLE, count, difference, exact_tolerances, p_phrase, short_hashes, times
 
 _HEAD = ("Group", "n", "Events", "Rate", "Against the others, points", "Labelled", "Hazard", "Mitigation", "Owner", "Review", "Signature")
 NOTE = (
@@ -92,9 +92,8 @@ def _about_audit(audit: AuditResult) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _question(key: str, title: str, rows: Sequence[ProfileRow], settings: Settings, change: ChangeOfQuestion | None) -> ProfileQuestion:
-    finding = rows[0].finding
-    return ProfileQuestion(key, title, finding.verdict, _facts(rows[0], change), _table(title, rows))
+def _question(key: str, title: str, rows: Sequence[ProfileRow], change: ChangeOfQuestion | None) -> ProfileQuestion:
+    return ProfileQuestion(key, title, rows[0].finding.verdict, _facts(rows[0], change), _table(title, rows))
 
 
 def _facts(row: ProfileRow, change: ChangeOfQuestion | None) -> list[tuple[str, str]]:
@@ -103,7 +102,7 @@ def _facts(row: ProfileRow, change: ChangeOfQuestion | None) -> list[tuple[str, 
     facts = [
         ("Question", f"{finding.id} ({row.kind})"),
         ("Better", finding.better),
-        ("Gap", phrases.gap_text(finding) if gap else phrases.percent(None)),
+        ("Gap", phrases.gap_text(finding) if gap else NOT_ESTIMABLE),
         ("Tolerance", tolerance),
         ("Reason for the tolerance *", row.stated["tolerance_reason"]),
     ]

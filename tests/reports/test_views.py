@@ -21,16 +21,22 @@ from reports.context import AuditContext
 from reports.evidence.answers import Deviation
 from reports.index.page import FoundAudit, index_page
 from reports.mitigation.page import MitigationContext
-from reports.render import render, render_comparisons, render_mitigation
+from reports.profile.page import profile_page
+from reports.profile.rows import ChangeOfQuestion, ProfileRow
+from reports.profile.statements import Stated, StatedAboutQuestion, Statements
+from reports.render import render, render_comparisons, render_mitigation, render_watch
 from reports.section import Section
 from reports.text.analyses import analysis_modules
 from tests.reports.sections.provenance.test_endpoint import asked
 from tests.reports.text.test_replicates import replicated
-from tests.support import comparison_samples, mitigation_samples, whole_page
+from tests.support import comparison_samples, mitigation_samples, watch_samples, whole_page
 from tests.support import report_samples as samples
 
 WITHOUT_TEMPLATES = ("reports.text", "reports.exports", "reports.formats", "reports.tidy")
-PREPARE_VIEWS = {AuditContext, ComparisonContext, Deviation, FoundAudit, MitigationContext, Scale, Section}
+PREPARE_VIEWS = {
+    AuditContext, ChangeOfQuestion, ComparisonContext, Deviation, FoundAudit, MitigationContext, ProfileRow, Scale, Section, Stated,
+    StatedAboutQuestion, Statements,
+}  # fmt: skip
 """Dataclasses that views are made from."""
 MODELS = {"skewed": {"a": 1, "b": 60}, "plain": {"a": 2, "b": 6}}
 """Name -> how many answers are wrong in each group."""
@@ -92,6 +98,9 @@ def draw_pages():
     render_comparisons(comparison_samples.forty_groups())
     render_mitigation(mitigation_samples.mitigation())
     render_mitigation(mitigation_samples.mitigation("worse"))
+    render_watch(watch_samples.watched())
+    render_watch(watch_samples.watched(gap=0.0))
+    profile_page(samples.everything(), "5" * 64, Statements())
     one = samples.emoji()
     models = {name: replace(one, model=replace(one.model, name=name)) for name in ("one", "two")}  # alike: one table
     audits = [FoundAudit(Path(name), samples.results(audit)) for name, audit in models.items()]
