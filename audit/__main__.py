@@ -19,6 +19,7 @@ COMMANDS = {
     "index": ("audit.commands.index", "main", "one page over many audits, sortable"),
     "watch": ("audit.commands.watch", "main", "an alarm, valid at every look, when a gap in growing predictions is too large"),
     "verify": ("verify.command", "main", "check the files of a finished audit, and recompute its numbers from the answers"),
+    "pack": ("audit.commands.pack", "main", "one archive of a finished audit, for others to check"),
     "convert": (
         "audit.commands.convert",
         "main",

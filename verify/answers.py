@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 UNKNOWN = "unknown"
@@ -55,8 +55,8 @@ class Answers:
 class AnswerFile:
     """A file of predictions."""
 
-    def __init__(self, path: Path):
-        self._table = pq.read_table(path)
+    def __init__(self, content: bytes):
+        self._table = pq.read_table(pa.BufferReader(content))
         metadata = self._table.schema.metadata or {}
         self.facts = {key.decode().removeprefix("vlm_audit."): json.loads(value) for key, value in metadata.items() if b"vlm_audit." in key}
         self._names = [np.asarray(self._table[name].to_pylist(), object) for name in ("model", "probe", "measurement")]

@@ -1,4 +1,4 @@
-"""``vlm-audit verify DIR``: checks the files of a finished audit or comparison, and recomputes its numbers from the answers."""
+"""``vlm-audit verify DIR|PACK``: checks the files of a finished audit or comparison, and recomputes its numbers from the answers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from verify.folder import MANIFEST, Files, UnreadableError, check_files, parse_digest, read
+from verify.folder import MANIFEST, Files, check_files, parse_digest
 from verify.ledger import Ledger
+from verify.source import PREDICTIONS, Source, UnreadableError, open_source
 
 MOST_SHOWN = 20
 VERIFIER = "pkg:pypi/vlm-audit#verify"
@@ -59,7 +60,12 @@ class Verification:
 
     @property
     def digest_differs(self) -> bool:
-        return self.digest is not None and self.digest != self.files.digest
+        return self.digest is not None and self.digest not in (self.files.digest, self.files.archive)
+
+    @property
+    def recomputed(self) -> bool:
+        """Whether there were answers to recompute the numbers from."""
+        return PREDICTIONS not in self.files.left_out
 
     @property
     def differs(self) -> bool:
@@ -74,30 +80,31 @@ class Verification:
         }  # fmt: skip
 
 
-def verify(folder: Path, digest: str | None = None, audits: Sequence[Path] = ()) -> Verification:
-    """Check the files of a folder and recompute its numbers; raises `UnreadableError` if it is not one that can be verified.
+def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = ()) -> Verification:
+    """Check the files of a folder or an archive and recompute its numbers; raises `UnreadableError` if that is impossible.
 
-    `audits` are the folders of the audits that a comparison is about.
+    `audits` are the folders or archives of the audits that a comparison is about.
     """
-    files = check_files(folder)
+    source = open_source(path)
+    files = check_files(source)
     ledger = Ledger()
     unchecked: dict[str, int] = {}
     for name in ("results.json", "comparison.json"):
-        if (folder / name).exists():
-            facts = _json(folder, name)
-            _recompute(folder, name, facts, audits, ledger, files)
+        if name in source.names():
+            facts = _json(source, name)
+            _recompute(source, name, facts, audits, ledger, files)
             unchecked |= ledger.unchecked(facts)
     return Verification(files, ledger, unchecked, digest)
 
 
-def _json(folder: Path, name: str) -> Any:
+def _json(source: Source, name: str) -> Any:
     try:
-        return json.loads(read(folder, name))
+        return json.loads(source.read(name))
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"{name} is not JSON ({type(error).__name__}), in {str(folder)!r}") from error
+        raise UnreadableError(f"{name} is not JSON ({type(error).__name__}), in {source.where}") from error
 
 
-def _recompute(folder: Path, name: str, facts: Any, audits: Sequence[Path], ledger: Ledger, files: Files) -> None:
+def _recompute(source: Source, name: str, facts: Any, audits: Sequence[Path], ledger: Ledger, files: Files) -> None:
     from verify.answers import AnswerFile
     from verify.audit import verify_results
     from verify.gates import verify_gates
@@ -108,9 +115,11 @@ def _recompute(folder: Path, name: str, facts: Any, audits: Sequence[Path], ledg
         if name == "comparison.json":
             _recompute_comparison(facts, audits, ledger, files)
             return
-        verify_results(facts, AnswerFile(folder / "predictions.parquet"), ledger)
+        if PREDICTIONS in files.left_out:
+            return
+        verify_results(facts, AnswerFile(source.read(PREDICTIONS)), ledger)
         verify_gates(facts, ledger)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, ArithmeticError) as error:
+    except (UnreadableError, KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {ascii(str(error))[1:-1][:100]}"
         files.problems.append(f"{name} and the answers do not fit together; the numbers after this were not checked ({reason})")
 
@@ -119,11 +128,11 @@ def _recompute_comparison(facts: Any, audits: Sequence[Path], ledger: Ledger, fi
     from verify.answers import AnswerFile, Answers
     from verify.comparison import ComparisonRun, Side, verify_comparisons
 
-    by_hash = {hashlib.sha256(read(folder, "results.json")).hexdigest(): folder for folder in audits}
+    by_hash = {hashlib.sha256(audit.read("results.json")).hexdigest(): audit for audit in map(open_source, audits)}
     found: dict[str, tuple[Any, AnswerFile]] = {}
     for side in facts["sides"]:
-        if (folder := by_hash.get(side["sha256"])) is not None:
-            found[side["name"]] = (_json(folder, "results.json"), AnswerFile(folder / "predictions.parquet"))
+        if (audit := by_hash.get(side["sha256"])) is not None:
+            found[side["name"]] = (_json(audit, "results.json"), AnswerFile(audit.read(PREDICTIONS)))
     model_of = {side["name"]: side["model"]["name"] for side in facts["sides"]}
 
     def lookup(name: str, probe: str) -> Side | None:
@@ -174,18 +183,27 @@ def text(found: Verification, *, everything: bool = False) -> str:
 
 def _digest(found: Verification) -> str:
     if found.digest is None:
-        return f"not given (--digest): whoever can edit this folder can also edit its manifest, whose sha256 is {found.files.digest}"
+        own = f"{found.files.digest}{_of_archive(found)}"
+        return f"not given (--digest): whoever can edit these files can also edit their manifest, whose sha256 is {own}"
     if found.digest_differs:
-        return f"DIFFERS: that of manifest.json is {found.files.digest}"
+        return f"DIFFERS: that of manifest.json is {found.files.digest}{_of_archive(found)}"
+    if found.digest == found.files.archive:
+        return "as given: every byte of the archive is as it was when the digest was made"
     return "as given: every file in the manifest is the one that the digest was made for"
+
+
+def _of_archive(found: Verification) -> str:
+    return "" if found.files.archive is None else f"; that of the archive is {found.files.archive}"
 
 
 def _summary(found: Verification) -> str:
     if found.differs:
         return "DIFFERS: see above"
+    if not found.recomputed:
+        return f"NOT RECOMPUTABLE: the files are as in the manifest, but without {PREDICTIONS} no number was checked"
     if found.digest is None:
-        return "VERIFIED, without a digest from outside: the numbers follow from the answers in this folder, whose origin was not checked"
-    return "VERIFIED: the numbers follow from the answers in this folder, and its files are those of the digest"
+        return "VERIFIED, without a digest from outside: the numbers follow from the answers in these files, whose origin was not checked"
+    return "VERIFIED: the numbers follow from the answers in these files, which are those of the digest"
 
 
 def as_json(found: Verification) -> str:
@@ -223,10 +241,12 @@ def as_statement(found: Verification, created: datetime) -> str:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     what = "Checks the files of a finished audit, and recomputes its counts, rates, intervals, tests and verdicts from predictions.parquet."
-    ends = "exit codes: 0 everything that was checked agrees, 1 something differs, 2 usage, 3 the folder cannot be read"
+    ends = "exit codes: 0 everything that was checked agrees, 1 something differs, 2 usage, 3 the folder or archive cannot be read"
     parse = argparse.ArgumentParser("vlm-audit verify", description=what, epilog=ends)
-    parse.add_argument("directory", metavar="DIR", help="the output folder of an audit or a comparison")
-    parse.add_argument("--digest", metavar="SHA256", help="the sha256 of manifest.json, from a source other than the folder")
+    parse.add_argument(
+        "directory", metavar="DIR", help="the output folder of an audit or a comparison, or an archive made by vlm-audit pack"
+    )
+    parse.add_argument("--digest", metavar="SHA256", help="the sha256 of manifest.json, or of the archive, from another source")
     parse.add_argument(
         "--audits", metavar="DIR", nargs="+", default=[], help="the audits that a comparison is about: its numbers need their answers"
     )

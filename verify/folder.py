@@ -1,4 +1,4 @@
-"""The files of a folder: their hashes, compared with the manifest, and the manifest's, compared with a digest from outside."""
+"""The files of a folder or an archive: their hashes, compared with the manifest, and the manifest's with a digest from outside."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from verify.source import LEFT_OUT, ArchiveSource, Source, UnreadableError
 
 MANIFEST = "manifest.json"
 EXPECTED = {"STATUS": b"complete\n"}
@@ -15,11 +16,6 @@ UNLISTED = ("run.log",)
 """Files that end after the manifest is written: nothing can say which bytes they should have."""
 _NAME = re.compile(r"(tables/)?[\w-][\w.-]*", re.ASCII)
 _DIGEST = re.compile(r"(sha256:)?([0-9a-f]{64})", re.IGNORECASE | re.ASCII)
-MOST_BYTES = 2**32
-
-
-class UnreadableError(Exception):
-    """A folder that cannot be verified at all: what, where and what to do."""
 
 
 @dataclass
@@ -28,6 +24,10 @@ class Files:
 
     digest: str
     """The sha256 of the manifest, which stands for all files that it lists."""
+    archive: str | None = None
+    """The sha256 of the archive, which stands for all files in it; None for a folder."""
+    left_out: tuple[str, ...] = ()
+    """Files that were left out of the archive on purpose."""
     listed: int = 0
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -45,37 +45,30 @@ def parse_digest(text: str) -> str:
     return match[2].lower()
 
 
-def read(folder: Path, name: str) -> bytes:
-    """The bytes of a file that is not a link; raises `UnreadableError`."""
-    path = folder / name
-    if path.is_symlink() or not path.is_file():
-        what = "is a link" if path.is_symlink() else "is missing"
-        raise UnreadableError(f"{name} {what}, in {str(folder)!r}: name the output folder of an audit or a comparison")
-    if path.stat().st_size > MOST_BYTES:
-        raise UnreadableError(f"{name} has more than {MOST_BYTES:,} bytes, in {str(folder)!r}")
-    return path.read_bytes()
-
-
-def check_files(folder: Path) -> Files:
-    """Compare every file of a folder with its manifest; raises `UnreadableError` without one."""
-    content = read(folder, MANIFEST)
+def check_files(source: Source) -> Files:
+    """Compare every file of a folder or an archive with its manifest; raises `UnreadableError` without one."""
+    content = source.read(MANIFEST)
     files = Files(hashlib.sha256(content).hexdigest())
+    if isinstance(source, ArchiveSource):
+        files.archive, files.left_out = source.sha256, source.left_out()
     hashes = _parsed(content, files)
     for name, expected in sorted(hashes.items()):
-        _check_file(folder, name, expected, files)
-    files.listed = len(hashes)
+        if name not in files.left_out:
+            _check_file(source, name, expected, files)
+    files.listed = len(hashes) - len({*files.left_out} & {*hashes})
+    here = source.names()
     for name, exact in EXPECTED.items():
-        if (folder / name).exists() and read(folder, name) != exact:
+        if name in here and source.read(name) != exact:
             files.problems.append(f"{name}: expected {exact.decode().strip()!r} and nothing else")
-    here = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
-    others = sorted(here - {*hashes, MANIFEST, *EXPECTED})
+    others = sorted(here - {*hashes, MANIFEST, LEFT_OUT, *EXPECTED})
     files.notes += [f"{ascii(name)[1:-1]} is not in the manifest and was not checked" for name in others]
+    files.notes += [f"{name} was left out of the archive on purpose" for name in files.left_out]
     return files
 
 
-def _check_file(folder: Path, name: str, expected: str, files: Files) -> None:
+def _check_file(source: Source, name: str, expected: str, files: Files) -> None:
     try:
-        actual = hashlib.sha256(read(folder, name)).hexdigest()
+        actual = hashlib.sha256(source.read(name)).hexdigest()
     except UnreadableError as error:
         files.problems.append(str(error).split(",", maxsplit=1)[0])
         return

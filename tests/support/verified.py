@@ -65,7 +65,7 @@ def verified_comparison(comparison, sides):
     ledger, known = Ledger(), {}
     for side, (results, path) in zip(comparison["sides"], sides, strict=True):
         [audit] = results["audits"]
-        known[side["name"]] = audit, partial(AnswerFile(path).answers, audit)
+        known[side["name"]] = audit, partial(AnswerFile(path.read_bytes()).answers, audit)
     run = ComparisonRun(comparison["settings"], same_numpy=True)
     assert verify_comparisons(comparison["comparisons"], list(known), ("comparisons",), lambda name, probe: known[name], run, ledger)
     return ledger
@@ -74,6 +74,6 @@ def verified_comparison(comparison, sides):
 def verified(results, path):
     """Return the ledger of a second look at results."""
     ledger = Ledger()
-    verify_results(results, AnswerFile(path), ledger)
+    verify_results(results, AnswerFile(path.read_bytes()), ledger)
     verify_gates(results, ledger)
     return ledger

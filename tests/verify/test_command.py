@@ -14,6 +14,7 @@ from audit.__main__ import main
 from tests.support.drawn_audits import Design, table
 from tests.support.made_once import made_once
 from verify.folder import check_files
+from verify.source import FolderSource
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_a_finished_audit_is_verified(folder, capsys):
     code, text = ran(folder, capsys, "--digest", digest(folder).upper())
     assert (code, text.splitlines()[-1]) == (
         0,
-        "VERIFIED: the numbers follow from the answers in this folder, and its files are those of the digest",
+        "VERIFIED: the numbers follow from the answers in these files, which are those of the digest",
     )
 
 
@@ -83,21 +84,21 @@ def test_each_flipped_byte_is_named(folder):
         good = (folder / name).read_bytes()
         for at in (0, len(good) // 2, len(good) - 1):
             (folder / name).write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-            assert any(problem.startswith(f"{name}:") for problem in check_files(folder).problems), (name, at)
+            assert any(problem.startswith(f"{name}:") for problem in check_files(FolderSource(folder)).problems), (name, at)
         (folder / name).write_bytes(good)
     good = (folder / "manifest.json").read_bytes()
     for at in range(0, len(good), 7):
         (folder / "manifest.json").write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-        assert check_files(folder).problems, at
+        assert check_files(FolderSource(folder)).problems, at
     (folder / "manifest.json").write_bytes(good)
-    assert check_files(folder).problems == []
+    assert check_files(FolderSource(folder)).problems == []
 
 
 def test_a_missing_file_and_a_link_are_named(folder, tmp_path):
     (folder / "summary.md").rename(tmp_path / "elsewhere.md")
-    assert check_files(folder).problems == ["summary.md is missing"]
+    assert check_files(FolderSource(folder)).problems == ["summary.md is missing"]
     (folder / "summary.md").symlink_to(tmp_path / "elsewhere.md")
-    assert check_files(folder).problems == ["summary.md is a link"]
+    assert check_files(FolderSource(folder)).problems == ["summary.md is a link"]
 
 
 def test_a_sentence_changed_by_someone_who_rehashes_needs_a_digest(folder, capsys):
