@@ -17,6 +17,7 @@ import numpy as np
 
 from verify.folder import MANIFEST, Files, check_files, parse_digest
 from verify.ledger import Ledger
+from verify.profile import PROFILE, profile_problems
 from verify.source import PREDICTIONS, Source, UnreadableError, open_source
 
 MOST_SHOWN = 20
@@ -94,6 +95,8 @@ def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = ()) -
             facts = _json(source, name)
             _recompute(source, name, facts, audits, ledger, files)
             unchecked |= ledger.unchecked(facts)
+            if name == "results.json" and files.archive is not None and PROFILE in files.unlisted:
+                files.problems += list(profile_problems(source.read(PROFILE), facts))
     return Verification(files, ledger, unchecked, digest)
 
 

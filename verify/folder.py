@@ -12,6 +12,8 @@ from verify.source import LEFT_OUT, ArchiveSource, Source, UnreadableError
 MANIFEST = "manifest.json"
 EXPECTED = {"STATUS": b"complete\n"}
 """Files whose content is always the same, so that the manifest need not list them."""
+COMPARED = {"profile.csv": ", but for its numbers, which were compared with results.json"}
+"""Files of an archive that the manifest does not list, and what else is known about them."""
 UNLISTED = ("run.log",)
 """Files that end after the manifest is written: nothing can say which bytes they should have."""
 _NAME = re.compile(r"(tables/)?[\w-][\w.-]*", re.ASCII)
@@ -26,6 +28,8 @@ class Files:
     """The sha256 of the manifest, which stands for all files that it lists."""
     archive: str | None = None
     """The sha256 of the archive, which stands for all files in it; None for a folder."""
+    unlisted: tuple[str, ...] = ()
+    """Files that the manifest does not list."""
     left_out: tuple[str, ...] = ()
     """Files that were left out of the archive on purpose."""
     listed: int = 0
@@ -60,8 +64,9 @@ def check_files(source: Source) -> Files:
     for name, exact in EXPECTED.items():
         if name in here and source.read(name) != exact:
             files.problems.append(f"{name}: expected {exact.decode().strip()!r} and nothing else")
-    others = sorted(here - {*hashes, MANIFEST, LEFT_OUT, *EXPECTED})
-    files.notes += [f"{ascii(name)[1:-1]} is not in the manifest and was not checked" for name in others]
+    files.unlisted = tuple(sorted(here - {*hashes, MANIFEST, LEFT_OUT, *EXPECTED}))
+    compared = COMPARED if files.archive is not None else {}
+    files.notes += [f"{ascii(name)[1:-1]} is not in the manifest and was not checked{compared.get(name, '')}" for name in files.unlisted]
     files.notes += [f"{name} was left out of the archive on purpose" for name in files.left_out]
     return files
 

@@ -1,5 +1,6 @@
 """Packed audits: equal bytes, verified as they are, and every hostile or changed archive refused by name."""
 
+import csv
 import hashlib
 import io
 import json
@@ -133,6 +134,27 @@ def test_without_predictions_no_number_is_called_verified(finished, tmp_path, ca
     assert "VERIFIED" not in text
     statement = json.loads(run(capsys, "verify", tmp_path / "b.zip", "--statement")[1])
     assert "VLM_AUDIT_NUMBERS_RECOMPUTED" not in statement["predicate"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("rate", "0.5"), ("verdict", "equivalent"), ("p_adjusted", ""), ("n", "1"), ("tolerance", "0.3")]
+)
+def test_a_changed_cell_of_the_profile_is_named(pack, tmp_path, capsys, column, value):
+    """It is not in the manifest: its numbers are compared with the results."""
+    files = files_of(pack)
+    rows = list(csv.DictReader(io.StringIO(files["profile.csv"].decode(), newline="")))
+    at = next(number for number, row in enumerate(rows) if row[column] != value)
+    rows[at][column] = value
+    changed = io.StringIO(newline="")
+    writer = csv.DictWriter(changed, rows[0], lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    code, text = run(capsys, "verify", put(tmp_path, archived({**files, "profile.csv": changed.getvalue().encode()})))
+    assert code == 1
+    assert f"profile.csv: row {at + 1}, {column}: '{value}', in results.json" in text
+    code, text = run(capsys, "verify", put(tmp_path, archived({**files, "profile.csv": b"\xff"})))
+    assert code == 1
+    assert "profile.csv: it is not a table" in text
 
 
 def test_removed_predictions_are_a_difference(pack, tmp_path, capsys):

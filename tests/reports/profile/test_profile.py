@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from reports.profile.page import profile_page
 from reports.profile.rows import check_compared, profile_csv
 from reports.profile.statements import NOT_STATED, Statements, read_statements
 from tests.support import comparison_samples
+from verify.profile import profile_problems
 
 SHA256 = "5" * 64
 CLAIMS = re.compile(r"conform|complian|complies|comply|certif|lawful|legally|meets the requirement|satisfies", re.IGNORECASE)
@@ -105,6 +107,18 @@ owner = "B. Example"
     assert "<b>arrest" not in page
     assert "&lt;b&gt;arrest" in page
     assert "B. Example" in page
+
+
+@pytest.mark.parametrize("name", ["=1+1", "-x", "a\nb\t c", "\u202emoc.live", "🙂é×", "'quoted'", '<script>&"', " lead"])
+def test_the_second_program_reads_hostile_names_as_this_one_writes_them(everything, name):
+    audit = everything.audits[0]
+    finding = audit.findings[0]
+    group = replace(finding.by_group[0], group=(name,))
+    hostile = replace(finding, by_group=(group, *finding.by_group[1:]), contrasts=())
+    results = replace(everything, audits=(replace(audit, model=replace(audit.model, name=name), findings=(hostile,)),))
+    text = profile_csv(results, Statements())
+    assert list(profile_problems(text.encode(), json.loads(to_json(results)))) == []
+    assert list(profile_problems(text.replace(str(group.n), str(group.n + 1), 1).encode(), json.loads(to_json(results))))
 
 
 @pytest.mark.parametrize(
