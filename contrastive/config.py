@@ -14,13 +14,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from contrastive.settings import DataConfig, InterventionConfig, LossConfig, ModelSource, OptimConfig, RunConfig
+from contrastive.settings import CounterfactualConfig, DataConfig, InterventionConfig, LossConfig, ModelSource, OptimConfig, RunConfig
 from strictio.errors import UsageError, nearest
 from strictio.schema import from_dict, record, to_dict
 
 __all__ = [
-    "Config", "DataConfig", "InterventionConfig", "LossConfig", "ModelSource", "OptimConfig", "RunConfig", "config_from_dict",
-    "first_difference", "read_config", "recipes",
+    "Config", "CounterfactualConfig", "DataConfig", "InterventionConfig", "LossConfig", "ModelSource", "OptimConfig", "RunConfig",
+    "config_from_dict", "first_difference", "read_config", "recipes",
 ]  # fmt: skip
 
 
@@ -38,7 +38,7 @@ class Config:
         data, optim = self.data, self.optim
         by_group = {
             "optim.sampling": optim.sampling == "balanced", "optim.objective": optim.objective == "group_dro",
-            "optim.loss_weights": bool(optim.loss_weights),
+            "optim.loss_weights": bool(optim.loss_weights), "optim.target_shares": bool(optim.target_shares),
         }  # fmt: skip
         for name in (name for name, used in by_group.items() if used and not data.groups):
             raise UsageError(f"{name} needs the setting data.groups", fix='for example data.groups=["gender"]')
@@ -47,8 +47,11 @@ class Config:
         if by_group["optim.objective"] and by_group["optim.loss_weights"]:
             why = "group DRO learns the weights of the groups"
             raise UsageError("optim.loss_weights cannot be used with optim.objective = 'group_dro'", why=why, fix="leave one of them out")
-        if optim.sampling == "weighted" and data.weight is None:
-            raise UsageError("optim.sampling = 'weighted' needs the setting data.weight", fix="for example data.weight=weight")
+        if optim.sampling == "weighted" and data.weight is None and not optim.target_shares:
+            what = "optim.sampling = 'weighted' needs the setting data.weight or optim.target_shares"
+            raise UsageError(what, fix="for example data.weight=weight")
+        if data.balance_within and not optim.target_shares:
+            raise UsageError("data.balance_within needs the setting optim.target_shares", fix="for example {woman = 0.5, man = 0.5}")
         if data.weight is not None and optim.sampling != "weighted":
             raise UsageError("data.weight has no effect", why=f"optim.sampling is {optim.sampling!r}", fix="optim.sampling=weighted")
 

@@ -52,6 +52,27 @@ class InterventionConfig:
 
 
 @record
+class CounterfactualConfig:
+    """Captions that are added with words swapped, such as man and woman."""
+
+    swap: tuple[tuple[StrictStr, StrictStr], ...]
+    """Pairs of words, each of them once: ``[["man", "woman"], ["boy", "girl"]]``. Whole words are swapped, also with a capital first letter
+    and in capitals."""
+    share: Annotated[StrictFloat, Field(ge=0, le=1)] = 1.0
+    """Share of the pairs whose captions have one of the words that get such captions besides their own. One of a pair's captions is drawn
+    per epoch, so with 1, half of the draws are swapped. Those changed at 0.25 are among those changed at 0.5."""
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
+    """Determines which pairs are changed."""
+
+    def __post_init__(self) -> None:
+        words = [word.lower() for pair in self.swap for word in pair]
+        _require(bool(words) and all(map(str.strip, words)), "data.counterfactual.swap", 'pairs of words, such as [["man", "woman"]]')
+        twice = sorted({word for word in words if words.count(word) > 1})
+        named = ", ".join(twice[:3])[:80]
+        _require(not twice, "data.counterfactual.swap", f"pairs of words, each of them once; more than once: {named}")
+
+
+@record
 class DataConfig:
     """Images and captions, and how they are read and augmented."""
 
@@ -83,6 +104,8 @@ class DataConfig:
     it."""
     intervention: InterventionConfig | None = None
     """The table ``[data.intervention]``: captions of a share of the pairs that are changed on purpose."""
+    counterfactual: CounterfactualConfig | None = None
+    """The table ``[data.counterfactual]``: captions that are added with words swapped, after a skew or an intervention."""
     withhold: StrictBool = False
     """Leave out 60 of the 300 combinations of occupation, gender and tone, to test unseen ones (`contrastive.data.emoji.withheld`)."""
     crop: Annotated[StrictFloat, Field(gt=0, le=1)] | None = None
@@ -122,6 +145,9 @@ class DataConfig:
     groups can be used in `groups`: ``(?P<gender>woman|man)/``."""
     weight: StrictStr | None = None
     """Column with the weight of each pair, a number of at least 0, for ``optim.sampling = "weighted"``; named as in `groups`."""
+    balance_within: tuple[StrictStr, ...] = ()
+    """Columns, such as an occupation: the groups have the shares in ``optim.target_shares`` within each of their values as well (the second
+    moments of M4, `contrastive.data.raking`); named as in `groups`. Pairs without a value are not restricted."""
     separator: StrictStr | None = None
     """Separator of a CSV file; None: detected in its header (comma, semicolon or tab)."""
     encoding: StrictStr | None = None
@@ -131,7 +157,7 @@ class DataConfig:
     def columns(self) -> tuple[str, ...]:
         """Columns of the data that are read besides images and captions: not those that `group_pattern` supplies."""
         supplied = re.compile(self.group_pattern or "").groupindex
-        wanted = [name for name in (*self.groups, self.weight) if name not in supplied]
+        wanted = [name for name in (*self.groups, self.weight, *self.balance_within) if name not in supplied]
         wanted += [*self.intervention.where, self.intervention.column] if self.intervention else []
         return tuple(dict.fromkeys(name for name in wanted if name))
 
@@ -167,7 +193,7 @@ def _check_group_columns(data: DataConfig) -> None:
     except re.error:
         named = {}
     _require(bool(named), "data.group_pattern", "a regular expression with a named group, such as (?P<gender>woman|man)/")
-    used = [name for name in named if name in (*data.groups, data.weight)]
+    used = [name for name in named if name in (*data.groups, data.weight, *data.balance_within)]
     _require(bool(used), "data.groups", f"one or more of the named groups of data.group_pattern: {', '.join(named)}")
 
 
@@ -183,7 +209,11 @@ class OptimConfig:
     """Passes over the training pairs, instead of `steps`; incomplete batches are dropped."""
     sampling: Literal["natural", "balanced", "weighted"] = "natural"
     """How often each training pair is drawn in an epoch of n draws. ``natural``: once. ``balanced``: every group of ``data.groups`` equally
-    often. ``weighted``: in proportion to ``data.weight``. Counts are exact up to rounding, new in each epoch (docs/training.md)."""
+    often. ``weighted``: in proportion to ``data.weight`` or, with `target_shares`, to weights that give groups these shares. Counts are
+    exact up to rounding, new in each epoch (docs/training.md)."""
+    target_shares: Mapping[StrictStr, Annotated[StrictFloat, Field(ge=0, le=1)]] = field(default_factory=dict)
+    """With ``sampling = "weighted"``: group -> share of the draws of the groups named here, with sum 1: ``{woman = 0.5, man = 0.5}``. Pairs
+    of other groups keep their weight. The weights are the nearest to ``data.weight`` (or to 1) with these shares."""
     objective: Literal["mean", "group_dro"] = "mean"
     """What is minimised. ``mean``: the mean loss of the pairs. ``group_dro``: a mean of the losses of the groups, with learned weights that
     grow for groups with a large loss (`contrastive.loss.by_group`). With ``loss.kind`` softmax or sigmoid."""
@@ -219,6 +249,9 @@ class OptimConfig:
         if (self.steps > 0) == (self.epochs > 0):
             which = "both" if self.steps else "neither"
             raise UsageError("optim needs the setting 'steps' or 'epochs'", why=f"it has {which}", fix="for example optim.steps=300")
+        shares = sum(self.target_shares.values())
+        _require(not self.target_shares or abs(shares - 1) < 1e-6, "optim.target_shares", f"shares with sum 1; it is {shares:g}")
+        _require(not self.target_shares or self.sampling == "weighted", "optim.sampling", '"weighted" where optim.target_shares is set')
         _require(self.cooldown == 0 or self.schedule == "wsd", "optim.cooldown", '0 unless optim.schedule = "wsd"')
         if self.steps:  # with epochs, it is known once the data are
             if self.warmup > self.steps:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contrastive import settings
 
 TABLES = {
-    "model": "ModelSource", "data": "DataConfig", "data.intervention": "InterventionConfig", "optim": "OptimConfig", "loss": "LossConfig",
+    "model": "ModelSource", "data": "DataConfig", "data.intervention": "InterventionConfig",
+    "data.counterfactual": "CounterfactualConfig", "optim": "OptimConfig", "loss": "LossConfig",
     "run": "RunConfig",
 }  # fmt: skip
 _IN = " " * 6
@@ -23,7 +24,7 @@ _WORDS = {
     r"StrictStr": "text", r"StrictBool": "true or false", r"StrictInt": "whole number", r"StrictFloat": "number",
     r"\bge=": "≥ ", r"\ble=": "≤ ", r"\bgt=": "> ", r"\blt=": "< ",
     r" \| None": "", r"Literal\[(.*)\]": r"\1", r"[tT]uple\[(\w+.*), \.\.\.\]": r"list of \1", r"tuple\[(.*)\]": r"list: \1",
-    r"Mapping\[.*\]": "table", r"Transform": "text or table", r"InterventionConfig": "table",
+    r"Mapping\[.*\]": "table", r"Transform": "text or table", r"\b(Intervention|Counterfactual)Config": "table",
 }  # fmt: skip
 """Annotations in the source -> text for users, applied in this order."""
 

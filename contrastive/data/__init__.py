@@ -8,6 +8,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from contrastive.config import DataConfig, InterventionConfig
+from contrastive.data.counterfactual import with_counterfactuals
 from contrastive.data.emoji import MISNAMED_WOMEN, load_emoji
 from contrastive.data.intervention import completed, intervene
 from contrastive.data.shapes import ShapeImages
@@ -21,18 +22,20 @@ __all__ = ["CaptionedImages", "TrainingDataError", "open_source"]
 def open_source(config: DataConfig) -> CaptionedImages:
     """Open ``data.train``: a built-in dataset, a file, a folder, or ``hf:ORG/NAME`` on the hub; see `settings.DataConfig`.
 
-    The captions are those after ``data.skew`` and ``data.intervention``.
+    The captions are those after ``data.skew``, ``data.intervention`` and ``data.counterfactual``, in this order.
 
     Raises `UsageError` for any other name, for a skew on data that do not support it, and if the emoji packages are missing;
     `TrainingDataError` if the data cannot be read or do not fit.
     """
     intervention = config.intervention
-    if intervention and "://" in config.train:
-        raise UsageError("data.intervention cannot change shards at URLs", why="all captions are read first", fix="use local files")
+    changes = [name for name in ("intervention", "counterfactual") if getattr(config, name)]
+    if changes and "://" in config.train:
+        raise UsageError(f"data.{changes[0]} cannot change shards at URLs", why="all captions are read first", fix="use local files")
     source = _open(config)
     if config.skew == "misnamed-women":
         intervention = completed(intervention or InterventionConfig(), MISNAMED_WOMEN)
-    return intervene(source, intervention) if intervention else source
+    source = intervene(source, intervention) if intervention else source
+    return with_counterfactuals(source, config.counterfactual) if config.counterfactual else source
 
 
 def _open(config: DataConfig) -> CaptionedImages:

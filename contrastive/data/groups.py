@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from contrastive.config import Config, DataConfig
 from contrastive.data.order import Sampling
+from contrastive.data.raking import raked
 from contrastive.data.source import CaptionedImages, TrainingDataError, column_values, hash_of, printable
 from strictio.errors import UsageError, nearest
 
@@ -122,19 +123,36 @@ class Grouping:
     config: Config
     groups: Groups | None = None
     weight_n: NDArray[np.float64] | None = None
+    within: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Columns of ``data.balance_within``."""
 
     @cached_property
     def sampling(self) -> Sampling | None:
-        """How often each pair is drawn; None: once per epoch. Raises `TrainingDataError` if all weights are 0."""
-        of_groups = None if self.groups is None else self.groups.group_n
-        if self.config.optim.sampling == "balanced" and of_groups is not None:
+        """How often each pair is drawn; None: once per epoch. Raises `TrainingDataError` if all weights are 0, or like `raked`."""
+        optim, of_groups = self.config.optim, None if self.groups is None else self.groups.group_n
+        if optim.sampling == "balanced" and of_groups is not None:
             return Sampling.balanced(of_groups)
-        if self.config.optim.sampling != "weighted" or self.weight_n is None:
-            return None
-        if not self.weight_n.any():
+        if self.weight_n is not None and not self.weight_n.any():
             what = f"all weights of training pairs are 0 in the column {self.config.data.weight!r}"
             raise TrainingDataError(what, why="0 leaves a pair out", fix="give some a weight above 0")
-        return Sampling.weighted(self.weight_n, of_groups)
+        weight_n = self._target_weights() if optim.target_shares else self.weight_n
+        return None if weight_n is None else Sampling.weighted(weight_n, of_groups)
+
+    def _target_weights(self) -> NDArray[np.float64] | None:
+        """Return weights that give groups their target shares."""
+        shares, groups = self.config.optim.target_shares, self.groups
+        if groups is None:
+            return None
+        weight_n = np.ones(len(groups.group_n)) if self.weight_n is None else self.weight_n
+        mass = dict(zip(groups.names, np.bincount(groups.group_n, weight_n), strict=True))
+        for name, share in shares.items():
+            if not mass.get(name) and (share or name not in mass):
+                why = None if name not in mass else "their weights are 0"
+                fix = nearest(name[:80], map(printable, groups.names))
+                raise UsageError(f"optim.target_shares names the group {name[:80]!r}, which has no training pairs", why=why, fix=fix)
+        number = {name: index for index, name in enumerate(shares)}
+        target_n = np.array([number.get(name, -1) for name in groups.names])[groups.group_n]
+        return raked(weight_n, target_n, np.array([*shares.values()]) / sum(shares.values()), self.within)
 
     @cached_property
     def loss_weight_g(self) -> NDArray[np.float64] | None:
@@ -161,7 +179,8 @@ class Grouping:
         """The hash of the groups and weights, by its name among the facts that a resumed run must share; empty without any."""
         groups = () if self.groups is None else (*self.groups.names, self.groups.group_n.tobytes().hex())
         weights = () if self.weight_n is None else (self.weight_n.tobytes().hex(),)
-        return {"the groups and weights (sha256)": hash_of(*groups, *weights)} if groups or weights else {}
+        within = (text for name, values in self.within.items() for text in (name, *values))
+        return {"the groups and weights (sha256)": hash_of(*groups, *weights, *within)} if groups or weights else {}
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -176,9 +195,18 @@ class Grouping:
         if self.config.optim.sampling == "balanced":
             how = "Training drew every group equally often, and within a group every pair equally often"
         else:
-            how = f"Training drew pairs in proportion to the weights in the column {printable(self.config.data.weight or '')}"
+            column = f" in proportion to the weights in the column {printable(self.config.data.weight)}" if self.config.data.weight else ""
+            how = f"Training drew pairs{column}{self._target_words()}"
         never = int((self.sampling.expected_n == 0).sum())
         return (f"{how}{f'; {never:,} with weight 0 were never drawn' if never else ''}.",)
+
+    def _target_words(self) -> str:
+        shares = self.config.optim.target_shares
+        if not shares:
+            return ""
+        named = _listed([f"{printable(name)} {share:g}" for name, share in shares.items()])
+        within = f", and within each value of {' and '.join(map(printable, self.within))}" if self.within else ""
+        return f" with weights that give groups these shares of their draws: {named}{within}"
 
     def _weighted(self) -> tuple[str, ...]:
         optim = self.config.optim
@@ -186,9 +214,8 @@ class Grouping:
             return (f"Its loss gave the groups with the largest losses more weight (group DRO, rate {optim.dro_rate:g}).",)
         if not optim.loss_weights:
             return ()
-        named = [f"{printable(name)} {weight:g}" for name, weight in [*optim.loss_weights.items()][:_LISTED]]
-        more = f", {len(optim.loss_weights) - _LISTED} more" if len(optim.loss_weights) > _LISTED else ""
-        return (f"Its loss weighted the pairs by group: {', '.join(named)}{more}; 1 otherwise.",)
+        named = _listed([f"{printable(name)} {weight:g}" for name, weight in optim.loss_weights.items()])
+        return (f"Its loss weighted the pairs by group: {named}; 1 otherwise.",)
 
     def _copies(self) -> tuple[str, ...]:
         most = 1.0 if self.sampling is None else float(self.sampling.expected_n.max())
@@ -206,9 +233,16 @@ class Grouping:
         return (f"{how}: the loss counts them as wrong answers for each other.",)
 
 
+def _listed(items: Sequence[str]) -> str:
+    return ", ".join([*items[:_LISTED], *([f"{len(items) - _LISTED} more"] if len(items) > _LISTED else [])])
+
+
 def read_grouping(source: CaptionedImages, config: Config, rows: NDArray[np.int64]) -> Grouping:
     """Return groups and weights of the training pairs in `rows` of a source. Raises like its methods."""
     groups, weight_n = read_groups(source, config.data), read_weights(source, config.data)
-    grouping = Grouping(config, groups and groups.of_rows(rows), None if weight_n is None else weight_n[rows])
+    names = config.data.balance_within
+    values = column_values(source, names, config.data.group_pattern) if names else []
+    within = {name: [column[row] for row in rows.tolist()] for name, column in zip(names, values, strict=True)}
+    grouping = Grouping(config, groups and groups.of_rows(rows), None if weight_n is None else weight_n[rows], within)
     _ = grouping.sampling, grouping.loss_weight_g  # raise before the first step
     return grouping

@@ -30,6 +30,8 @@ class ChangedCaptions:
     """Number of pairs that the intervention could change."""
     replaced: Mapping[int, tuple[str, ...]]
     """Row of `source` -> its captions instead of its own; none where it is left out."""
+    sentence: str | None = None
+    """What the data card says of the change; None: as for an intervention."""
 
     @cached_property
     def rows(self) -> Sequence[int]:
@@ -39,7 +41,7 @@ class ChangedCaptions:
 
     @property
     def card(self) -> str:
-        return f"{unplanted_removed(self.source.card)} {_sentence(self)}"
+        return f"{unplanted_removed(self.source.card)} {self.sentence or _sentence(self)}"
 
     @cached_property
     def identity(self) -> str:
@@ -77,8 +79,8 @@ class ChangedCaptions:
         return {name: [column[row] for row in self.rows] for name, column in zip(names, values, strict=True)}
 
 
-def intervene(source: CaptionedImages, intervention: InterventionConfig) -> ChangedCaptions:
-    """Change the captions of a share of the eligible pairs.
+def intervene(source: CaptionedImages, intervention: InterventionConfig, setting: str = "data.intervention") -> ChangedCaptions:
+    """Change the captions of a share of the eligible pairs, as the `setting` of that name demands.
 
     Raises `UsageError` if none is eligible, `TrainingDataError` if a column is missing.
 
@@ -88,8 +90,8 @@ def intervene(source: CaptionedImages, intervention: InterventionConfig) -> Chan
     rows = _rows_where(source, intervention)
     captions = {row: new for row in rows if (new := _changed(source, intervention, row, texts)) is not None}
     if not captions:
-        fix = "compare data.intervention.where and data.intervention.words with the data"
-        raise UsageError("data.intervention changes nothing", why="no pair has these values and words", fix=fix)
+        fix = f"compare the values and words of {setting} with the data"
+        raise UsageError(f"{setting} changes nothing", why="no pair has these values and words", fix=fix)
     eligible = np.array(list(captions))
     order = stream(intervention.seed, "intervention").permutation(len(eligible))
     drawn = sorted(eligible[order[: int(intervention.share * len(eligible) + 0.5)]].tolist())

@@ -126,7 +126,8 @@ class Sampling:
     @classmethod
     def weighted(cls, weight_n: NDArray[np.float64], group_n: NDArray[np.int64] | None = None) -> Sampling:
         """Pairs are drawn in proportion to their weights, which are not negative, with a positive sum."""
-        return cls(weight_n * (len(weight_n) / weight_n.sum()), np.zeros(len(weight_n), np.int64) if group_n is None else group_n)
+        relative_n = weight_n / weight_n.max()  # their sum is neither infinite nor almost 0
+        return cls(relative_n * (len(weight_n) / relative_n.sum()), np.zeros(len(weight_n), np.int64) if group_n is None else group_n)
 
 
 @lru_cache(maxsize=2)

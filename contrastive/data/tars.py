@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -99,21 +100,28 @@ class TarShards:
 
     def columns(self, names: Sequence[str]) -> dict[str, list[str]]:
         """Return the values of keys in the ``.json`` file next to each image, "" where it is missing or lacks a key. Reads every shard."""
-        tables = [table for shard in range(len(self._paths)) for table in self._tables(shard)]
-        known = sorted({key for table in tables[:_LOOKED] for key in table})
-        found = [name for name in names if any(name in table for table in tables)]
-        require_columns(f"{self.title}, in the .json files next to its images,", names, {*known, *found})
-        return {name: [table.get(name, "") for table in tables] for name in names}
+        columns: dict[str, list[str]] = {name: [] for name in names}
+        known: set[str] = set()
+        for number, table in enumerate(table for shard in range(len(self._paths)) for table in self._tables(shard)):
+            known |= table.keys() if number < _LOOKED else table.keys() & columns.keys()
+            for name, values in columns.items():
+                values.append(sys.intern(table.get(name, "")))  # few different texts
+        require_columns(f"{self.title}, in the .json files next to its images,", names, sorted(known))
+        return columns
 
-    def _tables(self, shard: int) -> list[dict[str, str]]:
-        """Return the content of the ``.json`` file of each pair of a shard."""
+    def _tables(self, shard: int) -> Iterator[dict[str, str]]:
+        """Yield the content of the ``.json`` file of each pair of a shard."""
         path, first, last = self._local(shard), *map(int, self._first[shard : shard + 2])
         with _readable(path):
             places = [members.get(".json") for _, members in _groups(path) if _picture_of(members)]
         if len(places) != last - first:
             what = f"{path.name} has {len(places)} pairs, and {last - first} in its index"
             raise TrainingDataError(what, fix=f"remove {path.name}{SIDECAR}")
-        return [_json_table(self._read(first + at, place), self.name(first + at)) if place else {} for at, place in enumerate(places)]
+        for at, place in enumerate(places, start=first):
+            try:
+                yield _json_table(self._read(at, place), self.name(at)) if place else {}
+            except UnreadableImage as error:
+                raise TrainingDataError(f"the .json file of {self.name(at)[:200]!r} cannot be read", why=str(error)) from error
 
     def _local(self, shard: int) -> Path:
         """Return the path of a shard that can be read."""

@@ -177,7 +177,17 @@ def _validation(
     name: str, transforms: tuple[Preprocess, Tokenizer], data: DataConfig
 ) -> tuple[tuple[PairSet, NDArray[np.int64], Identities], tuple[str, ...]]:
     """Load ``data.validation``; return its pairs, the rows to evaluate, which of these share a picture or caption, and what is left out."""
-    data = replace(data, train=name, validation=None, intervention=None, groups=(), group_pattern=None, weight=None)
+    data = replace(
+        data,
+        train=name,
+        validation=None,
+        intervention=None,
+        counterfactual=None,
+        groups=(),
+        group_pattern=None,
+        weight=None,
+        balance_within=(),
+    )
     source = open_source(data)
     pairs, rows, left_out = load_whole("validation", source, transforms, data, np.arange(len(source)))
     return (pairs, rows, Identities.of(source, rows, content_groups(source, data.workers))), left_out

@@ -165,6 +165,10 @@ def test_tars_without_the_key_or_with_broken_json(tmp_path):
     data = DataConfig(str(tmp_path), groups=("boxes",))  # a list is no group
     with pytest.raises(TrainingDataError, match="has no column 'boxes'"):
         read_groups(open_source(data), data)
+    source = open_source(data)
+    write_tar(tmp_path / "0.tar", [("7.json", b"{}"), ("7.png", png(7))])
+    with pytest.raises(TrainingDataError, match=r"0.tar has 1 pairs, and 2 in its index\nfix: remove 0.tar.index.json"):
+        source.columns(["boxes"])
     for content, words in ((b"{", "is not JSON"), (b"[]", "is not an object"), (b"[" * 100_000, "is not JSON")):
         write_tar(tmp_path / "0.tar", [("7.json", content), ("7.png", png(7)), ("7.txt", b"seven")])
         with pytest.raises(TrainingDataError, match=f"the .json file of '0.tar:7' {words}"):

@@ -25,7 +25,17 @@ from contrastive.training.step import batch_of
 from strictio.errors import DataError, UsageError, VlmAuditError
 from tests.support.oracle import TOLERANCE, distances
 from tests.support.spawn import spawn
-from tests.support.training import TINY_VIT, after, assert_same_bytes, logged_events, prepared, run_text, saved_and_resumed, train_and_die
+from tests.support.training import (
+    TINY_VIT,
+    after,
+    assert_same_bytes,
+    finish_in_a_group,
+    logged_events,
+    prepared,
+    run_text,
+    saved_and_resumed,
+    train_and_die,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -39,11 +49,14 @@ RUN = run_text(
 """1,440 pairs: 10 are of the group "image" (image 0 to image 9), 1,430 of the group "(none)". An epoch has 60 steps."""
 SETTINGS = {
     "balanced": ["optim.sampling=balanced"],
+    "target shares": ["optim.sampling=weighted", "optim.target_shares={image = 0.3, '(none)' = 0.7}"],
     "loss weights": ["optim.loss_weights={image = 30.0}"],
     "balanced with loss weights": ["optim.sampling=balanced", "optim.loss_weights={image = 3, '(none)' = 0}", "loss.kind=sigmoid"],
     "group DRO": ["optim.objective=group_dro", "optim.dro_rate=0.5"],
     "balanced group DRO": ["optim.objective=group_dro", "optim.dro_rate=0.5", "optim.sampling=balanced", "loss.kind=sigmoid"],
 }
+SHARES = {"balanced": Fraction(1, 2), "weighted": Fraction(3, 10)}
+"""Share of the draws of the few."""
 SIZES = (1, 2)
 GRID = list(itertools.product(SETTINGS, ["ddp", "fsdp2"], [1, 5]))
 
@@ -58,8 +71,9 @@ def is_few(row):
 def oracle_rows(inputs, n=1440, batch=24):
     """Return the rows of each step of the first epoch, and how often each was drawn before in it: by walking along the expected draws."""
     seed, rows = inputs.config.run.seed, list(range(n))
-    if inputs.config.optim.sampling == "balanced":
-        rng, expected = stream(seed, "sampling", 0), {row: Fraction(n, 2 * (10 if is_few(row) else n - 10)) for row in range(n)}
+    if inputs.config.optim.sampling != "natural":
+        few = SHARES[inputs.config.optim.sampling]
+        rng, expected = stream(seed, "sampling", 0), [few * n / 10 if is_few(row) else (1 - few) * n / (n - 10) for row in range(n)]
         shuffled, start = sorted(rng.permutation(n).tolist(), key=is_few), Fraction(rng.random())
         mark, walked, rows = 1 - start, Fraction(0), []
         for row in shuffled:
@@ -225,10 +239,10 @@ def test_weights_that_do_not_fit(run, options, words):
 
 
 def be_killed(run, *options):
-    return train_and_die(7, run, *options)
+    return train_and_die(7 if distributed.rank() == distributed.world_size() - 1 else None, run, *options)
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("settings", ["target shares", "balanced group DRO"])
 @pytest.mark.parametrize("sharded", ["false", "true"])
 def test_killed_and_resumed_is_the_same_run(run, tmp_path, settings, sharded):
     options = [*SETTINGS[settings], f"run.sharded={sharded}"]
@@ -236,9 +250,24 @@ def test_killed_and_resumed_is_the_same_run(run, tmp_path, settings, sharded):
         spawn(be_killed, 1, run, *options, group=False)
     assert main([run, "--quiet", *options]) == 0
     assert main([run, "--quiet", *SETTINGS[settings], f"run.out={tmp_path / 'straight'}"]) == 0
-    killed, straight = (load(tmp_path / name / "ckpt.pt") for name in ("out", "straight"))
-    assert_same_bytes(killed.model.state_dict(), straight.model.state_dict())
-    assert [line["step"] for line in logged_events(tmp_path / "out") if line["event"] == "step"] == list(range(1, 13))
+    assert_same_end(tmp_path)
+
+
+@pytest.mark.parametrize(("mode", "sharded"), [("ddp", "false"), ("fsdp2", "true")])
+def test_two_processes_killed_and_resumed_are_the_same_run(run, tmp_path, mode, sharded):
+    options = [*SETTINGS["balanced group DRO"], f"run.dist={mode}", f"run.sharded={sharded}", "optim.accumulate=2"]
+    with pytest.raises(VlmAuditError, match="process 1 of 2 ended with -9"):
+        spawn(be_killed, 2, run, *options, grace_s=30.0)
+    assert "from step 5" in finish_in_a_group(run, tmp_path / "out", *options)
+    finish_in_a_group(run, tmp_path / "straight", *options)
+    assert_same_end(tmp_path)
+
+
+def assert_same_end(folder):
+    resumed, straight = (load(folder / name / "ckpt.pt") for name in ("out", "straight"))
+    assert_same_bytes(resumed.model.state_dict(), straight.model.state_dict())
+    assert resumed.account.get("group_weights") == straight.account.get("group_weights")
+    assert [line["step"] for line in logged_events(folder / "out") if line["event"] == "step"] == list(range(1, 13))
 
 
 def test_a_run_is_not_resumed_with_other_groups(run, tmp_path, capsys):
