@@ -37,6 +37,7 @@ from audit.records.file import File
 from audit.records.finding import ClaimResult, PairedFinding
 from audit.records.gates import GateResult
 from audit.records.inputs import DataRecord, EndpointRecord, ProbeRecord, Responsiveness, RowTexts, SuiteRecord, TextSet
+from audit.records.plan_lock import AuditLock, RunLock
 from audit.records.replicates import Replicates
 from audit.records.what_if import WhatIfs
 from audit.types import Group, ModelRecord, Note, PublishedTable, Settings
@@ -230,6 +231,8 @@ class AuditResult:
     """Requests and responses, if the model was used over a network."""
     suite: SuiteRecord | None = None
     """The suite whose probes share the adjustment of p; None: the questions of this probe alone."""
+    lock: AuditLock | None = None
+    """How the audit differs from the plan lock of its run; None without a lock."""
 
 
 @record
@@ -252,6 +255,8 @@ class Results:
     """Combined results of models that are replicates of one, one entry per probe; no verdict depends on them."""
     paired_models: PairedModels | None = None
     """Changes from the first model to each of the others, if several were audited with one probe and are not replicates."""
+    lock: RunLock | None = None
+    """The plan lock that the run was given; None: nothing shows what was planned before the answers were seen."""
 
 
 _FILE = File(Results, "results.json", SCHEMA_VERSION, "run the audit again")

@@ -28,6 +28,14 @@ def _modules() -> dict[str, str]:
     return {module.name: f"{__name__}.{folder}.{module.name}" for folder, path in folders for module in pkgutil.iter_modules([path])}
 
 
+def source(name: str) -> Path:
+    """Return the Python file of a probe that comes with the program, or of a custom one."""
+    if name.endswith(".py"):
+        return Path(name)
+    folder, module = _modules()[name].split(".")[1:]
+    return Path(__file__).parent / folder / f"{module}.py"
+
+
 def get(name: str) -> Probe:
     """Return the probe called `name`, or the one defined in a Python file ``path/to/mine.py``.
 

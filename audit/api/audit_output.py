@@ -13,11 +13,13 @@ from importlib.metadata import version
 import pandas as pd
 
 from audit.engine import AuditedProbe
+from audit.engine.plan_lock import HeldLock
 from audit.naming import NEAR_DUPLICATE
 from audit.output import directory as outputs
 from audit.output.predictions import write_predictions
 from audit.output.publish import replacing_files
 from audit.records.base import Timing
+from audit.records.plan_lock import FILE
 from audit.results import SCHEMA_VERSION, Results, to_json
 from audit.types import UNKNOWN, Settings
 from audit.version import __version__
@@ -54,8 +56,8 @@ def assemble_results(
 installed = cache(version)  # reading a package's metadata is as slow as filling nine templates
 
 
-def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[AuditedProbe]) -> None:
-    """Write all files of an audit; together they replace those of an earlier one."""
+def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[AuditedProbe], lock: HeldLock | None = None) -> None:
+    """Write all files of an audit, with a copy of its plan lock; together they replace those of an earlier one."""
     # Imported here: the code for pages takes a third of a second, and an audit from Python may write nothing.
     from reports.exports.markdown import summary_markdown
     from reports.exports.model_card import model_cards
@@ -65,6 +67,8 @@ def write(directory: outputs.OutputFolder, results: Results, audited: Sequence[A
     with replacing_files(directory) as folder:
         facts = to_json(results)
         outputs.write_text(outputs.AUDIT, facts, folder)
+        if lock is not None:
+            outputs.write_text(FILE.name, lock.text, folder)
         if all(
             prediction.count is None for audited_probe in audited for prediction in audited_probe.predictions.values()
         ):  # no rows exist for counted parts

@@ -17,6 +17,7 @@ from audit.comparison import sides as comparison_sides
 from audit.comparison.sides import AGAIN
 from audit.comparison.sides import FinishedAudit as Side
 from audit.engine import AuditedProbe
+from audit.engine.plan_lock import HeldLock
 from audit.errors import DataError, UsageError
 from audit.gates.policy import FAIL_CLOSED, GatePolicy
 from audit.options.comparisons import CompareRequest
@@ -53,6 +54,8 @@ class Audit:
     """Directory of its files; None: not saved yet."""
     gate_policy: GatePolicy = FAIL_CLOSED
     """Which outcomes of gates count for the exit code."""
+    lock: HeldLock | None = None
+    """The plan lock of a run in this process."""
 
     @property
     def gates(self) -> tuple[GateResult, ...]:
@@ -206,7 +209,7 @@ class Audit:
         path = path_of(directory, "directory")
         with RunDirectory(path) as taken:
             if (folder := taken.open()) is not None:
-                write(folder, self.results, self.audited)
+                write(folder, self.results, self.audited, self.lock)
         return path / "report.html"
 
     def __repr__(self) -> str:

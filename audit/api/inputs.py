@@ -38,9 +38,11 @@ from audit.predictions.weights import with_weights
 from audit.probe.check import mistakes
 from audit.probe.file import call_own, own_files, place_of
 from audit.probe.variants import with_slices, without_inference
+from audit.records.inputs import ProbeSource
 from audit.types import REFUSAL, UNKNOWN, UNPARSED, Dataset, Group, LoadOptions, Manner, Probe
 from audit.whatif.explore import chosen_methods, planned_claim
 from reports.text.numbers import in_words
+from strictio.files import sha256_of_file
 
 LOG = logging.getLogger("audit")
 LIST = "the list of excluded images"
@@ -69,6 +71,20 @@ def probes_of(request: AuditRequest) -> tuple[Probe, ...]:
     if request.weights:
         chosen = [replace(probe, weights=request.weights) for probe in chosen]
     return tuple(with_slices(probe, request.by) for probe in chosen)
+
+
+def probe_sources(request: AuditRequest) -> dict[str, ProbeSource]:
+    """Where each probe of a request is from, by its name."""
+    import probes
+
+    found = {}
+    for spec in request.probe:
+        if isinstance(spec, str):
+            path = probes.source(spec)
+            found[probes.get(spec).name] = ProbeSource("file" if spec.endswith(".py") else "program", path.name, sha256_of_file(path))
+        else:
+            found[spec.name] = ProbeSource("python")
+    return found
 
 
 def _fitted(probe: Probe, request: AuditRequest) -> Probe:

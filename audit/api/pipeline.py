@@ -10,9 +10,11 @@ from typing import Any
 
 from audit.api.audit_output import Clock, assemble_results, write
 from audit.api.audits import Audit
+from audit.api.inputs import probe_sources
 from audit.api.junit import junit_of_errors
 from audit.api.models import ModelPlan, loaded, models_in_turn, quiet_log
 from audit.api.plan import AuditPlan, check_fit, check_models, names_apart, plan_audit
+from audit.api.plan_lock import answers_under_lock, run_lock, under_lock
 from audit.api.tracking import check_trackers, log_audit
 from audit.comparison.effective import with_effective_robustness
 from audit.comparison.within import has_several_models, pair_models
@@ -28,6 +30,7 @@ from audit.errors import UsageError
 from audit.options.audits import AuditRequest
 from audit.output.directory import write_text
 from audit.output.run_directory import RunDirectory
+from audit.records.inputs import ProbeSource
 from audit.replicates.combine import replicates
 from audit.results import Results
 from audit.stages import Stages
@@ -72,14 +75,15 @@ def run_audit(request: AuditRequest) -> Audit:
         audited = _beside_other_models(audited, plan)
         ran_on = {"device": request.device, "dtype": request.dtype}
         results = assemble_results(audited, request.settings, request.command, ran_on, clock.timing())
-        results = plan.gates.decide(_together(results, audited, request))
+        results = replace(_together(results, audited, request), lock=run_lock(plan, results.audits))
+        results = plan.gates.decide(results)
         if directory.folder is not None:
             stages("writing", 0, 1)
-            write(directory.folder, results, audited)
+            write(directory.folder, results, audited, plan.lock)
             stages("writing", 1, 1)
         if request.junit is not None:
             write_text(request.junit, junit_xml(results, request.gate_policy))
-    done = Audit(results, tuple(audited), request.out, request.gate_policy)
+    done = Audit(results, tuple(audited), request.out, request.gate_policy, plan.lock)
     if request.log_to:
         log_audit(done, request.log_to)
     return done
@@ -154,12 +158,20 @@ def _renamed(audited: AuditedProbe, name: str) -> AuditedProbe:
     return replace(audited, result=replace(audited.result, model=replace(audited.result.model, name=name)))
 
 
+def _with_source(audited: AuditedProbe, sources: Mapping[str, ProbeSource]) -> AuditedProbe:
+    """With where its probe is from."""
+    probe = audited.result.probe
+    return replace(audited, result=replace(audited.result, probe=replace(probe, made=sources.get(probe.name))))
+
+
 def _audit_files(plan: AuditPlan, directory: RunDirectory, stages: Stages) -> _Audited:
     directory.open()
+    sources = probe_sources(plan.request)
     for file in plan.files:
         for note in file.file.notes:
             LOG.info("%s", note)
-        yield file.source, [audit_answers(answers, plan.request.settings, stages) for answers in file.answers]
+        locked = [answers_under_lock(plan, answers) for answers in file.answers]
+        yield file.source, [_with_source(audit_answers(answers, plan.request.settings, stages), sources) for answers in locked]
 
 
 def _audit_models(plan: AuditPlan, directory: RunDirectory, stages: Stages) -> _Audited:
@@ -179,12 +191,13 @@ def _audit_model(model: ModelPlan, plan: AuditPlan, directory: RunDirectory, sta
         shortcut = shortcut_of(encoder.record.dtype, model.decode) if isinstance(model.model, str) and isinstance(encoder, Encoder) else ""
         check_fit(encoder, plan, root)
         directory.open()
+        plan, sources = under_lock(plan, model, encoder), probe_sources(request)
         how: dict[str, Any] = {"cache_root": root, "batch_size": request.batch_size, "stages": stages, "verify": request.verify}
         tested = _tested_probes(encoder, plan, how)
         # A suite is decided when all its probes are tested, any other probe before the next one starts.
         decided = (probe.decide(None) for probe in tested) if plan.suite is None else decide_suite(plan.suite.name, list(tested))
         for probe, audited_probe in zip(plan.probes, decided, strict=True):
-            done = audited_probe
+            done = _with_source(audited_probe, sources)
             if (sent := done.result.endpoint) is not None:
                 LOG.info("%s", Note("sent", {"answers": sent.answers, "images": sent.images, "host": sent.host}))
             if request.untrained_control:

@@ -17,6 +17,7 @@ from audit.embedding.cache import CacheRoot
 from audit.engine.external import AnswersPlan, plan_answers
 from audit.engine.forecast import SuiteCost, suite_cost
 from audit.engine.plan import ProbePlan, check_model, plan_probe
+from audit.engine.plan_lock import HeldLock, read_lock
 from audit.gates.gate_set import GateSet
 from audit.measure.asked.questionnaire import questionnaire
 from audit.naming import told_apart
@@ -52,6 +53,8 @@ class AuditPlan:
     gates: GateSet
     baselines: tuple[ModelPoint, ...]
     suite: SuiteCost | None
+    lock: HeldLock | None = None
+    """The plan lock that the run is to be compared with."""
 
 
 def plan_audit(request: AuditRequest) -> AuditPlan:
@@ -60,10 +63,11 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
     check_gates(request)
     gates = GateSet() if request.predictions else gates_of(request, probes)
     _check_outputs(request)
+    lock = read_lock(request.lock) if request.lock else None
     baselines = read_points(request.baseline_models) if request.baseline_models is not None else ()
     if request.predictions:
         files = _files(request, probes)
-        plan = AuditPlan(request, (), (), files, _gates_of_files(request, files), baselines, None)
+        plan = AuditPlan(request, (), (), files, _gates_of_files(request, files), baselines, None, lock)
         check_replicates(plan, [model for file in files for model in _models_in(file)])
         return plan
     # Before any model: errors in the data are reported within a second, not after minutes of reading weights.
@@ -72,7 +76,7 @@ def plan_audit(request: AuditRequest) -> AuditPlan:
     if request.suite is not None:
         suite = suite_cost(request.suite, plans)
         LOG.info("%s", suite.note)
-    return AuditPlan(request, plans, models_of(request), (), gates, baselines, suite)
+    return AuditPlan(request, plans, models_of(request), (), gates, baselines, suite, lock)
 
 
 def check_models(plan: AuditPlan, *checks: Callable[[Encoder | Answerer, CacheRoot], object]) -> None:

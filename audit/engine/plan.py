@@ -21,6 +21,7 @@ from audit.measure.label_sets import COMMON_KIND
 from audit.measure.row_options import check_rows
 from audit.measure.zero_shot import check_answers, check_truth, scored_images
 from audit.plans import WhatIfPlan
+from audit.records.plan_lock import AuditLock
 from audit.statistics.paired.findings import check_pairs
 from audit.types import UNCLEAR, UNKNOWN, Answerer, Dataset, Encoder, Probe, Question, Settings, Writer
 from audit.whatif.explore import chosen_methods
@@ -37,6 +38,8 @@ class ProbePlan:
     settings: Settings
     methods: tuple[str, ...] = ()
     """Methods of the what-ifs."""
+    lock: AuditLock | None = None
+    """How it differs from the plan lock of the run; None without a lock."""
 
     @property
     def what_ifs(self) -> tuple[WhatIfPlan, ...]:

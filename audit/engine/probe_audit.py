@@ -21,6 +21,7 @@ from audit.embedding.known import embed_known_images, itself
 from audit.engine.evidence import add_evidence
 from audit.engine.forecast import counted_levels
 from audit.engine.plan import ProbePlan, check_model, plan_probe
+from audit.engine.plan_lock import restricted
 from audit.engine.served import with_endpoint
 from audit.engine.shares import findings_by_share, without_shares
 from audit.engine.texts import given_texts, texts_to_embed
@@ -34,6 +35,7 @@ from audit.predictions.nesting import clustered
 from audit.predictions.weights import weighing
 from audit.records.finding import ClaimResult
 from audit.records.inputs import DataRecord, ProbeRecord, Responsiveness, SuiteRecord, recognises_nothing
+from audit.records.plan_lock import AuditLock
 from audit.records.what_if import WhatIfs
 from audit.results import AuditResult, Finding, MeasurementRecord
 from audit.stages import Stage, Stages, silent
@@ -81,6 +83,8 @@ class Family:
 
     suite: SuiteRecord
     others: tuple[ClaimResult, ...]
+    missing: int = 0
+    """Number of locked questions of the suite that are not planned any more."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ class UndecidedProbe:
     """With raw p-values and without verdicts."""
     decide: Callable[[Family | None], AuditedProbe]
     """Returns the audit; without a family, p is adjusted for the questions of this probe alone."""
+    missing: int = 0
+    """Number of locked questions that are not planned any more (`AuditLock.missing`)."""
 
     def then(self, finish: Callable[[AuditedProbe], AuditedProbe]) -> UndecidedProbe:
         """Add a function to call once the probe is decided."""
@@ -117,6 +123,8 @@ class AnsweredProbe:
     """Name of the column that says which rows belong together, if the predictions come in clusters."""
     weights: str | None = None
     """Name of the column of weights, if the predictions have them."""
+    lock: AuditLock | None = None
+    """How the audit differs from its plan lock; None without one."""
 
     @property
     def count(self) -> np.ndarray | None:
@@ -143,8 +151,10 @@ def decide_suite(name: str, probes: Sequence[UndecidedProbe]) -> Iterator[Audite
     tested = [result for probe in probes for result in probe.results if result.gap is not None]
     planned = sum(result.primary for result in tested)
     suite = SuiteRecord(name, tuple(probe.name for probe in probes), planned, len(tested) - planned)
+    missing = sum(probe.missing for probe in probes)
     for probe in probes:
-        yield probe.decide(Family(suite, tuple(result for other in probes if other is not probe for result in other.results)))
+        others = tuple(result for other in probes if other is not probe for result in other.results)
+        yield probe.decide(Family(suite, others, missing))
 
 
 def ask_probe(
@@ -187,7 +197,8 @@ def ask_probe(
         specifications = specified(probe, answer, lambda alike: answer_all(alike, encoder.record, embeddings.vectors, texts, attributes))
     seen = (embeddings.exclusions, embeddings.conversions)
     record = with_left_out(encoder.record, probe)
-    undecided = _tested(AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen), probe, settings, stages)
+    answered = AnsweredProbe(record, dataset, attributes, predictions, specifications, *seen, lock=plan.lock)
+    undecided = _tested(answered, probe, settings, stages)
     inputs = WhatIfInputs(
         without_shares(probe.measurements, dataset), encoder.record, embeddings.vectors, embeddings.contents, attributes, dataset.levels,
         texts, settings, probe.cluster,
@@ -244,7 +255,7 @@ def _asked(model: Answerer, plan: ProbePlan, stages: Stages, *, cache_root: Cach
     seen = (held.scores.exclusions, held.scores.conversions)
     notes = (writing_note(model),) if written else ()
     record = replace(held.record, asked=(*held.record.asked, *notes))
-    answered = AnsweredProbe(record, dataset, held.attributes, held.predictions, held.specifications, *seen)
+    answered = AnsweredProbe(record, dataset, held.attributes, held.predictions, held.specifications, *seen, lock=plan.lock)
     probe_texts = given_texts(replace(held.probe, analyses=plans))
     undecided = _tested(answered, held.probe, settings, stages).then(lambda done: replace(done, result=probe_texts.added_to(done.result)))
     if written is None:
@@ -281,6 +292,7 @@ def _curves(answered: AnsweredProbe, probe: Probe, settings: Settings) -> tuple[
 
 def _tested(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: Stages) -> UndecidedProbe:
     """Test every question about the answers."""
+    probe, missing = restricted(probe, answered.lock), answered.lock.missing if answered.lock else 0
     beside = ThreadPoolExecutor(1)
     with one_thread():
         curves = beside.submit(_curves, answered, probe, settings)
@@ -292,7 +304,7 @@ def _tested(answered: AnsweredProbe, probe: Probe, settings: Settings, stages: S
             audited = _build_result(tested, family, settings, stages)
             return replace(audited, result=replace(audited.result, specifications=curves.result()))
 
-    return UndecidedProbe(probe.name, tested.results, decide)
+    return UndecidedProbe(probe.name, tested.results, decide, missing)
 
 
 @dataclass(frozen=True)
@@ -326,6 +338,7 @@ def _build_result(tested: _Tested, family: Family | None, settings: Settings, st
     decided, verdict = decide_verdicts(
         tested.results, settings, limited=dataset.limited, looks={name: record.code for name, record in dependence.items()},
         invalid=recognises_nothing(dependence.values()), others=family.others if family else (),
+        missing=family.missing if family else answered.lock.missing if answered.lock else 0,
     )  # fmt: skip
     # In a count table each image is in one cell.
     single = {name: levels for name, levels in dataset.levels.items() if name not in dataset.several}
@@ -343,7 +356,7 @@ def _build_result(tested: _Tested, family: Family | None, settings: Settings, st
         ), decided),
         specifications=(), published=probe.published,
         verdict=verdict, warnings=tuple(_warnings(measurements, predictions, answered.used)),
-        counts=counts, suite=family.suite if family else None,
+        counts=counts, suite=family.suite if family else None, lock=answered.lock,
     )  # fmt: skip
     return AuditedProbe(_with_evidence(result, probe.measurements, predictions, dataset, settings, stages), predictions)
 

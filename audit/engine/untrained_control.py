@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from audit.engine.plan import ProbePlan
+from audit.engine.plan_lock import restricted
 from audit.engine.probe_audit import AuditedProbe, ask_probe
 from audit.records.base import Verdict
 from audit.records.finding import planned_verdicts
@@ -27,7 +28,7 @@ def with_untrained_control(
     if control is None:
         warnings = (*audited.result.warnings, Note("no_untrained_control"))
         return replace(audited, result=replace(audited.result, warnings=warnings))
-    control_plan = replace(plan, probe=primary(plan.probe), methods=())
+    control_plan = replace(plan, probe=primary(restricted(plan.probe, plan.lock)), methods=())
     control_result = ask_probe(control, control_plan, **how).decide(None).result
     controls = map(_control, control_result.findings, planned_verdicts(control_result.findings))  # all its questions are planned
     record = UntrainedControl(plan.settings.seed, tuple(controls), control_result.verdict)

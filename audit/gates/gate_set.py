@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from audit.gates.decide import decide, decide_mean
 from audit.gates.direction import warn_if_turned
+from audit.gates.lock import gate_under_lock
 from audit.gates.parse import GateQuestion, ResolvedGate, parse, require_group, resolve_gate
 from audit.results import Results
 from audit.types import Group
@@ -34,10 +35,10 @@ class GateSet:
 
     def decide(self, results: Results) -> Results:
         """Decide every gate on the results."""
-        gates = tuple(
+        gates = [
             decide_mean(resolved_gate, results)
             if resolved_gate.gate.subject == "gap_mean"
             else decide(resolved_gate, results.audits, results.settings)
             for resolved_gate in self.resolved
-        )
-        return replace(results, gates=gates)
+        ]
+        return replace(results, gates=tuple(gate_under_lock(*decided, results) for decided in zip(gates, self.resolved, strict=True)))

@@ -25,10 +25,10 @@ class GatePolicy:
         return cls("--require-conclusive" in command, "--allow-undecided" in command)
 
     def fails(self, check: GateCheck) -> bool:
-        """Whether a check makes the command end with exit code 1: a sample never passes."""
+        """Whether a check makes the command end with exit code 1: a sample never passes, nor what deviates from a plan lock."""
         if check.outcome == "held":
             return False
-        if check.outcome == "breached" or check.limited:
+        if check.outcome == "breached" or check.limited or check.deviates:
             return True
         return self.require_conclusive if check.outcome == "inconclusive" else not self.allow_undecided
 

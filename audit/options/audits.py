@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from audit.cli.logs import LogFormat
 from audit.errors import DataError, UsageError
@@ -59,6 +59,10 @@ OF_ANSWERS = ("attributes", "outcome", "pairs", "depth", "prediction_column", "t
 
 class AuditRequest(EndpointRequest, GatedRequest):
     """All options of an audit: those of ``vlm-audit run``, and those only available from Python."""
+
+    NEEDED: ClassVar[tuple[str, ...]] = ("model", "probe")
+    """Options without which a probe cannot be run."""
+    EXAMPLE: ClassVar[str] = "vlm-audit run --model ckpt.pt --probe fairface"
 
     model: Several[Model] = option(
         (), WHAT, "weights (ckpt.pt), a folder, hf:ORG/NAME[@REV], open_clip:ARCH,FILE, file.py:CLASS or api:NAME; repeatable",
@@ -186,8 +190,12 @@ class AuditRequest(EndpointRequest, GatedRequest):
         "condition, attribute, group), such as tables/natural_shift.csv", metavar="FILE",
     )  # fmt: skip
 
+    lock: FilePath | None = option(
+        None, RULES, "the plan lock that vlm-audit plan wrote: every deviation from it is reported, and what deviates is exploratory",
+        metavar="FILE",
+    )  # fmt: skip
     alpha: ErrorRate = option(0.05, RULES, "error rate of tests and intervals")
-    tolerance: Fraction = option(0.05, RULES, "the largest gap that is negligible; set before the run")
+    tolerance: Fraction = option(0.05, RULES, "the largest gap that is negligible; a plan lock shows that it was set before the run")
     ratio_tolerance: AboveOne = option(1.25, RULES, "for rates under 10 %%: also the largest negligible ratio of two rates")
     min_group_size: Count = option(30, RULES, "smaller groups are shown but not compared", metavar="N")
     seed: Whole = option(0, RULES, "random seed of the permutation tests and of --limit", metavar="N")
@@ -266,9 +274,9 @@ class AuditRequest(EndpointRequest, GatedRequest):
         self._settle(probe=suite)
 
     def _check_kind(self, *, external: bool) -> None:
-        for name in () if external else ("model", "probe"):
+        for name in () if external else self.NEEDED:
             if not getattr(self, name):
-                raise UsageError(f"--{name} is missing", fix="vlm-audit run --model ckpt.pt --probe fairface")
+                raise UsageError(f"--{name} is missing", fix=self.EXAMPLE)
         if external and self.by and not self.probe:
             raise UsageError("--by requires --probe", fix="with --predictions, give --attributes and --depth")
         for name in WITH_A_MODEL if external else OF_ANSWERS:

@@ -16,7 +16,7 @@ from audit.options.schema import flag, is_given, option
 JUDGING = (
     "predictions", "prediction_column", "truth_column", "tags", "texts", "as_replicates", "attributes", "outcome", "pairs", "depth",
     "name", "include_examples", "out", "no_cache", "alpha", "tolerance", "ratio_tolerance", "min_group_size", "fail_on", "baseline_models",
-    "log_to", *GatedRequest.model_fields, *ENDPOINT_OPTIONS,
+    "log_to", "lock", *GatedRequest.model_fields, *ENDPOINT_OPTIONS,
 )  # fmt: skip
 """Options of an audit that do not affect what is embedded, or that need results."""
 

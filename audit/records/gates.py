@@ -36,6 +36,8 @@ class GateCheck:
     """Number of images that would settle it with unchanged rates and group shares; None if it is settled, or no number would."""
     limited: bool = False
     """Whether it was checked on a sample (`--limit`)."""
+    deviates: bool = False
+    """Whether the question, or the gate itself, deviates from the plan lock of the run."""
 
 
 @record

@@ -117,6 +117,18 @@ class TextSet:
 
 
 @record
+class ProbeSource:
+    """Where a probe is from."""
+
+    origin: Literal["program", "file", "python"]
+    """`program`: it comes with the program; `file`: a Python file of the person who ran the audit; `python`: an object of theirs."""
+    file: str | None = None
+    """Name of its Python file."""
+    sha256: str | None = None
+    """Of that file."""
+
+
+@record
 class ProbeRecord:
     """The probe: its question, its author, and what the result cannot tell."""
 
@@ -126,6 +138,8 @@ class ProbeRecord:
     licence: str
     limits: tuple[str, ...]
     not_tested: tuple[str, ...]
+    made: ProbeSource | None = None
+    """None for default claims, and in files of earlier versions."""
 
 
 @record

@@ -14,13 +14,14 @@ from reports.text.errors import comparisons_as_errors
 from reports.text.headline import headline_of
 from reports.text.numbers import clean, in_words
 from reports.text.order import planned
+from reports.text.plan_lock import lock_sentences
 
 _MOST = 4
 
 
 def card(results: Results) -> str:
     """Return the card of `results` as an HTML fragment; every untrusted string is escaped."""
-    cards = [_audit(audit, results.settings) for audit in results.audits]
+    cards = [_audit(audit, results) for audit in results.audits]
     return "".join([*cards, f"<p>{_text(phrases.intervals(results.settings.alpha))}</p>"])
 
 
@@ -34,12 +35,14 @@ def changes_card(facts: Comparisons) -> str:
     return "".join([*(_comparison(comparison, facts.settings) for comparison in facts.comparisons), steps])
 
 
-def _audit(audit: AuditResult, settings: Settings) -> str:
+def _audit(audit: AuditResult, results: Results) -> str:
     primary = planned(audit.findings)
-    headline = headline_of(audit, settings)
+    headline = headline_of(audit, results.settings)
+    first, *deviations = lock_sentences(audit, results) or [""]
+    lock = f"<p>{_text(first)}</p>{_list(deviations, len(deviations)) if deviations else ''}" if first else ""
     return (
         f"<div><p><strong>{_text(f'{audit.model.name} · {audit.probe.name}: {headline.verdict_line}')}.</strong> {_text(headline.text)}</p>"
-        f"{_list([sentences.headline(finding, audit) for finding in primary])}"
+        f"{lock}{_list([sentences.headline(finding, audit) for finding in primary])}"
         f"<p>Not tested: {_text('; '.join(audit.probe.not_tested))}.</p></div>"
     )
 
@@ -54,9 +57,9 @@ def _comparison(compared: Comparison, settings: Settings) -> str:
     )
 
 
-def _list(lines: Sequence[str]) -> str:
-    more = f"<p>and {in_words(len(lines) - _MOST, 'more question')}</p>" if len(lines) > _MOST else ""
-    return f"<ul>{''.join(f'<li>{_text(line)}</li>' for line in lines[:_MOST])}</ul>{more}"
+def _list(lines: Sequence[str], most: int = _MOST) -> str:
+    more = f"<p>and {in_words(len(lines) - most, 'more question')}</p>" if len(lines) > most else ""
+    return f"<ul>{''.join(f'<li>{_text(line)}</li>' for line in lines[:most])}</ul>{more}"
 
 
 def _text(text: str) -> str:

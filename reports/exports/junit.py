@@ -1,7 +1,8 @@
 """Gates as JUnit XML, in pytest's format: one test case per gate and finding.
 
-A breach is a failure, and so is a gate that cannot be estimated (except with `--allow-undecided`) or was applied to a sample (`--limit`).
-Questions without a gate are skipped, with the verdict as message, never shown as passed. A run that ends early has an error for each gate.
+A breach is a failure, and so is a gate that cannot be estimated (except with `--allow-undecided`), was applied to a sample (`--limit`), or
+deviates from a plan lock. Questions without a gate are skipped, with the verdict as message, never shown as passed; so is each deviation
+from a plan lock. A run that ends early has an error for each gate.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
 from reports.text.gates import change_check_reason, check_reason
 from reports.text.phrases import intervals
+from reports.text.plan_lock import deviation_lines
 from reports.text.reasons import reason
 
 SUITE = "vlm-audit"
@@ -29,7 +31,7 @@ _UNPRINTABLE = re.compile(
 
 def junit_xml(results: Results | Comparisons, policy: GatePolicy = FAIL_CLOSED) -> str:
     """Return the gates of a run, or of a comparison, as JUnit XML; equal results give equal text. `policy` says which outcomes fail."""
-    others = _other_cases(results) if isinstance(results, Results) else _other_changes(results)
+    others = (*_deviations(results), *_other_cases(results)) if isinstance(results, Results) else _other_changes(results)
     properties = Element("properties")
     SubElement(properties, "property", name="intervals", value=intervals(results.settings.alpha))
     return _document([*_gate_cases(results, policy), *others], results.timing, properties)
@@ -81,6 +83,15 @@ def _end(case: Element, check: GateCheck, why: str, *, fails: bool) -> None:
         SubElement(case, "system-out").text = _printable(why)
     else:
         SubElement(case, "skipped", type=check.outcome, message=_printable(why))
+
+
+def _deviations(results: Results) -> Iterator[Element]:
+    """Yield a case for each deviation from the plan lock."""
+    for audit in results.audits:
+        for line in deviation_lines(audit, results):
+            case = _case(audit.model.name, audit.probe.name, f"plan lock :: {line}")
+            SubElement(case, "skipped", type="deviation", message=_printable(line))
+            yield case
 
 
 def _other_cases(results: Results) -> Iterator[Element]:

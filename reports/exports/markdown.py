@@ -22,6 +22,7 @@ from reports.text.next_steps import audit_steps
 from reports.text.notes import sentence
 from reports.text.numbers import NOT_ESTIMABLE, clean, in_words, p_value, short_hash
 from reports.text.order import by_significance, leading, planned, strongest_signals
+from reports.text.plan_lock import lock_sentences, stated
 from reports.text.reasons import in_suite, needs_sentence, not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
 from reports.text.responsiveness import composition_sentence
 from reports.text.verdicts import VerdictSentence, comparison_sentence
@@ -106,13 +107,13 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
     """Return the judged questions as rows, the others as one line per reason, then signals and what was left out."""
     rows, several = _MOST_ROWS.get(len(results.audits), 0), len(results.audits) > 1
     primary = planned(audit.findings)
-    parts = [questions_markdown(audit, results.settings, rows)] if primary else [NO_QUESTION]
+    parts = [*lock_markdown(audit, results), questions_markdown(audit, results.settings, rows) if primary else NO_QUESTION]
     if signals := strongest_signals(audit.findings):
         named = "; ".join(sentences.title(signal, audit) for signal in signals)  # with several audits, there is no space for lists
         parts.append(escaped(f"{sentences.signals_sentence(audit)} {named}." if several else sentences.signals_sentence(audit)))
         parts += [] if several else [_bullets(signal_sentence(signal, audit, results.settings) for signal in signals)]
     beside = (
-        choices_sentence(audit, results.settings),
+        choices_sentence(audit, results),
         *left_out_by_rule(audit),
         *in_suite(audit),
         *weighted(audit),
@@ -123,6 +124,14 @@ def _audit(audit: AuditResult, results: Results) -> list[str]:
     if pair := min(audit.paired, key=by_significance, default=None):
         parts.append(escaped(sentences.paired_headline(pair)))
     return [*filter(None, parts), f"Not tested: {escaped('; '.join(audit.probe.not_tested))}."]
+
+
+def lock_markdown(audit: AuditResult, results: Results) -> list[str]:
+    """Return under which plan lock an audit was run, with what the person who planned it stated, and each deviation."""
+    if results.lock is None:
+        return []
+    first, *deviations = lock_sentences(audit, results)
+    return [escaped(f"{first} {stated(results.lock)}"), *([_bullets(deviations)] if deviations else [])]
 
 
 def _training_cards(audits: Iterable[AuditResult]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ import yaml
 
 from audit.results import AuditResult, Finding, Results
 from audit.types import Settings
-from reports.exports.markdown import NO_QUESTION, escaped, lead_markdown, ordinary_spaces, questions_markdown
+from reports.exports.markdown import NO_QUESTION, escaped, lead_markdown, lock_markdown, ordinary_spaces, questions_markdown
 from reports.provenance import written_date
 from reports.text import phrases, sentences
 from reports.text.headline import choices_sentence
@@ -111,8 +111,9 @@ def _section(results: Results, audit: AuditResult) -> list[str]:
     return [
         f"### {escaped(audit.probe.question)}",
         lead_markdown(audit, results.settings),
+        *lock_markdown(audit, results),
         questions_markdown(audit, results.settings) if planned else NO_QUESTION,
-        *([f"**Choices.** {escaped(chosen)}"] if (chosen := choices_sentence(audit, results.settings)) else []),
+        *([f"**Choices.** {escaped(chosen)}"] if (chosen := choices_sentence(audit, results)) else []),
         f"**Data.** {escaped(audit.data.source)} ({escaped(audit.data.licence)}){_judged(audit, results.settings)}",
         "**Limits.** " + " ".join(escaped(limit) for limit in audit.probe.limits),
         f"**Not tested.** {escaped('; '.join(audit.probe.not_tested))}.",

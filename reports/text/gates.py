@@ -55,7 +55,8 @@ def _in_words(note: Note, check: GateCheck, audit: AuditResult | None, results: 
     if note.code == "bounded":
         finding = next((finding for finding in audit.findings if finding.id == check.finding), None) if audit else None
         gap = finding.gap if finding and values["subject"] == "gap" else None
-        return _gap(gap, values, limited=check.limited) if gap else _bounded(values, limited=check.limited)
+        no_end = check.limited or check.deviates  # what the bounds say decides nothing
+        return _gap(gap, values, limited=no_end) if gap else _bounded(values, limited=no_end)
     if note.code == "images_needed":
         counted, unit = values["counted"], values["unit"]
         if "needed" not in values:

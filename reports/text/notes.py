@@ -263,6 +263,11 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "more_questions": "{name} was also asked {questions}, which the first was not.",
         # ---- gates
         "not_asked": "Not asked by this audit.",
+        "deviates_from_lock": "The question deviates from the plan lock, or was not asked: the gate decides nothing, and the command exits "
+        "with 1.",
+        "several_deviate_from_lock": "{questions:,} questions deviate from the plan lock, or were not asked: the gate decides nothing, and "
+        "the command exits with 1.",
+        "gate_not_locked": "The gate is not in the plan lock: it decides nothing, and the command exits with 1.",
         "no_primary": "This audit has no primary question.",
         "side_not_estimable": "The question cannot be estimated in the audit of {names}.",
         "mean_not_estimable": "The question cannot be estimated in every replicate.",

@@ -18,6 +18,7 @@ from reports.text.headline.captions import groups_title, is_judged, unjudged_sen
 from reports.text.next_steps import audit_steps
 from reports.text.numbers import in_words, number, span
 from reports.text.order import by_significance, leading, planned, strongest_signals
+from reports.text.plan_lock import lock_sentences
 from reports.text.reasons import in_suite, needs_tag, not_covered, ratio_sentences, rule_sentence, undecided_sentence, weighted
 from reports.text.responsiveness import composition_sentence, equal_gap, look_line
 from strictio.console import visible
@@ -31,27 +32,30 @@ _PIPE = Screen()
 
 def audit_lines(results: Results, screen: Screen = _PIPE, *, verbose: bool = False) -> str:
     """Return the output of a command for every audit; `verbose` shows the questions as a table, with n and the gap expected by chance."""
-    blocks = [block for audit in results.audits for block in _audit(audit, results.settings, screen, verbose=verbose)]
+    blocks = [block for audit in results.audits for block in _audit(audit, results, screen, verbose=verbose)]
     blocks += [*paired_lines(results, screen), *_replicates(results, screen), *_gates(results, screen)]
     blocks += [lines_of(phrases.intervals(results.settings.alpha), screen), _next_steps(results, screen)]
     return ordinary_spaces("\n\n".join("\n".join(block) for block in blocks if block))
 
 
-def _audit(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[list[str]]:
+def _audit(audit: AuditResult, results: Results, screen: Screen, *, verbose: bool) -> list[list[str]]:
     """Return the output about one audit as blocks, which are separated by an empty line."""
+    settings = results.settings
     headline = headline_of(audit, settings)
     head = lines_of(f"{phrases.audit_name(audit)} · {in_words(audit.data.used, 'image') if audit.data.listed else 'no images'}", screen)
     line = f"{'LIMITED RUN · ' * audit.data.limited}{headline.verdict_line}"
     head += lines_of(headline.caveat, screen) if headline.caveat else []
     head += [*marked(audit.verdict, line, screen, whole=True), *lines_of(headline.body, screen)]
-    beside = [choices_sentence(audit, settings), *left_out_by_rule(audit)]
+    first, *deviations = lock_sentences(audit, results) or [""]
+    lock = [*(lines_of(first, screen) if first else []), *(line for text in deviations for line in lines_of(f"- {text}", screen, indent=2))]
+    beside = [choices_sentence(audit, results), *left_out_by_rule(audit)]
     beside += [*([look_line(audit)] if verbose else []), *in_suite(audit), *weighted(audit), *not_covered(audit.data.exclusions)]
     beside += analyses.lines(audit, settings)
     if pair := min((paired for paired in audit.paired if paired.outcome), key=by_significance, default=None):
         beside.insert(0, sentences.paired_headline(pair))
     beside += [f"and what-ifs for {in_words(len(audit.what_ifs), 'question')}: see the report"] if audit.what_ifs else []
     rest = [line for text in beside if text for line in lines_of(text, screen)]
-    return [head, _planned(audit, settings, screen, verbose=verbose), _not_planned(audit, settings, screen), rest]
+    return [head, lock, _planned(audit, settings, screen, verbose=verbose), _not_planned(audit, settings, screen), rest]
 
 
 def _planned(audit: AuditResult, settings: Settings, screen: Screen, *, verbose: bool) -> list[str]:

@@ -13,6 +13,7 @@ from reports.text.errors import as_errors
 from reports.text.gates import GateChip, gate_chips
 from reports.text.headline import Headline, beyond_the_rest, captions, choices_sentence, headline_of, tiles_of
 from reports.text.next_steps import audit_steps
+from reports.text.plan_lock import lock_sentences, stated
 from reports.text.reasons import not_compared
 
 
@@ -34,6 +35,10 @@ class AnswerView:
     tiles: Sequence[tuple[str, str]]
     """Number and label."""
     chips: tuple[GateChip, ...]
+    lock: tuple[str, ...]
+    """Under which plan lock it was run, then each deviation."""
+    statement: str
+    """What the person who planned it stated."""
     choices: str
     steps: Sequence[str]
     """What to do next."""
@@ -51,7 +56,9 @@ def view(context: AuditContext) -> AnswerView:
         tiles=tiles_of(headline, audit, settings),
         chips=gate_chips(context.results, audit),
         steps=audit_steps(headline, audit, context.results),
-        choices=choices_sentence(audit, settings),
+        lock=lock_sentences(audit, context.results),
+        statement=stated(context.results.lock) if context.results.lock else "",
+        choices=choices_sentence(audit, context.results),
         chart=_chart(drawn, hot, context) if drawn else None,
     )
 

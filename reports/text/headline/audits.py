@@ -305,7 +305,14 @@ def _limited(audit: AuditResult, primary: Sequence[Finding], settings: Settings)
 
 
 def _exploratory(audit: AuditResult, primary: Sequence[Finding], settings: Settings) -> _Said:
-    return "No question was planned: every comparison is exploratory.", "", ()
+    return no_question(audit), "", ()
+
+
+def no_question(audit: AuditResult) -> str:
+    """Say why no question has a verdict: none was planned, or none was asked as its plan lock has it."""
+    if audit.lock and audit.lock.missing:
+        return "No question was asked as the plan lock has it: every comparison is exploratory."
+    return "No question was planned: every comparison is exploratory."
 
 
 _SAID = {

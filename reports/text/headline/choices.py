@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.records.inputs import columns_not_compared
-from audit.results import AuditResult, Finding
+from audit.results import AuditResult, Finding, Results
 from audit.types import Exclusion, Settings
 from reports.text import phrases
 from reports.text.numbers import clean, count, exact_points, in_words, level, short_hash
 
 _DEFAULT = Settings()
 _BY_WHOM = "Chosen by the person who ran this audit"
-"""Whether a choice was made before or after seeing results is unknown: no pre-registered plan exists to compare with."""
-_MOST_LEVELS, _MOST_ATTRIBUTES = 4, 3
+"""Without a plan lock, whether a choice was made before or after seeing results is unknown."""
+_IN_LOCK, _IN_PART = "Chosen in the plan lock", "Other than the defaults, locked unless it deviates"
+_MOST_LEVELS, _MOST_ATTRIBUTES, _MOST_PROMPTS = 4, 3, 3
 
 
 def not_compared_phrase(audit: AuditResult) -> str:
@@ -23,10 +24,23 @@ def not_compared_phrase(audit: AuditResult) -> str:
     return f"not compared: {named} (column{'s' * (len(columns) > 1)} of the file)" if columns else ""
 
 
-def choices_sentence(audit: AuditResult, settings: Settings) -> str:
+def choices_sentence(audit: AuditResult, results: Results) -> str:
     """Name every choice that differs from its default, with what it left out, if any."""
-    chosen = [*_rules(audit, settings), *_columns(audit), *map(_excluded, _lists(audit))]
-    return f"{_BY_WHOM}: {'; '.join(chosen)}." if chosen else ""
+    chosen = [*_probe(audit), *_rules(audit, results.settings), *_columns(audit), *map(_excluded, _lists(audit))]
+    deviates = results.lock is not None and (results.lock.deviations or audit.lock is None or audit.lock.deviations)
+    whose = _BY_WHOM if results.lock is None else _IN_PART if deviates else _IN_LOCK
+    return f"{whose}: {'; '.join(chosen)}." if chosen else ""
+
+
+def _probe(audit: AuditResult) -> Iterator[str]:
+    """Name a probe that does not come with the program, and some of its prompts: it may ask anything in any words."""
+    made = audit.probe.made
+    if made is None or made.origin == "program":
+        return
+    name = f"{clean(made.file or 'of a file')} (sha256 {short_hash(made.sha256 or '')})" if made.origin == "file" else "made in Python"
+    prompts = [text for record in audit.measurements for label in record.labels for text in record.prompts.get(label, ())[:1]]
+    such_as = f" (“{'”, “'.join(map(clean, prompts[:_MOST_PROMPTS]))}”{', …' if len(prompts) > _MOST_PROMPTS else ''})" if prompts else ""
+    yield f"the probe {name}, with its questions, tolerances and prompts{such_as}"
 
 
 def tolerance_origin(finding: Finding, settings: Settings) -> str:

@@ -19,6 +19,7 @@ COMMANDS = {
     "run": (["run", "--predictions", "predictions.csv", "--out", "o"], "o/report.html", 0),
     "run with a gate": (["run", "--predictions", "predictions.csv", "--out", "o", "--fail-on", "gap > 0.01"], "o/report.html", 1),
     "run without data": (["run", "--predictions", "absent.csv", "--out", "o"], None, 3),
+    "plan": (["plan", "--predictions", "predictions.csv"], "plan.lock.json", 0),
     "compare": (["compare", "a", "b", "--out", "o"], "o/comparison.html", 0),
     "render": (["render", "a"], "a/report.html", 0),
     "index": (["index", "."], "index.html", 0),

@@ -1,0 +1,145 @@
+"""Reads a plan lock and says how an audit differs from it, before any answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from audit.encoder import Value
+from audit.errors import DataError
+from audit.naming import finding_id
+from audit.records.plan_lock import FILE, AuditLock, LockDeviation, LockedModel, LockedProbe, PlanLock
+from audit.types import Probe
+
+_STATED = ("schema_version", "stopping_rule", "who", "why", "created")
+"""What a person states, and no run can contradict."""
+_OF_AUDITS = ("models", "probes")
+_WITHOUT_CLAIMS = ("gates", "texts", "exploratory", "family_size", "claims", "models")
+"""Fields that make no claim exploratory; those below `claims` name theirs."""
+_BY_MEASUREMENT = ("prompts", "questions")
+_MOST_BYTES = 2**26
+PRESENT = "present"
+"""Stands for a part of the lock that the audit does not have at all, or the reverse."""
+
+
+@dataclass(frozen=True)
+class HeldLock:
+    """A lock as read from its file."""
+
+    lock: PlanLock
+    text: str
+    """The file."""
+    name: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def read_lock(path: Path) -> HeldLock:
+    """Read a lock. Raises DataError if it cannot be read, or is not exactly what `vlm-audit plan` writes: its sha256 stands for it."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        text = content.decode() if len(content) <= _MOST_BYTES else ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise DataError(f"cannot read the plan lock {str(path)!r}", why=why, fix=FILE.fix) from error
+    lock = FILE.from_json(text)
+    if FILE.to_json(lock) != text:
+        why = "it is not in the form in which vlm-audit plan writes it, so it was edited"
+        raise DataError(f"{str(path)!r} is not a plan lock", why=why, fix="restore the file, or plan again")
+    return HeldLock(lock, text, path.name)
+
+
+def restricted(probe: Probe, lock: AuditLock | None) -> Probe:
+    """The probe with those claims planned that its lock plans, all others exploratory; without a lock as it is."""
+    if lock is None:
+        return probe
+    measurements = tuple(
+        replace(m, claims=tuple(replace(claim, primary=finding_id(m.name, claim) in lock.planned) for claim in m.claims))
+        for m in probe.measurements
+    )
+    return replace(probe, measurements=measurements)
+
+
+def run_deviations(locked: PlanLock, actual: PlanLock, probes: Collection[str]) -> tuple[LockDeviation, ...]:
+    """The differences that concern the whole run: software, settings, gates, and probes that are not run; `probes` are those that are."""
+    fields = {name: value for name, value in asdict(locked).items() if name not in (*_STATED, *_OF_AUDITS)}
+    found = [_deviation(*difference, ()) for difference in _differences(fields, asdict(actual))]
+    return (*found, *(LockDeviation(("probes", name), PRESENT, None) for name in locked.probes if name not in probes))
+
+
+def audit_lock(locked: PlanLock, run: Sequence[LockDeviation], name: str, probe: LockedProbe, model: LockedModel) -> AuditLock:
+    """How the audit of a model with a probe differs from the lock; `run` has the deviations of the whole run."""
+    planned = locked.probes.get(name)
+    if planned is None:
+        return AuditLock((), (), (), (LockDeviation(("probes", name), None, PRESENT, "all"),))
+    deviations = [*_of_model(locked, model)]
+    for path, before, now in _differences(asdict(planned), asdict(probe)):
+        deviations.append(_deviation(path, before, now, planned.claims))
+    deviating: set[str] = set()
+    for deviation in (*run, *deviations):
+        deviating |= set(planned.claims if deviation.claims == "all" else deviation.claims)
+    asked = {*probe.claims, *probe.exploratory}
+    return AuditLock(
+        planned=tuple(claim for claim in planned.claims if claim in probe.claims and claim not in deviating),
+        exploratory=tuple(claim for claim in planned.claims if claim in asked and (claim in deviating or claim not in probe.claims)),
+        not_asked=tuple(claim for claim in planned.claims if claim not in asked),
+        deviations=tuple(deviations),
+    )
+
+
+def models_not_run(locked: PlanLock, models: Sequence[LockedModel]) -> tuple[LockDeviation, ...]:
+    """The locked models that were not audited."""
+    named = () if locked.models == "any" else locked.models
+    return tuple(LockDeviation(("models",), model.name, None) for model in named if not any(_same(model, other) for other in models))
+
+
+def _of_model(locked: PlanLock, model: LockedModel) -> Iterator[LockDeviation]:
+    if locked.models != "any" and not any(_same(model, other) for other in locked.models):
+        yield LockDeviation(("models",), tuple(map(_named, locked.models)), _named(model), "all")
+
+
+def _same(one: LockedModel, other: LockedModel) -> bool:
+    """A file may have another name; a model without a hash is known by its name alone."""
+    return (one.sha256, one.form) == (other.sha256, other.form) and bool(one.sha256 or one.name == other.name)
+
+
+def _named(model: LockedModel) -> str:
+    return " · ".join(filter(None, (model.name, model.sha256, model.form)))
+
+
+def _deviation(path: tuple[str, ...], locked: object, actual: object, claims: Mapping[str, Any] | tuple[str, ...]) -> LockDeviation:
+    return LockDeviation(path, _value(locked), _value(actual), _concerned(path, claims))
+
+
+def _concerned(path: tuple[str, ...], claims: Mapping[str, Any] | tuple[str, ...]) -> Any:
+    """The claims that a difference makes exploratory."""
+    if path[0] == "claims" and len(path) > 2:
+        return (path[1],)
+    if path[0] in _BY_MEASUREMENT and isinstance(claims, Mapping):
+        return tuple(name for name, claim in claims.items() if claim.measurement == path[1])
+    return () if path[0] in _WITHOUT_CLAIMS else "all"
+
+
+def _value(value: object) -> Value | None:
+    if isinstance(value, Mapping):
+        return PRESENT
+    if isinstance(value, list | tuple):
+        return tuple(str(part) for part in value)
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def _differences(locked: Mapping[str, Any], actual: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any, Any]]:
+    """Path, locked and actual value of every field that differs; of a part that one side lacks only the part."""
+    for name in locked if not path else dict.fromkeys((*locked, *actual)):
+        before, now = locked.get(name), actual.get(name)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from _differences(before, now, (*path, name))
+        elif before != now:
+            yield (*path, name), before, now
