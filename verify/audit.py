@@ -29,6 +29,12 @@ class Audit:
         self.looks = self._looks()
         self.tested = [self._tested(number) for number in range(len(record["findings"]))]
 
+    @property
+    def missing(self) -> int:
+        """How many questions of the plan lock are not planned any more."""
+        lock = self.record.get("lock")
+        return 0 if lock is None else len(lock["exploratory"]) + len(lock["not_asked"])
+
     # ---- images and answers ----------------------------------------------------------------------------------------------------------
 
     def _compare_inputs(self) -> None:
@@ -181,7 +187,7 @@ def verify_results(results: Mapping[str, Any], table: AnswerFile, ledger: Ledger
     audits = [Audit(results, at, table, ledger) for at in range(len(results["audits"]))]
     verify_models(results, audits, ledger)
     for family in _families(audits):
-        values = adjusted([tested for audit in family for tested in audit.tested])
+        values = adjusted([tested for audit in family for tested in audit.tested], sum(audit.missing for audit in family))
         for audit in family:
             audit.decide(values[: len(audit.tested)])
             values = values[len(audit.tested) :]

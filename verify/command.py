@@ -17,6 +17,7 @@ import numpy as np
 
 from verify.folder import MANIFEST, Files, check_files, parse_digest
 from verify.ledger import Ledger
+from verify.lock import LOCK, NO_LOCK, LockState, verify_lock
 from verify.profile import PROFILE, profile_problems
 from verify.source import PREDICTIONS, Source, UnreadableError, open_source
 
@@ -25,7 +26,8 @@ VERIFIER = "pkg:pypi/vlm-audit#verify"
 """What verifies, as a URI."""
 VERIFIED, DIFFERS, USAGE, UNREADABLE = 0, 1, 2, 3
 INPUTS = {
-    "settings": "chosen by whoever ran the audit",
+    "settings": "chosen by the person who ran the audit",
+    "lock": "as its file states it", "audits.lock": "hashes of texts and of the program",
     "command": "as typed",
     "environment": "as recorded",
     "audits.model": "as recorded; compare its sha256 with the model's",
@@ -58,6 +60,9 @@ class Verification:
     unchecked: Mapping[str, int]
     digest: str | None
     """The digest given from outside; None: there is none."""
+    lock: LockState = NO_LOCK
+    lock_digest: str | None = None
+    """That of the plan lock."""
 
     @property
     def digest_differs(self) -> bool:
@@ -69,8 +74,12 @@ class Verification:
         return PREDICTIONS not in self.files.left_out
 
     @property
+    def lock_differs(self) -> bool:
+        return self.lock_digest is not None and self.lock_digest != self.lock.sha256
+
+    @property
     def differs(self) -> bool:
-        return bool(self.files.problems or self.ledger.differences) or self.digest_differs
+        return bool(self.files.problems or self.ledger.differences) or self.digest_differs or self.lock_differs
 
     def counts(self) -> dict[str, int]:
         """How many values have each outcome."""
@@ -81,23 +90,35 @@ class Verification:
         }  # fmt: skip
 
 
-def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = ()) -> Verification:
+def verify(path: Path, digest: str | None = None, audits: Sequence[Path] = (), lock_digest: str | None = None) -> Verification:
     """Check the files of a folder or an archive and recompute its numbers; raises `UnreadableError` if that is impossible.
 
-    `audits` are the folders or archives of the audits that a comparison is about.
+    `audits` are the folders or archives of the audits that a comparison is about; `digest` and `lock_digest` the sha256 of the manifest (or
+    the archive) and of the plan lock, from outside.
     """
     source = open_source(path)
     files = check_files(source)
     ledger = Ledger()
     unchecked: dict[str, int] = {}
+    lock = NO_LOCK
     for name in ("results.json", "comparison.json"):
         if name in source.names():
             facts = _json(source, name)
             _recompute(source, name, facts, audits, ledger, files)
+            if name == "results.json":
+                lock = _lock(source, facts, files, ledger)
             unchecked |= ledger.unchecked(facts)
             if name == "results.json" and files.archive is not None and PROFILE in files.unlisted:
                 files.problems += list(profile_problems(source.read(PROFILE), facts))
-    return Verification(files, ledger, unchecked, digest)
+    return Verification(files, ledger, unchecked, digest, lock, lock_digest)
+
+
+def _lock(source: Source, facts: Any, files: Files, ledger: Ledger) -> LockState:
+    try:
+        return verify_lock(source, facts, files, ledger)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        files.problems.append(f"results.json and {LOCK} do not fit together ({type(error).__name__}: {ascii(str(error))[1:-1][:100]})")
+        return NO_LOCK
 
 
 def _json(source: Source, name: str) -> Any:
@@ -167,7 +188,7 @@ def text(found: Verification, *, everything: bool = False) -> str:
         f"files       {max(good, 0)} of {files.listed} as in manifest.json" if files.listed else "files       no usable manifest.json",
         *(f"  differs: {problem}" for problem in files.problems), *(f"  note: {note}" for note in files.notes),
         f"digest      {_digest(found)}",
-        "lock        none: nothing outside the results says what was planned before the run",
+        f"lock        {_lock_line(found)}",
         "signature   not checked: if manifest.json was signed, verify the signature with the tool that made it",
         f"values      {', '.join(f'{number:,} {kind}' for kind, number in counts.items())}",
     ]  # fmt: skip
@@ -182,6 +203,19 @@ def text(found: Verification, *, everything: bool = False) -> str:
         fields[key] = fields.get(key, 0) + number
     lines += [f"  {name:<28} {number:>7,}  {INPUTS.get(name, '')}".rstrip() for name, number in sorted(fields.items())]
     return "\n".join([*lines, _summary(found)])
+
+
+def _lock_line(found: Verification) -> str:
+    """What is known about the plan lock."""
+    lock = found.lock
+    if lock.sha256 is None:
+        none = "none: nothing outside the results says what was planned before the run"
+        return f"DIFFERS: there is none, and --lock-digest was given; {none}" if found.lock_digest else none
+    stated = f"{LOCK}, planned by {ascii(lock.by)[1:-1] if lock.by else 'a person who is not stated'}; the results state {lock.deviations} "
+    stated += f"deviation{'s' * (lock.deviations != 1)}"
+    if found.lock_digest is None:
+        return f"{stated}; no digest from outside (--lock-digest): whoever can edit these files can also edit the lock, {lock.sha256}"
+    return f"DIFFERS: that of {LOCK} is {lock.sha256}" if found.lock_differs else f"{stated}; its digest is as given"
 
 
 def _digest(found: Verification) -> str:
@@ -212,6 +246,7 @@ def _summary(found: Verification) -> str:
 def as_json(found: Verification) -> str:
     """The result as JSON."""
     facts = {
+        "lock_sha256": found.lock.sha256, "lock_digest": found.lock_digest, "lock_deviations": found.lock.deviations,
         "manifest_sha256": found.files.digest, "digest": found.digest, "differs": found.differs, "files_listed": found.files.listed,
         "files": found.files.problems, "notes": found.files.notes, "values": found.counts(),
         "differences": [str(difference) for difference in found.ledger.differences], "not_recomputable": dict(found.unchecked),
@@ -228,7 +263,7 @@ def as_statement(found: Verification, created: datetime) -> str:
         raise ValueError("something differs, so nothing is stated; run without --statement to see what")
     holds = {
         "VLM_AUDIT_FILES_AS_IN_MANIFEST": True, "VLM_AUDIT_NUMBERS_RECOMPUTED": bool(found.ledger.verified),
-        "VLM_AUDIT_DIGEST_AS_GIVEN": found.digest is not None,
+        "VLM_AUDIT_DIGEST_AS_GIVEN": found.digest is not None, "VLM_AUDIT_LOCK_AS_GIVEN": found.lock_digest is not None,
     }  # fmt: skip
     facts = {
         "_type": "https://in-toto.io/Statement/v1", "subject": [{"name": MANIFEST, "digest": {"sha256": found.files.digest}}],
@@ -250,6 +285,7 @@ def parser() -> argparse.ArgumentParser:
         "directory", metavar="DIR", help="the output folder of an audit or a comparison, or an archive made by vlm-audit pack"
     )
     parse.add_argument("--digest", metavar="SHA256", help="the sha256 of manifest.json, or of the archive, from another source")
+    parse.add_argument("--lock-digest", metavar="SHA256", help=f"the sha256 of {LOCK}, from another source")
     parse.add_argument(
         "--audits", metavar="DIR", nargs="+", default=[], help="the audits that a comparison is about: its numbers need their answers"
     )
@@ -263,13 +299,15 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Verify a folder, print the result and return the exit code."""
     arguments = parser().parse_args(argv)
+    digests = []
+    for flag, value in (("--digest", arguments.digest), ("--lock-digest", arguments.lock_digest)):
+        try:
+            digests.append(None if value is None else parse_digest(value))
+        except ValueError as error:
+            sys.stderr.write(f"error[E2] {flag}: {error}\n")
+            return USAGE
     try:
-        digest = None if arguments.digest is None else parse_digest(arguments.digest)
-    except ValueError as error:
-        sys.stderr.write(f"error[E2] --digest: {error}\n")
-        return USAGE
-    try:
-        found = verify(Path(arguments.directory), digest, [Path(name) for name in arguments.audits])
+        found = verify(Path(arguments.directory), digests[0], [Path(name) for name in arguments.audits], digests[1])
     except (UnreadableError, OSError) as error:
         sys.stderr.write(f"error[E3] {ascii(str(error))[1:-1]}\n")
         return UNREADABLE

@@ -55,7 +55,7 @@ def verify_gates(results: Mapping[str, Any], ledger: Ledger) -> None:
         gate = Gate.of(record["expression"])
         if gate is None or gate.subject == "gap_mean":
             continue
-        checks = _checks(gate, results, record)
+        checks = _under_lock(gate, record["expression"], _checks(gate, results, record), results)
         outcome = min((check["outcome"] for check in checks), key=WORST_FIRST.index, default=None)
         ledger.compare(path, record, {"outcome": outcome, "checks": checks})
 
@@ -83,6 +83,29 @@ def _checks(gate: Gate, results: Mapping[str, Any], record: Mapping[str, Any]) -
         {"model": audit["model"]["name"], "probe": audit["probe"]["name"], "finding": finding_id, "outcome": "not estimable"}
         for audit in results["audits"]
     ]
+
+
+def _under_lock(gate: Gate, expression: str, checks: list[Facts], results: Mapping[str, Any]) -> list[Facts]:
+    """The checks of a run under a plan lock: what deviates from it is inconclusive, and so is a gate that was not locked."""
+    if results.get("lock") is None:
+        return checks
+    lost = {
+        (audit["model"]["name"], audit["probe"]["name"]): [*audit["lock"]["exploratory"], *audit["lock"]["not_asked"]]
+        for audit in results["audits"]
+    }
+    unlocked = expression in results["lock"]["gates"]
+    for check in checks:
+        others = lost[check["model"], check["probe"]]
+        of_all = check["finding"] is None and others and check["outcome"] != "breached"
+        check["deviates"] = bool(unlocked or check["finding"] in others or of_all)
+        check["outcome"] = "inconclusive" if check["deviates"] else check["outcome"]
+    if gate.name is None and gate.subject != "verdict":
+        done = {(check["model"], check["finding"]) for check in checks}
+        checks += [
+            {"model": model, "probe": probe, "finding": name, "outcome": "inconclusive", "deviates": True}
+            for (model, probe), names in lost.items() for name in names if (model, name) not in done
+        ]  # fmt: skip
+    return checks
 
 
 def _is_meant(gate: Gate, finding: Mapping[str, Any], named: set[str | None] | None) -> bool:

@@ -33,12 +33,16 @@ class Tested:
         return bool(self.record["primary"])
 
 
-def adjusted(family: Sequence[Tested]) -> list[float | None]:
-    """Holm's p over the pre-specified findings, Benjamini and Hochberg's over the exploratory ones."""
+def adjusted(family: Sequence[Tested], missing: int = 0) -> list[float | None]:
+    """Holm's p over the planned findings, Benjamini and Hochberg's over the exploratory ones.
+
+    `missing` questions of a plan lock deviate from it, or were not asked: each counts as a planned one with p = 1.
+    """
     values: list[float | None] = [None] * len(family)
     for primary, method in ((True, formulas.holm), (False, formulas.benjamini_hochberg)):
         at = [number for number, tested in enumerate(family) if tested.primary == primary and tested.p is not None]
-        for number, value in zip(at, method(np.array([family[number].p for number in at], float)).tolist(), strict=True):
+        p = [*(family[number].p for number in at), *([1.0] * missing if primary else [])]
+        for number, value in zip(at, method(np.array(p, float)).tolist(), strict=False):
             values[number] = value
     return values
 
@@ -117,7 +121,7 @@ def _kept(pairs: Sequence[Facts]) -> list[Facts]:
 
 
 def of_audit(verdicts: Sequence[str]) -> str:
-    """The verdict of an audit from those of its pre-specified findings."""
+    """The verdict of an audit from those of its planned findings."""
     if "disparity" in verdicts:
         return "disparity"
     return verdicts[0] if len(set(verdicts)) == 1 else "inconclusive"
