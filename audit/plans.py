@@ -1,4 +1,4 @@
-"""What a probe fixes before the run besides its measurements; analysis plans are in the folders of the analyses."""
+"""What a probe fixes besides its measurements; analysis plans are in the folders of the analyses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Group = tuple[str, ...]
 
 @dataclass(frozen=True)
 class AnalysisPlan:
-    """A question for one kind of analysis, fixed before the run; each kind has a folder in `audit.analyses`. None affects a verdict."""
+    """A question for one kind of analysis, fixed by the probe; each kind has a folder in `audit.analyses`. None affects a verdict."""
 
     question: str
 
@@ -147,7 +147,7 @@ class RightAnswer:
 
 @dataclass(frozen=True)
 class WhatIfPlan:
-    """One question to repeat with the model changed, if `--what-if` asks for it. Everything here is chosen before the run."""
+    """One question to repeat with the model changed, if `--what-if` asks for it. The probe fixes everything here."""
 
     question: str
     finding: str

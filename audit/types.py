@@ -158,7 +158,7 @@ class Claim:
     primary: bool = True
     """Whether it affects the verdict of the audit (Holm over all primary claims). Others are exploratory: a signal, or none."""
     tolerance: float | None = None
-    """Equivalence margin (absolute, 0-1), fixed before the run; None: the command's `--tolerance`."""
+    """Equivalence margin (absolute, 0-1); None: the command's `--tolerance`."""
     better: Better | None = None
     """Whether high or low is good for this outcome; None: as the metric says (for a selection rate: neither)."""
     ratio_tolerance: float | None = None
@@ -298,7 +298,7 @@ class Specification:
 
 @dataclass(frozen=True)
 class SpecificationPlan:
-    """The same claim under every preset and label-set variant; `default` was chosen before the run."""
+    """The same claim under every preset and label-set variant; `default` is the probe's own."""
 
     question: str
     claim: Claim

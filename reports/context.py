@@ -30,7 +30,7 @@ class AuditContext:
 
     @property
     def primary(self) -> tuple[PlacedFinding, ...]:
-        """The pre-specified questions."""
+        """The planned questions."""
         return tuple(finding for finding in self.findings if finding.finding.primary)
 
     @property

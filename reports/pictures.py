@@ -31,7 +31,7 @@ _LONGEST_TITLE = 90
 
 
 def pictures(results: Results, form: str = "svg") -> Iterator[tuple[str, bytes]]:
-    """Yield file name and content of each figure: the rates of every pre-specified question, and every specification curve.
+    """Yield file name and content of each figure: the rates of every planned question, and every specification curve.
 
     `form` is one of `FORMATS`; equal results give equal bytes with the same version of matplotlib.
     """

@@ -106,7 +106,7 @@ class Audit:
         return frames.what_ifs(self.results)
 
     def replicates(self) -> pd.DataFrame:
-        """One row per pre-specified question and replicate: its own gap and verdict, and the mean gap with its interval over both
+        """One row per planned question and replicate: its own gap and verdict, and the mean gap with its interval over both
         images and replicates. Empty unless the models were audited as replicates.
         """
         return frames.replicate_gaps(self.results)

@@ -174,7 +174,7 @@ def _split(request: MitigateRequest, probe: Probe, data: EmbeddedData, cluster: 
 
 
 def _with_planned(probe: Probe, finding: str, cluster: str | None) -> Probe:
-    """The probe with the cluster that is not split, and with the question among the planned ones: it was named before the run."""
+    """The probe with the cluster that is not split, and with the question among the planned ones: it was named for this run."""
 
     def planned(measurement: Measurement) -> Measurement:
         claims = (replace(claim, primary=claim.primary or finding_id(measurement.name, claim) == finding) for claim in measurement.claims)

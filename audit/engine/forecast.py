@@ -79,7 +79,7 @@ class ProbeForecast:
     data: str
     images: int
     planned: int
-    """Number of pre-specified questions for the first model."""
+    """Number of planned questions for the first model."""
     exploratory: int
     """Number of exploratory comparisons of its answers."""
     groups: Mapping[str, Mapping[str, int]]
@@ -207,7 +207,7 @@ def forecast_probe(plan: ProbePlan, manners: Sequence[Manner | None] = (None,)) 
 
 
 def counted_questions(probe: Probe, seed: int, manner: Manner | None) -> tuple[int, int]:
-    """Number of pre-specified questions of a probe, in its form for the model, and of exploratory comparisons."""
+    """Number of planned questions of a probe, in its form for the model, and of exploratory comparisons."""
     expanded = probe if manner is None else questionnaire(probe, seed, manner).probe
     claims = [claim.primary for measurement in expanded.measurements for claim in measurement.claims]
     return sum(claims), len(claims) - sum(claims)

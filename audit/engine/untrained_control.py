@@ -20,7 +20,7 @@ def with_untrained_control(
     plan: ProbePlan,
     **how: Any,
 ) -> AuditedProbe:
-    """Add the untrained control to an audit: only the pre-specified questions, asked in the same way (`how`: options of `ask_probe`).
+    """Add the untrained control to an audit: only the planned questions, asked in the same way (`how`: options of `ask_probe`).
 
     For a kind of model whose architecture cannot be built without its weights, a warning is added instead.
     """

@@ -1,6 +1,6 @@
 """The maps that can be folded into weights, each fitted on one half of the images, and the random maps they are compared with.
 
-The method that is exported is named before the run; the others are shown beside it. None is chosen by its result.
+The method that is exported is named for the run; the others are shown beside it. None is chosen by its result.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ class AuditRequest(EndpointRequest, GatedRequest):
     )  # fmt: skip
 
     by: Groups = option(
-        (), UNITS, "ask the pre-specified questions by these groups too (their intersections), exploratory; repeatable",
+        (), UNITS, "ask the planned questions by these groups too (their intersections), exploratory; repeatable",
         metavar="NAME,NAME",
     )  # fmt: skip
     cluster: Text | None = option(

@@ -76,7 +76,7 @@ class CompareRequest(GatedRequest):
 
     seed: Whole | None = _as_in_audit("seed", AS_FIRST, "of the random draws")
     alpha: ErrorRate | None = _as_in_audit("alpha", AS_FIRST)
-    tolerance: Fraction | None = _as_in_audit("tolerance", AS_FIRST, "a change that would not matter, fixed beforehand")
+    tolerance: Fraction | None = _as_in_audit("tolerance", AS_FIRST, "a change that would not matter")
     ratio_tolerance: AboveOne | None = _as_in_audit("ratio_tolerance", MODELS)
     min_group_size: Count | None = _as_in_audit("min_group_size", AS_FIRST)
 

@@ -69,13 +69,13 @@ class MitigateRequest(GatedRequest):
         "(default: the first what-if of the probe)", metavar="NAME", basic=True,
     )  # fmt: skip
     method: Method | None = option(
-        None, CHANGE, "the map that is exported, chosen before the run (default: mean-difference-within-class if the question has true "
+        None, CHANGE, "the map that is exported (default: mean-difference-within-class if the question has true "
         "answers, else leace)", basic=True,
     )  # fmt: skip
     towers: Literal["both", "text"] = option(
         "both", CHANGE, "text: change the text tower alone, for models whose image tower has no output layer", basic=True
     )
-    margin: Fraction = option(0.02, CHANGE, "the largest fall of the accuracy that would not matter; set before the run")
+    margin: Fraction = option(0.02, CHANGE, "the largest fall of the accuracy that would not matter")
     require: Literal["better"] | None = option(None, CHANGE, "exit with 1 unless the changed model is better")
 
     fail_on: Several[Text] = like(
@@ -90,7 +90,7 @@ class MitigateRequest(GatedRequest):
     cluster: Text | None = _as_in_audit("cluster", UNITS)
 
     alpha: ErrorRate = option(0.05, RULES, "error rate of tests and intervals")
-    tolerance: Fraction = option(0.05, RULES, "the largest gap that is negligible; set before the run")
+    tolerance: Fraction = option(0.05, RULES, "the largest gap that is negligible")
     min_group_size: Count = option(30, RULES, "smaller groups are shown but not compared, in either half", metavar="N")
     seed: Whole = option(
         0, RULES, "random seed of the tests and controls; the split of the images follows from the data alone", metavar="N"

@@ -30,6 +30,8 @@ MAX_GROUPS = 150
 """An intersection with more groups gets no default claims."""
 MAX_ASKED = 30
 """With more labels, only outcomes that were named get claims."""
+DEFAULT_CLAIMS = "Default claims"
+"""Beginning of the source of a probe with default claims."""
 _NAMED = 10
 """Number of rows listed if a column contradicts another one."""
 
@@ -127,7 +129,7 @@ def _rule(asking: DefaultClaims) -> str:
         "with more the recall of each (exploratory)"
     )
     return (
-        f"Default claims: for each attribute the accuracy if y_true is given, {errors}, and {rates}; {depth}"
+        f"{DEFAULT_CLAIMS}: for each attribute the accuracy if y_true is given, {errors}, and {rates}; {depth}"
         "rates given the truth are tested if two groups have such images."
     )
 

@@ -43,7 +43,7 @@ def without_inference(probe: Probe) -> Probe:
 
 
 def with_slices(probe: Probe, slices: Sequence[tuple[str, ...]]) -> Probe:
-    """Add every pre-specified question for additional groups (one tuple of attributes each), as exploratory.
+    """Add every planned question for additional groups (one tuple of attributes each), as exploratory.
 
     Groups that are too small are shown but not judged, however deep the intersection. A slicing that a question already has is not added
     again, regardless of the order of its attributes.

@@ -149,7 +149,7 @@ class SuiteRecord:
     name: str
     probes: tuple[str, ...]
     planned: int
-    """Number of pre-specified questions tested (Holm)."""
+    """Number of planned questions tested (Holm)."""
     exploratory: int
     """Number of exploratory comparisons tested (Benjamini-Hochberg)."""
 

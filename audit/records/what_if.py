@@ -58,7 +58,7 @@ class WhatIf:
     needs: tuple[Note, ...]
     """What the method needs in use, such as every person's group."""
     default: bool
-    """Whether this setting was chosen before the run."""
+    """Whether this is the setting that the probe fixes."""
     gap_before: Estimate
     gap: Estimate
     """Gap after; both intervals are simultaneous over all pairs."""

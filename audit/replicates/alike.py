@@ -24,7 +24,7 @@ _SAME_IMAGES = "replicates answer about the same images"
 
 @dataclass(frozen=True)
 class ModelQuestions:
-    """A model, with the ids of its pre-specified questions."""
+    """A model, with the ids of its planned questions."""
 
     name: str
     planned: Group

@@ -49,7 +49,7 @@ class Candidate:
     method: str
     setting: str
     default: bool
-    """Whether this setting was chosen before the run."""
+    """Whether this is the setting that the probe fixes."""
     needs: tuple[Note, ...]
     change: Change
     control: Control | None = None

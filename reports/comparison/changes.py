@@ -1,4 +1,4 @@
-"""The section "Questions" of a comparison: every pre-specified question in one row, its change on a shared axis."""
+"""The section "Questions" of a comparison: every planned question in one row, its change on a shared axis."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ChangedQuestion:
 
 @dataclass(frozen=True)
 class ChangedQuestions:
-    """All pre-specified questions of a comparison."""
+    """All planned questions of a comparison."""
 
     title: str
     caption: str

@@ -34,7 +34,7 @@ class ComparisonContext:
 
     @property
     def primary(self) -> tuple[PlacedChange, ...]:
-        """The pre-specified questions."""
+        """The planned questions."""
         return tuple(change for change in self.changes if change.change.primary)
 
     @property

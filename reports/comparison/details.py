@@ -54,7 +54,7 @@ class ChangeDetails:
     """Every change of a comparison."""
 
     cards: Sequence[tuple[ChangeCard, bool]]
-    """A card of a pre-specified question, and whether it is open."""
+    """A card of a planned question, and whether it is open."""
     further: Sequence[ChangeCard]
     """Collapsed together."""
     exploratory: Sequence[ChangeCard]

@@ -38,7 +38,7 @@ class FirstScreen:
     """Printed before the headline: which of the two models shows no evidence of using the images."""
     verdict: VerdictSentence
     counts: Sequence[tuple[str, str]]
-    """Each outcome of the pre-specified questions with its count in words, worst first."""
+    """Each outcome of the planned questions with its count in words, worst first."""
     details: Sequence[str]
     tiles: Sequence[tuple[str, str]]
     """Number and label."""

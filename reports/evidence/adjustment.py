@@ -18,7 +18,7 @@ _COLUMNS = ("Raw", "Adjusted [interval]", "Shift", "p", "Strata")
 
 @dataclass(frozen=True)
 class AdjustmentView:
-    """Raw and adjusted differences of the pre-specified questions."""
+    """Raw and adjusted differences of the planned questions."""
 
     explained: tuple[str, ...]
     """How much of each gap the other attributes explain."""
@@ -26,7 +26,7 @@ class AdjustmentView:
 
 
 def view(context: AuditContext) -> AdjustmentView | None:
-    """Return the pre-specified questions that were adjusted: one row per attribute that was held equal, and one for all together."""
+    """Return the planned questions that were adjusted: one row per attribute that was held equal, and one for all together."""
     adjusted = [(finding, adjustment) for finding in context.primary if (adjustment := finding.finding.evidence.adjustment)]
     if not adjusted:
         return None

@@ -37,7 +37,7 @@ class Deviation:
 
 
 def view(context: AuditContext) -> tuple[Table, ...] | None:
-    """Return one table per measurement and single attribute of a pre-specified question."""
+    """Return one table per measurement and single attribute of a planned question."""
     audit, settings = context.audit, context.results.settings
     if audit.data.weights is not None:
         return None  # counts of images would seem to contradict the rates

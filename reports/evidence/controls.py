@@ -1,4 +1,4 @@
-"""Untrained control: the pre-specified questions for the same architecture without training."""
+"""Untrained control: the planned questions for the same architecture without training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ControlView:
 
 
 def view(context: AuditContext) -> ControlView | None:
-    """Return one row per pre-specified question that the control answered."""
+    """Return one row per planned question that the control answered."""
     control = context.audit.untrained_control
     if control is None:
         return None

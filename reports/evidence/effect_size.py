@@ -13,7 +13,7 @@ _COLUMNS = ("Question", "Groups", "Ratio [interval]", "Odds ratio [interval]", "
 
 
 def view(context: AuditContext) -> Table | None:
-    """Return one row per pre-specified question."""
+    """Return one row per planned question."""
     rows = tuple(
         Row((finding.title, *_sizes(finding.finding.evidence.effect_size), evidence.four_fifths_text(finding.finding)), key=finding.key)
         for finding in context.primary

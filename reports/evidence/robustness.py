@@ -39,7 +39,7 @@ class RobustnessView:
 
 
 def view(context: AuditContext) -> RobustnessView | None:
-    """Return one row per pre-specified question that was tested with wrong labels."""
+    """Return one row per planned question that was tested with wrong labels."""
     tried = [(finding, noise.points) for finding in context.primary if (noise := finding.finding.evidence.label_noise)]
     if not tried:
         return None

@@ -95,7 +95,7 @@ def _deviations(results: Results) -> Iterator[Element]:
 
 
 def _other_cases(results: Results) -> Iterator[Element]:
-    """Yield the pre-specified questions without a gate."""
+    """Yield the planned questions without a gate."""
     decided = {(check.model, check.probe, check.finding) for gate in results.gates for check in gate.checks}
     for audit in results.audits:
         for finding in audit.findings:
@@ -104,7 +104,7 @@ def _other_cases(results: Results) -> Iterator[Element]:
 
 
 def _other_changes(comparisons: Comparisons) -> Iterator[Element]:
-    """Yield the pre-specified changes without a gate."""
+    """Yield the planned changes without a gate."""
     decided = {(check.model, check.probe, check.finding) for gate in comparisons.gates for check in gate.checks}
     for comparison in comparisons.comparisons:
         for change in comparison.changes:

@@ -35,7 +35,7 @@ _FINDINGS = ("verdict", "question", "higher (n)", "lower (n)", "gap [interval]",
 _MOST_ROWS = {1: 10, 2: 5, 3: 4}
 """The most rows per audit by number of audits, to keep the summary short; with more audits, none."""
 _CHANGES = ("verdict", "question", "gap before", "gap after", "change [interval]", "adjusted p")
-NO_QUESTION = "This audit has no pre-specified question."
+NO_QUESTION = "This audit has no planned question."
 
 
 # ---- audits --------------------------------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def _training_cards(audits: Iterable[AuditResult]) -> dict[str, list[str]]:
 
 
 def questions_markdown(audit: AuditResult, settings: Settings, rows: int | None = None) -> str:
-    """Return the pre-specified questions: the first `rows` of those that can be judged as rows, the others as one line per reason."""
+    """Return the planned questions: the first `rows` of those that can be judged as rows, the others as one line per reason."""
     primary = planned(audit.findings)
     judged = [finding for finding in primary if is_judged(finding)]
     shown = leading(judged, len(judged) if rows is None else rows)

@@ -45,7 +45,7 @@ def _card(results: Results, audits: Sequence[AuditResult]) -> str:
 
 
 def _gaps(audit: AuditResult) -> Iterator[tuple[AuditResult, dict[str, Any]]]:
-    """Yield the metric of each gap of a pre-specified question, with its audit."""
+    """Yield the metric of each gap of a planned question, with its audit."""
     for finding in planned(audit.findings):
         if finding.gap:
             value = round(finding.gap.value, 6)

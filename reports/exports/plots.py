@@ -92,7 +92,7 @@ def _difference(axes: Axes, y: int, contrast: Contrast) -> None:
 def gaps(audit: AuditResult, alpha: float, ax: Axes | None = None, *, primary: bool = True) -> Axes:
     """Draw the gap of every question's leading pair with its interval, over a bar for the gap expected by chance (95 % of shuffles).
 
-    With `primary`, only the pre-specified questions.
+    With `primary`, only the planned questions.
     """
     shown = sorted((finding for finding in audit.findings if finding.primary or not primary), key=by_severity)
     axes = axes_of(ax, 1.4 * _ROW * len(shown) + _FRAME)

@@ -113,7 +113,7 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class SharedQuestions:
-    """Audits of the same images with the same probe: models as rows, pre-specified questions as columns, worst first."""
+    """Audits of the same images with the same probe: models as rows, planned questions as columns, worst first."""
 
     anchor: str
     title: str
@@ -204,13 +204,13 @@ class _Found:
 
     @property
     def planned(self) -> dict[str, Finding]:
-        """The pre-specified questions by id, worst first."""
+        """The planned questions by id, worst first."""
         planned = sorted((finding for finding in self.audit.findings if finding.primary), key=by_severity)
         return {finding.id: finding for finding in planned}
 
     @property
     def worst(self) -> Finding | None:
-        """The most severe pre-specified question."""
+        """The most severe planned question."""
         return next(iter(self.planned.values()), None)
 
     @property

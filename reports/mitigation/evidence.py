@@ -37,7 +37,7 @@ def cost_view(facts: Mitigation) -> CostView | None:
     return CostView(
         mark, ticks, f"Accuracy ({cost.measurement})", f"{number(cost.change.value, 1, signed=True)} points",
         f"Change of the accuracy on {in_words(cost.n, 'image')}, with its 90 % interval. Shaded: {exact_points(cost.margin)}, the margin "
-        "set before the run. The accuracy is equal within the margin if the whole interval lies in it; it did not fall by more than the "
+        "of this run. The accuracy is equal within the margin if the whole interval lies in it; it did not fall by more than the "
         "margin if the interval lies to the right of its left edge.",
     )  # fmt: skip
 
@@ -80,7 +80,7 @@ def methods_view(facts: Mitigation) -> MethodsView | None:
         return None
     ticks = signed_ticks([end for tried in facts.tried for end in (tried.gap.low, tried.gap.high)])
     caption = (
-        "Change of the gap under every method, with its interval. The method that is exported was named before the run; the others are "
+        "Change of the gap under every method, with its interval. The method that is exported was named for this run; the others are "
         "computed by mapping embeddings, and none was chosen by its result. p is adjusted (Holm) over all of them and the planned "
         "questions about the same rate; the verdict’s own p is adjusted over the planned questions alone."
     )

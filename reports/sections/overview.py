@@ -46,7 +46,7 @@ class GapRow:
 
 @dataclass(frozen=True)
 class Overview:
-    """Audits as columns, pre-specified questions as rows."""
+    """Audits as columns, planned questions as rows."""
 
     counts: Sequence[tuple[str, str]]
     headline: str
@@ -97,7 +97,7 @@ class _Question:
 
 
 def overview(contexts: Sequence[AuditContext]) -> Overview:
-    """Return the audits as columns, and every pre-specified question of any of them as a row, worst first."""
+    """Return the audits as columns, and every planned question of any of them as a row, worst first."""
     questions, settings = sorted(_questions(contexts), key=lambda one: one.severity), contexts[0].results.settings
     audits, judged = [context.audit for context in contexts], [one for one in questions if one.is_judged]
     shared = [one for one in judged if len({audit.model.name for audit, _ in one.pairs}) > 1]
@@ -118,7 +118,7 @@ def overview(contexts: Sequence[AuditContext]) -> Overview:
 
 
 def _questions(contexts: Sequence[AuditContext]) -> list[_Question]:
-    """Return the pre-specified questions; audits of one probe share them if they choose between the same answers."""
+    """Return the planned questions; audits of one probe share them if they choose between the same answers."""
     alike: dict[tuple[str, str], list[tuple[AuditContext, PlacedFinding]]] = {}
     for context in contexts:
         for placed in context.primary:

@@ -58,13 +58,13 @@ def change_tags(change: Change, alpha: float) -> tuple[str, ...]:
 
 
 def comparison_reason(comparison: Comparison, settings: Settings) -> str:
-    """Say how many pre-specified gaps changed in which way, and which images the comparison does not cover."""
+    """Say how many planned gaps changed in which way, and which images the comparison does not cover."""
     primary = [change for change in comparison.changes if change.primary]
     if not primary:
         return "This comparison has no primary question, so it has no verdict."
     outcomes = [outcome(change) for change in primary]
     parts = [one if count == 1 else many.format(count) for verdict, one, many in _COUNTED if (count := outcomes.count(verdict))]
-    sentences = [LIMITED] * comparison.limited + [f"Of {in_words(len(outcomes), 'pre-specified gap')}, {', '.join(parts)}."]
+    sentences = [LIMITED] * comparison.limited + [f"Of {in_words(len(outcomes), 'planned gap')}, {', '.join(parts)}."]
     return " ".join([*sentences, *levelled_sentence(comparison, settings), *unpaired_images(comparison)])
 
 

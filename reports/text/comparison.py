@@ -42,7 +42,7 @@ VERDICTS: dict[str, VerdictWords] = {
     ),
     "mixed": VerdictWords(
         "Mixed",
-        "Some of the pre-specified gaps grew and others shrank.",
+        "Some of the planned gaps grew and others shrank.",
     ),
     "equivalent": VerdictWords(
         "Equivalent",
@@ -338,5 +338,5 @@ def series_sentence(series: Series) -> str:
     )
     return (
         f"{in_words(series.images, 'image')} that every {noun} answered. Bands and p are corrected for the pairs of groups and for "
-        f"{in_words(series.claims, 'pre-specified question')}. {start}, so the number of {noun}s needs no correction."
+        f"{in_words(series.claims, 'planned question')}. {start}, so the number of {noun}s needs no correction."
     )

@@ -10,16 +10,16 @@ from reports.text.numbers import level as level
 TITLE = "Audits at a glance"
 TABLE, BROKEN = "All audits", "Cannot be read"
 COLUMNS = (
-    "Model", "Probe", "Data", "Images", "Verdict", "Most severe pre-specified question", "Gap, points", "Interval", "On one scale", "Date",
+    "Model", "Probe", "Data", "Images", "Verdict", "Most severe planned question", "Gap, points", "Interval", "On one scale", "Date",
 )  # fmt: skip
 VERDICTS = ("disparity", "inconclusive", "equivalent", "not estimable")
 """In sort order: those that need attention come first."""
-NONE_PLANNED = "no pre-specified question"
+NONE_PLANNED = "no planned question"
 _NOT_COMPARED = "Do not compare models by overlapping intervals: use vlm-audit compare."
 _BAND = "the band is the tolerance"
 _OR_BOUND = " or, if equivalent, the bound of the equivalence test"
 CAPTION = (
-    "One row per audit. The gap is that of its most severe pre-specified question, in points, with the interval at the level of that "
+    "One row per audit. The gap is that of its most severe planned question, in points, with the interval at the level of that "
     f"audit{_OR_BOUND}. The chart has one scale for all rows, from 0; {_BAND}. {_NOT_COMPARED}"
 )
 SORT = "Click a column heading to sort; click again to reverse."
@@ -41,6 +41,6 @@ def shared_caption(images: int, end: str, levels: Collection[str], more: int) ->
     at = f" at {next(iter(levels))}" if len(levels) == 1 else ", at the level of its audit"
     rest = f" {in_words(more, 'more shared question')}: see the reports." if more else ""
     return (
-        f"Audits of the same {in_words(images, 'image')}. Gap of each pre-specified question in points with its interval{at}{_OR_BOUND}; "
+        f"Audits of the same {in_words(images, 'image')}. Gap of each planned question in points with its interval{at}{_OR_BOUND}; "
         f"the chart goes from 0 to {end}, {_BAND}.{rest} {_NOT_COMPARED}"
     )

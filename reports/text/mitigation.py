@@ -280,7 +280,7 @@ def earlier(facts: Mitigation) -> str | None:
     return f"There {runs} on the same data on this machine: this outcome is one of several tries."
 
 
-_CHOSEN = {"planned": "planned by the probe", "named": "named before the run", "worst": "the largest planned gap of the fitted half"}
+_CHOSEN = {"planned": "planned by the probe", "named": "named for this run", "worst": "the largest planned gap of the fitted half"}
 
 
 def plan_rows(facts: Mitigation) -> tuple[tuple[str, str], ...]:

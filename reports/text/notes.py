@@ -158,10 +158,10 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "asked_order": "Order: as declared, ‘{unclear}’ last. Shuffled order: one permutation of the options for all images, drawn "
         "with seed {seed}, in which the first option is not first and the last not last; the measurements named “: order” say how often "
         "the answer stays the same, by group.",
-        "asked_unclear": "Unclear: every question also offers ‘{unclear}’. Its rate by group is a pre-specified question of its own. Where "
+        "asked_unclear": "Unclear: every question also offers ‘{unclear}’. Its rate by group is a planned question of its own. Where "
         "there is a true answer, ‘{unclear}’ counts against accuracy.",
         "asked_letters": "Options are listed with letters, and the answer is a letter. The instruction says instead: {replies}.",
-        "asked_outcomes": "What may come instead of an answer ({outcomes}) has a rate by group, each a pre-specified question, and counts "
+        "asked_outcomes": "What may come instead of an answer ({outcomes}) has a rate by group, each a planned question, and counts "
         "against accuracy: ‘refusal’ if the model says that it will not answer (English phrases, or the server’s own flag), ‘unparsed’ if "
         "what it wrote is not one of the options.",
         "asked_repeats": "Each question was asked {count} times, word for word; the measurements named “: repeats” say how often all "
@@ -177,7 +177,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "mode_not_served": "The mode {mode} was tried and is not supported by the server: {why}.",
         "no_temperature": "The server does not accept a temperature: its answers may be sampled at random.",
         "sent": "{answers:,} answers about {images:,} images from {host}",
-        "suite_cost": "suite {name}: {probes} probes, {images:,} images (embedded once), {prompts:,} prompts; {planned:,} pre-specified "
+        "suite_cost": "suite {name}: {probes} probes, {images:,} images (embedded once), {prompts:,} prompts; {planned:,} planned "
         "questions and {exploratory:,} exploratory comparisons, corrected together",
         "to_send": "up to {images:,} images, only pixels, are sent to {host}, {where}",
         "asked_first_prompt": "If a label has several prompts, only the first is used as its option: only embeddings can be averaged.",

@@ -15,7 +15,7 @@ MOST_SIGNALS = 3
 
 
 def planned(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the pre-specified questions, worst first."""
+    """Return the planned questions, worst first."""
     return sorted((finding for finding in findings if finding.primary), key=by_severity)
 
 

@@ -45,7 +45,7 @@ EXPLORATORY_ONLY = VerdictSentence("No verdict", "No question was planned: every
 
 
 def outcome_counts(comparison: Comparison) -> tuple[tuple[str, str], ...]:
-    """Return the outcomes of the pre-specified questions, worst first, each with its count: ``2 gaps grew``, ``1 inconclusive``."""
+    """Return the outcomes of the planned questions, worst first, each with its count: ``2 gaps grew``, ``1 inconclusive``."""
     outcomes = [comparison_text.outcome(change) for change in comparison.changes if change.primary]
     counted = [(outcome, word, outcomes.count(outcome)) for outcome, word in _COUNTS.items() if outcome in outcomes]
     return tuple(
@@ -123,7 +123,7 @@ def _overall_loss(comparison: Comparison, settings: Settings) -> str:
 
 
 def _by_accuracy(comparison: Comparison) -> list[Change]:
-    """Return the pre-specified changes, those of accuracy first: over all images, it says most about what a change costs."""
+    """Return the planned changes, those of accuracy first: over all images, it says most about what a change costs."""
     primary = sorted((change for change in comparison.changes if change.primary), key=comparison_text.by_weight)
     return sorted(primary, key=lambda change: change.metric != "accuracy")
 
@@ -324,7 +324,7 @@ def changes_caption(changes: Sequence[Change], family: int, settings: Settings) 
     every = {1: "the change", 2: "both changes"}.get(family, f"all {in_words(family, 'change')}")
     return (
         f"Gap: the highest rate minus the lowest, before → after; its change with the {level(settings.alpha)} interval. Left of 0 it "
-        f"shrank, right of 0 it grew; shaded: {shaded}. Verdicts are corrected for {every} of pre-specified questions on "
+        f"shrank, right of 0 it grew; shaded: {shaded}. Verdicts are corrected for {every} of planned questions on "
         "this page (Holm)."
     )
 

@@ -67,7 +67,7 @@ def test_a_signal_is_carried_everywhere_and_marked_as_not_planned(tmp_path):
         assert "ess accurate for " in text
         assert "disparity" not in text.lower()
     assert terminal.index("Not planned") < terminal.index("◆ Accuracy by race × gender")
-    assert "Equivalent · all 6 pre-specified questions" in terminal
+    assert "Equivalent · all 6 planned questions" in terminal
 
 
 def test_of_many_signals_the_strongest_three_are_carried(tmp_path):

@@ -157,7 +157,7 @@ BREACHES = {
     "a_model_that_recognises_nothing_is_said_to": (EVEN, blind),
     "a_sample_is_marked": (PLAIN, limited),
     "every_citation_has_a_key_of_its_own": (PLAIN, lambda case: replace(case, page=case.page + "@misc{a-b, @misc{a-b,")),
-    "the_scope_counts_the_questions": (PLAIN, page(r"\d+ of (\d+) pre-specified", r"9 of \1 pre-specified")),
+    "the_scope_counts_the_questions": (PLAIN, page(r"\d+ of (\d+) planned", r"9 of \1 planned")),
     "a_gate_that_says_nothing_does_not_pass": (TINY, lambda case: replace(case, exit_code=0)),
     "the_exit_code_is_that_of_the_gates": (GATED, lambda case: replace(case, exit_code=1 - case.exit_code)),
     "junit_counts_what_failed": (GATED, lambda case: replace(case, exit_code=1 - case.exit_code)),

@@ -51,12 +51,12 @@ def test_always_one_answer_is_no_disparity_by_race(said):
     table = faces()
     terminal, summary, page, facts = said(table.assign(y_true=table["gender"], y_pred="Male"), "--attributes", "race")
 
-    verdict = "Not estimable · all 3 pre-specified questions, not compared: gender (column of the file)"  # also both error rates
+    verdict = "Not estimable · all 3 planned questions, not compared: gender (column of the file)"  # also both error rates
     led = f"{verdict} {ALWAYS_MALE}"
     assert f"10,954 images ⊘ {led} ⊘ 3 questions: {BLIND} " in terminal
     assert terminal.count(ALWAYS_MALE) == 1
     assert f"**{verdict}.** {ALWAYS_MALE} 3 questions: {BLIND}." in summary
-    assert page.index(led) < page.index("All 3 pre-specified questions")
+    assert page.index(led) < page.index("All 3 planned questions")
     assert "Group composition explains this gap: with equal shares of the true answers in every group it is 0.0 points." in page
     assert "of the answers agree with the labels 52.9 % would, if every answer were ‘Male’" in page
     for text in (terminal, summary):
@@ -75,12 +75,12 @@ def test_a_refuser_is_not_equivalent_in_all_its_questions(said):
     terminal, summary, page, facts = said(faces().assign(**answers), "--probe", "fairface")
     primary = [finding for finding in facts.findings if finding.primary]
 
-    questions = f"Not estimable · all {len(primary)} pre-specified questions"
+    questions = f"Not estimable · all {len(primary)} planned questions"
     assert len(primary) >= 9
     assert {(finding.verdict, finding.unresponsive) for finding in primary} == {("not estimable", "unclear")}
     assert f"10,954 images ⊘ {questions} {REFUSED} ⊘ {len(primary)} questions: {BLIND} " in terminal
     assert f"**{questions}.** {REFUSED} {len(primary)} questions: {BLIND}." in summary
-    assert page.index(f"{questions} {REFUSED}") < page.index(f"All {len(primary)} pre-specified questions")
+    assert page.index(f"{questions} {REFUSED}") < page.index(f"All {len(primary)} planned questions")
     for text in (terminal, summary):
         assert "equivalent" not in text.lower()
 
@@ -143,7 +143,7 @@ def test_a_probe_whose_checks_all_fail_is_said_to_be_no_valid_test(said):
     for text in (terminal, summary, page):
         assert invalid in text
         assert "Too few images" not in text.split("Findings in detail")[0]
-    assert page.index(invalid) < page.index("pre-specified question")
+    assert page.index(invalid) < page.index("planned question")
     assert {finding.verdict for finding in facts.findings if finding.primary} == {"not estimable"}
     assert "invalid" in {finding.unresponsive for finding in facts.findings if finding.primary}
 

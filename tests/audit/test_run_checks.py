@@ -72,7 +72,7 @@ def test_a_plan_says_what_would_be_done_and_writes_nothing(place, faces, short, 
     assert sorted(place.rglob("*")) == before
     n = len(list(faces.rglob("*.jpg")))
     for said in (
-        r"^model   .*ckpt\.pt · vlm-audit checkpoint 1 · [\d,]+ parameters$", rf"^probe   short · .* · {n} images · \d+ pre-specified",
+        r"^model   .*ckpt\.pt · vlm-audit checkpoint 1 · [\d,]+ parameters$", rf"^probe   short · .* · {n} images · \d+ planned",
         r"^        0 images in the cache for ", r"^        race: White \d+, Black \d+", r"^gate    gap > 0\.2$",
         rf"^time    about \d+ s to embed {n} images; then the statistics$", r"^writes  out$", r"^        gates\.xml$",
     ):  # fmt: skip

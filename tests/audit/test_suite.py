@@ -63,7 +63,7 @@ def test_the_cost_is_printed_before_the_first_image(checkpoint, faces, tmp_path,
     claims = [claim.primary for name in PROBES for measurement in probes.get(name).measurements for claim in measurement.claims]
     printed = " ".join(done.stdout.split())
     assert "suite people: 5 probes, 40 images (embedded once), " in printed
-    assert f"; {sum(claims)} pre-specified questions and {len(claims) - sum(claims)} exploratory comparisons, corrected together" in printed
+    assert f"; {sum(claims)} planned questions and {len(claims) - sum(claims)} exploratory comparisons, corrected together" in printed
     assert "to embed 40 images" in printed  # of one data set, not of five
     assert not (tmp_path / "out").exists()
 

@@ -133,12 +133,12 @@ def test_the_glossary_has_every_term_of_the_report_and_explains_what_pages_do_no
     glossary = BLOCKS["glossary"]()
     terms = re.findall("<dt>(.*?)</dt>", html)
     assert re.findall("^## (.*)$", glossary, re.MULTILINE) == sorted(terms, key=str.casefold)
-    assert {"Pre-specified", "Exploratory", "True, false positive rate (TPR, FPR)"} <= set(terms)
+    assert {"Planned", "Exploratory", "True, false positive rate (TPR, FPR)"} <= set(terms)
     assert all(meaning in glossary for meaning in re.findall("<dd>(.*?)</dd>", html))
 
 
 @pytest.mark.parametrize("page", [page for page in documented.PAGES if page.name != "README.md"], ids=lambda page: page.stem)
-@pytest.mark.parametrize("term", ["pre-specified", "exploratory", "positive rate"])
+@pytest.mark.parametrize("term", ["planned", "exploratory", "positive rate"])
 def test_a_page_explains_the_terms_of_statistics_where_it_first_uses_them(page, term):
     """The method defines them itself; the other pages link the glossary."""
     text = re.sub(r"^```.*?^```|<!--.*?-->", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)

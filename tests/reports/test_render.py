@@ -98,11 +98,11 @@ def test_the_largest_audit_stays_under_one_megabyte():
 
 
 def test_the_first_screen_says_for_whom_by_how_much_and_how_sure(page, said):
-    assert "Disparity · 1 of 2 pre-specified questions Role answers are less accurate for woman (gender): 72 % (3 in 10 wrong)" in said
+    assert "Disparity · 1 of 2 planned questions Role answers are less accurate for woman (gender): 72 % (3 in 10 wrong)" in said
     assert "against 98.0 % (1 in 50 wrong) for man." in said
     assert "gap by gender, 95 % interval 14 to 38 26 points" in said
     assert "expected by chance between these two, at most (95 %) 10 points" in said
-    assert "Both pre-specified questions Pre-specified: planned before any answers were compared. Gap: between the two groups" in said
+    assert "Both planned questions Planned by the probe, without a plan lock. Gap: between the two groups" in said
     first = re.sub(r"<nav.*?</nav>", "", page, flags=re.DOTALL)
     places = [first.index(words_) for words_ in (
         '"a1-answer"', '"a1-questions"', '"a1-signals"', "Findings in detail", "Can it be trusted?</h3>", "What this cannot tell",

@@ -518,8 +518,8 @@ def choices_are_said(case: Case) -> Iterator[str]:
 @rule
 def nothing_is_set_before_a_run_without_a_lock(case: Case) -> Iterator[str]:
     for where, text in case.texts.items():
-        if re.search(r"set before the run", text):
-            yield f"{where}: says that something was set before the run"
+        if found := re.search(r"set before the run|[Pp]re-specified|fixed before", text):
+            yield f"{where}: says {found[0]!r}, which nothing shows"
 
 
 @rule
@@ -556,7 +556,7 @@ def every_citation_has_a_key_of_its_own(case: Case) -> Iterator[str]:
 @rule
 def the_scope_counts_the_questions(case: Case) -> Iterator[str]:
     for audit, screen in audits_of(case):
-        counted = re.search(r"(\d+) of (\d+) pre-specified questions", screen.verdict_line) if screen else None
+        counted = re.search(r"(\d+) of (\d+) planned questions", screen.verdict_line) if screen else None
         of = len(planned(audit))
         same = sum(f["verdict"] == audit["verdict"] for f in planned(audit))
         if counted and (int(counted[1]), int(counted[2])) != (same, of):

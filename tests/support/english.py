@@ -99,7 +99,7 @@ PATTERNS = (
     Pattern(r"\bowns? up\b", "report the caveat"),
     Pattern(r"\btaken up again\b|\bcarry through\b", "resume, run to completion"),
     Pattern(r"\b[Tt]wins?\b", "untrained control", r"--twin|`twin`"),
-    Pattern(r"\bquestions that count\b|\boutside the verdict\b", "pre-specified questions; exploratory"),
+    Pattern(r"\bquestions that count\b|\boutside the verdict\b", "planned questions; exploratory"),
     Pattern(r"\bnothing to divide by\b", "no images of this kind"),
     Pattern(r"\bwordings?\b", "prompt, prompt template, text"),
     Pattern(r"\bhas no meaning with\b|\bis not a share\b|\badds to a probe\b", "cannot be used with; invalid fraction; requires --probe"),

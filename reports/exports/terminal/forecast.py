@@ -59,7 +59,7 @@ def _of_probe(probe: ProbeForecast, *, external: bool) -> Iterator[tuple[str, st
     if external:
         yield "data", f"{probe.data}: {in_words(probe.images, 'answer')} to {probe.name!r}"
         return
-    questions = f"{in_words(probe.planned, 'pre-specified question')}, {in_words(probe.exploratory, 'exploratory comparison')}"
+    questions = f"{in_words(probe.planned, 'planned question')}, {in_words(probe.exploratory, 'exploratory comparison')}"
     others = "".join(f"; {count} and {explored} of a model that is prompted in another way" for count, explored in probe.otherwise)
     yield "probe", f"{probe.name} · {probe.data} · {in_words(probe.images, 'image')} · {questions}{others}"
     if probe.unreadable:

@@ -1,4 +1,4 @@
-"""All pre-specified questions, one row each on a shared axis; those that cannot be estimated share one row per reason."""
+"""All planned questions, one row each on a shared axis; those that cannot be estimated share one row per reason."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class QuestionRow:
 
 @dataclass(frozen=True)
 class Questions:
-    """All pre-specified questions."""
+    """All planned questions."""
 
     rows: tuple[QuestionRow, ...]
     rest: tuple[tuple[str, str], ...]
@@ -71,7 +71,7 @@ def view(context: AuditContext) -> Questions | None:
         rest=_rest(context),
         ticks=ticks,
         tolerance_x=share(scale(0.0)) if judged else "",
-        caption=captions.questions_caption(findings, ticks[-1][1]),
+        caption=captions.questions_caption(findings, context.audit, ticks[-1][1]),
         legend=captions.questions_legend(findings, settings),
         title=captions.questions_title(len(context.primary)),
     )

@@ -92,10 +92,10 @@ def _question(key: str, question: WhatIfs, within: Set[str]) -> WhatIfQuestion:
 
 
 def _chart(question: WhatIfs, tried: Sequence[WhatIf]) -> TrackTable:
-    """Return the chart of each method at the setting fixed before the run: the gap before and after, and the cost."""
+    """Return the chart of each method at the setting that the probe fixes: the gap before and after, and the cost."""
     shown = [what_if for what_if in tried if what_if.default]
     ticks = axis(0.0, max(*(what_if.gap.high for what_if in shown), *(what_if.gap_before.value for what_if in shown), 0.02))
-    caption = f"What each method would change on these images, at the setting fixed before the run ({sentence(question.cost)})"
+    caption = f"What each method would change on these images, at the setting that the probe fixes ({sentence(question.cost)})"
     ends = ("0 points", f"{tick_texts(ticks)[-1]} points")
     return TrackTable(
         caption,

@@ -102,7 +102,7 @@ def _small_groups(audit: AuditResult, primary: Sequence[Finding]) -> str:
     outside = {cell.group for finding in primary for cell in finding.by_group if cell.status != "ok"}
     compared = {cell.group for finding in primary for cell in finding.by_group if cell.status == "ok"}
     if not outside:
-        return f"All {count(len(compared))} groups of the pre-specified questions have enough images." if compared else ""
+        return f"All {count(len(compared))} groups of the planned questions have enough images." if compared else ""
     named = phrases.some([phrases.group(group) for group in sorted(outside)])
     return f"Too small to compare in some questions: {in_words(len(outside), 'group')} ({named})."
 

@@ -50,12 +50,12 @@ class Headline:
 
     kind: Kind
     """How the audit ended; `unresponsive`: no evidence that the model uses the images; `unanswered`: no question that was sent got an
-    answer; `limited`: only a sample of the images; `exploratory`: no pre-specified question."""
+    answer; `limited`: only a sample of the images; `exploratory`: no planned question."""
     verdict: Verdict
     """The audit's verdict, which decides icon and colour."""
     word: str
     scope: str
-    """For how many questions it holds, and what was left out: ``2 of 3 pre-specified questions, without ‘city’ (60 levels)``."""
+    """For how many questions it holds, and what was left out: ``2 of 3 planned questions, without ‘city’ (60 levels)``."""
     caveat: str
     """Printed before the verdict: that the probe is not a valid test of the model. Otherwise empty."""
     lead: str
@@ -82,7 +82,7 @@ class Headline:
 
     @property
     def verdict_line(self) -> str:
-        """Return the verdict and its scope: ``Disparity · 2 of 3 pre-specified questions``."""
+        """Return the verdict and its scope: ``Disparity · 2 of 3 planned questions``."""
         return " · ".join(filter(None, (self.word, self.scope)))
 
     @property
@@ -139,11 +139,11 @@ def _scope(audit: AuditResult, kind: Kind) -> str:
     verdicts = planned_verdicts(audit.findings)
     many, of = verdicts.count(audit.verdict), len(verdicts)
     if kind in ("limited", "exploratory") or many == 0:
-        return in_words(of, "pre-specified question")
+        return in_words(of, "planned question")
     if of == 1:
-        return "the one pre-specified question"
+        return "the one planned question"
     every = "both" if of == 2 else f"all {of}"
-    return f"{every} pre-specified questions" if many == of else f"{many} of {of} pre-specified questions"
+    return f"{every} planned questions" if many == of else f"{many} of {of} planned questions"
 
 
 def _visible(audit: AuditResult, kind: Kind) -> Finding | None:

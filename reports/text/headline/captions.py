@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from audit.predictions.default_claims import DEFAULT_CLAIMS
 from audit.results import AuditResult, Finding
 from audit.types import Group, Settings
 from reports.text import phrases
@@ -53,20 +54,27 @@ def questions_title(questions: int) -> str:
     Examples
     --------
     >>> questions_title(1), questions_title(2), questions_title(7)
-    ('The pre-specified question', 'Both pre-specified questions', 'All 7 pre-specified questions')
+    ('The planned question', 'Both planned questions', 'All 7 planned questions')
     """
-    return {1: "The pre-specified question", 2: "Both pre-specified questions"}.get(questions, f"All {questions} pre-specified questions")
+    return {1: "The planned question", 2: "Both planned questions"}.get(questions, f"All {questions} planned questions")
 
 
-def questions_caption(findings: Sequence[Finding], last: str) -> str:
-    """Say how to read the list of questions: what they and a gap are, and the axis."""
+def questions_caption(findings: Sequence[Finding], audit: AuditResult, last: str) -> str:
+    """Say how to read the list of questions: who planned them, what a gap is, and the axis."""
     if not findings:
         return ""
     ratios = {finding.ratio_tolerance for finding in findings if finding.ratio_tolerance}
     rare = f" For low rates, a ratio above {' or '.join(f'{ratio:g}' for ratio in sorted(ratios))} also counts." if ratios else ""
     which = "Gap: between the two groups with the strongest evidence of a large difference or, if none is found, that may differ most"
-    planned = "Pre-specified: planned before any answers were compared."
-    return f"{planned} {which}. Axis from 0 to {last} points.{rare}"
+    return f"{planned_by(audit)} {which}. Axis from 0 to {last} points.{rare}"
+
+
+def planned_by(audit: AuditResult) -> str:
+    """Say who planned the questions: only a plan lock is older than the run."""
+    if audit.lock is not None:
+        return "Planned in the plan lock, and asked as locked."
+    by_default = audit.probe.made is None and audit.probe.source.startswith(DEFAULT_CLAIMS)
+    return f"Planned by {'default rules' if by_default else 'the probe'}, without a plan lock."
 
 
 def questions_legend(findings: Sequence[Finding], settings: Settings) -> Legend:

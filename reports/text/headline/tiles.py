@@ -99,7 +99,7 @@ def _constant_tiles(audit: AuditResult) -> tuple[Tile, ...]:
 
 
 def _groups_tiles(audit: AuditResult, settings: Settings) -> tuple[Tile, ...]:
-    """Return how many groups have enough images, for the attributes of the first three pre-specified questions."""
+    """Return how many groups have enough images, for the attributes of the first three planned questions."""
     by = {finding.attributes: finding.by_group for finding in audit.findings if finding.primary and finding.by_group}
     return tuple(
         (

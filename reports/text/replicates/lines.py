@@ -40,8 +40,8 @@ def introduction(replicates: Replicates, results: Results) -> str:
     alike, of = sum(len(set(finding.verdicts)) == 1 for finding in replicates.findings), len(replicates.findings)
     start = f"{in_words(len(replicates.audits), 'replicate')} of one model: {names(replicates, results)}."
     if not of:
-        return f"{start} Only pre-specified questions are combined; these are exploratory."
-    return f"{start} They reach the same verdict in {alike} of {in_words(of, 'pre-specified question')}."
+        return f"{start} Only planned questions are combined; these are exploratory."
+    return f"{start} They reach the same verdict in {alike} of {in_words(of, 'planned question')}."
 
 
 def question_sentence(question: ReplicatedGap, title: str, alpha: float) -> str:

@@ -83,10 +83,10 @@ def test_a_terminal_gets_colours_bars_and_the_headline_once(place):
     assert re.search(r"\r\[2/4\] testing \d+ questions", printed)
     assert "\r[4/4] writing the report" in printed
     assert not [line for line in lines if re.match(r"\[\d/4\]", line)]  # no bar stays
-    assert "\x1b[31m▲\x1b[0m \x1b[31mDisparity · 1 of 2 pre-specified questions\x1b[0m" in printed
+    assert "\x1b[31m▲\x1b[0m \x1b[31mDisparity · 1 of 2 planned questions\x1b[0m" in printed
     assert "\x1b[31m▲\x1b[0m Accuracy by skin" in printed
     assert sum(LED in line for line in lines) == 1
-    assert LED in lines[lines.index("▲ Disparity · 1 of 2 pre-specified questions") + 1]
+    assert LED in lines[lines.index("▲ Disparity · 1 of 2 planned questions") + 1]
     assert lines[-1] == "out/report.html"
 
 
@@ -113,7 +113,7 @@ def test_the_locale_c_gets_ascii(place):
     printed = in_terminal(place, 80, LANG="C")
 
     assert printed.isascii()
-    assert "\x1b[31m!\x1b[0m \x1b[31mDisparity - 1 of 2 pre-specified questions\x1b[0m" in printed
+    assert "\x1b[31m!\x1b[0m \x1b[31mDisparity - 1 of 2 planned questions\x1b[0m" in printed
     assert "answers.csv - predictions - 800 images" in printed
 
 
@@ -123,7 +123,7 @@ def test_a_pipe_gets_plain_lines_and_results_alone_on_stdout(place):
 
     assert "\x1b" not in done.stdout + done.stderr
     assert "\r" not in done.stdout + done.stderr
-    assert done.stdout.startswith("answers.csv · predictions · 800 images\n▲ Disparity · 1 of 2 pre-specified questions\nLess accurate")
+    assert done.stdout.startswith("answers.csv · predictions · 800 images\n▲ Disparity · 1 of 2 planned questions\nLess accurate")
     assert done.stdout.endswith("\nout/report.html\n")
     assert max(map(len, done.stdout.splitlines())) <= 80
     stages = [line for line in done.stderr.splitlines() if line.startswith("[")]

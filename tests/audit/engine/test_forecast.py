@@ -32,7 +32,7 @@ def test_questions_are_counted_as_each_model_is_asked_them():
     assert [each.otherwise for each in found.values()] == [(), ((1, 1),), ((2, 2), (1, 1))]
     model = ModelForecast("a", "?", 1, (), None)
     lines = forecast_lines(AuditForecast((model,), (found[2],), (), None, False, None), Screen(200))
-    assert "2 pre-specified questions, 2 exploratory comparisons; 1 and 1 of a model that is prompted in another way" in lines
+    assert "2 planned questions, 2 exploratory comparisons; 1 and 1 of a model that is prompted in another way" in lines
 
 
 def test_changed_pictures_count_as_pictures_to_embed_but_not_of_a_model_that_is_asked():

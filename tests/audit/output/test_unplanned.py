@@ -31,7 +31,7 @@ def texts(tmp_path_factory):
     found = done.results.audits[0]
     assert [finding.verdict for finding in found.findings if finding.primary] == ["equivalent"] * 2
     page = text_of((out / "report.html").read_text("utf-8"))
-    first = page[page.index("Equivalent ·") : page.index("Both pre-specified questions")]
+    first = page[page.index("Equivalent ·") : page.index("Both planned questions")]
     texts = {"first screen": first, "page": page, "summary": (out / "summary.md").read_text("utf-8"), "terminal": audit_lines(done.results)}
     return {name: " ".join(text.replace("\u00a0", " ").replace("\\", "").split()) for name, text in texts.items()}
 

@@ -57,7 +57,7 @@ def test_opposite_errors_behind_one_accuracy_are_a_disparity_that_names_both_rat
     terminal = " ".join(capsys.readouterr().out.split())
     texts = (terminal, " ".join((out / "summary.md").read_text().split()), text_of((out / "report.html").read_text()))
     for text in texts:
-        assert "Disparity · 2 of 3 pre-specified questions" in text
+        assert "Disparity · 2 of 3 planned questions" in text
         assert "‘1’ is taken for ‘0’ more often for " in text
         assert "22.0 % (1 in 5), against 2.0 % (1 in 50) for " in text.replace("\u00a0", " ")
         assert not re.search(r"Equivalent\.|the model treats", text)

@@ -112,7 +112,7 @@ def test_hostile_names_add_no_element(facts):
 
 
 def test_the_first_screen_counts_the_changes_names_the_largest_and_says_whose_rate_moved(said):
-    first = said.partition("Both pre-specified questions Gap:")[0]
+    first = said.partition("Both planned questions Gap:")[0]
 
     assert first.count("plain/ckpt.pt against skewed/ckpt.pt") == 2  # the title of the window and the heading
     assert "the same 360 images, paired" in first
@@ -180,7 +180,7 @@ def test_of_more_than_two_models_an_overview_leads_to_each_comparison():
     assert {"#c1", "#c2"} <= set(walk.all("href"))
     assert page.index('<figure class="multiples">') < page.index('<article class="audit"')
     assert max(Counter(walk.all("id")).values()) == 1
-    assert "corrected for all 4 changes of pre-specified questions on this page" in text_of(page)
+    assert "corrected for all 4 changes of planned questions on this page" in text_of(page)
 
 
 def test_no_page_says_fixed_or_fair(said, steps):
@@ -208,7 +208,7 @@ def test_markdown_is_short_and_has_a_row_for_every_question_that_counts(facts):
     assert len(text.splitlines()) < 40
 
 
-@pytest.mark.parametrize(("claims", "counted"), [(1, "1 pre-specified question"), (2, "2 pre-specified questions")])
+@pytest.mark.parametrize(("claims", "counted"), [(1, "1 planned question"), (2, "2 planned questions")])
 def test_one_question_counts_and_two_count(steps, claims, counted):
     assert f"for {counted}. The start of a gap" in comparison_text.series_sentence(replace(steps.series[0], claims=claims))
 

@@ -64,7 +64,7 @@ def test_the_summary_stays_within_sixty_lines_and_leads_with_every_verdict(audit
 
     assert len(text.splitlines()) <= 60
     assert ("10 of 16 questions." in text) is (audits == 1)
-    assert text.index("\n\n", 60) > text.rindex("pre-specified questions.**")
+    assert text.index("\n\n", 60) > text.rindex("planned questions.**")
 
 
 def test_a_name_cannot_become_markup():

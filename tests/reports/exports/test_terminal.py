@@ -40,7 +40,7 @@ def test_verdict_and_headline_are_first_and_printed_once_and_a_question_is_a_lin
     said = headline_of(audit, Settings()).text.replace("\u00a0", " ")
     lines = printed(audit).splitlines()
 
-    assert lines[:2] == ["emoji/ckpt.pt · emoji · 300 images", "▲ Disparity · 1 of 2 pre-specified questions"]
+    assert lines[:2] == ["emoji/ckpt.pt · emoji · 300 images", "▲ Disparity · 1 of 2 planned questions"]
     assert joined(printed(audit)).startswith(f"{' '.join(lines[:2])} {said} ")
     assert joined(printed(audit)).count(said) == 1
     assert printed(audit).count("▲ Disparity") == 1
@@ -65,7 +65,7 @@ def test_what_a_rule_left_out_stands_on_the_terminal():
     note = Note("attributes_by_rule_of_several", {"attributes": ("a",), "levels": 50, "others": ("'city' (60 levels)",)})
     text = joined(printed(replace(audit, data=replace(audit.data, notes=(*audit.data.notes, note)))))
 
-    assert "Disparity · 1 of 2 pre-specified questions, without 'city' (60 levels)" in text
+    assert "Disparity · 1 of 2 planned questions, without 'city' (60 levels)" in text
     assert "Columns left out by default: 'city' (60 levels)." in text
 
 
@@ -112,7 +112,7 @@ def test_colours_are_ansi_of_marks_and_verdicts_and_change_no_width():
 
     assert "\x1b[31m▲\x1b[0m Role accuracy by gender" in coloured
     assert "\x1b[33m?\x1b[0m Role accuracy by tone" in coloured
-    assert coloured.splitlines()[1] == "\x1b[31m▲\x1b[0m \x1b[31mDisparity · 1 of 2 pre-specified questions\x1b[0m"
+    assert coloured.splitlines()[1] == "\x1b[31m▲\x1b[0m \x1b[31mDisparity · 1 of 2 planned questions\x1b[0m"
     assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
 
 

@@ -26,7 +26,7 @@ NEVER = re.compile(r"debias|\bfair(er|ness)?\b|\bfix(ed|es)?\b|unbiased|\brepair
 
 def first_screen(facts):
     """What a reader sees before the questions."""
-    return text_of(render_mitigation(facts)).partition("pre-specified questions")[0]
+    return text_of(render_mitigation(facts)).partition("planned questions")[0]
 
 
 # ---- each outcome --------------------------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_what_is_not_known_is_not_shown():
     assert f"The gap of {QUESTION} cannot be estimated on the images that it was to be judged on." in said
     assert "Cost. Not known: the probe has no true answers other than the group." in said
     assert "earlier runs on these data are not counted" in said
-    for title in ("the margin set before the run", "Line: the exported map", "Change of the gap under every method"):
+    for title in ("the margin of this run", "Line: the exported map", "Change of the gap under every method"):
         assert title not in said
 
 

@@ -143,5 +143,5 @@ def test_a_breached_gate_comes_before_everything_else():
 def test_the_first_screen_prints_them_if_it_is_the_only_comparison():
     page = text_of(render_comparisons(compared(LOST)))
     assert "What to do next Find out why 2 groups got worse" in page
-    assert page.index("What to do next") < page.index("The pre-specified question Gap:")
+    assert page.index("What to do next") < page.index("The planned question Gap:")
     assert [view(context).steps for context in comparison_contexts(samples.three_models())] == [(), ()]

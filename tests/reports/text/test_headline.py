@@ -40,7 +40,7 @@ def test_a_disparity_names_the_group_then_the_number_then_its_uncertainty():
     said = headline(audit_of("disparity", "equivalent", "inconclusive"))
 
     assert said.kind == "disparity"
-    assert said.verdict_line == "Disparity · 1 of 3 pre-specified questions"
+    assert said.verdict_line == "Disparity · 1 of 3 planned questions"
     assert plain(said.sentence) == (
         "Role answers are less accurate for woman (gender): 72 % (3 in 10 wrong), against 98.0 % (1 in 50 wrong) for man."
     )
@@ -52,11 +52,11 @@ def test_a_disparity_names_the_group_then_the_number_then_its_uncertainty():
 
 def test_the_scope_says_of_how_many_questions_a_verdict_holds():
     lines = {
-        ("disparity",): "Disparity · the one pre-specified question",
-        ("disparity", "disparity"): "Disparity · both pre-specified questions",
-        ("equivalent",) * 3: "Equivalent · all 3 pre-specified questions",
-        ("disparity", "equivalent"): "Disparity · 1 of 2 pre-specified questions",
-        ("equivalent", "not estimable"): "Inconclusive · 2 pre-specified questions",
+        ("disparity",): "Disparity · the one planned question",
+        ("disparity", "disparity"): "Disparity · both planned questions",
+        ("equivalent",) * 3: "Equivalent · all 3 planned questions",
+        ("disparity", "equivalent"): "Disparity · 1 of 2 planned questions",
+        ("equivalent", "not estimable"): "Inconclusive · 2 planned questions",
     }
     assert {verdicts: headline(audit_of(*verdicts)).verdict_line for verdicts in lines} == lines
 
@@ -402,7 +402,7 @@ def test_what_a_rule_left_out_stands_in_the_first_sentence():
     base = audit_of("disparity")
     audit = replace(base, data=replace(base.data, notes=(*base.data.notes, note)))
 
-    assert headline(audit).verdict_line == ("Disparity · the one pre-specified question, without 'city' (60 levels), 'age' (numbers)")
+    assert headline(audit).verdict_line == ("Disparity · the one planned question, without 'city' (60 levels), 'age' (numbers)")
     assert left_out_by_rule(audit) == (
         "Columns left out by default: 'city' (60 levels), 'age' (numbers). Without --attributes, text columns with 2 to 50 levels are "
         "compared; name others with it.",

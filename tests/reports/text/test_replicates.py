@@ -45,8 +45,7 @@ def test_a_question_names_groups_number_and_uncertainty(results):
     [found] = results.replicates
     assert plain(text.question_sentence(found.findings[0], "?", 0.05)).endswith("fewer than two groups can be compared in every replicate.")
     assert text.introduction(found, results) == (
-        "3 replicates of one model: seed0/ckpt.pt, seed1/ckpt.pt, seed2/ckpt.pt. "
-        "They reach the same verdict in 1 of 2 pre-specified questions."
+        "3 replicates of one model: seed0/ckpt.pt, seed1/ckpt.pt, seed2/ckpt.pt. They reach the same verdict in 1 of 2 planned questions."
     )
 
 

@@ -28,7 +28,7 @@ BY_CHANGE = ("gap reversed", "gap grew", "gap shrank", "inconclusive", "equivale
 
 
 def audit_of(*verdicts, limited=False):
-    """An audit whose pre-specified questions have these verdicts, concluded as audits are; of its context one is a disparity."""
+    """An audit whose planned questions have these verdicts, concluded as audits are; of its context one is a disparity."""
     base = samples.emoji()
     one = base.findings[0]
     counted = [replace(one, id=f"q{i}", verdict=verdict, primary=True) for i, verdict in enumerate(verdicts)]
@@ -65,7 +65,7 @@ def test_no_headline_denies_what_was_shown(verdicts):
     said = headline_of(audit_of(*verdicts), samples.SETTINGS)
     first, kinds, of = said.sentence, set(verdicts), len(verdicts)
 
-    if said.scope.endswith("of 3 pre-specified questions"):
+    if said.scope.endswith("of 3 planned questions"):
         assert said.scope.startswith(f"{verdicts.count(said.verdict)} ")
     if "No difference that matters" in first:
         assert kinds == {"equivalent"}

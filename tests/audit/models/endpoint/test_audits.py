@@ -192,7 +192,7 @@ def test_a_plan_says_what_would_be_sent_and_sends_nothing(tmp_path, capsys, scen
     assert "this machine" in here
     assert "EUR" in here
     # As many as a run on these scenes has findings.
-    assert "24 pre-specified questions, 15 exploratory comparisons" in " ".join(here.split())
+    assert "24 planned questions, 15 exploratory comparisons" in " ".join(here.split())
     assert "vision.example.org (not this machine: --confirm-upload is needed)" in " ".join(there.split())
     assert not (tmp_path / "a.log").exists()
 

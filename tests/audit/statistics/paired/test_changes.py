@@ -279,7 +279,7 @@ def test_the_verdict_of_a_comparison(found, expected):
     changes = (*(replace(base, verdict=verdict, direction=direction) for verdict, direction in found), exploratory)
     comparison = SimpleNamespace(changes=changes, limited=False, only_before=0, only_after=0, missing_in_others=0, excluded=0)
     assert overall(changes) == expected
-    assert comparison_reason(comparison, SETTINGS).startswith(f"Of {len(found)} pre-specified gap")
+    assert comparison_reason(comparison, SETTINGS).startswith(f"Of {len(found)} planned gap")
 
 
 def test_no_sentence_says_fixed_or_fair():

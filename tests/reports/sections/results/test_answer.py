@@ -89,7 +89,7 @@ def test_what_a_rule_left_out_stands_beside_the_verdict_and_among_the_signals():
     audit = samples.emoji()
     page = render(samples.results(replace(audit, data=replace(audit.data, notes=(BY_RULE,)))))
 
-    assert "Disparity · 1 of 2 pre-specified questions, without 'city' (60 levels)" in answer(page)
+    assert "Disparity · 1 of 2 planned questions, without 'city' (60 levels)" in answer(page)
     assert "Columns left out by default: 'city' (60 levels)." in text_of(section(page, "signals"))
 
 

@@ -114,7 +114,7 @@ def test_a_doubt_that_was_not_tried_has_no_line_but_one_prompt_is_said():
 
     assert set(lines(bare)) == {"Prompt", "Small groups"}
     assert lines(bare)["Prompt"][0] == "One prompt was used; other prompts were not tried."
-    assert lines(bare)["Small groups"][0] == "All 8 groups of the pre-specified questions have enough images."
+    assert lines(bare)["Small groups"][0] == "All 8 groups of the planned questions have enough images."
 
 
 # ---- limits ----------------------------------------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def test_a_question_that_is_compared_within_clusters_says_that_its_what_ifs_are_
 
 
 def test_the_words_are_bound(text):
-    assert "What each method would change on these images, at the setting fixed before the run" in text
+    assert "What each method would change on these images, at the setting that the probe fixes" in text
     assert "The verdict above belongs to the unmodified model, and gates ignore this section." in text
     assert "does not mean less harm in use" in text
     for word in ("fixed the", "debiased", "fair ", "unbiased", "mitigat", "best setting"):
