@@ -10,6 +10,7 @@ from typing import Any
 from audit.errors import UsageError
 from audit.gates.policy import GatePolicy
 from audit.records.gates import GateCheck, GateResult
+from audit.records.plan_lock import FILE
 from audit.results import Results
 from reports.formats.cyclonedx import WEIGHTS, hash_of
 from reports.text.numbers import clean
@@ -33,12 +34,13 @@ def gate_statement(results: Results, sha256: str) -> dict[str, Any]:
             ended[kind].append(_name(gate, check))
     result = "FAILED" if ended["failedTests"] else "WARNED" if ended["warnedTests"] else "PASSED"
     file = {"name": "results.json", "digest": {"sha256": sha256}}
+    lock = [{"name": FILE.name, "digest": {"sha256": results.lock.sha256}}] if results.lock else []
     models = {audit.model.sha256: clean(audit.model.name) for audit in results.audits if hash_of(audit) == WEIGHTS}
     return {
         "_type": STATEMENT,
         "subject": [{"name": name, "digest": {"sha256": digest}} for digest, name in models.items()] or [file],
         "predicateType": TEST_RESULT,
-        "predicate": {"result": result, "configuration": [file], **ended},
+        "predicate": {"result": result, "configuration": [*lock, file], **ended},
     }
 
 

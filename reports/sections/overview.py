@@ -16,6 +16,7 @@ from reports.text import phrases, several
 from reports.text.errors import as_errors
 from reports.text.headline import captions, headline_of, interval_level, question
 from reports.text.next_steps import models_steps
+from reports.text.plan_lock import lock_sentences_of_run
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Overview:
     counts: Sequence[tuple[str, str]]
     headline: str
     details: Sequence[str]
+    lock: tuple[str, ...]
+    """Under which plan lock they were run, then each deviation."""
     steps: Sequence[str]
     """What to do next."""
     chart: ModelsChart | None
@@ -107,6 +110,7 @@ def overview(contexts: Sequence[AuditContext]) -> Overview:
         counts=several.verdict_counts(audits, settings),
         headline=several.models_sentence(leading, len({audit.model.name for audit in audits})),
         details=[*map(several.worst_sentence, worst), *filter(None, [several.task_sentence(leading)])],
+        lock=lock_sentences_of_run(contexts[0].results),
         steps=models_steps(leading, contexts[0].results),
         chart=_chart(_of_several_attributes(shared), contexts) if shared else None,
         limited=any(audit.data.limited for audit in audits),

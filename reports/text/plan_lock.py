@@ -36,11 +36,27 @@ def lock_sentences(audit: AuditResult, results: Results) -> tuple[str, ...]:
     if results.lock is None:
         return ()
     lines = deviation_lines(audit, results)
-    by = f"planned by {clean(results.lock.who)}" if results.lock.who else "who planned it is not stated"
-    named = f"Plan lock {short_hash(results.lock.sha256)} ({by}, {clean(results.lock.created[:10])})"
     if not lines:
-        return (f"{named}: this audit does not deviate from it. {_ONLY_ITS_DATE}",)
-    return (f"{named}: {in_words(len(lines), 'deviation')}. {_consequence(audit)}{_ONLY_ITS_DATE}", *lines)
+        return (f"{_named_lock(results.lock)}: this audit does not deviate from it. {_ONLY_ITS_DATE}",)
+    return (f"{_named_lock(results.lock)}: {in_words(len(lines), 'deviation')}. {_consequence(audit)}{_ONLY_ITS_DATE}", *lines)
+
+
+def lock_sentences_of_run(results: Results) -> tuple[str, ...]:
+    """Say the same of several audits: a deviation that not all of them share names those that have it."""
+    if results.lock is None:
+        return ()
+    whose: dict[str, list[str]] = {}
+    for audit in results.audits:
+        for line in deviation_lines(audit, results):
+            whose.setdefault(line, []).append(phrases.audit_name(audit))
+    lines = [line if len(names) == len(results.audits) else f"{phrases.some(names)}: {lower_first(line)}" for line, names in whose.items()]
+    counted = in_words(len(lines), "deviation") if lines else "no audit deviates from it"
+    return (f"{_named_lock(results.lock)}: {counted}. {_ONLY_ITS_DATE}", *lines)
+
+
+def _named_lock(lock: RunLock) -> str:
+    by = f"planned by {clean(lock.who)}" if lock.who else "who planned it is not stated"
+    return f"Plan lock {short_hash(lock.sha256)} ({by}, {clean(lock.created[:10])})"
 
 
 def stated(lock: RunLock | PlanLock) -> str:

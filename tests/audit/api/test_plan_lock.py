@@ -323,3 +323,13 @@ def test_without_any_planned_question_the_control_is_empty(tmp_path):
     done = run(lock)
     assert done.results.audits[0].lock.planned == ()
     assert all("No question was asked as the plan lock has it: every comparison is exploratory." in text for text in screens(done))
+
+
+def test_a_page_of_several_models_names_the_deviations_before_its_audits(tmp_path):
+    other = FakeEncoder()
+    other.record = replace(other.record, name="other", sha256="1" * 64, fingerprint="1" * 64)
+    lock = locked(tmp_path / "plan.lock.json", model=FakeEncoder(), probe=PROBE)
+    page = text_of(audit.audit([FakeEncoder(), other], PROBE, lock=lock, seed=3).to_html())
+    first = page[: page.index("Every question")]
+    assert ": 2 deviations. Only a signature or a commit" in first
+    assert "Random seed: locked 0, actual 3. other · faces: model: locked fake · 000000000000 · " in first
