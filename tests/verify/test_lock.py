@@ -91,7 +91,7 @@ def test_a_lock_that_is_gone_added_or_in_another_form_is_named(folder):
     assert any(problem.startswith("plan.lock.json is missing: results.json was run under one") for problem in verify(of).files.problems)
     (of / "plan.lock.json").write_text(text)
     edit(of, lambda results: results.update(lock=None))
-    assert "plan.lock.json: it is in the folder, and results.json names no lock" in verify(of).files.problems
+    assert "plan.lock.json: it is here, and results.json names no lock" in verify(of).files.problems
     assert verify(of, lock_digest=sha256(of)).lock_differs
 
 
